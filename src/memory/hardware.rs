@@ -1,0 +1,258 @@
+//! The machine itself: core's atomics in place, zero cost, and liveness by pid and start time.
+//!
+//! Called by publications in programs that ship, and by the engine `processes`.
+#![allow(
+    unsafe_code,
+    reason = "payloads in place are viewed as atomic words; futex has no safe wrapper"
+)]
+
+use super::{Atomic, Life, Memory, MemoryCell, Payload, Resident, Words};
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::sync::atomic::{
+    self as core_atomic, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed,
+};
+
+/// The machine's own memory: `Hardware::AtomicU64` *is* `std::sync::atomic::AtomicU64`.
+#[derive(Debug, Clone, Copy)]
+pub struct Hardware;
+
+impl Memory for Hardware {
+    type AtomicU32 = AtomicU32;
+    type AtomicU64 = AtomicU64;
+    type AtomicUsize = AtomicUsize;
+    type Words<T: Payload> = HardwareWords<T>;
+    type Cell<T: Send + 'static> = HardwareCell<T>;
+
+    #[inline(always)]
+    fn fence(order: Ordering) {
+        core_atomic::fence(order);
+    }
+    #[inline(always)]
+    fn spin_loop() {
+        std::hint::spin_loop();
+    }
+    fn me() -> Life {
+        // The pid tells a cached value that was inherited over fork from our own.
+        static CACHED: AtomicU64 = AtomicU64::new(0);
+        let pid = std::process::id();
+        let cached = CACHED.load(Relaxed);
+        if cached as u32 == pid {
+            return Life(cached);
+        }
+        let life = u64::from(pid) | u64::from(start_time(pid).unwrap_or(0)) << 32;
+        CACHED.store(life, Relaxed);
+        Life(life)
+    }
+    fn alive(life: Life) -> bool {
+        start_time(life.0 as u32) == Some((life.0 >> 32) as u32)
+    }
+    fn wait(word: &AtomicU32, seen: u32) {
+        // SAFETY: FUTEX_WAIT reads four bytes at the address.
+        // 1. `word` is a live, aligned `AtomicU32` for the length of the call.
+        // 2. A null timeout means none. Without FUTEX_PRIVATE_FLAG it works between processes.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                word.as_ptr(),
+                libc::FUTEX_WAIT,
+                seen,
+                std::ptr::null::<libc::timespec>(),
+            )
+        };
+    }
+    fn wake(word: &AtomicU32, n: u32) {
+        // SAFETY: FUTEX_WAKE uses the address as a key only; `word` is mapped for the length of the call.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                word.as_ptr(),
+                libc::FUTEX_WAKE,
+                n.min(i32::MAX as u32),
+            )
+        };
+    }
+}
+
+/// The low 32 bits of a process's start time in clock ticks since boot; `None` if it is gone or a zombie.
+/// Field 22 of `/proc/PID/stat`, proc_pid_stat(5); the name in field 2 may hold spaces and parentheses.
+fn start_time(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X" | "x") {
+        return None;
+    }
+    Some(fields.nth(18)?.parse::<u64>().ok()? as u32)
+}
+
+macro_rules! hardware_atomic {
+    ($($Word:ident $Value:ty),*) => {$(
+        impl Atomic<$Value> for $Word {
+            #[inline(always)]
+            fn new(value: $Value) -> Self { $Word::new(value) }
+            #[inline(always)]
+            fn load(&self, order: Ordering) -> $Value { $Word::load(self, order) }
+            #[inline(always)]
+            fn store(&self, value: $Value, order: Ordering) { $Word::store(self, value, order) }
+            #[inline(always)]
+            fn swap(&self, value: $Value, order: Ordering) -> $Value { $Word::swap(self, value, order) }
+            #[inline(always)]
+            fn compare_exchange(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
+                $Word::compare_exchange(self, current, new, success, failure)
+            }
+            #[inline(always)]
+            fn compare_exchange_weak(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
+                $Word::compare_exchange_weak(self, current, new, success, failure)
+            }
+            #[inline(always)]
+            fn fetch_add(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_add(self, value, order) }
+            #[inline(always)]
+            fn fetch_sub(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_sub(self, value, order) }
+            #[inline(always)]
+            fn fetch_and(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_and(self, value, order) }
+            #[inline(always)]
+            fn fetch_or(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_or(self, value, order) }
+            #[inline(always)]
+            fn fetch_max(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_max(self, value, order) }
+        }
+    )*};
+}
+hardware_atomic!(AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
+
+macro_rules! residents {
+    ($($Word:ident),*) => {$(
+        // SAFETY: 1. every pattern of an integer is a value; 2. all its access through `&self` is atomic and of
+        // its own size; 3. an integer is no pointer; 4. it needs no Drop. Same for the ones below, made of these.
+        unsafe impl Resident for core_atomic::$Word {}
+    )*};
+}
+residents!(
+    AtomicU8,
+    AtomicU16,
+    AtomicU32,
+    AtomicU64,
+    AtomicUsize,
+    AtomicI8,
+    AtomicI16,
+    AtomicI32,
+    AtomicI64,
+    AtomicIsize
+);
+// SAFETY: clauses 1 to 4 hold for each element, and an array is its elements without padding between them.
+unsafe impl<T: Resident, const N: usize> Resident for [T; N] {}
+// SAFETY: 1. zerocopy's FromBytes; 2. only the atomic words below are handed out; 3. and 4. `T` is plain `Copy` bytes.
+unsafe impl<T: Payload> Resident for HardwareWords<T> {}
+
+/// A payload in place: `size_of::<T>() / 8` words of 64 bits, then its tail byte by byte.
+/// The split is fixed, so no location is ever accessed with two sizes.
+#[repr(C, align(8))]
+pub struct HardwareWords<T>(UnsafeCell<T>);
+
+// SAFETY: `T: Payload` is `Send` plain data, and all shared access goes through the atomics below.
+unsafe impl<T: Payload> Sync for HardwareWords<T> {}
+
+impl<T: Payload> HardwareWords<T> {
+    /// As `Words::new`, for statics.
+    pub const fn new_const(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+    #[inline(always)]
+    fn words(&self) -> &[AtomicU64] {
+        // SAFETY: from_raw_parts.
+        // 1. Non-null and aligned: `align(8)` puts the cell at an address that is a multiple of 8.
+        // 2. Valid for `size_of::<T>() / 8` words: they lie within the `T`; `IntoBytes` says it has no padding.
+        // 3. Shared mutation is allowed: the bytes are in an `UnsafeCell` and only ever accessed as these atomics.
+        // 4. The lifetime is that of `&self`.
+        unsafe { std::slice::from_raw_parts(self.0.get().cast(), size_of::<T>() / 8) }
+    }
+    #[inline(always)]
+    fn tail(&self) -> &[AtomicU8] {
+        let whole = size_of::<T>() & !7;
+        // SAFETY: as in `words`: the bytes from `whole` to the end lie within the `T`, and are always accessed as bytes.
+        unsafe {
+            std::slice::from_raw_parts(
+                self.0.get().cast::<AtomicU8>().add(whole),
+                size_of::<T>() - whole,
+            )
+        }
+    }
+}
+
+impl<T: Payload> Words<T> for HardwareWords<T> {
+    #[inline(always)]
+    fn new(value: T) -> Self {
+        Self::new_const(value)
+    }
+    #[inline(always)]
+    fn load(&self) -> T {
+        let mut copy = MaybeUninit::<T>::uninit();
+        let bytes = copy.as_mut_ptr().cast::<u8>();
+        for (i, word) in self.words().iter().enumerate() {
+            // SAFETY: `8 * i + 8 <= size_of::<T>()`, within `copy`; unaligned writes need no alignment.
+            unsafe {
+                bytes
+                    .add(8 * i)
+                    .cast::<u64>()
+                    .write_unaligned(word.load(Relaxed))
+            };
+        }
+        for (i, byte) in self.tail().iter().enumerate() {
+            // SAFETY: the tail's bytes follow the whole words, within `copy`.
+            unsafe {
+                bytes
+                    .add((size_of::<T>() & !7) + i)
+                    .write(byte.load(Relaxed))
+            };
+        }
+        // SAFETY: every byte was written above, and `FromBytes` says that any bytes are a `T`.
+        unsafe { copy.assume_init() }
+    }
+    #[inline(always)]
+    fn store(&self, value: T) {
+        let bytes = (&raw const value).cast::<u8>();
+        for (i, word) in self.words().iter().enumerate() {
+            // SAFETY: `8 * i + 8 <= size_of::<T>()`, within `value`, all of whose bytes `IntoBytes` says are initialised.
+            word.store(
+                unsafe { bytes.add(8 * i).cast::<u64>().read_unaligned() },
+                Relaxed,
+            );
+        }
+        for (i, byte) in self.tail().iter().enumerate() {
+            // SAFETY: the tail's bytes follow the whole words, within `value`.
+            byte.store(
+                unsafe { bytes.add((size_of::<T>() & !7) + i).read() },
+                Relaxed,
+            );
+        }
+    }
+}
+
+/// An `UnsafeCell`: the protocol's promise is believed, not checked.
+#[repr(transparent)]
+pub struct HardwareCell<T>(UnsafeCell<T>);
+
+// SAFETY: `MemoryCell` hands out raw pointers only; whoever follows one answers for exclusivity.
+unsafe impl<T: Send> Sync for HardwareCell<T> {}
+
+impl HardwareCell<()> {
+    /// As `MemoryCell::new`, for statics.
+    pub const fn guard() -> Self {
+        Self(UnsafeCell::new(()))
+    }
+}
+impl<T: Send + 'static> MemoryCell<T> for HardwareCell<T> {
+    #[inline(always)]
+    fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+    #[inline(always)]
+    fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
+        access(self.0.get())
+    }
+    #[inline(always)]
+    fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
+        access(self.0.get())
+    }
+}

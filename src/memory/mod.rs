@@ -1,0 +1,202 @@
+//! What a protocol runs on: atomic words, payloads made of words, guarded cells, fences, and who is alive.
+//!
+//! A publication is written once, generic over [`Memory`], with bodies that read as they would over
+//! `core::sync::atomic`. [`Hardware`] is the machine itself, at no cost; each engine brings a memory of
+//! its own (loom's model, for one), and [`Weakened`] is any of them with one ordering taken away.
+//! This module imports nothing of ours.
+
+mod hardware;
+mod weakened;
+#[cfg(feature = "harness")]
+mod words;
+
+pub use hardware::{Hardware, HardwareCell, HardwareWords};
+pub use weakened::{Change, Site, SiteKind, Weakened, Weakening};
+#[cfg(feature = "harness")]
+pub use words::WordsOf;
+
+use serde::{Deserialize, Serialize};
+pub use std::sync::atomic::Ordering;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// The words, cells and fences that a protocol is written against.
+///
+/// All methods that touch shared memory are `#[track_caller]`, so that an engine knows the source line
+/// of each access.
+pub trait Memory: Sized + Send + Sync + 'static {
+    /// A 32-bit word.
+    type AtomicU32: Atomic<u32>;
+    /// A 64-bit word.
+    type AtomicU64: Atomic<u64>;
+    /// A word as wide as a pointer.
+    type AtomicUsize: Atomic<usize>;
+    /// A payload held as `Relaxed` words: a torn copy is a value to reject, never undefined behaviour.
+    type Words<T: Payload>: Words<T>;
+    /// A value of which the protocol promises exclusive or shared access. `Cell<()>` beside [`Words`] is a
+    /// race guard: zero-sized on hardware, a race detector in models.
+    type Cell<T: Send + 'static>: MemoryCell<T>;
+
+    /// `std::sync::atomic::fence`.
+    #[track_caller]
+    fn fence(order: Ordering);
+
+    /// `std::hint::spin_loop`: says that nothing changes here until another process writes.
+    #[track_caller]
+    fn spin_loop();
+
+    /// The life that calls: fit to be stored in a word, so that others can ask whether it is alive.
+    fn me() -> Life;
+
+    /// Whether that life still runs. A zombie does not; neither does a pid that was given away again.
+    #[track_caller]
+    fn alive(life: Life) -> bool;
+
+    /// Sleeps while `word` holds `seen`; returns at once if it does not, and possibly for no reason
+    /// (as a futex does), so call it in a loop that looks at the word again.
+    #[track_caller]
+    fn wait(word: &Self::AtomicU32, seen: u32);
+
+    /// Wakes at most `n` of those that [`wait`](Memory::wait) on `word`.
+    #[track_caller]
+    fn wake(word: &Self::AtomicU32, n: u32);
+}
+
+/// One word, with the methods of `std::sync::atomic` under their names.
+pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
+    /// A word that holds `value`.
+    #[track_caller]
+    fn new(value: V) -> Self;
+    /// See `AtomicU64::load`.
+    #[track_caller]
+    fn load(&self, order: Ordering) -> V;
+    /// See `AtomicU64::store`.
+    #[track_caller]
+    fn store(&self, value: V, order: Ordering);
+    /// See `AtomicU64::swap`.
+    #[track_caller]
+    fn swap(&self, value: V, order: Ordering) -> V;
+    /// See `AtomicU64::compare_exchange`.
+    ///
+    /// # Errors
+    /// The value found, where it is not `current`.
+    #[track_caller]
+    fn compare_exchange(
+        &self,
+        current: V,
+        new: V,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<V, V>;
+    /// See `AtomicU64::compare_exchange_weak`: may fail for no reason.
+    ///
+    /// # Errors
+    /// The value found.
+    #[track_caller]
+    fn compare_exchange_weak(
+        &self,
+        current: V,
+        new: V,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<V, V>;
+    /// See `AtomicU64::fetch_add`: wraps around.
+    #[track_caller]
+    fn fetch_add(&self, value: V, order: Ordering) -> V;
+    /// See `AtomicU64::fetch_sub`: wraps around.
+    #[track_caller]
+    fn fetch_sub(&self, value: V, order: Ordering) -> V;
+    /// See `AtomicU64::fetch_and`.
+    #[track_caller]
+    fn fetch_and(&self, value: V, order: Ordering) -> V;
+    /// See `AtomicU64::fetch_or`.
+    #[track_caller]
+    fn fetch_or(&self, value: V, order: Ordering) -> V;
+    /// See `AtomicU64::fetch_max`.
+    #[track_caller]
+    fn fetch_max(&self, value: V, order: Ordering) -> V;
+}
+
+/// What may travel through a publication: plain bytes of which every pattern is a value, without padding,
+/// pointers or atomics. Derive zerocopy's `FromBytes`, `IntoBytes` and `Immutable` for it; nothing else is needed.
+///
+/// ```
+/// use forkcheck::memory::Payload;
+/// use zerocopy::{FromBytes, Immutable, IntoBytes};
+///
+/// #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+/// #[repr(C)]
+/// struct Config { rate: u32, burst: u32 }
+///
+/// fn is_payload<T: Payload>() {}
+/// is_payload::<Config>();
+/// ```
+/// A reference is none, nor is a type of which some bytes are no value:
+/// ```compile_fail
+/// fn is_payload<T: forkcheck::memory::Payload>() {}
+/// is_payload::<bool>();
+/// ```
+pub trait Payload: FromBytes + IntoBytes + Immutable + Copy + Send + Sync + 'static {}
+impl<T: FromBytes + IntoBytes + Immutable + Copy + Send + Sync + 'static> Payload for T {}
+
+/// A payload held as words, copied in and out one `Relaxed` access at a time.
+pub trait Words<T: Payload>: Send + Sync + 'static {
+    /// Words that hold `value`.
+    #[track_caller]
+    fn new(value: T) -> Self;
+    /// A copy, possibly torn: bytes of several values where a writer is at work.
+    #[track_caller]
+    fn load(&self) -> T;
+    /// Writes `value`, a word at a time.
+    #[track_caller]
+    fn store(&self, value: T);
+}
+
+/// A value behind a pointer; the closures tell a model how long the access lasts.
+pub trait MemoryCell<T>: Send + Sync + 'static {
+    /// A cell that holds `value`.
+    #[track_caller]
+    fn new(value: T) -> Self;
+    /// Reads: no writer may be at work meanwhile.
+    #[track_caller]
+    fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R;
+    /// Writes: nobody else may be at work meanwhile.
+    #[track_caller]
+    fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R;
+}
+
+/// One process from its birth to its death, as a number that fits a word and is never given to another.
+///
+/// On hardware: the pid in the low 32 bits, the low 32 bits of its start time (in clock ticks since boot)
+/// in the high ones, since a pid alone is given away again. Never zero: a word of zeros means nobody.
+///
+/// ```
+/// use forkcheck::memory::{Hardware, Life, Memory};
+/// let me = Hardware::me();
+/// assert!(Hardware::alive(Life::from_bits(me.to_bits())));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Life(u64);
+
+impl Life {
+    /// The life that a word names.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+    /// The word that names it.
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+}
+
+/// A structure that lives in a region: made of atomics, `repr(C)`, without pointers, and zeros are a valid start.
+///
+/// # Safety
+/// 1. Every bit pattern of `size_of::<Self>()` bytes is a value, and stays one while others write any bytes to it.
+/// 2. Every access through `&self` to bytes that others write is atomic, always with the same size at the same place.
+/// 3. `Self` holds no pointer, reference or index that is followed without a check.
+/// 4. It needs no `Drop`.
+#[allow(
+    unsafe_code,
+    reason = "the trait is the contract of a region's typed view"
+)]
+pub unsafe trait Resident: Sync + 'static {}

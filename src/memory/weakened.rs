@@ -1,0 +1,6 @@
+//! placeholder
+pub struct Change;
+pub struct Site;
+pub struct SiteKind;
+pub struct Weakened;
+pub struct Weakening;

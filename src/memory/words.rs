@@ -1,0 +1,43 @@
+//! A payload over any memory's 64-bit words, boxed: what the models use, where a word is an object of its own.
+
+use super::{Atomic, Payload, Words};
+use std::marker::PhantomData;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// `size_of::<T>()` bytes as words `A`, the last one filled up with zeros.
+pub struct WordsOf<T, A> {
+    words: Box<[A]>,
+    payload: PhantomData<fn() -> T>,
+}
+
+impl<T: Payload, A: Atomic<u64>> Words<T> for WordsOf<T, A> {
+    fn new(value: T) -> Self {
+        Self {
+            words: value
+                .as_bytes()
+                .chunks(8)
+                .map(|chunk| A::new(word(chunk)))
+                .collect(),
+            payload: PhantomData,
+        }
+    }
+    fn load(&self) -> T {
+        let mut copy = T::new_zeroed();
+        for (chunk, word) in copy.as_mut_bytes().chunks_mut(8).zip(&self.words) {
+            let length = chunk.len();
+            chunk.copy_from_slice(&word.load(Relaxed).to_ne_bytes()[..length]);
+        }
+        copy
+    }
+    fn store(&self, value: T) {
+        for (chunk, to) in value.as_bytes().chunks(8).zip(&self.words) {
+            to.store(word(chunk), Relaxed);
+        }
+    }
+}
+
+fn word(chunk: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[..chunk.len()].copy_from_slice(chunk);
+    u64::from_ne_bytes(bytes)
+}

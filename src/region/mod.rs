@@ -1,0 +1,2 @@
+//! Regions.
+pub struct Region;
