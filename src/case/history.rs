@@ -1,0 +1,91 @@
+//! What happened: calls with their results in real-time order, and the steps between.
+
+use crate::subject::Spec;
+use serde::{Deserialize, Serialize};
+
+/// For each process, its calls in the order it made them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct History<S: Spec> {
+    /// `calls[process][n]` is the n-th call of that process.
+    pub calls: Vec<Vec<Call<S>>>,
+}
+
+impl<S: Spec> History<S> {
+    /// How many calls returned.
+    pub fn responses(&self) -> usize {
+        self.calls
+            .iter()
+            .flatten()
+            .filter(|call| call.ret.is_some())
+            .count()
+    }
+
+    /// Whether two calls of different processes were under way at the same time.
+    pub fn overlaps(&self) -> bool {
+        let calls = || {
+            self.calls
+                .iter()
+                .enumerate()
+                .flat_map(|(p, calls)| calls.iter().map(move |c| (p, c)))
+        };
+        calls().any(|(p, a)| {
+            calls().any(|(q, b)| p < q && a.invoked < b.returned && b.invoked < a.returned)
+        })
+    }
+}
+
+/// One operation from its call to its return.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Call<S: Spec> {
+    /// What was called.
+    pub op: S::Op,
+    /// What came back; `None` if nothing did, so that it took effect or did not.
+    pub ret: Option<S::Ret>,
+    /// The time of the call, on a clock that all processes share.
+    pub invoked: u64,
+    /// The time of the return; [`Call::NEVER`] where there was none.
+    pub returned: u64,
+}
+
+impl<S: Spec> Call<S> {
+    /// The time of a return that never came.
+    pub const NEVER: u64 = u64::MAX;
+}
+
+/// One access to shared memory, with the source line that made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Who.
+    pub process: usize,
+    /// In which of its operations, counted from 0; `None` before the first.
+    pub operation: Option<usize>,
+    /// What.
+    pub access: Access,
+    /// On which word, numbered in the order in which an execution first touches them; `None` for fences and spins.
+    pub word: Option<usize>,
+    /// The value read or written; for an exchange, the one found.
+    pub value: u64,
+    /// The source file, as the compiler knows it.
+    pub file: String,
+    /// Its line.
+    pub line: u32,
+}
+
+/// A kind of access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Access {
+    /// An atomic load.
+    Load,
+    /// An atomic store.
+    Store,
+    /// An atomic read-modify-write that changed the word.
+    Update,
+    /// A compare-exchange that found another value.
+    Miss,
+    /// A fence.
+    Fence,
+    /// A turn of `spin_loop`, or a wait.
+    Spin,
+}

@@ -1,0 +1,66 @@
+//! A case as plain data: what is run ([`Case`]) and what came of it ([`History`], [`Step`]).
+//!
+//! Engines turn the one into the other, checks judge the other, regressions save the one.
+
+mod history;
+
+pub use history::{Access, Call, History, Step};
+
+use crate::subject::Spec;
+use serde::{Deserialize, Serialize};
+
+/// For each process, in order, its operations.
+pub type Program<S> = Vec<Vec<<S as Spec>::Op>>;
+
+/// One execution, as far as it can be told beforehand: setup, program, schedule, kills.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "", deny_unknown_fields)]
+pub struct Case<S: Spec> {
+    /// From where the subject and its spec start.
+    pub setup: S::Setup,
+    /// What each process does.
+    pub program: Program<S>,
+    /// Who takes each step.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Who dies at which step.
+    #[serde(default)]
+    pub kills: Vec<Kill>,
+}
+
+impl<S: Spec> Case<S> {
+    /// A program whose steps the machine orders, with nobody killed.
+    pub fn free(setup: S::Setup, program: Program<S>) -> Self {
+        Self {
+            setup,
+            program,
+            schedule: Schedule::Free,
+            kills: Vec::new(),
+        }
+    }
+    /// How many operations all processes have together.
+    pub fn operations(&self) -> usize {
+        self.program.iter().map(Vec::len).sum()
+    }
+}
+
+/// Who takes each step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Schedule {
+    /// Nobody says: the machine runs the processes side by side, or a model tries all orders.
+    #[default]
+    Free,
+    /// The process that takes each step, from the first step on.
+    Steps(Vec<u16>),
+}
+
+/// A step at which a process dies by SIGKILL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kill {
+    /// The process.
+    pub process: u16,
+    /// Which of its lives, counted from 0.
+    pub life: u32,
+    /// Before which of that life's steps, counted from 0.
+    pub step: u32,
+}

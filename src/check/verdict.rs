@@ -1,0 +1,88 @@
+//! What a check says.
+
+use crate::subject::Spec;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What was found out about a subject.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum Verdict<S: Spec> {
+    /// Nothing wrong was seen, within what was covered.
+    Ok,
+    /// Something is wrong.
+    Finding(Finding<S>),
+    /// It cannot be said: a budget was spent, nothing ran, too little overlapped. Never green.
+    Unknown(String),
+    /// This engine cannot run here, and why. Never green unless it was allowed by name.
+    Unavailable(String),
+}
+
+/// What is wrong, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Finding<S: Spec> {
+    /// The kind.
+    pub kind: Kind,
+    /// One sentence in words, for the kinds that no history explains.
+    pub detail: String,
+    /// Why no order of the calls explains the history, for the kinds where that is what is wrong.
+    pub explanation: Option<Explanation<S>>,
+}
+
+/// The kinds of findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// No order of the calls that keeps real time gives these results.
+    NotLinearizable,
+    /// Not even an order that keeps only each process's own order gives these results.
+    NotSequentiallyConsistent,
+    /// The subject panicked.
+    Panic,
+    /// A process of the case ended before its program did: abort, exit, a signal.
+    Died,
+    /// An operation uses processor time without end.
+    Endless,
+    /// An operation sleeps and nobody is left to wake it.
+    Deadlock,
+    /// Two accesses to the same data, not ordered by anything, one of them a write.
+    DataRace,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::NotLinearizable => "NOT LINEARIZABLE",
+            Kind::NotSequentiallyConsistent => "NOT SEQUENTIALLY CONSISTENT",
+            Kind::Panic => "PANIC",
+            Kind::Died => "DIED",
+            Kind::Endless => "ENDLESS",
+            Kind::Deadlock => "DEADLOCK",
+            Kind::DataRace => "DATA RACE",
+        })
+    }
+}
+
+/// Why no order of the calls gives the results that were seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Explanation<S: Spec> {
+    /// The longest order that works, as (process, number of its call).
+    pub longest: Vec<(usize, usize)>,
+    /// The state after it, in the spec's own words (`Debug`).
+    pub state: String,
+    /// The calls that could come next, none of which may return there what it did.
+    pub blocked: Vec<Blocked<S>>,
+}
+
+/// A call that no order allows at the point that was reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Blocked<S: Spec> {
+    /// Who called.
+    pub process: usize,
+    /// Which of its calls.
+    pub call: usize,
+    /// What the spec returns there.
+    pub expected: S::Ret,
+}

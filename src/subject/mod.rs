@@ -1,0 +1,105 @@
+//! What users write: a [`Spec`] says what a structure should do, a [`Subject`] is the structure itself.
+//!
+//! Both are plain safe Rust: placing the subject in shared memory is the engines' business.
+
+mod specs;
+
+pub use specs::{
+    Once, OnceOp, OnceRet, Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet,
+};
+
+use crate::memory::Memory;
+use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Debug;
+use std::hash::Hash;
+
+/// Plain data that crosses process boundaries and goes into saved cases. Every type that can, is.
+pub trait Data:
+    Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+}
+impl<T: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static> Data
+    for T
+{
+}
+
+/// What a structure should do, as a sequential state machine: the state, and what each operation
+/// returns when nobody else is there.
+///
+/// ```
+/// use forkcheck::subject::Spec;
+///
+/// /// A counter that processes add to.
+/// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// struct Counter(u64);
+///
+/// impl Spec for Counter {
+///     type Setup = u64;
+///     type Op = u64;
+///     type Ret = u64;
+///     fn start(first: &u64) -> Self { Counter(*first) }
+///     fn step(&mut self, add: &u64) -> u64 { self.0 += add; self.0 }
+/// }
+///
+/// let mut counter = Counter::start(&40);
+/// assert!(counter.allows(0, &2, &42));
+/// ```
+pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
+    /// The drawn parameters from which a case starts: a capacity, a first sequence number near a wrap.
+    type Setup: Data;
+    /// One operation with its arguments.
+    type Op: Data;
+    /// What an operation returns.
+    type Ret: Data;
+
+    /// The state before the first operation.
+    fn start(setup: &Self::Setup) -> Self;
+
+    /// Does `op` and returns the expected result.
+    fn step(&mut self, op: &Self::Op) -> Self::Ret;
+
+    /// Whether `op` of `process` may return `ret` here; if so the state has taken the step. Override it
+    /// where several results are allowed. A spec must not promise more than the structure does.
+    fn allows(&mut self, process: usize, op: &Self::Op, ret: &Self::Ret) -> bool {
+        let _ = process;
+        self.step(op) == *ret
+    }
+}
+
+/// The structure under test, over a memory `M`. A subject that runs on one memory only (foreign code, say)
+/// implements it for that one; one that is generic over `M` runs on every engine.
+pub trait Subject<M: Memory>: Sized + Sync + 'static {
+    /// What it should do.
+    type Spec: Spec;
+    /// What one process of a case holds: a producer, a consumer, private indices, or a plain `&Self`.
+    type Seat<'a>
+    where
+        Self: 'a;
+
+    /// Builds it, in place in a shared region or inside a model. Called again for each execution.
+    fn new(setup: &SetupOf<Self, M>) -> Self;
+
+    /// A process sits down: `role` says which, and which of its lives.
+    fn attach<'a>(&'a self, role: Role<'_>) -> Self::Seat<'a>;
+
+    /// One operation, from call to return.
+    fn apply(seat: &mut Self::Seat<'_>, op: &OpOf<Self, M>) -> RetOf<Self, M>;
+}
+
+/// The setup of a subject's spec.
+pub type SetupOf<S, M> = <<S as Subject<M>>::Spec as Spec>::Setup;
+/// The operations of a subject's spec.
+pub type OpOf<S, M> = <<S as Subject<M>>::Spec as Spec>::Op;
+/// The results of a subject's spec.
+pub type RetOf<S, M> = <<S as Subject<M>>::Spec as Spec>::Ret;
+
+/// Which process of a case sits down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Role<'a> {
+    /// The role's name in the suite: `"writer"`.
+    pub name: &'a str,
+    /// The process, counted from 0 through all roles.
+    pub process: usize,
+    /// Which life in this seat: 0 for the first, 1 after a kill, ...
+    pub life: u32,
+}
