@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Proves that neither the compiler nor clippy has a warning, with every feature and with the core alone.
+# Clippy also reads rust-version and refuses what a newer std alone has. Fetches the component where it is missing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+cargo clippy --locked --all-targets --all-features -- -D warnings
+cargo clippy --locked --no-default-features --lib --example article -- -D warnings

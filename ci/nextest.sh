@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Proves that the tests also pass with a process for each of them, and that none of them hangs (.config/nextest.toml).
+# Installs the runner where it is missing; unoptimised, because it compiles in a fraction of the time and runs as well.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+cargo nextest --version >/dev/null 2>&1 || cargo install --locked --debug cargo-nextest
+cargo nextest run --locked --profile ci

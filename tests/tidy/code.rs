@@ -1,0 +1,93 @@
+//! The rules about single Rust files: length, header, tests left out, sleeping.
+
+use crate::source::{Repository, Token};
+use crate::{LONGEST, has, holds};
+
+#[test]
+fn no_source_file_is_too_long() {
+    let long = "//! .\n".repeat(LONGEST + 1);
+    let rule = |repository: &Repository| {
+        let long = repository
+            .under("src/")
+            .filter(|(_, text)| text.lines().count() > LONGEST);
+        long.map(|(path, _)| format!("{path}: over {LONGEST} lines; split it by what it does"))
+            .collect()
+    };
+    holds(rule, &[("src/planted.rs", &long)]);
+}
+
+#[test]
+fn every_rust_file_opens_by_saying_what_it_is() {
+    let rule = |repository: &Repository| {
+        let rust = repository
+            .files
+            .iter()
+            .filter(|(path, _)| path.ends_with(".rs"));
+        let silent = rust.filter(|(_, text)| {
+            text.lines()
+                .next()
+                .is_none_or(|line| line.len() < 5 || !line.starts_with("//!"))
+        });
+        silent
+            .map(|(path, _)| format!("{path}: its first line is no //! header"))
+            .collect()
+    };
+    holds(
+        rule,
+        &[
+            ("src/planted.rs", "use std::fmt;\n//! late"),
+            ("examples/planted.rs", ""),
+            ("src/a/mod.rs", "//!\n"),
+        ],
+    );
+}
+
+#[test]
+fn a_test_that_is_left_out_says_why() {
+    let rule = |repository: &Repository| {
+        let mute = repository.rust().filter(|(_, tokens)| {
+            has(tokens, &["[", "ignore", "]"])
+                || has(tokens, &["ignore", "=", "\"\""])
+                || has(tokens, &[",", "ignore", ")", "]"])
+        });
+        mute.map(|(path, _)| format!("{path}: #[ignore] without a reason"))
+            .collect()
+    };
+    holds(
+        rule,
+        &[
+            ("tests/planted.rs", "//! .\n#[test]\n#[ignore]\nfn f() {}"),
+            ("src/planted.rs", "#[ignore = \"\"] fn f() {}"),
+        ],
+    );
+}
+
+#[test]
+fn nothing_sleeps() {
+    let rule = |repository: &Repository| {
+        let sleeps = |t: &&Token| {
+            [
+                "sleep",
+                "sleep_ms",
+                "sleep_until",
+                "usleep",
+                "nanosleep",
+                "clock_nanosleep",
+            ]
+            .contains(&&*t.text)
+        };
+        let found = repository
+            .rust()
+            .filter_map(|(path, tokens)| Some((path, tokens.iter().find(sleeps)?.line)));
+        found
+            .map(|(path, line)| format!("{path}:{line}: sleeps; wait for what it waits for"))
+            .collect()
+    };
+    holds(
+        rule,
+        &[
+            ("src/planted.rs", "use std::thread::{self, sleep};"),
+            ("tests/planted.rs", "fn f() { thread::sleep(T) }"),
+        ],
+    );
+}

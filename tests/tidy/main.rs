@@ -1,0 +1,114 @@
+//! The house rules as tests: the layers, where `unsafe` is, and what every file and script owes its reader.
+//!
+//! A rule is a function from the repository's text to complaints. Each is called on the repository as it is,
+//! and once for each planted offence, which it has to name: a rule that cannot fail is no rule.
+//! Where a rule has to change, change it here and say why.
+
+mod code;
+mod house;
+mod imports;
+mod layers;
+mod source;
+
+use source::{Repository, Token};
+
+/// Which modules of `src/` each may import; everything may import `error`. A comment gives the reason of a row that
+/// goes beyond the chain of CONTRIBUTING.md. A row names only rows below it, so there is no cycle.
+const LAYERS: &[(&str, &str)] = &[
+    // It names a subject and the memory of an engine for each line of its table.
+    (
+        "main",
+        "builtin suite report search engine check subject memory",
+    ),
+    // Where a suite is defined is `site!` of `report`.
+    ("builtin", "suite report subject publish memory"),
+    (
+        "suite",
+        "report search engine settings regression check case subject memory",
+    ),
+    // What it renders is the outcome of a search, which tells what an engine covered.
+    ("report", "search engine check case subject"),
+    (
+        "search",
+        "engine regression settings check case subject memory",
+    ),
+    // An engine owns regions and processes: loom's runs a whole search in a child.
+    (
+        "engine",
+        "workers schedule check case subject region process memory",
+    ),
+    // A saved case names the verdict that it was saved for.
+    ("regression", "check case subject"),
+    // The builder's and the environment's limits: plain numbers that know nobody.
+    ("settings", ""),
+    ("workers", "case subject region process memory"),
+    ("schedule", "case"),
+    ("check", "case subject"),
+    ("case", "subject"),
+    ("subject", "memory"),
+    ("publish", "memory"),
+    // A region's typed views are of residents, whose contract is in `memory`.
+    ("region", "memory"),
+    ("process", ""),
+    ("memory", ""),
+    ("error", ""),
+];
+
+/// Modules that compute and do nothing else, and what they therefore never name.
+const PURE: &[&str] = &["check", "schedule"];
+const IMPURE: &str =
+    "std::process std::time std::fs std::net std::env std::io std::os std::thread nix libc";
+
+/// The files with `unsafe` in them, and what for.
+const UNSAFE: &[(&str, &str)] = &[
+    (
+        "src/memory/hardware.rs",
+        "payloads in place are viewed as atomic words; futex has no safe wrapper",
+    ),
+    (
+        "src/memory/mod.rs",
+        "Resident is the contract of a region's typed view",
+    ),
+];
+
+/// What the top level of the repository may hold; everything else has a folder, or is ignored by git.
+const TOP_LEVEL: &str = "Cargo.toml Cargo.lock src tests examples benches fuzz proptest-regressions ci \
+    README.md CHANGELOG.md CONTRIBUTING.md LICENSE-MIT LICENSE-APACHE .ci .config .git .github .gitignore";
+
+/// The README's commands, and the script that runs each.
+const COMMANDS: &[(&str, &str)] = &[
+    ("cargo run --release", "ci/run-release.sh"),
+    ("cargo test", "ci/test.sh"),
+];
+
+/// The lines that a file of `src/` may have.
+const LONGEST: usize = 500;
+
+/// Asserts that the repository keeps `rule`, and that `rule` objects to each planted file `(path, text)`.
+#[track_caller]
+fn holds(rule: impl Fn(&Repository) -> Vec<String>, planted: &[(&str, &str)]) {
+    let repository = Repository::read();
+    let complaints = rule(&repository);
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+    assert!(
+        !planted.is_empty(),
+        "plant an offence, or nobody knows that this rule can fail"
+    );
+    for (path, text) in planted {
+        let complaints = rule(&repository.with(path, text));
+        assert!(
+            complaints.iter().any(|c| c.contains(path)),
+            "no word about the planted {path}:\n{text}\n{complaints:?}"
+        );
+    }
+}
+
+/// Whether these tokens follow one another somewhere.
+fn has(tokens: &[Token], sequence: &[&str]) -> bool {
+    tokens.windows(sequence.len()).any(|window| {
+        window
+            .iter()
+            .zip(sequence)
+            .all(|(token, text)| token.text == *text)
+    })
+}
