@@ -1,17 +1,88 @@
 //! forkcheck checks the memory that processes share.
+//!
+//! | layer | what is in it |
+//! |---|---|
+//! | [`region`], [`process`] | memory shared over `fork`; children that return values, panics and exits, typed |
+//! | [`memory`] | what a protocol is written against: [`Memory`], atomic words, payloads, fences, who is alive |
+//! | [`publish`] | protocols that make a writer's data visible to readers |
+//! | [`subject`] | what you write: a [`Spec`] and a [`Subject`] |
+//! | [`case`], [`check`] | programs and histories as plain data; the check for linearizability |
+//! | [`engine`] | ways to run a case: really forked processes, loom's memory model |
+//! | [`mod@suite`] | what a test calls: [`suite!`] and [`Suite`] |
+//!
+//! The first four are the core and build alone (`default-features = false`); the rest is the harness. Data flows
+//! one way: a program is drawn, an engine runs it, what happened is a history, a check gives its verdict, and a
+//! report tells it.
+//!
+//! ```
+//! use forkcheck::prelude::*;
+//!
+//! // The old text's first program: a child sets an integer that its parent reads.
+//! let region = Region::anonymous(4)?;
+//! let an_int: &std::sync::atomic::AtomicI32 = region.get(0)?;
+//! forkcheck::process::run(|| an_int.store(1, Ordering::Release))?;
+//! assert_eq!(an_int.load(Ordering::Acquire), 1);
+//! # Ok::<(), forkcheck::Error>(())
+//! ```
 
+#[cfg(feature = "harness")]
+pub mod builtin;
 #[cfg(feature = "harness")]
 pub mod case;
 #[cfg(feature = "harness")]
 pub mod check;
+#[cfg(feature = "harness")]
+pub mod engine;
 pub mod memory;
 pub mod process;
 pub mod publish;
 pub mod region;
 #[cfg(feature = "harness")]
 pub mod subject;
+#[cfg(feature = "harness")]
+pub mod suite;
 
 mod error;
+#[cfg(feature = "harness")]
+mod regression;
+#[cfg(feature = "harness")]
+mod report;
+#[cfg(feature = "harness")]
+mod search;
+#[cfg(feature = "harness")]
+mod settings;
+#[cfg(feature = "harness")]
+mod workers;
 
 pub use error::Error;
+pub use memory::{Hardware, Memory};
 pub use region::Region;
+#[cfg(feature = "harness")]
+pub use {
+    report::Site,
+    search::{Found, Origin, Outcome, Rate},
+    subject::{Spec, Subject},
+    suite::Suite,
+};
+
+/// The strategies of proptest, in the version that suites are written with.
+#[cfg(feature = "harness")]
+pub use proptest;
+
+/// What a file with a subject and a suite in it uses.
+pub mod prelude {
+    pub use crate::Region;
+    pub use crate::memory::{Atomic, Hardware, Memory, MemoryCell, Ordering, Words};
+    #[cfg(feature = "harness")]
+    pub use crate::{
+        subject::{OpOf, RetOf, Role, SetupOf, Spec, Subject},
+        suite::Suite,
+    };
+    #[cfg(feature = "harness")]
+    pub use proptest::prelude::{Just, Strategy, any, prop_oneof};
+}
+
+/// README's samples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

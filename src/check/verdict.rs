@@ -49,6 +49,13 @@ pub enum Kind {
     DataRace,
 }
 
+impl Kind {
+    /// Whether a history shows it; the others end the execution that they are found in.
+    pub fn is_of_history(self) -> bool {
+        matches!(self, Kind::NotLinearizable | Kind::NotSequentiallyConsistent)
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,0 +1,175 @@
+//! In the child that belongs to one model: explores it, and answers at the first execution that is not Ok.
+//!
+//! It answers and ends the process at once, even from within loom's panics: unwinding a model that is half
+//! done panics again.
+
+use super::LoomMemory;
+use super::memory;
+use crate::case::{Call, Case, History};
+use crate::check::{Criterion, Finding, Kind, Verdict, explain};
+use crate::engine::processes::encode;
+use crate::engine::{Budget, CHECK_STATES, Run, incomplete};
+use crate::region::Region;
+use crate::subject::{Role, Subject};
+use std::io::{PipeWriter, Write};
+use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Accesses of one execution before loom gives up on it.
+const BRANCHES: usize = 10_000;
+/// Switches away from a thread that could go on, in one execution.
+const PREEMPTIONS: usize = 2;
+
+/// Everything that outlives one execution of the model.
+struct Model<S: Subject<LoomMemory>> {
+    case: Case<S::Spec>,
+    roles: Vec<String>,
+    history: Mutex<History<S::Spec>>,
+    /// An `AtomicU64`: executions begun, where the supervisor sees them.
+    executions: Arc<Region>,
+    answer: PipeWriter,
+    budget: Budget,
+    started: Instant,
+}
+
+/// Tries all orders, once with each process as loom's main thread, and writes its answer.
+pub(super) fn explore<S: Subject<LoomMemory>>(
+    case: &Case<S::Spec>,
+    roles: &[String],
+    budget: &Budget,
+    executions: &Arc<Region>,
+    answer: PipeWriter,
+) {
+    let model = Arc::new(Model::<S> {
+        case: case.clone(),
+        roles: roles.to_vec(),
+        history: Mutex::new(History { calls: Vec::new() }),
+        executions: Arc::clone(executions),
+        answer,
+        budget: *budget,
+        started: Instant::now(),
+    });
+    let hooked = Arc::clone(&model);
+    std::panic::set_hook(Box::new(move |info| hooked.end(verdict_of_panic(info))));
+    for main in 0..case.program.len() {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(PREEMPTIONS);
+        builder.max_branches = BRANCHES;
+        builder.max_permutations = None;
+        builder.max_duration = None;
+        let model = Arc::clone(&model);
+        builder.check(move || {
+            model.begin();
+            execute(&model, main);
+            model.judge();
+        });
+    }
+    model.answer(None);
+}
+
+/// One execution: process `main` on the model's main thread, the others on threads of their own.
+fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, main: usize) {
+    memory::start_execution();
+    let subject = Arc::new(S::new(&model.case.setup));
+    let others: Vec<_> = (0..model.case.program.len())
+        .filter(|&process| process != main)
+        .map(|process| {
+            let (model, subject) = (Arc::clone(model), Arc::clone(&subject));
+            loom::thread::spawn(move || model.process(&*subject, process))
+        })
+        .collect();
+    model.process(&*subject, main);
+    for other in others {
+        // A panic of the other thread has ended this process already.
+        let _ = other.join();
+    }
+}
+
+impl<S: Subject<LoomMemory>> Model<S> {
+    fn history(&self) -> MutexGuard<'_, History<S::Spec>> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts an execution, and ends everything when the budget is spent.
+    fn begin(&self) {
+        let counter: &AtomicU64 = self.executions.get(0).expect("the region was made for it");
+        let done = counter.load(Relaxed);
+        *self.history() = History { calls: vec![Vec::new(); self.case.program.len()] };
+        if done >= self.budget.executions || self.started.elapsed() >= self.budget.time {
+            self.end(Verdict::Unknown(format!(
+                "the model was not done after {done} executions and {:.1} s; use fewer or shorter operations, or allow more time",
+                self.started.elapsed().as_secs_f64()
+            )));
+        }
+        counter.store(done + 1, Relaxed);
+    }
+
+    /// The operations of one process, on the thread of the model that it is.
+    fn process(&self, subject: &S, process: usize) {
+        memory::enter(process);
+        let role = Role { name: &self.roles[process], process, life: 0 };
+        let mut seat = subject.attach(role);
+        for (number, op) in self.case.program[process].iter().enumerate() {
+            memory::enter_operation(number);
+            // The numbers only keep the calls of one process in order; a model has no clock.
+            let invoked = 2 * number as u64;
+            let call = Call { op: op.clone(), ret: None, invoked, returned: Call::<S::Spec>::NEVER };
+            self.history().calls[process].push(call);
+            let ret = S::apply(&mut seat, op);
+            let call = &mut self.history().calls[process][number];
+            call.ret = Some(ret);
+            call.returned = invoked + 1;
+        }
+    }
+
+    fn judge(&self) {
+        let history = self.history();
+        let verdict = incomplete(&self.case, &history)
+            .unwrap_or_else(|| explain(&self.case.setup, &history, Criterion::ProgramOrder, CHECK_STATES));
+        drop(history);
+        if verdict != Verdict::Ok {
+            self.end(verdict);
+        }
+    }
+
+    /// Answers with this execution, and ends the process without unwinding.
+    fn end(&self, verdict: Verdict<S::Spec>) -> ! {
+        let run = Run { case: self.case.clone(), history: self.history().clone(), steps: memory::take_steps(), verdict };
+        self.answer(Some(run));
+        // Not `exit`: the destructors of a model that is half done would run.
+        crate::process::end_now(0)
+    }
+
+    fn answer(&self, run: Option<Run<S::Spec>>) {
+        let counter: &AtomicU64 = self.executions.get(0).expect("the region was made for it");
+        let answer: super::Answer<S::Spec> = Ok((counter.load(Relaxed), run));
+        if let Ok(bytes) = encode(&answer) {
+            // If the supervisor is gone, so is the reason to answer.
+            let _ = (&self.answer).write_all(&bytes);
+        }
+    }
+}
+
+/// loom reports by panics; everything else that panics is the subject.
+fn verdict_of_panic<S: crate::subject::Spec>(info: &PanicHookInfo<'_>) -> Verdict<S> {
+    let message = info.payload_as_str().unwrap_or("no message").trim();
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let finding = |kind, detail| Verdict::Finding(Finding { kind, detail, explanation: None });
+    let of_loom = place.contains("/loom-0.");
+    if of_loom && message.starts_with("deadlock") {
+        finding(Kind::Deadlock, "every process that is not done waits, and nobody is left to wake it".into())
+    } else if of_loom && (message.contains("Causality violation") || message.contains("ing to cell") || message.contains("ing from cell")) {
+        finding(Kind::DataRace, "two accesses to the same data, one of them a write, with nothing that orders them".into())
+    } else if of_loom && message.contains("maximum number of branches") {
+        Verdict::Unknown(format!(
+            "an execution of the model made more than {BRANCHES} accesses: an operation spins without spin_loop(), or never ends"
+        ))
+    } else if of_loom {
+        Verdict::Unknown(format!("loom cannot go on here ({place}): {message}"))
+    } else {
+        finding(Kind::Panic, format!("the subject panicked at {place}: {message}"))
+    }
+}
+

@@ -1,0 +1,123 @@
+//! Ways to run a case. Each engine brings a memory of its own and says what it cannot see.
+//!
+//! Called by `search` only; to use one, name it to a [`Suite`](crate::suite::Suite).
+
+#[cfg(feature = "loom")]
+pub mod loom;
+mod processes;
+
+pub use processes::Processes;
+
+use crate::case::{Case, History, Program, Step};
+use crate::check::{Criterion, Verdict};
+use crate::error::Error;
+use crate::memory::Memory;
+use crate::subject::{Spec, Subject};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// States that the check of one history may remember.
+pub(crate) const CHECK_STATES: usize = 1 << 20;
+
+/// A way to run a case.
+pub trait Engine: Default {
+    /// What its subjects run on.
+    type Memory: Memory;
+    /// Its name in tests, reports and saved cases.
+    const NAME: &'static str;
+    /// Which orders of the calls explain a history here.
+    const CRITERION: Criterion;
+    /// What it could never see, in words.
+    const BLIND_TO: &'static str;
+    /// Whether calls of different processes have to have overlapped for an Ok to mean anything.
+    const NEEDS_OVERLAP: bool;
+
+    /// The largest part of `program` that this engine can explore: the whole of it, unless it says otherwise.
+    fn fit<S: Spec>(program: Program<S>) -> Program<S> {
+        program
+    }
+
+    /// Runs one case, many times or in all its orders, and judges each history where it arose.
+    ///
+    /// # Errors
+    /// Where the case could not be run at all; the suite's verdict is then [`Verdict::Unavailable`].
+    fn search<S: Subject<Self::Memory>>(
+        &mut self,
+        case: &Case<S::Spec>,
+        roles: &[String],
+        budget: &Budget,
+    ) -> Result<(Covered, Option<Run<S::Spec>>), Error>;
+
+    /// What the processes of the engine printed lately; shown when something fails.
+    fn output(&self) -> String;
+}
+
+/// How much of one case to run.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Budget {
+    /// Executions, at most.
+    pub executions: u64,
+    /// Time, at most, for an engine that explores until it is done.
+    pub time: Duration,
+    /// For what is left to chance.
+    pub seed: u64,
+    /// Go on after the first execution that is not Ok, and count them.
+    pub keep_going: bool,
+}
+
+/// One execution that is worth telling about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Run<S: Spec> {
+    /// What was run.
+    pub case: Case<S>,
+    /// What happened.
+    pub history: History<S>,
+    /// Access by access, where the engine sees them.
+    pub steps: Vec<Step>,
+    /// What is to be said of it; not Ok.
+    pub verdict: Verdict<S>,
+}
+
+/// What was covered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Covered {
+    /// Programs.
+    pub programs: u64,
+    /// Executions of all of them.
+    pub executions: u64,
+    /// Executions that were not Ok.
+    pub failing: u64,
+    /// Executions in which calls of different processes overlapped, ...
+    pub overlapping: u64,
+    /// ... of so many in which they could have.
+    pub could_overlap: u64,
+    /// Programs all of whose orders were explored, within the engine's bounds.
+    pub exhausted: u64,
+    /// Programs cut down to what the engine can explore.
+    pub cut: u64,
+}
+
+impl Covered {
+    /// Both together.
+    pub fn add(&mut self, more: Covered) {
+        self.programs += more.programs;
+        self.executions += more.executions;
+        self.failing += more.failing;
+        self.overlapping += more.overlapping;
+        self.could_overlap += more.could_overlap;
+        self.exhausted += more.exhausted;
+        self.cut += more.cut;
+    }
+}
+
+/// `Unknown` for what does not add up: nothing ran, or calls are missing from a history that is said to be whole.
+fn incomplete<S: Spec>(case: &Case<S>, history: &History<S>) -> Option<Verdict<S>> {
+    let (operations, responses) = (case.operations(), history.responses());
+    if operations == 0 {
+        return Some(Verdict::Unknown("the program has no operations, so nothing was checked; ask for at least one".into()));
+    }
+    (responses < operations).then(|| {
+        Verdict::Unknown(format!("only {responses} of {operations} operations returned, so the history cannot be judged"))
+    })
+}

@@ -1,0 +1,16 @@
+//! What a person reads. Rendering only: it is given an outcome and gives text.
+
+mod site;
+mod table;
+mod text;
+
+pub use site::Site;
+pub(crate) use text::text;
+
+use std::io::Write;
+
+/// To the terminal itself, past the capture of a passing test's output.
+pub(crate) fn loudly(text: &str) {
+    // If there is nobody to hear it, nothing is lost that could be kept.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

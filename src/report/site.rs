@@ -1,0 +1,87 @@
+//! Where a suite stands, so that a report can print the command that runs it again.
+
+/// A place in a user's package. Made by [`site!`](crate::site).
+#[derive(Clone, Copy, Debug)]
+pub struct Site {
+    /// `CARGO_PKG_NAME`.
+    pub package: &'static str,
+    /// `CARGO_MANIFEST_DIR`.
+    pub manifest_directory: &'static str,
+    /// `module_path!()`: the crate first.
+    pub module: &'static str,
+    /// `file!()`.
+    pub file: &'static str,
+    /// Whether it is compiled as one of the package's integration tests or benches.
+    pub integration: bool,
+    /// The name of the binary it is compiled into, if it is one of the package's.
+    pub binary: Option<&'static str>,
+}
+
+/// The place where it stands: package, module, file, and which of the package's targets it is compiled into.
+#[macro_export]
+macro_rules! site {
+    () => {
+        $crate::Site {
+            package: env!("CARGO_PKG_NAME"),
+            manifest_directory: env!("CARGO_MANIFEST_DIR"),
+            module: module_path!(),
+            file: file!(),
+            integration: option_env!("CARGO_TARGET_TMPDIR").is_some(),
+            binary: option_env!("CARGO_BIN_NAME"),
+        }
+    };
+}
+
+impl Site {
+    /// The command that runs one test again. `test` is its path, the crate first.
+    pub(crate) fn command(&self, test: &str) -> String {
+        let test = test.split_once("::").map_or(test, |(_, test)| test);
+        let target = if self.integration {
+            format!("--test {}", self.test_target())
+        } else if let Some(binary) = self.binary {
+            format!("--bin {binary}")
+        } else {
+            "--lib".into()
+        };
+        format!("cargo test -p {} {target} {test} -- --exact", self.package)
+    }
+
+    /// Integration tests are named after their file or folder; the crate's name has underscores for hyphens.
+    fn test_target(&self) -> String {
+        let name = self.module.split("::").next().unwrap_or(self.module);
+        let parts = self.file.split(['/', '\\', '.']).filter(|part| part.replace('-', "_") == name);
+        parts.last().unwrap_or(name).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SITE: Site = Site {
+        package: "rings",
+        manifest_directory: "/rings",
+        module: "spsc_wrap::queue",
+        file: "rings/tests/spsc-wrap.rs",
+        integration: true,
+        binary: None,
+    };
+
+    #[test]
+    fn an_integration_test_is_named_as_cargo_names_it() {
+        assert_eq!(
+            SITE.command("spsc_wrap::queue::loom"),
+            "cargo test -p rings --test spsc-wrap queue::loom -- --exact"
+        );
+        let folder = Site { file: "rings/tests/spsc-wrap/main.rs", ..SITE };
+        assert!(folder.command("spsc_wrap::queue::loom").contains("--test spsc-wrap "));
+    }
+
+    #[test]
+    fn unit_tests_of_libraries_and_binaries_are_found() {
+        let unit = Site { integration: false, ..SITE };
+        assert!(unit.command("rings::tests::queue::loom").contains("--lib tests::queue::loom"));
+        let binary = Site { integration: false, binary: Some("ringd"), ..SITE };
+        assert!(binary.command("ringd::queue::loom").contains("--bin ringd queue::loom"));
+    }
+}

@@ -1,0 +1,257 @@
+//! An outcome as text for a terminal: what is wrong in one sentence, the case as a small table, why, how to run
+//! it again. Nothing that one does not need first.
+
+use super::Site;
+use super::table::{Row, WIDTH, name, render, short};
+use crate::case::{Access, Call, History, Step};
+use crate::check::{Blocked, Explanation, Finding, Verdict};
+use crate::engine::{Covered, Run};
+use crate::search::{Found, Origin, Outcome, Rate};
+use crate::subject::Spec;
+use std::fmt::Write;
+
+/// The whole report. `test` is the name of the test that runs, if it is known.
+pub(crate) fn text<S: Spec>(site: &Site, test: &str, roles: &[String], outcome: &Outcome<S>) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = match (&outcome.verdict, &outcome.found) {
+        (Verdict::Finding(finding), Some(found)) => of_finding(&mut text, site, test, roles, finding, found, outcome),
+        (Verdict::Unknown(why), _) => not_green(&mut text, "UNKNOWN", test, why, outcome),
+        (Verdict::Unavailable(why), _) => not_green(&mut text, "UNAVAILABLE", test, why, outcome),
+        _ => write!(text, "ok  {test}  {}", covered(outcome)),
+    };
+    text
+}
+
+fn not_green<S: Spec>(to: &mut String, what: &str, test: &str, why: &str, outcome: &Outcome<S>) -> std::fmt::Result {
+    writeln!(to, "{what}  {test}  {why}")?;
+    writeln!(to, "covered: {}", covered(outcome))?;
+    write!(to, "to let this pass where it has to: FORKCHECK_ALLOW_MISSING={}", outcome.engine)?;
+    printed(to, &outcome.output)
+}
+
+#[allow(clippy::too_many_arguments, reason = "one rendering of one outcome, in one place")]
+fn of_finding<S: Spec>(
+    to: &mut String,
+    site: &Site,
+    test: &str,
+    roles: &[String],
+    finding: &Finding<S>,
+    found: &Found<S>,
+    outcome: &Outcome<S>,
+) -> std::fmt::Result {
+    let run = &found.run;
+    writeln!(to, "{}  {test}  {}", finding.kind, sentence(roles, run, finding))?;
+    writeln!(to, "{}; {} ({})", origin(found.origin, run), rate(found.rate), machine())?;
+    if size_of::<S::Setup>() > 0 {
+        writeln!(to, "\n  from setup {}", short(&run.case.setup))?;
+    }
+    writeln!(to, "\n{}\n", render(roles, &rows(run)))?;
+    if let Some(explanation) = &finding.explanation {
+        why(to, roles, run, explanation)?;
+    }
+    writeln!(to, " replay: FORKCHECK_REPLAY={} {}", found.token, site.command(test))?;
+    match &found.saved {
+        Some(Ok(file)) => writeln!(to, " saved:  {}", file.strip_prefix(site.manifest_directory).unwrap_or(file).display())?,
+        Some(Err(error)) => writeln!(to, " not saved: {error}")?,
+        None => {}
+    }
+    write!(to, " searched: {}", covered(outcome))?;
+    printed(to, &outcome.output)
+}
+
+/// What came and what should have come, or what went wrong.
+fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
+    match finding.explanation.as_ref().and_then(|explanation| explanation.blocked.first()) {
+        Some(Blocked { process, call, expected }) => {
+            let blocked = &run.history.calls[*process][*call];
+            format!(
+                "{}: {} returned {}, expected {}",
+                name(roles, *process),
+                short(&blocked.op),
+                blocked.ret.as_ref().map(short).unwrap_or_default(),
+                short(expected)
+            )
+        }
+        None => finding.detail.clone(),
+    }
+}
+
+fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
+    match origin {
+        Origin::Drawn { operations, candidates, took } => format!(
+            "shrunk from {} to {} in {:.1} s ({candidates} candidates)",
+            counted(operations as u64, "operation"),
+            run.case.operations(),
+            took.as_secs_f64()
+        ),
+        Origin::Saved => "a saved case".into(),
+        Origin::Replayed => "replayed from FORKCHECK_REPLAY".into(),
+    }
+}
+
+fn rate(rate: Rate) -> String {
+    match rate {
+        Rate::Executions(failing, of) => format!("seen in {failing} of {of} executions"),
+        Rate::Replays(again, of, _) => format!("replayed {again} of {of} times"),
+    }
+}
+
+fn machine() -> String {
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{profile}, {}, {}", std::env::consts::ARCH, counted(cores as u64, "core"))
+}
+
+/// Why no order works: the longest that does, and what stands in its way.
+fn why<S: Spec>(to: &mut String, roles: &[String], run: &Run<S>, explanation: &Explanation<S>) -> std::fmt::Result {
+    let called = |process: usize, call: usize| {
+        let Call { op, ret, .. } = &run.history.calls[process][call];
+        let ret = ret.as_ref().map_or("no return".into(), short);
+        format!("{} {} -> {ret}", name(roles, process), short(op))
+    };
+    let order: Vec<String> = explanation.longest.iter().map(|&(process, call)| called(process, call)).collect();
+    if order.is_empty() {
+        writeln!(to, " why:    from the start, {}", short_state(&explanation.state))?;
+    } else {
+        writeln!(to, " why:    the longest order that works is {}", order.join(", then "))?;
+        writeln!(to, "         after it, {}", short_state(&explanation.state))?;
+    }
+    for Blocked { process, call, expected } in &explanation.blocked {
+        writeln!(to, "         cannot come next: {}; it would return {}", called(*process, *call), short(expected))?;
+    }
+    Ok(())
+}
+
+fn short_state(state: &str) -> String {
+    if state.chars().count() <= WIDTH - 20 {
+        return format!("the state is {state}");
+    }
+    format!("the state is {}…", state.chars().take(WIDTH - 20).collect::<String>())
+}
+
+/// The events of a run: its steps where the engine saw them, else its calls and returns.
+fn rows<S: Spec>(run: &Run<S>) -> Vec<Row> {
+    if run.steps.is_empty() { rows_of_calls(&run.history) } else { rows_of_steps(run) }
+}
+
+fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
+    let mut events = Vec::new();
+    for (process, calls) in history.calls.iter().enumerate() {
+        for call in calls {
+            events.push((call.invoked, process, call, true));
+            events.push((call.returned, process, call, false));
+        }
+    }
+    events.sort_by_key(|&(time, process, _, _)| (time, process));
+    let mut rows: Vec<Row> = Vec::new();
+    let mut open = None;
+    for (_, process, call, is_call) in events {
+        let text = if is_call {
+            short(&call.op)
+        } else {
+            let ret = call.ret.as_ref().map_or("…never returned".into(), |ret| format!("-> {}", short(ret)));
+            // A return right after its own call stands on the same line.
+            match rows.last_mut() {
+                Some(last) if open == Some(process) => {
+                    last.text = format!("{} {ret}", last.text);
+                    open = None;
+                    continue;
+                }
+                _ => ret,
+            }
+        };
+        open = is_call.then_some(process);
+        rows.push(Row { process, text });
+    }
+    rows
+}
+
+fn rows_of_steps<S: Spec>(run: &Run<S>) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut shown = vec![0; run.history.calls.len()];
+    let mut repeated: Option<(&Step, usize)> = None;
+    for (number, step) in run.steps.iter().enumerate() {
+        let (Some(calls), Some(operation)) = (run.history.calls.get(step.process), step.operation) else { continue };
+        while shown[step.process] <= operation
+            && let Some(call) = calls.get(shown[step.process])
+        {
+            shown[step.process] += 1;
+            rows.push(Row { process: step.process, text: short(&call.op) });
+        }
+        repeated = match (repeated, rows.last_mut()) {
+            (Some((first, times)), Some(row)) if same(first, step) => {
+                row.text = format!("  {} ({} times)", access(step), times + 1);
+                Some((first, times + 1))
+            }
+            _ => {
+                rows.push(Row { process: step.process, text: format!("  {}", access(step)) });
+                Some((step, 1))
+            }
+        };
+        let later = &run.steps[number + 1..];
+        if !later.iter().any(|other| other.process == step.process && other.operation == Some(operation))
+            && let Some(ret) = calls.get(operation).and_then(|call| call.ret.as_ref())
+        {
+            rows.push(Row { process: step.process, text: format!("-> {}", short(ret)) });
+            repeated = None;
+        }
+    }
+    rows
+}
+
+fn same(a: &Step, b: &Step) -> bool {
+    (a.process, a.operation, a.access, a.word, a.value, a.line) == (b.process, b.operation, b.access, b.word, b.value, b.line)
+}
+
+fn access(step: &Step) -> String {
+    let file = step.file.rsplit('/').next().unwrap_or(&step.file);
+    let word = step.word.map(|word| format!("word {word}")).unwrap_or_default();
+    let what = match step.access {
+        Access::Load => format!("{word} load -> {}", step.value),
+        Access::Store => format!("{word} store {}", step.value),
+        Access::Update => format!("{word} update, was {}", step.value),
+        Access::Miss => format!("{word} exchange missed, was {}", step.value),
+        Access::Fence => "fence".into(),
+        Access::Spin => "spin".into(),
+    };
+    format!("{what}  {file}:{}", step.line)
+}
+
+fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
+    let Covered { programs, executions, overlapping, could_overlap, exhausted, cut, .. } = outcome.covered;
+    let mut parts = vec![counted(programs, "program"), counted(executions, "execution")];
+    if let Some(percent) = (100 * overlapping).checked_div(could_overlap) {
+        parts.push(format!("{percent} % with overlap"));
+    }
+    if exhausted > 0 {
+        parts.push(format!("{exhausted} explored to the end"));
+    }
+    if cut > 0 {
+        parts.push(format!("{cut} cut down to fit"));
+    }
+    if outcome.saved_cases > 0 {
+        parts.push(format!("{} first", counted(outcome.saved_cases as u64, "saved case")));
+    }
+    format!(
+        "{} in {:.1} s, seed {}; blind to {}",
+        parts.join(", "),
+        outcome.took.as_secs_f64(),
+        outcome.seed,
+        outcome.blind_to
+    )
+}
+
+fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+fn printed(to: &mut String, output: &str) -> std::fmt::Result {
+    if output.trim().is_empty() {
+        return Ok(());
+    }
+    write!(to, "\n its processes printed, last:\n")?;
+    let lines: Vec<&str> = output.lines().collect();
+    let last = &lines[lines.len().saturating_sub(20)..];
+    last.iter().try_for_each(|line| writeln!(to, "   | {line}"))
+}

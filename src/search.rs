@@ -1,0 +1,333 @@
+//! The loop of a suite: saved cases, then drawn ones; what fails is shrunk, confirmed and saved.
+
+use crate::case::Case;
+use crate::check::Verdict;
+use crate::engine::{Budget, Covered, Engine, Run};
+use crate::error::Error;
+use crate::regression;
+use crate::settings::Settings;
+use crate::subject::{Spec, Subject};
+use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A shrunk form has to fail within so many times the executions of a drawn one: a rare failure gets its chance.
+const PATIENCE: u64 = 10;
+/// Shrinking ends here, with the smallest case so far.
+const CANDIDATES: u64 = 500;
+const SHRINKING: Duration = Duration::from_secs(30);
+/// A finding is run again so often before it is told.
+const REPLAYS: u64 = 10;
+
+/// What to search.
+pub(crate) struct Plan<S: Spec> {
+    /// The suite's name, unique in its package: it names the saved cases and goes into tokens.
+    pub(crate) suite: String,
+    /// The role of each process.
+    pub(crate) roles: Vec<String>,
+    pub(crate) cases: BoxedStrategy<Case<S>>,
+    pub(crate) settings: Settings,
+    /// Where cases are saved, if they are.
+    pub(crate) regressions: Option<PathBuf>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Outcome<S: Spec> {
+    /// The engine's name.
+    pub engine: &'static str,
+    /// What it cannot see.
+    pub blind_to: &'static str,
+    /// The verdict.
+    pub verdict: Verdict<S>,
+    /// What was covered.
+    pub covered: Covered,
+    /// Saved cases that ran first.
+    pub saved_cases: usize,
+    /// The seed of what was drawn.
+    pub seed: u64,
+    /// How long all of it took.
+    pub took: Duration,
+    /// What is to be told where the verdict is a finding.
+    pub found: Option<Found<S>>,
+    /// What the processes printed lately.
+    pub output: String,
+}
+
+/// A finding, shrunk and confirmed.
+#[derive(Clone, Debug)]
+pub struct Found<S: Spec> {
+    /// The smallest execution that shows it.
+    pub run: Run<S>,
+    /// Where the case came from.
+    pub origin: Origin,
+    /// How surely it comes again.
+    pub rate: Rate,
+    /// The case as a token.
+    pub token: String,
+    /// Where it was saved, or why not; `None` if it was not to be.
+    pub saved: Option<Result<PathBuf, String>>,
+}
+
+/// Where a failing case came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Drawn, and then shrunk.
+    Drawn {
+        /// How many operations it had at first.
+        operations: usize,
+        /// How many smaller forms were tried.
+        candidates: u64,
+        /// How long that took.
+        took: Duration,
+    },
+    /// A saved case.
+    Saved,
+    /// The token in `FORKCHECK_REPLAY`.
+    Replayed,
+}
+
+/// How surely a finding comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// In so many of so many executions of the case.
+    Executions(u64, u64),
+    /// In so many of so many replays of the case, each of at most so many executions.
+    Replays(u64, u64, u64),
+}
+
+/// Runs a plan on an engine.
+///
+/// # Errors
+/// A saved case, a token or a setting that cannot be read.
+pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(plan: &Plan<S::Spec>) -> Result<Outcome<S::Spec>, Error> {
+    let seed = plan.settings.seed();
+    let mut search = Search::<E, S> {
+        plan,
+        engine: E::default(),
+        started: Instant::now(),
+        covered: Covered::default(),
+        seed,
+        unknown: None,
+    };
+    let mut saved_cases = 0;
+    let found = match &plan.settings.replay {
+        Some(token) => {
+            let token = regression::from_token::<S::Spec>(token, &plan.suite, E::NAME)?;
+            search.known(token.case, Origin::Replayed)?
+        }
+        None => {
+            let saved = match &plan.regressions {
+                Some(directory) => regression::load(&regression::file_of(directory, &plan.suite), E::NAME)?,
+                None => Vec::new(),
+            };
+            saved_cases = saved.len();
+            let mut found = None;
+            for case in saved {
+                found = search.known(case, Origin::Saved)?;
+                if found.is_some() {
+                    break;
+                }
+            }
+            match found {
+                Some(found) => Some(found),
+                None => search.drawn()?,
+            }
+        }
+    };
+    let verdict = search.verdict(found.as_ref());
+    Ok(Outcome {
+        engine: E::NAME,
+        blind_to: E::BLIND_TO,
+        verdict,
+        covered: search.covered,
+        saved_cases,
+        seed,
+        took: search.started.elapsed(),
+        found,
+        output: search.engine.output(),
+    })
+}
+
+struct Search<'a, E: Engine, S: Subject<E::Memory>> {
+    plan: &'a Plan<S::Spec>,
+    engine: E,
+    started: Instant,
+    covered: Covered,
+    seed: u64,
+    /// The first verdict that was neither Ok nor a finding.
+    unknown: Option<Verdict<S::Spec>>,
+}
+
+impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+    fn budget(&self) -> Budget {
+        let settings = &self.plan.settings;
+        // An engine that explores until it is done has an order of magnitude more to do than one that samples.
+        Budget { executions: settings.executions * if E::NEEDS_OVERLAP { 1 } else { 100 }, time: settings.time, seed: self.seed, keep_going: false }
+    }
+
+    /// Runs a case; a finding comes back, anything else that is not Ok is noted.
+    fn run(&mut self, case: &Case<S::Spec>, budget: &Budget) -> Option<Run<S::Spec>> {
+        let (covered, run) = match self.engine.search::<S>(case, &self.plan.roles, budget) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.unknown = Some(Verdict::Unavailable(error.to_string()));
+                return None;
+            }
+        };
+        self.covered.add(covered);
+        let run = run?;
+        if matches!(run.verdict, Verdict::Finding(_)) {
+            return Some(run);
+        }
+        if !matches!(self.unknown, Some(Verdict::Unavailable(_))) {
+            self.unknown = Some(run.verdict);
+        }
+        None
+    }
+
+    /// A case that failed before, as it is.
+    fn known(&mut self, case: Case<S::Spec>, origin: Origin) -> Result<Option<Found<S::Spec>>, Error> {
+        let budget = Budget { executions: self.budget().executions * PATIENCE, ..self.budget() };
+        match self.run(&case, &budget) {
+            Some(run) => self.tell(run, origin).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// New cases, until one fails or the budget is spent.
+    fn drawn(&mut self) -> Result<Option<Found<S::Spec>>, Error> {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&self.seed.to_le_bytes());
+        let config = Config { failure_persistence: None, ..Config::default() };
+        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &key));
+        for drawn in 0..self.plan.settings.cases {
+            if drawn > 0 && self.started.elapsed() >= self.plan.settings.time
+                || matches!(self.unknown, Some(Verdict::Unavailable(_)))
+            {
+                break;
+            }
+            let tree = self.plan.cases.new_tree(&mut runner).map_err(|reason| {
+                Error::invalid(format!("no case could be drawn: {reason}"), "loosen the filters of the suite's strategies")
+            })?;
+            let whole = tree.current();
+            let case = fit::<E, S>(whole.clone());
+            self.covered.cut += u64::from(case != whole);
+            if let Some(run) = self.run(&case, &self.budget()) {
+                let (run, origin) = self.shrink(tree, run);
+                return self.tell(run, origin).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The smallest case found that fails in the same way: first proptest's own steps, on values and lengths,
+    /// then each operation left out, down to processes that do nothing.
+    fn shrink(&mut self, mut tree: impl ValueTree<Value = Case<S::Spec>>, run: Run<S::Spec>) -> (Run<S::Spec>, Origin) {
+        let (started, operations) = (Instant::now(), run.case.operations());
+        let before = (self.covered, self.unknown.clone());
+        let mut best = run;
+        let mut candidates = 0;
+        let mut more = tree.simplify();
+        while more && candidates < CANDIDATES && started.elapsed() < SHRINKING {
+            let case = fit::<E, S>(tree.current());
+            let fails = case == best.case || {
+                candidates += 1;
+                self.fails_alike(&case, &mut best)
+            };
+            more = if fails { tree.simplify() } else { tree.complicate() };
+        }
+        let mut at = (0, 0);
+        while at.0 < best.case.program.len() && candidates < CANDIDATES && started.elapsed() < SHRINKING {
+            if at.1 >= best.case.program[at.0].len() {
+                at = (at.0 + 1, 0);
+                continue;
+            }
+            let mut case = best.case.clone();
+            case.program[at.0].remove(at.1);
+            candidates += 1;
+            // Leaving one out may make another needless that was needed before.
+            at = if case.operations() > 0 && self.fails_alike(&case, &mut best) { (0, 0) } else { (at.0, at.1 + 1) };
+        }
+        // What was covered is what was searched, not what was shrunk.
+        (self.covered, self.unknown) = before;
+        (best, Origin::Drawn { operations, candidates, took: started.elapsed() })
+    }
+
+    fn fails_alike(&mut self, case: &Case<S::Spec>, best: &mut Run<S::Spec>) -> bool {
+        let budget = Budget { executions: self.budget().executions * PATIENCE, ..self.budget() };
+        match self.run(case, &budget) {
+            Some(run) if kind(&run) == kind(best) => {
+                *best = run;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Runs it again, to say how surely it comes; makes the token; saves it.
+    fn tell(&mut self, run: Run<S::Spec>, origin: Origin) -> Result<Found<S::Spec>, Error> {
+        let before = (self.covered, self.unknown.clone());
+        let rate = self.rate(&run);
+        (self.covered, self.unknown) = before;
+        let token = regression::token(&self.plan.suite, E::NAME, &run.case)?;
+        let saved = match (&self.plan.regressions, origin) {
+            (Some(directory), Origin::Drawn { .. }) => {
+                let file = regression::file_of(directory, &self.plan.suite);
+                let found = kind(&run).map(|kind| kind.to_string().to_lowercase()).unwrap_or_default();
+                Some(regression::save(&file, E::NAME, &found, &run.case).map(|()| file).map_err(|e| e.to_string()))
+            }
+            (Some(directory), Origin::Saved) => Some(Ok(regression::file_of(directory, &self.plan.suite))),
+            _ => None,
+        };
+        Ok(Found { run, origin, rate, token, saved })
+    }
+
+    fn rate(&mut self, run: &Run<S::Spec>) -> Rate {
+        let budget = Budget { keep_going: true, executions: self.budget().executions * PATIENCE, ..self.budget() };
+        if E::NEEDS_OVERLAP && kind(run).is_some_and(|kind| kind.is_of_history()) {
+            let before = self.covered;
+            self.run(&run.case, &budget);
+            return Rate::Executions(self.covered.failing - before.failing, self.covered.executions - before.executions);
+        }
+        let started = Instant::now();
+        let (mut again, mut replays) = (0, 0);
+        while replays < REPLAYS && (replays == 0 || started.elapsed() < SHRINKING / 3) {
+            replays += 1;
+            again += u64::from(self.run(&run.case, &budget).is_some_and(|replayed| kind(&replayed) == kind(run)));
+        }
+        Rate::Replays(again, replays, budget.executions)
+    }
+
+    fn verdict(&self, found: Option<&Found<S::Spec>>) -> Verdict<S::Spec> {
+        if let Some(found) = found {
+            return found.run.verdict.clone();
+        }
+        if let Some(verdict) = &self.unknown {
+            return verdict.clone();
+        }
+        let Covered { executions, overlapping, could_overlap, .. } = self.covered;
+        if executions == 0 {
+            return Verdict::Unknown("nothing was run".into());
+        }
+        if E::NEEDS_OVERLAP && overlapping * 100 < could_overlap {
+            return Verdict::Unknown(format!(
+                "in only {overlapping} of {could_overlap} executions did calls of different processes overlap, so hardly \
+                 anything was tried; give it a processor for each process, or fewer processes"
+            ));
+        }
+        Verdict::Ok
+    }
+}
+
+fn fit<E: Engine, S: Subject<E::Memory>>(case: Case<S::Spec>) -> Case<S::Spec> {
+    Case { program: E::fit::<S::Spec>(case.program), ..case }
+}
+
+fn kind<S: Spec>(run: &Run<S>) -> Option<crate::check::Kind> {
+    match &run.verdict {
+        Verdict::Finding(finding) => Some(finding.kind),
+        _ => None,
+    }
+}

@@ -1,0 +1,309 @@
+//! What a test calls: a suite says who does what how often, and checks a subject on an engine.
+
+use crate::case::Case;
+use crate::check::Verdict;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::report::{self, Site};
+use crate::search::{Outcome, Plan, search};
+use crate::settings::Settings;
+use crate::subject::{Spec, Subject};
+use proptest::collection::vec;
+use proptest::strategy::{BoxedStrategy, Just, Strategy};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Who does what to a structure. [`suite!`](crate::suite) writes one; this is the same as plain calls.
+///
+/// ```
+/// use forkcheck::prelude::*;
+/// use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+///
+/// struct Plain<M: Memory>(M::AtomicU64);
+/// impl<M: Memory> Subject<M> for Plain<M> {
+///     type Spec = Register<u64>;
+///     type Seat<'a> = &'a Self;
+///     fn new(first: &u64) -> Self { Plain(Atomic::new(*first)) }
+///     fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self { self }
+///     fn apply(seat: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+///         match op {
+///             RegisterOp::Write(value) => { seat.0.store(*value, Ordering::Release); RegisterRet::Written }
+///             RegisterOp::Read => RegisterRet::Value(seat.0.load(Ordering::Acquire)),
+///         }
+///     }
+/// }
+///
+/// let outcome = Suite::new(forkcheck::site!(), "plain")
+///     .setup(Just(0))
+///     .role("writer", 1, 1..=3, (1u64..9).prop_map(RegisterOp::Write))
+///     .role("reader", 1, 1..=3, Just(RegisterOp::Read))
+///     .cases(4)
+///     .regressions(None)
+///     .check::<forkcheck::engine::Processes, Plain<Hardware>>()?;
+/// assert_eq!(outcome.verdict, forkcheck::check::Verdict::Ok);
+/// assert_eq!(outcome.covered.programs, 4);
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Suite<S: Spec> {
+    site: Site,
+    /// `crate::module::name`: names the saved cases and goes into tokens.
+    id: String,
+    setup: Option<BoxedStrategy<S::Setup>>,
+    roles: Vec<RoleOf<S>>,
+    settings: Settings,
+    regressions: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+struct RoleOf<S: Spec> {
+    name: String,
+    processes: usize,
+    operations: BoxedStrategy<Vec<S::Op>>,
+}
+
+impl<S: Spec> Suite<S> {
+    /// A suite of this name, in the module that [`site!`](crate::site) stands in.
+    pub fn new(site: Site, name: &str) -> Self {
+        Self::named(site, format!("{}::{name}", site.module))
+    }
+
+    /// The suite that the module of [`site!`](crate::site) is.
+    #[doc(hidden)]
+    pub fn of_module(site: Site) -> Self {
+        Self::named(site, site.module.to_owned())
+    }
+
+    fn named(site: Site, id: String) -> Self {
+        let regressions = Some(Path::new(site.manifest_directory).join("proptest-regressions"));
+        Self { site, id, setup: None, roles: Vec::new(), settings: Settings::default(), regressions }
+    }
+
+    /// From where cases start. Not needed where the setup is `()`.
+    #[must_use]
+    pub fn setup(mut self, setups: impl Strategy<Value = S::Setup> + 'static) -> Self {
+        self.setup = Some(setups.boxed());
+        self
+    }
+
+    /// So many processes in this role, each with so many of these operations. Process numbers follow the
+    /// order of the calls.
+    #[must_use]
+    pub fn role(
+        mut self,
+        name: &str,
+        processes: usize,
+        operations: RangeInclusive<usize>,
+        each: impl Strategy<Value = S::Op> + 'static,
+    ) -> Self {
+        self.roles.push(RoleOf { name: name.to_owned(), processes, operations: vec(each, operations).boxed() });
+        self
+    }
+
+    /// Programs to draw: 64, unless said otherwise.
+    #[must_use]
+    pub fn cases(mut self, cases: u32) -> Self {
+        self.settings.cases = cases;
+        self
+    }
+
+    /// Executions of each program on the machine: 2,000, unless said otherwise. Models explore up to a hundred
+    /// times as many.
+    #[must_use]
+    pub fn executions(mut self, executions: u64) -> Self {
+        self.settings.executions = executions;
+        self
+    }
+
+    /// Time after which no new program is drawn: 20 s, unless said otherwise.
+    #[must_use]
+    pub fn time(mut self, time: Duration) -> Self {
+        self.settings.time = time;
+        self
+    }
+
+    /// The seed of what is drawn; a new one each time, unless said otherwise.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = Some(seed);
+        self
+    }
+
+    /// Runs exactly the case of this token, as `FORKCHECK_REPLAY` does.
+    #[must_use]
+    pub fn replay(mut self, token: &str) -> Self {
+        self.settings.replay = Some(token.to_owned());
+        self
+    }
+
+    /// The directory in which failing cases are saved, or `None` for nowhere: `proptest-regressions` of the
+    /// package, unless said otherwise.
+    #[must_use]
+    pub fn regressions(mut self, directory: Option<&Path>) -> Self {
+        self.regressions = directory.map(Path::to_owned);
+        self
+    }
+
+    /// Checks a subject on an engine, and says what came of it.
+    ///
+    /// # Errors
+    /// What cannot be read or makes no sense: the environment, the token, a saved case, a suite without a role
+    /// or setup.
+    pub fn check<E: Engine, T: Subject<E::Memory, Spec = S>>(&self) -> Result<Outcome<S>, Error> {
+        self.outcome::<E, T>(self.settings.clone().from_environment()?)
+    }
+
+    fn outcome<E: Engine, T: Subject<E::Memory, Spec = S>>(&self, settings: Settings) -> Result<Outcome<S>, Error> {
+        search::<E, T>(&Plan {
+            suite: self.id.clone(),
+            roles: self.process_roles(),
+            cases: self.strategy()?,
+            settings,
+            regressions: self.regressions.clone(),
+        })
+    }
+
+    /// Checks a subject on an engine, as a test does.
+    ///
+    /// # Panics
+    /// With the report, if the verdict is a finding; with words, if it is neither that nor Ok, unless
+    /// `FORKCHECK_ALLOW_MISSING` names the engine; with the error of [`check`](Suite::check).
+    #[track_caller]
+    pub fn test<E: Engine, T: Subject<E::Memory, Spec = S>>(&self) {
+        let settings = match self.settings.clone().from_environment() {
+            Ok(settings) => settings,
+            Err(error) => panic!("{error}"),
+        };
+        let allowed = settings.allow_missing.iter().any(|engine| engine == E::NAME);
+        let outcome = match self.outcome::<E, T>(settings) {
+            Ok(outcome) => outcome,
+            Err(error) => panic!("{}::{}: {error}", self.id, E::NAME),
+        };
+        let text = self.report(&outcome);
+        match outcome.verdict {
+            Verdict::Ok => println!("{text}"),
+            Verdict::Unknown(_) | Verdict::Unavailable(_) if allowed => report::loudly(&format!(
+                "{text}\nallowed by FORKCHECK_ALLOW_MISSING: this engine checked nothing that counts"
+            )),
+            _ => panic!("{text}"),
+        }
+    }
+
+    /// The report of an outcome of this suite, as a person reads it.
+    pub fn report(&self, outcome: &Outcome<S>) -> String {
+        report::text(&self.site, &self.test_name(outcome.engine), &self.process_roles(), outcome)
+    }
+
+    /// The path of the test that runs, the crate first. What `suite!` makes is known; libtest names its thread
+    /// after any other.
+    fn test_name(&self, engine: &str) -> String {
+        let module = self.site.module;
+        let thread = std::thread::current();
+        match thread.name().filter(|&test| test != "main" && self.id != module) {
+            Some(test) => format!("{}::{test}", module.split("::").next().unwrap_or(module)),
+            None => format!("{}::{engine}", self.id),
+        }
+    }
+
+    fn process_roles(&self) -> Vec<String> {
+        self.roles.iter().flat_map(|role| std::iter::repeat_n(role.name.clone(), role.processes)).collect()
+    }
+
+    fn strategy(&self) -> Result<BoxedStrategy<Case<S>>, Error> {
+        let programs: Vec<_> = self
+            .roles
+            .iter()
+            .flat_map(|role| std::iter::repeat_n(role.operations.clone(), role.processes))
+            .collect();
+        if programs.is_empty() {
+            return Err(Error::invalid(format!("the suite {} has no processes", self.id), "give it a role"));
+        }
+        let setup = match &self.setup {
+            Some(setup) => setup.clone(),
+            // `()` and its like are drawn from no bytes at all.
+            None => match postcard::from_bytes::<S::Setup>(&[]) {
+                Ok(unit) => Just(unit).boxed(),
+                Err(_) => {
+                    return Err(Error::invalid(
+                        format!("the suite {} does not say from where it starts", self.id),
+                        "add `setup: strategy,` before its roles, or `.setup(strategy)`",
+                    ));
+                }
+            },
+        };
+        Ok((setup, programs).prop_map(|(setup, program)| Case::free(setup, program)).boxed())
+    }
+}
+
+/// A module with one `#[test]` for each engine that the subject runs on.
+///
+/// ```text
+/// forkcheck::suite! {
+///     name: Subject<_>,                                  // on every memory; without `<_>`: on hardware only
+///     setup: strategy,                                   // only where the spec's setup is not ()
+///     writer: 1..=4 ops of strategy,                     // one process
+///     reader: 2 processes, 1..=4 ops of strategy,        // two
+/// }
+/// ```
+/// The tests are `name::processes` and, for `Subject<_>`, `name::loom`; `name::suite()` gives the [`Suite`].
+#[macro_export]
+macro_rules! suite {
+    ($name:ident: $($subject:ident)::+ <_>, $($rest:tt)+) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::suite!(@suite $name, $($subject)::+<$crate::memory::Hardware>, $($rest)+);
+            #[test]
+            fn processes() {
+                suite().test::<$crate::engine::Processes, $($subject)::+<$crate::memory::Hardware>>()
+            }
+            $crate::__loom_test!($($subject)::+);
+        }
+    };
+    ($name:ident: $subject:ty, $($rest:tt)+) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::suite!(@suite $name, $subject, $($rest)+);
+            #[test]
+            fn processes() {
+                suite().test::<$crate::engine::Processes, $subject>()
+            }
+        }
+    };
+    (@suite $name:ident, $subject:ty, $($rest:tt)+) => {
+        pub(super) fn suite() -> $crate::Suite<<$subject as $crate::Subject<$crate::memory::Hardware>>::Spec> {
+            let suite = $crate::Suite::of_module($crate::site!());
+            $crate::suite!(@role suite, $($rest)+)
+        }
+    };
+    (@role $suite:expr, setup: $setup:expr $(, $($rest:tt)*)?) => {
+        $crate::suite!(@role $suite.setup($setup), $($($rest)*)?)
+    };
+    (@role $suite:expr, $role:ident: $processes:literal processes, $least:literal ..= $most:literal ops of $op:expr $(, $($rest:tt)*)?) => {
+        $crate::suite!(@role $suite.role(stringify!($role), $processes, $least..=$most, $op), $($($rest)*)?)
+    };
+    (@role $suite:expr, $role:ident: $least:literal ..= $most:literal ops of $op:expr $(, $($rest:tt)*)?) => {
+        $crate::suite!(@role $suite.role(stringify!($role), 1, $least..=$most, $op), $($($rest)*)?)
+    };
+    (@role $suite:expr, $(,)?) => { $suite };
+}
+
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __loom_test {
+    ($($subject:ident)::+) => {
+        #[test]
+        fn loom() {
+            suite().test::<$crate::engine::loom::Loom, $($subject)::+<$crate::engine::loom::LoomMemory>>()
+        }
+    };
+}
+#[cfg(not(feature = "loom"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __loom_test {
+    ($($subject:ident)::+) => {};
+}

@@ -1,0 +1,117 @@
+//! The shared words by which workers start together, take the time and say where they are.
+#![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
+
+use crate::memory::{Hardware, Memory, Resident};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+
+/// Processes of one case, at most.
+pub(crate) const MAX_PROCESSES: usize = 8;
+
+/// A word with writers of its own: alone in its pair of cache lines (the prefetcher fetches two).
+#[repr(C, align(128))]
+pub(super) struct Line<T>(T);
+impl<T> Deref for Line<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+#[repr(C)]
+pub(super) struct Control {
+    /// Counts executions; a change starts one. Its low half is what workers sleep on.
+    pub(super) round: Line<AtomicU32>,
+    /// How many workers sleep on `round`, or are about to.
+    pub(super) asleep: Line<AtomicU32>,
+    /// How many processes are done with this execution. AcqRel: whoever is last has seen all others' logs.
+    pub(super) finished: Line<AtomicU32>,
+    /// The order of calls and returns. Taken by a `SeqCst` read-modify-write, which drains store buffers.
+    pub(super) clock: Line<AtomicU64>,
+    /// The monotonic time at which this execution starts, and how far a process may lag behind on purpose.
+    pub(super) start: AtomicU64,
+    pub(super) jitter: AtomicU64,
+    pub(super) seed: AtomicU64,
+    /// Counts programs; a change says that there is a new one to decode.
+    pub(super) batch: AtomicU32,
+    /// The round at which the program was handed over: not an execution.
+    pub(super) handed_over: AtomicU32,
+    /// 1: end.
+    pub(super) stop: AtomicU32,
+    /// 1: go on after a history that is not Ok, and count it.
+    pub(super) keep_going: AtomicU32,
+    pub(super) remaining: AtomicU64,
+    pub(super) executions: AtomicU64,
+    pub(super) overlapping: AtomicU64,
+    pub(super) failing: AtomicU64,
+    /// 1: the logs hold a history that is not Ok. 2: a log was full.
+    pub(super) found: AtomicU32,
+    pub(super) places: [Line<Place>; MAX_PROCESSES],
+}
+
+// SAFETY: Resident. 1. and 2. Only atomics. 3. No word is used as an index unchecked. 4. No Drop.
+unsafe impl Resident for Control {}
+
+impl Control {
+    /// Lets all workers go. What was set up before is seen by whoever sees the new round.
+    pub(super) fn next_round(&self) {
+        // SeqCst: a release, and ordered with the count of sleepers: see `Worker::await_round`. A system call
+        // that wakes nobody would cost as much as an execution.
+        self.round.fetch_add(1, SeqCst);
+        if self.asleep.load(SeqCst) > 0 {
+            Hardware::wake(&self.round, u32::MAX);
+        }
+    }
+}
+
+/// Where a worker is.
+#[repr(C)]
+pub(super) struct Place {
+    phase: AtomicU32,
+    operation: AtomicU32,
+    invoked: AtomicU64,
+}
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Waiting for the next execution.
+    Idle,
+    /// In `Subject::new`, or dropping the subject.
+    Setup,
+    /// In `Subject::attach`, or dropping the seat.
+    Attach,
+    /// In `Subject::apply`, for the operation of this number, called at this time.
+    Operation { number: usize, invoked: u64 },
+    /// Judging a history: in the user's spec.
+    Check,
+}
+
+impl Place {
+    pub(super) fn set(&self, phase: Phase) {
+        let code = match phase {
+            Phase::Idle => 0,
+            Phase::Setup => 1,
+            Phase::Attach => 2,
+            Phase::Operation { number, invoked } => {
+                self.operation.store(number as u32, Relaxed);
+                self.invoked.store(invoked, Relaxed);
+                3
+            }
+            Phase::Check => 4,
+        };
+        self.phase.store(code, Relaxed);
+    }
+    pub(super) fn get(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            1 => Phase::Setup,
+            2 => Phase::Attach,
+            3 => Phase::Operation {
+                number: self.operation.load(Relaxed) as usize,
+                invoked: self.invoked.load(Relaxed),
+            },
+            4 => Phase::Check,
+            _ => Phase::Idle,
+        }
+    }
+}

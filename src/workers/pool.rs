@@ -1,0 +1,198 @@
+//! The pool: processes forked once, given one program after another, watched by the supervisor that forked them.
+
+use super::control::{Control, MAX_PROCESSES, Phase};
+use super::log::{CAPACITY, Log};
+use super::watch::{BETWEEN_LOOKS, Stuck, Watch};
+use super::worker::{Shared, work};
+use crate::case::{Case, History};
+use crate::error::Error;
+use crate::memory::Hardware;
+use crate::process::{self, Child, Exit};
+use crate::region::Region;
+use crate::subject::Subject;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::cell::UnsafeCell;
+use std::io::{PipeReader, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
+pub(crate) type Judge<S> = fn(&Case<S>, &History<S>) -> bool;
+
+/// How often, from which seed, and whether to stop at the first history that is not Ok.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch {
+    pub(crate) executions: u64,
+    pub(crate) seed: u64,
+    pub(crate) keep_going: bool,
+}
+
+/// What a batch counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) executions: u64,
+    pub(crate) overlapping: u64,
+    pub(crate) failing: u64,
+}
+
+/// How a batch ended.
+pub(crate) enum Ended<S: Subject<Hardware>> {
+    /// All executions ran.
+    Done,
+    /// This history was not Ok.
+    Judged(History<S::Spec>),
+    /// A process ended in the middle.
+    Died { process: usize, phase: Phase, exit: Exit, history: History<S::Spec> },
+    /// A process does not come back.
+    Stuck { process: usize, phase: Phase, stuck: Stuck, history: History<S::Spec> },
+}
+
+/// Forked workers for one subject and one number of processes.
+pub(crate) struct Pool<S: Subject<Hardware>> {
+    shared: Shared<S>,
+    workers: Vec<Child<()>>,
+    bell: PipeReader,
+}
+
+impl<S: Subject<Hardware>> Pool<S> {
+    /// Forks a worker for each role. Only from a single-threaded process: the zygote.
+    pub(crate) fn start(roles: Vec<String>, judge: Judge<S::Spec>) -> Result<Self, Error> {
+        if roles.is_empty() || roles.len() > MAX_PROCESSES {
+            return Err(Error::invalid(
+                format!("a suite of {} processes", roles.len()),
+                format!("give it 1 to {MAX_PROCESSES}"),
+            ));
+        }
+        let (bell, ring) = std::io::pipe()
+            .map_err(|e| Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE"))?;
+        let log = || Region::anonymous(size_of::<Log>());
+        let shared = Shared {
+            control: Region::anonymous(size_of::<Control>())?,
+            subject: Region::anonymous(size_of::<UnsafeCell<MaybeUninit<S>>>().max(1))?,
+            program: log()?,
+            logs: roles.iter().map(|_| log()).collect::<Result<_, _>>()?,
+            bell: ring,
+            judge,
+            processors: processors(roles.len()),
+            roles,
+        };
+        let mut workers = Vec::new();
+        for me in 0..shared.roles.len() {
+            workers.push(process::spawn(|| work(&shared, me))?);
+        }
+        Ok(Self { shared, workers, bell })
+    }
+
+    /// Runs one case many times. After [`Ended::Died`] and [`Ended::Stuck`] the pool is of no more use: drop it.
+    pub(crate) fn run(&mut self, case: &Case<S::Spec>, batch: Batch) -> Result<(Tally, Ended<S>), Error> {
+        let control = self.shared.control();
+        let program = self.shared.program();
+        program.clear();
+        if program.push(case, &mut Vec::new()).is_err() {
+            return Err(Error::invalid(
+                format!("a program of more than {CAPACITY} bytes"),
+                "use fewer or smaller operations",
+            ));
+        }
+        for (word, value) in [
+            (&control.remaining, batch.executions.max(1)),
+            (&control.seed, batch.seed),
+            (&control.executions, 0),
+            (&control.overlapping, 0),
+            (&control.failing, 0),
+            (&control.jitter, 200),
+        ] {
+            word.store(value, Relaxed);
+        }
+        control.keep_going.store(u32::from(batch.keep_going), Relaxed);
+        control.found.store(0, Relaxed);
+        control.batch.fetch_add(1, Relaxed);
+        control.handed_over.store(control.round.load(Relaxed).wrapping_add(1), Relaxed);
+        control.next_round();
+        let ended = self.supervise(case)?;
+        Ok((self.tally(), ended))
+    }
+
+    fn tally(&self) -> Tally {
+        let control = self.shared.control();
+        Tally {
+            executions: control.executions.load(Relaxed),
+            overlapping: control.overlapping.load(Relaxed),
+            failing: control.failing.load(Relaxed),
+        }
+    }
+
+    fn supervise(&mut self, case: &Case<S::Spec>) -> Result<Ended<S>, Error> {
+        let mut watch = Watch::new(self.workers.len());
+        loop {
+            if self.rung()? {
+                return match self.shared.control().found.load(Relaxed) {
+                    0 => Ok(Ended::Done),
+                    1 => Ok(Ended::Judged(self.shared.history(case))),
+                    _ => Err(Error::invalid(
+                        format!("the results of one process in one execution need more than {CAPACITY} bytes"),
+                        "return less, or use fewer operations",
+                    )),
+                };
+            }
+            // A worker that dies takes the execution with it: nobody else may have finished, so look at once.
+            for process in 0..self.workers.len() {
+                if let Some(exit) = self.workers[process].wait_timeout(Duration::ZERO)? {
+                    let phase = self.shared.control().places[process].get();
+                    return Ok(Ended::Died { process, phase, exit, history: self.shared.history(case) });
+                }
+            }
+            if let Some((process, stuck)) = self.look(&mut watch) {
+                let phase = self.shared.control().places[process].get();
+                return Ok(Ended::Stuck { process, phase, stuck, history: self.shared.history(case) });
+            }
+        }
+    }
+
+    /// Waits for the end of the batch, the end of a worker, or the time for another look.
+    fn rung(&mut self) -> Result<bool, Error> {
+        let mut watched = vec![PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
+        watched.extend(self.workers.iter().map(|worker| PollFd::new(worker.pidfd(), PollFlags::POLLIN)));
+        let timeout = PollTimeout::from(BETWEEN_LOOKS.as_millis() as u8);
+        match poll(&mut watched, timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(Error::system("wait for the workers", errno, "report this")),
+        }
+        let rung = watched[0].any().unwrap_or(false);
+        if rung {
+            self.bell
+                .read_exact(&mut [0])
+                .map_err(|e| Error::system("read the workers' bell", e, "report this"))?;
+        }
+        Ok(rung)
+    }
+
+    fn look(&self, watch: &mut Watch) -> Option<(usize, Stuck)> {
+        let control = self.shared.control();
+        let unfinished: Vec<(usize, u32)> = (0..self.workers.len())
+            .filter(|&process| control.places[process].get() != Phase::Idle)
+            .map(|process| (process, self.workers[process].id()))
+            .collect();
+        let progress = control.executions.load(Relaxed) << 20 ^ control.clock.load(Relaxed) ^ u64::from(control.round.load(Relaxed)) << 40;
+        watch.look(progress, &unfinished)
+    }
+}
+
+impl<S: Subject<Hardware>> Drop for Pool<S> {
+    fn drop(&mut self) {
+        // The workers sleep or work; dropping their handles kills and reaps them, whatever they do.
+        self.shared.control().stop.store(1, Relaxed);
+    }
+}
+
+/// A processor for each of `n` processes, in turn, and whether it is the only one there; none if the kernel
+/// does not say which there are.
+fn processors(n: usize) -> Vec<(usize, bool)> {
+    let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else { return Vec::new() };
+    let allowed: Vec<usize> = (0..nix::sched::CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).collect();
+    let count = allowed.len().max(1);
+    let shared = |process: usize| (0..n).any(|other| other != process && other % count == process % count);
+    (0..n).filter_map(|process| Some((*allowed.get(process % count)?, !shared(process)))).collect()
+}

@@ -1,0 +1,316 @@
+//! One process of the pool: waits for an execution, does its operations, and, if it is the last to finish,
+//! judges the history and starts the next. There is no coordinator: a round trip to one costs more than a case.
+#![allow(unsafe_code, reason = "the subject is built in place in a shared region")]
+
+use super::control::{Control, Phase};
+use super::log::Log;
+use super::{clock, pool::Judge};
+use crate::case::{Call, Case, History};
+use crate::memory::{Hardware, Memory};
+use crate::region::Region;
+use crate::subject::{Role, Spec, Subject};
+use std::cell::UnsafeCell;
+use std::collections::HashMap;
+use std::io::{PipeWriter, Write};
+use std::mem::MaybeUninit;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+
+/// Turns of waiting before a process sleeps that has a processor for itself.
+const SPINS: u32 = 20_000;
+/// The same where several processes share a processor, and let each other pass.
+const YIELDS: u32 = 200;
+/// Nanoseconds from the end of one execution to the start line of the next.
+const MARGIN: u64 = 1_500;
+/// Verdicts remembered by one worker.
+const REMEMBERED: usize = 1 << 16;
+
+/// The shared things, as every process of the pool sees them: forked, so at the same addresses.
+pub(super) struct Shared<S: Subject<Hardware>> {
+    pub(super) roles: Vec<String>,
+    pub(super) control: Region,
+    pub(super) subject: Region,
+    pub(super) program: Region,
+    pub(super) logs: Vec<Region>,
+    /// To the supervisor: a byte when a batch is over.
+    pub(super) bell: PipeWriter,
+    pub(super) judge: Judge<S::Spec>,
+    /// A processor for each process, and whether it has it for itself.
+    pub(super) processors: Vec<(usize, bool)>,
+}
+
+/// One call in a log.
+pub(super) type Record<S> = (u64, u64, <S as Spec>::Ret);
+
+impl<S: Subject<Hardware>> Shared<S> {
+    pub(super) fn control(&self) -> &Control {
+        self.control.get(0).expect("the region was made for it")
+    }
+    pub(super) fn log(&self, process: usize) -> &Log {
+        self.logs[process].get(0).expect("the region was made for it")
+    }
+    pub(super) fn program(&self) -> &Log {
+        self.program.get(0).expect("the region was made for it")
+    }
+    fn slot(&self) -> &UnsafeCell<MaybeUninit<S>> {
+        let slot = self.subject.slot::<UnsafeCell<MaybeUninit<S>>>(0).expect("the region was made for it");
+        // SAFETY: a reference to the slot.
+        // 1. `slot` checked that it lies within the region and is aligned; the region lives as long as `self`.
+        // 2. Any bytes are a `MaybeUninit`, and `UnsafeCell` allows them to change behind the reference.
+        unsafe { slot.as_ref() }
+    }
+    /// What the logs say: all calls that returned, and those that began and did not.
+    pub(super) fn history(&self, case: &Case<S::Spec>) -> History<S::Spec> {
+        let calls = case.program.iter().enumerate().map(|(process, ops)| {
+            let records: Vec<Record<S::Spec>> = self.log(process).records();
+            let mut ops = ops.iter().cloned();
+            let mut calls: Vec<_> = records
+                .into_iter()
+                .zip(&mut ops)
+                .map(|((invoked, returned, ret), op)| Call { op, ret: Some(ret), invoked, returned })
+                .collect();
+            if let Phase::Operation { number, invoked } = self.control().places[process].get()
+                && number == calls.len()
+                && let Some(op) = ops.next()
+            {
+                calls.push(Call { op, ret: None, invoked, returned: Call::<S::Spec>::NEVER });
+            }
+            calls
+        });
+        History { calls: calls.collect() }
+    }
+}
+
+/// The life of worker `me`, until it is told to stop.
+pub(super) fn work<S: Subject<Hardware>>(shared: &Shared<S>, me: usize) {
+    let mut alone = false;
+    if let Some(&(processor, own)) = shared.processors.get(me) {
+        let mut set = nix::sched::CpuSet::new();
+        // Where it is refused, the process runs where the kernel likes; overlap is measured, not assumed.
+        let _ = set.set(processor);
+        let _ = nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set);
+        alone = own;
+    }
+    let control = shared.control();
+    let mut worker = Worker { shared, me, alone, case: None, batch: 0, remembered: HashMap::new(), key: Vec::new(), scratch: Vec::new() };
+    let mut seen = 0;
+    loop {
+        seen = worker.await_round(seen);
+        if control.stop.load(Relaxed) == 1 {
+            return;
+        }
+        if control.batch.load(Relaxed) != worker.batch {
+            worker.take_batch();
+        }
+        if seen == control.handed_over.load(Relaxed) {
+            if me == 0 {
+                worker.start_execution(false);
+            }
+            continue;
+        }
+        worker.execute();
+        // AcqRel: pairs with itself. The last to come has seen the logs of all others.
+        if control.finished.fetch_add(1, AcqRel) + 1 == shared.roles.len() as u32 {
+            worker.finish();
+        }
+    }
+}
+
+struct Worker<'a, S: Subject<Hardware>> {
+    shared: &'a Shared<S>,
+    me: usize,
+    /// It has its processor for itself, so it may spin.
+    alone: bool,
+    case: Option<Case<S::Spec>>,
+    batch: u32,
+    /// The logs' bytes of histories that were Ok, and whether calls overlapped in them.
+    remembered: HashMap<Box<[u8]>, bool>,
+    key: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl<S: Subject<Hardware>> Worker<'_, S> {
+    fn await_round(&self, seen: u32) -> u32 {
+        let round = &self.shared.control().round;
+        let mut turns = if self.alone { SPINS } else { YIELDS };
+        loop {
+            // Acquire: pairs with the release of `next_round`; what was set up before it is seen.
+            let now = round.load(Acquire);
+            if now != seen {
+                return now;
+            }
+            if turns > 0 {
+                turns -= 1;
+                self.pause();
+            } else {
+                // SeqCst, as in `next_round`: either the count is seen there, or the new round here, by the kernel.
+                let asleep = &self.shared.control().asleep;
+                asleep.fetch_add(1, SeqCst);
+                Hardware::wait(round, seen);
+                asleep.fetch_sub(1, SeqCst);
+            }
+        }
+    }
+
+    fn pause(&self) {
+        if self.alone {
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
+        }
+    }
+
+    fn take_batch(&mut self) {
+        self.batch = self.shared.control().batch.load(Relaxed);
+        self.case = self.shared.program().records().pop();
+        self.remembered.clear();
+    }
+
+    /// Builds the subject anew and lets everybody go.
+    fn start_execution(&self, replace: bool) {
+        let control = self.shared.control();
+        let case = self.case.as_ref().expect("a batch was taken");
+        control.places[self.me].set(Phase::Setup);
+        let slot = self.shared.slot().get();
+        if replace {
+            // SAFETY: drop in place.
+            // 1. The slot holds a subject: an execution has just ended. 2. Nobody else uses it: every worker has
+            // counted itself as finished, after dropping its seat, and waits for `round`.
+            unsafe { (*slot).assume_init_drop() };
+        }
+        let subject = S::new(&case.setup);
+        // SAFETY: the slot is a place for an `S` that is valid for writes, aligned, and, as above, nobody's but ours.
+        unsafe { (*slot).write(subject) };
+        for process in 0..case.program.len() {
+            self.shared.log(process).clear();
+        }
+        control.clock.store(0, Relaxed);
+        control.finished.store(0, Relaxed);
+        control.places[self.me].set(Phase::Idle);
+        control.start.store(clock::now() + MARGIN, Relaxed);
+        control.next_round();
+    }
+
+    /// This process's part of one execution.
+    fn execute(&mut self) {
+        let control = self.shared.control();
+        let case = self.case.as_ref().expect("a batch was taken");
+        let place = &control.places[self.me];
+        place.set(Phase::Attach);
+        // SAFETY: a shared reference to the subject.
+        // 1. `start_execution` wrote it before it moved `round`, which this worker has seen by Acquire.
+        // 2. It is dropped only when all workers have finished, after this one's seat is gone. 3. `S: Sync`.
+        let subject = unsafe { (*self.shared.slot().get()).assume_init_ref() };
+        let role = Role { name: &self.shared.roles[self.me], process: self.me, life: 0 };
+        let mut seat = subject.attach(role);
+        let log = self.shared.log(self.me);
+        self.share_lines();
+        self.await_start_line();
+        for (number, op) in case.program[self.me].iter().enumerate() {
+            // SeqCst read-modify-writes: one order of all calls and returns that every process agrees on.
+            let invoked = control.clock.fetch_add(1, SeqCst);
+            place.set(Phase::Operation { number, invoked });
+            let ret = S::apply(&mut seat, op);
+            let returned = control.clock.fetch_add(1, SeqCst);
+            if log.push(&(invoked, returned, ret), &mut self.scratch).is_err() {
+                control.found.store(2, Relaxed);
+                break;
+            }
+        }
+        place.set(Phase::Attach);
+        drop(seat);
+        place.set(Phase::Idle);
+    }
+
+    /// Brings the subject into this processor's cache, so that it is shared by all of them when the operations
+    /// begin: each first store then has to fetch its line, which takes longer than the operations of others.
+    /// Without it one process owns all lines, its stores follow each other at once, and nobody gets between.
+    fn share_lines(&self) {
+        #[cfg(target_arch = "x86_64")]
+        for line in (0..size_of::<S>().min(64 * 64)).step_by(64) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a prefetch is no access: it cannot fault, and the address lies within the slot anyway.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.shared.slot().get().cast::<i8>().add(line)) };
+        }
+    }
+
+    /// All processes begin at the same moment, each a little later by chance.
+    fn await_start_line(&self) {
+        let control = self.shared.control();
+        let mut line = control.start.load(Relaxed);
+        let jitter = control.jitter.load(Relaxed);
+        let mut random = control.seed.load(Relaxed) ^ (self.me as u64) << 56;
+        random = split_mix(random.wrapping_add(u64::from(control.round.load(Relaxed))));
+        line += random % (jitter + 1);
+        // Without a pause: it takes as long as an operation, and so would put them past each other.
+        while clock::now() < line {
+            if !self.alone {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// The last process of an execution judges it, and starts the next one or says that the batch is over.
+    fn finish(&mut self) {
+        let control = self.shared.control();
+        self.adapt_jitter();
+        control.places[self.me].set(Phase::Check);
+        let fine = control.found.load(Relaxed) == 0 && self.judge();
+        control.executions.fetch_add(1, Relaxed);
+        let stop = !fine && {
+            control.failing.fetch_add(1, Relaxed);
+            control.keep_going.load(Relaxed) == 0 || control.found.load(Relaxed) != 0
+        };
+        control.places[self.me].set(Phase::Idle);
+        if stop || control.remaining.fetch_sub(1, Relaxed) <= 1 {
+            // The logs stay as they are. The write is what the supervisor sleeps on; it cannot fail while that lives.
+            if !fine {
+                let _ = control.found.compare_exchange(0, 1, Relaxed, Relaxed);
+            }
+            let _ = (&self.shared.bell).write_all(&[1]);
+        } else {
+            self.start_execution(true);
+        }
+    }
+
+    fn judge(&mut self) -> bool {
+        let case = self.case.as_ref().expect("a batch was taken");
+        let control = self.shared.control();
+        self.key.clear();
+        for process in 0..case.program.len() {
+            self.shared.log(process).copy(&mut self.key);
+        }
+        let overlaps = match self.remembered.get(&*self.key) {
+            Some(&overlaps) => overlaps,
+            None => {
+                let history = self.shared.history(case);
+                let overlaps = history.overlaps();
+                if !(self.shared.judge)(case, &history) {
+                    control.overlapping.fetch_add(u64::from(overlaps), Relaxed);
+                    return false;
+                }
+                if self.remembered.len() < REMEMBERED {
+                    self.remembered.insert(self.key.as_slice().into(), overlaps);
+                }
+                overlaps
+            }
+        };
+        control.overlapping.fetch_add(u64::from(overlaps), Relaxed);
+        true
+    }
+
+    /// A third of the length of a typical execution is how far apart two processes may start.
+    fn adapt_jitter(&self) {
+        let control = self.shared.control();
+        let took = clock::now().saturating_sub(control.start.load(Relaxed));
+        let jitter = control.jitter.load(Relaxed);
+        control.jitter.store((7 * jitter + (took / 4).min(20_000)) / 8, Relaxed);
+    }
+}
+
+/// One number of the SplitMix64 generator (Steele, Lea, Flood 2014).
+fn split_mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
