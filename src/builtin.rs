@@ -13,7 +13,11 @@ pub type Pair = [u64; 2];
 
 /// The message of a value. It takes some tens of nanoseconds, as encoding a message does.
 fn message(value: u64) -> Pair {
-    let round = |sum: u64, _| (sum ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    let round = |sum: u64, _| {
+        (sum ^ value)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(29)
+    };
     [value, (0..64).fold(value, round) % 1000]
 }
 
@@ -70,18 +74,24 @@ pub struct EarlyPublish<M: Memory> {
     data: M::Words<Pair>,
 }
 
-impl<M: Memory> EarlyPublish<M> {
-    fn write(&self, value: u64) {
-        let sequence = self.sequence.load(Ordering::Relaxed);
-        self.sequence.store(sequence.wrapping_add(2), Ordering::Release);
-        self.data.store(message(value));
+/// A seat of [`EarlyPublish`]: the writer counts for itself.
+pub struct EarlySeat<'a, M: Memory> {
+    page: &'a EarlyPublish<M>,
+    sequence: u64,
+}
+
+impl<M: Memory> EarlySeat<'_, M> {
+    fn write(&mut self, value: u64) {
+        self.sequence = self.sequence.wrapping_add(2);
+        self.page.sequence.store(self.sequence, Ordering::Release);
+        self.page.data.store(message(value));
     }
     fn read(&self) -> Pair {
         loop {
-            let before = self.sequence.load(Ordering::Acquire);
-            let value = self.data.load();
+            let before = self.page.sequence.load(Ordering::Acquire);
+            let value = self.page.data.load();
             M::fence(Ordering::Acquire);
-            if self.sequence.load(Ordering::Relaxed) == before {
+            if self.page.sequence.load(Ordering::Relaxed) == before {
                 return value;
             }
             M::spin_loop();
@@ -91,14 +101,20 @@ impl<M: Memory> EarlyPublish<M> {
 
 impl<M: Memory> Subject<M> for EarlyPublish<M> {
     type Spec = Register<Pair>;
-    type Seat<'a> = &'a Self;
+    type Seat<'a> = EarlySeat<'a, M>;
     fn new(first: &Pair) -> Self {
-        Self { sequence: M::AtomicU64::new(0), data: M::Words::new(*first) }
+        Self {
+            sequence: M::AtomicU64::new(0),
+            data: M::Words::new(*first),
+        }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
+    fn attach<'a>(&'a self, _: Role<'_>) -> EarlySeat<'a, M> {
+        EarlySeat {
+            page: self,
+            sequence: 0,
+        }
     }
-    fn apply(seat: &mut &Self, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
+    fn apply(seat: &mut EarlySeat<'_, M>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
         match op {
             RegisterOp::Write(value) => {
                 seat.write(value[0]);
@@ -113,7 +129,12 @@ impl<M: Memory> Subject<M> for EarlyPublish<M> {
 /// the other's value can be read, which [`Once`] does not allow.)
 pub fn one_shot() -> Suite<Once<Pair>> {
     Suite::new(crate::site!(), "one_shot")
-        .role("setter", 1, 1..=2, any::<u8>().prop_map(|value| OnceOp::Set(message(value.into()))))
+        .role(
+            "setter",
+            1,
+            1..=2,
+            any::<u8>().prop_map(|value| OnceOp::Set(message(value.into()))),
+        )
         .role("getter", 1, 1..=3, Just(OnceOp::Get))
         .regressions(None)
 }
@@ -135,3 +156,32 @@ fn readers_and_a_writer(name: &str) -> Suite<Register<Pair>> {
         .role("reader", 1, 1..=4, Just(RegisterOp::Read))
         .regressions(None)
 }
+
+// The tests that the reports of these suites name.
+macro_rules! tests {
+    ($suite:ident: $subject:ident, $(#[$processes:meta])?, $(#[$loom:meta])?) => {
+        #[cfg(test)]
+        mod $suite {
+            #[test]
+            $(#[$processes])?
+            fn processes() {
+                super::$suite().test::<crate::engine::Processes, super::$subject<crate::Hardware>>();
+            }
+
+            #[cfg(feature = "loom")]
+            #[test]
+            $(#[$loom])?
+            fn loom() {
+                use crate::engine::loom::{Loom, LoomMemory};
+                super::$suite().test::<Loom, super::$subject<LoomMemory>>();
+            }
+        }
+    };
+}
+tests!(one_shot: OneShotSubject, ,);
+tests!(seq_lock: SeqLockSubject, ,);
+tests!(
+    early_publish: EarlyPublish,
+    #[should_panic(expected = "NOT LINEARIZABLE  forkcheck::builtin::early_publish::processes  reader: Read returned")],
+    #[should_panic(expected = "NOT SEQUENTIALLY CONSISTENT  forkcheck::builtin::early_publish::loom  reader: Read returned")]
+);

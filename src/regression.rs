@@ -49,8 +49,14 @@ pub(crate) fn file_of(directory: &Path, suite: &str) -> PathBuf {
 
 /// The saved cases that `engine` found. A file that is not there holds none.
 pub(crate) fn load<S: Spec>(file: &Path, engine: &str) -> Result<Vec<Case<S>>, Error> {
-    let Some(contents) = read(file)? else { return Ok(Vec::new()) };
-    let of_engine = contents.cases.iter().enumerate().filter(|(_, entry)| entry.engine == engine);
+    let Some(contents) = read(file)? else {
+        return Ok(Vec::new());
+    };
+    let of_engine = contents
+        .cases
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| entry.engine == engine);
     of_engine
         .map(|(number, entry)| {
             entry.case.into_rust::<Case<S>>().map_err(|e| {
@@ -65,26 +71,60 @@ pub(crate) fn load<S: Spec>(file: &Path, engine: &str) -> Result<Vec<Case<S>>, E
 }
 
 /// Adds a case, unless it is there already.
-pub(crate) fn save<S: Spec>(file: &Path, engine: &str, found: &str, case: &Case<S>) -> Result<(), Error> {
+pub(crate) fn save<S: Spec>(
+    file: &Path,
+    engine: &str,
+    found: &str,
+    case: &Case<S>,
+) -> Result<(), Error> {
     let failed = |what: &str, e: std::io::Error| {
-        Error::system(format!("{what} {}", file.display()), e, "keep the token above: it holds the same case")
+        Error::system(
+            format!("{what} {}", file.display()),
+            e,
+            "keep the token above: it holds the same case",
+        )
     };
     let directory = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(directory).map_err(|e| failed("make the directory of", e))?;
     let lock = File::open(directory).map_err(|e| failed("lock", e))?;
-    let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| failed("lock", e.into()))?;
-    let mut contents = read(file)?.unwrap_or(Contents { forkcheck: VERSION, cases: Vec::new() });
-    let failed_to_write = |e: ron::Error| Error::system(format!("write {} as text", file.display()), e, "keep the token above: it holds the same case");
+    let _lock =
+        Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| failed("lock", e.into()))?;
+    let mut contents = read(file)?.unwrap_or(Contents {
+        forkcheck: VERSION,
+        cases: Vec::new(),
+    });
+    let failed_to_write = |e: ron::Error| {
+        Error::system(
+            format!("write {} as text", file.display()),
+            e,
+            "keep the token above: it holds the same case",
+        )
+    };
     let case = RawValue::from_rust(case).map_err(failed_to_write)?;
-    if contents.cases.iter().any(|entry| entry.engine == engine && entry.case.get_ron() == case.get_ron()) {
+    if contents
+        .cases
+        .iter()
+        .any(|entry| entry.engine == engine && entry.case.get_ron() == case.get_ron())
+    {
         return Ok(());
     }
-    contents.cases.push(Entry { found: found.to_owned(), engine: engine.to_owned(), case });
+    contents.cases.push(Entry {
+        found: found.to_owned(),
+        engine: engine.to_owned(),
+        case,
+    });
     let pretty = ron::ser::PrettyConfig::new().depth_limit(3);
     let text = ron::ser::to_string_pretty(&contents, pretty).map_err(failed_to_write)?;
-    let temporary = directory.join(format!(".{}.{}", std::process::id(), file.file_name().unwrap_or_default().to_string_lossy()));
+    let temporary = directory.join(format!(
+        ".{}.{}",
+        std::process::id(),
+        file.file_name().unwrap_or_default().to_string_lossy()
+    ));
     let written = File::create(&temporary)
-        .and_then(|mut to| to.write_all(format!("{HEAD}{text}\n").as_bytes()).and_then(|()| to.sync_all()))
+        .and_then(|mut to| {
+            to.write_all(format!("{HEAD}{text}\n").as_bytes())
+                .and_then(|()| to.sync_all())
+        })
         .and_then(|()| fs::rename(&temporary, file));
     if written.is_err() {
         // What is half written goes; the old file stands.
@@ -97,14 +137,30 @@ fn read(file: &Path) -> Result<Option<Contents>, Error> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::system(format!("read the saved cases in {}", file.display()), e, "make it readable")),
+        Err(e) => {
+            return Err(Error::system(
+                format!("read the saved cases in {}", file.display()),
+                e,
+                "make it readable",
+            ));
+        }
     };
     let remedy = "mend it, or move it away: nothing in it was changed";
-    let broken = |e| Error::system(format!("read the saved cases in {}", file.display()), e, remedy);
+    let broken = |e| {
+        Error::system(
+            format!("read the saved cases in {}", file.display()),
+            e,
+            remedy,
+        )
+    };
     let head: Head = ron::from_str(&text).map_err(broken)?;
     if head.forkcheck != VERSION {
         return Err(Error::invalid(
-            format!("{} has version {}, and this forkcheck reads version {VERSION}", file.display(), head.forkcheck),
+            format!(
+                "{} has version {}, and this forkcheck reads version {VERSION}",
+                file.display(),
+                head.forkcheck
+            ),
             "use the forkcheck that wrote it, or move it away: nothing in it was changed",
         ));
     }
@@ -129,28 +185,57 @@ pub(crate) fn token<S: Spec>(suite: &str, engine: &str, case: &Case<S>) -> Resul
 }
 
 /// Reads a token back, for this suite and engine.
-pub(crate) fn from_token<S: Spec>(token: &str, suite: &str, engine: &str) -> Result<Token<S>, Error> {
-    let wrong = |what: String| Error::invalid(what, "paste the whole token from a report (fk1:...), or unset FORKCHECK_REPLAY");
+pub(crate) fn from_token<S: Spec>(
+    token: &str,
+    suite: &str,
+    engine: &str,
+) -> Result<Token<S>, Error> {
+    let wrong = |what: String| {
+        Error::invalid(
+            what,
+            "paste the whole token from a report (fk1:...), or unset FORKCHECK_REPLAY",
+        )
+    };
     let token = token.trim();
-    let shown = if token.len() > 40 { format!("{}...", token.chars().take(40).collect::<String>()) } else { token.to_owned() };
-    let Some((version, digits)) = token.strip_prefix("fk").and_then(|rest| rest.split_once(':')) else {
-        return Err(wrong(format!("FORKCHECK_REPLAY is {shown:?}, which is not a token")));
+    let shown = if token.len() > 40 {
+        format!("{}...", token.chars().take(40).collect::<String>())
+    } else {
+        token.to_owned()
+    };
+    let Some((version, digits)) = token
+        .strip_prefix("fk")
+        .and_then(|rest| rest.split_once(':'))
+    else {
+        return Err(wrong(format!(
+            "FORKCHECK_REPLAY is {shown:?}, which is not a token"
+        )));
     };
     if version != VERSION.to_string() {
-        return Err(wrong(format!("the token {shown:?} has version {version:?}, and this forkcheck reads version {VERSION}")));
+        return Err(wrong(format!(
+            "the token {shown:?} has version {version:?}, and this forkcheck reads version {VERSION}"
+        )));
     }
-    let bytes = hexadecimal(digits).ok_or_else(|| wrong(format!("the token {shown:?} holds something that is no digit, or was cut")))?;
+    let bytes = hexadecimal(digits).ok_or_else(|| {
+        wrong(format!(
+            "the token {shown:?} holds something that is no digit, or was cut"
+        ))
+    })?;
     let Some((bytes, check)) = bytes.split_last_chunk::<4>() else {
         return Err(wrong(format!("the token {shown:?} was cut")));
     };
     if u32::from_be_bytes(*check) != sum(bytes) {
-        return Err(wrong(format!("the token {shown:?} was cut or changed: its sum does not match")));
+        return Err(wrong(format!(
+            "the token {shown:?} was cut or changed: its sum does not match"
+        )));
     }
     let whose = postcard::take_from_bytes::<(String, String)>(bytes);
-    let ((of_suite, of_engine), case) = whose.map_err(|e| wrong(format!("the token {shown:?} names no suite ({e})")))?;
+    let ((of_suite, of_engine), case) =
+        whose.map_err(|e| wrong(format!("the token {shown:?} names no suite ({e})")))?;
     if (of_suite.as_str(), of_engine.as_str()) != (suite, engine) {
         return Err(Error::invalid(
-            format!("FORKCHECK_REPLAY holds a case of {of_suite}::{of_engine}, and this is {suite}::{engine}"),
+            format!(
+                "FORKCHECK_REPLAY holds a case of {of_suite}::{of_engine}, and this is {suite}::{engine}"
+            ),
             "run that test alone, with the command from its report, or unset FORKCHECK_REPLAY",
         ));
     }
@@ -161,15 +246,25 @@ pub(crate) fn from_token<S: Spec>(token: &str, suite: &str, engine: &str) -> Res
             "it was made before the suite's setup or operations changed their form: check out the revision it is from",
         )
     })?;
-    Ok(Token { suite: of_suite, engine: of_engine, case })
+    Ok(Token {
+        suite: of_suite,
+        engine: of_engine,
+        case,
+    })
 }
 
 fn hexadecimal(digits: &str) -> Option<Vec<u8>> {
     let pairs = digits.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|p| p.len() == 2)?, 16).ok()).collect()
+    pairs
+        .map(|pair| {
+            u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|p| p.len() == 2)?, 16).ok()
+        })
+        .collect()
 }
 
 /// FNV-1a in 32 bits: for cut and mistyped tokens, not against malice.
 fn sum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    bytes.iter().fold(0x811c_9dc5, |sum, byte| {
+        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
 }

@@ -12,6 +12,10 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// An engine that explores may take so many times the executions of one that samples, and takes so many times
+/// fewer programs: each of them stands for all its orders.
+const EXPLORED: u64 = 100;
+const FEWER: u32 = 4;
 /// A shrunk form has to fail within so many times the executions of a drawn one: a rare failure gets its chance.
 const PATIENCE: u64 = 10;
 /// Shrinking ends here, with the smallest case so far.
@@ -101,7 +105,9 @@ pub enum Rate {
 ///
 /// # Errors
 /// A saved case, a token or a setting that cannot be read.
-pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(plan: &Plan<S::Spec>) -> Result<Outcome<S::Spec>, Error> {
+pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
+    plan: &Plan<S::Spec>,
+) -> Result<Outcome<S::Spec>, Error> {
     let seed = plan.settings.seed();
     let mut search = Search::<E, S> {
         plan,
@@ -119,7 +125,9 @@ pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(plan: &Plan<S::Spec>) -> 
         }
         None => {
             let saved = match &plan.regressions {
-                Some(directory) => regression::load(&regression::file_of(directory, &plan.suite), E::NAME)?,
+                Some(directory) => {
+                    regression::load(&regression::file_of(directory, &plan.suite), E::NAME)?
+                }
                 None => Vec::new(),
             };
             saved_cases = saved.len();
@@ -163,8 +171,12 @@ struct Search<'a, E: Engine, S: Subject<E::Memory>> {
 impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     fn budget(&self) -> Budget {
         let settings = &self.plan.settings;
-        // An engine that explores until it is done has an order of magnitude more to do than one that samples.
-        Budget { executions: settings.executions * if E::NEEDS_OVERLAP { 1 } else { 100 }, time: settings.time, seed: self.seed, keep_going: false }
+        Budget {
+            executions: settings.executions * if E::EXPLORES { EXPLORED } else { 1 },
+            time: settings.time,
+            seed: self.seed,
+            keep_going: false,
+        }
     }
 
     /// Runs a case; a finding comes back, anything else that is not Ok is noted.
@@ -188,8 +200,15 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     }
 
     /// A case that failed before, as it is.
-    fn known(&mut self, case: Case<S::Spec>, origin: Origin) -> Result<Option<Found<S::Spec>>, Error> {
-        let budget = Budget { executions: self.budget().executions * PATIENCE, ..self.budget() };
+    fn known(
+        &mut self,
+        case: Case<S::Spec>,
+        origin: Origin,
+    ) -> Result<Option<Found<S::Spec>>, Error> {
+        let budget = Budget {
+            executions: self.budget().executions * PATIENCE,
+            ..self.budget()
+        };
         match self.run(&case, &budget) {
             Some(run) => self.tell(run, origin).map(Some),
             None => Ok(None),
@@ -200,16 +219,28 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     fn drawn(&mut self) -> Result<Option<Found<S::Spec>>, Error> {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&self.seed.to_le_bytes());
-        let config = Config { failure_persistence: None, ..Config::default() };
-        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &key));
-        for drawn in 0..self.plan.settings.cases {
+        let config = Config {
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let mut runner =
+            TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &key));
+        let cases = self
+            .plan
+            .settings
+            .cases
+            .div_ceil(if E::EXPLORES { FEWER } else { 1 });
+        for drawn in 0..cases {
             if drawn > 0 && self.started.elapsed() >= self.plan.settings.time
                 || matches!(self.unknown, Some(Verdict::Unavailable(_)))
             {
                 break;
             }
             let tree = self.plan.cases.new_tree(&mut runner).map_err(|reason| {
-                Error::invalid(format!("no case could be drawn: {reason}"), "loosen the filters of the suite's strategies")
+                Error::invalid(
+                    format!("no case could be drawn: {reason}"),
+                    "loosen the filters of the suite's strategies",
+                )
             })?;
             let whole = tree.current();
             let case = fit::<E, S>(whole.clone());
@@ -224,7 +255,11 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
 
     /// The smallest case found that fails in the same way: first proptest's own steps, on values and lengths,
     /// then each operation left out, down to processes that do nothing.
-    fn shrink(&mut self, mut tree: impl ValueTree<Value = Case<S::Spec>>, run: Run<S::Spec>) -> (Run<S::Spec>, Origin) {
+    fn shrink(
+        &mut self,
+        mut tree: impl ValueTree<Value = Case<S::Spec>>,
+        run: Run<S::Spec>,
+    ) -> (Run<S::Spec>, Origin) {
         let (started, operations) = (Instant::now(), run.case.operations());
         let before = (self.covered, self.unknown.clone());
         let mut best = run;
@@ -236,10 +271,17 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                 candidates += 1;
                 self.fails_alike(&case, &mut best)
             };
-            more = if fails { tree.simplify() } else { tree.complicate() };
+            more = if fails {
+                tree.simplify()
+            } else {
+                tree.complicate()
+            };
         }
         let mut at = (0, 0);
-        while at.0 < best.case.program.len() && candidates < CANDIDATES && started.elapsed() < SHRINKING {
+        while at.0 < best.case.program.len()
+            && candidates < CANDIDATES
+            && started.elapsed() < SHRINKING
+        {
             if at.1 >= best.case.program[at.0].len() {
                 at = (at.0 + 1, 0);
                 continue;
@@ -248,15 +290,29 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             case.program[at.0].remove(at.1);
             candidates += 1;
             // Leaving one out may make another needless that was needed before.
-            at = if case.operations() > 0 && self.fails_alike(&case, &mut best) { (0, 0) } else { (at.0, at.1 + 1) };
+            at = if case.operations() > 0 && self.fails_alike(&case, &mut best) {
+                (0, 0)
+            } else {
+                (at.0, at.1 + 1)
+            };
         }
         // What was covered is what was searched, not what was shrunk.
         (self.covered, self.unknown) = before;
-        (best, Origin::Drawn { operations, candidates, took: started.elapsed() })
+        (
+            best,
+            Origin::Drawn {
+                operations,
+                candidates,
+                took: started.elapsed(),
+            },
+        )
     }
 
     fn fails_alike(&mut self, case: &Case<S::Spec>, best: &mut Run<S::Spec>) -> bool {
-        let budget = Budget { executions: self.budget().executions * PATIENCE, ..self.budget() };
+        let budget = Budget {
+            executions: self.budget().executions * PATIENCE,
+            ..self.budget()
+        };
         match self.run(case, &budget) {
             Some(run) if kind(&run) == kind(best) => {
                 *best = run;
@@ -275,27 +331,51 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         let saved = match (&self.plan.regressions, origin) {
             (Some(directory), Origin::Drawn { .. }) => {
                 let file = regression::file_of(directory, &self.plan.suite);
-                let found = kind(&run).map(|kind| kind.to_string().to_lowercase()).unwrap_or_default();
-                Some(regression::save(&file, E::NAME, &found, &run.case).map(|()| file).map_err(|e| e.to_string()))
+                let found = kind(&run)
+                    .map(|kind| kind.to_string().to_lowercase())
+                    .unwrap_or_default();
+                Some(
+                    regression::save(&file, E::NAME, &found, &run.case)
+                        .map(|()| file)
+                        .map_err(|e| e.to_string()),
+                )
             }
-            (Some(directory), Origin::Saved) => Some(Ok(regression::file_of(directory, &self.plan.suite))),
+            (Some(directory), Origin::Saved) => {
+                Some(Ok(regression::file_of(directory, &self.plan.suite)))
+            }
             _ => None,
         };
-        Ok(Found { run, origin, rate, token, saved })
+        Ok(Found {
+            run,
+            origin,
+            rate,
+            token,
+            saved,
+        })
     }
 
     fn rate(&mut self, run: &Run<S::Spec>) -> Rate {
-        let budget = Budget { keep_going: true, executions: self.budget().executions * PATIENCE, ..self.budget() };
-        if E::NEEDS_OVERLAP && kind(run).is_some_and(|kind| kind.is_of_history()) {
+        let budget = Budget {
+            keep_going: true,
+            executions: self.budget().executions * PATIENCE,
+            ..self.budget()
+        };
+        if !E::EXPLORES && kind(run).is_some_and(|kind| kind.is_of_history()) {
             let before = self.covered;
             self.run(&run.case, &budget);
-            return Rate::Executions(self.covered.failing - before.failing, self.covered.executions - before.executions);
+            return Rate::Executions(
+                self.covered.failing - before.failing,
+                self.covered.executions - before.executions,
+            );
         }
         let started = Instant::now();
         let (mut again, mut replays) = (0, 0);
         while replays < REPLAYS && (replays == 0 || started.elapsed() < SHRINKING / 3) {
             replays += 1;
-            again += u64::from(self.run(&run.case, &budget).is_some_and(|replayed| kind(&replayed) == kind(run)));
+            again += u64::from(
+                self.run(&run.case, &budget)
+                    .is_some_and(|replayed| kind(&replayed) == kind(run)),
+            );
         }
         Rate::Replays(again, replays, budget.executions)
     }
@@ -307,11 +387,16 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         if let Some(verdict) = &self.unknown {
             return verdict.clone();
         }
-        let Covered { executions, overlapping, could_overlap, .. } = self.covered;
+        let Covered {
+            executions,
+            overlapping,
+            could_overlap,
+            ..
+        } = self.covered;
         if executions == 0 {
             return Verdict::Unknown("nothing was run".into());
         }
-        if E::NEEDS_OVERLAP && overlapping * 100 < could_overlap {
+        if !E::EXPLORES && overlapping * 100 < could_overlap {
             return Verdict::Unknown(format!(
                 "in only {overlapping} of {could_overlap} executions did calls of different processes overlap, so hardly \
                  anything was tried; give it a processor for each process, or fewer processes"
@@ -322,7 +407,10 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
 }
 
 fn fit<E: Engine, S: Subject<E::Memory>>(case: Case<S::Spec>) -> Case<S::Spec> {
-    Case { program: E::fit::<S::Spec>(case.program), ..case }
+    Case {
+        program: E::fit::<S::Spec>(case.program),
+        ..case
+    }
 }
 
 fn kind<S: Spec>(run: &Run<S>) -> Option<crate::check::Kind> {

@@ -2,7 +2,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `FORKCHECK_CASES` | programs to draw for each test, a whole number from 1 |
+//! | `FORKCHECK_CASES` | programs to draw for each test, a whole number from 1; engines that explore draw a quarter |
 //! | `FORKCHECK_SECONDS` | time after which a test draws no new program, a number above 0 |
 //! | `FORKCHECK_SEED` | the seed of what is drawn, a whole number |
 //! | `FORKCHECK_REPLAY` | a token from a report: run exactly that case |
@@ -38,37 +38,67 @@ impl Default for Settings {
 
 impl Settings {
     /// These, with what `variable` says in their place.
-    pub(crate) fn overruled_by(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        if let Some(cases) = number::<u32>(&variable, "FORKCHECK_CASES", "a whole number from 1, such as 500")? {
+    pub(crate) fn overruled_by(
+        mut self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        if let Some(cases) = number::<u32>(
+            &variable,
+            "FORKCHECK_CASES",
+            "a whole number from 1, such as 500",
+        )? {
             if cases == 0 {
-                return Err(wrong("FORKCHECK_CASES", "0", "a whole number from 1, such as 500"));
+                return Err(wrong(
+                    "FORKCHECK_CASES",
+                    "0",
+                    "a whole number from 1, such as 500",
+                ));
             }
             self.cases = cases;
         }
-        if let Some(seconds) = number::<f64>(&variable, "FORKCHECK_SECONDS", "a number above 0, such as 2.5")? {
+        if let Some(seconds) = number::<f64>(
+            &variable,
+            "FORKCHECK_SECONDS",
+            "a number above 0, such as 2.5",
+        )? {
             self.time = Duration::try_from_secs_f64(seconds)
                 .ok()
                 .filter(|time| !time.is_zero())
-                .ok_or_else(|| wrong("FORKCHECK_SECONDS", &seconds.to_string(), "a number above 0, such as 2.5"))?;
+                .ok_or_else(|| {
+                    wrong(
+                        "FORKCHECK_SECONDS",
+                        &seconds.to_string(),
+                        "a number above 0, such as 2.5",
+                    )
+                })?;
         }
-        if let Some(seed) = number::<u64>(&variable, "FORKCHECK_SEED", "a whole number, such as 7")? {
+        if let Some(seed) = number::<u64>(&variable, "FORKCHECK_SEED", "a whole number, such as 7")?
+        {
             self.seed = Some(seed);
         }
-        self.replay = variable("FORKCHECK_REPLAY").filter(|token| !token.is_empty()).or(self.replay);
+        self.replay = variable("FORKCHECK_REPLAY")
+            .filter(|token| !token.is_empty())
+            .or(self.replay);
         if let Some(engines) = variable("FORKCHECK_ALLOW_MISSING") {
-            self.allow_missing = engines.split(',').map(|engine| engine.trim().to_owned()).collect();
+            self.allow_missing = engines
+                .split(',')
+                .map(|engine| engine.trim().to_owned())
+                .collect();
         }
         Ok(self)
     }
 
     /// These, with what the environment says in their place.
     pub(crate) fn from_environment(self) -> Result<Self, Error> {
-        self.overruled_by(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+        self.overruled_by(|name| {
+            std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+        })
     }
 
     /// The seed: the one that was set, or a new one.
     pub(crate) fn seed(&self) -> u64 {
-        self.seed.unwrap_or_else(|| std::hash::RandomState::new().build_hasher().finish())
+        self.seed
+            .unwrap_or_else(|| std::hash::RandomState::new().build_hasher().finish())
     }
 }
 
@@ -79,12 +109,19 @@ fn number<T: std::str::FromStr>(
 ) -> Result<Option<T>, Error> {
     match variable(name) {
         None => Ok(None),
-        Some(text) => text.trim().parse().map(Some).map_err(|_| wrong(name, &text, wanted)),
+        Some(text) => text
+            .trim()
+            .parse()
+            .map(Some)
+            .map_err(|_| wrong(name, &text, wanted)),
     }
 }
 
 fn wrong(name: &str, text: &str, wanted: &str) -> Error {
-    Error::invalid(format!("the environment variable {name} is {text:?}"), format!("set it to {wanted}, or unset it"))
+    Error::invalid(
+        format!("the environment variable {name} is {text:?}"),
+        format!("set it to {wanted}, or unset it"),
+    )
 }
 
 #[cfg(test)]
@@ -99,8 +136,16 @@ mod tests {
     fn the_environment_wins() {
         assert_eq!(with("FORKCHECK_CASES", " 7 ").unwrap().cases, 7);
         assert_eq!(with("FORKCHECK_SEED", "9").unwrap().seed(), 9);
-        assert_eq!(with("FORKCHECK_SECONDS", "0.5").unwrap().time, Duration::from_millis(500));
-        assert_eq!(with("FORKCHECK_ALLOW_MISSING", "loom, stepped").unwrap().allow_missing, ["loom", "stepped"]);
+        assert_eq!(
+            with("FORKCHECK_SECONDS", "0.5").unwrap().time,
+            Duration::from_millis(500)
+        );
+        assert_eq!(
+            with("FORKCHECK_ALLOW_MISSING", "loom, stepped")
+                .unwrap()
+                .allow_missing,
+            ["loom", "stepped"]
+        );
     }
 
     #[test]
@@ -116,7 +161,10 @@ mod tests {
         ];
         for (name, value) in wrong {
             let text = with(name, value).unwrap_err().to_string();
-            assert!(text.contains(name) && text.contains("or unset it"), "{text}");
+            assert!(
+                text.contains(name) && text.contains("or unset it"),
+                "{text}"
+            );
         }
     }
 

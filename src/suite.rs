@@ -77,7 +77,14 @@ impl<S: Spec> Suite<S> {
 
     fn named(site: Site, id: String) -> Self {
         let regressions = Some(Path::new(site.manifest_directory).join("proptest-regressions"));
-        Self { site, id, setup: None, roles: Vec::new(), settings: Settings::default(), regressions }
+        Self {
+            site,
+            id,
+            setup: None,
+            roles: Vec::new(),
+            settings: Settings::default(),
+            regressions,
+        }
     }
 
     /// From where cases start. Not needed where the setup is `()`.
@@ -97,11 +104,15 @@ impl<S: Spec> Suite<S> {
         operations: RangeInclusive<usize>,
         each: impl Strategy<Value = S::Op> + 'static,
     ) -> Self {
-        self.roles.push(RoleOf { name: name.to_owned(), processes, operations: vec(each, operations).boxed() });
+        self.roles.push(RoleOf {
+            name: name.to_owned(),
+            processes,
+            operations: vec(each, operations).boxed(),
+        });
         self
     }
 
-    /// Programs to draw: 64, unless said otherwise.
+    /// Programs to draw: 64, unless said otherwise. Engines that explore all orders of a program draw a quarter.
     #[must_use]
     pub fn cases(mut self, cases: u32) -> Self {
         self.settings.cases = cases;
@@ -154,7 +165,10 @@ impl<S: Spec> Suite<S> {
         self.outcome::<E, T>(self.settings.clone().from_environment()?)
     }
 
-    fn outcome<E: Engine, T: Subject<E::Memory, Spec = S>>(&self, settings: Settings) -> Result<Outcome<S>, Error> {
+    fn outcome<E: Engine, T: Subject<E::Memory, Spec = S>>(
+        &self,
+        settings: Settings,
+    ) -> Result<Outcome<S>, Error> {
         search::<E, T>(&Plan {
             suite: self.id.clone(),
             roles: self.process_roles(),
@@ -175,7 +189,10 @@ impl<S: Spec> Suite<S> {
             Ok(settings) => settings,
             Err(error) => panic!("{error}"),
         };
-        let allowed = settings.allow_missing.iter().any(|engine| engine == E::NAME);
+        let allowed = settings
+            .allow_missing
+            .iter()
+            .any(|engine| engine == E::NAME);
         let outcome = match self.outcome::<E, T>(settings) {
             Ok(outcome) => outcome,
             Err(error) => panic!("{}::{}: {error}", self.id, E::NAME),
@@ -192,7 +209,12 @@ impl<S: Spec> Suite<S> {
 
     /// The report of an outcome of this suite, as a person reads it.
     pub fn report(&self, outcome: &Outcome<S>) -> String {
-        report::text(&self.site, &self.test_name(outcome.engine), &self.process_roles(), outcome)
+        report::text(
+            &self.site,
+            &self.test_name(outcome.engine),
+            &self.process_roles(),
+            outcome,
+        )
     }
 
     /// The path of the test that runs, the crate first. What `suite!` makes is known; libtest names its thread
@@ -200,14 +222,20 @@ impl<S: Spec> Suite<S> {
     fn test_name(&self, engine: &str) -> String {
         let module = self.site.module;
         let thread = std::thread::current();
-        match thread.name().filter(|&test| test != "main" && self.id != module) {
+        match thread
+            .name()
+            .filter(|&test| test != "main" && self.id != module)
+        {
             Some(test) => format!("{}::{test}", module.split("::").next().unwrap_or(module)),
             None => format!("{}::{engine}", self.id),
         }
     }
 
     fn process_roles(&self) -> Vec<String> {
-        self.roles.iter().flat_map(|role| std::iter::repeat_n(role.name.clone(), role.processes)).collect()
+        self.roles
+            .iter()
+            .flat_map(|role| std::iter::repeat_n(role.name.clone(), role.processes))
+            .collect()
     }
 
     fn strategy(&self) -> Result<BoxedStrategy<Case<S>>, Error> {
@@ -217,7 +245,10 @@ impl<S: Spec> Suite<S> {
             .flat_map(|role| std::iter::repeat_n(role.operations.clone(), role.processes))
             .collect();
         if programs.is_empty() {
-            return Err(Error::invalid(format!("the suite {} has no processes", self.id), "give it a role"));
+            return Err(Error::invalid(
+                format!("the suite {} has no processes", self.id),
+                "give it a role",
+            ));
         }
         let setup = match &self.setup {
             Some(setup) => setup.clone(),
@@ -232,7 +263,9 @@ impl<S: Spec> Suite<S> {
                 }
             },
         };
-        Ok((setup, programs).prop_map(|(setup, program)| Case::free(setup, program)).boxed())
+        Ok((setup, programs)
+            .prop_map(|(setup, program)| Case::free(setup, program))
+            .boxed())
     }
 }
 

@@ -52,7 +52,10 @@ pub enum Kind {
 impl Kind {
     /// Whether a history shows it; the others end the execution that they are found in.
     pub fn is_of_history(self) -> bool {
-        matches!(self, Kind::NotLinearizable | Kind::NotSequentiallyConsistent)
+        matches!(
+            self,
+            Kind::NotLinearizable | Kind::NotSequentiallyConsistent
+        )
     }
 }
 

@@ -29,8 +29,9 @@ pub trait Engine: Default {
     const CRITERION: Criterion;
     /// What it could never see, in words.
     const BLIND_TO: &'static str;
-    /// Whether calls of different processes have to have overlapped for an Ok to mean anything.
-    const NEEDS_OVERLAP: bool;
+    /// Whether it explores all orders of a program, within its bounds; the others sample, and so have to show that
+    /// calls of different processes overlapped.
+    const EXPLORES: bool;
 
     /// The largest part of `program` that this engine can explore: the whole of it, unless it says otherwise.
     fn fit<S: Spec>(program: Program<S>) -> Program<S> {
@@ -115,9 +116,13 @@ impl Covered {
 fn incomplete<S: Spec>(case: &Case<S>, history: &History<S>) -> Option<Verdict<S>> {
     let (operations, responses) = (case.operations(), history.responses());
     if operations == 0 {
-        return Some(Verdict::Unknown("the program has no operations, so nothing was checked; ask for at least one".into()));
+        return Some(Verdict::Unknown(
+            "the program has no operations, so nothing was checked; ask for at least one".into(),
+        ));
     }
     (responses < operations).then(|| {
-        Verdict::Unknown(format!("only {responses} of {operations} operations returned, so the history cannot be judged"))
+        Verdict::Unknown(format!(
+            "only {responses} of {operations} operations returned, so the history cannot be judged"
+        ))
     })
 }

@@ -158,6 +158,13 @@ impl<T: Payload> HardwareWords<T> {
     pub const fn new_const(value: T) -> Self {
         Self(UnsafeCell::new(value))
     }
+    /// All bytes zero, for statics.
+    pub const fn zeroed() -> Self {
+        // SAFETY: `Payload` includes `FromBytes`: any bytes are a `T`, so zeros are.
+        Self(UnsafeCell::new(unsafe {
+            MaybeUninit::zeroed().assume_init()
+        }))
+    }
     #[inline(always)]
     fn words(&self) -> &[AtomicU64] {
         // SAFETY: from_raw_parts.

@@ -2,16 +2,16 @@
 //!
 //! A publication is written once, generic over [`Memory`], with bodies that read as they would over
 //! `core::sync::atomic`. [`Hardware`] is the machine itself, at no cost; each engine brings a memory of
-//! its own (loom's model, for one), and [`Weakened`] is any of them with one ordering taken away.
+//! its own (loom's model, for one), and `Weakened` is any of them with one ordering taken away.
 //! This module imports nothing of ours.
 
 mod hardware;
-mod weakened;
+#[cfg(feature = "harness")]
+pub mod weakened;
 #[cfg(feature = "harness")]
 mod words;
 
 pub use hardware::{Hardware, HardwareCell, HardwareWords};
-pub use weakened::{Change, Site, SiteKind, Weakened, Weakening};
 #[cfg(feature = "harness")]
 pub use words::WordsOf;
 

@@ -49,7 +49,10 @@ impl Site {
     /// Integration tests are named after their file or folder; the crate's name has underscores for hyphens.
     fn test_target(&self) -> String {
         let name = self.module.split("::").next().unwrap_or(self.module);
-        let parts = self.file.split(['/', '\\', '.']).filter(|part| part.replace('-', "_") == name);
+        let parts = self
+            .file
+            .split(['/', '\\', '.'])
+            .filter(|part| part.replace('-', "_") == name);
         parts.last().unwrap_or(name).to_owned()
     }
 }
@@ -73,15 +76,36 @@ mod tests {
             SITE.command("spsc_wrap::queue::loom"),
             "cargo test -p rings --test spsc-wrap queue::loom -- --exact"
         );
-        let folder = Site { file: "rings/tests/spsc-wrap/main.rs", ..SITE };
-        assert!(folder.command("spsc_wrap::queue::loom").contains("--test spsc-wrap "));
+        let folder = Site {
+            file: "rings/tests/spsc-wrap/main.rs",
+            ..SITE
+        };
+        assert!(
+            folder
+                .command("spsc_wrap::queue::loom")
+                .contains("--test spsc-wrap ")
+        );
     }
 
     #[test]
     fn unit_tests_of_libraries_and_binaries_are_found() {
-        let unit = Site { integration: false, ..SITE };
-        assert!(unit.command("rings::tests::queue::loom").contains("--lib tests::queue::loom"));
-        let binary = Site { integration: false, binary: Some("ringd"), ..SITE };
-        assert!(binary.command("ringd::queue::loom").contains("--bin ringd queue::loom"));
+        let unit = Site {
+            integration: false,
+            ..SITE
+        };
+        assert!(
+            unit.command("rings::tests::queue::loom")
+                .contains("--lib tests::queue::loom")
+        );
+        let binary = Site {
+            integration: false,
+            binary: Some("ringd"),
+            ..SITE
+        };
+        assert!(
+            binary
+                .command("ringd::queue::loom")
+                .contains("--bin ringd queue::loom")
+        );
     }
 }

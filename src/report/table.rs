@@ -13,17 +13,29 @@ pub(super) struct Row {
 }
 
 pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
-    let heads: Vec<String> = (0..roles.len()).map(|process| name(roles, process)).collect();
+    let heads: Vec<String> = (0..roles.len())
+        .map(|process| name(roles, process))
+        .collect();
     let widths: Vec<usize> = (0..roles.len())
         .map(|process| {
-            let of_process = rows.iter().filter(|row| row.process == process).map(|row| row.text.chars().count());
-            of_process.chain([heads[process].chars().count()]).max().unwrap_or(0)
+            let of_process = rows
+                .iter()
+                .filter(|row| row.process == process)
+                .map(|row| row.text.chars().count());
+            of_process
+                .chain([heads[process].chars().count()])
+                .max()
+                .unwrap_or(0)
         })
         .collect();
     let mut lines = Vec::new();
     let beside = widths.iter().map(|width| width + 2).sum::<usize>() + 5 <= WIDTH;
     if beside {
-        let head: String = heads.iter().zip(&widths).map(|(head, width)| format!("  {head:width$}")).collect();
+        let head: String = heads
+            .iter()
+            .zip(&widths)
+            .map(|(head, width)| format!("  {head:width$}"))
+            .collect();
         lines.push(format!("     {}", head.trim_end()));
     }
     for (number, row) in rows.iter().enumerate() {
@@ -47,7 +59,10 @@ pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
 pub(super) fn name(roles: &[String], process: usize) -> String {
     let role = &roles[process];
     if roles.iter().filter(|other| *other == role).count() > 1 {
-        let among = roles[..process].iter().filter(|other| *other == role).count();
+        let among = roles[..process]
+            .iter()
+            .filter(|other| *other == role)
+            .count();
         format!("{role} {}", among + 1)
     } else {
         role.clone()
@@ -68,13 +83,22 @@ mod tests {
     use super::*;
 
     fn rows(texts: &[(usize, &str)]) -> Vec<Row> {
-        texts.iter().map(|&(process, text)| Row { process, text: text.into() }).collect()
+        texts
+            .iter()
+            .map(|&(process, text)| Row {
+                process,
+                text: text.into(),
+            })
+            .collect()
     }
 
     #[test]
     fn processes_stand_side_by_side_while_they_fit() {
         let roles = ["writer".to_owned(), "reader".to_owned()];
-        let table = render(&roles, &rows(&[(0, "Write(7) -> Written"), (1, "Read -> Value(0)")]));
+        let table = render(
+            &roles,
+            &rows(&[(0, "Write(7) -> Written"), (1, "Read -> Value(0)")]),
+        );
         assert_eq!(
             table,
             "       writer               reader\n    1  Write(7) -> Written\n    2                       Read -> Value(0)"
@@ -86,15 +110,26 @@ mod tests {
         let roles = ["reader".to_owned(), "reader".to_owned()];
         let long = "x".repeat(60);
         let table = render(&roles, &rows(&[(0, &long), (1, &long)]));
-        assert!(table.lines().all(|line| line.chars().count() <= WIDTH), "{table}");
+        assert!(
+            table.lines().all(|line| line.chars().count() <= WIDTH),
+            "{table}"
+        );
         assert!(table.contains("reader 2: x"), "{table}");
     }
 
     #[test]
     fn of_very_many_events_the_middle_is_left_out() {
-        let many: Vec<Row> = (0..200).map(|n| Row { process: 0, text: format!("event {n}") }).collect();
+        let many: Vec<Row> = (0..200)
+            .map(|n| Row {
+                process: 0,
+                text: format!("event {n}"),
+            })
+            .collect();
         let table = render(&["only".to_owned()], &many);
-        assert!(table.contains("event 0") && table.contains("event 199") && table.contains("140 more"), "{table}");
+        assert!(
+            table.contains("event 0") && table.contains("event 199") && table.contains("140 more"),
+            "{table}"
+        );
         assert_eq!(table.lines().count(), 1 + ROWS + 1);
     }
 }

@@ -11,11 +11,18 @@ use crate::subject::Spec;
 use std::fmt::Write;
 
 /// The whole report. `test` is the name of the test that runs, if it is known.
-pub(crate) fn text<S: Spec>(site: &Site, test: &str, roles: &[String], outcome: &Outcome<S>) -> String {
+pub(crate) fn text<S: Spec>(
+    site: &Site,
+    test: &str,
+    roles: &[String],
+    outcome: &Outcome<S>,
+) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = match (&outcome.verdict, &outcome.found) {
-        (Verdict::Finding(finding), Some(found)) => of_finding(&mut text, site, test, roles, finding, found, outcome),
+        (Verdict::Finding(finding), Some(found)) => {
+            of_finding(&mut text, site, test, roles, finding, found, outcome)
+        }
         (Verdict::Unknown(why), _) => not_green(&mut text, "UNKNOWN", test, why, outcome),
         (Verdict::Unavailable(why), _) => not_green(&mut text, "UNAVAILABLE", test, why, outcome),
         _ => write!(text, "ok  {test}  {}", covered(outcome)),
@@ -23,14 +30,27 @@ pub(crate) fn text<S: Spec>(site: &Site, test: &str, roles: &[String], outcome: 
     text
 }
 
-fn not_green<S: Spec>(to: &mut String, what: &str, test: &str, why: &str, outcome: &Outcome<S>) -> std::fmt::Result {
+fn not_green<S: Spec>(
+    to: &mut String,
+    what: &str,
+    test: &str,
+    why: &str,
+    outcome: &Outcome<S>,
+) -> std::fmt::Result {
     writeln!(to, "{what}  {test}  {why}")?;
-    writeln!(to, "covered: {}", covered(outcome))?;
-    write!(to, "to let this pass where it has to: FORKCHECK_ALLOW_MISSING={}", outcome.engine)?;
+    writeln!(to, " ran:    {}", covered(outcome))?;
+    write!(
+        to,
+        " allow:  where this has to pass all the same, FORKCHECK_ALLOW_MISSING={}",
+        outcome.engine
+    )?;
     printed(to, &outcome.output)
 }
 
-#[allow(clippy::too_many_arguments, reason = "one rendering of one outcome, in one place")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one rendering of one outcome, in one place"
+)]
 fn of_finding<S: Spec>(
     to: &mut String,
     site: &Site,
@@ -41,8 +61,19 @@ fn of_finding<S: Spec>(
     outcome: &Outcome<S>,
 ) -> std::fmt::Result {
     let run = &found.run;
-    writeln!(to, "{}  {test}  {}", finding.kind, sentence(roles, run, finding))?;
-    writeln!(to, "{}; {} ({})", origin(found.origin, run), rate(found.rate), machine())?;
+    writeln!(
+        to,
+        "{}  {test}  {}",
+        finding.kind,
+        sentence(roles, run, finding)
+    )?;
+    writeln!(
+        to,
+        "{}; {} ({})",
+        origin(found.origin, run),
+        rate(found.rate),
+        machine()
+    )?;
     if size_of::<S::Setup>() > 0 {
         writeln!(to, "\n  from setup {}", short(&run.case.setup))?;
     }
@@ -50,20 +81,39 @@ fn of_finding<S: Spec>(
     if let Some(explanation) = &finding.explanation {
         why(to, roles, run, explanation)?;
     }
-    writeln!(to, " replay: FORKCHECK_REPLAY={} {}", found.token, site.command(test))?;
+    writeln!(
+        to,
+        " replay: FORKCHECK_REPLAY={} {}",
+        found.token,
+        site.command(test)
+    )?;
     match &found.saved {
-        Some(Ok(file)) => writeln!(to, " saved:  {}", file.strip_prefix(site.manifest_directory).unwrap_or(file).display())?,
+        Some(Ok(file)) => writeln!(
+            to,
+            " saved:  {}",
+            file.strip_prefix(site.manifest_directory)
+                .unwrap_or(file)
+                .display()
+        )?,
         Some(Err(error)) => writeln!(to, " not saved: {error}")?,
         None => {}
     }
-    write!(to, " searched: {}", covered(outcome))?;
+    write!(to, " ran:    {}", covered(outcome))?;
     printed(to, &outcome.output)
 }
 
 /// What came and what should have come, or what went wrong.
 fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
-    match finding.explanation.as_ref().and_then(|explanation| explanation.blocked.first()) {
-        Some(Blocked { process, call, expected }) => {
+    match finding
+        .explanation
+        .as_ref()
+        .and_then(|explanation| explanation.blocked.first())
+    {
+        Some(Blocked {
+            process,
+            call,
+            expected,
+        }) => {
             let blocked = &run.history.calls[*process][*call];
             format!(
                 "{}: {} returned {}, expected {}",
@@ -79,7 +129,11 @@ fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> St
 
 fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
     match origin {
-        Origin::Drawn { operations, candidates, took } => format!(
+        Origin::Drawn {
+            operations,
+            candidates,
+            took,
+        } => format!(
             "shrunk from {} to {} in {:.1} s ({candidates} candidates)",
             counted(operations as u64, "operation"),
             run.case.operations(),
@@ -98,27 +152,56 @@ fn rate(rate: Rate) -> String {
 }
 
 fn machine() -> String {
-    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let profile = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{profile}, {}, {}", std::env::consts::ARCH, counted(cores as u64, "core"))
+    format!(
+        "{profile}, {}, {}",
+        std::env::consts::ARCH,
+        counted(cores as u64, "core")
+    )
 }
 
 /// Why no order works: the longest that does, and what stands in its way.
-fn why<S: Spec>(to: &mut String, roles: &[String], run: &Run<S>, explanation: &Explanation<S>) -> std::fmt::Result {
+fn why<S: Spec>(
+    to: &mut String,
+    roles: &[String],
+    run: &Run<S>,
+    explanation: &Explanation<S>,
+) -> std::fmt::Result {
     let called = |process: usize, call: usize| {
         let Call { op, ret, .. } = &run.history.calls[process][call];
         let ret = ret.as_ref().map_or("no return".into(), short);
         format!("{} {} -> {ret}", name(roles, process), short(op))
     };
-    let order: Vec<String> = explanation.longest.iter().map(|&(process, call)| called(process, call)).collect();
-    if order.is_empty() {
-        writeln!(to, " why:    from the start, {}", short_state(&explanation.state))?;
+    if explanation.longest.is_empty() {
+        writeln!(
+            to,
+            " why:    at the start {}",
+            short_state(&explanation.state)
+        )?;
     } else {
-        writeln!(to, " why:    the longest order that works is {}", order.join(", then "))?;
-        writeln!(to, "         after it, {}", short_state(&explanation.state))?;
+        writeln!(to, " why:    the longest order that works is")?;
+        for &(process, call) in &explanation.longest {
+            writeln!(to, "           {}", called(process, call))?;
+        }
+        writeln!(to, "         and then {}", short_state(&explanation.state))?;
     }
-    for Blocked { process, call, expected } in &explanation.blocked {
-        writeln!(to, "         cannot come next: {}; it would return {}", called(*process, *call), short(expected))?;
+    for Blocked {
+        process,
+        call,
+        expected,
+    } in &explanation.blocked
+    {
+        writeln!(
+            to,
+            "         where {} cannot come next: it would return {}",
+            called(*process, *call),
+            short(expected)
+        )?;
     }
     Ok(())
 }
@@ -127,12 +210,19 @@ fn short_state(state: &str) -> String {
     if state.chars().count() <= WIDTH - 20 {
         return format!("the state is {state}");
     }
-    format!("the state is {}…", state.chars().take(WIDTH - 20).collect::<String>())
+    format!(
+        "the state is {}…",
+        state.chars().take(WIDTH - 20).collect::<String>()
+    )
 }
 
 /// The events of a run: its steps where the engine saw them, else its calls and returns.
 fn rows<S: Spec>(run: &Run<S>) -> Vec<Row> {
-    if run.steps.is_empty() { rows_of_calls(&run.history) } else { rows_of_steps(run) }
+    if run.steps.is_empty() {
+        rows_of_calls(&run.history)
+    } else {
+        rows_of_steps(run)
+    }
 }
 
 fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
@@ -150,7 +240,9 @@ fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
         let text = if is_call {
             short(&call.op)
         } else {
-            let ret = call.ret.as_ref().map_or("…never returned".into(), |ret| format!("-> {}", short(ret)));
+            let ret = call.ret.as_ref().map_or("…never returned".into(), |ret| {
+                format!("-> {}", short(ret))
+            });
             // A return right after its own call stands on the same line.
             match rows.last_mut() {
                 Some(last) if open == Some(process) => {
@@ -172,12 +264,18 @@ fn rows_of_steps<S: Spec>(run: &Run<S>) -> Vec<Row> {
     let mut shown = vec![0; run.history.calls.len()];
     let mut repeated: Option<(&Step, usize)> = None;
     for (number, step) in run.steps.iter().enumerate() {
-        let (Some(calls), Some(operation)) = (run.history.calls.get(step.process), step.operation) else { continue };
+        let (Some(calls), Some(operation)) = (run.history.calls.get(step.process), step.operation)
+        else {
+            continue;
+        };
         while shown[step.process] <= operation
             && let Some(call) = calls.get(shown[step.process])
         {
             shown[step.process] += 1;
-            rows.push(Row { process: step.process, text: short(&call.op) });
+            rows.push(Row {
+                process: step.process,
+                text: short(&call.op),
+            });
         }
         repeated = match (repeated, rows.last_mut()) {
             (Some((first, times)), Some(row)) if same(first, step) => {
@@ -185,15 +283,23 @@ fn rows_of_steps<S: Spec>(run: &Run<S>) -> Vec<Row> {
                 Some((first, times + 1))
             }
             _ => {
-                rows.push(Row { process: step.process, text: format!("  {}", access(step)) });
+                rows.push(Row {
+                    process: step.process,
+                    text: format!("  {}", access(step)),
+                });
                 Some((step, 1))
             }
         };
         let later = &run.steps[number + 1..];
-        if !later.iter().any(|other| other.process == step.process && other.operation == Some(operation))
+        if !later
+            .iter()
+            .any(|other| other.process == step.process && other.operation == Some(operation))
             && let Some(ret) = calls.get(operation).and_then(|call| call.ret.as_ref())
         {
-            rows.push(Row { process: step.process, text: format!("-> {}", short(ret)) });
+            rows.push(Row {
+                process: step.process,
+                text: format!("-> {}", short(ret)),
+            });
             repeated = None;
         }
     }
@@ -201,12 +307,16 @@ fn rows_of_steps<S: Spec>(run: &Run<S>) -> Vec<Row> {
 }
 
 fn same(a: &Step, b: &Step) -> bool {
-    (a.process, a.operation, a.access, a.word, a.value, a.line) == (b.process, b.operation, b.access, b.word, b.value, b.line)
+    (a.process, a.operation, a.access, a.word, a.value, a.line)
+        == (b.process, b.operation, b.access, b.word, b.value, b.line)
 }
 
 fn access(step: &Step) -> String {
     let file = step.file.rsplit('/').next().unwrap_or(&step.file);
-    let word = step.word.map(|word| format!("word {word}")).unwrap_or_default();
+    let word = step
+        .word
+        .map(|word| format!("word {word}"))
+        .unwrap_or_default();
     let what = match step.access {
         Access::Load => format!("{word} load -> {}", step.value),
         Access::Store => format!("{word} store {}", step.value),
@@ -219,8 +329,19 @@ fn access(step: &Step) -> String {
 }
 
 fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
-    let Covered { programs, executions, overlapping, could_overlap, exhausted, cut, .. } = outcome.covered;
-    let mut parts = vec![counted(programs, "program"), counted(executions, "execution")];
+    let Covered {
+        programs,
+        executions,
+        overlapping,
+        could_overlap,
+        exhausted,
+        cut,
+        ..
+    } = outcome.covered;
+    let mut parts = vec![
+        counted(programs, "program"),
+        counted(executions, "execution"),
+    ];
     if let Some(percent) = (100 * overlapping).checked_div(could_overlap) {
         parts.push(format!("{percent} % with overlap"));
     }
@@ -231,10 +352,13 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
         parts.push(format!("{cut} cut down to fit"));
     }
     if outcome.saved_cases > 0 {
-        parts.push(format!("{} first", counted(outcome.saved_cases as u64, "saved case")));
+        parts.push(format!(
+            "{} first",
+            counted(outcome.saved_cases as u64, "saved case")
+        ));
     }
     format!(
-        "{} in {:.1} s, seed {}; blind to {}",
+        "{} in {:.1} s, seed {}\n unseen: {}",
         parts.join(", "),
         outcome.took.as_secs_f64(),
         outcome.seed,

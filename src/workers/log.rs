@@ -47,7 +47,11 @@ impl Log {
     }
     /// Appends the log's bytes to `to`.
     pub(super) fn copy(&self, to: &mut Vec<u8>) {
-        to.extend(self.bytes[..self.len()].iter().map(|byte| byte.load(Relaxed)));
+        to.extend(
+            self.bytes[..self.len()]
+                .iter()
+                .map(|byte| byte.load(Relaxed)),
+        );
     }
     /// The records, as far as they are whole.
     pub(super) fn records<T: DeserializeOwned>(&self) -> Vec<T> {
@@ -56,7 +60,9 @@ impl Log {
         let mut rest = &bytes[..];
         let mut records = Vec::new();
         while !rest.is_empty() {
-            let Ok((record, after)) = postcard::take_from_bytes(rest) else { break };
+            let Ok((record, after)) = postcard::take_from_bytes(rest) else {
+                break;
+            };
             records.push(record);
             rest = after;
         }

@@ -44,9 +44,19 @@ pub(crate) enum Ended<S: Subject<Hardware>> {
     /// This history was not Ok.
     Judged(History<S::Spec>),
     /// A process ended in the middle.
-    Died { process: usize, phase: Phase, exit: Exit, history: History<S::Spec> },
+    Died {
+        process: usize,
+        phase: Phase,
+        exit: Exit,
+        history: History<S::Spec>,
+    },
     /// A process does not come back.
-    Stuck { process: usize, phase: Phase, stuck: Stuck, history: History<S::Spec> },
+    Stuck {
+        process: usize,
+        phase: Phase,
+        stuck: Stuck,
+        history: History<S::Spec>,
+    },
 }
 
 /// Forked workers for one subject and one number of processes.
@@ -65,8 +75,9 @@ impl<S: Subject<Hardware>> Pool<S> {
                 format!("give it 1 to {MAX_PROCESSES}"),
             ));
         }
-        let (bell, ring) = std::io::pipe()
-            .map_err(|e| Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE"))?;
+        let (bell, ring) = std::io::pipe().map_err(|e| {
+            Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE")
+        })?;
         let log = || Region::anonymous(size_of::<Log>());
         let shared = Shared {
             control: Region::anonymous(size_of::<Control>())?,
@@ -82,11 +93,19 @@ impl<S: Subject<Hardware>> Pool<S> {
         for me in 0..shared.roles.len() {
             workers.push(process::spawn(|| work(&shared, me))?);
         }
-        Ok(Self { shared, workers, bell })
+        Ok(Self {
+            shared,
+            workers,
+            bell,
+        })
     }
 
     /// Runs one case many times. After [`Ended::Died`] and [`Ended::Stuck`] the pool is of no more use: drop it.
-    pub(crate) fn run(&mut self, case: &Case<S::Spec>, batch: Batch) -> Result<(Tally, Ended<S>), Error> {
+    pub(crate) fn run(
+        &mut self,
+        case: &Case<S::Spec>,
+        batch: Batch,
+    ) -> Result<(Tally, Ended<S>), Error> {
         let control = self.shared.control();
         let program = self.shared.program();
         program.clear();
@@ -106,10 +125,14 @@ impl<S: Subject<Hardware>> Pool<S> {
         ] {
             word.store(value, Relaxed);
         }
-        control.keep_going.store(u32::from(batch.keep_going), Relaxed);
+        control
+            .keep_going
+            .store(u32::from(batch.keep_going), Relaxed);
         control.found.store(0, Relaxed);
         control.batch.fetch_add(1, Relaxed);
-        control.handed_over.store(control.round.load(Relaxed).wrapping_add(1), Relaxed);
+        control
+            .handed_over
+            .store(control.round.load(Relaxed).wrapping_add(1), Relaxed);
         control.next_round();
         let ended = self.supervise(case)?;
         Ok((self.tally(), ended))
@@ -132,7 +155,9 @@ impl<S: Subject<Hardware>> Pool<S> {
                     0 => Ok(Ended::Done),
                     1 => Ok(Ended::Judged(self.shared.history(case))),
                     _ => Err(Error::invalid(
-                        format!("the results of one process in one execution need more than {CAPACITY} bytes"),
+                        format!(
+                            "the results of one process in one execution need more than {CAPACITY} bytes"
+                        ),
                         "return less, or use fewer operations",
                     )),
                 };
@@ -141,12 +166,22 @@ impl<S: Subject<Hardware>> Pool<S> {
             for process in 0..self.workers.len() {
                 if let Some(exit) = self.workers[process].wait_timeout(Duration::ZERO)? {
                     let phase = self.shared.control().places[process].get();
-                    return Ok(Ended::Died { process, phase, exit, history: self.shared.history(case) });
+                    return Ok(Ended::Died {
+                        process,
+                        phase,
+                        exit,
+                        history: self.shared.history(case),
+                    });
                 }
             }
             if let Some((process, stuck)) = self.look(&mut watch) {
                 let phase = self.shared.control().places[process].get();
-                return Ok(Ended::Stuck { process, phase, stuck, history: self.shared.history(case) });
+                return Ok(Ended::Stuck {
+                    process,
+                    phase,
+                    stuck,
+                    history: self.shared.history(case),
+                });
             }
         }
     }
@@ -154,7 +189,11 @@ impl<S: Subject<Hardware>> Pool<S> {
     /// Waits for the end of the batch, the end of a worker, or the time for another look.
     fn rung(&mut self) -> Result<bool, Error> {
         let mut watched = vec![PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
-        watched.extend(self.workers.iter().map(|worker| PollFd::new(worker.pidfd(), PollFlags::POLLIN)));
+        watched.extend(
+            self.workers
+                .iter()
+                .map(|worker| PollFd::new(worker.pidfd(), PollFlags::POLLIN)),
+        );
         let timeout = PollTimeout::from(BETWEEN_LOOKS.as_millis() as u8);
         match poll(&mut watched, timeout) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
@@ -175,7 +214,9 @@ impl<S: Subject<Hardware>> Pool<S> {
             .filter(|&process| control.places[process].get() != Phase::Idle)
             .map(|process| (process, self.workers[process].id()))
             .collect();
-        let progress = control.executions.load(Relaxed) << 20 ^ control.clock.load(Relaxed) ^ u64::from(control.round.load(Relaxed)) << 40;
+        let progress = control.executions.load(Relaxed) << 20
+            ^ control.clock.load(Relaxed)
+            ^ u64::from(control.round.load(Relaxed)) << 40;
         watch.look(progress, &unfinished)
     }
 }
@@ -190,9 +231,16 @@ impl<S: Subject<Hardware>> Drop for Pool<S> {
 /// A processor for each of `n` processes, in turn, and whether it is the only one there; none if the kernel
 /// does not say which there are.
 fn processors(n: usize) -> Vec<(usize, bool)> {
-    let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else { return Vec::new() };
-    let allowed: Vec<usize> = (0..nix::sched::CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).collect();
+    let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else {
+        return Vec::new();
+    };
+    let allowed: Vec<usize> = (0..nix::sched::CpuSet::count())
+        .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
+        .collect();
     let count = allowed.len().max(1);
-    let shared = |process: usize| (0..n).any(|other| other != process && other % count == process % count);
-    (0..n).filter_map(|process| Some((*allowed.get(process % count)?, !shared(process)))).collect()
+    let shared =
+        |process: usize| (0..n).any(|other| other != process && other % count == process % count);
+    (0..n)
+        .filter_map(|process| Some((*allowed.get(process % count)?, !shared(process))))
+        .collect()
 }

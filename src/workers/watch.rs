@@ -33,12 +33,21 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(processes: usize) -> Self {
-        Self { progress: u64::MAX, since: vec![None; processes], last: vec![None; processes], asleep: 0 }
+        Self {
+            progress: u64::MAX,
+            since: vec![None; processes],
+            last: vec![None; processes],
+            asleep: 0,
+        }
     }
 
     /// One look: `progress` is any number that changes while things move, `unfinished` are the processes
     /// (by index and pid) that have still to do something. Says who is stuck, if that has become clear.
-    pub(crate) fn look(&mut self, progress: u64, unfinished: &[(usize, u32)]) -> Option<(usize, Stuck)> {
+    pub(crate) fn look(
+        &mut self,
+        progress: u64,
+        unfinished: &[(usize, u32)],
+    ) -> Option<(usize, Stuck)> {
         if progress != self.progress {
             self.progress = progress;
             self.since.fill(None);
@@ -47,12 +56,16 @@ impl Watch {
         }
         let mut all_asleep = !unfinished.is_empty();
         for &(index, pid) in unfinished {
-            let Some((sleeping, used)) = state_and_time(pid) else { return None };
+            let Some((sleeping, used)) = state_and_time(pid) else {
+                return None;
+            };
             let since = *self.since[index].get_or_insert(used);
             if used.saturating_sub(since) >= ENDLESS {
                 return Some((index, Stuck::Endless(used - since)));
             }
-            let moved = self.last[index].replace(used).is_none_or(|last| used > last);
+            let moved = self.last[index]
+                .replace(used)
+                .is_none_or(|last| used > last);
             all_asleep &= sleeping && !moved;
         }
         self.asleep = if all_asleep { self.asleep + 1 } else { 0 };
@@ -67,8 +80,14 @@ fn state_and_time(pid: u32) -> Option<(bool, Duration)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
     let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-    let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100) as u64;
-    Some((matches!(*fields.first()?, "S" | "D" | "T"), Duration::from_millis(ticks * 1000 / per_second)))
+    let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)
+        .ok()
+        .flatten()
+        .unwrap_or(100) as u64;
+    Some((
+        matches!(*fields.first()?, "S" | "D" | "T"),
+        Duration::from_millis(ticks * 1000 / per_second),
+    ))
 }
 
 #[cfg(test)]
@@ -92,7 +111,9 @@ mod tests {
             });
             watch.look(0, &me)
         });
-        assert!(matches!(stuck.flatten().next(), Some((0, Stuck::Endless(used))) if used >= ENDLESS));
+        assert!(
+            matches!(stuck.flatten().next(), Some((0, Stuck::Endless(used))) if used >= ENDLESS)
+        );
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! One process of the pool: waits for an execution, does its operations, and, if it is the last to finish,
 //! judges the history and starts the next. There is no coordinator: a round trip to one costs more than a case.
-#![allow(unsafe_code, reason = "the subject is built in place in a shared region")]
+#![allow(
+    unsafe_code,
+    reason = "the subject is built in place in a shared region"
+)]
 
 use super::control::{Control, Phase};
 use super::log::Log;
@@ -46,13 +49,18 @@ impl<S: Subject<Hardware>> Shared<S> {
         self.control.get(0).expect("the region was made for it")
     }
     pub(super) fn log(&self, process: usize) -> &Log {
-        self.logs[process].get(0).expect("the region was made for it")
+        self.logs[process]
+            .get(0)
+            .expect("the region was made for it")
     }
     pub(super) fn program(&self) -> &Log {
         self.program.get(0).expect("the region was made for it")
     }
     fn slot(&self) -> &UnsafeCell<MaybeUninit<S>> {
-        let slot = self.subject.slot::<UnsafeCell<MaybeUninit<S>>>(0).expect("the region was made for it");
+        let slot = self
+            .subject
+            .slot::<UnsafeCell<MaybeUninit<S>>>(0)
+            .expect("the region was made for it");
         // SAFETY: a reference to the slot.
         // 1. `slot` checked that it lies within the region and is aligned; the region lives as long as `self`.
         // 2. Any bytes are a `MaybeUninit`, and `UnsafeCell` allows them to change behind the reference.
@@ -66,17 +74,29 @@ impl<S: Subject<Hardware>> Shared<S> {
             let mut calls: Vec<_> = records
                 .into_iter()
                 .zip(&mut ops)
-                .map(|((invoked, returned, ret), op)| Call { op, ret: Some(ret), invoked, returned })
+                .map(|((invoked, returned, ret), op)| Call {
+                    op,
+                    ret: Some(ret),
+                    invoked,
+                    returned,
+                })
                 .collect();
             if let Phase::Operation { number, invoked } = self.control().places[process].get()
                 && number == calls.len()
                 && let Some(op) = ops.next()
             {
-                calls.push(Call { op, ret: None, invoked, returned: Call::<S::Spec>::NEVER });
+                calls.push(Call {
+                    op,
+                    ret: None,
+                    invoked,
+                    returned: Call::<S::Spec>::NEVER,
+                });
             }
             calls
         });
-        History { calls: calls.collect() }
+        History {
+            calls: calls.collect(),
+        }
     }
 }
 
@@ -91,7 +111,16 @@ pub(super) fn work<S: Subject<Hardware>>(shared: &Shared<S>, me: usize) {
         alone = own;
     }
     let control = shared.control();
-    let mut worker = Worker { shared, me, alone, case: None, batch: 0, remembered: HashMap::new(), key: Vec::new(), scratch: Vec::new() };
+    let mut worker = Worker {
+        shared,
+        me,
+        alone,
+        case: None,
+        batch: 0,
+        remembered: HashMap::new(),
+        key: Vec::new(),
+        scratch: Vec::new(),
+    };
     let mut seen = 0;
     loop {
         seen = worker.await_round(seen);
@@ -200,7 +229,11 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         // 1. `start_execution` wrote it before it moved `round`, which this worker has seen by Acquire.
         // 2. It is dropped only when all workers have finished, after this one's seat is gone. 3. `S: Sync`.
         let subject = unsafe { (*self.shared.slot().get()).assume_init_ref() };
-        let role = Role { name: &self.shared.roles[self.me], process: self.me, life: 0 };
+        let role = Role {
+            name: &self.shared.roles[self.me],
+            process: self.me,
+            life: 0,
+        };
         let mut seat = subject.attach(role);
         let log = self.shared.log(self.me);
         self.share_lines();
@@ -211,7 +244,10 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             place.set(Phase::Operation { number, invoked });
             let ret = S::apply(&mut seat, op);
             let returned = control.clock.fetch_add(1, SeqCst);
-            if log.push(&(invoked, returned, ret), &mut self.scratch).is_err() {
+            if log
+                .push(&(invoked, returned, ret), &mut self.scratch)
+                .is_err()
+            {
                 control.found.store(2, Relaxed);
                 break;
             }
@@ -303,13 +339,17 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         let control = self.shared.control();
         let took = clock::now().saturating_sub(control.start.load(Relaxed));
         let jitter = control.jitter.load(Relaxed);
-        control.jitter.store((7 * jitter + (took / 4).min(20_000)) / 8, Relaxed);
+        control
+            .jitter
+            .store((7 * jitter + (took / 4).min(20_000)) / 8, Relaxed);
     }
 }
 
 /// One number of the SplitMix64 generator (Steele, Lea, Flood 2014).
 fn split_mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = seed
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)

@@ -96,7 +96,9 @@ impl<S: Subject<LoomMemory>> Model<S> {
     fn begin(&self) {
         let counter: &AtomicU64 = self.executions.get(0).expect("the region was made for it");
         let done = counter.load(Relaxed);
-        *self.history() = History { calls: vec![Vec::new(); self.case.program.len()] };
+        *self.history() = History {
+            calls: vec![Vec::new(); self.case.program.len()],
+        };
         if done >= self.budget.executions || self.started.elapsed() >= self.budget.time {
             self.end(Verdict::Unknown(format!(
                 "the model was not done after {done} executions and {:.1} s; use fewer or shorter operations, or allow more time",
@@ -109,13 +111,22 @@ impl<S: Subject<LoomMemory>> Model<S> {
     /// The operations of one process, on the thread of the model that it is.
     fn process(&self, subject: &S, process: usize) {
         memory::enter(process);
-        let role = Role { name: &self.roles[process], process, life: 0 };
+        let role = Role {
+            name: &self.roles[process],
+            process,
+            life: 0,
+        };
         let mut seat = subject.attach(role);
         for (number, op) in self.case.program[process].iter().enumerate() {
             memory::enter_operation(number);
             // The numbers only keep the calls of one process in order; a model has no clock.
             let invoked = 2 * number as u64;
-            let call = Call { op: op.clone(), ret: None, invoked, returned: Call::<S::Spec>::NEVER };
+            let call = Call {
+                op: op.clone(),
+                ret: None,
+                invoked,
+                returned: Call::<S::Spec>::NEVER,
+            };
             self.history().calls[process].push(call);
             let ret = S::apply(&mut seat, op);
             let call = &mut self.history().calls[process][number];
@@ -126,8 +137,14 @@ impl<S: Subject<LoomMemory>> Model<S> {
 
     fn judge(&self) {
         let history = self.history();
-        let verdict = incomplete(&self.case, &history)
-            .unwrap_or_else(|| explain(&self.case.setup, &history, Criterion::ProgramOrder, CHECK_STATES));
+        let verdict = incomplete(&self.case, &history).unwrap_or_else(|| {
+            explain(
+                &self.case.setup,
+                &history,
+                Criterion::ProgramOrder,
+                CHECK_STATES,
+            )
+        });
         drop(history);
         if verdict != Verdict::Ok {
             self.end(verdict);
@@ -136,16 +153,19 @@ impl<S: Subject<LoomMemory>> Model<S> {
 
     /// Answers with this execution, and ends the process without unwinding.
     fn end(&self, verdict: Verdict<S::Spec>) -> ! {
-        let run = Run { case: self.case.clone(), history: self.history().clone(), steps: memory::take_steps(), verdict };
+        let run = Run {
+            case: self.case.clone(),
+            history: self.history().clone(),
+            steps: memory::take_steps(),
+            verdict,
+        };
         self.answer(Some(run));
         // Not `exit`: the destructors of a model that is half done would run.
         crate::process::end_now(0)
     }
 
     fn answer(&self, run: Option<Run<S::Spec>>) {
-        let counter: &AtomicU64 = self.executions.get(0).expect("the region was made for it");
-        let answer: super::Answer<S::Spec> = Ok((counter.load(Relaxed), run));
-        if let Ok(bytes) = encode(&answer) {
+        if let Ok(bytes) = encode(&run) {
             // If the supervisor is gone, so is the reason to answer.
             let _ = (&self.answer).write_all(&bytes);
         }
@@ -156,12 +176,29 @@ impl<S: Subject<LoomMemory>> Model<S> {
 fn verdict_of_panic<S: crate::subject::Spec>(info: &PanicHookInfo<'_>) -> Verdict<S> {
     let message = info.payload_as_str().unwrap_or("no message").trim();
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    let finding = |kind, detail| Verdict::Finding(Finding { kind, detail, explanation: None });
+    let finding = |kind, detail| {
+        Verdict::Finding(Finding {
+            kind,
+            detail,
+            explanation: None,
+        })
+    };
     let of_loom = place.contains("/loom-0.");
     if of_loom && message.starts_with("deadlock") {
-        finding(Kind::Deadlock, "every process that is not done waits, and nobody is left to wake it".into())
-    } else if of_loom && (message.contains("Causality violation") || message.contains("ing to cell") || message.contains("ing from cell")) {
-        finding(Kind::DataRace, "two accesses to the same data, one of them a write, with nothing that orders them".into())
+        finding(
+            Kind::Deadlock,
+            "every process that is not done waits, and nobody is left to wake it".into(),
+        )
+    } else if of_loom
+        && (message.contains("Causality violation")
+            || message.contains("ing to cell")
+            || message.contains("ing from cell"))
+    {
+        finding(
+            Kind::DataRace,
+            "two accesses to the same data, one of them a write, with nothing that orders them"
+                .into(),
+        )
     } else if of_loom && message.contains("maximum number of branches") {
         Verdict::Unknown(format!(
             "an execution of the model made more than {BRANCHES} accesses: an operation spins without spin_loop(), or never ends"
@@ -169,7 +206,9 @@ fn verdict_of_panic<S: crate::subject::Spec>(info: &PanicHookInfo<'_>) -> Verdic
     } else if of_loom {
         Verdict::Unknown(format!("loom cannot go on here ({place}): {message}"))
     } else {
-        finding(Kind::Panic, format!("the subject panicked at {place}: {message}"))
+        finding(
+            Kind::Panic,
+            format!("the subject panicked at {place}: {message}"),
+        )
     }
 }
-

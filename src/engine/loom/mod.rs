@@ -45,7 +45,7 @@ impl Engine for Loom {
     const CRITERION: Criterion = Criterion::ProgramOrder;
     const BLIND_TO: &'static str = "more than two preemptions; kills; the order in real time of calls of different \
         processes; executions that loom 0.7.3 misses (its issues 166, 392)";
-    const NEEDS_OVERLAP: bool = false;
+    const EXPLORES: bool = true;
 
     /// At most two operations a process and four in all.
     fn fit<S: Spec>(mut program: Program<S>) -> Program<S> {
@@ -53,7 +53,9 @@ impl Engine for Loom {
             ops.truncate(OPERATIONS_EACH);
         }
         while program.iter().map(Vec::len).sum::<usize>() > OPERATIONS {
-            let longest = (0..program.len()).rev().max_by_key(|&process| program[process].len());
+            let longest = (0..program.len())
+                .rev()
+                .max_by_key(|&process| program[process].len());
             longest.map(|process| program[process].pop());
         }
         program
@@ -66,17 +68,26 @@ impl Engine for Loom {
         budget: &Budget,
     ) -> Result<(Covered, Option<Run<S::Spec>>), Error> {
         let job = Serve::<S>::JOB;
-        if self.session.as_ref().is_none_or(|(name, _)| *name != job.name()) {
+        if self
+            .session
+            .as_ref()
+            .is_none_or(|(name, _)| *name != job.name())
+        {
             self.session = None;
             self.session = Some((job.name(), Session::start(job)?));
         }
-        let Some((_, session)) = &mut self.session else { unreachable!("just started") };
+        let Some((_, session)) = &mut self.session else {
+            unreachable!("just started")
+        };
         let answer = session.ask(&encode(&(case, roles, budget))?);
         if answer.is_err() {
             self.session = None;
         }
-        let (executions, run) = decode::<Answer<S::Spec>>(&answer?)?.map_err(|text| Error::invalid(text, "see above"))?;
-        let failing = run.as_ref().is_some_and(|run: &Run<S::Spec>| matches!(run.verdict, Verdict::Finding(_)));
+        let (executions, run) = decode::<Answer<S::Spec>>(&answer?)?
+            .map_err(|text| Error::invalid(text, "see above"))?;
+        let failing = run
+            .as_ref()
+            .is_some_and(|run: &Run<S::Spec>| matches!(run.verdict, Verdict::Finding(_)));
         let covered = Covered {
             programs: 1,
             executions,
@@ -88,7 +99,10 @@ impl Engine for Loom {
     }
 
     fn output(&self) -> String {
-        self.session.as_ref().map(|(_, session)| session.output()).unwrap_or_default()
+        self.session
+            .as_ref()
+            .map(|(_, session)| session.output())
+            .unwrap_or_default()
     }
 }
 
@@ -115,17 +129,25 @@ fn serve<S: Subject<LoomMemory>>(channel: &mut Channel) {
 fn supervise<S: Subject<LoomMemory>>(request: &[u8]) -> Result<(u64, Option<Run<S::Spec>>), Error> {
     let (case, roles, budget): (Case<S::Spec>, Vec<String>, Budget) = decode(request)?;
     let told = |case: Case<S::Spec>, verdict| {
-        let history = History { calls: vec![Vec::new(); case.program.len()] };
-        Run { case, history, steps: Vec::new(), verdict }
+        let history = History {
+            calls: vec![Vec::new(); case.program.len()],
+        };
+        Run {
+            case,
+            history,
+            steps: Vec::new(),
+            verdict,
+        }
     };
     if let Some(verdict) = refuse(&case, &roles) {
         return Ok((0, Some(told(case, verdict))));
     }
     let executions = Arc::new(Region::anonymous(size_of::<AtomicU64>())?);
     let counter: &AtomicU64 = executions.get(0)?;
-    let (mut answers, answer) =
-        std::io::pipe().map_err(|e| Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE"))?;
-    let mut child = process::spawn(|| explore::explore::<S>(&case, &roles, &budget, &executions, answer))?;
+    let (mut answers, answer) = std::io::pipe()
+        .map_err(|e| Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE"))?;
+    let mut child =
+        process::spawn(|| explore::explore::<S>(&case, &roles, &budget, &executions, answer))?;
     let mut bytes = Vec::new();
     let mut watch = Watch::new(1);
     loop {
@@ -150,15 +172,22 @@ fn supervise<S: Subject<LoomMemory>>(request: &[u8]) -> Result<(u64, Option<Run<
                     "one execution of the model used {:.1} s of processor time: an operation loops without touching shared memory",
                     used.as_secs_f64()
                 ),
-                Stuck::Asleep => "the model sleeps: an operation waits for something that is not of this memory".into(),
+                Stuck::Asleep => {
+                    "the model sleeps: an operation waits for something that is not of this memory"
+                        .into()
+                }
             };
-            let verdict = Verdict::Finding(Finding { kind: Kind::Endless, detail, explanation: None });
+            let verdict = Verdict::Finding(Finding {
+                kind: Kind::Endless,
+                detail,
+                explanation: None,
+            });
             return Ok((counter.load(Relaxed), Some(told(case, verdict))));
         }
     }
     let count = counter.load(Relaxed);
     if !bytes.is_empty() {
-        return Ok((count, decode(&bytes)?));
+        return Ok((count, decode::<Option<Run<S::Spec>>>(&bytes)?));
     }
     let verdict = match child.wait()? {
         Exit::Signal(libc::SIGKILL) => {
@@ -185,8 +214,14 @@ fn refuse<S: Spec>(case: &Case<S>, roles: &[String]) -> Option<Verdict<S>> {
         return incomplete(case, &History { calls: Vec::new() });
     }
     if case.program.len() > THREADS {
-        return Some(Verdict::Unavailable(format!("loom explores at most {THREADS} processes, and there are {}", roles.len())));
+        return Some(Verdict::Unavailable(format!(
+            "loom explores at most {THREADS} processes, and there are {}",
+            roles.len()
+        )));
     }
-    (case.schedule != crate::case::Schedule::Free || !case.kills.is_empty())
-        .then(|| Verdict::Unavailable("the case places steps or kills, and a model tries all orders and kills nobody".into()))
+    (case.schedule != crate::case::Schedule::Free || !case.kills.is_empty()).then(|| {
+        Verdict::Unavailable(
+            "the case places steps or kills, and a model tries all orders and kills nobody".into(),
+        )
+    })
 }

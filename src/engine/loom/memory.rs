@@ -1,0 +1,242 @@
+//! loom's atomics as a [`Memory`], with each access noted as a step.
+//!
+//! loom runs all threads of a model on one thread of the system, so the notes are thread-local. They are taken
+//! only between `start_execution` and `take_steps`; a plain `loom::model` takes none.
+
+use crate::case::{Access, Step};
+use crate::memory::{Atomic, Life, Memory, MemoryCell, Payload, WordsOf};
+use loom::sync::atomic as model;
+use loom::sync::{Condvar, Mutex};
+use std::cell::{Cell, RefCell};
+use std::panic::Location;
+use std::sync::atomic::Ordering;
+
+/// loom's model of memory. Nobody is killed in it, so everybody is [`alive`](Memory::alive).
+#[derive(Debug, Clone, Copy)]
+pub struct Loom;
+
+/// Steps of one execution that are kept.
+const STEPS: usize = 4_096;
+
+thread_local! {
+    static NOTES: RefCell<Option<Notes>> = const { RefCell::new(None) };
+}
+
+#[derive(Default)]
+struct Notes {
+    steps: Vec<Step>,
+    /// Addresses of words in the order in which they were first touched.
+    words: Vec<usize>,
+}
+
+loom::thread_local! {
+    /// The process that a thread of the model is, and the operation that it is in.
+    static SELF: Cell<(usize, Option<usize>)> = Cell::new((0, None));
+}
+
+pub(super) fn start_execution() {
+    NOTES.set(Some(Notes::default()));
+}
+pub(super) fn take_steps() -> Vec<Step> {
+    NOTES.take().map(|notes| notes.steps).unwrap_or_default()
+}
+pub(super) fn enter(process: usize) {
+    SELF.with(|own| own.set((process, None)));
+}
+pub(super) fn enter_operation(number: usize) {
+    SELF.with(|own| own.set((own.get().0, Some(number))));
+}
+
+fn note(access: Access, word: Option<usize>, value: u64, at: &Location<'_>) {
+    NOTES.with_borrow_mut(|notes| {
+        let Some(notes) = notes else { return };
+        let (process, operation) = SELF.with(Cell::get);
+        if operation.is_none() || notes.steps.len() >= STEPS {
+            return;
+        }
+        let word = word.map(|address| {
+            notes
+                .words
+                .iter()
+                .position(|&known| known == address)
+                .unwrap_or_else(|| {
+                    notes.words.push(address);
+                    notes.words.len() - 1
+                })
+        });
+        notes.steps.push(Step {
+            process,
+            operation,
+            access,
+            word,
+            value,
+            file: at.file().into(),
+            line: at.line(),
+        });
+    });
+}
+
+/// A word of loom's, that notes what is done to it.
+#[derive(Debug)]
+pub struct Word<A>(A);
+
+impl<A> Word<A> {
+    fn note(&self, access: Access, value: u64, at: &Location<'_>) {
+        note(access, Some((&raw const self.0).addr()), value, at);
+    }
+}
+
+macro_rules! loom_atomic {
+    ($($Word:ident $Value:ty),*) => {$(
+        impl Atomic<$Value> for Word<model::$Word> {
+            fn new(value: $Value) -> Self {
+                Self(model::$Word::new(value))
+            }
+            fn load(&self, order: Ordering) -> $Value {
+                let value = self.0.load(order);
+                self.note(Access::Load, value as u64, Location::caller());
+                value
+            }
+            fn store(&self, value: $Value, order: Ordering) {
+                self.0.store(value, order);
+                self.note(Access::Store, value as u64, Location::caller());
+            }
+            fn compare_exchange(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
+                let result = self.0.compare_exchange(current, new, success, failure);
+                self.note_exchange(result, Location::caller());
+                result
+            }
+            fn compare_exchange_weak(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
+                let result = self.0.compare_exchange_weak(current, new, success, failure);
+                self.note_exchange(result, Location::caller());
+                result
+            }
+            loom_atomic!(@update $Value, swap fetch_add fetch_sub fetch_and fetch_or fetch_max);
+        }
+        impl Word<model::$Word> {
+            fn note_exchange(&self, result: Result<$Value, $Value>, at: &Location<'_>) {
+                match result {
+                    Ok(found) => self.note(Access::Update, found as u64, at),
+                    Err(found) => self.note(Access::Miss, found as u64, at),
+                }
+            }
+        }
+    )*};
+    (@update $Value:ty, $($method:ident)*) => {$(
+        fn $method(&self, value: $Value, order: Ordering) -> $Value {
+            let found = self.0.$method(value, order);
+            self.note(Access::Update, found as u64, Location::caller());
+            found
+        }
+    )*};
+}
+loom_atomic!(AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
+
+/// A cell of loom's: it panics when accesses race.
+#[derive(Debug)]
+pub struct LoomCell<T>(loom::cell::UnsafeCell<T>);
+
+#[allow(
+    unsafe_code,
+    reason = "loom's cell is not Sync by itself: it checks what Sync would promise"
+)]
+// SAFETY: Send and Sync.
+// 1. All threads of a model run on one thread of the system, so no two accesses are ever at the same time.
+// 2. Whether they would race elsewhere is what loom's cell finds out.
+unsafe impl<T: Send> Sync for LoomCell<T> {}
+#[allow(unsafe_code, reason = "as above")]
+// SAFETY: as above.
+unsafe impl<T: Send> Send for LoomCell<T> {}
+
+impl<T: Send + 'static> MemoryCell<T> for LoomCell<T> {
+    fn new(value: T) -> Self {
+        Self(loom::cell::UnsafeCell::new(value))
+    }
+    fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
+        self.0.with(access)
+    }
+    fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
+        self.0.with_mut(access)
+    }
+}
+
+/// The kernel's queue of those that wait on a word, one for all words of an execution.
+struct Futex {
+    queue: Mutex<Queue>,
+    woken: Condvar,
+}
+#[derive(Default)]
+struct Queue {
+    next: u64,
+    /// The address of a word, and the number of the wait.
+    waiting: Vec<(usize, u64)>,
+}
+
+loom::lazy_static! {
+    static ref FUTEX: Futex = Futex { queue: Mutex::new(Queue::default()), woken: Condvar::new() };
+}
+
+impl Memory for Loom {
+    type AtomicU32 = Word<model::AtomicU32>;
+    type AtomicU64 = Word<model::AtomicU64>;
+    type AtomicUsize = Word<model::AtomicUsize>;
+    type Words<T: Payload> = WordsOf<T, Word<model::AtomicU64>>;
+    type Cell<T: Send + 'static> = LoomCell<T>;
+
+    fn fence(order: Ordering) {
+        model::fence(order);
+        note(Access::Fence, None, 0, Location::caller());
+    }
+    fn spin_loop() {
+        loom::hint::spin_loop();
+    }
+    /// The process's number, counted from 1.
+    fn me() -> Life {
+        Life::from_bits(SELF.with(Cell::get).0 as u64 + 1)
+    }
+    fn alive(_: Life) -> bool {
+        true
+    }
+    /// As the kernel does it: look at the word once more under the queue's lock, then sleep until woken. A
+    /// wake-up that comes too early is lost here too, and then loom finds that nobody can go on.
+    fn wait(word: &Self::AtomicU32, seen: u32) {
+        let mut queue = FUTEX
+            .queue
+            .lock()
+            .expect("no thread of the model panics with it");
+        if word.0.load(Ordering::SeqCst) != seen {
+            return;
+        }
+        note(
+            Access::Spin,
+            Some((&raw const word.0).addr()),
+            seen.into(),
+            Location::caller(),
+        );
+        let ticket = ((&raw const word.0).addr(), queue.next);
+        queue.next += 1;
+        queue.waiting.push(ticket);
+        while queue.waiting.contains(&ticket) {
+            queue = FUTEX
+                .woken
+                .wait(queue)
+                .expect("no thread of the model panics with it");
+        }
+    }
+    fn wake(word: &Self::AtomicU32, n: u32) {
+        let address = (&raw const word.0).addr();
+        let mut queue = FUTEX
+            .queue
+            .lock()
+            .expect("no thread of the model panics with it");
+        let mut left = n;
+        queue.waiting.retain(|&(of, _)| {
+            of != address || left == 0 || {
+                left -= 1;
+                false
+            }
+        });
+        drop(queue);
+        FUTEX.woken.notify_all();
+    }
+}

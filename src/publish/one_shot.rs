@@ -1,0 +1,110 @@
+//! A value that is set once: readers see nothing, or all of it.
+#![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
+
+use crate::memory::{
+    Atomic, Hardware, HardwareCell, HardwareWords, Memory, MemoryCell, Payload, Resident, Words,
+};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// Nobody has begun to set it. Goes to `CLAIMED` by the one writer whose exchange succeeds.
+const EMPTY: u32 = 0;
+/// One writer is copying; all others are refused. Goes to `SET`, or stays if that writer is killed.
+const CLAIMED: u32 = 1;
+/// The data is complete and never changes again.
+const SET: u32 = 2;
+
+/// A value of plain bytes that is set once, by any process, and read by any number.
+///
+/// Promise: [`get`](OneShot::get) returns `None`, or the whole value of the one `set` that succeeded, and once it
+/// has returned the value it always does. Wait-free on both sides: [`set`](OneShot::set) is refused rather than
+/// made to wait, so it may be refused while the value is not yet to be read.
+/// A writer that is killed after its claim leaves it empty for ever.
+///
+/// ```
+/// use forkcheck::publish::OneShot;
+/// static RESULT: OneShot<[u32; 3]> = OneShot::new();
+/// assert_eq!(RESULT.get(), None);
+/// assert_eq!(RESULT.set([1, 2, 3]), Ok(()));
+/// assert_eq!(RESULT.set([4, 5, 6]), Err([4, 5, 6]));
+/// assert_eq!(RESULT.get(), Some([1, 2, 3]));
+/// ```
+/// From a child to its parent:
+/// ```
+/// use forkcheck::{Region, process, publish::OneShot};
+/// let region = Region::anonymous(size_of::<OneShot<u64>>())?;
+/// let result: &OneShot<u64> = region.get(0)?;
+/// process::run(|| result.set(42).expect("nobody else sets it"))?;
+/// assert_eq!(result.get(), Some(42));
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
+#[repr(C)]
+pub struct OneShot<T: Payload, M: Memory = Hardware> {
+    state: M::AtomicU32,
+    /// Tells a model that the data is read only after it was written; nothing on hardware.
+    guard: M::Cell<()>,
+    data: M::Words<T>,
+}
+
+// SAFETY: Resident.
+// 1. An integer, a zero-sized cell and a payload: any bytes are values; a state that no writer ever stored reads as
+// not set. 2. All of it is accessed through atomics only. 3. No pointer. 4. No Drop. Zeros are EMPTY.
+unsafe impl<T: Payload> Resident for OneShot<T> {}
+
+impl<T: Payload> OneShot<T> {
+    /// An empty one, for statics and plain variables; in a region, zeros are one already.
+    pub const fn new() -> Self {
+        Self {
+            state: AtomicU32::new(EMPTY),
+            guard: HardwareCell::guard(),
+            data: HardwareWords::zeroed(),
+        }
+    }
+}
+
+impl<T: Payload> Default for OneShot<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Payload, M: Memory> OneShot<T, M> {
+    /// An empty one in any memory.
+    pub fn new_in() -> Self {
+        Self {
+            state: M::AtomicU32::new(EMPTY),
+            guard: M::Cell::new(()),
+            data: M::Words::new(T::new_zeroed()),
+        }
+    }
+
+    /// Sets the value.
+    ///
+    /// # Errors
+    /// The value back, if another `set` came first, whether or not that is done.
+    #[inline]
+    pub fn set(&self, value: T) -> Result<(), T> {
+        // Relaxed: the exchange only decides who copies; it passes no data on.
+        if self
+            .state
+            .compare_exchange(EMPTY, CLAIMED, Relaxed, Relaxed)
+            .is_err()
+        {
+            return Err(value);
+        }
+        self.guard.with_mut(|_| self.data.store(value));
+        // Release: pairs with the Acquire load in `get`; whoever sees SET sees the data.
+        self.state.store(SET, Release);
+        Ok(())
+    }
+
+    /// The value, if it is set.
+    #[inline]
+    pub fn get(&self) -> Option<T> {
+        // Acquire: pairs with the Release store in `set`.
+        if self.state.load(Acquire) != SET {
+            return None;
+        }
+        Some(self.guard.with(|_| self.data.load()))
+    }
+}

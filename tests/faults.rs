@@ -1,0 +1,255 @@
+//! Subjects that misbehave, and a world that does: each is a verdict or an error in plain words, within bounds,
+//! and the next test is undisturbed. No zombie, no orphan.
+
+use forkcheck::check::{Kind, Verdict};
+use forkcheck::engine::{Engine, Processes};
+use forkcheck::prelude::*;
+use forkcheck::{Outcome, Rate};
+use serde::{Deserialize, Serialize};
+
+/// What an operation does to the process that it runs in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Op {
+    Fine,
+    Panic,
+    Abort,
+    Exit(i32),
+    /// Burns processor time without end.
+    Loop,
+    /// Sleeps without end.
+    Wait,
+    /// Prints a megabyte.
+    Print,
+    /// Dies as if killed by hand.
+    Killed,
+}
+
+/// Whatever returns, returns 7.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Seven;
+
+impl Spec for Seven {
+    type Setup = ();
+    type Op = Op;
+    type Ret = u8;
+    fn start(_: &()) -> Self {
+        Seven
+    }
+    fn step(&mut self, _: &Op) -> u8 {
+        7
+    }
+}
+
+struct Faulty<M: Memory>(M::AtomicU32);
+
+impl<M: Memory> Subject<M> for Faulty<M> {
+    type Spec = Seven;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Faulty(Atomic::new(0))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(seat: &mut &Self, op: &Op) -> u8 {
+        seat.0.fetch_add(1, Ordering::Relaxed);
+        match op {
+            Op::Fine => {}
+            Op::Panic => panic!("the subject's own words"),
+            Op::Abort => std::process::abort(),
+            Op::Exit(code) => std::process::exit(*code),
+            Op::Loop => loop {
+                std::hint::black_box(());
+            },
+            Op::Wait => loop {
+                std::thread::park();
+            },
+            Op::Print => println!("{}", "all work and no play ".repeat(50_000)),
+            Op::Killed => {
+                let me = nix::unistd::Pid::this();
+                nix::sys::signal::kill(me, nix::sys::signal::SIGKILL).unwrap();
+            }
+        }
+        7
+    }
+}
+
+fn suite(op: Op) -> Suite<Seven> {
+    Suite::new(forkcheck::site!(), "faulty")
+        .role(
+            "misbehaving",
+            1,
+            1..=3,
+            prop_oneof![1 => Just(Op::Fine), 2 => Just(op)],
+        )
+        .role("innocent", 1, 1..=3, Just(Op::Fine))
+        .cases(8)
+        .executions(100)
+        .regressions(None)
+}
+
+/// Checks it, asserts that nothing is left of it and that the next test is undisturbed.
+fn check<E: Engine>(op: Op) -> (Outcome<Seven>, String)
+where
+    Faulty<E::Memory>: Subject<E::Memory, Spec = Seven>,
+{
+    let outcome = suite(op).check::<E, Faulty<E::Memory>>().unwrap();
+    assert_eq!(children(), "", "something is left of it");
+    let next = suite(Op::Fine).check::<E, Faulty<E::Memory>>().unwrap();
+    assert_eq!(next.verdict, Verdict::Ok, "the next test is disturbed");
+    assert!(next.covered.executions > 0);
+    let text = suite(Op::Fine).report(&outcome);
+    (outcome, text)
+}
+
+/// Children of this thread, zombies among them.
+fn children() -> String {
+    std::fs::read_to_string("/proc/thread-self/children").expect("Linux says who our children are")
+}
+
+/// The finding of a subject that does `op`, with its report.
+fn finding<E: Engine>(op: Op) -> (Kind, String)
+where
+    Faulty<E::Memory>: Subject<E::Memory, Spec = Seven>,
+{
+    let (outcome, text) = check::<E>(op.clone());
+    let Verdict::Finding(finding) = &outcome.verdict else {
+        panic!("missed {op:?}: {text}")
+    };
+    let found = outcome.found.as_ref().expect("what is found is told");
+    assert_eq!(
+        found.run.case.program.iter().flatten().collect::<Vec<_>>(),
+        [&op],
+        "shrunk to what matters\n{text}"
+    );
+    let Rate::Replays(again, of, _) = found.rate else {
+        panic!("{text}")
+    };
+    assert!(
+        of > 0 && again == of,
+        "a sure thing comes again each time\n{text}"
+    );
+    (finding.kind, text)
+}
+
+macro_rules! on_each_engine {
+    ($($engine:ident: $type:ty),*) => {$(
+        mod $engine {
+            use super::*;
+            type Engine = $type;
+
+            #[test]
+            fn a_panic_is_told_with_its_message_and_place() {
+                let (kind, text) = finding::<Engine>(Op::Panic);
+                assert_eq!(kind, Kind::Panic);
+                assert!(text.contains("the subject's own words") && text.contains("tests/faults.rs:"), "{text}");
+            }
+
+            #[test]
+            fn an_abort_is_told_as_such() {
+                let (kind, text) = finding::<Engine>(Op::Abort);
+                assert_eq!(kind, Kind::Died);
+                assert!(text.contains("SIGABRT"), "{text}");
+            }
+
+            #[test]
+            fn an_exit_is_told_with_its_code_even_if_that_is_success() {
+                for code in [0, 3] {
+                    let (kind, text) = finding::<Engine>(Op::Exit(code));
+                    assert_eq!(kind, Kind::Died);
+                    assert!(text.contains(&format!("code {code}")), "{text}");
+                }
+            }
+
+            #[test]
+            fn a_loop_without_end_is_told_by_its_processor_time() {
+                let (kind, text) = finding::<Engine>(Op::Loop);
+                assert_eq!(kind, Kind::Endless);
+                assert!(text.contains("s of processor time"), "{text}");
+            }
+
+            #[test]
+            fn a_process_killed_from_outside_is_unknown_and_says_so() {
+                let (outcome, text) = check::<Engine>(Op::Killed);
+                assert!(matches!(outcome.verdict, Verdict::Unknown(_)), "{text}");
+                assert!(text.contains("killed from outside") && text.contains("run it again"), "{text}");
+            }
+        }
+    )*};
+}
+on_each_engine!(processes: Processes);
+#[cfg(feature = "loom")]
+on_each_engine!(loom: forkcheck::engine::loom::Loom);
+
+#[test]
+fn a_sleep_that_nobody_ends_is_a_deadlock() {
+    let (kind, text) = finding::<Processes>(Op::Wait);
+    assert_eq!(kind, Kind::Deadlock);
+    assert!(
+        text.contains("misbehaving (process 0): Wait sleeps"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_subject_that_prints_a_lot_neither_hangs_nor_hides_the_verdict() {
+    let (outcome, _) = check::<Processes>(Op::Print);
+    assert_eq!(outcome.verdict, Verdict::Ok);
+    assert!(
+        outcome.output.contains("all work and no play"),
+        "{:?}",
+        outcome.output
+    );
+}
+
+#[test]
+fn a_suite_without_processes_or_with_too_many_says_what_to_do() {
+    let none =
+        Suite::<Seven>::new(forkcheck::site!(), "none").check::<Processes, Faulty<Hardware>>();
+    assert!(none.unwrap_err().to_string().contains("give it a role"));
+    let many = suite(Op::Fine)
+        .role("more", 8, 1..=1, Just(Op::Fine))
+        .check::<Processes, Faulty<Hardware>>()
+        .unwrap();
+    assert!(matches!(many.verdict, Verdict::Unavailable(why) if why.contains("give it 1 to 8")));
+}
+
+#[test]
+fn a_program_of_no_operations_is_unknown_and_never_ok() {
+    let outcome = Suite::<Seven>::new(forkcheck::site!(), "empty")
+        .role("idle", 2, 0..=0, Just(Op::Fine))
+        .cases(3)
+        .regressions(None)
+        .check::<Processes, Faulty<Hardware>>()
+        .unwrap();
+    assert!(
+        matches!(&outcome.verdict, Verdict::Unknown(why) if why.contains("no operations")),
+        "{:?}",
+        outcome.verdict
+    );
+}
+
+#[test]
+fn a_setup_that_is_missing_says_how_to_give_it() {
+    use forkcheck::subject::{Register, RegisterOp};
+    let suite = Suite::<Register<u64>>::new(forkcheck::site!(), "unset").role(
+        "reader",
+        1,
+        1..=1,
+        Just(RegisterOp::Read),
+    );
+    struct Unused;
+    impl Subject<Hardware> for Unused {
+        type Spec = Register<u64>;
+        type Seat<'a> = ();
+        fn new(_: &u64) -> Self {
+            Unused
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) {}
+        fn apply((): &mut (), _: &RegisterOp<u64>) -> forkcheck::subject::RegisterRet<u64> {
+            forkcheck::subject::RegisterRet::Written
+        }
+    }
+    let error = suite.check::<Processes, Unused>().unwrap_err();
+    assert!(error.to_string().contains("setup: strategy"), "{error}");
+}
