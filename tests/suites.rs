@@ -1,0 +1,339 @@
+//! `suite!` as users write it, in each of its forms, and what a failing test tells: the panic message, the saved
+//! case, the command that replays it. The command is run.
+#![forbid(unsafe_code)]
+
+use forkcheck::prelude::*;
+use forkcheck::publish::SeqLock;
+use forkcheck::subject::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet};
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A page of two words, published by a seqlock; with `BROKEN` in the environment, without one.
+struct Page<M: Memory> {
+    lock: SeqLock<[u64; 2], M>,
+    words: [M::AtomicU64; 2],
+    broken: bool,
+}
+
+const BROKEN: &str = "FORKCHECK_TESTS_BREAK_THE_PAGE";
+
+impl<M: Memory> Subject<M> for Page<M> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(&first: &u64) -> Self {
+        Page {
+            lock: SeqLock::new_in([first, first]),
+            words: [Atomic::new(first), Atomic::new(first)],
+            broken: std::env::var_os(BROKEN).is_some(),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(page: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        match (op, page.broken) {
+            (RegisterOp::Write(value), false) => page.lock.write([*value, *value]),
+            (RegisterOp::Write(value), true) => {
+                // The second process to look finds the old value in one word and the new one in the other.
+                page.words[0].store(*value, Ordering::Relaxed);
+                (0..200).for_each(|_| M::fence(Ordering::SeqCst));
+                page.words[1].store(*value, Ordering::Relaxed);
+            }
+            (RegisterOp::Read, false) => {
+                let [a, b] = page.lock.read();
+                assert_eq!(a, b);
+                return RegisterRet::Value(a);
+            }
+            (RegisterOp::Read, true) => {
+                let [a, b] = [0, 1].map(|word: usize| page.words[word].load(Ordering::Relaxed));
+                return RegisterRet::Value(if a == b { a } else { 1_000 + a });
+            }
+        }
+        RegisterRet::Written
+    }
+}
+
+forkcheck::suite! {
+    page: Page<_>,
+    setup: Just(0),
+    writer: 1..=3 ops of (1u64..9).prop_map(RegisterOp::Write),
+    reader: 1..=3 ops of Just(RegisterOp::Read),
+}
+
+forkcheck::suite! {
+    two_readers: Page<_>,
+    setup: 0u64..3,
+    writer: 1..=2 ops of (1u64..9).prop_map(RegisterOp::Write),
+    reader: 2 processes, 1..=2 ops of Just(RegisterOp::Read),
+}
+
+/// On hardware only: a mailbox of one place.
+struct Mailbox(std::sync::atomic::AtomicU64);
+
+impl Subject<Hardware> for Mailbox {
+    type Spec = Queue<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(&capacity: &usize) -> Self {
+        assert_eq!(capacity, 1);
+        Mailbox(0.into())
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(mailbox: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+        match op {
+            QueueOp::Push(letter) => {
+                match mailbox
+                    .0
+                    .compare_exchange(0, *letter, Ordering::AcqRel, Ordering::Acquire)
+                {
+                    Ok(_) => QueueRet::Pushed,
+                    Err(_) => QueueRet::Full,
+                }
+            }
+            QueueOp::Pop => match mailbox.0.swap(0, Ordering::AcqRel) {
+                0 => QueueRet::Empty,
+                letter => QueueRet::Popped(letter),
+            },
+        }
+    }
+}
+
+forkcheck::suite! {
+    mailbox: Mailbox,
+    setup: Just(1),
+    sender: 1..=3 ops of (1u64..9).prop_map(QueueOp::Push),
+    receiver: 1..=3 ops of Just(QueueOp::Pop),
+}
+
+/// This test binary, running one of its tests with this environment.
+fn run_test(name: &str, environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", name, "--nocapture"])
+        .env_remove("FORKCHECK_REPLAY")
+        .env_remove("RUST_BACKTRACE");
+    command.envs(environment.iter().copied()).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+/// What is left of a failing suite, removed whatever becomes of the test.
+struct Saved(std::path::PathBuf);
+impl Drop for Saved {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn failure_is_told_saved_and_replayed(engine: &str) {
+    let test = format!("{engine}_only::{engine}");
+    let saved = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("proptest-regressions/suites-{engine}_only.ron"));
+    let saved = Saved(saved);
+    let passing = run_test(&test, &[]);
+    assert!(
+        passing.status.success() && text(&passing).contains("1 passed"),
+        "{}",
+        text(&passing)
+    );
+    assert!(!saved.0.exists(), "what passes is not saved");
+
+    let failing = run_test(&test, &[(BROKEN, "1")]);
+    let told = text(&failing);
+    assert!(!failing.status.success(), "{told}");
+    let first = told
+        .lines()
+        .find(|line| line.starts_with("NOT "))
+        .unwrap_or_else(|| panic!("{told}"));
+    assert!(
+        first.contains(&format!("suites::{test}  reader: Read returned Value(")),
+        "{told}"
+    );
+    assert!(first.contains(", expected Value("), "{told}");
+    for part in [
+        "shrunk from ",
+        "writer",
+        "why:",
+        "cannot come next",
+        "unseen: ",
+    ] {
+        assert!(told.contains(part), "no {part:?}: {told}");
+    }
+    assert!(
+        told.contains(&format!(
+            "saved:  proptest-regressions/suites-{engine}_only.ron"
+        )),
+        "{told}"
+    );
+    let kept = std::fs::read_to_string(&saved.0).unwrap();
+    assert!(
+        kept.contains("forkcheck: 1") && kept.contains("Write("),
+        "{kept}"
+    );
+
+    // The command, exactly as it stands there: red while it is broken, and exactly that case.
+    let replay = told
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("replay: "))
+        .unwrap_or_else(|| panic!("{told}"));
+    assert!(
+        replay.ends_with(&format!(
+            "cargo test -p forkcheck --test suites {test} -- --exact"
+        )),
+        "{replay}"
+    );
+    let run = |broken: bool| {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", replay])
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        command
+            .env_remove(BROKEN)
+            .envs(broken.then_some((BROKEN, "1")))
+            .output()
+            .unwrap()
+    };
+    let again = run(true);
+    let retold = text(&again);
+    assert!(
+        !again.status.success() && retold.contains("replayed from FORKCHECK_REPLAY"),
+        "{retold}"
+    );
+    let table = |text: &str| {
+        text.lines()
+            .filter(|line| line.contains("Write("))
+            .map(str::to_owned)
+            .next()
+    };
+    assert!(
+        table(&told).is_some() && table(&retold).is_some(),
+        "{retold}"
+    );
+    let mended = run(false);
+    assert!(
+        mended.status.success() && text(&mended).contains("1 passed"),
+        "{}",
+        text(&mended)
+    );
+
+    // The saved case comes first: red again without anything drawn, and green when it is mended.
+    let red = run_test(&test, &[(BROKEN, "1")]);
+    assert!(
+        !red.status.success() && text(&red).contains("a saved case"),
+        "{}",
+        text(&red)
+    );
+    let green = run_test(&test, &[]);
+    assert!(
+        green.status.success() && text(&green).contains("1 saved case first"),
+        "{}",
+        text(&green)
+    );
+}
+
+forkcheck::suite! {
+    processes_only: Page<_>,
+    setup: Just(0),
+    writer: 1..=3 ops of (1u64..9).prop_map(RegisterOp::Write),
+    reader: 1..=3 ops of Just(RegisterOp::Read),
+}
+
+#[test]
+fn a_failure_in_processes_is_told_saved_and_replayed_by_the_command_it_prints() {
+    failure_is_told_saved_and_replayed("processes");
+}
+
+#[cfg(feature = "loom")]
+forkcheck::suite! {
+    loom_only: Page<_>,
+    setup: Just(0),
+    writer: 1..=1 ops of (1u64..9).prop_map(RegisterOp::Write),
+    reader: 1..=2 ops of Just(RegisterOp::Read),
+}
+
+#[cfg(feature = "loom")]
+#[test]
+fn a_failure_in_loom_is_told_saved_and_replayed_by_the_command_it_prints() {
+    failure_is_told_saved_and_replayed("loom");
+}
+
+#[test]
+fn a_wrong_environment_fails_the_test_with_the_remedy() {
+    for (name, value, remedy) in [
+        (
+            "FORKCHECK_CASES",
+            "many",
+            "set it to a whole number from 1, such as 500, or unset it",
+        ),
+        ("FORKCHECK_SECONDS", "-1", "set it to a number above 0"),
+        (
+            "FORKCHECK_REPLAY",
+            "what I had in mind",
+            "paste the whole token",
+        ),
+        (
+            "FORKCHECK_REPLAY",
+            "fk9:00",
+            "this forkcheck reads version 1",
+        ),
+    ] {
+        let output = run_test("page::processes", &[(name, value)]);
+        assert!(
+            !output.status.success() && text(&output).contains(remedy),
+            "{name}={value}: {}",
+            text(&output)
+        );
+    }
+}
+
+#[test]
+fn settings_of_the_environment_are_obeyed() {
+    let output = run_test(
+        "page::processes",
+        &[("FORKCHECK_CASES", "3"), ("FORKCHECK_SEED", "77")],
+    );
+    assert!(
+        text(&output).contains("ok  suites::page::processes  3 programs, 6000 executions"),
+        "{}",
+        text(&output)
+    );
+    assert!(text(&output).contains("seed 77"), "{}", text(&output));
+}
+
+#[test]
+fn a_token_of_another_test_says_which_test_it_is_of() {
+    let saved = Saved(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("proptest-regressions/suites-two_readers.ron"),
+    );
+    let told = text(&run_test("two_readers::processes", &[(BROKEN, "1")]));
+    let token = told
+        .split("FORKCHECK_REPLAY=")
+        .nth(1)
+        .unwrap_or_else(|| panic!("{told}"))
+        .split(' ')
+        .next()
+        .unwrap();
+    assert!(saved.0.exists(), "{told}");
+    let output = run_test("page::processes", &[("FORKCHECK_REPLAY", token)]);
+    assert!(!output.status.success());
+    assert!(
+        text(&output).contains(
+            "holds a case of suites::two_readers::processes, and this is suites::page::processes"
+        ),
+        "{}",
+        text(&output)
+    );
+    // Cut where a terminal would break the line.
+    let output = run_test(
+        "two_readers::processes",
+        &[("FORKCHECK_REPLAY", &token[..token.len() - 3])],
+    );
+    assert!(
+        !output.status.success() && text(&output).contains("was cut"),
+        "{}",
+        text(&output)
+    );
+}
