@@ -18,6 +18,9 @@ pub struct Loom;
 /// Steps of one execution that are kept.
 const STEPS: usize = 4_096;
 
+/// Turns of a spin in one operation after which no other orders are tried.
+const SPINS_EXPLORED: usize = 2;
+
 thread_local! {
     static NOTES: RefCell<Option<Notes>> = const { RefCell::new(None) };
 }
@@ -32,6 +35,8 @@ struct Notes {
 loom::thread_local! {
     /// The process that a thread of the model is, and the operation that it is in.
     static SELF: Cell<(usize, Option<usize>)> = Cell::new((0, None));
+    /// Turns of `spin_loop` in that operation.
+    static SPINS: Cell<usize> = Cell::new(0);
 }
 
 pub(super) fn start_execution() {
@@ -45,6 +50,7 @@ pub(super) fn enter(process: usize) {
 }
 pub(super) fn enter_operation(number: usize) {
     SELF.with(|own| own.set((own.get().0, Some(number))));
+    SPINS.with(|spins| spins.set(0));
 }
 
 fn note(access: Access, word: Option<usize>, value: u64, at: &Location<'_>) {
@@ -187,7 +193,15 @@ impl Memory for Loom {
         model::fence(order);
         note(Access::Fence, None, 0, Location::caller());
     }
+    /// A yield. Two processes that spin could let each other pass without end, each time a new order to explore;
+    /// so after a few turns in one operation, loom goes on with this execution but tries no others from here on.
     fn spin_loop() {
+        if SELF.with(Cell::get).1.is_some()
+            && SPINS.with(|spins| spins.replace(spins.get() + 1)) >= SPINS_EXPLORED
+        {
+            loom::skip_branch();
+        }
+        note(Access::Spin, None, 0, Location::caller());
         loom::hint::spin_loop();
     }
     /// The process's number, counted from 1.

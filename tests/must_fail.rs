@@ -1,0 +1,302 @@
+//! Broken twins that the engines must catch, each beside the sound one that passes the same suite: a harness that
+//! was never seen to fail proves nothing. Which engine could never see which is part of what is asserted.
+#![forbid(unsafe_code)]
+
+use forkcheck::check::{Kind, Verdict};
+use forkcheck::engine::{Engine, Processes};
+use forkcheck::memory::MemoryCell;
+use forkcheck::prelude::*;
+use forkcheck::subject::{Once, OnceOp, OnceRet, Register, RegisterOp, RegisterRet};
+use forkcheck::{Outcome, Rate};
+
+/// What is wrong with a mailbox.
+const SOUND: u8 = 0;
+const FLAG_FIRST: u8 = 1;
+const FLAG_RELAXED: u8 = 2;
+const FLAG_READ_RELAXED: u8 = 3;
+const UNGUARDED: u8 = 4;
+
+type Message = [u64; 2];
+
+/// A message and the flag that says that it is there, with a mistake.
+struct Mailbox<M: Memory, const MISTAKE: u8> {
+    full: M::AtomicU32,
+    guard: M::Cell<()>,
+    message: M::Words<Message>,
+}
+
+impl<M: Memory, const MISTAKE: u8> Subject<M> for Mailbox<M, MISTAKE> {
+    type Spec = Once<Message>;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self {
+            full: Atomic::new(0),
+            guard: MemoryCell::new(()),
+            message: Words::new([0, 0]),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(mailbox: &mut &Self, op: &OnceOp<Message>) -> OnceRet<Message> {
+        let copy_in = |message: &Message| {
+            if MISTAKE == FLAG_FIRST {
+                // Between the two, as long as encoding a message takes.
+                (0..50).for_each(|_| M::fence(Ordering::SeqCst));
+            }
+            mailbox.message.store(*message);
+        };
+        let raise = || {
+            mailbox.full.store(
+                1,
+                if MISTAKE == FLAG_RELAXED {
+                    Ordering::Relaxed
+                } else {
+                    Ordering::Release
+                },
+            )
+        };
+        match op {
+            OnceOp::Set(message) => {
+                if MISTAKE == FLAG_FIRST {
+                    raise();
+                    copy_in(message);
+                } else if MISTAKE == UNGUARDED {
+                    // Only the race detector minds: the message is one that is never read.
+                    mailbox.guard.with_mut(|_| ());
+                    raise();
+                    copy_in(message);
+                } else {
+                    copy_in(message);
+                    raise();
+                }
+                OnceRet::Set(true)
+            }
+            OnceOp::Get => {
+                let order = if MISTAKE == FLAG_READ_RELAXED {
+                    Ordering::Relaxed
+                } else {
+                    Ordering::Acquire
+                };
+                if MISTAKE == UNGUARDED {
+                    mailbox.guard.with(|_| ());
+                    return OnceRet::Got(None);
+                }
+                let there = mailbox.full.load(order) == 1;
+                OnceRet::Got(there.then(|| mailbox.message.load()))
+            }
+        }
+    }
+}
+
+fn mailbox() -> Suite<Once<Message>> {
+    Suite::new(forkcheck::site!(), "mailbox")
+        .role(
+            "sender",
+            1,
+            1..=1,
+            (1u64..100).prop_map(|n| OnceOp::Set([n, n])),
+        )
+        .role("receiver", 1, 1..=3, Just(OnceOp::Get))
+        .regressions(None)
+}
+
+/// The finding of a suite, told as a report; it has to be the smallest of its kind and come again.
+#[track_caller]
+fn finding<S: Spec>(suite: &Suite<S>, outcome: &Outcome<S>, operations: usize) -> Kind {
+    let text = suite.report(outcome);
+    let Verdict::Finding(finding) = &outcome.verdict else {
+        panic!("missed: {text}")
+    };
+    let found = outcome.found.as_ref().expect("what is found is told");
+    assert_eq!(
+        found.run.case.operations(),
+        operations,
+        "not the smallest: {text}"
+    );
+    match found.rate {
+        Rate::Replays(again, of, _) => assert_eq!((again, of), (10, 10), "{text}"),
+        Rate::Executions(failing, of) => assert!(failing > 0 && of > 0, "{text}"),
+    }
+    finding.kind
+}
+
+#[test]
+fn processes_catch_a_flag_that_is_raised_before_the_data() {
+    let outcome = mailbox()
+        .check::<Processes, Mailbox<Hardware, FLAG_FIRST>>()
+        .unwrap();
+    assert_eq!(finding(&mailbox(), &outcome, 2), Kind::NotLinearizable);
+    mailbox().test::<Processes, Mailbox<Hardware, SOUND>>();
+}
+
+/// A register whose write is a read and a write: two writers lose one. One process alone is never wrong.
+struct Counter<M: Memory, const ATOMIC: bool>(M::AtomicU64);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Count(u64);
+impl Spec for Count {
+    type Setup = ();
+    type Op = ();
+    type Ret = u64;
+    fn start(_: &()) -> Self {
+        Count(0)
+    }
+    fn step(&mut self, _: &()) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+impl<M: Memory, const ATOMIC: bool> Subject<M> for Counter<M, ATOMIC> {
+    type Spec = Count;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self(Atomic::new(0))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(counter: &mut &Self, _: &()) -> u64 {
+        if ATOMIC {
+            return counter.0.fetch_add(1, Ordering::AcqRel) + 1;
+        }
+        let count = counter.0.load(Ordering::Acquire) + 1;
+        counter.0.store(count, Ordering::Release);
+        count
+    }
+}
+
+fn counter() -> Suite<Count> {
+    Suite::new(forkcheck::site!(), "counter")
+        .role("adder", 2, 1..=3, Just(()))
+        .regressions(None)
+}
+
+fn lost_update<E: Engine>()
+where
+    Counter<E::Memory, false>: Subject<E::Memory, Spec = Count>,
+    Counter<E::Memory, true>: Subject<E::Memory, Spec = Count>,
+{
+    let outcome = counter().check::<E, Counter<E::Memory, false>>().unwrap();
+    finding(&counter(), &outcome, 2);
+    counter().test::<E, Counter<E::Memory, true>>();
+}
+
+#[test]
+fn processes_catch_a_lost_update() {
+    lost_update::<Processes>();
+}
+
+/// Reads return what was written last, but for a reader that keeps its first answer.
+struct Stale<M: Memory>(M::AtomicU64);
+impl<M: Memory> Subject<M> for Stale<M> {
+    type Spec = Register<u64>;
+    type Seat<'a> = (&'a Self, Option<u64>);
+    fn new(&first: &u64) -> Self {
+        Self(Atomic::new(first))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> Self::Seat<'a> {
+        (self, None)
+    }
+    fn apply((register, kept): &mut Self::Seat<'_>, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        match op {
+            RegisterOp::Write(value) => {
+                register.0.store(*value, Ordering::Release);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => {
+                RegisterRet::Value(*kept.get_or_insert_with(|| register.0.load(Ordering::Acquire)))
+            }
+        }
+    }
+}
+
+fn stale(write_too: bool) -> Suite<Register<u64>> {
+    let ops = if write_too {
+        prop_oneof![
+            (1u64..9).prop_map(RegisterOp::Write),
+            Just(RegisterOp::Read)
+        ]
+        .boxed()
+    } else {
+        Just(RegisterOp::Read).boxed()
+    };
+    Suite::new(forkcheck::site!(), "stale")
+        .setup(Just(0))
+        .role("one", 1, 1..=6, ops)
+        .regressions(None)
+}
+
+#[test]
+fn one_process_alone_is_enough_for_a_sequential_bug() {
+    let outcome = stale(true).check::<Processes, Stale<Hardware>>().unwrap();
+    assert_eq!(finding(&stale(true), &outcome, 3), Kind::NotLinearizable);
+    let found = outcome.found.unwrap();
+    let Rate::Executions(failing, of) = found.rate else {
+        panic!()
+    };
+    assert_eq!(failing, of, "it fails each time");
+    stale(false).test::<Processes, Stale<Hardware>>();
+}
+
+#[cfg(feature = "loom")]
+mod loom {
+    use super::*;
+    use forkcheck::engine::loom::{Loom, LoomMemory};
+
+    fn mistake<const MISTAKE: u8>(operations: usize) -> Kind {
+        let outcome = mailbox()
+            .check::<Loom, Mailbox<LoomMemory, MISTAKE>>()
+            .unwrap();
+        finding(&mailbox(), &outcome, operations)
+    }
+
+    #[test]
+    fn loom_passes_the_sound_mailbox() {
+        mailbox().test::<Loom, Mailbox<LoomMemory, SOUND>>();
+    }
+
+    #[test]
+    fn loom_catches_a_flag_that_is_raised_before_the_data() {
+        assert_eq!(mistake::<FLAG_FIRST>(2), Kind::NotSequentiallyConsistent);
+    }
+
+    #[test]
+    fn loom_catches_a_relaxed_store_of_the_flag() {
+        assert_eq!(mistake::<FLAG_RELAXED>(2), Kind::NotSequentiallyConsistent);
+    }
+
+    #[test]
+    fn loom_catches_a_relaxed_load_of_the_flag() {
+        assert_eq!(
+            mistake::<FLAG_READ_RELAXED>(2),
+            Kind::NotSequentiallyConsistent
+        );
+    }
+
+    #[test]
+    fn loom_catches_a_race_that_no_result_shows() {
+        assert_eq!(mistake::<UNGUARDED>(2), Kind::DataRace);
+    }
+
+    #[test]
+    fn loom_catches_a_lost_update() {
+        lost_update::<Loom>();
+    }
+
+    /// What x86 forgives, `processes` cannot see here, and says so.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn processes_on_x86_cannot_see_a_missing_release() {
+        let outcome = mailbox()
+            .check::<Processes, Mailbox<Hardware, FLAG_RELAXED>>()
+            .unwrap();
+        assert_eq!(outcome.verdict, Verdict::Ok);
+        assert!(
+            mailbox()
+                .report(&outcome)
+                .contains("missing barriers that x86 forgives")
+        );
+    }
+}
