@@ -1,0 +1,300 @@
+//! Saved cases: written once, run first, and never a reason to lose one: a file that cannot be read is an error
+//! with the remedy, and stays as it is.
+#![forbid(unsafe_code)]
+
+use forkcheck::check::Verdict;
+use forkcheck::engine::Processes;
+use forkcheck::prelude::*;
+use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::{Origin, Outcome};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+
+/// A register that loses what it is told from `WRONG_FROM` on.
+struct Lossy<const WRONG_FROM: u64>(AtomicU64);
+
+impl<const WRONG_FROM: u64> Subject<Hardware> for Lossy<WRONG_FROM> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(&first: &u64) -> Self {
+        Lossy(first.into())
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(register: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        match op {
+            RegisterOp::Write(value) => {
+                if *value < WRONG_FROM {
+                    register.0.store(*value, Ordering::Release);
+                }
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value(register.0.load(Ordering::Acquire)),
+        }
+    }
+}
+type Broken = Lossy<5>;
+type Sound = Lossy<{ u64::MAX }>;
+
+/// A suite whose cases are saved in a directory of the test's own.
+fn suite(directory: &Path) -> Suite<Register<u64>> {
+    let ops = prop_oneof![
+        (1u64..20).prop_map(RegisterOp::Write),
+        Just(RegisterOp::Read)
+    ];
+    Suite::new(forkcheck::site!(), "lossy")
+        .setup(Just(0))
+        .role("one", 1, 1..=6, ops)
+        .role("other", 1, 1..=2, Just(RegisterOp::Read))
+        .executions(100)
+        .regressions(Some(directory))
+}
+
+fn file(directory: &Path) -> PathBuf {
+    directory.join("regressions-lossy.ron")
+}
+
+fn check<S: Subject<Hardware, Spec = Register<u64>>>(directory: &Path) -> Outcome<Register<u64>> {
+    suite(directory).check::<Processes, S>().unwrap()
+}
+
+fn origin(outcome: &Outcome<Register<u64>>) -> Origin {
+    outcome
+        .found
+        .as_ref()
+        .unwrap_or_else(|| panic!("{:?}", outcome.verdict))
+        .origin
+}
+
+#[test]
+fn a_failure_is_saved_once_runs_first_and_stays_when_it_is_mended() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = check::<Broken>(directory.path());
+    assert!(matches!(origin(&first), Origin::Drawn { .. }));
+    let found = first.found.unwrap();
+    assert_eq!(found.saved, Some(Ok(file(directory.path()))));
+    // The smallest that is wrong: it is told 5, and says 0.
+    assert_eq!(
+        found.run.case.program,
+        [vec![RegisterOp::Write(5), RegisterOp::Read], vec![]]
+    );
+    let text = std::fs::read_to_string(file(directory.path())).unwrap();
+    assert!(
+        text.contains("Commit this file") && text.contains("Write(5)"),
+        "{text}"
+    );
+
+    let again = check::<Broken>(directory.path());
+    assert_eq!(origin(&again), Origin::Saved);
+    assert_eq!(
+        again.covered.programs, 1,
+        "nothing new is drawn before the saved case is mended"
+    );
+    assert_eq!(
+        std::fs::read_to_string(file(directory.path())).unwrap(),
+        text,
+        "saved once"
+    );
+
+    let mended = check::<Sound>(directory.path());
+    assert_eq!((mended.verdict, mended.saved_cases), (Verdict::Ok, 1));
+    assert_eq!(
+        std::fs::read_to_string(file(directory.path())).unwrap(),
+        text,
+        "kept for the day it comes back"
+    );
+    assert_eq!(
+        std::fs::read_dir(directory.path()).unwrap().count(),
+        1,
+        "and nothing else is left there"
+    );
+    assert_eq!(
+        origin(&check::<Broken>(directory.path())),
+        Origin::Saved,
+        "red again when it comes back"
+    );
+}
+
+#[test]
+fn a_second_failure_is_added_to_the_first() {
+    let directory = tempfile::tempdir().unwrap();
+    check::<Lossy<15>>(directory.path());
+    let text = std::fs::read_to_string(file(directory.path())).unwrap();
+    // The saved case passes here, since 15 is... lost as well; so it is taken out of the way by hand, as a reader may.
+    std::fs::write(
+        file(directory.path()),
+        text.replace("Write(15)", "Write(1)"),
+    )
+    .unwrap();
+    let outcome = check::<Broken>(directory.path());
+    assert!(
+        matches!(origin(&outcome), Origin::Drawn { .. }),
+        "an edited case is run as edited"
+    );
+    let text = std::fs::read_to_string(file(directory.path())).unwrap();
+    assert!(
+        text.contains("Write(1)") && text.contains("Write(5)"),
+        "{text}"
+    );
+}
+
+/// Whatever is in the file, the error says this, and the file is as it was.
+fn refused(contents: &[u8], words: &[&str]) {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(file(directory.path()), contents).unwrap();
+    for error in [
+        suite(directory.path())
+            .check::<Processes, Sound>()
+            .unwrap_err(),
+        suite(directory.path())
+            .check::<Processes, Broken>()
+            .unwrap_err(),
+    ] {
+        let text = error.to_string();
+        for word in words {
+            assert!(text.contains(word), "no {word:?} in: {text}");
+        }
+        assert!(text.contains("regressions-lossy.ron"), "{text}");
+    }
+    assert_eq!(
+        std::fs::read(file(directory.path())).unwrap(),
+        contents,
+        "nothing is lost"
+    );
+}
+
+#[test]
+fn a_corrupt_file_is_an_error_and_stays_as_it_is() {
+    let remedy = "mend it, or move it away";
+    refused(b"", &[remedy]);
+    refused(b"\xff\xfe\x00", &["make it readable"]);
+    refused(
+        b"(forkcheck: 1, cases: [(found: \"\", engine: \"processes\", case: (setup: 0, pro",
+        &[remedy],
+    );
+    refused(b"(forkcheck: 1, cases: [], colour: 3)", &[remedy]);
+}
+
+#[test]
+fn a_newer_file_is_an_error_that_names_both_versions() {
+    refused(
+        b"(forkcheck: 2, what: \"nobody knows yet\")",
+        &[
+            "has version 2",
+            "reads version 1",
+            "use the forkcheck that wrote it",
+        ],
+    );
+}
+
+#[test]
+fn a_case_of_another_form_is_an_error_that_names_the_case() {
+    let case = "(found: \"\", engine: \"processes\", case: (setup: 0, program: [[Jump], [Read]]))";
+    refused(
+        format!("(forkcheck: 1, cases: [{case}])").as_bytes(),
+        &["read case 1 of", "edit the case to match, or delete it"],
+    );
+}
+
+#[test]
+fn a_case_with_another_number_of_processes_is_unknown_and_never_ok() {
+    let directory = tempfile::tempdir().unwrap();
+    let case = "(found: \"\", engine: \"processes\", case: (setup: 0, program: [[Read]]))";
+    std::fs::write(
+        file(directory.path()),
+        format!("(forkcheck: 1, cases: [{case}])"),
+    )
+    .unwrap();
+    let verdict = check::<Sound>(directory.path()).verdict;
+    assert!(
+        matches!(&verdict, Verdict::Unknown(why) if why.contains("1 processes and the suite 2")),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn a_case_that_places_steps_or_kills_is_unavailable_where_nobody_can() {
+    for part in [
+        "schedule: Steps([0, 1])",
+        "kills: [(process: 0, life: 0, step: 3)]",
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let case = format!(
+            "(found: \"\", engine: \"processes\", case: (setup: 0, program: [[Read], []], {part}))"
+        );
+        std::fs::write(
+            file(directory.path()),
+            format!("(forkcheck: 1, cases: [{case}])"),
+        )
+        .unwrap();
+        let verdict = check::<Sound>(directory.path()).verdict;
+        assert!(
+            matches!(&verdict, Verdict::Unavailable(why) if why.contains("places steps or kills")),
+            "{verdict:?}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_told_and_the_finding_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let occupied = directory.path().join("a file, not a directory");
+    std::fs::write(&occupied, "").unwrap();
+    let outcome = check_in_vain(&occupied);
+    let found = outcome.found.as_ref().unwrap();
+    let why = found.saved.clone().unwrap().unwrap_err();
+    assert!(why.contains("keep the token above"), "{why}");
+    let report = suite(&occupied).report(&outcome);
+    assert!(
+        report.contains("not saved: ") && report.contains(&found.token),
+        "{report}"
+    );
+}
+
+/// The file of saved cases cannot even be looked for there, so the search is told to skip it.
+fn check_in_vain(occupied: &Path) -> Outcome<Register<u64>> {
+    suite(&occupied.join("below"))
+        .check::<Processes, Broken>()
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 64, failure_persistence: None, ..Default::default() })]
+
+    /// Any case comes back from its token as it was, and a token that lost or changed a digit does not come back.
+    #[test]
+    fn a_token_is_whole_or_refused(
+        values in proptest::collection::vec(5u64..1000, 1..4),
+        cut in 1usize..20,
+        at in 4usize..30,
+    ) {
+        use proptest::prelude::*;
+        let mut program: Vec<_> = values.into_iter().map(RegisterOp::Write).collect();
+        program.push(RegisterOp::Read);
+        let quiet = suite(Path::new("/nowhere")).regressions(None);
+        let directory = tempfile::tempdir().unwrap();
+        let ron = ron_of(&program);
+        std::fs::write(file(directory.path()), ron).unwrap();
+        let found = check::<Broken>(directory.path()).found.unwrap();
+        prop_assert_eq!(&found.run.case.program[0], &program);
+        let again = quiet.clone().replay(&found.token).check::<Processes, Broken>().unwrap().found.unwrap();
+        prop_assert_eq!(&again.run.case.program[0], &program);
+        prop_assert_eq!(again.origin, Origin::Replayed);
+
+        let shorter = &found.token[..found.token.len() - cut];
+        prop_assert!(quiet.clone().replay(shorter).check::<Processes, Broken>().is_err());
+        let mut changed = found.token.into_bytes();
+        changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
+        let changed = String::from_utf8(changed).unwrap();
+        prop_assert!(quiet.replay(&changed).check::<Processes, Broken>().is_err());
+    }
+}
+
+fn ron_of(program: &[RegisterOp<u64>]) -> String {
+    let ops: Vec<String> = program.iter().map(|op| format!("{op:?}")).collect();
+    format!(
+        "(forkcheck: 1, cases: [(found: \"\", engine: \"processes\", case: (setup: 0, program: [[{}], []]))])",
+        ops.join(", ")
+    )
+}
