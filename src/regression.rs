@@ -11,7 +11,7 @@ use nix::fcntl::{Flock, FlockArg};
 use ron::value::RawValue;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// The version of file and token that this crate writes.
@@ -136,7 +136,9 @@ pub(crate) fn save<S: Spec>(
 fn read(file: &Path) -> Result<Option<Contents>, Error> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(e) => {
             return Err(Error::system(
                 format!("read the saved cases in {}", file.display()),
