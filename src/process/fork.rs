@@ -1,0 +1,116 @@
+//! The fork itself, and the life of a child from there to its end. fork(2), prctl(2).
+//!
+//! The child never returns into its caller's stack: it leaves its [`Record`] and ends in `_exit`.
+#![allow(unsafe_code, reason = "fork and _exit")]
+
+use super::child::Process;
+use super::record::Record;
+use super::{Child, encode};
+use crate::Error;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{ForkResult, Pid, getpid, getppid, setpgid};
+use serde::{Serialize, de::DeserializeOwned};
+use std::io::Write;
+use std::time::Duration;
+
+/// Forks a child that runs `body`, and returns at once with a handle to it.
+///
+/// The child is a copy of this process: `body` sees everything that was here, and what it changes outside of a
+/// [`Region`](crate::Region) stays its own. It has a process group of its own, and is killed when this process ends.
+///
+/// ```
+/// let child = forkcheck::process::spawn(|| (1..=10).sum::<u32>())?;
+/// println!("process {} is adding", child.id());
+/// assert_eq!(child.value()?, 55);
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
+///
+/// # Errors
+/// This process has more than one thread: locks that others hold would stay locked in the child for ever. In a test
+/// use [`clean`](fn@super::clean). Or there is no room for another process or descriptor.
+pub fn spawn<T, F>(body: F) -> Result<Child<T>, Error>
+where
+    F: FnOnce() -> T,
+    T: Serialize + DeserializeOwned,
+{
+    let threads = threads()?;
+    if threads != 1 {
+        return Err(Error::invalid(
+            format!("fork a process of {threads} threads, of which the child would have one and the locks of all"),
+            "run it in a clean process by process::clean(job, input) of feature `harness`, or fork before the first thread starts",
+        ));
+    }
+    let record = Record::new()?;
+    // What is buffered now would be written twice.
+    let _ = std::io::stdout().flush();
+    let parent = getpid();
+    // SAFETY: a fork of a process with one thread is a full copy, in which everything may be called: the count
+    // was one, and this thread, the only one that could start another, was here since.
+    match unsafe { nix::unistd::fork() } {
+        Ok(ForkResult::Child) => {
+            // By both sides, so that neither sees the child outside of its group.
+            let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+            die_with(parent);
+            let code = record.of(|| encode(&body()));
+            let _ = std::io::stdout().flush();
+            end_now(code)
+        }
+        Ok(ForkResult::Parent { child }) => {
+            let _ = setpgid(child, child);
+            Process::adopt(child, record).map(Child::new)
+        }
+        Err(errno) => Err(Error::system(
+            "fork a child",
+            errno,
+            "raise RLIMIT_NPROC (ulimit -u), the pids limit of the cgroup or its memory, or let other children end first",
+        )),
+    }
+}
+
+/// Forks a child that runs `body`, waits for it, and returns what `body` returned.
+///
+/// ```
+/// assert_eq!(forkcheck::process::run(|| 42)?, 42);
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`spawn`] and [`Child::value`].
+pub fn run<T, F>(body: F) -> Result<T, Error>
+where
+    F: FnOnce() -> T,
+    T: Serialize + DeserializeOwned,
+{
+    spawn(body)?.value()
+}
+
+/// Ends this process without a look back: no destructors, no exit handlers, no buffers written.
+pub(crate) fn end_now(code: i32) -> ! {
+    // SAFETY: _exit may be called at any time; it does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// From now on this process is killed when `parent` ends (strictly: the thread of it that started us). If that
+/// was already so, and the kernel therefore has nobody to watch, it ends here.
+pub(super) fn die_with(parent: Pid) {
+    if set_pdeathsig(Signal::SIGKILL).is_err() || getppid() != parent {
+        end_now(1)
+    }
+}
+
+/// How many threads this process has.
+fn threads() -> Result<usize, Error> {
+    let mut threads = 0;
+    // A thread that was joined is listed for a moment longer: join returns before the kernel takes it off.
+    for _ in 0..20 {
+        let tasks = std::fs::read_dir("/proc/self/task")
+            .map_err(|e| Error::system("count the threads of this process", e, "mount /proc"))?;
+        threads = tasks.count();
+        if threads == 1 {
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    Ok(threads)
+}

@@ -1,0 +1,124 @@
+//! How a clean process and its client talk: frames over a stream socket, each a length and that many bytes.
+
+use crate::Error;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+
+/// The longest frame, in bytes: beyond it a length is taken for a mistake.
+const LONGEST: u64 = 1 << 30;
+/// The length in front: a little-endian u64.
+const HEADER: usize = 8;
+
+/// A frame around `bytes`.
+pub(super) fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    check(bytes.len() as u64)?;
+    let mut frame = Vec::with_capacity(HEADER + bytes.len());
+    frame.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    frame.extend_from_slice(bytes);
+    Ok(frame)
+}
+
+fn check(len: u64) -> io::Result<()> {
+    if len > LONGEST {
+        let text = format!("a frame of {len} bytes, where {LONGEST} are allowed");
+        return Err(io::Error::new(ErrorKind::InvalidData, text));
+    }
+    Ok(())
+}
+
+/// The frames in bytes that arrive piece by piece.
+#[derive(Default)]
+pub(super) struct Incoming(Vec<u8>);
+
+impl Incoming {
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// The next frame, if all of it is there.
+    pub(super) fn take(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let Some(header) = self.0.first_chunk::<HEADER>() else {
+            return Ok(None);
+        };
+        let len = u64::from_le_bytes(*header);
+        check(len)?;
+        let end = HEADER + len as usize;
+        if self.0.len() < end {
+            return Ok(None);
+        }
+        let rest = self.0.split_off(end);
+        let mut frame = std::mem::replace(&mut self.0, rest);
+        frame.drain(..HEADER);
+        Ok(Some(frame))
+    }
+}
+
+/// The clean process's end: what a job reads its requests from, and replies on.
+pub(crate) struct Channel(UnixStream);
+
+impl Channel {
+    pub(super) fn new(socket: UnixStream) -> Self {
+        Self(socket)
+    }
+
+    /// The next request; `None` once the client is gone.
+    pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
+        let mut header = [0; HEADER];
+        self.0.read_exact(&mut header).ok()?;
+        let len = u64::from_le_bytes(header);
+        check(len).ok()?;
+        let mut bytes = vec![0; len as usize];
+        self.0.read_exact(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// Replies to the request, once.
+    pub(crate) fn reply(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        pack(bytes)
+            .and_then(|frame| self.0.write_all(&frame))
+            .map_err(|e| Error::system(format!("reply {} bytes", bytes.len()), e, "reply less, or end: the client may be gone"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_out_whole_however_the_bytes_are_cut() {
+        let sent = [b"".to_vec(), b"one".to_vec(), vec![7; 300]];
+        let bytes: Vec<u8> = sent.iter().flat_map(|frame| pack(frame).unwrap()).collect();
+        for cut in 1..bytes.len() {
+            let (mut incoming, mut got) = (Incoming::default(), Vec::new());
+            for piece in bytes.chunks(cut) {
+                incoming.extend(piece);
+                while let Some(frame) = incoming.take().unwrap() {
+                    got.push(frame);
+                }
+            }
+            assert_eq!(got, sent);
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_longest_is_an_error_and_not_an_allocation() {
+        let mut incoming = Incoming::default();
+        incoming.extend(&u64::MAX.to_le_bytes());
+        assert!(incoming.take().unwrap_err().to_string().contains("a frame of 18446744073709551615 bytes"));
+
+        let (mut client, server) = UnixStream::pair().unwrap();
+        client.write_all(&u64::MAX.to_le_bytes()).unwrap();
+        assert_eq!(Channel::new(server).next(), None);
+    }
+
+    #[test]
+    fn a_client_that_dies_in_a_frame_is_gone() {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        client.write_all(&pack(b"whole").unwrap()).unwrap();
+        client.write_all(&pack(b"cut short").unwrap()[..12]).unwrap();
+        drop(client);
+        let mut channel = Channel::new(server);
+        assert_eq!(channel.next(), Some(b"whole".to_vec()));
+        assert_eq!(channel.next(), None);
+    }
+}

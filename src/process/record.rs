@@ -1,0 +1,247 @@
+//! What a process leaves behind for the one that started it: a value of any size, or a panic's words.
+//!
+//! It is a memfd made before the fork. The bytes are written first and the header last, so a process that dies
+//! half way through leaves nothing. The panic hook writes at once, so a panic that aborts is told as well.
+//! Called by [`fork`](super::fork) and the zygote in the child, by [`Process`](super::child) in the parent.
+
+use super::{Exit, Panic, decode, encode};
+use crate::Error;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+#[cfg(feature = "harness")]
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The exit code of a body that panicked, as in a Rust program.
+const PANICKED: i32 = 101;
+
+/// A header: the kind and the number of the bytes that follow it, each a little-endian u64. Zeros: nothing.
+const HEADER: usize = 16;
+
+/// The kinds of bytes.
+#[derive(Clone, Copy, PartialEq)]
+#[repr(u64)]
+enum Kind {
+    /// The body's value.
+    Value = 1,
+    /// Why there is no value although the body returned.
+    Refused = 2,
+    /// A panic that has begun, and may yet be caught.
+    Panicking = 3,
+    /// The panic that ended the body.
+    Panicked = 4,
+}
+
+/// What the parent finds when the child is gone.
+#[derive(Debug, PartialEq)]
+pub(super) enum Left {
+    Nothing,
+    Value(Vec<u8>),
+    Refused(String),
+}
+
+/// Both sides' handle.
+#[derive(Clone)]
+pub(super) struct Record(Arc<Inner>);
+
+struct Inner {
+    file: File,
+    /// Whether the last word was written. Threads that the body left behind may still panic.
+    closed: Mutex<bool>,
+}
+
+impl Record {
+    pub(super) fn new() -> Result<Self, Error> {
+        memfd_create(c"forkcheck", MFdFlags::MFD_CLOEXEC)
+            .map(Self::from_fd)
+            .map_err(|errno| {
+                Error::system(
+                    "make a memfd for what a child leaves behind",
+                    errno,
+                    "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
+                )
+            })
+    }
+
+    pub(super) fn from_fd(fd: OwnedFd) -> Self {
+        Self(Arc::new(Inner {
+            file: fd.into(),
+            closed: Mutex::new(false),
+        }))
+    }
+
+    #[cfg(feature = "harness")]
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.file.as_fd()
+    }
+
+    /// Runs a body to its end in the process that leaves the record, and returns the exit code. The body's bytes
+    /// are its value; an error is why there is none.
+    pub(super) fn of(&self, body: impl FnOnce() -> Result<Vec<u8>, String>) -> i32 {
+        self.set_hook();
+        match catch_unwind(AssertUnwindSafe(body)) {
+            Ok(value) => {
+                let written = value.and_then(|value| {
+                    self.close(Kind::Value, &value).map_err(|e| format!("writing {} bytes: {e}", value.len()))
+                });
+                if let Err(why) = written {
+                    // If even this fails there is no header, and the parent says that nothing was left.
+                    let _ = self.close(Kind::Refused, why.as_bytes());
+                }
+                0
+            }
+            Err(payload) => {
+                let panic = self.panic().map_or_else(|| silent(&*payload), |(_, panic)| panic);
+                let _ = encode(&panic).map(|bytes| self.close(Kind::Panicked, &bytes));
+                // Its drop might panic again.
+                std::mem::forget(payload);
+                PANICKED
+            }
+        }
+    }
+
+    /// Writes down each panic of this process, then goes on to the hook that was there before.
+    fn set_hook(&self) {
+        let (record, me, before) = (self.clone(), std::process::id(), std::panic::take_hook());
+        std::panic::set_hook(Box::new(move |info| {
+            // A child that this process forks has a record of its own.
+            if std::process::id() == me {
+                let _ = encode(&told(info)).map(|bytes| record.write(Kind::Panicking, &bytes, false));
+            }
+            before(info);
+        }));
+    }
+
+    fn close(&self, kind: Kind, bytes: &[u8]) -> io::Result<()> {
+        self.write(kind, bytes, true)
+    }
+
+    fn write(&self, kind: Kind, bytes: &[u8], last: bool) -> io::Result<()> {
+        let mut closed = self.0.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *closed && !last {
+            return Ok(());
+        }
+        *closed = last;
+        let file = &self.0.file;
+        file.write_all_at(&[0; HEADER], 0)?;
+        file.write_all_at(bytes, HEADER as u64)?;
+        let mut header = [0; HEADER];
+        header[..8].copy_from_slice(&(kind as u64).to_le_bytes());
+        header[8..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+        file.write_all_at(&header, 0)
+    }
+
+    /// The bytes of a kind, if they are what was left and are all there.
+    fn read(&self, kind: Kind) -> Option<Vec<u8>> {
+        let file = &self.0.file;
+        let mut header = [0; HEADER];
+        file.read_exact_at(&mut header, 0).ok()?;
+        let (found, len) = header.split_at(8);
+        let len = u64::from_le_bytes(len.try_into().ok()?);
+        let there = file.metadata().ok()?.len();
+        if found != (kind as u64).to_le_bytes() || len > there.saturating_sub(HEADER as u64) {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(len).ok()?];
+        file.read_exact_at(&mut bytes, HEADER as u64).ok()?;
+        Some(bytes)
+    }
+
+    fn panic(&self) -> Option<(Kind, Panic)> {
+        [Kind::Panicking, Kind::Panicked]
+            .into_iter()
+            .find_map(|kind| Some((kind, decode(&self.read(kind)?).ok()?)))
+    }
+
+    pub(super) fn left(&self) -> Left {
+        if let Some(value) = self.read(Kind::Value) {
+            Left::Value(value)
+        } else if let Some(why) = self.read(Kind::Refused) {
+            Left::Refused(String::from_utf8_lossy(&why).into_owned())
+        } else {
+            Left::Nothing
+        }
+    }
+
+    /// What the kernel says of the child, in the light of what the child said of itself: a panic that it caught,
+    /// and did not die of, is none.
+    pub(super) fn explain(&self, exit: Exit) -> Exit {
+        match (&exit, self.panic()) {
+            (Exit::Code(PANICKED), Some((Kind::Panicked, panic)))
+            | (Exit::Signal(libc::SIGABRT), Some((Kind::Panicking, panic))) => Exit::Panic(panic),
+            _ => exit,
+        }
+    }
+}
+
+fn told(info: &PanicHookInfo<'_>) -> Panic {
+    Panic {
+        message: message(info.payload()),
+        location: info.location().map_or("an unknown place".into(), ToString::to_string),
+    }
+}
+
+/// A panic that no hook saw: `resume_unwind`.
+fn silent(payload: &(dyn std::any::Any + Send)) -> Panic {
+    Panic {
+        message: message(payload),
+        location: "an unknown place".into(),
+    }
+}
+
+fn message(payload: &(dyn std::any::Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is no text".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_without_their_header_are_nothing() {
+        let record = Record::new().unwrap();
+        assert_eq!(record.left(), Left::Nothing);
+        record.write(Kind::Value, b"all of it", true).unwrap();
+        assert_eq!(record.left(), Left::Value(b"all of it".to_vec()));
+        // What a writer that dies before its last write leaves.
+        record.0.file.write_all_at(&[0; HEADER], 0).unwrap();
+        assert_eq!(record.left(), Left::Nothing);
+    }
+
+    #[test]
+    fn a_header_that_promises_more_than_there_is_counts_as_nothing() {
+        let record = Record::new().unwrap();
+        record.write(Kind::Value, b"all of it", true).unwrap();
+        record.0.file.set_len(HEADER as u64 + 3).unwrap();
+        assert_eq!(record.left(), Left::Nothing);
+    }
+
+    #[test]
+    fn a_panic_of_a_thread_left_behind_does_not_replace_the_value() {
+        let record = Record::new().unwrap();
+        record.close(Kind::Value, b"all of it").unwrap();
+        record.write(Kind::Panicking, b"late", false).unwrap();
+        assert_eq!(record.left(), Left::Value(b"all of it".to_vec()));
+    }
+
+    #[test]
+    fn a_caught_panic_explains_no_later_end_but_an_abort() {
+        let record = Record::new().unwrap();
+        let panic = Panic { message: "m".into(), location: "l".into() };
+        record.write(Kind::Panicking, &encode(&panic).unwrap(), false).unwrap();
+        for exit in [Exit::Code(101), Exit::Code(3), Exit::Signal(libc::SIGKILL)] {
+            assert_eq!(record.explain(exit.clone()), exit);
+        }
+        assert_eq!(record.explain(Exit::Signal(libc::SIGABRT)), Exit::Panic(panic.clone()));
+        record.close(Kind::Panicked, &encode(&panic).unwrap()).unwrap();
+        assert_eq!(record.explain(Exit::Code(101)), Exit::Panic(panic));
+    }
+}

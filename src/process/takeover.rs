@@ -1,0 +1,189 @@
+//! How a clean process starts: this program again, taken over in a constructor before `main`.
+//!
+//! A variable of the environment names a socket and a record; it is no proof by itself. The socket must be one of
+//! our parent, made by our own user, with a greeting in it: else the program runs as usual. The variable's name holds
+//! the version, so two versions of this crate in one program do not answer for each other.
+#![allow(unsafe_code, reason = "a constructor, inherited descriptors and the environment")]
+
+use super::fork::{die_with, end_now};
+use super::frame::Channel;
+use super::job::Job;
+use super::record::Record;
+use crate::Error;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::socket::{MsgFlags, SockType, UnixAddr, getsockname, getsockopt, recv, sockopt};
+use nix::unistd::{Pid, getpid, getppid, getuid};
+use std::ffi::{c_char, c_int};
+use std::io::Write;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Names the descriptors of the socket and the record: `5,6`.
+const VARIABLE: &str = concat!("FORKCHECK_ZYGOTE_", env!("CARGO_PKG_VERSION"));
+/// What a greeting starts with; its offset and name of a job follow.
+const MAGIC: [u8; 8] = *b"fc-hello";
+
+/// A function of `.init_array`. glibc calls it with the arguments of `main`; musl with none, and then these are
+/// whatever the registers held, which is passed on and never looked at.
+type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static ENTRY: Constructor = constructor;
+
+// SAFETY: the linker defines both for every executable, at the bounds of the array in which `ENTRY` lies.
+// Only their addresses are used.
+unsafe extern "C" {
+    static __init_array_start: Constructor;
+    static __init_array_end: Constructor;
+}
+
+/// What the client sends first.
+pub(super) fn greeting(job: &'static Job) -> Vec<u8> {
+    [&MAGIC[..], &job.offset().to_le_bytes(), job.name().as_bytes()].concat()
+}
+
+/// Prepares a command to be taken over: it inherits the two descriptors and dies with this thread.
+pub(super) fn invite(command: &mut Command, socket: &UnixStream, record: &Record) -> Result<(), Error> {
+    // SAFETY: a read of a live static. It is volatile so that the linker keeps the constructor wherever there is a client.
+    let _ = unsafe { (&raw const ENTRY).read_volatile() };
+    if std::env::var_os(VARIABLE).is_some() {
+        return Err(Error::invalid(
+            format!("{VARIABLE} is set in a process that was not taken over by it, as if it had lost its constructor"),
+            "unset it; if this is a linker script's doing, keep the section .init_array",
+        ));
+    }
+    let (socket, record, parent) = (socket.as_raw_fd(), record.fd().as_raw_fd(), getpid());
+    command.env(VARIABLE, format!("{socket},{record}"));
+    let prepare = move || {
+        die_with(parent);
+        for fd in [socket, record] {
+            // SAFETY: borrow_raw: the client holds both open until the command has run.
+            fcntl(unsafe { BorrowedFd::borrow_raw(fd) }, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
+        Ok(())
+    };
+    // SAFETY: `prepare` runs between fork and exec, where only what is async-signal-safe is allowed: it makes the
+    // system calls prctl, getppid, fcntl and _exit, and allocates nothing.
+    unsafe { command.pre_exec(prepare) };
+    Ok(())
+}
+
+extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
+    let Some(Invitation { socket, record, parent }) = invitation() else {
+        return;
+    };
+    // SAFETY: no other thread reads the environment: this is before `main`. Our own children are not to answer it.
+    unsafe { std::env::remove_var(VARIABLE) };
+    run_later_constructors(argc, argv, envp);
+    // SAFETY: signal with SIG_IGN installs no handler; it is what Rust's runtime does before `main`.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+    die_with(parent);
+    // Orphans of killed children come to us, and end with us.
+    let _ = set_child_subreaper(true);
+    let code = record.of(|| {
+        serve(socket);
+        Ok(Vec::new())
+    });
+    let _ = std::io::stdout().flush();
+    end_now(code)
+}
+
+struct Invitation {
+    socket: UnixStream,
+    record: Record,
+    parent: Pid,
+}
+
+/// Whether this process was started to be taken over.
+fn invitation() -> Option<Invitation> {
+    let value = std::env::var(VARIABLE).ok()?;
+    // SAFETY: getauxval takes an integer and returns one.
+    let privileged = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
+    let (socket, record) = value.split_once(',')?;
+    let (socket, record): (RawFd, RawFd) = (socket.parse().ok()?, record.parse().ok()?);
+    let open = |fd| {
+        // SAFETY: fcntl with F_GETFD takes two integers, and says whether there is such a descriptor.
+        fd > 2 && unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0
+    };
+    if privileged || socket == record || !open(socket) || !open(record) {
+        return None;
+    }
+    // SAFETY: it is open, and nothing else runs before `main` that could close it during these lines.
+    let parent = proven(unsafe { BorrowedFd::borrow_raw(socket) })?;
+    // SAFETY: both are open, and were made for this process by its client, as the greeting shows: nobody else
+    // in here knows of them.
+    let (socket, record) = unsafe { (OwnedFd::from_raw_fd(socket), OwnedFd::from_raw_fd(record)) };
+    for fd in [&socket, &record] {
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
+    }
+    Some(Invitation {
+        socket: socket.into(),
+        record: Record::from_fd(record),
+        parent,
+    })
+}
+
+/// The parent, if this is a socket that it made for us and that holds a greeting.
+fn proven(socket: BorrowedFd<'_>) -> Option<Pid> {
+    getsockname::<UnixAddr>(socket.as_raw_fd()).ok()?;
+    let stream = getsockopt(&socket, sockopt::SockType).ok()? == SockType::Stream;
+    let peer = getsockopt(&socket, sockopt::PeerCredentials).ok()?;
+    let ours = peer.pid() == getppid().as_raw() && peer.uid() == getuid().as_raw();
+    let mut start = [0; 16];
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    // A signal handler cannot interrupt a call that does not wait.
+    let read: Result<usize, Errno> = recv(socket.as_raw_fd(), &mut start, flags);
+    (stream && ours && read == Ok(16) && start[8..] == MAGIC).then(|| getppid())
+}
+
+/// Runs those constructors of this program that come after ours: the job may need what they build, C++ statics for one.
+fn run_later_constructors(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
+    let (start, end) = (&raw const __init_array_start, &raw const __init_array_end);
+    let mut entry = &raw const ENTRY;
+    if entry < start || entry >= end {
+        return;
+    }
+    loop {
+        entry = entry.wrapping_add(1);
+        if entry >= end {
+            return;
+        }
+        // SAFETY: `entry` lies between the bounds of the array, which holds addresses of constructors, aligned.
+        // Null is none, hence the Option. Calling each once, in order, with the arguments of our own call, is what
+        // the C library was about to do; it will not do it again, since we never return to it.
+        if let Some(later) = unsafe { entry.cast::<Option<Constructor>>().read() } {
+            later(argc, argv, envp);
+        }
+    }
+}
+
+/// Answers the greeting and runs the job.
+fn serve(socket: UnixStream) {
+    let mut channel = Channel::new(socket);
+    let Some(greeting) = channel.next() else { return };
+    let found = greeting
+        .get(MAGIC.len()..)
+        .and_then(<[u8]>::split_first_chunk)
+        .ok_or_else(|| "the greeting is too short".to_string())
+        .and_then(|(offset, name)| Job::find(u64::from_le_bytes(*offset), &String::from_utf8_lossy(name)));
+    match found {
+        Ok(job) => {
+            if channel.reply(&accepted(job)).is_ok() {
+                job.run(&mut channel);
+            }
+        }
+        // The client reads this in place of the job's name.
+        Err(why) => drop(channel.reply(why.as_bytes())),
+    }
+}
+
+/// What a clean process that found its job answers.
+pub(super) fn accepted(job: &Job) -> Vec<u8> {
+    [&MAGIC[..], job.name().as_bytes()].concat()
+}

@@ -1,0 +1,228 @@
+//! The client of a clean process (a zygote: born early, forks many).
+//!
+//! Engines keep a [`Session`] for as long as they run cases; [`clean`](fn@super::clean) has one for a single question.
+//! While it waits for an answer it reads what the zygote and its children print, so that they never block on a full pipe.
+
+use super::child::{Process, ready};
+use super::frame::{self, Incoming};
+use super::job::Job;
+use super::record::Record;
+use super::takeover;
+use crate::Error;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::socket::{MsgFlags, recv, send};
+use nix::unistd::Pid;
+use std::io::{PipeReader, Read};
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How much of what was printed is kept, in bytes.
+const KEPT: usize = 16 << 10;
+/// How long a clean process may take to start.
+const START: Duration = Duration::from_secs(10);
+
+/// A clean process that runs a job and answers requests. It belongs to the thread that started it, since the
+/// kernel kills it when that thread ends; dropping it kills it, and reaps it.
+pub(crate) struct Session {
+    process: Process,
+    socket: UnixStream,
+    incoming: Incoming,
+    printed: Printed,
+    job: &'static Job,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Session {
+    /// Starts a clean process with that job.
+    pub(crate) fn start(job: &'static Job) -> Result<Self, Error> {
+        Self::start_with(job, &takeover::greeting(job), "/proc/self/exe")
+    }
+
+    fn start_with(job: &'static Job, greeting: &[u8], program: &str) -> Result<Self, Error> {
+        let tried = |what: &str| format!("start a clean process for {}: {what}", job.name());
+        let room = |what| {
+            let tried = tried(what);
+            move |e: std::io::Error| Error::system(tried, e, "close descriptors or raise RLIMIT_NOFILE (ulimit -n)")
+        };
+        let (socket, theirs) = UnixStream::pair().map_err(room("make a socket"))?;
+        let (output, sink) = std::io::pipe().map_err(room("make a pipe"))?;
+        let errors = sink.try_clone().map_err(room("copy a descriptor"))?;
+        let record = Record::new()?;
+        // Before it starts, so that the greeting is there when the constructor looks for it.
+        frame::pack(greeting)
+            .and_then(|frame| std::io::Write::write_all(&mut &socket, &frame))
+            .map_err(room("greet it"))?;
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null()).stdout(sink).stderr(errors).process_group(0);
+        takeover::invite(&mut command, &theirs, &record)?;
+        let child = command.spawn().map_err(|e| {
+            Error::system(tried(program), e, "mount /proc, or make room for one more process (ulimit -u)")
+        })?;
+        // Their ends, the pipe's two among them: we shall see when it closes its own.
+        drop((command, theirs));
+        let mut session = Self {
+            process: Process::adopt(Pid::from_raw(child.id().cast_signed()), record)?,
+            socket,
+            incoming: Incoming::default(),
+            printed: Printed { pipe: Some(output), kept: Vec::new() },
+            job,
+            not_send: PhantomData,
+        };
+        let answer = session.exchange(&[], Some(Instant::now() + START))?;
+        if answer != takeover::accepted(job) {
+            return Err(Error::invalid(
+                tried(&String::from_utf8_lossy(&answer)),
+                "define the job in the program itself and not in a library that is loaded beside it",
+            ));
+        }
+        Ok(session)
+    }
+
+    /// Sends a request, and waits for the reply however long it takes.
+    pub(crate) fn ask(&mut self, request: &[u8]) -> Result<Vec<u8>, Error> {
+        let frame = frame::pack(request).map_err(|e| self.garbled(e))?;
+        self.exchange(&frame, None)
+    }
+
+    /// The last 16 KiB that the process and its children printed.
+    pub(crate) fn output(&self) -> String {
+        String::from_utf8_lossy(&self.printed.kept).into_owned()
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends what is to be sent, and waits for one frame, reading meanwhile what is printed.
+    fn exchange(&mut self, mut unsent: &[u8], deadline: Option<Instant>) -> Result<Vec<u8>, Error> {
+        let mut gone = false;
+        loop {
+            if let Some(frame) = self.incoming.take().map_err(|e| self.garbled(e))? {
+                self.printed.drain();
+                return Ok(frame);
+            }
+            if gone {
+                return Err(self.ended());
+            }
+            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Err(self.late());
+            }
+            let Ok(over) = self.pause(!unsent.is_empty(), left) else { continue };
+            while !unsent.is_empty() {
+                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+                match send(self.socket.as_raw_fd(), unsent, flags) {
+                    Ok(sent) => unsent = &unsent[sent..],
+                    Err(_) => break, // full, or closed: then there is an end to be read below
+                }
+            }
+            // In this order: what a process sent before its end is there once its end was seen.
+            gone = self.receive() || over;
+        }
+    }
+
+    /// Sleeps until something can be done. Whether the process has ended.
+    fn pause(&mut self, sending: bool, left: Duration) -> nix::Result<bool> {
+        let wish = if sending { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
+        let mut fds = vec![
+            PollFd::new(self.process.pidfd(), PollFlags::POLLIN),
+            PollFd::new(self.socket.as_fd(), wish),
+        ];
+        fds.extend(self.printed.pipe.iter().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+        ready(&mut fds, left)?;
+        let said = |fd: &PollFd<'_>| fd.any() == Some(true);
+        let (over, printed) = (said(&fds[0]), fds.get(2).is_some_and(said));
+        if printed {
+            self.printed.read();
+        }
+        Ok(over)
+    }
+
+    /// Takes in what has arrived. Whether the other side has closed.
+    fn receive(&mut self) -> bool {
+        let mut bytes = [0; 1 << 16];
+        loop {
+            match recv(self.socket.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
+                Ok(0) => return true,
+                Ok(n) => self.incoming.extend(&bytes[..n]),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return errno != Errno::EAGAIN,
+            }
+        }
+    }
+
+    /// It is gone, or has hung up and is about to go.
+    fn ended(&mut self) -> Error {
+        let exit = match self.process.wait_timeout(Duration::from_secs(2)) {
+            Ok(Some(exit)) => Ok(exit),
+            Ok(None) => self.process.kill(),
+            Err(error) => Err(error),
+        };
+        self.printed.drain();
+        let exit = match exit {
+            Ok(exit) => exit,
+            Err(error) => return error,
+        };
+        let remedy = format!("{}; {}", exit.remedy(), self.printed);
+        Error::system(format!("get an answer of the clean process {} for {}", self.id(), self.job.name()), exit, remedy)
+    }
+
+    fn late(&mut self) -> Error {
+        Error::invalid(
+            format!("process {} was not taken over before its main within {} s", self.id(), START.as_secs()),
+            format!("keep the section .init_array when linking, and let no other constructor wait; {}", self.printed),
+        )
+    }
+
+    fn garbled(&self, error: std::io::Error) -> Error {
+        Error::system(format!("talk to the clean process {} for {}", self.id(), self.job.name()), error, "send less at once")
+    }
+}
+
+/// What comes out of the pipe that is the standard output and error of the zygote and its children.
+struct Printed {
+    /// `None` once nobody can print any more.
+    pipe: Option<PipeReader>,
+    kept: Vec<u8>,
+}
+
+impl Printed {
+    /// Reads once; the pipe is readable.
+    fn read(&mut self) {
+        let Some(pipe) = &mut self.pipe else { return };
+        let mut bytes = [0; 1 << 16];
+        match pipe.read(&mut bytes) {
+            Ok(n @ 1..) => self.kept.extend_from_slice(&bytes[..n]),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            _ => self.pipe = None,
+        }
+        let surplus = self.kept.len().saturating_sub(KEPT);
+        self.kept.drain(..surplus);
+    }
+
+    /// Reads what is there: no more than a full pipe a few times over, since somebody may be printing still.
+    fn drain(&mut self) {
+        for _ in 0..16 {
+            let Some(pipe) = &self.pipe else { return };
+            match ready(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)], Duration::ZERO) {
+                Ok(1..) => self.read(),
+                _ => return,
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Printed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.kept.is_empty() {
+            true => f.write_str("it printed nothing"),
+            false => write!(f, "the last that it printed:\n{}", String::from_utf8_lossy(&self.kept)),
+        }
+    }
+}
