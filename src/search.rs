@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// An engine that explores may take so many times the executions of one that samples, and takes so many times
 /// fewer programs: each of them stands for all its orders.
 const EXPLORED: u64 = 100;
-const FEWER: u32 = 4;
+const FEWER: u32 = 8;
 /// A shrunk form has to fail within so many times the executions of a drawn one: a rare failure gets its chance.
 const PATIENCE: u64 = 10;
 /// Shrinking ends here, with the smallest case so far.

@@ -2,7 +2,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `FORKCHECK_CASES` | programs to draw for each test, a whole number from 1; engines that explore draw a quarter |
+//! | `FORKCHECK_CASES` | programs to draw for each test, a whole number from 1; engines that explore draw an eighth |
 //! | `FORKCHECK_SECONDS` | time after which a test draws no new program, a number above 0 |
 //! | `FORKCHECK_SEED` | the seed of what is drawn, a whole number |
 //! | `FORKCHECK_REPLAY` | a token from a report: run exactly that case |

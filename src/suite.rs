@@ -112,7 +112,7 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Programs to draw: 64, unless said otherwise. Engines that explore all orders of a program draw a quarter.
+    /// Programs to draw: 64, unless said otherwise. Engines that explore all orders of a program draw an eighth.
     #[must_use]
     pub fn cases(mut self, cases: u32) -> Self {
         self.settings.cases = cases;
@@ -263,8 +263,9 @@ impl<S: Spec> Suite<S> {
                 }
             },
         };
-        Ok((setup, programs)
-            .prop_map(|(setup, program)| Case::free(setup, program))
+        // The program first: what comes first is shrunk first, and a short program says more than a small setup.
+        Ok((programs, setup)
+            .prop_map(|(program, setup)| Case::free(setup, program))
             .boxed())
     }
 }

@@ -95,8 +95,14 @@ impl<T> Child<T> {
         let exit = self.wait()?;
         let tried = || format!("get the value of child {}", self.id());
         let unfit = |why| {
-            let what = format!("the value of child {} did not come through: {why}", self.id());
-            Error::invalid(what, "return a type that serde writes and reads back in a binary format")
+            let what = format!(
+                "the value of child {} did not come through: {why}",
+                self.id()
+            );
+            Error::invalid(
+                what,
+                "return a type that serde writes and reads back in a binary format",
+            )
         };
         match (exit, self.process.record.left()) {
             (Exit::Code(0), Left::Value(bytes)) => decode(&bytes).map_err(unfit),
@@ -138,8 +144,12 @@ impl Process {
             let _ = kill(pid, Signal::SIGKILL);
             let _ = nix::sys::wait::waitpid(pid, None);
             let remedy = match errno {
-                Errno::ENOSYS => "use Linux 5.4 or later, or a sandbox that lets pidfd_open through",
-                Errno::ESRCH => "leave SIGCHLD at its default, so that only its handle reaps a child",
+                Errno::ENOSYS => {
+                    "use Linux 5.4 or later, or a sandbox that lets pidfd_open through"
+                }
+                Errno::ESRCH => {
+                    "leave SIGCHLD at its default, so that only its handle reaps a child"
+                }
                 _ => "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
             };
             Error::system(format!("open a pidfd of child {pid}"), errno, remedy)
@@ -176,7 +186,9 @@ impl Process {
             if let Some(exit) = self.reap()? {
                 return Ok(Some(exit));
             }
-            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            let left = deadline.map_or(Duration::MAX, |at| {
+                at.saturating_duration_since(Instant::now())
+            });
             if left.is_zero() {
                 return Ok(None);
             }
@@ -218,7 +230,12 @@ impl Process {
     fn look(&self, flags: i32) -> Result<Option<Exit>, Error> {
         if getpid() != self.creator {
             return Err(Error::invalid(
-                format!("process {} waits for child {} of process {}", getpid(), self.pid, self.creator),
+                format!(
+                    "process {} waits for child {} of process {}",
+                    getpid(),
+                    self.pid,
+                    self.creator
+                ),
                 "only the process that started a child can wait for it: send the result instead of the handle",
             ));
         }
@@ -226,7 +243,14 @@ impl Process {
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         let flags = libc::WEXITED | libc::WNOHANG | flags;
         // SAFETY: waitid writes to `info`, which is a live siginfo_t; the descriptor is open while `self` lives.
-        let answer = unsafe { libc::waitid(libc::P_PIDFD, self.pidfd.as_raw_fd() as u32, &mut info, flags) };
+        let answer = unsafe {
+            libc::waitid(
+                libc::P_PIDFD,
+                self.pidfd.as_raw_fd() as u32,
+                &mut info,
+                flags,
+            )
+        };
         Errno::result(answer).map_err(|errno| self.trouble(errno))?;
         // SAFETY: waitid succeeded, so `info` holds the fields of SIGCHLD, or zeros if nothing ended.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
@@ -239,7 +263,9 @@ impl Process {
 
     fn trouble(&self, errno: Errno) -> Error {
         let remedy = match errno {
-            Errno::ECHILD => "let nobody else wait for it, and leave SIGCHLD at its default: somebody else has reaped it",
+            Errno::ECHILD => {
+                "let nobody else wait for it, and leave SIGCHLD at its default: somebody else has reaped it"
+            }
             _ => "report this: the call has no such error",
         };
         Error::system(format!("wait for child {}", self.pid), errno, remedy)

@@ -47,7 +47,9 @@ pub struct Panic {
 }
 
 fn name(signal: i32) -> String {
-    Signal::try_from(signal).map_or(format!("signal {signal}"), |known| format!("signal {signal} ({known})"))
+    Signal::try_from(signal).map_or(format!("signal {signal}"), |known| {
+        format!("signal {signal} ({known})")
+    })
 }
 
 impl Exit {
@@ -59,7 +61,9 @@ impl Exit {
                 "find who killed it: a timeout, a person, or the kernel when memory was short (dmesg)"
             }
             Self::Signal(_) => "run its body under a debugger, or look at a core dump",
-            Self::Panic(_) => "look at the place that it names; RUST_BACKTRACE=1 shows the way there",
+            Self::Panic(_) => {
+                "look at the place that it names; RUST_BACKTRACE=1 shows the way there"
+            }
         }
     }
 }

@@ -12,7 +12,6 @@ use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid, getpid, getppid, setpgid};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::Write;
-use std::time::Duration;
 
 /// Forks a child that runs `body`, and returns at once with a handle to it.
 ///
@@ -37,7 +36,9 @@ where
     let threads = threads()?;
     if threads != 1 {
         return Err(Error::invalid(
-            format!("fork a process of {threads} threads, of which the child would have one and the locks of all"),
+            format!(
+                "fork a process of {threads} threads, of which the child would have one and the locks of all"
+            ),
             "run it in a clean process by process::clean(job, input) of feature `harness`, or fork before the first thread starts",
         ));
     }
@@ -103,14 +104,14 @@ pub(super) fn die_with(parent: Pid) {
 fn threads() -> Result<usize, Error> {
     let mut threads = 0;
     // A thread that was joined is listed for a moment longer: join returns before the kernel takes it off.
-    for _ in 0..20 {
+    for _ in 0..1_000 {
         let tasks = std::fs::read_dir("/proc/self/task")
             .map_err(|e| Error::system("count the threads of this process", e, "mount /proc"))?;
         threads = tasks.count();
         if threads == 1 {
             break;
         }
-        std::thread::sleep(Duration::from_micros(500));
+        std::thread::yield_now();
     }
     Ok(threads)
 }

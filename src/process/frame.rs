@@ -76,7 +76,13 @@ impl Channel {
     pub(crate) fn reply(&mut self, bytes: &[u8]) -> Result<(), Error> {
         pack(bytes)
             .and_then(|frame| self.0.write_all(&frame))
-            .map_err(|e| Error::system(format!("reply {} bytes", bytes.len()), e, "reply less, or end: the client may be gone"))
+            .map_err(|e| {
+                Error::system(
+                    format!("reply {} bytes", bytes.len()),
+                    e,
+                    "reply less, or end: the client may be gone",
+                )
+            })
     }
 }
 
@@ -104,7 +110,13 @@ mod tests {
     fn a_length_beyond_the_longest_is_an_error_and_not_an_allocation() {
         let mut incoming = Incoming::default();
         incoming.extend(&u64::MAX.to_le_bytes());
-        assert!(incoming.take().unwrap_err().to_string().contains("a frame of 18446744073709551615 bytes"));
+        assert!(
+            incoming
+                .take()
+                .unwrap_err()
+                .to_string()
+                .contains("a frame of 18446744073709551615 bytes")
+        );
 
         let (mut client, server) = UnixStream::pair().unwrap();
         client.write_all(&u64::MAX.to_le_bytes()).unwrap();
@@ -115,7 +127,9 @@ mod tests {
     fn a_client_that_dies_in_a_frame_is_gone() {
         let (mut client, server) = UnixStream::pair().unwrap();
         client.write_all(&pack(b"whole").unwrap()).unwrap();
-        client.write_all(&pack(b"cut short").unwrap()[..12]).unwrap();
+        client
+            .write_all(&pack(b"cut short").unwrap()[..12])
+            .unwrap();
         drop(client);
         let mut channel = Channel::new(server);
         assert_eq!(channel.next(), Some(b"whole".to_vec()));

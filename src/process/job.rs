@@ -3,7 +3,10 @@
 //!
 //! The clean process is this program again, at other addresses. So a job travels as its distance from a
 //! static of ours, which both have, and is checked before it is believed.
-#![allow(unsafe_code, reason = "a job is found by its address; a zero-sized closure is made from nothing")]
+#![allow(
+    unsafe_code,
+    reason = "a job is found by its address; a zero-sized closure is made from nothing"
+)]
 
 use super::frame::Channel;
 use super::zygote::Session;
@@ -58,9 +61,12 @@ impl Job {
         if !place.is_aligned() {
             return Err(format!("the job's offset {offset:#x} is not aligned"));
         }
-        let maps = std::fs::read_to_string("/proc/self/maps").map_err(|e| format!("reading /proc/self/maps: {e}"))?;
+        let maps = std::fs::read_to_string("/proc/self/maps")
+            .map_err(|e| format!("reading /proc/self/maps: {e}"))?;
         if !same_image(&maps, anchor, address) {
-            return Err(format!("the job's offset {offset:#x} leads out of the program's image"));
+            return Err(format!(
+                "the job's offset {offset:#x} leads out of the program's image"
+            ));
         }
         // SAFETY: a read of eight bytes.
         // 1. Aligned: checked. 2. Readable, for the whole of a `Job`: it lies in a readable mapping of this
@@ -75,7 +81,10 @@ impl Job {
         // 3. Nobody writes it: jobs are constants.
         let job = unsafe { &*place };
         if job.name() != name {
-            return Err(format!("the job at offset {offset:#x} is {}, not {name}", job.name()));
+            return Err(format!(
+                "the job at offset {offset:#x} is {}, not {name}",
+                job.name()
+            ));
         }
         Ok(job)
     }
@@ -135,17 +144,26 @@ where
     I: Serialize + DeserializeOwned,
     O: Serialize + DeserializeOwned,
 {
-    const { assert!(size_of::<F>() == 0, "a job for a clean process captures nothing: give it what it needs as its input") }
-    let _: F = job;
-    let unfit = |what| move |why| {
-        Error::invalid(
-            format!("the {what} of a job for a clean process did not come through: {why}"),
-            "use a type that serde writes and reads back in a binary format",
+    const {
+        assert!(
+            size_of::<F>() == 0,
+            "a job for a clean process captures nothing: give it what it needs as its input"
         )
+    }
+    let _: F = job;
+    let unfit = |what| {
+        move |why| {
+            Error::invalid(
+                format!("the {what} of a job for a clean process did not come through: {why}"),
+                "use a type that serde writes and reads back in a binary format",
+            )
+        }
     };
     let request = encode(&input).map_err(unfit("input"))?;
     let answer = Session::start(Clean::<I, O, F>::JOB)?.ask(&request)?;
-    decode::<Result<O, String>>(&answer).and_then(|output| output).map_err(unfit("input or output"))
+    decode::<Result<O, String>>(&answer)
+        .and_then(|output| output)
+        .map_err(unfit("input or output"))
 }
 
 /// The job behind [`clean`].
@@ -160,7 +178,9 @@ where
     const JOB: &'static Job = &Job::new(std::any::type_name::<F>, Self::serve);
 
     fn serve(channel: &mut Channel) {
-        let Some(request) = channel.next() else { return };
+        let Some(request) = channel.next() else {
+            return;
+        };
         // SAFETY: reading an `F` from a dangling pointer.
         // 1. Aligned, and valid for its size: that is zero, which `clean` asserts for each `F` with a job.
         // 2. It is a value of `F`: zero bytes have one pattern, `clean` was given a value in another process of
@@ -184,7 +204,9 @@ mod tests {
     static NO_JOB: [u64; 8] = [1; 8];
 
     fn why(offset: u64, name: &str) -> String {
-        Job::find(offset, name).err().expect("it is not to be found")
+        Job::find(offset, name)
+            .err()
+            .expect("it is not to be found")
     }
 
     #[test]

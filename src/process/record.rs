@@ -86,7 +86,8 @@ impl Record {
         match catch_unwind(AssertUnwindSafe(body)) {
             Ok(value) => {
                 let written = value.and_then(|value| {
-                    self.close(Kind::Value, &value).map_err(|e| format!("writing {} bytes: {e}", value.len()))
+                    self.close(Kind::Value, &value)
+                        .map_err(|e| format!("writing {} bytes: {e}", value.len()))
                 });
                 if let Err(why) = written {
                     // If even this fails there is no header, and the parent says that nothing was left.
@@ -95,7 +96,9 @@ impl Record {
                 0
             }
             Err(payload) => {
-                let panic = self.panic().map_or_else(|| silent(&*payload), |(_, panic)| panic);
+                let panic = self
+                    .panic()
+                    .map_or_else(|| silent(&*payload), |(_, panic)| panic);
                 let _ = encode(&panic).map(|bytes| self.close(Kind::Panicked, &bytes));
                 // Its drop might panic again.
                 std::mem::forget(payload);
@@ -110,7 +113,8 @@ impl Record {
         std::panic::set_hook(Box::new(move |info| {
             // A child that this process forks has a record of its own.
             if std::process::id() == me {
-                let _ = encode(&told(info)).map(|bytes| record.write(Kind::Panicking, &bytes, false));
+                let _ =
+                    encode(&told(info)).map(|bytes| record.write(Kind::Panicking, &bytes, false));
             }
             before(info);
         }));
@@ -181,7 +185,9 @@ impl Record {
 fn told(info: &PanicHookInfo<'_>) -> Panic {
     Panic {
         message: message(info.payload()),
-        location: info.location().map_or("an unknown place".into(), ToString::to_string),
+        location: info
+            .location()
+            .map_or("an unknown place".into(), ToString::to_string),
     }
 }
 
@@ -235,13 +241,23 @@ mod tests {
     #[test]
     fn a_caught_panic_explains_no_later_end_but_an_abort() {
         let record = Record::new().unwrap();
-        let panic = Panic { message: "m".into(), location: "l".into() };
-        record.write(Kind::Panicking, &encode(&panic).unwrap(), false).unwrap();
+        let panic = Panic {
+            message: "m".into(),
+            location: "l".into(),
+        };
+        record
+            .write(Kind::Panicking, &encode(&panic).unwrap(), false)
+            .unwrap();
         for exit in [Exit::Code(101), Exit::Code(3), Exit::Signal(libc::SIGKILL)] {
             assert_eq!(record.explain(exit.clone()), exit);
         }
-        assert_eq!(record.explain(Exit::Signal(libc::SIGABRT)), Exit::Panic(panic.clone()));
-        record.close(Kind::Panicked, &encode(&panic).unwrap()).unwrap();
+        assert_eq!(
+            record.explain(Exit::Signal(libc::SIGABRT)),
+            Exit::Panic(panic.clone())
+        );
+        record
+            .close(Kind::Panicked, &encode(&panic).unwrap())
+            .unwrap();
         assert_eq!(record.explain(Exit::Code(101)), Exit::Panic(panic));
     }
 }

@@ -3,7 +3,10 @@
 //! A variable of the environment names a socket and a record; it is no proof by itself. The socket must be one of
 //! our parent, made by our own user, with a greeting in it: else the program runs as usual. The variable's name holds
 //! the version, so two versions of this crate in one program do not answer for each other.
-#![allow(unsafe_code, reason = "a constructor, inherited descriptors and the environment")]
+#![allow(
+    unsafe_code,
+    reason = "a constructor, inherited descriptors and the environment"
+)]
 
 use super::fork::{die_with, end_now};
 use super::frame::Channel;
@@ -45,16 +48,27 @@ unsafe extern "C" {
 
 /// What the client sends first.
 pub(super) fn greeting(job: &'static Job) -> Vec<u8> {
-    [&MAGIC[..], &job.offset().to_le_bytes(), job.name().as_bytes()].concat()
+    [
+        &MAGIC[..],
+        &job.offset().to_le_bytes(),
+        job.name().as_bytes(),
+    ]
+    .concat()
 }
 
 /// Prepares a command to be taken over: it inherits the two descriptors and dies with this thread.
-pub(super) fn invite(command: &mut Command, socket: &UnixStream, record: &Record) -> Result<(), Error> {
+pub(super) fn invite(
+    command: &mut Command,
+    socket: &UnixStream,
+    record: &Record,
+) -> Result<(), Error> {
     // SAFETY: a read of a live static. It is volatile so that the linker keeps the constructor wherever there is a client.
     let _ = unsafe { (&raw const ENTRY).read_volatile() };
     if std::env::var_os(VARIABLE).is_some() {
         return Err(Error::invalid(
-            format!("{VARIABLE} is set in a process that was not taken over by it, as if it had lost its constructor"),
+            format!(
+                "{VARIABLE} is set in a process that was not taken over by it, as if it had lost its constructor"
+            ),
             "unset it; if this is a linker script's doing, keep the section .init_array",
         ));
     }
@@ -64,7 +78,10 @@ pub(super) fn invite(command: &mut Command, socket: &UnixStream, record: &Record
         die_with(parent);
         for fd in [socket, record] {
             // SAFETY: borrow_raw: the client holds both open until the command has run.
-            fcntl(unsafe { BorrowedFd::borrow_raw(fd) }, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            fcntl(
+                unsafe { BorrowedFd::borrow_raw(fd) },
+                FcntlArg::F_SETFD(FdFlag::empty()),
+            )?;
         }
         Ok(())
     };
@@ -75,7 +92,12 @@ pub(super) fn invite(command: &mut Command, socket: &UnixStream, record: &Record
 }
 
 extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
-    let Some(Invitation { socket, record, parent }) = invitation() else {
+    let Some(Invitation {
+        socket,
+        record,
+        parent,
+    }) = invitation()
+    else {
         return;
     };
     // SAFETY: no other thread reads the environment: this is before `main`. Our own children are not to answer it.
@@ -166,12 +188,16 @@ fn run_later_constructors(argc: c_int, argv: *const *const c_char, envp: *const 
 /// Answers the greeting and runs the job.
 fn serve(socket: UnixStream) {
     let mut channel = Channel::new(socket);
-    let Some(greeting) = channel.next() else { return };
+    let Some(greeting) = channel.next() else {
+        return;
+    };
     let found = greeting
         .get(MAGIC.len()..)
         .and_then(<[u8]>::split_first_chunk)
         .ok_or_else(|| "the greeting is too short".to_string())
-        .and_then(|(offset, name)| Job::find(u64::from_le_bytes(*offset), &String::from_utf8_lossy(name)));
+        .and_then(|(offset, name)| {
+            Job::find(u64::from_le_bytes(*offset), &String::from_utf8_lossy(name))
+        });
     match found {
         Ok(job) => {
             if channel.reply(&accepted(job)).is_ok() {

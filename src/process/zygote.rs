@@ -47,7 +47,13 @@ impl Session {
         let tried = |what: &str| format!("start a clean process for {}: {what}", job.name());
         let room = |what| {
             let tried = tried(what);
-            move |e: std::io::Error| Error::system(tried, e, "close descriptors or raise RLIMIT_NOFILE (ulimit -n)")
+            move |e: std::io::Error| {
+                Error::system(
+                    tried,
+                    e,
+                    "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
+                )
+            }
         };
         let (socket, theirs) = UnixStream::pair().map_err(room("make a socket"))?;
         let (output, sink) = std::io::pipe().map_err(room("make a pipe"))?;
@@ -58,10 +64,18 @@ impl Session {
             .and_then(|frame| std::io::Write::write_all(&mut &socket, &frame))
             .map_err(room("greet it"))?;
         let mut command = Command::new(program);
-        command.stdin(Stdio::null()).stdout(sink).stderr(errors).process_group(0);
+        command
+            .stdin(Stdio::null())
+            .stdout(sink)
+            .stderr(errors)
+            .process_group(0);
         takeover::invite(&mut command, &theirs, &record)?;
         let child = command.spawn().map_err(|e| {
-            Error::system(tried(program), e, "mount /proc, or make room for one more process (ulimit -u)")
+            Error::system(
+                tried(program),
+                e,
+                "mount /proc, or make room for one more process (ulimit -u)",
+            )
         })?;
         // Their ends, the pipe's two among them: we shall see when it closes its own.
         drop((command, theirs));
@@ -69,7 +83,10 @@ impl Session {
             process: Process::adopt(Pid::from_raw(child.id().cast_signed()), record)?,
             socket,
             incoming: Incoming::default(),
-            printed: Printed { pipe: Some(output), kept: Vec::new() },
+            printed: Printed {
+                pipe: Some(output),
+                kept: Vec::new(),
+            },
             job,
             not_send: PhantomData,
         };
@@ -110,11 +127,15 @@ impl Session {
             if gone {
                 return Err(self.ended());
             }
-            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            let left = deadline.map_or(Duration::MAX, |at| {
+                at.saturating_duration_since(Instant::now())
+            });
             if left.is_zero() {
                 return Err(self.late());
             }
-            let Ok(over) = self.pause(!unsent.is_empty(), left) else { continue };
+            let Ok(over) = self.pause(!unsent.is_empty(), left) else {
+                continue;
+            };
             while !unsent.is_empty() {
                 let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
                 match send(self.socket.as_raw_fd(), unsent, flags) {
@@ -129,12 +150,21 @@ impl Session {
 
     /// Sleeps until something can be done. Whether the process has ended.
     fn pause(&mut self, sending: bool, left: Duration) -> nix::Result<bool> {
-        let wish = if sending { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
+        let wish = if sending {
+            PollFlags::POLLIN | PollFlags::POLLOUT
+        } else {
+            PollFlags::POLLIN
+        };
         let mut fds = vec![
             PollFd::new(self.process.pidfd(), PollFlags::POLLIN),
             PollFd::new(self.socket.as_fd(), wish),
         ];
-        fds.extend(self.printed.pipe.iter().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+        fds.extend(
+            self.printed
+                .pipe
+                .iter()
+                .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)),
+        );
         ready(&mut fds, left)?;
         let said = |fd: &PollFd<'_>| fd.any() == Some(true);
         let (over, printed) = (said(&fds[0]), fds.get(2).is_some_and(said));
@@ -170,18 +200,41 @@ impl Session {
             Err(error) => return error,
         };
         let remedy = format!("{}; {}", exit.remedy(), self.printed);
-        Error::system(format!("get an answer of the clean process {} for {}", self.id(), self.job.name()), exit, remedy)
+        Error::system(
+            format!(
+                "get an answer of the clean process {} for {}",
+                self.id(),
+                self.job.name()
+            ),
+            exit,
+            remedy,
+        )
     }
 
     fn late(&mut self) -> Error {
         Error::invalid(
-            format!("process {} was not taken over before its main within {} s", self.id(), START.as_secs()),
-            format!("keep the section .init_array when linking, and let no other constructor wait; {}", self.printed),
+            format!(
+                "process {} was not taken over before its main within {} s",
+                self.id(),
+                START.as_secs()
+            ),
+            format!(
+                "keep the section .init_array when linking, and let no other constructor wait; {}",
+                self.printed
+            ),
         )
     }
 
     fn garbled(&self, error: std::io::Error) -> Error {
-        Error::system(format!("talk to the clean process {} for {}", self.id(), self.job.name()), error, "send less at once")
+        Error::system(
+            format!(
+                "talk to the clean process {} for {}",
+                self.id(),
+                self.job.name()
+            ),
+            error,
+            "send less at once",
+        )
     }
 }
 
@@ -210,7 +263,10 @@ impl Printed {
     fn drain(&mut self) {
         for _ in 0..16 {
             let Some(pipe) = &self.pipe else { return };
-            match ready(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)], Duration::ZERO) {
+            match ready(
+                &mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)],
+                Duration::ZERO,
+            ) {
                 Ok(1..) => self.read(),
                 _ => return,
             }
@@ -222,7 +278,11 @@ impl std::fmt::Display for Printed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.kept.is_empty() {
             true => f.write_str("it printed nothing"),
-            false => write!(f, "the last that it printed:\n{}", String::from_utf8_lossy(&self.kept)),
+            false => write!(
+                f,
+                "the last that it printed:\n{}",
+                String::from_utf8_lossy(&self.kept)
+            ),
         }
     }
 }

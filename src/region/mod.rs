@@ -133,7 +133,9 @@ impl Region {
         let (size, align, len) = (size_of::<T>(), align_of::<T>(), self.len());
         if offset.checked_add(size).is_none_or(|end| end > len) {
             return Err(Error::invalid(
-                format!("{size} bytes at offset {offset} do not lie inside a region of {len} bytes"),
+                format!(
+                    "{size} bytes at offset {offset} do not lie inside a region of {len} bytes"
+                ),
                 "use a smaller offset or a larger region",
             ));
         }
