@@ -24,7 +24,10 @@ fn a_job_is_any_function_and_each_closure_is_its_own() {
     assert_eq!(process::clean(generic::<u8>, (1, 2)).unwrap(), 3);
     assert_eq!(process::clean(generic::<f64>, (0.5, 0.25)).unwrap(), 0.75);
     // Closures of one function have one name; their places differ.
-    let closures = [process::clean(|n: u32| n + 1, 1), process::clean(|n: u32| n + 2, 1)];
+    let closures = [
+        process::clean(|n: u32| n + 1, 1),
+        process::clean(|n: u32| n + 2, 1),
+    ];
     assert_eq!(closures.map(Result::unwrap), [2, 3]);
 }
 
@@ -42,9 +45,17 @@ fn a_job_that_does_not_return_is_an_error_with_its_exit_and_what_it_printed() {
     assert_eq!(exit, Some(Exit::Signal(6)));
     assert!(text.ends_with("last words\n"), "{text}");
 
-    let (text, exit) = told(process::clean(|n: u32| -> () { panic!("clean panic {n}") }, 7));
-    let Some(Exit::Panic(panic)) = exit else { panic!("{exit:?}") };
-    assert!(panic.message == "clean panic 7" && panic.location.starts_with(file!()), "{panic:?}");
+    let (text, exit) = told(process::clean(
+        |n: u32| -> () { panic!("clean panic {n}") },
+        7,
+    ));
+    let Some(Exit::Panic(panic)) = exit else {
+        panic!("{exit:?}")
+    };
+    assert!(
+        panic.message == "clean panic 7" && panic.location.starts_with(file!()),
+        "{panic:?}"
+    );
     assert!(text.contains("clean panic 7"), "{text}");
 }
 
@@ -63,8 +74,16 @@ fn a_job_that_prints_a_lot_does_not_hang_and_its_last_words_are_kept() {
         "x".repeat(10_000_000),
     ));
     assert_eq!(exit, Some(Exit::Code(4)));
-    assert!(text.ends_with("zzz\n10000000 bytes of input\n"), "{}", &text[..200]);
-    assert!((16_384..17_000).contains(&text.len()), "{} bytes", text.len());
+    assert!(
+        text.ends_with("zzz\n10000000 bytes of input\n"),
+        "{}",
+        &text[..200]
+    );
+    assert!(
+        (16_384..17_000).contains(&text.len()),
+        "{} bytes",
+        text.len()
+    );
 }
 
 #[test]
@@ -75,7 +94,11 @@ fn a_clean_process_has_one_thread_and_none_of_what_started_it() {
             let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
             let input = std::fs::read_link("/proc/self/fd/0").unwrap();
             // What a program that the job starts would inherit.
-            let inherited = std::process::Command::new("ls").arg("-l").arg("/proc/self/fd").output().unwrap();
+            let inherited = std::process::Command::new("ls")
+                .arg("-l")
+                .arg("/proc/self/fd")
+                .output()
+                .unwrap();
             let inherited = String::from_utf8(inherited.stdout).unwrap();
             assert!(!inherited.contains("memfd:forkcheck"), "{inherited}");
             assert!(inherited.contains("/dev/null"), "{inherited}");
@@ -84,14 +107,21 @@ fn a_clean_process_has_one_thread_and_none_of_what_started_it() {
         (),
     )
     .unwrap();
-    assert_eq!((threads, variables, input.to_str().unwrap()), (1, 0, "/dev/null"));
+    assert_eq!(
+        (threads, variables, input.to_str().unwrap()),
+        (1, 0, "/dev/null")
+    );
 }
 
 #[test]
 fn clean_processes_nest() {
     let value = process::clean(
         |n: u32| {
-            let inner = process::clean(|n: u32| (process::run(|| n + 1).unwrap(), std::process::id()), n).unwrap();
+            let inner = process::clean(
+                |n: u32| (process::run(|| n + 1).unwrap(), std::process::id()),
+                n,
+            )
+            .unwrap();
             let forked = process::run(|| process::clean(|n: u32| n + 2, n).unwrap()).unwrap();
             (inner, forked, std::process::id())
         },

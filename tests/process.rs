@@ -74,13 +74,20 @@ fn values_of_any_size_come_back_whole() {
                 let text: String = ('a'..='z').cycle().take(len).collect();
                 let returned = process::run(|| text.clone()).unwrap();
                 assert!(returned == text, "{len} bytes changed on their way");
-                (returned.len(), std::process::id(), process::run(std::process::id).unwrap())
+                (
+                    returned.len(),
+                    std::process::id(),
+                    process::run(std::process::id).unwrap(),
+                )
             },
             len,
         );
         let (returned, clean, child) = value.unwrap();
         assert_eq!(returned, len);
-        assert!(clean != std::process::id() && child != clean, "two forks deep: {clean} {child}");
+        assert!(
+            clean != std::process::id() && child != clean,
+            "two forks deep: {clean} {child}"
+        );
     }
 }
 
@@ -92,12 +99,19 @@ fn a_body_without_a_value_ends_with_code_0_and_every_wait_says_so() {
             let word: &AtomicU32 = region.get(0).unwrap();
             process::run(|| word.store(7, Relaxed)).unwrap();
             let mut child = process::spawn(|| ()).unwrap();
-            let exits = [child.wait().unwrap(), child.wait().unwrap(), child.kill().unwrap()];
+            let exits = [
+                child.wait().unwrap(),
+                child.wait().unwrap(),
+                child.kill().unwrap(),
+            ];
             (exits, word.load(Relaxed), childless())
         },
         (),
     );
-    assert_eq!(seen.unwrap(), ([Exit::Code(0), Exit::Code(0), Exit::Code(0)], 7, true));
+    assert_eq!(
+        seen.unwrap(),
+        ([Exit::Code(0), Exit::Code(0), Exit::Code(0)], 7, true)
+    );
 }
 
 #[test]
@@ -115,9 +129,18 @@ fn a_panic_comes_back_with_its_message_and_location() {
     )
     .unwrap();
     let location = format!("{}:{line}:17", file!());
-    assert_eq!(waited, Exit::Panic(Panic { message: "seven is 7".into(), location: location.clone() }));
+    assert_eq!(
+        waited,
+        Exit::Panic(Panic {
+            message: "seven is 7".into(),
+            location: location.clone()
+        })
+    );
     assert_eq!(exit, Some(waited));
-    assert!(text.contains(&format!("panicked at {location}: seven is 7")), "{text}");
+    assert!(
+        text.contains(&format!("panicked at {location}: seven is 7")),
+        "{text}"
+    );
 }
 
 #[test]
@@ -128,7 +151,14 @@ fn a_panic_of_a_grandchild_is_its_own_and_not_its_parents() {
             let word: &AtomicU32 = region.get(0).unwrap();
             let mut middle = process::spawn(|| {
                 let inner = told(process::run(|| -> u8 { panic!("inner") })).1;
-                write(word, if matches!(inner, Some(Exit::Panic(panic)) if panic.message == "inner") { 1 } else { 2 });
+                write(
+                    word,
+                    if matches!(inner, Some(Exit::Panic(panic)) if panic.message == "inner") {
+                        1
+                    } else {
+                        2
+                    },
+                );
                 // As a panic of its own would end it, were there one.
                 std::process::abort()
             })
@@ -175,15 +205,29 @@ fn a_panic_without_a_text_or_a_hook_is_told_all_the_same() {
         |()| {
             [
                 told(process::run(|| -> u8 { std::panic::panic_any(7) })).1,
-                told(process::run(|| -> u8 { std::panic::resume_unwind(Box::new("quietly")) })).1,
+                told(process::run(|| -> u8 {
+                    std::panic::resume_unwind(Box::new("quietly"))
+                }))
+                .1,
             ]
         },
         (),
     )
     .unwrap();
-    let [Some(Exit::Panic(any)), Some(Exit::Panic(quiet))] = seen else { panic!("{seen:?}") };
-    assert!(any.message == "a value that is no text" && any.location.starts_with(file!()), "{any:?}");
-    assert_eq!(quiet, Panic { message: "quietly".into(), location: "an unknown place".into() });
+    let [Some(Exit::Panic(any)), Some(Exit::Panic(quiet))] = seen else {
+        panic!("{seen:?}")
+    };
+    assert!(
+        any.message == "a value that is no text" && any.location.starts_with(file!()),
+        "{any:?}"
+    );
+    assert_eq!(
+        quiet,
+        Panic {
+            message: "quietly".into(),
+            location: "an unknown place".into()
+        }
+    );
 }
 
 #[test]
@@ -196,14 +240,22 @@ fn exits_signals_and_aborts_are_told_apart() {
                 told(process::run(|| raise(Signal::SIGUSR1).is_ok())),
                 told(process::run(|| -> u8 { std::process::abort() })),
                 // SAFETY: raise takes an integer.
-                told(process::run(|| unsafe { libc::raise(libc::SIGRTMIN() + 3) })),
+                told(process::run(|| unsafe {
+                    libc::raise(libc::SIGRTMIN() + 3)
+                })),
             ]
         },
         (),
     )
     .unwrap();
     let real_time = libc::SIGRTMIN() + 3;
-    let exits = [Exit::Code(3), Exit::Code(0), Exit::Signal(10), Exit::Signal(6), Exit::Signal(real_time)];
+    let exits = [
+        Exit::Code(3),
+        Exit::Code(0),
+        Exit::Signal(10),
+        Exit::Signal(6),
+        Exit::Signal(real_time),
+    ];
     for ((text, seen), exit) in seen.into_iter().zip(exits) {
         assert_eq!(seen.as_ref(), Some(&exit), "{text}");
         assert!(text.contains(&exit.to_string()), "{text}");
@@ -243,7 +295,10 @@ fn a_child_that_ends_in_time_does_not_wait_for_the_timeout() {
     let seen = process::clean(
         |()| {
             let start = Instant::now();
-            let exit = process::spawn(|| ()).unwrap().wait_timeout(Duration::MAX).unwrap();
+            let exit = process::spawn(|| ())
+                .unwrap()
+                .wait_timeout(Duration::MAX)
+                .unwrap();
             (exit, start.elapsed() < WATCHDOG)
         },
         (),
@@ -257,7 +312,10 @@ fn a_fork_beside_another_thread_is_an_error_that_names_the_remedy() {
     std::thread::scope(|scope| {
         scope.spawn(move || stopped.recv());
         let error = process::run(|| ()).unwrap_err().to_string();
-        assert!(error.contains("process::clean(job, input)") && error.contains("threads"), "{error}");
+        assert!(
+            error.contains("process::clean(job, input)") && error.contains("threads"),
+            "{error}"
+        );
         drop(stop);
     });
 }
@@ -267,7 +325,9 @@ fn a_thread_that_was_joined_does_not_forbid_a_fork() {
     let sum = process::clean(
         |()| {
             (0..200)
-                .map(|n| std::thread::spawn(move || n).join().unwrap() + process::run(|| n).unwrap())
+                .map(|n| {
+                    std::thread::spawn(move || n).join().unwrap() + process::run(|| n).unwrap()
+                })
                 .sum::<u32>()
         },
         (),
@@ -329,7 +389,10 @@ fn a_fork_that_the_limits_forbid_is_an_error_with_a_remedy() {
         (),
     )
     .unwrap();
-    assert!(text.contains("EAGAIN") && text.contains("RLIMIT_NPROC"), "{text}");
+    assert!(
+        text.contains("EAGAIN") && text.contains("RLIMIT_NPROC"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -351,13 +414,22 @@ fn a_child_that_dies_half_way_through_its_value_gave_none() {
                     "x".repeat(len)
                 })
             };
-            (limited(1 << 19).unwrap().len(), told(limited(1 << 21)), told(process::run(|| Half)))
+            (
+                limited(1 << 19).unwrap().len(),
+                told(limited(1 << 21)),
+                told(process::run(|| Half)),
+            )
         },
         (),
     )
     .unwrap();
     assert_eq!(whole, 1 << 19);
-    assert_eq!(file.1, Some(Exit::Signal(Signal::SIGXFSZ as i32)), "{}", file.0);
+    assert_eq!(
+        file.1,
+        Some(Exit::Signal(Signal::SIGXFSZ as i32)),
+        "{}",
+        file.0
+    );
     assert_eq!(bytes.1, Some(Exit::Code(0)), "{}", bytes.0);
 }
 
@@ -379,14 +451,37 @@ fn a_value_that_cannot_be_written_or_read_is_an_error_that_says_why() {
             (1u8, 2u8).serialize(serializer)
         }
     }
-    let inside = process::clean(|()| [told(process::run(|| Shy)), told(process::run(|| Wordy(1)))], ()).unwrap();
-    let outside = [told(process::clean(|()| Shy, ())), told(process::clean(|()| Wordy(1), ()))];
+    let inside = process::clean(
+        |()| [told(process::run(|| Shy)), told(process::run(|| Wordy(1)))],
+        (),
+    )
+    .unwrap();
+    let outside = [
+        told(process::clean(|()| Shy, ())),
+        told(process::clean(|()| Wordy(1), ())),
+    ];
     for [shy, wordy] in [inside, outside] {
-        assert!(shy.1.is_none() && shy.0.contains("turning it into bytes"), "{}", shy.0);
-        assert!(wordy.1.is_none() && wordy.0.contains("left 1 bytes over"), "{}", wordy.0);
+        assert!(
+            shy.1.is_none() && shy.0.contains("turning it into bytes"),
+            "{}",
+            shy.0
+        );
+        assert!(
+            wordy.1.is_none() && wordy.0.contains("left 1 bytes over"),
+            "{}",
+            wordy.0
+        );
     }
-    assert!(told(process::clean(|_: Shy| (), Shy)).0.contains("turning it into bytes"));
-    assert!(told(process::clean(|_: Wordy| (), Wordy(1))).0.contains("left 1 bytes over"));
+    assert!(
+        told(process::clean(|_: Shy| (), Shy))
+            .0
+            .contains("turning it into bytes")
+    );
+    assert!(
+        told(process::clean(|_: Wordy| (), Wordy(1)))
+            .0
+            .contains("left 1 bytes over")
+    );
 }
 
 #[test]
@@ -402,13 +497,20 @@ fn a_handle_in_a_forked_copy_of_its_owner_does_nothing() {
                 drop(child.take());
                 (refused, runs(pid))
             });
-            let still = child.as_mut().unwrap().wait_timeout(Duration::ZERO).unwrap();
+            let still = child
+                .as_mut()
+                .unwrap()
+                .wait_timeout(Duration::ZERO)
+                .unwrap();
             write(word, 7);
             (copy.unwrap(), still, child.unwrap().value().unwrap())
         },
         (),
     );
     let ((refused, ran), still, value) = seen.unwrap();
-    assert!(refused.contains("only the process that started a child can wait for it"), "{refused}");
+    assert!(
+        refused.contains("only the process that started a child can wait for it"),
+        "{refused}"
+    );
     assert_eq!((ran, still, value), (true, None, 7));
 }

@@ -19,12 +19,16 @@ fn mapping<T>(place: *const T) -> Option<(Range<usize>, String)> {
         let (start, end) = fields.next()?.split_once('-')?;
         let number = |hex| usize::from_str_radix(hex, 16).unwrap();
         let range = number(start)..number(end);
-        range.contains(&place.addr()).then(|| (range, fields.next().unwrap().to_string()))
+        range
+            .contains(&place.addr())
+            .then(|| (range, fields.next().unwrap().to_string()))
     })
 }
 
 fn page() -> usize {
-    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).unwrap().unwrap() as usize
+    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
+        .unwrap()
+        .unwrap() as usize
 }
 
 #[test]
@@ -34,7 +38,10 @@ fn a_region_takes_whole_pages_and_keeps_the_length_that_was_asked_for() {
         assert_eq!(region.len(), len);
         let first: &AtomicU8 = region.get(0).unwrap();
         let (range, _) = mapping(first).unwrap();
-        assert_eq!((range.start, range.len()), (first.as_ptr().addr(), pages * page()));
+        assert_eq!(
+            (range.start, range.len()),
+            (first.as_ptr().addr(), pages * page())
+        );
         assert_eq!(region.get::<AtomicU8>(len - 1).unwrap().load(Relaxed), 0);
         assert!(region.get::<AtomicU8>(len).is_err(), "byte {len} of {len}");
     }
@@ -55,7 +62,10 @@ fn a_length_that_cannot_be_is_an_error_with_a_remedy() {
         (isize::MAX as usize, "ask for less"),
     ] {
         let error = Region::anonymous(len).unwrap_err().to_string();
-        assert!(error.contains(word) && error.contains(&len.to_string()), "{error}");
+        assert!(
+            error.contains(word) && error.contains(&len.to_string()),
+            "{error}"
+        );
     }
 }
 
@@ -64,10 +74,16 @@ fn a_place_outside_of_the_region_is_an_error() {
     let region = Region::anonymous(16).unwrap();
     assert!(region.get::<AtomicU64>(8).is_ok());
     assert!(region.get::<[AtomicU64; 2]>(0).is_ok());
-    assert!(region.get::<[AtomicU64; 0]>(16).is_ok(), "nothing fits at the end");
+    assert!(
+        region.get::<[AtomicU64; 0]>(16).is_ok(),
+        "nothing fits at the end"
+    );
     for offset in [9, 16, 17, usize::MAX - 7, usize::MAX] {
         let error = region.get::<AtomicU64>(offset).unwrap_err().to_string();
-        assert!(error.contains("16 bytes") && error.contains(&offset.to_string()), "{error}");
+        assert!(
+            error.contains("16 bytes") && error.contains(&offset.to_string()),
+            "{error}"
+        );
     }
     assert!(region.get::<[AtomicU64; 3]>(0).is_err());
     assert!(region.get::<[AtomicU64; 0]>(17).is_err());
@@ -77,12 +93,23 @@ fn a_place_outside_of_the_region_is_an_error() {
 fn a_place_that_is_not_aligned_is_an_error() {
     let region = Region::anonymous(16).unwrap();
     for offset in 0..=8 {
-        assert_eq!(region.get::<AtomicU64>(offset).is_ok(), offset % 8 == 0, "u64 at {offset}");
-        assert_eq!(region.get::<AtomicU32>(offset).is_ok(), offset % 4 == 0, "u32 at {offset}");
+        assert_eq!(
+            region.get::<AtomicU64>(offset).is_ok(),
+            offset % 8 == 0,
+            "u64 at {offset}"
+        );
+        assert_eq!(
+            region.get::<AtomicU32>(offset).is_ok(),
+            offset % 4 == 0,
+            "u32 at {offset}"
+        );
         assert!(region.get::<AtomicU8>(offset).is_ok(), "u8 at {offset}");
     }
     let error = region.get::<AtomicU64>(4).unwrap_err().to_string();
-    assert!(error.contains("offset 4") && error.contains("a multiple of 8"), "{error}");
+    assert!(
+        error.contains("offset 4") && error.contains("a multiple of 8"),
+        "{error}"
+    );
 }
 
 /// The private twin goes through the same motions and differs in one flag: were a region private, the first
@@ -95,7 +122,9 @@ fn what_a_forked_child_writes_to_a_region_is_seen_and_to_a_private_mapping_is_no
             let shared: &AtomicU64 = region.get(0).unwrap();
             let read_write = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
             // SAFETY: a new mapping at an address that the kernel chooses touches no other memory.
-            let private = unsafe { mmap_anonymous(None, NonZeroUsize::MIN, read_write, MapFlags::MAP_PRIVATE) };
+            let private = unsafe {
+                mmap_anonymous(None, NonZeroUsize::MIN, read_write, MapFlags::MAP_PRIVATE)
+            };
             // SAFETY: a page of zeros, aligned, never unmapped, and used as this atomic alone.
             let private = unsafe { private.unwrap().cast::<AtomicU64>().as_ref() };
             let in_child = process::run(|| {
@@ -103,7 +132,10 @@ fn what_a_forked_child_writes_to_a_region_is_seen_and_to_a_private_mapping_is_no
                 private.store(7, Relaxed);
                 (shared.load(Relaxed), private.load(Relaxed))
             });
-            (in_child.unwrap(), (shared.load(Relaxed), private.load(Relaxed)))
+            (
+                in_child.unwrap(),
+                (shared.load(Relaxed), private.load(Relaxed)),
+            )
         },
         (),
     );
@@ -139,7 +171,8 @@ fn dropping_a_region_unmaps_all_of_it() {
     let seen = process::clean(
         |()| {
             let region = Region::anonymous(3 * page()).unwrap();
-            let places = [0, 2 * page()].map(|offset| region.get::<AtomicU8>(offset).unwrap() as *const AtomicU8);
+            let places = [0, 2 * page()]
+                .map(|offset| region.get::<AtomicU8>(offset).unwrap() as *const AtomicU8);
             let before = places.map(|place| mapping(place).is_some());
             drop(region);
             (before, places.map(|place| mapping(place).is_some()))

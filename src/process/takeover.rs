@@ -213,3 +213,109 @@ fn serve(socket: UnixStream) {
 pub(super) fn accepted(job: &Job) -> Vec<u8> {
     [&MAGIC[..], job.name().as_bytes()].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::{clean, frame};
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    struct Said;
+    impl Said {
+        const JOB: &'static Job =
+            &Job::new(std::any::type_name::<Self>, |_| println!("taken over"));
+    }
+
+    /// Does nothing but say so: what runs below when the program is not taken over.
+    #[test]
+    fn runs_as_usual() {
+        println!("as usual");
+    }
+
+    /// Runs the test above in this program again, started by a line of shell. In it, SOCKET and RECORD are as a
+    /// client would give them away, the socket with `sent` in it, and VARIABLE is the variable's name.
+    fn run(line: &str, sent: &[u8]) -> String {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let record = Record::new().unwrap();
+        (&ours).write_all(&frame::pack(sent).unwrap()).unwrap();
+        let (socket, fd) = (
+            theirs.as_raw_fd().to_string(),
+            record.fd().as_raw_fd().to_string(),
+        );
+        let line = line
+            .replace("VARIABLE", VARIABLE)
+            .replace("SOCKET", &socket)
+            .replace("RECORD", &fd);
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            &format!(
+                "{line} \"$0\" --exact process::takeover::tests::runs_as_usual --nocapture; exit $?"
+            ),
+        ]);
+        command.arg(std::env::current_exe().unwrap());
+        invite(&mut command, &theirs, &record).unwrap();
+        let output = command.env_remove(VARIABLE).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        match (said.contains("taken over"), said.contains("as usual")) {
+            (true, false) => "taken over".into(),
+            (false, true) => "as usual".into(),
+            _ => format!("{said}{}", String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    #[test]
+    fn only_a_socket_of_the_parent_with_a_greeting_takes_a_program_over() {
+        let greeting = greeting(Said::JOB);
+        assert_eq!(
+            run("exec env VARIABLE=SOCKET,RECORD", &greeting),
+            "taken over"
+        );
+        // The shell is the parent, and did not make the socket.
+        assert_eq!(run("env VARIABLE=SOCKET,RECORD", &greeting), "as usual");
+        assert_eq!(
+            run("exec env VARIABLE=SOCKET,RECORD", b"some other protocol"),
+            "as usual"
+        );
+        for by_hand in [
+            "",
+            "yes",
+            "SOCKET",
+            "0,1",
+            "998,999",
+            "-3,-4",
+            "RECORD,SOCKET",
+            "SOCKET,SOCKET",
+            "SOCKET,999",
+        ] {
+            assert_eq!(
+                run(&format!("exec env VARIABLE={by_hand}"), &greeting),
+                "as usual",
+                "{by_hand}"
+            );
+        }
+        assert_eq!(
+            run("exec env FORKCHECK_ZYGOTE_0.0.0=SOCKET,RECORD", &greeting),
+            "as usual"
+        );
+    }
+
+    static LATER_RAN: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn later(_: c_int, _: *const *const c_char, _: *const *const c_char) {
+        LATER_RAN.fetch_add(1, Relaxed);
+    }
+    #[used]
+    #[unsafe(link_section = ".init_array")]
+    static LATER: Constructor = later;
+
+    #[test]
+    fn constructors_that_come_later_have_run_once_when_the_job_runs() {
+        // Else this test sees nothing: let another object file have it.
+        assert!(
+            &raw const LATER > &raw const ENTRY,
+            "LATER comes before ENTRY"
+        );
+        assert_eq!(LATER_RAN.load(Relaxed), 1);
+        assert_eq!(clean(|()| LATER_RAN.load(Relaxed), ()).unwrap(), 1);
+    }
+}
