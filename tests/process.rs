@@ -27,9 +27,9 @@ fn told<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, Option<Exit>) 
     (error.to_string(), error.exit().cloned())
 }
 
-fn sleep_for_ever() -> ! {
+fn park_for_ever() -> ! {
     loop {
-        std::thread::sleep(WATCHDOG);
+        std::thread::park();
     }
 }
 
@@ -272,9 +272,9 @@ fn a_kill_after_a_timeout_takes_grandchildren_along() {
                 // One that is of the child's group, and one that has a group of its own but dies with its parent.
                 let member = Command::new("sleep").arg("600").spawn().unwrap();
                 write(&words[0], member.id());
-                let kin = process::spawn(|| -> () { sleep_for_ever() }).unwrap();
+                let kin = process::spawn(|| -> () { park_for_ever() }).unwrap();
                 write(&words[1], kin.id());
-                sleep_for_ever()
+                park_for_ever()
             })
             .unwrap();
             let pids = [written(&words[0]), written(&words[1])];
@@ -339,7 +339,7 @@ fn a_thread_that_was_joined_does_not_forbid_a_fork() {
 fn a_dropped_handle_leaves_neither_an_orphan_nor_a_zombie() {
     let seen = process::clean(
         |()| {
-            let running = process::spawn(|| -> () { sleep_for_ever() }).unwrap();
+            let running = process::spawn(|| -> () { park_for_ever() }).unwrap();
             let pid = running.id();
             let before = (runs(pid), childless());
             drop(running);
