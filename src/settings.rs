@@ -89,7 +89,7 @@ impl Settings {
     }
 
     /// These, with what the environment says in their place.
-    pub(crate) fn from_environment(self) -> Result<Self, Error> {
+    pub(crate) fn overruled_by_environment(self) -> Result<Self, Error> {
         self.overruled_by(|name| {
             std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
         })

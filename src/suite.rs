@@ -162,7 +162,7 @@ impl<S: Spec> Suite<S> {
     /// What cannot be read or makes no sense: the environment, the token, a saved case, a suite without a role
     /// or setup.
     pub fn check<E: Engine, T: Subject<E::Memory, Spec = S>>(&self) -> Result<Outcome<S>, Error> {
-        self.outcome::<E, T>(self.settings.clone().from_environment()?)
+        self.outcome::<E, T>(self.settings.clone().overruled_by_environment()?)
     }
 
     fn outcome<E: Engine, T: Subject<E::Memory, Spec = S>>(
@@ -185,7 +185,7 @@ impl<S: Spec> Suite<S> {
     /// `FORKCHECK_ALLOW_MISSING` names the engine; with the error of [`check`](Suite::check).
     #[track_caller]
     pub fn test<E: Engine, T: Subject<E::Memory, Spec = S>>(&self) {
-        let settings = match self.settings.clone().from_environment() {
+        let settings = match self.settings.clone().overruled_by_environment() {
             Ok(settings) => settings,
             Err(error) => panic!("{error}"),
         };

@@ -188,11 +188,9 @@ fn a_wait_that_nobody_ends_is_cut_off_by_a_timeout() {
 #[test]
 fn what_a_child_started_outlives_rusty_forks_kill_and_not_that_of_its_group() {
     let body = || {
-        let grandchild = Command::new("sleep").arg("600").spawn().unwrap();
+        let mut grandchild = Command::new("sleep").arg("600").spawn().unwrap();
         prove(&grandchild.id().to_string());
-        loop {
-            std::thread::park();
-        }
+        grandchild.wait().unwrap();
     };
     let name = "what_a_child_started_outlives_rusty_forks_kill_and_not_that_of_its_group";
     isolate(name, body, |isolated| {

@@ -47,11 +47,14 @@ pub trait Engine: Default {
         case: &Case<S::Spec>,
         roles: &[String],
         budget: &Budget,
-    ) -> Result<(Covered, Option<Run<S::Spec>>), Error>;
+    ) -> Result<Answer<S::Spec>, Error>;
 
     /// What the processes of the engine printed lately; shown when something fails.
     fn output(&self) -> String;
 }
+
+/// What a search answers: what was covered, and the execution that is not Ok, if there is one.
+pub type Answer<S> = (Covered, Option<Run<S>>);
 
 /// How much of one case to run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 //! A zygote keeps a pool of workers for one subject; a request is a case and a budget, the answer what came of
 //! it. The pool is forked anew after a process of it has died or got stuck.
 
-use super::{Budget, CHECK_STATES, Covered, Engine, Run, incomplete};
+use super::{Answer, Budget, CHECK_STATES, Covered, Engine, Run, incomplete};
 use crate::case::{Case, History};
 use crate::check::{Criterion, Finding, Kind, Verdict, explain};
 use crate::error::Error;
@@ -33,7 +33,7 @@ impl Engine for Processes {
         case: &Case<S::Spec>,
         roles: &[String],
         budget: &Budget,
-    ) -> Result<(Covered, Option<Run<S::Spec>>), Error> {
+    ) -> Result<Answer<S::Spec>, Error> {
         let job = Serve::<S>::JOB;
         if self
             .session
@@ -52,8 +52,8 @@ impl Engine for Processes {
         if answer.is_err() {
             self.session = None;
         }
-        let (tally, run) =
-            decode::<Answer<S>>(&answer?)?.map_err(|text| Error::invalid(text, "see above"))?;
+        let (tally, run) = decode::<Result<Reply<S>, String>>(&answer?)?
+            .map_err(|text| Error::invalid(text, "see above"))?;
         let could_overlap = case.program.iter().filter(|ops| !ops.is_empty()).count() > 1;
         let covered = Covered {
             programs: 1,
@@ -74,7 +74,8 @@ impl Engine for Processes {
     }
 }
 
-type Answer<S> = Result<(TallyData, Option<Run<<S as Subject<Hardware>>::Spec>>), String>;
+/// What the zygote answers.
+type Reply<S> = (TallyData, Option<Run<<S as Subject<Hardware>>::Spec>>);
 
 #[derive(Serialize, Deserialize)]
 struct TallyData {
@@ -93,7 +94,8 @@ impl<S: Subject<Hardware>> Serve<S> {
 fn serve<S: Subject<Hardware>>(channel: &mut Channel) {
     let mut pool: Option<(Vec<String>, Pool<S>)> = None;
     while let Some(request) = channel.next() {
-        let answer: Answer<S> = answer(&mut pool, &request).map_err(|e| e.to_string());
+        let answer: Result<Reply<S>, String> =
+            answer(&mut pool, &request).map_err(|e| e.to_string());
         let Ok(bytes) = encode(&answer) else { return };
         if channel.reply(&bytes).is_err() {
             return;
@@ -104,7 +106,7 @@ fn serve<S: Subject<Hardware>>(channel: &mut Channel) {
 fn answer<S: Subject<Hardware>>(
     kept: &mut Option<(Vec<String>, Pool<S>)>,
     request: &[u8],
-) -> Result<(TallyData, Option<Run<S::Spec>>), Error> {
+) -> Result<Reply<S>, Error> {
     let (case, roles, budget): (Case<S::Spec>, Vec<String>, Budget) = decode(request)?;
     if let Some(verdict) = refuse::<S>(&case, &roles) {
         let history = History {

@@ -39,7 +39,7 @@ type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const c_ch
 #[unsafe(link_section = ".init_array")]
 static ENTRY: Constructor = constructor;
 
-// SAFETY: the linker defines both for every executable, at the bounds of the array in which `ENTRY` lies.
+// The linker defines both for every executable, at the bounds of the array in which `ENTRY` lies.
 // Only their addresses are used.
 unsafe extern "C" {
     static __init_array_start: Constructor;
@@ -78,10 +78,8 @@ pub(super) fn invite(
         die_with(parent);
         for fd in [socket, record] {
             // SAFETY: borrow_raw: the client holds both open until the command has run.
-            fcntl(
-                unsafe { BorrowedFd::borrow_raw(fd) },
-                FcntlArg::F_SETFD(FdFlag::empty()),
-            )?;
+            let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
         Ok(())
     };
@@ -161,7 +159,7 @@ fn proven(socket: BorrowedFd<'_>) -> Option<Pid> {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     // A signal handler cannot interrupt a call that does not wait.
     let read: Result<usize, Errno> = recv(socket.as_raw_fd(), &mut start, flags);
-    (stream && ours && read == Ok(16) && start[8..] == MAGIC).then(|| getppid())
+    (stream && ours && read == Ok(16) && start[8..] == MAGIC).then(getppid)
 }
 
 /// Runs those constructors of this program that come after ours: the job may need what they build, C++ statics for one.
@@ -312,7 +310,7 @@ mod tests {
     fn constructors_that_come_later_have_run_once_when_the_job_runs() {
         // Else this test sees nothing: let another object file have it.
         assert!(
-            &raw const LATER > &raw const ENTRY,
+            (&raw const LATER).addr() > (&raw const ENTRY).addr(),
             "LATER comes before ENTRY"
         );
         assert_eq!(LATER_RAN.load(Relaxed), 1);

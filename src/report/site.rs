@@ -49,11 +49,11 @@ impl Site {
     /// Integration tests are named after their file or folder; the crate's name has underscores for hyphens.
     fn test_target(&self) -> String {
         let name = self.module.split("::").next().unwrap_or(self.module);
-        let parts = self
+        let mut parts = self
             .file
             .split(['/', '\\', '.'])
             .filter(|part| part.replace('-', "_") == name);
-        parts.last().unwrap_or(name).to_owned()
+        parts.next_back().unwrap_or(name).to_owned()
     }
 }
 

@@ -56,9 +56,7 @@ impl Watch {
         }
         let mut all_asleep = !unfinished.is_empty();
         for &(index, pid) in unfinished {
-            let Some((sleeping, used)) = state_and_time(pid) else {
-                return None;
-            };
+            let (sleeping, used) = state_and_time(pid)?;
             let since = *self.since[index].get_or_insert(used);
             if used.saturating_sub(since) >= ENDLESS {
                 return Some((index, Stuck::Endless(used - since)));

@@ -172,9 +172,21 @@ impl<S: Subject<LoomMemory>> Model<S> {
     }
 }
 
+fn words<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
+    let payload = info.payload();
+    match (
+        payload.downcast_ref::<&str>(),
+        payload.downcast_ref::<String>(),
+    ) {
+        (Some(words), _) => words,
+        (None, Some(words)) => words,
+        _ => "no message",
+    }
+}
+
 /// loom reports by panics; everything else that panics is the subject.
 fn verdict_of_panic<S: crate::subject::Spec>(info: &PanicHookInfo<'_>) -> Verdict<S> {
-    let message = info.payload_as_str().unwrap_or("no message").trim();
+    let message = words(info).trim();
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let finding = |kind, detail| {
         Verdict::Finding(Finding {

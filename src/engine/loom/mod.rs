@@ -12,7 +12,7 @@ mod memory;
 pub use memory::Loom as LoomMemory;
 
 use super::processes::{decode, encode};
-use super::{Budget, Covered, Engine, Run, incomplete};
+use super::{Answer, Budget, Covered, Engine, Run, incomplete};
 use crate::case::{Case, History, Program};
 use crate::check::{Criterion, Finding, Kind, Verdict};
 use crate::error::Error;
@@ -59,7 +59,7 @@ impl Engine for Loom {
         case: &Case<S::Spec>,
         roles: &[String],
         budget: &Budget,
-    ) -> Result<(Covered, Option<Run<S::Spec>>), Error> {
+    ) -> Result<Answer<S::Spec>, Error> {
         let job = Serve::<S>::JOB;
         if self
             .session
@@ -76,7 +76,7 @@ impl Engine for Loom {
         if answer.is_err() {
             self.session = None;
         }
-        let (executions, run) = decode::<Answer<S::Spec>>(&answer?)?
+        let (executions, run) = decode::<Result<Reply<S::Spec>, String>>(&answer?)?
             .map_err(|text| Error::invalid(text, "see above"))?;
         let failing = run
             .as_ref()
@@ -100,7 +100,7 @@ impl Engine for Loom {
 }
 
 /// Executions, and what was found.
-type Answer<S> = Result<(u64, Option<Run<S>>), String>;
+type Reply<S> = (u64, Option<Run<S>>);
 
 struct Serve<S>(PhantomData<S>);
 
@@ -110,7 +110,8 @@ impl<S: Subject<LoomMemory>> Serve<S> {
 
 fn serve<S: Subject<LoomMemory>>(channel: &mut Channel) {
     while let Some(request) = channel.next() {
-        let answer: Answer<S::Spec> = supervise::<S>(&request).map_err(|e| e.to_string());
+        let answer: Result<Reply<S::Spec>, String> =
+            supervise::<S>(&request).map_err(|e| e.to_string());
         let Ok(bytes) = encode(&answer) else { return };
         if channel.reply(&bytes).is_err() {
             return;
@@ -119,7 +120,7 @@ fn serve<S: Subject<LoomMemory>>(channel: &mut Channel) {
 }
 
 /// Runs the model in a child, and watches it.
-fn supervise<S: Subject<LoomMemory>>(request: &[u8]) -> Result<(u64, Option<Run<S::Spec>>), Error> {
+fn supervise<S: Subject<LoomMemory>>(request: &[u8]) -> Result<Reply<S::Spec>, Error> {
     let (case, roles, budget): (Case<S::Spec>, Vec<String>, Budget) = decode(request)?;
     let told = |case: Case<S::Spec>, verdict| {
         let history = History {
