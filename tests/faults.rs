@@ -245,7 +245,7 @@ fn a_setup_that_is_missing_says_how_to_give_it() {
         fn new(_: &u64) -> Self {
             Unused
         }
-        fn attach<'a>(&'a self, _: Role<'_>) {}
+        fn attach(&self, _: Role<'_>) {}
         fn apply((): &mut (), _: &RegisterOp<u64>) -> forkcheck::subject::RegisterRet<u64> {
             forkcheck::subject::RegisterRet::Written
         }

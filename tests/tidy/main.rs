@@ -94,7 +94,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "tests/isolated.rs",
         "a jump into memory that must not be executable",
     ),
-    ("tests/process.rs", "a signal that nix does not know"),
+    ("tests/process/values.rs", "a signal that nix does not know"),
     ("tests/region.rs", "a private mapping to compare with"),
     (
         "tests/heapless.rs",

@@ -1,13 +1,7 @@
 //! Clean processes: a job comes back with its value, or with how it ended and what it printed last.
-#![cfg(feature = "harness")]
 
-use forkcheck::Error;
+use crate::told;
 use forkcheck::process::{self, Exit};
-
-fn told<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, Option<Exit>) {
-    let error = result.unwrap_err();
-    (error.to_string(), error.exit().cloned())
-}
 
 #[test]
 fn a_job_takes_and_returns_large_values() {

@@ -1,70 +1,13 @@
-//! Children: what comes back, how they end, and that nothing of them is left.
-//!
-//! Forks happen in clean processes, since a test has threads beside it. Each job returns what it saw, so that a
-//! job that did not run fails its test. Clean processes themselves are in `clean.rs`.
-#![cfg(feature = "harness")]
+//! What a child gives back: a value of any size, a panic with its words, or how else it ended.
 #![allow(unsafe_code, reason = "a signal that nix does not know")]
 
-use forkcheck::memory::{Hardware, Memory};
+use crate::{childless, told};
+use forkcheck::Region;
 use forkcheck::process::{self, Exit, Panic};
-use forkcheck::{Error, Region};
-use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, raise};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, Uid, geteuid, setuid};
 use serde::{Deserialize, Serialize, Serializer};
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::{Duration, Instant};
-
-/// Longer than anything here takes: whoever waits so long has failed.
-const WATCHDOG: Duration = Duration::from_secs(60);
-
-/// What a job says of an error: its text, and the exit in it.
-fn told<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, Option<Exit>) {
-    let error = result.unwrap_err();
-    (error.to_string(), error.exit().cloned())
-}
-
-fn park_for_ever() -> ! {
-    loop {
-        std::thread::park();
-    }
-}
-
-/// Waits until another process has written to the word.
-fn written(word: &AtomicU32) -> u32 {
-    while word.load(Relaxed) == 0 {
-        Hardware::wait(word, 0);
-    }
-    word.load(Relaxed)
-}
-
-fn write(word: &AtomicU32, value: u32) {
-    word.store(value, Relaxed);
-    Hardware::wake(word, u32::MAX);
-}
-
-/// Whether a process runs: it is there and no zombie.
-fn runs(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.starts_with(" Z"))
-}
-
-/// Whether it ends before the watchdog barks. Its end is not ours to wait for, hence the loop.
-fn ends(pid: u32) -> bool {
-    let start = Instant::now();
-    while runs(pid) && start.elapsed() < WATCHDOG {
-        std::thread::yield_now();
-    }
-    !runs(pid)
-}
-
-/// Whether this process has no child at all, not even a zombie.
-fn childless() -> bool {
-    waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) == Err(Errno::ECHILD)
-}
 
 #[test]
 fn values_of_any_size_come_back_whole() {
@@ -148,28 +91,20 @@ fn a_panic_of_a_grandchild_is_its_own_and_not_its_parents() {
     let (middle, inner) = process::clean(
         |()| {
             let region = Region::anonymous(4).unwrap();
-            let word: &AtomicU32 = region.get(0).unwrap();
-            let mut middle = process::spawn(|| {
+            let panicked: &AtomicU32 = region.get(0).unwrap();
+            let middle = process::run(|| -> () {
                 let inner = told(process::run(|| -> u8 { panic!("inner") })).1;
-                write(
-                    word,
-                    if matches!(inner, Some(Exit::Panic(panic)) if panic.message == "inner") {
-                        1
-                    } else {
-                        2
-                    },
-                );
-                // As a panic of its own would end it, were there one.
+                let ours = matches!(inner, Some(Exit::Panic(panic)) if panic.message == "inner");
+                panicked.store(u32::from(ours), Relaxed);
+                // Told as a panic, had the inner one been taken for its own.
                 std::process::abort()
-            })
-            .unwrap();
-            let _: &process::Child<()> = &middle;
-            (middle.wait().unwrap(), written(word))
+            });
+            (told(middle).1, panicked.load(Relaxed))
         },
         (),
     )
     .unwrap();
-    assert_eq!((middle, inner), (Exit::Signal(6), 1));
+    assert_eq!((middle, inner), (Some(Exit::Signal(6)), 1));
 }
 
 #[test]
@@ -263,139 +198,6 @@ fn exits_signals_and_aborts_are_told_apart() {
 }
 
 #[test]
-fn a_kill_after_a_timeout_takes_grandchildren_along() {
-    let (pids, before, exit, after) = process::clean(
-        |()| {
-            let region = Region::anonymous(8).unwrap();
-            let words: &[AtomicU32; 2] = region.get(0).unwrap();
-            let mut child = process::spawn(|| -> () {
-                // One that is of the child's group, and one that has a group of its own but dies with its parent.
-                let member = Command::new("sleep").arg("600").spawn().unwrap();
-                write(&words[0], member.id());
-                let kin = process::spawn(|| -> () { park_for_ever() }).unwrap();
-                write(&words[1], kin.id());
-                park_for_ever()
-            })
-            .unwrap();
-            let pids = [written(&words[0]), written(&words[1])];
-            let timeout = child.wait_timeout(Duration::from_millis(1)).unwrap();
-            let before = (timeout, pids.map(runs));
-            (pids, before, child.kill().unwrap(), pids.map(ends))
-        },
-        (),
-    )
-    .unwrap();
-    assert!(pids[0] != pids[1] && !pids.contains(&0));
-    assert_eq!(before, (None, [true; 2]));
-    assert_eq!((exit, after), (Exit::Signal(9), [true; 2]));
-}
-
-#[test]
-fn a_child_that_ends_in_time_does_not_wait_for_the_timeout() {
-    let seen = process::clean(
-        |()| {
-            let start = Instant::now();
-            let exit = process::spawn(|| ())
-                .unwrap()
-                .wait_timeout(Duration::MAX)
-                .unwrap();
-            (exit, start.elapsed() < WATCHDOG)
-        },
-        (),
-    );
-    assert_eq!(seen.unwrap(), (Some(Exit::Code(0)), true));
-}
-
-#[test]
-fn a_fork_beside_another_thread_is_an_error_that_names_the_remedy() {
-    let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    std::thread::scope(|scope| {
-        scope.spawn(move || stopped.recv());
-        let error = process::run(|| ()).unwrap_err().to_string();
-        assert!(
-            error.contains("process::clean(job, input)") && error.contains("threads"),
-            "{error}"
-        );
-        drop(stop);
-    });
-}
-
-#[test]
-fn a_thread_that_was_joined_does_not_forbid_a_fork() {
-    let sum = process::clean(
-        |()| {
-            (0..200)
-                .map(|n| {
-                    std::thread::spawn(move || n).join().unwrap() + process::run(|| n).unwrap()
-                })
-                .sum::<u32>()
-        },
-        (),
-    );
-    assert_eq!(sum.unwrap(), 39_800);
-}
-
-#[test]
-fn a_dropped_handle_leaves_neither_an_orphan_nor_a_zombie() {
-    let seen = process::clean(
-        |()| {
-            let running = process::spawn(|| -> () { park_for_ever() }).unwrap();
-            let pid = running.id();
-            let before = (runs(pid), childless());
-            drop(running);
-            let after = (runs(pid), childless());
-            let ended = process::spawn(|| ()).unwrap();
-            while runs(ended.id()) {
-                std::thread::yield_now();
-            }
-            let zombie = !childless();
-            drop(ended);
-            (before, after, zombie, childless())
-        },
-        (),
-    );
-    assert_eq!(seen.unwrap(), ((true, false), (false, true), true, true));
-}
-
-#[test]
-fn a_child_that_somebody_else_reaped_is_an_error_in_words() {
-    let (reaped, waited, killed) = process::clean(
-        |()| {
-            let mut child = process::spawn(|| ()).unwrap();
-            let pid = Pid::from_raw(child.id() as i32);
-            let reaped = waitpid(pid, None) == Ok(WaitStatus::Exited(pid, 0));
-            (reaped, told(child.wait()).0, told(child.kill()).0)
-        },
-        (),
-    )
-    .unwrap();
-    assert!(reaped);
-    for text in [waited, killed] {
-        assert!(text.contains("somebody else has reaped it"), "{text}");
-    }
-}
-
-#[test]
-fn a_fork_that_the_limits_forbid_is_an_error_with_a_remedy() {
-    let text = process::clean(
-        |()| {
-            if geteuid().is_root() {
-                // The limit does not bind root.
-                setuid(Uid::from_raw(65_534)).unwrap();
-            }
-            setrlimit(Resource::RLIMIT_NPROC, 0, 0).unwrap();
-            told(process::run(|| ())).0
-        },
-        (),
-    )
-    .unwrap();
-    assert!(
-        text.contains("EAGAIN") && text.contains("RLIMIT_NPROC"),
-        "{text}"
-    );
-}
-
-#[test]
 fn a_child_that_dies_half_way_through_its_value_gave_none() {
     /// Ends the process while it is being turned into bytes.
     #[derive(Debug, Deserialize)]
@@ -482,35 +284,4 @@ fn a_value_that_cannot_be_written_or_read_is_an_error_that_says_why() {
             .0
             .contains("left 1 bytes over")
     );
-}
-
-#[test]
-fn a_handle_in_a_forked_copy_of_its_owner_does_nothing() {
-    let seen = process::clean(
-        |()| {
-            let region = Region::anonymous(4).unwrap();
-            let word: &AtomicU32 = region.get(0).unwrap();
-            let mut child = Some(process::spawn(|| written(word)).unwrap());
-            let pid = child.as_ref().unwrap().id();
-            let copy = process::run(|| {
-                let refused = told(child.as_mut().unwrap().kill()).0;
-                drop(child.take());
-                (refused, runs(pid))
-            });
-            let still = child
-                .as_mut()
-                .unwrap()
-                .wait_timeout(Duration::ZERO)
-                .unwrap();
-            write(word, 7);
-            (copy.unwrap(), still, child.unwrap().value().unwrap())
-        },
-        (),
-    );
-    let ((refused, ran), still, value) = seen.unwrap();
-    assert!(
-        refused.contains("only the process that started a child can wait for it"),
-        "{refused}"
-    );
-    assert_eq!((ran, still, value), (true, None, 7));
 }

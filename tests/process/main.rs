@@ -1,0 +1,26 @@
+//! Children and clean processes: what comes back, how they end, and that nothing of them is left.
+//!
+//! Forks happen in clean processes, since a test has threads beside it. Each job returns what it saw, so that a
+//! job that did not run fails its test.
+#![cfg(feature = "harness")]
+
+mod clean;
+mod ends;
+mod values;
+
+use forkcheck::Error;
+use forkcheck::process::Exit;
+use nix::errno::Errno;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+/// What a job says of an error: its text, and the exit in it.
+fn told<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, Option<Exit>) {
+    let error = result.unwrap_err();
+    (error.to_string(), error.exit().cloned())
+}
+
+/// Whether this process has no child at all, not even a zombie.
+fn childless() -> bool {
+    waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) == Err(Errno::ECHILD)
+}
