@@ -83,6 +83,6 @@ pub mod prelude {
 }
 
 /// README's samples, compiled.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "harness"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -7,8 +7,11 @@ use forkcheck::builtin::{
     EarlyPublish, OneShotSubject, SeqLockSubject, early_publish, one_shot, seq_lock,
 };
 use forkcheck::check::Verdict;
+#[cfg(feature = "loom")]
+use forkcheck::engine::loom::{Loom, LoomMemory};
 use forkcheck::engine::{Engine, Processes};
-use forkcheck::{Error, Hardware, Outcome, Spec, Subject, Suite};
+use forkcheck::{Hardware, Outcome, Spec, Subject, Suite};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Checks the memory that processes share: the built-in publications, on every engine there is.
@@ -35,21 +38,31 @@ fn main() -> ExitCode {
             "seconds",
         ]);
     let mut worst = Expected::Yes;
-    let mut reports = Vec::new();
-    macro_rules! row {
-        ($suite:expr, $($subject:ident)::+, $planted:expr) => {{
-            let name = stringify!($($subject)::+);
-            worst = worst.max(row::<Processes, $($subject)::+<Hardware>>(&mut table, &mut reports, name, &$suite, $planted));
+    let mut reports: Vec<String> = Vec::new();
+    macro_rules! rows {
+        ($suite:ident, $subject:ident, $planted:literal) => {{
+            let mut row = |row: Row| {
+                worst = worst.max(row.expected);
+                reports.extend(row.report);
+                table.add_row(row.cells);
+            };
+            let name = stringify!($suite);
+            row(check::<Processes, $subject<Hardware>>(
+                name,
+                &$suite(),
+                $planted,
+            ));
             #[cfg(feature = "loom")]
-            {
-                use forkcheck::engine::loom::{Loom, LoomMemory};
-                worst = worst.max(row::<Loom, $($subject)::+<LoomMemory>>(&mut table, &mut reports, name, &$suite, $planted));
-            }
+            row(check::<Loom, $subject<LoomMemory>>(
+                name,
+                &$suite(),
+                $planted,
+            ));
         }};
     }
-    row!(one_shot(), OneShotSubject, false);
-    row!(seq_lock(), SeqLockSubject, false);
-    row!(early_publish(), EarlyPublish, true);
+    rows!(one_shot, OneShotSubject, false);
+    rows!(seq_lock, SeqLockSubject, false);
+    rows!(early_publish, EarlyPublish, true);
     println!("{table}");
     for report in reports {
         println!("\n{report}");
@@ -82,44 +95,68 @@ impl From<Expected> for ExitCode {
     }
 }
 
-fn row<E: Engine, S: Subject<E::Memory>>(
-    table: &mut Table,
-    reports: &mut Vec<String>,
+/// One subject on one engine.
+struct Row {
+    cells: [String; 7],
+    report: Option<String>,
+    expected: Expected,
+}
+
+fn check<E: Engine, S: Subject<E::Memory>>(
     name: &str,
     suite: &Suite<S::Spec>,
     planted: bool,
-) -> Expected {
-    eprint!("{name} on {} ...\r", E::NAME);
-    let outcome: Result<Outcome<S::Spec>, Error> = suite.check::<E, S>();
-    eprint!("{:60}\r", "");
+) -> Row {
+    let terminal = std::io::stderr().is_terminal();
+    if terminal {
+        eprint!("{name} on {} ...", E::NAME);
+    }
+    let outcome = suite.check::<E, S>();
+    if terminal {
+        eprint!("\r\x1b[K");
+    }
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
-            reports.push(error.to_string());
-            return Expected::CannotSay;
+            let [none, no, nothing, never] = [const { String::new() }; 4];
+            let cells = [
+                name.into(),
+                E::NAME.into(),
+                "error".into(),
+                none,
+                no,
+                nothing,
+                never,
+            ];
+            return Row {
+                cells,
+                report: Some(error.to_string()),
+                expected: Expected::CannotSay,
+            };
         }
     };
     let (verdict, expected) = match (&outcome.verdict, planted) {
         (Verdict::Ok, false) => ("ok", Expected::Yes),
-        (Verdict::Ok, true) => ("ok: planted bug MISSED", Expected::No),
+        (Verdict::Ok, true) => ("planted bug MISSED", Expected::No),
         (Verdict::Finding(_), true) => ("finding, as planted", Expected::Yes),
         (Verdict::Finding(_), false) => ("FINDING", Expected::No),
         (Verdict::Unknown(_), _) => ("unknown", Expected::CannotSay),
         (Verdict::Unavailable(_), _) => ("unavailable", Expected::CannotSay),
     };
-    if outcome.verdict != Verdict::Ok {
-        reports.push(suite.report(&outcome));
+    let cells = [
+        name.into(),
+        E::NAME.into(),
+        verdict.into(),
+        outcome.covered.programs.to_string(),
+        outcome.covered.executions.to_string(),
+        covered(&outcome),
+        format!("{:.1}", outcome.took.as_secs_f64()),
+    ];
+    Row {
+        cells,
+        report: (outcome.verdict != Verdict::Ok).then(|| suite.report(&outcome)),
+        expected,
     }
-    table.add_row([
-        name,
-        E::NAME,
-        verdict,
-        &outcome.covered.programs.to_string(),
-        &outcome.covered.executions.to_string(),
-        &covered(&outcome),
-        &format!("{:.1}", outcome.took.as_secs_f64()),
-    ]);
-    expected
 }
 
 fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
@@ -130,5 +167,35 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
             "{} of {} programs to the end",
             covered.exhausted, covered.programs
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_expected_where_it_was_planted_and_nowhere_else() {
+        let planted =
+            |planted| check::<Processes, EarlyPublish<Hardware>>("", &early_publish(), planted);
+        assert!(planted(true).expected == Expected::Yes);
+        let unplanned = planted(false);
+        assert!(unplanned.expected == Expected::No && unplanned.cells[2] == "FINDING");
+        assert!(
+            unplanned
+                .report
+                .is_some_and(|report| report.starts_with("NOT LINEARIZABLE"))
+        );
+    }
+
+    #[test]
+    fn a_planted_bug_that_is_missed_is_not_as_expected() {
+        let missed = check::<Processes, SeqLockSubject<Hardware>>("", &seq_lock().cases(1), true);
+        assert!(missed.expected == Expected::No && missed.cells[2] == "planted bug MISSED");
+    }
+
+    #[test]
+    fn the_worst_of_all_rows_decides() {
+        assert!(Expected::Yes < Expected::CannotSay && Expected::CannotSay < Expected::No);
     }
 }

@@ -35,7 +35,13 @@ fn explore(model: impl Fn() + Send + Sync + 'static) -> Result<usize, String> {
             let quiet = QUIET.with_borrow_mut(|first| {
                 first.as_mut().map(|first| {
                     if first.is_empty() {
-                        *first = info.payload_as_str().unwrap_or("no words").to_owned();
+                        let payload = info.payload();
+                        let words = payload
+                            .downcast_ref::<&str>()
+                            .map(|words| words.to_string());
+                        *first = words
+                            .or_else(|| payload.downcast_ref().cloned())
+                            .unwrap_or_default();
                     }
                 })
             });

@@ -357,13 +357,24 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
             counted(outcome.saved_cases as u64, "saved case")
         ));
     }
-    format!(
-        "{} in {:.1} s, seed {}\n unseen: {}",
-        parts.join(", "),
-        outcome.took.as_secs_f64(),
-        outcome.seed,
-        outcome.blind_to
-    )
+    let took = outcome.took.as_secs_f64();
+    let ran = format!("{} in {took:.1} s, seed {}", parts.join(", "), outcome.seed);
+    format!("{ran}\n unseen: {}", wrapped(outcome.blind_to))
+}
+
+/// Words that stand under each other behind a label of nine columns.
+fn wrapped(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() + 10 <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n         ")
 }
 
 fn counted(n: u64, what: &str) -> String {
