@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Who does what to a structure. [`suite!`](crate::suite) writes one; this is the same as plain calls.
+/// Who does what to a structure. [`suite!`](crate::suite!) writes one; this is the same as plain calls.
 ///
 /// ```
 /// use forkcheck::prelude::*;

@@ -1,6 +1,6 @@
 //! Memory that several processes see: one mapping, its bounds, and typed views of atomics in it.
 //!
-//! Each backing (where the pages come from) is a file of its own that makes a [`Mapping`]; nothing else in
+//! Each backing (where the pages come from) is a file of its own that makes a `Mapping`; nothing else in
 //! here knows which one it was. A region never hands out a reference to plain data that another process may
 //! write: only atomics and what is made of them ([`Resident`]). It is readable and writable, never executable.
 #![allow(
