@@ -25,6 +25,9 @@
 //! # Ok::<(), forkcheck::Error>(())
 //! ```
 
+// The map above names the harness even where that is left out.
+#![cfg_attr(not(feature = "harness"), allow(rustdoc::broken_intra_doc_links))]
+
 #[cfg(feature = "harness")]
 pub mod builtin;
 #[cfg(feature = "harness")]

@@ -128,7 +128,7 @@ fn help_names_the_exit_codes() {
 fn the_readmes_own_structure_is_the_test_that_runs() {
     let readme = include_str!("../README.md");
     let sample = readme
-        .split("```rust\n")
+        .split("```rust,test_harness\n")
         .nth(1)
         .unwrap()
         .split("```")
