@@ -76,12 +76,7 @@ impl<M: Memory> Subject<M> for Faulty<M> {
 
 fn suite(op: Op) -> Suite<Seven> {
     Suite::new(forkcheck::site!(), "faulty")
-        .role(
-            "misbehaving",
-            1,
-            1..=3,
-            prop_oneof![1 => Just(Op::Fine), 2 => Just(op)],
-        )
+        .role("misbehaving", 1, 1..=3, Just(op))
         .role("innocent", 1, 1..=3, Just(Op::Fine))
         .cases(8)
         .executions(100)
