@@ -274,8 +274,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // `ended` is an error in a forked copy of the creator, and when somebody else reaped it.
         // Ten seconds are for a child that the kernel cannot kill yet; it must not hang us as well.
-        if getpid() == self.creator && matches!(self.ended(), Ok(None)) {
+        if matches!(self.ended(), Ok(None)) {
             let _ = killpg(self.pid, Signal::SIGKILL);
             let _ = kill(self.pid, Signal::SIGKILL);
             let _ = self.wait_timeout(Duration::from_secs(10));

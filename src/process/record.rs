@@ -10,7 +10,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-#[cfg(feature = "harness")]
+#[cfg(any(test, feature = "harness"))]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -74,7 +74,7 @@ impl Record {
         }))
     }
 
-    #[cfg(feature = "harness")]
+    #[cfg(any(test, feature = "harness"))]
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.0.file.as_fd()
     }
@@ -220,6 +220,20 @@ mod tests {
         // What a writer that dies before its last write leaves.
         record.0.file.write_all_at(&[0; HEADER], 0).unwrap();
         assert_eq!(record.left(), Left::Nothing);
+    }
+
+    #[test]
+    fn a_write_that_ends_half_way_leaves_nothing_of_what_was_there_before() {
+        use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+        let file = memfd_create(c"forkcheck", MFdFlags::MFD_ALLOW_SEALING).unwrap();
+        let record = Record::from_fd(file);
+        record.write(Kind::Panicking, b"short", false).unwrap();
+        assert!(record.read(Kind::Panicking).is_some());
+        let grow = FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW);
+        fcntl(record.fd(), grow).unwrap();
+        let longer = record.write(Kind::Panicking, b"longer than before", false);
+        assert!(longer.is_err());
+        assert_eq!(record.read(Kind::Panicking), None);
     }
 
     #[test]

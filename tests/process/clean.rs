@@ -125,3 +125,17 @@ fn clean_processes_nest() {
     assert_eq!((inner, forked), (41, 42));
     assert!(deepest != middle && middle != std::process::id());
 }
+
+#[test]
+fn what_is_printed_around_a_fork_comes_out_once_and_in_order() {
+    let (text, _) = told(process::clean(
+        |()| -> () {
+            print!("before,");
+            process::run(|| print!("child,")).unwrap();
+            println!("after");
+            std::process::exit(4)
+        },
+        (),
+    ));
+    assert!(text.ends_with("printed:\nbefore,child,after\n"), "{text}");
+}

@@ -57,13 +57,19 @@ fn a_kill_after_a_timeout_takes_grandchildren_along() {
             let mut child = process::spawn(|| -> () {
                 // One that is of the child's group, and one that has a group of its own but dies with its parent.
                 let mut member = Command::new("sleep").arg("600").spawn().unwrap();
-                write(&words[0], member.id());
+                words[0].store(member.id(), Relaxed);
                 let kin = process::spawn(|| -> () { park_for_ever() }).unwrap();
-                write(&words[1], kin.id());
+                words[1].store(kin.id(), Relaxed);
                 let _ = member.wait();
             })
             .unwrap();
-            let pids = [written(&words[0]), written(&words[1])];
+            let pids = words.each_ref().map(|word| {
+                while word.load(Relaxed) == 0 {
+                    let early = child.wait_timeout(Duration::from_millis(1)).unwrap();
+                    assert_eq!(early, None, "it has both before it ends");
+                }
+                word.load(Relaxed)
+            });
             let timeout = child.wait_timeout(Duration::from_millis(1)).unwrap();
             let before = (timeout, pids.map(runs));
             (pids, before, child.kill().unwrap(), pids.map(ends))

@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::Region;
-use crate::memory::{Hardware, Memory};
 use crate::process::{Channel, Exit, spawn};
 use nix::sys::signal::{Signal, kill};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 /// Echoes each request, and has a worker meanwhile, whose id stands in front of the first echo.
 struct Echo;
@@ -103,13 +105,13 @@ fn a_client_that_is_killed_leaves_no_orphan() {
                 let mut session = Session::start(Echo::JOB).unwrap();
                 let worker = worker(&session.ask(b"").unwrap());
                 words[1].store(worker, Relaxed);
-                words[0].store(session.id(), Relaxed);
-                Hardware::wake(&words[0], 1);
+                words[0].store(session.id(), Release);
                 park()
             })
             .unwrap();
-            while words[0].load(Relaxed) == 0 {
-                Hardware::wait(&words[0], 0);
+            while words[0].load(Acquire) == 0 {
+                let early = client.wait_timeout(Duration::from_millis(1)).unwrap();
+                assert_eq!(early, None, "it has a session before it ends");
             }
             let pids = words.each_ref().map(|word| word.load(Relaxed));
             let before = pids.map(runs);
