@@ -30,6 +30,10 @@ enum Kind {
     /// The arguments, or bytes that came from elsewhere, make no sense.
     #[error("{what}; {remedy}")]
     Invalid { what: String, remedy: String },
+    /// The text of an error that arose in another process.
+    #[cfg(feature = "harness")]
+    #[error("{0}")]
+    Relayed(String),
 }
 
 impl Error {
@@ -54,5 +58,11 @@ impl Error {
             remedy: remedy.into(),
         }
         .into()
+    }
+
+    /// An error of another process, by its text.
+    #[cfg(feature = "harness")]
+    pub(crate) fn relayed(text: String) -> Self {
+        Kind::Relayed(text).into()
     }
 }

@@ -396,7 +396,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         if executions == 0 {
             return Verdict::Unknown("nothing was run".into());
         }
-        if !E::EXPLORES && overlapping * 100 < could_overlap {
+        if !E::EXPLORES && overlapping * 1_000 < could_overlap {
             return Verdict::Unknown(format!(
                 "in only {overlapping} of {could_overlap} executions did calls of different processes overlap, so hardly \
                  anything was tried; give it a processor for each process, or fewer processes"

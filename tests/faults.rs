@@ -248,3 +248,37 @@ fn a_setup_that_is_missing_says_how_to_give_it() {
     let error = suite.check::<Processes, Unused>().unwrap_err();
     assert!(error.to_string().contains("setup: strategy"), "{error}");
 }
+
+/// Says when it is made and when it is dropped.
+struct Held;
+impl Subject<Hardware> for Held {
+    type Spec = Seven;
+    type Seat<'a> = ();
+    fn new(_: &()) -> Self {
+        println!("made");
+        Held
+    }
+    fn attach(&self, _: Role<'_>) {}
+    fn apply((): &mut (), _: &Op) -> u8 {
+        7
+    }
+}
+impl Drop for Held {
+    fn drop(&mut self) {
+        println!("dropped");
+    }
+}
+
+#[test]
+fn each_subject_that_is_made_is_dropped_so_that_nothing_it_holds_is_left() {
+    let suite = suite(Op::Fine).cases(3).executions(5);
+    let outcome = suite.check::<Processes, Held>().unwrap();
+    assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
+    let count = |word| outcome.output.lines().filter(|line| *line == word).count();
+    assert_eq!(
+        (count("made"), count("dropped")),
+        (15, 15),
+        "{}",
+        outcome.output
+    );
+}

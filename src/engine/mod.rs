@@ -5,6 +5,7 @@
 #[cfg(feature = "loom")]
 pub mod loom;
 mod processes;
+mod served;
 
 pub use processes::Processes;
 

@@ -27,8 +27,10 @@ pub use fork::{run, spawn};
 #[cfg(feature = "harness")]
 pub use job::clean;
 
+#[cfg(feature = "loom")]
+pub(crate) use fork::end_now;
 #[cfg(feature = "harness")]
-pub(crate) use {fork::end_now, frame::Channel, job::Job, zygote::Session};
+pub(crate) use {frame::Channel, job::Job, zygote::Session};
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -132,7 +132,7 @@ pub(super) fn work<S: Subject<Hardware>>(shared: &Shared<S>, me: usize) {
         }
         if seen == control.handed_over.load(Relaxed) {
             if me == 0 {
-                worker.start_execution(false);
+                worker.start_execution();
             }
             continue;
         }
@@ -194,20 +194,26 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         self.remembered.clear();
     }
 
+    /// Drops the subject of the execution that has just ended: nothing that it holds outlives its turn.
+    fn drop_subject(&self) {
+        let place = &self.shared.control().places[self.me];
+        place.set(Phase::Setup);
+        // SAFETY: drop in place.
+        // 1. The slot holds a subject: `start_execution` wrote it, and only this drops it, once an execution. 2. Nobody
+        // else uses it: every worker has counted itself as finished, after dropping its seat, and waits for `round`.
+        unsafe { (*self.shared.slot().get()).assume_init_drop() };
+        place.set(Phase::Idle);
+    }
+
     /// Builds the subject anew and lets everybody go.
-    fn start_execution(&self, replace: bool) {
+    fn start_execution(&self) {
         let control = self.shared.control();
         let case = self.case.as_ref().expect("a batch was taken");
         control.places[self.me].set(Phase::Setup);
         let slot = self.shared.slot().get();
-        if replace {
-            // SAFETY: drop in place.
-            // 1. The slot holds a subject: an execution has just ended. 2. Nobody else uses it: every worker has
-            // counted itself as finished, after dropping its seat, and waits for `round`.
-            unsafe { (*slot).assume_init_drop() };
-        }
         let subject = S::new(&case.setup);
-        // SAFETY: the slot is a place for an `S` that is valid for writes, aligned, and, as above, nobody's but ours.
+        // SAFETY: the slot is a place for an `S` that is valid for writes and aligned, and nobody's but ours: the
+        // other workers wait for `round`. What was in it has been dropped.
         unsafe { (*slot).write(subject) };
         for process in 0..case.program.len() {
             self.shared.log(process).clear();
@@ -291,6 +297,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         self.adapt_jitter();
         control.places[self.me].set(Phase::Check);
         let fine = control.found.load(Relaxed) == 0 && self.judge();
+        self.drop_subject();
         control.executions.fetch_add(1, Relaxed);
         let stop = !fine && {
             control.failing.fetch_add(1, Relaxed);
@@ -304,7 +311,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             }
             let _ = (&self.shared.bell).write_all(&[1]);
         } else {
-            self.start_execution(true);
+            self.start_execution();
         }
     }
 

@@ -7,7 +7,7 @@ use super::LoomMemory;
 use super::memory;
 use crate::case::{Call, Case, History};
 use crate::check::{Criterion, Finding, Kind, Verdict, explain};
-use crate::engine::processes::encode;
+use crate::engine::served::encode;
 use crate::engine::{Budget, CHECK_STATES, Run, incomplete};
 use crate::region::Region;
 use crate::subject::{Role, Subject};

@@ -11,12 +11,12 @@ mod memory;
 
 pub use memory::Loom as LoomMemory;
 
-use super::processes::{decode, encode};
-use super::{Answer, Budget, Covered, Engine, Run, incomplete};
-use crate::case::{Case, History, Program};
+use super::served::{self, Served, bare, decode};
+use super::{Answer, Budget, Covered, Engine, Run};
+use crate::case::{Case, Program};
 use crate::check::{Criterion, Finding, Kind, Verdict};
 use crate::error::Error;
-use crate::process::{self, Channel, Exit, Job, Session};
+use crate::process::{self, Channel, Exit, Job};
 use crate::region::Region;
 use crate::subject::{Spec, Subject};
 use crate::workers::{Stuck, Watch};
@@ -36,7 +36,7 @@ const THREADS: usize = 4;
 /// loom's model of weak memory.
 #[derive(Default)]
 pub struct Loom {
-    session: Option<(&'static str, Session)>,
+    served: Served,
 }
 
 impl Engine for Loom {
@@ -60,27 +60,27 @@ impl Engine for Loom {
         roles: &[String],
         budget: &Budget,
     ) -> Result<Answer<S::Spec>, Error> {
-        let job = Serve::<S>::JOB;
-        if self
-            .session
-            .as_ref()
-            .is_none_or(|(name, _)| *name != job.name())
-        {
-            self.session = None;
-            self.session = Some((job.name(), Session::start(job)?));
-        }
-        let Some((_, session)) = &mut self.session else {
-            unreachable!("just started")
-        };
-        let answer = session.ask(&encode(&(case, roles, budget))?);
-        if answer.is_err() {
-            self.session = None;
-        }
-        let (executions, run) = decode::<Result<Reply<S::Spec>, String>>(&answer?)?
-            .map_err(|text| Error::invalid(text, "see above"))?;
+        self.served.ask(Serve::<S>::JOB, case, roles, budget)
+    }
+
+    fn output(&self) -> String {
+        self.served.output()
+    }
+}
+
+/// The job in the zygote, for one subject.
+struct Serve<S>(PhantomData<S>);
+
+impl<S: Subject<LoomMemory>> Serve<S> {
+    const JOB: &'static Job = &Job::new(std::any::type_name::<Self>, serve::<S>);
+}
+
+fn serve<S: Subject<LoomMemory>>(channel: &mut Channel) {
+    served::serve(channel, |case, roles, budget| {
+        let (executions, run) = supervise::<S>(case, &roles, &budget)?;
         let failing = run
             .as_ref()
-            .is_some_and(|run: &Run<S::Spec>| matches!(run.verdict, Verdict::Finding(_)));
+            .is_some_and(|run| matches!(run.verdict, Verdict::Finding(_)));
         let covered = Covered {
             programs: 1,
             executions,
@@ -89,59 +89,31 @@ impl Engine for Loom {
             ..Covered::default()
         };
         Ok((covered, run))
-    }
-
-    fn output(&self) -> String {
-        self.session
-            .as_ref()
-            .map(|(_, session)| session.output())
-            .unwrap_or_default()
-    }
+    });
 }
 
-/// Executions, and what was found.
-type Reply<S> = (u64, Option<Run<S>>);
-
-struct Serve<S>(PhantomData<S>);
-
-impl<S: Subject<LoomMemory>> Serve<S> {
-    const JOB: &'static Job = &Job::new(std::any::type_name::<Self>, serve::<S>);
-}
-
-fn serve<S: Subject<LoomMemory>>(channel: &mut Channel) {
-    while let Some(request) = channel.next() {
-        let answer: Result<Reply<S::Spec>, String> =
-            supervise::<S>(&request).map_err(|e| e.to_string());
-        let Ok(bytes) = encode(&answer) else { return };
-        if channel.reply(&bytes).is_err() {
-            return;
-        }
-    }
-}
+/// Executions, and the one that was not Ok.
+type Explored<S> = (u64, Option<Run<S>>);
 
 /// Runs the model in a child, and watches it.
-fn supervise<S: Subject<LoomMemory>>(request: &[u8]) -> Result<Reply<S::Spec>, Error> {
-    let (case, roles, budget): (Case<S::Spec>, Vec<String>, Budget) = decode(request)?;
-    let told = |case: Case<S::Spec>, verdict| {
-        let history = History {
-            calls: vec![Vec::new(); case.program.len()],
-        };
-        Run {
-            case,
-            history,
-            steps: Vec::new(),
-            verdict,
-        }
-    };
-    if let Some(verdict) = refuse(&case, &roles) {
-        return Ok((0, Some(told(case, verdict))));
+fn supervise<S: Subject<LoomMemory>>(
+    case: Case<S::Spec>,
+    roles: &[String],
+    budget: &Budget,
+) -> Result<Explored<S::Spec>, Error> {
+    if roles.len() > THREADS {
+        let why = format!(
+            "loom explores at most {THREADS} processes, and there are {}",
+            roles.len()
+        );
+        return Ok((0, Some(bare(case, Verdict::Unavailable(why)))));
     }
     let executions = Arc::new(Region::anonymous(size_of::<AtomicU64>())?);
     let counter: &AtomicU64 = executions.get(0)?;
     let (mut answers, answer) = std::io::pipe()
         .map_err(|e| Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE"))?;
     let mut child =
-        process::spawn(|| explore::explore::<S>(&case, &roles, &budget, &executions, answer))?;
+        process::spawn(|| explore::explore::<S>(&case, roles, budget, &executions, answer))?;
     let mut bytes = Vec::new();
     let mut watch = Watch::new(1);
     loop {
@@ -176,7 +148,7 @@ fn supervise<S: Subject<LoomMemory>>(request: &[u8]) -> Result<Reply<S::Spec>, E
                 detail,
                 explanation: None,
             });
-            return Ok((counter.load(Relaxed), Some(told(case, verdict))));
+            return Ok((counter.load(Relaxed), Some(bare(case, verdict))));
         }
     }
     let count = counter.load(Relaxed);
@@ -193,29 +165,5 @@ fn supervise<S: Subject<LoomMemory>>(request: &[u8]) -> Result<Reply<S::Spec>, E
             explanation: None,
         }),
     };
-    Ok((count, Some(told(case, verdict))))
-}
-
-fn refuse<S: Spec>(case: &Case<S>, roles: &[String]) -> Option<Verdict<S>> {
-    if case.program.len() != roles.len() {
-        return Some(Verdict::Unknown(format!(
-            "the case has {} processes and the suite {}; it was made for another suite",
-            case.program.len(),
-            roles.len()
-        )));
-    }
-    if case.operations() == 0 {
-        return incomplete(case, &History { calls: Vec::new() });
-    }
-    if case.program.len() > THREADS {
-        return Some(Verdict::Unavailable(format!(
-            "loom explores at most {THREADS} processes, and there are {}",
-            roles.len()
-        )));
-    }
-    (case.schedule != crate::case::Schedule::Free || !case.kills.is_empty()).then(|| {
-        Verdict::Unavailable(
-            "the case places steps or kills, and a model tries all orders and kills nobody".into(),
-        )
-    })
+    Ok((count, Some(bare(case, verdict))))
 }

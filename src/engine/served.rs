@@ -1,0 +1,128 @@
+//! An engine's two halves: in the test process a [`Served`], that asks; in a zygote [`serve`], that answers.
+//!
+//! A request is a case, the roles and a budget; an answer is what a search answers, or an error as text.
+
+use super::{Answer, Budget, Covered, Run, incomplete};
+use crate::case::{Case, History, Schedule};
+use crate::check::Verdict;
+use crate::error::Error;
+use crate::process::{Channel, Job, Session};
+use crate::subject::Spec;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The client of a zygote that runs one job, started when it is first asked.
+#[derive(Default)]
+pub(super) struct Served {
+    session: Option<(&'static str, Session)>,
+}
+
+impl Served {
+    /// Asks the zygote that runs `job`; after an error the next call starts a new one.
+    pub(super) fn ask<S: Spec>(
+        &mut self,
+        job: &'static Job,
+        case: &Case<S>,
+        roles: &[String],
+        budget: &Budget,
+    ) -> Result<Answer<S>, Error> {
+        let request = encode(&(case, roles, budget))?;
+        let (name, mut session) = match self.session.take() {
+            Some(kept) if kept.0 == job.name() => kept,
+            _ => (job.name(), Session::start(job)?),
+        };
+        let answer = session.ask(&request)?;
+        self.session = Some((name, session));
+        decode::<Result<Answer<S>, String>>(&answer)?.map_err(Error::relayed)
+    }
+
+    /// What the zygote and its children printed lately.
+    pub(super) fn output(&self) -> String {
+        self.session
+            .as_ref()
+            .map(|(_, session)| session.output())
+            .unwrap_or_default()
+    }
+}
+
+/// The zygote's half: answers requests until the client is gone.
+pub(super) fn serve<S: Spec>(
+    channel: &mut Channel,
+    mut search: impl FnMut(Case<S>, Vec<String>, Budget) -> Result<Answer<S>, Error>,
+) {
+    while let Some(request) = channel.next() {
+        let answer =
+            decode(&request).and_then(|(case, roles, budget): (Case<S>, Vec<String>, Budget)| {
+                match refused(&case, &roles) {
+                    Some(verdict) => Ok((Covered::default(), Some(bare(case, verdict)))),
+                    None => search(case, roles, budget),
+                }
+            });
+        let told = |error: Error| encode(&Err::<Answer<S>, String>(error.to_string()));
+        let bytes = encode(&answer.map_err(|error| error.to_string())).or_else(told);
+        let Ok(bytes) = bytes else { return };
+        if channel.reply(&bytes).is_err() {
+            return;
+        }
+    }
+}
+
+/// What no engine that serves so can run is said, not ignored.
+fn refused<S: Spec>(case: &Case<S>, roles: &[String]) -> Option<Verdict<S>> {
+    let (processes, seats) = (case.program.len(), roles.len());
+    if processes != seats {
+        return Some(Verdict::Unknown(format!(
+            "the case has {processes} processes and the suite {seats}; it was made for another suite"
+        )));
+    }
+    if case.operations() == 0 {
+        return incomplete(case, &History { calls: Vec::new() });
+    }
+    let free = case.schedule == Schedule::Free && case.kills.is_empty();
+    (!free)
+        .then(|| Verdict::Unavailable("the case places steps or kills, and here nobody can".into()))
+}
+
+/// A run of which nothing is known but the verdict.
+pub(super) fn bare<S: Spec>(case: Case<S>, verdict: Verdict<S>) -> Run<S> {
+    let history = History {
+        calls: vec![Vec::new(); case.program.len()],
+    };
+    Run {
+        case,
+        history,
+        steps: Vec::new(),
+        verdict,
+    }
+}
+
+const AGREE: &str = "make sure that Serialize and Deserialize of the setup, operations and results agree (no untagged enums)";
+
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+    postcard::to_stdvec(value)
+        .map_err(|e| Error::system("encode a message of the zygote", e, AGREE))
+}
+
+/// The whole of `bytes` as a value: bytes left over mean that the two sides do not mean the same.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let error = |e| Error::system("decode a message of the zygote", e, AGREE);
+    match postcard::take_from_bytes(bytes).map_err(error)? {
+        (value, []) => Ok(value),
+        _ => Err(error(postcard::Error::DeserializeBadEncoding)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_left_over_are_an_error_and_never_another_value() {
+        // An Ok with a value behind it begins like a None: it was once taken for one, and a finding was lost.
+        let bytes = encode(&Ok::<_, String>((3u64, Some(7u64)))).unwrap();
+        assert!(decode::<Option<u64>>(&bytes).is_err());
+        assert_eq!(
+            decode::<Result<(u64, Option<u64>), String>>(&bytes).unwrap(),
+            Ok((3, Some(7)))
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! The hardware memory: payloads of every shape, who is alive, and waits that are woken, across fork.
+
+use forkcheck::Region;
+use forkcheck::memory::{Hardware, HardwareWords, Life, Memory, Payload, Words};
+use forkcheck::process::{clean, spawn};
+use proptest::prelude::*;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::Duration;
+
+fn comes_back<T: Payload + PartialEq + std::fmt::Debug>(first: T, second: T) {
+    let words = HardwareWords::new(first);
+    assert_eq!(words.load(), first);
+    words.store(second);
+    assert_eq!(words.load(), second);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whole words, tails of one to seven bytes, less than a word, a page.
+    #[test]
+    fn payloads_of_every_shape_come_back_whole(bytes in any::<[u8; 32]>(), more in any::<[u8; 32]>()) {
+        fn part<const N: usize>(bytes: &[u8; 32]) -> [u8; N] {
+            std::array::from_fn(|n| bytes[n % 32])
+        }
+        macro_rules! sizes {
+            ($($n:literal)*) => { $(comes_back::<[u8; $n]>(part(&bytes), part(&more));)* };
+        }
+        sizes!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 23 24 25 31 32 4095 4096);
+        comes_back(u64::from_ne_bytes(part(&bytes)), 7);
+        comes_back([1.5f64, -0.0], [2.5, 1e300]);
+    }
+}
+
+#[test]
+fn a_child_is_alive_until_it_ends_even_while_it_is_not_reaped() {
+    let (alive, zombie, reaped, reused) = clean(
+        |()| {
+            let region = Region::anonymous(8).unwrap();
+            let go: &AtomicU32 = region.get(0).unwrap();
+            let mut child = spawn(|| {
+                while go.load(Acquire) == 0 {
+                    Hardware::wait(go, 0);
+                }
+            })
+            .unwrap();
+            let of_child = |born: u64| Life::from_bits(u64::from(child.id()) | born << 32);
+            // Its start time: that of a process which is asked for itself.
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+            let born: u64 = stat
+                .rsplit_once(')')
+                .unwrap()
+                .1
+                .split_whitespace()
+                .nth(19)
+                .unwrap()
+                .parse()
+                .unwrap();
+            let (life, other) = (of_child(born), of_child(born + 1));
+            let (alive, reused) = (Hardware::alive(life), Hardware::alive(other));
+            go.store(1, Release);
+            Hardware::wake(go, 1);
+            // A zombie: its end is seen, and not yet waited for.
+            let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+            while !state().contains(") Z ") {
+                std::thread::yield_now();
+            }
+            let zombie = Hardware::alive(life);
+            child.wait().unwrap();
+            (alive, zombie, Hardware::alive(life), reused)
+        },
+        (),
+    )
+    .unwrap();
+    assert!(alive, "it waits");
+    assert!(!zombie, "a zombie does not run");
+    assert!(!reaped);
+    assert!(
+        !reused,
+        "the same pid, born at another time, is somebody else"
+    );
+}
+
+#[test]
+fn a_forked_child_is_another_life_than_its_parent() {
+    let (parent, child) = clean(
+        |()| {
+            let parent = Hardware::me();
+            (parent, forkcheck::process::run(Hardware::me).unwrap())
+        },
+        (),
+    )
+    .unwrap();
+    assert_ne!(parent, child);
+    assert_ne!(parent.to_bits(), 0);
+    assert!(Hardware::alive(Hardware::me()) && !Hardware::alive(child));
+}
+
+#[test]
+fn a_wait_returns_at_once_where_the_word_has_changed_and_is_woken_by_another_process() {
+    let woken = clean(
+        |()| {
+            let region = Region::anonymous(8).unwrap();
+            let word: &AtomicU32 = region.get(0).unwrap();
+            Hardware::wait(word, 1);
+            let mut child = spawn(|| {
+                while word.load(Acquire) == 0 {
+                    Hardware::wait(word, 0);
+                }
+                word.load(Acquire)
+            })
+            .unwrap();
+            word.store(7, Release);
+            Hardware::wake(word, u32::MAX);
+            child.wait_timeout(Duration::from_secs(60)).unwrap();
+            child.value().unwrap()
+        },
+        (),
+    )
+    .unwrap();
+    assert_eq!(woken, 7);
+}
