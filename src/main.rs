@@ -2,7 +2,7 @@
 //! being found, since a harness that was never seen to fail proves nothing.
 
 use clap::Parser;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use forkcheck::builtin::{
     EarlyPublish, OneShotSubject, SeqLockSubject, early_publish, one_shot, seq_lock,
 };
@@ -37,6 +37,10 @@ fn main() -> ExitCode {
             "covered",
             "seconds",
         ]);
+    // In a narrow terminal the words of the other columns wrap, and these stay whole.
+    for column in table.column_iter_mut().take(3) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
     let mut worst = Expected::Yes;
     let mut reports: Vec<String> = Vec::new();
     macro_rules! rows {
@@ -138,7 +142,7 @@ fn check<E: Engine, S: Subject<E::Memory>>(
     let (verdict, expected) = match (&outcome.verdict, planted) {
         (Verdict::Ok, false) => ("ok", Expected::Yes),
         (Verdict::Ok, true) => ("planted bug MISSED", Expected::No),
-        (Verdict::Finding(_), true) => ("finding, as planted", Expected::Yes),
+        (Verdict::Finding(_), true) => ("as planted", Expected::Yes),
         (Verdict::Finding(_), false) => ("FINDING", Expected::No),
         (Verdict::Unknown(_), _) => ("unknown", Expected::CannotSay),
         (Verdict::Unavailable(_), _) => ("unavailable", Expected::CannotSay),
@@ -162,11 +166,8 @@ fn check<E: Engine, S: Subject<E::Memory>>(
 fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
     let covered = &outcome.covered;
     match (100 * covered.overlapping).checked_div(covered.could_overlap) {
-        Some(percent) => format!("{percent} % of executions overlapped"),
-        None => format!(
-            "{} of {} programs to the end",
-            covered.exhausted, covered.programs
-        ),
+        Some(percent) => format!("{percent} % overlap"),
+        None => format!("{} of {} done", covered.exhausted, covered.programs),
     }
 }
 

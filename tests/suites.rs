@@ -337,3 +337,69 @@ fn a_token_of_another_test_says_which_test_it_is_of() {
         text(&output)
     );
 }
+
+#[cfg(feature = "loom")]
+#[test]
+fn a_model_that_is_cut_off_is_unknown_and_fails_unless_that_is_allowed_by_name() {
+    let no_time = ("FORKCHECK_SECONDS", "0.000000001");
+    let output = run_test("page::loom", &[no_time]);
+    assert!(!output.status.success(), "{}", text(&output));
+    for part in [
+        "UNKNOWN  suites::page::loom  the model was not done after 0 executions",
+        "FORKCHECK_ALLOW_MISSING=loom",
+    ] {
+        assert!(
+            text(&output).contains(part),
+            "no {part:?}: {}",
+            text(&output)
+        );
+    }
+    let other = run_test(
+        "page::loom",
+        &[no_time, ("FORKCHECK_ALLOW_MISSING", "processes")],
+    );
+    assert!(
+        !other.status.success(),
+        "another engine's name allows nothing: {}",
+        text(&other)
+    );
+    let allowed = run_test(
+        "page::loom",
+        &[no_time, ("FORKCHECK_ALLOW_MISSING", "processes, loom")],
+    );
+    assert!(allowed.status.success(), "{}", text(&allowed));
+    assert!(
+        text(&allowed).contains("allowed by FORKCHECK_ALLOW_MISSING"),
+        "and never silently: {}",
+        text(&allowed)
+    );
+}
+
+/// On one processor hardly any two calls overlap, whatever is run.
+#[test]
+fn too_little_overlap_is_unknown_and_says_what_to_do() {
+    let text = forkcheck::process::clean(
+        |()| {
+            let me = nix::unistd::Pid::from_raw(0);
+            let all = nix::sched::sched_getaffinity(me).unwrap();
+            let first = (0..nix::sched::CpuSet::count())
+                .find(|&cpu| all.is_set(cpu).unwrap())
+                .unwrap();
+            let mut one = nix::sched::CpuSet::new();
+            one.set(first).unwrap();
+            nix::sched::sched_setaffinity(me, &one).unwrap();
+            let suite = page::suite().cases(8).regressions(None);
+            suite.report(
+                &suite
+                    .check::<forkcheck::engine::Processes, Page<Hardware>>()
+                    .unwrap(),
+            )
+        },
+        (),
+    )
+    .unwrap();
+    assert!(
+        text.starts_with("UNKNOWN") && text.contains("give it a processor for each process"),
+        "{text}"
+    );
+}

@@ -130,3 +130,40 @@ fn incomplete<S: Spec>(case: &Case<S>, history: &History<S>) -> Option<Verdict<S
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::Call;
+    use crate::subject::{Register, RegisterOp, RegisterRet};
+
+    #[test]
+    fn a_history_with_fewer_responses_than_operations_is_unknown() {
+        let case = Case::<Register<u8>>::free(0, vec![vec![RegisterOp::Read, RegisterOp::Read]]);
+        let call = |ret| Call {
+            op: RegisterOp::Read,
+            ret,
+            invoked: 0,
+            returned: 1,
+        };
+        let history = |calls| History { calls: vec![calls] };
+        let read = Some(RegisterRet::Value(0));
+        assert_eq!(
+            incomplete(
+                &case,
+                &history(vec![call(read.clone()), call(read.clone())])
+            ),
+            None
+        );
+        for calls in [
+            vec![],
+            vec![call(read.clone())],
+            vec![call(read), call(None)],
+        ] {
+            assert!(matches!(
+                incomplete(&case, &history(calls)),
+                Some(Verdict::Unknown(_))
+            ));
+        }
+    }
+}
