@@ -91,10 +91,18 @@ where
     let outcome = suite(op).check::<E, Faulty<E::Memory>>().unwrap();
     assert_eq!(children(), "", "something is left of it");
     let next = suite(Op::Fine).check::<E, Faulty<E::Memory>>().unwrap();
-    assert_eq!(next.verdict, Verdict::Ok, "the next test is disturbed");
-    assert!(next.covered.executions > 0);
+    assert!(undisturbed(&next), "{:?}", next.verdict);
     let text = suite(Op::Fine).report(&outcome);
     (outcome, text)
+}
+
+/// All that was to run ran, and nothing was found. (So few executions may be too few to overlap, which is Unknown.)
+fn undisturbed(outcome: &Outcome<Seven>) -> bool {
+    let found = matches!(
+        outcome.verdict,
+        Verdict::Finding(_) | Verdict::Unavailable(_)
+    );
+    !found && outcome.covered.failing == 0 && outcome.covered.executions > 0
 }
 
 /// Children of this thread, zombies among them.
@@ -188,8 +196,8 @@ fn a_sleep_that_nobody_ends_is_a_deadlock() {
 
 #[test]
 fn a_subject_that_prints_a_lot_neither_hangs_nor_hides_the_verdict() {
-    let (outcome, _) = check::<Processes>(Op::Print);
-    assert_eq!(outcome.verdict, Verdict::Ok);
+    let (outcome, text) = check::<Processes>(Op::Print);
+    assert!(undisturbed(&outcome), "{text}");
     assert!(
         outcome.output.contains("all work and no play"),
         "{:?}",
@@ -273,7 +281,7 @@ impl Drop for Held {
 fn each_subject_that_is_made_is_dropped_so_that_nothing_it_holds_is_left() {
     let suite = suite(Op::Fine).cases(3).executions(5);
     let outcome = suite.check::<Processes, Held>().unwrap();
-    assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
+    assert!(undisturbed(&outcome), "{}", suite.report(&outcome));
     let count = |word| outcome.output.lines().filter(|line| *line == word).count();
     assert_eq!(
         (count("made"), count("dropped")),
