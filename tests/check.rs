@@ -1,84 +1,115 @@
 //! The check against an oracle that tries every order, on random histories, with calls that never returned.
 
 use forkcheck::case::{Call, History};
-use forkcheck::check::{Criterion, Verdict, explain};
+use forkcheck::check::{Criterion, Kind, Limits, Verdict, explain, rest};
 use forkcheck::subject::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, Spec};
 use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
 
-const STATES: usize = 1 << 16;
+const LIMITS: Limits = Limits {
+    states: 1 << 16,
+    steps: 1 << 20,
+};
 
 /// By definition: some subset of the calls that never returned and all others, in some order that keeps what the
-/// criterion wants kept, gives the results that were seen.
-fn oracle<S: Spec>(setup: &S::Setup, history: &History<S>, criterion: Criterion) -> bool {
-    fn go<S: Spec>(left: &[(usize, usize, &Call<S>)], criterion: Criterion, state: &S) -> bool {
-        if left.iter().all(|(_, _, call)| call.ret.is_none()) {
+/// criterion wants kept, gives the results that were seen. If all are `at_rest`, no call that never returned took
+/// effect, and each may wait at the end.
+fn oracle<S: Spec>(
+    setup: &S::Setup,
+    history: &History<S>,
+    criterion: Criterion,
+    at_rest: bool,
+) -> bool {
+    fn sleeps<S: Spec>(call: &Call<S>) -> bool {
+        call.returned == Call::<S>::NEVER
+    }
+    fn go<S: Spec>(
+        left: &[(usize, usize, &Call<S>)],
+        criterion: Criterion,
+        at_rest: bool,
+        state: &S,
+    ) -> bool {
+        if left.iter().all(|(process, _, call)| {
+            call.ret.is_none() && (!at_rest || !sleeps(call) || state.may_block(*process, &call.op))
+        }) {
             return true;
         }
         (0..left.len()).any(|next| {
             let (process, number, call) = left[next];
-            let comes_too_early = left.iter().any(|&(other, n, before)| match criterion {
-                Criterion::RealTime => {
-                    before.returned < call.invoked || other == process && n < number
-                }
-                Criterion::ProgramOrder => other == process && n < number,
-            });
-            if comes_too_early {
+            let goes_before = |&(other, n, before): &(usize, usize, &Call<S>)| {
+                other == process && n < number
+                    || criterion == Criterion::RealTime && before.returned < call.invoked
+            };
+            let comes_too_early =
+                (left.iter()).any(|before| before.2.ret.is_some() && goes_before(before));
+            if comes_too_early || at_rest && sleeps(call) {
+                return false;
+            }
+            if state.may_block(process, &call.op) {
                 return false;
             }
             let mut state = state.clone();
             let fits = match &call.ret {
-                Some(ret) => state.step(&call.op) == *ret,
+                Some(ret) => state.allows(process, &call.op, ret),
                 None => {
                     state.step(&call.op);
                     true
                 }
             };
+            // What had to take effect before this never did.
             let rest: Vec<_> = left
                 .iter()
                 .enumerate()
-                .filter(|&(n, _)| n != next)
+                .filter(|&(n, other)| n != next && !goes_before(other))
                 .map(|(_, &call)| call)
                 .collect();
-            fits && go(&rest, criterion, &state)
+            fits && go(&rest, criterion, at_rest, &state)
         })
     }
     let calls = history.calls.iter().enumerate();
     let all: Vec<_> = calls
         .flat_map(|(p, calls)| calls.iter().enumerate().map(move |(n, call)| (p, n, call)))
         .collect();
-    go(&all, criterion, &S::start(setup))
+    go(&all, criterion, at_rest, &S::start(setup))
 }
 
-/// Up to three processes with up to three calls each at random times; the last of a process may never return.
+/// Few processes with few calls each at random times; the last of a process may never return, and a
+/// process may die in any other.
 fn histories<S: Spec>(
     op_and_ret: impl Strategy<Value = (S::Op, S::Ret)> + Clone + 'static,
+    processes: usize,
+    calls: usize,
 ) -> impl Strategy<Value = History<S>> {
     let process = (
-        prop::collection::vec((op_and_ret, 0u64..6, 1u64..6), 0..=3),
+        prop::collection::vec((op_and_ret, 0u64..6, 1u64..6, 0..8), 0..=calls),
         any::<bool>(),
     );
-    prop::collection::vec(process, 1..=3).prop_map(|processes| {
-        let calls = processes.into_iter().map(|(calls, pending)| {
-            let count = calls.len();
-            let mut time = 0;
-            let timed = calls
-                .into_iter()
-                .enumerate()
-                .map(|(number, ((op, ret), wait, length))| {
-                    let invoked = time + wait;
-                    time = invoked + length;
-                    let never = pending && number + 1 == count;
-                    let returned = if never { Call::<S>::NEVER } else { time };
-                    time += 1;
-                    Call {
-                        op,
-                        ret: (!never).then_some(ret),
-                        invoked,
-                        returned,
-                    }
-                });
-            timed.collect()
-        });
+    prop::collection::vec(process, 1..=processes).prop_map(|processes| {
+        let calls =
+            processes.into_iter().map(|(calls, pending)| {
+                let count = calls.len();
+                let mut time = 0;
+                let timed = calls.into_iter().enumerate().map(
+                    |(number, ((op, ret), wait, length, died))| {
+                        let last = number + 1 == count;
+                        let invoked = time + wait;
+                        time = invoked + length;
+                        let returned = if pending && last {
+                            Call::<S>::NEVER
+                        } else {
+                            time
+                        };
+                        time += 1;
+                        Call {
+                            op,
+                            ret: (returned != Call::<S>::NEVER && died > 0).then_some(ret),
+                            invoked,
+                            returned,
+                        }
+                    },
+                );
+                timed.collect()
+            });
         History {
             calls: calls.collect(),
         }
@@ -116,8 +147,8 @@ fn agree<S: Spec>(setup: S::Setup, histories: impl Strategy<Value = History<S>>)
     let mut runner = proptest::test_runner::TestRunner::new(config);
     let ran = runner.run(&histories, |history| {
         for criterion in [Criterion::RealTime, Criterion::ProgramOrder] {
-            let expected = oracle(&setup, &history, criterion);
-            let verdict = explain(&setup, &history, criterion, STATES);
+            let expected = oracle(&setup, &history, criterion, false);
+            let verdict = explain(&setup, &history, criterion, LIMITS);
             prop_assert_eq!(
                 verdict == Verdict::Ok,
                 expected,
@@ -128,7 +159,7 @@ fn agree<S: Spec>(setup: S::Setup, histories: impl Strategy<Value = History<S>>)
             let count = if expected { &yes } else { &no };
             count.set(count.get() + 1);
         }
-        let orders = |criterion| explain(&setup, &history, criterion, STATES) == Verdict::Ok;
+        let orders = |criterion| explain(&setup, &history, criterion, LIMITS) == Verdict::Ok;
         kept.set(
             kept.get()
                 + usize::from(orders(Criterion::ProgramOrder) != orders(Criterion::RealTime)),
@@ -151,12 +182,205 @@ fn agree<S: Spec>(setup: S::Setup, histories: impl Strategy<Value = History<S>>)
 
 #[test]
 fn the_check_agrees_with_the_oracle_on_registers() {
-    agree::<Register<u8>>(0, histories(register_calls()));
+    agree::<Register<u8>>(0, histories(register_calls(), 3, 3));
 }
 
 #[test]
 fn the_check_agrees_with_the_oracle_on_queues() {
-    agree::<Queue<u8>>(2, histories(queue_calls()));
+    agree::<Queue<u8>>(2, histories(queue_calls(), 3, 3));
+}
+
+#[test]
+fn the_check_agrees_with_the_oracle_where_many_calls_never_returned() {
+    agree::<Register<u8>>(0, histories(register_calls(), 5, 2));
+    agree::<Queue<u8>>(3, histories(queue_calls(), 5, 2));
+    agree::<Stack>((), histories(stack_calls(), 5, 2));
+}
+
+/// A stack that also tells its height: pushes do not commute, and one call can notice several of them. Popping an
+/// empty one waits, and a push may be dropped, which nobody is told.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Stack(Vec<u8>);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum StackOp {
+    Push(u8),
+    Pop,
+    Height,
+}
+
+impl Spec for Stack {
+    type Setup = ();
+    type Op = StackOp;
+    /// What was popped, or the height; 0 for a push.
+    type Ret = u8;
+    fn start(_: &()) -> Self {
+        Self(Vec::new())
+    }
+    fn step(&mut self, op: &StackOp) -> u8 {
+        match op {
+            StackOp::Push(item) => {
+                self.0.push(*item);
+                0
+            }
+            StackOp::Pop => self.0.pop().expect("a pop from an empty stack waits"),
+            StackOp::Height => self.0.len() as u8,
+        }
+    }
+    fn allows(&mut self, _: usize, op: &StackOp, ret: &u8) -> bool {
+        // A height that is one too low is allowed.
+        let here = self.step(op);
+        here == *ret || *op == StackOp::Height && here == ret + 1
+    }
+    fn may_block(&self, _: usize, op: &StackOp) -> bool {
+        *op == StackOp::Pop && self.0.is_empty()
+    }
+}
+
+fn stack_calls() -> impl Strategy<Value = (StackOp, u8)> + Clone {
+    prop_oneof![
+        4 => (1u8..4).prop_map(|item| (StackOp::Push(item), 0)),
+        3 => (1u8..4).prop_map(|item| (StackOp::Pop, item)),
+        2 => (0u8..4).prop_map(|height| (StackOp::Height, height)),
+    ]
+}
+
+#[test]
+fn the_check_agrees_with_the_oracle_where_calls_wait_and_several_results_are_allowed() {
+    agree::<Stack>((), histories(stack_calls(), 3, 3));
+}
+
+#[test]
+fn the_check_agrees_with_the_oracle_on_who_may_sleep_for_ever() {
+    let (rests, deadlocks) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 5_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let ran = runner.run(&histories::<Stack>(stack_calls(), 3, 2), |history| {
+        for criterion in [Criterion::RealTime, Criterion::ProgramOrder] {
+            let expected = oracle(&(), &history, criterion, true);
+            let verdict = rest(&(), &history, criterion, LIMITS);
+            prop_assert_eq!(verdict == Verdict::Ok, expected, "{:?}", verdict);
+            if let Verdict::Finding(finding) = verdict {
+                prop_assert_eq!(finding.kind, Kind::Deadlock);
+            }
+            let waiting = history
+                .calls
+                .iter()
+                .flatten()
+                .any(|call| call.ret.is_none());
+            let count = if expected { &rests } else { &deadlocks };
+            count.set(count.get() + usize::from(waiting));
+        }
+        Ok(())
+    });
+    ran.unwrap();
+    assert!(
+        rests.get() > 30 && deadlocks.get() > 300,
+        "{} may sleep, {} may not",
+        rests.get(),
+        deadlocks.get()
+    );
+}
+
+/// Two registers, taken apart by key; `Whole` is the same and is not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Two<const APART: bool>([Register<u8>; 2]);
+
+impl<const APART: bool> Spec for Two<APART> {
+    type Setup = ();
+    type Op = (usize, RegisterOp<u8>);
+    type Ret = RegisterRet<u8>;
+    fn start(_: &()) -> Self {
+        Self([Register::start(&0), Register::start(&0)])
+    }
+    fn step(&mut self, (which, op): &Self::Op) -> RegisterRet<u8> {
+        self.0[*which].step(op)
+    }
+    fn key((which, _): &Self::Op) -> u64 {
+        if APART { *which as u64 } else { 0 }
+    }
+}
+
+#[test]
+fn a_history_taken_apart_by_key_is_judged_as_the_whole_is() {
+    let calls = || (0usize..2, register_calls()).prop_map(|(which, (op, ret))| ((which, op), ret));
+    agree::<Two<true>>((), histories(calls(), 3, 3));
+    agree::<Two<false>>((), histories(calls(), 3, 3));
+}
+
+#[test]
+fn an_explanation_of_a_key_numbers_the_calls_of_the_whole_history() {
+    let call = |which, op, ret, time| Call {
+        op: (which, op),
+        ret: Some(ret),
+        invoked: time,
+        returned: time + 1,
+    };
+    let history = History::<Two<true>> {
+        calls: vec![vec![
+            call(0, RegisterOp::Write(1), RegisterRet::Written, 0),
+            call(1, RegisterOp::Write(2), RegisterRet::Written, 2),
+            call(0, RegisterOp::Read, RegisterRet::Value(1), 4),
+            call(1, RegisterOp::Read, RegisterRet::Value(1), 6),
+        ]],
+    };
+    let Verdict::Finding(finding) = explain(&(), &history, Criterion::RealTime, LIMITS) else {
+        panic!()
+    };
+    let explanation = finding.explanation.unwrap();
+    assert_eq!(explanation.longest, [(0, 1)]);
+    assert_eq!(
+        (explanation.blocked[0].process, explanation.blocked[0].call),
+        (0, 3)
+    );
+}
+
+/// Each process dies in a push; then one pops what nobody can have pushed.
+fn ten_pending<S: Spec>(ops: impl Iterator<Item = S::Op>, seen: &[(S::Op, S::Ret)]) -> History<S> {
+    let pending = ops.map(|op| {
+        vec![Call {
+            op,
+            ret: None,
+            invoked: 0,
+            returned: Call::<S>::NEVER,
+        }]
+    });
+    let mut calls: Vec<_> = pending.collect();
+    let observer = seen.iter().enumerate().map(|(n, (op, ret))| Call {
+        op: op.clone(),
+        ret: Some(ret.clone()),
+        invoked: 1 + 2 * n as u64,
+        returned: 2 + 2 * n as u64,
+    });
+    calls.push(observer.collect());
+    History { calls }
+}
+
+#[test]
+fn pending_calls_that_nobody_can_have_observed_cost_next_to_nothing() {
+    let few = Limits {
+        states: 200,
+        steps: 20_000,
+    };
+    let writes = || (1..=10).map(RegisterOp::Write);
+    let read = |value| (RegisterOp::Read, RegisterRet::Value(value));
+    let judged = |seen: &[_]| {
+        let history = ten_pending::<Register<u8>>(writes(), seen);
+        explain(&0, &history, Criterion::RealTime, few)
+    };
+    assert_eq!(judged(&[read(3), read(5), read(7)]), Verdict::Ok);
+    // A thousand subsets in millions of orders, and none of them.
+    assert!(matches!(
+        judged(&[read(3), read(5), read(11)]),
+        Verdict::Finding(_)
+    ));
+    assert!(matches!(
+        judged(&[read(3), read(5), read(3)]),
+        Verdict::Finding(_)
+    ));
 }
 
 #[test]
@@ -179,7 +403,7 @@ fn an_explanation_names_the_call_that_no_order_allows_and_what_it_should_have_re
             ],
         ],
     };
-    let Verdict::Finding(finding) = explain(&0, &history, Criterion::RealTime, STATES) else {
+    let Verdict::Finding(finding) = explain(&0, &history, Criterion::RealTime, LIMITS) else {
         panic!()
     };
     let explanation = finding.explanation.unwrap();
@@ -189,7 +413,7 @@ fn an_explanation_names_the_call_that_no_order_allows_and_what_it_should_have_re
         (explanation.blocked[0].process, explanation.blocked[0].call),
         (1, 1)
     );
-    assert_eq!(explanation.blocked[0].expected, RegisterRet::Value(2));
+    assert_eq!(explanation.blocked[0].expected, Some(RegisterRet::Value(2)));
 }
 
 #[test]
@@ -210,10 +434,10 @@ fn a_spent_budget_is_unknown_and_never_ok() {
     calls.push(vec![read]);
     let history = History { calls };
     assert!(
-        matches!(explain(&0, &history, Criterion::RealTime, 50), Verdict::Unknown(why) if why.contains("50 states"))
+        matches!(explain(&0, &history, Criterion::RealTime, Limits { states: 50, ..LIMITS }), Verdict::Unknown(why) if why.contains("51 states"))
     );
     assert!(matches!(
-        explain(&0, &history, Criterion::RealTime, STATES),
+        explain(&0, &history, Criterion::RealTime, LIMITS),
         Verdict::Finding(_)
     ));
 }
@@ -239,7 +463,7 @@ fn a_call_that_never_returned_took_effect_or_did_not() {
                 calls: vec![vec![pending.clone()], reads],
             },
             Criterion::RealTime,
-            STATES,
+            LIMITS,
         )
     };
     assert_eq!(verdict(vec![read(0, 1), read(5, 3)]), Verdict::Ok);

@@ -45,7 +45,8 @@ pub struct Call<S: Spec> {
     pub ret: Option<S::Ret>,
     /// The time of the call, on a clock that all processes share.
     pub invoked: u64,
-    /// The time of the return; [`Call::NEVER`] where there was none.
+    /// The time of the return; [`Call::NEVER`] where there was none. Where a process died in a call and lived again
+    /// to make others, the time of its death.
     pub returned: u64,
 }
 

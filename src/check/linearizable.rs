@@ -1,16 +1,23 @@
 //! Whether some order of the calls explains a history: the search of Wing and Gong with the cache of Lowe
-//! ("Testing for linearizability", 2017), as porcupine does it.
+//! ("Testing for linearizability", 2017), as porcupine does it, and a search of its own for pending calls.
 //!
-//! A process makes one call after the other, so a partial order of the calls is one position for each
-//! process, and (positions, state of the spec) is what the cache remembers. A call that never returned took
-//! effect at some time after it began, or not at all.
+//! A process makes one call after the other, so a part of an order is one position for each process, and
+//! (positions, state of the spec) is what the cache remembers.
+//!
+//! **Pending calls** never returned: each took effect at some time after it began, or not at all. Trying all subsets
+//! in all orders is exponential, and needless: whatever can be explained can be explained with the fewest of them, each
+//! as late as possible. So they are only ever put right before another call, in a chain of which each member
+//! is noticed by the next: where the next call could as well come first, or come without, the chain is not tried.
+//! Of pending calls of the same operation only the first is tried. (Swapping two neighbours is possible because
+//! nothing has to come after a call that never returned; leaving one out, because it need not have taken effect.)
 
+use super::seen::Seen;
 use super::verdict::{Finding, Kind};
 use super::{Blocked, Explanation, Verdict};
-use crate::case::History;
+use crate::case::{Call, History};
 use crate::subject::Spec;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// Which orders of the calls count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,189 +28,432 @@ pub enum Criterion {
     ProgramOrder,
 }
 
+/// How much one search may take. It is deterministic: no clock decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// States remembered: memory. Each takes its own size and four bytes for each process.
+    pub states: usize,
+    /// Steps of the spec: time.
+    pub steps: u64,
+}
+
+impl Default for Limits {
+    /// A million states, 32 million steps: some seconds.
+    fn default() -> Self {
+        Self {
+            states: 1 << 20,
+            steps: 1 << 25,
+        }
+    }
+}
+
 /// Judges a history: [`Verdict::Ok`], a [`Finding`] with the reason why no order explains it, or
-/// [`Verdict::Unknown`] when more than `states` states of the search would have to be remembered.
+/// [`Verdict::Unknown`] when the limits are spent.
+///
+/// In real time a history is judged key by key ([`Spec::key`]); sequential consistency cannot be taken apart so.
 ///
 /// ```
 /// use forkcheck::case::{Call, History};
-/// use forkcheck::check::{Criterion, Kind, Verdict, explain};
+/// use forkcheck::check::{Criterion, Kind, Limits, Verdict, explain};
 /// use forkcheck::subject::{Register, RegisterOp::*, RegisterRet::*};
 ///
 /// let write = Call { op: Write(7), ret: Some(Written), invoked: 0, returned: 1 };
 /// let read = |value, invoked| Call { op: Read, ret: Some(Value(value)), invoked, returned: 9 };
 /// let history = |read| History::<Register<u32>> { calls: vec![vec![write.clone()], vec![read]] };
+/// let verdict = |read| explain(&0, &history(read), Criterion::RealTime, Limits::default());
 ///
-/// assert_eq!(explain(&0, &history(read(7, 2)), Criterion::RealTime, 1_000), Verdict::Ok);
-/// let Verdict::Finding(stale) = explain(&0, &history(read(0, 2)), Criterion::RealTime, 1_000) else { panic!() };
+/// assert_eq!(verdict(read(7, 2)), Verdict::Ok);
+/// let Verdict::Finding(stale) = verdict(read(0, 2)) else { panic!() };
 /// assert_eq!(stale.kind, Kind::NotLinearizable);
 /// // A read that overlaps the write may come before it.
-/// assert_eq!(explain(&0, &history(read(0, 0)), Criterion::RealTime, 1_000), Verdict::Ok);
+/// assert_eq!(verdict(read(0, 0)), Verdict::Ok);
 /// ```
 pub fn explain<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
     criterion: Criterion,
-    states: usize,
+    limits: Limits,
 ) -> Verdict<S> {
-    let mut search = Search {
-        history,
-        criterion,
-        at: vec![0; history.calls.len()],
+    judge(setup, history, criterion, limits, Ending::Any)
+}
+
+/// Judges an execution in which every process is done or sleeps, and so nobody will ever move: [`Verdict::Ok`] if
+/// some order of the calls that returned ends in a state in which every other call may wait ([`Spec::may_block`]),
+/// else a deadlock.
+pub fn rest<S: Spec>(
+    setup: &S::Setup,
+    history: &History<S>,
+    criterion: Criterion,
+    limits: Limits,
+) -> Verdict<S> {
+    match judge(setup, history, criterion, limits, Ending::AtRest) {
+        Verdict::Finding(finding) => Verdict::Finding(Finding {
+            kind: Kind::Deadlock,
+            ..finding
+        }),
+        verdict => verdict,
+    }
+}
+
+/// What the state after the last call has to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Any,
+    /// One in which every pending call may wait; none of them has taken effect.
+    AtRest,
+}
+
+fn judge<S: Spec>(
+    setup: &S::Setup,
+    history: &History<S>,
+    criterion: Criterion,
+    limits: Limits,
+    ending: Ending,
+) -> Verdict<S> {
+    let ops = || history.calls.iter().flatten().map(|call| S::key(&call.op));
+    let mut keys: BTreeSet<u64> = match criterion {
+        Criterion::RealTime => ops().collect(),
+        Criterion::ProgramOrder => BTreeSet::new(),
     };
-    let mut seen: HashSet<(Box<[u32]>, S)> = HashSet::new();
-    let mut frames = vec![Frame {
-        state: S::start(setup),
-        next: 0,
-        came: None,
-    }];
-    let mut furthest = Furthest {
-        order: Vec::new(),
-        at: search.at.clone(),
-        state: frames[0].state.clone(),
-    };
-    while let Some(frame) = frames.last_mut() {
-        if search.explained() {
-            return Verdict::Ok;
-        }
-        if frame.next == search.moves() {
-            let came = frames.pop().and_then(|frame| frame.came);
-            if let Some(process) = came {
-                search.at[process] -= 1;
-            }
-            continue;
-        }
-        let (process, took_effect) = search.decode(frame.next);
-        frame.next += 1;
-        let Some(state) = search.take(process, took_effect, &frame.state) else {
-            continue;
-        };
-        search.at[process] += 1;
-        if !seen.insert((search.at.iter().map(|&n| n as u32).collect(), state.clone())) {
-            search.at[process] -= 1;
-            continue;
-        }
-        if seen.len() > states {
-            return Verdict::Unknown(format!(
-                "the check remembered {states} states and was not done; use fewer operations or fewer processes"
-            ));
-        }
-        frames.push(Frame {
-            state,
-            next: 0,
-            came: Some(process),
+    // One key, or none, is the whole history.
+    let one = keys.len() <= 1;
+    if one {
+        keys = BTreeSet::from([0]);
+    }
+    for key in keys {
+        let of_key = |call: &Call<S>| one || S::key(&call.op) == key;
+        let calls = history.calls.iter().map(|calls| {
+            let numbered = calls.iter().enumerate();
+            numbered.filter(|(_, call)| of_key(call)).collect()
         });
-        if frames.len() > furthest.order.len() + 1 {
-            furthest = Furthest {
-                order: search.order(&frames),
-                at: search.at.clone(),
-                state: frames[frames.len() - 1].state.clone(),
-            };
+        let search = Search {
+            calls: calls.collect(),
+            criterion,
+            limits,
+            ending,
+            at: vec![0; history.calls.len()],
+            steps: 0,
+        };
+        let verdict = search.verdict(S::start(setup));
+        if verdict != Verdict::Ok {
+            return verdict;
         }
     }
-    search.at.clone_from(&furthest.at);
-    Verdict::Finding(Finding {
-        kind: match criterion {
-            Criterion::RealTime => Kind::NotLinearizable,
-            Criterion::ProgramOrder => Kind::NotSequentiallyConsistent,
-        },
-        detail: String::new(),
-        explanation: Some(Explanation {
-            longest: furthest.order,
-            state: format!("{:?}", furthest.state),
-            blocked: search.blocked(&furthest.state),
-        }),
-    })
+    Verdict::Ok
 }
 
-/// A state of the spec that was reached, and the move to try next from it.
+/// A state of the spec that was reached, and what to try next from it.
 struct Frame<S> {
     state: S,
+    /// The next single call to try; after all of them the chains.
     next: usize,
-    came: Option<usize>,
+    chains: Option<Vec<Next<S>>>,
+    /// How many calls the order held before this frame's own.
+    before: usize,
 }
 
-struct Furthest<S> {
-    order: Vec<(usize, usize)>,
-    at: Vec<usize>,
+/// The way from one state to another: pending calls, the call that notices them, and the state after it.
+struct Next<S> {
+    chain: Vec<usize>,
+    process: usize,
     state: S,
 }
 
 struct Search<'a, S: Spec> {
-    history: &'a History<S>,
+    /// The calls of each process, with their numbers in the history.
+    calls: Vec<Vec<(usize, &'a Call<S>)>>,
     criterion: Criterion,
+    limits: Limits,
+    ending: Ending,
     /// How many calls of each process the order holds so far.
-    at: Vec<usize>,
+    at: Vec<u32>,
+    steps: u64,
 }
 
 impl<S: Spec> Search<'_, S> {
+    fn verdict(mut self, start: S) -> Verdict<S> {
+        let mut seen = Seen::new(self.at.len());
+        // The processes whose calls took effect, in this order.
+        let mut order: Vec<usize> = Vec::new();
+        let mut furthest = (order.clone(), self.at.clone(), start.clone());
+        let mut frames = vec![Frame {
+            state: start,
+            next: 0,
+            chains: None,
+            before: 0,
+        }];
+        while let Some(frame) = frames.last_mut() {
+            if frame.next == 0 && self.explained(&frame.state) {
+                return Verdict::Ok;
+            }
+            let next = self.next(frame);
+            if seen.len() > self.limits.states || self.steps > self.limits.steps {
+                return Verdict::Unknown(format!(
+                    "the check of a history remembered {} states after {} steps of the spec and was not done; \
+                     use fewer operations or fewer processes",
+                    seen.len(),
+                    self.steps
+                ));
+            }
+            let Some(Next {
+                chain,
+                process,
+                state,
+            }) = next
+            else {
+                for process in order.drain(frame.before..) {
+                    self.at[process] -= 1;
+                }
+                frames.pop();
+                continue;
+            };
+            let before = order.len();
+            order.extend(chain);
+            order.push(process);
+            for &process in &order[before..] {
+                self.at[process] += 1;
+            }
+            if !seen.insert(&self.at, &state) {
+                for process in order.drain(before..) {
+                    self.at[process] -= 1;
+                }
+                continue;
+            }
+            if order.len() > furthest.0.len() {
+                furthest = (order.clone(), self.at.clone(), state.clone());
+            }
+            frames.push(Frame {
+                state,
+                next: 0,
+                chains: None,
+                before,
+            });
+        }
+        let (order, at, state) = furthest;
+        self.at = at;
+        Verdict::Finding(Finding {
+            kind: match self.criterion {
+                Criterion::RealTime => Kind::NotLinearizable,
+                Criterion::ProgramOrder => Kind::NotSequentiallyConsistent,
+            },
+            detail: String::new(),
+            explanation: Some(Explanation {
+                longest: self.numbered(&order),
+                state: format!("{state:?}"),
+                blocked: self.blocked(&state),
+            }),
+        })
+    }
+
+    /// The next call of a process that the order does not hold yet.
+    fn call(&self, process: usize) -> Option<&Call<S>> {
+        let at = self.at[process] as usize;
+        self.calls[process].get(at).map(|&(_, call)| call)
+    }
+
     /// Every call that returned has its place.
-    fn explained(&self) -> bool {
-        let rest = self
-            .history
-            .calls
-            .iter()
-            .zip(&self.at)
-            .flat_map(|(calls, &at)| &calls[at..]);
-        rest.into_iter().all(|call| call.ret.is_none())
+    fn explained(&self, state: &S) -> bool {
+        let mut left = (0..self.at.len()).flat_map(|p| {
+            self.calls[p][self.at[p] as usize..]
+                .iter()
+                .map(move |c| (p, c))
+        });
+        left.all(|(process, (_, call))| {
+            call.ret.is_none() && (self.ending == Ending::Any || state.may_block(process, &call.op))
+        })
     }
-    /// The next call of each process takes effect; or, tried last, one that never returned does not.
-    fn moves(&self) -> usize {
-        2 * self.at.len()
+
+    /// Nothing that is still to come may have returned before this time.
+    fn bound(&self) -> u64 {
+        let returns = (0..self.at.len()).filter_map(|process| self.call(process));
+        match self.criterion {
+            Criterion::RealTime => returns.map(|call| call.returned).min().unwrap_or(0),
+            Criterion::ProgramOrder => u64::MAX,
+        }
     }
-    fn decode(&self, number: usize) -> (usize, bool) {
-        (number % self.at.len(), number < self.at.len())
-    }
-    /// The state after the next call of `process`, if that call may come next.
-    fn take(&self, process: usize, took_effect: bool, state: &S) -> Option<S> {
-        let call = self.history.calls[process].get(self.at[process])?;
-        if !self.may_come_next(process) {
+
+    /// The state after the next call of `process`, if it may come next from `state`.
+    fn take(&mut self, process: usize, bound: u64, state: &S) -> Option<S> {
+        let at = self.at[process] as usize;
+        let &(_, call) = self.calls[process].get(at)?;
+        if call.invoked > bound || call.ret.is_none() {
             return None;
         }
-        let mut state = state.clone();
-        match (&call.ret, took_effect) {
-            (Some(ret), true) => state.allows(process, &call.op, ret).then_some(state),
-            (Some(_), false) => None,
-            (None, true) => {
-                state.step(&call.op);
-                Some(state)
-            }
-            (None, false) => Some(state),
+        self.steps += 1;
+        returned(process, call, state)
+    }
+
+    /// The state after a pending call, if it takes effect in `state`.
+    fn effect(&mut self, process: usize, bound: u64, state: &S) -> Option<S> {
+        let at = self.at[process] as usize;
+        let &(_, call) = self.calls[process].get(at)?;
+        if call.invoked > bound || call.ret.is_some() || state.may_block(process, &call.op) {
+            return None;
+        }
+        self.steps += 1;
+        let mut after = state.clone();
+        after.step(&call.op);
+        // What changes nothing is noticed by nobody.
+        (after != *state).then_some(after)
+    }
+
+    /// `process` died in its next call: what has not taken effect before others began never will.
+    fn died_in(&self, process: usize, bound: u64) -> bool {
+        let last = self.at[process] as usize + 1 == self.calls[process].len();
+        self.call(process).is_some_and(|call| {
+            call.ret.is_none()
+                && call.invoked <= bound
+                && (call.returned != Call::<S>::NEVER || !last)
+        })
+    }
+
+    /// The state after the next call of `process`, which returned, or which it died in.
+    fn advance(&mut self, process: usize, bound: u64, state: &S) -> Option<S> {
+        if self.died_in(process, bound) {
+            self.effect(process, bound, state)
+        } else {
+            self.take(process, bound, state)
         }
     }
-    /// Nothing that is still to come had returned before it began.
-    fn may_come_next(&self, process: usize) -> bool {
-        let Some(call) = self.history.calls[process].get(self.at[process]) else {
+
+    /// What to try next from a frame: each call that returned, then each with a chain of pending ones before it.
+    /// A call that its process died in took effect or did not.
+    fn next(&mut self, frame: &mut Frame<S>) -> Option<Next<S>> {
+        let (bound, processes) = (self.bound(), self.at.len());
+        while frame.next < 2 * processes {
+            let process = frame.next % processes;
+            let state = if frame.next < processes {
+                self.advance(process, bound, &frame.state)
+            } else {
+                self.died_in(process, bound).then(|| frame.state.clone())
+            };
+            frame.next += 1;
+            if let Some(state) = state {
+                return Some(Next {
+                    chain: Vec::new(),
+                    process,
+                    state,
+                });
+            }
+        }
+        if frame.chains.is_none() {
+            let mut chains = Vec::new();
+            if self.ending == Ending::Any {
+                self.chains(bound, &frame.state, &mut Vec::new(), None, &mut chains);
+            }
+            frame.chains = Some(chains);
+        }
+        frame.chains.as_mut().and_then(Vec::pop)
+    }
+
+    /// All chains that go on from `chain`, which ends in `state`; `last` is its last member and the state before it.
+    fn chains(
+        &mut self,
+        bound: u64,
+        state: &S,
+        chain: &mut Vec<usize>,
+        last: Option<(usize, &S)>,
+        found: &mut Vec<Next<S>>,
+    ) {
+        if let Some((last, before)) = last {
+            for process in 0..self.at.len() {
+                if chain.contains(&process) {
+                    continue;
+                }
+                let Some(after) = self.advance(process, bound, state) else {
+                    continue;
+                };
+                if let Some(without) = self.advance(process, bound, before)
+                    && (without == after || self.later(last, &without).as_ref() == Some(&after))
+                {
+                    continue;
+                }
+                found.push(Next {
+                    chain: chain.clone(),
+                    process,
+                    state: after,
+                });
+            }
+        }
+        for process in 0..self.at.len() {
+            if self.steps > self.limits.steps {
+                return;
+            }
+            if chain.contains(&process)
+                || self.died_in(process, bound)
+                || self.has_a_twin(process, bound, chain)
+            {
+                continue;
+            }
+            let Some(after) = self.effect(process, bound, state) else {
+                continue;
+            };
+            if let Some((last, before)) = last
+                && let Some(without) = self.effect(process, bound, before)
+                && (without == after
+                    || last > process && self.later(last, &without).as_ref() == Some(&after))
+            {
+                continue;
+            }
+            chain.push(process);
+            self.chains(bound, &after, chain, Some((process, state)), found);
+            chain.pop();
+        }
+    }
+
+    /// The state after a pending call that was moved to a later place.
+    fn later(&mut self, process: usize, state: &S) -> Option<S> {
+        self.effect(process, u64::MAX, state)
+    }
+
+    /// Another process has the same operation pending, and is tried first.
+    fn has_a_twin(&self, process: usize, bound: u64, chain: &[usize]) -> bool {
+        let pending = |p: usize| {
+            let call = self
+                .call(p)
+                .filter(|c| c.ret.is_none() && c.invoked <= bound);
+            call.filter(|_| !self.died_in(p, bound))
+        };
+        let Some(call) = pending(process) else {
             return false;
         };
-        self.criterion == Criterion::ProgramOrder
-            || self.history.calls.iter().zip(&self.at).all(|(calls, &at)| {
-                calls
-                    .get(at)
-                    .is_none_or(|other| call.invoked <= other.returned)
-            })
+        (0..process)
+            .any(|p| !chain.contains(&p) && pending(p).is_some_and(|other| other.op == call.op))
     }
-    fn order(&self, frames: &[Frame<S>]) -> Vec<(usize, usize)> {
+
+    /// An order of processes as (process, number of its call in the history).
+    fn numbered(&self, order: &[usize]) -> Vec<(usize, usize)> {
         let mut count = vec![0; self.at.len()];
-        let came = frames.iter().filter_map(|frame| frame.came);
-        came.map(|process| {
+        let numbered = order.iter().map(|&process| {
             count[process] += 1;
-            (process, count[process] - 1)
-        })
-        .collect()
+            (process, self.calls[process][count[process] - 1].0)
+        });
+        numbered.collect()
     }
+
     fn blocked(&self, state: &S) -> Vec<Blocked<S>> {
+        let bound = self.bound();
+        let stuck = |call: &Call<S>| call.ret.is_some() || self.ending == Ending::AtRest;
         (0..self.at.len())
-            .filter(|&process| self.may_come_next(process))
-            .filter(|&process| self.history.calls[process][self.at[process]].ret.is_some())
-            .map(|process| {
-                let call = self.at[process];
-                let expected = state.clone().step(&self.history.calls[process][call].op);
-                Blocked {
+            .filter_map(|process| {
+                let (number, call) = *self.calls[process].get(self.at[process] as usize)?;
+                (call.invoked <= bound && stuck(call)).then(|| Blocked {
                     process,
-                    call,
-                    expected,
-                }
+                    call: number,
+                    expected: (!state.may_block(process, &call.op))
+                        .then(|| state.clone().step(&call.op)),
+                })
             })
             .collect()
     }
+}
+
+/// The state after a call that returned, if it may return there what it did.
+fn returned<S: Spec>(process: usize, call: &Call<S>, state: &S) -> Option<S> {
+    let ret = call.ret.as_ref()?;
+    if state.may_block(process, &call.op) {
+        return None;
+    }
+    let mut after = state.clone();
+    after.allows(process, &call.op, ret).then_some(after)
 }

@@ -93,6 +93,6 @@ pub struct Blocked<S: Spec> {
     pub process: usize,
     /// Which of its calls.
     pub call: usize,
-    /// What the spec returns there.
-    pub expected: S::Ret,
+    /// What the spec returns there; `None` where it waits.
+    pub expected: Option<S::Ret>,
 }

@@ -17,9 +17,6 @@ use crate::subject::{Spec, Subject};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// States that the check of one history may remember.
-pub(crate) const CHECK_STATES: usize = 1 << 20;
-
 /// A way to run a case.
 pub trait Engine: Default {
     /// What its subjects run on.

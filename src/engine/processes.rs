@@ -4,9 +4,9 @@
 //! it. The pool is forked anew after a process of it has died or got stuck.
 
 use super::served::{self, Served};
-use super::{Answer, Budget, CHECK_STATES, Covered, Engine, Run, incomplete};
+use super::{Answer, Budget, Covered, Engine, Run, incomplete};
 use crate::case::{Case, History};
-use crate::check::{Criterion, Finding, Kind, Verdict, explain};
+use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::error::Error;
 use crate::memory::Hardware;
 use crate::process::{Channel, Exit, Job};
@@ -87,7 +87,7 @@ fn search<S: Subject<Hardware>>(
     let (executions, failing) = if reusable {
         (executions, failing)
     } else {
-        (executions + 1, failing + 1)
+        (executions + 1, failing + u64::from(run.is_some()))
     };
     let could_overlap = case.program.iter().filter(|ops| !ops.is_empty()).count() > 1;
     let covered = Covered {
@@ -103,7 +103,7 @@ fn search<S: Subject<Hardware>>(
 
 fn judge<S: Subject<Hardware>>(case: &Case<S::Spec>, history: &History<S::Spec>) -> bool {
     incomplete(case, history).is_none()
-        && explain(&case.setup, history, Criterion::RealTime, CHECK_STATES) == Verdict::Ok
+        && explain(&case.setup, history, Criterion::RealTime, Limits::default()) == Verdict::Ok
 }
 
 /// The end of a batch as a run with its verdict; `None` if all went well.
@@ -116,7 +116,12 @@ fn told<S: Subject<Hardware>>(
         Ended::Done => return None,
         Ended::Judged(history) => {
             let verdict = incomplete(case, &history).unwrap_or_else(|| {
-                explain(&case.setup, &history, Criterion::RealTime, CHECK_STATES)
+                explain(
+                    &case.setup,
+                    &history,
+                    Criterion::RealTime,
+                    Limits::default(),
+                )
             });
             (history, verdict)
         }
@@ -136,20 +141,19 @@ fn told<S: Subject<Hardware>>(
             history,
         } => {
             let place = place(case, roles, process, phase);
-            let (kind, how) = match stuck {
-                Stuck::Endless(used) => (
-                    Kind::Endless,
-                    format!(
-                        "used {:.1} s of processor time and did not return",
-                        used.as_secs_f64()
-                    ),
-                ),
-                Stuck::Asleep => (
-                    Kind::Deadlock,
-                    "sleeps, and nobody is left to wake it".into(),
-                ),
+            let verdict = match stuck {
+                Stuck::Endless(used) => {
+                    let used = used.as_secs_f64();
+                    let detail =
+                        format!("{place} used {used:.1} s of processor time and did not return");
+                    finding(Kind::Endless, detail)
+                }
+                Stuck::Asleep => asleep::<S>(case, &history, &place),
             };
-            (history, finding(kind, format!("{place} {how}")))
+            if verdict == Verdict::Ok {
+                return None;
+            }
+            (history, verdict)
         }
     };
     Some(Run {
@@ -158,6 +162,26 @@ fn told<S: Subject<Hardware>>(
         steps: Vec::new(),
         verdict,
     })
+}
+
+/// Nobody can move any more: a deadlock, unless the spec lets everyone wait who sleeps. (The pool that sleeps so is
+/// of no more use, and looking took seconds, so that was the case's last execution.)
+fn asleep<S: Subject<Hardware>>(
+    case: &Case<S::Spec>,
+    history: &History<S::Spec>,
+    place: &str,
+) -> Verdict<S::Spec> {
+    let detail = format!("{place} sleeps, and nobody is left to wake it");
+    let in_calls = history.calls.iter().zip(&case.program).all(|(calls, ops)| {
+        calls.len() == ops.len() || calls.last().is_some_and(|call| call.ret.is_none())
+    });
+    if !in_calls {
+        return finding(Kind::Deadlock, detail);
+    }
+    match rest(&case.setup, history, Criterion::RealTime, Limits::default()) {
+        Verdict::Finding(found) => Verdict::Finding(Finding { detail, ..found }),
+        verdict => verdict,
+    }
 }
 
 fn died<S: crate::subject::Spec>(place: &str, exit: Exit) -> Verdict<S> {

@@ -102,29 +102,28 @@ fn of_finding<S: Spec>(
     printed(to, &outcome.output)
 }
 
-/// What came and what should have come, or what went wrong.
+/// What went wrong in words, or what came and what should have come.
 fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
-    match finding
+    let blocked = finding
         .explanation
         .as_ref()
-        .and_then(|explanation| explanation.blocked.first())
-    {
-        Some(Blocked {
-            process,
-            call,
-            expected,
-        }) => {
-            let blocked = &run.history.calls[*process][*call];
-            format!(
-                "{}: {} returned {}, expected {}",
-                name(roles, *process),
-                short(&blocked.op),
-                blocked.ret.as_ref().map(short).unwrap_or_default(),
-                short(expected)
-            )
-        }
-        None => finding.detail.clone(),
-    }
+        .and_then(|explanation| explanation.blocked.first());
+    let Some(Blocked {
+        process,
+        call,
+        expected,
+    }) = blocked.filter(|_| finding.detail.is_empty())
+    else {
+        return finding.detail.clone();
+    };
+    let call = &run.history.calls[*process][*call];
+    format!(
+        "{}: {} returned {}, expected {}",
+        name(roles, *process),
+        short(&call.op),
+        call.ret.as_ref().map(short).unwrap_or_default(),
+        expected.as_ref().map_or("that it waits".into(), short)
+    )
 }
 
 fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
@@ -196,11 +195,18 @@ fn why<S: Spec>(
         expected,
     } in &explanation.blocked
     {
+        let would = match expected {
+            Some(expected) => format!("return {}", short(expected)),
+            None => "wait".into(),
+        };
+        let cannot = match run.history.calls[*process][*call].ret {
+            Some(_) => "cannot come next",
+            None => "need not wait",
+        };
         writeln!(
             to,
-            "         where {} cannot come next: it would return {}",
+            "         where {} {cannot}: it would {would}",
             called(*process, *call),
-            short(expected)
         )?;
     }
     Ok(())

@@ -64,6 +64,20 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
         let _ = process;
         self.step(op) == *ret
     }
+
+    /// Whether `op` of `process` has to wait in this state: a pop from an empty queue that blocks. It then takes no
+    /// effect here, [`step`](Spec::step) is not asked, and a process that sleeps in it for ever is no deadlock.
+    fn may_block(&self, process: usize, op: &Self::Op) -> bool {
+        let _ = (process, op);
+        false
+    }
+
+    /// A number that operations share if one can influence the other: the key of a map, hashed. Histories are
+    /// judged key by key, which is far cheaper; each begins with [`start`](Spec::start).
+    fn key(op: &Self::Op) -> u64 {
+        let _ = op;
+        0
+    }
 }
 
 /// The structure under test, over a memory `M`. A subject that runs on one memory only (foreign code, say)

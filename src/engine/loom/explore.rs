@@ -6,9 +6,9 @@
 use super::LoomMemory;
 use super::memory;
 use crate::case::{Call, Case, History};
-use crate::check::{Criterion, Finding, Kind, Verdict, explain};
+use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::engine::served::encode;
-use crate::engine::{Budget, CHECK_STATES, Run, incomplete};
+use crate::engine::{Budget, Run, incomplete};
 use crate::region::Region;
 use crate::subject::{Role, Subject};
 use std::io::{PipeWriter, Write};
@@ -52,7 +52,10 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
         started: Instant::now(),
     });
     let hooked = Arc::clone(&model);
-    std::panic::set_hook(Box::new(move |info| hooked.end(verdict_of_panic(info))));
+    std::panic::set_hook(Box::new(move |info| {
+        let verdict = verdict_of_panic(info);
+        hooked.end(hooked.may_rest(&verdict).unwrap_or(verdict));
+    }));
     for main in 0..case.program.len() {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(PREEMPTIONS);
@@ -142,13 +145,32 @@ impl<S: Subject<LoomMemory>> Model<S> {
                 &self.case.setup,
                 &history,
                 Criterion::ProgramOrder,
-                CHECK_STATES,
+                Limits::default(),
             )
         });
         drop(history);
         if verdict != Verdict::Ok {
             self.end(verdict);
         }
+    }
+
+    /// What is to be said of a deadlock in which the spec lets everyone wait.
+    fn may_rest(&self, verdict: &Verdict<S::Spec>) -> Option<Verdict<S::Spec>> {
+        let deadlock = matches!(verdict, Verdict::Finding(found) if found.kind == Kind::Deadlock);
+        let may_rest = deadlock
+            && rest(
+                &self.case.setup,
+                &self.history(),
+                Criterion::ProgramOrder,
+                Limits::default(),
+            ) == Verdict::Ok;
+        may_rest.then(|| {
+            Verdict::Unknown(
+                "loom cannot go on after an execution in which all wait for ever, which the spec allows; \
+                 write programs in which every call is answered"
+                    .into(),
+            )
+        })
     }
 
     /// Answers with this execution, and ends the process without unwinding.
