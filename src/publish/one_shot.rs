@@ -1,9 +1,8 @@
 //! A value that is set once: readers see nothing, or all of it.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
-use crate::memory::{
-    Atomic, Hardware, HardwareCell, HardwareWords, Memory, MemoryCell, Payload, Resident, Words,
-};
+use super::Slot;
+use crate::memory::{Atomic, Hardware, Memory, Payload, Resident};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -41,9 +40,7 @@ const SET: u32 = 2;
 #[repr(C)]
 pub struct OneShot<T: Payload, M: Memory = Hardware> {
     state: M::AtomicU32,
-    /// Tells a model that the data is read only after it was written; nothing on hardware.
-    guard: M::Cell<()>,
-    data: M::Words<T>,
+    slot: Slot<T, M>,
 }
 
 // SAFETY: Resident.
@@ -56,8 +53,7 @@ impl<T: Payload> OneShot<T> {
     pub const fn new() -> Self {
         Self {
             state: AtomicU32::new(EMPTY),
-            guard: HardwareCell::guard(),
-            data: HardwareWords::zeroed(),
+            slot: Slot::zeroed(),
         }
     }
 }
@@ -73,8 +69,7 @@ impl<T: Payload, M: Memory> OneShot<T, M> {
     pub fn new_in() -> Self {
         Self {
             state: M::AtomicU32::new(EMPTY),
-            guard: M::Cell::new(()),
-            data: M::Words::new(T::new_zeroed()),
+            slot: Slot::new_in(T::new_zeroed()),
         }
     }
 
@@ -92,7 +87,7 @@ impl<T: Payload, M: Memory> OneShot<T, M> {
         {
             return Err(value);
         }
-        self.guard.with_mut(|_| self.data.store(value));
+        self.slot.store(value);
         // Release: pairs with the Acquire load in `get`; whoever sees SET sees the data.
         self.state.store(SET, Release);
         Ok(())
@@ -105,6 +100,6 @@ impl<T: Payload, M: Memory> OneShot<T, M> {
         if self.state.load(Acquire) != SET {
             return None;
         }
-        Some(self.guard.with(|_| self.data.load()))
+        Some(self.slot.load())
     }
 }

@@ -5,7 +5,7 @@
 mod specs;
 
 pub use specs::{
-    Once, OnceOp, OnceRet, Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet,
+    Once, OnceOp, OnceRet, Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, StaleQueue,
 };
 
 use crate::memory::Memory;

@@ -1,4 +1,4 @@
-//! Ready specs: a register, a value that is set once, a bounded queue.
+//! Ready specs: a register, a value that is set once, a bounded queue, and one that may be late to see its other end.
 
 use super::{Data, Spec};
 use serde::{Deserialize, Serialize};
@@ -104,7 +104,7 @@ impl<T: Data + Eq + Hash> Spec for Once<T> {
 }
 
 /// A first-in, first-out queue of bounded capacity, which is its setup. `Full` and `Empty` are exact here:
-/// a ring whose sides look at each other's index without a fence promises less, and needs a spec of its own.
+/// a ring whose sides look at each other's index without a fence promises less, and wants a [`StaleQueue`].
 ///
 /// ```
 /// use forkcheck::subject::{Queue, QueueOp, QueueRet, Spec};
@@ -164,5 +164,188 @@ impl<T: Data + Eq + Hash> Spec for Queue<T> {
                 None => QueueRet::Empty,
             },
         }
+    }
+}
+
+/// A bounded [`Queue`] between one process that pushes and one that pops, each of which may be late to see what the
+/// other did: `Full` is allowed where it would be right without some of the latest pops, `Empty` where it would be right
+/// without some of the latest pushes. What a process has once seen it has seen, and what it did itself it knows.
+///
+/// That is what a ring with one atomic index a side promises, on x86 too: the store of the one index and the load of
+/// the other are not ordered, so of a push that finds the ring full and a pop that finds it empty both can be wrong.
+///
+/// ```
+/// use forkcheck::subject::{QueueOp, QueueRet, Spec, StaleQueue};
+/// let (producer, consumer) = (0, 1);
+/// let mut queue = StaleQueue::start(&1);
+/// assert!(queue.allows(producer, &QueueOp::Push(7), &QueueRet::Pushed));
+/// assert!(queue.allows(consumer, &QueueOp::Pop, &QueueRet::Popped(7)));
+/// // It has not seen the pop yet ...
+/// assert!(queue.clone().allows(producer, &QueueOp::Push(8), &QueueRet::Full));
+/// // ... or it has; and then it cannot be full of nothing a second time.
+/// assert!(queue.allows(producer, &QueueOp::Push(8), &QueueRet::Pushed));
+/// assert!(queue.allows(producer, &QueueOp::Push(9), &QueueRet::Full));
+/// assert!(queue.allows(consumer, &QueueOp::Pop, &QueueRet::Popped(8)));
+/// assert!(!queue.clone().allows(consumer, &QueueOp::Pop, &QueueRet::Popped(9)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StaleQueue<T> {
+    queue: Queue<T>,
+    /// Who pushed last, and how many of the latest pops by others it may not have seen.
+    pusher: Option<usize>,
+    unseen_pops: usize,
+    /// Who popped last, and how many of the latest pushes by others it may not have seen.
+    popper: Option<usize>,
+    unseen_pushes: usize,
+}
+
+impl<T: Data + Eq + Hash> Spec for StaleQueue<T> {
+    type Setup = usize;
+    type Op = QueueOp<T>;
+    type Ret = QueueRet<T>;
+    fn start(capacity: &usize) -> Self {
+        Self {
+            queue: Queue::start(capacity),
+            pusher: None,
+            unseen_pops: 0,
+            popper: None,
+            unseen_pushes: 0,
+        }
+    }
+    fn step(&mut self, op: &QueueOp<T>) -> QueueRet<T> {
+        self.queue.step(op)
+    }
+    fn allows(&mut self, process: usize, op: &QueueOp<T>, ret: &QueueRet<T>) -> bool {
+        let (length, capacity) = (self.queue.items.len(), self.queue.capacity);
+        match op {
+            QueueOp::Push(_) => {
+                self.pusher = Some(process);
+                if self.popper == Some(process) {
+                    self.unseen_pops = 0;
+                }
+                if *ret == QueueRet::Full {
+                    // It saw exactly so many fewer pops as make the queue full.
+                    let late = capacity - length;
+                    let may = late <= self.unseen_pops;
+                    self.unseen_pops = late;
+                    return may;
+                }
+                if self.queue.step(op) != *ret {
+                    return false;
+                }
+                // It saw pops enough to find room.
+                self.unseen_pops = self.unseen_pops.min(capacity - length - 1);
+                self.unseen_pushes += 1;
+            }
+            QueueOp::Pop => {
+                self.popper = Some(process);
+                if self.pusher == Some(process) {
+                    self.unseen_pushes = 0;
+                }
+                if *ret == QueueRet::Empty {
+                    let may = length <= self.unseen_pushes;
+                    self.unseen_pushes = length;
+                    return may;
+                }
+                if self.queue.step(op) != *ret {
+                    return false;
+                }
+                self.unseen_pushes = self.unseen_pushes.min(length - 1);
+                self.unseen_pops += 1;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use QueueOp::{Pop, Push};
+    use QueueRet::{Empty, Full, Popped, Pushed};
+
+    /// Whether these calls, `(process, operation, result)`, one after the other, are allowed from capacity 2.
+    fn allowed(calls: &[(usize, QueueOp<u8>, QueueRet<u8>)]) -> bool {
+        let mut queue = StaleQueue::start(&2);
+        calls
+            .iter()
+            .all(|(process, op, ret)| queue.allows(*process, op, ret))
+    }
+
+    #[test]
+    fn who_is_alone_is_never_late() {
+        assert!(allowed(&[
+            (0, Push(1), Pushed),
+            (0, Pop, Popped(1)),
+            (0, Pop, Empty)
+        ]));
+        assert!(!allowed(&[(0, Push(1), Pushed), (0, Pop, Empty)]));
+        let full = [
+            (0, Push(1), Pushed),
+            (0, Push(2), Pushed),
+            (0, Pop, Popped(1)),
+        ];
+        assert!(!allowed(&[&full[..], &[(0, Push(3), Full)]].concat()));
+    }
+
+    #[test]
+    fn full_needs_as_many_pushes_as_there_is_room() {
+        assert!(!allowed(&[(0, Push(1), Full)]));
+        assert!(!allowed(&[
+            (0, Push(1), Pushed),
+            (1, Pop, Popped(1)),
+            (0, Push(2), Full)
+        ]));
+    }
+
+    #[test]
+    fn what_was_seen_once_stays_seen() {
+        let both_late = [
+            (0, Push(1), Pushed),
+            (0, Push(2), Pushed),
+            (1, Pop, Popped(1)),
+        ];
+        assert!(allowed(
+            &[&both_late[..], &[(0, Push(3), Full), (1, Pop, Empty)]].concat()
+        ));
+        // The consumer got the first, so the second cannot vanish after it got that too.
+        let and_the_second = [
+            (1, Pop, Popped(2)),
+            (0, Push(3), Pushed),
+            (0, Push(4), Full),
+        ];
+        assert!(!allowed(
+            &[
+                &both_late[..],
+                &and_the_second[..],
+                &[(0, Push(5), Pushed), (0, Push(6), Pushed)]
+            ]
+            .concat()
+        ));
+        // A producer that found room for a third has seen the pop, and finds no room for lack of it.
+        let room = [
+            (0, Push(3), Pushed),
+            (1, Pop, Popped(2)),
+            (1, Pop, Popped(3)),
+            (0, Push(4), Pushed),
+        ];
+        assert!(allowed(&[&both_late[..], &room[..]].concat()));
+        assert!(allowed(
+            &[
+                &both_late[..],
+                &room[..3],
+                &[(0, Push(4), Full), (0, Push(4), Pushed)]
+            ]
+            .concat()
+        ));
+    }
+
+    #[test]
+    fn items_come_in_order_and_none_is_lost() {
+        let two = [(0, Push(1), Pushed), (0, Push(2), Pushed)];
+        assert!(!allowed(&[&two[..], &[(1, Pop, Popped(2))]].concat()));
+        assert!(!allowed(
+            &[&two[..], &[(1, Pop, Popped(1)), (1, Pop, Popped(1))]].concat()
+        ));
     }
 }

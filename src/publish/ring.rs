@@ -1,0 +1,172 @@
+//! A bounded queue from one process to another.
+#![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
+
+use super::{Line, Slot};
+use crate::memory::{Atomic, Hardware, Memory, Payload, Resident};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// A first-in, first-out queue of at most `N` values of plain bytes, from one producer to one consumer.
+///
+/// Promise: the consumer gets what was pushed, in order, each once. Both sides are wait-free. Whether it is full or empty is
+/// what the caller knows of the other side: a pop that has not become visible to the producer leaves it
+/// [`Full`], a push that has not become visible to the consumer leaves it empty. What happened before, is visible.
+///
+/// **One producer and one consumer at a time** is the callers' promise: two of a kind share a slot, and can lose, double
+/// or mix values (of plain bytes: never undefined behaviour). A killed producer leaves a prefix of what it pushed. A
+/// killed consumer leaves what it had not taken; the value it was taking, if any, is there again for its successor.
+/// A successor of either goes on as if it were the same.
+///
+/// ```
+/// use forkcheck::publish::{Full, Ring};
+/// static JOBS: Ring<u32, 2> = Ring::new();
+/// assert_eq!(JOBS.pop(), None);
+/// assert_eq!(JOBS.push(1), Ok(()));
+/// assert_eq!(JOBS.push(2), Ok(()));
+/// assert_eq!(JOBS.push(3), Err(Full(3)));
+/// assert_eq!(JOBS.pop(), Some(1));
+/// ```
+/// From a parent to its child:
+/// ```
+/// use forkcheck::{Region, process, publish::Ring};
+/// let region = Region::anonymous(size_of::<Ring<u64, 8>>())?;
+/// let jobs: &Ring<u64, 8> = region.get(0)?;
+/// (1..=4).for_each(|job| jobs.push(job).expect("there is room for eight"));
+/// assert_eq!(process::run(|| std::iter::from_fn(|| jobs.pop()).sum::<u64>())?, 10);
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
+#[repr(C)]
+pub struct Ring<T: Payload, const N: usize, M: Memory = Hardware> {
+    producer: Line<Side<M>>,
+    consumer: Line<Side<M>>,
+    slots: [Slot<T, M>; N],
+}
+
+/// One side's words, which it alone writes.
+#[repr(C)]
+struct Side<M: Memory> {
+    /// The slot that it comes to next, counted from 0 to 2 N - 1: so a full ring and an empty one differ, for any N.
+    next: M::AtomicU32,
+    /// The other side's `next` when it last had to look: looking fetches that side's cache line. Never ahead of it.
+    seen: M::AtomicU32,
+}
+
+/// The value, which was not pushed: as far as the producer can see there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full<T>(pub T);
+
+// SAFETY: Resident.
+// 1. Integers, zero-sized cells and payloads: any bytes are values. 2. All of it is accessed through atomics only.
+// 3. No pointer; a slot is found modulo N. 4. No Drop. Zeros are an empty ring.
+unsafe impl<T: Payload, const N: usize> Resident for Ring<T, N> {}
+
+impl<T: Payload, const N: usize> Ring<T, N> {
+    /// An empty one, for statics and plain variables; in a region, zeros are one already.
+    pub const fn new() -> Self {
+        const {
+            assert!(N > 0 && N < 1 << 31, "a ring has 1 to 2^31 - 1 slots");
+        }
+        const SIDE: Side<Hardware> = Side {
+            next: AtomicU32::new(0),
+            seen: AtomicU32::new(0),
+        };
+        Self {
+            producer: Line(SIDE),
+            consumer: Line(SIDE),
+            slots: [const { Slot::zeroed() }; N],
+        }
+    }
+}
+
+impl<T: Payload, const N: usize> Default for Ring<T, N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
+    const SLOTS: u32 = {
+        assert!(N > 0 && N < 1 << 31, "a ring has 1 to 2^31 - 1 slots");
+        N as u32
+    };
+
+    /// An empty one in any memory.
+    pub fn new_in() -> Self {
+        let side = || Side {
+            next: M::AtomicU32::new(0),
+            seen: M::AtomicU32::new(0),
+        };
+        Self {
+            producer: Line(side()),
+            consumer: Line(side()),
+            slots: std::array::from_fn(|_| Slot::new_in(T::new_zeroed())),
+        }
+    }
+
+    /// Appends a value. One producer at a time; see the type.
+    ///
+    /// # Errors
+    /// The value back, where there is no room.
+    #[inline]
+    pub fn push(&self, value: T) -> Result<(), Full<T>> {
+        let producer = &*self.producer;
+        // Relaxed: only the producer stores these two.
+        let tail = producer.next.load(Relaxed);
+        if tail == Self::lap_ahead(producer.seen.load(Relaxed)) {
+            // Acquire: pairs with the Release store in `pop`; the slot behind `head` is read to its end.
+            let head = self.consumer.next.load(Acquire);
+            producer.seen.store(head, Relaxed);
+            if tail == Self::lap_ahead(head) {
+                return Err(Full(value));
+            }
+        }
+        self.slots[Self::slot(tail)].store(value);
+        // Release: pairs with the Acquire load in `pop`; whoever sees the new tail sees the value.
+        producer.next.store(Self::after(tail), Release);
+        Ok(())
+    }
+
+    /// Takes the oldest value, if there is one. One consumer at a time; see the type.
+    #[inline]
+    pub fn pop(&self) -> Option<T> {
+        let consumer = &*self.consumer;
+        // Relaxed: only the consumer stores these two.
+        let head = consumer.next.load(Relaxed);
+        if head == consumer.seen.load(Relaxed) {
+            // Acquire: pairs with the Release store in `push`; we see the value before `tail`.
+            let tail = self.producer.next.load(Acquire);
+            consumer.seen.store(tail, Relaxed);
+            if head == tail {
+                return None;
+            }
+        }
+        let value = self.slots[Self::slot(head)].load();
+        // Release: pairs with the Acquire load in `push`; the value is read before its slot is free.
+        consumer.next.store(Self::after(head), Release);
+        Some(value)
+    }
+
+    /// Slots are taken modulo N: a word that another process spoilt names a slot all the same.
+    fn slot(index: u32) -> usize {
+        (if index < Self::SLOTS {
+            index
+        } else {
+            index.wrapping_sub(Self::SLOTS) % Self::SLOTS
+        }) as usize
+    }
+    fn after(index: u32) -> u32 {
+        if index < 2 * Self::SLOTS - 1 {
+            index + 1
+        } else {
+            0
+        }
+    }
+    /// The tail of a ring that is full from this head.
+    fn lap_ahead(head: u32) -> u32 {
+        if head < Self::SLOTS {
+            head + Self::SLOTS
+        } else {
+            head - Self::SLOTS
+        }
+    }
+}
