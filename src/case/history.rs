@@ -33,6 +33,13 @@ impl<S: Spec> History<S> {
             calls().any(|(q, b)| p < q && a.invoked < b.returned && b.invoked < a.returned)
         })
     }
+
+    /// The process that called first, if there is one.
+    pub fn first(&self) -> Option<usize> {
+        let firsts = self.calls.iter().enumerate();
+        let firsts = firsts.filter_map(|(p, calls)| Some((calls.first()?.invoked, p)));
+        firsts.min().map(|(_, p)| p)
+    }
 }
 
 /// One operation from its call to its return.

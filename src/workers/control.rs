@@ -28,9 +28,14 @@ pub(super) struct Control {
     pub(super) finished: Line<AtomicU32>,
     /// The order of calls and returns. Taken by a `SeqCst` read-modify-write, which drains store buffers.
     pub(super) clock: Line<AtomicU64>,
-    /// The monotonic time at which this execution starts, and how far a process may lag behind on purpose.
+    /// The monotonic time at which this execution starts, and how long they take from there.
     pub(super) start: AtomicU64,
-    pub(super) jitter: AtomicU64,
+    pub(super) length: AtomicU64,
+    /// How long before the start line it is drawn, and whether somebody came too late to it.
+    pub(super) margin: AtomicU64,
+    pub(super) late: AtomicU32,
+    /// How much later than the others each process starts, so that no one is always done before another begins.
+    pub(super) held_back: [AtomicU64; MAX_PROCESSES],
     pub(super) seed: AtomicU64,
     /// Counts programs; a change says that there is a new one to decode.
     pub(super) batch: AtomicU32,

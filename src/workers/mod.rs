@@ -7,6 +7,7 @@ mod clock;
 mod control;
 mod log;
 mod pool;
+mod start;
 mod turns;
 mod watch;
 mod worker;

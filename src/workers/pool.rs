@@ -121,10 +121,10 @@ impl<S: Subject<Hardware>> Pool<S> {
             (&control.executions, 0),
             (&control.overlapping, 0),
             (&control.failing, 0),
-            (&control.jitter, 200),
         ] {
             word.store(value, Relaxed);
         }
+        control.forget_starts();
         control
             .keep_going
             .store(u32::from(batch.keep_going), Relaxed);

@@ -7,7 +7,7 @@
 
 use super::control::{Control, Phase};
 use super::log::Log;
-use super::{clock, pool::Judge};
+use super::pool::Judge;
 use crate::case::{Call, Case, History};
 use crate::memory::{Hardware, Memory};
 use crate::region::Region;
@@ -22,8 +22,6 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 const SPINS: u32 = 20_000;
 /// The same where several processes share a processor, and let each other pass.
 const YIELDS: u32 = 200;
-/// Nanoseconds from the end of one execution to the start line of the next.
-const MARGIN: u64 = 1_500;
 /// Verdicts remembered by one worker.
 const REMEMBERED: usize = 1 << 16;
 
@@ -151,8 +149,8 @@ struct Worker<'a, S: Subject<Hardware>> {
     alone: bool,
     case: Option<Case<S::Spec>>,
     batch: u32,
-    /// The logs' bytes of histories that were Ok, and whether calls overlapped in them.
-    remembered: HashMap<Box<[u8]>, bool>,
+    /// The logs' bytes of histories that were Ok, and who called first if no calls overlapped.
+    remembered: HashMap<Box<[u8]>, Option<usize>>,
     key: Vec<u8>,
     scratch: Vec<u8>,
 }
@@ -221,7 +219,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         control.clock.store(0, Relaxed);
         control.finished.store(0, Relaxed);
         control.places[self.me].set(Phase::Idle);
-        control.start.store(clock::now() + MARGIN, Relaxed);
+        control.draw_start_line();
         control.next_round();
     }
 
@@ -243,7 +241,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         let mut seat = subject.attach(role);
         let log = self.shared.log(self.me);
         self.share_lines();
-        self.await_start_line();
+        control.await_start_line(self.me, self.alone);
         for (number, op) in case.program[self.me].iter().enumerate() {
             // SeqCst read-modify-writes: one order of all calls and returns that every process agrees on.
             let invoked = control.clock.fetch_add(1, SeqCst);
@@ -275,26 +273,10 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         }
     }
 
-    /// All processes begin at the same moment, each a little later by chance.
-    fn await_start_line(&self) {
-        let control = self.shared.control();
-        let mut line = control.start.load(Relaxed);
-        let jitter = control.jitter.load(Relaxed);
-        let mut random = control.seed.load(Relaxed) ^ (self.me as u64) << 56;
-        random = split_mix(random.wrapping_add(u64::from(control.round.load(Relaxed))));
-        line += random % (jitter + 1);
-        // Without a pause: it takes as long as an operation, and so would put them past each other.
-        while clock::now() < line {
-            if !self.alone {
-                std::thread::yield_now();
-            }
-        }
-    }
-
     /// The last process of an execution judges it, and starts the next one or says that the batch is over.
     fn finish(&mut self) {
         let control = self.shared.control();
-        self.adapt_jitter();
+        control.learn_from_start();
         control.places[self.me].set(Phase::Check);
         let fine = control.found.load(Relaxed) == 0 && self.judge();
         self.drop_subject();
@@ -322,42 +304,28 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         for process in 0..case.program.len() {
             self.shared.log(process).copy(&mut self.key);
         }
-        let overlaps = match self.remembered.get(&*self.key) {
-            Some(&overlaps) => overlaps,
+        let (fine, alone) = match self.remembered.get(&*self.key) {
+            Some(&alone) => (true, alone),
             None => {
                 let history = self.shared.history(case);
-                let overlaps = history.overlaps();
-                if !(self.shared.judge)(case, &history) {
-                    control.overlapping.fetch_add(u64::from(overlaps), Relaxed);
-                    return false;
+                let alone = if history.overlaps() {
+                    None
+                } else {
+                    history.first()
+                };
+                let fine = (self.shared.judge)(case, &history);
+                if fine && self.remembered.len() < REMEMBERED {
+                    self.remembered.insert(self.key.as_slice().into(), alone);
                 }
-                if self.remembered.len() < REMEMBERED {
-                    self.remembered.insert(self.key.as_slice().into(), overlaps);
-                }
-                overlaps
+                (fine, alone)
             }
         };
-        control.overlapping.fetch_add(u64::from(overlaps), Relaxed);
-        true
+        match alone {
+            None => {
+                control.overlapping.fetch_add(1, Relaxed);
+            }
+            Some(first) => control.hold_back(first, self.shared.roles.len()),
+        }
+        fine
     }
-
-    /// A third of the length of a typical execution is how far apart two processes may start.
-    fn adapt_jitter(&self) {
-        let control = self.shared.control();
-        let took = clock::now().saturating_sub(control.start.load(Relaxed));
-        let jitter = control.jitter.load(Relaxed);
-        control
-            .jitter
-            .store((7 * jitter + (took / 4).min(20_000)) / 8, Relaxed);
-    }
-}
-
-/// One number of the SplitMix64 generator (Steele, Lea, Flood 2014).
-fn split_mix(seed: u64) -> u64 {
-    let mut z = seed
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        .wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }

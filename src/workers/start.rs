@@ -1,0 +1,144 @@
+//! The start line of an execution: all processes wait for the same moment, and set off side by side.
+//!
+//! What overlaps finds races, so where the line is and how far apart the processes may start is learnt from one
+//! execution to the next. None of it decides what is right or wrong, so all of it is `Relaxed`.
+
+use super::clock;
+use super::control::Control;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Nanoseconds from the end of one execution to the start line of the next: at the beginning, at least, at most, ...
+const MARGIN: u64 = 1_500;
+const LEAST: u64 = 100;
+const MOST: u64 = 20_000;
+/// ... and by how much more if somebody came late to the last one, or less if nobody did. So one in eight is late.
+const LATER: u64 = 64;
+const SOONER: u64 = 8;
+/// Nanoseconds by which a process that was done before the others began is held back from then on.
+const HOLD_BACK: u64 = 8;
+/// How far apart processes start at most, as shifts of the length of an execution: most side by side, and now and then
+/// so far apart that the end of one meets the beginning of the other.
+const APART: [u32; 8] = [1, 2, 3, 4, 5, 5, 6, 7];
+
+impl Control {
+    /// Forgets what was learnt about another program.
+    pub(super) fn forget_starts(&self) {
+        self.margin.store(MARGIN, Relaxed);
+        self.length.store(2 * MARGIN, Relaxed);
+        self.late.store(0, Relaxed);
+        self.held_back.iter().for_each(|by| by.store(0, Relaxed));
+    }
+
+    /// Says when the next execution starts.
+    pub(super) fn draw_start_line(&self) {
+        self.start
+            .store(clock::now() + self.margin.load(Relaxed), Relaxed);
+    }
+
+    /// Waits for the start line, and a little longer by chance.
+    pub(super) fn await_start_line(&self, me: usize, alone: bool) {
+        let round = u64::from(self.round.load(Relaxed));
+        let seed = self.seed.load(Relaxed) ^ round;
+        // The same for all processes of one execution.
+        let apart = self.length.load(Relaxed) >> APART[split_mix(seed) as usize % APART.len()];
+        let chance = split_mix(seed ^ (me as u64 + 1) << 56) % (apart + 1);
+        let line = self.start.load(Relaxed) + self.held_back[me].load(Relaxed) + chance;
+        if clock::now() > line {
+            self.late.store(1, Relaxed);
+            return;
+        }
+        // Without a pause: it takes as long as an operation, and so would put them past each other.
+        while clock::now() < line {
+            if !alone {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// After an execution, by the process that finished last.
+    pub(super) fn learn_from_start(&self) {
+        let took = clock::now().saturating_sub(self.start.load(Relaxed));
+        let length = self.length.load(Relaxed);
+        self.length
+            .store((7 * length + took.min(2 * MOST)) / 8, Relaxed);
+        let margin = self.margin.load(Relaxed);
+        let margin = if self.late.swap(0, Relaxed) == 1 {
+            margin + LATER
+        } else {
+            margin.saturating_sub(SOONER)
+        };
+        self.margin.store(margin.clamp(LEAST, MOST), Relaxed);
+    }
+
+    /// This one, of so many processes, called first and was done before anybody else began.
+    pub(super) fn hold_back(&self, first: usize, processes: usize) {
+        let held_back = &self.held_back[..processes];
+        held_back[first].fetch_add(HOLD_BACK, Relaxed);
+        let least = held_back.iter().map(|by| by.load(Relaxed)).min();
+        for by in held_back {
+            by.store((by.load(Relaxed) - least.unwrap_or(0)).min(MOST), Relaxed);
+        }
+    }
+}
+
+/// One number of the SplitMix64 generator (Steele, Lea, Flood 2014).
+fn split_mix(seed: u64) -> u64 {
+    let mut z = seed
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::region::Region;
+
+    #[test]
+    fn who_is_always_alone_first_is_held_back_more_and_more_up_to_a_bound() {
+        let region = Region::anonymous(size_of::<Control>()).unwrap();
+        let control: &Control = region.get(0).unwrap();
+        control.forget_starts();
+        let held_back = || [0, 1, 2].map(|process: usize| control.held_back[process].load(Relaxed));
+        control.hold_back(1, 3);
+        assert_eq!(held_back(), [0, HOLD_BACK, 0]);
+        (0..10_000).for_each(|_| control.hold_back(1, 3));
+        assert_eq!(held_back(), [0, MOST, 0]);
+        control.hold_back(0, 3);
+        assert_eq!(held_back(), [HOLD_BACK, MOST, 0]);
+        control.hold_back(2, 3);
+        assert_eq!(
+            held_back(),
+            [0, MOST - HOLD_BACK, 0],
+            "nobody waits for nothing"
+        );
+    }
+
+    #[test]
+    fn a_start_line_that_somebody_missed_is_put_off_and_comes_back() {
+        let region = Region::anonymous(size_of::<Control>()).unwrap();
+        let control: &Control = region.get(0).unwrap();
+        control.forget_starts();
+        control.await_start_line(0, true);
+        control.learn_from_start();
+        assert_eq!(
+            control.margin.load(Relaxed),
+            MARGIN + LATER,
+            "it started at 0, long ago"
+        );
+        control.draw_start_line();
+        control.await_start_line(0, true);
+        assert!(
+            clock::now() >= control.start.load(Relaxed),
+            "nobody starts early"
+        );
+        control.learn_from_start();
+        assert!(
+            [MARGIN + LATER - SOONER, MARGIN + 2 * LATER].contains(&control.margin.load(Relaxed))
+        );
+        (0..10_000).for_each(|_| control.learn_from_start());
+        assert_eq!(control.margin.load(Relaxed), LEAST);
+    }
+}
