@@ -1,20 +1,25 @@
-//! proptest generates random write sequences across fork: a child writes them, its parent reads.
+//! proptest generates random write sequences across fork: some processes write them, others read.
 //!
 //! Properties, for every sequence:
-//! - what the child wrote last is what the parent finds when the child has ended;
-//! - while the child writes, the parent sees values that were written whole, in the order in which they were written;
+//! - what a child wrote last is what its parent finds when the child has ended;
+//! - while one process writes, others see values that were written whole, in the order in which they were written: for
+//!   each publication, for payloads of every shape (one byte to a page, with and without a tail), among two to four
+//!   processes, from any start of its words, those just before a wrap among them;
+//! - of a ring the consumer gets each value once;
 //! - words that nobody wrote stay as they were.
 //!
-//! The twins that must fail: memory that the child does not share, and a copy in two halves without a seqlock.
+//! The twins that must fail: memory that the child does not share, a copy in two halves without a seqlock, and for each
+//! shape the bare words of the payload.
 
-use forkcheck::Region;
+use forkcheck::memory::{HardwareWords, Memory, Words};
 use forkcheck::process::{clean, spawn};
-use forkcheck::publish::SeqLock;
+use forkcheck::publish::{Latest, OneShot, Ring, SeqLock};
+use forkcheck::{Hardware, Region};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Words of the shared page that a sequence writes to.
 const WORDS: usize = 16;
@@ -211,4 +216,287 @@ fn a_copy_without_a_seqlock_is_noticed() {
             .to_string()
             .contains("was not written then")
     );
+}
+
+/// A sequence of values that are written once each, and read by so many processes at a time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Sequence {
+    publication: Publication,
+    values: u32,
+    readers: usize,
+    /// From where the words of the publication start; see [`Publication::set`].
+    start: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+enum Publication {
+    OneShot,
+    SeqLock,
+    Latest,
+    Ring,
+    /// The twin: the payload's words and nothing else.
+    Bare,
+}
+
+/// The bytes of the n-th value; the first are zeros. Two of them differ in most bytes.
+fn bytes<const N: usize>(n: u32) -> [u8; N] {
+    std::array::from_fn(|at| {
+        let mixed = u64::from(n)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(at as u32 % 61)
+            .wrapping_add(at as u64 * u64::from(n > 0))
+            .wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        (mixed >> 56) as u8
+    })
+}
+
+/// Slots of the ring: no power of two, so that its indices wrap at another place than their type does.
+const SLOTS: usize = 3;
+
+/// Everything that the processes share.
+struct Shared {
+    region: Region,
+    /// Readers that are there, and then whether the writer is done.
+    ready: Region,
+}
+
+impl Shared {
+    fn ready(&self) -> &AtomicU32 {
+        self.ready.get(0).unwrap()
+    }
+    fn done(&self) -> &AtomicU32 {
+        self.ready.get(64).unwrap()
+    }
+}
+
+impl Publication {
+    /// Sets its words as they are after many earlier writes: the sequence number, which slot is whose, the indices.
+    fn set(self, region: &Region, start: u64) {
+        let word = |at: usize| region.get::<AtomicU32>(at).unwrap();
+        match self {
+            Self::SeqLock => region.get::<AtomicU64>(0).unwrap().store(start, Relaxed),
+            Self::Latest => word(0).store((start % 3) as u32 | (start / 3 % 2 * 4) as u32, Relaxed),
+            Self::Ring => [0, 4, 128, 132]
+                .iter()
+                .for_each(|&at| word(at).store((start % (2 * SLOTS as u64)) as u32, Relaxed)),
+            Self::OneShot | Self::Bare => {}
+        }
+    }
+
+    /// Writes one value; whether there was room.
+    fn write<const N: usize>(self, region: &Region, value: [u8; N]) -> bool {
+        match self {
+            Self::OneShot => region
+                .get::<OneShot<[u8; N]>>(0)
+                .unwrap()
+                .set(value)
+                .is_ok(),
+            Self::SeqLock => {
+                region.get::<SeqLock<[u8; N]>>(0).unwrap().write(value);
+                true
+            }
+            Self::Latest => {
+                region.get::<Latest<[u8; N]>>(0).unwrap().write(value);
+                true
+            }
+            Self::Ring => region
+                .get::<Ring<[u8; N], SLOTS>>(0)
+                .unwrap()
+                .push(value)
+                .is_ok(),
+            Self::Bare => {
+                region
+                    .get::<HardwareWords<[u8; N]>>(0)
+                    .unwrap()
+                    .store(value);
+                true
+            }
+        }
+    }
+
+    fn read<const N: usize>(self, region: &Region) -> Option<[u8; N]> {
+        match self {
+            Self::OneShot => region.get::<OneShot<[u8; N]>>(0).unwrap().get(),
+            Self::SeqLock => region.get::<SeqLock<[u8; N]>>(0).unwrap().try_read(),
+            Self::Latest => Some(region.get::<Latest<[u8; N]>>(0).unwrap().read()),
+            Self::Ring => region.get::<Ring<[u8; N], SLOTS>>(0).unwrap().pop(),
+            Self::Bare => Some(region.get::<HardwareWords<[u8; N]>>(0).unwrap().load()),
+        }
+    }
+
+    /// One reader: what it gets is written whole, and never older than before. How many different values it got.
+    fn watched<const N: usize>(self, sequence: &Sequence, shared: &Shared) -> Result<u32, String> {
+        shared.ready().fetch_add(1, Release);
+        let (mut last, mut different) = (0, 0);
+        loop {
+            // First whether it is done, then what is there.
+            let done = shared.done().load(Acquire) == 1;
+            let mut nothing = true;
+            while let Some(value) = self.read::<N>(&shared.region) {
+                if value == bytes::<N>(last) && self != Self::Ring {
+                    break;
+                }
+                nothing = false;
+                let next = (last + 1..=sequence.values).find(|&n| value == bytes::<N>(n));
+                let next = next.ok_or_else(|| {
+                    format!("after value {last} came one that was not written then: torn, or out of order")
+                })?;
+                if self == Self::Ring && next != last + 1 {
+                    return Err(format!("after value {last} came {next}"));
+                }
+                (last, different) = (next, different + 1);
+            }
+            if done && nothing {
+                let expected = if sequence.values == 0 {
+                    0
+                } else {
+                    sequence.values
+                };
+                return (bytes::<N>(last) == bytes::<N>(expected))
+                    .then_some(different)
+                    .ok_or_else(|| format!("the last value read is {last}, not {expected}"));
+            }
+        }
+    }
+}
+
+/// In a clean process: one child writes, the others read. How many different values each reader got.
+fn shared_by_processes<const N: usize>(sequence: Sequence) -> Result<Vec<u32>, String> {
+    let Sequence {
+        publication,
+        values,
+        readers,
+        start,
+    } = sequence;
+    let shared = Shared {
+        region: Region::anonymous(size_of::<Ring<[u8; N], 4>>() + 4096).unwrap(),
+        ready: Region::anonymous(128).unwrap(),
+    };
+    publication.set(&shared.region, start);
+    let watchers: Vec<_> = (0..readers)
+        .map(|_| spawn(|| publication.watched::<N>(&sequence, &shared)).unwrap())
+        .collect();
+    let mut writer = spawn(|| {
+        while shared.ready().load(Acquire) < readers as u32 {
+            Hardware::spin_loop();
+        }
+        for n in 1..=values {
+            while !publication.write(&shared.region, bytes::<N>(n)) {
+                Hardware::spin_loop();
+            }
+        }
+    })
+    .unwrap();
+    let ended = writer.wait();
+    shared.done().store(1, Release);
+    let seen = watchers
+        .into_iter()
+        .map(|watcher| watcher.value().unwrap())
+        .collect();
+    ended.unwrap();
+    seen
+}
+
+/// One value of a one-shot, one reader of what has one, any start near a wrap, and any other.
+fn sequences() -> impl Strategy<Value = Sequence> {
+    use Publication::{Latest, OneShot, Ring, SeqLock};
+    let publications = prop_oneof![Just(OneShot), Just(SeqLock), Just(Latest), Just(Ring)];
+    let starts = prop_oneof![
+        (0u64..12).prop_map(|before| u64::MAX - before),
+        any::<u64>()
+    ];
+    (publications, 0u32..300, 1usize..=3, starts).prop_map(
+        |(publication, values, readers, start)| {
+            Sequence {
+                publication,
+                values: if publication == OneShot {
+                    values.min(1)
+                } else {
+                    values
+                },
+                readers: if matches!(publication, Latest | Ring) {
+                    1
+                } else {
+                    readers
+                },
+                // Even: nobody is writing.
+                start: start & !1,
+            }
+        },
+    )
+}
+
+/// A test for each size of payload.
+macro_rules! shapes {
+    ($($name:ident: $size:literal,)*) => {
+        $(
+            proptest! {
+                #![proptest_config(config(12))]
+                #[test]
+                fn $name(sequence in sequences()) {
+                    let seen = clean(shared_by_processes::<$size>, sequence.clone()).unwrap();
+                    let seen = seen.map_err(TestCaseError::fail)?;
+                    prop_assert_eq!(seen.len(), sequence.readers);
+                }
+            }
+        )*
+    };
+}
+shapes! {
+    payloads_of_one_byte: 1,
+    payloads_of_two_bytes: 2,
+    payloads_of_three_bytes: 3,
+    payloads_of_seven_bytes: 7,
+    payloads_of_one_word: 8,
+    payloads_of_a_word_and_a_byte: 9,
+    payloads_of_a_word_and_seven_bytes: 15,
+    payloads_of_two_words: 16,
+    payloads_of_a_cache_line: 64,
+    payloads_of_a_cache_line_and_a_byte: 65,
+    payloads_of_a_thousand_bytes: 1000,
+    payloads_of_a_page_less_a_byte: 4095,
+    payloads_of_a_page: 4096,
+}
+
+#[test]
+fn an_odd_sequence_number_that_a_dead_writer_left_is_written_over() {
+    let sequence = Sequence {
+        publication: Publication::SeqLock,
+        values: 200,
+        readers: 2,
+        start: u64::MAX,
+    };
+    let seen = clean(shared_by_processes::<24>, sequence).unwrap().unwrap();
+    assert_eq!(seen.len(), 2);
+}
+
+/// A search: how often two run side by side is up to the machine.
+#[track_caller]
+fn bare_words_are_torn<const N: usize>() {
+    let sequence = Sequence {
+        publication: Publication::Bare,
+        values: 2_000,
+        readers: 1,
+        start: 0,
+    };
+    let torn = (0..500).find_map(|_| {
+        clean(shared_by_processes::<N>, sequence.clone())
+            .unwrap()
+            .err()
+    });
+    let torn = torn.expect("500 times 2,000 values and none was torn");
+    assert!(torn.contains("torn, or out of order"), "{torn}");
+}
+
+#[test]
+fn bare_words_of_two_bytes_are_torn() {
+    bare_words_are_torn::<2>();
+}
+#[test]
+fn bare_words_with_a_tail_are_torn() {
+    bare_words_are_torn::<15>();
+}
+#[test]
+fn bare_words_of_a_page_are_torn() {
+    bare_words_are_torn::<4096>();
 }
