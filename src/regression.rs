@@ -4,7 +4,7 @@
 //! The file is RON, version 1. Cases are explicit (setup, program, schedule, kills), never a seed, so that they
 //! survive a change of strategy. It is replaced as a whole, by rename, under a lock: a crash leaves the old one.
 
-use crate::case::Case;
+use crate::case::{Case, Kill, Schedule};
 use crate::error::Error;
 use crate::subject::Spec;
 use nix::fcntl::{Flock, FlockArg};
@@ -47,8 +47,31 @@ pub(crate) fn file_of(directory: &Path, suite: &str) -> PathBuf {
     directory.join(format!("{}.ron", suite.replace("::", "-")))
 }
 
-/// The saved cases that `engine` found. A file that is not there holds none.
-pub(crate) fn load<S: Spec>(file: &Path, engine: &str) -> Result<Vec<Case<S>>, Error> {
+/// A case as it was saved, each operation by itself: one that the suite has no longer does not take the others with it.
+#[derive(Deserialize)]
+#[serde(rename = "Case", deny_unknown_fields)]
+struct Raw {
+    setup: Box<RawValue>,
+    program: Vec<Vec<Box<RawValue>>>,
+    #[serde(default)]
+    schedule: Schedule,
+    #[serde(default)]
+    kills: Vec<Kill>,
+}
+
+/// A saved case as far as it still applies, and what does not, in words.
+#[derive(Debug)]
+pub(crate) struct Saved<S: Spec> {
+    pub(crate) case: Option<Case<S>>,
+    pub(crate) stale: Option<String>,
+}
+
+/// The saved cases that `engine` found, for a suite of so many processes. A file that is not there holds none.
+pub(crate) fn load<S: Spec>(
+    file: &Path,
+    engine: &str,
+    processes: usize,
+) -> Result<Vec<Saved<S>>, Error> {
     let Some(contents) = read(file)? else {
         return Ok(Vec::new());
     };
@@ -59,15 +82,56 @@ pub(crate) fn load<S: Spec>(file: &Path, engine: &str) -> Result<Vec<Case<S>>, E
         .filter(|(_, entry)| entry.engine == engine);
     of_engine
         .map(|(number, entry)| {
-            entry.case.into_rust::<Case<S>>().map_err(|e| {
-                Error::system(
-                    format!("read case {} of {}", number + 1, file.display()),
-                    e,
-                    "if the suite's setup or operations changed their form, edit the case to match, or delete it",
-                )
-            })
+            let name = format!("saved case {} of {}", number + 1, file.display());
+            let raw = entry.case.into_rust::<Raw>().map_err(|e| {
+                let remedy = "edit it into the form of the others, or delete it";
+                Error::system(format!("read {name}"), e, remedy)
+            })?;
+            Ok(applied(raw, processes, &name))
         })
         .collect()
+}
+
+/// What of a saved case a suite of so many processes can run.
+fn applied<S: Spec>(raw: Raw, processes: usize, name: &str) -> Saved<S> {
+    let all: usize = raw.program.iter().map(Vec::len).sum();
+    let seats = raw.program.len();
+    let mut whys: Vec<String> = Vec::new();
+    if seats != processes {
+        whys.push(format!(
+            "it has {seats} processes and the suite {processes}"
+        ));
+    }
+    let mut read = |op: &RawValue| {
+        let op = op.trim();
+        op.into_rust::<S::Op>()
+            .map_err(|e| whys.push(format!("{}: {e}", op.get_ron())))
+            .ok()
+    };
+    let program = raw.program.iter().take(processes);
+    let mut program: Vec<Vec<S::Op>> = program
+        .map(|ops| ops.iter().filter_map(|op| read(op)).collect())
+        .collect();
+    program.resize(processes, Vec::new());
+    let setup = raw.setup.into_rust::<S::Setup>().map_err(|e| {
+        whys.push(format!("its setup {}: {e}", raw.setup.trim().get_ron()));
+    });
+    let case = setup.ok().map(|setup| Case {
+        setup,
+        program,
+        schedule: raw.schedule,
+        kills: raw.kills,
+    });
+    let apply = case.as_ref().map_or(0, Case::operations);
+    Saved {
+        case: case.filter(|_| apply > 0),
+        stale: (!whys.is_empty()).then(|| {
+            format!(
+                "{apply} of {all} operations of {name} applied; edit it, or delete it ({})",
+                whys.join("; ")
+            )
+        }),
+    }
 }
 
 /// Adds a case, unless it is there already.

@@ -49,6 +49,8 @@ pub struct Outcome<S: Spec> {
     pub covered: Covered,
     /// Saved cases that ran first.
     pub saved_cases: usize,
+    /// What of them did not apply any more, in words: a case that changed with its suite is run as far as it goes.
+    pub stale: Vec<String>,
     /// The seed of what was drawn.
     pub seed: u64,
     /// How long all of it took.
@@ -118,6 +120,7 @@ pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
         unknown: None,
     };
     let mut saved_cases = 0;
+    let mut stale = Vec::new();
     let found = match &plan.settings.replay {
         Some(token) => {
             let token = regression::from_token::<S::Spec>(token, &plan.suite, E::NAME)?;
@@ -126,14 +129,18 @@ pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
         None => {
             let saved = match &plan.regressions {
                 Some(directory) => {
-                    regression::load(&regression::file_of(directory, &plan.suite), E::NAME)?
+                    let file = regression::file_of(directory, &plan.suite);
+                    regression::load(&file, E::NAME, plan.roles.len())?
                 }
                 None => Vec::new(),
             };
             saved_cases = saved.len();
             let mut found = None;
-            for case in saved {
-                found = search.known(case, Origin::Saved)?;
+            for saved in saved {
+                stale.extend(saved.stale);
+                if let Some(case) = saved.case {
+                    found = search.known(case, Origin::Saved)?;
+                }
                 if found.is_some() {
                     break;
                 }
@@ -151,6 +158,7 @@ pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
         verdict,
         covered: search.covered,
         saved_cases,
+        stale,
         seed,
         took: search.started.elapsed(),
         found,

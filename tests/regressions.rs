@@ -187,28 +187,190 @@ fn a_newer_file_is_an_error_that_names_both_versions() {
 }
 
 #[test]
-fn a_case_of_another_form_is_an_error_that_names_the_case() {
-    let case = "(found: \"\", engine: \"processes\", case: (setup: 0, program: [[Jump], [Read]]))";
+fn a_case_that_is_not_in_the_form_of_one_is_an_error_that_names_it() {
+    let case = "(found: \"\", engine: \"processes\", case: (setup: 0, programs: [[Read], [Read]]))";
     refused(
         format!("(forkcheck: 1, cases: [{case}])").as_bytes(),
-        &["read case 1 of", "edit the case to match, or delete it"],
+        &["saved case 1 of", "or delete it"],
     );
 }
 
-#[test]
-fn a_case_with_another_number_of_processes_is_unknown_and_never_ok() {
+/// Checks a subject where this is the only saved case.
+fn with_saved<S: Subject<Hardware, Spec = Register<u64>>>(case: &str) -> Outcome<Register<u64>> {
     let directory = tempfile::tempdir().unwrap();
-    let case = "(found: \"\", engine: \"processes\", case: (setup: 0, program: [[Read]]))";
-    std::fs::write(
-        file(directory.path()),
-        format!("(forkcheck: 1, cases: [{case}])"),
-    )
-    .unwrap();
-    let verdict = check::<Sound>(directory.path()).verdict;
+    let text =
+        format!("(forkcheck: 1, cases: [(found: \"\", engine: \"processes\", case: {case})])");
+    std::fs::write(file(directory.path()), &text).unwrap();
+    let outcome = check::<S>(directory.path());
     assert!(
-        matches!(&verdict, Verdict::Unknown(why) if why.contains("1 processes and the suite 2")),
-        "{verdict:?}"
+        std::fs::read_to_string(file(directory.path()))
+            .unwrap()
+            .contains(case),
+        "nothing is lost"
     );
+    outcome
+}
+
+#[test]
+fn a_stale_case_runs_as_far_as_it_applies_and_says_what_does_not() {
+    let renamed = "(setup: 0, program: [[Put(7), Write(7)], [Peek, Read]])";
+    let outcome = with_saved::<Broken>(renamed);
+    assert_eq!(
+        origin(&outcome),
+        Origin::Saved,
+        "what is left of it still fails"
+    );
+    let [stale] = &outcome.stale[..] else {
+        panic!("{:?}", outcome.stale)
+    };
+    for words in [
+        "2 of 4 operations of saved case 1",
+        "Put(7)",
+        "Peek",
+        "edit it, or delete it",
+    ] {
+        assert!(stale.contains(words), "no {words:?} in {stale}");
+    }
+    let fixed = with_saved::<Sound>(renamed);
+    assert_eq!(fixed.verdict, Verdict::Ok);
+    let report = suite(Path::new("/nowhere")).report(&fixed);
+    assert!(report.contains("stale:  2 of 4 operations"), "{report}");
+}
+
+#[test]
+fn a_stale_case_of_another_number_of_processes_runs_with_those_there_are() {
+    for (case, of) in [
+        (
+            "(setup: 0, program: [[Write(7), Read]])",
+            "2 of 2 operations",
+        ),
+        (
+            "(setup: 0, program: [[Write(7)], [Read], [Read]])",
+            "2 of 3 operations",
+        ),
+    ] {
+        let outcome = with_saved::<Broken>(case);
+        assert_eq!(origin(&outcome), Origin::Saved);
+        assert!(
+            outcome.stale[0].contains(of) && outcome.stale[0].contains("processes and the suite 2"),
+            "{:?}",
+            outcome.stale
+        );
+    }
+}
+
+#[test]
+fn a_stale_case_of_which_nothing_applies_refuses_nothing() {
+    for case in [
+        "(setup: 0, program: [[Jump], [Peek]])",
+        "(setup: (capacity: 3), program: [[Write(7)], [Read]])",
+    ] {
+        let outcome = with_saved::<Sound>(case);
+        assert_eq!(outcome.verdict, Verdict::Ok, "the search goes on");
+        assert!(
+            outcome.stale[0].starts_with("0 of 2 operations"),
+            "{:?}",
+            outcome.stale
+        );
+        let outcome = with_saved::<Broken>(case);
+        assert!(
+            matches!(origin(&outcome), Origin::Drawn { .. }),
+            "and finds what there is"
+        );
+    }
+}
+
+/// The same structure after a refactoring: the operations have other names, one is new, and a reader more looks on.
+mod refactored {
+    use super::*;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub(super) enum Op {
+        Write(u64),
+        Look,
+        Read,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    pub(super) struct Register(super::Register<u64>);
+
+    impl Spec for Register {
+        type Setup = u64;
+        type Op = Op;
+        type Ret = RegisterRet<u64>;
+        fn start(first: &u64) -> Self {
+            Self(Spec::start(first))
+        }
+        fn step(&mut self, op: &Op) -> RegisterRet<u64> {
+            self.0.step(&old(op))
+        }
+    }
+
+    fn old(op: &Op) -> RegisterOp<u64> {
+        match op {
+            Op::Write(value) => RegisterOp::Write(*value),
+            Op::Look | Op::Read => RegisterOp::Read,
+        }
+    }
+
+    pub(super) struct Lossy<const WRONG_FROM: u64>(super::Lossy<WRONG_FROM>);
+
+    impl<const WRONG_FROM: u64> Subject<Hardware> for Lossy<WRONG_FROM> {
+        type Spec = Register;
+        type Seat<'a> = &'a Self;
+        fn new(first: &u64) -> Self {
+            Lossy(Subject::new(first))
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(register: &mut &Self, op: &Op) -> RegisterRet<u64> {
+            <super::Lossy<WRONG_FROM> as Subject<Hardware>>::apply(&mut &register.0, &old(op))
+        }
+    }
+
+    pub(super) fn suite(directory: &Path) -> Suite<Register> {
+        Suite::new(forkcheck::site!(), "lossy")
+            .setup(Just(0))
+            // Small values, which are not lost: only the saved case knows better.
+            .role("one", 1, 1..=6, (1u64..3).prop_map(Op::Write))
+            .role("other", 2, 1..=2, Just(Op::Look))
+            .executions(100)
+            .regressions(Some(directory))
+    }
+}
+
+#[test]
+fn save_fix_refactor_revert_is_red_green_green_and_red_again() {
+    let directory = tempfile::tempdir().unwrap();
+    // Red, and saved.
+    assert!(matches!(
+        origin(&check::<Broken>(directory.path())),
+        Origin::Drawn { .. }
+    ));
+    // The fix: green, with the saved case first.
+    let fixed = check::<Sound>(directory.path());
+    assert_eq!((fixed.verdict, fixed.saved_cases), (Verdict::Ok, 1));
+    // A refactoring, in a module of another name as the file moved too: the file goes along.
+    let moved = directory.path().join("regressions-refactored-lossy.ron");
+    std::fs::rename(file(directory.path()), moved).unwrap();
+    let suite = refactored::suite(directory.path());
+    let green = suite
+        .check::<Processes, refactored::Lossy<{ u64::MAX }>>()
+        .unwrap();
+    assert_eq!((&green.verdict, green.saved_cases), (&Verdict::Ok, 1));
+    assert!(
+        green.stale[0].starts_with("2 of 2 operations")
+            && green.stale[0].contains("2 processes and the suite 3"),
+        "{:?}",
+        green.stale
+    );
+    // The fix is lost: red again, from the saved case, before anything is drawn.
+    let red = suite.check::<Processes, refactored::Lossy<5>>().unwrap();
+    let found = red.found.as_ref().unwrap();
+    assert_eq!((found.origin, red.covered.programs), (Origin::Saved, 1));
+    assert!(suite.report(&red).contains("NOT LINEARIZABLE"));
 }
 
 #[test]

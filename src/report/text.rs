@@ -365,7 +365,11 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
     }
     let took = outcome.took.as_secs_f64();
     let ran = format!("{} in {took:.1} s, seed {}", parts.join(", "), outcome.seed);
-    format!("{ran}\n unseen: {}", wrapped(outcome.blind_to))
+    let stale = outcome.stale.iter();
+    let stale: String = stale
+        .map(|stale| format!("\n stale:  {}", wrapped(stale)))
+        .collect();
+    format!("{ran}{stale}\n unseen: {}", wrapped(outcome.blind_to))
 }
 
 /// Words that stand under each other behind a label of nine columns.
