@@ -134,6 +134,30 @@ fn applied<S: Spec>(raw: Raw, processes: usize, name: &str) -> Saved<S> {
     }
 }
 
+/// The cases in a file as they are, each with the engine that found it.
+pub(crate) fn entries(file: &Path) -> Result<Vec<(String, Box<RawValue>)>, Error> {
+    let contents = read(file)?.ok_or_else(|| {
+        Error::invalid(
+            format!("there is no file {}, and it is no token either", file.display()),
+            "give a token from a report (fk1:...), or a file of saved cases (proptest-regressions/*.ron)",
+        )
+    })?;
+    let entries = contents.cases.into_iter();
+    Ok(entries.map(|entry| (entry.engine, entry.case)).collect())
+}
+
+/// One of them for the spec that it is of.
+pub(crate) fn from_text<S: Spec>(case: &RawValue) -> Result<Case<S>, Error> {
+    case.into_rust::<Case<S>>().map_err(|e| {
+        let remedy = "edit it to match the suite's setup and operations";
+        Error::system(
+            format!("read the case {}", case.trim().get_ron()),
+            e,
+            remedy,
+        )
+    })
+}
+
 /// Adds a case, unless it is there already.
 pub(crate) fn save<S: Spec>(
     file: &Path,
@@ -250,25 +274,71 @@ pub(crate) fn token<S: Spec>(suite: &str, engine: &str, case: &Case<S>) -> Resul
     Ok(format!("fk{VERSION}:{digits}{:08x}", sum(&bytes)))
 }
 
+/// Whether a word is meant as a token.
+pub(crate) fn is_token(word: &str) -> bool {
+    let digits = word.trim().strip_prefix("fk");
+    digits.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains(':'))
+}
+
+/// The suite and the engine of a token.
+pub(crate) fn whose(token: &str) -> Result<(String, String), Error> {
+    unpacked(token).map(|(suite, engine, _)| (suite, engine))
+}
+
 /// Reads a token back, for this suite and engine.
 pub(crate) fn from_token<S: Spec>(
     token: &str,
     suite: &str,
     engine: &str,
 ) -> Result<Token<S>, Error> {
+    let (of_suite, of_engine, case) = unpacked(token)?;
+    if (of_suite.as_str(), of_engine.as_str()) != (suite, engine) {
+        return Err(Error::invalid(
+            format!(
+                "the token holds a case of {of_suite}::{of_engine}, and this is {suite}::{engine}"
+            ),
+            "run that test alone, with the command from its report, or unset FORKCHECK_REPLAY",
+        ));
+    }
+    let case = postcard::take_from_bytes(&case).and_then(|(case, rest)| match rest {
+        [] => Ok(case),
+        _ => Err(postcard::Error::DeserializeBadEncoding),
+    });
+    let case = case.map_err(|e| {
+        Error::system(
+            format!("read the case in the token {:?}", shown(token)),
+            e,
+            "it was made before the suite's setup or operations changed their form: check out the revision it is from",
+        )
+    })?;
+    Ok(Token {
+        suite: of_suite,
+        engine: of_engine,
+        case,
+    })
+}
+
+/// As much of a token as fits an error.
+fn shown(token: &str) -> String {
+    let token = token.trim();
+    if token.len() > 40 {
+        format!("{}...", token.chars().take(40).collect::<String>())
+    } else {
+        token.to_owned()
+    }
+}
+
+/// The suite and engine of a token, and its case in postcard.
+fn unpacked(token: &str) -> Result<(String, String, Vec<u8>), Error> {
     let wrong = |what: String| {
         Error::invalid(
             what,
             "paste the whole token from a report (fk1:...), or unset FORKCHECK_REPLAY",
         )
     };
-    let token = token.trim();
-    let shown = if token.len() > 40 {
-        format!("{}...", token.chars().take(40).collect::<String>())
-    } else {
-        token.to_owned()
-    };
+    let shown = shown(token);
     let Some((version, digits)) = token
+        .trim()
         .strip_prefix("fk")
         .and_then(|rest| rest.split_once(':'))
     else {
@@ -295,28 +365,9 @@ pub(crate) fn from_token<S: Spec>(
         )));
     }
     let whose = postcard::take_from_bytes::<(String, String)>(bytes);
-    let ((of_suite, of_engine), case) =
+    let ((suite, engine), case) =
         whose.map_err(|e| wrong(format!("the token {shown:?} names no suite ({e})")))?;
-    if (of_suite.as_str(), of_engine.as_str()) != (suite, engine) {
-        return Err(Error::invalid(
-            format!(
-                "FORKCHECK_REPLAY holds a case of {of_suite}::{of_engine}, and this is {suite}::{engine}"
-            ),
-            "run that test alone, with the command from its report, or unset FORKCHECK_REPLAY",
-        ));
-    }
-    let case = postcard::from_bytes(case).map_err(|e| {
-        Error::system(
-            format!("read the case in the token {shown:?}"),
-            e,
-            "it was made before the suite's setup or operations changed their form: check out the revision it is from",
-        )
-    })?;
-    Ok(Token {
-        suite: of_suite,
-        engine: of_engine,
-        case,
-    })
+    Ok((suite, engine, case.to_vec()))
 }
 
 fn hexadecimal(digits: &str) -> Option<Vec<u8>> {

@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) seed: Option<u64>,
     pub(crate) replay: Option<String>,
     pub(crate) allow_missing: Vec<String>,
+    /// The environment was asked already, and what was set since wins over it.
+    pub(crate) asked: bool,
 }
 
 impl Default for Settings {
@@ -32,6 +34,7 @@ impl Default for Settings {
             seed: None,
             replay: None,
             allow_missing: Vec::new(),
+            asked: false,
         }
     }
 }
@@ -90,9 +93,14 @@ impl Settings {
 
     /// These, with what the environment says in their place.
     pub(crate) fn overruled_by_environment(self) -> Result<Self, Error> {
-        self.overruled_by(|name| {
+        if self.asked {
+            return Ok(self);
+        }
+        let mut settings = self.overruled_by(|name| {
             std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-        })
+        })?;
+        settings.asked = true;
+        Ok(settings)
     }
 
     /// The seed: the one that was set, or a new one.

@@ -156,6 +156,17 @@ impl<S: Spec> Suite<S> {
         self
     }
 
+    /// With what the environment says; what is set after this wins over it.
+    pub(crate) fn with_environment(mut self) -> Result<Self, Error> {
+        self.settings = self.settings.overruled_by_environment()?;
+        Ok(self)
+    }
+
+    /// The name under which its cases are saved and told: the crate, its modules, and its own.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Checks a subject on an engine, and says what came of it.
     ///
     /// # Errors
@@ -209,11 +220,25 @@ impl<S: Spec> Suite<S> {
 
     /// The report of an outcome of this suite, as a person reads it.
     pub fn report(&self, outcome: &Outcome<S>) -> String {
+        let test = self.test_name(outcome.engine);
+        let command = self.site.command(&test);
+        self.report_with(outcome, |token| {
+            format!("FORKCHECK_REPLAY={token} {command}")
+        })
+    }
+
+    /// The same, with another command that replays a token.
+    pub(crate) fn report_with(
+        &self,
+        outcome: &Outcome<S>,
+        replay: impl Fn(&str) -> String,
+    ) -> String {
         report::text(
-            &self.site,
             &self.test_name(outcome.engine),
             &self.process_roles(),
             outcome,
+            self.site.manifest_directory,
+            &replay,
         )
     }
 

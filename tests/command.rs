@@ -2,6 +2,7 @@
 #![cfg(feature = "loom")]
 #![forbid(unsafe_code)]
 
+use serde_json::{Value, json};
 use std::process::{Command, Output};
 
 fn forkcheck(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
@@ -36,6 +37,17 @@ fn masked(line: &str) -> String {
     masked.replace("cores", "core").trim_end().to_owned()
 }
 
+/// The rest of a line after the name by which the command was called, which differs.
+fn uncalled(line: &str) -> String {
+    match line.split_once(" replay: ") {
+        Some((_, command)) if !command.starts_with("FORKCHECK") => {
+            let token = command.split_once(" replay ").unwrap().1;
+            format!(" replay: forkcheck replay {token}")
+        }
+        _ => masked(line),
+    }
+}
+
 #[test]
 fn the_readme_opens_with_what_the_command_prints() {
     let output = forkcheck(&[], &[("FORKCHECK_SEED", "1")]);
@@ -55,39 +67,48 @@ fn the_readme_opens_with_what_the_command_prints() {
         .next()
         .unwrap();
     assert!(shown.lines().count() > 20, "{shown}");
-    let printed: Vec<String> = printed.lines().map(masked).collect();
+    let printed: Vec<String> = printed.lines().map(uncalled).collect();
     for line in shown.lines() {
         assert!(
-            printed.contains(&masked(line)),
+            printed.contains(&uncalled(line)),
             "README has {line:?}\nand printed is\n{}",
             printed.join("\n")
         );
     }
 }
 
+/// All subjects, and whether a bug was planted in them.
+const SUBJECTS: [(&str, bool); 8] = [
+    ("one_shot", false),
+    ("early_flag", true),
+    ("seq_lock", false),
+    ("early_publish", true),
+    ("latest", false),
+    ("double_buffer", true),
+    ("ring", false),
+    ("early_index", true),
+];
+const ENGINES: [&str; 2] = ["processes", "loom"];
+
 #[test]
 fn the_table_says_what_was_expected_of_each_subject_on_each_engine() {
-    let output = forkcheck(&[], &[("FORKCHECK_CASES", "8")]);
+    let output = forkcheck(&["--cases", "24"], &[]);
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{printed}");
-    for (subject, engine, verdict) in [
-        ("one_shot", "processes", "ok"),
-        ("one_shot", "loom", "ok"),
-        ("seq_lock", "processes", "ok"),
-        ("seq_lock", "loom", "ok"),
-        ("early_publish", "processes", "as"),
-        ("early_publish", "loom", "as"),
-    ] {
-        let row = printed.lines().find(|line| {
-            let mut words = line.split_whitespace();
-            words.next() == Some(subject)
-                && words.next() == Some(engine)
-                && words.next() == Some(verdict)
-        });
-        assert!(
-            row.is_some(),
-            "no row {subject} {engine} {verdict} in\n{printed}"
-        );
+    for (subject, planted) in SUBJECTS {
+        for engine in ENGINES {
+            let verdict = if planted { "as" } else { "ok" };
+            let row = printed.lines().find(|line| {
+                let mut words = line.split_whitespace();
+                words.next() == Some(subject)
+                    && words.next() == Some(engine)
+                    && words.next() == Some(verdict)
+            });
+            assert!(
+                row.is_some(),
+                "no row {subject} {engine} {verdict} in\n{printed}"
+            );
+        }
     }
     assert!(
         !text(&output.stderr).contains('\x1b'),
@@ -95,15 +116,216 @@ fn the_table_says_what_was_expected_of_each_subject_on_each_engine() {
     );
 }
 
+/// The objects that a run prints, a line each and nothing else.
+fn objects(output: &Output) -> Vec<Value> {
+    let printed = text(&output.stdout);
+    let lines = printed.lines();
+    let objects: Vec<Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect();
+    assert!(!objects.is_empty(), "{}", text(&output.stderr));
+    objects
+}
+
 #[test]
-fn wrong_use_is_told_and_exits_with_2() {
-    let output = forkcheck(&["--frobnicate"], &[]);
+fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
+    let output = forkcheck(&["check", "--cases", "24", "--seed", "5", "--json"], &[]);
+    assert_eq!(output.status.code(), Some(0));
+    let objects = objects(&output);
+    assert_eq!(objects.len(), SUBJECTS.len() * ENGINES.len());
+    let expected = SUBJECTS
+        .iter()
+        .flat_map(|subject| ENGINES.map(|engine| (subject, engine)));
+    for (object, ((subject, planted), engine)) in objects.iter().zip(expected) {
+        assert_eq!(
+            (&object["subject"], &object["engine"]),
+            (&json!(subject), &json!(engine))
+        );
+        let verdict = if *planted { "finding" } else { "ok" };
+        assert_eq!(object["verdict"], verdict, "{object}");
+        assert_eq!(object["expected"], verdict);
+        assert_eq!(object["kind"].is_string(), *planted);
+        assert_eq!(object["token"].is_string(), *planted);
+        assert!(object["reason"].is_null());
+        assert!(object["cases"].as_u64().unwrap() > 0);
+        assert!(object["executions"].as_u64().unwrap() > 0);
+        assert!(object["seconds"].as_f64().unwrap() > 0.0);
+        assert_eq!(object["seed"], 5);
+    }
+}
+
+#[test]
+fn only_the_subjects_and_the_engine_that_were_named_are_checked_and_options_win_over_the_environment()
+ {
+    let arguments = [
+        "check",
+        "ring",
+        "latest",
+        "--engine",
+        "processes",
+        "--cases",
+        "3",
+        "--json",
+    ];
+    let output = forkcheck(
+        &arguments,
+        &[("FORKCHECK_CASES", "7"), ("FORKCHECK_SEED", "9")],
+    );
+    let objects = objects(&output);
+    let rows: Vec<_> = objects
+        .iter()
+        .map(|row| {
+            (
+                row["subject"].as_str().unwrap(),
+                row["engine"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(rows, [("latest", "processes"), ("ring", "processes")]);
+    for row in &objects {
+        assert_eq!((&row["cases"], &row["seed"]), (&json!(3), &json!(9)));
+    }
+}
+
+#[test]
+fn the_list_names_all_and_what_is_expected_of_them() {
+    let listed = forkcheck(&["list", "--json"], &[]);
+    assert_eq!(listed.status.code(), Some(0));
+    let listed = objects(&listed);
+    let table = text(&forkcheck(&["list"], &[]).stdout);
+    assert_eq!(listed.len(), SUBJECTS.len());
+    for (object, (subject, planted)) in listed.iter().zip(SUBJECTS) {
+        assert_eq!(object["subject"], subject);
+        assert_eq!(object["expected"], if planted { "finding" } else { "ok" });
+        assert_eq!(object["engines"], json!(ENGINES));
+        assert!(table.contains(subject), "{table}");
+    }
+}
+
+#[test]
+fn a_token_that_the_command_printed_fails_again_with_the_line_that_it_printed() {
+    for engine in ENGINES {
+        let found = forkcheck(&["check", "early_publish", "--engine", engine], &[]);
+        let printed = text(&found.stdout);
+        let line = printed
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("replay: "))
+            .unwrap_or_else(|| panic!("{printed}"));
+        let again = Command::new("sh").args(["-c", line]).output().unwrap();
+        assert_eq!(again.status.code(), Some(1), "{}", text(&again.stderr));
+        assert!(text(&again.stdout).contains("replayed from its token"));
+    }
+}
+
+#[test]
+fn a_token_in_json_replays_as_json() {
+    let found = forkcheck(&["check", "early_index", "--engine", "loom", "--json"], &[]);
+    let token = objects(&found)[0]["token"].as_str().unwrap().to_owned();
+    let again = forkcheck(&["replay", &token, "--json"], &[]);
+    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(objects(&again)[0]["token"], token);
+}
+
+/// A file of saved cases for the suite of this name.
+fn saved(suite: &str, case: &str) -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join(format!("{suite}.ron"));
+    let text = format!("(forkcheck: 1, cases: [(found: \"\", engine: \"loom\", case: {case})])");
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    (directory, file)
+}
+
+#[test]
+fn a_file_of_saved_cases_is_replayed_and_what_passes_says_so() {
+    let case = "(setup: (0, 0), program: [[Write((1, 145))], [Read]])";
+    let (_directory, sound) = saved("forkcheck-builtin-seq_lock", case);
+    let output = forkcheck(&["replay", &sound], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("it did not fail again, in "));
+    let (_directory, broken) = saved("forkcheck-builtin-early_publish", case);
+    let output = forkcheck(&["replay", &broken], &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+}
+
+#[test]
+fn of_other_subjects_it_prints_the_line_that_replays_them() {
+    let (_directory, foreign) = saved("mycrate-page", "(setup: (), program: [[Get]])");
+    let output = forkcheck(&["replay", &foreign], &[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        text(&output.stderr).contains("--frobnicate"),
+        text(&output.stderr).contains("cargo test"),
         "{}",
         text(&output.stderr)
     );
+    // A token of tests/mailbox.rs: the suite `mailbox::mailbox`, the engine `loom`, and a case.
+    let bytes: Vec<u8> = [&b"\x10mailbox::mailbox\x04loom"[..], &[0, 0, 0]].concat();
+    let sum = bytes.iter().fold(0x811c_9dc5_u32, |sum, byte| {
+        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let token = format!("fk1:{digits}{sum:08x}");
+    let output = forkcheck(&["replay", &token], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let line = format!("FORKCHECK_REPLAY={token} cargo test mailbox::loom -- --exact");
+    assert!(
+        text(&output.stderr).contains(&line),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn what_cannot_be_replayed_is_told_and_exits_with_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path().to_str().unwrap();
+    for (target, words) in [
+        ("fk1:21666f", "was cut"),
+        ("fk9:00", "has version"),
+        ("no such file", "there is no file"),
+        (directory, "read the saved cases in"),
+        (
+            env!("CARGO_BIN_EXE_forkcheck"),
+            "did not contain valid UTF-8",
+        ),
+        (
+            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+            "mend it, or move it away",
+        ),
+    ] {
+        let output = forkcheck(&["replay", target], &[]);
+        assert_eq!(output.status.code(), Some(2), "{target}");
+        let told = text(&output.stderr);
+        assert!(
+            told.contains(words) && told.starts_with("error: "),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn wrong_use_is_told_and_exits_with_2() {
+    for (arguments, words) in [
+        (&["--frobnicate"][..], "--frobnicate"),
+        (&["check", "rnig"], "a similar value exists: 'ring'"),
+        (&["check", "rnig"], "one_shot, early_flag, seq_lock"),
+        (
+            &["check", "--engine", "lom"],
+            "a similar value exists: 'loom'",
+        ),
+        (&["chekc"], "a similar subcommand exists: 'check'"),
+        (&["--cases", "0"], "0 is not in 1.."),
+        (&["--cases", "-4"], "-4 is not in 1.."),
+        (&["--seconds", "NaN"], "a number above 0 is wanted"),
+        (&["--seconds", "-1"], "a number above 0 is wanted"),
+        (&["--seed", "blue"], "blue"),
+        (&["replay"], "FILE-or-token"),
+    ] {
+        let output = forkcheck(arguments, &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let told = text(&output.stderr);
+        assert!(told.contains(words), "no {words:?} in\n{told}");
+    }
     let output = forkcheck(&[], &[("FORKCHECK_CASES", "several")]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
@@ -111,6 +333,17 @@ fn wrong_use_is_told_and_exits_with_2() {
         "{}",
         text(&output.stdout)
     );
+    let output = forkcheck(&["--json"], &[("FORKCHECK_CASES", "several")]);
+    assert_eq!(output.status.code(), Some(2));
+    for object in objects(&output) {
+        assert_eq!(object["verdict"], "unavailable");
+        assert!(
+            object["reason"]
+                .as_str()
+                .unwrap()
+                .contains("FORKCHECK_CASES")
+        );
+    }
 }
 
 #[test]

@@ -39,6 +39,18 @@ type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const c_ch
 #[unsafe(link_section = ".init_array")]
 static ENTRY: Constructor = constructor;
 
+// In this module and not in `tests`: items of one module stand in one object file, in this order.
+#[cfg(test)]
+static LATER_RAN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+#[cfg(test)]
+extern "C" fn later(_: c_int, _: *const *const c_char, _: *const *const c_char) {
+    LATER_RAN.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+}
+#[cfg(test)]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LATER: Constructor = later;
+
 // The linker defines both for every executable, at the bounds of the array in which `ENTRY` lies.
 // Only their addresses are used.
 unsafe extern "C" {
@@ -216,7 +228,7 @@ pub(super) fn accepted(job: &Job) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::process::{clean, frame};
-    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    use std::sync::atomic::Ordering::Relaxed;
 
     struct Said;
     impl Said {
@@ -298,17 +310,9 @@ mod tests {
         );
     }
 
-    static LATER_RAN: AtomicU32 = AtomicU32::new(0);
-    extern "C" fn later(_: c_int, _: *const *const c_char, _: *const *const c_char) {
-        LATER_RAN.fetch_add(1, Relaxed);
-    }
-    #[used]
-    #[unsafe(link_section = ".init_array")]
-    static LATER: Constructor = later;
-
     #[test]
     fn constructors_that_come_later_have_run_once_when_the_job_runs() {
-        // Else this test sees nothing: let another object file have it.
+        // Else this test sees nothing.
         assert!(
             (&raw const LATER).addr() > (&raw const ENTRY).addr(),
             "LATER comes before ENTRY"

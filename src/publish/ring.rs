@@ -51,6 +51,15 @@ struct Side<M: Memory> {
     seen: M::AtomicU32,
 }
 
+impl Side<Hardware> {
+    const fn new() -> Self {
+        Self {
+            next: AtomicU32::new(0),
+            seen: AtomicU32::new(0),
+        }
+    }
+}
+
 /// The value, which was not pushed: as far as the producer can see there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full<T>(pub T);
@@ -66,13 +75,9 @@ impl<T: Payload, const N: usize> Ring<T, N> {
         const {
             assert!(N > 0 && N < 1 << 31, "a ring has 1 to 2^31 - 1 slots");
         }
-        const SIDE: Side<Hardware> = Side {
-            next: AtomicU32::new(0),
-            seen: AtomicU32::new(0),
-        };
         Self {
-            producer: Line(SIDE),
-            consumer: Line(SIDE),
+            producer: Line(Side::new()),
+            consumer: Line(Side::new()),
             slots: [const { Slot::zeroed() }; N],
         }
     }

@@ -5,6 +5,7 @@ mod table;
 mod text;
 
 pub use site::Site;
+pub(crate) use site::command_of_suite;
 pub(crate) use text::text;
 
 use std::io::Write;

@@ -32,6 +32,12 @@ macro_rules! site {
     };
 }
 
+/// The command that runs a suite of which only the name is known: in the package that it is of.
+pub(crate) fn command_of_suite(suite: &str, engine: &str) -> String {
+    let test = suite.split_once("::").map_or(suite, |(_, test)| test);
+    format!("cargo test {test}::{engine} -- --exact")
+}
+
 impl Site {
     /// The command that runs one test again. `test` is its path, the crate first.
     pub(crate) fn command(&self, test: &str) -> String {

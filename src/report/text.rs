@@ -1,7 +1,6 @@
 //! An outcome as text for a terminal: what is wrong in one sentence, the case as a small table, why, how to run
 //! it again. Nothing that one does not need first.
 
-use super::Site;
 use super::table::{Row, WIDTH, name, render, short};
 use crate::case::{Access, Call, History, Step};
 use crate::check::{Blocked, Explanation, Finding, Verdict};
@@ -10,18 +9,23 @@ use crate::search::{Found, Origin, Outcome, Rate};
 use crate::subject::Spec;
 use std::fmt::Write;
 
-/// The whole report. `test` is the name of the test that runs, if it is known.
+/// The whole report. `test` is the name of the test that runs, `home` the directory from which files are named, and
+/// `replay` the command that runs the case of a token again.
 pub(crate) fn text<S: Spec>(
-    site: &Site,
     test: &str,
     roles: &[String],
     outcome: &Outcome<S>,
+    home: &str,
+    replay: &dyn Fn(&str) -> String,
 ) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = match (&outcome.verdict, &outcome.found) {
         (Verdict::Finding(finding), Some(found)) => {
-            of_finding(&mut text, site, test, roles, finding, found, outcome)
+            let replay = replay(&found.token);
+            of_finding(
+                &mut text, test, roles, finding, found, outcome, home, &replay,
+            )
         }
         (Verdict::Unknown(why), _) => not_green(&mut text, "UNKNOWN", test, why, outcome),
         (Verdict::Unavailable(why), _) => not_green(&mut text, "UNAVAILABLE", test, why, outcome),
@@ -53,12 +57,13 @@ fn not_green<S: Spec>(
 )]
 fn of_finding<S: Spec>(
     to: &mut String,
-    site: &Site,
     test: &str,
     roles: &[String],
     finding: &Finding<S>,
     found: &Found<S>,
     outcome: &Outcome<S>,
+    home: &str,
+    replay: &str,
 ) -> std::fmt::Result {
     let run = &found.run;
     writeln!(
@@ -81,19 +86,12 @@ fn of_finding<S: Spec>(
     if let Some(explanation) = &finding.explanation {
         why(to, roles, run, explanation)?;
     }
-    writeln!(
-        to,
-        " replay: FORKCHECK_REPLAY={} {}",
-        found.token,
-        site.command(test)
-    )?;
+    writeln!(to, " replay: {replay}")?;
     match &found.saved {
         Some(Ok(file)) => writeln!(
             to,
             " saved:  {}",
-            file.strip_prefix(site.manifest_directory)
-                .unwrap_or(file)
-                .display()
+            file.strip_prefix(home).unwrap_or(file).display()
         )?,
         Some(Err(error)) => writeln!(to, " not saved: {error}")?,
         None => {}
@@ -139,7 +137,7 @@ fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
             took.as_secs_f64()
         ),
         Origin::Saved => "a saved case".into(),
-        Origin::Replayed => "replayed from FORKCHECK_REPLAY".into(),
+        Origin::Replayed => "replayed from its token".into(),
     }
 }
 

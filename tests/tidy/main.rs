@@ -15,13 +15,15 @@ use source::{Repository, Token};
 /// Which modules of `src/` each may import; everything may import `error`. A comment gives the reason of a row that
 /// goes beyond the chain of CONTRIBUTING.md. A row names only rows below it, so there is no cycle.
 const LAYERS: &[(&str, &str)] = &[
-    // It names a subject and the memory of an engine for each line of its table.
+    ("main", "command"),
+    // What a table of built-in subjects says of each is what an engine covered.
+    ("command", "builtin engine"),
+    // Where a suite is defined is `site!` of `report`. Its subjects run on every engine and are told without their types,
+    // and of a saved case it says whose it is.
     (
-        "main",
-        "builtin suite report search engine check subject memory",
+        "builtin",
+        "suite report search engine regression check subject publish memory",
     ),
-    // Where a suite is defined is `site!` of `report`; its own tests name the engines.
-    ("builtin", "suite report engine subject publish memory"),
     (
         "suite",
         "report search engine settings regression check case subject memory",

@@ -1,0 +1,74 @@
+//! Planted: a seqlock whose writer publishes the new sequence number *before* it encodes and copies the message.
+
+use super::{Pair, message, seq_lock, tests};
+use crate::memory::{Atomic, Memory, Ordering, Words};
+use crate::subject::{Register, RegisterOp, RegisterRet, Role, Subject};
+use crate::suite::Suite;
+
+/// A message, and the number that is to say that it is whole.
+pub struct EarlyPublish<M: Memory> {
+    sequence: M::AtomicU64,
+    data: M::Words<Pair>,
+}
+
+/// A seat of [`EarlyPublish`]: the writer counts for itself.
+pub struct EarlySeat<'a, M: Memory> {
+    page: &'a EarlyPublish<M>,
+    sequence: u64,
+}
+
+impl<M: Memory> EarlySeat<'_, M> {
+    fn write(&mut self, value: u64) {
+        self.sequence = self.sequence.wrapping_add(2);
+        self.page.sequence.store(self.sequence, Ordering::Release);
+        self.page.data.store(message(value));
+    }
+    fn read(&self) -> Pair {
+        loop {
+            let before = self.page.sequence.load(Ordering::Acquire);
+            let value = self.page.data.load();
+            M::fence(Ordering::Acquire);
+            if self.page.sequence.load(Ordering::Relaxed) == before {
+                return value;
+            }
+            M::spin_loop();
+        }
+    }
+}
+
+impl<M: Memory> Subject<M> for EarlyPublish<M> {
+    type Spec = Register<Pair>;
+    type Seat<'a> = EarlySeat<'a, M>;
+    fn new(first: &Pair) -> Self {
+        Self {
+            sequence: M::AtomicU64::new(0),
+            data: M::Words::new(*first),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> EarlySeat<'a, M> {
+        EarlySeat {
+            page: self,
+            sequence: 0,
+        }
+    }
+    fn apply(seat: &mut EarlySeat<'_, M>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
+        match op {
+            RegisterOp::Write(value) => {
+                seat.write(value[0]);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value(seat.read()),
+        }
+    }
+}
+
+/// As [`seq_lock::suite`].
+pub fn suite() -> Suite<Register<Pair>> {
+    seq_lock::writer_and_reader(Suite::of_module(crate::site!()))
+}
+
+tests!(
+    EarlyPublish,
+    #[should_panic(expected = "NOT LINEARIZABLE  forkcheck::builtin::early_publish::processes  reader: Read returned")],
+    #[should_panic(expected = "NOT SEQUENTIALLY CONSISTENT  forkcheck::builtin::early_publish::loom  reader: Read returned")]
+);

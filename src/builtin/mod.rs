@@ -1,0 +1,193 @@
+//! The crate's own publications as subjects, and for each a planted broken twin that the engines must find: a harness
+//! that was never seen to fail proves nothing.
+//!
+//! Each is a file with a `suite()` and the tests that its reports name. [`all`] lists them without their types, for the
+//! `forkcheck` command.
+
+pub mod double_buffer;
+pub mod early_flag;
+pub mod early_index;
+pub mod early_publish;
+pub mod latest;
+pub mod one_shot;
+mod replay;
+pub mod ring;
+pub mod seq_lock;
+
+pub use double_buffer::DoubleBuffer;
+pub use early_flag::EarlyFlag;
+pub use early_index::EarlyIndex;
+pub use early_publish::EarlyPublish;
+pub use latest::LatestSubject;
+pub use one_shot::OneShotSubject;
+pub use replay::{Known, known};
+pub use ring::RingSubject;
+pub use seq_lock::SeqLockSubject;
+
+use crate::check::{Kind, Verdict};
+#[cfg(feature = "loom")]
+use crate::engine::loom::{Loom, LoomMemory};
+use crate::engine::{Covered, Engine, Processes};
+use crate::error::Error;
+use crate::memory::Hardware;
+use crate::search::Outcome;
+use crate::subject::{Spec, Subject};
+use crate::suite::Suite;
+use std::time::Duration;
+
+/// A message of two words that belong together: a value and its check sum. A torn copy shows.
+pub type Pair = [u64; 2];
+
+/// The message of a value. It takes some tens of nanoseconds, as encoding a message does.
+fn message(value: u64) -> Pair {
+    let round = |sum: u64, _| {
+        (sum ^ value)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(29)
+    };
+    [value, (0..64).fold(value, round) % 1000]
+}
+
+/// A built-in subject with its suite, and how to check it on each engine.
+pub struct Builtin {
+    /// Its name: that of its module.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub about: &'static str,
+    /// Whether a bug was planted in it, so that a finding is what is expected.
+    pub planted: bool,
+    /// The engines that it runs on, by name.
+    pub engines: Vec<(&'static str, Check)>,
+    suite: String,
+}
+
+/// Checks one subject on one engine.
+pub type Check = fn(&Limits) -> Result<Told, Error>;
+
+/// How much to run; what is `None` is left to the environment, and then to the suite.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Programs to draw.
+    pub cases: Option<u32>,
+    /// Time after which no new program is drawn.
+    pub time: Option<Duration>,
+    /// The seed of what is drawn.
+    pub seed: Option<u64>,
+    /// The one case to run instead.
+    pub replay: Option<Known>,
+    /// How the command is called that replays a token.
+    pub command: String,
+}
+
+/// What came of it, without the types of the subject.
+pub struct Told {
+    /// `ok`, `finding`, `unknown` or `unavailable`.
+    pub verdict: &'static str,
+    /// What kind of finding.
+    pub kind: Option<Kind>,
+    /// Why it is unknown or unavailable.
+    pub reason: Option<String>,
+    /// What was covered.
+    pub covered: Covered,
+    /// The seed of what was drawn.
+    pub seed: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// The case of a finding.
+    pub token: Option<String>,
+    /// All of it, as a person reads it.
+    pub report: String,
+}
+
+macro_rules! builtins {
+    ($($name:ident: $subject:ident, $planted:literal, $about:literal;)*) => {
+        /// Every built-in subject, each broken one after the sound one that it is a twin of.
+        pub fn all() -> Vec<Builtin> {
+            vec![$(Builtin {
+                name: stringify!($name),
+                about: $about,
+                planted: $planted,
+                engines: Vec::from([
+                    (Processes::NAME, (|limits| tell::<Processes, $subject<Hardware>>($name::suite(), limits)) as Check),
+                    #[cfg(feature = "loom")]
+                    (Loom::NAME, |limits| tell::<Loom, $subject<LoomMemory>>($name::suite(), limits)),
+                ]),
+                suite: $name::suite().id().to_owned(),
+            }),*]
+        }
+    };
+}
+builtins! {
+    one_shot: OneShotSubject, false, "a value that is set once";
+    early_flag: EarlyFlag, true, "its twin: the flag is set before the data is there";
+    seq_lock: SeqLockSubject, false, "a value that one writes and many read";
+    early_publish: EarlyPublish, true, "its twin: published before the copy";
+    latest: LatestSubject, false, "the newest value, nobody waits";
+    double_buffer: DoubleBuffer, true, "its twin: two slots where it takes three";
+    ring: RingSubject, false, "a bounded queue from one to one";
+    early_index: EarlyIndex, true, "its twin: the index moves before the copy";
+}
+
+fn tell<E: Engine, S: Subject<E::Memory>>(
+    suite: Suite<S::Spec>,
+    limits: &Limits,
+) -> Result<Told, Error> {
+    let mut suite = suite.with_environment()?;
+    if let Some(cases) = limits.cases {
+        suite = suite.cases(cases);
+    }
+    if let Some(time) = limits.time {
+        suite = suite.time(time);
+    }
+    if let Some(seed) = limits.seed {
+        suite = suite.seed(seed);
+    }
+    if let Some(known) = &limits.replay {
+        suite = suite.replay(&known.token::<S::Spec>()?);
+    }
+    let outcome = suite.check::<E, S>()?;
+    let report = suite.report_with(&outcome, |token| {
+        format!("{} replay {token}", limits.command)
+    });
+    Ok(told(outcome, report))
+}
+
+fn told<S: Spec>(outcome: Outcome<S>, report: String) -> Told {
+    let (verdict, kind, reason) = match outcome.verdict {
+        Verdict::Ok => ("ok", None, None),
+        Verdict::Finding(finding) => ("finding", Some(finding.kind), None),
+        Verdict::Unknown(why) => ("unknown", None, Some(why)),
+        Verdict::Unavailable(why) => ("unavailable", None, Some(why)),
+    };
+    Told {
+        verdict,
+        kind,
+        reason,
+        covered: outcome.covered,
+        seed: outcome.seed,
+        took: outcome.took,
+        token: outcome.found.map(|found| found.token),
+        report,
+    }
+}
+
+/// The tests that the reports of a suite name, in the module of that suite.
+macro_rules! tests {
+    ($subject:ident, $(#[$processes:meta])?, $(#[$loom:meta])?) => {
+        #[cfg(test)]
+        #[test]
+        $(#[$processes])?
+        fn processes() {
+            suite().test::<crate::engine::Processes, $subject<crate::Hardware>>();
+        }
+
+        #[cfg(all(test, feature = "loom"))]
+        #[test]
+        $(#[$loom])?
+        fn loom() {
+            use crate::engine::loom::{Loom, LoomMemory};
+            suite().test::<Loom, $subject<LoomMemory>>();
+        }
+    };
+}
+use tests;

@@ -1,0 +1,93 @@
+//! [`Ring`] against [`StaleQueue`].
+
+use super::{Pair, message, tests};
+use crate::memory::Memory;
+use crate::publish::Ring;
+use crate::subject::{QueueOp, QueueRet, Role, Spec, StaleQueue, Subject};
+use crate::suite::Suite;
+use proptest::prelude::{Just, Strategy, any};
+use serde::{Deserialize, Serialize};
+
+/// Slots of the rings here: the fewest of which one can be full and another empty.
+pub(super) const SLOTS: usize = 2;
+
+/// From where a ring starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// Items that went through before: the indices are so far, past a wrap or before one.
+    pub(super) earlier: u8,
+    /// Items that are in it.
+    pub(super) filled: u8,
+}
+
+/// [`StaleQueue`] of two items that starts so.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Started(StaleQueue<Pair>);
+
+impl Spec for Started {
+    type Setup = Start;
+    type Op = QueueOp<Pair>;
+    type Ret = QueueRet<Pair>;
+    fn start(setup: &Start) -> Self {
+        let mut queue = StaleQueue::start(&SLOTS);
+        for n in 0..setup.filled {
+            queue.step(&QueueOp::Push(message(n.into())));
+        }
+        Self(queue)
+    }
+    fn step(&mut self, op: &Self::Op) -> Self::Ret {
+        self.0.step(op)
+    }
+    fn allows(&mut self, process: usize, op: &Self::Op, ret: &Self::Ret) -> bool {
+        self.0.allows(process, op, ret)
+    }
+}
+
+/// [`Ring`] against [`StaleQueue`].
+pub struct RingSubject<M: Memory>(Ring<Pair, SLOTS, M>);
+
+impl<M: Memory> Subject<M> for RingSubject<M> {
+    type Spec = Started;
+    type Seat<'a> = &'a Self;
+    fn new(setup: &Start) -> Self {
+        let ring = Ring::new_in();
+        for _ in 0..setup.earlier {
+            let _ = ring.push([0, 0]);
+            ring.pop();
+        }
+        for n in 0..setup.filled {
+            let _ = ring.push(message(n.into()));
+        }
+        Self(ring)
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(seat: &mut &Self, op: &QueueOp<Pair>) -> QueueRet<Pair> {
+        match op {
+            QueueOp::Push(item) => match seat.0.push(*item) {
+                Ok(()) => QueueRet::Pushed,
+                Err(_) => QueueRet::Full,
+            },
+            QueueOp::Pop => seat.0.pop().map_or(QueueRet::Empty, QueueRet::Popped),
+        }
+    }
+}
+
+/// One process pushes, one pops.
+pub fn suite() -> Suite<Started> {
+    producer_and_consumer(Suite::of_module(crate::site!()))
+}
+
+pub(super) fn producer_and_consumer(suite: Suite<Started>) -> Suite<Started> {
+    let starts = (0..2 * SLOTS as u8, 0..=SLOTS as u8)
+        .prop_map(|(earlier, filled)| Start { earlier, filled });
+    let pushes = any::<u8>().prop_map(|value| QueueOp::Push(message(value.into())));
+    suite
+        .setup(starts)
+        .role("producer", 1, 1..=4, pushes)
+        .role("consumer", 1, 1..=4, Just(QueueOp::Pop))
+        .regressions(None)
+}
+
+tests!(RingSubject, ,);

@@ -1,0 +1,204 @@
+//! `forkcheck check`: a row for each subject on each engine, and the report of whatever is not ok.
+
+use super::{Options, Standing, expected, json};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use forkcheck::builtin::{self, Builtin, Told};
+use forkcheck::engine::Covered;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::Duration;
+
+/// Checks the subjects of these names, or all.
+pub(super) fn check(names: &[String], options: &Options) -> Standing {
+    let all = builtin::all();
+    let named = |builtin: &&Builtin| names.is_empty() || names.iter().any(|n| n == builtin.name);
+    let runs: Vec<_> = all
+        .iter()
+        .filter(named)
+        .flat_map(|builtin| builtin.engines.iter().map(move |engine| (builtin, engine)))
+        .filter(|(_, (engine, _))| options.names(engine))
+        .collect();
+    let bar = progress(runs.len() as u64, options.json);
+    let mut table = table();
+    let mut reports = Vec::new();
+    let mut worst = Standing::AsExpected;
+    for (builtin, (engine, check)) in runs {
+        bar.set_message(format!("{} on {engine}", builtin.name));
+        let row = Row::of(
+            builtin,
+            engine,
+            check(&options.limits()).map_err(|e| e.to_string()),
+        );
+        bar.inc(1);
+        worst = worst.max(row.standing);
+        if options.json {
+            println!("{}", json::outcome(builtin, engine, &row.told));
+        } else {
+            table.add_row(row.cells());
+            reports.extend(row.report());
+        }
+    }
+    bar.finish_and_clear();
+    if options.json {
+        return worst;
+    }
+    println!("{table}");
+    for report in reports {
+        println!("\n{report}");
+    }
+    println!(
+        "\n{}",
+        match worst {
+            Standing::AsExpected =>
+                "all as expected: nothing found in what is sound, and each planted bug found by each engine",
+            Standing::NotAsExpected => "NOT as expected: see above",
+            Standing::CannotSay => "not everything could be run: see above",
+        }
+    );
+    worst
+}
+
+/// On a terminal, and gone when all is done.
+fn progress(length: u64, json: bool) -> ProgressBar {
+    let target = if json {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    };
+    let bar = ProgressBar::with_draw_target(Some(length), target);
+    if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {msg} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn table() -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header([
+            "subject",
+            "engine",
+            "verdict",
+            "programs",
+            "executions",
+            "covered",
+            "seconds",
+        ]);
+    // In a narrow terminal the words of the other columns wrap, and these stay whole.
+    for column in table.column_iter_mut().take(3) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    table
+}
+
+/// One subject on one engine: what came of it, or why it could not be run.
+struct Row<'a> {
+    builtin: &'a Builtin,
+    engine: &'a str,
+    told: Result<Told, String>,
+    standing: Standing,
+}
+
+impl<'a> Row<'a> {
+    fn of(builtin: &'a Builtin, engine: &'a str, told: Result<Told, String>) -> Self {
+        let standing = match &told {
+            Ok(told) if told.verdict == expected(builtin.planted) => Standing::AsExpected,
+            Ok(told) if matches!(told.verdict, "ok" | "finding") => Standing::NotAsExpected,
+            _ => Standing::CannotSay,
+        };
+        Self {
+            builtin,
+            engine,
+            told,
+            standing,
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let verdict = match (&self.told, self.standing) {
+            (Err(_), _) => "error",
+            (Ok(told), Standing::CannotSay) => told.verdict,
+            (Ok(_), Standing::AsExpected) if self.builtin.planted => "as planted",
+            (Ok(_), Standing::AsExpected) => "ok",
+            (Ok(_), Standing::NotAsExpected) if self.builtin.planted => "planted bug MISSED",
+            (Ok(_), Standing::NotAsExpected) => "FINDING",
+        };
+        let mut cells = vec![
+            self.builtin.name.to_owned(),
+            self.engine.to_owned(),
+            verdict.to_owned(),
+        ];
+        if let Ok(told) = &self.told {
+            cells.extend([
+                told.covered.programs.to_string(),
+                told.covered.executions.to_string(),
+                covered(&told.covered),
+                format!("{:.1}", told.took.as_secs_f64()),
+            ]);
+        }
+        cells
+    }
+
+    /// What a person wants to read beside the row: of planted bugs one is enough, with the steps that loom sees.
+    fn report(self) -> Option<String> {
+        match self.told {
+            Err(error) => Some(error),
+            Ok(told) => (told.verdict != "ok").then_some(told.report),
+        }
+    }
+}
+
+fn covered(covered: &Covered) -> String {
+    match (100 * covered.overlapping).checked_div(covered.could_overlap) {
+        Some(percent) => format!("{percent} % overlap"),
+        None => format!("{} of {} done", covered.exhausted, covered.programs),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forkcheck::builtin::Limits;
+
+    fn row(name: &str, planted: bool) -> (Standing, String, Option<String>) {
+        let mut all = builtin::all().into_iter();
+        let mut builtin = all.find(|builtin| builtin.name == name).unwrap();
+        let (engine, check) = builtin.engines[0];
+        let limits = Limits {
+            cases: Some(8),
+            ..Limits::default()
+        };
+        let told = check(&limits).map_err(|e| e.to_string());
+        builtin.planted = planted;
+        let row = Row::of(&builtin, engine, told);
+        (row.standing, row.cells()[2].clone(), row.report())
+    }
+
+    #[test]
+    fn a_finding_is_expected_where_it_was_planted_and_nowhere_else() {
+        let (standing, verdict, _) = row("early_publish", true);
+        assert_eq!((standing, &*verdict), (Standing::AsExpected, "as planted"));
+        let (standing, verdict, report) = row("early_publish", false);
+        assert_eq!((standing, &*verdict), (Standing::NotAsExpected, "FINDING"));
+        assert!(report.unwrap().starts_with("NOT LINEARIZABLE"));
+    }
+
+    #[test]
+    fn a_planted_bug_that_is_missed_is_not_as_expected() {
+        let (standing, verdict, _) = row("seq_lock", true);
+        assert_eq!(
+            (standing, &*verdict),
+            (Standing::NotAsExpected, "planted bug MISSED")
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_run_is_neither() {
+        let all = builtin::all();
+        let row = Row::of(&all[0], "processes", Err("no such thing".into()));
+        assert_eq!(row.standing, Standing::CannotSay);
+        assert_eq!(row.report().unwrap(), "no such thing");
+    }
+}

@@ -1,0 +1,52 @@
+//! Outcomes and subjects as one JSON object a line.
+
+use super::expected;
+use forkcheck::builtin::{Builtin, Told};
+use serde_json::{Value, json};
+
+/// What came of a subject on an engine. What could not be run is `unavailable`, with the reason.
+pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, String>) -> Value {
+    let mut object = json!({
+        "subject": builtin.name,
+        "engine": engine,
+        "expected": expected(builtin.planted),
+    });
+    object["verdict"] = told
+        .as_ref()
+        .map_or("unavailable", |told| told.verdict)
+        .into();
+    let told = match told {
+        Err(error) => {
+            object["reason"] = error.as_str().into();
+            for nothing in ["kind", "seed", "token"] {
+                object[nothing] = Value::Null;
+            }
+            for none in ["cases", "executions", "seconds"] {
+                object[none] = 0.into();
+            }
+            return object;
+        }
+        Ok(told) => told,
+    };
+    object["kind"] = told.kind.map(|kind| kind.to_string().to_lowercase()).into();
+    object["reason"] = told.reason.clone().into();
+    object["cases"] = told.covered.programs.into();
+    object["executions"] = told.covered.executions.into();
+    object["failing"] = told.covered.failing.into();
+    object["overlapping"] = told.covered.overlapping.into();
+    object["seconds"] = told.took.as_secs_f64().into();
+    object["seed"] = told.seed.into();
+    object["token"] = told.token.clone().into();
+    object
+}
+
+/// A subject of the list.
+pub(super) fn subject(builtin: &Builtin) -> Value {
+    let engines: Vec<&str> = builtin.engines.iter().map(|(engine, _)| *engine).collect();
+    json!({
+        "subject": builtin.name,
+        "about": builtin.about,
+        "expected": expected(builtin.planted),
+        "engines": engines,
+    })
+}

@@ -1,0 +1,32 @@
+//! `forkcheck list`: the subjects there are.
+
+use super::{Standing, expected, json};
+use comfy_table::{ContentArrangement, Table, presets};
+use forkcheck::builtin;
+
+/// Prints them, as a table or as JSON.
+pub(super) fn list(json: bool) -> Standing {
+    let all = builtin::all();
+    if json {
+        for builtin in &all {
+            println!("{}", json::subject(builtin));
+        }
+        return Standing::AsExpected;
+    }
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(["subject", "expected", "engines", "what it is"]);
+    for builtin in &all {
+        let engines: Vec<&str> = builtin.engines.iter().map(|(engine, _)| *engine).collect();
+        table.add_row([
+            builtin.name,
+            expected(builtin.planted),
+            &engines.join(", "),
+            builtin.about,
+        ]);
+    }
+    println!("{table}");
+    Standing::AsExpected
+}

@@ -1,0 +1,172 @@
+//! The arguments of the `forkcheck` command, and what is done for each.
+
+mod check;
+mod json;
+mod list;
+mod replay;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use forkcheck::builtin::{self, Limits};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Checks the memory that processes share: the built-in publications and their planted broken twins, on every engine.
+///
+/// Exit code: 0, all is as expected; 1, a finding, or a planted bug that was not found; 2, wrong use, or a
+/// place where it cannot run. FORKCHECK_CASES, FORKCHECK_SECONDS and FORKCHECK_SEED say how much to run, where the
+/// options do not. Without a command it is `check`.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Command {
+    #[command(subcommand)]
+    what: Option<What>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Checks subjects: all of them, unless some are named. A planted bug has to be found.
+    Check {
+        /// The subjects to check.
+        #[arg(value_name = "SUBJECT", value_parser = subjects())]
+        subjects: Vec<String>,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Lists the subjects, the engines that they run on, and what is expected of them.
+    List {
+        /// One JSON object a line, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Runs a case again that failed: 1 if it fails again, 0 if not.
+    Replay {
+        /// A token from a report (fk1:...), or a file of saved cases (proptest-regressions/*.ron).
+        #[arg(value_name = "FILE-or-token")]
+        target: String,
+        /// One JSON object a line, for programs, and nothing else.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// On what, how much, and how it is told.
+#[derive(Clone, Debug, Args)]
+struct Options {
+    /// Only on this engine.
+    #[arg(long, value_name = "NAME", value_parser = engines())]
+    engine: Option<String>,
+    /// Programs to draw for each; engines that explore all orders of a program draw an eighth.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
+    cases: Option<u32>,
+    /// Time after which no new program is drawn for a subject on an engine.
+    #[arg(long, value_name = "T", value_parser = seconds, allow_negative_numbers = true)]
+    seconds: Option<Duration>,
+    /// The seed of what is drawn; a new one each time, unless it is given.
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    seed: Option<u64>,
+    /// One JSON object a line, for programs, and nothing else.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Options {
+    fn limits(&self) -> Limits {
+        Limits {
+            cases: self.cases,
+            time: self.seconds,
+            seed: self.seed,
+            replay: None,
+            command: called(),
+        }
+    }
+    fn names(&self, engine: &str) -> bool {
+        self.engine.as_deref().is_none_or(|name| name == engine)
+    }
+}
+
+impl Command {
+    /// Does what was asked.
+    pub(crate) fn run(self) -> Standing {
+        match self.what {
+            None => check::check(&[], &self.options),
+            Some(What::Check { subjects, options }) => check::check(&subjects, &options),
+            Some(What::List { json }) => list::list(json),
+            Some(What::Replay { target, json }) => replay::replay(&target, json),
+        }
+    }
+}
+
+/// How everything stands in comparison with what was to come; the worst comes last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    AsExpected,
+    CannotSay,
+    NotAsExpected,
+}
+
+impl From<Standing> for ExitCode {
+    fn from(standing: Standing) -> Self {
+        ExitCode::from(match standing {
+            Standing::AsExpected => 0,
+            Standing::NotAsExpected => 1,
+            Standing::CannotSay => 2,
+        })
+    }
+}
+
+fn subjects() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(builtin::all().iter().map(|builtin| builtin.name))
+}
+
+fn engines() -> impl TypedValueParser<Value = String> {
+    let mut names: Vec<&str> = Vec::new();
+    for (engine, _) in builtin::all().iter().flat_map(|builtin| &builtin.engines) {
+        if !names.contains(engine) {
+            names.push(engine);
+        }
+    }
+    PossibleValuesParser::new(names)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(|| "a number above 0 is wanted, such as 2.5".into())
+}
+
+/// How this command was called, so that what it prints can be pasted.
+fn called() -> String {
+    let first = std::env::args_os().next();
+    first.map_or("forkcheck".into(), |it| it.to_string_lossy().into_owned())
+}
+
+/// What a subject is expected to come to.
+fn expected(planted: bool) -> &'static str {
+    if planted { "finding" } else { "ok" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_of_all_decides() {
+        use Standing::{AsExpected, CannotSay, NotAsExpected};
+        assert!(AsExpected < CannotSay && CannotSay < NotAsExpected);
+        let code = |standing| format!("{:?}", ExitCode::from(standing));
+        let by_number = |number: u8| format!("{:?}", ExitCode::from(number));
+        assert_eq!(code(AsExpected), by_number(0));
+        assert_eq!(code(NotAsExpected), by_number(1));
+        assert_eq!(code(CannotSay), by_number(2));
+    }
+
+    #[test]
+    fn without_a_command_the_options_of_check_are_understood() {
+        let parsed = Command::try_parse_from(["forkcheck", "--cases", "3", "--json"]).unwrap();
+        assert!(parsed.what.is_none() && parsed.options.cases == Some(3) && parsed.options.json);
+    }
+}

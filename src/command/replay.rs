@@ -1,0 +1,74 @@
+//! `forkcheck replay`: a case that failed before, from a token or a file of saved cases.
+
+use super::{Standing, called, json};
+use forkcheck::builtin::{self, Builtin, Known, Limits};
+
+/// Runs all cases of the target that are of built-in subjects, and says how to run the others.
+pub(super) fn replay(target: &str, json: bool) -> Standing {
+    let known = match builtin::known(target) {
+        Ok(known) => known,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Standing::CannotSay;
+        }
+    };
+    let cases = known.into_iter();
+    let standings: Vec<Standing> = cases.map(|known| one(known, json)).collect();
+    let Some(worst) = standings.into_iter().max() else {
+        eprintln!("error: {target} holds no case");
+        return Standing::CannotSay;
+    };
+    worst
+}
+
+fn one(known: Known, json: bool) -> Standing {
+    let all = builtin::all();
+    let Some(builtin) = all
+        .iter()
+        .find(|builtin| Some(builtin.name) == known.builtin)
+    else {
+        eprintln!(
+            "error: it is not of a built-in subject: run it in the package that it is from, where `suite!` named its test so:\n  {}",
+            known.command
+        );
+        return Standing::CannotSay;
+    };
+    match told(builtin, known, json) {
+        Ok(standing) => standing,
+        Err(error) => {
+            eprintln!("error: {error}");
+            Standing::CannotSay
+        }
+    }
+}
+
+fn told(builtin: &Builtin, known: Known, json: bool) -> Result<Standing, String> {
+    let engine = known.engine.clone();
+    let check = builtin.engines.iter().find(|(name, _)| *name == engine);
+    let (engine, check) = check.ok_or_else(|| {
+        format!("this forkcheck has no engine {engine:?}: build it with the feature of that name")
+    })?;
+    let limits = Limits {
+        replay: Some(known),
+        command: called(),
+        ..Limits::default()
+    };
+    let told = check(&limits).map_err(|error| error.to_string())?;
+    let standing = match told.verdict {
+        "finding" => Standing::NotAsExpected,
+        "ok" => Standing::AsExpected,
+        _ => Standing::CannotSay,
+    };
+    if json {
+        println!("{}", json::outcome(builtin, engine, &Ok(told)));
+    } else {
+        println!("{}", told.report);
+        if standing == Standing::AsExpected {
+            println!(
+                "it did not fail again, in {} executions",
+                told.covered.executions
+            );
+        }
+    }
+    Ok(standing)
+}
