@@ -316,18 +316,23 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         )
     }
 
+    /// Whether it fails in the same way within the budget; where chance plays a part, twice, since a form that hardly
+    /// ever fails is of less use than a larger one.
     fn fails_alike(&mut self, case: &Case<S::Spec>, best: &mut Run<S::Spec>) -> bool {
         let budget = Budget {
             executions: self.budget().executions * PATIENCE,
             ..self.budget()
         };
-        match self.run(case, &budget) {
-            Some(run) if kind(&run) == kind(best) => {
-                *best = run;
-                true
-            }
-            _ => false,
+        let mut alike = || {
+            self.run(case, &budget)
+                .filter(|run| kind(run) == kind(best))
+        };
+        let Some(run) = alike() else { return false };
+        if !E::EXPLORES && alike().is_none() {
+            return false;
         }
+        *best = run;
+        true
     }
 
     /// Runs it again, to say how surely it comes; makes the token; saves it.
@@ -370,7 +375,13 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         };
         if !E::EXPLORES && kind(run).is_some_and(|kind| kind.is_of_history()) {
             let before = self.covered;
-            self.run(&run.case, &budget);
+            // What fails more rarely than once in a budget was found all the same.
+            for _ in 0..REPLAYS {
+                self.run(&run.case, &budget);
+                if self.covered.failing > before.failing {
+                    break;
+                }
+            }
             return Rate::Executions(
                 self.covered.failing - before.failing,
                 self.covered.executions - before.executions,

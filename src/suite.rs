@@ -299,33 +299,37 @@ impl<S: Spec> Suite<S> {
 ///
 /// ```text
 /// forkcheck::suite! {
+///     #[should_panic]                                    // attributes of the tests, if any
 ///     name: Subject<_>,                                  // on every memory; without `<_>`: on hardware only
 ///     setup: strategy,                                   // only where the spec's setup is not ()
 ///     writer: 1..=4 ops of strategy,                     // one process
 ///     reader: 2 processes, 1..=4 ops of strategy,        // two
+///     with: .cases(200).executions(10_000),              // whatever else `Suite` can be told, if anything
 /// }
 /// ```
 /// The tests are `name::processes` and, for `Subject<_>`, `name::loom`; `name::suite()` gives the [`Suite`].
 #[macro_export]
 macro_rules! suite {
-    ($name:ident: $($subject:ident)::+ <_>, $($rest:tt)+) => {
+    ($(#[$attribute:meta])* $name:ident: $($subject:ident)::+ <_>, $($rest:tt)+) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
             $crate::suite!(@suite $name, $($subject)::+<$crate::memory::Hardware>, $($rest)+);
             #[test]
+            $(#[$attribute])*
             fn processes() {
                 suite().test::<$crate::engine::Processes, $($subject)::+<$crate::memory::Hardware>>()
             }
-            $crate::__loom_test!($($subject)::+);
+            $crate::__loom_test!($(#[$attribute])* $($subject)::+);
         }
     };
-    ($name:ident: $subject:ty, $($rest:tt)+) => {
+    ($(#[$attribute:meta])* $name:ident: $subject:ty, $($rest:tt)+) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
             $crate::suite!(@suite $name, $subject, $($rest)+);
             #[test]
+            $(#[$attribute])*
             fn processes() {
                 suite().test::<$crate::engine::Processes, $subject>()
             }
@@ -340,6 +344,9 @@ macro_rules! suite {
     (@role $suite:expr, setup: $setup:expr $(, $($rest:tt)*)?) => {
         $crate::suite!(@role $suite.setup($setup), $($($rest)*)?)
     };
+    (@role $suite:expr, with: $(.$method:ident($($argument:tt)*))+ $(, $($rest:tt)*)?) => {
+        $crate::suite!(@role $suite$(.$method($($argument)*))+, $($($rest)*)?)
+    };
     (@role $suite:expr, $role:ident: $processes:literal processes, $least:literal ..= $most:literal ops of $op:expr $(, $($rest:tt)*)?) => {
         $crate::suite!(@role $suite.role(stringify!($role), $processes, $least..=$most, $op), $($($rest)*)?)
     };
@@ -353,8 +360,9 @@ macro_rules! suite {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __loom_test {
-    ($($subject:ident)::+) => {
+    ($(#[$attribute:meta])* $($subject:ident)::+) => {
         #[test]
+        $(#[$attribute])*
         fn loom() {
             suite().test::<$crate::engine::loom::Loom, $($subject)::+<$crate::engine::loom::LoomMemory>>()
         }
@@ -364,5 +372,5 @@ macro_rules! __loom_test {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __loom_test {
-    ($($subject:ident)::+) => {};
+    ($($all:tt)*) => {};
 }

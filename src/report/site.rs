@@ -45,11 +45,17 @@ impl Site {
         let target = if self.integration {
             format!("--test {}", self.test_target())
         } else if let Some(binary) = self.binary {
-            format!("--bin {binary}")
+            let kind = if self.in_examples() { "example" } else { "bin" };
+            format!("--{kind} {binary}")
         } else {
             "--lib".into()
         };
         format!("cargo test -p {} {target} {test} -- --exact", self.package)
+    }
+
+    /// `examples/name.rs`, or in a folder of that name: cargo calls both a binary.
+    fn in_examples(&self) -> bool {
+        self.file.split(['/', '\\']).any(|part| part == "examples")
     }
 
     /// Integration tests are named after their file or folder; the crate's name has underscores for hyphens.
@@ -112,6 +118,15 @@ mod tests {
             binary
                 .command("ringd::queue::loom")
                 .contains("--bin ringd queue::loom")
+        );
+        let example = Site {
+            file: "rings/examples/ringd.rs",
+            ..binary
+        };
+        assert!(
+            example
+                .command("ringd::queue::loom")
+                .contains("--example ringd queue::loom")
         );
     }
 }

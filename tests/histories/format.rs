@@ -122,6 +122,9 @@ pub(crate) fn parse(model: Model, text: &str) -> Result<History, String> {
     })
 }
 
+/// A process, and what it did.
+type Line<S> = (u64, Event<S>);
+
 enum Event<S: Spec> {
     Invoke(S::Op),
     Return(S::Ret),
@@ -131,7 +134,7 @@ enum Event<S: Spec> {
 
 fn calls<'a, S: Spec>(
     lines: impl Iterator<Item = (usize, &'a str)>,
-    read: fn(&str) -> Option<(u64, Event<S>)>,
+    read: fn(&str) -> Option<Line<S>>,
 ) -> Result<case::History<S>, String> {
     let mut numbers = HashMap::new();
     let mut calls: Vec<Vec<Call<S>>> = Vec::new();
@@ -163,7 +166,7 @@ fn calls<'a, S: Spec>(
 }
 
 /// `INFO jepsen.util - PROCESS :invoke|:ok|:fail|:info :read|:write|:cas VALUE`
-fn of_register(line: &str) -> Option<(u64, Event<Register>)> {
+fn of_register(line: &str) -> Option<Line<Register>> {
     let line = line.rsplit(" - ").next()?;
     let words: Vec<&str> = line
         .split(|c: char| c.is_whitespace() || matches!(c, '[' | ']'))
@@ -192,7 +195,7 @@ fn of_register(line: &str) -> Option<(u64, Event<Register>)> {
 }
 
 /// `{:process P, :type :invoke|:ok, :f :get|:put|:append, :key "K", :value nil|"V"}`
-fn of_map(line: &str) -> Option<(u64, Event<Map>)> {
+fn of_map(line: &str) -> Option<Line<Map>> {
     let after = |name: &str| line.split_once(name).map(|(_, rest)| rest.trim_start());
     let word = |name: &str| after(name)?.split([',', '}']).next();
     let string = |name: &str| {

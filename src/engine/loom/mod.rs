@@ -27,9 +27,9 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Operations of two processes, and of each of more, that are explored: what loom can do in seconds.
+/// Operations of each of two processes that are explored: what loom can do in seconds. Of more processes each does one
+/// of its operations, and one of them a second.
 const OF_TWO: usize = 2;
-const OF_EACH: usize = 1;
 /// Threads of one model; loom's own limit, with its main thread.
 const THREADS: usize = 4;
 
@@ -47,10 +47,19 @@ impl Engine for Loom {
         processes; executions that loom 0.7.3 misses (its issues 166, 392)";
     const EXPLORES: bool = true;
 
-    /// At most two operations a process, and one where there are more than two processes.
+    /// At most two operations a process; where there are more than two processes, one for each and a second for one of
+    /// them, which differs from program to program.
     fn fit<S: Spec>(mut program: Program<S>) -> Program<S> {
-        let most = if program.len() > 2 { OF_EACH } else { OF_TWO };
-        program.iter_mut().for_each(|ops| ops.truncate(most));
+        if program.len() > 2 {
+            let drawn: usize = program.iter().map(Vec::len).sum();
+            let more = (0..program.len()).filter(|&process| program[process].len() > 1);
+            let more: Vec<usize> = more.collect();
+            let second = more.get(drawn % more.len().max(1)).copied();
+            for (process, ops) in program.iter_mut().enumerate() {
+                ops.truncate(if second == Some(process) { 2 } else { 1 });
+            }
+        }
+        program.iter_mut().for_each(|ops| ops.truncate(OF_TWO));
         program
     }
 

@@ -1,0 +1,125 @@
+//! The configuration page of a pre-fork server: the master publishes a configuration, its workers read it.
+//!
+//! It is a seqlock written by hand, as such pages are, and it had the bug that they have: a reader that checks the
+//! sequence number before the copy and not after it takes what is half new for a configuration.
+//! `cargo test --example config_page` finds the one and passes the other; `cargo run --release --example config_page`
+//! prints the reports.
+
+use forkcheck::engine::Processes;
+use forkcheck::engine::loom::{Loom, LoomMemory};
+use forkcheck::prelude::*;
+use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use serde::{Deserialize, Serialize};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// What the master decides. The two limits belong together: a worker with one of each lets too much through.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, FromBytes, IntoBytes, Immutable,
+)]
+#[repr(C)]
+struct Config {
+    requests_per_second: u64,
+    burst: u64,
+}
+
+/// The page. `RECHECKS`: whether a reader looks at the sequence number again after its copy.
+struct Page<M: Memory, const RECHECKS: bool> {
+    /// Even: complete. Odd: the master is at work.
+    sequence: M::AtomicU64,
+    config: M::Words<Config>,
+}
+
+type Shipped<M> = Page<M, false>;
+type Fixed<M> = Page<M, true>;
+
+impl<M: Memory, const RECHECKS: bool> Page<M, RECHECKS> {
+    fn publish(&self, config: Config) {
+        let even = self.sequence.load(Ordering::Relaxed);
+        self.sequence.store(even + 1, Ordering::Relaxed);
+        M::fence(Ordering::Release);
+        self.config.store(config);
+        self.sequence.store(even + 2, Ordering::Release);
+    }
+
+    fn current(&self) -> Config {
+        loop {
+            let before = self.sequence.load(Ordering::Acquire);
+            if before.is_multiple_of(2) {
+                let config = self.config.load();
+                M::fence(Ordering::Acquire);
+                if !RECHECKS || self.sequence.load(Ordering::Relaxed) == before {
+                    return config;
+                }
+            }
+            M::spin_loop();
+        }
+    }
+}
+
+impl<M: Memory, const RECHECKS: bool> Subject<M> for Page<M, RECHECKS> {
+    type Spec = Register<Config>;
+    type Seat<'a> = &'a Self;
+    fn new(first: &Config) -> Self {
+        Page {
+            sequence: Atomic::new(0),
+            config: Words::new(*first),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(page: &mut &Self, op: &RegisterOp<Config>) -> RegisterRet<Config> {
+        match op {
+            RegisterOp::Write(config) => {
+                page.publish(*config);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value(page.current()),
+        }
+    }
+}
+
+fn config() -> impl Strategy<Value = Config> {
+    (1u64..100).prop_map(|requests_per_second| Config {
+        requests_per_second,
+        burst: 10 * requests_per_second,
+    })
+}
+
+forkcheck::suite! {
+    #[should_panic(expected = "worker: Read returned")]
+    shipped: Shipped<_>,
+    setup: config(),
+    master: 1..=4 ops of config().prop_map(RegisterOp::Write),
+    worker: 1..=4 ops of Just(RegisterOp::Read),
+    with: .regressions(None),
+}
+
+forkcheck::suite! {
+    fixed: Fixed<_>,
+    setup: config(),
+    master: 1..=4 ops of config().prop_map(RegisterOp::Write),
+    worker: 1..=4 ops of Just(RegisterOp::Read),
+}
+
+fn main() -> Result<(), forkcheck::Error> {
+    let shipped = shipped::suite();
+    println!(
+        "{}\n",
+        shipped.report(&shipped.check::<Processes, Shipped<Hardware>>()?)
+    );
+    println!(
+        "{}\n",
+        shipped.report(&shipped.check::<Loom, Shipped<LoomMemory>>()?)
+    );
+    let fixed = fixed::suite();
+    println!(
+        "{}\n",
+        fixed.report(&fixed.check::<Processes, Fixed<Hardware>>()?)
+    );
+    println!(
+        "{}",
+        fixed.report(&fixed.check::<Loom, Fixed<LoomMemory>>()?)
+    );
+    Ok(())
+}
