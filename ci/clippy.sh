@@ -5,6 +5,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
-cargo clippy --locked --all-targets --all-features -- -D warnings
+cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 cargo clippy --locked --no-default-features --lib --example article -- -D warnings
 cargo clippy --locked --no-default-features --features cli --lib --bins -- -D warnings

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 /// An engine that explores may take so many times the executions of one that samples, and takes so many times
 /// fewer programs: each of them stands for all its orders.
-const EXPLORED: u64 = 100;
+const EXPLORED: u64 = 20;
 const FEWER: u32 = 8;
 /// A shrunk form has to fail within so many times the executions of a drawn one: a rare failure gets its chance.
-const PATIENCE: u64 = 10;
+const PATIENCE: u64 = 4;
 /// Shrinking ends here, with the smallest case so far.
 const CANDIDATES: u64 = 500;
 const SHRINKING: Duration = Duration::from_secs(30);
@@ -376,7 +376,11 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         if !E::EXPLORES && kind(run).is_some_and(|kind| kind.is_of_history()) {
             let before = self.covered;
             // What fails more rarely than once in a budget was found all the same.
-            for _ in 0..REPLAYS {
+            for again in 0..REPLAYS {
+                let budget = Budget {
+                    seed: budget.seed.wrapping_add(again),
+                    ..budget
+                };
                 self.run(&run.case, &budget);
                 if self.covered.failing > before.failing {
                     break;

@@ -29,7 +29,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             cases: 64,
-            executions: 2_000,
+            executions: 10_000,
             time: Duration::from_secs(20),
             seed: None,
             replay: None,

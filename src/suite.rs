@@ -119,7 +119,7 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Executions of each program on the machine: 2,000, unless said otherwise. Models explore up to a hundred
+    /// Executions of each program on the machine: 10,000, unless said otherwise. Models explore up to twenty
     /// times as many.
     #[must_use]
     pub fn executions(mut self, executions: u64) -> Self {

@@ -94,6 +94,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "src/workers/worker.rs",
         "the subject is built in place in a shared region",
     ),
+    ("examples/c-ring/src/lib.rs", "functions of a C library"),
     (
         "tests/isolated.rs",
         "a jump into memory that must not be executable",
