@@ -36,16 +36,20 @@ impl<M: Memory, const RECHECKS: bool> Page<M, RECHECKS> {
     fn publish(&self, config: Config) {
         let even = self.sequence.load(Ordering::Relaxed);
         self.sequence.store(even + 1, Ordering::Relaxed);
+        // Pairs with the Acquire fence in `current`: who saw a word of the new configuration sees the odd number.
         M::fence(Ordering::Release);
         self.config.store(config);
+        // Pairs with the Acquire load in `current`: who starts from this number sees all of the configuration.
         self.sequence.store(even + 2, Ordering::Release);
     }
 
     fn current(&self) -> Config {
         loop {
+            // Pairs with the last store in `publish`.
             let before = self.sequence.load(Ordering::Acquire);
             if before.is_multiple_of(2) {
                 let config = self.config.load();
+                // Pairs with the fence in `publish`.
                 M::fence(Ordering::Acquire);
                 if !RECHECKS || self.sequence.load(Ordering::Relaxed) == before {
                     return config;

@@ -94,6 +94,14 @@ const UNSAFE: &[(&str, &str)] = &[
         "src/workers/worker.rs",
         "the subject is built in place in a shared region",
     ),
+    (
+        "benches/measured/engines.rs",
+        "fork, _exit and wait, bare: the floor",
+    ),
+    (
+        "benches/same_code.rs",
+        "names that can be found in the assembly",
+    ),
     ("examples/c-ring/src/lib.rs", "functions of a C library"),
     (
         "tests/isolated.rs",

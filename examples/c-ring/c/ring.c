@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+/* What src/lib.rs makes room for. */
+_Static_assert(sizeof(struct ring) == 56 && _Alignof(struct ring) == 4, "struct ring and Opaque differ");
+_Static_assert(sizeof(struct message) == 16, "struct message and Message differ");
+
 void ring_init(struct ring *ring)
 {
     memset(ring, 0, sizeof *ring);

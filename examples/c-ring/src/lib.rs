@@ -3,7 +3,9 @@
 #![allow(unsafe_code, reason = "functions of a C library")]
 
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `struct message` of c/ring.h.
 #[repr(C)]
@@ -15,11 +17,12 @@ pub struct Message {
     pub text: [u8; 12],
 }
 
-/// `struct ring` of c/ring.h: only C looks inside.
+/// `struct ring` of c/ring.h, whose size c/ring.c asserts: only C looks inside.
 #[repr(C)]
 struct Opaque {
     words: [u32; 2 + 3 * 4],
 }
+const _: () = assert!(size_of::<Opaque>() == 56 && size_of::<Message>() == 16);
 
 /// The functions of one build of c/ring.c.
 pub trait Build: 'static {
@@ -59,13 +62,23 @@ builds! {
     Fixed: fixed_ring_init fixed_ring_push fixed_ring_pop;
 }
 
-/// A ring, in place. One process at a time may push, and one pop.
-#[repr(transparent)]
-pub struct Ring<B: Build>(UnsafeCell<Opaque>, std::marker::PhantomData<B>);
+/// A ring, in place, with at most one handle of each kind at a time, among all processes that see it.
+#[repr(C)]
+pub struct Ring<B: Build> {
+    ring: UnsafeCell<Opaque>,
+    producer_taken: AtomicBool,
+    consumer_taken: AtomicBool,
+    build: PhantomData<B>,
+}
 
-// SAFETY: c/ring.h allows a push and a pop at the same time. That there is only one of each at a time is for callers
-// to keep; two would garble messages, which are plain bytes.
+// SAFETY: c/ring.h allows one push and one pop at the same time, and no two of either. Only the handles push and pop, by
+// `&mut self`, and there is one of each kind.
 unsafe impl<B: Build> Sync for Ring<B> {}
+
+/// The handle of the process that pushes.
+pub struct Producer<'a, B: Build>(&'a Ring<B>);
+/// The handle of the process that pops.
+pub struct Consumer<'a, B: Build>(&'a Ring<B>);
 
 impl<B: Build> Ring<B> {
     /// An empty one.
@@ -82,25 +95,58 @@ impl<B: Build> Ring<B> {
             (B::FUNCTIONS.init)(ring.as_mut_ptr());
             ring.assume_init()
         };
-        Ring(UnsafeCell::new(ring), std::marker::PhantomData)
+        Ring {
+            ring: UnsafeCell::new(ring),
+            producer_taken: AtomicBool::new(false),
+            consumer_taken: AtomicBool::new(false),
+            build: PhantomData,
+        }
     }
 
+    /// The handle that pushes, unless somebody has it.
+    pub fn producer(&self) -> Option<Producer<'_, B>> {
+        // Acquire: pairs with the Release in `drop`, so that what the last producer did is done.
+        (!self.producer_taken.swap(true, Ordering::Acquire)).then_some(Producer(self))
+    }
+
+    /// The handle that pops, unless somebody has it.
+    pub fn consumer(&self) -> Option<Consumer<'_, B>> {
+        // Acquire: as above.
+        (!self.consumer_taken.swap(true, Ordering::Acquire)).then_some(Consumer(self))
+    }
+}
+
+impl<B: Build> Producer<'_, B> {
     /// Copies a message in; whether there was room.
-    pub fn push(&self, message: &Message) -> bool {
+    pub fn push(&mut self, message: &Message) -> bool {
         // SAFETY: ring_push. 1. The ring was initialised by `new`. 2. `message` is valid for reads of a `struct message`.
-        // 3. One process pushes at a time: the caller's promise, see the type.
-        unsafe { (B::FUNCTIONS.push)(self.0.get(), message) == 0 }
+        // 3. One at a time: this is the only producer, borrowed mutably.
+        unsafe { (B::FUNCTIONS.push)(self.0.ring.get(), message) == 0 }
     }
+}
 
+impl<B: Build> Consumer<'_, B> {
     /// Copies the oldest message out, if there is one.
-    pub fn pop(&self) -> Option<Message> {
+    pub fn pop(&mut self) -> Option<Message> {
         let mut message = MaybeUninit::uninit();
         // SAFETY: ring_pop. 1. The ring was initialised by `new`. 2. The pointer is valid for writes of a `struct message`.
-        // 3. One process pops at a time: the caller's promise. 4. Where it returns 0 it has written all of it, and any
-        // bytes are a `Message`.
+        // 3. One at a time: this is the only consumer, borrowed mutably. 4. Where it returns 0 it has written all of it,
+        // and any bytes are a `Message`.
         unsafe {
-            ((B::FUNCTIONS.pop)(self.0.get(), message.as_mut_ptr()) == 0)
+            ((B::FUNCTIONS.pop)(self.0.ring.get(), message.as_mut_ptr()) == 0)
                 .then(|| message.assume_init())
         }
+    }
+}
+
+impl<B: Build> Drop for Producer<'_, B> {
+    fn drop(&mut self) {
+        self.0.producer_taken.store(false, Ordering::Release);
+    }
+}
+
+impl<B: Build> Drop for Consumer<'_, B> {
+    fn drop(&mut self) {
+        self.0.consumer_taken.store(false, Ordering::Release);
     }
 }

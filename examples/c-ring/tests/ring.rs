@@ -3,7 +3,7 @@
 //! It is not written over `Memory`, so it runs on the machine's own memory alone, on the engine `processes`.
 #![forbid(unsafe_code)]
 
-use c_ring::{Build, Fixed, Message, Ring, Shipped};
+use c_ring::{Build, Consumer, Fixed, Message, Producer, Ring, Shipped};
 use forkcheck::prelude::*;
 use forkcheck::subject::{QueueOp, QueueRet, StaleQueue};
 
@@ -27,23 +27,37 @@ fn text(message: &Message) -> String {
     })
 }
 
+/// A process holds the one handle or the other.
+enum Seat<'a, B: Build> {
+    Producer(Producer<'a, B>),
+    Consumer(Consumer<'a, B>),
+}
+
 impl<B: Build> Subject<Hardware> for CRing<B> {
     type Spec = StaleQueue<String>;
-    type Seat<'a> = &'a Self;
+    type Seat<'a> = Seat<'a, B>;
     fn new(_: &usize) -> Self {
         CRing(Ring::new())
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
+    fn attach<'a>(&'a self, role: Role<'_>) -> Seat<'a, B> {
+        match role.name {
+            "producer" => Seat::Producer(self.0.producer().expect("nobody has it")),
+            _ => Seat::Consumer(self.0.consumer().expect("nobody has it")),
+        }
     }
-    fn apply(ring: &mut &Self, op: &QueueOp<String>) -> QueueRet<String> {
-        match op {
-            QueueOp::Push(text) if ring.0.push(&message(text)) => QueueRet::Pushed,
-            QueueOp::Push(_) => QueueRet::Full,
-            QueueOp::Pop => match ring.0.pop() {
+    fn apply(seat: &mut Seat<'_, B>, op: &QueueOp<String>) -> QueueRet<String> {
+        match (seat, op) {
+            (Seat::Producer(producer), QueueOp::Push(text)) => {
+                match producer.push(&message(text)) {
+                    true => QueueRet::Pushed,
+                    false => QueueRet::Full,
+                }
+            }
+            (Seat::Consumer(consumer), QueueOp::Pop) => match consumer.pop() {
                 Some(message) => QueueRet::Popped(text(&message)),
                 None => QueueRet::Empty,
             },
+            (_, op) => unreachable!("this handle cannot {op:?}"),
         }
     }
 }
@@ -66,4 +80,13 @@ forkcheck::suite! {
     setup: Just(3),
     producer: 1..=4 ops of pushes(),
     consumer: 1..=4 ops of Just(QueueOp::Pop),
+}
+
+#[test]
+fn there_is_one_handle_of_each_kind() {
+    let ring = Ring::<Fixed>::new();
+    let producer = ring.producer();
+    assert!(producer.is_some() && ring.producer().is_none() && ring.consumer().is_some());
+    drop(producer);
+    assert!(ring.producer().is_some());
 }

@@ -1,0 +1,143 @@
+//! Executions: the floor (fork, `_exit` and wait for each process), rusty-fork, and the engine `processes`.
+#![allow(unsafe_code, reason = "the floor is the bare system calls")]
+
+use super::Measured;
+use forkcheck::Hardware;
+use forkcheck::builtin::{EarlyPublish, Pair, SeqLockSubject};
+use forkcheck::case::Case;
+use forkcheck::engine::{Budget, Covered, Engine, Processes};
+use forkcheck::process::clean;
+use forkcheck::subject::{Register, RegisterOp, Subject};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Says that this process was started by rusty-fork.
+const CHILD: &str = "FORKCHECK_BENCH_CHILD";
+
+pub(super) fn all() -> Vec<Measured> {
+    let mut all = Vec::new();
+    for processes in [2, 3] {
+        let group = format!("an execution of {processes} processes");
+        let floor = format!("F: {processes} x fork, _exit, wait");
+        all.push(Measured::new(
+            &group,
+            floor,
+            "execution",
+            200,
+            move |turns| {
+                clean(fork_and_wait, (processes, turns)).expect("children are forked and reaped")
+            },
+        ));
+        if processes == 2 {
+            all.push(Measured::new(
+                &group,
+                "rusty-fork, one process",
+                "test",
+                20,
+                |turns| {
+                    let start = Instant::now();
+                    (0..turns).for_each(|_| rusty_fork_once());
+                    start.elapsed()
+                },
+            ));
+        }
+        all.push(engine::<SeqLockSubject<Hardware>>(
+            &group,
+            "processes, seqlock",
+            processes,
+        ));
+        all.push(engine::<EarlyPublish<Hardware>>(
+            &group,
+            "processes, planted early publish",
+            processes,
+        ));
+    }
+    all
+}
+
+/// In a clean process, which is small: so many times so many children.
+fn fork_and_wait((processes, turns): (usize, u64)) -> Duration {
+    let start = Instant::now();
+    for _ in 0..turns {
+        let mut children = [0; 8];
+        for child in &mut children[..processes] {
+            // SAFETY: fork and _exit. This process has one thread, and the child does nothing but end.
+            *child = unsafe { nix::libc::fork() };
+            if *child == 0 {
+                // SAFETY: as above.
+                unsafe { nix::libc::_exit(0) }
+            }
+        }
+        for &child in &children[..processes] {
+            // SAFETY: waitpid with a null status writes nothing.
+            unsafe { nix::libc::waitpid(child, std::ptr::null_mut(), 0) };
+        }
+    }
+    start.elapsed()
+}
+
+fn rusty_fork_once() {
+    let ended = rusty_fork::fork(
+        "bench",
+        rusty_fork::rusty_fork_id!(),
+        |command| {
+            command.env(CHILD, "1");
+        },
+        |child, _| child.wait().expect("it is ours").code(),
+        || {},
+    );
+    assert_eq!(ended.expect("this program starts again"), Some(0));
+}
+
+pub(super) fn end_rusty_child() {
+    if std::env::var_os(CHILD).is_some() {
+        rusty_fork_once();
+        unreachable!("the child ends in the call above");
+    }
+}
+
+/// Executions of one program of two operations a process: one writes, the others read.
+fn engine<S: Subject<Hardware, Spec = Register<Pair>>>(
+    group: &str,
+    name: &str,
+    processes: usize,
+) -> Measured {
+    let mut program = vec![vec![
+        RegisterOp::Write([1, 145]),
+        RegisterOp::Write([2, 290]),
+    ]];
+    program.resize(processes, vec![RegisterOp::Read, RegisterOp::Read]);
+    let case = Case::<Register<Pair>>::free([0, 0], program);
+    let mut roles = vec!["writer".to_owned()];
+    roles.resize(processes, "reader".to_owned());
+    let mut engine = Processes::default();
+    let last = Rc::new(Cell::new((Covered::default(), Duration::ZERO)));
+    let noted = Rc::clone(&last);
+    let run = move |turns| {
+        let budget = Budget {
+            executions: turns,
+            time: Duration::from_secs(60),
+            seed: turns,
+            keep_going: true,
+        };
+        let start = Instant::now();
+        let (covered, _) = engine
+            .search::<S>(&case, &roles, &budget)
+            .expect("it can run here");
+        let took = start.elapsed();
+        last.set((covered, took));
+        took
+    };
+    let mut measured = Measured::new(group, name, "execution", 100_000, run);
+    measured.note = Box::new(move || {
+        let (covered, took) = noted.get();
+        let overlap = 100 * covered.overlapping / covered.could_overlap.max(1);
+        if covered.failing == 0 {
+            return format!("overlap {overlap} %");
+        }
+        let found = covered.failing as f64 / took.as_secs_f64();
+        format!("overlap {overlap} %, {found:.0} findings/s")
+    });
+    measured
+}

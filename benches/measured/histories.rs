@@ -1,0 +1,135 @@
+//! The check for linearizability: on histories made here, and on those in the directory that `FORKCHECK_HISTORIES` names.
+
+#[path = "../../tests/histories/format.rs"]
+mod format;
+
+use super::Measured;
+use forkcheck::case::{self, Call};
+use forkcheck::check::{Criterion, Limits, Verdict, explain};
+use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use format::{History, Model, parse};
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::time::Instant;
+
+pub(super) fn all() -> Vec<Measured> {
+    let mut all = vec![
+        measured("4 x 20 calls, linearizable", registers(4, 20, 0, false)),
+        measured(
+            "4 x 20 calls, the last read stale",
+            registers(4, 20, 0, true),
+        ),
+        measured(
+            "4 x 20 calls and 8 that never returned",
+            registers(4, 20, 8, true),
+        ),
+    ];
+    all.extend(recorded());
+    all
+}
+
+fn measured(name: &str, history: case::History<Register<u64>>) -> Measured {
+    Measured::new("a verdict", name, "history", 20, move |turns| {
+        let start = Instant::now();
+        for _ in 0..turns {
+            black_box(explain(
+                &0,
+                black_box(&history),
+                Criterion::RealTime,
+                Limits::default(),
+            ));
+        }
+        start.elapsed()
+    })
+}
+
+/// One process writes 1, 2, 3, ..., the others read what is there while it does, and overlap it.
+fn registers(
+    processes: u64,
+    calls: u64,
+    pending: u64,
+    stale: bool,
+) -> case::History<Register<u64>> {
+    let call = |op, ret, invoked, returned| Call {
+        op,
+        ret,
+        invoked,
+        returned,
+    };
+    let writes = (0..calls).map(|n| {
+        let written = Some(RegisterRet::Written);
+        call(RegisterOp::Write(n + 1), written, 10 * n, 10 * n + 6)
+    });
+    let mut all: Vec<Vec<_>> = vec![writes.collect()];
+    for reader in 1..processes {
+        let reads = (0..calls).map(|n| {
+            let wrong = stale && reader == 1 && n + 1 == calls;
+            let value = if wrong { 1 } else { n + reader % 2 };
+            let read = Some(RegisterRet::Value(value));
+            call(RegisterOp::Read, read, 10 * n + 1, 10 * n + 4 + reader % 3)
+        });
+        all.push(reads.collect());
+    }
+    for n in 0..pending {
+        let write = RegisterOp::Write(1_000 + n);
+        all.push(vec![call(
+            write,
+            None,
+            10 * n,
+            Call::<Register<u64>>::NEVER,
+        )]);
+    }
+    let history = case::History { calls: all };
+    let verdict = explain(&0, &history, Criterion::RealTime, Limits::default());
+    assert_eq!(
+        verdict == Verdict::Ok,
+        !stale,
+        "the figure is of another verdict than it says"
+    );
+    history
+}
+
+/// Every recorded history, one after the other, as one figure: to be set beside another checker on the same files.
+fn recorded() -> Option<Measured> {
+    let directory = PathBuf::from(std::env::var_os("FORKCHECK_HISTORIES")?);
+    let index = std::fs::read_to_string(directory.join("index.tsv")).expect("an index.tsv there");
+    let histories: Vec<History> = index
+        .lines()
+        .skip(1)
+        .map(|row| {
+            let columns: Vec<&str> = row.split('\t').collect();
+            let model = if columns[1] == "kv" {
+                Model::Map
+            } else {
+                Model::Register
+            };
+            let text =
+                std::fs::read_to_string(directory.join(columns[0])).expect("a file of the index");
+            parse(model, &text).expect("a history")
+        })
+        .collect();
+    let name = format!("all {} recorded histories", histories.len());
+    Some(Measured::new(
+        "recorded histories",
+        name,
+        "round",
+        1,
+        move |turns| {
+            let start = Instant::now();
+            for _ in 0..turns {
+                for history in &histories {
+                    let limits = Limits::default();
+                    match history {
+                        History::Register(history) => black_box(
+                            explain(&None, history, Criterion::RealTime, limits) == Verdict::Ok,
+                        ),
+                        History::Map(history) => black_box(
+                            explain(&(), history, Criterion::RealTime, limits) == Verdict::Ok,
+                        ),
+                    };
+                }
+            }
+            start.elapsed()
+        },
+    ))
+}

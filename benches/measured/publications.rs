@@ -1,0 +1,158 @@
+//! A write and a read of a cache line on one thread, and a stream of them between two: ours, the same by hand, and the
+//! best-known crate of the kind.
+
+use super::Measured;
+use super::by_hand::{self, Line, WORDS};
+use forkcheck::Region;
+use forkcheck::process;
+use forkcheck::publish::{Latest, OneShot, Ring, SeqLock};
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SLOTS: usize = 256;
+
+fn line(n: u64) -> Line {
+    [n; WORDS]
+}
+
+/// So many times something that is given the number of the turn.
+fn timed(turns: u64, mut turn: impl FnMut(u64)) -> Duration {
+    let start = Instant::now();
+    (0..turns).for_each(&mut turn);
+    start.elapsed()
+}
+
+macro_rules! group {
+    ($all:ident, $group:literal, $unit:literal, $turns:literal, $($name:literal: $run:expr;)*) => {
+        $($all.push(Measured::new($group, $name, $unit, $turns, $run));)*
+    };
+}
+
+pub(super) fn all() -> Vec<Measured> {
+    let mut all = Vec::new();
+    group!(all, "OneShot: new, set, get", "value", 200_000,
+        "by hand": |turns| timed(turns, |n| {
+            let shot = black_box(by_hand::OneShot::new());
+            black_box(shot.set(line(n)));
+            black_box(shot.get());
+        });
+        "forkcheck": |turns| timed(turns, |n| {
+            let shot = black_box(OneShot::<Line>::new());
+            black_box(shot.set(line(n)).is_ok());
+            black_box(shot.get());
+        });
+    );
+    let (ours, hand, peer) = (
+        SeqLock::new(line(0)),
+        by_hand::SeqLock::new(),
+        seqlock::SeqLock::new(line(0)),
+    );
+    group!(all, "SeqLock: write, read", "value", 200_000,
+        "by hand": move |turns| timed(turns, |n| {
+            black_box(&hand).write(line(n));
+            black_box(hand.try_read());
+        });
+        "forkcheck": move |turns| timed(turns, |n| {
+            black_box(&ours).write(line(n));
+            black_box(ours.try_read());
+        });
+        "seqlock (volatile copies under a mutex)": move |turns| timed(turns, |n| {
+            *black_box(&peer).lock_write() = line(n);
+            black_box(peer.read());
+        });
+    );
+    let (ours, hand) = (Latest::new(line(0)), by_hand::Latest::new());
+    let (mut input, mut output) = triple_buffer::triple_buffer(&line(0));
+    group!(all, "Latest: write, read", "value", 200_000,
+        "by hand": move |turns| timed(turns, |n| {
+            black_box(&hand).write(line(n));
+            black_box(hand.read());
+        });
+        "forkcheck": move |turns| timed(turns, |n| {
+            black_box(&ours).write(line(n));
+            black_box(ours.read());
+        });
+        "triple_buffer": move |turns| timed(turns, |n| {
+            black_box(&mut input).write(line(n));
+            black_box(*output.read());
+        });
+    );
+    let (ours, hand) = (Ring::<Line, SLOTS>::new(), by_hand::Ring::<SLOTS>::new());
+    let (mut push, mut pop) = rtrb::RingBuffer::new(SLOTS);
+    group!(all, "Ring: push, pop", "value", 200_000,
+        "by hand": move |turns| timed(turns, |n| {
+            black_box(black_box(&hand).push(line(n)));
+            black_box(hand.pop());
+        });
+        "forkcheck": move |turns| timed(turns, |n| {
+            black_box(black_box(&ours).push(line(n)).is_ok());
+            black_box(ours.pop());
+        });
+        "rtrb": move |turns| timed(turns, |n| {
+            black_box(black_box(&mut push).push(line(n)).is_ok());
+            black_box(pop.pop().ok());
+        });
+    );
+    group!(all, "Ring: a stream", "value", 200_000,
+        "rtrb, two threads": |turns| {
+            let (mut push, mut pop) = rtrb::RingBuffer::new(SLOTS);
+            between_threads(turns, move |n| push.push(line(n)).is_ok(), move || pop.pop().is_ok())
+        };
+        "forkcheck, two threads": |turns| {
+            let ring: &'static Ring<Line, SLOTS> = Box::leak(Box::default());
+            between_threads(turns, |n| ring.push(line(n)).is_ok(), || ring.pop().is_some())
+        };
+        "forkcheck, two processes": |turns| {
+            process::clean(between_processes, turns).expect("a child runs and ends")
+        };
+    );
+    all
+}
+
+/// One thread pushes so many values, this one pops them.
+fn between_threads(
+    turns: u64,
+    mut push: impl FnMut(u64) -> bool + Send,
+    mut pop: impl FnMut() -> bool,
+) -> Duration {
+    thread::scope(|scope| {
+        let start = Instant::now();
+        scope.spawn(move || {
+            (0..turns).for_each(|n| {
+                while !push(n) {
+                    std::hint::spin_loop()
+                }
+            });
+        });
+        (0..turns).for_each(|_| {
+            while !pop() {
+                std::hint::spin_loop()
+            }
+        });
+        start.elapsed()
+    })
+}
+
+/// The same with a child that pushes, in a clean process.
+fn between_processes(turns: u64) -> Duration {
+    let region = Region::anonymous(size_of::<Ring<Line, SLOTS>>()).expect("memory for a ring");
+    let ring: &Ring<Line, SLOTS> = region.get(0).expect("it was made for it");
+    let start = Instant::now();
+    let pushes = || {
+        (0..turns).for_each(|n| {
+            while ring.push(line(n)).is_err() {
+                std::hint::spin_loop()
+            }
+        })
+    };
+    let mut child = process::spawn(pushes).expect("a child");
+    (0..turns).for_each(|_| {
+        while ring.pop().is_none() {
+            std::hint::spin_loop()
+        }
+    });
+    let took = start.elapsed();
+    child.wait().expect("it ends when all is pushed");
+    took
+}
