@@ -7,7 +7,7 @@
 //! | [`Latest`] | the newest complete value, nobody ever waits | one, one | the last complete value | goes on |
 //! | [`Ring`] | first in, first out, at most N; full and empty as far as the caller can see | one, one | a prefix of what was pushed; the value that was being taken is there again | goes on |
 //!
-//! Each is written once over a [`Memory`](crate::memory::Memory): the code that ships is the code that the models
+//! Each is written once over a [`Memory`]: the code that ships is the code that the models
 //! explore. On hardware they live in place in a [`Region`](crate::Region), whose zeros are a valid start.
 //! What a reader gets is a copy; nobody is ever handed a reference to bytes that another process may write.
 
