@@ -1,9 +1,12 @@
 //! The check against an oracle that tries every order, on random histories, with calls that never returned.
 
+mod seeds;
+
 use forkcheck::case::{Call, History};
 use forkcheck::check::{Criterion, Kind, Limits, Verdict, explain, rest};
 use forkcheck::subject::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, Spec};
 use proptest::prelude::*;
+use seeds::kept_in;
 use serde::{Deserialize, Serialize};
 
 const LIMITS: Limits = Limits {
@@ -139,12 +142,7 @@ fn agree<S: Spec>(setup: S::Setup, histories: impl Strategy<Value = History<S>>)
         std::cell::Cell::new(0),
         std::cell::Cell::new(0),
     );
-    let config = ProptestConfig {
-        cases: 3_000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let mut runner = proptest::test_runner::TestRunner::new(kept_in!("check.txt", 3_000));
     let ran = runner.run(&histories, |history| {
         for criterion in [Criterion::RealTime, Criterion::ProgramOrder] {
             let expected = oracle(&setup, &history, criterion, false);
@@ -253,11 +251,7 @@ fn the_check_agrees_with_the_oracle_where_calls_wait_and_several_results_are_all
 #[test]
 fn the_check_agrees_with_the_oracle_on_who_may_sleep_for_ever() {
     let (rests, deadlocks) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 5_000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    });
+    let mut runner = proptest::test_runner::TestRunner::new(kept_in!("check.txt", 5_000));
     let ran = runner.run(&histories::<Stack>(stack_calls(), 3, 2), |history| {
         for criterion in [Criterion::RealTime, Criterion::ProgramOrder] {
             let expected = oracle(&(), &history, criterion, true);

@@ -1,9 +1,12 @@
 //! The hardware memory: payloads of every shape, who is alive, and waits that are woken, across fork.
 
+mod seeds;
+
 use forkcheck::Region;
 use forkcheck::memory::{Hardware, HardwareWords, Life, Memory, Payload, Words};
 use forkcheck::process::{clean, spawn};
 use proptest::prelude::*;
+use seeds::kept_in;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
@@ -16,7 +19,7 @@ fn comes_back<T: Payload + PartialEq + std::fmt::Debug>(first: T, second: T) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(kept_in!("memory.txt", 256))]
 
     /// Whole words, tails of one to seven bytes, less than a word, a page.
     #[test]

@@ -6,8 +6,12 @@ use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Processes};
 use forkcheck::memory::MemoryCell;
 use forkcheck::prelude::*;
-use forkcheck::subject::{Once, OnceOp, OnceRet, Register, RegisterOp, RegisterRet};
+use forkcheck::publish::Ring;
+use forkcheck::subject::{
+    Once, OnceOp, OnceRet, QueueOp, QueueRet, Register, RegisterOp, RegisterRet,
+};
 use forkcheck::{Outcome, Rate};
+use std::marker::PhantomData;
 
 /// What is wrong with a mailbox.
 const SOUND: u8 = 0;
@@ -240,9 +244,81 @@ fn one_process_alone_is_enough_for_a_sequential_bug() {
     stale(false).test::<Processes, Stale<Hardware>>();
 }
 
+/// [`Ring`], with one of its two places taken, against a spec of whoever says what a queue is.
+struct RingUnder<S, M: Memory>(Ring<u8, 2, M>, PhantomData<fn() -> S>);
+
+/// That start, for both specs of queues.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct OneOfTwo<S>(S);
+
+impl<S: Spec<Setup = usize, Op = QueueOp<u8>, Ret = QueueRet<u8>>> Spec for OneOfTwo<S> {
+    type Setup = ();
+    type Op = QueueOp<u8>;
+    type Ret = QueueRet<u8>;
+    fn start(_: &()) -> Self {
+        let mut queue = S::start(&2);
+        queue.step(&QueueOp::Push(0));
+        Self(queue)
+    }
+    fn step(&mut self, op: &QueueOp<u8>) -> QueueRet<u8> {
+        self.0.step(op)
+    }
+    fn allows(&mut self, process: usize, op: &QueueOp<u8>, ret: &QueueRet<u8>) -> bool {
+        self.0.allows(process, op, ret)
+    }
+}
+
+impl<M: Memory, S> Subject<M> for RingUnder<S, M>
+where
+    S: Spec<Setup = usize, Op = QueueOp<u8>, Ret = QueueRet<u8>>,
+{
+    type Spec = OneOfTwo<S>;
+    type Seat<'a>
+        = &'a Ring<u8, 2, M>
+    where
+        S: 'a;
+    fn new(_: &()) -> Self {
+        let ring = Ring::new_in();
+        assert_eq!(ring.push(0), Ok(()));
+        Self(ring, PhantomData)
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Ring<u8, 2, M> {
+        &self.0
+    }
+    fn apply(ring: &mut &Ring<u8, 2, M>, op: &QueueOp<u8>) -> QueueRet<u8> {
+        match op {
+            QueueOp::Push(item) => match ring.push(*item) {
+                Ok(()) => QueueRet::Pushed,
+                Err(_) => QueueRet::Full,
+            },
+            QueueOp::Pop => ring.pop().map_or(QueueRet::Empty, QueueRet::Popped),
+        }
+    }
+}
+
+fn ring<S: Spec<Setup = usize, Op = QueueOp<u8>, Ret = QueueRet<u8>>>() -> Suite<OneOfTwo<S>> {
+    Suite::new(forkcheck::site!(), "ring")
+        .role("producer", 1, 2..=2, Just(QueueOp::Push(1)))
+        .role("consumer", 1, 2..=2, Just(QueueOp::Pop))
+        .regressions(None)
+}
+
 #[cfg(feature = "loom")]
 mod loom {
     use super::*;
+    use forkcheck::subject::{Queue, StaleQueue};
+
+    /// A push that finds the ring full and a pop that finds it empty, of which no order explains both: a spec with an
+    /// exact `Full` and `Empty` promises more than a ring without a fence between its indices does.
+    #[test]
+    fn loom_rejects_a_spec_that_promises_more_than_the_ring_does() {
+        let outcome = ring::<Queue<u8>>()
+            .check::<Loom, RingUnder<Queue<u8>, LoomMemory>>()
+            .unwrap();
+        let kind = finding(&ring::<Queue<u8>>(), &outcome, 4);
+        assert_eq!(kind, Kind::NotSequentiallyConsistent);
+        ring::<StaleQueue<u8>>().test::<Loom, RingUnder<StaleQueue<u8>, LoomMemory>>();
+    }
     use forkcheck::engine::loom::{Loom, LoomMemory};
 
     fn mistake<const MISTAKE: u8>(operations: usize) -> Kind {

@@ -2,11 +2,14 @@
 //! with the remedy, and stays as it is.
 #![forbid(unsafe_code)]
 
+mod seeds;
+
 use forkcheck::check::Verdict;
 use forkcheck::engine::Processes;
 use forkcheck::prelude::*;
 use forkcheck::subject::{Register, RegisterOp, RegisterRet};
 use forkcheck::{Origin, Outcome};
+use seeds::kept_in;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
@@ -413,7 +416,7 @@ fn a_directory_that_cannot_be_written_is_told_and_the_finding_too() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::test_runner::Config { cases: 64, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(kept_in!("regressions.txt", 64))]
 
     /// Any case comes back from its token as it was, and a token that lost or changed a digit does not come back.
     #[test]

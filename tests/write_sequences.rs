@@ -11,12 +11,15 @@
 //! The twins that must fail: memory that the child does not share, a copy in two halves without a seqlock, and for each
 //! shape the bare words of the payload.
 
+mod seeds;
+
 use forkcheck::memory::{HardwareWords, Memory, Words};
 use forkcheck::process::{clean, spawn};
 use forkcheck::publish::{Latest, OneShot, Ring, SeqLock};
 use forkcheck::{Hardware, Region};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
+use proptest::test_runner::{Config, TestRunner};
+use seeds::kept_in;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -24,17 +27,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 /// Words of the shared page that a sequence writes to.
 const WORDS: usize = 16;
 
-/// Forks are dear, so a case is many writes; failing seeds go where saved cases go.
+/// Forks are dear, so a case is many writes.
 fn config(cases: u32) -> Config {
-    let seeds = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/proptest-regressions/write_sequences.txt"
-    );
-    Config {
-        cases,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(seeds))),
-        ..Config::default()
-    }
+    kept_in!("write_sequences.txt", cases)
 }
 
 fn writes() -> impl Strategy<Value = Vec<(usize, u64)>> {
@@ -105,6 +100,32 @@ fn a_page_that_is_not_shared_is_noticed() {
         matches!(smallest[..], [(0, 1)]),
         "one write is enough: {smallest:?}"
     );
+}
+
+#[test]
+fn a_sequence_that_failed_leaves_its_seed_and_runs_first_from_then_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let seeds = directory.path().join("seeds.txt");
+    let seeds: &str = Box::leak(seeds.to_str().unwrap().into());
+    let first_of_a_run = |broken: bool| {
+        let first = std::cell::RefCell::new(None);
+        let ran = TestRunner::new(seeds::kept(16, seeds)).run(&writes(), |writes| {
+            first.borrow_mut().get_or_insert_with(|| writes.clone());
+            prop_assert!(!broken || writes.len() < 2);
+            Ok(())
+        });
+        assert_eq!(ran.is_err(), broken);
+        first.into_inner().unwrap()
+    };
+    first_of_a_run(true);
+    let kept = std::fs::read_to_string(seeds).unwrap();
+    let lines = kept.lines().filter(|line| line.starts_with("cc "));
+    assert_eq!(lines.count(), 1, "{kept}");
+    assert!(first_of_a_run(false).len() >= 2, "the one that failed");
+    assert_eq!(std::fs::read_to_string(seeds).unwrap(), kept);
+    assert!(config(1).failure_persistence.is_some_and(|kept| {
+        format!("{kept:?}").contains("/proptest-regressions/write_sequences.txt")
+    }));
 }
 
 /// What a parent saw while its child wrote, and at the end.

@@ -96,6 +96,8 @@ pub struct Covered {
     pub could_overlap: u64,
     /// Programs all of whose orders were explored, within the engine's bounds.
     pub exhausted: u64,
+    /// Programs too large for the budget, of which all orders within one preemption were explored.
+    pub partly: u64,
     /// Programs cut down to what the engine can explore.
     pub cut: u64,
 }
@@ -109,6 +111,7 @@ impl Covered {
         self.overlapping += more.overlapping;
         self.could_overlap += more.could_overlap;
         self.exhausted += more.exhausted;
+        self.partly += more.partly;
         self.cut += more.cut;
     }
 }

@@ -340,6 +340,7 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
         overlapping,
         could_overlap,
         exhausted,
+        partly,
         cut,
         ..
     } = outcome.covered;
@@ -352,6 +353,9 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
     }
     if exhausted > 0 {
         parts.push(format!("{exhausted} explored to the end"));
+    }
+    if partly > 0 {
+        parts.push(format!("{partly} within one preemption only"));
     }
     if cut > 0 {
         parts.push(format!("{cut} cut down to fit"));

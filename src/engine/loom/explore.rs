@@ -10,17 +10,21 @@ use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::engine::served::encode;
 use crate::engine::{Budget, Run, incomplete};
 use crate::region::Region;
-use crate::subject::{Role, Subject};
+use crate::subject::{Role, Spec, Subject};
+use serde::{Deserialize, Serialize};
 use std::io::{PipeWriter, Write};
 use std::panic::PanicHookInfo;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Accesses of one execution before loom gives up on it.
 const BRANCHES: usize = 10_000;
-/// Switches away from a thread that could go on, in one execution.
-const PREEMPTIONS: usize = 2;
+/// Switches away from a thread that could go on, in one execution: first all orders with one, then all with two. A
+/// program that is too large for the second has been explored all the same.
+const PREEMPTIONS: std::ops::RangeInclusive<usize> = 1..=2;
+/// The part of the time after which no more than one preemption is tried: other programs need theirs.
+const SHARE: u32 = 4;
 
 /// Everything that outlives one execution of the model.
 struct Model<S: Subject<LoomMemory>> {
@@ -29,9 +33,28 @@ struct Model<S: Subject<LoomMemory>> {
     history: Mutex<History<S::Spec>>,
     /// An `AtomicU64`: executions begun, where the supervisor sees them.
     executions: Arc<Region>,
+    /// Preemptions within which all orders were tried.
+    explored: AtomicUsize,
     answer: PipeWriter,
     budget: Budget,
     started: Instant,
+}
+
+/// What the child answers: how much was explored, and the execution that was not Ok.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub(super) struct Explored<S: Spec> {
+    /// Preemptions within which all orders were tried; 0 for none.
+    pub(super) within: usize,
+    /// The execution that is to be told of.
+    pub(super) run: Option<Run<S>>,
+}
+
+impl<S: Spec> Explored<S> {
+    /// Whether that is all that this engine does.
+    pub(super) fn to_the_end(&self) -> bool {
+        self.within == *PREEMPTIONS.end()
+    }
 }
 
 /// Tries all orders, once with each process as loom's main thread, and writes its answer.
@@ -47,6 +70,7 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
         roles: roles.to_vec(),
         history: Mutex::new(History { calls: Vec::new() }),
         executions: Arc::clone(executions),
+        explored: AtomicUsize::new(0),
         answer,
         budget: *budget,
         started: Instant::now(),
@@ -56,18 +80,21 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
         let verdict = verdict_of_panic(info);
         hooked.end(hooked.may_rest(&verdict).unwrap_or(verdict));
     }));
-    for main in 0..case.program.len() {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(PREEMPTIONS);
-        builder.max_branches = BRANCHES;
-        builder.max_permutations = None;
-        builder.max_duration = None;
-        let model = Arc::clone(&model);
-        builder.check(move || {
-            model.begin();
-            execute(&model, main);
-            model.judge();
-        });
+    for preemptions in PREEMPTIONS {
+        for main in 0..case.program.len() {
+            let mut builder = loom::model::Builder::new();
+            builder.preemption_bound = Some(preemptions);
+            builder.max_branches = BRANCHES;
+            builder.max_permutations = None;
+            builder.max_duration = None;
+            let model = Arc::clone(&model);
+            builder.check(move || {
+                model.begin();
+                execute(&model, main);
+                model.judge();
+            });
+        }
+        model.explored.store(preemptions, Relaxed);
     }
     model.answer(None);
 }
@@ -102,10 +129,17 @@ impl<S: Subject<LoomMemory>> Model<S> {
         *self.history() = History {
             calls: vec![Vec::new(); self.case.program.len()],
         };
-        if done >= self.budget.executions || self.started.elapsed() >= self.budget.time {
+        let took = self.started.elapsed();
+        if self.explored.load(Relaxed) > 0
+            && (done >= self.budget.executions || took >= self.budget.time / SHARE)
+        {
+            self.answer(None);
+            crate::process::end_now(0);
+        }
+        if done >= self.budget.executions || took >= self.budget.time {
             self.end(Verdict::Unknown(format!(
                 "the model was not done after {done} executions and {:.1} s; use fewer or shorter operations, or allow more time",
-                self.started.elapsed().as_secs_f64()
+                took.as_secs_f64()
             )));
         }
         counter.store(done + 1, Relaxed);
@@ -187,7 +221,8 @@ impl<S: Subject<LoomMemory>> Model<S> {
     }
 
     fn answer(&self, run: Option<Run<S::Spec>>) {
-        if let Ok(bytes) = encode(&run) {
+        let within = self.explored.load(Relaxed);
+        if let Ok(bytes) = encode(&Explored { within, run }) {
             // If the supervisor is gone, so is the reason to answer.
             let _ = (&self.answer).write_all(&bytes);
         }
@@ -207,7 +242,7 @@ fn words<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
 }
 
 /// loom reports by panics; everything else that panics is the subject.
-fn verdict_of_panic<S: crate::subject::Spec>(info: &PanicHookInfo<'_>) -> Verdict<S> {
+fn verdict_of_panic<S: Spec>(info: &PanicHookInfo<'_>) -> Verdict<S> {
     let message = words(info).trim();
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let finding = |kind, detail| {

@@ -9,10 +9,11 @@
 mod explore;
 mod memory;
 
+use explore::Explored;
 pub use memory::Loom as LoomMemory;
 
 use super::served::{self, Served, bare, decode};
-use super::{Answer, Budget, Covered, Engine, Run};
+use super::{Answer, Budget, Covered, Engine};
 use crate::case::{Case, Program};
 use crate::check::{Criterion, Finding, Kind, Verdict};
 use crate::error::Error;
@@ -86,43 +87,46 @@ impl<S: Subject<LoomMemory>> Serve<S> {
 
 fn serve<S: Subject<LoomMemory>>(channel: &mut Channel) {
     served::serve(channel, |case, roles, budget| {
-        let (executions, run) = supervise::<S>(case, &roles, &budget)?;
-        let failing = run
+        let (executions, explored) = supervise::<S>(&case, &roles, &budget)?;
+        let failing = explored
+            .run
             .as_ref()
             .is_some_and(|run| matches!(run.verdict, Verdict::Finding(_)));
         let covered = Covered {
             programs: 1,
             executions,
             failing: u64::from(failing),
-            exhausted: u64::from(run.is_none()),
+            exhausted: u64::from(explored.run.is_none() && explored.to_the_end()),
+            partly: u64::from(explored.run.is_none() && !explored.to_the_end()),
             ..Covered::default()
         };
-        Ok((covered, run))
+        Ok((covered, explored.run))
     });
 }
 
-/// Executions, and the one that was not Ok.
-type Explored<S> = (u64, Option<Run<S>>);
-
-/// Runs the model in a child, and watches it.
+/// Runs the model in a child, and watches it; the executions that it began come first.
 fn supervise<S: Subject<LoomMemory>>(
-    case: Case<S::Spec>,
+    case: &Case<S::Spec>,
     roles: &[String],
     budget: &Budget,
-) -> Result<Explored<S::Spec>, Error> {
+) -> Result<(u64, Explored<S::Spec>), Error> {
+    let ended = |verdict| Explored {
+        within: 0,
+        run: Some(bare(case.clone(), verdict)),
+    };
     if roles.len() > THREADS {
         let why = format!(
             "loom explores at most {THREADS} processes, and there are {}",
             roles.len()
         );
-        return Ok((0, Some(bare(case, Verdict::Unavailable(why)))));
+        return Ok((0, ended(Verdict::Unavailable(why))));
     }
     let executions = Arc::new(Region::anonymous(size_of::<AtomicU64>())?);
     let counter: &AtomicU64 = executions.get(0)?;
     let (mut answers, answer) = std::io::pipe()
         .map_err(|e| Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE"))?;
     let mut child =
-        process::spawn(|| explore::explore::<S>(&case, roles, budget, &executions, answer))?;
+        process::spawn(|| explore::explore::<S>(case, roles, budget, &executions, answer))?;
     let mut bytes = Vec::new();
     let mut watch = Watch::new(1);
     loop {
@@ -157,12 +161,12 @@ fn supervise<S: Subject<LoomMemory>>(
                 detail,
                 explanation: None,
             });
-            return Ok((counter.load(Relaxed), Some(bare(case, verdict))));
+            return Ok((counter.load(Relaxed), ended(verdict)));
         }
     }
     let count = counter.load(Relaxed);
     if !bytes.is_empty() {
-        return Ok((count, decode::<Option<Run<S::Spec>>>(&bytes)?));
+        return Ok((count, decode(&bytes)?));
     }
     let verdict = match child.wait()? {
         Exit::Signal(libc::SIGKILL) => {
@@ -174,5 +178,5 @@ fn supervise<S: Subject<LoomMemory>>(
             explanation: None,
         }),
     };
-    Ok((count, Some(bare(case, verdict))))
+    Ok((count, ended(verdict)))
 }
