@@ -167,3 +167,41 @@ fn the_top_level_holds_what_a_reader_expects() {
     };
     holds(rule, &[("planted.txt", "")]);
 }
+
+/// In tests/README.md, a file in backquotes with a colon after it, and the tests of that file after that.
+#[test]
+fn every_test_that_the_map_names_exists() {
+    let rule = |repository: &Repository| {
+        let mut complaints = vec![];
+        let mut named = 0;
+        for line in repository.text("tests/README.md").lines() {
+            let mut file = String::new();
+            for (n, word) in line.split('`').enumerate() {
+                if n % 2 == 0 {
+                    continue;
+                }
+                let path = format!("tests/{word}");
+                if word.ends_with(".rs") && repository.files.contains_key(&path) {
+                    file = path;
+                } else if !file.is_empty() && word.contains('_') {
+                    named += 1;
+                    let text = repository.text(&file);
+                    let defined = text.contains(&format!("fn {word}("))
+                        || text.contains(&format!("    {word}: "));
+                    if !defined {
+                        complaints.push(format!("tests/README.md: {file} has no test {word}"));
+                    }
+                }
+            }
+        }
+        if named < 20 {
+            complaints.push(format!("tests/README.md: names only {named} tests"));
+        }
+        complaints
+    };
+    let forgotten = "| x | `region.rs`: `a_test_that_nobody_wrote` |\n".repeat(20);
+    holds(
+        rule,
+        &[("tests/README.md", &forgotten), ("tests/README.md", "")],
+    );
+}
