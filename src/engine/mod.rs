@@ -96,8 +96,10 @@ pub struct Covered {
     pub could_overlap: u64,
     /// Programs all of whose orders were explored, within the engine's bounds.
     pub exhausted: u64,
-    /// Programs too large for the budget, of which all orders within one preemption were explored.
+    /// Programs too large for the budget, of which all orders within one preemption were explored, ...
     pub partly: u64,
+    /// ... or only those without any.
+    pub hardly: u64,
     /// Programs cut down to what the engine can explore.
     pub cut: u64,
 }
@@ -112,6 +114,7 @@ impl Covered {
         self.could_overlap += more.could_overlap;
         self.exhausted += more.exhausted;
         self.partly += more.partly;
+        self.hardly += more.hardly;
         self.cut += more.cut;
     }
 }

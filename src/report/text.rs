@@ -341,6 +341,7 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
         could_overlap,
         exhausted,
         partly,
+        hardly,
         cut,
         ..
     } = outcome.covered;
@@ -356,6 +357,9 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
     }
     if partly > 0 {
         parts.push(format!("{partly} within one preemption only"));
+    }
+    if hardly > 0 {
+        parts.push(format!("{hardly} without preemptions only"));
     }
     if cut > 0 {
         parts.push(format!("{cut} cut down to fit"));

@@ -20,10 +20,10 @@ use std::time::Instant;
 
 /// Accesses of one execution before loom gives up on it.
 const BRANCHES: usize = 10_000;
-/// Switches away from a thread that could go on, in one execution: first all orders with one, then all with two. A
-/// program that is too large for the second has been explored all the same.
-const PREEMPTIONS: std::ops::RangeInclusive<usize> = 1..=2;
-/// The part of the time after which no more than one preemption is tried: other programs need theirs.
+/// Switches away from a thread that could go on, in one execution: first all orders without any, then all with one, then
+/// all with two. A program that is too large for the last has been explored all the same.
+const PREEMPTIONS: std::ops::RangeInclusive<usize> = 0..=2;
+/// The part of the time after which what was explored so far has to do: other programs need theirs.
 const SHARE: u32 = 4;
 
 /// Everything that outlives one execution of the model.
@@ -33,7 +33,7 @@ struct Model<S: Subject<LoomMemory>> {
     history: Mutex<History<S::Spec>>,
     /// An `AtomicU64`: executions begun, where the supervisor sees them.
     executions: Arc<Region>,
-    /// Preemptions within which all orders were tried.
+    /// Bounds on preemptions within which all orders were tried: so many, counted from 0.
     explored: AtomicUsize,
     answer: PipeWriter,
     budget: Budget,
@@ -44,8 +44,8 @@ struct Model<S: Subject<LoomMemory>> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(super) struct Explored<S: Spec> {
-    /// Preemptions within which all orders were tried; 0 for none.
-    pub(super) within: usize,
+    /// Bounds on preemptions within which all orders were tried: none; 0; 0 and 1; 0, 1 and 2.
+    pub(super) bounds: usize,
     /// The execution that is to be told of.
     pub(super) run: Option<Run<S>>,
 }
@@ -53,7 +53,7 @@ pub(super) struct Explored<S: Spec> {
 impl<S: Spec> Explored<S> {
     /// Whether that is all that this engine does.
     pub(super) fn to_the_end(&self) -> bool {
-        self.within == *PREEMPTIONS.end()
+        self.bounds > *PREEMPTIONS.end()
     }
 }
 
@@ -94,7 +94,7 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
                 model.judge();
             });
         }
-        model.explored.store(preemptions, Relaxed);
+        model.explored.store(preemptions + 1, Relaxed);
     }
     model.answer(None);
 }
@@ -221,8 +221,8 @@ impl<S: Subject<LoomMemory>> Model<S> {
     }
 
     fn answer(&self, run: Option<Run<S::Spec>>) {
-        let within = self.explored.load(Relaxed);
-        if let Ok(bytes) = encode(&Explored { within, run }) {
+        let bounds = self.explored.load(Relaxed);
+        if let Ok(bytes) = encode(&Explored { bounds, run }) {
             // If the supervisor is gone, so is the reason to answer.
             let _ = (&self.answer).write_all(&bytes);
         }

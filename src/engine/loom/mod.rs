@@ -92,12 +92,14 @@ fn serve<S: Subject<LoomMemory>>(channel: &mut Channel) {
             .run
             .as_ref()
             .is_some_and(|run| matches!(run.verdict, Verdict::Finding(_)));
+        let fine = explored.run.is_none();
         let covered = Covered {
             programs: 1,
             executions,
             failing: u64::from(failing),
-            exhausted: u64::from(explored.run.is_none() && explored.to_the_end()),
-            partly: u64::from(explored.run.is_none() && !explored.to_the_end()),
+            exhausted: u64::from(fine && explored.to_the_end()),
+            partly: u64::from(fine && explored.bounds == 2),
+            hardly: u64::from(fine && explored.bounds == 1),
             ..Covered::default()
         };
         Ok((covered, explored.run))
@@ -111,7 +113,7 @@ fn supervise<S: Subject<LoomMemory>>(
     budget: &Budget,
 ) -> Result<(u64, Explored<S::Spec>), Error> {
     let ended = |verdict| Explored {
-        within: 0,
+        bounds: 0,
         run: Some(bare(case.clone(), verdict)),
     };
     if roles.len() > THREADS {
