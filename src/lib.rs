@@ -51,9 +51,13 @@ mod regression;
 #[cfg(feature = "harness")]
 mod report;
 #[cfg(feature = "harness")]
+mod schedule;
+#[cfg(feature = "harness")]
 mod search;
 #[cfg(feature = "harness")]
 mod settings;
+#[cfg(feature = "harness")]
+mod source;
 #[cfg(feature = "harness")]
 mod workers;
 

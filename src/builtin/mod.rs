@@ -27,7 +27,7 @@ pub use seq_lock::SeqLockSubject;
 use crate::check::{Kind, Verdict};
 #[cfg(feature = "loom")]
 use crate::engine::loom::{Loom, LoomMemory};
-use crate::engine::{Covered, Engine, Processes};
+use crate::engine::{Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
 use crate::memory::Hardware;
 use crate::search::Outcome;
@@ -109,6 +109,8 @@ macro_rules! builtins {
                 planted: $planted,
                 engines: Vec::from([
                     (Processes::NAME, (|limits| tell::<Processes, $subject<Hardware>>($name::suite(), limits)) as Check),
+                    (Stepped::NAME, |limits| tell::<Stepped, $subject<SteppedMemory>>($name::suite(), limits)),
+                    (Kills::NAME, |limits| tell::<Kills, $subject<SteppedMemory>>($name::suite(), limits)),
                     #[cfg(feature = "loom")]
                     (Loom::NAME, |limits| tell::<Loom, $subject<LoomMemory>>($name::suite(), limits)),
                 ]),

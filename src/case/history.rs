@@ -79,6 +79,8 @@ pub struct Step {
     pub file: String,
     /// Its line.
     pub line: u32,
+    /// Its column.
+    pub column: u32,
 }
 
 /// A kind of access.
@@ -94,6 +96,14 @@ pub enum Access {
     Miss,
     /// A fence.
     Fence,
-    /// A turn of `spin_loop`, or a wait.
+    /// A turn of `spin_loop`.
     Spin,
+    /// A wait on a word that held the value given, or did not.
+    Wait,
+    /// Waking those that wait on a word.
+    Wake,
+    /// A question whether a process is alive.
+    Alive,
+    /// No access: here the process was killed.
+    Killed,
 }

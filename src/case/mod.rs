@@ -50,8 +50,45 @@ pub enum Schedule {
     /// Nobody says: the machine runs the processes side by side, or a model tries all orders.
     #[default]
     Free,
-    /// The process that takes each step, from the first step on.
-    Steps(Vec<u16>),
+    /// Turn by turn; after the last, whoever moved last goes on, and then the first that can.
+    Turns(Vec<Turn>),
+}
+
+/// Steps that one process takes one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The process.
+    pub process: u16,
+    /// How long.
+    pub until: Until,
+}
+
+/// Where a turn ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Until {
+    /// Where the process is done, sleeps, or dies.
+    End,
+    /// Before the step that is named so, which is then still to come.
+    Before(Place),
+}
+
+/// A step of a process, named so that it outlives changes of the code around it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// In which of the process's operations, counted from 0; `None` while it sits down.
+    pub operation: Option<u16>,
+    /// On which word, by its name in the source: `tail`, `slots.data`; or what else it does there: `spin`, `alive`.
+    pub word: String,
+    /// Which of that operation's steps on it, counted from 1.
+    pub nth: u32,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { word, nth, .. } = self;
+        write!(f, "{word}")?;
+        if *nth > 1 { write!(f, " ({nth}. time)") } else { Ok(()) }
+    }
 }
 
 /// A step at which a process dies by SIGKILL.
@@ -61,6 +98,6 @@ pub struct Kill {
     pub process: u16,
     /// Which of its lives, counted from 0.
     pub life: u32,
-    /// Before which of that life's steps, counted from 0.
-    pub step: u32,
+    /// Instead of which of that life's steps.
+    pub before: Place,
 }

@@ -45,8 +45,16 @@ pub enum Kind {
     Endless,
     /// An operation sleeps and nobody is left to wake it.
     Deadlock,
+    /// Everybody who is not done spins, and nobody will ever change what they look at.
+    Livelock,
+    /// Somebody waits for ever for what a killed process was to do.
+    NotCrashTolerant,
+    /// An operation takes more steps than the engine allows.
+    StepBound,
     /// Two accesses to the same data, not ordered by anything, one of them a write.
     DataRace,
+    /// The same steps in the same order gave something else.
+    NotDeterministic,
 }
 
 impl Kind {
@@ -68,7 +76,11 @@ impl fmt::Display for Kind {
             Kind::Died => "DIED",
             Kind::Endless => "ENDLESS",
             Kind::Deadlock => "DEADLOCK",
+            Kind::Livelock => "LIVELOCK",
+            Kind::NotCrashTolerant => "NOT CRASH-TOLERANT",
+            Kind::StepBound => "STEP BOUND",
             Kind::DataRace => "DATA RACE",
+            Kind::NotDeterministic => "NOT DETERMINISTIC",
         })
     }
 }

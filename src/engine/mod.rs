@@ -6,8 +6,10 @@
 pub mod loom;
 mod processes;
 mod served;
+mod stepped;
 
 pub use processes::Processes;
+pub use stepped::{Kills, Stepped, SteppedMemory};
 
 use crate::case::{Case, History, Program, Step};
 use crate::check::{Criterion, Verdict};
@@ -102,6 +104,16 @@ pub struct Covered {
     pub hardly: u64,
     /// Programs cut down to what the engine can explore.
     pub cut: u64,
+    /// Steps that the cases named, as ends of turns or for kills, ...
+    pub placed: u64,
+    /// ... and those of them that came.
+    pub applied: u64,
+    /// Steps at which a process could be killed, ...
+    pub kill_points: u64,
+    /// ... and those at which one was.
+    pub killed: u64,
+    /// The most steps of its own that an operation needed.
+    pub worst: u64,
 }
 
 impl Covered {
@@ -116,6 +128,11 @@ impl Covered {
         self.partly += more.partly;
         self.hardly += more.hardly;
         self.cut += more.cut;
+        self.placed += more.placed;
+        self.applied += more.applied;
+        self.kill_points += more.kill_points;
+        self.killed += more.killed;
+        self.worst = self.worst.max(more.worst);
     }
 }
 

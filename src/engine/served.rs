@@ -44,8 +44,22 @@ impl Served {
     }
 }
 
-/// The zygote's half: answers requests until the client is gone.
+/// The zygote's half: answers requests until the client is gone. For engines that place no steps.
 pub(super) fn serve<S: Spec>(
+    channel: &mut Channel,
+    mut search: impl FnMut(Case<S>, Vec<String>, Budget) -> Result<Answer<S>, Error>,
+) {
+    serve_placed(channel, |case, roles, budget| {
+        if case.schedule == Schedule::Free && case.kills.is_empty() {
+            return search(case, roles, budget);
+        }
+        let why = "the case places steps or kills, and here nobody can";
+        Ok((Covered::default(), Some(bare(case, Verdict::Unavailable(why.into())))))
+    });
+}
+
+/// The same for engines that place steps and kills.
+pub(super) fn serve_placed<S: Spec>(
     channel: &mut Channel,
     mut search: impl FnMut(Case<S>, Vec<String>, Budget) -> Result<Answer<S>, Error>,
 ) {
@@ -77,9 +91,7 @@ fn refused<S: Spec>(case: &Case<S>, roles: &[String]) -> Option<Verdict<S>> {
     if case.operations() == 0 {
         return incomplete(case, &History { calls: Vec::new() });
     }
-    let free = case.schedule == Schedule::Free && case.kills.is_empty();
-    (!free)
-        .then(|| Verdict::Unavailable("the case places steps or kills, and here nobody can".into()))
+    None
 }
 
 /// A run of which nothing is known but the verdict.

@@ -166,7 +166,7 @@ impl<T: Payload> HardwareWords<T> {
         }))
     }
     #[inline(always)]
-    fn words(&self) -> &[AtomicU64] {
+    pub(crate) fn words(&self) -> &[AtomicU64] {
         // SAFETY: from_raw_parts.
         // 1. Non-null and aligned: `align(8)` puts the cell at an address that is a multiple of 8.
         // 2. Valid for `size_of::<T>() / 8` words: they lie within the `T`; `IntoBytes` says it has no padding.
@@ -175,7 +175,7 @@ impl<T: Payload> HardwareWords<T> {
         unsafe { std::slice::from_raw_parts(self.0.get().cast(), size_of::<T>() / 8) }
     }
     #[inline(always)]
-    fn tail(&self) -> &[AtomicU8] {
+    pub(crate) fn tail(&self) -> &[AtomicU8] {
         let whole = size_of::<T>() & !7;
         // SAFETY: as in `words`: the bytes from `whole` to the end lie within the `T`, and are always accessed as bytes.
         unsafe {

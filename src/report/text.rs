@@ -329,6 +329,10 @@ fn access(step: &Step) -> String {
         Access::Miss => format!("{word} exchange missed, was {}", step.value),
         Access::Fence => "fence".into(),
         Access::Spin => "spin".into(),
+        Access::Wait => format!("{word} wait, was {}", step.value),
+        Access::Wake => format!("{word} wake {}", step.value),
+        Access::Alive => format!("alive? -> {}", step.value != 0),
+        Access::Killed => return "x SIGKILL".into(),
     };
     format!("{what}  {file}:{}", step.line)
 }

@@ -8,6 +8,7 @@ mod control;
 mod log;
 mod pool;
 mod start;
+pub(crate) mod stepped;
 mod turns;
 mod watch;
 mod worker;

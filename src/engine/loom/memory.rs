@@ -78,6 +78,7 @@ fn note(access: Access, word: Option<usize>, value: u64, at: &Location<'_>) {
             value,
             file: at.file().into(),
             line: at.line(),
+            column: at.column(),
         });
     });
 }

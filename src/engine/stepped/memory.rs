@@ -1,0 +1,200 @@
+//! The machine's own words in the shared region, with a step of the scheduler before each access.
+//!
+//! Outside of an execution (the subject is built, a test calls it by hand) there is nobody to ask, and an access is what
+//! it is on hardware.
+
+use crate::case::Access;
+use crate::memory::{Atomic, Hardware, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload, Words};
+use crate::workers::stepped::stepper;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed};
+
+/// Words that processes of an execution touch one step at a time, in one order that all agree on.
+#[derive(Debug, Clone, Copy)]
+pub struct SteppedMemory;
+
+/// A word of core's, each access to which is a step.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct SteppedWord<A>(A);
+
+fn address<T>(word: &T) -> u64 {
+    (&raw const *word).addr() as u64
+}
+
+macro_rules! stepped_atomic {
+    ($($Word:ident $Value:ty),*) => {$(
+        impl Atomic<$Value> for SteppedWord<$Word> {
+            fn new(value: $Value) -> Self {
+                Self($Word::new(value))
+            }
+            fn load(&self, order: Ordering) -> $Value {
+                stepper::step(Access::Load, address(self), Location::caller(), || {
+                    let value = self.0.load(order);
+                    (value, value as u64, false, Access::Load)
+                })
+            }
+            fn store(&self, value: $Value, order: Ordering) {
+                stepper::step(Access::Store, address(self), Location::caller(), || {
+                    let changes = self.0.load(Relaxed) != value;
+                    self.0.store(value, order);
+                    ((), value as u64, changes, Access::Store)
+                })
+            }
+            fn compare_exchange(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
+                stepper::step(Access::Update, address(self), Location::caller(), || {
+                    match self.0.compare_exchange(current, new, success, failure) {
+                        Ok(found) => (Ok(found), found as u64, found != new, Access::Update),
+                        Err(found) => (Err(found), found as u64, false, Access::Miss),
+                    }
+                })
+            }
+            fn compare_exchange_weak(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
+                self.compare_exchange(current, new, success, failure)
+            }
+            stepped_atomic!(@update $Value, swap fetch_add fetch_sub fetch_and fetch_or fetch_max);
+        }
+    )*};
+    (@update $Value:ty, $($method:ident)*) => {$(
+        fn $method(&self, value: $Value, order: Ordering) -> $Value {
+            stepper::step(Access::Update, address(self), Location::caller(), || {
+                let found = self.0.$method(value, order);
+                (found, found as u64, self.0.load(Relaxed) != found, Access::Update)
+            })
+        }
+    )*};
+}
+stepped_atomic!(AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
+
+/// A payload in place, each word and each byte of its tail a step.
+#[repr(transparent)]
+pub struct SteppedWords<T>(HardwareWords<T>);
+
+impl<T: Payload> Words<T> for SteppedWords<T> {
+    fn new(value: T) -> Self {
+        Self(HardwareWords::new_const(value))
+    }
+    fn load(&self) -> T {
+        let at = Location::caller();
+        let mut copy = T::new_zeroed();
+        let whole = self.0.words().len() * 8;
+        let (words, tail) = copy.as_mut_bytes().split_at_mut(whole);
+        for (bytes, word) in words.chunks_mut(8).zip(self.0.words()) {
+            let value = stepper::step(Access::Load, address(word), at, || {
+                let value = word.load(Relaxed);
+                (value, value, false, Access::Load)
+            });
+            bytes.copy_from_slice(&value.to_ne_bytes());
+        }
+        for (byte, word) in tail.iter_mut().zip(self.0.tail()) {
+            *byte = stepper::step(Access::Load, address(word), at, || {
+                let value = word.load(Relaxed);
+                (value, value.into(), false, Access::Load)
+            });
+        }
+        copy
+    }
+    fn store(&self, value: T) {
+        let at = Location::caller();
+        let whole = self.0.words().len() * 8;
+        let (words, tail) = value.as_bytes().split_at(whole);
+        for (bytes, word) in words.chunks(8).zip(self.0.words()) {
+            let value = u64::from_ne_bytes(bytes.try_into().expect("chunks of 8"));
+            stepper::step(Access::Store, address(word), at, || {
+                let changes = word.swap(value, Relaxed) != value;
+                ((), value, changes, Access::Store)
+            });
+        }
+        for (&byte, word) in tail.iter().zip(self.0.tail()) {
+            stepper::step(Access::Store, address(word), at, || {
+                let changes = word.swap(byte, Relaxed) != byte;
+                ((), byte.into(), changes, Access::Store)
+            });
+        }
+    }
+}
+
+/// A cell that knows who is in it: of each process a byte, with its life, and whether it writes.
+pub struct SteppedCell<T> {
+    within: AtomicU64,
+    value: HardwareCell<T>,
+}
+
+const INSIDE: u64 = 0x80;
+const WRITES: u64 = 0x40;
+const LIFE: u64 = 0x3f;
+
+impl<T> SteppedCell<T> {
+    fn enter(&self, writes: bool) {
+        let Some((me, life)) = stepper::seat() else {
+            return;
+        };
+        let within = self.within.load(Relaxed);
+        for other in (0..8).filter(|&other| other != me) {
+            let byte = within >> (8 * other) & 0xff;
+            if byte & INSIDE != 0 && (writes || byte & WRITES != 0) {
+                stepper::race(other, (byte & LIFE) as u32);
+            }
+        }
+        let mine = INSIDE | if writes { WRITES } else { 0 } | u64::from(life) & LIFE;
+        self.within
+            .store(within & !(0xff << (8 * me)) | mine << (8 * me), Relaxed);
+    }
+    fn leave(&self) {
+        if let Some((me, _)) = stepper::seat() {
+            let within = self.within.load(Relaxed);
+            self.within.store(within & !(0xff << (8 * me)), Relaxed);
+        }
+    }
+}
+
+impl<T: Send + 'static> MemoryCell<T> for SteppedCell<T> {
+    fn new(value: T) -> Self {
+        Self {
+            within: AtomicU64::new(0),
+            value: HardwareCell::new(value),
+        }
+    }
+    fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
+        self.enter(false);
+        let result = self.value.with(access);
+        self.leave();
+        result
+    }
+    fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
+        self.enter(true);
+        let result = self.value.with_mut(access);
+        self.leave();
+        result
+    }
+}
+
+impl Memory for SteppedMemory {
+    type AtomicU32 = SteppedWord<AtomicU32>;
+    type AtomicU64 = SteppedWord<AtomicU64>;
+    type AtomicUsize = SteppedWord<AtomicUsize>;
+    type Words<T: Payload> = SteppedWords<T>;
+    type Cell<T: Send + 'static> = SteppedCell<T>;
+
+    fn fence(_: Ordering) {
+        stepper::fence(Location::caller());
+    }
+    fn spin_loop() {
+        stepper::spin(Location::caller());
+    }
+    fn me() -> Life {
+        stepper::me().unwrap_or_else(Hardware::me)
+    }
+    fn alive(life: Life) -> bool {
+        stepper::alive(life, Location::caller()).unwrap_or_else(|| Hardware::alive(life))
+    }
+    fn wait(word: &Self::AtomicU32, seen: u32) {
+        stepper::wait(address(word), Location::caller(), || {
+            let value = word.0.load(Relaxed);
+            (value == seen, value.into())
+        });
+    }
+    fn wake(word: &Self::AtomicU32, n: u32) {
+        stepper::wake(address(word), n, Location::caller());
+    }
+}

@@ -1,0 +1,376 @@
+//! `stepped` and `kills`: really forked processes, of which one moves at a time, in the order that a strategy says. A
+//! failure is a list of choices, so it comes again. `kills` sends a real SIGKILL at each step besides.
+
+mod memory;
+mod retell;
+
+pub use memory::SteppedMemory;
+
+use super::served::{self, Served};
+use super::{Answer, Budget, Covered, Engine, Run};
+use crate::case::{Case, History, Schedule};
+use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
+use crate::error::Error;
+use crate::process::{Channel, Exit, Job};
+use crate::schedule::Strategy;
+use crate::subject::{Spec, Subject};
+use crate::workers::stepped::{Crew, Ended, Note};
+use crate::workers::{Stuck, machine_turn};
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+/// Bounds of `stepped`: preemptions, rising.
+const PREEMPTIONS: &[(u32, u32)] = &[(0, 0), (1, 0), (2, 0), (3, 0)];
+/// Bounds of `kills`: preemptions and kills, rising. The second kill is that of the life that recovers, or of a survivor.
+const KILLS: &[(u32, u32)] = &[(0, 0), (0, 1), (1, 1), (0, 2)];
+/// The part of the time that a program may take, so that others get theirs.
+const SHARE: u32 = 8;
+/// Executions by chance of a program that is too large to be enumerated, of those that it may take.
+const BY_CHANCE: u64 = 4;
+/// Points of change for PCT, which finds what takes one more than that of orders.
+const POINTS: u32 = 3;
+
+/// Really forked processes, one step at a time.
+#[derive(Default)]
+pub struct Stepped {
+    served: Served,
+}
+
+/// The same, and SIGKILL at each step.
+#[derive(Default)]
+pub struct Kills {
+    served: Served,
+}
+
+macro_rules! engine {
+    ($Engine:ident, $name:literal, $kills:literal, $blind_to:expr) => {
+        impl Engine for $Engine {
+            type Memory = SteppedMemory;
+            const NAME: &'static str = $name;
+            const CRITERION: Criterion = Criterion::RealTime;
+            const BLIND_TO: &'static str = $blind_to;
+            const EXPLORES: bool = true;
+
+            fn search<S: Subject<SteppedMemory>>(
+                &mut self,
+                case: &Case<S::Spec>,
+                roles: &[String],
+                budget: &Budget,
+            ) -> Result<Answer<S::Spec>, Error> {
+                let _turn = machine_turn();
+                self.served
+                    .ask(Serve::<S, $kills>::JOB, case, roles, budget)
+            }
+
+            fn output(&self) -> String {
+                self.served.output()
+            }
+        }
+    };
+}
+engine!(
+    Stepped,
+    "stepped",
+    false,
+    "missing barriers: all accesses are in one order that everybody agrees on; accesses to shared memory that are \
+        not of this memory; kills"
+);
+engine!(
+    Kills,
+    "kills",
+    true,
+    "missing barriers: all accesses are in one order that everybody agrees on; accesses to shared memory that are \
+        not of this memory; more than two kills in one execution"
+);
+
+/// The job in the zygote, for one subject.
+struct Serve<S, const KILLS: bool>(PhantomData<S>);
+
+impl<S: Subject<SteppedMemory>, const KILLS: bool> Serve<S, KILLS> {
+    const JOB: &'static Job = &Job::new(std::any::type_name::<Self>, serve::<S, KILLS>);
+}
+
+fn serve<S: Subject<SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
+    let mut explorer: Option<Explorer<S>> = None;
+    served::serve_placed(channel, |case, roles, budget| {
+        if explorer.as_ref().is_none_or(|known| known.roles != roles) {
+            explorer = Some(Explorer { roles, crew: None });
+        }
+        let explorer = explorer.as_mut().expect("it was just made");
+        if case.schedule == Schedule::Free && case.kills.is_empty() {
+            explorer.explore(&case, &budget, if KILLS { self::KILLS } else { PREEMPTIONS }, KILLS)
+        } else {
+            explorer.replay(&case)
+        }
+    });
+}
+
+/// Runs cases of one subject on a crew that is kept as long as it is of use.
+struct Explorer<S: Subject<SteppedMemory>> {
+    roles: Vec<String>,
+    crew: Option<Crew<SteppedMemory, S>>,
+}
+
+/// One execution told again, step by step.
+struct Retold<S: Spec> {
+    run: Option<Run<S>>,
+    covered: Covered,
+}
+
+impl<S: Subject<SteppedMemory>> Explorer<S> {
+    fn crew(&mut self) -> Result<&mut Crew<SteppedMemory, S>, Error> {
+        if self.crew.is_none() {
+            self.crew = Some(Crew::start(self.roles.clone(), judge::<S::Spec>)?);
+        }
+        Ok(self.crew.as_mut().expect("it was just made"))
+    }
+
+    /// All executions of a program within rising bounds, then some by chance, as far as the budget goes.
+    fn explore(
+        &mut self,
+        case: &Case<S::Spec>,
+        budget: &Budget,
+        bounds: &[(u32, u32)],
+        kills: bool,
+    ) -> Result<Answer<S::Spec>, Error> {
+        let until = Instant::now() + budget.time / SHARE;
+        let mut covered = Covered {
+            programs: 1,
+            ..Covered::default()
+        };
+        let mut left = budget.executions;
+        self.crew()?.take(case)?;
+        if kills {
+            self.crew()?.keep_spares()?;
+        }
+        let mut reached = None;
+        for &(preemptions, kills) in bounds {
+            let strategy = Strategy::Bounded { preemptions, kills };
+            loop {
+                let ended = self.batch(strategy, left, until, &mut covered)?;
+                left = budget.executions.saturating_sub(covered.executions);
+                let exhausted = match ended {
+                    Batch::Exhausted => true,
+                    Batch::Cut => false,
+                    Batch::Failed(picks) => return self.failed(case, &picks, covered),
+                };
+                let crew = self.crew()?;
+                // Words that were not known to be shared may matter in executions that were left out: once more.
+                if exhausted && !crew.settled() {
+                    continue;
+                }
+                if exhausted && !crew.left_out() {
+                    reached = Some((preemptions, kills));
+                }
+                break;
+            }
+            if reached != Some((preemptions, kills)) {
+                break;
+            }
+        }
+        if reached.is_none() || reached != bounds.last().copied() {
+            let kills = if kills { 2 } else { 0 };
+            let by_chance = (budget.executions / BY_CHANCE).max(1);
+            let extra = until + (budget.time / SHARE) / BY_CHANCE as u32;
+            for strategy in [
+                Strategy::Pct {
+                    seed: budget.seed,
+                    points: POINTS,
+                    kills,
+                },
+                Strategy::Random {
+                    seed: budget.seed,
+                    kills,
+                },
+            ] {
+                if let Batch::Failed(picks) = self.batch(strategy, by_chance, extra, &mut covered)? {
+                    return self.failed(case, &picks, covered);
+                }
+            }
+        }
+        let crew = self.crew()?;
+        (covered.killed, covered.kill_points) = if kills { crew.kill_points() } else { (0, 0) };
+        covered.worst = crew.worst().into();
+        match reached {
+            Some(bound) if bound == *bounds.last().expect("there are some") => covered.exhausted = 1,
+            Some((preemptions, _)) if preemptions > 0 => covered.partly = 1,
+            Some(_) | None => covered.hardly = 1,
+        }
+        Ok((covered, None))
+    }
+
+    /// One batch of executions; those that end in rest as the spec allows are gone on from.
+    fn batch(
+        &mut self,
+        strategy: Strategy,
+        executions: u64,
+        until: Instant,
+        covered: &mut Covered,
+    ) -> Result<Batch, Error> {
+        if executions == 0 || Instant::now() >= until {
+            return Ok(Batch::Cut);
+        }
+        let crew = self.crew()?;
+        let ended = crew.run(strategy, executions, until, false)?;
+        covered.executions += crew.tally().executions;
+        Ok(match ended {
+            Ended::Done => Batch::Cut,
+            Ended::Exhausted => Batch::Exhausted,
+            _ => {
+                let picks = crew.picks();
+                covered.failing += 1;
+                if !matches!(ended, Ended::Judged) {
+                    covered.executions += 1;
+                    self.crew = None;
+                }
+                Batch::Failed(picks)
+            }
+        })
+    }
+
+    /// An execution that is not Ok: runs it again to tell its steps, names its turns, and runs it by these.
+    fn failed(
+        &mut self,
+        case: &Case<S::Spec>,
+        picks: &[u8],
+        covered: Covered,
+    ) -> Result<Answer<S::Spec>, Error> {
+        let first = self.traced(case, Strategy::Follow, picks)?;
+        let run = match first.run {
+            Some(run) => {
+                // By its turns, as it will be saved: only what comes again so is told so.
+                let by_turns = self.traced(&run.case, Strategy::Script, &[])?;
+                by_turns
+                    .run
+                    .filter(|again| again.steps == run.steps)
+                    .map(|again| Run { case: run.case.clone(), ..again })
+                    .or(Some(run))
+            }
+            None => Some(retell::not_deterministic(case)),
+        };
+        Ok((covered, run))
+    }
+
+    /// A case as it is.
+    fn replay(&mut self, case: &Case<S::Spec>) -> Result<Answer<S::Spec>, Error> {
+        let Retold { run, covered } = self.traced(case, Strategy::Script, &[])?;
+        // What was saved keeps its turns: those of the code as it is now would follow every change.
+        let run = run.map(|run| Run {
+            case: case.clone(),
+            ..run
+        });
+        Ok((covered, run))
+    }
+
+    /// One execution with all its steps.
+    fn traced(
+        &mut self,
+        case: &Case<S::Spec>,
+        strategy: Strategy,
+        picks: &[u8],
+    ) -> Result<Retold<S::Spec>, Error> {
+        let roles = self.roles.clone();
+        let crew = self.crew()?;
+        crew.take(case)?;
+        crew.follow(picks);
+        let until = Instant::now() + Duration::from_secs(60);
+        let ended = crew.run(strategy, 1, until, true)?;
+        let (history, notes) = (crew.history(case), crew.notes());
+        let (met, died) = crew.met();
+        let covered = retell::placed(case, met, died);
+        let verdict = self::verdict(case, &roles, &history, &notes, &ended);
+        if !matches!(ended, Ended::Done | Ended::Exhausted | Ended::Judged) {
+            self.crew = None;
+        }
+        let run = (verdict != Verdict::Ok).then(|| Run {
+            case: retell::case(case, &notes),
+            history,
+            steps: retell::steps(&notes),
+            verdict,
+        });
+        Ok(Retold { run, covered })
+    }
+}
+
+/// How a batch ended, for the one that goes on.
+enum Batch {
+    Exhausted,
+    Cut,
+    Failed(Vec<u8>),
+}
+
+/// Whether a history is Ok. All calls are in it: of those that a kill cut short, too.
+fn judge<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
+    explain(&case.setup, history, Criterion::RealTime, Limits::default()) == Verdict::Ok
+}
+
+fn verdict<S: Spec>(
+    case: &Case<S>,
+    roles: &[String],
+    history: &History<S>,
+    notes: &[Note],
+    ended: &Ended,
+) -> Verdict<S> {
+    let finding = |kind, detail| {
+        Verdict::Finding(Finding {
+            kind,
+            detail,
+            explanation: None,
+        })
+    };
+    let told = retell::Teller { case, roles, history, notes };
+    match ended {
+        Ended::Done | Ended::Exhausted | Ended::Judged => {
+            explain(&case.setup, history, Criterion::RealTime, Limits::default())
+        }
+        Ended::Stuck => {
+            // What returned has to be right; and those that wait may, if the spec says so.
+            match explain(&case.setup, history, Criterion::RealTime, Limits::default()) {
+                Verdict::Ok => {}
+                wrong => return wrong,
+            }
+            match rest(&case.setup, history, Criterion::RealTime, Limits::default()) {
+                Verdict::Finding(found) => {
+                    let (kind, detail) = told.stuck();
+                    Verdict::Finding(Finding { kind, detail, ..found })
+                }
+                verdict => verdict,
+            }
+        }
+        Ended::TooLong => finding(Kind::StepBound, told.too_long()),
+        Ended::Race => finding(Kind::DataRace, told.race()),
+        Ended::Died { process, exit } => match exit {
+            Exit::Panic(panic) => finding(
+                Kind::Panic,
+                format!(
+                    "{} panicked at {}: {}",
+                    told.place(*process),
+                    panic.location,
+                    panic.message
+                ),
+            ),
+            Exit::Signal(libc::SIGKILL) => Verdict::Unknown(format!(
+                "{} was killed from outside (SIGKILL: by hand, or for want of memory); run it again",
+                told.place(*process)
+            )),
+            exit => finding(
+                Kind::Died,
+                format!("{} ended its process: {exit}", told.place(*process)),
+            ),
+        },
+        Ended::Outside { process, stuck } => match stuck {
+            Stuck::Endless(used) => finding(
+                Kind::Endless,
+                format!(
+                    "{} used {:.1} s of processor time without touching shared memory, and did not return",
+                    told.place(*process),
+                    used.as_secs_f64()
+                ),
+            ),
+            Stuck::Asleep => Verdict::Unknown(format!(
+                "{} sleeps in something that this engine does not know: wait by Memory::wait, or check it with `processes`",
+                told.place(*process)
+            )),
+        },
+    }
+}

@@ -1,0 +1,198 @@
+//! An execution in words and as data: its steps, its case with turns and kills, and who waits for what.
+
+use crate::case::{Access, Case, History, Kill, Schedule, Step, Turn, Until};
+use crate::check::{Kind, Verdict};
+use crate::engine::served::bare;
+use crate::engine::{Covered, Run};
+use crate::check::Finding;
+use crate::subject::Spec;
+use crate::workers::stepped::Note;
+
+/// The steps that were noted, with words numbered in the order in which they were first touched.
+pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
+    let mut words: Vec<u64> = Vec::new();
+    let noted = notes.iter().filter_map(|note| match note {
+        Note::Step(step) => Some(step),
+        _ => None,
+    });
+    noted
+        .map(|step| {
+            let word = (step.word != 0).then(|| {
+                words
+                    .iter()
+                    .position(|&known| known == step.word)
+                    .unwrap_or_else(|| {
+                        words.push(step.word);
+                        words.len() - 1
+                    })
+            });
+            Step {
+                process: step.process,
+                operation: step.operation,
+                access: step.access,
+                word,
+                value: step.value,
+                file: step.file.clone(),
+                line: step.line,
+                column: step.column,
+            }
+        })
+        .collect()
+}
+
+/// The case with the turns and kills that were noted.
+pub(super) fn case<S: Spec>(case: &Case<S>, notes: &[Note]) -> Case<S> {
+    let mut turns: Vec<Turn> = Vec::new();
+    let mut kills: Vec<Kill> = Vec::new();
+    for note in notes {
+        match note {
+            Note::Turn(turn) => turns.push(turn.clone()),
+            Note::Kill(kill) => kills.push(kill.clone()),
+            _ => {}
+        }
+    }
+    Case {
+        schedule: Schedule::Turns(turns),
+        kills,
+        ..case.clone()
+    }
+}
+
+/// How much of a case's turns and kills applied.
+pub(super) fn placed<S: Spec>(case: &Case<S>, met: u32, died: u32) -> Covered {
+    let named = match &case.schedule {
+        Schedule::Turns(turns) => turns
+            .iter()
+            .filter(|turn| matches!(turn.until, Until::Before(_)))
+            .count(),
+        Schedule::Free => 0,
+    };
+    Covered {
+        programs: 1,
+        executions: 1,
+        placed: (named + case.kills.len()) as u64,
+        applied: u64::from(met) + u64::from(died).min(case.kills.len() as u64),
+        ..Covered::default()
+    }
+}
+
+/// What is said of a program that failed, and did not when the same choices were made again.
+pub(super) fn not_deterministic<S: Spec>(case: &Case<S>) -> Run<S> {
+    bare(
+        case.clone(),
+        Verdict::Finding(Finding {
+            kind: Kind::NotDeterministic,
+            detail: "it failed once, and did not when the same steps were taken in the same order: it depends on time, chance, \
+                addresses or something private to a process"
+                .into(),
+            explanation: None,
+        }),
+    )
+}
+
+/// Says of an execution who was where.
+pub(super) struct Teller<'a, S: Spec> {
+    pub(super) case: &'a Case<S>,
+    pub(super) roles: &'a [String],
+    pub(super) history: &'a History<S>,
+    pub(super) notes: &'a [Note],
+}
+
+impl<S: Spec> Teller<'_, S> {
+    /// A process, and the operation that it is in.
+    pub(super) fn place(&self, process: usize) -> String {
+        let role = self.roles.get(process).map_or("", String::as_str);
+        let pending = self.history.calls.get(process).and_then(|calls| {
+            calls.last().filter(|call| call.ret.is_none())
+        });
+        match pending {
+            Some(call) => format!("{role} (process {process}): {:?}", call.op),
+            None => format!("{role} (process {process})"),
+        }
+    }
+
+    /// Who was killed, in words; empty if nobody was.
+    fn killed(&self) -> Vec<String> {
+        let kills = self.notes.iter().filter_map(|note| match note {
+            Note::Kill(kill) => Some(kill),
+            _ => None,
+        });
+        kills
+            .map(|kill| {
+                let role = self.roles.get(usize::from(kill.process)).map_or("", String::as_str);
+                let operation = kill.before.operation.and_then(|number| {
+                    self.case.program.get(usize::from(kill.process))?.get(usize::from(number))
+                });
+                let at = operation.map_or("sitting down".into(), |op| format!("{op:?}"));
+                format!("{role} killed in {at} before {}", kill.before)
+            })
+            .collect()
+    }
+
+    /// Nobody can move: what kind of standstill it is, and who waits for what.
+    pub(super) fn stuck(&self) -> (Kind, String) {
+        let mut waits = Vec::new();
+        let mut spins = false;
+        for process in 0..self.roles.len() {
+            let steps = self.notes.iter().rev().filter_map(|note| match note {
+                Note::Step(step) if step.process == process => Some(step),
+                _ => None,
+            });
+            let mut steps = steps.peekable();
+            let Some(last) = steps.peek().map(|step| step.access) else { continue };
+            let pending = self.history.calls[process].last().is_some_and(|call| call.ret.is_none());
+            if last == Access::Killed || !pending {
+                continue;
+            }
+            let mut touched = steps.filter(|step| {
+                matches!(step.access, Access::Load | Access::Miss | Access::Wait)
+            });
+            let seen = touched.next().map(|step| {
+                let word = crate::source::name(&step.file, step.line, step.column).unwrap_or_else(|| "a word".into());
+                format!(", where {word} is {}", step.value)
+            });
+            spins |= last != Access::Wait;
+            waits.push(format!(
+                "{} waits for ever{}",
+                self.place(process),
+                seen.unwrap_or_default()
+            ));
+        }
+        let killed = self.killed();
+        let kind = if !killed.is_empty() {
+            Kind::NotCrashTolerant
+        } else if spins {
+            Kind::Livelock
+        } else {
+            Kind::Deadlock
+        };
+        let all: Vec<String> = killed.into_iter().chain(waits).collect();
+        (kind, all.join("; "))
+    }
+
+    pub(super) fn too_long(&self) -> String {
+        let unfinished = (0..self.roles.len()).filter(|&process| {
+            self.history.calls[process].last().is_some_and(|call| call.ret.is_none())
+        });
+        let who: Vec<String> = unfinished.map(|process| self.place(process)).collect();
+        format!(
+            "{} did not return within the bound on steps; what it waits for may never come",
+            who.join(" and ")
+        )
+    }
+
+    pub(super) fn race(&self) -> String {
+        let race = self.notes.iter().rev().find_map(|note| match note {
+            Note::Race { process, other } => Some((*process, *other)),
+            _ => None,
+        });
+        match race {
+            Some((process, other)) => format!(
+                "{} comes to data while {} is at it, and one of them writes",
+                self.place(process),
+                self.place(other)
+            ),
+            None => "two processes are at the same data at once, and one of them writes".into(),
+        }
+    }
+}

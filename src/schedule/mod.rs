@@ -1,0 +1,201 @@
+//! Strategies: who takes the next step. Pure: a strategy sees a [`Moment`] and answers with a [`Choice`].
+//!
+//! Their state is plain integers, so that it can lie in memory that several processes share: whoever holds the turn asks
+//! the strategy. A [`Scheduler`] is one strategy for one execution after another; the next is begun by
+//! [`begin`](Scheduler::begin), and [`end`](Scheduler::end) says whether there is another one to try.
+
+mod bounded;
+mod pct;
+mod random;
+mod script;
+
+use bounded::Bounded;
+use pct::Pct;
+use random::Random;
+pub(crate) use script::{MAX_STEPS, MAX_TURNS};
+use script::{Picks, Script};
+
+/// Processes of one case, at most: a set of them is a mask of bits.
+pub(crate) const MAX_PROCESSES: usize = 8;
+/// Nobody.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
+/// What a strategy sees: between two steps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// Who can take a step, as bits.
+    pub(crate) enabled: u32,
+    /// Who could be killed besides: processes that sleep.
+    pub(crate) asleep: u32,
+    /// Who took the last step, or `NOBODY`.
+    pub(crate) current: u32,
+    /// Steps taken so far.
+    pub(crate) step: u32,
+    /// Whether it can make a difference who goes before the pending step of `current`.
+    pub(crate) matters: bool,
+}
+
+impl Moment {
+    fn can(&self, process: u32) -> bool {
+        process < MAX_PROCESSES as u32 && self.enabled >> process & 1 == 1
+    }
+    /// Who moves if nobody has a reason: who moved last, else the first that can.
+    fn default(&self) -> u32 {
+        if self.can(self.current) {
+            self.current
+        } else {
+            self.enabled.trailing_zeros()
+        }
+    }
+}
+
+/// Who moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// This process takes its pending step.
+    Step(usize),
+    /// This process dies instead of taking it.
+    Kill(usize),
+}
+
+impl Choice {
+    /// As a byte: the process, and the top bit for a kill.
+    pub(crate) fn to_byte(self) -> u8 {
+        match self {
+            Self::Step(process) => process as u8,
+            Self::Kill(process) => process as u8 | 0x80,
+        }
+    }
+    pub(crate) fn from_byte(byte: u8) -> Self {
+        let process = (byte & 0x7f) as usize % MAX_PROCESSES;
+        if byte & 0x80 == 0 {
+            Self::Step(process)
+        } else {
+            Self::Kill(process)
+        }
+    }
+}
+
+/// Which strategy, with what bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    /// Whoever can move, with equal chances; so many kills in an execution.
+    Random { seed: u64, kills: u32 },
+    /// Probabilistic concurrency testing: priorities, and so many points at which the first falls behind all others.
+    Pct { seed: u64, points: u32, kills: u32 },
+    /// All executions with at most so many preemptions and kills, one after the other.
+    Bounded { preemptions: u32, kills: u32 },
+    /// The choices that were given to [`Scheduler::follow`], then whoever moved last.
+    Follow,
+    /// The turns that were given to [`Scheduler::script`].
+    Script,
+}
+
+/// One strategy and its state.
+#[repr(C)]
+pub(crate) struct Scheduler {
+    kind: u32,
+    random: Random,
+    pct: Pct,
+    bounded: Bounded,
+    picks: Picks,
+    pub(crate) turns: Script,
+}
+
+impl Scheduler {
+    /// Begins a strategy anew.
+    pub(crate) fn set(&mut self, strategy: Strategy) {
+        self.kind = match strategy {
+            Strategy::Random { seed, kills } => {
+                self.random.set(seed, kills);
+                0
+            }
+            Strategy::Pct {
+                seed,
+                points,
+                kills,
+            } => {
+                self.pct.set(seed, points, kills);
+                1
+            }
+            Strategy::Bounded { preemptions, kills } => {
+                self.bounded.set(preemptions, kills);
+                2
+            }
+            Strategy::Follow => 3,
+            Strategy::Script => 4,
+        };
+    }
+
+    /// The choices that [`Strategy::Follow`] follows.
+    pub(crate) fn follow(&mut self, picks: &[u8]) {
+        self.picks.set(picks);
+    }
+
+    /// The turns that [`Strategy::Script`] gives: whose each is, and whether it ends before a step that is named.
+    pub(crate) fn script(&mut self, turns: impl Iterator<Item = (usize, bool)>) {
+        self.turns.set(turns);
+    }
+
+    /// A new execution begins.
+    pub(crate) fn begin(&mut self) {
+        match self.kind {
+            0 => self.random.begin(),
+            1 => self.pct.begin(),
+            2 => self.bounded.begin(),
+            3 => self.picks.begin(),
+            _ => self.turns.begin(),
+        }
+    }
+
+    /// Who moves. Somebody can.
+    pub(crate) fn pick(&mut self, moment: &Moment) -> Choice {
+        match self.kind {
+            0 => self.random.pick(moment),
+            1 => self.pct.pick(moment),
+            2 => self.bounded.pick(moment),
+            3 => self.picks.pick(moment),
+            _ => self.turns.pick(moment),
+        }
+    }
+
+    /// The execution is over; whether there is another one to try.
+    pub(crate) fn end(&mut self, steps: u32) -> bool {
+        match self.kind {
+            0 => true,
+            1 => {
+                self.pct.learn(steps);
+                true
+            }
+            2 => self.bounded.next(),
+            _ => true,
+        }
+    }
+
+    /// Whether [`Strategy::Bounded`] had to leave executions out: one was too long for its records.
+    pub(crate) fn left_out(&self) -> bool {
+        self.kind == 2 && self.bounded.left_out()
+    }
+}
+
+/// One number of the SplitMix64 generator (Steele, Lea, Flood 2014).
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// A number below `n`.
+fn below(state: &mut u64, n: u32) -> u32 {
+    ((split_mix(state) >> 32) * u64::from(n) >> 32) as u32
+}
+
+/// The n-th of a set.
+fn nth(mut set: u32, n: u32) -> u32 {
+    for _ in 0..n {
+        set &= set - 1;
+    }
+    set.trailing_zeros()
+}

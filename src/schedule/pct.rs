@@ -1,0 +1,67 @@
+//! Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatte, ASPLOS 2010): each process has a
+//! priority, the highest that can move does, and at a few steps drawn before, who moves falls behind all others. A bug
+//! that needs d orders of steps is found with a chance of at least 1 / (n k^(d-1)), for n processes and k steps.
+
+use super::random::Deaths;
+use super::{Choice, MAX_PROCESSES, Moment, below, split_mix};
+
+/// Points of change in one execution, at most.
+const MAX_POINTS: usize = 8;
+
+#[repr(C)]
+pub(super) struct Pct {
+    seed: u64,
+    execution: u64,
+    points: u32,
+    /// Steps of the longest execution so far: points of change are drawn from them.
+    length: u32,
+    priority: [u32; MAX_PROCESSES],
+    change: [u32; MAX_POINTS],
+    lowest: u32,
+    deaths: Deaths,
+}
+
+impl Pct {
+    pub(super) fn set(&mut self, seed: u64, points: u32, kills: u32) {
+        (self.seed, self.execution) = (seed, 0);
+        self.points = points.min(MAX_POINTS as u32);
+        self.length = 16;
+        self.deaths.set(kills);
+    }
+    pub(super) fn begin(&mut self) {
+        let mut state = self.seed.wrapping_add(self.execution);
+        state = split_mix(&mut state);
+        self.execution += 1;
+        // Above those that the points of change give out.
+        self.lowest = 1_000;
+        for (process, priority) in self.priority.iter_mut().enumerate() {
+            *priority = 2_000 + process as u32;
+        }
+        for process in (1..MAX_PROCESSES).rev() {
+            self.priority
+                .swap(process, below(&mut state, process as u32 + 1) as usize);
+        }
+        for change in &mut self.change {
+            *change = 1 + below(&mut state, self.length.max(1));
+        }
+        self.deaths.begin(&mut state);
+    }
+    pub(super) fn learn(&mut self, steps: u32) {
+        self.length = self.length.max(steps);
+    }
+    pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
+        let points = (self.points as usize).min(MAX_POINTS);
+        if self.change[..points].contains(&moment.step)
+            && let Some(priority) = self.priority.get_mut(moment.current as usize)
+            // Once: where a kill comes between, the moment comes again.
+            && *priority >= 2_000
+        {
+            *priority = self.lowest;
+            self.lowest = self.lowest.saturating_sub(1);
+        }
+        let enabled = (0..MAX_PROCESSES as u32).filter(|&process| moment.can(process));
+        let first = enabled.max_by_key(|&process| self.priority[process as usize]);
+        self.deaths
+            .of(first.unwrap_or_else(|| moment.default()), moment)
+    }
+}

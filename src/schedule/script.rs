@@ -1,0 +1,116 @@
+//! Executions that are told beforehand: choice by choice, as another strategy made them, or turn by turn, as a saved case
+//! names them.
+
+use super::{Choice, MAX_PROCESSES, Moment};
+
+/// Steps of one execution, at most.
+pub(crate) const MAX_STEPS: usize = 1 << 14;
+/// Turns of a saved schedule, at most.
+pub(crate) const MAX_TURNS: usize = 4_096;
+
+/// Choices as bytes.
+#[repr(C)]
+pub(super) struct Picks {
+    len: u32,
+    next: u32,
+    picks: [u8; MAX_STEPS],
+}
+
+impl Picks {
+    pub(super) fn set(&mut self, picks: &[u8]) {
+        let len = picks.len().min(MAX_STEPS);
+        self.picks[..len].copy_from_slice(&picks[..len]);
+        self.len = len as u32;
+    }
+    pub(super) fn begin(&mut self) {
+        self.next = 0;
+    }
+    pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
+        let next = self.next as usize;
+        self.next += 1;
+        if next < (self.len as usize).min(MAX_STEPS) {
+            let choice = Choice::from_byte(self.picks[next]);
+            let (Choice::Step(process) | Choice::Kill(process)) = choice;
+            if (moment.enabled | moment.asleep) >> process & 1 == 1 {
+                return choice;
+            }
+        }
+        Choice::Step(moment.default() as usize)
+    }
+}
+
+/// Whose turn it is, one after the other. Where a turn ends is found by the process itself: it alone knows how its next
+/// step is named.
+#[repr(C)]
+pub(crate) struct Script {
+    len: u32,
+    now: u32,
+    /// Turns that ended before the step that they name.
+    met: u32,
+    /// Of each turn the process, and the top bit where it names a step.
+    turns: [u8; MAX_TURNS],
+    /// For each process what its pending step is: one more than the turn that ends before it, and whether it dies.
+    ends: [u32; MAX_PROCESSES],
+    dies: [u32; MAX_PROCESSES],
+}
+
+impl Script {
+    pub(super) fn set(&mut self, turns: impl Iterator<Item = (usize, bool)>) {
+        self.len = 0;
+        for (to, (process, named)) in self.turns.iter_mut().zip(turns) {
+            *to = (process % MAX_PROCESSES) as u8 | if named { 0x80 } else { 0 };
+            self.len += 1;
+        }
+    }
+    pub(super) fn begin(&mut self) {
+        (self.now, self.met) = (0, 0);
+        (self.ends, self.dies) = ([0; MAX_PROCESSES], [0; MAX_PROCESSES]);
+    }
+
+    /// The next turn of a process, or the one that it is in.
+    pub(crate) fn turn_of(&self, process: usize) -> Option<usize> {
+        (self.now as usize..(self.len as usize).min(MAX_TURNS))
+            .find(|&turn| (self.turns[turn] & 0x7f) as usize == process)
+    }
+
+    /// A process says what its pending step is.
+    pub(crate) fn pending(&mut self, process: usize, ends: Option<usize>, dies: bool) {
+        self.ends[process] = ends.map_or(0, |turn| turn as u32 + 1);
+        self.dies[process] = dies.into();
+    }
+
+    /// Turns that ended before the step that they name.
+    pub(crate) fn met(&self) -> u32 {
+        self.met
+    }
+
+    pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
+        while (self.now as usize) < (self.len as usize).min(MAX_TURNS) {
+            let process = (self.turns[self.now as usize] & 0x7f) as usize % MAX_PROCESSES;
+            let ended = self.ends[process] == self.now + 1;
+            if ended {
+                self.met += 1;
+            }
+            if !ended && self.may_go_on(process, moment) {
+                return self.choice(process);
+            }
+            self.now += 1;
+        }
+        self.choice(moment.default() as usize % MAX_PROCESSES)
+    }
+
+    /// It can move; or it sleeps, and is to die there.
+    fn may_go_on(&self, process: usize, moment: &Moment) -> bool {
+        moment.can(process as u32)
+            || self.dies[process] != 0 && moment.asleep >> process & 1 == 1
+    }
+
+    fn choice(&mut self, process: usize) -> Choice {
+        if self.dies[process] != 0 {
+            self.dies[process] = 0;
+            Choice::Kill(process)
+        } else {
+            Choice::Step(process)
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The shared page of a crew: whose turn it is, and the plan, which belongs to whoever has the turn.
+#![allow(
+    unsafe_code,
+    reason = "the plan is lent to whoever has the turn"
+)]
+
+use super::plan::Plan;
+use crate::error::Error;
+use crate::memory::{Hardware, Memory};
+use crate::region::Region;
+use crate::workers::control::Line;
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+
+/// Workers of one crew, with spares.
+pub(super) const MAX_WORKERS: usize = 24;
+/// Turns of waiting before a worker sleeps that has a processor for itself, and where it shares one.
+const SPINS: u32 = 20_000;
+const YIELDS: u32 = 100;
+
+const WAITS: u32 = 0;
+const SLEEPS: u32 = 1;
+const GOES: u32 = 2;
+
+/// What whoever gets the turn without being a process of the execution has to do with it.
+pub(super) mod duty {
+    /// Go on as a process.
+    pub(in super::super) const NONE: u32 = 0;
+    /// Build the subject and begin the first execution.
+    pub(in super::super) const BEGIN: u32 = 1;
+    /// Judge the execution, which is over.
+    pub(in super::super) const JUDGE: u32 = 2;
+}
+
+#[repr(C)]
+pub(super) struct Board {
+    turns: [Line<AtomicU32>; MAX_WORKERS],
+    /// Counts cases; a change says that there is a new one to decode.
+    pub(super) batch: AtomicU32,
+    /// See [`duty`].
+    pub(super) duty: AtomicU32,
+    /// How the batch or an execution ended; the supervisor reads it.
+    pub(super) ended: AtomicU32,
+    /// 1: name each step, and note it.
+    pub(super) traced: AtomicU32,
+    /// 1: no other execution is to begin.
+    pub(super) out_of_time: AtomicU32,
+    /// Executions that ended, so that the supervisor sees that things move.
+    pub(super) executions: AtomicU32,
+    steps: AtomicU32,
+    /// The worker that has the turn.
+    pub(super) holder: AtomicU32,
+    plan: UnsafeCell<Plan>,
+}
+
+/// A handle to the board in its region: the same address in all processes that inherit it.
+#[derive(Clone)]
+pub(super) struct BoardRef {
+    board: NonNull<Board>,
+    _region: Arc<Region>,
+}
+
+impl BoardRef {
+    pub(super) fn new() -> Result<Self, Error> {
+        let region = Arc::new(Region::anonymous(size_of::<Board>())?);
+        let board = region.slot::<Board>(0)?;
+        Ok(Self {
+            board,
+            _region: region,
+        })
+    }
+}
+
+impl std::ops::Deref for BoardRef {
+    type Target = Board;
+    fn deref(&self) -> &Board {
+        // SAFETY: as_ref.
+        // 1. `slot` checked that the board lies in the region and is aligned; the region lives as long as `self`.
+        // 2. Zeros are a board: it is made of integers; `UnsafeCell` and atomics allow that others write to it.
+        unsafe { self.board.as_ref() }
+    }
+}
+
+impl Board {
+    /// A number that changes while things move; for the supervisor, who has not the turn.
+    pub(super) fn progress(&self) -> u64 {
+        u64::from(self.executions.load(Relaxed)) << 32 | u64::from(self.steps.load(Relaxed))
+    }
+
+    /// Whoever has the turn took a step.
+    pub(super) fn count_step(&self) {
+        self.steps.store(self.steps.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// The plan, for whoever has the turn: a worker from the moment at which `await_turn` returns until it passes the
+    /// turn on; the supervisor before the first turn of a batch, and while the worker that had it is dead.
+    pub(super) fn plan<R>(&self, with: impl FnOnce(&mut Plan) -> R) -> R {
+        // SAFETY: a unique reference to the plan, for the length of `with`.
+        // 1. In this process: callers do not call this from within `with` (it is private to this module's few files).
+        // 2. In others: only the holder of the turn calls it, and the turn goes from one to the next by a Release that
+        //    the next Acquires, so their accesses do not overlap.
+        // 3. Any integers are a `Plan`, so bytes that a stray write of the subject left are no invalid value.
+        with(unsafe { &mut *self.plan.get() })
+    }
+
+    /// Gives the turn to a worker.
+    pub(super) fn pass(&self, worker: usize) {
+        self.holder.store(worker as u32, Relaxed);
+        let turn = &self.turns[worker];
+        // Release: pairs with the Acquire in `await_turn`; who gets the turn sees what we did. Acquire: nothing later
+        // moves before it.
+        if turn.swap(GOES, AcqRel) == SLEEPS {
+            Hardware::wake(turn, 1);
+        }
+    }
+
+    /// Waits until a worker gets the turn.
+    pub(super) fn await_turn(&self, worker: usize, alone: bool) {
+        let turn = &self.turns[worker];
+        let mut left = if alone { SPINS } else { YIELDS };
+        loop {
+            // Acquire: pairs with the Release in `pass`.
+            let now = turn.load(Acquire);
+            if now == GOES {
+                break;
+            }
+            if left > 0 {
+                left -= 1;
+                if alone {
+                    std::hint::spin_loop();
+                } else {
+                    std::thread::yield_now();
+                }
+            } else if now == SLEEPS || turn.compare_exchange(WAITS, SLEEPS, AcqRel, Acquire).is_ok() {
+                Hardware::wait(turn, SLEEPS);
+            }
+        }
+        turn.store(WAITS, Relaxed);
+    }
+
+    /// A worker that is gone may have left its turn in any state.
+    pub(super) fn clear_turn(&self, worker: usize) {
+        self.turns[worker].store(WAITS, Relaxed);
+    }
+}

@@ -1,0 +1,375 @@
+//! The crew: workers forked once, of which the one that has the turn moves. The supervisor that forked them sleeps, except
+//! when one of them dies: then it gives the seat to another, and the turn on.
+
+use super::board::{BoardRef, MAX_WORKERS, duty};
+use super::plan::Next;
+use super::stepper::{Note, ended};
+use super::worker::{Shared, work};
+use crate::case::{Case, History, Schedule, Until};
+use crate::error::Error;
+use crate::memory::Memory;
+use crate::process::{self, Child, Exit};
+use crate::region::Region;
+use crate::schedule::{MAX_PROCESSES, MAX_TURNS, Strategy};
+use crate::subject::Subject;
+use crate::workers::log::{CAPACITY, Log};
+use crate::workers::watch::{BETWEEN_LOOKS, Stuck, Watch};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::cell::UnsafeCell;
+use std::io::{PipeReader, Read};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
+pub(crate) type Judge<S> = fn(&Case<S>, &History<S>) -> bool;
+
+/// How a batch ended.
+pub(crate) enum Ended {
+    /// All executions that were asked for ran, or the time is over.
+    Done,
+    /// There is no other execution within the strategy's bounds.
+    Exhausted,
+    /// The last history is not Ok.
+    Judged,
+    /// Nobody can move any more.
+    Stuck,
+    /// An execution, or an operation in it, takes too many steps.
+    TooLong,
+    /// Two processes were in one cell.
+    Race,
+    /// A process ended that nobody killed.
+    Died { process: usize, exit: Exit },
+    /// The process that has the turn does not come back.
+    Outside { process: usize, stuck: Stuck },
+}
+
+/// What a batch counted.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) executions: u64,
+    pub(crate) failing: u64,
+    pub(crate) remaining: u64,
+}
+
+/// Forked workers for one subject and one number of processes.
+pub(crate) struct Crew<M: Memory, S: Subject<M>> {
+    shared: Shared<S::Spec>,
+    workers: Vec<Option<Child<()>>>,
+    bell: PipeReader,
+    memory: PhantomData<fn() -> (M, S)>,
+}
+
+impl<M: Memory, S: Subject<M>> Crew<M, S> {
+    /// Forks a worker for each role. Only from a single-threaded process: the zygote.
+    pub(crate) fn start(roles: Vec<String>, judge: Judge<S::Spec>) -> Result<Self, Error> {
+        if roles.is_empty() || roles.len() > MAX_PROCESSES {
+            return Err(Error::invalid(
+                format!("a suite of {} processes", roles.len()),
+                format!("give it 1 to {MAX_PROCESSES}"),
+            ));
+        }
+        let (bell, ring) = std::io::pipe().map_err(|e| {
+            Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE")
+        })?;
+        let log = || Region::anonymous(size_of::<Log>());
+        let shared = Shared {
+            board: BoardRef::new()?,
+            subject: Arc::new(Region::anonymous(size_of::<UnsafeCell<MaybeUninit<S>>>().max(1))?),
+            program: Arc::new(log()?),
+            logs: roles.iter().map(|_| log()).collect::<Result<_, _>>()?,
+            notes: Arc::new(log()?),
+            bell: Arc::new(ring),
+            judge,
+            processors: processors(roles.len()),
+            roles,
+        };
+        let mut crew = Self {
+            shared,
+            workers: (0..MAX_WORKERS).map(|_| None).collect(),
+            bell,
+            memory: PhantomData,
+        };
+        for process in 0..crew.processes() {
+            crew.fork(process)?;
+            crew.shared
+                .board
+                .plan(|plan| plan.of(process).worker = process as u32);
+        }
+        Ok(crew)
+    }
+
+    fn processes(&self) -> usize {
+        self.shared.roles.len()
+    }
+
+    fn fork(&mut self, slot: usize) -> Result<(), Error> {
+        self.shared.board.clear_turn(slot);
+        let shared = &self.shared;
+        self.workers[slot] = Some(process::spawn(|| work::<M, S>(shared, slot))?);
+        Ok(())
+    }
+
+    /// A spare for each process, so that nobody waits for a fork after a kill.
+    pub(crate) fn keep_spares(&mut self) -> Result<(), Error> {
+        for slot in 0..2 * self.processes() {
+            if self.workers[slot].is_none() {
+                self.fork(slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a case, on which batches are then run.
+    pub(crate) fn take(&mut self, case: &Case<S::Spec>) -> Result<(), Error> {
+        let program = self.shared.program();
+        program.clear();
+        if program.push(case, &mut Vec::new()).is_err() {
+            return Err(Error::invalid(
+                format!("a program of more than {CAPACITY} bytes"),
+                "use fewer or smaller operations",
+            ));
+        }
+        let operations: Vec<usize> = case.program.iter().map(Vec::len).collect();
+        let board = &self.shared.board;
+        board.batch.fetch_add(1, Relaxed);
+        board.plan(|plan| plan.set_case(&operations));
+        if let Schedule::Turns(turns) = &case.schedule {
+            if turns.len() > MAX_TURNS {
+                return Err(Error::invalid(
+                    format!("a schedule of {} turns", turns.len()),
+                    format!("use at most {MAX_TURNS}"),
+                ));
+            }
+            let named = turns.iter().map(|turn| {
+                let process = usize::from(turn.process).min(MAX_PROCESSES - 1);
+                (process, matches!(turn.until, Until::Before(_)))
+            });
+            board.plan(|plan| plan.scheduler.script(named));
+        }
+        Ok(())
+    }
+
+    /// Follows these choices in the next batch of [`Strategy::Follow`].
+    pub(crate) fn follow(&self, picks: &[u8]) {
+        self.shared.board.plan(|plan| plan.scheduler.follow(picks));
+    }
+
+    /// Runs the case that was taken. After anything but [`Ended::Done`], [`Ended::Exhausted`] and [`Ended::Judged`] the crew
+    /// is of no more use: drop it.
+    pub(crate) fn run(
+        &mut self,
+        strategy: Strategy,
+        executions: u64,
+        until: Instant,
+        traced: bool,
+    ) -> Result<Ended, Error> {
+        let board = &self.shared.board;
+        self.shared.notes().clear();
+        board.ended.store(ended::RUNS, Relaxed);
+        board.duty.store(duty::BEGIN, Relaxed);
+        board.out_of_time.store(0, Relaxed);
+        board.traced.store(traced.into(), Relaxed);
+        board.plan(|plan| {
+            plan.scheduler.set(strategy);
+            plan.tally = Tally {
+                remaining: executions.max(1),
+                ..Tally::default()
+            };
+        });
+        let first = board.plan(|plan| plan.of(0).worker);
+        board.pass(first as usize);
+        self.supervise(until)
+    }
+
+    fn supervise(&mut self, until: Instant) -> Result<Ended, Error> {
+        let mut watch = Watch::new(MAX_WORKERS);
+        loop {
+            let rung = self.rung()?;
+            if rung {
+                return match self.shared.board.ended.load(Relaxed) {
+                    ended::DONE => Ok(Ended::Done),
+                    ended::EXHAUSTED => Ok(Ended::Exhausted),
+                    ended::JUDGED => Ok(Ended::Judged),
+                    ended::TOO_LONG => Ok(Ended::TooLong),
+                    ended::RACE => Ok(Ended::Race),
+                    ended::FULL => Err(Error::invalid(
+                        format!("the results of one process in one execution need more than {CAPACITY} bytes"),
+                        "return less, or use fewer operations",
+                    )),
+                    _ => Ok(Ended::Stuck),
+                };
+            }
+            if let Some(ended) = self.bury()? {
+                return Ok(ended);
+            }
+            if Instant::now() >= until {
+                // The worker that finishes next sees that there is nothing left to run.
+                self.shared.board.out_of_time.store(1, Relaxed);
+            }
+            let holder = self.shared.board.holder.load(Relaxed) as usize;
+            let pid = self.workers.get(holder).and_then(Option::as_ref).map(Child::id);
+            let progress = self.shared.board.progress();
+            let unfinished: Vec<(usize, u32)> = pid.map(|pid| (holder, pid)).into_iter().collect();
+            if let Some((_, stuck)) = watch.look(progress, &unfinished) {
+                let process = self.process_of(holder).unwrap_or(0);
+                return Ok(Ended::Outside { process, stuck });
+            }
+        }
+    }
+
+    fn process_of(&self, worker: usize) -> Option<usize> {
+        self.shared.board.plan(|plan| {
+            let mut seats = plan.processes[..self.processes()].iter();
+            seats.position(|process| process.worker as usize == worker)
+        })
+    }
+
+    /// Looks after the dead: one that was to die is replaced, and the turn goes on.
+    fn bury(&mut self) -> Result<Option<Ended>, Error> {
+        for slot in 0..self.workers.len() {
+            let Some(worker) = &mut self.workers[slot] else {
+                continue;
+            };
+            let Some(exit) = worker.wait_timeout(Duration::ZERO)? else {
+                continue;
+            };
+            self.workers[slot] = None;
+            let Some(process) = self.process_of(slot) else {
+                // A spare: somebody outside killed it.
+                self.fork(slot)?;
+                continue;
+            };
+            let told_to = self.shared.board.plan(|plan| plan.dying) == process as u32;
+            if !told_to || exit != Exit::Signal(libc::SIGKILL) {
+                return Ok(Some(Ended::Died { process, exit }));
+            }
+            let spare = self.spare(slot)?;
+            let board = &self.shared.board;
+            board.plan(|plan| plan.bury(process, spare));
+            let next = board.plan(|plan| plan.decide());
+            match next {
+                Next::Turn(process) => {
+                    let worker = board.plan(|plan| plan.of(process).worker);
+                    board.pass(worker as usize);
+                }
+                Next::Die(process) => {
+                    let worker = board.plan(|plan| {
+                        plan.dying = process as u32;
+                        plan.of(process).worker
+                    });
+                    board.pass(worker as usize);
+                }
+                Next::Over => {
+                    board.duty.store(duty::JUDGE, Relaxed);
+                    board.pass(spare);
+                }
+                Next::Stuck => return Ok(Some(Ended::Stuck)),
+                Next::TooLong => return Ok(Some(Ended::TooLong)),
+            }
+            // Behind the back of those who go on.
+            self.fork(slot)?;
+            return Ok(None);
+        }
+        Ok(None)
+    }
+
+    /// A worker that is no process: one on the same processor, if there is one.
+    fn spare(&mut self, dead: usize) -> Result<usize, Error> {
+        let busy: Vec<usize> = self.shared.board.plan(|plan| {
+            plan.processes[..self.processes()]
+                .iter()
+                .map(|process| process.worker as usize)
+                .collect()
+        });
+        let ready = |slot: &usize| self.workers[*slot].is_some() && !busy.contains(slot);
+        let processor = |slot: usize| self.shared.processors.get(slot);
+        let best = (0..MAX_WORKERS)
+            .filter(ready)
+            .max_by_key(|&slot| processor(slot) == processor(dead));
+        match best {
+            Some(slot) => Ok(slot),
+            None => {
+                self.fork(dead)?;
+                Ok(dead)
+            }
+        }
+    }
+
+    /// Waits for the end of the batch, the end of a worker, or the time for another look.
+    fn rung(&mut self) -> Result<bool, Error> {
+        let mut watched = vec![PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
+        let workers = self.workers.iter().flatten();
+        watched.extend(workers.map(|worker| PollFd::new(worker.pidfd(), PollFlags::POLLIN)));
+        let timeout = PollTimeout::from(BETWEEN_LOOKS.as_millis() as u8);
+        match poll(&mut watched, timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(Error::system("wait for the workers", errno, "report this")),
+        }
+        let rung = watched[0].any().unwrap_or(false);
+        if rung {
+            self.bell
+                .read_exact(&mut [0])
+                .map_err(|e| Error::system("read the workers' bell", e, "report this"))?;
+        }
+        Ok(rung)
+    }
+
+    /// What happened in the last execution.
+    pub(crate) fn history(&self, case: &Case<S::Spec>) -> History<S::Spec> {
+        self.shared.history(case)
+    }
+    /// The choices of the last execution.
+    pub(crate) fn picks(&self) -> Vec<u8> {
+        self.shared.board.plan(|plan| plan.picks().to_vec())
+    }
+    /// What was noted of the last execution, if it was traced.
+    pub(crate) fn notes(&self) -> Vec<Note> {
+        self.shared.notes().records()
+    }
+    pub(crate) fn tally(&self) -> Tally {
+        self.shared.board.plan(|plan| plan.tally)
+    }
+    /// How many turns ended before the step that they name, and how many processes were killed, in the last execution.
+    pub(crate) fn met(&self) -> (u32, u32) {
+        self.shared
+            .board
+            .plan(|plan| (plan.scheduler.turns.met(), plan.died))
+    }
+    /// Kill points of first lives: how many somebody was killed at, of how many there are.
+    pub(crate) fn kill_points(&self) -> (u64, u64) {
+        self.shared.board.plan(|plan| plan.kill_points())
+    }
+    /// The most steps of its own that an operation needed.
+    pub(crate) fn worst(&self) -> u32 {
+        self.shared.board.plan(|plan| plan.worst)
+    }
+    /// Whether the executions so far touched no word that was not known before the last batch.
+    pub(crate) fn settled(&self) -> bool {
+        self.shared.board.plan(|plan| plan.footprint.settled())
+    }
+    /// Whether the strategy left executions out: they were too long for its records.
+    pub(crate) fn left_out(&self) -> bool {
+        self.shared.board.plan(|plan| plan.scheduler.left_out())
+    }
+}
+
+/// A processor for each worker, those of a process and of its spare the same; none if the kernel does not say.
+fn processors(processes: usize) -> Vec<usize> {
+    let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else {
+        return Vec::new();
+    };
+    let allowed: Vec<usize> = (0..nix::sched::CpuSet::count())
+        .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
+        .collect();
+    if allowed.is_empty() {
+        return Vec::new();
+    }
+    (0..MAX_WORKERS)
+        .map(|slot| allowed[slot % processes % allowed.len()])
+        .collect()
+}

@@ -1,0 +1,78 @@
+//! Which processes have read and written which words, in all executions of a case so far.
+
+use crate::schedule::MAX_PROCESSES;
+
+/// Words that are told apart; a power of two.
+const WORDS: usize = 1 << 10;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Word {
+    address: u64,
+    readers: u32,
+    writers: u32,
+}
+
+/// An open hash table by address.
+#[repr(C)]
+pub(super) struct Footprint {
+    words: [Word; WORDS],
+    count: u32,
+    /// Something was added since `settled` was asked.
+    grew: u32,
+}
+
+impl Footprint {
+    pub(super) fn clear(&mut self) {
+        self.words.fill(Word {
+            address: 0,
+            readers: 0,
+            writers: 0,
+        });
+        (self.count, self.grew) = (0, 0);
+    }
+
+    fn place(&self, address: u64) -> usize {
+        let mut at = (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54) as usize % WORDS;
+        while self.words[at].address != 0 && self.words[at].address != address {
+            at = (at + 1) % WORDS;
+        }
+        at
+    }
+
+    fn full(&self) -> bool {
+        self.count as usize >= WORDS / 2
+    }
+
+    pub(super) fn add(&mut self, address: u64, process: usize, writes: bool) {
+        if address == 0 || self.full() {
+            return;
+        }
+        let at = self.place(address);
+        let word = &mut self.words[at];
+        if word.address == 0 {
+            word.address = address;
+            self.count += 1;
+        }
+        let set = if writes { &mut word.writers } else { &mut word.readers };
+        let bit = 1 << (process % MAX_PROCESSES);
+        self.grew |= u32::from(*set & bit == 0);
+        *set |= bit;
+    }
+
+    /// Whether another process has done, in any execution, what makes the order with this access matter.
+    pub(super) fn shared(&self, address: u64, process: usize, writes: bool) -> bool {
+        if address == 0 || self.full() {
+            return true;
+        }
+        let word = &self.words[self.place(address)];
+        let others = !(1u32 << (process % MAX_PROCESSES));
+        let conflicting = if writes { word.readers | word.writers } else { word.writers };
+        conflicting & others != 0
+    }
+
+    /// Whether nothing was added since this was asked last.
+    pub(super) fn settled(&mut self) -> bool {
+        std::mem::take(&mut self.grew) == 0
+    }
+}

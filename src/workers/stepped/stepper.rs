@@ -1,0 +1,376 @@
+//! One process's side of the scheduler: called by its memory before each access, it says what is about to be done, finds
+//! out who goes next, and waits until that is this process. There is no scheduler apart from the processes.
+
+use super::board::{BoardRef, duty};
+use super::plan::Next;
+use crate::case::{Access, Kill, Place, Turn, Until};
+use crate::memory::Life;
+use crate::source;
+use crate::workers::log::Log;
+use crate::region::Region;
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The pid that a process has for its memory: the same for each life in a seat, as if the kernel had given it away again.
+const FIRST_PID: u32 = 1_000;
+
+thread_local! {
+    static STEPPER: RefCell<Option<Stepper>> = const { RefCell::new(None) };
+}
+
+/// What is noted of a traced execution.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Note {
+    /// A process did this.
+    Step(Noted),
+    /// A turn ended so.
+    Turn(Turn),
+    /// A process died here.
+    Kill(Kill),
+    /// A cell was used by two processes at once; who, and what was done.
+    Race { process: usize, other: usize },
+}
+
+/// One step as it is noted.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Noted {
+    pub(crate) process: usize,
+    pub(crate) operation: Option<usize>,
+    pub(crate) access: Access,
+    pub(crate) word: u64,
+    pub(crate) value: u64,
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+/// How a batch or an execution ended, as a number on the board.
+pub(super) mod ended {
+    pub(in super::super) const RUNS: u32 = 0;
+    /// The executions that were asked for.
+    pub(in super::super) const DONE: u32 = 1;
+    /// The strategy has no other execution.
+    pub(in super::super) const EXHAUSTED: u32 = 2;
+    pub(in super::super) const JUDGED: u32 = 3;
+    pub(in super::super) const STUCK: u32 = 4;
+    pub(in super::super) const TOO_LONG: u32 = 5;
+    pub(in super::super) const RACE: u32 = 6;
+    pub(in super::super) const FULL: u32 = 7;
+}
+
+/// What a process is, for the length of one life.
+pub(super) struct Stepper {
+    pub(super) board: BoardRef,
+    pub(super) notes: Arc<Region>,
+    pub(super) bell: Arc<std::io::PipeWriter>,
+    pub(super) process: usize,
+    pub(super) life: u32,
+    pub(super) worker: usize,
+    pub(super) alone: bool,
+    /// Steps are named and noted.
+    pub(super) traced: bool,
+    /// The turns and kills that the case names.
+    pub(super) turns: Vec<Turn>,
+    pub(super) kills: Vec<Kill>,
+    pub(super) operation: Option<usize>,
+    /// How often each word was touched in this operation, by name.
+    pub(super) touched: HashMap<String, u32>,
+    /// The pending step.
+    pub(super) place: Option<Place>,
+    pub(super) scratch: Vec<u8>,
+}
+
+/// Runs `body` as a process whose accesses are steps.
+pub(super) fn on<R>(stepper: Stepper, body: impl FnOnce() -> R) -> R {
+    STEPPER.set(Some(stepper));
+    let result = body();
+    STEPPER.set(None);
+    result
+}
+
+/// Calls `with` on this thread's stepper, if it is a process of an execution.
+fn here<R>(with: impl FnOnce(&mut Stepper) -> R) -> Option<R> {
+    STEPPER.with_borrow_mut(|stepper| stepper.as_mut().map(with))
+}
+
+/// An operation begins.
+pub(super) fn enter(number: usize) {
+    here(|me| {
+        me.operation = Some(number);
+        me.touched.clear();
+        me.board.plan(|plan| plan.enter(me.process, number));
+    });
+}
+
+/// It has returned: the times of call and return.
+pub(super) fn leave() -> (u64, u64) {
+    here(|me| {
+        me.operation = None;
+        me.touched.clear();
+        me.board.plan(|plan| plan.leave(me.process))
+    })
+    .unwrap_or_default()
+}
+
+/// One access: waits for its turn, does it, and notes it. `access` returns the value to note, and whether memory changed,
+/// and what kind of access it turned out to be.
+pub(crate) fn step<R>(
+    kind: Access,
+    word: u64,
+    at: &Location<'_>,
+    access: impl FnOnce() -> (R, u64, bool, Access),
+) -> R {
+    STEPPER.with_borrow_mut(|stepper| {
+        let Some(me) = stepper else {
+            return access().0;
+        };
+        me.point(kind, word, at);
+        let (result, value, changed, kind) = access();
+        if changed {
+            me.board.plan(|plan| plan.changed());
+        }
+        me.note(kind, word, value, at);
+        result
+    })
+}
+
+/// A fence: no step, since all steps are in one order anyway, but it is noted.
+pub(crate) fn fence(at: &Location<'_>) {
+    here(|me| {
+        if me.operation.is_some() {
+            me.note(Access::Fence, 0, 0, at);
+        }
+    });
+}
+
+/// A turn of a spin.
+pub(crate) fn spin(at: &Location<'_>) {
+    let spun = here(|me| {
+        me.point(Access::Spin, 0, at);
+        me.note(Access::Spin, 0, 0, at);
+    });
+    if spun.is_none() {
+        std::hint::spin_loop();
+    }
+}
+
+/// Sleeps on a word, if `holds` says that it holds what it should.
+pub(crate) fn wait(word: u64, at: &Location<'_>, look: impl FnOnce() -> (bool, u64)) {
+    here(|me| {
+        me.point(Access::Wait, word, at);
+        let (sleeps, value) = look();
+        me.note(Access::Wait, word, value, at);
+        if sleeps {
+            me.board.plan(|plan| plan.block(me.process));
+            me.go_on();
+        }
+    });
+}
+
+/// Wakes those that sleep on a word.
+pub(crate) fn wake(word: u64, n: u32, at: &Location<'_>) {
+    here(|me| {
+        me.point(Access::Wake, word, at);
+        me.board.plan(|plan| plan.wake(word, n));
+        me.note(Access::Wake, word, n.into(), at);
+    });
+}
+
+/// Who this process is, for its memory.
+pub(crate) fn me() -> Option<Life> {
+    here(|me| {
+        let pid = u64::from(FIRST_PID) + me.process as u64;
+        Life::from_bits(u64::from(me.life + 1) << 32 | pid)
+    })
+}
+
+/// Whether a life still runs.
+pub(crate) fn alive(life: Life, at: &Location<'_>) -> Option<bool> {
+    here(|me| {
+        me.point(Access::Alive, 0, at);
+        let bits = life.to_bits();
+        let process = (bits as u32).checked_sub(FIRST_PID);
+        let number = ((bits >> 32) as u32).checked_sub(1);
+        let alive = process.zip(number).is_some_and(|(process, number)| {
+            me.board.plan(|plan| plan.alive(process as usize, number))
+        });
+        me.note(Access::Alive, 0, alive.into(), at);
+        alive
+    })
+}
+
+/// This process and its life; for the cells, which tell who is in them.
+pub(crate) fn seat() -> Option<(usize, u32)> {
+    here(|me| (me.process, me.life))
+}
+
+/// Two processes are in one cell, one of them to write: that ends the execution, if the other one still lives.
+pub(crate) fn race(other: usize, life: u32) {
+    here(|me| {
+        if me.board.plan(|plan| plan.alive(other, life)) {
+            let process = me.process;
+            me.write(&Note::Race { process, other });
+            me.end(ended::RACE);
+        }
+    });
+}
+
+impl Stepper {
+    /// A scheduling point: returns when this process may do what it is about to.
+    fn point(&mut self, kind: Access, word: u64, at: &Location<'_>) {
+        if self.traced {
+            let place = self.place_of(kind, at);
+            self.board.plan(|plan| {
+                let script = &mut plan.scheduler.turns;
+                let ends = script.turn_of(self.process).filter(|&turn| {
+                    matches!(self.turns.get(turn), Some(Turn { until: Until::Before(before), .. }) if *before == place)
+                });
+                let dies = self.kills.iter().any(|kill| {
+                    (usize::from(kill.process), kill.life) == (self.process, self.life) && kill.before == place
+                });
+                script.pending(self.process, ends, dies);
+            });
+            self.place = Some(place);
+        }
+        self.board.plan(|plan| plan.publish(self.process, kind, word));
+        self.go_on();
+        self.board.count_step();
+        self.board.plan(|plan| plan.take(self.process));
+    }
+
+    /// Finds out who goes next, and waits until that is this process.
+    fn go_on(&mut self) {
+        let before = self.board.plan(|plan| plan.current);
+        let next = self.board.plan(|plan| plan.decide());
+        let goes_on = [Next::Turn(self.process), Next::Die(self.process)].contains(&next);
+        if self.traced && before == self.process as u32 && !goes_on {
+            self.note_turn();
+        }
+        match next {
+            Next::Turn(process) if process == self.process => return,
+            Next::Die(process) if process == self.process => self.die(),
+            Next::Turn(process) => self.pass(process),
+            Next::Die(process) => {
+                self.board.plan(|plan| plan.dying = process as u32);
+                self.pass(process);
+            }
+            Next::Stuck => self.end(ended::STUCK),
+            Next::TooLong => self.end(ended::TOO_LONG),
+            // Not while this process has a step to take; a board that was spoilt says so all the same.
+            Next::Over => self.end(ended::STUCK),
+        }
+        self.board.await_turn(self.worker, self.alone);
+        if self.board.plan(|plan| plan.dying) == self.process as u32 {
+            self.die();
+        }
+    }
+
+    fn pass(&self, process: usize) {
+        let worker = self.board.plan(|plan| plan.of(process).worker);
+        self.board.pass(worker as usize);
+    }
+
+    /// Whether this process can go on is known to the plan: where it cannot, its turn has ended by itself.
+    fn note_turn(&mut self) {
+        let ready = self.board.plan(|plan| plan.can_go_on(self.process));
+        let until = match &self.place {
+            Some(place) if ready => Until::Before(place.clone()),
+            _ => Until::End,
+        };
+        self.write(&Note::Turn(Turn {
+            process: self.process as u16,
+            until,
+        }));
+    }
+
+    /// Dies by SIGKILL, here and now. The supervisor sees it, and gives the turn on.
+    fn die(&mut self) -> ! {
+        self.board.plan(|plan| plan.die(self.process));
+        if self.traced {
+            self.write(&Note::Turn(Turn {
+                process: self.process as u16,
+                until: Until::End,
+            }));
+            if let Some(place) = self.place.clone() {
+                self.write(&Note::Kill(Kill {
+                    process: self.process as u16,
+                    life: self.life,
+                    before: place,
+                }));
+            }
+            self.write(&Note::Step(Noted {
+                process: self.process,
+                operation: self.operation,
+                access: Access::Killed,
+                word: 0,
+                value: 0,
+                file: String::new(),
+                line: 0,
+                column: 0,
+            }));
+        }
+        let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
+        loop {
+            std::thread::park();
+        }
+    }
+
+    /// Ends everything: the supervisor reads the board, and kills this crew.
+    fn end(&self, how: u32) -> ! {
+        self.board.ended.store(how, Relaxed);
+        self.board.duty.store(duty::NONE, Relaxed);
+        ring(&self.bell);
+        loop {
+            std::thread::park();
+        }
+    }
+
+    /// How the step that is about to be done is named.
+    fn place_of(&mut self, kind: Access, at: &Location<'_>) -> Place {
+        let word = match kind {
+            Access::Spin => "spin".to_owned(),
+            Access::Alive => "alive".to_owned(),
+            _ => source::name(at.file(), at.line(), at.column()).unwrap_or_else(|| "word".into()),
+        };
+        let nth = self.touched.entry(word.clone()).or_default();
+        *nth += 1;
+        Place {
+            operation: self.operation.map(|number| number as u16),
+            word,
+            nth: *nth,
+        }
+    }
+
+    fn note(&mut self, access: Access, word: u64, value: u64, at: &Location<'_>) {
+        if self.traced {
+            self.write(&Note::Step(Noted {
+                process: self.process,
+                operation: self.operation,
+                access,
+                word,
+                value,
+                file: at.file().to_owned(),
+                line: at.line(),
+                column: at.column(),
+            }));
+        }
+    }
+
+    /// What does not fit any more is left out: the first steps of a long execution are the ones to read.
+    fn write(&mut self, note: &Note) {
+        let log: &Log = self.notes.get(0).expect("the region was made for it");
+        let _ = log.push(note, &mut self.scratch);
+    }
+}
+
+/// Tells the supervisor to look at the board.
+pub(super) fn ring(bell: &std::io::PipeWriter) {
+    use std::io::Write;
+    let mut bell = bell;
+    // The supervisor lives as long as we do.
+    let _ = bell.write_all(&[1]);
+}

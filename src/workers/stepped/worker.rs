@@ -1,0 +1,339 @@
+//! One worker of a crew: it is a process of one execution after another, and, if it is the last to finish, judges the
+//! history and begins the next.
+#![allow(
+    unsafe_code,
+    reason = "the subject is built in place in a shared region"
+)]
+
+use super::board::{BoardRef, duty};
+use super::crew::Judge;
+use super::plan::{Next, state};
+use super::stepper::{self, Stepper, ended, ring};
+use crate::case::{Call, Case, History, Schedule, Turn};
+use crate::memory::Memory;
+use crate::region::Region;
+use crate::subject::{Role, Spec, Subject};
+use crate::workers::log::Log;
+use std::cell::UnsafeCell;
+use std::collections::{HashMap, HashSet};
+use std::io::PipeWriter;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Verdicts remembered by one worker.
+const REMEMBERED: usize = 1 << 16;
+
+/// The shared things, as every process of the crew sees them: forked, so at the same addresses.
+pub(super) struct Shared<S: Spec> {
+    pub(super) roles: Vec<String>,
+    pub(super) board: BoardRef,
+    pub(super) subject: Arc<Region>,
+    pub(super) program: Arc<Region>,
+    pub(super) logs: Vec<Region>,
+    pub(super) notes: Arc<Region>,
+    pub(super) bell: Arc<PipeWriter>,
+    pub(super) judge: Judge<S>,
+    /// The processor of each worker.
+    pub(super) processors: Vec<usize>,
+}
+
+/// One call in a log: its number, the times of call and return, and what it returned.
+type Record<S> = (u32, u64, u64, <S as Spec>::Ret);
+
+impl<S: Spec> Shared<S> {
+    pub(super) fn log(&self, process: usize) -> &Log {
+        self.logs[process]
+            .get(0)
+            .expect("the region was made for it")
+    }
+    pub(super) fn program(&self) -> &Log {
+        self.program.get(0).expect("the region was made for it")
+    }
+    pub(super) fn notes(&self) -> &Log {
+        self.notes.get(0).expect("the region was made for it")
+    }
+
+    /// What the logs and the plan say; for whoever has the turn.
+    pub(super) fn history(&self, case: &Case<S>) -> History<S> {
+        let calls = case.program.iter().enumerate().map(|(process, ops)| {
+            let records: Vec<Record<S>> = self.log(process).records();
+            let mut returned: HashMap<usize, Record<S>> = records
+                .into_iter()
+                .map(|record| (record.0 as usize, record))
+                .collect();
+            let (deaths, now) = self.board.plan(|plan| (plan.deaths().to_vec(), *plan.of(process)));
+            let died = |number: usize| {
+                deaths.iter().find(|death| {
+                    death.process as usize == process && death.operation as usize == number + 1
+                })
+            };
+            let mut calls: Vec<Call<S>> = Vec::new();
+            for (number, op) in ops.iter().enumerate() {
+                let (invoked, back, ret) = match (returned.remove(&number), died(number)) {
+                    (Some((_, invoked, back, ret)), _) => (invoked, back, Some(ret)),
+                    (None, Some(death)) => (death.invoked, death.died, None),
+                    (None, None) if now.state != state::DEAD && now.operation as usize == number + 1 && now.invoked > 0 => {
+                        (now.invoked, Call::<S>::NEVER, None)
+                    }
+                    (None, None) => break,
+                };
+                calls.push(Call { op: op.clone(), ret, invoked, returned: back });
+            }
+            // What the last death left undone may take effect at any time.
+            if let Some(last) = calls.last_mut().filter(|last| last.ret.is_none()) {
+                last.returned = Call::<S>::NEVER;
+            }
+            calls
+        });
+        History {
+            calls: calls.collect(),
+        }
+    }
+}
+
+/// The life of a worker, until it is killed.
+pub(super) fn work<M: Memory, S: Subject<M>>(shared: &Shared<S::Spec>, slot: usize) {
+    if let Some(&processor) = shared.processors.get(slot) {
+        let mut set = nix::sched::CpuSet::new();
+        let _ = set.set(processor);
+        // Where it is refused, it runs where the kernel likes.
+        let _ = nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set);
+    }
+    let mut worker = Worker::<M, S> {
+        shared,
+        slot,
+        case: None,
+        batch: 0,
+        remembered: HashSet::new(),
+        key: Vec::new(),
+        scratch: Vec::new(),
+        memory: PhantomData,
+    };
+    loop {
+        shared.board.await_turn(slot, worker.alone());
+        worker.turn();
+    }
+}
+
+struct Worker<'a, M: Memory, S: Subject<M>> {
+    shared: &'a Shared<S::Spec>,
+    slot: usize,
+    case: Option<Case<S::Spec>>,
+    batch: u32,
+    /// The logs' bytes of histories that were Ok.
+    remembered: HashSet<Box<[u8]>>,
+    key: Vec<u8>,
+    scratch: Vec<u8>,
+    memory: PhantomData<fn() -> M>,
+}
+
+impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
+    fn board(&self) -> &BoardRef {
+        &self.shared.board
+    }
+
+    /// No other process of the case runs on this one's processor. Asked without the turn too: a wrong answer costs time.
+    fn alone(&self) -> bool {
+        let mine = self.shared.processors.get(self.slot);
+        let processes = self.shared.roles.len().min(self.shared.processors.len());
+        let on_mine = self.shared.processors[..processes].iter();
+        mine.is_some() && on_mine.filter(|&other| Some(other) == mine).count() <= 1
+    }
+
+    /// This worker has the turn: does what it says, and gives it on.
+    fn turn(&mut self) {
+        if self.board().batch.load(Relaxed) != self.batch {
+            self.batch = self.board().batch.load(Relaxed);
+            self.case = self.shared.program().records().pop();
+            self.remembered.clear();
+        }
+        let board = self.board();
+        match board.duty.swap(duty::NONE, Relaxed) {
+            duty::BEGIN => self.begin(),
+            duty::JUDGE => {
+                if !self.finish() {
+                    return;
+                }
+            }
+            _ => {
+                let slot = self.slot as u32;
+                let me = board.plan(|plan| {
+                    let mut all = plan.processes.iter();
+                    all.position(|process| process.worker == slot && process.state == state::FRESH)
+                });
+                if let Some(me) = me {
+                    self.be(me);
+                }
+            }
+        }
+        loop {
+            let next = self.board().plan(|plan| plan.decide());
+            match next {
+                Next::Turn(process) => {
+                    let at = self.board().plan(|plan| *plan.of(process));
+                    if at.worker as usize != self.slot {
+                        return self.board().pass(at.worker as usize);
+                    }
+                    self.be(process);
+                }
+                Next::Die(process) => {
+                    let worker = self.board().plan(|plan| {
+                        plan.dying = process as u32;
+                        plan.of(process).worker
+                    });
+                    return self.board().pass(worker as usize);
+                }
+                Next::Over => {
+                    if !self.finish() {
+                        return;
+                    }
+                }
+                Next::Stuck => return self.end(ended::STUCK),
+                Next::TooLong => return self.end(ended::TOO_LONG),
+            }
+        }
+    }
+
+    fn end(&self, how: u32) {
+        self.board().ended.store(how, Relaxed);
+        ring(&self.shared.bell);
+    }
+
+    fn slot(&self) -> &UnsafeCell<MaybeUninit<S>> {
+        let slot = self
+            .shared
+            .subject
+            .slot::<UnsafeCell<MaybeUninit<S>>>(0)
+            .expect("the region was made for it");
+        // SAFETY: a reference to the slot.
+        // 1. `slot` checked that it lies within the region and is aligned; the region lives as long as `shared`.
+        // 2. Any bytes are a `MaybeUninit`, and `UnsafeCell` allows them to change behind the reference.
+        unsafe { slot.as_ref() }
+    }
+
+    /// Builds the subject anew, and forgets the last execution.
+    fn begin(&self) {
+        let case = self.case.as_ref().expect("a batch was taken");
+        let subject = S::new(&case.setup);
+        // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and nobody's but ours: this worker has
+        // the turn, and no process of an execution is in the subject. What was in it has been dropped.
+        unsafe { (*self.slot().get()).write(subject) };
+        for process in 0..case.program.len() {
+            self.shared.log(process).clear();
+        }
+        self.board().plan(|plan| plan.begin());
+    }
+
+    /// One life of one process, from its first step to its last.
+    fn be(&mut self, me: usize) {
+        let case = self.case.as_ref().expect("a batch was taken");
+        let (life, first) = self
+            .board()
+            .plan(|plan| (plan.of(me).life, plan.of(me).operation as usize));
+        let turns = match &case.schedule {
+            Schedule::Turns(turns) => turns.clone(),
+            Schedule::Free => Vec::<Turn>::new(),
+        };
+        let traced = self.board().traced.load(Relaxed) != 0;
+        let stepper = Stepper {
+            board: self.board().clone(),
+            notes: Arc::clone(&self.shared.notes),
+            bell: Arc::clone(&self.shared.bell),
+            process: me,
+            life,
+            worker: self.slot,
+            alone: self.alone(),
+            traced,
+            turns: if traced { turns } else { Vec::new() },
+            kills: if traced { case.kills.clone() } else { Vec::new() },
+            operation: None,
+            touched: HashMap::new(),
+            place: None,
+            scratch: Vec::new(),
+        };
+        // SAFETY: a shared reference to the subject.
+        // 1. `begin` wrote it before it gave the turn on, and this worker has had the turn since.
+        // 2. It is dropped only when every process is done or dead, after this one's seat is gone. 3. `S: Sync`.
+        let subject = unsafe { (*self.slot().get()).assume_init_ref() };
+        let role = Role {
+            name: &self.shared.roles[me],
+            process: me,
+            life,
+        };
+        let (log, scratch) = (self.shared.log(me), &mut self.scratch);
+        let full = stepper::on(stepper, || {
+            let mut seat = subject.attach(role);
+            let mut full = false;
+            for (number, op) in case.program[me].iter().enumerate().skip(first) {
+                stepper::enter(number);
+                let ret = S::apply(&mut seat, op);
+                let (invoked, returned) = stepper::leave();
+                full |= log
+                    .push(&(number as u32, invoked, returned, ret), scratch)
+                    .is_err();
+            }
+            drop(seat);
+            full
+        });
+        if full {
+            self.board().ended.store(ended::FULL, Relaxed);
+        }
+        self.board().plan(|plan| plan.of(me).state = state::DONE);
+    }
+
+    /// The execution is over: judges it, and begins the next, or says that the batch is over.
+    fn finish(&mut self) -> bool {
+        let fine = self.judge();
+        // SAFETY: drop in place.
+        // 1. The slot holds a subject: `begin` wrote it, and only this drops it, once an execution. 2. Nobody else uses
+        // it: every process is done, after dropping its seat, or dead.
+        unsafe { (*self.slot().get()).assume_init_drop() };
+        let board = self.board();
+        board.executions.fetch_add(1, Relaxed);
+        let more = board.plan(|plan| {
+            plan.tally.executions += 1;
+            plan.tally.failing += u64::from(!fine);
+            plan.tally.remaining = plan.tally.remaining.saturating_sub(1);
+            let steps = plan.step;
+            plan.scheduler.end(steps)
+        });
+        let remaining = board.plan(|plan| plan.tally.remaining);
+        let how = match board.ended.load(Relaxed) {
+            ended::RUNS if !fine => ended::JUDGED,
+            ended::RUNS if !more => ended::EXHAUSTED,
+            ended::RUNS if remaining == 0 || board.out_of_time.load(Relaxed) != 0 => ended::DONE,
+            ended::RUNS => {
+                self.begin();
+                return true;
+            }
+            other => other,
+        };
+        self.end(how);
+        false
+    }
+
+    fn judge(&mut self) -> bool {
+        let case = self.case.as_ref().expect("a batch was taken");
+        self.key.clear();
+        for process in 0..case.program.len() {
+            self.shared.log(process).copy(&mut self.key);
+        }
+        for death in self.board().plan(|plan| plan.deaths().to_vec()) {
+            self.key.extend(death.process.to_le_bytes());
+            self.key.extend(death.operation.to_le_bytes());
+            self.key.extend(death.invoked.to_le_bytes());
+            self.key.extend(death.died.to_le_bytes());
+        }
+        if self.remembered.contains(&*self.key) {
+            return true;
+        }
+        let history = self.shared.history(case);
+        let fine = (self.shared.judge)(case, &history);
+        if fine && self.remembered.len() < REMEMBERED {
+            self.remembered.insert(self.key.as_slice().into());
+        }
+        fine
+    }
+}
