@@ -116,6 +116,18 @@ pub(super) fn leave() -> (u64, u64) {
     .unwrap_or_default()
 }
 
+/// The process is done, and so is its turn.
+pub(super) fn done() {
+    here(|me| {
+        if me.traced && me.board.plan(|plan| plan.current) == me.process as u32 {
+            me.write(&Note::Turn(Turn {
+                process: me.process as u16,
+                until: Until::End,
+            }));
+        }
+    });
+}
+
 /// One access: waits for its turn, does it, and notes it. `access` returns the value to note, and whether memory changed,
 /// and what kind of access it turned out to be.
 pub(crate) fn step<R>(

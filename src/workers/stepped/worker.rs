@@ -275,6 +275,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
                     .is_err();
             }
             drop(seat);
+            stepper::done();
             full
         });
         if full {
