@@ -14,16 +14,16 @@
 mod by_hand;
 
 use by_hand::Line;
-use forkcheck::publish::{Latest, OneShot, Ring, SeqLock};
+use forkcheck::publish::{Latest, OneShot, Ring, SeqLock, Writer};
 
 macro_rules! pairs {
     ($($ours:ident $by_hand:ident: |$publication:ident: $Ours:ty, $Hand:ty $(, $value:ident: $Value:ty)?| -> $Result:ty $body:block)*) => {$(
         #[unsafe(no_mangle)]
         #[inline(never)]
-        fn $ours($publication: &$Ours $(, $value: $Value)?) -> $Result $body
+        fn $ours($publication: $Ours $(, $value: $Value)?) -> $Result $body
         #[unsafe(no_mangle)]
         #[inline(never)]
-        fn $by_hand($publication: &$Hand $(, $value: $Value)?) -> $Result $body
+        fn $by_hand($publication: $Hand $(, $value: $Value)?) -> $Result $body
     )*};
 }
 
@@ -43,14 +43,14 @@ impl<T, E> Went for Result<T, E> {
 }
 
 pairs! {
-    pair_one_shot_set pair_one_shot_set_by_hand: |it: OneShot<Line>, by_hand::OneShot, value: Line| -> bool { it.set(value).went() }
-    pair_one_shot_get pair_one_shot_get_by_hand: |it: OneShot<Line>, by_hand::OneShot| -> Option<Line> { it.get() }
-    pair_seq_lock_write pair_seq_lock_write_by_hand: |it: SeqLock<Line>, by_hand::SeqLock, value: Line| -> () { it.write(value) }
-    pair_seq_lock_read pair_seq_lock_read_by_hand: |it: SeqLock<Line>, by_hand::SeqLock| -> Option<Line> { it.try_read() }
-    pair_latest_write pair_latest_write_by_hand: |it: Latest<Line>, by_hand::Latest, value: Line| -> () { it.write(value) }
-    pair_latest_read pair_latest_read_by_hand: |it: Latest<Line>, by_hand::Latest| -> Line { it.read() }
-    pair_ring_push pair_ring_push_by_hand: |it: Ring<Line, 8>, by_hand::Ring<8>, value: Line| -> bool { it.push(value).went() }
-    pair_ring_pop pair_ring_pop_by_hand: |it: Ring<Line, 8>, by_hand::Ring<8>| -> Option<Line> { it.pop() }
+    pair_one_shot_set pair_one_shot_set_by_hand: |it: &OneShot<Line>, &by_hand::OneShot, value: Line| -> bool { it.set(value).went() }
+    pair_one_shot_get pair_one_shot_get_by_hand: |it: &OneShot<Line>, &by_hand::OneShot| -> Option<Line> { it.get() }
+    pair_seq_lock_write pair_seq_lock_write_by_hand: |it: &mut Writer<'_, Line>, &mut by_hand::Writer<'_>, value: Line| -> () { it.write(value) }
+    pair_seq_lock_read pair_seq_lock_read_by_hand: |it: &SeqLock<Line>, &by_hand::SeqLock| -> Option<Line> { it.try_read() }
+    pair_latest_write pair_latest_write_by_hand: |it: &Latest<Line>, &by_hand::Latest, value: Line| -> () { it.write(value) }
+    pair_latest_read pair_latest_read_by_hand: |it: &Latest<Line>, &by_hand::Latest| -> Line { it.read() }
+    pair_ring_push pair_ring_push_by_hand: |it: &Ring<Line, 8>, &by_hand::Ring<8>, value: Line| -> bool { it.push(value).went() }
+    pair_ring_pop pair_ring_pop_by_hand: |it: &Ring<Line, 8>, &by_hand::Ring<8>| -> Option<Line> { it.pop() }
 }
 
 fn main() {}

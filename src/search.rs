@@ -118,9 +118,9 @@ pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
         covered: Covered::default(),
         seed,
         unknown: None,
+        stale: Vec::new(),
     };
     let mut saved_cases = 0;
-    let mut stale = Vec::new();
     let found = match &plan.settings.replay {
         Some(token) => {
             let token = regression::from_token::<S::Spec>(token, &plan.suite, E::NAME)?;
@@ -137,7 +137,7 @@ pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
             saved_cases = saved.len();
             let mut found = None;
             for saved in saved {
-                stale.extend(saved.stale);
+                search.stale.extend(saved.stale);
                 if let Some(case) = saved.case {
                     found = search.known(case, Origin::Saved)?;
                 }
@@ -158,7 +158,7 @@ pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
         verdict,
         covered: search.covered,
         saved_cases,
-        stale,
+        stale: search.stale,
         seed,
         took: search.started.elapsed(),
         found,
@@ -174,6 +174,8 @@ struct Search<'a, E: Engine, S: Subject<E::Memory>> {
     seed: u64,
     /// The first verdict that was neither Ok nor a finding.
     unknown: Option<Verdict<S::Spec>>,
+    /// Saved cases that do not apply any more, in words.
+    stale: Vec<String>,
 }
 
 impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
@@ -217,10 +219,29 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             executions: self.budget().executions * PATIENCE,
             ..self.budget()
         };
-        match self.run(&case, &budget) {
-            Some(run) => self.tell(run, origin).map(Some),
-            None => Ok(None),
+        let before = self.covered;
+        if let Some(run) = self.run(&case, &budget) {
+            return self.tell(run, origin).map(Some);
         }
+        let (placed, applied) = (
+            self.covered.placed - before.placed,
+            self.covered.applied - before.applied,
+        );
+        if applied < placed && origin == Origin::Saved {
+            self.stale.push(format!(
+                "{applied} of {placed} steps that a saved case names came in this code, and it passes; its program was searched \
+                 anew. FORKCHECK_REFRESH=1 forgets such cases ({case:?})"
+            ));
+        }
+        // The code has changed since, and with it the steps: what fails now may do so by a schedule nearby.
+        let anew = free(case.clone());
+        if anew != case
+            && origin == Origin::Saved
+            && let Some(run) = self.run(&anew, &self.budget())
+        {
+            return self.tell(run, origin).map(Some);
+        }
+        Ok(None)
     }
 
     /// New cases, until one fails or the budget is spent.
@@ -275,7 +296,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         let mut more = tree.simplify();
         while more && candidates < CANDIDATES && started.elapsed() < SHRINKING {
             let case = fit::<E, S>(tree.current());
-            let fails = case == best.case || {
+            let fails = case == free(best.case.clone()) || {
                 candidates += 1;
                 self.fails_alike(&case, &mut best)
             };
@@ -294,7 +315,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                 at = (at.0 + 1, 0);
                 continue;
             }
-            let mut case = best.case.clone();
+            let mut case = free(best.case.clone());
             case.program[at.0].remove(at.1);
             candidates += 1;
             // Leaving one out may make another needless that was needed before.
@@ -427,6 +448,11 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         }
         Verdict::Ok
     }
+}
+
+/// The same program, with nobody saying who takes each step.
+fn free<S: Spec>(case: Case<S>) -> Case<S> {
+    Case::free(case.setup, case.program)
 }
 
 fn fit<E: Engine, S: Subject<E::Memory>>(case: Case<S::Spec>) -> Case<S::Spec> {

@@ -30,9 +30,11 @@ pub(crate) fn name(file: &str, line: u32, column: u32) -> Option<String> {
 fn read(file: &str) -> Lines {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let places = package.iter().flat_map(|package| package.ancestors());
-    let text = std::fs::read_to_string(file)
-        .ok()
-        .or_else(|| places.take(8).find_map(|place| std::fs::read_to_string(place.join(file)).ok()))?;
+    let text = std::fs::read_to_string(file).ok().or_else(|| {
+        places
+            .take(8)
+            .find_map(|place| std::fs::read_to_string(place.join(file)).ok())
+    })?;
     Some(text.lines().map(str::to_owned).collect())
 }
 
@@ -40,7 +42,10 @@ fn read(file: &str) -> Lines {
 fn receiver(lines: &[String], line: u32, column: u32) -> Option<String> {
     let mut at = (line as usize).checked_sub(1)?;
     let first = lines.get(at)?;
-    let mut before: String = first.chars().take((column as usize).checked_sub(1)?).collect();
+    let mut before: String = first
+        .chars()
+        .take((column as usize).checked_sub(1)?)
+        .collect();
     // A chain that goes over lines: take the ones above, as long as a line begins with its dot.
     while before.trim_start().starts_with('.') || before.trim().is_empty() {
         at = at.checked_sub(1)?;
@@ -51,7 +56,9 @@ fn receiver(lines: &[String], line: u32, column: u32) -> Option<String> {
     let mut rest = before.trim_end();
     while names.len() < 2 {
         rest = without_brackets(rest)?;
-        let start = rest.rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |i| i + 1);
+        let start = rest
+            .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .map_or(0, |i| i + 1);
         let name = &rest[start..];
         if name.is_empty() || matches!(name, "self" | "Self") {
             break;
@@ -110,11 +117,27 @@ mod tests {
     fn a_word_is_called_what_its_line_calls_it() {
         let all = [
             ("self.tail.store(7, Release)", "store", "tail"),
-            ("        let a = page.words[0].load(Relaxed);", "load", "page.words"),
+            (
+                "        let a = page.words[0].load(Relaxed);",
+                "load",
+                "page.words",
+            ),
             ("seat.0.load(Acquire)", "load", "seat"),
-            ("self.slots[Self::slot(tail)].data.store(value)", "store", "slots.data"),
-            ("if self\n            .state\n            .compare_exchange(EMPTY", "compare_exchange", "state"),
-            ("producer.next.store(Self::after(tail), Release)", "store", "producer.next"),
+            (
+                "self.slots[Self::slot(tail)].data.store(value)",
+                "store",
+                "slots.data",
+            ),
+            (
+                "if self\n            .state\n            .compare_exchange(EMPTY",
+                "compare_exchange",
+                "state",
+            ),
+            (
+                "producer.next.store(Self::after(tail), Release)",
+                "store",
+                "producer.next",
+            ),
             ("self.side(a, [b]).next.load(Relaxed)", "load", "side.next"),
         ];
         for (text, method, name) in all {

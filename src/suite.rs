@@ -54,6 +54,8 @@ pub struct Suite<S: Spec> {
     roles: Vec<RoleOf<S>>,
     settings: Settings,
     regressions: Option<PathBuf>,
+    /// Engines that are not to run, and why.
+    without: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -84,6 +86,7 @@ impl<S: Spec> Suite<S> {
             roles: Vec::new(),
             settings: Settings::default(),
             regressions,
+            without: Vec::new(),
         }
     }
 
@@ -156,6 +159,13 @@ impl<S: Spec> Suite<S> {
         self
     }
 
+    /// Does not test on this engine, for this reason: the test passes, and says so.
+    #[must_use]
+    pub fn without(mut self, engine: &str, reason: &str) -> Self {
+        self.without.push((engine.to_owned(), reason.to_owned()));
+        self
+    }
+
     /// With what the environment says; what is set after this wins over it.
     pub(crate) fn with_environment(mut self) -> Result<Self, Error> {
         self.settings = self.settings.overruled_by_environment()?;
@@ -193,9 +203,13 @@ impl<S: Spec> Suite<S> {
     ///
     /// # Panics
     /// With the report, if the verdict is a finding; with words, if it is neither that nor Ok, unless
-    /// `FORKCHECK_ALLOW_MISSING` names the engine; with the error of [`check`](Suite::check).
+    /// `FORKCHECK_ALLOW_MISSING` names the engine; with the error of [`check`](Suite::check). Never on an engine that the
+    /// suite is [`without`](Suite::without).
     #[track_caller]
     pub fn test<E: Engine, T: Subject<E::Memory, Spec = S>>(&self) {
+        if let Some((engine, reason)) = self.without.iter().find(|(engine, _)| engine == E::NAME) {
+            return report::loudly(&format!("not run  {}::{engine}  {reason}", self.id));
+        }
         let settings = match self.settings.clone().overruled_by_environment() {
             Ok(settings) => settings,
             Err(error) => panic!("{error}"),
@@ -307,7 +321,9 @@ impl<S: Spec> Suite<S> {
 ///     with: .cases(200).executions(10_000),              // whatever else `Suite` can be told, if anything
 /// }
 /// ```
-/// The tests are `name::processes` and, for `Subject<_>`, `name::loom`; `name::suite()` gives the [`Suite`].
+/// The tests are `name::processes` and, for `Subject<_>`, `name::stepped`, `name::kills` and `name::loom`; `name::suite()`
+/// gives the [`Suite`]. A structure that does not promise to outlive its processes says so:
+/// `with: .without("kills", "whoever dies in here takes the lock along"),`.
 #[macro_export]
 macro_rules! suite {
     ($(#[$attribute:meta])* $name:ident: $($subject:ident)::+ <_>, $($rest:tt)+) => {
@@ -319,6 +335,16 @@ macro_rules! suite {
             $(#[$attribute])*
             fn processes() {
                 suite().test::<$crate::engine::Processes, $($subject)::+<$crate::memory::Hardware>>()
+            }
+            #[test]
+            $(#[$attribute])*
+            fn stepped() {
+                suite().test::<$crate::engine::Stepped, $($subject)::+<$crate::engine::SteppedMemory>>()
+            }
+            #[test]
+            $(#[$attribute])*
+            fn kills() {
+                suite().test::<$crate::engine::Kills, $($subject)::+<$crate::engine::SteppedMemory>>()
             }
             $crate::__loom_test!($(#[$attribute])* $($subject)::+);
         }

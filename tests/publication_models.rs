@@ -137,8 +137,10 @@ fn two_setters<M: Memory>(main: Main) {
 
 fn seq_lock<M: Memory>(main: Main, writes: u64, reads: usize) {
     let shared = Arc::new(SeqLock::<[u64; 2], M>::new_in([0, 0]));
-    let writer =
-        move |shared: &SeqLock<[u64; 2], M>| (1..=writes).for_each(|n| shared.write([n, n]));
+    let writer = move |shared: &SeqLock<[u64; 2], M>| {
+        let mut writer = shared.writer();
+        (1..=writes).for_each(|n| writer.write([n, n]));
+    };
     let reader = move |shared: &SeqLock<[u64; 2], M>| {
         let mut last = 0;
         for [a, b] in (0..reads).filter_map(|_| shared.try_read()) {

@@ -32,7 +32,7 @@ impl<M: Memory> Subject<M> for Page<M> {
     }
     fn apply(page: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match (op, page.broken) {
-            (RegisterOp::Write(value), false) => page.lock.write([*value, *value]),
+            (RegisterOp::Write(value), false) => page.lock.writer().write([*value, *value]),
             (RegisterOp::Write(value), true) => {
                 // The second process to look finds the old value in one word and the new one in the other.
                 page.words[0].store(*value, Ordering::Relaxed);
@@ -40,7 +40,9 @@ impl<M: Memory> Subject<M> for Page<M> {
                 page.words[1].store(*value, Ordering::Relaxed);
             }
             (RegisterOp::Read, false) => {
-                let [a, b] = page.lock.read();
+                let Ok([a, b]) = page.lock.read() else {
+                    return RegisterRet::WriterGone;
+                };
                 assert_eq!(a, b);
                 return RegisterRet::Value(a);
             }

@@ -145,8 +145,11 @@ fn published_by_a_child(values: Vec<u64>) -> Seen {
     let region = Region::anonymous(size_of::<SeqLock<[u64; 4]>>()).unwrap();
     let page: &SeqLock<[u64; 4]> = region.get(0).unwrap();
     watch(
-        || page.read(),
-        || values.iter().for_each(|&value| page.write(quad(value))),
+        || page.read().expect("the writer ends between two writes"),
+        || {
+            let mut writer = page.writer();
+            values.iter().for_each(|&value| writer.write(quad(value)));
+        },
     )
 }
 
@@ -313,7 +316,8 @@ impl Publication {
                 .set(value)
                 .is_ok(),
             Self::SeqLock => {
-                region.get::<SeqLock<[u8; N]>>(0).unwrap().write(value);
+                let page = region.get::<SeqLock<[u8; N]>>(0).unwrap();
+                page.writer().write(value);
                 true
             }
             Self::Latest => {

@@ -62,6 +62,7 @@ impl OneShot {
 #[repr(C)]
 pub(crate) struct SeqLock {
     sequence: AtomicU64,
+    owner: AtomicU64,
     data: [AtomicU64; WORDS],
 }
 
@@ -69,16 +70,9 @@ impl SeqLock {
     pub(crate) fn new() -> Self {
         Self {
             sequence: AtomicU64::new(0),
+            owner: AtomicU64::new(0),
             data: zeros(),
         }
-    }
-    #[inline]
-    pub(crate) fn write(&self, value: Line) {
-        let even = self.sequence.load(Relaxed) & !1;
-        self.sequence.store(even.wrapping_add(1), Relaxed);
-        fence(Release);
-        store_each(&self.data, &value);
-        self.sequence.store(even.wrapping_add(2), Release);
     }
     #[inline]
     pub(crate) fn try_read(&self) -> Option<Line> {
@@ -89,6 +83,41 @@ impl SeqLock {
         let value = load(&self.data);
         fence(Acquire);
         (self.sequence.load(Relaxed) == before).then_some(value)
+    }
+}
+
+/// Who writes, and whether that is known to readers.
+pub(crate) struct Writer<'a> {
+    lock: &'a SeqLock,
+    me: u64,
+    known: bool,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(lock: &'a SeqLock) -> Self {
+        Self {
+            lock,
+            me: std::process::id().into(),
+            known: false,
+        }
+    }
+    #[inline]
+    pub(crate) fn write(&mut self, value: Line) {
+        if !self.known {
+            self.introduce();
+        }
+        let SeqLock { sequence, data, .. } = self.lock;
+        let even = sequence.load(Relaxed) & !1;
+        sequence.store(even.wrapping_add(1), Relaxed);
+        fence(Release);
+        store_each(data, &value);
+        sequence.store(even.wrapping_add(2), Release);
+    }
+    #[cold]
+    fn introduce(&mut self) {
+        self.lock.owner.store(self.me, Relaxed);
+        fence(Release);
+        self.known = true;
     }
 }
 

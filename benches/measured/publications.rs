@@ -43,18 +43,18 @@ pub(super) fn all() -> Vec<Measured> {
             black_box(shot.get());
         });
     );
-    let (ours, hand, peer) = (
-        SeqLock::new(line(0)),
-        by_hand::SeqLock::new(),
-        seqlock::SeqLock::new(line(0)),
-    );
+    // They live as long as the program, and so do the writers' handles.
+    let ours: &SeqLock<Line> = Box::leak(Box::new(SeqLock::new(line(0))));
+    let hand: &by_hand::SeqLock = Box::leak(Box::new(by_hand::SeqLock::new()));
+    let (mut our_writer, mut hand_writer) = (ours.writer(), by_hand::Writer::new(hand));
+    let peer = seqlock::SeqLock::new(line(0));
     group!(all, "SeqLock: write, read", "value", 200_000,
         "by hand": move |turns| timed(turns, |n| {
-            black_box(&hand).write(line(n));
+            black_box(&mut hand_writer).write(line(n));
             black_box(hand.try_read());
         });
         "forkcheck": move |turns| timed(turns, |n| {
-            black_box(&ours).write(line(n));
+            black_box(&mut our_writer).write(line(n));
             black_box(ours.try_read());
         });
         "seqlock (volatile copies under a mutex)": move |turns| timed(turns, |n| {

@@ -34,4 +34,4 @@ pub fn suite() -> Suite<Register<Pair>> {
     seq_lock::writer_and_reader(Suite::of_module(crate::site!()))
 }
 
-tests!(LatestSubject, ,);
+tests!(LatestSubject);

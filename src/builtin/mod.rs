@@ -175,12 +175,28 @@ fn told<S: Spec>(outcome: Outcome<S>, report: String) -> Told {
 
 /// The tests that the reports of a suite name, in the module of that suite.
 macro_rules! tests {
-    ($subject:ident, $(#[$processes:meta])?, $(#[$loom:meta])?) => {
+    ($subject:ident $(, #[$processes:meta], #[$stepped:meta], #[$kills:meta], #[$loom:meta])? $(,)?) => {
         #[cfg(test)]
         #[test]
         $(#[$processes])?
         fn processes() {
             suite().test::<crate::engine::Processes, $subject<crate::Hardware>>();
+        }
+
+        #[cfg(test)]
+        #[test]
+        $(#[$stepped])?
+        fn stepped() {
+            use crate::engine::{Stepped, SteppedMemory};
+            suite().test::<Stepped, $subject<SteppedMemory>>();
+        }
+
+        #[cfg(test)]
+        #[test]
+        $(#[$kills])?
+        fn kills() {
+            use crate::engine::{Kills, SteppedMemory};
+            suite().test::<Kills, $subject<SteppedMemory>>();
         }
 
         #[cfg(all(test, feature = "loom"))]

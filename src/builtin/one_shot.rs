@@ -41,4 +41,4 @@ pub(super) fn setter_and_getter(suite: Suite<Once<Pair>>) -> Suite<Once<Pair>> {
         .regressions(None)
 }
 
-tests!(OneShotSubject, ,);
+tests!(OneShotSubject);

@@ -90,4 +90,4 @@ pub(super) fn producer_and_consumer(suite: Suite<Started>) -> Suite<Started> {
         .regressions(None)
 }
 
-tests!(RingSubject, ,);
+tests!(RingSubject);

@@ -2,7 +2,7 @@
 
 use super::{Pair, message, tests};
 use crate::memory::Memory;
-use crate::publish::SeqLock;
+use crate::publish::{SeqLock, Writer, WriterGone};
 use crate::subject::{Register, RegisterOp, RegisterRet, Role, Subject};
 use crate::suite::Suite;
 use proptest::prelude::{Just, Strategy, any};
@@ -12,22 +12,34 @@ pub struct SeqLockSubject<M: Memory>(SeqLock<Pair, M>);
 
 impl<M: Memory> Subject<M> for SeqLockSubject<M> {
     type Spec = Register<Pair>;
-    type Seat<'a> = &'a Self;
+    type Seat<'a> = SeqLockSeat<'a, M>;
     fn new(first: &Pair) -> Self {
         Self(SeqLock::new_in(*first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
-        match op {
-            RegisterOp::Write(value) => {
-                seat.0.write(*value);
-                RegisterRet::Written
-            }
-            RegisterOp::Read => RegisterRet::Value(seat.0.read()),
+    fn attach<'a>(&'a self, _: Role<'_>) -> SeqLockSeat<'a, M> {
+        SeqLockSeat {
+            lock: &self.0,
+            writer: self.0.writer(),
         }
     }
+    fn apply(seat: &mut SeqLockSeat<'_, M>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
+        match op {
+            RegisterOp::Write(value) => {
+                seat.writer.write(*value);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => match seat.lock.read() {
+                Ok(value) => RegisterRet::Value(value),
+                Err(WriterGone) => RegisterRet::WriterGone,
+            },
+        }
+    }
+}
+
+/// A seat of [`SeqLockSubject`]: of the handle only the writer makes use.
+pub struct SeqLockSeat<'a, M: Memory> {
+    lock: &'a SeqLock<Pair, M>,
+    writer: Writer<'a, Pair, M>,
 }
 
 /// One process writes, one reads.
@@ -44,4 +56,4 @@ pub(super) fn writer_and_reader(suite: Suite<Register<Pair>>) -> Suite<Register<
         .regressions(None)
 }
 
-tests!(SeqLockSubject, ,);
+tests!(SeqLockSubject);

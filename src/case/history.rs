@@ -53,7 +53,7 @@ pub struct Call<S: Spec> {
     /// The time of the call, on a clock that all processes share.
     pub invoked: u64,
     /// The time of the return; [`Call::NEVER`] where there was none. Where a process died in a call and lived again
-    /// to make others, the time of its death.
+    /// to make others, the time of the next one.
     pub returned: u64,
 }
 

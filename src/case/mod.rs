@@ -87,7 +87,11 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { word, nth, .. } = self;
         write!(f, "{word}")?;
-        if *nth > 1 { write!(f, " ({nth}. time)") } else { Ok(()) }
+        if *nth > 1 {
+            write!(f, " ({nth}. time)")
+        } else {
+            Ok(())
+        }
     }
 }
 

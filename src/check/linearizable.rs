@@ -297,6 +297,17 @@ impl<S: Spec> Search<'_, S> {
         (after != *state).then_some(after)
     }
 
+    /// The state after the death of a process in its next call, where that is a case of its own.
+    fn crash(&mut self, process: usize, bound: u64, state: &S) -> Option<S> {
+        let call = self.call(process)?;
+        if call.invoked > bound || call.ret.is_some() || self.ending == Ending::AtRest {
+            return None;
+        }
+        let mut after = state.clone();
+        after.crash(process, &call.op);
+        (after != *state).then_some(after)
+    }
+
     /// `process` died in its next call: what has not taken effect before others began never will.
     fn died_in(&self, process: usize, bound: u64) -> bool {
         let last = self.at[process] as usize + 1 == self.calls[process].len();
@@ -317,15 +328,15 @@ impl<S: Spec> Search<'_, S> {
     }
 
     /// What to try next from a frame: each call that returned, then each with a chain of pending ones before it.
-    /// A call that its process died in took effect or did not.
+    /// A call that its process died in took effect, or did not, or left what a crash does.
     fn next(&mut self, frame: &mut Frame<S>) -> Option<Next<S>> {
         let (bound, processes) = (self.bound(), self.at.len());
-        while frame.next < 2 * processes {
+        while frame.next < 3 * processes {
             let process = frame.next % processes;
-            let state = if frame.next < processes {
-                self.advance(process, bound, &frame.state)
-            } else {
-                self.died_in(process, bound).then(|| frame.state.clone())
+            let state = match frame.next / processes {
+                0 => self.advance(process, bound, &frame.state),
+                1 => self.died_in(process, bound).then(|| frame.state.clone()),
+                _ => self.crash(process, bound, &frame.state),
             };
             frame.next += 1;
             if let Some(state) = state {

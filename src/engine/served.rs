@@ -54,7 +54,10 @@ pub(super) fn serve<S: Spec>(
             return search(case, roles, budget);
         }
         let why = "the case places steps or kills, and here nobody can";
-        Ok((Covered::default(), Some(bare(case, Verdict::Unavailable(why.into())))))
+        Ok((
+            Covered::default(),
+            Some(bare(case, Verdict::Unavailable(why.into()))),
+        ))
     });
 }
 

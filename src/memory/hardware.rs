@@ -23,6 +23,7 @@ impl Memory for Hardware {
     type AtomicUsize = AtomicUsize;
     type Words<T: Payload> = HardwareWords<T>;
     type Cell<T: Send + 'static> = HardwareCell<T>;
+    const PATIENCE: u32 = 10_000;
 
     #[inline(always)]
     fn fence(order: Ordering) {

@@ -36,6 +36,10 @@ pub trait Memory: Sized + Send + Sync + 'static {
     /// race guard: zero-sized on hardware, a race detector in models.
     type Cell<T: Send + 'static>: MemoryCell<T>;
 
+    /// Turns of [`spin_loop`](Memory::spin_loop) after which a process that waits for another asks whether that is
+    /// [`alive`](Memory::alive): asking takes microseconds on hardware, and a step in a model.
+    const PATIENCE: u32;
+
     /// `std::sync::atomic::fence`.
     #[track_caller]
     fn fence(order: Ordering);

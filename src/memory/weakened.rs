@@ -226,6 +226,7 @@ impl<M: Memory> Memory for Weakened<M> {
     type AtomicUsize = WeakenedWord<M::AtomicUsize>;
     type Words<T: Payload> = WordsOf<T, WeakenedWord<M::AtomicU64>>;
     type Cell<T: Send + 'static> = M::Cell<T>;
+    const PATIENCE: u32 = M::PATIENCE;
 
     fn fence(order: Ordering) {
         if let Some(order) = ordering(SiteKind::Fence, order, Location::caller()) {

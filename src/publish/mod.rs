@@ -3,7 +3,7 @@
 //! | | promise | writers, readers | a writer killed at any step leaves | a survivor |
 //! |---|---|---|---|---|
 //! | [`OneShot`] | set once; a reader sees nothing or all of it | any, any | nothing to see, or all | reads on; nobody can set it any more if the writer had begun |
-//! | [`SeqLock`] | readers see some complete value, writers never wait | one at a time, any | a complete value, or, between its two stores of the sequence number, an odd number | [`try_read`](SeqLock::try_read) says `None` from then on and [`read`](SeqLock::read) never returns; [`write`](SeqLock::write) by a successor repairs it |
+//! | [`SeqLock`] | readers see some complete value, writers never wait | one at a time, any | a complete value, or, between its two stores of the sequence number, an odd number | gets [`WriterGone`] from [`read`](SeqLock::read) until a successor has written |
 //! | [`Latest`] | the newest complete value, nobody ever waits | one, one | the last complete value | goes on |
 //! | [`Ring`] | first in, first out, at most N; full and empty as far as the caller can see | one, one | a prefix of what was pushed; the value that was being taken is there again | goes on |
 //!
@@ -19,7 +19,7 @@ mod seq_lock;
 pub use latest::Latest;
 pub use one_shot::OneShot;
 pub use ring::{Full, Ring};
-pub use seq_lock::SeqLock;
+pub use seq_lock::{SeqLock, Writer, WriterGone};
 
 use crate::memory::{Hardware, HardwareCell, HardwareWords, Memory, MemoryCell, Payload, Words};
 use std::ops::Deref;

@@ -4,43 +4,60 @@
 //! `Relaxed` words, and two fences order them with the sequence number.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
-use crate::memory::{Atomic, Hardware, HardwareWords, Memory, Payload, Resident, Words};
+use crate::memory::{Atomic, Hardware, HardwareWords, Life, Memory, Payload, Resident, Words};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// A value of plain bytes that one process writes and any number read.
 ///
 /// Promise: a reader gets a value that was written whole, never older than one it got before, and never older than
-/// the last one whose `write` had returned. Writers never wait; readers do while one writes.
+/// the last one whose [`write`](Writer::write) had returned. Writers never wait; readers do while one writes.
 ///
 /// **One writer at a time** is the caller's promise: two at once can leave a mixture that readers take for a
-/// value (of plain bytes: never undefined behaviour). A writer killed in the middle leaves the sequence number
-/// odd: [`try_read`](SeqLock::try_read) returns `None` until a successor has written.
+/// value (of plain bytes: never undefined behaviour). A writer that is killed leaves the last value, or the new one, or,
+/// between its two stores of the sequence number, an odd number: from then on readers get [`WriterGone`], as soon as they
+/// have asked whether the writer is alive, until a successor has written. Nobody spins for ever.
 ///
 /// ```
 /// use forkcheck::publish::SeqLock;
 /// static POSITION: SeqLock<[f64; 2]> = SeqLock::new([0.0, 0.0]);
-/// POSITION.write([1.5, 2.5]);
-/// assert_eq!(POSITION.read(), [1.5, 2.5]);
+/// POSITION.writer().write([1.5, 2.5]);
+/// assert_eq!(POSITION.read(), Ok([1.5, 2.5]));
 /// ```
 /// From a parent to its child:
 /// ```
 /// use forkcheck::{Region, process, publish::SeqLock};
 /// let region = Region::anonymous(size_of::<SeqLock<[u32; 2]>>())?;
 /// let page: &SeqLock<[u32; 2]> = region.get(0)?;
-/// page.write([3, 4]);
-/// assert_eq!(process::run(|| page.read())?, [3, 4]);
+/// page.writer().write([3, 4]);
+/// assert_eq!(process::run(|| page.read().ok())?, Some([3, 4]));
 /// # Ok::<(), forkcheck::Error>(())
 /// ```
 #[repr(C)]
 pub struct SeqLock<T: Payload, M: Memory = Hardware> {
     /// Even: complete. Odd: a writer is at work, or was killed at work. Wraps around.
     sequence: M::AtomicU64,
+    /// The life that made it odd, or one that came after; zero: nobody yet.
+    owner: M::AtomicU64,
     data: M::Words<T>,
 }
 
+/// The process that wrote died in the middle of a write, and nobody has written since. A successor's write repairs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the writer died in the middle of a write; write again to repair it")]
+pub struct WriterGone;
+
+/// The writing side of a [`SeqLock`]. Make it in the process that writes: one that was inherited over a fork names the
+/// parent, whose death says nothing.
+pub struct Writer<'a, T: Payload, M: Memory = Hardware> {
+    lock: &'a SeqLock<T, M>,
+    me: Life,
+    /// The lock knows that it is us.
+    known: bool,
+}
+
 // SAFETY: Resident.
-// 1. An integer and a payload: any bytes are values. 2. All of it is accessed through atomics only. 3. No pointer.
+// 1. Integers and a payload: any bytes are values; an owner that no writer stored is nobody alive. 2. All of it is accessed through atomics only. 3. No pointer.
 // 4. No Drop. Zeros are a complete value of zeros.
 unsafe impl<T: Payload> Resident for SeqLock<T> {}
 
@@ -49,6 +66,7 @@ impl<T: Payload> SeqLock<T> {
     pub const fn new(value: T) -> Self {
         Self {
             sequence: AtomicU64::new(0),
+            owner: AtomicU64::new(0),
             data: HardwareWords::new_const(value),
         }
     }
@@ -59,23 +77,18 @@ impl<T: Payload, M: Memory> SeqLock<T, M> {
     pub fn new_in(value: T) -> Self {
         Self {
             sequence: M::AtomicU64::new(0),
+            owner: M::AtomicU64::new(0),
             data: M::Words::new(value),
         }
     }
 
-    /// Replaces the value. One writer at a time; see the type.
-    #[inline]
-    pub fn write(&self, value: T) {
-        // Relaxed: only writers store it, and there is one at a time. A dead writer's odd number counts as even.
-        let even = self.sequence.load(Relaxed) & !1;
-        self.sequence.store(even.wrapping_add(1), Relaxed);
-        // Release: pairs with the Acquire fence in `try_read`. A reader that saw a word of the new data sees the
-        // odd number when it looks again, and rejects what it has.
-        M::fence(Release);
-        self.data.store(value);
-        // Release: pairs with the Acquire load in `try_read`. A reader that starts from this number sees all of
-        // the new data.
-        self.sequence.store(even.wrapping_add(2), Release);
+    /// This process as the writer. One at a time; see the type.
+    pub fn writer(&self) -> Writer<'_, T, M> {
+        Writer {
+            lock: self,
+            me: M::me(),
+            known: false,
+        }
     }
 
     /// The value, or `None` if a writer was at work meanwhile.
@@ -92,14 +105,66 @@ impl<T: Payload, M: Memory> SeqLock<T, M> {
         (self.sequence.load(Relaxed) == before).then_some(value)
     }
 
-    /// The value; spins while a writer is at work, for ever if that writer was killed and has no successor.
+    /// The value; spins while a writer is at work.
+    ///
+    /// # Errors
+    /// [`WriterGone`], if that writer is dead.
     #[inline]
-    pub fn read(&self) -> T {
+    pub fn read(&self) -> Result<T, WriterGone> {
+        let mut turns = 0u32;
         loop {
             if let Some(value) = self.try_read() {
-                return value;
+                return Ok(value);
+            }
+            turns = turns.wrapping_add(1);
+            if turns.is_multiple_of(M::PATIENCE) && self.is_orphaned() {
+                return Err(WriterGone);
             }
             M::spin_loop();
         }
+    }
+
+    /// Whether it is half written, and who did that is dead.
+    #[cold]
+    fn is_orphaned(&self) -> bool {
+        // Acquire: pairs with the Release fence in `introduce`; who made it odd is the owner that we read, or a later
+        // one is, and that one came only because the one before it was gone.
+        let sequence = self.sequence.load(Acquire);
+        if sequence & 1 == 0 {
+            return false;
+        }
+        let owner = Life::from_bits(self.owner.load(Relaxed));
+        // Relaxed: if it is still the same odd number, nobody has repaired it before we asked.
+        !M::alive(owner) && self.sequence.load(Relaxed) == sequence
+    }
+}
+
+impl<T: Payload, M: Memory> Writer<'_, T, M> {
+    /// Replaces the value.
+    #[inline]
+    pub fn write(&mut self, value: T) {
+        if !self.known {
+            self.introduce();
+        }
+        let SeqLock { sequence, data, .. } = self.lock;
+        // Relaxed: only writers store it, and there is one at a time. A dead writer's odd number counts as even.
+        let even = sequence.load(Relaxed) & !1;
+        sequence.store(even.wrapping_add(1), Relaxed);
+        // Release: pairs with the Acquire fence in `try_read`. A reader that saw a word of the new data sees the
+        // odd number when it looks again, and rejects what it has.
+        M::fence(Release);
+        data.store(value);
+        // Release: pairs with the Acquire load in `try_read`. A reader that starts from this number sees all of
+        // the new data.
+        sequence.store(even.wrapping_add(2), Release);
+    }
+
+    /// Says who writes from now on. Not before the first write: a number that a dead writer left odd is its own until then.
+    #[cold]
+    fn introduce(&mut self) {
+        self.lock.owner.store(self.me.to_bits(), Relaxed);
+        // Release: pairs with the Acquire load in `is_orphaned`, through each odd number that we store from here on.
+        M::fence(Release);
+        self.known = true;
     }
 }

@@ -83,12 +83,11 @@ impl Bounded {
     /// What may come next within the bounds.
     fn options(&self, moment: &Moment) -> u32 {
         let goes_on = moment.can(moment.current);
-        let who = if !goes_on {
-            moment.enabled
-        } else if moment.matters && self.preempted < self.preemptions {
-            moment.enabled
-        } else {
+        let may_preempt = moment.matters && self.preempted < self.preemptions;
+        let who = if goes_on && !may_preempt {
             1 << moment.current
+        } else {
+            moment.enabled
         };
         let mut dies = 0;
         if self.killed < self.kills {

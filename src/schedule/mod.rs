@@ -189,7 +189,7 @@ fn split_mix(state: &mut u64) -> u64 {
 
 /// A number below `n`.
 fn below(state: &mut u64, n: u32) -> u32 {
-    ((split_mix(state) >> 32) * u64::from(n) >> 32) as u32
+    (((split_mix(state) >> 32) * u64::from(n)) >> 32) as u32
 }
 
 /// The n-th of a set.

@@ -101,8 +101,7 @@ impl Script {
 
     /// It can move; or it sleeps, and is to die there.
     fn may_go_on(&self, process: usize, moment: &Moment) -> bool {
-        moment.can(process as u32)
-            || self.dies[process] != 0 && moment.asleep >> process & 1 == 1
+        moment.can(process as u32) || self.dies[process] != 0 && moment.asleep >> process & 1 == 1
     }
 
     fn choice(&mut self, process: usize) -> Choice {

@@ -72,6 +72,13 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
         false
     }
 
+    /// What the death of `process` may leave where that is neither nothing nor all of the operation that it was in: a
+    /// lock that is free again, a claim that nobody can lift. Engines that kill try all three; unless said otherwise
+    /// there is no third.
+    fn crash(&mut self, process: usize, pending: &Self::Op) {
+        let _ = (process, pending);
+    }
+
     /// A number that operations share if one can influence the other: the key of a map, hashed. Histories are
     /// judged key by key, which is far cheaper; each begins with [`start`](Spec::start).
     fn key(op: &Self::Op) -> u64 {

@@ -3,9 +3,11 @@
 use super::{Data, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::fmt::{self, Debug, Formatter};
 use std::hash::Hash;
 
-/// A register: reads return the last value written. The spec of a seqlock or a configuration page.
+/// A register: reads return the last value written. The spec of a seqlock or a configuration page. Where a writer is
+/// killed in the middle, reads may say so until the next write.
 ///
 /// ```
 /// use forkcheck::subject::{Register, RegisterOp, RegisterRet, Spec};
@@ -13,8 +15,23 @@ use std::hash::Hash;
 /// assert_eq!(register.step(&RegisterOp::Write(7)), RegisterRet::Written);
 /// assert_eq!(register.step(&RegisterOp::Read), RegisterRet::Value(7));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Register<T>(T);
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Register<T> {
+    value: T,
+    /// A writer died in the middle, and nobody has written since.
+    torn: bool,
+}
+
+impl<T: Debug> Debug for Register<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { value, torn } = self;
+        if *torn {
+            f.write_str("Register(half written)")
+        } else {
+            f.debug_tuple("Register").field(value).finish()
+        }
+    }
+}
 
 /// An operation of [`Register`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +49,8 @@ pub enum RegisterRet<T> {
     Written,
     /// The value read.
     Value(T),
+    /// There is none: who was writing it is dead.
+    WriterGone,
 }
 
 impl<T: Data + Eq + Hash> Spec for Register<T> {
@@ -39,16 +58,23 @@ impl<T: Data + Eq + Hash> Spec for Register<T> {
     type Op = RegisterOp<T>;
     type Ret = RegisterRet<T>;
     fn start(first: &T) -> Self {
-        Self(first.clone())
+        Self {
+            value: first.clone(),
+            torn: false,
+        }
     }
     fn step(&mut self, op: &RegisterOp<T>) -> RegisterRet<T> {
         match op {
             RegisterOp::Write(value) => {
-                self.0 = value.clone();
+                (self.value, self.torn) = (value.clone(), false);
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(self.0.clone()),
+            RegisterOp::Read if self.torn => RegisterRet::WriterGone,
+            RegisterOp::Read => RegisterRet::Value(self.value.clone()),
         }
+    }
+    fn crash(&mut self, _: usize, pending: &RegisterOp<T>) {
+        self.torn |= matches!(pending, RegisterOp::Write(_));
     }
 }
 
@@ -62,7 +88,11 @@ impl<T: Data + Eq + Hash> Spec for Register<T> {
 /// assert_eq!(once.step(&OnceOp::Get), OnceRet::Got(Some(7)));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Once<T>(Option<T>);
+pub struct Once<T> {
+    value: Option<T>,
+    /// Somebody died who had begun to set it: there is no value, and nobody can set one any more.
+    lost: bool,
+}
 
 /// An operation of [`Once`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,18 +117,26 @@ impl<T: Data + Eq + Hash> Spec for Once<T> {
     type Op = OnceOp<T>;
     type Ret = OnceRet<T>;
     fn start(_: &()) -> Self {
-        Self(None)
+        Self {
+            value: None,
+            lost: false,
+        }
     }
     fn step(&mut self, op: &OnceOp<T>) -> OnceRet<T> {
         match op {
             OnceOp::Set(value) => {
-                let first = self.0.is_none();
+                let first = self.value.is_none() && !self.lost;
                 if first {
-                    self.0 = Some(value.clone());
+                    self.value = Some(value.clone());
                 }
                 OnceRet::Set(first)
             }
-            OnceOp::Get => OnceRet::Got(self.0.clone()),
+            OnceOp::Get => OnceRet::Got(self.value.clone()),
+        }
+    }
+    fn crash(&mut self, _: usize, pending: &OnceOp<T>) {
+        if let OnceOp::Set(_) = pending {
+            self.lost |= self.value.is_none();
         }
     }
 }

@@ -189,6 +189,8 @@ impl Memory for Loom {
     type AtomicUsize = Word<model::AtomicUsize>;
     type Words<T: Payload> = WordsOf<T, Word<model::AtomicU64>>;
     type Cell<T: Send + 'static> = LoomCell<T>;
+    // Nobody dies in it.
+    const PATIENCE: u32 = u32::MAX;
 
     fn fence(order: Ordering) {
         model::fence(order);

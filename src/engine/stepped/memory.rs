@@ -4,7 +4,9 @@
 //! it is on hardware.
 
 use crate::case::Access;
-use crate::memory::{Atomic, Hardware, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload, Words};
+use crate::memory::{
+    Atomic, Hardware, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload, Words,
+};
 use crate::workers::stepped::stepper;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed};
@@ -175,6 +177,7 @@ impl Memory for SteppedMemory {
     type AtomicUsize = SteppedWord<AtomicUsize>;
     type Words<T: Payload> = SteppedWords<T>;
     type Cell<T: Send + 'static> = SteppedCell<T>;
+    const PATIENCE: u32 = 1;
 
     fn fence(_: Ordering) {
         stepper::fence(Location::caller());

@@ -98,7 +98,12 @@ fn serve<S: Subject<SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
         }
         let explorer = explorer.as_mut().expect("it was just made");
         if case.schedule == Schedule::Free && case.kills.is_empty() {
-            explorer.explore(&case, &budget, if KILLS { self::KILLS } else { PREEMPTIONS }, KILLS)
+            explorer.explore(
+                &case,
+                &budget,
+                if KILLS { self::KILLS } else { PREEMPTIONS },
+                KILLS,
+            )
         } else {
             explorer.replay(&case)
         }
@@ -183,7 +188,9 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                     kills,
                 },
             ] {
-                if let Batch::Failed(picks) = self.batch(strategy, by_chance, extra, &mut covered)? {
+                if let Batch::Failed(picks) =
+                    self.batch(strategy, by_chance, extra, &mut covered)?
+                {
                     return self.failed(case, &picks, covered);
                 }
             }
@@ -192,7 +199,9 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         (covered.killed, covered.kill_points) = if kills { crew.kill_points() } else { (0, 0) };
         covered.worst = crew.worst().into();
         match reached {
-            Some(bound) if bound == *bounds.last().expect("there are some") => covered.exhausted = 1,
+            Some(bound) if bound == *bounds.last().expect("there are some") => {
+                covered.exhausted = 1
+            }
             Some((preemptions, _)) if preemptions > 0 => covered.partly = 1,
             Some(_) | None => covered.hardly = 1,
         }
@@ -243,7 +252,10 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                 by_turns
                     .run
                     .filter(|again| again.steps == run.steps)
-                    .map(|again| Run { case: run.case.clone(), ..again })
+                    .map(|again| Run {
+                        case: run.case.clone(),
+                        ..again
+                    })
                     .or(Some(run))
             }
             None => Some(retell::not_deterministic(case)),
@@ -318,7 +330,12 @@ fn verdict<S: Spec>(
             explanation: None,
         })
     };
-    let told = retell::Teller { case, roles, history, notes };
+    let told = retell::Teller {
+        case,
+        roles,
+        history,
+        notes,
+    };
     match ended {
         Ended::Done | Ended::Exhausted | Ended::Judged => {
             explain(&case.setup, history, Criterion::RealTime, Limits::default())
@@ -332,7 +349,11 @@ fn verdict<S: Spec>(
             match rest(&case.setup, history, Criterion::RealTime, Limits::default()) {
                 Verdict::Finding(found) => {
                     let (kind, detail) = told.stuck();
-                    Verdict::Finding(Finding { kind, detail, ..found })
+                    Verdict::Finding(Finding {
+                        kind,
+                        detail,
+                        ..found
+                    })
                 }
                 verdict => verdict,
             }

@@ -1,10 +1,10 @@
 //! An execution in words and as data: its steps, its case with turns and kills, and who waits for what.
 
 use crate::case::{Access, Case, History, Kill, Schedule, Step, Turn, Until};
+use crate::check::Finding;
 use crate::check::{Kind, Verdict};
 use crate::engine::served::bare;
 use crate::engine::{Covered, Run};
-use crate::check::Finding;
 use crate::subject::Spec;
 use crate::workers::stepped::Note;
 
@@ -102,9 +102,11 @@ impl<S: Spec> Teller<'_, S> {
     /// A process, and the operation that it is in.
     pub(super) fn place(&self, process: usize) -> String {
         let role = self.roles.get(process).map_or("", String::as_str);
-        let pending = self.history.calls.get(process).and_then(|calls| {
-            calls.last().filter(|call| call.ret.is_none())
-        });
+        let pending = self
+            .history
+            .calls
+            .get(process)
+            .and_then(|calls| calls.last().filter(|call| call.ret.is_none()));
         match pending {
             Some(call) => format!("{role} (process {process}): {:?}", call.op),
             None => format!("{role} (process {process})"),
@@ -119,9 +121,15 @@ impl<S: Spec> Teller<'_, S> {
         });
         kills
             .map(|kill| {
-                let role = self.roles.get(usize::from(kill.process)).map_or("", String::as_str);
+                let role = self
+                    .roles
+                    .get(usize::from(kill.process))
+                    .map_or("", String::as_str);
                 let operation = kill.before.operation.and_then(|number| {
-                    self.case.program.get(usize::from(kill.process))?.get(usize::from(number))
+                    self.case
+                        .program
+                        .get(usize::from(kill.process))?
+                        .get(usize::from(number))
                 });
                 let at = operation.map_or("sitting down".into(), |op| format!("{op:?}"));
                 format!("{role} killed in {at} before {}", kill.before)
@@ -139,16 +147,20 @@ impl<S: Spec> Teller<'_, S> {
                 _ => None,
             });
             let mut steps = steps.peekable();
-            let Some(last) = steps.peek().map(|step| step.access) else { continue };
-            let pending = self.history.calls[process].last().is_some_and(|call| call.ret.is_none());
+            let Some(last) = steps.peek().map(|step| step.access) else {
+                continue;
+            };
+            let pending = self.history.calls[process]
+                .last()
+                .is_some_and(|call| call.ret.is_none());
             if last == Access::Killed || !pending {
                 continue;
             }
-            let mut touched = steps.filter(|step| {
-                matches!(step.access, Access::Load | Access::Miss | Access::Wait)
-            });
+            let mut touched = steps
+                .filter(|step| matches!(step.access, Access::Load | Access::Miss | Access::Wait));
             let seen = touched.next().map(|step| {
-                let word = crate::source::name(&step.file, step.line, step.column).unwrap_or_else(|| "a word".into());
+                let word = crate::source::name(&step.file, step.line, step.column)
+                    .unwrap_or_else(|| "a word".into());
                 format!(", where {word} is {}", step.value)
             });
             spins |= last != Access::Wait;
@@ -172,7 +184,9 @@ impl<S: Spec> Teller<'_, S> {
 
     pub(super) fn too_long(&self) -> String {
         let unfinished = (0..self.roles.len()).filter(|&process| {
-            self.history.calls[process].last().is_some_and(|call| call.ret.is_none())
+            self.history.calls[process]
+                .last()
+                .is_some_and(|call| call.ret.is_none())
         });
         let who: Vec<String> = unfinished.map(|process| self.place(process)).collect();
         format!(

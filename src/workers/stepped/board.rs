@@ -1,8 +1,5 @@
 //! The shared page of a crew: whose turn it is, and the plan, which belongs to whoever has the turn.
-#![allow(
-    unsafe_code,
-    reason = "the plan is lent to whoever has the turn"
-)]
+#![allow(unsafe_code, reason = "the plan is lent to whoever has the turn")]
 
 use super::plan::Plan;
 use crate::error::Error;
@@ -91,7 +88,8 @@ impl Board {
 
     /// Whoever has the turn took a step.
     pub(super) fn count_step(&self) {
-        self.steps.store(self.steps.load(Relaxed).wrapping_add(1), Relaxed);
+        self.steps
+            .store(self.steps.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// The plan, for whoever has the turn: a worker from the moment at which `await_turn` returns until it passes the
@@ -133,7 +131,11 @@ impl Board {
                 } else {
                     std::thread::yield_now();
                 }
-            } else if now == SLEEPS || turn.compare_exchange(WAITS, SLEEPS, AcqRel, Acquire).is_ok() {
+            } else if now == SLEEPS
+                || turn
+                    .compare_exchange(WAITS, SLEEPS, AcqRel, Acquire)
+                    .is_ok()
+            {
                 Hardware::wait(turn, SLEEPS);
             }
         }

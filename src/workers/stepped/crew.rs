@@ -79,7 +79,9 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         let log = || Region::anonymous(size_of::<Log>());
         let shared = Shared {
             board: BoardRef::new()?,
-            subject: Arc::new(Region::anonymous(size_of::<UnsafeCell<MaybeUninit<S>>>().max(1))?),
+            subject: Arc::new(Region::anonymous(
+                size_of::<UnsafeCell<MaybeUninit<S>>>().max(1),
+            )?),
             program: Arc::new(log()?),
             logs: roles.iter().map(|_| log()).collect::<Result<_, _>>()?,
             notes: Arc::new(log()?),
@@ -198,7 +200,9 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                     ended::TOO_LONG => Ok(Ended::TooLong),
                     ended::RACE => Ok(Ended::Race),
                     ended::FULL => Err(Error::invalid(
-                        format!("the results of one process in one execution need more than {CAPACITY} bytes"),
+                        format!(
+                            "the results of one process in one execution need more than {CAPACITY} bytes"
+                        ),
                         "return less, or use fewer operations",
                     )),
                     _ => Ok(Ended::Stuck),
@@ -212,7 +216,11 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                 self.shared.board.out_of_time.store(1, Relaxed);
             }
             let holder = self.shared.board.holder.load(Relaxed) as usize;
-            let pid = self.workers.get(holder).and_then(Option::as_ref).map(Child::id);
+            let pid = self
+                .workers
+                .get(holder)
+                .and_then(Option::as_ref)
+                .map(Child::id);
             let progress = self.shared.board.progress();
             let unfinished: Vec<(usize, u32)> = pid.map(|pid| (holder, pid)).into_iter().collect();
             if let Some((_, stuck)) = watch.look(progress, &unfinished) {

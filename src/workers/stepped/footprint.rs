@@ -54,7 +54,11 @@ impl Footprint {
             word.address = address;
             self.count += 1;
         }
-        let set = if writes { &mut word.writers } else { &mut word.readers };
+        let set = if writes {
+            &mut word.writers
+        } else {
+            &mut word.readers
+        };
         let bit = 1 << (process % MAX_PROCESSES);
         self.grew |= u32::from(*set & bit == 0);
         *set |= bit;
@@ -67,7 +71,11 @@ impl Footprint {
         }
         let word = &self.words[self.place(address)];
         let others = !(1u32 << (process % MAX_PROCESSES));
-        let conflicting = if writes { word.readers | word.writers } else { word.writers };
+        let conflicting = if writes {
+            word.readers | word.writers
+        } else {
+            word.writers
+        };
         conflicting & others != 0
     }
 

@@ -219,7 +219,9 @@ impl Plan {
     /// Wakes the `n` that sleep longest on a word.
     pub(super) fn wake(&mut self, word: u64, n: u32) {
         let mut asleep: Vec<usize> = (0..self.all().len())
-            .filter(|&p| self.processes[p].state == state::BLOCKED && self.processes[p].word == word)
+            .filter(|&p| {
+                self.processes[p].state == state::BLOCKED && self.processes[p].word == word
+            })
             .collect();
         asleep.sort_by_key(|&p| self.processes[p].queue);
         for &process in asleep.iter().take(n as usize) {
@@ -242,7 +244,11 @@ impl Plan {
             *death = Death {
                 process: process as u32,
                 operation: at.operation,
-                invoked: if at.invoked == 0 { self.clock } else { at.invoked },
+                invoked: if at.invoked == 0 {
+                    self.clock
+                } else {
+                    at.invoked
+                },
                 died: self.clock,
             };
             self.died += 1;
@@ -320,7 +326,9 @@ impl Plan {
                 let plain = at.kind == Access::Load as u32 || writes(at.kind);
                 at.invoked == 0
                     || !plain
-                    || self.footprint.shared(at.word, self.current as usize, writes(at.kind))
+                    || self
+                        .footprint
+                        .shared(at.word, self.current as usize, writes(at.kind))
             }),
         }
     }
@@ -332,7 +340,11 @@ impl Plan {
         }
         let moment = self.moment();
         if moment.enabled == 0 {
-            return if moment.asleep == 0 { Next::Over } else { Next::Stuck };
+            return if moment.asleep == 0 {
+                Next::Over
+            } else {
+                Next::Stuck
+            };
         }
         let longest = self.all().iter().map(|at| at.of_operation).max();
         if self.decisions as usize >= MAX_STEPS || longest.is_some_and(|steps| steps > LONGEST) {

@@ -5,9 +5,9 @@ use super::board::{BoardRef, duty};
 use super::plan::Next;
 use crate::case::{Access, Kill, Place, Turn, Until};
 use crate::memory::Life;
+use crate::region::Region;
 use crate::source;
 use crate::workers::log::Log;
-use crate::region::Region;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -248,7 +248,8 @@ impl Stepper {
             });
             self.place = Some(place);
         }
-        self.board.plan(|plan| plan.publish(self.process, kind, word));
+        self.board
+            .plan(|plan| plan.publish(self.process, kind, word));
         self.go_on();
         self.board.count_step();
         self.board.plan(|plan| plan.take(self.process));

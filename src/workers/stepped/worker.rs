@@ -63,7 +63,9 @@ impl<S: Spec> Shared<S> {
                 .into_iter()
                 .map(|record| (record.0 as usize, record))
                 .collect();
-            let (deaths, now) = self.board.plan(|plan| (plan.deaths().to_vec(), *plan.of(process)));
+            let (deaths, now) = self
+                .board
+                .plan(|plan| (plan.deaths().to_vec(), *plan.of(process)));
             let died = |number: usize| {
                 deaths.iter().find(|death| {
                     death.process as usize == process && death.operation as usize == number + 1
@@ -74,16 +76,29 @@ impl<S: Spec> Shared<S> {
                 let (invoked, back, ret) = match (returned.remove(&number), died(number)) {
                     (Some((_, invoked, back, ret)), _) => (invoked, back, Some(ret)),
                     (None, Some(death)) => (death.invoked, death.died, None),
-                    (None, None) if now.state != state::DEAD && now.operation as usize == number + 1 && now.invoked > 0 => {
+                    (None, None)
+                        if now.state != state::DEAD
+                            && now.operation as usize == number + 1
+                            && now.invoked > 0 =>
+                    {
                         (now.invoked, Call::<S>::NEVER, None)
                     }
                     (None, None) => break,
                 };
-                calls.push(Call { op: op.clone(), ret, invoked, returned: back });
+                calls.push(Call {
+                    op: op.clone(),
+                    ret,
+                    invoked,
+                    returned: back,
+                });
             }
-            // What the last death left undone may take effect at any time.
-            if let Some(last) = calls.last_mut().filter(|last| last.ret.is_none()) {
-                last.returned = Call::<S>::NEVER;
+            // What a death left undone may take effect until the next life begins something, or at any time.
+            let mut next = Call::<S>::NEVER;
+            for call in calls.iter_mut().rev() {
+                if call.ret.is_none() {
+                    call.returned = next;
+                }
+                next = call.invoked;
             }
             calls
         });
@@ -247,7 +262,11 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
             alone: self.alone(),
             traced,
             turns: if traced { turns } else { Vec::new() },
-            kills: if traced { case.kills.clone() } else { Vec::new() },
+            kills: if traced {
+                case.kills.clone()
+            } else {
+                Vec::new()
+            },
             operation: None,
             touched: HashMap::new(),
             place: None,
