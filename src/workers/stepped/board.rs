@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering
 
 /// Workers of one crew, with spares.
 pub(super) const MAX_WORKERS: usize = 24;
-/// Turns of waiting before a worker sleeps that has a processor for itself, and where it shares one.
-const SPINS: u32 = 20_000;
+/// Turns of waiting before a worker sleeps that has a processor for itself, and where it shares one. Whoever has the turn
+/// gives it on within microseconds; if not, the supervisor may be at work, and needs a processor too.
+const SPINS: u32 = 1_000;
 const YIELDS: u32 = 100;
 
 const WAITS: u32 = 0;
@@ -116,8 +117,17 @@ impl Board {
 
     /// Waits until a worker gets the turn.
     pub(super) fn await_turn(&self, worker: usize, alone: bool) {
+        let left = if alone { SPINS } else { YIELDS };
+        self.await_turn_for(worker, alone, left);
+    }
+
+    /// The same for a spare, which nobody needs soon.
+    pub(super) fn await_first_turn(&self, worker: usize) {
+        self.await_turn_for(worker, false, 0);
+    }
+
+    fn await_turn_for(&self, worker: usize, alone: bool, mut left: u32) {
         let turn = &self.turns[worker];
-        let mut left = if alone { SPINS } else { YIELDS };
         loop {
             // Acquire: pairs with the Release in `pass`.
             let now = turn.load(Acquire);

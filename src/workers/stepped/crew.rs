@@ -22,7 +22,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
 pub(crate) type Judge<S> = fn(&Case<S>, &History<S>) -> bool;
@@ -54,6 +54,15 @@ pub(crate) struct Tally {
     pub(crate) executions: u64,
     pub(crate) failing: u64,
     pub(crate) remaining: u64,
+}
+
+/// What the supervisor was woken by.
+#[derive(PartialEq)]
+enum Heard {
+    Bell,
+    /// The worker in this slot has ended.
+    End(usize),
+    Nothing,
 }
 
 /// Forked workers for one subject and one number of processes.
@@ -191,8 +200,8 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     fn supervise(&mut self, until: Instant) -> Result<Ended, Error> {
         let mut watch = Watch::new(MAX_WORKERS);
         loop {
-            let rung = self.rung()?;
-            if rung {
+            let heard = self.heard()?;
+            if heard == Heard::Bell {
                 return match self.shared.board.ended.load(Relaxed) {
                     ended::DONE => Ok(Ended::Done),
                     ended::EXHAUSTED => Ok(Ended::Exhausted),
@@ -208,8 +217,11 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                     _ => Ok(Ended::Stuck),
                 };
             }
-            if let Some(ended) = self.bury()? {
-                return Ok(ended);
+            if let Heard::End(slot) = heard {
+                match self.bury(slot)? {
+                    Some(ended) => return Ok(ended),
+                    None => continue,
+                }
             }
             if Instant::now() >= until {
                 // The worker that finishes next sees that there is nothing left to run.
@@ -237,52 +249,47 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         })
     }
 
-    /// Looks after the dead: one that was to die is replaced, and the turn goes on.
-    fn bury(&mut self) -> Result<Option<Ended>, Error> {
-        for slot in 0..self.workers.len() {
-            let Some(worker) = &mut self.workers[slot] else {
-                continue;
-            };
-            let Some(exit) = worker.wait_timeout(Duration::ZERO)? else {
-                continue;
-            };
-            self.workers[slot] = None;
-            let Some(process) = self.process_of(slot) else {
-                // A spare: somebody outside killed it.
-                self.fork(slot)?;
-                continue;
-            };
-            let told_to = self.shared.board.plan(|plan| plan.dying) == process as u32;
-            if !told_to || exit != Exit::Signal(libc::SIGKILL) {
-                return Ok(Some(Ended::Died { process, exit }));
-            }
-            let spare = self.spare(slot)?;
-            let board = &self.shared.board;
-            board.plan(|plan| plan.bury(process, spare));
-            let next = board.plan(|plan| plan.decide());
-            match next {
-                Next::Turn(process) => {
-                    let worker = board.plan(|plan| plan.of(process).worker);
-                    board.pass(worker as usize);
-                }
-                Next::Die(process) => {
-                    let worker = board.plan(|plan| {
-                        plan.dying = process as u32;
-                        plan.of(process).worker
-                    });
-                    board.pass(worker as usize);
-                }
-                Next::Over => {
-                    board.duty.store(duty::JUDGE, Relaxed);
-                    board.pass(spare);
-                }
-                Next::Stuck => return Ok(Some(Ended::Stuck)),
-                Next::TooLong => return Ok(Some(Ended::TooLong)),
-            }
-            // Behind the back of those who go on.
+    /// Looks after a dead worker: one that was to die is replaced, and the turn goes on.
+    fn bury(&mut self, slot: usize) -> Result<Option<Ended>, Error> {
+        let worker = self.workers[slot].as_mut();
+        let Some(exit) = worker.map(Child::wait).transpose()? else {
+            return Ok(None);
+        };
+        self.workers[slot] = None;
+        let Some(process) = self.process_of(slot) else {
+            // A spare: somebody outside killed it.
             self.fork(slot)?;
             return Ok(None);
+        };
+        let told_to = self.shared.board.plan(|plan| plan.dying) == process as u32;
+        if !told_to || exit != Exit::Signal(libc::SIGKILL) {
+            return Ok(Some(Ended::Died { process, exit }));
         }
+        let spare = self.spare(slot)?;
+        let board = &self.shared.board;
+        board.plan(|plan| plan.bury(process, spare));
+        let next = board.plan(|plan| plan.decide());
+        match next {
+            Next::Turn(process) => {
+                let worker = board.plan(|plan| plan.of(process).worker);
+                board.pass(worker as usize);
+            }
+            Next::Die(process) => {
+                let worker = board.plan(|plan| {
+                    plan.dying = process as u32;
+                    plan.of(process).worker
+                });
+                board.pass(worker as usize);
+            }
+            Next::Over => {
+                board.duty.store(duty::JUDGE, Relaxed);
+                board.pass(spare);
+            }
+            Next::Stuck => return Ok(Some(Ended::Stuck)),
+            Next::TooLong => return Ok(Some(Ended::TooLong)),
+        }
+        // Behind the back of those who go on.
+        self.fork(slot)?;
         Ok(None)
     }
 
@@ -309,22 +316,28 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     }
 
     /// Waits for the end of the batch, the end of a worker, or the time for another look.
-    fn rung(&mut self) -> Result<bool, Error> {
+    fn heard(&mut self) -> Result<Heard, Error> {
         let mut watched = vec![PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
-        let workers = self.workers.iter().flatten();
-        watched.extend(workers.map(|worker| PollFd::new(worker.pidfd(), PollFlags::POLLIN)));
+        let mut slots = Vec::new();
+        for (slot, worker) in self.workers.iter().enumerate() {
+            if let Some(worker) = worker {
+                watched.push(PollFd::new(worker.pidfd(), PollFlags::POLLIN));
+                slots.push(slot);
+            }
+        }
         let timeout = PollTimeout::from(BETWEEN_LOOKS.as_millis() as u8);
         match poll(&mut watched, timeout) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(Error::system("wait for the workers", errno, "report this")),
         }
-        let rung = watched[0].any().unwrap_or(false);
-        if rung {
+        let ended = (1..watched.len()).find(|&at| watched[at].any().unwrap_or(false));
+        if watched[0].any().unwrap_or(false) {
             self.bell
                 .read_exact(&mut [0])
                 .map_err(|e| Error::system("read the workers' bell", e, "report this"))?;
+            return Ok(Heard::Bell);
         }
-        Ok(rung)
+        Ok(ended.map_or(Heard::Nothing, |at| Heard::End(slots[at - 1])))
     }
 
     /// What happened in the last execution.

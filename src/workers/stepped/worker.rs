@@ -126,9 +126,10 @@ pub(super) fn work<M: Memory, S: Subject<M>>(shared: &Shared<S::Spec>, slot: usi
         scratch: Vec::new(),
         memory: PhantomData,
     };
+    shared.board.await_first_turn(slot);
     loop {
-        shared.board.await_turn(slot, worker.alone());
         worker.turn();
+        shared.board.await_turn(slot, worker.alone());
     }
 }
 
