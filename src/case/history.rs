@@ -75,6 +75,8 @@ pub struct Step {
     pub word: Option<usize>,
     /// The value read or written; for an exchange, the one found.
     pub value: u64,
+    /// What the word holds from now on, where this changed it and the engine knows.
+    pub now: Option<u64>,
     /// The source file, as the compiler knows it.
     pub file: String,
     /// Its line.

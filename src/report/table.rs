@@ -6,10 +6,23 @@ pub(super) const WIDTH: usize = 100;
 /// Events shown; of more, the middle is left out.
 const ROWS: usize = 60;
 
-/// One event: whose it is, and its text.
+/// One event: whose it is, its text, and what it makes of the region.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) process: usize,
     pub(super) text: String,
+    pub(super) region: String,
+}
+
+impl Row {
+    /// One that changes nothing.
+    pub(super) fn of(process: usize, text: String) -> Self {
+        Self {
+            process,
+            text,
+            region: String::new(),
+        }
+    }
 }
 
 pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
@@ -29,11 +42,19 @@ pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
         })
         .collect();
     let mut lines = Vec::new();
-    let beside = widths.iter().map(|width| width + 2).sum::<usize>() + 5 <= WIDTH;
+    let processes = widths.iter().map(|width| width + 2).sum::<usize>();
+    let beside = processes + 5 <= WIDTH;
+    let region = rows
+        .iter()
+        .map(|row| row.region.chars().count())
+        .max()
+        .unwrap_or(0);
+    // A column of its own, if there is room for it.
+    let region = (region > 0 && processes + 5 + 2 + region <= WIDTH).then_some("region");
     if beside {
+        let heads = heads.iter().map(String::as_str).chain(region);
         let head: String = heads
-            .iter()
-            .zip(&widths)
+            .zip(widths.iter().chain([&0]))
             .map(|(head, width)| format!("  {head:width$}"))
             .collect();
         lines.push(format!("     {}", head.trim_end()));
@@ -47,7 +68,10 @@ pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
         }
         lines.push(if beside {
             let before: usize = widths[..row.process].iter().map(|width| width + 2).sum();
-            format!("{:>5}{:before$}  {}", number + 1, "", row.text)
+            let line = format!("{:before$}  {}", "", row.text);
+            let region = region.map_or("", |_| &row.region);
+            let line = format!("{:>5}{line:processes$}  {region}", number + 1);
+            line.trim_end().to_owned()
         } else {
             format!("{:>5}  {}: {}", number + 1, heads[row.process], row.text)
         });
@@ -85,10 +109,7 @@ mod tests {
     fn rows(texts: &[(usize, &str)]) -> Vec<Row> {
         texts
             .iter()
-            .map(|&(process, text)| Row {
-                process,
-                text: text.into(),
-            })
+            .map(|&(process, text)| Row::of(process, text.into()))
             .collect()
     }
 
@@ -119,12 +140,7 @@ mod tests {
 
     #[test]
     fn of_very_many_events_the_middle_is_left_out() {
-        let many: Vec<Row> = (0..200)
-            .map(|n| Row {
-                process: 0,
-                text: format!("event {n}"),
-            })
-            .collect();
+        let many: Vec<Row> = (0..200).map(|n| Row::of(0, format!("event {n}"))).collect();
         let table = render(&["only".to_owned()], &many);
         assert!(
             table.contains("event 0") && table.contains("event 199") && table.contains("140 more"),

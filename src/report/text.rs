@@ -1,8 +1,9 @@
 //! An outcome as text for a terminal: what is wrong in one sentence, the case as a small table, why, how to run
 //! it again. Nothing that one does not need first.
 
-use super::table::{Row, WIDTH, name, render, short};
-use crate::case::{Access, Call, History, Step};
+use super::rows::rows;
+use super::table::{WIDTH, name, render, short};
+use crate::case::Call;
 use crate::check::{Blocked, Explanation, Finding, Verdict};
 use crate::engine::{Covered, Run};
 use crate::search::{Found, Origin, Outcome, Rate};
@@ -85,6 +86,10 @@ fn of_finding<S: Spec>(
     writeln!(to, "\n{}\n", render(roles, &rows(run)))?;
     if let Some(explanation) = &finding.explanation {
         why(to, roles, run, explanation)?;
+    }
+    for (number, passes) in found.passes.iter().enumerate() {
+        let label = if number == 0 { " passes:" } else { "        " };
+        writeln!(to, "{label} {}", wrapped(passes))?;
     }
     writeln!(to, " replay: {replay}")?;
     match &found.saved {
@@ -221,122 +226,6 @@ fn short_state(state: &str) -> String {
     )
 }
 
-/// The events of a run: its steps where the engine saw them, else its calls and returns.
-fn rows<S: Spec>(run: &Run<S>) -> Vec<Row> {
-    if run.steps.is_empty() {
-        rows_of_calls(&run.history)
-    } else {
-        rows_of_steps(run)
-    }
-}
-
-fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
-    let mut events = Vec::new();
-    for (process, calls) in history.calls.iter().enumerate() {
-        for call in calls {
-            events.push((call.invoked, process, call, true));
-            events.push((call.returned, process, call, false));
-        }
-    }
-    events.sort_by_key(|&(time, process, _, _)| (time, process));
-    let mut rows: Vec<Row> = Vec::new();
-    let mut open = None;
-    for (_, process, call, is_call) in events {
-        let text = if is_call {
-            short(&call.op)
-        } else {
-            let ret = call.ret.as_ref().map_or("…never returned".into(), |ret| {
-                format!("-> {}", short(ret))
-            });
-            // A return right after its own call stands on the same line.
-            match rows.last_mut() {
-                Some(last) if open == Some(process) => {
-                    last.text = format!("{} {ret}", last.text);
-                    open = None;
-                    continue;
-                }
-                _ => ret,
-            }
-        };
-        open = is_call.then_some(process);
-        rows.push(Row { process, text });
-    }
-    rows
-}
-
-fn rows_of_steps<S: Spec>(run: &Run<S>) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    let mut shown = vec![0; run.history.calls.len()];
-    let mut repeated: Option<(&Step, usize)> = None;
-    for (number, step) in run.steps.iter().enumerate() {
-        let (Some(calls), Some(operation)) = (run.history.calls.get(step.process), step.operation)
-        else {
-            continue;
-        };
-        while shown[step.process] <= operation
-            && let Some(call) = calls.get(shown[step.process])
-        {
-            shown[step.process] += 1;
-            rows.push(Row {
-                process: step.process,
-                text: short(&call.op),
-            });
-        }
-        repeated = match (repeated, rows.last_mut()) {
-            (Some((first, times)), Some(row)) if same(first, step) => {
-                row.text = format!("  {} ({} times)", access(step), times + 1);
-                Some((first, times + 1))
-            }
-            _ => {
-                rows.push(Row {
-                    process: step.process,
-                    text: format!("  {}", access(step)),
-                });
-                Some((step, 1))
-            }
-        };
-        let later = &run.steps[number + 1..];
-        if !later
-            .iter()
-            .any(|other| other.process == step.process && other.operation == Some(operation))
-            && let Some(ret) = calls.get(operation).and_then(|call| call.ret.as_ref())
-        {
-            rows.push(Row {
-                process: step.process,
-                text: format!("-> {}", short(ret)),
-            });
-            repeated = None;
-        }
-    }
-    rows
-}
-
-fn same(a: &Step, b: &Step) -> bool {
-    (a.process, a.operation, a.access, a.word, a.value, a.line)
-        == (b.process, b.operation, b.access, b.word, b.value, b.line)
-}
-
-fn access(step: &Step) -> String {
-    let file = step.file.rsplit('/').next().unwrap_or(&step.file);
-    let word = step
-        .word
-        .map(|word| format!("word {word}"))
-        .unwrap_or_default();
-    let what = match step.access {
-        Access::Load => format!("{word} load -> {}", step.value),
-        Access::Store => format!("{word} store {}", step.value),
-        Access::Update => format!("{word} update, was {}", step.value),
-        Access::Miss => format!("{word} exchange missed, was {}", step.value),
-        Access::Fence => "fence".into(),
-        Access::Spin => "spin".into(),
-        Access::Wait => format!("{word} wait, was {}", step.value),
-        Access::Wake => format!("{word} wake {}", step.value),
-        Access::Alive => format!("alive? -> {}", step.value != 0),
-        Access::Killed => return "x SIGKILL".into(),
-    };
-    format!("{what}  {file}:{}", step.line)
-}
-
 fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
     let Covered {
         programs,
@@ -347,6 +236,9 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
         partly,
         hardly,
         cut,
+        kill_points,
+        killed,
+        worst,
         ..
     } = outcome.covered;
     let mut parts = vec![
@@ -367,6 +259,15 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
     }
     if cut > 0 {
         parts.push(format!("{cut} cut down to fit"));
+    }
+    if kill_points > 0 {
+        parts.push(format!(
+            "{killed} of {} killed at",
+            counted(kill_points, "kill point")
+        ));
+    }
+    if worst > 0 {
+        parts.push(format!("at most {} an operation", counted(worst, "step")));
     }
     if outcome.saved_cases > 0 {
         parts.push(format!(

@@ -87,11 +87,22 @@ impl<T: Data + Eq + Hash> Spec for Register<T> {
 /// assert_eq!(once.step(&OnceOp::Set(8)), OnceRet::Set(false));
 /// assert_eq!(once.step(&OnceOp::Get), OnceRet::Got(Some(7)));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Once<T> {
     value: Option<T>,
     /// Somebody died who had begun to set it: there is no value, and nobody can set one any more.
     lost: bool,
+}
+
+impl<T: Debug> Debug for Once<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { value, lost } = self;
+        if *lost {
+            f.write_str("Once(lost)")
+        } else {
+            f.debug_tuple("Once").field(value).finish()
+        }
+    }
 }
 
 /// An operation of [`Once`].

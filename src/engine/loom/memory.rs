@@ -76,6 +76,7 @@ fn note(access: Access, word: Option<usize>, value: u64, at: &Location<'_>) {
             access,
             word,
             value,
+            now: (access == Access::Store).then_some(value),
             file: at.file().into(),
             line: at.line(),
             column: at.column(),

@@ -7,7 +7,7 @@ use crate::case::Access;
 use crate::memory::{
     Atomic, Hardware, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload, Words,
 };
-use crate::workers::stepped::stepper;
+use crate::workers::stepped::stepper::{self, Done};
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed};
 
@@ -24,6 +24,22 @@ fn address<T>(word: &T) -> u64 {
     (&raw const *word).addr() as u64
 }
 
+fn stored(value: u64, changes: bool) -> Done {
+    Done {
+        kind: Access::Store,
+        value,
+        now: changes.then_some(value),
+    }
+}
+
+fn updated(found: u64, now: u64) -> Done {
+    Done {
+        kind: Access::Update,
+        value: found,
+        now: (now != found).then_some(now),
+    }
+}
+
 macro_rules! stepped_atomic {
     ($($Word:ident $Value:ty),*) => {$(
         impl Atomic<$Value> for SteppedWord<$Word> {
@@ -33,21 +49,21 @@ macro_rules! stepped_atomic {
             fn load(&self, order: Ordering) -> $Value {
                 stepper::step(Access::Load, address(self), Location::caller(), || {
                     let value = self.0.load(order);
-                    (value, value as u64, false, Access::Load)
+                    (value, Done::seen(Access::Load, value as u64))
                 })
             }
             fn store(&self, value: $Value, order: Ordering) {
                 stepper::step(Access::Store, address(self), Location::caller(), || {
                     let changes = self.0.load(Relaxed) != value;
                     self.0.store(value, order);
-                    ((), value as u64, changes, Access::Store)
+                    ((), stored(value as u64, changes))
                 })
             }
             fn compare_exchange(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
                 stepper::step(Access::Update, address(self), Location::caller(), || {
                     match self.0.compare_exchange(current, new, success, failure) {
-                        Ok(found) => (Ok(found), found as u64, found != new, Access::Update),
-                        Err(found) => (Err(found), found as u64, false, Access::Miss),
+                        Ok(found) => (Ok(found), updated(found as u64, new as u64)),
+                        Err(found) => (Err(found), Done::seen(Access::Miss, found as u64)),
                     }
                 })
             }
@@ -61,7 +77,7 @@ macro_rules! stepped_atomic {
         fn $method(&self, value: $Value, order: Ordering) -> $Value {
             stepper::step(Access::Update, address(self), Location::caller(), || {
                 let found = self.0.$method(value, order);
-                (found, found as u64, self.0.load(Relaxed) != found, Access::Update)
+                (found, updated(found as u64, self.0.load(Relaxed) as u64))
             })
         }
     )*};
@@ -84,14 +100,14 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
         for (bytes, word) in words.chunks_mut(8).zip(self.0.words()) {
             let value = stepper::step(Access::Load, address(word), at, || {
                 let value = word.load(Relaxed);
-                (value, value, false, Access::Load)
+                (value, Done::seen(Access::Load, value))
             });
             bytes.copy_from_slice(&value.to_ne_bytes());
         }
         for (byte, word) in tail.iter_mut().zip(self.0.tail()) {
             *byte = stepper::step(Access::Load, address(word), at, || {
                 let value = word.load(Relaxed);
-                (value, value.into(), false, Access::Load)
+                (value, Done::seen(Access::Load, value.into()))
             });
         }
         copy
@@ -104,13 +120,13 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
             let value = u64::from_ne_bytes(bytes.try_into().expect("chunks of 8"));
             stepper::step(Access::Store, address(word), at, || {
                 let changes = word.swap(value, Relaxed) != value;
-                ((), value, changes, Access::Store)
+                ((), stored(value, changes))
             });
         }
         for (&byte, word) in tail.iter().zip(self.0.tail()) {
             stepper::step(Access::Store, address(word), at, || {
                 let changes = word.swap(byte, Relaxed) != byte;
-                ((), byte.into(), changes, Access::Store)
+                ((), stored(byte.into(), changes))
             });
         }
     }

@@ -23,8 +23,10 @@ use std::time::{Duration, Instant};
 const PREEMPTIONS: &[(u32, u32)] = &[(0, 0), (1, 0), (2, 0), (3, 0)];
 /// Bounds of `kills`: preemptions and kills, rising. The second kill is that of the life that recovers, or of a survivor.
 const KILLS: &[(u32, u32)] = &[(0, 0), (0, 1), (1, 1), (0, 2)];
-/// The part of the time that a program may take, so that others get theirs.
+/// The part of the time that a program may take, so that others get theirs; a kill takes so much longer than a step that
+/// there is always another one to try.
 const SHARE: u32 = 8;
+const SHARE_OF_KILLS: u32 = 20;
 /// Executions by chance of a program that is too large to be enumerated, of those that it may take.
 const BY_CHANCE: u64 = 4;
 /// Points of change for PCT, which finds what takes one more than that of orders.
@@ -72,15 +74,15 @@ engine!(
     Stepped,
     "stepped",
     false,
-    "missing barriers: all accesses are in one order that everybody agrees on; accesses to shared memory that are \
-        not of this memory; kills"
+    "more than three preemptions; missing barriers: all accesses are in one order that everybody agrees on; accesses to \
+        shared memory that are not of this memory; kills"
 );
 engine!(
     Kills,
     "kills",
     true,
-    "missing barriers: all accesses are in one order that everybody agrees on; accesses to shared memory that are \
-        not of this memory; more than two kills in one execution"
+    "more than one preemption beside a kill; more than two kills in one execution; missing barriers: all accesses are in one \
+        order that everybody agrees on; accesses to shared memory that are not of this memory"
 );
 
 /// The job in the zygote, for one subject.
@@ -138,7 +140,8 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         bounds: &[(u32, u32)],
         kills: bool,
     ) -> Result<Answer<S::Spec>, Error> {
-        let until = Instant::now() + budget.time / SHARE;
+        let time = budget.time / if kills { SHARE_OF_KILLS } else { SHARE };
+        let until = Instant::now() + time;
         let mut covered = Covered {
             programs: 1,
             ..Covered::default()
@@ -176,7 +179,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         if reached.is_none() || reached != bounds.last().copied() {
             let kills = if kills { 2 } else { 0 };
             let by_chance = (budget.executions / BY_CHANCE).max(1);
-            let extra = until + (budget.time / SHARE) / BY_CHANCE as u32;
+            let extra = until + time / BY_CHANCE as u32;
             for strategy in [
                 Strategy::Pct {
                     seed: budget.seed,

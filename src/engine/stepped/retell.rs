@@ -32,6 +32,7 @@ pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
                 access: step.access,
                 word,
                 value: step.value,
+                now: step.now,
                 file: step.file.clone(),
                 line: step.line,
                 column: step.column,

@@ -201,6 +201,10 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         let mut watch = Watch::new(MAX_WORKERS);
         loop {
             let heard = self.heard()?;
+            if Instant::now() >= until {
+                // The worker that finishes next sees that there is nothing left to run.
+                self.shared.board.out_of_time.store(1, Relaxed);
+            }
             if heard == Heard::Bell {
                 return match self.shared.board.ended.load(Relaxed) {
                     ended::DONE => Ok(Ended::Done),
@@ -222,10 +226,6 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                     Some(ended) => return Ok(ended),
                     None => continue,
                 }
-            }
-            if Instant::now() >= until {
-                // The worker that finishes next sees that there is nothing left to run.
-                self.shared.board.out_of_time.store(1, Relaxed);
             }
             let holder = self.shared.board.holder.load(Relaxed) as usize;
             let pid = self

@@ -43,6 +43,7 @@ pub(crate) struct Noted {
     pub(crate) access: Access,
     pub(crate) word: u64,
     pub(crate) value: u64,
+    pub(crate) now: Option<u64>,
     pub(crate) file: String,
     pub(crate) line: u32,
     pub(crate) column: u32,
@@ -128,24 +129,44 @@ pub(super) fn done() {
     });
 }
 
-/// One access: waits for its turn, does it, and notes it. `access` returns the value to note, and whether memory changed,
-/// and what kind of access it turned out to be.
+/// What an access came to.
+pub(crate) struct Done {
+    /// What kind it turned out to be.
+    pub(crate) kind: Access,
+    /// The value to note.
+    pub(crate) value: u64,
+    /// What the word holds now, if that is something else.
+    pub(crate) now: Option<u64>,
+}
+
+impl Done {
+    /// Nothing has changed.
+    pub(crate) fn seen(kind: Access, value: u64) -> Self {
+        Self {
+            kind,
+            value,
+            now: None,
+        }
+    }
+}
+
+/// One access: waits for its turn, does it, and notes it.
 pub(crate) fn step<R>(
     kind: Access,
     word: u64,
     at: &Location<'_>,
-    access: impl FnOnce() -> (R, u64, bool, Access),
+    access: impl FnOnce() -> (R, Done),
 ) -> R {
     STEPPER.with_borrow_mut(|stepper| {
         let Some(me) = stepper else {
             return access().0;
         };
         me.point(kind, word, at);
-        let (result, value, changed, kind) = access();
-        if changed {
+        let (result, done) = access();
+        if done.now.is_some() {
             me.board.plan(|plan| plan.changed());
         }
-        me.note(kind, word, value, at);
+        me.note(word, &done, at);
         result
     })
 }
@@ -154,7 +175,7 @@ pub(crate) fn step<R>(
 pub(crate) fn fence(at: &Location<'_>) {
     here(|me| {
         if me.operation.is_some() {
-            me.note(Access::Fence, 0, 0, at);
+            me.note(0, &Done::seen(Access::Fence, 0), at);
         }
     });
 }
@@ -163,7 +184,7 @@ pub(crate) fn fence(at: &Location<'_>) {
 pub(crate) fn spin(at: &Location<'_>) {
     let spun = here(|me| {
         me.point(Access::Spin, 0, at);
-        me.note(Access::Spin, 0, 0, at);
+        me.note(0, &Done::seen(Access::Spin, 0), at);
     });
     if spun.is_none() {
         std::hint::spin_loop();
@@ -175,7 +196,7 @@ pub(crate) fn wait(word: u64, at: &Location<'_>, look: impl FnOnce() -> (bool, u
     here(|me| {
         me.point(Access::Wait, word, at);
         let (sleeps, value) = look();
-        me.note(Access::Wait, word, value, at);
+        me.note(word, &Done::seen(Access::Wait, value), at);
         if sleeps {
             me.board.plan(|plan| plan.block(me.process));
             me.go_on();
@@ -188,7 +209,7 @@ pub(crate) fn wake(word: u64, n: u32, at: &Location<'_>) {
     here(|me| {
         me.point(Access::Wake, word, at);
         me.board.plan(|plan| plan.wake(word, n));
-        me.note(Access::Wake, word, n.into(), at);
+        me.note(word, &Done::seen(Access::Wake, n.into()), at);
     });
 }
 
@@ -210,7 +231,7 @@ pub(crate) fn alive(life: Life, at: &Location<'_>) -> Option<bool> {
         let alive = process.zip(number).is_some_and(|(process, number)| {
             me.board.plan(|plan| plan.alive(process as usize, number))
         });
-        me.note(Access::Alive, 0, alive.into(), at);
+        me.note(0, &Done::seen(Access::Alive, alive.into()), at);
         alive
     })
 }
@@ -321,6 +342,7 @@ impl Stepper {
                 access: Access::Killed,
                 word: 0,
                 value: 0,
+                now: None,
                 file: String::new(),
                 line: 0,
                 column: 0,
@@ -358,14 +380,15 @@ impl Stepper {
         }
     }
 
-    fn note(&mut self, access: Access, word: u64, value: u64, at: &Location<'_>) {
+    fn note(&mut self, word: u64, done: &Done, at: &Location<'_>) {
         if self.traced {
             self.write(&Note::Step(Noted {
                 process: self.process,
                 operation: self.operation,
-                access,
+                access: done.kind,
                 word,
-                value,
+                value: done.value,
+                now: done.now,
                 file: at.file().to_owned(),
                 line: at.line(),
                 column: at.column(),

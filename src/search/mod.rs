@@ -1,5 +1,8 @@
 //! The loop of a suite: saved cases, then drawn ones; what fails is shrunk, confirmed and saved.
 
+mod nearby;
+mod shrink;
+
 use crate::case::Case;
 use crate::check::Verdict;
 use crate::engine::{Budget, Covered, Engine, Run};
@@ -18,11 +21,9 @@ const EXPLORED: u64 = 20;
 const FEWER: u32 = 8;
 /// A shrunk form has to fail within so many times the executions of a drawn one: a rare failure gets its chance.
 const PATIENCE: u64 = 4;
-/// Shrinking ends here, with the smallest case so far.
-const CANDIDATES: u64 = 500;
-const SHRINKING: Duration = Duration::from_secs(30);
-/// A finding is run again so often before it is told.
+/// A finding is run again so often before it is told, but no longer than this.
 const REPLAYS: u64 = 10;
+const REPLAYING: Duration = Duration::from_secs(10);
 
 /// What to search.
 pub(crate) struct Plan<S: Spec> {
@@ -70,6 +71,8 @@ pub struct Found<S: Spec> {
     pub origin: Origin,
     /// How surely it comes again.
     pub rate: Rate,
+    /// What is almost the same and passes, in words, where the engine places steps.
+    pub passes: Vec<String>,
     /// The case as a token.
     pub token: String,
     /// Where it was saved, or why not; `None` if it was not to be.
@@ -282,84 +285,11 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         Ok(None)
     }
 
-    /// The smallest case found that fails in the same way: first proptest's own steps, on values and lengths,
-    /// then each operation left out, down to processes that do nothing.
-    fn shrink(
-        &mut self,
-        mut tree: impl ValueTree<Value = Case<S::Spec>>,
-        run: Run<S::Spec>,
-    ) -> (Run<S::Spec>, Origin) {
-        let (started, operations) = (Instant::now(), run.case.operations());
-        let before = (self.covered, self.unknown.clone());
-        let mut best = run;
-        let mut candidates = 0;
-        let mut more = tree.simplify();
-        while more && candidates < CANDIDATES && started.elapsed() < SHRINKING {
-            let case = fit::<E, S>(tree.current());
-            let fails = case == free(best.case.clone()) || {
-                candidates += 1;
-                self.fails_alike(&case, &mut best)
-            };
-            more = if fails {
-                tree.simplify()
-            } else {
-                tree.complicate()
-            };
-        }
-        let mut at = (0, 0);
-        while at.0 < best.case.program.len()
-            && candidates < CANDIDATES
-            && started.elapsed() < SHRINKING
-        {
-            if at.1 >= best.case.program[at.0].len() {
-                at = (at.0 + 1, 0);
-                continue;
-            }
-            let mut case = free(best.case.clone());
-            case.program[at.0].remove(at.1);
-            candidates += 1;
-            // Leaving one out may make another needless that was needed before.
-            at = if case.operations() > 0 && self.fails_alike(&case, &mut best) {
-                (0, 0)
-            } else {
-                (at.0, at.1 + 1)
-            };
-        }
-        // What was covered is what was searched, not what was shrunk.
-        (self.covered, self.unknown) = before;
-        (
-            best,
-            Origin::Drawn {
-                operations,
-                candidates,
-                took: started.elapsed(),
-            },
-        )
-    }
-
-    /// Whether it fails in the same way within the budget; where chance plays a part, twice, since a form that hardly
-    /// ever fails is of less use than a larger one.
-    fn fails_alike(&mut self, case: &Case<S::Spec>, best: &mut Run<S::Spec>) -> bool {
-        let budget = Budget {
-            executions: self.budget().executions * PATIENCE,
-            ..self.budget()
-        };
-        let mut alike = || {
-            self.run(case, &budget)
-                .filter(|run| kind(run) == kind(best))
-        };
-        let Some(run) = alike() else { return false };
-        if !E::EXPLORES && alike().is_none() {
-            return false;
-        }
-        *best = run;
-        true
-    }
-
     /// Runs it again, to say how surely it comes; makes the token; saves it.
     fn tell(&mut self, run: Run<S::Spec>, origin: Origin) -> Result<Found<S::Spec>, Error> {
         let before = (self.covered, self.unknown.clone());
         let rate = self.rate(&run);
+        let passes = self.nearby(&run);
         (self.covered, self.unknown) = before;
         let token = regression::token(&self.plan.suite, E::NAME, &run.case)?;
         let saved = match (&self.plan.regressions, origin) {
@@ -383,6 +313,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             run,
             origin,
             rate,
+            passes,
             token,
             saved,
         })
@@ -414,7 +345,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         }
         let started = Instant::now();
         let (mut again, mut replays) = (0, 0);
-        while replays < REPLAYS && (replays == 0 || started.elapsed() < SHRINKING / 3) {
+        while replays < REPLAYS && (replays == 0 || started.elapsed() < REPLAYING) {
             replays += 1;
             again += u64::from(
                 self.run(&run.case, &budget)

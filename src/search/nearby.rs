@@ -1,0 +1,171 @@
+//! What is almost the same as a failing case, and passes: it says more than the failing case alone.
+
+use super::{Search, free};
+use crate::case::{Access, Case, Kill, Place, Schedule, Step, Turn, Until};
+use crate::check::Verdict;
+use crate::engine::{Budget, Engine, Run};
+use crate::source;
+use crate::subject::Subject;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Neighbours are tried no longer than this.
+const TRYING: Duration = Duration::from_secs(3);
+
+impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+    /// In words: without the kill, with the kill elsewhere, with a turn that ends one step later or earlier.
+    pub(super) fn nearby(&mut self, run: &Run<S::Spec>) -> Vec<String> {
+        let Schedule::Turns(turns) = &run.case.schedule else {
+            return Vec::new();
+        };
+        let started = Instant::now();
+        let places = places(&run.steps);
+        let mut passing = Vec::new();
+        if !run.case.kills.is_empty() {
+            let case = Case {
+                kills: Vec::new(),
+                ..run.case.clone()
+            };
+            if self.passes(&case) {
+                let every = if self.passes(&free(case)) {
+                    ", and in every order that was tried"
+                } else {
+                    ""
+                };
+                passing.push(format!(
+                    "without the kill{every}, so threads alone do not show it"
+                ));
+            }
+        }
+        for (number, kill) in run.case.kills.iter().enumerate() {
+            let mut elsewhere = Vec::new();
+            for place in of_operation(&places, kill) {
+                if started.elapsed() > TRYING {
+                    break;
+                }
+                let mut case = run.case.clone();
+                case.kills[number].before = place.place.clone();
+                if place.place != kill.before && self.passes(&case) {
+                    elsewhere.push(format!("{}:{}", file(&place.step.file), place.step.line));
+                }
+            }
+            elsewhere.dedup();
+            if !elsewhere.is_empty() {
+                passing.push(format!("killed before {}", elsewhere.join(", ")));
+            }
+        }
+        for (number, turn) in turns.iter().enumerate() {
+            let Until::Before(before) = &turn.until else {
+                continue;
+            };
+            let own: Vec<&Named<'_>> = places
+                .iter()
+                .filter(|named| named.step.process == usize::from(turn.process))
+                .collect();
+            let Some(at) = own.iter().position(|named| named.place == *before) else {
+                continue;
+            };
+            let role = &self.plan.roles[usize::from(turn.process)];
+            let later = own
+                .get(at + 1)
+                .map_or(Until::End, |next| Until::Before(next.place.clone()));
+            let earlier = at
+                .checked_sub(1)
+                .map(|at| Until::Before(own[at].place.clone()));
+            let with = |until: Until| {
+                let mut turns = turns.clone();
+                turns[number] = Turn {
+                    until,
+                    ..turn.clone()
+                };
+                Case {
+                    schedule: Schedule::Turns(turns),
+                    ..run.case.clone()
+                }
+            };
+            if started.elapsed() > TRYING {
+                break;
+            }
+            let place = |named: &Named<'_>| {
+                format!(
+                    "{} {}:{}",
+                    named.place.word,
+                    file(&named.step.file),
+                    named.step.line
+                )
+            };
+            if self.passes(&with(later)) {
+                passing.push(format!(
+                    "where {role} takes one more step first ({})",
+                    place(own[at])
+                ));
+            } else if let Some(earlier) = earlier
+                && self.passes(&with(earlier))
+            {
+                passing.push(format!(
+                    "where {role} stops one step sooner (before {})",
+                    place(own[at - 1])
+                ));
+            }
+        }
+        passing
+    }
+
+    fn passes(&mut self, case: &Case<S::Spec>) -> bool {
+        let budget = Budget {
+            time: TRYING,
+            ..self.budget()
+        };
+        let run = self.engine.search::<S>(case, &self.plan.roles, &budget);
+        matches!(run, Ok((covered, None)) if covered.executions > 0)
+            || matches!(run, Ok((_, Some(run))) if run.verdict == Verdict::Ok)
+    }
+}
+
+/// A step, and how it is named.
+struct Named<'a> {
+    step: &'a Step,
+    place: Place,
+}
+
+/// The steps of a run with their names: as the engine names them.
+fn places(steps: &[Step]) -> Vec<Named<'_>> {
+    let mut touched: HashMap<(usize, Option<usize>, String), u32> = HashMap::new();
+    let mut named = Vec::new();
+    for step in steps {
+        let word = match step.access {
+            Access::Fence | Access::Killed => continue,
+            Access::Spin => "spin".into(),
+            Access::Alive => "alive".into(),
+            _ => source::name(&step.file, step.line, step.column).unwrap_or_else(|| "word".into()),
+        };
+        let nth = touched
+            .entry((step.process, step.operation, word.clone()))
+            .or_default();
+        *nth += 1;
+        named.push(Named {
+            step,
+            place: Place {
+                operation: step.operation.map(|number| number as u16),
+                word,
+                nth: *nth,
+            },
+        });
+    }
+    named
+}
+
+/// The steps of the operation that a process died in, as far as they came.
+fn of_operation<'a, 'b>(
+    places: &'a [Named<'b>],
+    kill: &'a Kill,
+) -> impl Iterator<Item = &'a Named<'b>> {
+    places.iter().filter(move |named| {
+        named.step.process == usize::from(kill.process)
+            && named.place.operation == kill.before.operation
+    })
+}
+
+fn file(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

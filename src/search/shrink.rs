@@ -1,0 +1,88 @@
+//! From a failing case to the smallest one that fails in the same way.
+
+use super::{Origin, PATIENCE, Search, fit, free, kind};
+use crate::case::Case;
+use crate::engine::{Budget, Engine, Run};
+use crate::subject::Subject;
+use proptest::strategy::ValueTree;
+use std::time::{Duration, Instant};
+
+/// Shrinking ends here, with the smallest case so far.
+const CANDIDATES: u64 = 500;
+const SHRINKING: Duration = Duration::from_secs(30);
+
+impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+    /// The smallest case found that fails in the same way: first proptest's own steps, on values and lengths,
+    /// then each operation left out, down to processes that do nothing.
+    pub(super) fn shrink(
+        &mut self,
+        mut tree: impl ValueTree<Value = Case<S::Spec>>,
+        run: Run<S::Spec>,
+    ) -> (Run<S::Spec>, Origin) {
+        let (started, operations) = (Instant::now(), run.case.operations());
+        let before = (self.covered, self.unknown.clone());
+        let mut best = run;
+        let mut candidates = 0;
+        let mut more = tree.simplify();
+        while more && candidates < CANDIDATES && started.elapsed() < SHRINKING {
+            let case = fit::<E, S>(tree.current());
+            let fails = case == free(best.case.clone()) || {
+                candidates += 1;
+                self.fails_alike(&case, &mut best)
+            };
+            more = if fails {
+                tree.simplify()
+            } else {
+                tree.complicate()
+            };
+        }
+        let mut at = (0, 0);
+        while at.0 < best.case.program.len()
+            && candidates < CANDIDATES
+            && started.elapsed() < SHRINKING
+        {
+            if at.1 >= best.case.program[at.0].len() {
+                at = (at.0 + 1, 0);
+                continue;
+            }
+            let mut case = free(best.case.clone());
+            case.program[at.0].remove(at.1);
+            candidates += 1;
+            // Leaving one out may make another needless that was needed before.
+            at = if case.operations() > 0 && self.fails_alike(&case, &mut best) {
+                (0, 0)
+            } else {
+                (at.0, at.1 + 1)
+            };
+        }
+        // What was covered is what was searched, not what was shrunk.
+        (self.covered, self.unknown) = before;
+        (
+            best,
+            Origin::Drawn {
+                operations,
+                candidates,
+                took: started.elapsed(),
+            },
+        )
+    }
+
+    /// Whether it fails in the same way within the budget; where chance plays a part, twice, since a form that hardly
+    /// ever fails is of less use than a larger one.
+    fn fails_alike(&mut self, case: &Case<S::Spec>, best: &mut Run<S::Spec>) -> bool {
+        let budget = Budget {
+            executions: self.budget().executions * PATIENCE,
+            ..self.budget()
+        };
+        let mut alike = || {
+            self.run(case, &budget)
+                .filter(|run| kind(run) == kind(best))
+        };
+        let Some(run) = alike() else { return false };
+        if !E::EXPLORES && alike().is_none() {
+            return false;
+        }
+        *best = run;
+        true
+    }
+}
