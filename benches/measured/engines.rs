@@ -120,6 +120,7 @@ fn engine<S: Subject<Hardware, Spec = Register<Pair>>>(
             time: Duration::from_secs(60),
             seed: turns,
             keep_going: true,
+            nobody_dies: false,
         };
         let start = Instant::now();
         let (covered, _) = engine

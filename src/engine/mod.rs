@@ -67,6 +67,8 @@ pub struct Budget {
     pub seed: u64,
     /// Go on after the first execution that is not Ok, and count them.
     pub keep_going: bool,
+    /// Nobody is killed, even by an engine that does.
+    pub nobody_dies: bool,
 }
 
 /// One execution that is worth telling about.

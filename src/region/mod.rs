@@ -128,6 +128,32 @@ impl Region {
         Ok(unsafe { place.as_ref() })
     }
 
+    /// The same pages at another address, in this process alone, where the old one is closed: who has kept an address
+    /// from before, faults.
+    #[cfg(feature = "harness")]
+    pub(crate) fn elsewhere(&self) -> Result<Self, Error> {
+        use nix::sys::mman::{MRemapFlags, ProtFlags, mprotect, mremap};
+        let failed = |errno| Error::system("map a region at another address", errno, "report this");
+        let Mapping { base, len } = self.mapping;
+        // SAFETY: mremap with an old size of zero maps the pages of a shared mapping a second time, at an address that the
+        // kernel chooses, and changes nothing that is mapped.
+        let again = unsafe { mremap(base, 0, len, MRemapFlags::MREMAP_MAYMOVE, None) };
+        let again = Self::new(Mapping {
+            base: again.map_err(failed)?,
+            len,
+        });
+        // SAFETY: the pages at `base` are of our own mapping. Nobody in this process follows a reference into them any more:
+        // the caller, a worker that was just forked, uses the new address from here on, and a fault is what is wanted.
+        unsafe { mprotect(base, len, ProtFlags::PROT_NONE) }.map_err(failed)?;
+        Ok(again)
+    }
+
+    /// Its first address.
+    #[cfg(feature = "harness")]
+    pub(crate) fn address(&self) -> usize {
+        self.mapping.base.addr().get()
+    }
+
     /// Where a `T` at `offset` would lie, inside and aligned. Engines that place a value themselves start here.
     pub(crate) fn slot<T>(&self, offset: usize) -> Result<NonNull<T>, Error> {
         let (size, align, len) = (size_of::<T>(), align_of::<T>(), self.len());

@@ -189,6 +189,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             time: settings.time,
             seed: self.seed,
             keep_going: false,
+            nobody_dies: false,
         }
     }
 

@@ -100,12 +100,9 @@ fn serve<S: Subject<SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
         }
         let explorer = explorer.as_mut().expect("it was just made");
         if case.schedule == Schedule::Free && case.kills.is_empty() {
-            explorer.explore(
-                &case,
-                &budget,
-                if KILLS { self::KILLS } else { PREEMPTIONS },
-                KILLS,
-            )
+            let kills = KILLS && !budget.nobody_dies;
+            let bounds = if kills { self::KILLS } else { PREEMPTIONS };
+            explorer.explore(&case, &budget, bounds, kills)
         } else {
             explorer.replay(&case)
         }

@@ -71,6 +71,9 @@ pub(super) struct Stepper {
     pub(super) process: usize,
     pub(super) life: u32,
     pub(super) worker: usize,
+    /// Where the subject is in this process, how long it is, and where the others say that it is.
+    pub(super) subject: (usize, usize),
+    pub(super) named_as: usize,
     pub(super) alone: bool,
     /// Steps are named and noted.
     pub(super) traced: bool,
@@ -161,6 +164,7 @@ pub(crate) fn step<R>(
         let Some(me) = stepper else {
             return access().0;
         };
+        let word = me.common(word);
         me.point(kind, word, at);
         let (result, done) = access();
         if done.now.is_some() {
@@ -194,6 +198,7 @@ pub(crate) fn spin(at: &Location<'_>) {
 /// Sleeps on a word, if `holds` says that it holds what it should.
 pub(crate) fn wait(word: u64, at: &Location<'_>, look: impl FnOnce() -> (bool, u64)) {
     here(|me| {
+        let word = me.common(word);
         me.point(Access::Wait, word, at);
         let (sleeps, value) = look();
         me.note(word, &Done::seen(Access::Wait, value), at);
@@ -207,6 +212,7 @@ pub(crate) fn wait(word: u64, at: &Location<'_>, look: impl FnOnce() -> (bool, u
 /// Wakes those that sleep on a word.
 pub(crate) fn wake(word: u64, n: u32, at: &Location<'_>) {
     here(|me| {
+        let word = me.common(word);
         me.point(Access::Wake, word, at);
         me.board.plan(|plan| plan.wake(word, n));
         me.note(word, &Done::seen(Access::Wake, n.into()), at);
@@ -253,6 +259,18 @@ pub(crate) fn race(other: usize, life: u32) {
 }
 
 impl Stepper {
+    /// The address that all processes know a word by.
+    fn common(&self, word: u64) -> u64 {
+        let (at, len) = self.subject;
+        match (word as usize)
+            .checked_sub(at)
+            .filter(|&offset| offset < len)
+        {
+            Some(offset) => (self.named_as + offset) as u64,
+            None => word,
+        }
+    }
+
     /// A scheduling point: returns when this process may do what it is about to.
     fn point(&mut self, kind: Access, word: u64, at: &Location<'_>) {
         if self.traced {

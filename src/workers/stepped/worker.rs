@@ -116,8 +116,19 @@ pub(super) fn work<M: Memory, S: Subject<M>>(shared: &Shared<S::Spec>, slot: usi
         // Where it is refused, it runs where the kernel likes.
         let _ = nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set);
     }
+    // Every process but the first has the subject at an address of its own: a stored address shows.
+    let subject = match slot % shared.roles.len() {
+        0 => Arc::clone(&shared.subject),
+        _ => Arc::new(
+            shared
+                .subject
+                .elsewhere()
+                .expect("there is room for a few pages"),
+        ),
+    };
     let mut worker = Worker::<M, S> {
         shared,
+        subject,
         slot,
         case: None,
         batch: 0,
@@ -135,6 +146,8 @@ pub(super) fn work<M: Memory, S: Subject<M>>(shared: &Shared<S::Spec>, slot: usi
 
 struct Worker<'a, M: Memory, S: Subject<M>> {
     shared: &'a Shared<S::Spec>,
+    /// Where this process sees the subject.
+    subject: Arc<Region>,
     slot: usize,
     case: Option<Case<S::Spec>>,
     batch: u32,
@@ -219,12 +232,11 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
 
     fn slot(&self) -> &UnsafeCell<MaybeUninit<S>> {
         let slot = self
-            .shared
             .subject
             .slot::<UnsafeCell<MaybeUninit<S>>>(0)
             .expect("the region was made for it");
         // SAFETY: a reference to the slot.
-        // 1. `slot` checked that it lies within the region and is aligned; the region lives as long as `shared`.
+        // 1. `slot` checked that it lies within the region and is aligned; the region lives as long as `self`.
         // 2. Any bytes are a `MaybeUninit`, and `UnsafeCell` allows them to change behind the reference.
         unsafe { slot.as_ref() }
     }
@@ -260,6 +272,8 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
             process: me,
             life,
             worker: self.slot,
+            subject: (self.subject.address(), self.subject.len()),
+            named_as: self.shared.subject.address(),
             alone: self.alone(),
             traced,
             turns: if traced { turns } else { Vec::new() },

@@ -1,0 +1,62 @@
+//! The flag is raised before the data is there. crossbeam 0.2.12 (RUSTSEC-2022-0029) and many others.
+
+use super::*;
+use forkcheck::subject::{Once, OnceOp, OnceRet};
+
+struct Mailbox<M: Memory, const MENDED: bool> {
+    full: M::AtomicU32,
+    message: M::Words<[u64; 2]>,
+}
+
+impl<M: Memory, const MENDED: bool> Subject<M> for Mailbox<M, MENDED> {
+    type Spec = Once<[u64; 2]>;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self {
+            full: Atomic::new(0),
+            message: Words::new([0; 2]),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(mailbox: &mut &Self, op: &OnceOp<[u64; 2]>) -> OnceRet<[u64; 2]> {
+        match op {
+            OnceOp::Set(message) if MENDED => {
+                mailbox.message.store(*message);
+                mailbox.full.store(1, Ordering::Release);
+                OnceRet::Set(true)
+            }
+            OnceOp::Set(message) => {
+                mailbox.full.store(1, Ordering::Release);
+                mailbox.message.store(*message);
+                OnceRet::Set(true)
+            }
+            OnceOp::Get if mailbox.full.load(Ordering::Acquire) == 0 => OnceRet::Got(None),
+            OnceOp::Get => OnceRet::Got(Some(mailbox.message.load())),
+        }
+    }
+}
+
+fn once() -> Suite<Once<[u64; 2]>> {
+    super::suite("flag_before_data")
+        .role(
+            "sender",
+            1,
+            1..=1,
+            any::<u8>().prop_map(|n| OnceOp::Set([n.into(), n.into()])),
+        )
+        .role("receiver", 2, 1..=3, Just(OnceOp::Get))
+}
+
+#[test]
+fn flag_before_data() {
+    let report = caught::<Stepped, Mailbox<_, false>>(&once(), Kind::NotLinearizable, 2);
+    assert!(
+        report.contains("passes: where sender takes one more step first"),
+        "{report}"
+    );
+    caught::<Kills, Mailbox<_, false>>(&once(), Kind::NotLinearizable, 2);
+    passes::<Stepped, Mailbox<_, true>>(&once());
+    passes::<Kills, Mailbox<_, true>>(&once());
+}

@@ -1,0 +1,81 @@
+//! Items are moved up one by one, and the mover is killed half way. sysrepo 3616.
+
+use super::*;
+use serde::{Deserialize, Serialize};
+
+const PLACES: usize = 3;
+type Items = [u64; PLACES];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum Op {
+    /// In front; the last one falls out.
+    Insert(u64),
+    List,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Ordered(Items);
+
+impl Spec for Ordered {
+    type Setup = ();
+    type Op = Op;
+    type Ret = Items;
+    fn start(_: &()) -> Self {
+        Self([10, 20, 30])
+    }
+    fn step(&mut self, op: &Op) -> Items {
+        if let Op::Insert(item) = op {
+            self.0.rotate_right(1);
+            self.0[0] = *item;
+        }
+        self.0
+    }
+}
+
+/// Two copies, and which of them counts. One process inserts and lists.
+struct Shelf<M: Memory, const MENDED: bool> {
+    copies: [[M::AtomicU64; PLACES]; 2],
+    counts: M::AtomicU32,
+}
+
+impl<M: Memory, const MENDED: bool> Subject<M> for Shelf<M, MENDED> {
+    type Spec = Ordered;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        let copy = || [10, 20, 30].map(Atomic::new);
+        Self {
+            copies: [copy(), copy()],
+            counts: Atomic::new(0),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(shelf: &mut &Self, op: &Op) -> Items {
+        let counts = shelf.counts.load(Ordering::Acquire) as usize;
+        let other = if MENDED { 1 - counts } else { counts };
+        let list =
+            |copy: usize| std::array::from_fn(|n| shelf.copies[copy][n].load(Ordering::Relaxed));
+        if let Op::Insert(item) = op {
+            let items: Items = list(counts);
+            for n in (1..PLACES).rev() {
+                shelf.copies[other][n].store(items[n - 1], Ordering::Relaxed);
+            }
+            shelf.copies[other][0].store(*item, Ordering::Relaxed);
+            shelf.counts.store(other as u32, Ordering::Release);
+        }
+        list(match op {
+            Op::Insert(_) => other,
+            Op::List => counts,
+        })
+    }
+}
+
+#[test]
+fn half_moved() {
+    let ops = prop_oneof![(1u64..9).prop_map(Op::Insert), Just(Op::List)];
+    let shelf = super::suite("half_moved").role("keeper", 1, 1..=3, ops);
+    passes::<Stepped, Shelf<_, false>>(&shelf);
+    caught::<Kills, Shelf<_, false>>(&shelf, Kind::NotLinearizable, 2);
+    passes::<Kills, Shelf<_, true>>(&shelf);
+}

@@ -1,0 +1,157 @@
+//! Locks whose owner is killed: one that nobody can take any more (raw_sync 0.1.5, std's and parking_lot's mutexes), one that
+//! is taken over while what it protects is half done (LMDB 443a7e4), and one that knows its owner by a pid, which the
+//! kernel gives away again (Boost.Interprocess and many others).
+
+use super::*;
+use forkcheck::memory::Life;
+use serde::{Deserialize, Serialize};
+
+const NOT_ROBUST: u8 = 0;
+const UNREPAIRED: u8 = 1;
+const BY_PID: u8 = 2;
+const SOUND: u8 = 3;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum Op {
+    /// From one account to the other.
+    Move(u64),
+    Look,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Accounts([u64; 2]);
+
+impl Spec for Accounts {
+    type Setup = ();
+    type Op = Op;
+    type Ret = [u64; 2];
+    fn start(_: &()) -> Self {
+        Self([100, 100])
+    }
+    fn step(&mut self, op: &Op) -> [u64; 2] {
+        if let Op::Move(sum) = op {
+            self.0 = [self.0[0] - sum, self.0[1] + sum];
+        }
+        self.0
+    }
+}
+
+struct Bank<M: Memory, const HOW: u8> {
+    owner: M::AtomicU64,
+    accounts: [M::AtomicU64; 2],
+    /// What they were when the owner began, and whether it has.
+    before: [M::AtomicU64; 2],
+    begun: M::AtomicU32,
+}
+
+impl<M: Memory, const HOW: u8> Bank<M, HOW> {
+    fn me() -> u64 {
+        let bits = M::me().to_bits();
+        if HOW == BY_PID {
+            u64::from(bits as u32)
+        } else {
+            bits
+        }
+    }
+    fn lock(&self) {
+        loop {
+            let owner = self.owner.load(Ordering::Relaxed);
+            // By a pid alone nobody can tell that this is not the same process.
+            if HOW == BY_PID && owner == Self::me() {
+                return;
+            }
+            let free = owner == 0
+                || match HOW {
+                    NOT_ROBUST => false,
+                    // All lives of a seat have one pid: is one of them still there?
+                    BY_PID => !(1..9).any(|life| M::alive(Life::from_bits(life << 32 | owner))),
+                    _ => !M::alive(Life::from_bits(owner)),
+                };
+            if free
+                && self
+                    .owner
+                    .compare_exchange(owner, Self::me(), Ordering::Acquire, Ordering::Relaxed)
+                    .is_ok()
+            {
+                if owner != 0 && HOW != UNREPAIRED {
+                    self.repair();
+                }
+                return;
+            }
+            M::spin_loop();
+        }
+    }
+    /// What a dead owner had begun is undone.
+    fn repair(&self) {
+        if self.begun.load(Ordering::Acquire) == 1 {
+            for (account, before) in self.accounts.iter().zip(&self.before) {
+                account.store(before.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            self.begun.store(0, Ordering::Release);
+        }
+    }
+    fn look(&self) -> [u64; 2] {
+        [0, 1].map(|n: usize| self.accounts[n].load(Ordering::Relaxed))
+    }
+}
+
+impl<M: Memory, const HOW: u8> Subject<M> for Bank<M, HOW> {
+    type Spec = Accounts;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self {
+            owner: Atomic::new(0),
+            accounts: [Atomic::new(100), Atomic::new(100)],
+            before: [Atomic::new(0), Atomic::new(0)],
+            begun: Atomic::new(0),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(bank: &mut &Self, op: &Op) -> [u64; 2] {
+        bank.lock();
+        if let Op::Move(sum) = op {
+            let [from, to] = bank.look();
+            bank.before[0].store(from, Ordering::Relaxed);
+            bank.before[1].store(to, Ordering::Relaxed);
+            bank.begun.store(1, Ordering::Release);
+            bank.accounts[0].store(from - sum, Ordering::Relaxed);
+            bank.accounts[1].store(to + sum, Ordering::Relaxed);
+            bank.begun.store(0, Ordering::Release);
+        }
+        let now = bank.look();
+        bank.owner.store(0, Ordering::Release);
+        now
+    }
+}
+
+fn bank() -> Suite<Accounts> {
+    let ops = prop_oneof![(1u64..9).prop_map(Op::Move), Just(Op::Look)];
+    super::suite("lock").role("teller", 2, 1..=2, ops)
+}
+
+#[test]
+fn a_lock_that_is_not_robust() {
+    passes::<Stepped, Bank<_, NOT_ROBUST>>(&bank());
+    let report = caught::<Kills, Bank<_, NOT_ROBUST>>(&bank(), Kind::NotCrashTolerant, 2);
+    assert!(report.contains("threads alone do not show it"), "{report}");
+}
+
+#[test]
+fn a_robust_lock_over_data_that_nobody_repairs() {
+    passes::<Stepped, Bank<_, UNREPAIRED>>(&bank());
+    caught::<Kills, Bank<_, UNREPAIRED>>(&bank(), Kind::NotLinearizable, 2);
+}
+
+#[test]
+fn an_owner_known_by_a_pid_that_was_given_away_again() {
+    passes::<Stepped, Bank<_, BY_PID>>(&bank());
+    caught::<Kills, Bank<_, BY_PID>>(&bank(), Kind::NotLinearizable, 3);
+}
+
+#[test]
+fn a_robust_lock_that_repairs_what_it_protects() {
+    passes::<Stepped, Bank<_, SOUND>>(&bank());
+    passes::<Kills, Bank<_, SOUND>>(&bank());
+}

@@ -1,0 +1,92 @@
+//! A zoo of real bugs: each happened in somebody's shared-memory code, and is here as a few lines of our own, named for its
+//! class. Each is found, shrunk and replayed ten times of ten, and what mends it passes the same suite.
+//!
+//! `cargo test --test zoo -- --nocapture` prints a row for each: the engine, how many executions it took, and how long.
+#![forbid(unsafe_code)]
+
+mod aba;
+mod absolute_address;
+mod flag_before_data;
+mod full_when_not;
+mod half_moved;
+mod lock;
+mod plain_copy;
+mod popper_spins;
+mod sequence_wraps;
+mod slot_before_content;
+mod two_writers;
+
+use forkcheck::check::{Kind, Verdict};
+use forkcheck::engine::{Engine, Kills, Stepped, SteppedMemory};
+use forkcheck::prelude::*;
+use forkcheck::{Outcome, Rate};
+use std::time::Instant;
+
+/// What a test here needs of a suite: the same each time, and nothing saved.
+fn suite<S: Spec>(name: &str) -> Suite<S> {
+    Suite::new(forkcheck::site!(), name)
+        .seed(7)
+        .cases(64)
+        .regressions(None)
+}
+
+/// The bug is found, is of this kind, shrinks to so many operations, and comes again ten times of ten. The report is given.
+#[track_caller]
+fn caught<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(
+    suite: &Suite<T::Spec>,
+    kind: Kind,
+    operations: usize,
+) -> String {
+    let started = Instant::now();
+    let outcome = check::<E, T>(suite);
+    let report = suite.report(&outcome);
+    let Verdict::Finding(finding) = &outcome.verdict else {
+        panic!("not found: {report}")
+    };
+    assert_eq!(finding.kind, kind, "{report}");
+    let found = outcome.found.as_ref().expect("a finding is told");
+    assert_eq!(found.rate, Rate::Replays(10, 10, 1), "{report}");
+    assert!(found.run.case.operations() <= operations, "{report}");
+    println!(
+        "| {} | {} | {} | {} |",
+        std::any::type_name::<T>()
+            .split("::")
+            .nth(1)
+            .unwrap_or_default(),
+        outcome.engine,
+        outcome.covered.executions,
+        started.elapsed().as_millis()
+    );
+    // By the token alone, as from the log of a machine that is gone.
+    let again = suite.clone().replay(&found.token).check::<E, T>().unwrap();
+    assert_eq!(again.verdict, outcome.verdict, "{report}");
+    assert_eq!(
+        again.found.expect("it fails again").run,
+        found.run,
+        "{report}"
+    );
+    report
+}
+
+/// What mends it passes, and all of it was tried.
+#[track_caller]
+fn passes<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(suite: &Suite<T::Spec>) {
+    let outcome = check::<E, T>(suite);
+    assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
+    assert!(outcome.covered.programs >= 4, "{}", suite.report(&outcome));
+    if E::NAME == Kills::NAME {
+        assert!(outcome.covered.killed > 0, "{}", suite.report(&outcome));
+        assert_eq!(
+            outcome.covered.killed,
+            outcome.covered.kill_points,
+            "{}",
+            suite.report(&outcome)
+        );
+    }
+}
+
+fn check<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(
+    suite: &Suite<T::Spec>,
+) -> Outcome<T::Spec> {
+    suite.check::<E, T>().unwrap()
+}

@@ -1,0 +1,58 @@
+//! A record is read by a plain copy while it is written. LMDB ITS#7635.
+
+use super::*;
+use forkcheck::publish::{SeqLock, WriterGone};
+use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+
+struct Page<M: Memory, const MENDED: bool> {
+    bare: M::Words<[u64; 2]>,
+    lock: SeqLock<[u64; 2], M>,
+}
+
+impl<M: Memory, const MENDED: bool> Subject<M> for Page<M, MENDED> {
+    type Spec = Register<[u64; 2]>;
+    type Seat<'a> = &'a Self;
+    fn new(_: &[u64; 2]) -> Self {
+        Self {
+            bare: Words::new([0; 2]),
+            lock: SeqLock::new_in([0; 2]),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(page: &mut &Self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
+        match op {
+            RegisterOp::Write(value) if MENDED => page.lock.writer().write(*value),
+            RegisterOp::Write(value) => page.bare.store(*value),
+            RegisterOp::Read if MENDED => {
+                return match page.lock.read() {
+                    Ok(value) => RegisterRet::Value(value),
+                    Err(WriterGone) => RegisterRet::WriterGone,
+                };
+            }
+            RegisterOp::Read => return RegisterRet::Value(page.bare.load()),
+        }
+        RegisterRet::Written
+    }
+}
+
+fn page() -> Suite<Register<[u64; 2]>> {
+    super::suite("plain_copy")
+        .setup(Just([0; 2]))
+        .role(
+            "writer",
+            1,
+            1..=2,
+            (1u64..9).prop_map(|n| RegisterOp::Write([n, n])),
+        )
+        .role("reader", 1, 1..=2, Just(RegisterOp::Read))
+}
+
+#[test]
+fn plain_copy() {
+    caught::<Stepped, Page<_, false>>(&page(), Kind::NotLinearizable, 2);
+    caught::<Kills, Page<_, false>>(&page(), Kind::NotLinearizable, 2);
+    passes::<Stepped, Page<_, true>>(&page());
+    passes::<Kills, Page<_, true>>(&page());
+}

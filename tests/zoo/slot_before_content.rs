@@ -1,0 +1,85 @@
+//! A slot of a table is there for all to see before its content is. LMDB ITS#7971.
+
+use super::*;
+use serde::{Deserialize, Serialize};
+
+const SLOTS: usize = 4;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum Op {
+    Enter(u64),
+    List,
+}
+
+/// What was entered, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Table(Vec<u64>);
+
+impl Spec for Table {
+    type Setup = ();
+    type Op = Op;
+    type Ret = Vec<u64>;
+    fn start(_: &()) -> Self {
+        Self(Vec::new())
+    }
+    fn step(&mut self, op: &Op) -> Vec<u64> {
+        match op {
+            Op::Enter(_) if self.0.len() == SLOTS => Vec::new(),
+            Op::Enter(value) => {
+                self.0.push(*value);
+                Vec::new()
+            }
+            Op::List => self.0.clone(),
+        }
+    }
+}
+
+struct Slots<M: Memory, const MENDED: bool> {
+    used: M::AtomicU32,
+    content: [M::AtomicU64; SLOTS],
+}
+
+impl<M: Memory, const MENDED: bool> Subject<M> for Slots<M, MENDED> {
+    type Spec = Table;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self {
+            used: Atomic::new(0),
+            content: std::array::from_fn(|_| Atomic::new(0)),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(slots: &mut &Self, op: &Op) -> Vec<u64> {
+        let used = slots.used.load(Ordering::Acquire) as usize;
+        match op {
+            Op::Enter(_) if used == SLOTS => Vec::new(),
+            Op::Enter(value) => {
+                if !MENDED {
+                    slots.used.store(used as u32 + 1, Ordering::Release);
+                }
+                slots.content[used].store(*value, Ordering::Relaxed);
+                if MENDED {
+                    slots.used.store(used as u32 + 1, Ordering::Release);
+                }
+                Vec::new()
+            }
+            Op::List => slots.content[..used]
+                .iter()
+                .map(|slot| slot.load(Ordering::Relaxed))
+                .collect(),
+        }
+    }
+}
+
+#[test]
+fn slot_before_content() {
+    let table = super::suite("slot_before_content")
+        .role("enters", 1, 1..=3, (1u64..9).prop_map(Op::Enter))
+        .role("lists", 1, 1..=2, Just(Op::List));
+    caught::<Stepped, Slots<_, false>>(&table, Kind::NotLinearizable, 2);
+    caught::<Kills, Slots<_, false>>(&table, Kind::NotLinearizable, 2);
+    passes::<Stepped, Slots<_, true>>(&table);
+    passes::<Kills, Slots<_, true>>(&table);
+}
