@@ -464,3 +464,146 @@ fn a_call_that_never_returned_took_effect_or_did_not() {
     assert_eq!(verdict(vec![read(0, 1), read(0, 3)]), Verdict::Ok);
     assert_ne!(verdict(vec![read(5, 1), read(0, 3)]), Verdict::Ok);
 }
+
+/// A lock that only its holder can give back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct HeldLock(Option<usize>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+enum LockOp {
+    Lock(usize),
+    Unlock,
+}
+
+impl Spec for HeldLock {
+    type Setup = ();
+    type Op = LockOp;
+    type Ret = ();
+    fn start(_: &()) -> Self {
+        Self(None)
+    }
+    fn step(&mut self, op: &LockOp) {
+        self.0 = match op {
+            LockOp::Lock(process) => Some(*process),
+            LockOp::Unlock => None,
+        };
+    }
+    fn may_block(&self, process: usize, op: &LockOp) -> bool {
+        match op {
+            LockOp::Lock(_) => self.0.is_some(),
+            LockOp::Unlock => self.0 != Some(process),
+        }
+    }
+    /// A dead holder's lock is free.
+    fn crash(&mut self, process: usize, _: &LockOp) {
+        if self.0 == Some(process) {
+            self.0 = None;
+        }
+    }
+}
+
+/// Calls of one process: what, from when, and until when if it returned.
+fn lock_calls(calls: &[(LockOp, u64, Option<u64>)]) -> Vec<Call<HeldLock>> {
+    let call = |&(op, invoked, returned): &(LockOp, u64, Option<u64>)| Call {
+        op,
+        ret: returned.map(|_| ()),
+        invoked,
+        returned: returned.unwrap_or(Call::<HeldLock>::NEVER),
+    };
+    calls.iter().map(call).collect()
+}
+
+#[test]
+fn of_two_equal_calls_that_never_returned_the_one_that_may_take_effect_is_tried() {
+    use LockOp::{Lock, Unlock};
+    let verdict = |first: &[(LockOp, u64, Option<u64>)]| {
+        let history = History::<HeldLock> {
+            calls: vec![
+                lock_calls(first),
+                lock_calls(&[(Lock(1), 1, Some(2)), (Unlock, 3, None)]),
+                lock_calls(&[(Lock(2), 5, Some(6))]),
+            ],
+        };
+        explain(&(), &history, Criterion::RealTime, Limits::default())
+    };
+    assert_eq!(verdict(&[]), Verdict::Ok);
+    // Not the holder's: it waits for ever, and hides nobody's.
+    assert_eq!(verdict(&[(Unlock, 0, None)]), Verdict::Ok);
+}
+
+#[test]
+fn a_call_cut_short_by_a_death_took_effect_or_not_or_left_what_a_crash_does() {
+    use LockOp::Lock;
+    use forkcheck::subject::{
+        Once,
+        OnceOp::*,
+        OnceRet::{Got, Set as WasSet},
+    };
+    let died = |op| Call {
+        op,
+        ret: None,
+        invoked: 1,
+        returned: 3,
+    };
+    let done = |op, ret, at| Call {
+        op,
+        ret: Some(ret),
+        invoked: at,
+        returned: at + 1,
+    };
+    let once = |calls: Vec<Call<Once<u8>>>| {
+        let mut all = vec![died(Set(7))];
+        all.extend(calls);
+        explain(
+            &(),
+            &History { calls: vec![all] },
+            Criterion::RealTime,
+            Limits::default(),
+        )
+    };
+    // Nothing, all, and what a crash of a set leaves: nothing to read, and nothing to set any more.
+    assert_eq!(
+        once(vec![
+            done(Set(8), WasSet(true), 3),
+            done(Get, Got(Some(8)), 5)
+        ]),
+        Verdict::Ok
+    );
+    assert_eq!(
+        once(vec![
+            done(Set(8), WasSet(false), 3),
+            done(Get, Got(Some(7)), 5)
+        ]),
+        Verdict::Ok
+    );
+    assert_eq!(
+        once(vec![
+            done(Set(8), WasSet(false), 3),
+            done(Get, Got(None), 5)
+        ]),
+        Verdict::Ok
+    );
+    // But not two of them.
+    assert_ne!(
+        once(vec![
+            done(Set(8), WasSet(false), 3),
+            done(Get, Got(Some(8)), 5)
+        ]),
+        Verdict::Ok
+    );
+    assert_ne!(
+        once(vec![done(Get, Got(Some(7)), 3), done(Get, Got(None), 5)]),
+        Verdict::Ok
+    );
+    // A lock whose holder died in its next call is free, or that call gave it back; it is taken all the same.
+    let history = History::<HeldLock> {
+        calls: vec![
+            lock_calls(&[(Lock(0), 1, Some(2)), (Lock(0), 3, None)]),
+            lock_calls(&[(Lock(1), 5, Some(6))]),
+        ],
+    };
+    assert_eq!(
+        explain(&(), &history, Criterion::RealTime, Limits::default()),
+        Verdict::Ok
+    );
+}

@@ -88,11 +88,11 @@ const SUBJECTS: [(&str, bool); 8] = [
     ("ring", false),
     ("early_index", true),
 ];
-const ENGINES: [&str; 2] = ["processes", "loom"];
+const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 #[test]
 fn the_table_says_what_was_expected_of_each_subject_on_each_engine() {
-    let output = forkcheck(&["--cases", "24"], &[]);
+    let output = forkcheck(&["--cases", "24", "--seconds", "8"], &[]);
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{printed}");
     for (subject, planted) in SUBJECTS {
@@ -129,7 +129,19 @@ fn objects(output: &Output) -> Vec<Value> {
 
 #[test]
 fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
-    let output = forkcheck(&["check", "--cases", "24", "--seed", "5", "--json"], &[]);
+    let output = forkcheck(
+        &[
+            "check",
+            "--cases",
+            "24",
+            "--seconds",
+            "8",
+            "--seed",
+            "5",
+            "--json",
+        ],
+        &[],
+    );
     assert_eq!(output.status.code(), Some(0));
     let objects = objects(&output);
     assert_eq!(objects.len(), SUBJECTS.len() * ENGINES.len());

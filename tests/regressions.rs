@@ -379,8 +379,8 @@ fn save_fix_refactor_revert_is_red_green_green_and_red_again() {
 #[test]
 fn a_case_that_places_steps_or_kills_is_unavailable_where_nobody_can() {
     for part in [
-        "schedule: Steps([0, 1])",
-        "kills: [(process: 0, life: 0, step: 3)]",
+        "schedule: Turns([(process: 0, until: End)])",
+        "kills: [(process: 0, life: 0, before: (operation: Some(0), word: \"tail\", nth: 1))]",
     ] {
         let directory = tempfile::tempdir().unwrap();
         let case = format!(

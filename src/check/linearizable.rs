@@ -390,15 +390,15 @@ impl<S: Spec> Search<'_, S> {
             if self.steps > self.limits.steps {
                 return;
             }
-            if chain.contains(&process)
-                || self.died_in(process, bound)
-                || self.has_a_twin(process, bound, chain)
-            {
+            if chain.contains(&process) || self.died_in(process, bound) {
                 continue;
             }
             let Some(after) = self.effect(process, bound, state) else {
                 continue;
             };
+            if self.has_a_twin(process, bound, chain, state, &after) {
+                continue;
+            }
             if let Some((last, before)) = last
                 && let Some(without) = self.effect(process, bound, before)
                 && (without == after
@@ -417,19 +417,28 @@ impl<S: Spec> Search<'_, S> {
         self.effect(process, u64::MAX, state)
     }
 
-    /// Another process has the same operation pending, and is tried first.
-    fn has_a_twin(&self, process: usize, bound: u64, chain: &[usize]) -> bool {
-        let pending = |p: usize| {
-            let call = self
-                .call(p)
-                .filter(|c| c.ret.is_none() && c.invoked <= bound);
-            call.filter(|_| !self.died_in(p, bound))
-        };
-        let Some(call) = pending(process) else {
-            return false;
-        };
-        (0..process)
-            .any(|p| !chain.contains(&p) && pending(p).is_some_and(|other| other.op == call.op))
+    /// Another process has the same operation pending, with the same effect here, and is tried first.
+    fn has_a_twin(
+        &mut self,
+        process: usize,
+        bound: u64,
+        chain: &[usize],
+        state: &S,
+        after: &S,
+    ) -> bool {
+        let op = self.call(process).map(|call| call.op.clone());
+        (0..process).any(|p| {
+            let same = self.call(p).filter(|call| Some(&call.op) == op.as_ref());
+            let alike = same.is_some_and(|call| {
+                // Who may wait here, and after it, may depend on the process.
+                let waits = |p: usize| (state.may_block(p, &call.op), after.may_block(p, &call.op));
+                waits(p) == waits(process)
+            });
+            alike
+                && !chain.contains(&p)
+                && !self.died_in(p, bound)
+                && self.effect(p, bound, state).as_ref() == Some(after)
+        })
     }
 
     /// An order of processes as (process, number of its call in the history).

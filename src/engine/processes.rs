@@ -83,7 +83,9 @@ fn search<S: Subject<Hardware>>(
         overlapping,
         failing,
     } = tally;
-    // The execution in which a process died or got stuck was not counted by the workers.
+    // The execution in which a process died, got stuck or came to rest was not counted by the workers; nor whether its calls
+    // overlapped.
+    let judged = executions;
     let (executions, failing) = if reusable {
         (executions, failing)
     } else {
@@ -95,7 +97,7 @@ fn search<S: Subject<Hardware>>(
         executions,
         failing,
         overlapping,
-        could_overlap: if could_overlap { executions } else { 0 },
+        could_overlap: if could_overlap { judged } else { 0 },
         ..Covered::default()
     };
     Ok((covered, run))

@@ -116,7 +116,7 @@ extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const 
     // SAFETY: signal with SIG_IGN installs no handler; it is what Rust's runtime does before `main`.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
     die_with(parent);
-    // Orphans of killed children come to us, and end with us.
+    // Orphans of our children come to us, where they can be found.
     let _ = set_child_subreaper(true);
     let code = record.of(|| {
         serve(socket);

@@ -37,6 +37,15 @@ pub(crate) struct Session {
     not_send: PhantomData<*const ()>,
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Hung up on, it ends by itself, and with it the groups of its children, and all that these have started. If it
+        // does not, it is killed.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        let _ = self.process.wait_timeout(Duration::from_secs(2));
+    }
+}
+
 impl Session {
     /// Starts a clean process with that job.
     pub(crate) fn start(job: &'static Job) -> Result<Self, Error> {

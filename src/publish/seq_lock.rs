@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 /// A value of plain bytes that one process writes and any number read.
 ///
 /// Promise: a reader gets a value that was written whole, never older than one it got before, and never older than
-/// the last one whose [`write`](Writer::write) had returned. Writers never wait; readers do while one writes.
+/// the last one whose [`write`](Writer::write) happened before. Writers never wait; readers do while one writes.
 ///
 /// **One writer at a time** is the caller's promise: two at once can leave a mixture that readers take for a
 /// value (of plain bytes: never undefined behaviour). A writer that is killed leaves the last value, or the new one, or,

@@ -1,7 +1,7 @@
 //! From a failing case to the smallest one that fails in the same way.
 
 use super::{Origin, PATIENCE, Search, fit, free, kind};
-use crate::case::Case;
+use crate::case::{Case, Schedule};
 use crate::engine::{Budget, Engine, Run};
 use crate::subject::Subject;
 use proptest::strategy::ValueTree;
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 /// Shrinking ends here, with the smallest case so far.
 const CANDIDATES: u64 = 500;
 const SHRINKING: Duration = Duration::from_secs(30);
+/// The time that a smaller form has to fail, for engines that place steps.
+const CANDIDATE: Duration = Duration::from_secs(4);
 
 impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     /// The smallest case found that fails in the same way: first proptest's own steps, on values and lengths,
@@ -70,7 +72,14 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     /// Whether it fails in the same way within the budget; where chance plays a part, twice, since a form that hardly
     /// ever fails is of less use than a larger one.
     fn fails_alike(&mut self, case: &Case<S::Spec>, best: &mut Run<S::Spec>) -> bool {
+        // Where a failure has its schedule, the smaller form has one that is found as soon, or is not worth waiting for.
+        let placed = best.case.schedule != Schedule::Free;
         let budget = Budget {
+            time: if placed {
+                CANDIDATE.min(self.plan.settings.time)
+            } else {
+                self.plan.settings.time
+            },
             executions: self.budget().executions * PATIENCE,
             ..self.budget()
         };

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 /// Processor time without progress after which an operation is called endless.
 pub(crate) const ENDLESS: Duration = Duration::from_secs(2);
-/// Looks in a row at which every unfinished process slept: not for the disk (D), nor stopped by a debugger (T).
+/// Looks in a row at which every unfinished process slept (S), or was stopped by a signal (T): not for the disk (D), nor
+/// held by a debugger (t).
 const ASLEEP: u32 = 40;
 /// How long to wait between two looks.
 pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
@@ -83,7 +84,7 @@ fn state_and_time(pid: u32) -> Option<(bool, Duration)> {
         .flatten()
         .unwrap_or(100) as u64;
     Some((
-        *fields.first()? == "S",
+        matches!(*fields.first()?, "S" | "T"),
         Duration::from_millis(ticks * 1000 / per_second),
     ))
 }

@@ -28,25 +28,31 @@ const LAYERS: &[(&str, &str)] = &[
         "suite",
         "report search engine settings regression check case subject memory",
     ),
-    // What it renders is the outcome of a search, which tells what an engine covered.
-    ("report", "search engine check case subject"),
+    // What it renders is the outcome of a search, which tells what an engine covered. Words have the names that their
+    // source lines give them, in reports and in saved cases.
+    ("report", "search engine check case source subject"),
     (
         "search",
-        "engine regression settings check case subject memory",
+        "engine regression settings check case source subject memory",
     ),
     // An engine owns regions and processes: loom's runs a whole search in a child.
     (
         "engine",
-        "workers schedule check case subject region process memory",
+        "workers schedule check case source subject region process memory",
     ),
     // A saved case names the verdict that it was saved for.
     ("regression", "check case subject"),
     // The builder's and the environment's limits: plain numbers that know nobody.
     ("settings", ""),
-    ("workers", "case subject region process memory"),
-    ("schedule", "case"),
+    // Whoever has the turn asks the strategy itself: there is no scheduler apart from the workers.
+    (
+        "workers",
+        "schedule case source subject region process memory",
+    ),
+    ("schedule", ""),
     ("check", "case subject"),
     ("case", "subject"),
+    ("source", ""),
     ("subject", "memory"),
     ("publish", "memory"),
     // Its own tests have a word that two processes share.
@@ -87,6 +93,14 @@ const UNSAFE: &[(&str, &str)] = &[
     (
         "src/process/takeover.rs",
         "a constructor, inherited descriptors and the environment",
+    ),
+    (
+        "src/workers/stepped/board.rs",
+        "the plan is lent to whoever has the turn",
+    ),
+    (
+        "src/workers/stepped/worker.rs",
+        "the subject is built in place in a shared region",
     ),
     ("src/workers/control.rs", "unsafe impl Resident"),
     ("src/workers/log.rs", "unsafe impl Resident"),

@@ -45,7 +45,7 @@ fn caught<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(
     };
     assert_eq!(finding.kind, kind, "{report}");
     let found = outcome.found.as_ref().expect("a finding is told");
-    assert_eq!(found.rate, Rate::Replays(10, 10, 1), "{report}");
+    assert!(matches!(found.rate, Rate::Replays(10, 10, _)), "{report}");
     assert!(found.run.case.operations() <= operations, "{report}");
     println!(
         "| {} | {} | {} | {} |",

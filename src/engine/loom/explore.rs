@@ -209,6 +209,14 @@ impl<S: Subject<LoomMemory>> Model<S> {
 
     /// Answers with this execution, and ends the process without unwinding.
     fn end(&self, verdict: Verdict<S::Spec>) -> ! {
+        let verdict = match verdict {
+            Verdict::Finding(found) if memory::met_seq_cst() => Verdict::Unknown(format!(
+                "loom says {}, but takes SeqCst loads and stores for weaker ones, so there may be no such execution; ask `stepped`, \
+                 or use SeqCst fences, which it knows",
+                found.kind
+            )),
+            verdict => verdict,
+        };
         let run = Run {
             case: self.case.clone(),
             history: self.history().clone(),
@@ -252,7 +260,8 @@ fn verdict_of_panic<S: Spec>(info: &PanicHookInfo<'_>) -> Verdict<S> {
             explanation: None,
         })
     };
-    let of_loom = place.contains("/loom-0.");
+    // In a registry, or vendored.
+    let of_loom = place.contains("/loom-0.") || place.contains("/loom/src/");
     if of_loom && message.starts_with("deadlock") {
         finding(
             Kind::Deadlock,

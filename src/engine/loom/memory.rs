@@ -32,6 +32,23 @@ struct Notes {
     words: Vec<usize>,
 }
 
+thread_local! {
+    /// Whether a load or a store asked for `SeqCst`.
+    static SEQ_CST: Cell<bool> = const { Cell::new(false) };
+}
+
+/// loom takes `SeqCst` loads and stores for weaker ones, so it knows executions that there are not.
+fn look_at(order: Ordering) {
+    if order == Ordering::SeqCst {
+        SEQ_CST.set(true);
+    }
+}
+
+/// Whether a load or a store asked for `SeqCst`, in any execution so far.
+pub(super) fn met_seq_cst() -> bool {
+    SEQ_CST.get()
+}
+
 loom::thread_local! {
     /// The process that a thread of the model is, and the operation that it is in.
     static SELF: Cell<(usize, Option<usize>)> = Cell::new((0, None));
@@ -101,11 +118,13 @@ macro_rules! loom_atomic {
                 Self(model::$Word::new(value))
             }
             fn load(&self, order: Ordering) -> $Value {
+                look_at(order);
                 let value = self.0.load(order);
                 self.note(Access::Load, value as u64, Location::caller());
                 value
             }
             fn store(&self, value: $Value, order: Ordering) {
+                look_at(order);
                 self.0.store(value, order);
                 self.note(Access::Store, value as u64, Location::caller());
             }

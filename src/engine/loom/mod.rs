@@ -45,7 +45,7 @@ impl Engine for Loom {
     const NAME: &'static str = "loom";
     const CRITERION: Criterion = Criterion::ProgramOrder;
     const BLIND_TO: &'static str = "more than two preemptions, or two turns of a spin; kills; the order in real time of calls of different \
-        processes; executions that loom 0.7.3 misses (its issues 166, 392)";
+        processes; executions that loom 0.7.3 misses (its issues 166, 392), or knows and there are not (389)";
     const EXPLORES: bool = true;
 
     /// At most two operations a process; where there are more than two processes, one for each and a second for one of
