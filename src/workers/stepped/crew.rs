@@ -187,6 +187,12 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         board.traced.store(traced.into(), Relaxed);
         board.plan(|plan| {
             plan.scheduler.set(strategy);
+            // Those of a program that runs undisturbed: who is preempted may come to more, by spinning.
+            let undisturbed = Strategy::Bounded {
+                preemptions: 0,
+                kills: 0,
+            };
+            plan.counts_points = u32::from(strategy == undisturbed);
             plan.tally = Tally {
                 remaining: executions.max(1),
                 ..Tally::default()
@@ -289,7 +295,9 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             Next::TooLong => return Ok(Some(Ended::TooLong)),
         }
         // Behind the back of those who go on.
-        self.fork(slot)?;
+        if self.workers[slot].is_none() {
+            self.fork(slot)?;
+        }
         Ok(None)
     }
 

@@ -106,7 +106,9 @@ pub(super) struct Plan {
     pub(super) died: u32,
     pub(super) footprint: Footprint,
     pub(super) scheduler: Scheduler,
-    /// Kill points of first lives that were come past, and those at which somebody was killed, as bits.
+    /// Kill points of first lives that were come past in executions whose points are to be counted, and those at which
+    /// somebody was killed, as bits.
+    pub(super) counts_points: u32,
     points: [[u64; MAX_POINTS / 64]; MAX_PROCESSES],
     killed: [[u64; MAX_POINTS / 64]; MAX_PROCESSES],
     /// The most steps of its own that an operation needed.
@@ -185,6 +187,7 @@ impl Plan {
         let version = self.version;
         let at = &mut self.processes[process];
         if at.life == 0
+            && self.counts_points != 0
             && let Some(word) = self.points[process].get_mut(at.steps as usize / 64)
         {
             *word |= 1 << (at.steps % 64);
