@@ -7,6 +7,8 @@
 mod board;
 mod crew;
 mod footprint;
+#[cfg(test)]
+mod outcomes;
 mod plan;
 pub(crate) mod stepper;
 mod worker;

@@ -106,6 +106,8 @@ pub(super) struct Plan {
     pub(super) died: u32,
     pub(super) footprint: Footprint,
     pub(super) scheduler: Scheduler,
+    /// 1: switch also where nobody else touches the word.
+    pub(super) every: u32,
     /// Kill points of first lives that were come past in executions whose points are to be counted, and those at which
     /// somebody was killed, as bits.
     pub(super) counts_points: u32,
@@ -327,7 +329,8 @@ impl Plan {
             step: self.step,
             matters: pending.is_none_or(|at| {
                 let plain = at.kind == Access::Load as u32 || writes(at.kind);
-                at.invoked == 0
+                self.every != 0
+                    || at.invoked == 0
                     || !plain
                     || self
                         .footprint

@@ -1,0 +1,165 @@
+//! What the enumeration leaves out is no other outcome: small programs, run by the plan in one process.
+
+use super::board::BoardRef;
+use super::plan::{Next, Plan, state};
+use crate::case::Access;
+use crate::schedule::Strategy;
+use std::collections::BTreeSet;
+
+/// An access: whether it writes, and which word.
+type Touch = (bool, u64);
+/// For each process its operations, each a list of accesses.
+type Program = Vec<Vec<Vec<Touch>>>;
+/// What each operation read, and which operations returned before which others were called, by their numbers.
+type Outcome = (Vec<Vec<u64>>, BTreeSet<(usize, usize)>);
+
+/// Runs a program in this process, step by step as the plan says; a write stores a number that is its own.
+fn run(plan: &mut Plan, program: &Program) -> Outcome {
+    plan.begin();
+    let (mut memory, mut numbers) = ([0; 8], 0);
+    let mut at = vec![(0, 0); program.len()];
+    let mut read: Vec<Vec<Vec<u64>>> = program
+        .iter()
+        .map(|ops| vec![Vec::new(); ops.len()])
+        .collect();
+    let mut times = Vec::new();
+    let publish = |plan: &mut Plan,
+                   process: usize,
+                   at: &mut (usize, usize),
+                   times: &mut Vec<(usize, usize, (u64, u64))>| {
+        while let Some(op) = program[process].get(at.0) {
+            if at.1 == 0 {
+                plan.enter(process, at.0);
+            }
+            if let Some(&(writes, word)) = op.get(at.1) {
+                let kind = if writes { Access::Store } else { Access::Load };
+                return plan.publish(process, kind, word + 1);
+            }
+            times.push((process, at.0, plan.leave(process)));
+            *at = (at.0 + 1, 0);
+        }
+        plan.of(process).state = state::DONE;
+    };
+    loop {
+        match plan.decide() {
+            Next::Turn(process) if plan.of(process).state == state::FRESH => {
+                publish(plan, process, &mut at[process], &mut times);
+            }
+            Next::Turn(process) => {
+                plan.take(process);
+                let (op, access) = at[process];
+                let (writes, word) = program[process][op][access];
+                if writes {
+                    numbers += 1;
+                    memory[word as usize] =
+                        100 * (process as u64 + 1) + 10 * op as u64 + access as u64;
+                    plan.changed();
+                } else {
+                    read[process][op].push(memory[word as usize]);
+                }
+                at[process].1 += 1;
+                publish(plan, process, &mut at[process], &mut times);
+            }
+            Next::Over => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(numbers <= 64);
+    let mut before = BTreeSet::new();
+    for (p, op, (_, returned)) in &times {
+        for (q, other, (invoked, _)) in &times {
+            if returned < invoked {
+                before.insert((10 * p + op, 10 * q + other));
+            }
+        }
+    }
+    (read.into_iter().flatten().collect(), before)
+}
+
+fn outcomes(
+    board: &BoardRef,
+    program: &Program,
+    preemptions: u32,
+    every: bool,
+) -> (BTreeSet<Outcome>, usize) {
+    let operations: Vec<usize> = program.iter().map(Vec::len).collect();
+    board.plan(|plan| {
+        plan.set_case(&operations);
+        let (mut all, mut runs) = (BTreeSet::new(), 0);
+        // What is shared is learnt on the way, as the engine does: bound by bound, and again until nothing is new.
+        for bound in 0..=preemptions {
+            loop {
+                plan.scheduler.set(Strategy::Bounded {
+                    preemptions: bound,
+                    kills: 0,
+                });
+                plan.every = every.into();
+                loop {
+                    all.insert(run(plan, program));
+                    runs += 1;
+                    let steps = plan.step;
+                    if !plan.scheduler.end(steps) {
+                        break;
+                    }
+                }
+                if plan.footprint.settled() {
+                    break;
+                }
+            }
+        }
+        (all, runs)
+    })
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 60, failure_persistence: None, ..Default::default() })]
+
+    /// Switching only where somebody else touches the word, or an operation begins, loses nothing: whatever was read in
+    /// some execution is read in one that is tried, with at least as much that came before something else.
+    #[test]
+    fn what_is_not_tried_is_no_other_outcome(
+        program in proptest::collection::vec(
+            proptest::collection::vec(proptest::collection::vec((proptest::bool::ANY, 0u64..4), 1..4), 1..3),
+            2..=2,
+        ),
+    ) {
+        let board = BoardRef::new().unwrap();
+        for preemptions in 0..=2 {
+            let (every, _) = outcomes(&board, &program, preemptions, true);
+            let (tried, _) = outcomes(&board, &program, preemptions, false);
+            for (read, before) in &every {
+                let stands = tried.iter().any(|(other, as_much)| other == read && before.is_subset(as_much));
+                proptest::prop_assert!(stands, "{preemptions}: {program:?} lost {read:?} {before:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn words_of_ones_own_cost_no_switches() {
+    let board = BoardRef::new().unwrap();
+    let own = |word| {
+        vec![vec![
+            (true, word),
+            (false, word),
+            (true, word),
+            (false, word),
+        ]]
+    };
+    let (all, runs) = outcomes(&board, &vec![own(0), own(1)], 2, false);
+    let (_, every) = outcomes(&board, &vec![own(0), own(1)], 2, true);
+    assert!(!all.is_empty() && runs * 3 < every, "{runs} of {every}");
+}
+
+#[test]
+fn the_first_failure_has_the_fewest_preemptions() {
+    // Both read, then both write: the update that is lost takes one preemption, and none is not enough.
+    let board = BoardRef::new().unwrap();
+    let update = || vec![vec![(false, 0), (true, 0)]];
+    let lost = |preemptions| {
+        let (all, _) = outcomes(&board, &vec![update(), update()], preemptions, false);
+        all.iter()
+            .any(|(read, _)| read.iter().all(|read| read == &[0]))
+    };
+    assert!(!lost(0) && lost(1));
+}
