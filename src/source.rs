@@ -38,22 +38,32 @@ fn read(file: &str) -> Lines {
     Some(text.lines().map(str::to_owned).collect())
 }
 
-/// The last fields of the expression before the method: of `self.slots[i].data.store(x)` it is `slots.data`.
+/// The last fields of the expression before the method: of `self.slots[i].data.store(x)` it is `slots.data`; of
+/// `M::wait(&self.full, 0)` it is that of the argument.
 fn receiver(lines: &[String], line: u32, column: u32) -> Option<String> {
     let mut at = (line as usize).checked_sub(1)?;
     let first = lines.get(at)?;
-    let mut before: String = first
-        .chars()
-        .take((column as usize).checked_sub(1)?)
-        .collect();
+    let column = (column as usize).checked_sub(1)?;
+    let mut before: String = first.chars().take(column).collect();
+    let after: String = first.chars().skip(column).collect();
+    if let Some((function, arguments)) = after.split_once('(')
+        && matches!(function.rsplit("::").next(), Some("wait" | "wake"))
+        && function.contains("::")
+    {
+        let word = arguments.split([',', ')']).next()?;
+        return last_fields(word.trim().trim_start_matches('&'));
+    }
     // A chain that goes over lines: take the ones above, as long as a line begins with its dot.
     while before.trim_start().starts_with('.') || before.trim().is_empty() {
         at = at.checked_sub(1)?;
         before = format!("{}{}", lines[at].trim_end(), before.trim_start());
     }
-    let before = before.trim_end().strip_suffix('.')?;
+    last_fields(before.trim_end().strip_suffix('.')?.trim_end())
+}
+
+/// The last two names of a path of fields, without what says which one.
+fn last_fields(mut rest: &str) -> Option<String> {
     let mut names = Vec::new();
-    let mut rest = before.trim_end();
     while names.len() < 2 {
         rest = without_brackets(rest)?;
         let start = rest
@@ -116,6 +126,7 @@ mod tests {
     #[test]
     fn a_word_is_called_what_its_line_calls_it() {
         let all = [
+            ("M::wait(&wrong.sleepers, 0)", "M::wait", "wrong.sleepers"),
             ("self.tail.store(7, Release)", "store", "tail"),
             (
                 "        let a = page.words[0].load(Relaxed);",

@@ -187,8 +187,9 @@ pub(crate) fn fence(at: &Location<'_>) {
 /// A turn of a spin.
 pub(crate) fn spin(at: &Location<'_>) {
     let spun = here(|me| {
-        me.point(Access::Spin, 0, at);
+        // Who sleeps here for ever has come here all the same.
         me.note(0, &Done::seen(Access::Spin, 0), at);
+        me.point(Access::Spin, 0, at);
     });
     if spun.is_none() {
         std::hint::spin_loop();

@@ -1,0 +1,311 @@
+//! `stepped` and `kills`: the same case gives the same steps each time, every kind of standstill has its own words, and what a
+//! subject does behind the engine's back is told.
+#![forbid(unsafe_code)]
+
+use forkcheck::builtin::{EarlyPublish, Pair};
+use forkcheck::case::{Access, Case, Schedule};
+use forkcheck::check::{Kind, Verdict};
+use forkcheck::engine::{Budget, Engine, Kills, Stepped, SteppedMemory};
+use forkcheck::memory::MemoryCell;
+use forkcheck::prelude::*;
+use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::{Found, Outcome};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+fn budget() -> Budget {
+    Budget {
+        executions: 10_000,
+        time: Duration::from_secs(20),
+        seed: 1,
+        keep_going: false,
+        nobody_dies: false,
+    }
+}
+
+/// A second run of it differs in nothing, however often, and beside two loops that want the processors as well. `FORKCHECK_REPETITIONS`
+/// says how often; 10,000 is what the documentation speaks of.
+#[test]
+fn the_same_case_gives_the_same_steps_each_time() {
+    let repetitions = std::env::var("FORKCHECK_REPETITIONS").map_or(40, |n| n.parse().unwrap());
+    let stop = Arc::new(AtomicBool::new(false));
+    let busy = [(); 2].map(|()| {
+        let stop = Arc::clone(&stop);
+        std::thread::spawn(move || while !stop.load(Ordering::Relaxed) {})
+    });
+    let (mut stepped, mut kills) = (Stepped::default(), Kills::default());
+    for config in 0..20u64 {
+        let processes = 2 + config as usize % 2;
+        let mut roles = vec!["writer".to_owned()];
+        roles.resize(processes, "reader".to_owned());
+        let writes = (0..1 + config % 3).map(|n| RegisterOp::Write([config + n + 1, 0]));
+        let mut program = vec![writes.collect()];
+        program.resize(processes, vec![RegisterOp::Read; 1 + config as usize % 2]);
+        let case = Case::<Register<Pair>>::free([0, 0], program);
+        let mut run = |case: &Case<_>| {
+            let answer = if config % 2 == 0 {
+                stepped.search::<EarlyPublish<SteppedMemory>>(case, &roles, &budget())
+            } else {
+                kills.search::<EarlyPublish<SteppedMemory>>(case, &roles, &budget())
+            };
+            answer.unwrap().1.expect("it fails")
+        };
+        let first = run(&case);
+        assert_ne!(first.case.schedule, Schedule::Free);
+        assert!(!first.steps.is_empty());
+        for repetition in 0..repetitions {
+            assert_eq!(
+                run(&first.case),
+                first,
+                "config {config}, repetition {repetition}"
+            );
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    busy.map(|busy| busy.join().unwrap());
+}
+
+/// What goes wrong, by the number that is written.
+const FINE: u64 = 0;
+const SPINS: u64 = 1;
+const WAITS: u64 = 2;
+const LOOPS: u64 = 3;
+const PANICS: u64 = 4;
+const EXITS: u64 = 5;
+const COUNTS: u64 = 6;
+const SLEEPS: u64 = 7;
+const DEPENDS: u64 = 8;
+const LOSES: u64 = 9;
+const SPINS_BARE: u64 = 10;
+
+struct Wrong<M: Memory> {
+    word: M::AtomicU64,
+    sleepers: M::AtomicU32,
+    cell: M::Cell<()>,
+}
+
+/// Private to a process: what it does to one execution depends on those before.
+static PRIVATE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+impl<M: Memory> Subject<M> for Wrong<M> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(_: &u64) -> Self {
+        Self {
+            word: Atomic::new(0),
+            sleepers: Atomic::new(0),
+            cell: MemoryCell::new(()),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(wrong: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        let RegisterOp::Write(what) = op else {
+            return RegisterRet::Value(wrong.word.load(Ordering::Acquire));
+        };
+        match *what {
+            SPINS => {
+                while wrong.word.load(Ordering::Acquire) != 99 {
+                    M::spin_loop();
+                }
+            }
+            SPINS_BARE => while wrong.word.load(Ordering::Acquire) != 99 {},
+            WAITS => M::wait(&wrong.sleepers, 0),
+            LOOPS => loop {
+                wrong.word.fetch_add(1, Ordering::AcqRel);
+            },
+            PANICS => panic!("no such thing"),
+            EXITS => {
+                wrong.word.store(1, Ordering::Release);
+                std::process::abort();
+            }
+            COUNTS => loop {
+                std::hint::black_box(PRIVATE.load(Ordering::Relaxed));
+            },
+            SLEEPS => std::thread::park(),
+            DEPENDS => {
+                let times = PRIVATE.fetch_add(1, Ordering::Relaxed);
+                wrong
+                    .word
+                    .store(if times == 3 { 7 } else { *what }, Ordering::Release);
+                return RegisterRet::Written;
+            }
+            // Looks, and then sleeps; whoever wakes in between wakes nobody.
+            LOSES => {
+                if wrong.word.load(Ordering::Acquire) == 0 {
+                    wrong.sleepers.fetch_add(1, Ordering::AcqRel);
+                    M::wait(&wrong.sleepers, 1);
+                }
+            }
+            _ => {
+                wrong
+                    .cell
+                    .with_mut(|_| wrong.word.store(*what, Ordering::Release));
+                M::wake(&wrong.sleepers, u32::MAX);
+            }
+        }
+        RegisterRet::Written
+    }
+}
+
+fn one(what: u64) -> Outcome<Register<u64>> {
+    programs(vec![what], 0)
+}
+
+/// One process does these, another writes `reads` times something harmless.
+fn programs(all: Vec<u64>, others: usize) -> Outcome<Register<u64>> {
+    let count = all.len();
+    let ops = proptest::sample::select(all).prop_map(RegisterOp::Write);
+    let mut suite = Suite::new(forkcheck::site!(), "wrong")
+        .setup(Just(0))
+        .role("one", 1, count..=count, ops)
+        .seed(3)
+        .cases(8)
+        .time(Duration::from_secs(20))
+        .regressions(None);
+    if others > 0 {
+        suite = suite.role("other", others, 1..=1, Just(RegisterOp::Write(FINE)));
+    }
+    suite.check::<Stepped, Wrong<_>>().unwrap()
+}
+
+#[track_caller]
+fn finding(outcome: &Outcome<Register<u64>>, kind: Kind, words: &str) -> Found<Register<u64>> {
+    let Verdict::Finding(finding) = &outcome.verdict else {
+        panic!("{:?}", outcome.verdict)
+    };
+    assert_eq!(finding.kind, kind, "{finding:?}");
+    assert!(finding.detail.contains(words), "{}", finding.detail);
+    outcome.found.clone().unwrap()
+}
+
+#[test]
+fn who_spins_for_ever_is_a_livelock_and_the_word_is_named() {
+    let found = finding(
+        &one(SPINS),
+        Kind::Livelock,
+        "one (process 0): Write(1) waits for ever, where wrong.word is 0",
+    );
+    let last = found.run.steps.last().unwrap();
+    assert_eq!((last.access, last.process), (Access::Spin, 0));
+}
+
+#[test]
+fn who_sleeps_for_ever_is_a_deadlock() {
+    finding(
+        &one(WAITS),
+        Kind::Deadlock,
+        "one (process 0): Write(2) waits for ever, where wrong.sleepers is 0",
+    );
+}
+
+#[test]
+fn a_spin_without_the_hint_is_noticed_too() {
+    finding(
+        &one(SPINS_BARE),
+        Kind::StepBound,
+        "Write(10) did not return within the bound",
+    );
+}
+
+#[test]
+fn an_operation_without_end_meets_the_bound_on_steps() {
+    finding(
+        &one(LOOPS),
+        Kind::StepBound,
+        "Write(3) did not return within the bound",
+    );
+}
+
+#[test]
+fn a_panic_and_an_abort_are_told_with_the_steps_before() {
+    finding(&one(PANICS), Kind::Panic, "no such thing");
+    let found = finding(&one(EXITS), Kind::Died, "signal 6");
+    assert_eq!(found.run.steps.len(), 1, "the store before it");
+}
+
+#[test]
+fn a_loop_that_touches_nothing_is_told_by_its_processor_time() {
+    finding(
+        &one(COUNTS),
+        Kind::Endless,
+        "without touching shared memory",
+    );
+}
+
+#[test]
+fn a_sleep_that_is_not_of_this_memory_is_unknown_and_says_what_to_do() {
+    let Verdict::Unknown(why) = one(SLEEPS).verdict else {
+        panic!("a sleep outside was judged")
+    };
+    assert!(why.contains("wait by Memory::wait"), "{why}");
+}
+
+#[test]
+fn what_is_private_to_a_process_is_told_as_not_deterministic() {
+    let found = finding(&depends(), Kind::NotDeterministic, "private to a process");
+    assert!(found.run.steps.is_empty());
+}
+
+/// Written and read by one process, which loses count of its executions and then writes something else.
+fn depends() -> Outcome<Register<u64>> {
+    Suite::<Register<u64>>::new(forkcheck::site!(), "depends")
+        .setup(Just(0))
+        .role(
+            "one",
+            1,
+            2..=2,
+            proptest::sample::select(vec![RegisterOp::Write(DEPENDS), RegisterOp::Read]),
+        )
+        .role("other", 1, 2..=2, Just(RegisterOp::Read))
+        .seed(1)
+        .regressions(None)
+        .check::<Stepped, Wrong<_>>()
+        .unwrap()
+}
+
+#[test]
+fn a_wake_up_that_comes_too_early_is_lost_and_found() {
+    let found = finding(
+        &programs(vec![LOSES], 1),
+        Kind::Deadlock,
+        "wrong.sleepers is 1",
+    );
+    let wakes = found
+        .run
+        .steps
+        .iter()
+        .position(|step| step.access == Access::Wake);
+    let waits = found
+        .run
+        .steps
+        .iter()
+        .position(|step| step.access == Access::Wait);
+    assert!(wakes < waits && wakes.is_some(), "{:?}", found.run.steps);
+}
+
+#[test]
+fn two_processes_in_one_cell_are_a_race() {
+    let found = finding(
+        &programs(vec![FINE], 1),
+        Kind::DataRace,
+        "comes to data while",
+    );
+    assert_eq!(found.run.case.operations(), 2);
+}
+
+#[test]
+fn a_suite_that_is_without_an_engine_passes_and_says_why() {
+    let suite = Suite::<Register<u64>>::new(forkcheck::site!(), "without")
+        .setup(Just(0))
+        .role("one", 1, 1..=1, Just(RegisterOp::Write(SPINS)))
+        .regressions(None)
+        .without("stepped", "it is here to fail");
+    suite.test::<Stepped, Wrong<_>>();
+    let fails = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        suite.test::<Kills, Wrong<_>>()
+    }));
+    assert!(fails.is_err(), "the other engines test it");
+}
