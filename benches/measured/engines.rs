@@ -1,11 +1,11 @@
-//! Executions: the floor (fork, `_exit` and wait for each process), rusty-fork, and the engine `processes`.
+//! Executions: the floor (fork, `_exit` and wait for each process), rusty-fork, and the engines of forked processes.
 #![allow(unsafe_code, reason = "the floor is the bare system calls")]
 
 use super::Measured;
 use forkcheck::Hardware;
 use forkcheck::builtin::{EarlyPublish, Pair, SeqLockSubject};
 use forkcheck::case::Case;
-use forkcheck::engine::{Budget, Covered, Engine, Processes};
+use forkcheck::engine::{Budget, By, Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::process::clean;
 use forkcheck::subject::{Register, RegisterOp, Subject};
 use std::cell::Cell;
@@ -42,17 +42,31 @@ pub(super) fn all() -> Vec<Measured> {
                 },
             ));
         }
-        all.push(engine::<SeqLockSubject<Hardware>>(
+        type Sound<M> = SeqLockSubject<M>;
+        type Planted<M> = EarlyPublish<M>;
+        let free = |name| (name, By::Bounds);
+        let (random, pct) = (("stepped, random", By::Random), ("stepped, PCT", By::Pct));
+        all.push(engine::<Processes, Sound<Hardware>>(
             &group,
-            "processes, seqlock",
+            free("processes, seqlock"),
             processes,
         ));
-        all.push(engine::<EarlyPublish<Hardware>>(
-            &group,
-            "processes, planted early publish",
-            processes,
+        let planted = free("processes, planted early publish");
+        all.push(engine::<Processes, Planted<Hardware>>(
+            &group, planted, processes,
+        ));
+        all.push(engine::<Stepped, Sound<SteppedMemory>>(
+            &group, random, processes,
+        ));
+        all.push(engine::<Stepped, Sound<SteppedMemory>>(
+            &group, pct, processes,
+        ));
+        let planted = ("stepped, PCT, planted early publish", By::Pct);
+        all.push(engine::<Stepped, Planted<SteppedMemory>>(
+            &group, planted, processes,
         ));
     }
+    all.push(kills());
     all
 }
 
@@ -97,10 +111,59 @@ pub(super) fn end_rusty_child() {
     }
 }
 
+/// A case that ends in a kill, each with a real SIGKILL and a real fork behind it: the write is killed at each of its steps,
+/// before the read and after.
+fn kills() -> Measured {
+    let program = vec![vec![RegisterOp::Write([1, 145])], vec![RegisterOp::Read]];
+    let case = Case::<Register<Pair>>::free([0, 0], program);
+    let roles = ["writer".to_owned(), "reader".to_owned()];
+    let mut engine = Kills::default();
+    let last = Rc::new(Cell::new(Covered::default()));
+    let noted = Rc::clone(&last);
+    let run = move |turns| {
+        let budget = budget(turns, By::Bounds);
+        let start = Instant::now();
+        let (covered, run) = engine
+            .search::<SeqLockSubject<SteppedMemory>>(&case, &roles, &budget)
+            .expect("it can run here");
+        assert!(run.is_none(), "a seqlock outlives its writer");
+        last.set(covered);
+        start.elapsed()
+    };
+    let group = "an execution of 2 processes";
+    let mut measured = Measured::new(
+        group,
+        "kills, seqlock, a SIGKILL in almost each",
+        "execution",
+        300,
+        run,
+    );
+    measured.note = Box::new(move || {
+        let Covered {
+            killed,
+            kill_points,
+            ..
+        } = noted.get();
+        format!("{killed} of {kill_points} kill points")
+    });
+    measured
+}
+
+fn budget(executions: u64, by: By) -> Budget {
+    Budget {
+        executions,
+        time: Duration::from_secs(60),
+        seed: executions,
+        keep_going: true,
+        nobody_dies: false,
+        by,
+    }
+}
+
 /// Executions of one program of two operations a process: one writes, the others read.
-fn engine<S: Subject<Hardware, Spec = Register<Pair>>>(
+fn engine<E: Engine + 'static, S: Subject<E::Memory, Spec = Register<Pair>>>(
     group: &str,
-    name: &str,
+    (name, by): (&str, By),
     processes: usize,
 ) -> Measured {
     let mut program = vec![vec![
@@ -111,17 +174,11 @@ fn engine<S: Subject<Hardware, Spec = Register<Pair>>>(
     let case = Case::<Register<Pair>>::free([0, 0], program);
     let mut roles = vec!["writer".to_owned()];
     roles.resize(processes, "reader".to_owned());
-    let mut engine = Processes::default();
+    let mut engine = E::default();
     let last = Rc::new(Cell::new((Covered::default(), Duration::ZERO)));
     let noted = Rc::clone(&last);
     let run = move |turns| {
-        let budget = Budget {
-            executions: turns,
-            time: Duration::from_secs(60),
-            seed: turns,
-            keep_going: true,
-            nobody_dies: false,
-        };
+        let budget = budget(turns, by);
         let start = Instant::now();
         let (covered, _) = engine
             .search::<S>(&case, &roles, &budget)
@@ -133,12 +190,12 @@ fn engine<S: Subject<Hardware, Spec = Register<Pair>>>(
     let mut measured = Measured::new(group, name, "execution", 100_000, run);
     measured.note = Box::new(move || {
         let (covered, took) = noted.get();
-        let overlap = 100 * covered.overlapping / covered.could_overlap.max(1);
-        if covered.failing == 0 {
-            return format!("overlap {overlap} %");
-        }
+        let overlap = (100 * covered.overlapping).checked_div(covered.could_overlap);
         let found = covered.failing as f64 / took.as_secs_f64();
-        format!("overlap {overlap} %, {found:.0} findings/s")
+        let overlap = overlap.map(|percent| format!("overlap {percent} %"));
+        let found = (covered.failing > 0).then(|| format!("{found:.0} findings/s"));
+        let notes: Vec<String> = overlap.into_iter().chain(found).collect();
+        notes.join(", ")
     });
     measured
 }

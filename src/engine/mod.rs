@@ -69,6 +69,20 @@ pub struct Budget {
     pub keep_going: bool,
     /// Nobody is killed, even by an engine that does.
     pub nobody_dies: bool,
+    /// How an engine that places steps chooses them.
+    pub by: By,
+}
+
+/// Who takes the next step, where an engine says that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum By {
+    /// All orders within bounds that rise, and some by chance if that takes too long.
+    #[default]
+    Bounds,
+    /// Priorities drawn from the seed, and three points at which they change.
+    Pct,
+    /// Whoever can, drawn from the seed.
+    Random,
 }
 
 /// One execution that is worth telling about.

@@ -5,7 +5,7 @@ mod shrink;
 
 use crate::case::Case;
 use crate::check::Verdict;
-use crate::engine::{Budget, Covered, Engine, Run};
+use crate::engine::{Budget, By, Covered, Engine, Run};
 use crate::error::Error;
 use crate::regression;
 use crate::settings::Settings;
@@ -190,6 +190,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             seed: self.seed,
             keep_going: false,
             nobody_dies: false,
+            by: By::Bounds,
         }
     }
 

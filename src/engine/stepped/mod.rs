@@ -7,7 +7,7 @@ mod retell;
 pub use memory::SteppedMemory;
 
 use super::served::{self, Served};
-use super::{Answer, Budget, Covered, Engine, Run};
+use super::{Answer, Budget, By, Covered, Engine, Run};
 use crate::case::{Case, History, Schedule};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::error::Error;
@@ -143,6 +143,16 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             programs: 1,
             ..Covered::default()
         };
+        if let Some(strategy) = by_chance(budget) {
+            self.crew()?.take(case)?;
+            let until = Instant::now() + budget.time;
+            let executions = budget.executions;
+            let ended = self.batch(strategy, executions, until, budget.keep_going, &mut covered)?;
+            return match ended {
+                Batch::Failed(picks) => self.failed(case, &picks, covered),
+                Batch::Exhausted | Batch::Cut => Ok((covered, None)),
+            };
+        }
         let mut left = budget.executions;
         self.crew()?.take(case)?;
         if kills {
@@ -152,7 +162,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         for &(preemptions, kills) in bounds {
             let strategy = Strategy::Bounded { preemptions, kills };
             loop {
-                let ended = self.batch(strategy, left, until, &mut covered)?;
+                let ended = self.batch(strategy, left, until, false, &mut covered)?;
                 left = budget.executions.saturating_sub(covered.executions);
                 let exhausted = match ended {
                     Batch::Exhausted => true,
@@ -189,7 +199,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                 },
             ] {
                 if let Batch::Failed(picks) =
-                    self.batch(strategy, by_chance, extra, &mut covered)?
+                    self.batch(strategy, by_chance, extra, false, &mut covered)?
                 {
                     return self.failed(case, &picks, covered);
                 }
@@ -214,14 +224,17 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         strategy: Strategy,
         executions: u64,
         until: Instant,
+        keep_going: bool,
         covered: &mut Covered,
     ) -> Result<Batch, Error> {
         if executions == 0 || Instant::now() >= until {
             return Ok(Batch::Cut);
         }
         let crew = self.crew()?;
+        crew.keep_going(keep_going);
         let ended = crew.run(strategy, executions, until, false)?;
         covered.executions += crew.tally().executions;
+        covered.failing += if keep_going { crew.tally().failing } else { 0 };
         Ok(match ended {
             Ended::Done => Batch::Cut,
             Ended::Exhausted => Batch::Exhausted,
@@ -286,6 +299,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         crew.take(case)?;
         crew.follow(picks);
         let until = Instant::now() + Duration::from_secs(60);
+        crew.keep_going(false);
         let ended = crew.run(strategy, 1, until, true)?;
         let (history, notes) = (crew.history(case), crew.notes());
         let (met, died) = crew.met();
@@ -301,6 +315,20 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             verdict,
         });
         Ok(Retold { run, covered })
+    }
+}
+
+/// The strategy that a budget names, if it is not that of rising bounds.
+fn by_chance(budget: &Budget) -> Option<Strategy> {
+    let (seed, kills) = (budget.seed, 0);
+    match budget.by {
+        By::Bounds => None,
+        By::Pct => Some(Strategy::Pct {
+            seed,
+            points: POINTS,
+            kills,
+        }),
+        By::Random => Some(Strategy::Random { seed, kills }),
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Board {
     pub(super) duty: AtomicU32,
     /// How the batch or an execution ended; the supervisor reads it.
     pub(super) ended: AtomicU32,
+    /// 1: go on after a history that is not Ok, and count it.
+    pub(super) keep_going: AtomicU32,
     /// 1: name each step, and note it.
     pub(super) traced: AtomicU32,
     /// 1: no other execution is to begin.

@@ -165,6 +165,12 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         Ok(())
     }
 
+    /// Whether the next batch goes on after a history that is not Ok.
+    pub(crate) fn keep_going(&self, keep_going: bool) {
+        let word = &self.shared.board.keep_going;
+        word.store(keep_going.into(), Relaxed);
+    }
+
     /// Follows these choices in the next batch of [`Strategy::Follow`].
     pub(crate) fn follow(&self, picks: &[u8]) {
         self.shared.board.plan(|plan| plan.scheduler.follow(picks));

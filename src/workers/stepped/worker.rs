@@ -336,7 +336,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
         });
         let remaining = board.plan(|plan| plan.tally.remaining);
         let how = match board.ended.load(Relaxed) {
-            ended::RUNS if !fine => ended::JUDGED,
+            ended::RUNS if !fine && board.keep_going.load(Relaxed) == 0 => ended::JUDGED,
             ended::RUNS if !more => ended::EXHAUSTED,
             ended::RUNS if remaining == 0 || board.out_of_time.load(Relaxed) != 0 => ended::DONE,
             ended::RUNS => {
