@@ -602,6 +602,13 @@ fn a_call_cut_short_by_a_death_took_effect_or_not_or_left_what_a_crash_does() {
             lock_calls(&[(Lock(1), 5, Some(6))]),
         ],
     };
+    // As long as it only has not returned, nobody else gets it.
+    assert_ne!(
+        explain(&(), &history, Criterion::RealTime, Limits::default()),
+        Verdict::Ok
+    );
+    let mut history = history;
+    history.calls[0][1].returned = Call::<HeldLock>::DIED;
     assert_eq!(
         explain(&(), &history, Criterion::RealTime, Limits::default()),
         Verdict::Ok

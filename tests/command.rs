@@ -78,16 +78,22 @@ fn the_readme_opens_with_what_the_command_prints() {
 }
 
 /// All subjects, and whether a bug was planted in them.
-const SUBJECTS: [(&str, bool); 8] = [
+const SUBJECTS: [(&str, bool); 9] = [
     ("one_shot", false),
     ("early_flag", true),
     ("seq_lock", false),
     ("early_publish", true),
+    ("dead_writer", true),
     ("latest", false),
     ("double_buffer", true),
     ("ring", false),
     ("early_index", true),
 ];
+/// Whether this engine has to find something there.
+fn planted_for(subject: &str, planted: bool, engine: &str) -> bool {
+    planted && (subject != "dead_writer" || engine == "kills")
+}
+
 const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 #[test]
@@ -97,6 +103,7 @@ fn the_table_says_what_was_expected_of_each_subject_on_each_engine() {
     assert_eq!(output.status.code(), Some(0), "{printed}");
     for (subject, planted) in SUBJECTS {
         for engine in ENGINES {
+            let planted = planted_for(subject, planted, engine);
             let verdict = if planted { "as" } else { "ok" };
             let row = printed.lines().find(|line| {
                 let mut words = line.split_whitespace();
@@ -153,11 +160,12 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
             (&object["subject"], &object["engine"]),
             (&json!(subject), &json!(engine))
         );
-        let verdict = if *planted { "finding" } else { "ok" };
+        let planted = planted_for(subject, *planted, engine);
+        let verdict = if planted { "finding" } else { "ok" };
         assert_eq!(object["verdict"], verdict, "{object}");
         assert_eq!(object["expected"], verdict);
-        assert_eq!(object["kind"].is_string(), *planted);
-        assert_eq!(object["token"].is_string(), *planted);
+        assert_eq!(object["kind"].is_string(), planted);
+        assert_eq!(object["token"].is_string(), planted);
         assert!(object["reason"].is_null());
         assert!(object["cases"].as_u64().unwrap() > 0);
         assert!(object["executions"].as_u64().unwrap() > 0);

@@ -52,14 +52,16 @@ pub struct Call<S: Spec> {
     pub ret: Option<S::Ret>,
     /// The time of the call, on a clock that all processes share.
     pub invoked: u64,
-    /// The time of the return; [`Call::NEVER`] where there was none. Where a process died in a call and lived again
-    /// to make others, the time of the next one.
+    /// The time of the return; [`Call::NEVER`] where there was none. Where a process died in a call, the time at which its
+    /// next life made the next one, or [`Call::DIED`].
     pub returned: u64,
 }
 
 impl<S: Spec> Call<S> {
     /// The time of a return that never came.
     pub const NEVER: u64 = u64::MAX;
+    /// The same where the process died in it, and nobody took its place.
+    pub const DIED: u64 = u64::MAX - 1;
 }
 
 /// One access to shared memory, with the source line that made it.

@@ -259,7 +259,9 @@ impl<S: Spec> Search<'_, S> {
                 .map(move |c| (p, c))
         });
         left.all(|(process, (_, call))| {
-            call.ret.is_none() && (self.ending == Ending::Any || state.may_block(process, &call.op))
+            let waits = call.returned == Call::<S>::NEVER;
+            let may = self.ending == Ending::Any || state.may_block(process, &call.op);
+            call.ret.is_none() && (!waits || may)
         })
     }
 
@@ -300,7 +302,7 @@ impl<S: Spec> Search<'_, S> {
     /// The state after the death of a process in its next call, where that is a case of its own.
     fn crash(&mut self, process: usize, bound: u64, state: &S) -> Option<S> {
         let call = self.call(process)?;
-        if call.invoked > bound || call.ret.is_some() || self.ending == Ending::AtRest {
+        if !self.died_in(process, bound) {
             return None;
         }
         let mut after = state.clone();
@@ -426,19 +428,19 @@ impl<S: Spec> Search<'_, S> {
         state: &S,
         after: &S,
     ) -> bool {
-        let op = self.call(process).map(|call| call.op.clone());
-        (0..process).any(|p| {
-            let same = self.call(p).filter(|call| Some(&call.op) == op.as_ref());
-            let alike = same.is_some_and(|call| {
-                // Who may wait here, and after it, may depend on the process.
-                let waits = |p: usize| (state.may_block(p, &call.op), after.may_block(p, &call.op));
-                waits(p) == waits(process)
-            });
-            alike
-                && !chain.contains(&p)
-                && !self.died_in(p, bound)
-                && self.effect(p, bound, state).as_ref() == Some(after)
-        })
+        let alike = |p: usize| {
+            let (Some(call), Some(other)) = (self.call(process), self.call(p)) else {
+                return false;
+            };
+            // Who may wait here, and after it, may depend on the process.
+            let waits = |p: usize| (state.may_block(p, &call.op), after.may_block(p, &call.op));
+            call.op == other.op && waits(p) == waits(process)
+        };
+        let twins: Vec<usize> = (0..process)
+            .filter(|p| !chain.contains(p) && alike(*p) && !self.died_in(*p, bound))
+            .collect();
+        let mut twins = twins.into_iter();
+        twins.any(|p| self.effect(p, bound, state).as_ref() == Some(after))
     }
 
     /// An order of processes as (process, number of its call in the history).
@@ -453,7 +455,9 @@ impl<S: Spec> Search<'_, S> {
 
     fn blocked(&self, state: &S) -> Vec<Blocked<S>> {
         let bound = self.bound();
-        let stuck = |call: &Call<S>| call.ret.is_some() || self.ending == Ending::AtRest;
+        let waits =
+            |call: &Call<S>| self.ending == Ending::AtRest && call.returned == Call::<S>::NEVER;
+        let stuck = |call: &Call<S>| call.ret.is_some() || waits(call);
         (0..self.at.len())
             .filter_map(|process| {
                 let (number, call) = *self.calls[process].get(self.at[process] as usize)?;

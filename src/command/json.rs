@@ -9,7 +9,7 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, Strin
     let mut object = json!({
         "subject": builtin.name,
         "engine": engine,
-        "expected": expected(builtin.planted),
+        "expected": expected(builtin.is_planted(engine)),
     });
     object["verdict"] = told
         .as_ref()
@@ -46,7 +46,8 @@ pub(super) fn subject(builtin: &Builtin) -> Value {
     json!({
         "subject": builtin.name,
         "about": builtin.about,
-        "expected": expected(builtin.planted),
+        "expected": expected(!builtin.planted.is_empty()),
+        "found_by": builtin.planted,
         "engines": engines,
     })
 }

@@ -22,7 +22,7 @@ pub(super) fn list(json: bool) -> Standing {
         let engines: Vec<&str> = builtin.engines.iter().map(|(engine, _)| *engine).collect();
         table.add_row([
             builtin.name,
-            expected(builtin.planted),
+            expected(!builtin.planted.is_empty()),
             &engines.join(", "),
             builtin.about,
         ]);

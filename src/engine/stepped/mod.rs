@@ -26,7 +26,7 @@ const KILLS: &[(u32, u32)] = &[(0, 0), (0, 1), (1, 1), (0, 2)];
 /// The part of the time that a program may take, so that others get theirs; a kill takes so much longer than a step that
 /// there is always another one to try.
 const SHARE: u32 = 8;
-const SHARE_OF_KILLS: u32 = 20;
+const SHARE_OF_KILLS: u32 = 40;
 /// Executions by chance of a program that is too large to be enumerated, of those that it may take.
 const BY_CHANCE: u64 = 4;
 /// Points of change for PCT, which finds what takes one more than that of orders.

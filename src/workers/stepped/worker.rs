@@ -93,9 +93,9 @@ impl<S: Spec> Shared<S> {
                 });
             }
             // What a death left undone may take effect until the next life begins something, or at any time.
-            let mut next = Call::<S>::NEVER;
-            for call in calls.iter_mut().rev() {
-                if call.ret.is_none() {
+            let mut next = Call::<S>::DIED;
+            for (number, call) in calls.iter_mut().enumerate().rev() {
+                if call.ret.is_none() && died(number).is_some() {
                     call.returned = next;
                 }
                 next = call.invoked;

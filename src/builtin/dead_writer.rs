@@ -1,0 +1,74 @@
+//! Planted: a seqlock as most people write it. Every order of its steps is right, and a writer that is killed between its
+//! two stores of the sequence number leaves readers spinning for ever.
+
+use super::{Pair, seq_lock, tests};
+use crate::memory::{Atomic, Memory, Ordering, Words};
+use crate::subject::{Register, RegisterOp, RegisterRet, Role, Subject};
+use crate::suite::Suite;
+
+/// A message, and the number that is odd while it is written.
+pub struct DeadWriter<M: Memory> {
+    sequence: M::AtomicU64,
+    data: M::Words<Pair>,
+}
+
+impl<M: Memory> DeadWriter<M> {
+    fn write(&self, value: Pair) {
+        let even = self.sequence.load(Ordering::Relaxed);
+        self.sequence.store(even + 1, Ordering::Relaxed);
+        M::fence(Ordering::Release);
+        self.data.store(value);
+        self.sequence.store(even + 2, Ordering::Release);
+    }
+    fn read(&self) -> Pair {
+        loop {
+            let before = self.sequence.load(Ordering::Acquire);
+            if before & 1 == 0 {
+                let value = self.data.load();
+                M::fence(Ordering::Acquire);
+                if self.sequence.load(Ordering::Relaxed) == before {
+                    return value;
+                }
+            }
+            M::spin_loop();
+        }
+    }
+}
+
+impl<M: Memory> Subject<M> for DeadWriter<M> {
+    type Spec = Register<Pair>;
+    type Seat<'a> = &'a Self;
+    fn new(first: &Pair) -> Self {
+        Self {
+            sequence: M::AtomicU64::new(0),
+            data: M::Words::new(*first),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(seat: &mut &Self, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
+        match op {
+            RegisterOp::Write(value) => {
+                seat.write(*value);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value(seat.read()),
+        }
+    }
+}
+
+/// As [`seq_lock::suite`].
+pub fn suite() -> Suite<Register<Pair>> {
+    seq_lock::writer_and_reader(Suite::of_module(crate::site!()))
+}
+
+tests!(
+    DeadWriter,
+    #[cfg(test)],
+    #[cfg(test)],
+    #[should_panic(
+        expected = "NOT CRASH-TOLERANT  forkcheck::builtin::dead_writer::kills  writer killed in Write"
+    )],
+    #[cfg(test)]
+);
