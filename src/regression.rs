@@ -42,6 +42,14 @@ struct Entry {
     case: Box<RawValue>,
 }
 
+impl Entry {
+    /// What stands there may be written by hand: what counts is what it says.
+    fn is<S: Spec>(&self, engine: &str, case: &Case<S>) -> bool {
+        let same = |read: Case<S>| read == *case;
+        self.engine == engine && self.case.into_rust().is_ok_and(same)
+    }
+}
+
 /// The file of a suite.
 pub(crate) fn file_of(directory: &Path, suite: &str) -> PathBuf {
     directory.join(format!("{}.ron", suite.replace("::", "-")))
@@ -165,6 +173,51 @@ pub(crate) fn save<S: Spec>(
     found: &str,
     case: &Case<S>,
 ) -> Result<(), Error> {
+    let text = readable(case).map_err(|e| unwritten(file, e))?;
+    change(file, |cases| {
+        if !cases.iter().any(|entry| entry.is(engine, case)) {
+            cases.push(Entry {
+                found: found.to_owned(),
+                engine: engine.to_owned(),
+                case: text.clone(),
+            });
+        }
+    })
+}
+
+/// Puts a case in the place of another.
+pub(crate) fn replace<S: Spec>(
+    file: &Path,
+    engine: &str,
+    old: &Case<S>,
+    new: &Case<S>,
+) -> Result<(), Error> {
+    let text = readable(new).map_err(|e| unwritten(file, e))?;
+    change(file, |cases| {
+        for entry in cases.iter_mut().filter(|entry| entry.is(engine, old)) {
+            entry.case = text.clone();
+        }
+    })
+}
+
+/// A case with its turns and kills a line each, as far in as it will stand in the file.
+fn readable<S: Spec>(case: &Case<S>) -> Result<Box<RawValue>, ron::Error> {
+    let pretty = ron::ser::PrettyConfig::new().depth_limit(3);
+    let text = ron::ser::to_string_pretty(case, pretty)?;
+    let text = text.replace('\n', "\n            ");
+    RawValue::from_boxed_ron(text.into_boxed_str()).map_err(ron::Error::from)
+}
+
+fn unwritten(file: &Path, e: ron::Error) -> Error {
+    Error::system(
+        format!("write {} as text", file.display()),
+        e,
+        "keep the token above: it holds the same case",
+    )
+}
+
+/// Reads the file, changes its cases, and replaces it as a whole, under a lock.
+fn change(file: &Path, with: impl FnOnce(&mut Vec<Entry>)) -> Result<(), Error> {
     let failed = |what: &str, e: std::io::Error| {
         Error::system(
             format!("{what} {}", file.display()),
@@ -181,28 +234,9 @@ pub(crate) fn save<S: Spec>(
         forkcheck: VERSION,
         cases: Vec::new(),
     });
-    let failed_to_write = |e: ron::Error| {
-        Error::system(
-            format!("write {} as text", file.display()),
-            e,
-            "keep the token above: it holds the same case",
-        )
-    };
-    let case = RawValue::from_rust(case).map_err(failed_to_write)?;
-    if contents
-        .cases
-        .iter()
-        .any(|entry| entry.engine == engine && entry.case.get_ron() == case.get_ron())
-    {
-        return Ok(());
-    }
-    contents.cases.push(Entry {
-        found: found.to_owned(),
-        engine: engine.to_owned(),
-        case,
-    });
+    with(&mut contents.cases);
     let pretty = ron::ser::PrettyConfig::new().depth_limit(3);
-    let text = ron::ser::to_string_pretty(&contents, pretty).map_err(failed_to_write)?;
+    let text = ron::ser::to_string_pretty(&contents, pretty).map_err(|e| unwritten(file, e))?;
     let temporary = directory.join(format!(
         ".{}.{}",
         std::process::id(),

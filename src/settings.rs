@@ -6,6 +6,7 @@
 //! | `FORKCHECK_SECONDS` | time after which a test draws no new program, a number above 0 |
 //! | `FORKCHECK_SEED` | the seed of what is drawn, a whole number |
 //! | `FORKCHECK_REPLAY` | a token from a report: run exactly that case |
+//! | `FORKCHECK_REFRESH` | `1`: of saved cases whose steps the code no longer takes, the program alone is kept |
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
 
 use crate::error::Error;
@@ -21,6 +22,7 @@ pub(crate) struct Settings {
     pub(crate) seed: Option<u64>,
     pub(crate) replay: Option<String>,
     pub(crate) allow_missing: Vec<String>,
+    pub(crate) refresh: bool,
     /// The environment was asked already, and what was set since wins over it.
     pub(crate) asked: bool,
 }
@@ -34,6 +36,7 @@ impl Default for Settings {
             seed: None,
             replay: None,
             allow_missing: Vec::new(),
+            refresh: false,
             asked: false,
         }
     }
@@ -82,6 +85,11 @@ impl Settings {
         self.replay = variable("FORKCHECK_REPLAY")
             .filter(|token| !token.is_empty())
             .or(self.replay);
+        match variable("FORKCHECK_REFRESH").as_deref() {
+            Some("1") => self.refresh = true,
+            None | Some("" | "0") => {}
+            Some(other) => return Err(wrong("FORKCHECK_REFRESH", other, "1")),
+        }
         if let Some(engines) = variable("FORKCHECK_ALLOW_MISSING") {
             self.allow_missing = engines
                 .split(',')
@@ -166,6 +174,7 @@ mod tests {
             ("FORKCHECK_SECONDS", "0"),
             ("FORKCHECK_SECONDS", "-3"),
             ("FORKCHECK_SECONDS", "NaN"),
+            ("FORKCHECK_REFRESH", "yes"),
         ];
         for (name, value) in wrong {
             let text = with(name, value).unwrap_err().to_string();

@@ -108,6 +108,6 @@ pub enum Access {
     Wake,
     /// A question whether a process is alive.
     Alive,
-    /// No access: here the process was killed.
+    /// No access: the process was killed, before the one that stands at this place in the source.
     Killed,
 }

@@ -140,7 +140,7 @@ fn access(step: &Step, name: &str) -> String {
         Access::Wait => format!("{name}.wait, was {value}"),
         Access::Wake => format!("{name}.wake {value}"),
         Access::Alive => format!("alive? -> {}", if value == 0 { "no" } else { "yes" }),
-        Access::Killed => return "x SIGKILL".into(),
+        Access::Killed => return format!("x SIGKILL before {file}:{}", step.line),
     };
     format!("{what}  {file}:{}", step.line)
 }

@@ -232,14 +232,22 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             self.covered.placed - before.placed,
             self.covered.applied - before.applied,
         );
+        let anew = free(case.clone());
         if applied < placed && origin == Origin::Saved {
+            let refreshed = match &self.plan.regressions {
+                Some(directory) if self.plan.settings.refresh => {
+                    let file = regression::file_of(directory, &self.plan.suite);
+                    regression::replace(&file, E::NAME, &case, &anew)?;
+                    "from now on its program is kept alone"
+                }
+                _ => "FORKCHECK_REFRESH=1 keeps its program alone",
+            };
             self.stale.push(format!(
-                "{applied} of {placed} steps that a saved case names came in this code, and it passes; its program was searched \
-                 anew. FORKCHECK_REFRESH=1 forgets such cases ({case:?})"
+                "{applied} of {placed} steps applied that a saved case names, so its program was searched anew; {refreshed} ({:?})",
+                case.program
             ));
         }
         // The code has changed since, and with it the steps: what fails now may do so by a schedule nearby.
-        let anew = free(case.clone());
         if anew != case
             && origin == Origin::Saved
             && let Some(run) = self.run(&anew, &self.budget())

@@ -6,6 +6,7 @@
 
 mod aba;
 mod absolute_address;
+mod cycle;
 mod flag_before_data;
 mod full_when_not;
 mod half_moved;

@@ -117,23 +117,19 @@ impl<S: Spec> Teller<'_, S> {
     /// Who was killed, in words; empty if nobody was.
     fn killed(&self) -> Vec<String> {
         let kills = self.notes.iter().filter_map(|note| match note {
-            Note::Kill(kill) => Some(kill),
+            Note::Step(step) if step.access == Access::Killed => Some(step),
             _ => None,
         });
         kills
             .map(|kill| {
-                let role = self
-                    .roles
-                    .get(usize::from(kill.process))
-                    .map_or("", String::as_str);
-                let operation = kill.before.operation.and_then(|number| {
-                    self.case
-                        .program
-                        .get(usize::from(kill.process))?
-                        .get(usize::from(number))
-                });
-                let at = operation.map_or("sitting down".into(), |op| format!("{op:?}"));
-                format!("{role} killed in {at} before {}", kill.before)
+                let role = self.roles.get(kill.process).map_or("", String::as_str);
+                let ops = self.case.program.get(kill.process);
+                let op = ops
+                    .zip(kill.operation)
+                    .and_then(|(ops, number)| ops.get(number));
+                let doing = op.map_or("sitting down".into(), |op| format!("{op:?}"));
+                let file = kill.file.rsplit('/').next().unwrap_or_default();
+                format!("{role} killed in {doing} before {file}:{}", kill.line)
             })
             .collect()
     }

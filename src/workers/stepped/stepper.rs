@@ -83,8 +83,9 @@ pub(super) struct Stepper {
     pub(super) operation: Option<usize>,
     /// How often each word was touched in this operation, by name.
     pub(super) touched: HashMap<String, u32>,
-    /// The pending step.
+    /// The pending step, and where in the source it is.
     pub(super) place: Option<Place>,
+    pub(super) at: Option<(String, u32, u32)>,
     pub(super) scratch: Vec<u8>,
 }
 
@@ -287,6 +288,7 @@ impl Stepper {
                 script.pending(self.process, ends, dies);
             });
             self.place = Some(place);
+            self.at = Some((at.file().to_owned(), at.line(), at.column()));
         }
         self.board
             .plan(|plan| plan.publish(self.process, kind, word));
@@ -355,6 +357,7 @@ impl Stepper {
                     before: place,
                 }));
             }
+            let (file, line, column) = self.at.take().unwrap_or_default();
             self.write(&Note::Step(Noted {
                 process: self.process,
                 operation: self.operation,
@@ -362,9 +365,9 @@ impl Stepper {
                 word: 0,
                 value: 0,
                 now: None,
-                file: String::new(),
-                line: 0,
-                column: 0,
+                file,
+                line,
+                column,
             }));
         }
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);

@@ -285,6 +285,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
             operation: None,
             touched: HashMap::new(),
             place: None,
+            at: None,
             scratch: Vec::new(),
         };
         // SAFETY: a shared reference to the subject.

@@ -1,0 +1,129 @@
+//! The life of a saved case whose steps are named: found and saved, green when it is mended though the steps are others,
+//! refreshed, and red again, from the saved case first, when the fix is lost.
+
+use super::*;
+use forkcheck::Origin;
+use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use std::path::Path;
+
+/// Two words that belong together. Mended, they are one behind the other in a lock; refactored, the second comes first.
+struct Pair<M: Memory, const HOW: u8> {
+    lock: M::AtomicU32,
+    first: M::AtomicU64,
+    second: M::AtomicU64,
+}
+
+const BROKEN: u8 = 0;
+const MENDED: u8 = 1;
+
+impl<M: Memory, const HOW: u8> Pair<M, HOW> {
+    fn locked<R>(&self, body: impl FnOnce() -> R) -> R {
+        if HOW == BROKEN {
+            return body();
+        }
+        while self.lock.swap(1, Ordering::Acquire) == 1 {
+            M::spin_loop();
+        }
+        let result = body();
+        self.lock.store(0, Ordering::Release);
+        result
+    }
+}
+
+impl<M: Memory, const HOW: u8> Subject<M> for Pair<M, HOW> {
+    type Spec = Register<[u64; 2]>;
+    type Seat<'a> = &'a Self;
+    fn new(_: &[u64; 2]) -> Self {
+        Self {
+            lock: Atomic::new(0),
+            first: Atomic::new(0),
+            second: Atomic::new(0),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(pair: &mut &Self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
+        match op {
+            // Mended, the words are written the other way round: not a step of the saved case is where it was.
+            RegisterOp::Write([first, second]) => pair.locked(|| {
+                if HOW == MENDED {
+                    let both = [(&pair.second, *second), (&pair.first, *first)];
+                    for (word, value) in both {
+                        word.store(value, Ordering::Relaxed);
+                    }
+                } else {
+                    pair.first.store(*first, Ordering::Relaxed);
+                    pair.second.store(*second, Ordering::Relaxed);
+                }
+                RegisterRet::Written
+            }),
+            RegisterOp::Read => pair.locked(|| {
+                let first = pair.first.load(Ordering::Relaxed);
+                RegisterRet::Value([first, pair.second.load(Ordering::Relaxed)])
+            }),
+        }
+    }
+}
+
+fn pair(directory: &Path) -> Suite<Register<[u64; 2]>> {
+    super::suite("pair")
+        .setup(Just([0; 2]))
+        .role(
+            "writer",
+            1,
+            1..=2,
+            (1u64..9).prop_map(|n| RegisterOp::Write([n, n])),
+        )
+        .role("reader", 1, 1..=2, Just(RegisterOp::Read))
+        .regressions(Some(directory))
+}
+
+#[test]
+fn save_fix_refactor_refresh_revert() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |broken: bool| {
+        let suite = pair(directory.path());
+        if broken {
+            check::<Stepped, Pair<_, BROKEN>>(&suite)
+        } else {
+            check::<Stepped, Pair<_, MENDED>>(&suite)
+        }
+    };
+    let saved = || std::fs::read_to_string(directory.path().join("zoo-pair.ron")).unwrap();
+    let red = run(true);
+    let found = red.found.unwrap();
+    assert!(matches!(found.origin, Origin::Drawn { .. }));
+    let text = saved();
+    for part in [
+        "Turns([",
+        "process:",
+        "Before((",
+        "operation: Some(0)",
+        "word: \"pair.second\"",
+        "nth: 1",
+    ] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    // A second time it comes from the file, and by the very same steps.
+    let again = run(true).found.unwrap();
+    assert_eq!((again.origin, &again.run), (Origin::Saved, &found.run));
+    // Mended and rewritten: green, and it says how much of the case still applies.
+    let green = run(false);
+    assert_eq!((&green.verdict, green.saved_cases), (&Verdict::Ok, 1));
+    assert!(
+        green.stale[0].starts_with("0 of 1 steps applied"),
+        "{:?}",
+        green.stale
+    );
+    assert!(
+        pair(directory.path())
+            .report(&green)
+            .contains("stale:  0 of 1 steps applied")
+    );
+    assert_eq!(saved(), text, "nothing is forgotten unasked");
+    // The fix is lost: red from the saved case, before anything is drawn.
+    let red = run(true);
+    assert_eq!(red.found.unwrap().origin, Origin::Saved);
+    assert_eq!(red.covered.programs, 1);
+}
