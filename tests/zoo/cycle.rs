@@ -126,4 +126,38 @@ fn save_fix_refactor_refresh_revert() {
     let red = run(true);
     assert_eq!(red.found.unwrap().origin, Origin::Saved);
     assert_eq!(red.covered.programs, 1);
+    // On request the steps that nobody takes any more are forgotten, and the program is kept, and red still.
+    let this = std::env::current_exe().unwrap();
+    let mut refresh = std::process::Command::new(this);
+    refresh.args(["--exact", "cycle::what_is_mended_passes_on_what_was_saved"]);
+    refresh
+        .env("FORKCHECK_REFRESH", "1")
+        .env(DIRECTORY, directory.path());
+    assert!(refresh.status().unwrap().success());
+    assert!(
+        saved().contains("schedule: Free") && saved().contains("Write(("),
+        "{}",
+        saved()
+    );
+    let green = run(false);
+    assert_eq!(
+        (green.verdict, green.saved_cases, green.stale),
+        (Verdict::Ok, 1, Vec::new())
+    );
+    assert_eq!(run(true).found.unwrap().origin, Origin::Saved);
+}
+
+/// Where cases are saved that another process found.
+const DIRECTORY: &str = "FORKCHECK_TESTS_DIRECTORY";
+
+#[test]
+fn what_is_mended_passes_on_what_was_saved() {
+    let own = tempfile::tempdir().unwrap();
+    let named = std::env::var_os(DIRECTORY);
+    let directory = named.as_ref().map_or(own.path(), Path::new);
+    let green = check::<Stepped, Pair<_, MENDED>>(&pair(directory));
+    assert_eq!(
+        (green.verdict, green.saved_cases),
+        (Verdict::Ok, usize::from(named.is_some()))
+    );
 }
