@@ -7,7 +7,7 @@
 //! | [`publish`] | protocols that make a writer's data visible to readers |
 //! | [`subject`] | what you write: a [`Spec`] and a [`Subject`] |
 //! | [`case`], [`check`] | programs and histories as plain data; the check for linearizability |
-//! | [`engine`] | ways to run a case: really forked processes, loom's memory model |
+//! | [`engine`] | ways to run a case: really forked processes side by side, step by step, and with kills; loom's memory model |
 //! | [`mod@suite`] | what a test calls: [`suite!`] and [`Suite`] |
 //!
 //! The first four are the core and build alone (`default-features = false`); the rest is the harness. Data flows

@@ -89,6 +89,10 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
 
 /// The structure under test, over a memory `M`. A subject that runs on one memory only (foreign code, say)
 /// implements it for that one; one that is generic over `M` runs on every engine.
+///
+/// On real processes it lies in a shared region, built and dropped by whichever of them comes to it, and each may see it
+/// at another address: all that it is made of lies in it. What it allocates on the heap, or opens, is there in one process
+/// alone, so no `Box`, `Vec` or file may be part of it.
 pub trait Subject<M: Memory>: Sized + Sync + 'static {
     /// What it should do.
     type Spec: Spec;
