@@ -137,6 +137,14 @@ impl<S: Spec> Suite<S> {
         self
     }
 
+    /// Promises that each operation ends within so many steps of its own, whoever is held up where: `stepped` and `kills`
+    /// hold it to that.
+    #[must_use]
+    pub fn lock_free(mut self, own_steps: u32) -> Self {
+        self.settings.lock_free = own_steps;
+        self
+    }
+
     /// The seed of what is drawn; a new one each time, unless said otherwise.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {

@@ -50,7 +50,9 @@ fn uncalled(line: &str) -> String {
 
 #[test]
 fn the_readme_opens_with_what_the_command_prints() {
-    let output = forkcheck(&[], &[("FORKCHECK_SEED", "1")]);
+    // Without arguments it prints the same among others; ci/run-release.sh runs that.
+    let arguments = ["check", "dead_writer", "--engine", "kills"];
+    let output = forkcheck(&arguments, &[("FORKCHECK_SEED", "1")]);
     let printed = text(&output.stdout);
     assert_eq!(
         output.status.code(),
@@ -98,7 +100,7 @@ const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 #[test]
 fn the_table_says_what_was_expected_of_each_subject_on_each_engine() {
-    let output = forkcheck(&["--cases", "24", "--seconds", "8"], &[]);
+    let output = forkcheck(&["--cases", "16", "--seconds", "4"], &[]);
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{printed}");
     for (subject, planted) in SUBJECTS {
@@ -140,9 +142,9 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
         &[
             "check",
             "--cases",
-            "24",
+            "16",
             "--seconds",
-            "8",
+            "4",
             "--seed",
             "5",
             "--json",
@@ -171,6 +173,18 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
         assert!(object["executions"].as_u64().unwrap() > 0);
         assert!(object["seconds"].as_f64().unwrap() > 0.0);
         assert_eq!(object["seed"], 5);
+        // What `stepped` and `kills` find comes with its steps, and the turns that lead there.
+        let placed = planted && matches!(engine, "stepped" | "kills");
+        let step = &object["steps"][0];
+        assert_eq!(placed, object["schedule"]["Turns"].is_array(), "{object}");
+        assert!(
+            !placed || step["file"].as_str().unwrap().ends_with(".rs") && step["line"].is_u64(),
+            "{step}"
+        );
+        assert!(
+            engine != "kills" || planted || object["killed"].as_u64() > Some(0),
+            "{object}"
+        );
     }
 }
 

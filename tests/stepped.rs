@@ -5,7 +5,7 @@
 use forkcheck::builtin::{EarlyPublish, Pair};
 use forkcheck::case::{Access, Case, Schedule};
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Budget, By, Engine, Kills, Stepped, SteppedMemory};
+use forkcheck::engine::{Budget, By, Covered, Engine, Kills, Stepped, SteppedMemory};
 use forkcheck::memory::MemoryCell;
 use forkcheck::prelude::*;
 use forkcheck::subject::{Register, RegisterOp, RegisterRet};
@@ -21,6 +21,7 @@ fn budget() -> Budget {
         seed: 1,
         keep_going: false,
         nobody_dies: false,
+        lock_free: 0,
         by: By::Bounds,
     }
 }
@@ -305,4 +306,44 @@ fn a_suite_that_is_without_an_engine_passes_and_says_why() {
         suite.test::<Kills, Wrong<_>>()
     }));
     assert!(fails.is_err(), "the other engines test it");
+}
+
+/// The wait-free publications keep what they promise with every order of steps and every kill: so many steps of their own.
+#[test]
+fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
+    use forkcheck::builtin::{LatestSubject, OneShotSubject, RingSubject, latest, one_shot, ring};
+    fn bounded<T: Subject<SteppedMemory>>(suite: Suite<T::Spec>, steps: u32) {
+        let suite = suite.seed(5).cases(16).time(Duration::from_secs(8));
+        let kept = suite
+            .clone()
+            .lock_free(steps)
+            .check::<Stepped, T>()
+            .unwrap();
+        assert_eq!(kept.verdict, Verdict::Ok, "{}", suite.report(&kept));
+        assert_eq!(
+            kept.covered.worst,
+            u64::from(steps),
+            "{}",
+            suite.report(&kept)
+        );
+        let killed = suite.clone().lock_free(steps).check::<Kills, T>().unwrap();
+        assert_eq!(killed.verdict, Verdict::Ok, "{}", suite.report(&killed));
+        let Covered {
+            killed,
+            kill_points,
+            ..
+        } = killed.covered;
+        assert!(
+            killed > 0 && killed == kill_points,
+            "{killed} of {kill_points}"
+        );
+        let broken = suite.lock_free(steps - 1).check::<Stepped, T>().unwrap();
+        let Verdict::Finding(found) = broken.verdict else {
+            panic!("a bound that is exceeded was kept")
+        };
+        assert_eq!(found.kind, Kind::StepBound);
+    }
+    bounded::<OneShotSubject<_>>(one_shot::suite(), 4);
+    bounded::<RingSubject<_>>(ring::suite(), 7);
+    bounded::<LatestSubject<_>>(latest::suite(), 5);
 }

@@ -156,6 +156,7 @@ fn budget(executions: u64, by: By) -> Budget {
         seed: executions,
         keep_going: true,
         nobody_dies: false,
+        lock_free: 0,
         by,
     }
 }

@@ -26,6 +26,7 @@ pub use replay::{Known, known};
 pub use ring::RingSubject;
 pub use seq_lock::SeqLockSubject;
 
+use crate::case::{Case, Kill, Schedule, Step};
 use crate::check::{Kind, Verdict};
 #[cfg(feature = "loom")]
 use crate::engine::loom::{Loom, LoomMemory};
@@ -97,6 +98,12 @@ pub struct Told {
     pub took: Duration,
     /// The case of a finding.
     pub token: Option<String>,
+    /// Who takes each step in it, and who is killed where.
+    pub schedule: Option<(Schedule, Vec<Kill>)>,
+    /// Its steps, where the engine sees them.
+    pub steps: Vec<Step>,
+    /// What is almost the same and passes, in words.
+    pub passes: Vec<String>,
     /// All of it, as a person reads it.
     pub report: String,
 }
@@ -169,6 +176,7 @@ fn tell<E: Engine, S: Subject<E::Memory>>(
 }
 
 fn told<S: Spec>(outcome: Outcome<S>, report: String) -> Told {
+    let found = outcome.found;
     let (verdict, kind, reason) = match outcome.verdict {
         Verdict::Ok => ("ok", None, None),
         Verdict::Finding(finding) => ("finding", Some(finding.kind), None),
@@ -182,7 +190,17 @@ fn told<S: Spec>(outcome: Outcome<S>, report: String) -> Told {
         covered: outcome.covered,
         seed: outcome.seed,
         took: outcome.took,
-        token: outcome.found.map(|found| found.token),
+        token: found.as_ref().map(|found| found.token.clone()),
+        schedule: found.as_ref().map(|found| {
+            let Case {
+                schedule, kills, ..
+            } = &found.run.case;
+            (schedule.clone(), kills.clone())
+        }),
+        steps: found
+            .as_ref()
+            .map_or(Vec::new(), |found| found.run.steps.clone()),
+        passes: found.map_or(Vec::new(), |found| found.passes),
         report,
     }
 }

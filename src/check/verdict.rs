@@ -49,7 +49,9 @@ pub enum Kind {
     Livelock,
     /// Somebody waits for ever for what a killed process was to do.
     NotCrashTolerant,
-    /// An operation takes more steps than the engine allows.
+    /// Somebody waits for a process that is held up, and the suite promised that nobody does.
+    NotLockFree,
+    /// An operation takes more steps than the engine allows, or than the suite promised.
     StepBound,
     /// Two accesses to the same data, not ordered by anything, one of them a write.
     DataRace,
@@ -78,6 +80,7 @@ impl fmt::Display for Kind {
             Kind::Deadlock => "DEADLOCK",
             Kind::Livelock => "LIVELOCK",
             Kind::NotCrashTolerant => "NOT CRASH-TOLERANT",
+            Kind::NotLockFree => "NOT LOCK-FREE",
             Kind::StepBound => "STEP BOUND",
             Kind::DataRace => "DATA RACE",
             Kind::NotDeterministic => "NOT DETERMINISTIC",

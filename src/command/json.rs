@@ -37,6 +37,15 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, Strin
     object["seconds"] = told.took.as_secs_f64().into();
     object["seed"] = told.seed.into();
     object["token"] = told.token.clone().into();
+    object["kill_points"] = told.covered.kill_points.into();
+    object["killed"] = told.covered.killed.into();
+    object["worst_steps"] = told.covered.worst.into();
+    // The finding as the report tells it: plain data, so that nothing fails to become JSON.
+    let (schedule, kills) = told.schedule.clone().unzip();
+    object["schedule"] = json!(schedule);
+    object["kills"] = json!(kills);
+    object["steps"] = json!(told.steps);
+    object["passes"] = json!(told.passes);
     object
 }
 

@@ -69,6 +69,8 @@ pub struct Budget {
     pub keep_going: bool,
     /// Nobody is killed, even by an engine that does.
     pub nobody_dies: bool,
+    /// The steps of its own that each operation promises not to exceed, waiting for nobody; 0 for no promise.
+    pub lock_free: u32,
     /// How an engine that places steps chooses them.
     pub by: By,
 }

@@ -190,6 +190,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             seed: self.seed,
             keep_going: false,
             nobody_dies: false,
+            lock_free: settings.lock_free,
             by: By::Bounds,
         }
     }

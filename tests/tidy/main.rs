@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &str)] = &[
     // and of a saved case it says whose it is.
     (
         "builtin",
-        "suite report search engine regression check subject publish memory",
+        "suite report search engine regression check case subject publish memory",
     ),
     (
         "suite",

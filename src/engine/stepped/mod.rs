@@ -96,9 +96,14 @@ fn serve<S: Subject<SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
     let mut explorer: Option<Explorer<S>> = None;
     served::serve_placed(channel, |case, roles, budget| {
         if explorer.as_ref().is_none_or(|known| known.roles != roles) {
-            explorer = Some(Explorer { roles, crew: None });
+            explorer = Some(Explorer {
+                roles,
+                crew: None,
+                lock_free: 0,
+            });
         }
         let explorer = explorer.as_mut().expect("it was just made");
+        explorer.lock_free = budget.lock_free;
         if case.schedule == Schedule::Free && case.kills.is_empty() {
             let kills = KILLS && !budget.nobody_dies;
             let bounds = if kills { self::KILLS } else { PREEMPTIONS };
@@ -113,6 +118,8 @@ fn serve<S: Subject<SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
 struct Explorer<S: Subject<SteppedMemory>> {
     roles: Vec<String>,
     crew: Option<Crew<SteppedMemory, S>>,
+    /// See [`Budget::lock_free`].
+    lock_free: u32,
 }
 
 /// One execution told again, step by step.
@@ -126,7 +133,9 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         if self.crew.is_none() {
             self.crew = Some(Crew::start(self.roles.clone(), judge::<S::Spec>)?);
         }
-        Ok(self.crew.as_mut().expect("it was just made"))
+        let crew = self.crew.as_mut().expect("it was just made");
+        crew.promise(self.lock_free);
+        Ok(crew)
     }
 
     /// All executions of a program within rising bounds, then some by chance, as far as the budget goes.
@@ -387,6 +396,13 @@ fn verdict<S: Spec>(
             }
         }
         Ended::TooLong => finding(Kind::StepBound, told.too_long()),
+        Ended::Waits => {
+            let (_, detail) = told.stuck();
+            finding(
+                Kind::NotLockFree,
+                format!("{detail}, if the others are held up where they are"),
+            )
+        }
         Ended::Race => finding(Kind::DataRace, told.race()),
         Ended::Died { process, exit } => match exit {
             Exit::Panic(panic) => finding(

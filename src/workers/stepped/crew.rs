@@ -41,6 +41,8 @@ pub(crate) enum Ended {
     TooLong,
     /// Two processes were in one cell.
     Race,
+    /// Nobody can get on but one who is in the middle of an operation.
+    Waits,
     /// A process ended that nobody killed.
     Died { process: usize, exit: Exit },
     /// The process that has the turn does not come back.
@@ -171,6 +173,11 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         word.store(keep_going.into(), Relaxed);
     }
 
+    /// The steps of its own that each operation promises not to exceed, nor to wait for others; 0 for no promise.
+    pub(crate) fn promise(&self, lock_free: u32) {
+        self.shared.board.plan(|plan| plan.lock_free = lock_free);
+    }
+
     /// Follows these choices in the next batch of [`Strategy::Follow`].
     pub(crate) fn follow(&self, picks: &[u8]) {
         self.shared.board.plan(|plan| plan.scheduler.follow(picks));
@@ -224,6 +231,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                     ended::JUDGED => Ok(Ended::Judged),
                     ended::TOO_LONG => Ok(Ended::TooLong),
                     ended::RACE => Ok(Ended::Race),
+                    ended::WAITS => Ok(Ended::Waits),
                     ended::FULL => Err(Error::invalid(
                         format!(
                             "the results of one process in one execution need more than {CAPACITY} bytes"
@@ -299,6 +307,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             }
             Next::Stuck => return Ok(Some(Ended::Stuck)),
             Next::TooLong => return Ok(Some(Ended::TooLong)),
+            Next::Waits => return Ok(Some(Ended::Waits)),
         }
         // Behind the back of those who go on.
         if self.workers[slot].is_none() {

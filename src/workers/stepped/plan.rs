@@ -85,6 +85,8 @@ pub(super) enum Next {
     Stuck,
     /// It takes too many steps.
     TooLong,
+    /// Whoever does not sleep is one process in the middle of an operation: if that were stopped, nobody would get on.
+    Waits,
 }
 
 #[repr(C)]
@@ -106,6 +108,9 @@ pub(super) struct Plan {
     pub(super) died: u32,
     pub(super) footprint: Footprint,
     pub(super) scheduler: Scheduler,
+    /// The steps of its own that an operation may take, and that nobody may wait for one that is held up; 0: nobody
+    /// promised that.
+    pub(super) lock_free: u32,
     /// 1: switch also where nobody else touches the word.
     pub(super) every: u32,
     /// Kill points of first lives that were come past in executions whose points are to be counted, and those at which
@@ -353,8 +358,18 @@ impl Plan {
             };
         }
         let longest = self.all().iter().map(|at| at.of_operation).max();
-        if self.decisions as usize >= MAX_STEPS || longest.is_some_and(|steps| steps > LONGEST) {
+        let bound = if self.lock_free > 0 {
+            self.lock_free
+        } else {
+            LONGEST
+        };
+        if self.decisions as usize >= MAX_STEPS || longest.is_some_and(|steps| steps > bound) {
             return Next::TooLong;
+        }
+        let only = self.all().get(moment.enabled.trailing_zeros() as usize);
+        let busy = only.is_some_and(|only| only.operation > 0 && only.invoked > 0);
+        if self.lock_free > 0 && moment.asleep != 0 && moment.enabled.count_ones() == 1 && busy {
+            return Next::Waits;
         }
         let choice = self.scheduler.pick(&moment);
         self.picks[self.decisions as usize] = choice.to_byte();

@@ -61,6 +61,7 @@ pub(super) mod ended {
     pub(in super::super) const TOO_LONG: u32 = 5;
     pub(in super::super) const RACE: u32 = 6;
     pub(in super::super) const FULL: u32 = 7;
+    pub(in super::super) const WAITS: u32 = 8;
 }
 
 /// What a process is, for the length of one life.
@@ -315,6 +316,7 @@ impl Stepper {
             }
             Next::Stuck => self.end(ended::STUCK),
             Next::TooLong => self.end(ended::TOO_LONG),
+            Next::Waits => self.end(ended::WAITS),
             // Not while this process has a step to take; a board that was spoilt says so all the same.
             Next::Over => self.end(ended::STUCK),
         }

@@ -221,6 +221,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
                 }
                 Next::Stuck => return self.end(ended::STUCK),
                 Next::TooLong => return self.end(ended::TOO_LONG),
+                Next::Waits => return self.end(ended::WAITS),
             }
         }
     }
