@@ -105,3 +105,17 @@ pub struct Kill {
     /// Instead of which of that life's steps.
     pub before: Place,
 }
+
+/// A process by its role, with its number where several have the same.
+pub(crate) fn named(roles: &[String], process: usize) -> String {
+    let role = &roles[process];
+    if roles.iter().filter(|other| *other == role).count() > 1 {
+        let among = roles[..process]
+            .iter()
+            .filter(|other| *other == role)
+            .count();
+        format!("{role} {}", among + 1)
+    } else {
+        role.clone()
+    }
+}

@@ -1,6 +1,8 @@
 //! Events in one column a process, in the order in which they happened; one below the other where the columns
 //! would not fit.
 
+use crate::case::named;
+
 /// Widest line of a report.
 pub(super) const WIDTH: usize = 100;
 /// Events shown; of more, the middle is left out.
@@ -27,7 +29,7 @@ impl Row {
 
 pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
     let heads: Vec<String> = (0..roles.len())
-        .map(|process| name(roles, process))
+        .map(|process| named(roles, process))
         .collect();
     let widths: Vec<usize> = (0..roles.len())
         .map(|process| {
@@ -77,20 +79,6 @@ pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
         });
     }
     lines.join("\n")
-}
-
-/// A process by its role, with its number where several have the same.
-pub(super) fn name(roles: &[String], process: usize) -> String {
-    let role = &roles[process];
-    if roles.iter().filter(|other| *other == role).count() > 1 {
-        let among = roles[..process]
-            .iter()
-            .filter(|other| *other == role)
-            .count();
-        format!("{role} {}", among + 1)
-    } else {
-        role.clone()
-    }
 }
 
 /// A value as text that fits a cell.

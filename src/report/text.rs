@@ -2,8 +2,8 @@
 //! it again. Nothing that one does not need first.
 
 use super::rows::rows;
-use super::table::{WIDTH, name, render, short};
-use crate::case::Call;
+use super::table::{WIDTH, render, short};
+use crate::case::{Call, named};
 use crate::check::{Blocked, Explanation, Finding, Verdict};
 use crate::engine::{Covered, Run};
 use crate::search::{Found, Origin, Outcome, Rate};
@@ -122,7 +122,7 @@ fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> St
     let call = &run.history.calls[*process][*call];
     format!(
         "{}: {} returned {}, expected {}",
-        name(roles, *process),
+        named(roles, *process),
         short(&call.op),
         call.ret.as_ref().map(short).unwrap_or_default(),
         expected.as_ref().map_or("that it waits".into(), short)
@@ -178,7 +178,7 @@ fn why<S: Spec>(
     let called = |process: usize, call: usize| {
         let Call { op, ret, .. } = &run.history.calls[process][call];
         let ret = ret.as_ref().map_or("no return".into(), short);
-        format!("{} {} -> {ret}", name(roles, process), short(op))
+        format!("{} {} -> {ret}", named(roles, process), short(op))
     };
     if explanation.longest.is_empty() {
         writeln!(

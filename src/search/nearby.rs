@@ -1,7 +1,7 @@
 //! What is almost the same as a failing case, and passes: it says more than the failing case alone.
 
 use super::{Search, free};
-use crate::case::{Access, Case, Kill, Place, Schedule, Step, Turn, Until};
+use crate::case::{Access, Case, Kill, Place, Schedule, Step, Turn, Until, named};
 use crate::engine::{Budget, Engine, Run};
 use crate::source;
 use crate::subject::Subject;
@@ -63,7 +63,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             let Some(at) = own.iter().position(|named| named.place == *before) else {
                 continue;
             };
-            let role = &self.plan.roles[usize::from(turn.process)];
+            let role = named(&self.plan.roles, usize::from(turn.process));
             let later = own
                 .get(at + 1)
                 .map_or(Until::End, |next| Until::Before(next.place.clone()));

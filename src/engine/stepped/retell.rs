@@ -1,6 +1,6 @@
 //! An execution in words and as data: its steps, its case with turns and kills, and who waits for what.
 
-use crate::case::{Access, Case, History, Kill, Schedule, Step, Turn, Until};
+use crate::case::{Access, Case, History, Kill, Schedule, Step, Turn, Until, named};
 use crate::check::Finding;
 use crate::check::{Kind, Verdict};
 use crate::engine::served::bare;
@@ -102,15 +102,15 @@ pub(super) struct Teller<'a, S: Spec> {
 impl<S: Spec> Teller<'_, S> {
     /// A process, and the operation that it is in.
     pub(super) fn place(&self, process: usize) -> String {
-        let role = self.roles.get(process).map_or("", String::as_str);
+        let role = named(self.roles, process);
         let pending = self
             .history
             .calls
             .get(process)
             .and_then(|calls| calls.last().filter(|call| call.ret.is_none()));
         match pending {
-            Some(call) => format!("{role} (process {process}): {:?}", call.op),
-            None => format!("{role} (process {process})"),
+            Some(call) => format!("{role}: {:?}", call.op),
+            None => role,
         }
     }
 
@@ -122,7 +122,7 @@ impl<S: Spec> Teller<'_, S> {
         });
         kills
             .map(|kill| {
-                let role = self.roles.get(kill.process).map_or("", String::as_str);
+                let role = named(self.roles, kill.process);
                 let ops = self.case.program.get(kill.process);
                 let op = ops
                     .zip(kill.operation)
@@ -153,8 +153,12 @@ impl<S: Spec> Teller<'_, S> {
             if last == Access::Killed || !pending {
                 continue;
             }
-            let mut touched = steps
-                .filter(|step| matches!(step.access, Access::Load | Access::Miss | Access::Wait));
+            let mut touched = steps.filter(|step| {
+                matches!(
+                    step.access,
+                    Access::Load | Access::Update | Access::Miss | Access::Wait
+                )
+            });
             let seen = touched.next().map(|step| {
                 let word = crate::source::name(&step.file, step.line, step.column)
                     .unwrap_or_else(|| "a word".into());
