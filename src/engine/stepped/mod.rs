@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// Bounds of `stepped`: preemptions, rising.
 const PREEMPTIONS: &[(u32, u32)] = &[(0, 0), (1, 0), (2, 0), (3, 0)];
 /// Bounds of `kills`: preemptions and kills, rising. The second kill is that of the life that recovers, or of a survivor.
-const KILLS: &[(u32, u32)] = &[(0, 0), (0, 1), (1, 1), (0, 2)];
+const KILLS: &[(u32, u32)] = &[(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)];
 /// The part of the time that a program may take, so that others get theirs; a kill takes so much longer than a step that
 /// there is always another one to try.
 const SHARE: u32 = 8;
@@ -221,7 +221,10 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             Some(bound) if bound == *bounds.last().expect("there are some") => {
                 covered.exhausted = 1
             }
-            Some((preemptions, _)) if preemptions > 0 => covered.partly = 1,
+            // Of kills, those beside a preemption.
+            Some((preemptions, dead)) if preemptions > 0 && (!kills || dead > 0) => {
+                covered.partly = 1;
+            }
             Some(_) | None => covered.hardly = 1,
         }
         Ok((covered, None))
