@@ -100,7 +100,7 @@ const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 #[test]
 fn the_table_says_what_was_expected_of_each_subject_on_each_engine() {
-    let output = forkcheck(&["--seconds", "6"], &[]);
+    let output = forkcheck(&["--seconds", "4"], &[]);
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{printed}");
     for (subject, planted) in SUBJECTS {
@@ -138,7 +138,7 @@ fn objects(output: &Output) -> Vec<Value> {
 
 #[test]
 fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
-    let output = forkcheck(&["check", "--seconds", "6", "--seed", "5", "--json"], &[]);
+    let output = forkcheck(&["check", "--seconds", "4", "--seed", "5", "--json"], &[]);
     assert_eq!(output.status.code(), Some(0));
     let objects = objects(&output);
     assert_eq!(objects.len(), SUBJECTS.len() * ENGINES.len());

@@ -30,7 +30,7 @@ fn budget() -> Budget {
 /// says how often; 10,000 is what the documentation speaks of.
 #[test]
 fn the_same_case_gives_the_same_steps_each_time() {
-    let repetitions = std::env::var("FORKCHECK_REPETITIONS").map_or(40, |n| n.parse().unwrap());
+    let repetitions = std::env::var("FORKCHECK_REPETITIONS").map_or(15, |n| n.parse().unwrap());
     let stop = Arc::new(AtomicBool::new(false));
     let busy = [(); 2].map(|()| {
         let stop = Arc::clone(&stop);

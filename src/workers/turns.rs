@@ -20,6 +20,7 @@ pub(crate) fn machine_turn() -> Option<Flock<File>> {
     };
     let (give, get) = mpsc::channel();
     // If nobody waits for it any more, what it gets at last is dropped, and so given back.
-    std::thread::spawn(move || give.send(Flock::lock(directory, FlockArg::LockExclusive).ok()));
+    let waits = move || give.send(Flock::lock(directory, FlockArg::LockExclusive).ok());
+    std::thread::Builder::new().spawn(waits).ok()?;
     get.recv_timeout(LONGEST).ok().flatten()
 }
