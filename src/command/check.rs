@@ -34,7 +34,7 @@ pub(super) fn check(names: &[String], options: &Options) -> Standing {
             println!("{}", json::outcome(builtin, engine, &row.told));
         } else {
             table.add_row(row.cells());
-            // Of a planted bug one report is enough: that with the steps, and of two the one with fewer.
+            // Of a planted bug one report is enough: that of `stepped`, where it has to find it.
             let planted = builtin.name;
             let as_planted = row.standing == Standing::AsExpected;
             if let Some(report) = row.report() {

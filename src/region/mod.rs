@@ -109,6 +109,9 @@ impl Region {
     /// # Ok::<(), forkcheck::Error>(())
     /// ```
     ///
+    /// Keep to one size at one place: a view of the same bytes as words of another size, used at the same time, is more than
+    /// the rules for atomics allow, and no type can see it by itself.
+    ///
     /// Plain data is refused by the compiler, since another process may write it at any time:
     /// ```compile_fail
     /// let region = forkcheck::Region::anonymous(16).unwrap();
