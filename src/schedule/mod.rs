@@ -172,6 +172,11 @@ impl Scheduler {
         }
     }
 
+    /// Whether it looks at [`Moment::matters`], which takes time to find out.
+    pub(crate) fn asks_what_matters(&self) -> bool {
+        self.kind == 2
+    }
+
     /// Whether [`Strategy::Bounded`] had to leave executions out: one was too long for its records.
     pub(crate) fn left_out(&self) -> bool {
         self.kind == 2 && self.bounded.left_out()

@@ -47,7 +47,10 @@ impl Pct {
         self.deaths.begin(&mut state);
     }
     pub(super) fn learn(&mut self, steps: u32) {
-        self.length = self.length.max(steps);
+        // Written only where it changes: whoever goes next has it in its cache.
+        if steps > self.length {
+            self.length = steps;
+        }
     }
     pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
         let points = (self.points as usize).min(MAX_POINTS);

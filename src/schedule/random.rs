@@ -26,6 +26,9 @@ impl Deaths {
     }
     /// What `process` is to do at this moment.
     pub(super) fn of(&mut self, process: u32, moment: &Moment) -> Choice {
+        if self.kills == 0 {
+            return Choice::Step(process as usize);
+        }
         self.length = self.length.max(moment.step + 1);
         let dies = self.at[..(self.kills as usize).min(MAX_KILLS)]
             .iter_mut()

@@ -18,9 +18,19 @@ pub(super) const MAX_WORKERS: usize = 24;
 const SPINS: u32 = 1_000;
 const YIELDS: u32 = 100;
 
+/// Of a worker: it waits, or sleeps, for the turn; was given it; has it.
 const WAITS: u32 = 0;
 const SLEEPS: u32 = 1;
 const GOES: u32 = 2;
+const HAS: u32 = 3;
+
+/// A worker's own line.
+#[repr(C)]
+struct Turn {
+    state: AtomicU32,
+    /// Steps that it took, so that the supervisor sees that things move.
+    steps: AtomicU32,
+}
 
 /// What whoever gets the turn without being a process of the execution has to do with it.
 pub(super) mod duty {
@@ -34,7 +44,7 @@ pub(super) mod duty {
 
 #[repr(C)]
 pub(super) struct Board {
-    turns: [Line<AtomicU32>; MAX_WORKERS],
+    turns: [Line<Turn>; MAX_WORKERS],
     /// Counts cases; a change says that there is a new one to decode.
     pub(super) batch: AtomicU32,
     /// See [`duty`].
@@ -47,11 +57,6 @@ pub(super) struct Board {
     pub(super) traced: AtomicU32,
     /// 1: no other execution is to begin.
     pub(super) out_of_time: AtomicU32,
-    /// Executions that ended, so that the supervisor sees that things move.
-    pub(super) executions: AtomicU32,
-    steps: AtomicU32,
-    /// The worker that has the turn.
-    pub(super) holder: AtomicU32,
     plan: UnsafeCell<Plan>,
 }
 
@@ -86,13 +91,30 @@ impl std::ops::Deref for BoardRef {
 impl Board {
     /// A number that changes while things move; for the supervisor, who has not the turn.
     pub(super) fn progress(&self) -> u64 {
-        u64::from(self.executions.load(Relaxed)) << 32 | u64::from(self.steps.load(Relaxed))
+        let steps = self.turns.iter().map(|turn| turn.steps.load(Relaxed));
+        steps.fold(0, |sum, steps| sum.wrapping_add(steps.into()))
     }
 
-    /// Whoever has the turn took a step.
-    pub(super) fn count_step(&self) {
-        self.steps
-            .store(self.steps.load(Relaxed).wrapping_add(1), Relaxed);
+    /// The worker that has the turn, if it is not on its way to one.
+    pub(super) fn holder(&self) -> Option<usize> {
+        let has = |turn: &Line<Turn>| turn.state.load(Relaxed) >= GOES;
+        self.turns.iter().position(has)
+    }
+
+    /// What whoever has the turn has to do with it; asked once.
+    pub(super) fn duty(&self) -> u32 {
+        let duty = self.duty.load(Relaxed);
+        // Written only where it changes: all processors have it in their caches.
+        if duty != duty::NONE {
+            self.duty.store(duty::NONE, Relaxed);
+        }
+        duty
+    }
+
+    /// This worker, who has the turn, moves.
+    pub(super) fn count_step(&self, worker: usize) {
+        let steps = &self.turns[worker].steps;
+        steps.store(steps.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// The plan, for whoever has the turn: a worker from the moment at which `await_turn` returns until it passes the
@@ -106,10 +128,17 @@ impl Board {
         with(unsafe { &mut *self.plan.get() })
     }
 
-    /// Gives the turn to a worker.
-    pub(super) fn pass(&self, worker: usize) {
-        self.holder.store(worker as u32, Relaxed);
-        let turn = &self.turns[worker];
+    /// This worker has not the turn: the batch is over; or it is to be forked, and the one before it is gone.
+    pub(super) fn lay_down(&self, worker: usize) {
+        self.turns[worker].state.store(WAITS, Relaxed);
+    }
+
+    /// Gives the turn from a worker, or from the supervisor, to a worker.
+    pub(super) fn pass(&self, from: Option<usize>, worker: usize) {
+        if let Some(from) = from {
+            self.turns[from].state.store(WAITS, Relaxed);
+        }
+        let turn = &self.turns[worker].state;
         // Release: pairs with the Acquire in `await_turn`; who gets the turn sees what we did. Acquire: nothing later
         // moves before it.
         if turn.swap(GOES, AcqRel) == SLEEPS {
@@ -129,7 +158,7 @@ impl Board {
     }
 
     fn await_turn_for(&self, worker: usize, alone: bool, mut left: u32) {
-        let turn = &self.turns[worker];
+        let turn = &self.turns[worker].state;
         loop {
             // Acquire: pairs with the Release in `pass`.
             let now = turn.load(Acquire);
@@ -151,11 +180,7 @@ impl Board {
                 Hardware::wait(turn, SLEEPS);
             }
         }
-        turn.store(WAITS, Relaxed);
+        turn.store(HAS, Relaxed);
     }
 
-    /// A worker that is gone may have left its turn in any state.
-    pub(super) fn clear_turn(&self, worker: usize) {
-        self.turns[worker].store(WAITS, Relaxed);
-    }
 }

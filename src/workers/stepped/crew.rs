@@ -111,7 +111,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             crew.fork(process)?;
             crew.shared
                 .board
-                .plan(|plan| plan.of(process).worker = process as u32);
+                .plan(|plan| plan.seat(process, process));
         }
         Ok(crew)
     }
@@ -121,7 +121,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     }
 
     fn fork(&mut self, slot: usize) -> Result<(), Error> {
-        self.shared.board.clear_turn(slot);
+        self.shared.board.lay_down(slot);
         let shared = &self.shared;
         self.workers[slot] = Some(process::spawn(|| work::<M, S>(shared, slot))?);
         Ok(())
@@ -211,8 +211,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                 ..Tally::default()
             };
         });
-        let first = board.plan(|plan| plan.of(0).worker);
-        board.pass(first as usize);
+        board.pass(None, board.plan(|plan| plan.worker_of(0)));
         self.supervise(until)
     }
 
@@ -247,16 +246,11 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                     None => continue,
                 }
             }
-            let holder = self.shared.board.holder.load(Relaxed) as usize;
-            let pid = self
-                .workers
-                .get(holder)
-                .and_then(Option::as_ref)
-                .map(Child::id);
-            let progress = self.shared.board.progress();
-            let unfinished: Vec<(usize, u32)> = pid.map(|pid| (holder, pid)).into_iter().collect();
-            if let Some((_, stuck)) = watch.look(progress, &unfinished) {
-                let process = self.process_of(holder).unwrap_or(0);
+            let holder = self.shared.board.holder();
+            let holder = holder.and_then(|slot| Some((slot, self.workers[slot].as_ref()?.id())));
+            let unfinished: Vec<(usize, u32)> = holder.into_iter().collect();
+            if let Some((slot, stuck)) = watch.look(self.shared.board.progress(), &unfinished) {
+                let process = self.process_of(slot).unwrap_or(0);
                 return Ok(Ended::Outside { process, stuck });
             }
         }
@@ -264,8 +258,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
 
     fn process_of(&self, worker: usize) -> Option<usize> {
         self.shared.board.plan(|plan| {
-            let mut seats = plan.processes[..self.processes()].iter();
-            seats.position(|process| process.worker as usize == worker)
+            (0..self.processes()).find(|&process| plan.worker_of(process) == worker)
         })
     }
 
@@ -281,7 +274,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             self.fork(slot)?;
             return Ok(None);
         };
-        let told_to = self.shared.board.plan(|plan| plan.dying) == process as u32;
+        let told_to = self.shared.board.plan(|plan| plan.dying()) == process as u32;
         if !told_to || exit != Exit::Signal(libc::SIGKILL) {
             return Ok(Some(Ended::Died { process, exit }));
         }
@@ -291,19 +284,18 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         let next = board.plan(|plan| plan.decide());
         match next {
             Next::Turn(process) => {
-                let worker = board.plan(|plan| plan.of(process).worker);
-                board.pass(worker as usize);
+                board.pass(None, board.plan(|plan| plan.worker_of(process)));
             }
             Next::Die(process) => {
                 let worker = board.plan(|plan| {
-                    plan.dying = process as u32;
-                    plan.of(process).worker
+                    plan.condemn(process);
+                    plan.worker_of(process)
                 });
-                board.pass(worker as usize);
+                board.pass(None, worker);
             }
             Next::Over => {
                 board.duty.store(duty::JUDGE, Relaxed);
-                board.pass(spare);
+                board.pass(None, spare);
             }
             Next::Stuck => return Ok(Some(Ended::Stuck)),
             Next::TooLong => return Ok(Some(Ended::TooLong)),
@@ -319,9 +311,8 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     /// A worker that is no process: one on the same processor, if there is one.
     fn spare(&mut self, dead: usize) -> Result<usize, Error> {
         let busy: Vec<usize> = self.shared.board.plan(|plan| {
-            plan.processes[..self.processes()]
-                .iter()
-                .map(|process| process.worker as usize)
+            (0..self.processes())
+                .map(|process| plan.worker_of(process))
                 .collect()
         });
         let ready = |slot: &usize| self.workers[*slot].is_some() && !busy.contains(slot);

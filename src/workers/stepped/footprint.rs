@@ -60,8 +60,11 @@ impl Footprint {
             &mut word.readers
         };
         let bit = 1 << (process % MAX_PROCESSES);
-        self.grew |= u32::from(*set & bit == 0);
-        *set |= bit;
+        // Written only where it changes: it is in the cache of every processor.
+        if *set & bit == 0 {
+            *set |= bit;
+            self.grew = 1;
+        }
     }
 
     /// Whether another process has done, in any execution, what makes the order with this access matter.

@@ -1,7 +1,7 @@
 //! What the enumeration leaves out is no other outcome: small programs, run by the plan in one process.
 
 use super::board::BoardRef;
-use super::plan::{Next, Plan, state};
+use super::plan::{Next, Plan, State};
 use crate::case::Access;
 use crate::schedule::Strategy;
 use std::collections::BTreeSet;
@@ -38,11 +38,11 @@ fn run(plan: &mut Plan, program: &Program) -> Outcome {
             times.push((process, at.0, plan.leave(process)));
             *at = (at.0 + 1, 0);
         }
-        plan.of(process).state = state::DONE;
+        plan.done(process);
     };
     loop {
         match plan.decide() {
-            Next::Turn(process) if plan.of(process).state == state::FRESH => {
+            Next::Turn(process) if plan.state(process) == State::Fresh => {
                 publish(plan, process, &mut at[process], &mut times);
             }
             Next::Turn(process) => {
@@ -97,7 +97,7 @@ fn outcomes(
                 loop {
                     all.insert(run(plan, program));
                     runs += 1;
-                    let steps = plan.step;
+                    let steps = plan.steps();
                     if !plan.scheduler.end(steps) {
                         break;
                     }

@@ -18,45 +18,96 @@ const MAX_DEATHS: usize = 16;
 const MAX_POINTS: usize = 1 << 12;
 
 /// Where a process is.
-pub(super) mod state {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
     /// It has not come to its first step.
-    pub(in super::super) const FRESH: u32 = 0;
+    Fresh,
     /// Its next step is known.
-    pub(in super::super) const READY: u32 = 1;
+    Ready,
     /// In `spin_loop`, and nothing has changed since it looked.
-    pub(in super::super) const SPINNING: u32 = 2;
+    Spinning,
     /// In `wait`, until somebody wakes it.
-    pub(in super::super) const BLOCKED: u32 = 3;
+    Blocked,
     /// It has done its program.
-    pub(in super::super) const DONE: u32 = 4;
+    Done,
     /// It was killed, and nobody sits down in its seat.
-    pub(in super::super) const DEAD: u32 = 5;
+    Dead,
 }
 
-/// One process.
+/// Where all processes are, as sets of bits: what a decision needs, so that nobody has to look into another's [`Process`].
 #[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct States {
+    fresh: u8,
+    ready: u8,
+    spinning: u8,
+    blocked: u8,
+    dead: u8,
+    /// Of those that are ready: they have changed nothing for so long that they are taken for ones that wait.
+    idle: u8,
+}
+
+impl States {
+    fn set(&mut self, process: usize, state: State) {
+        let bit = 1 << process;
+        for (set, of) in [
+            (&mut self.fresh, State::Fresh),
+            (&mut self.ready, State::Ready),
+            (&mut self.spinning, State::Spinning),
+            (&mut self.blocked, State::Blocked),
+            (&mut self.dead, State::Dead),
+        ] {
+            *set = if of == state { *set | bit } else { *set & !bit };
+        }
+        self.idle &= !bit;
+    }
+
+    fn of(&self, process: usize) -> State {
+        let sets = [
+            (self.fresh, State::Fresh),
+            (self.ready, State::Ready),
+            (self.spinning, State::Spinning),
+            (self.blocked, State::Blocked),
+            (self.dead, State::Dead),
+        ];
+        let is_in = sets.iter().find(|(set, _)| set >> process & 1 == 1);
+        is_in.map_or(State::Done, |&(_, state)| state)
+    }
+
+    /// Memory has changed: whoever waits for that may look again.
+    fn changed(&mut self) {
+        self.ready |= self.spinning;
+        (self.spinning, self.idle) = (0, 0);
+    }
+
+    /// Who can take a step.
+    fn enabled(&self) -> u8 {
+        let busy = self.ready & !self.idle;
+        if busy != 0 { busy } else { self.ready }
+    }
+}
+
+/// One process. Others seldom look into it, so its line of the cache stays where it is.
+#[repr(C, align(128))]
 #[derive(Clone, Copy)]
 pub(super) struct Process {
-    pub(super) state: u32,
     pub(super) life: u32,
-    /// The worker that it runs on.
-    pub(super) worker: u32,
     /// Its operation, counted from 1; 0 while it sits down.
     pub(super) operation: u32,
     /// How many it has.
-    pub(super) operations: u32,
-    /// When that began; 0: it has not made a step.
-    pub(super) invoked: u64,
+    operations: u32,
     /// Its pending step.
     kind: u32,
     word: u64,
+    /// When the operation began; 0: it has not made a step.
+    pub(super) invoked: u64,
     /// Steps of this life, and of this operation.
     pub(super) steps: u32,
     of_operation: u32,
     /// The version of memory at its last turn of a spin, and how many steps it made since memory last changed.
     seen: u64,
-    idle: u32,
     idle_at: u64,
+    idle: u32,
     /// The order of those that wait.
     queue: u64,
 }
@@ -89,25 +140,35 @@ pub(super) enum Next {
     Waits,
 }
 
+/// What changes with each step: it goes from processor to processor with the turn, so it is one line of the cache.
+#[repr(C, align(64))]
+struct Now {
+    version: u64,
+    clock: u64,
+    current: u32,
+    step: u32,
+    decisions: u32,
+    dying: u32,
+    states: States,
+    /// 1: an operation is past the steps that it may take.
+    too_long: u8,
+    /// The worker that each process runs on.
+    workers: [u8; MAX_PROCESSES],
+}
+
 #[repr(C)]
 pub(super) struct Plan {
-    pub(super) processes: [Process; MAX_PROCESSES],
-    pub(super) count: u32,
-    pub(super) current: u32,
-    pub(super) step: u32,
-    decisions: u32,
+    now: Now,
+    processes: [Process; MAX_PROCESSES],
     picks: [u8; MAX_STEPS],
-    /// Counts changes of memory, and deaths.
-    pub(super) version: u64,
-    /// Calls and returns.
-    pub(super) clock: u64,
+    pub(super) scheduler: Scheduler,
+    count: u32,
+    /// The most steps that an operation may take.
+    longest: u32,
     queued: u64,
-    /// Who was told to die, or `NOBODY`.
-    pub(super) dying: u32,
     pub(super) deaths: [Death; MAX_DEATHS],
     pub(super) died: u32,
     pub(super) footprint: Footprint,
-    pub(super) scheduler: Scheduler,
     /// The steps of its own that an operation may take, and that nobody may wait for one that is held up; 0: nobody
     /// promised that.
     pub(super) lock_free: u32,
@@ -138,21 +199,62 @@ impl Plan {
 
     /// A new execution.
     pub(super) fn begin(&mut self) {
-        for process in &mut self.processes {
-            process.life = 0;
-            process.fresh();
+        self.now = Now {
+            version: 1,
+            clock: 0,
+            current: NOBODY,
+            step: 0,
+            decisions: 0,
+            dying: NOBODY,
+            states: States::default(),
+            too_long: 0,
+            workers: self.now.workers,
+        };
+        (self.queued, self.died) = (0, 0);
+        self.longest = if self.lock_free > 0 {
+            self.lock_free
+        } else {
+            LONGEST
+        };
+        for process in 0..self.count() {
+            self.now.states.set(process, State::Fresh);
+            self.processes[process].life = 0;
+            self.processes[process].sit_down();
         }
-        (self.current, self.dying) = (NOBODY, NOBODY);
-        (self.step, self.decisions, self.died) = (0, 0, 0);
-        (self.version, self.clock, self.queued) = (1, 0, 0);
         self.scheduler.begin();
     }
 
-    pub(super) fn of(&mut self, process: usize) -> &mut Process {
-        &mut self.processes[process]
+    fn count(&self) -> usize {
+        (self.count as usize).min(MAX_PROCESSES)
     }
-    fn all(&self) -> &[Process] {
-        &self.processes[..(self.count as usize).min(MAX_PROCESSES)]
+    pub(super) fn of(&self, process: usize) -> &Process {
+        &self.processes[process]
+    }
+    pub(super) fn state(&self, process: usize) -> State {
+        self.now.states.of(process)
+    }
+    /// The worker that a process runs on.
+    pub(super) fn worker_of(&self, process: usize) -> usize {
+        self.now.workers[process].into()
+    }
+    pub(super) fn seat(&mut self, process: usize, worker: usize) {
+        self.now.workers[process] = worker as u8;
+    }
+    /// Who took the last step, or `NOBODY`.
+    pub(super) fn current(&self) -> u32 {
+        self.now.current
+    }
+    /// Who was told to die, or `NOBODY`.
+    pub(super) fn dying(&self) -> u32 {
+        self.now.dying
+    }
+    /// Somebody is to die as soon as it gets the turn.
+    pub(super) fn condemn(&mut self, process: usize) {
+        self.now.dying = process as u32;
+    }
+    /// Steps of this execution.
+    pub(super) fn steps(&self) -> u32 {
+        self.now.step
     }
 
     /// A process begins an operation.
@@ -164,102 +266,114 @@ impl Plan {
 
     /// It is done with it: the times of call and return.
     pub(super) fn leave(&mut self, process: usize) -> (u64, u64) {
-        if self.processes[process].invoked == 0 {
-            self.clock += 1;
-            self.processes[process].invoked = self.clock;
+        let at = &mut self.processes[process];
+        if at.invoked == 0 {
+            self.now.clock += 1;
+            at.invoked = self.now.clock;
         }
-        self.clock += 1;
-        self.worst = self.worst.max(self.processes[process].of_operation);
-        (self.processes[process].invoked, self.clock)
+        self.now.clock += 1;
+        if at.of_operation > self.worst {
+            self.worst = at.of_operation;
+        }
+        (at.invoked, self.now.clock)
+    }
+
+    /// It has done its program.
+    pub(super) fn done(&mut self, process: usize) {
+        self.now.states.set(process, State::Done);
     }
 
     /// What a process is about to do.
     pub(super) fn publish(&mut self, process: usize, kind: Access, word: u64) {
-        let (version, process) = (self.version, &mut self.processes[process]);
-        (process.kind, process.word, process.state) = (kind as u32, word, state::READY);
+        let (version, at) = (self.now.version, &mut self.processes[process]);
+        (at.kind, at.word) = (kind as u32, word);
+        let mut state = State::Ready;
         if kind == Access::Spin {
-            if process.seen == version {
-                process.state = state::SPINNING;
+            if at.seen == version {
+                state = State::Spinning;
             }
-            process.seen = version;
+            at.seen = version;
         }
-        if process.idle_at != version {
-            (process.idle_at, process.idle) = (version, 0);
+        if at.idle_at != version {
+            (at.idle_at, at.idle) = (version, 0);
+        }
+        self.now.states.set(process, state);
+        if at.idle > IDLE {
+            self.now.states.idle |= 1 << process;
         }
     }
 
     /// It does it: nobody else moves meanwhile.
     pub(super) fn take(&mut self, process: usize) {
-        self.step += 1;
-        let version = self.version;
-        let at = &mut self.processes[process];
+        let (now, at) = (&mut self.now, &mut self.processes[process]);
+        now.step += 1;
         if at.life == 0
             && self.counts_points != 0
             && let Some(word) = self.points[process].get_mut(at.steps as usize / 64)
         {
             *word |= 1 << (at.steps % 64);
         }
-        at.state = state::READY;
         at.steps += 1;
         at.of_operation += 1;
+        if at.of_operation > self.longest {
+            now.too_long = 1;
+        }
         at.idle += 1;
         if at.kind == Access::Spin as u32 {
-            at.seen = version;
+            at.seen = now.version;
         }
         if at.invoked == 0 {
-            self.clock += 1;
-            at.invoked = self.clock;
+            now.clock += 1;
+            at.invoked = now.clock;
         }
-        let (kind, word) = (at.kind, at.word);
-        self.footprint.add(word, process, writes(kind));
+        if self.scheduler.asks_what_matters() {
+            self.footprint.add(at.word, process, writes(at.kind));
+        }
     }
 
     /// Memory has changed.
     pub(super) fn changed(&mut self) {
-        self.version += 1;
+        self.now.version += 1;
+        self.now.states.changed();
     }
 
     /// A process goes to sleep on the word of its pending step.
     pub(super) fn block(&mut self, process: usize) {
         self.queued += 1;
-        let process = &mut self.processes[process];
-        (process.state, process.queue) = (state::BLOCKED, self.queued);
+        self.processes[process].queue = self.queued;
+        self.now.states.set(process, State::Blocked);
     }
 
     /// Wakes the `n` that sleep longest on a word.
     pub(super) fn wake(&mut self, word: u64, n: u32) {
-        let mut asleep: Vec<usize> = (0..self.all().len())
-            .filter(|&p| {
-                self.processes[p].state == state::BLOCKED && self.processes[p].word == word
-            })
-            .collect();
-        asleep.sort_by_key(|&p| self.processes[p].queue);
-        for &process in asleep.iter().take(n as usize) {
-            self.processes[process].state = state::READY;
+        for _ in 0..n {
+            let asleep = (0..self.count()).filter(|&process| {
+                self.state(process) == State::Blocked && self.processes[process].word == word
+            });
+            let Some(first) = asleep.min_by_key(|&process| self.processes[process].queue) else {
+                break;
+            };
+            self.now.states.set(first, State::Ready);
         }
     }
 
     /// Whether that life of a process still runs.
     pub(super) fn alive(&self, process: usize, life: u32) -> bool {
-        self.all()
-            .get(process)
-            .is_some_and(|p| p.state != state::DEAD && p.life == life)
+        process < self.count()
+            && self.state(process) != State::Dead
+            && self.processes[process].life == life
     }
 
     /// A process dies instead of its pending step. What it was in comes to the history.
     pub(super) fn die(&mut self, process: usize) {
-        self.clock += 1;
-        let at = &self.processes[process];
+        self.now.clock += 1;
+        let (at, clock) = (&self.processes[process], self.now.clock);
         if let Some(death) = self.deaths.get_mut(self.died as usize) {
             *death = Death {
                 process: process as u32,
                 operation: at.operation,
-                invoked: if at.invoked == 0 {
-                    self.clock
-                } else {
-                    at.invoked
-                },
-                died: self.clock,
+                invoked: if at.invoked == 0 { clock } else { at.invoked },
+                died: clock,
             };
             self.died += 1;
         }
@@ -268,23 +382,24 @@ impl Plan {
         {
             *word |= 1 << (at.steps % 64);
         }
-        self.dying = process as u32;
-        self.current = NOBODY;
+        self.now.dying = process as u32;
+        self.now.current = NOBODY;
     }
 
     /// The process that was to die is gone: another life sits down in its seat, if there is something left to do.
     pub(super) fn bury(&mut self, process: usize, worker: usize) {
-        self.dying = NOBODY;
-        self.version += 1;
+        self.now.dying = NOBODY;
+        self.changed();
+        self.seat(process, worker);
         let at = &mut self.processes[process];
-        at.worker = worker as u32;
         if at.operation < at.operations {
             at.life += 1;
             let done = at.operation;
-            at.fresh();
+            at.sit_down();
             at.operation = done;
+            self.now.states.set(process, State::Fresh);
         } else {
-            at.state = state::DEAD;
+            self.now.states.set(process, State::Dead);
         }
     }
 
@@ -292,7 +407,7 @@ impl Plan {
         &self.deaths[..(self.died as usize).min(MAX_DEATHS)]
     }
     pub(super) fn picks(&self) -> &[u8] {
-        &self.picks[..(self.decisions as usize).min(MAX_STEPS)]
+        &self.picks[..(self.now.decisions as usize).min(MAX_STEPS)]
     }
     /// Kill points: those at which somebody was killed, of those that there are.
     pub(super) fn kill_points(&self) -> (u64, u64) {
@@ -308,48 +423,38 @@ impl Plan {
 
     /// Whether a process could take its pending step.
     pub(super) fn can_go_on(&self, process: usize) -> bool {
-        self.moment().enabled >> process & 1 == 1
+        self.now.states.enabled() >> process & 1 == 1
     }
 
-    fn moment(&self) -> Moment {
-        let (mut enabled, mut idle, mut asleep) = (0, 0, 0);
-        for (process, at) in self.all().iter().enumerate() {
-            let bit = 1 << process;
-            match at.state {
-                state::READY if at.idle > IDLE && at.idle_at == self.version => idle |= bit,
-                state::READY => enabled |= bit,
-                state::SPINNING if at.seen != self.version => enabled |= bit,
-                state::SPINNING | state::BLOCKED => asleep |= bit,
-                _ => {}
-            }
-        }
-        if enabled == 0 {
-            enabled = idle;
-        }
-        let pending = self.all().get(self.current as usize);
-        Moment {
-            enabled,
-            asleep,
-            current: self.current,
-            step: self.step,
-            matters: pending.is_none_or(|at| {
-                let plain = at.kind == Access::Load as u32 || writes(at.kind);
-                self.every != 0
-                    || at.invoked == 0
-                    || !plain
-                    || self
-                        .footprint
-                        .shared(at.word, self.current as usize, writes(at.kind))
-            }),
-        }
+    /// Whether it can make a difference who goes before the pending step of the one that moved last.
+    fn matters(&self) -> bool {
+        let current = self.now.current as usize;
+        let Some(at) = self.processes[..self.count()].get(current) else {
+            return true;
+        };
+        let plain = at.kind == Access::Load as u32 || writes(at.kind);
+        self.every != 0
+            || at.invoked == 0
+            || !plain
+            || self.footprint.shared(at.word, current, writes(at.kind))
     }
 
     /// Who is next.
     pub(super) fn decide(&mut self) -> Next {
-        if let Some(fresh) = self.all().iter().position(|at| at.state == state::FRESH) {
-            return Next::Turn(fresh);
+        let states = self.now.states;
+        if self.now.too_long != 0 {
+            return Next::TooLong;
         }
-        let moment = self.moment();
+        if states.fresh != 0 {
+            return Next::Turn(states.fresh.trailing_zeros() as usize);
+        }
+        let moment = Moment {
+            enabled: states.enabled().into(),
+            asleep: (states.spinning | states.blocked).into(),
+            current: self.now.current,
+            step: self.now.step,
+            matters: self.scheduler.asks_what_matters() && self.matters(),
+        };
         if moment.enabled == 0 {
             return if moment.asleep == 0 {
                 Next::Over
@@ -357,26 +462,22 @@ impl Plan {
                 Next::Stuck
             };
         }
-        let longest = self.all().iter().map(|at| at.of_operation).max();
-        let bound = if self.lock_free > 0 {
-            self.lock_free
-        } else {
-            LONGEST
-        };
-        if self.decisions as usize >= MAX_STEPS || longest.is_some_and(|steps| steps > bound) {
+        let decision = self.now.decisions as usize;
+        if decision >= MAX_STEPS {
             return Next::TooLong;
         }
-        let only = self.all().get(moment.enabled.trailing_zeros() as usize);
-        let busy = only.is_some_and(|only| only.operation > 0 && only.invoked > 0);
-        if self.lock_free > 0 && moment.asleep != 0 && moment.enabled.count_ones() == 1 && busy {
-            return Next::Waits;
+        if self.lock_free > 0 && moment.asleep != 0 && moment.enabled.count_ones() == 1 {
+            let only = &self.processes[moment.enabled.trailing_zeros() as usize];
+            if only.operation > 0 && only.invoked > 0 {
+                return Next::Waits;
+            }
         }
         let choice = self.scheduler.pick(&moment);
-        self.picks[self.decisions as usize] = choice.to_byte();
-        self.decisions += 1;
+        self.picks[decision] = choice.to_byte();
+        self.now.decisions += 1;
         match choice {
             Choice::Step(process) => {
-                self.current = process as u32;
+                self.now.current = process as u32;
                 Next::Turn(process)
             }
             Choice::Kill(process) => Next::Die(process),
@@ -385,8 +486,7 @@ impl Plan {
 }
 
 impl Process {
-    fn fresh(&mut self) {
-        self.state = state::FRESH;
+    fn sit_down(&mut self) {
         (self.operation, self.invoked, self.steps, self.of_operation) = (0, 0, 0, 0);
         (self.seen, self.idle, self.idle_at, self.queue) = (u64::MAX, 0, 0, 0);
     }

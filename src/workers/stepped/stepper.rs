@@ -11,6 +11,7 @@ use crate::workers::log::Log;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io::PipeWriter;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -64,50 +65,101 @@ pub(super) mod ended {
     pub(in super::super) const WAITS: u32 = 8;
 }
 
-/// What a process is, for the length of one life.
+/// What a worker is, as one process after another.
 pub(super) struct Stepper {
-    pub(super) board: BoardRef,
-    pub(super) notes: Arc<Region>,
-    pub(super) bell: Arc<std::io::PipeWriter>,
+    board: BoardRef,
+    notes: Arc<Region>,
+    bell: Arc<PipeWriter>,
+    worker: usize,
+    /// Where the subject is in this process, how long it is, and where the others say that it is.
+    subject: (usize, usize),
+    named_as: usize,
+    alone: bool,
+    scratch: Vec<u8>,
+    /// Between executions there is nobody to be.
+    sits: bool,
+    process: usize,
+    life: u32,
+    /// Steps are named and noted.
+    traced: bool,
+    /// The turns and kills that the case names, if they are.
+    turns: Vec<Turn>,
+    kills: Vec<Kill>,
+    operation: Option<usize>,
+    /// How often each word was touched in this operation, by name.
+    touched: HashMap<String, u32>,
+    /// The pending step, and where in the source it is.
+    place: Option<Place>,
+    at: Option<(String, u32, u32)>,
+}
+
+/// One life of one process.
+pub(super) struct Sitting {
     pub(super) process: usize,
     pub(super) life: u32,
-    pub(super) worker: usize,
-    /// Where the subject is in this process, how long it is, and where the others say that it is.
-    pub(super) subject: (usize, usize),
-    pub(super) named_as: usize,
-    pub(super) alone: bool,
-    /// Steps are named and noted.
-    pub(super) traced: bool,
-    /// The turns and kills that the case names.
-    pub(super) turns: Vec<Turn>,
-    pub(super) kills: Vec<Kill>,
-    pub(super) operation: Option<usize>,
-    /// How often each word was touched in this operation, by name.
-    pub(super) touched: HashMap<String, u32>,
-    /// The pending step, and where in the source it is.
-    pub(super) place: Option<Place>,
-    pub(super) at: Option<(String, u32, u32)>,
-    pub(super) scratch: Vec<u8>,
+    /// The turns and kills to look out for, if steps are to be named and noted.
+    pub(super) traced: Option<(Vec<Turn>, Vec<Kill>)>,
+}
+
+/// Gives this thread its stepper.
+pub(super) fn install(
+    (board, notes, bell): (BoardRef, Arc<Region>, Arc<PipeWriter>),
+    (worker, alone): (usize, bool),
+    (subject, named_as): (&Region, usize),
+) {
+    STEPPER.set(Some(Stepper {
+        board,
+        notes,
+        bell,
+        worker,
+        subject: (subject.address(), subject.len()),
+        named_as,
+        alone,
+        scratch: Vec::new(),
+        sits: false,
+        process: 0,
+        life: 0,
+        traced: false,
+        turns: Vec::new(),
+        kills: Vec::new(),
+        operation: None,
+        touched: HashMap::new(),
+        place: None,
+        at: None,
+    }));
 }
 
 /// Runs `body` as a process whose accesses are steps.
-pub(super) fn on<R>(stepper: Stepper, body: impl FnOnce() -> R) -> R {
-    STEPPER.set(Some(stepper));
+pub(super) fn on<R>(sitting: Sitting, body: impl FnOnce() -> R) -> R {
+    STEPPER.with_borrow_mut(|stepper| {
+        let me = stepper.as_mut().expect("the worker has installed it");
+        (me.process, me.life) = (sitting.process, sitting.life);
+        me.traced = sitting.traced.is_some();
+        (me.turns, me.kills) = sitting.traced.unwrap_or_default();
+        (me.sits, me.operation, me.place) = (true, None, None);
+        me.touched.clear();
+    });
     let result = body();
-    STEPPER.set(None);
+    STEPPER.with_borrow_mut(|stepper| {
+        if let Some(me) = stepper {
+            me.sits = false;
+        }
+    });
     result
 }
 
 /// Calls `with` on this thread's stepper, if it is a process of an execution.
 fn here<R>(with: impl FnOnce(&mut Stepper) -> R) -> Option<R> {
-    STEPPER.with_borrow_mut(|stepper| stepper.as_mut().map(with))
+    STEPPER.with_borrow_mut(|stepper| stepper.as_mut().filter(|me| me.sits).map(with))
 }
 
 /// An operation begins.
 pub(super) fn enter(number: usize) {
     here(|me| {
         me.operation = Some(number);
-        me.touched.clear();
+        if me.traced {
+            me.touched.clear();
+        }
         me.board.plan(|plan| plan.enter(me.process, number));
     });
 }
@@ -116,7 +168,9 @@ pub(super) fn enter(number: usize) {
 pub(super) fn leave() -> (u64, u64) {
     here(|me| {
         me.operation = None;
-        me.touched.clear();
+        if me.traced {
+            me.touched.clear();
+        }
         me.board.plan(|plan| plan.leave(me.process))
     })
     .unwrap_or_default()
@@ -125,7 +179,7 @@ pub(super) fn leave() -> (u64, u64) {
 /// The process is done, and so is its turn.
 pub(super) fn done() {
     here(|me| {
-        if me.traced && me.board.plan(|plan| plan.current) == me.process as u32 {
+        if me.traced && me.board.plan(|plan| plan.current()) == me.process as u32 {
             me.write(&Note::Turn(Turn {
                 process: me.process as u16,
                 until: Until::End,
@@ -163,7 +217,7 @@ pub(crate) fn step<R>(
     access: impl FnOnce() -> (R, Done),
 ) -> R {
     STEPPER.with_borrow_mut(|stepper| {
-        let Some(me) = stepper else {
+        let Some(me) = stepper.as_mut().filter(|me| me.sits) else {
             return access().0;
         };
         let word = me.common(word);
@@ -294,13 +348,13 @@ impl Stepper {
         self.board
             .plan(|plan| plan.publish(self.process, kind, word));
         self.go_on();
-        self.board.count_step();
+        self.board.count_step(self.worker);
         self.board.plan(|plan| plan.take(self.process));
     }
 
     /// Finds out who goes next, and waits until that is this process.
     fn go_on(&mut self) {
-        let before = self.board.plan(|plan| plan.current);
+        let before = self.board.plan(|plan| plan.current());
         let next = self.board.plan(|plan| plan.decide());
         let goes_on = [Next::Turn(self.process), Next::Die(self.process)].contains(&next);
         if self.traced && before == self.process as u32 && !goes_on {
@@ -311,7 +365,7 @@ impl Stepper {
             Next::Die(process) if process == self.process => self.die(),
             Next::Turn(process) => self.pass(process),
             Next::Die(process) => {
-                self.board.plan(|plan| plan.dying = process as u32);
+                self.board.plan(|plan| plan.condemn(process));
                 self.pass(process);
             }
             Next::Stuck => self.end(ended::STUCK),
@@ -321,14 +375,14 @@ impl Stepper {
             Next::Over => self.end(ended::STUCK),
         }
         self.board.await_turn(self.worker, self.alone);
-        if self.board.plan(|plan| plan.dying) == self.process as u32 {
+        if self.board.plan(|plan| plan.dying()) == self.process as u32 {
             self.die();
         }
     }
 
     fn pass(&self, process: usize) {
-        let worker = self.board.plan(|plan| plan.of(process).worker);
-        self.board.pass(worker as usize);
+        let worker = self.board.plan(|plan| plan.worker_of(process));
+        self.board.pass(Some(self.worker), worker);
     }
 
     /// Whether this process can go on is known to the plan: where it cannot, its turn has ended by itself.
@@ -428,7 +482,7 @@ impl Stepper {
 }
 
 /// Tells the supervisor to look at the board.
-pub(super) fn ring(bell: &std::io::PipeWriter) {
+pub(super) fn ring(bell: &PipeWriter) {
     use std::io::Write;
     let mut bell = bell;
     // The supervisor lives as long as we do.

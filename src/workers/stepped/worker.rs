@@ -7,9 +7,9 @@
 
 use super::board::{BoardRef, duty};
 use super::crew::Judge;
-use super::plan::{Next, state};
-use super::stepper::{self, Stepper, ended, ring};
-use crate::case::{Call, Case, History, Schedule, Turn};
+use super::plan::{Next, State};
+use super::stepper::{self, Sitting, ended, ring};
+use crate::case::{Call, Case, History, Schedule};
 use crate::memory::Memory;
 use crate::region::Region;
 use crate::subject::{Role, Spec, Subject};
@@ -55,6 +55,14 @@ impl<S: Spec> Shared<S> {
         self.notes.get(0).expect("the region was made for it")
     }
 
+    /// No other process of the case runs on this worker's processor. Asked without the turn too: a wrong answer costs time.
+    fn alone(&self, slot: usize) -> bool {
+        let mine = self.processors.get(slot);
+        let processes = self.roles.len().min(self.processors.len());
+        let on_mine = self.processors[..processes].iter();
+        mine.is_some() && on_mine.filter(|&other| Some(other) == mine).count() <= 1
+    }
+
     /// What the logs and the plan say; for whoever has the turn.
     pub(super) fn history(&self, case: &Case<S>) -> History<S> {
         let calls = case.program.iter().enumerate().map(|(process, ops)| {
@@ -66,6 +74,7 @@ impl<S: Spec> Shared<S> {
             let (deaths, now) = self
                 .board
                 .plan(|plan| (plan.deaths().to_vec(), *plan.of(process)));
+            let dead = self.board.plan(|plan| plan.state(process)) == State::Dead;
             let died = |number: usize| {
                 deaths.iter().find(|death| {
                     death.process as usize == process && death.operation as usize == number + 1
@@ -77,7 +86,7 @@ impl<S: Spec> Shared<S> {
                     (Some((_, invoked, back, ret)), _) => (invoked, back, Some(ret)),
                     (None, Some(death)) => (death.invoked, death.died, None),
                     (None, None)
-                        if now.state != state::DEAD
+                        if !dead
                             && now.operation as usize == number + 1
                             && now.invoked > 0 =>
                     {
@@ -126,6 +135,15 @@ pub(super) fn work<M: Memory, S: Subject<M>>(shared: &Shared<S::Spec>, slot: usi
                 .expect("there is room for a few pages"),
         ),
     };
+    stepper::install(
+        (
+            shared.board.clone(),
+            Arc::clone(&shared.notes),
+            Arc::clone(&shared.bell),
+        ),
+        (slot, shared.alone(slot)),
+        (&subject, shared.subject.address()),
+    );
     let mut worker = Worker::<M, S> {
         shared,
         subject,
@@ -137,10 +155,11 @@ pub(super) fn work<M: Memory, S: Subject<M>>(shared: &Shared<S::Spec>, slot: usi
         scratch: Vec::new(),
         memory: PhantomData,
     };
+    let alone = shared.alone(slot);
     shared.board.await_first_turn(slot);
     loop {
         worker.turn();
-        shared.board.await_turn(slot, worker.alone());
+        shared.board.await_turn(slot, alone);
     }
 }
 
@@ -163,14 +182,6 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
         &self.shared.board
     }
 
-    /// No other process of the case runs on this one's processor. Asked without the turn too: a wrong answer costs time.
-    fn alone(&self) -> bool {
-        let mine = self.shared.processors.get(self.slot);
-        let processes = self.shared.roles.len().min(self.shared.processors.len());
-        let on_mine = self.shared.processors[..processes].iter();
-        mine.is_some() && on_mine.filter(|&other| Some(other) == mine).count() <= 1
-    }
-
     /// This worker has the turn: does what it says, and gives it on.
     fn turn(&mut self) {
         if self.board().batch.load(Relaxed) != self.batch {
@@ -179,7 +190,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
             self.remembered.clear();
         }
         let board = self.board();
-        match board.duty.swap(duty::NONE, Relaxed) {
+        match board.duty() {
             duty::BEGIN => self.begin(),
             duty::JUDGE => {
                 if !self.finish() {
@@ -187,10 +198,10 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
                 }
             }
             _ => {
-                let slot = self.slot as u32;
                 let me = board.plan(|plan| {
-                    let mut all = plan.processes.iter();
-                    all.position(|process| process.worker == slot && process.state == state::FRESH)
+                    (0..self.shared.roles.len()).find(|&process| {
+                        plan.worker_of(process) == self.slot && plan.state(process) == State::Fresh
+                    })
                 });
                 if let Some(me) = me {
                     self.be(me);
@@ -201,18 +212,18 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
             let next = self.board().plan(|plan| plan.decide());
             match next {
                 Next::Turn(process) => {
-                    let at = self.board().plan(|plan| *plan.of(process));
-                    if at.worker as usize != self.slot {
-                        return self.board().pass(at.worker as usize);
+                    let worker = self.board().plan(|plan| plan.worker_of(process));
+                    if worker != self.slot {
+                        return self.board().pass(Some(self.slot), worker);
                     }
                     self.be(process);
                 }
                 Next::Die(process) => {
                     let worker = self.board().plan(|plan| {
-                        plan.dying = process as u32;
-                        plan.of(process).worker
+                        plan.condemn(process);
+                        plan.worker_of(process)
                     });
-                    return self.board().pass(worker as usize);
+                    return self.board().pass(Some(self.slot), worker);
                 }
                 Next::Over => {
                     if !self.finish() {
@@ -228,6 +239,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
 
     fn end(&self, how: u32) {
         self.board().ended.store(how, Relaxed);
+        self.board().lay_down(self.slot);
         ring(&self.shared.bell);
     }
 
@@ -261,33 +273,17 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
         let (life, first) = self
             .board()
             .plan(|plan| (plan.of(me).life, plan.of(me).operation as usize));
-        let turns = match &case.schedule {
-            Schedule::Turns(turns) => turns.clone(),
-            Schedule::Free => Vec::<Turn>::new(),
-        };
-        let traced = self.board().traced.load(Relaxed) != 0;
-        let stepper = Stepper {
-            board: self.board().clone(),
-            notes: Arc::clone(&self.shared.notes),
-            bell: Arc::clone(&self.shared.bell),
+        let traced = (self.board().traced.load(Relaxed) != 0).then(|| {
+            let turns = match &case.schedule {
+                Schedule::Turns(turns) => turns.clone(),
+                Schedule::Free => Vec::new(),
+            };
+            (turns, case.kills.clone())
+        });
+        let sitting = Sitting {
             process: me,
             life,
-            worker: self.slot,
-            subject: (self.subject.address(), self.subject.len()),
-            named_as: self.shared.subject.address(),
-            alone: self.alone(),
             traced,
-            turns: if traced { turns } else { Vec::new() },
-            kills: if traced {
-                case.kills.clone()
-            } else {
-                Vec::new()
-            },
-            operation: None,
-            touched: HashMap::new(),
-            place: None,
-            at: None,
-            scratch: Vec::new(),
         };
         // SAFETY: a shared reference to the subject.
         // 1. `begin` wrote it before it gave the turn on, and this worker has had the turn since.
@@ -299,7 +295,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
             life,
         };
         let (log, scratch) = (self.shared.log(me), &mut self.scratch);
-        let full = stepper::on(stepper, || {
+        let full = stepper::on(sitting, || {
             let mut seat = subject.attach(role);
             let mut full = false;
             for (number, op) in case.program[me].iter().enumerate().skip(first) {
@@ -317,7 +313,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
         if full {
             self.board().ended.store(ended::FULL, Relaxed);
         }
-        self.board().plan(|plan| plan.of(me).state = state::DONE);
+        self.board().plan(|plan| plan.done(me));
     }
 
     /// The execution is over: judges it, and begins the next, or says that the batch is over.
@@ -328,12 +324,13 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
         // it: every process is done, after dropping its seat, or dead.
         unsafe { (*self.slot().get()).assume_init_drop() };
         let board = self.board();
-        board.executions.fetch_add(1, Relaxed);
+        // An execution may have no step.
+        board.count_step(self.slot);
         let more = board.plan(|plan| {
             plan.tally.executions += 1;
             plan.tally.failing += u64::from(!fine);
             plan.tally.remaining = plan.tally.remaining.saturating_sub(1);
-            let steps = plan.step;
+            let steps = plan.steps();
             plan.scheduler.end(steps)
         });
         let remaining = board.plan(|plan| plan.tally.remaining);
@@ -357,12 +354,14 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
         for process in 0..case.program.len() {
             self.shared.log(process).copy(&mut self.key);
         }
-        for death in self.board().plan(|plan| plan.deaths().to_vec()) {
-            self.key.extend(death.process.to_le_bytes());
-            self.key.extend(death.operation.to_le_bytes());
-            self.key.extend(death.invoked.to_le_bytes());
-            self.key.extend(death.died.to_le_bytes());
-        }
+        self.shared.board.plan(|plan| {
+            for death in plan.deaths() {
+                self.key.extend(death.process.to_le_bytes());
+                self.key.extend(death.operation.to_le_bytes());
+                self.key.extend(death.invoked.to_le_bytes());
+                self.key.extend(death.died.to_le_bytes());
+            }
+        });
         if self.remembered.contains(&*self.key) {
             return true;
         }
