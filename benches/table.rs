@@ -1,5 +1,6 @@
 //! The ratios, as a table: each group is measured in interleaved rounds, so that what disturbs one disturbs all, and a
-//! figure is the median of its rounds. `ci/bench.sh` runs it; `quick` takes few rounds, to see that it runs.
+//! figure is the median of its rounds. `ci/bench.sh` runs it; `quick` takes few rounds, to see that it runs; another word
+//! takes the figures that have it in their names, beside the first of their group.
 
 mod measured;
 
@@ -11,7 +12,15 @@ const QUICK: usize = 1;
 
 fn main() {
     measured::is_a_child();
-    let quick = std::env::args().any(|argument| argument == "quick");
+    let (mut quick, mut named) = (false, None);
+    for argument in std::env::args().skip(1) {
+        match &*argument {
+            "quick" => quick = true,
+            // Cargo's own.
+            option if option.starts_with("--") => {}
+            _ => named = Some(argument),
+        }
+    }
     let rounds = if quick { QUICK } else { ROUNDS };
     println!("{}\n", machine());
     println!("| what | of each | time | ratio to the first | |");
@@ -21,7 +30,14 @@ fn main() {
         let group = all[0].group.clone();
         let rest = all.iter().position(|figure| figure.group != group);
         let rest = all.split_off(rest.unwrap_or(all.len()));
-        table(&group, std::mem::replace(&mut all, rest), rounds, quick);
+        let mut figures = std::mem::replace(&mut all, rest);
+        if let Some(named) = &named {
+            let mut first = true;
+            figures.retain(|figure| std::mem::take(&mut first) || figure.name.contains(named));
+        }
+        if named.is_none() || figures.len() > 1 {
+            table(&group, figures, rounds, quick);
+        }
     }
     println!("\n{}", load());
 }

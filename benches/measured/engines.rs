@@ -12,6 +12,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+/// Executions of the row of kills.
+const KILLED: u64 = 300;
 /// Says that this process was started by rusty-fork.
 const CHILD: &str = "FORKCHECK_BENCH_CHILD";
 
@@ -45,7 +47,7 @@ pub(super) fn all() -> Vec<Measured> {
         type Sound<M> = SeqLockSubject<M>;
         type Planted<M> = EarlyPublish<M>;
         let free = |name| (name, By::Bounds);
-        let (random, pct) = (("stepped, random", By::Random), ("stepped, PCT", By::Pct));
+        let (random, pct) = (("stepped, random, seqlock", By::Random), ("stepped, PCT, seqlock", By::Pct));
         all.push(engine::<Processes, Sound<Hardware>>(
             &group,
             free("processes, seqlock"),
@@ -65,8 +67,10 @@ pub(super) fn all() -> Vec<Measured> {
         all.push(engine::<Stepped, Planted<SteppedMemory>>(
             &group, planted, processes,
         ));
+        if processes == 2 {
+            all.push(kills(&group));
+        }
     }
-    all.push(kills());
     all
 }
 
@@ -113,29 +117,33 @@ pub(super) fn end_rusty_child() {
 
 /// A case that ends in a kill, each with a real SIGKILL and a real fork behind it: the write is killed at each of its steps,
 /// before the read and after.
-fn kills() -> Measured {
+fn kills(group: &str) -> Measured {
     let program = vec![vec![RegisterOp::Write([1, 145])], vec![RegisterOp::Read]];
     let case = Case::<Register<Pair>>::free([0, 0], program);
     let roles = ["writer".to_owned(), "reader".to_owned()];
     let mut engine = Kills::default();
     let last = Rc::new(Cell::new(Covered::default()));
     let noted = Rc::clone(&last);
-    let run = move |turns| {
-        let budget = budget(turns, By::Bounds);
+    let run = move |turns: u64| {
         let start = Instant::now();
-        let (covered, run) = engine
-            .search::<SeqLockSubject<SteppedMemory>>(&case, &roles, &budget)
-            .expect("it can run here");
-        assert!(run.is_none(), "a seqlock outlives its writer");
-        last.set(covered);
+        let mut left = turns;
+        while left > 0 {
+            // From the first bound again: kills beside no preemption, then some beside one.
+            let budget = budget(left.min(KILLED), By::Bounds);
+            let (covered, run) = engine
+                .search::<SeqLockSubject<SteppedMemory>>(&case, &roles, &budget)
+                .expect("it can run here");
+            assert!(run.is_none(), "a seqlock outlives its writer");
+            left = left.saturating_sub(covered.executions.max(1));
+            last.set(covered);
+        }
         start.elapsed()
     };
-    let group = "an execution of 2 processes";
     let mut measured = Measured::new(
         group,
         "kills, seqlock, a SIGKILL in almost each",
         "execution",
-        300,
+        KILLED,
         run,
     );
     measured.note = Box::new(move || {

@@ -149,6 +149,7 @@ impl Scheduler {
     }
 
     /// Who moves. Somebody can.
+    #[inline]
     pub(crate) fn pick(&mut self, moment: &Moment) -> Choice {
         match self.kind {
             0 => self.random.pick(moment),
@@ -173,8 +174,19 @@ impl Scheduler {
     }
 
     /// Whether it looks at [`Moment::matters`], which takes time to find out.
+    #[inline]
     pub(crate) fn asks_what_matters(&self) -> bool {
         self.kind == 2
+    }
+
+    /// Whether it has to know what a process is about to do before it lets it begin.
+    #[inline]
+    pub(crate) fn asks_what_is_pending(&self) -> bool {
+        match self.kind {
+            0 => self.random.kills(),
+            1 => self.pct.kills(),
+            _ => true,
+        }
     }
 
     /// Whether [`Strategy::Bounded`] had to leave executions out: one was too long for its records.

@@ -52,6 +52,10 @@ impl Pct {
             self.length = steps;
         }
     }
+    pub(super) fn kills(&self) -> bool {
+        self.deaths.any()
+    }
+    #[inline]
     pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
         let points = (self.points as usize).min(MAX_POINTS);
         if self.change[..points].contains(&moment.step)
@@ -62,9 +66,14 @@ impl Pct {
             *priority = self.lowest;
             self.lowest = self.lowest.saturating_sub(1);
         }
-        let enabled = (0..MAX_PROCESSES as u32).filter(|&process| moment.can(process));
-        let first = enabled.max_by_key(|&process| self.priority[process as usize]);
-        self.deaths
-            .of(first.unwrap_or_else(|| moment.default()), moment)
+        let (mut first, mut others) = (moment.default(), moment.enabled);
+        while others != 0 {
+            let process = others.trailing_zeros();
+            others &= others - 1;
+            if self.priority[process as usize] > self.priority[first as usize] {
+                first = process;
+            }
+        }
+        self.deaths.of(first, moment)
     }
 }

@@ -18,6 +18,9 @@ impl Deaths {
         self.kills = kills.min(MAX_KILLS as u32);
         self.length = 16;
     }
+    pub(super) fn any(&self) -> bool {
+        self.kills > 0
+    }
     pub(super) fn begin(&mut self, state: &mut u64) {
         let length = self.length.max(1);
         for at in &mut self.at {
@@ -25,8 +28,9 @@ impl Deaths {
         }
     }
     /// What `process` is to do at this moment.
+    #[inline]
     pub(super) fn of(&mut self, process: u32, moment: &Moment) -> Choice {
-        if self.kills == 0 {
+        if !self.any() {
             return Choice::Step(process as usize);
         }
         self.length = self.length.max(moment.step + 1);
@@ -63,6 +67,10 @@ impl Random {
         self.execution += 1;
         self.deaths.begin(&mut self.state);
     }
+    pub(super) fn kills(&self) -> bool {
+        self.deaths.any()
+    }
+    #[inline]
     pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
         let process = match moment.enabled.count_ones() {
             1 => moment.enabled.trailing_zeros(),

@@ -112,6 +112,7 @@ impl Board {
     }
 
     /// This worker, who has the turn, moves.
+    #[inline]
     pub(super) fn count_step(&self, worker: usize) {
         let steps = &self.turns[worker].steps;
         steps.store(steps.load(Relaxed).wrapping_add(1), Relaxed);
@@ -119,6 +120,7 @@ impl Board {
 
     /// The plan, for whoever has the turn: a worker from the moment at which `await_turn` returns until it passes the
     /// turn on; the supervisor before the first turn of a batch, and while the worker that had it is dead.
+    #[inline]
     pub(super) fn plan<R>(&self, with: impl FnOnce(&mut Plan) -> R) -> R {
         // SAFETY: a unique reference to the plan, for the length of `with`.
         // 1. In this process: callers do not call this from within `with` (it is private to this module's few files).
@@ -134,6 +136,7 @@ impl Board {
     }
 
     /// Gives the turn from a worker, or from the supervisor, to a worker.
+    #[inline]
     pub(super) fn pass(&self, from: Option<usize>, worker: usize) {
         if let Some(from) = from {
             self.turns[from].state.store(WAITS, Relaxed);

@@ -48,6 +48,7 @@ struct States {
 }
 
 impl States {
+    #[inline]
     fn set(&mut self, process: usize, state: State) {
         let bit = 1 << process;
         for (set, of) in [
@@ -75,15 +76,18 @@ impl States {
     }
 
     /// Memory has changed: whoever waits for that may look again.
+    #[inline]
     fn changed(&mut self) {
         self.ready |= self.spinning;
         (self.spinning, self.idle) = (0, 0);
     }
 
-    /// Who can take a step.
+    /// Who can take a step: also those that have not come to their first, which is never one that waits.
+    #[inline]
     fn enabled(&self) -> u8 {
-        let busy = self.ready & !self.idle;
-        if busy != 0 { busy } else { self.ready }
+        let can = self.ready | self.fresh;
+        let busy = can & !self.idle;
+        if busy != 0 { busy } else { can }
     }
 }
 
@@ -152,6 +156,8 @@ struct Now {
     states: States,
     /// 1: an operation is past the steps that it may take.
     too_long: u8,
+    /// 1: who moves next has been decided, before it came to its first step.
+    decided: u8,
     /// The worker that each process runs on.
     workers: [u8; MAX_PROCESSES],
 }
@@ -208,6 +214,7 @@ impl Plan {
             dying: NOBODY,
             states: States::default(),
             too_long: 0,
+            decided: 0,
             workers: self.now.workers,
         };
         (self.queued, self.died) = (0, 0);
@@ -234,6 +241,7 @@ impl Plan {
         self.now.states.of(process)
     }
     /// The worker that a process runs on.
+    #[inline]
     pub(super) fn worker_of(&self, process: usize) -> usize {
         self.now.workers[process].into()
     }
@@ -241,10 +249,12 @@ impl Plan {
         self.now.workers[process] = worker as u8;
     }
     /// Who took the last step, or `NOBODY`.
+    #[inline]
     pub(super) fn current(&self) -> u32 {
         self.now.current
     }
     /// Who was told to die, or `NOBODY`.
+    #[inline]
     pub(super) fn dying(&self) -> u32 {
         self.now.dying
     }
@@ -280,10 +290,15 @@ impl Plan {
 
     /// It has done its program.
     pub(super) fn done(&mut self, process: usize) {
+        if std::mem::take(&mut self.now.decided) != 0 {
+            // It had no step to take: the decision was none.
+            self.now.decisions = self.now.decisions.saturating_sub(1);
+        }
         self.now.states.set(process, State::Done);
     }
 
     /// What a process is about to do.
+    #[inline]
     pub(super) fn publish(&mut self, process: usize, kind: Access, word: u64) {
         let (version, at) = (self.now.version, &mut self.processes[process]);
         (at.kind, at.word) = (kind as u32, word);
@@ -304,6 +319,7 @@ impl Plan {
     }
 
     /// It does it: nobody else moves meanwhile.
+    #[inline]
     pub(super) fn take(&mut self, process: usize) {
         let (now, at) = (&mut self.now, &mut self.processes[process]);
         now.step += 1;
@@ -332,6 +348,7 @@ impl Plan {
     }
 
     /// Memory has changed.
+    #[inline]
     pub(super) fn changed(&mut self) {
         self.now.version += 1;
         self.now.states.changed();
@@ -440,13 +457,17 @@ impl Plan {
     }
 
     /// Who is next.
+    #[inline]
     pub(super) fn decide(&mut self) -> Next {
         let states = self.now.states;
         if self.now.too_long != 0 {
             return Next::TooLong;
         }
-        if states.fresh != 0 {
+        if states.fresh != 0 && self.scheduler.asks_what_is_pending() {
             return Next::Turn(states.fresh.trailing_zeros() as usize);
+        }
+        if std::mem::take(&mut self.now.decided) != 0 {
+            return Next::Turn(self.now.current as usize);
         }
         let moment = Moment {
             enabled: states.enabled().into(),
@@ -478,6 +499,7 @@ impl Plan {
         match choice {
             Choice::Step(process) => {
                 self.now.current = process as u32;
+                self.now.decided = states.fresh >> process & 1;
                 Next::Turn(process)
             }
             Choice::Kill(process) => Next::Die(process),

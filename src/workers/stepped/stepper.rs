@@ -317,6 +317,7 @@ pub(crate) fn race(other: usize, life: u32) {
 
 impl Stepper {
     /// The address that all processes know a word by.
+    #[inline]
     fn common(&self, word: u64) -> u64 {
         let (at, len) = self.subject;
         match (word as usize)
@@ -329,6 +330,7 @@ impl Stepper {
     }
 
     /// A scheduling point: returns when this process may do what it is about to.
+    #[inline]
     fn point(&mut self, kind: Access, word: u64, at: &Location<'_>) {
         if self.traced {
             let place = self.place_of(kind, at);
@@ -353,15 +355,19 @@ impl Stepper {
     }
 
     /// Finds out who goes next, and waits until that is this process.
+    #[inline]
     fn go_on(&mut self) {
-        let before = self.board.plan(|plan| plan.current());
-        let next = self.board.plan(|plan| plan.decide());
-        let goes_on = [Next::Turn(self.process), Next::Die(self.process)].contains(&next);
-        if self.traced && before == self.process as u32 && !goes_on {
+        let (before, next) = self
+            .board
+            .plan(|plan| (plan.current(), plan.decide()));
+        if next == Next::Turn(self.process) {
+            return;
+        }
+        let dies = next == Next::Die(self.process);
+        if self.traced && before == self.process as u32 && !dies {
             self.note_turn();
         }
         match next {
-            Next::Turn(process) if process == self.process => return,
             Next::Die(process) if process == self.process => self.die(),
             Next::Turn(process) => self.pass(process),
             Next::Die(process) => {
@@ -458,6 +464,7 @@ impl Stepper {
         }
     }
 
+    #[inline]
     fn note(&mut self, word: u64, done: &Done, at: &Location<'_>) {
         if self.traced {
             self.write(&Note::Step(Noted {
