@@ -1,7 +1,7 @@
 //! Executions: the floor (fork, `_exit` and wait for each process), rusty-fork, and the engines of forked processes.
 #![allow(unsafe_code, reason = "the floor is the bare system calls")]
 
-use super::Measured;
+use super::{Measured, peers};
 use forkcheck::Hardware;
 use forkcheck::builtin::{EarlyPublish, Pair, SeqLockSubject};
 use forkcheck::case::Case;
@@ -47,7 +47,10 @@ pub(super) fn all() -> Vec<Measured> {
         type Sound<M> = SeqLockSubject<M>;
         type Planted<M> = EarlyPublish<M>;
         let free = |name| (name, By::Bounds);
-        let (random, pct) = (("stepped, random, seqlock", By::Random), ("stepped, PCT, seqlock", By::Pct));
+        let (random, pct) = (
+            ("stepped, random, seqlock", By::Random),
+            ("stepped, PCT, seqlock", By::Pct),
+        );
         all.push(engine::<Processes, Sound<Hardware>>(
             &group,
             free("processes, seqlock"),
@@ -67,6 +70,7 @@ pub(super) fn all() -> Vec<Measured> {
         all.push(engine::<Stepped, Planted<SteppedMemory>>(
             &group, planted, processes,
         ));
+        all.extend(peers::all(&group, processes));
         if processes == 2 {
             all.push(kills(&group));
         }

@@ -3,6 +3,7 @@
 mod by_hand;
 mod engines;
 mod histories;
+mod peers;
 mod publications;
 
 use std::time::Duration;

@@ -191,7 +191,8 @@ impl<S: Spec> Teller<'_, S> {
         });
         let who: Vec<String> = unfinished.map(|process| self.place(process)).collect();
         if who.is_empty() {
-            return "the last operation returned, but took more steps than the bound on them".into();
+            return "the last operation returned, but took more steps than the bound on them"
+                .into();
         }
         format!(
             "{} did not return within the bound on steps; what it waits for may never come",

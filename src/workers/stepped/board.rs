@@ -185,5 +185,4 @@ impl Board {
         }
         turn.store(HAS, Relaxed);
     }
-
 }

@@ -109,9 +109,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         };
         for process in 0..crew.processes() {
             crew.fork(process)?;
-            crew.shared
-                .board
-                .plan(|plan| plan.seat(process, process));
+            crew.shared.board.plan(|plan| plan.seat(process, process));
         }
         Ok(crew)
     }
@@ -257,9 +255,9 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     }
 
     fn process_of(&self, worker: usize) -> Option<usize> {
-        self.shared.board.plan(|plan| {
-            (0..self.processes()).find(|&process| plan.worker_of(process) == worker)
-        })
+        self.shared
+            .board
+            .plan(|plan| (0..self.processes()).find(|&process| plan.worker_of(process) == worker))
     }
 
     /// Looks after a dead worker: one that was to die is replaced, and the turn goes on.

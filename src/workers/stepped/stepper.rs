@@ -357,9 +357,7 @@ impl Stepper {
     /// Finds out who goes next, and waits until that is this process.
     #[inline]
     fn go_on(&mut self) {
-        let (before, next) = self
-            .board
-            .plan(|plan| (plan.current(), plan.decide()));
+        let (before, next) = self.board.plan(|plan| (plan.current(), plan.decide()));
         if next == Next::Turn(self.process) {
             return;
         }

@@ -86,9 +86,7 @@ impl<S: Spec> Shared<S> {
                     (Some((_, invoked, back, ret)), _) => (invoked, back, Some(ret)),
                     (None, Some(death)) => (death.invoked, death.died, None),
                     (None, None)
-                        if !dead
-                            && now.operation as usize == number + 1
-                            && now.invoked > 0 =>
+                        if !dead && now.operation as usize == number + 1 && now.invoked > 0 =>
                     {
                         (now.invoked, Call::<S>::NEVER, None)
                     }
