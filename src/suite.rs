@@ -2,10 +2,10 @@
 
 use crate::case::Case;
 use crate::check::Verdict;
-use crate::engine::Engine;
+use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
 use crate::report::{self, Site};
-use crate::search::{Outcome, Plan, search};
+use crate::search::{Outcome, Plan, elsewhere, search};
 use crate::settings::Settings;
 use crate::subject::{Spec, Subject};
 use proptest::collection::vec;
@@ -198,13 +198,46 @@ impl<S: Spec> Suite<S> {
         &self,
         settings: Settings,
     ) -> Result<Outcome<S>, Error> {
-        search::<E, T>(&Plan {
+        search::<E, T>(&self.plan(settings)?)
+    }
+
+    fn plan(&self, settings: Settings) -> Result<Plan<S>, Error> {
+        Ok(Plan {
             suite: self.id.clone(),
             roles: self.process_roles(),
             cases: self.strategy()?,
             settings,
             regressions: self.regressions.clone(),
         })
+    }
+
+    /// Checks a subject on [`Processes`]; what is found there is then looked for on [`Stepped`], where it comes again each
+    /// time and shows its steps: [`Outcome::stepped`].
+    ///
+    /// # Errors
+    /// As [`check`](Suite::check).
+    pub fn check_forked<T, U>(&self) -> Result<Outcome<S>, Error>
+    where
+        T: Subject<<Processes as Engine>::Memory, Spec = S>,
+        U: Subject<SteppedMemory, Spec = S>,
+    {
+        self.forked::<T, U>(self.settings.clone().overruled_by_environment()?)
+    }
+
+    fn forked<T, U>(&self, settings: Settings) -> Result<Outcome<S>, Error>
+    where
+        T: Subject<<Processes as Engine>::Memory, Spec = S>,
+        U: Subject<SteppedMemory, Spec = S>,
+    {
+        let plan = self.plan(settings)?;
+        let mut outcome = search::<Processes, T>(&plan)?;
+        if let Some(found) = &outcome.found
+            && self.reason_against(Stepped::NAME).is_none()
+        {
+            let stepped = elsewhere::<Stepped, U>(&plan, found.run.case.clone(), Processes::NAME)?;
+            outcome.stepped = Some(Box::new(stepped));
+        }
+        Ok(outcome)
     }
 
     /// Checks a subject on an engine, as a test does.
@@ -215,7 +248,30 @@ impl<S: Spec> Suite<S> {
     /// suite is [`without`](Suite::without).
     #[track_caller]
     pub fn test<E: Engine, T: Subject<E::Memory, Spec = S>>(&self) {
-        if let Some((engine, reason)) = self.without.iter().find(|(engine, _)| engine == E::NAME) {
+        self.conclude(E::NAME, |settings| self.outcome::<E, T>(settings));
+    }
+
+    /// The same on [`Processes`], with [`check_forked`](Suite::check_forked).
+    ///
+    /// # Panics
+    /// As [`test`](Suite::test).
+    #[track_caller]
+    pub fn test_forked<T, U>(&self)
+    where
+        T: Subject<<Processes as Engine>::Memory, Spec = S>,
+        U: Subject<SteppedMemory, Spec = S>,
+    {
+        self.conclude(Processes::NAME, |settings| self.forked::<T, U>(settings));
+    }
+
+    fn reason_against(&self, engine: &str) -> Option<&str> {
+        let mut without = self.without.iter();
+        without.find_map(|(name, reason)| (name == engine).then_some(&**reason))
+    }
+
+    #[track_caller]
+    fn conclude(&self, engine: &str, outcome: impl FnOnce(Settings) -> Result<Outcome<S>, Error>) {
+        if let Some(reason) = self.reason_against(engine) {
             return report::loudly(&format!("not run  {}::{engine}  {reason}", self.id));
         }
         let settings = match self.settings.clone().overruled_by_environment() {
@@ -225,10 +281,10 @@ impl<S: Spec> Suite<S> {
         let allowed = settings
             .allow_missing
             .iter()
-            .any(|engine| engine == E::NAME);
-        let outcome = match self.outcome::<E, T>(settings) {
+            .any(|allowed| allowed == engine);
+        let outcome = match outcome(settings) {
             Ok(outcome) => outcome,
-            Err(error) => panic!("{}::{}: {error}", self.id, E::NAME),
+            Err(error) => panic!("{}::{engine}: {error}", self.id),
         };
         let text = self.report(&outcome);
         match outcome.verdict {
@@ -242,9 +298,22 @@ impl<S: Spec> Suite<S> {
 
     /// The report of an outcome of this suite, as a person reads it.
     pub fn report(&self, outcome: &Outcome<S>) -> String {
-        let test = self.test_name(outcome.engine);
-        let command = self.site.command(&test);
-        self.report_with(outcome, |token| {
+        let mut text = self.report_of(outcome, &self.test_name(outcome.engine));
+        if let Some(stepped) = &outcome.stepped {
+            let test = format!("{}::{}", self.id, stepped.engine);
+            text.push_str(match stepped.verdict {
+                Verdict::Finding(_) => "\n\nthe program of this case, step by step:\n",
+                _ => "\n\nthe program of this case, step by step, where it does not fail: that takes what is unseen there\n",
+            });
+            text.push_str(&self.report_of(stepped, &test));
+        }
+        text
+    }
+
+    fn report_of(&self, outcome: &Outcome<S>, test: &str) -> String {
+        let command = self.site.command(test);
+        let home = self.site.manifest_directory;
+        report::text(test, &self.process_roles(), outcome, home, &|token| {
             format!("FORKCHECK_REPLAY={token} {command}")
         })
     }
@@ -342,7 +411,7 @@ macro_rules! suite {
             #[test]
             $(#[$attribute])*
             fn processes() {
-                suite().test::<$crate::engine::Processes, $($subject)::+<$crate::memory::Hardware>>()
+                suite().test_forked::<$($subject)::+<$crate::memory::Hardware>, $($subject)::+<$crate::engine::SteppedMemory>>()
             }
             #[test]
             $(#[$attribute])*

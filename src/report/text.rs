@@ -141,6 +141,10 @@ fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
             run.case.operations(),
             took.as_secs_f64()
         ),
+        Origin::Elsewhere(first) => {
+            let operations = counted(run.case.operations() as u64, "operation");
+            format!("what {first} found, in {operations}")
+        }
         Origin::Saved => "a saved case".into(),
         Origin::Replayed => "replayed from its token".into(),
     }

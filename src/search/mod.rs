@@ -60,6 +60,8 @@ pub struct Outcome<S: Spec> {
     pub found: Option<Found<S>>,
     /// What the processes printed lately.
     pub output: String,
+    /// What `stepped` says of the program that was found, if it was asked: there it comes again each time.
+    pub stepped: Option<Box<Outcome<S>>>,
 }
 
 /// A finding, shrunk and confirmed.
@@ -91,6 +93,8 @@ pub enum Origin {
         /// How long that took.
         took: Duration,
     },
+    /// Another engine found it, and it was looked for on this one.
+    Elsewhere(&'static str),
     /// A saved case.
     Saved,
     /// The token in `FORKCHECK_REPLAY`.
@@ -113,16 +117,7 @@ pub enum Rate {
 pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
     plan: &Plan<S::Spec>,
 ) -> Result<Outcome<S::Spec>, Error> {
-    let seed = plan.settings.seed();
-    let mut search = Search::<E, S> {
-        plan,
-        engine: E::default(),
-        started: Instant::now(),
-        covered: Covered::default(),
-        seed,
-        unknown: None,
-        stale: Vec::new(),
-    };
+    let mut search = Search::<E, S>::new(plan);
     let mut saved_cases = 0;
     let found = match &plan.settings.replay {
         Some(token) => {
@@ -154,19 +149,27 @@ pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
             }
         }
     };
-    let verdict = search.verdict(found.as_ref());
-    Ok(Outcome {
-        engine: E::NAME,
-        blind_to: E::BLIND_TO,
-        verdict,
-        covered: search.covered,
-        saved_cases,
-        stale: search.stale,
-        seed,
-        took: search.started.elapsed(),
-        found,
-        output: search.engine.output(),
-    })
+    Ok(search.outcome(found, saved_cases))
+}
+
+/// Looks on an engine for what failed on another: the program of that case in all orders, and smaller ones.
+///
+/// # Errors
+/// A case that cannot be made a token.
+pub(crate) fn elsewhere<E: Engine, S: Subject<E::Memory>>(
+    plan: &Plan<S::Spec>,
+    case: Case<S::Spec>,
+    first: &'static str,
+) -> Result<Outcome<S::Spec>, Error> {
+    let mut search = Search::<E, S>::new(plan);
+    let found = match search.run(&fit::<E, S>(free(case)), &search.budget()) {
+        Some(run) => {
+            let run = search.leave_out(run);
+            Some(search.tell(run, Origin::Elsewhere(first))?)
+        }
+        None => None,
+    };
+    Ok(search.outcome(found, 0))
 }
 
 struct Search<'a, E: Engine, S: Subject<E::Memory>> {
@@ -181,7 +184,35 @@ struct Search<'a, E: Engine, S: Subject<E::Memory>> {
     stale: Vec<String>,
 }
 
-impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
+    fn new(plan: &'a Plan<S::Spec>) -> Self {
+        Self {
+            plan,
+            engine: E::default(),
+            started: Instant::now(),
+            covered: Covered::default(),
+            seed: plan.settings.seed(),
+            unknown: None,
+            stale: Vec::new(),
+        }
+    }
+
+    fn outcome(self, found: Option<Found<S::Spec>>, saved_cases: usize) -> Outcome<S::Spec> {
+        Outcome {
+            engine: E::NAME,
+            blind_to: E::BLIND_TO,
+            verdict: self.verdict(found.as_ref()),
+            covered: self.covered,
+            saved_cases,
+            stale: self.stale,
+            seed: self.seed,
+            took: self.started.elapsed(),
+            found,
+            output: self.engine.output(),
+            stepped: None,
+        }
+    }
+
     fn budget(&self) -> Budget {
         let settings = &self.plan.settings;
         Budget {
@@ -304,7 +335,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         (self.covered, self.unknown) = before;
         let token = regression::token(&self.plan.suite, E::NAME, &run.case)?;
         let saved = match (&self.plan.regressions, origin) {
-            (Some(directory), Origin::Drawn { .. }) => {
+            (Some(directory), Origin::Drawn { .. } | Origin::Elsewhere(_)) => {
                 let file = regression::file_of(directory, &self.plan.suite);
                 let found = kind(&run)
                     .map(|kind| kind.to_string().to_lowercase())

@@ -1,4 +1,5 @@
-//! From a failing case to the smallest one that fails in the same way.
+//! From a failing case to the smallest one that fails in the same way: fewer and smaller operations, then fewer kills, then
+//! fewer switches.
 
 use super::{Origin, PATIENCE, Search, fit, free, kind};
 use crate::case::{Case, Schedule};
@@ -38,25 +39,8 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                 tree.complicate()
             };
         }
-        let mut at = (0, 0);
-        while at.0 < best.case.program.len()
-            && candidates < CANDIDATES
-            && started.elapsed() < SHRINKING
-        {
-            if at.1 >= best.case.program[at.0].len() {
-                at = (at.0 + 1, 0);
-                continue;
-            }
-            let mut case = free(best.case.clone());
-            case.program[at.0].remove(at.1);
-            candidates += 1;
-            // Leaving one out may make another needless that was needed before.
-            at = if case.operations() > 0 && self.fails_alike(&case, &mut best) {
-                (0, 0)
-            } else {
-                (at.0, at.1 + 1)
-            };
-        }
+        let mut best = self.leave_out_operations(best, &mut candidates, started);
+        self.leave_out_kills_and_turns(&mut best, &mut candidates, started);
         // What was covered is what was searched, not what was shrunk.
         (self.covered, self.unknown) = before;
         (
@@ -67,6 +51,89 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                 took: started.elapsed(),
             },
         )
+    }
+
+    /// The same for a case that was not drawn: its values stay.
+    pub(super) fn leave_out(&mut self, run: Run<S::Spec>) -> Run<S::Spec> {
+        let (started, mut candidates) = (Instant::now(), 0);
+        let before = (self.covered, self.unknown.clone());
+        let mut best = self.leave_out_operations(run, &mut candidates, started);
+        self.leave_out_kills_and_turns(&mut best, &mut candidates, started);
+        (self.covered, self.unknown) = before;
+        best
+    }
+
+    fn leave_out_operations(
+        &mut self,
+        mut best: Run<S::Spec>,
+        candidates: &mut u64,
+        started: Instant,
+    ) -> Run<S::Spec> {
+        let mut at = (0, 0);
+        while at.0 < best.case.program.len()
+            && *candidates < CANDIDATES
+            && started.elapsed() < SHRINKING
+        {
+            if at.1 >= best.case.program[at.0].len() {
+                at = (at.0 + 1, 0);
+                continue;
+            }
+            let mut case = free(best.case.clone());
+            case.program[at.0].remove(at.1);
+            *candidates += 1;
+            // Leaving one out may make another needless that was needed before.
+            at = if case.operations() > 0 && self.fails_alike(&case, &mut best) {
+                (0, 0)
+            } else {
+                (at.0, at.1 + 1)
+            };
+        }
+        best
+    }
+
+    /// Without each kill; then without each turn, so that whoever has the one before goes on for longer. What the bounds
+    /// found has the fewest already; what was found by chance has some that it does not need.
+    fn leave_out_kills_and_turns(
+        &mut self,
+        best: &mut Run<S::Spec>,
+        candidates: &mut u64,
+        started: Instant,
+    ) {
+        let mut at = 0;
+        loop {
+            let Schedule::Turns(turns) = &best.case.schedule else {
+                return;
+            };
+            let kills = best.case.kills.len();
+            if at >= kills + turns.len()
+                || *candidates >= CANDIDATES
+                || started.elapsed() >= SHRINKING
+            {
+                return;
+            }
+            let mut case = best.case.clone();
+            match at.checked_sub(kills) {
+                None => drop(case.kills.remove(at)),
+                Some(turn) => {
+                    let mut turns = turns.clone();
+                    turns.remove(turn);
+                    // Two of one process in a row are one.
+                    if let (Some(before), Some(after)) = (turn.checked_sub(1), turns.get(turn))
+                        && turns[before].process == after.process
+                    {
+                        turns.remove(before);
+                    }
+                    case.schedule = Schedule::Turns(turns);
+                }
+            }
+            *candidates += 1;
+            // A turn that is gone may make one before it needless.
+            at = if self.fails_alike(&case, best) {
+                0
+            } else {
+                at + 1
+            };
+        }
     }
 
     /// Whether it fails in the same way within the budget; where chance plays a part, twice, since a form that hardly

@@ -27,7 +27,7 @@ const KILLS: &[(u32, u32)] = &[(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)];
 /// there is always another one to try.
 const SHARE: u32 = 8;
 const SHARE_OF_KILLS: u32 = 40;
-/// Executions by chance of a program that is too large to be enumerated, of those that it may take.
+/// The part of the executions of a program, or of those that it may take, that comes by chance besides.
 const BY_CHANCE: u64 = 4;
 /// Points of change for PCT, which finds what takes one more than that of orders.
 const POINTS: u32 = 3;
@@ -76,8 +76,8 @@ engine!(
     Stepped,
     "stepped",
     false,
-    "more than three preemptions; missing barriers: all accesses are in one order that everybody agrees on; accesses to \
-        shared memory that are not of this memory; kills"
+    "more than three preemptions, but by chance; missing barriers: all accesses are in one order that everybody agrees \
+        on; accesses to shared memory that are not of this memory; kills"
 );
 engine!(
     Kills,
@@ -194,28 +194,33 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                 break;
             }
         }
-        if reached.is_none() || reached != bounds.last().copied() {
-            let kills = if kills { 2 } else { 0 };
-            let by_chance = (budget.executions / BY_CHANCE).max(1);
-            let extra = until + time / BY_CHANCE as u32;
-            for strategy in [
-                Strategy::Pct {
-                    seed: budget.seed,
-                    points: POINTS,
-                    kills,
-                },
-                Strategy::Random {
-                    seed: budget.seed,
-                    kills,
-                },
-            ] {
-                if let Batch::Failed(picks) =
-                    self.batch(strategy, by_chance, extra, false, &mut covered)?
-                {
-                    return self.failed(case, &picks, covered);
-                }
+        // Of a program that is done within its bounds some executions beyond them, of any other all that it may take.
+        let done = reached == bounds.last().copied();
+        let by_chance = if done {
+            covered.executions / BY_CHANCE
+        } else {
+            budget.executions / BY_CHANCE
+        };
+        let kills = if kills { 2 } else { 0 };
+        let until = until + time / BY_CHANCE as u32;
+        for strategy in [
+            Strategy::Pct {
+                seed: budget.seed,
+                points: POINTS,
+                kills,
+            },
+            Strategy::Random {
+                seed: budget.seed,
+                kills,
+            },
+        ] {
+            if let Batch::Failed(picks) =
+                self.batch(strategy, by_chance.max(1), until, false, &mut covered)?
+            {
+                return self.failed(case, &picks, covered);
             }
         }
+        let kills = kills > 0;
         let crew = self.crew()?;
         (covered.killed, covered.kill_points) = if kills { crew.kill_points() } else { (0, 0) };
         covered.worst = crew.worst().into();

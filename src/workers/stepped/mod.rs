@@ -10,6 +10,7 @@ mod footprint;
 #[cfg(test)]
 mod outcomes;
 mod plan;
+mod states;
 pub(crate) mod stepper;
 mod worker;
 

@@ -1,7 +1,8 @@
 //! What the enumeration leaves out is no other outcome: small programs, run by the plan in one process.
 
 use super::board::BoardRef;
-use super::plan::{Next, Plan, State};
+use super::plan::{Next, Plan};
+use super::states::State;
 use crate::case::Access;
 use crate::schedule::Strategy;
 use std::collections::BTreeSet;

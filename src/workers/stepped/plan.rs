@@ -5,6 +5,7 @@
 
 use super::crew::Tally;
 use super::footprint::Footprint;
+use super::states::{State, States};
 use crate::case::Access;
 use crate::schedule::{Choice, MAX_PROCESSES, MAX_STEPS, Moment, NOBODY, Scheduler};
 
@@ -16,80 +17,6 @@ const IDLE: u32 = 100;
 const MAX_DEATHS: usize = 16;
 /// Kill points that are counted for each process.
 const MAX_POINTS: usize = 1 << 12;
-
-/// Where a process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    /// It has not come to its first step.
-    Fresh,
-    /// Its next step is known.
-    Ready,
-    /// In `spin_loop`, and nothing has changed since it looked.
-    Spinning,
-    /// In `wait`, until somebody wakes it.
-    Blocked,
-    /// It has done its program.
-    Done,
-    /// It was killed, and nobody sits down in its seat.
-    Dead,
-}
-
-/// Where all processes are, as sets of bits: what a decision needs, so that nobody has to look into another's [`Process`].
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-struct States {
-    fresh: u8,
-    ready: u8,
-    spinning: u8,
-    blocked: u8,
-    dead: u8,
-    /// Of those that are ready: they have changed nothing for so long that they are taken for ones that wait.
-    idle: u8,
-}
-
-impl States {
-    #[inline]
-    fn set(&mut self, process: usize, state: State) {
-        let bit = 1 << process;
-        for (set, of) in [
-            (&mut self.fresh, State::Fresh),
-            (&mut self.ready, State::Ready),
-            (&mut self.spinning, State::Spinning),
-            (&mut self.blocked, State::Blocked),
-            (&mut self.dead, State::Dead),
-        ] {
-            *set = if of == state { *set | bit } else { *set & !bit };
-        }
-        self.idle &= !bit;
-    }
-
-    fn of(&self, process: usize) -> State {
-        let sets = [
-            (self.fresh, State::Fresh),
-            (self.ready, State::Ready),
-            (self.spinning, State::Spinning),
-            (self.blocked, State::Blocked),
-            (self.dead, State::Dead),
-        ];
-        let is_in = sets.iter().find(|(set, _)| set >> process & 1 == 1);
-        is_in.map_or(State::Done, |&(_, state)| state)
-    }
-
-    /// Memory has changed: whoever waits for that may look again.
-    #[inline]
-    fn changed(&mut self) {
-        self.ready |= self.spinning;
-        (self.spinning, self.idle) = (0, 0);
-    }
-
-    /// Who can take a step: also those that have not come to their first, which is never one that waits.
-    #[inline]
-    fn enabled(&self) -> u8 {
-        let can = self.ready | self.fresh;
-        let busy = can & !self.idle;
-        if busy != 0 { busy } else { can }
-    }
-}
 
 /// One process. Others seldom look into it, so its line of the cache stays where it is.
 #[repr(C, align(128))]
@@ -471,7 +398,7 @@ impl Plan {
         }
         let moment = Moment {
             enabled: states.enabled().into(),
-            asleep: (states.spinning | states.blocked).into(),
+            asleep: states.asleep().into(),
             current: self.now.current,
             step: self.now.step,
             matters: self.scheduler.asks_what_matters() && self.matters(),

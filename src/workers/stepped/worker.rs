@@ -7,7 +7,8 @@
 
 use super::board::{BoardRef, duty};
 use super::crew::Judge;
-use super::plan::{Next, State};
+use super::plan::Next;
+use super::states::State;
 use super::stepper::{self, Sitting, ended, ring};
 use crate::case::{Call, Case, History, Schedule};
 use crate::memory::Memory;

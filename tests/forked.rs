@@ -1,0 +1,106 @@
+//! What `processes` finds is told step by step, if `stepped` finds it too; and if it does not, that is said.
+
+use forkcheck::Rate;
+use forkcheck::builtin::EarlyPublish;
+use forkcheck::check::Verdict;
+use forkcheck::engine::SteppedMemory;
+use forkcheck::prelude::*;
+use forkcheck::subject::{RegisterOp, Spec};
+use serde::{Deserialize, Serialize};
+
+#[test]
+fn what_fails_in_processes_comes_with_a_schedule() {
+    let directory = tempfile::tempdir().unwrap();
+    let suite = Suite::new(forkcheck::site!(), "early_publish")
+        .setup(Just([0, 0]))
+        .role(
+            "writer",
+            1,
+            1..=3,
+            (1u64..3).prop_map(|n| RegisterOp::Write([n, 145 * n])),
+        )
+        .role("reader", 1, 1..=3, Just(RegisterOp::Read))
+        .regressions(Some(directory.path()));
+    let outcome = suite
+        .check_forked::<EarlyPublish<Hardware>, EarlyPublish<SteppedMemory>>()
+        .unwrap();
+    assert!(matches!(outcome.verdict, Verdict::Finding(_)));
+    let stepped = outcome.stepped.as_ref().unwrap();
+    let found = stepped.found.as_ref().unwrap();
+    assert_eq!(found.rate, Rate::Replays(10, 10, 800_000));
+    assert!(found.run.case.operations() <= 2 && !found.run.steps.is_empty());
+    let report = suite.report(&outcome);
+    for told in [
+        "comes_with_a_schedule  reader: Read",
+        "step by step:",
+        "::stepped  reader: Read",
+    ] {
+        assert!(report.contains(told), "{told} is not in\n{report}");
+    }
+    // Both forms are saved, for either test.
+    let saved = std::fs::read_to_string(found.saved.clone().unwrap().unwrap()).unwrap();
+    for engine in ["processes", "stepped"] {
+        assert!(saved.contains(engine), "{saved}");
+    }
+    let without = suite.without("stepped", "for this test");
+    let outcome = without
+        .check_forked::<EarlyPublish<Hardware>, EarlyPublish<SteppedMemory>>()
+        .unwrap();
+    assert!(outcome.found.is_some() && outcome.stepped.is_none());
+}
+
+/// Each raises its own flag and looks at the other's: not both may see none, but the machine lets the look come first.
+struct Flags<M: Memory>([M::AtomicU32; 2]);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Raised([bool; 2]);
+
+impl Spec for Raised {
+    type Setup = ();
+    /// Whose.
+    type Op = usize;
+    type Ret = bool;
+    fn start(_: &()) -> Self {
+        Self([false, false])
+    }
+    fn step(&mut self, whose: &usize) -> bool {
+        self.0[*whose] = true;
+        self.0[1 - whose]
+    }
+    /// It may see a flag that is raised by an operation at the same time.
+    fn allows(&mut self, _: usize, whose: &usize, seen: &bool) -> bool {
+        let raised = self.step(whose);
+        *seen || !raised
+    }
+}
+
+impl<M: Memory> Subject<M> for Flags<M> {
+    type Spec = Raised;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self([Atomic::new(0), Atomic::new(0)])
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(flags: &mut &Self, whose: &usize) -> bool {
+        flags.0[*whose].store(1, Ordering::Release);
+        flags.0[1 - whose].load(Ordering::Acquire) == 1
+    }
+}
+
+#[test]
+fn what_takes_reordering_is_told_not_to_fail_step_by_step() {
+    let suite = Suite::new(forkcheck::site!(), "flags")
+        .role("left", 1, 1..=1, Just(0))
+        .role("right", 1, 1..=1, Just(1))
+        .regressions(None);
+    let outcome = suite
+        .check_forked::<Flags<Hardware>, Flags<SteppedMemory>>()
+        .unwrap();
+    // Store buffers show within the search on x86 and Arm alike; where two processes share a processor they cannot.
+    assert!(outcome.found.is_some(), "{}", suite.report(&outcome));
+    assert_eq!(outcome.stepped.as_ref().unwrap().verdict, Verdict::Ok);
+    let report = suite.report(&outcome);
+    assert!(report.contains("where it does not fail"), "{report}");
+}
