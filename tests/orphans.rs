@@ -93,11 +93,16 @@ fn nothing_is_left_after(signal: Signal, test: &str, processes: usize) {
 fn kill_9_of_the_test_binary_leaves_no_orphan() {
     // The test, its zygote, two workers.
     nothing_is_left_after(Signal::SIGKILL, "plain::processes", 4);
+    nothing_is_left_after(Signal::SIGKILL, "plain::stepped", 4);
+    // And two spares, while workers die and are forked again.
+    nothing_is_left_after(Signal::SIGKILL, "plain::kills", 6);
 }
 
 #[test]
 fn ctrl_c_leaves_no_orphan() {
     nothing_is_left_after(Signal::SIGINT, "plain::processes", 4);
+    nothing_is_left_after(Signal::SIGINT, "plain::stepped", 4);
+    nothing_is_left_after(Signal::SIGINT, "plain::kills", 6);
 }
 
 #[cfg(feature = "loom")]

@@ -22,6 +22,7 @@ fn budget() -> Budget {
         keep_going: false,
         nobody_dies: false,
         lock_free: 0,
+        read_only: 0,
         by: By::Bounds,
     }
 }
@@ -346,4 +347,54 @@ fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
     bounded::<OneShotSubject<_>>(one_shot::suite(), 4);
     bounded::<RingSubject<_>>(ring::suite(), 7);
     bounded::<LatestSubject<_>>(latest::suite(), 5);
+}
+
+/// A counter beside the words that are stepped: `AT` 0: in a word of this memory, 1: in a bare one, 2: in a cell.
+struct Beside<M: Memory, const AT: u8> {
+    stepped: M::AtomicU64,
+    bare: std::sync::atomic::AtomicU64,
+    cell: M::Cell<u64>,
+}
+
+impl<M: Memory, const AT: u8> Subject<M> for Beside<M, AT> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(_: &u64) -> Self {
+        Self {
+            stepped: Atomic::new(0),
+            bare: 0.into(),
+            cell: MemoryCell::new(0),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(beside: &mut &Self, _: &RegisterOp<u64>) -> RegisterRet<u64> {
+        beside.stepped.load(Ordering::Relaxed);
+        match AT {
+            0 => beside.stepped.store(1, Ordering::Relaxed),
+            1 => beside.bare.store(1, Ordering::Relaxed),
+            _ => beside.cell.with(|_| ()),
+        }
+        beside.stepped.load(Ordering::Relaxed);
+        RegisterRet::Written
+    }
+}
+
+#[test]
+fn accesses_that_are_not_of_this_memory_are_told() {
+    fn told<const AT: u8>() -> (bool, u64) {
+        let suite = Suite::new(forkcheck::site!(), "beside")
+            .setup(Just(0))
+            .role("one", 1, 1..=1, Just(RegisterOp::Write(1)))
+            .role("other", 1, 1..=1, Just(RegisterOp::Write(1)))
+            .regressions(None);
+        let outcome = suite.check::<Stepped, Beside<SteppedMemory, AT>>().unwrap();
+        assert_eq!(outcome.verdict, Verdict::Ok);
+        let said = suite.report(&outcome).contains(" coarse: in 8 programs");
+        (said, outcome.covered.unseen)
+    }
+    assert_eq!(told::<0>(), (false, 0));
+    assert_eq!(told::<1>(), (true, 8));
+    assert_eq!(told::<2>(), (false, 0));
 }

@@ -169,6 +169,7 @@ fn budget(executions: u64, by: By) -> Budget {
         keep_going: true,
         nobody_dies: false,
         lock_free: 0,
+        read_only: 0,
         by,
     }
 }

@@ -124,6 +124,7 @@ fn loom(turns: u64, processes: usize) -> Duration {
         keep_going: true,
         nobody_dies: false,
         lock_free: 0,
+        read_only: 0,
         by: By::Bounds,
     };
     let start = Instant::now();

@@ -98,6 +98,8 @@ pub enum Access {
     Update,
     /// A compare-exchange that found another value.
     Miss,
+    /// A write that the process may not do: its mapping is read-only.
+    Refused,
     /// A fence.
     Fence,
     /// A turn of `spin_loop`.

@@ -55,6 +55,8 @@ pub enum Kind {
     StepBound,
     /// Two accesses to the same data, not ordered by anything, one of them a write.
     DataRace,
+    /// A process whose mapping is to be read-only wrote.
+    WriteToReadOnly,
     /// The same steps in the same order gave something else.
     NotDeterministic,
 }
@@ -83,6 +85,7 @@ impl fmt::Display for Kind {
             Kind::NotLockFree => "NOT LOCK-FREE",
             Kind::StepBound => "STEP BOUND",
             Kind::DataRace => "DATA RACE",
+            Kind::WriteToReadOnly => "WRITE TO READ-ONLY MEMORY",
             Kind::NotDeterministic => "NOT DETERMINISTIC",
         })
     }

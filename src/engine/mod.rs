@@ -71,6 +71,8 @@ pub struct Budget {
     pub nobody_dies: bool,
     /// The steps of its own that each operation promises not to exceed, waiting for nobody; 0 for no promise.
     pub lock_free: u32,
+    /// Processes that map the region read-only, as bits, where an engine sees who writes.
+    pub read_only: u32,
     /// How an engine that places steps chooses them.
     pub by: By,
 }
@@ -132,6 +134,8 @@ pub struct Covered {
     pub killed: u64,
     /// The most steps of its own that an operation needed.
     pub worst: u64,
+    /// Programs in which the subject changed without a step: accesses that are not of its `Memory` were not placed.
+    pub unseen: u64,
 }
 
 impl Covered {
@@ -151,6 +155,7 @@ impl Covered {
         self.kill_points += more.kill_points;
         self.killed += more.killed;
         self.worst = self.worst.max(more.worst);
+        self.unseen += more.unseen;
     }
 }
 

@@ -243,6 +243,7 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
         kill_points,
         killed,
         worst,
+        unseen,
         ..
     } = outcome.covered;
     let mut parts = vec![
@@ -285,7 +286,19 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
     let stale: String = stale
         .map(|stale| format!("\n stale:  {}", wrapped(stale)))
         .collect();
-    format!("{ran}{stale}\n unseen: {}", wrapped(outcome.blind_to))
+    let coarse = if unseen > 0 {
+        let coarse = format!(
+            "in {} the subject changed without a step: what is not of its `Memory` came where it happened to come",
+            counted(unseen, "program")
+        );
+        format!("\n coarse: {}", wrapped(&coarse))
+    } else {
+        String::new()
+    };
+    format!(
+        "{ran}{stale}{coarse}\n unseen: {}",
+        wrapped(outcome.blind_to)
+    )
 }
 
 /// Words that stand under each other behind a label of nine columns.

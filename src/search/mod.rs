@@ -31,6 +31,8 @@ pub(crate) struct Plan<S: Spec> {
     pub(crate) suite: String,
     /// The role of each process.
     pub(crate) roles: Vec<String>,
+    /// Those that only read, as bits.
+    pub(crate) read_only: u32,
     pub(crate) cases: BoxedStrategy<Case<S>>,
     pub(crate) settings: Settings,
     /// Where cases are saved, if they are.
@@ -222,6 +224,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             keep_going: false,
             nobody_dies: false,
             lock_free: settings.lock_free,
+            read_only: self.plan.read_only,
             by: By::Bounds,
         }
     }

@@ -13,6 +13,7 @@ mod half_moved;
 mod lock;
 mod plain_copy;
 mod popper_spins;
+mod reader_writes;
 mod sequence_wraps;
 mod slot_before_content;
 mod two_writers;

@@ -147,6 +147,7 @@ impl<T> SteppedCell<T> {
         let Some((me, life)) = stepper::seat() else {
             return;
         };
+        stepper::enter_cell();
         let within = self.within.load(Relaxed);
         for other in (0..8).filter(|&other| other != me) {
             let byte = within >> (8 * other) & 0xff;
@@ -162,6 +163,7 @@ impl<T> SteppedCell<T> {
         if let Some((me, _)) = stepper::seat() {
             let within = self.within.load(Relaxed);
             self.within.store(within & !(0xff << (8 * me)), Relaxed);
+            stepper::leave_cell();
         }
     }
 }
@@ -180,6 +182,7 @@ impl<T: Send + 'static> MemoryCell<T> for SteppedCell<T> {
         result
     }
     fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
+        stepper::write(address(self), Location::caller());
         self.enter(true);
         let result = self.value.with_mut(access);
         self.leave();

@@ -101,11 +101,11 @@ fn serve<S: Subject<SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
             explorer = Some(Explorer {
                 roles,
                 crew: None,
-                lock_free: 0,
+                promised: (0, 0),
             });
         }
         let explorer = explorer.as_mut().expect("it was just made");
-        explorer.lock_free = budget.lock_free;
+        explorer.promised = (budget.lock_free, budget.read_only);
         if case.schedule == Schedule::Free && case.kills.is_empty() {
             let kills = KILLS && !budget.nobody_dies;
             let bounds = if kills { self::KILLS } else { PREEMPTIONS };
@@ -120,8 +120,8 @@ fn serve<S: Subject<SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
 struct Explorer<S: Subject<SteppedMemory>> {
     roles: Vec<String>,
     crew: Option<Crew<SteppedMemory, S>>,
-    /// See [`Budget::lock_free`].
-    lock_free: u32,
+    /// See [`Budget::lock_free`] and [`Budget::read_only`].
+    promised: (u32, u32),
 }
 
 /// One execution told again, step by step.
@@ -136,7 +136,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             self.crew = Some(Crew::start(self.roles.clone(), judge::<S::Spec>)?);
         }
         let crew = self.crew.as_mut().expect("it was just made");
-        crew.promise(self.lock_free);
+        crew.promise(self.promised.0, self.promised.1);
         Ok(crew)
     }
 
@@ -165,6 +165,9 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             };
         }
         let mut left = budget.executions;
+        // One execution with all its steps, to see whether they are all that changes the subject.
+        let glance = self.traced(case, Strategy::Follow, &[])?;
+        covered.unseen = glance.covered.unseen;
         self.crew()?.take(case)?;
         if kills {
             self.crew()?.keep_spares()?;
@@ -322,7 +325,10 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         let ended = crew.run(strategy, 1, until, true)?;
         let (history, notes) = (crew.history(case), crew.notes());
         let (met, died) = crew.met();
-        let covered = retell::placed(case, met, died);
+        let covered = Covered {
+            unseen: crew.unseen().into(),
+            ..retell::placed(case, met, died)
+        };
         let verdict = self::verdict(case, &roles, &history, &notes, &ended);
         if !matches!(ended, Ended::Done | Ended::Exhausted | Ended::Judged) {
             self.crew = None;
@@ -413,6 +419,7 @@ fn verdict<S: Spec>(
                 format!("{detail}, if the others are held up where they are"),
             )
         }
+        Ended::Wrote => finding(Kind::WriteToReadOnly, told.wrote()),
         Ended::Race => finding(Kind::DataRace, told.race()),
         Ended::Died { process, exit } => match exit {
             Exit::Panic(panic) => finding(

@@ -200,6 +200,15 @@ impl<S: Spec> Teller<'_, S> {
         )
     }
 
+    pub(super) fn wrote(&self) -> String {
+        let last = self.notes.iter().rev().find_map(|note| match note {
+            Note::Step(step) => Some(step.process),
+            _ => None,
+        });
+        let who = last.map_or("a process".into(), |process| self.place(process));
+        format!("{who} writes, where its mapping is read-only")
+    }
+
     pub(super) fn race(&self) -> String {
         let race = self.notes.iter().rev().find_map(|note| match note {
             Note::Race { process, other } => Some((*process, *other)),

@@ -41,6 +41,8 @@ pub(crate) enum Ended {
     TooLong,
     /// Two processes were in one cell.
     Race,
+    /// A process wrote whose mapping is read-only.
+    Wrote,
     /// Nobody can get on but one who is in the middle of an operation.
     Waits,
     /// A process ended that nobody killed.
@@ -172,8 +174,11 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     }
 
     /// The steps of its own that each operation promises not to exceed, nor to wait for others; 0 for no promise.
-    pub(crate) fn promise(&self, lock_free: u32) {
-        self.shared.board.plan(|plan| plan.lock_free = lock_free);
+    /// And the processes that promise not to write, as bits.
+    pub(crate) fn promise(&self, lock_free: u32, read_only: u32) {
+        self.shared
+            .board
+            .plan(|plan| (plan.lock_free, plan.read_only) = (lock_free, read_only));
     }
 
     /// Follows these choices in the next batch of [`Strategy::Follow`].
@@ -229,6 +234,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                     ended::TOO_LONG => Ok(Ended::TooLong),
                     ended::RACE => Ok(Ended::Race),
                     ended::WAITS => Ok(Ended::Waits),
+                    ended::WROTE => Ok(Ended::Wrote),
                     ended::FULL => Err(Error::invalid(
                         format!(
                             "the results of one process in one execution need more than {CAPACITY} bytes"
@@ -376,6 +382,10 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     /// Kill points of first lives: how many somebody was killed at, of how many there are.
     pub(crate) fn kill_points(&self) -> (u64, u64) {
         self.shared.board.plan(|plan| plan.kill_points())
+    }
+    /// Whether the subject changed without a step, in the last execution that was traced.
+    pub(crate) fn unseen(&self) -> bool {
+        self.shared.board.plan(|plan| plan.unseen != 0)
     }
     /// The most steps of its own that an operation needed.
     pub(crate) fn worst(&self) -> u32 {

@@ -105,6 +105,13 @@ pub(super) struct Plan {
     /// The steps of its own that an operation may take, and that nobody may wait for one that is held up; 0: nobody
     /// promised that.
     pub(super) lock_free: u32,
+    /// Processes that are not to write, as bits.
+    pub(super) read_only: u32,
+    /// Of a traced execution: a number that stands for the subject's bytes, and whether they changed without a step.
+    pub(super) bytes: u64,
+    pub(super) unseen: u32,
+    /// Processes that are within a cell, whose data changes as it likes.
+    pub(super) in_cells: u32,
     /// 1: switch also where nobody else touches the word.
     pub(super) every: u32,
     /// Kill points of first lives that were come past in executions whose points are to be counted, and those at which
@@ -144,7 +151,7 @@ impl Plan {
             decided: 0,
             workers: self.now.workers,
         };
-        (self.queued, self.died) = (0, 0);
+        (self.queued, self.died, self.in_cells) = (0, 0, 0);
         self.longest = if self.lock_free > 0 {
             self.lock_free
         } else {
@@ -279,6 +286,13 @@ impl Plan {
     pub(super) fn changed(&mut self) {
         self.now.version += 1;
         self.now.states.changed();
+    }
+
+    /// The subject's bytes, as they are before a step.
+    pub(super) fn look(&mut self, bytes: u64) {
+        if bytes != self.bytes && self.in_cells == 0 {
+            (self.bytes, self.unseen) = (bytes, 1);
+        }
     }
 
     /// A process goes to sleep on the word of its pending step.

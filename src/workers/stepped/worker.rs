@@ -141,7 +141,7 @@ pub(super) fn work<M: Memory, S: Subject<M>>(shared: &Shared<S::Spec>, slot: usi
             Arc::clone(&shared.bell),
         ),
         (slot, shared.alone(slot)),
-        (&subject, shared.subject.address()),
+        (Arc::clone(&subject), shared.subject.address()),
     );
     let mut worker = Worker::<M, S> {
         shared,
@@ -264,6 +264,11 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
             self.shared.log(process).clear();
         }
         self.board().plan(|plan| plan.begin());
+        if self.board().traced.load(Relaxed) != 0 {
+            let bytes = self.subject.fingerprint();
+            self.board()
+                .plan(|plan| (plan.bytes, plan.unseen) = (bytes, 0));
+        }
     }
 
     /// One life of one process, from its first step to its last.

@@ -1,14 +1,15 @@
 //! One process's side of the scheduler: called by its memory before each access, it says what is about to be done, finds
 //! out who goes next, and waits until that is this process. There is no scheduler apart from the processes.
 
+mod trace;
+
+pub(crate) use trace::Note;
+
 use super::board::{BoardRef, duty};
 use super::plan::Next;
 use crate::case::{Access, Kill, Place, Turn, Until};
 use crate::memory::Life;
 use crate::region::Region;
-use crate::source;
-use crate::workers::log::Log;
-use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::PipeWriter;
@@ -21,33 +22,6 @@ const FIRST_PID: u32 = 1_000;
 
 thread_local! {
     static STEPPER: RefCell<Option<Stepper>> = const { RefCell::new(None) };
-}
-
-/// What is noted of a traced execution.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Note {
-    /// A process did this.
-    Step(Noted),
-    /// A turn ended so.
-    Turn(Turn),
-    /// A process died here.
-    Kill(Kill),
-    /// A cell was used by two processes at once; who, and what was done.
-    Race { process: usize, other: usize },
-}
-
-/// One step as it is noted.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Noted {
-    pub(crate) process: usize,
-    pub(crate) operation: Option<usize>,
-    pub(crate) access: Access,
-    pub(crate) word: u64,
-    pub(crate) value: u64,
-    pub(crate) now: Option<u64>,
-    pub(crate) file: String,
-    pub(crate) line: u32,
-    pub(crate) column: u32,
 }
 
 /// How a batch or an execution ended, as a number on the board.
@@ -63,6 +37,7 @@ pub(super) mod ended {
     pub(in super::super) const RACE: u32 = 6;
     pub(in super::super) const FULL: u32 = 7;
     pub(in super::super) const WAITS: u32 = 8;
+    pub(in super::super) const WROTE: u32 = 9;
 }
 
 /// What a worker is, as one process after another.
@@ -71,8 +46,8 @@ pub(super) struct Stepper {
     notes: Arc<Region>,
     bell: Arc<PipeWriter>,
     worker: usize,
-    /// Where the subject is in this process, how long it is, and where the others say that it is.
-    subject: (usize, usize),
+    /// Where the subject is in this process, and where the others say that it is.
+    subject: Arc<Region>,
     named_as: usize,
     alone: bool,
     scratch: Vec<u8>,
@@ -80,6 +55,8 @@ pub(super) struct Stepper {
     sits: bool,
     process: usize,
     life: u32,
+    /// Its mapping of the subject is to be read-only.
+    read_only: bool,
     /// Steps are named and noted.
     traced: bool,
     /// The turns and kills that the case names, if they are.
@@ -105,20 +82,21 @@ pub(super) struct Sitting {
 pub(super) fn install(
     (board, notes, bell): (BoardRef, Arc<Region>, Arc<PipeWriter>),
     (worker, alone): (usize, bool),
-    (subject, named_as): (&Region, usize),
+    (subject, named_as): (Arc<Region>, usize),
 ) {
     STEPPER.set(Some(Stepper {
         board,
         notes,
         bell,
         worker,
-        subject: (subject.address(), subject.len()),
+        subject,
         named_as,
         alone,
         scratch: Vec::new(),
         sits: false,
         process: 0,
         life: 0,
+        read_only: false,
         traced: false,
         turns: Vec::new(),
         kills: Vec::new(),
@@ -134,6 +112,7 @@ pub(super) fn on<R>(sitting: Sitting, body: impl FnOnce() -> R) -> R {
     STEPPER.with_borrow_mut(|stepper| {
         let me = stepper.as_mut().expect("the worker has installed it");
         (me.process, me.life) = (sitting.process, sitting.life);
+        me.read_only = me.board.plan(|plan| plan.read_only) >> me.process & 1 == 1;
         me.traced = sitting.traced.is_some();
         (me.turns, me.kills) = sitting.traced.unwrap_or_default();
         (me.sits, me.operation, me.place) = (true, None, None);
@@ -179,6 +158,7 @@ pub(super) fn leave() -> (u64, u64) {
 /// The process is done, and so is its turn.
 pub(super) fn done() {
     here(|me| {
+        me.look();
         if me.traced && me.board.plan(|plan| plan.current()) == me.process as u32 {
             me.write(&Note::Turn(Turn {
                 process: me.process as u16,
@@ -222,11 +202,15 @@ pub(crate) fn step<R>(
         };
         let word = me.common(word);
         me.point(kind, word, at);
+        if me.read_only && matches!(kind, Access::Store | Access::Update) {
+            me.may_not_write(word, at);
+        }
         let (result, done) = access();
         if done.now.is_some() {
             me.board.plan(|plan| plan.changed());
         }
         me.note(word, &done, at);
+        me.remember();
         result
     })
 }
@@ -299,6 +283,31 @@ pub(crate) fn alive(life: Life, at: &Location<'_>) -> Option<bool> {
     })
 }
 
+/// Data in a cell is about to be used, ...
+pub(crate) fn enter_cell() {
+    here(|me| {
+        me.look();
+        me.board.plan(|plan| plan.in_cells += 1);
+    });
+}
+/// ... and was.
+pub(crate) fn leave_cell() {
+    here(|me| {
+        me.board
+            .plan(|plan| plan.in_cells = plan.in_cells.saturating_sub(1));
+        me.remember();
+    });
+}
+
+/// Data is about to be written without a step: in a cell.
+pub(crate) fn write(word: u64, at: &Location<'_>) {
+    here(|me| {
+        if me.read_only {
+            me.may_not_write(me.common(word), at);
+        }
+    });
+}
+
 /// This process and its life; for the cells, which tell who is in them.
 pub(crate) fn seat() -> Option<(usize, u32)> {
     here(|me| (me.process, me.life))
@@ -316,10 +325,19 @@ pub(crate) fn race(other: usize, life: u32) {
 }
 
 impl Stepper {
+    /// A write where the mapping is read-only: the kernel would end the process here.
+    fn may_not_write(&mut self, word: u64, at: &Location<'_>) {
+        let within = self.named_as as u64..(self.named_as + self.subject.len()) as u64;
+        if within.contains(&word) {
+            self.note(word, &Done::seen(Access::Refused, 0), at);
+            self.end(ended::WROTE);
+        }
+    }
+
     /// The address that all processes know a word by.
     #[inline]
     fn common(&self, word: u64) -> u64 {
-        let (at, len) = self.subject;
+        let (at, len) = (self.subject.address(), self.subject.len());
         match (word as usize)
             .checked_sub(at)
             .filter(|&offset| offset < len)
@@ -333,19 +351,8 @@ impl Stepper {
     #[inline]
     fn point(&mut self, kind: Access, word: u64, at: &Location<'_>) {
         if self.traced {
-            let place = self.place_of(kind, at);
-            self.board.plan(|plan| {
-                let script = &mut plan.scheduler.turns;
-                let ends = script.turn_of(self.process).filter(|&turn| {
-                    matches!(self.turns.get(turn), Some(Turn { until: Until::Before(before), .. }) if *before == place)
-                });
-                let dies = self.kills.iter().any(|kill| {
-                    (usize::from(kill.process), kill.life) == (self.process, self.life) && kill.before == place
-                });
-                script.pending(self.process, ends, dies);
-            });
-            self.place = Some(place);
-            self.at = Some((at.file().to_owned(), at.line(), at.column()));
+            self.look();
+            self.name_pending(kind, at);
         }
         self.board
             .plan(|plan| plan.publish(self.process, kind, word));
@@ -389,47 +396,10 @@ impl Stepper {
         self.board.pass(Some(self.worker), worker);
     }
 
-    /// Whether this process can go on is known to the plan: where it cannot, its turn has ended by itself.
-    fn note_turn(&mut self) {
-        let ready = self.board.plan(|plan| plan.can_go_on(self.process));
-        let until = match &self.place {
-            Some(place) if ready => Until::Before(place.clone()),
-            _ => Until::End,
-        };
-        self.write(&Note::Turn(Turn {
-            process: self.process as u16,
-            until,
-        }));
-    }
-
     /// Dies by SIGKILL, here and now. The supervisor sees it, and gives the turn on.
     fn die(&mut self) -> ! {
         self.board.plan(|plan| plan.die(self.process));
-        if self.traced {
-            self.write(&Note::Turn(Turn {
-                process: self.process as u16,
-                until: Until::End,
-            }));
-            if let Some(place) = self.place.clone() {
-                self.write(&Note::Kill(Kill {
-                    process: self.process as u16,
-                    life: self.life,
-                    before: place,
-                }));
-            }
-            let (file, line, column) = self.at.take().unwrap_or_default();
-            self.write(&Note::Step(Noted {
-                process: self.process,
-                operation: self.operation,
-                access: Access::Killed,
-                word: 0,
-                value: 0,
-                now: None,
-                file,
-                line,
-                column,
-            }));
-        }
+        self.note_death();
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
         loop {
             std::thread::park();
@@ -444,45 +414,6 @@ impl Stepper {
         loop {
             std::thread::park();
         }
-    }
-
-    /// How the step that is about to be done is named.
-    fn place_of(&mut self, kind: Access, at: &Location<'_>) -> Place {
-        let word = match kind {
-            Access::Spin => "spin".to_owned(),
-            Access::Alive => "alive".to_owned(),
-            _ => source::name(at.file(), at.line(), at.column()).unwrap_or_else(|| "word".into()),
-        };
-        let nth = self.touched.entry(word.clone()).or_default();
-        *nth += 1;
-        Place {
-            operation: self.operation.map(|number| number as u16),
-            word,
-            nth: *nth,
-        }
-    }
-
-    #[inline]
-    fn note(&mut self, word: u64, done: &Done, at: &Location<'_>) {
-        if self.traced {
-            self.write(&Note::Step(Noted {
-                process: self.process,
-                operation: self.operation,
-                access: done.kind,
-                word,
-                value: done.value,
-                now: done.now,
-                file: at.file().to_owned(),
-                line: at.line(),
-                column: at.column(),
-            }));
-        }
-    }
-
-    /// What does not fit any more is left out: the first steps of a long execution are the ones to read.
-    fn write(&mut self, note: &Note) {
-        let log: &Log = self.notes.get(0).expect("the region was made for it");
-        let _ = log.push(note, &mut self.scratch);
     }
 }
 

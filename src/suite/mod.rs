@@ -1,5 +1,7 @@
 //! What a test calls: a suite says who does what how often, and checks a subject on an engine.
 
+mod macros;
+
 use crate::case::Case;
 use crate::check::Verdict;
 use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
@@ -52,6 +54,8 @@ pub struct Suite<S: Spec> {
     id: String,
     setup: Option<BoxedStrategy<S::Setup>>,
     roles: Vec<RoleOf<S>>,
+    /// Roles that map the region read-only.
+    read_only: Vec<String>,
     settings: Settings,
     regressions: Option<PathBuf>,
     /// Engines that are not to run, and why.
@@ -84,6 +88,7 @@ impl<S: Spec> Suite<S> {
             id,
             setup: None,
             roles: Vec::new(),
+            read_only: Vec::new(),
             settings: Settings::default(),
             regressions,
             without: Vec::new(),
@@ -145,6 +150,14 @@ impl<S: Spec> Suite<S> {
         self
     }
 
+    /// The processes of this role map the region read-only, as they will where it is used: `stepped` and `kills` tell the
+    /// line of a write. On real processes in parallel and under loom they could write all the same.
+    #[must_use]
+    pub fn read_only(mut self, role: &str) -> Self {
+        self.read_only.push(role.to_owned());
+        self
+    }
+
     /// The seed of what is drawn; a new one each time, unless said otherwise.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -202,9 +215,25 @@ impl<S: Spec> Suite<S> {
     }
 
     fn plan(&self, settings: Settings) -> Result<Plan<S>, Error> {
+        let roles = self.process_roles();
+        if let Some(unknown) = self.read_only.iter().find(|role| !roles.contains(role)) {
+            return Err(Error::invalid(
+                format!(
+                    "the suite {} has no role {unknown:?} to map read-only",
+                    self.id
+                ),
+                format!("name one of {}", roles.join(", ")),
+            ));
+        }
+        let only = |role| u32::from(self.read_only.contains(role));
+        let read_only = roles
+            .iter()
+            .rev()
+            .fold(0, |bits, role| bits << 1 | only(role));
         Ok(Plan {
             suite: self.id.clone(),
-            roles: self.process_roles(),
+            roles,
+            read_only,
             cases: self.strategy()?,
             settings,
             regressions: self.regressions.clone(),
@@ -384,96 +413,4 @@ impl<S: Spec> Suite<S> {
             .prop_map(|(program, setup)| Case::free(setup, program))
             .boxed())
     }
-}
-
-/// A module with one `#[test]` for each engine that the subject runs on.
-///
-/// ```text
-/// forkcheck::suite! {
-///     #[should_panic]                                    // attributes of the tests, if any
-///     name: Subject<_>,                                  // on every memory; without `<_>`: on hardware only
-///     setup: strategy,                                   // only where the spec's setup is not ()
-///     writer: 1..=4 ops of strategy,                     // one process
-///     reader: 2 processes, 1..=4 ops of strategy,        // two
-///     with: .cases(200).executions(10_000),              // whatever else `Suite` can be told, if anything
-/// }
-/// ```
-/// The tests are `name::processes` and, for `Subject<_>`, `name::stepped`, `name::kills` and `name::loom`; `name::suite()`
-/// gives the [`Suite`]. A structure that does not promise to outlive its processes says so:
-/// `with: .without("kills", "whoever dies in here takes the lock along"),`.
-#[macro_export]
-macro_rules! suite {
-    ($(#[$attribute:meta])* $name:ident: $($subject:ident)::+ <_>, $($rest:tt)+) => {
-        mod $name {
-            #[allow(unused_imports)]
-            use super::*;
-            $crate::suite!(@suite $name, $($subject)::+<$crate::memory::Hardware>, $($rest)+);
-            #[test]
-            $(#[$attribute])*
-            fn processes() {
-                suite().test_forked::<$($subject)::+<$crate::memory::Hardware>, $($subject)::+<$crate::engine::SteppedMemory>>()
-            }
-            #[test]
-            $(#[$attribute])*
-            fn stepped() {
-                suite().test::<$crate::engine::Stepped, $($subject)::+<$crate::engine::SteppedMemory>>()
-            }
-            #[test]
-            $(#[$attribute])*
-            fn kills() {
-                suite().test::<$crate::engine::Kills, $($subject)::+<$crate::engine::SteppedMemory>>()
-            }
-            $crate::__loom_test!($(#[$attribute])* $($subject)::+);
-        }
-    };
-    ($(#[$attribute:meta])* $name:ident: $subject:ty, $($rest:tt)+) => {
-        mod $name {
-            #[allow(unused_imports)]
-            use super::*;
-            $crate::suite!(@suite $name, $subject, $($rest)+);
-            #[test]
-            $(#[$attribute])*
-            fn processes() {
-                suite().test::<$crate::engine::Processes, $subject>()
-            }
-        }
-    };
-    (@suite $name:ident, $subject:ty, $($rest:tt)+) => {
-        pub(super) fn suite() -> $crate::Suite<<$subject as $crate::Subject<$crate::memory::Hardware>>::Spec> {
-            let suite = $crate::Suite::of_module($crate::site!());
-            $crate::suite!(@role suite, $($rest)+)
-        }
-    };
-    (@role $suite:expr, setup: $setup:expr $(, $($rest:tt)*)?) => {
-        $crate::suite!(@role $suite.setup($setup), $($($rest)*)?)
-    };
-    (@role $suite:expr, with: $(.$method:ident($($argument:tt)*))+ $(, $($rest:tt)*)?) => {
-        $crate::suite!(@role $suite$(.$method($($argument)*))+, $($($rest)*)?)
-    };
-    (@role $suite:expr, $role:ident: $processes:literal processes, $least:literal ..= $most:literal ops of $op:expr $(, $($rest:tt)*)?) => {
-        $crate::suite!(@role $suite.role(stringify!($role), $processes, $least..=$most, $op), $($($rest)*)?)
-    };
-    (@role $suite:expr, $role:ident: $least:literal ..= $most:literal ops of $op:expr $(, $($rest:tt)*)?) => {
-        $crate::suite!(@role $suite.role(stringify!($role), 1, $least..=$most, $op), $($($rest)*)?)
-    };
-    (@role $suite:expr, $(,)?) => { $suite };
-}
-
-#[cfg(feature = "loom")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __loom_test {
-    ($(#[$attribute:meta])* $($subject:ident)::+) => {
-        #[test]
-        $(#[$attribute])*
-        fn loom() {
-            suite().test::<$crate::engine::loom::Loom, $($subject)::+<$crate::engine::loom::LoomMemory>>()
-        }
-    };
-}
-#[cfg(not(feature = "loom"))]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __loom_test {
-    ($($all:tt)*) => {};
 }
