@@ -149,7 +149,6 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         kills: bool,
     ) -> Result<Answer<S::Spec>, Error> {
         let time = budget.time / if kills { SHARE_OF_KILLS } else { SHARE };
-        let until = Instant::now() + time;
         let mut covered = Covered {
             programs: 1,
             ..Covered::default()
@@ -172,6 +171,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         if kills {
             self.crew()?.keep_spares()?;
         }
+        let until = Instant::now() + time;
         let mut reached = None;
         for &(preemptions, kills) in bounds {
             let strategy = Strategy::Bounded { preemptions, kills };
