@@ -138,12 +138,21 @@ fn objects(output: &Output) -> Vec<Value> {
 
 #[test]
 fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
-    let output = forkcheck(&["check", "--seconds", "4", "--seed", "5", "--json"], &[]);
+    // A sound one, one with a bug that kills show, and one with a bug for all.
+    let named = ["seq_lock", "dead_writer", "early_index"];
+    let arguments = [
+        &["check"],
+        &named[..],
+        &["--seconds", "4", "--seed", "5", "--json"],
+    ]
+    .concat();
+    let output = forkcheck(&arguments, &[]);
     assert_eq!(output.status.code(), Some(0));
     let objects = objects(&output);
-    assert_eq!(objects.len(), SUBJECTS.len() * ENGINES.len());
+    assert_eq!(objects.len(), named.len() * ENGINES.len());
     let expected = SUBJECTS
         .iter()
+        .filter(|(subject, _)| named.contains(subject))
         .flat_map(|subject| ENGINES.map(|engine| (subject, engine)));
     for (object, ((subject, planted), engine)) in objects.iter().zip(expected) {
         assert_eq!(

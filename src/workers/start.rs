@@ -5,6 +5,7 @@
 
 use super::clock;
 use super::control::Control;
+use crate::schedule::split_mix;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Nanoseconds from the end of one execution to the start line of the next: at the beginning, at least, at most, ...
@@ -38,10 +39,12 @@ impl Control {
     /// Waits for the start line, and a little longer by chance.
     pub(super) fn await_start_line(&self, me: usize, alone: bool) {
         let round = u64::from(self.round.load(Relaxed));
-        let seed = self.seed.load(Relaxed) ^ round;
-        // The same for all processes of one execution.
-        let apart = self.length.load(Relaxed) >> APART[split_mix(seed) as usize % APART.len()];
-        let chance = split_mix(seed ^ (me as u64 + 1) << 56) % (apart + 1);
+        // The same for all processes of one execution; then each its own.
+        let mut seed = self.seed.load(Relaxed) ^ round;
+        let apart = APART[split_mix(&mut seed) as usize % APART.len()];
+        let apart = self.length.load(Relaxed) >> apart;
+        seed ^= (me as u64 + 1) << 56;
+        let chance = split_mix(&mut seed) % (apart + 1);
         let line = self.start.load(Relaxed) + self.held_back[me].load(Relaxed) + chance;
         if clock::now() > line {
             self.late.store(1, Relaxed);
@@ -79,16 +82,6 @@ impl Control {
             by.store((by.load(Relaxed) - least.unwrap_or(0)).min(MOST), Relaxed);
         }
     }
-}
-
-/// One number of the SplitMix64 generator (Steele, Lea, Flood 2014).
-fn split_mix(seed: u64) -> u64 {
-    let mut z = seed
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        .wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

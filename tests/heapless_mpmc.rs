@@ -1,0 +1,97 @@
+//! A structure that nobody here wrote: heapless `mpmc::MpMcQueue` with `mpmc_large`, in the release whose push into a full
+//! queue of 256 never ends, and in one where it does. It compares positions in eight bits, and 256 less is 0 more.
+
+use forkcheck::check::{Kind, Verdict};
+use forkcheck::engine::Processes;
+use forkcheck::prelude::*;
+use forkcheck::subject::{Queue, QueueOp, QueueRet};
+use serde::{Deserialize, Serialize};
+
+const CAPACITY: usize = 256;
+
+/// A queue with so many items in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Filled(Queue<u64>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Items(usize);
+
+impl Spec for Filled {
+    type Setup = Items;
+    type Op = QueueOp<u64>;
+    type Ret = QueueRet<u64>;
+    fn start(&Items(items): &Items) -> Self {
+        let mut queue = Queue::start(&CAPACITY);
+        for item in 0..items {
+            queue.step(&QueueOp::Push(item as u64));
+        }
+        Self(queue)
+    }
+    fn step(&mut self, op: &QueueOp<u64>) -> QueueRet<u64> {
+        self.0.step(op)
+    }
+}
+
+// `new` of 0.9 warns of its issue 583, which is another defect.
+macro_rules! mpmc {
+    ($name:ident, $queue:ty) => {
+        struct $name($queue);
+
+        impl Subject<Hardware> for $name {
+            type Spec = Filled;
+            type Seat<'a> = &'a Self;
+            #[allow(deprecated, reason = "see above")]
+            fn new(&Items(items): &Items) -> Self {
+                let queue = <$queue>::new();
+                for item in 0..items {
+                    queue.enqueue(item as u64).expect("there is room");
+                }
+                Self(queue)
+            }
+            fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+                self
+            }
+            fn apply(seat: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+                match op {
+                    QueueOp::Push(item) => match seat.0.enqueue(*item) {
+                        Ok(()) => QueueRet::Pushed,
+                        Err(_) => QueueRet::Full,
+                    },
+                    QueueOp::Pop => match seat.0.dequeue() {
+                        Some(item) => QueueRet::Popped(item),
+                        None => QueueRet::Empty,
+                    },
+                }
+            }
+        }
+    };
+}
+mpmc!(Defective, heapless08::mpmc::MpMcQueue<u64, CAPACITY>);
+mpmc!(Mended, heapless09::mpmc::Queue<u64, CAPACITY>);
+
+fn suite(items: usize) -> Suite<Filled> {
+    Suite::new(forkcheck::site!(), "mpmc")
+        .setup(Just(Items(items)))
+        .role("producer", 1, 1..=1, Just(QueueOp::Push(7)))
+        .cases(1)
+        .executions(100)
+        .regressions(None)
+}
+
+#[test]
+fn a_push_into_a_full_queue_of_256_never_ends_in_0_8_0() {
+    let suite = suite(CAPACITY);
+    let outcome = suite.check::<Processes, Defective>().unwrap();
+    let report = suite.report(&outcome);
+    let Verdict::Finding(finding) = &outcome.verdict else {
+        panic!("{report}")
+    };
+    assert_eq!(finding.kind, Kind::Endless, "{report}");
+    assert!(report.contains("Push(7)"), "{report}");
+    suite.test::<Processes, Mended>();
+}
+
+#[test]
+fn with_room_for_one_more_the_defect_does_not_show() {
+    suite(CAPACITY - 1).test::<Processes, Defective>();
+}
