@@ -42,6 +42,16 @@ fn what_fails_in_processes_comes_with_a_schedule() {
     for engine in ["processes", "stepped"] {
         assert!(saved.contains(engine), "{saved}");
     }
+    // A replay adds nothing to that.
+    let token = &outcome.found.as_ref().unwrap().token;
+    let replayed = suite
+        .clone()
+        .replay(token)
+        .check_forked::<EarlyPublish<Hardware>, EarlyPublish<SteppedMemory>>()
+        .unwrap();
+    let stepped = replayed.stepped.unwrap().found.unwrap();
+    assert_eq!(stepped.saved, None);
+    assert_eq!(stepped.token, found.token);
     let without = suite.without("stepped", "for this test");
     let outcome = without
         .check_forked::<EarlyPublish<Hardware>, EarlyPublish<SteppedMemory>>()

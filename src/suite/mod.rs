@@ -7,7 +7,7 @@ use crate::check::Verdict;
 use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
 use crate::report::{self, Site};
-use crate::search::{Outcome, Plan, elsewhere, search};
+use crate::search::{Origin, Outcome, Plan, elsewhere, search};
 use crate::settings::Settings;
 use crate::subject::{Spec, Subject};
 use proptest::collection::vec;
@@ -258,11 +258,15 @@ impl<S: Spec> Suite<S> {
         T: Subject<<Processes as Engine>::Memory, Spec = S>,
         U: Subject<SteppedMemory, Spec = S>,
     {
-        let plan = self.plan(settings)?;
+        let mut plan = self.plan(settings)?;
         let mut outcome = search::<Processes, T>(&plan)?;
         if let Some(found) = &outcome.found
             && self.reason_against(Stepped::NAME).is_none()
         {
+            if !matches!(found.origin, Origin::Drawn { .. }) {
+                // What came from a file or a token is known; nothing is added to that.
+                plan.regressions = None;
+            }
             let stepped = elsewhere::<Stepped, U>(&plan, found.run.case.clone(), Processes::NAME)?;
             outcome.stepped = Some(Box::new(stepped));
         }

@@ -279,7 +279,8 @@ fn verdict_of_panic<S: Spec>(info: &PanicHookInfo<'_>) -> Verdict<S> {
         )
     } else if of_loom && message.contains("maximum number of branches") {
         Verdict::Unknown(format!(
-            "an execution of the model made more than {BRANCHES} accesses: an operation spins without spin_loop(), or never ends"
+            "an execution of the model made more than {BRANCHES} accesses: an operation never ends, spins without spin_loop(), or spins on a \
+             lock, which loom does not follow to its end; ask `stepped`"
         ))
     } else if of_loom {
         Verdict::Unknown(format!("loom cannot go on here ({place}): {message}"))
