@@ -163,7 +163,8 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                 Batch::Exhausted | Batch::Cut => Ok((covered, None)),
             };
         }
-        let mut left = budget.executions;
+        let in_bounds = (budget.executions - 2 * (budget.executions / BY_CHANCE)).max(1);
+        let mut left = in_bounds;
         // One execution with all its steps, to see whether they are all that changes the subject.
         let glance = self.traced(case, Strategy::Follow, &[])?;
         covered.unseen = glance.covered.unseen;
@@ -177,7 +178,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             let strategy = Strategy::Bounded { preemptions, kills };
             loop {
                 let ended = self.batch(strategy, left, until, false, &mut covered)?;
-                left = budget.executions.saturating_sub(covered.executions);
+                left = in_bounds.saturating_sub(covered.executions);
                 let exhausted = match ended {
                     Batch::Exhausted => true,
                     Batch::Cut => false,
