@@ -13,7 +13,7 @@
 /// }
 /// ```
 /// The tests are `name::processes` and, for `Subject<_>`, `name::stepped`, `name::kills` and `name::loom`; `name::suite()`
-/// gives the [`Suite`]. A structure that does not promise to outlive its processes says so:
+/// gives the [`Suite`](crate::Suite). A structure that does not promise to outlive its processes says so:
 /// `with: .without("kills", "whoever dies in here takes the lock along"),`.
 #[macro_export]
 macro_rules! suite {
