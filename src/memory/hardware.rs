@@ -6,7 +6,7 @@
     reason = "payloads in place are viewed as atomic words; futex has no safe wrapper"
 )]
 
-use super::{Atomic, Life, Memory, MemoryCell, Payload, Resident, Words};
+use super::{Atomic, Life, Memory, MemoryCell, Payload, Resident, Words, shape};
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{
@@ -122,29 +122,10 @@ macro_rules! hardware_atomic {
 }
 hardware_atomic!(AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
 
-macro_rules! residents {
-    ($($Word:ident),*) => {$(
-        // SAFETY: 1. every pattern of an integer is a value; 2. all its access through `&self` is atomic and of
-        // its own size; 3. an integer is no pointer; 4. it needs no Drop. Same for the ones below, made of these.
-        unsafe impl Resident for core_atomic::$Word {}
-    )*};
-}
-residents!(
-    AtomicU8,
-    AtomicU16,
-    AtomicU32,
-    AtomicU64,
-    AtomicUsize,
-    AtomicI8,
-    AtomicI16,
-    AtomicI32,
-    AtomicI64,
-    AtomicIsize
-);
-// SAFETY: clauses 1 to 4 hold for each element, and an array is its elements without padding between them.
-unsafe impl<T: Resident, const N: usize> Resident for [T; N] {}
 // SAFETY: 1. zerocopy's FromBytes; 2. only the atomic words below are handed out; 3. and 4. `T` is plain `Copy` bytes.
-unsafe impl<T: Payload> Resident for HardwareWords<T> {}
+unsafe impl<T: Payload> Resident for HardwareWords<T> {
+    const SHAPE: u64 = shape("words", &[size_of::<T>() as u64]);
+}
 
 /// A payload in place: `size_of::<T>() / 8` words of 64 bits, then its tail byte by byte.
 /// The split is fixed, so no location is ever accessed with two sizes.

@@ -6,12 +6,16 @@
 //! This module imports nothing of ours.
 
 mod hardware;
+mod resident;
 #[cfg(feature = "harness")]
 pub mod weakened;
 #[cfg(feature = "harness")]
 mod words;
 
 pub use hardware::{Hardware, HardwareCell, HardwareWords};
+#[doc(hidden)]
+pub use resident::shape;
+pub use resident::{Line, Reading, Resident};
 #[cfg(feature = "harness")]
 pub use words::WordsOf;
 
@@ -191,16 +195,3 @@ impl Life {
         self.0
     }
 }
-
-/// A structure that lives in a region: made of atomics, `repr(C)`, without pointers, and zeros are a valid start.
-///
-/// # Safety
-/// 1. Every bit pattern of `size_of::<Self>()` bytes is a value, and stays one while others write any bytes to it.
-/// 2. Every access through `&self` to bytes that others write is atomic, always with the same size at the same place.
-/// 3. `Self` holds no pointer, reference or index that is followed without a check.
-/// 4. It needs no `Drop`.
-#[allow(
-    unsafe_code,
-    reason = "the trait is the contract of a region's typed view"
-)]
-pub unsafe trait Resident: Sync + 'static {}

@@ -5,8 +5,8 @@
 //! killed leaves nothing half said.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
-use super::{Line, Slot};
-use crate::memory::{Atomic, Hardware, Memory, Payload, Resident};
+use super::Slot;
+use crate::memory::{Atomic, Hardware, Line, Memory, Payload, Resident, shape};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
@@ -86,7 +86,9 @@ pub struct Latest<T: Payload, M: Memory = Hardware> {
 // SAFETY: Resident.
 // 1. An integer, zero-sized cells and payloads: any bytes are values. 2. All of it is accessed through atomics only.
 // 3. No pointer; slots are found modulo 3. 4. No Drop. Zeros are a complete value of zeros.
-unsafe impl<T: Payload> Resident for Latest<T> {}
+unsafe impl<T: Payload> Resident for Latest<T> {
+    const SHAPE: u64 = shape("latest", &[size_of::<T>() as u64]);
+}
 
 impl<T: Payload> Latest<T> {
     /// One that holds `value`, for statics and plain variables; in a region, zeros are one already.

@@ -22,19 +22,6 @@ pub use ring::{Full, Ring};
 pub use seq_lock::{SeqLock, Writer, WriterGone};
 
 use crate::memory::{Hardware, HardwareCell, HardwareWords, Memory, MemoryCell, Payload, Words};
-use std::ops::Deref;
-
-/// What one side writes often and the other reads, alone in its pair of cache lines (the prefetcher fetches two).
-#[repr(C, align(128))]
-struct Line<T>(T);
-
-impl<T> Deref for Line<T> {
-    type Target = T;
-    #[inline(always)]
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
 
 /// A payload that its protocol gives to one writer at a time, or to readers.
 #[repr(C)]

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
 use super::Slot;
-use crate::memory::{Atomic, Hardware, Memory, Payload, Resident};
+use crate::memory::{Atomic, Hardware, Memory, Payload, Reading, Resident, shape};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -46,7 +46,9 @@ pub struct OneShot<T: Payload, M: Memory = Hardware> {
 // SAFETY: Resident.
 // 1. An integer, a zero-sized cell and a payload: any bytes are values; a state that no writer ever stored reads as
 // not set. 2. All of it is accessed through atomics only. 3. No pointer. 4. No Drop. Zeros are EMPTY.
-unsafe impl<T: Payload> Resident for OneShot<T> {}
+unsafe impl<T: Payload> Resident for OneShot<T> {
+    const SHAPE: u64 = shape("one shot", &[size_of::<T>() as u64]);
+}
 
 impl<T: Payload> OneShot<T> {
     /// An empty one, for statics and plain variables; in a region, zeros are one already.
@@ -101,5 +103,12 @@ impl<T: Payload, M: Memory> OneShot<T, M> {
             return None;
         }
         Some(self.slot.load())
+    }
+}
+
+impl<T: Payload> Reading<'_, OneShot<T>> {
+    /// As [`OneShot::get`].
+    pub fn get(self) -> Option<T> {
+        self.0.get()
     }
 }

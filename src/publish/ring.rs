@@ -1,8 +1,8 @@
 //! A bounded queue from one process to another.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
-use super::{Line, Slot};
-use crate::memory::{Atomic, Hardware, Memory, Payload, Resident};
+use super::Slot;
+use crate::memory::{Atomic, Hardware, Line, Memory, Payload, Resident, shape};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -67,7 +67,9 @@ pub struct Full<T>(pub T);
 // SAFETY: Resident.
 // 1. Integers, zero-sized cells and payloads: any bytes are values. 2. All of it is accessed through atomics only.
 // 3. No pointer; a slot is found modulo N. 4. No Drop. Zeros are an empty ring.
-unsafe impl<T: Payload, const N: usize> Resident for Ring<T, N> {}
+unsafe impl<T: Payload, const N: usize> Resident for Ring<T, N> {
+    const SHAPE: u64 = shape("ring", &[size_of::<T>() as u64, N as u64]);
+}
 
 impl<T: Payload, const N: usize> Ring<T, N> {
     /// An empty one, for statics and plain variables; in a region, zeros are one already.

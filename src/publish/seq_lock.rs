@@ -4,7 +4,9 @@
 //! `Relaxed` words, and two fences order them with the sequence number.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
-use crate::memory::{Atomic, Hardware, HardwareWords, Life, Memory, Payload, Resident, Words};
+use crate::memory::{
+    Atomic, Hardware, HardwareWords, Life, Memory, Payload, Reading, Resident, Words, shape,
+};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -59,7 +61,9 @@ pub struct Writer<'a, T: Payload, M: Memory = Hardware> {
 // SAFETY: Resident.
 // 1. Integers and a payload: any bytes are values; an owner that no writer stored is nobody alive. 2. All of it is accessed through atomics only. 3. No pointer.
 // 4. No Drop. Zeros are a complete value of zeros.
-unsafe impl<T: Payload> Resident for SeqLock<T> {}
+unsafe impl<T: Payload> Resident for SeqLock<T> {
+    const SHAPE: u64 = shape("seqlock", &[size_of::<T>() as u64]);
+}
 
 impl<T: Payload> SeqLock<T> {
     /// One that holds `value`, for statics and plain variables; in a region, zeros are one already.
@@ -166,5 +170,20 @@ impl<T: Payload, M: Memory> Writer<'_, T, M> {
         // Release: pairs with the Acquire load in `is_orphaned`, through each odd number that we store from here on.
         M::fence(Release);
         self.known = true;
+    }
+}
+
+impl<T: Payload> Reading<'_, SeqLock<T>> {
+    /// As [`SeqLock::try_read`].
+    pub fn try_read(self) -> Option<T> {
+        self.0.try_read()
+    }
+
+    /// As [`SeqLock::read`].
+    ///
+    /// # Errors
+    /// [`WriterGone`], if the writer is dead that left it half written.
+    pub fn read(self) -> Result<T, WriterGone> {
+        self.0.read()
     }
 }

@@ -1,25 +1,58 @@
 //! Memory that several processes see: one mapping, its bounds, and typed views of atomics in it.
 //!
-//! Each backing (where the pages come from) is a file of its own that makes a `Mapping`; nothing else in
-//! here knows which one it was. A region never hands out a reference to plain data that another process may
-//! write: only atomics and what is made of them ([`Resident`]). It is readable and writable, never executable.
-#![allow(
-    unsafe_code,
-    reason = "views of mapped memory as atomics, and the end of the mapping"
-)]
+//! | backing | shared with | made by |
+//! |---|---|---|
+//! | anonymous `mmap` | children that are forked later | [`Region::anonymous`] |
+//! | memfd, sealed | children, and whoever gets the descriptor | [`Region::memfd`], [`Region::send`], [`Region::receive`] |
+//! | POSIX name, System V key, file | every program of the user that knows the [`Name`] | [`Region::create`], [`Region::open`] |
+//! | a part of any file | whoever maps it | [`Region::file`] |
+//! | System V without a key | children | [`Region::sysv`] |
+//!
+//! A [`View`] is one that may only be read. [`layout!`](crate::layout) puts many values into one. [`sweep`] removes the
+//! names that killed programs left.
+//!
+//! A region never hands out a reference to plain data that another process may write: only atomics and what is made of
+//! them ([`Resident`]). It is for its user alone (mode 0600), and never executable.
+//!
+//! In here: `mapping` is pages of this process, `pages` the part of them that is handed out, `header` what stands in front
+//! of a region that strangers open, `name` how they find it; `file`, `posix`, `sysv` and `memfd` are the backings.
+#![allow(unsafe_code, reason = "views of mapped memory as atomics")]
 
-mod anonymous;
+mod file;
+mod header;
+mod layout;
+mod mapping;
+mod memfd;
+mod name;
+mod pages;
+mod posix;
+mod sweep;
+mod sysv;
+mod view;
+
+pub use layout::Layout;
+pub use name::Name;
+pub use sweep::{sweep, sweep_files};
+pub use view::View;
 
 use crate::Error;
 use crate::memory::Resident;
-use std::ffi::c_void;
+use header::{Creator, HEADER};
+use mapping::{Access, Mapping};
+use nix::errno::Errno;
+use pages::{Pages, Source};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+#[cfg(feature = "harness")]
 use std::ptr::NonNull;
 
-/// Memory that this process shares with the children that it forks.
+/// Memory that this process shares with the children that it forks, and, where it has a name or a descriptor, with others.
 ///
 /// It starts as zeros, and at the same address in each process that inherits it. The pages go away when the
-/// last process that has them mapped is gone. Dropping a region unmaps it in this process alone: a forked
-/// child that drops an inherited handle removes nothing from under its parent.
+/// last process that has them mapped is gone. Dropping a region unmaps it in this process alone. Where it has a name,
+/// the process that created it takes that away as it drops it; a forked child that drops an inherited handle removes
+/// nothing.
 ///
 /// ```
 /// use forkcheck::{Region, process};
@@ -33,31 +66,10 @@ use std::ptr::NonNull;
 /// ```
 #[derive(Debug)]
 pub struct Region {
-    mapping: Mapping,
+    pages: Pages,
     creator: u32,
-}
-
-/// Pages of this process: the seam between a region and its backing.
-#[derive(Debug)]
-struct Mapping {
-    base: NonNull<c_void>,
-    len: usize,
-}
-
-// SAFETY: a mapping belongs to the process, not to a thread: any of them may unmap it.
-unsafe impl Send for Mapping {}
-// SAFETY: through `&Mapping` only addresses are handed out; a region makes them references to `Resident`
-// types alone, which are `Sync`.
-unsafe impl Sync for Mapping {}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: munmap takes away pages that nothing may use any more.
-        // 1. `base` and `len` are those of one mmap of ours, unmapped nowhere else.
-        // 2. References into it borrow the `Region` that owns this, so none is left.
-        // An error would mean that 1. is wrong; there is nothing to do about it in a drop.
-        let _ = unsafe { nix::sys::mman::munmap(self.base, self.len) };
-    }
+    /// The name that this handle takes away in the process that made it.
+    named: Option<(Name, Creator)>,
 }
 
 #[allow(
@@ -72,22 +84,198 @@ impl Region {
     /// # Errors
     /// A length of zero, one that no address space holds, or one that the kernel refuses.
     pub fn anonymous(len: usize) -> Result<Self, Error> {
-        anonymous::map(len).map(Self::new)
+        let mapping = Mapping::anonymous(len)?;
+        Ok(Self::nameless(Pages::new(mapping, 0, len)))
     }
 
-    fn new(mapping: Mapping) -> Self {
+    /// A region of zeros in a memfd: for the children that this process forks, and for every process that gets its
+    /// descriptor ([`send`](Region::send)). It is sealed: nobody can make it longer or shorter. memfd_create(2).
+    ///
+    /// # Errors
+    /// A length of zero or beyond the limits, no memory, or no descriptor.
+    pub fn memfd(layout: impl Into<Layout>) -> Result<Self, Error> {
+        memfd::create(layout.into()).map(Self::nameless)
+    }
+
+    /// A System V segment without a key (`IPC_PRIVATE`), for this process and the children that it forks. Its id is removed
+    /// as soon as it is attached, so nothing is left behind however the process ends. shmget(2).
+    ///
+    /// # Errors
+    /// A length of zero or beyond the limits (`sysctl kernel.shmmax kernel.shmall kernel.shmmni`).
+    pub fn sysv(len: usize) -> Result<Self, Error> {
+        sysv::without_key(len).map(Self::nameless)
+    }
+
+    /// `len` bytes of a file that is open for reading and writing, from any `offset` in bytes, as they are: what it is
+    /// worth to other programs is theirs to know. The file is not made longer; it may be closed meanwhile. mmap(2).
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// # let path = std::env::temp_dir().join(format!("forkcheck-part-{}", std::process::id()));
+    /// # std::fs::write(&path, [7; 10_000])?;
+    /// let file = std::fs::File::options().read(true).write(true).open(&path)?;
+    /// let region = forkcheck::Region::file(&file, 5_000, 8)?;
+    /// region.get::<AtomicU32>(0)?.store(u32::from_ne_bytes(*b"fork"), Relaxed);
+    /// assert_eq!(std::fs::read(&path)?[4_999..5_005], *b"\x07fork\x07");
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A length of zero, a range that is not in the file, or a file that is not regular or not open for both.
+    pub fn file(file: &File, offset: u64, len: usize) -> Result<Self, Error> {
+        file::part(file, offset, len, Access::Write).map(Self::nameless)
+    }
+
+    /// Creates a region of zeros under a name that is not taken. All its space is reserved, and the name is there when
+    /// all the rest is: whoever opens it gets it complete. Nobody but this user may open it, whatever the umask is.
+    ///
+    /// It has the name until this handle is dropped by the process that made it, or [`sweep`] finds that process dead;
+    /// or for ever, if it is told to [`keep`](Region::keep) it.
+    ///
+    /// ```
+    /// use forkcheck::{Region, region::{Layout, Name}};
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    /// let name = Name::posix(&format!("/forkcheck-create-{}", std::process::id()))?;
+    /// let here = Region::create(&name, Layout::of::<AtomicU64>())?;
+    /// let there = Region::open(&name, Layout::of::<AtomicU64>())?; // most likely in another program
+    /// there.get::<AtomicU64>(0)?.store(1, Relaxed);
+    /// assert_eq!(here.get::<AtomicU64>(0)?.load(Relaxed), 1);
+    /// drop(here);
+    /// assert!(Region::open(&name, 0).is_err()); // no such name any more
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The name is taken; there is no room, no permission, no descriptor; the file system is read-only. Nothing is left.
+    pub fn create(name: &Name, layout: impl Into<Layout>) -> Result<Self, Error> {
+        let mut region = Self::nameless(name.create(layout.into())?);
+        region.named = Some((name.clone(), Creator::me()));
+        Ok(region)
+    }
+
+    /// Opens the region of that name. It has at least the length that is expected, and the layout, if both sides say one.
+    ///
+    /// # Errors
+    /// There is none, or none yet; it belongs to another user, or is open to others; it is not a region, or not such a one.
+    pub fn open(name: &Name, expected: impl Into<Layout>) -> Result<Self, Error> {
+        let (pages, told) = name.open(expected.into(), Access::Write)?;
+        Ok(Self::unnamed(pages, told.creator.pid()))
+    }
+
+    /// The region of a descriptor that another process made by [`memfd`](Region::memfd) and passed on.
+    ///
+    /// # Errors
+    /// It is no memfd, not sealed, sealed against writers, or not such a region as is expected.
+    pub fn from_fd(fd: OwnedFd, expected: impl Into<Layout>) -> Result<Self, Error> {
+        let (pages, told) = memfd::open(fd, expected.into(), Access::Write)?;
+        Ok(Self::unnamed(pages, told.creator.pid()))
+    }
+
+    /// The descriptor of a [`memfd`](Region::memfd), to be passed on; `None` for other backings.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.pages.source {
+            Source::Memfd(fd) => Some(fd.as_fd()),
+            _ => None,
+        }
+    }
+
+    /// Sends the descriptor of a [`memfd`](Region::memfd) to the other side of a UNIX socket, which calls
+    /// [`receive`](Region::receive) or [`View::receive`]. With it goes one byte. unix(7).
+    ///
+    /// ```
+    /// use forkcheck::{Region, region::View};
+    /// use std::os::unix::net::UnixStream;
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    /// let (here, there) = UnixStream::pair()?; // most likely between two programs
+    /// let region = Region::memfd(8)?;
+    /// region.seal_writes()?; // for all but us
+    /// region.send(&here)?;
+    ///
+    /// let view = View::receive(&there, 8)?;
+    /// region.get::<AtomicU64>(0)?.store(7, Relaxed);
+    /// assert_eq!(view.get::<AtomicU64>(0)?.load(Relaxed), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Another backing, or the socket is closed.
+    pub fn send(&self, to: &UnixStream) -> Result<(), Error> {
+        let fd = self.fd().ok_or_else(|| no_memfd("send"))?;
+        memfd::send(fd, to)
+    }
+
+    /// The region that the other side of a socket [sends](Region::send). Waits for it.
+    ///
+    /// # Errors
+    /// The other side closed the socket or sent something else, or as [`from_fd`](Region::from_fd).
+    pub fn receive(from: &UnixStream, expected: impl Into<Layout>) -> Result<Self, Error> {
+        Self::from_fd(memfd::receive(from)?, expected)
+    }
+
+    /// From now on nobody can map this [`memfd`](Region::memfd) for writing; who has, goes on. fcntl(2), `F_SEAL_FUTURE_WRITE`.
+    ///
+    /// # Errors
+    /// Another backing, or a kernel before 5.1.
+    pub fn seal_writes(&self) -> Result<(), Error> {
+        match &self.pages.source {
+            Source::Memfd(fd) => memfd::seal_writes(fd),
+            _ => Err(no_memfd("seal")),
+        }
+    }
+
+    /// A second look at a [`memfd`](Region::memfd), for reading alone.
+    ///
+    /// # Errors
+    /// Another backing, or no descriptor.
+    pub fn view(&self) -> Result<View, Error> {
+        let fd = self.fd().ok_or_else(|| no_memfd("look at"))?;
+        let fd = fd.try_clone_to_owned().map_err(|error| {
+            refused(
+                "duplicate the descriptor of a memfd".into(),
+                file::errno(&error),
+            )
+        })?;
+        View::of_memfd(fd)
+    }
+
+    /// Leaves the name when this is dropped, and to be left alone by [`sweep`].
+    #[must_use]
+    pub fn keep(mut self) -> Self {
+        if self.named.take().is_some() {
+            self.pages.header().keep();
+        }
+        self
+    }
+
+    /// The same region between two pages that nobody may touch: an access beyond the whole pages that it takes is SIGSEGV,
+    /// not another structure's bytes. It lies at another address then.
+    ///
+    /// # Errors
+    /// No room in the address space.
+    pub fn guarded(mut self) -> Result<Self, Error> {
+        self.pages.guard()?;
+        Ok(self)
+    }
+
+    fn nameless(pages: Pages) -> Self {
+        Self::unnamed(pages, std::process::id())
+    }
+
+    fn unnamed(pages: Pages, creator: u32) -> Self {
         Self {
-            mapping,
-            creator: std::process::id(),
+            pages,
+            creator,
+            named: None,
         }
     }
 
     /// Its length in bytes, as asked for: at least one.
     pub fn len(&self) -> usize {
-        self.mapping.len
+        self.pages.len()
     }
 
-    /// The process that made it: in a forked child still the parent's id.
+    /// The process that made it: in a forked child still the parent's id. Of one that was opened, what its header says.
     ///
     /// ```
     /// let region = forkcheck::Region::anonymous(1)?;
@@ -119,9 +307,11 @@ impl Region {
     /// ```
     ///
     /// # Errors
-    /// The value would not lie inside the region, or `offset` is not a multiple of its alignment.
+    /// The value would not lie inside the region, or `offset` is not a multiple of its alignment. Or the region is a file
+    /// that was cut short since: touching what is gone would be SIGBUS. (This looks once. What is cut off later, while
+    /// references are in use, is SIGBUS: let nobody truncate the file, or use a memfd, which is sealed.)
     pub fn get<T: Resident>(&self, offset: usize) -> Result<&T, Error> {
-        let place = self.slot::<T>(offset)?;
+        let place = self.pages.slot::<T>(offset)?;
         // SAFETY: as_ref, for the lifetime of `&self`.
         // 1. Aligned, non-null and inside the mapping: `slot` checked it; the mapping is readable and writable,
         //    and lives as long as `self`.
@@ -137,14 +327,15 @@ impl Region {
     pub(crate) fn elsewhere(&self) -> Result<Self, Error> {
         use nix::sys::mman::{MRemapFlags, ProtFlags, mprotect, mremap};
         let failed = |errno| Error::system("map a region at another address", errno, "report this");
-        let Mapping { base, len } = self.mapping;
+        let &Mapping { base, len } = self.pages.mapping();
         // SAFETY: mremap with an old size of zero maps the pages of a shared mapping a second time, at an address that the
         // kernel chooses, and changes nothing that is mapped.
         let again = unsafe { mremap(base, 0, len, MRemapFlags::MREMAP_MAYMOVE, None) };
-        let again = Self::new(Mapping {
+        let mapping = Mapping {
             base: again.map_err(failed)?,
             len,
-        });
+        };
+        let again = Self::nameless(Pages::new(mapping, 0, self.len()));
         // SAFETY: the pages at `base` are of our own mapping. Nobody in this process follows a reference into them any more:
         // the caller, a worker that was just forked, uses the new address from here on, and a fault is what is wanted.
         unsafe { mprotect(base, len, ProtFlags::PROT_NONE) }.map_err(failed)?;
@@ -160,7 +351,7 @@ impl Region {
         // 1. The mapping starts at a page, is readable, at least that long, and lives as long as `self`.
         // 2. Any bytes are an `AtomicU64`, and it may change behind a shared reference.
         let words = unsafe {
-            std::slice::from_raw_parts(self.mapping.base.as_ptr().cast::<AtomicU64>(), words)
+            std::slice::from_raw_parts(self.pages.first().as_ptr().cast::<AtomicU64>(), words)
         };
         let mut seen = 0;
         for word in words {
@@ -173,32 +364,71 @@ impl Region {
     /// Its first address.
     #[cfg(feature = "harness")]
     pub(crate) fn address(&self) -> usize {
-        self.mapping.base.addr().get()
+        self.pages.first().addr().get()
     }
 
     /// Where a `T` at `offset` would lie, inside and aligned. Engines that place a value themselves start here.
+    #[cfg(feature = "harness")]
     pub(crate) fn slot<T>(&self, offset: usize) -> Result<NonNull<T>, Error> {
-        let (size, align, len) = (size_of::<T>(), align_of::<T>(), self.len());
-        if offset.checked_add(size).is_none_or(|end| end > len) {
-            return Err(Error::invalid(
-                format!(
-                    "{size} bytes at offset {offset} do not lie inside a region of {len} bytes"
-                ),
-                "use a smaller offset or a larger region",
-            ));
-        }
-        // SAFETY: byte_add stays inside the mapping, or one past its end: `offset <= len` was checked above,
-        // and no mapping is longer than `isize::MAX`.
-        let place = unsafe { self.mapping.base.byte_add(offset) }.cast::<T>();
-        if !place.is_aligned() {
-            return Err(Error::invalid(
-                format!(
-                    "offset {offset} is not aligned for a {}",
-                    std::any::type_name::<T>()
-                ),
-                format!("use a multiple of {align}"),
-            ));
-        }
-        Ok(place)
+        self.pages.slot(offset)
     }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // Not in a forked child, which has a copy of the handle; nor in one that got the id of a dead creator.
+        if let Some((name, creator)) = self.named.take()
+            && creator.is_me()
+        {
+            name.remove_from(std::mem::replace(&mut self.pages.source, Source::Nameless));
+        }
+    }
+}
+
+fn no_memfd(verb: &str) -> Error {
+    Error::invalid(
+        format!("{verb} a region that is no memfd"),
+        "make it by Region::memfd; regions with names are opened by their names",
+    )
+}
+
+/// The bytes of a header and of what follows it.
+fn total(layout: Layout, what: &str) -> Result<usize, Error> {
+    let len = mapping::length(layout.len(), what)?.get();
+    Ok(HEADER + len)
+}
+
+/// What the kernel refused, with the remedy.
+fn refused(tried: String, errno: Errno) -> Error {
+    let remedy = match errno {
+        Errno::EEXIST => {
+            "the name is taken: open it, or let its owner or `region::sweep` remove it first"
+        }
+        Errno::ENOENT => {
+            "let another process create it first; of a file, see that its directory is there"
+        }
+        Errno::ENOSPC => {
+            "make room, or ask for less (df -h /dev/shm; in a container --shm-size; System V: sysctl kernel.shmmni kernel.shmall)"
+        }
+        Errno::EFBIG => "ask for less, or raise RLIMIT_FSIZE (ulimit -f)",
+        Errno::ENOMEM => {
+            "ask for less, or raise RLIMIT_AS (ulimit -v) or the memory limit of the cgroup"
+        }
+        Errno::EMFILE | Errno::ENFILE => "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
+        Errno::EACCES | Errno::EPERM => {
+            "see who owns it and with what mode; a file has to be open for what it is mapped for"
+        }
+        Errno::EROFS => "choose a place that can be written to",
+        Errno::ELOOP => "name the file itself: symbolic links are not followed",
+        Errno::ENAMETOOLONG => "choose a shorter name",
+        Errno::ENOTDIR | Errno::EISDIR | Errno::ENXIO => {
+            "name a regular file in a directory that exists"
+        }
+        Errno::EINVAL => "ask for a size within the limits (System V: sysctl kernel.shmmax)",
+        Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN => {
+            "keep the other side of the socket open"
+        }
+        _ => "see the manual page of the call for this error",
+    };
+    Error::system(tried, errno, remedy)
 }

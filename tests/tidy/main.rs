@@ -75,7 +75,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "payloads in place are viewed as atomic words; futex has no safe wrapper",
     ),
     (
-        "src/memory/mod.rs",
+        "src/memory/resident.rs",
         "Resident is the contract of a region's typed view",
     ),
     ("src/publish/latest.rs", "unsafe impl Resident"),
@@ -83,7 +83,16 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/publish/ring.rs", "unsafe impl Resident"),
     ("src/publish/seq_lock.rs", "unsafe impl Resident"),
     ("src/region/mod.rs", "typed views of mapped bytes"),
-    ("src/region/anonymous.rs", "mmap"),
+    ("src/region/view.rs", "typed views of mapped bytes"),
+    ("src/region/pages.rs", "addresses inside a mapping"),
+    ("src/region/mapping.rs", "mmap, mremap and munmap"),
+    ("src/region/header.rs", "unsafe impl Resident"),
+    (
+        "src/region/layout.rs",
+        "layout! makes a Resident of residents",
+    ),
+    ("src/region/memfd.rs", "descriptors that the kernel made"),
+    ("src/region/sysv.rs", "shmget, shmat and shmctl"),
     ("src/process/fork.rs", "fork and _exit"),
     ("src/process/child.rs", "pidfd_open and waitid"),
     (
@@ -122,7 +131,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "a jump into memory that must not be executable",
     ),
     ("tests/process/values.rs", "a signal that nix does not know"),
-    ("tests/region.rs", "a private mapping to compare with"),
+    ("tests/region/main.rs", "a private mapping to compare with"),
     (
         "tests/heapless.rs",
         "each half of a split queue is used by one process",

@@ -1,0 +1,362 @@
+//! Files as regions: created complete under a name, opened with care, mapped in part. open(2), linkat(2), flock(2).
+//!
+//! A new one has no name until it is complete: `O_TMPFILE`, then a link. Where the file system has no such files it has a
+//! temporary name that says whose it is, so that a sweep can judge it. `posix` is a directory of such files.
+
+use super::header::{Creator, HEADER, Header, Told};
+use super::layout::Layout;
+use super::mapping::{Access, Mapping, page_size};
+use super::pages::{Pages, Source};
+use super::{refused, total};
+use crate::Error;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, posix_fallocate};
+use nix::sys::resource::{Resource, getrlimit};
+use nix::unistd::{geteuid, linkat};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// How a temporary name begins; the creator and a number follow.
+const TEMPORARY: &str = ".forkcheck-";
+
+/// Makes a region's file, complete, and then its name, which must not be there yet.
+pub(super) fn create(path: &Path, layout: Layout, what: &str) -> Result<Pages, Error> {
+    let unfinished = Unfinished::new(path, what)?;
+    let pages = fill(unfinished.file(), layout, what)?;
+    let file = unfinished.publish(path, what)?;
+    let end = (HEADER + layout.len()) as u64;
+    Ok(pages.from(Source::File(file, end)))
+}
+
+/// Takes up all the space, and writes the header.
+pub(super) fn fill(file: &File, layout: Layout, what: &str) -> Result<Pages, Error> {
+    let len = total(layout, what)?;
+    reserve(file, len as u64, what)?;
+    let mapping = Mapping::of(file, 0, len, Access::Write, what)?;
+    let header: &Header = mapping.start_as().expect("as long as a header and more");
+    header.write(layout);
+    Ok(Pages::new(mapping, HEADER, layout.len()))
+}
+
+/// Space on the disk or in memory for all of it, so that a full one is an error now and not SIGBUS later.
+fn reserve(file: &File, len: u64, what: &str) -> Result<(), Error> {
+    let failed = |errno| refused(format!("reserve {len} bytes for {what}"), errno);
+    // Beyond this limit the kernel sends SIGXFSZ, of which a process dies.
+    let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE).map_err(failed)?;
+    let size = i64::try_from(len).map_err(|_| failed(Errno::EFBIG))?;
+    if len > limit {
+        return Err(failed(Errno::EFBIG));
+    }
+    loop {
+        match posix_fallocate(file.as_fd(), 0, size) {
+            Err(Errno::EINTR) => {}
+            done => return done.map_err(failed),
+        }
+    }
+}
+
+/// A file that nobody finds yet.
+enum Unfinished {
+    Unnamed(File),
+    /// Under a temporary name, which goes away with it.
+    Temporary(File, PathBuf),
+}
+
+impl Unfinished {
+    fn new(path: &Path, what: &str) -> Result<Self, Error> {
+        let directory = directory(path);
+        let unnamed = new_file().custom_flags(libc::O_TMPFILE).open(directory);
+        let made = match unnamed {
+            Ok(file) if Path::new("/proc/self/fd").exists() => Ok(Self::Unnamed(file)),
+            // A kernel or a file system without them takes the directory for what should be opened.
+            Ok(_) => Self::temporary(directory),
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)
+                ) =>
+            {
+                Self::temporary(directory)
+            }
+            Err(error) => Err(error),
+        };
+        let made = made.map_err(|error| refused(format!("create {what}"), errno(&error)))?;
+        // Whatever the umask is.
+        let mode = made.file().set_permissions(Permissions::from_mode(0o600));
+        mode.map_err(|error| refused(format!("set the mode of {what}"), errno(&error)))?;
+        Ok(made)
+    }
+
+    fn temporary(directory: &Path) -> io::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Relaxed);
+        let name = format!("{TEMPORARY}{}-{number}", Creator::me().to_text());
+        let path = directory.join(name);
+        let file = new_file().create_new(true).open(&path)?;
+        Ok(Self::Temporary(file, path))
+    }
+
+    fn file(&self) -> &File {
+        match self {
+            Self::Unnamed(file) | Self::Temporary(file, _) => file,
+        }
+    }
+
+    /// Gives it its name; an error if there is one already.
+    fn publish(self, path: &Path, what: &str) -> Result<File, Error> {
+        let linked = match &self {
+            Self::Unnamed(file) => linkat(
+                AT_FDCWD,
+                format!("/proc/self/fd/{}", file.as_raw_fd()).as_str(),
+                AT_FDCWD,
+                path,
+                AtFlags::AT_SYMLINK_FOLLOW,
+            ),
+            Self::Temporary(_, from) => linkat(AT_FDCWD, from, AT_FDCWD, path, AtFlags::empty()),
+        };
+        linked.map_err(|errno| refused(format!("create {what}"), errno))?;
+        self.file()
+            .try_clone()
+            .map_err(|error| refused(format!("keep {what} open"), errno(&error)))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Self::Temporary(_, path) = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// For this user alone, and not across an exec.
+fn new_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+pub(super) fn errno(error: &io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+/// Opens a region's file, if it is one, ours, and what we expect.
+pub(super) fn open(
+    path: &Path,
+    expected: Layout,
+    access: Access,
+    what: &str,
+) -> Result<(Pages, Told), Error> {
+    let file = find(path, access, what)?;
+    map(file, expected, access, what)
+}
+
+/// Opens what has that name: no symbolic link, nothing that waits, and only if it is a file of this user alone.
+pub(super) fn find(path: &Path, access: Access, what: &str) -> Result<File, Error> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(access == Access::Write)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .map_err(|error| refused(format!("open {what}"), errno(&error)))?;
+    let about = file
+        .metadata()
+        .map_err(|error| refused(format!("look at {what}"), errno(&error)))?;
+    ours(&about, what)?;
+    Ok(file)
+}
+
+fn ours(about: &Metadata, what: &str) -> Result<(), Error> {
+    if !about.is_file() {
+        return Err(Error::invalid(
+            format!("{what} is no regular file"),
+            "name the file of a region",
+        ));
+    }
+    private(about.uid(), about.mode(), what)
+}
+
+/// That nobody else can write to it, or made it for us to trip over.
+pub(super) fn private(owner: u32, mode: u32, what: &str) -> Result<(), Error> {
+    let me = geteuid().as_raw();
+    if owner != me {
+        return Err(Error::invalid(
+            format!("{what} belongs to user {owner}, and this process runs as user {me}"),
+            "let the same user create and open it, or pass a memfd on instead of a name",
+        ));
+    }
+    if mode & 0o077 != 0 {
+        return Err(Error::invalid(
+            format!("{what} is open to other users (mode {:03o})", mode & 0o777),
+            "remove it, or take that right away (chmod 600), if you know who wrote to it",
+        ));
+    }
+    Ok(())
+}
+
+fn map(file: File, expected: Layout, access: Access, what: &str) -> Result<(Pages, Told), Error> {
+    let size = file
+        .metadata()
+        .map_err(|error| refused(format!("look at {what}"), errno(&error)))?
+        .len();
+    let (mapping, told) = checked(&file, size, expected, access, what)?;
+    let end = (HEADER + told.len) as u64;
+    let pages = Pages::new(mapping, HEADER, told.len).from(Source::File(file, end));
+    Ok((pages, told))
+}
+
+/// Checks the header of a file of that size, and maps what that says.
+pub(super) fn checked(
+    file: &File,
+    size: u64,
+    expected: Layout,
+    access: Access,
+    what: &str,
+) -> Result<(Mapping, Told), Error> {
+    let room = usize::try_from(size)
+        .ok()
+        .and_then(|size| size.checked_sub(HEADER));
+    let Some(room) = room.filter(|room| *room > 0) else {
+        return Err(Error::invalid(
+            format!("{what} has {size} bytes, which no region has"),
+            "name a region, or remove it if it is a left-over",
+        ));
+    };
+    let told = Told::from_file(file)
+        .map_err(|error| refused(format!("read the header of {what}"), errno(&error)))?;
+    told.check(room, expected, what)?;
+    let mapping = Mapping::of(file, 0, HEADER + told.len, access, what)?;
+    Ok((mapping, told))
+}
+
+/// A part of any file, as it is: no header, no name. It must be there already.
+pub(super) fn part(file: &File, offset: u64, len: usize, access: Access) -> Result<Pages, Error> {
+    let what = "a part of a file";
+    let file = file
+        .try_clone()
+        .map_err(|error| refused(format!("keep {what} open"), errno(&error)))?;
+    let about = file
+        .metadata()
+        .map_err(|error| refused(format!("look at {what}"), errno(&error)))?;
+    if !about.is_file() {
+        return Err(Error::invalid(
+            "a region of what is no regular file",
+            "open a regular file",
+        ));
+    }
+    let end = offset.checked_add(len as u64);
+    let Some(end) = end.filter(|end| *end <= about.len()) else {
+        return Err(Error::invalid(
+            format!(
+                "{len} bytes at offset {offset} of a file of {} bytes",
+                about.len()
+            ),
+            "make the file longer first (File::set_len): what is mapped beyond its end is SIGBUS when it is touched",
+        ));
+    };
+    let inside = offset % page_size() as u64;
+    let start = inside as usize;
+    super::mapping::length(len, "a region of a file")?;
+    let mapping = Mapping::of(&file, offset - inside, start + len, access, what)?;
+    Ok(Pages::new(mapping, start, len).from(Source::File(file, end)))
+}
+
+/// Takes the name away, if it is still that of this file; says whether it was.
+///
+/// Whoever removes a name holds the file's lock meanwhile, so that nobody takes away a name that was given to another file
+/// between the look and the removal. A lock that is taken is held by somebody who is removing it.
+pub(super) fn unlink(file: File, path: &Path) -> Result<bool, Errno> {
+    let same = |about: &Metadata, other: &Metadata| {
+        (about.dev(), about.ino()) == (other.dev(), other.ino())
+    };
+    let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => lock,
+        Err((_, Errno::EWOULDBLOCK)) => return Ok(false),
+        Err((_, errno)) => return Err(errno),
+    };
+    let about = lock.metadata().map_err(|error| errno(&error))?;
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if same(&there, &about) => {
+            std::fs::remove_file(path).map_err(|error| errno(&error))?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The creator of each region in a directory that has one to be judged by, with its file and path.
+pub(super) fn creators(directory: &Path) -> io::Result<Vec<(Creator, File, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        // What is not ours, or no file, or gone by now, is no concern of ours.
+        let Ok(file) = find(&path, Access::Read, "") else {
+            continue;
+        };
+        let temporary = path
+            .file_name()
+            .and_then(|name| name.to_str()?.strip_prefix(TEMPORARY)?.rsplit_once('-'))
+            .and_then(|(creator, _)| Creator::from_text(creator));
+        if let Some(creator) = temporary {
+            found.push((creator, file, path));
+            continue;
+        }
+        let Ok(size) = file.metadata().map(|about| about.len()) else {
+            continue;
+        };
+        let room = usize::try_from(size).unwrap_or(0).saturating_sub(HEADER);
+        match Told::from_file(&file) {
+            Ok(told) if told.is_region(room) && !told.kept => {
+                found.push((told.creator, file, path))
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_nameless_files_a_temporary_name_is_there_until_the_real_one_is() {
+        let directory = std::env::temp_dir().join(format!("forkcheck-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let names = || {
+            let mut names: Vec<_> = std::fs::read_dir(&directory)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        let unfinished = Unfinished::temporary(&directory).unwrap();
+        assert!(names()[0].starts_with(TEMPORARY), "{:?}", names());
+        let [(creator, ..)] = &creators(&directory).unwrap()[..] else {
+            panic!("one is found");
+        };
+        assert_eq!(*creator, Creator::me());
+        drop(
+            unfinished
+                .publish(&directory.join("region"), "a test")
+                .unwrap(),
+        );
+        assert_eq!(names(), ["region"]);
+        // One that is given up, or cannot have its name, leaves nothing.
+        drop(Unfinished::temporary(&directory).unwrap());
+        let second = Unfinished::temporary(&directory).unwrap();
+        let error = second.publish(&directory.join("region"), "a test");
+        assert!(error.unwrap_err().to_string().contains("EEXIST"));
+        assert_eq!(names(), ["region"]);
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}

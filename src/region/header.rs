@@ -1,0 +1,215 @@
+//! What stands in front of the bytes of a region that strangers open: that it is one, complete, how long, and whose.
+//!
+//! It is written before the region has a name, or, where the kernel gives a name first (System V), with the magic number
+//! last; so a region is there completely or not at all. Whoever opens one takes each word once, and believes none.
+
+#![allow(unsafe_code, reason = "unsafe impl Resident")]
+
+use super::layout::Layout;
+use crate::Error;
+use crate::memory::{Hardware, Life, Memory, Resident};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// Bytes in front, so that what follows can be aligned to a pair of cache lines.
+pub(super) const HEADER: usize = 128;
+
+/// `forkchk` and the version of this layout.
+const MAGIC: u64 = u64::from_le_bytes(*b"forkchk\x01");
+
+#[repr(C, align(128))]
+pub(super) struct Header {
+    /// [`MAGIC`], stored last.
+    magic: AtomicU64,
+    /// Bytes that follow this header.
+    len: AtomicU64,
+    /// The creator's [`Layout`]; zero: it did not say.
+    shape: AtomicU64,
+    /// The creator's [`Life`], and where that is a life: [`here`].
+    life: AtomicU64,
+    place: AtomicU64,
+    /// Not zero: the name is meant to outlive its creator.
+    kept: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Header>() == HEADER);
+
+// SAFETY: Resident. 1. Integers: any bytes are values. 2. All of it is atomic. 3. No pointer; `len` is checked. 4. No Drop.
+unsafe impl Resident for Header {}
+
+/// Who made a region, as its header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Creator {
+    life: Life,
+    place: u64,
+}
+
+impl Creator {
+    pub(super) fn me() -> Self {
+        Self {
+            life: Hardware::me(),
+            place: here(),
+        }
+    }
+
+    pub(super) fn pid(self) -> u32 {
+        self.life.to_bits() as u32
+    }
+
+    pub(super) fn is_me(self) -> bool {
+        self.pid() == std::process::id() && self.life == Hardware::me()
+    }
+
+    /// Whether it is known to be dead: false where its process ids mean nothing here.
+    pub(super) fn is_dead(self) -> bool {
+        self.place != 0 && self.place == here() && !Hardware::alive(self.life)
+    }
+
+    /// As part of a name: a life and its place.
+    pub(super) fn to_text(self) -> String {
+        format!("{:016x}-{:016x}", self.life.to_bits(), self.place)
+    }
+
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        let (life, place) = text.split_once('-')?;
+        let number = |text| u64::from_str_radix(text, 16).ok();
+        Some(Self {
+            life: Life::from_bits(number(life)?),
+            place: number(place)?,
+        })
+    }
+}
+
+/// What process ids and start times are relative to: this boot, and the namespaces of pids and of time. Zero where that
+/// cannot be said, or where `/proc` shows other processes than our own.
+fn here() -> u64 {
+    let link = |path| std::fs::read_link(path).map(|link| link.to_string_lossy().into_owned());
+    let place = || {
+        let me = link("/proc/self").ok()?;
+        if me != std::process::id().to_string() {
+            return None;
+        }
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let pids = link("/proc/self/ns/pid").ok()?;
+        // Kernels before 5.6 have no namespaces of time.
+        let time = link("/proc/self/ns/time").unwrap_or_default();
+        Some(crate::memory::shape(&format!("{boot}{pids}{time}"), &[]))
+    };
+    place().unwrap_or(0)
+}
+
+/// What an opener took from a header, each word once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    magic: u64,
+    said_len: u64,
+    shape: u64,
+    /// Bytes that follow the header: as many as it says, if they are there.
+    pub(super) len: usize,
+    pub(super) creator: Creator,
+    pub(super) kept: bool,
+}
+
+impl Header {
+    /// Fills in everything, the magic number last.
+    pub(super) fn write(&self, layout: Layout) {
+        let creator = Creator::me();
+        self.len.store(layout.len() as u64, Relaxed);
+        self.shape.store(layout.shape(), Relaxed);
+        self.life.store(creator.life.to_bits(), Relaxed);
+        self.place.store(creator.place, Relaxed);
+        // Release: pairs with the Acquire load in `read`.
+        self.magic.store(MAGIC, Release);
+    }
+
+    pub(super) fn keep(&self) {
+        self.kept.store(1, Relaxed);
+    }
+
+    /// What it says, from memory.
+    pub(super) fn read(&self) -> Told {
+        // Acquire: pairs with the Release store in `write`, so the words behind it are there if it is.
+        let magic = self.magic.load(Acquire);
+        let others = [&self.len, &self.shape, &self.life, &self.place, &self.kept];
+        let [len, shape, life, place, kept] = others.map(|word| word.load(Relaxed));
+        Told::new([magic, len, shape, life, place, kept])
+    }
+}
+
+impl Told {
+    fn new([magic, said_len, shape, life, place, kept]: [u64; 6]) -> Self {
+        Self {
+            magic,
+            said_len,
+            shape,
+            len: usize::try_from(said_len).unwrap_or(usize::MAX),
+            creator: Creator {
+                life: Life::from_bits(life),
+                place,
+            },
+            kept: kept != 0,
+        }
+    }
+
+    /// From a file, by a read: one that is cut short meanwhile is an error, where looking at mapped pages would be SIGBUS.
+    pub(super) fn from_file(file: &File) -> io::Result<Self> {
+        let mut bytes = [0; 48];
+        file.read_exact_at(&mut bytes, 0)?;
+        let (words, _) = bytes.as_chunks::<8>();
+        Ok(Self::new(std::array::from_fn(|i| {
+            u64::from_le_bytes(words[i])
+        })))
+    }
+
+    /// Nobody has finished it.
+    pub(super) fn is_blank(&self) -> bool {
+        self.magic == 0
+    }
+
+    /// Whether it is a region that can be judged, of `room` bytes behind the header.
+    pub(super) fn is_region(&self, room: usize) -> bool {
+        self.magic == MAGIC && (1..=room).contains(&self.len)
+    }
+
+    /// An error, unless it is what an opener expects of `what`.
+    pub(super) fn check(&self, room: usize, expected: Layout, what: &str) -> Result<(), Error> {
+        let (said, len) = (self.said_len, self.len);
+        let (wrong, remedy) = if self.is_blank() {
+            (
+                format!("{what} is not complete yet, or is no region"),
+                "open it again when its creator is done; if that died meanwhile, remove it",
+            )
+        } else if self.magic != MAGIC {
+            (
+                format!("{what} does not start with the header of a region of this version"),
+                "let the same version of forkcheck create and open it, or remove it if it is a left-over",
+            )
+        } else if !self.is_region(room) {
+            (
+                format!("the header of {what} says {said} bytes, where 1 to {room} are possible"),
+                "somebody wrote over it: remove it and create it anew",
+            )
+        } else if expected.shape() != 0 && self.shape != expected.shape() {
+            (
+                format!(
+                    "{what} was created for another layout than the one that this program expects"
+                ),
+                "build both programs from the same definition, or create it anew",
+            )
+        } else if len < expected.len() {
+            (
+                format!(
+                    "{what} has {len} bytes, fewer than the {} expected",
+                    expected.len()
+                ),
+                "let creator and opener agree on the size, or create it anew",
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::invalid(wrong, remedy))
+    }
+}

@@ -1,0 +1,97 @@
+//! Many values in one region: how long, and what lies where.
+
+use crate::memory::Resident;
+
+/// How many bytes a region has and, where a type says it, what lies in them.
+///
+/// A number of bytes is one; [`Layout::of`] is that of a type. Two programs that share a region by its name both say it:
+/// opening compares.
+///
+/// ```
+/// use forkcheck::region::Layout;
+/// use std::sync::atomic::AtomicU64;
+/// assert_eq!(Layout::of::<[AtomicU64; 4]>().len(), 32);
+/// assert_eq!(Layout::from(32).len(), 32);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    len: usize,
+    /// Zero: nothing is known but the length.
+    shape: u64,
+}
+
+impl Layout {
+    /// That of a type.
+    pub const fn of<T: Resident>() -> Self {
+        Self {
+            len: size_of::<T>(),
+            shape: T::SHAPE,
+        }
+    }
+
+    /// In bytes.
+    #[allow(clippy::len_without_is_empty, reason = "nobody asks for none")]
+    pub const fn len(self) -> usize {
+        self.len
+    }
+
+    pub(super) const fn shape(self) -> u64 {
+        self.shape
+    }
+}
+
+impl From<usize> for Layout {
+    fn from(len: usize) -> Self {
+        Self { len, shape: 0 }
+    }
+}
+
+/// Defines a structure of several values that lives in one region: `repr(C)`, each field a
+/// [`Resident`](crate::memory::Resident), which the compiler checks. Put words that different processes write
+/// into [`Line`](crate::memory::Line)s of their own.
+///
+/// ```
+/// use forkcheck::{Region, memory::Line, process, publish::SeqLock, region::Layout};
+/// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+///
+/// forkcheck::layout! {
+///     /// What a worker tells.
+///     pub struct Statistics {
+///         pub requests: Line<AtomicU64>,
+///         pub load: Line<SeqLock<[f64; 3]>>,
+///     }
+/// }
+///
+/// let region = Region::anonymous(size_of::<Statistics>())?;
+/// let page: &Statistics = region.get(0)?;
+/// process::run(|| {
+///     page.requests.fetch_add(1, Relaxed);
+///     page.load.writer().write([0.5, 0.25, 0.125]);
+/// })?;
+/// assert_eq!(page.requests.load(Relaxed), 1);
+/// assert_eq!(page.load.read(), Ok([0.5, 0.25, 0.125]));
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
+/// Plain data, which another process may write at any time, is refused by the compiler:
+/// ```compile_fail
+/// forkcheck::layout! {
+///     pub struct Wrong { pub number: u64 }
+/// }
+/// ```
+#[macro_export]
+macro_rules! layout {
+    ($(#[$about:meta])* $vis:vis struct $Name:ident { $($(#[$told:meta])* $seen:vis $field:ident: $Type:ty),+ $(,)? }) => {
+        $(#[$about])*
+        #[repr(C)]
+        $vis struct $Name { $($(#[$told])* $seen $field: $Type),+ }
+
+        // SAFETY: each field is a Resident, and between them is padding that nobody looks at, so all four clauses hold.
+        #[allow(unsafe_code, reason = "made of residents alone")]
+        unsafe impl $crate::memory::Resident for $Name {
+            const SHAPE: u64 = $crate::memory::shape(
+                concat!($(stringify!($field), ","),+),
+                &[$(<$Type as $crate::memory::Resident>::SHAPE, ::core::mem::offset_of!($Name, $field) as u64),+],
+            );
+        }
+    };
+}

@@ -1,0 +1,140 @@
+//! How strangers find a region: by a POSIX name, a System V key, or a file.
+
+use super::header::Told;
+use super::layout::Layout;
+use super::mapping::Access;
+use super::pages::{Pages, Source};
+use super::{file, posix, refused, sysv};
+use crate::Error;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The name of a region that unrelated programs share.
+///
+/// ```
+/// use forkcheck::region::Name;
+/// let name = Name::posix("/statistics")?;
+/// assert_eq!(name.to_string(), "the region /statistics");
+/// assert!(Name::posix("statistics").is_err()); // no slash
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Posix(String, PathBuf),
+    SysV(i32),
+    File(PathBuf),
+}
+
+impl Name {
+    /// A name of POSIX shared memory, such as `/statistics`: in memory, gone after a reboot. shm_overview(7).
+    ///
+    /// # Errors
+    /// No slash at the start, another one in it, or not 1 to 255 bytes behind it.
+    pub fn posix(name: &str) -> Result<Self, Error> {
+        Ok(Self(Kind::Posix(name.to_string(), posix::path(name)?)))
+    }
+
+    /// A key of System V shared memory: in memory, gone after a reboot. Behind the key lies a header of 128 bytes, so
+    /// programs that know no regions cannot share one. shmget(2); `ipcs -m` lists them.
+    ///
+    /// # Errors
+    /// Zero, which is `IPC_PRIVATE` and names nothing: see [`Region::sysv`](super::Region::sysv).
+    pub fn sysv(key: i32) -> Result<Self, Error> {
+        if key == libc::IPC_PRIVATE {
+            return Err(Error::invalid(
+                "the System V key 0, which is IPC_PRIVATE and names nothing",
+                "use another number, or Region::sysv for a segment without a key",
+            ));
+        }
+        Ok(Self(Kind::SysV(key)))
+    }
+
+    /// A file, which outlives a reboot if its file system does. To map a part of a file that other programs wrote, use
+    /// [`Region::file`](super::Region::file).
+    ///
+    /// # Errors
+    /// An empty path, or one that does not end in a name.
+    pub fn file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        // Absolute, so that it is the same after a change of the current directory.
+        match std::path::absolute(path) {
+            Ok(absolute) if absolute.file_name().is_some() => Ok(Self(Kind::File(absolute))),
+            _ => Err(Error::invalid(
+                format!("{} as the name of a file", path.display()),
+                "use a path that ends in a name",
+            )),
+        }
+    }
+
+    pub(super) fn create(&self, layout: Layout) -> Result<Pages, Error> {
+        let what = self.to_string();
+        match &self.0 {
+            Kind::Posix(_, path) | Kind::File(path) => file::create(path, layout, &what),
+            Kind::SysV(key) => sysv::create(*key, layout, &what),
+        }
+    }
+
+    pub(super) fn open(&self, expected: Layout, access: Access) -> Result<(Pages, Told), Error> {
+        let what = self.to_string();
+        match &self.0 {
+            Kind::Posix(_, path) | Kind::File(path) => file::open(path, expected, access, &what),
+            Kind::SysV(key) => sysv::open(*key, expected, access, &what),
+        }
+    }
+
+    /// Takes the name away, whoever created it. Those who have it open keep what they have; nobody else finds it.
+    ///
+    /// ```
+    /// use forkcheck::{Region, region::Name};
+    /// let name = Name::posix(&format!("/forkcheck-doc-{}", std::process::id()))?;
+    /// Region::create(&name, 64)?.keep(); // it would be removed by its drop
+    /// name.remove()?;
+    /// assert!(Region::open(&name, 64).is_err());
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There is no such name, or it is not that of a region of this user: nothing else is ever removed.
+    pub fn remove(&self) -> Result<(), Error> {
+        let what = self.to_string();
+        match &self.0 {
+            Kind::Posix(_, path) | Kind::File(path) => {
+                let (pages, _) = file::open(path, Layout::from(0), Access::Read, &what)?;
+                let Source::File(file, _) = pages.source else {
+                    unreachable!("a file was opened");
+                };
+                // False: another got hold of it first, and it is gone as well.
+                file::unlink(file, path)
+                    .map(drop)
+                    .map_err(|errno| refused(format!("remove {what}"), errno))
+            }
+            Kind::SysV(key) => sysv::remove_key(*key, &what),
+        }
+    }
+
+    /// Takes the name away from what these pages are of, if it is still theirs.
+    pub(super) fn remove_from(&self, source: Source) {
+        match (&self.0, source) {
+            (Kind::Posix(_, path) | Kind::File(path), Source::File(file, _)) => {
+                let _ = file::unlink(file, path);
+            }
+            (Kind::SysV(_), Source::SysV(id)) => {
+                sysv::remove(id);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Posix(name, _) => write!(f, "the region {name}"),
+            Kind::SysV(key) => write!(f, "the region of System V key {key:#x}"),
+            Kind::File(path) => write!(f, "the region {}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Names that nobody will take away any more, because who would have is dead.
+
+use super::{file, posix, sysv};
+use crate::Error;
+use std::path::Path;
+
+/// Removes the names of POSIX and System V regions of this user whose creators are dead, and returns them in words.
+///
+/// A creator is dead if its process is gone or its id was given to another (the header has the start time as well).
+/// Where ids mean something else (another pid or time namespace, another boot) nothing is removed; nor is what was
+/// [kept](super::Region::keep). Those who have such a region open keep what they have.
+///
+/// Call it where your program starts, or in a cron job. Being killed between the two calls that make a System V
+/// segment and write its header leaves a segment that nobody can tell from another program's: [`Name::remove`] takes it.
+///
+/// ```
+/// for name in forkcheck::region::sweep()? {
+///     println!("removed {name}");
+/// }
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
+///
+/// [`Name::remove`]: super::Name::remove
+///
+/// # Errors
+/// The directory of POSIX names cannot be read.
+pub fn sweep() -> Result<Vec<String>, Error> {
+    let mut removed = sweep_files(posix::DIRECTORY)?;
+    for (creator, id, key) in sysv::creators() {
+        if creator.is_dead() && sysv::remove(id) {
+            removed.push(format!("System V key {key:#x}"));
+        }
+    }
+    Ok(removed)
+}
+
+/// As [`sweep`], for the regions that are files in this directory.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn sweep_files(directory: impl AsRef<Path>) -> Result<Vec<String>, Error> {
+    let directory = directory.as_ref();
+    let regions = file::creators(directory).map_err(|error| {
+        super::refused(
+            format!("look for regions in {}", directory.display()),
+            file::errno(&error),
+        )
+    })?;
+    let mut removed = Vec::new();
+    for (creator, file, path) in regions {
+        if creator.is_dead() && file::unlink(file, &path) == Ok(true) {
+            removed.push(path.display().to_string());
+        }
+    }
+    Ok(removed)
+}

@@ -1,0 +1,88 @@
+//! A region that this process may only read: the pages have no write permission here.
+#![allow(unsafe_code, reason = "views of mapped memory as atomics")]
+
+use super::layout::Layout;
+use super::mapping::Access;
+use super::pages::Pages;
+use super::{Name, file, memfd};
+use crate::Error;
+use crate::memory::{Reading, Resident};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+/// A region to be read only: what it hands out has the methods that read, and a stray write to its pages is SIGSEGV.
+///
+/// ```
+/// use forkcheck::{Region, publish::SeqLock, region::{Layout, Name, View}};
+/// type Position = SeqLock<[f64; 2]>;
+/// let name = Name::posix(&format!("/forkcheck-view-{}", std::process::id()))?;
+///
+/// let region = Region::create(&name, Layout::of::<Position>())?; // one program
+/// region.get::<Position>(0)?.writer().write([1.5, 2.5]);
+///
+/// let view = View::open(&name, Layout::of::<Position>())?; // another one
+/// assert_eq!(view.get::<Position>(0)?.read(), Ok([1.5, 2.5]));
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct View {
+    pages: Pages,
+}
+
+#[allow(clippy::len_without_is_empty, reason = "a view has at least one byte")]
+impl View {
+    /// The region of that name, as [`Region::open`](super::Region::open).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(name: &Name, expected: impl Into<Layout>) -> Result<Self, Error> {
+        let (pages, _) = name.open(expected.into(), Access::Read)?;
+        Ok(Self { pages })
+    }
+
+    /// The region of a descriptor, as [`Region::from_fd`](super::Region::from_fd). It may be sealed against writers.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_fd(fd: OwnedFd, expected: impl Into<Layout>) -> Result<Self, Error> {
+        let (pages, _) = memfd::open(fd, expected.into(), Access::Read)?;
+        Ok(Self { pages })
+    }
+
+    /// The region that the other side of a socket [sends](super::Region::send).
+    ///
+    /// # Errors
+    /// As [`Region::receive`](super::Region::receive).
+    pub fn receive(from: &UnixStream, expected: impl Into<Layout>) -> Result<Self, Error> {
+        Self::from_fd(memfd::receive(from)?, expected)
+    }
+
+    /// A part of a file, as [`Region::file`](super::Region::file). The file may be open for reading alone.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn file(file: &File, offset: u64, len: usize) -> Result<Self, Error> {
+        let pages = file::part(file, offset, len, Access::Read)?;
+        Ok(Self { pages })
+    }
+
+    pub(super) fn of_memfd(fd: OwnedFd) -> Result<Self, Error> {
+        Self::from_fd(fd, 0)
+    }
+
+    /// Its length in bytes: at least one.
+    pub fn len(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// The atomics at `offset`, a number of bytes from the start, to be read.
+    ///
+    /// # Errors
+    /// As [`Region::get`](super::Region::get).
+    pub fn get<T: Resident>(&self, offset: usize) -> Result<Reading<'_, T>, Error> {
+        let place = self.pages.slot::<T>(offset)?;
+        // SAFETY: as in `Region::get`. Nobody stores through the reference: `Reading` has loads alone.
+        Ok(Reading(unsafe { place.as_ref() }))
+    }
+}
