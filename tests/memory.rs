@@ -124,3 +124,37 @@ fn a_wait_returns_at_once_where_the_word_has_changed_and_is_woken_by_another_pro
     .unwrap();
     assert_eq!(woken, 7);
 }
+
+/// A process that has no descriptor left cannot read when another was started; it must not take a living one for dead.
+#[test]
+fn without_a_descriptor_left_the_living_are_not_taken_for_dead() {
+    use forkcheck::memory::Life;
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let seen = forkcheck::process::clean(
+        |()| {
+            let parent = Hardware::me();
+            let dead = forkcheck::process::run(|| Hardware::me().to_bits()).unwrap();
+            let dead = Life::from_bits(dead);
+            forkcheck::process::run(|| {
+                let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+                setrlimit(Resource::RLIMIT_NOFILE, 0, hard).unwrap();
+                let without = Hardware::me();
+                let seen = [parent, dead, without].map(Hardware::alive);
+                setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+                // Asked again, it knows the rest: nothing was remembered of the time without.
+                let with = Hardware::me();
+                (
+                    seen,
+                    [parent, dead, without, with].map(Hardware::alive),
+                    with != without,
+                )
+            })
+            .unwrap()
+        },
+        (),
+    );
+    assert_eq!(
+        seen.unwrap(),
+        ([true, false, true], [true, false, true, true], true)
+    );
+}

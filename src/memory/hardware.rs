@@ -7,6 +7,9 @@
 )]
 
 use super::{Atomic, Life, Memory, MemoryCell, Payload, Resident, Words, shape};
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{
@@ -41,12 +44,24 @@ impl Memory for Hardware {
         if cached as u32 == pid {
             return Life(cached);
         }
-        let life = u64::from(pid) | u64::from(start_time(pid).unwrap_or(0)) << 32;
+        // Zero, not cached: no descriptor is left to ask with. `alive` knows it by its pid alone then.
+        let Running::Since(start) = state(pid) else {
+            return Life(u64::from(pid));
+        };
+        let life = u64::from(pid) | u64::from(start) << 32;
         CACHED.store(life, Relaxed);
         Life(life)
     }
     fn alive(life: Life) -> bool {
-        start_time(life.0 as u32) == Some((life.0 >> 32) as u32)
+        let (pid, start) = (life.0 as u32, (life.0 >> 32) as u32);
+        match state(pid) {
+            Running::Since(found) => pid != 0 && (start == 0 || found == start),
+            Running::No => false,
+            // Rather a dead process that is taken for a living one than the other way round.
+            Running::Unknown => {
+                pid != 0 && kill(Pid::from_raw(pid as i32), None) != Err(Errno::ESRCH)
+            }
+        }
     }
     fn wait(word: &AtomicU32, seen: u32) {
         // SAFETY: FUTEX_WAIT reads four bytes at the address.
@@ -75,17 +90,41 @@ impl Memory for Hardware {
     }
 }
 
-/// The low 32 bits of a process's start time in clock ticks since boot; `None` if it is gone or a zombie.
+/// What is known of a process.
+enum Running {
+    /// The low 32 bits of its start time in clock ticks since boot.
+    Since(u32),
+    /// It is gone, or a zombie.
+    No,
+    /// It could not be asked: no descriptor is left, or no `/proc` is there.
+    Unknown,
+}
+
 /// Field 22 of `/proc/PID/stat`, proc_pid_stat(5); the name in field 2 may hold spaces and parentheses.
-fn start_time(pid: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace();
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X" | "x") {
-        return None;
-    }
-    Some(fields.nth(18)?.parse::<u64>().ok()? as u32)
+fn state(pid: u32) -> Running {
+    let stat = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat,
+        Err(error) => {
+            let gone = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH));
+            return if gone && std::path::Path::new("/proc/self").exists() {
+                Running::No
+            } else {
+                Running::Unknown
+            };
+        }
+    };
+    let since = || {
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut fields = fields.split_ascii_whitespace();
+        let dead = matches!(fields.next()?, "Z" | "X" | "x");
+        let start = fields.nth(18)?.parse::<u64>().ok()? as u32;
+        Some(if dead {
+            Running::No
+        } else {
+            Running::Since(start)
+        })
+    };
+    since().unwrap_or(Running::Unknown)
 }
 
 macro_rules! hardware_atomic {

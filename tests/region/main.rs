@@ -5,31 +5,17 @@
     reason = "a private mapping, to show that sharing is noticed"
 )]
 
+mod backings;
+mod faults;
+mod hostile;
+mod names;
+mod scratch;
+
 use forkcheck::{Region, process};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use scratch::{mapping, page};
 use std::num::NonZeroUsize;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-
-/// Addresses and permissions of the mapping that holds an address. proc_pid_maps(5).
-fn mapping<T>(place: *const T) -> Option<(Range<usize>, String)> {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    maps.lines().find_map(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        let (start, end) = fields.next()?.split_once('-')?;
-        let number = |hex| usize::from_str_radix(hex, 16).unwrap();
-        let range = number(start)..number(end);
-        range
-            .contains(&place.addr())
-            .then(|| (range, fields.next().unwrap().to_string()))
-    })
-}
-
-fn page() -> usize {
-    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
-        .unwrap()
-        .unwrap() as usize
-}
 
 #[test]
 fn a_region_takes_whole_pages_and_keeps_the_length_that_was_asked_for() {

@@ -28,12 +28,19 @@ fn ask(place: &str) -> (String, String) {
 
 fn share(place: &str) {
     let mut server = serve(place);
-    assert_eq!(ask(place), ("100 jobs, sum 5050\n".into(), String::new()), "{place}");
+    assert_eq!(
+        ask(place),
+        ("100 jobs, sum 5050\n".into(), String::new()),
+        "{place}"
+    );
     assert!(server.wait().unwrap().success(), "{place}");
     // Its name went with it.
     let (said, error) = ask(place);
     assert!(said.is_empty(), "{place}: {said}");
-    assert!(error.contains("ENOENT") || error.contains("refused"), "{place}: {error}");
+    assert!(
+        error.contains("ENOENT") || error.contains("refused"),
+        "{place}: {error}"
+    );
 }
 
 #[test]
@@ -58,7 +65,10 @@ fn a_file() {
 #[test]
 fn a_memfd_over_a_socket() {
     let directory = tempfile::tempdir().unwrap();
-    share(&format!("socket:{}", directory.path().join("socket").display()));
+    share(&format!(
+        "socket:{}",
+        directory.path().join("socket").display()
+    ));
 }
 
 #[test]
@@ -74,7 +84,10 @@ fn a_second_server_and_wrong_arguments_are_errors_in_words() {
     // Killed, so its name is still there, and a sweep knows whose it was.
     assert!(std::fs::exists(directory.path().join("page")).unwrap());
     let removed = forkcheck::region::sweep_files(directory.path()).unwrap();
-    assert_eq!(removed, [directory.path().join("page").display().to_string()]);
+    assert_eq!(
+        removed,
+        [directory.path().join("page").display().to_string()]
+    );
     let (_, error) = ask("nowhere");
     assert!(error.contains("say where"), "{error}");
 }
