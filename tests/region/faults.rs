@@ -332,15 +332,18 @@ fn rounds_of_create_fork_kill_and_drop_leave_nothing() {
                 .map(|(_, name)| Region::create(&name, 8).unwrap());
             let nameless =
                 [Region::anonymous(8), Region::memfd(8), Region::sysv(8)].map(Result::unwrap);
+            let killed = number.is_multiple_of(2);
             let mut child = process::spawn(|| {
                 let word: &AtomicU64 = named[0].get(0).unwrap();
                 word.store(1, Relaxed);
-                while number % 2 == 0 {
-                    std::hint::spin_loop();
+                if killed {
+                    loop {
+                        std::hint::spin_loop();
+                    }
                 }
             })
             .unwrap();
-            if number % 2 == 0 {
+            if killed {
                 child.kill().unwrap();
             } else {
                 child.wait().unwrap();

@@ -133,6 +133,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("tests/process/values.rs", "a signal that nix does not know"),
     ("tests/region/main.rs", "a private mapping to compare with"),
     (
+        "tests/region/scratch.rs",
+        "a byte of memory that may not be there",
+    ),
+    (
         "tests/heapless.rs",
         "each half of a split queue is used by one process",
     ),
