@@ -4,6 +4,7 @@ use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::Processes;
 use forkcheck::prelude::*;
+use forkcheck::publish::EventCount;
 use serde::{Deserialize, Serialize};
 
 /// A counter that is raised and lowered; lowering it waits while it is 0.
@@ -81,7 +82,7 @@ fn suite(posts: usize, waits: usize) -> Suite<Count> {
         .regressions(None)
 }
 
-fn kind(outcome: &Outcome<Count>) -> Option<Kind> {
+fn kind<S: Spec>(outcome: &Outcome<S>) -> Option<Kind> {
     match &outcome.verdict {
         Verdict::Finding(finding) => Some(finding.kind),
         _ => None,
@@ -149,12 +150,122 @@ mod in_the_model {
     }
 
     #[test]
-    fn a_program_that_may_rest_is_unknown_there_and_says_why() {
+    fn who_sleeps_for_ever_where_the_spec_lets_it_is_no_finding() {
         let outcome = suite(1, 2).check::<Loom, Right<LoomMemory>>().unwrap();
-        assert!(
-            matches!(&outcome.verdict, Verdict::Unknown(why) if why.contains("wait for ever")),
+        assert_eq!(outcome.verdict, Verdict::Ok);
+        assert!(outcome.covered.executions > 5, "{:?}", outcome.covered);
+    }
+}
+
+mod step_by_step {
+    use super::*;
+    use forkcheck::engine::{Kills, Stepped, SteppedMemory};
+
+    #[test]
+    fn who_sleeps_for_ever_where_the_spec_lets_it_is_no_finding_and_the_next_execution_follows() {
+        let outcome = suite(1, 2)
+            .check::<Stepped, Right<SteppedMemory>>()
+            .unwrap();
+        assert_eq!(outcome.verdict, Verdict::Ok);
+        assert!(outcome.covered.executions > 5, "{:?}", outcome.covered);
+        assert_eq!(outcome.covered.exhausted, 1, "{:?}", outcome.covered);
+    }
+
+    #[test]
+    fn a_post_that_wakes_nobody_is_a_deadlock() {
+        let outcome = suite(1, 1)
+            .check::<Stepped, Forgetful<SteppedMemory>>()
+            .unwrap();
+        assert_eq!(
+            kind(&outcome),
+            Some(Kind::Deadlock),
             "{:?}",
             outcome.verdict
+        );
+    }
+
+    /// A flag that is set once and for all.
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Flag(bool);
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    enum FlagOp {
+        Set,
+        Look,
+        Await,
+    }
+
+    impl Spec for Flag {
+        type Setup = ();
+        type Op = FlagOp;
+        type Ret = bool;
+        fn start(_: &()) -> Self {
+            Flag(false)
+        }
+        fn step(&mut self, op: &FlagOp) -> bool {
+            self.0 |= *op == FlagOp::Set;
+            self.0
+        }
+        fn may_block(&self, _: usize, op: &FlagOp) -> bool {
+            *op == FlagOp::Await && !self.0
+        }
+    }
+
+    /// `NOTIFIES`: who takes a dead one's place notifies, as `EventCount` asks; the broken twin does not.
+    struct Event<M: Memory, const NOTIFIES: bool> {
+        flag: M::AtomicU32,
+        event: EventCount<M>,
+    }
+
+    impl<M: Memory, const NOTIFIES: bool> Subject<M> for Event<M, NOTIFIES> {
+        type Spec = Flag;
+        type Seat<'a> = &'a Self;
+        fn new(_: &()) -> Self {
+            Event {
+                flag: Atomic::new(0),
+                event: EventCount::new_in(),
+            }
+        }
+        fn attach<'a>(&'a self, role: Role<'_>) -> &'a Self {
+            if NOTIFIES && role.life > 0 {
+                self.event.notify();
+            }
+            self
+        }
+        fn apply(seat: &mut &Self, op: &FlagOp) -> bool {
+            let is_set = || seat.flag.load(Ordering::Acquire) == 1;
+            match op {
+                FlagOp::Set => {
+                    seat.flag.store(1, Ordering::Release);
+                    seat.event.notify();
+                    true
+                }
+                FlagOp::Look => is_set(),
+                FlagOp::Await => seat.event.wait(|| is_set().then_some(true)),
+            }
+        }
+    }
+
+    fn killed_between_the_two_halves<const NOTIFIES: bool>() -> Option<Kind> {
+        let sets = prop_oneof![Just(FlagOp::Set), Just(FlagOp::Look)];
+        let suite = Suite::<Flag>::new(forkcheck::site!(), "event")
+            .role("setter", 1, 2..=2, sets)
+            .role("waiter", 1, 1..=1, Just(FlagOp::Await))
+            .seed(1)
+            .regressions(None);
+        let outcome = suite
+            .check::<Kills, Event<SteppedMemory, NOTIFIES>>()
+            .unwrap();
+        assert!(outcome.covered.killed > 0, "{:?}", outcome.covered);
+        kind(&outcome)
+    }
+
+    #[test]
+    fn who_takes_the_place_of_a_notifier_that_was_killed_too_soon_has_to_notify() {
+        assert_eq!(killed_between_the_two_halves::<true>(), None);
+        assert_eq!(
+            killed_between_the_two_halves::<false>(),
+            Some(Kind::NotCrashTolerant)
         );
     }
 }

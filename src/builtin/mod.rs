@@ -9,7 +9,9 @@ pub mod double_buffer;
 pub mod early_flag;
 pub mod early_index;
 pub mod early_publish;
+pub mod event_count;
 pub mod latest;
+pub mod lost_wake;
 pub mod one_shot;
 mod replay;
 pub mod ring;
@@ -20,7 +22,9 @@ pub use double_buffer::DoubleBuffer;
 pub use early_flag::EarlyFlag;
 pub use early_index::EarlyIndex;
 pub use early_publish::EarlyPublish;
+pub use event_count::EventCountSubject;
 pub use latest::LatestSubject;
+pub use lost_wake::LostWake;
 pub use one_shot::OneShotSubject;
 pub use replay::{Known, known};
 pub use ring::RingSubject;
@@ -149,6 +153,8 @@ builtins! {
     double_buffer: DoubleBuffer, BROKEN, "its twin: two slots where it takes three";
     ring: RingSubject, SOUND, "a bounded queue from one to one";
     early_index: EarlyIndex, BROKEN, "its twin: the index moves before the copy";
+    event_count: EventCountSubject, SOUND, "sleep until something is there";
+    lost_wake: LostWake, BROKEN, "its twin: looks too late at what wakes it";
 }
 
 fn tell<E: Engine, S: Subject<E::Memory>>(

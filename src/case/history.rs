@@ -106,6 +106,8 @@ pub enum Access {
     Spin,
     /// A wait on a word that held the value given, or did not.
     Wait,
+    /// The end of a wait that is limited in time: 1 if it was woken, 0 if its time was up.
+    Timeout,
     /// Waking those that wait on a word.
     Wake,
     /// A question whether a process is alive.

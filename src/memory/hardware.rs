@@ -15,6 +15,7 @@ use std::mem::MaybeUninit;
 use std::sync::atomic::{
     self as core_atomic, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed,
 };
+use std::time::{Duration, Instant};
 
 /// The machine's own memory: `Hardware::AtomicU64` *is* `std::sync::atomic::AtomicU64`.
 #[derive(Debug, Clone, Copy)]
@@ -64,17 +65,20 @@ impl Memory for Hardware {
         }
     }
     fn wait(word: &AtomicU32, seen: u32) {
-        // SAFETY: FUTEX_WAIT reads four bytes at the address.
-        // 1. `word` is a live, aligned `AtomicU32` for the length of the call.
-        // 2. A null timeout means none. Without FUTEX_PRIVATE_FLAG it works between processes.
-        unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                word.as_ptr(),
-                libc::FUTEX_WAIT,
-                seen,
-                std::ptr::null::<libc::timespec>(),
-            )
+        sleep(word, seen, std::ptr::null());
+    }
+    fn wait_timeout(word: &AtomicU32, seen: u32, left: &mut Duration) {
+        let limit = libc::timespec {
+            tv_sec: left.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        let began = Instant::now();
+        let time_is_up = sleep(word, seen, &raw const limit);
+        let left_over = left.saturating_sub(began.elapsed());
+        *left = if time_is_up {
+            Duration::ZERO
+        } else {
+            left_over
         };
     }
     fn wake(word: &AtomicU32, n: u32) {
@@ -88,6 +92,23 @@ impl Memory for Hardware {
             )
         };
     }
+}
+
+/// Sleeps while `word` holds `seen`, for at most so long (null: without end): whether that time is up.
+fn sleep(word: &AtomicU32, seen: u32, limit: *const libc::timespec) -> bool {
+    // SAFETY: FUTEX_WAIT reads four bytes at the address, and the limit.
+    // 1. `word` is a live, aligned `AtomicU32` for the length of the call.
+    // 2. `limit` is null, or points to a `timespec` of the caller. Without FUTEX_PRIVATE_FLAG it works between processes.
+    let slept = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT,
+            seen,
+            limit,
+        )
+    };
+    slept == -1 && Errno::last() == Errno::ETIMEDOUT
 }
 
 /// What is known of a process.

@@ -21,6 +21,7 @@ pub use words::WordsOf;
 
 use serde::{Deserialize, Serialize};
 pub use std::sync::atomic::Ordering;
+use std::time::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// The words, cells and fences that a protocol is written against.
@@ -63,6 +64,11 @@ pub trait Memory: Sized + Send + Sync + 'static {
     /// (as a futex does), so call it in a loop that looks at the word again.
     #[track_caller]
     fn wait(word: &Self::AtomicU32, seen: u32);
+
+    /// As [`wait`](Memory::wait), but for at most `left`, and leaves in it what is left of that: zero says that the time
+    /// is up. Call it in the same loop until then. In a model there is no time: at each wait it may be up, or not.
+    #[track_caller]
+    fn wait_timeout(word: &Self::AtomicU32, seen: u32, left: &mut Duration);
 
     /// Wakes at most `n` of those that [`wait`](Memory::wait) on `word`.
     #[track_caller]

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
+use std::time::Duration;
 
 /// A place in the source that says an ordering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -244,6 +245,9 @@ impl<M: Memory> Memory for Weakened<M> {
     }
     fn wait(word: &Self::AtomicU32, seen: u32) {
         M::wait(&word.0, seen);
+    }
+    fn wait_timeout(word: &Self::AtomicU32, seen: u32, left: &mut Duration) {
+        M::wait_timeout(&word.0, seen, left);
     }
     fn wake(word: &Self::AtomicU32, n: u32) {
         M::wake(&word.0, n);

@@ -139,6 +139,8 @@ fn access(step: &Step, name: &str) -> String {
         Access::Fence => "fence".into(),
         Access::Spin => "spin".into(),
         Access::Wait => format!("{name}.wait, was {value}"),
+        Access::Timeout if value == 0 => format!("{name}: time is up"),
+        Access::Timeout => format!("{name}: woken"),
         Access::Wake => format!("{name}.wake {value}"),
         Access::Alive => format!("alive? -> {}", if value == 0 { "no" } else { "yes" }),
         Access::Killed => return format!("x SIGKILL before {file}:{}", step.line),

@@ -135,6 +135,7 @@ fn places(steps: &[Step]) -> Vec<Named<'_>> {
             Access::Fence | Access::Killed => continue,
             Access::Spin => "spin".into(),
             Access::Alive => "alive".into(),
+            Access::Timeout => "timeout".into(),
             _ => source::name(&step.file, step.line, step.column).unwrap_or_else(|| "word".into()),
         };
         let nth = touched

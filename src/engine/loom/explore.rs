@@ -26,6 +26,8 @@ const PREEMPTIONS: std::ops::RangeInclusive<usize> = 0..=2;
 /// The part of the time after which what was explored so far has to do: other programs need theirs.
 const SHARE: u32 = 4;
 
+const ASLEEP: &str = "every process that is not done waits, and nobody is left to wake it";
+
 /// Everything that outlives one execution of the model.
 struct Model<S: Subject<LoomMemory>> {
     case: Case<S::Spec>,
@@ -78,7 +80,7 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
     let hooked = Arc::clone(&model);
     std::panic::set_hook(Box::new(move |info| {
         let verdict = verdict_of_panic(info);
-        hooked.end(hooked.may_rest(&verdict).unwrap_or(verdict));
+        hooked.end(verdict);
     }));
     for preemptions in PREEMPTIONS {
         for main in 0..case.program.len() {
@@ -101,7 +103,7 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
 
 /// One execution: process `main` on the model's main thread, the others on threads of their own.
 fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, main: usize) {
-    memory::start_execution();
+    memory::start_execution(model.case.program.len());
     let subject = Arc::new(S::new(&model.case.setup));
     let others: Vec<_> = (0..model.case.program.len())
         .filter(|&process| process != main)
@@ -165,46 +167,41 @@ impl<S: Subject<LoomMemory>> Model<S> {
                 returned: Call::<S::Spec>::NEVER,
             };
             self.history().calls[process].push(call);
-            let ret = S::apply(&mut seat, op);
+            let Some(ret) = memory::unless_abandoned(|| S::apply(&mut seat, op)) else {
+                break;
+            };
             let call = &mut self.history().calls[process][number];
             call.ret = Some(ret);
             call.returned = invoked + 1;
         }
+        drop(seat);
+        memory::leave();
     }
 
     fn judge(&self) {
         let history = self.history();
-        let verdict = incomplete(&self.case, &history).unwrap_or_else(|| {
-            explain(
-                &self.case.setup,
-                &history,
-                Criterion::ProgramOrder,
-                Limits::default(),
-            )
-        });
+        let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
+        let returned = || explain(setup, &history, order, Limits::default());
+        let verdict = if memory::rests() {
+            // What returned has to be right; and those that sleep may, if the spec says so.
+            match returned() {
+                Verdict::Ok => match rest(setup, &history, order, Limits::default()) {
+                    Verdict::Finding(found) => Verdict::Finding(Finding {
+                        kind: Kind::Deadlock,
+                        detail: ASLEEP.into(),
+                        ..found
+                    }),
+                    verdict => verdict,
+                },
+                wrong => wrong,
+            }
+        } else {
+            incomplete(&self.case, &history).unwrap_or_else(returned)
+        };
         drop(history);
         if verdict != Verdict::Ok {
             self.end(verdict);
         }
-    }
-
-    /// What is to be said of a deadlock in which the spec lets everyone wait.
-    fn may_rest(&self, verdict: &Verdict<S::Spec>) -> Option<Verdict<S::Spec>> {
-        let deadlock = matches!(verdict, Verdict::Finding(found) if found.kind == Kind::Deadlock);
-        let may_rest = deadlock
-            && rest(
-                &self.case.setup,
-                &self.history(),
-                Criterion::ProgramOrder,
-                Limits::default(),
-            ) == Verdict::Ok;
-        may_rest.then(|| {
-            Verdict::Unknown(
-                "loom cannot go on after an execution in which all wait for ever, which the spec allows; \
-                 write programs in which every call is answered"
-                    .into(),
-            )
-        })
     }
 
     /// Answers with this execution, and ends the process without unwinding.
@@ -263,10 +260,7 @@ fn verdict_of_panic<S: Spec>(info: &PanicHookInfo<'_>) -> Verdict<S> {
     // In a registry, or vendored.
     let of_loom = place.contains("/loom-0.") || place.contains("/loom/src/");
     if of_loom && message.starts_with("deadlock") {
-        finding(
-            Kind::Deadlock,
-            "every process that is not done waits, and nobody is left to wake it".into(),
-        )
+        finding(Kind::Deadlock, ASLEEP.into())
     } else if of_loom
         && (message.contains("Causality violation")
             || message.contains("ing to cell")

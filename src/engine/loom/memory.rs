@@ -8,8 +8,9 @@ use crate::memory::{Atomic, Life, Memory, MemoryCell, Payload, WordsOf};
 use loom::sync::atomic as model;
 use loom::sync::{Condvar, Mutex};
 use std::cell::{Cell, RefCell};
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// loom's model of memory. Nobody is killed in it, so everybody is [`alive`](Memory::alive).
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +57,67 @@ loom::thread_local! {
     static SPINS: Cell<usize> = Cell::new(0);
 }
 
-pub(super) fn start_execution() {
+thread_local! {
+    static REST: Cell<Rest> = const { Cell::new(Rest { processes: 0, done: 0, asleep: 0, all: false }) };
+}
+
+/// Who is left to wake somebody. Not in loom's memory: counting is no access, and whoever comes last sees that it does.
+#[derive(Clone, Copy)]
+struct Rest {
+    /// 0: a plain `loom::model`, in which loom says who waits for ever.
+    processes: usize,
+    done: usize,
+    asleep: usize,
+    /// All that are not done sleep, and will for ever.
+    all: bool,
+}
+
+impl Rest {
+    fn update(with: impl FnOnce(&mut Rest)) -> bool {
+        let mut rest = REST.get();
+        with(&mut rest);
+        rest.all |= rest.asleep > 0 && rest.done + rest.asleep == rest.processes;
+        REST.set(rest);
+        rest.all
+    }
+}
+
+/// What unwinds an operation that sleeps for ever.
+struct Abandoned;
+
+/// Does an operation: `None` if it came to sleep for ever, and so did all that might have woken it.
+pub(super) fn unless_abandoned<R>(operation: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(operation)) {
+        Ok(result) => Some(result),
+        Err(payload) if payload.is::<Abandoned>() => None,
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+pub(super) fn start_execution(processes: usize) {
     NOTES.set(Some(Notes::default()));
+    REST.set(Rest {
+        processes,
+        done: 0,
+        asleep: 0,
+        all: false,
+    });
+}
+/// This process has done its program.
+pub(super) fn leave() {
+    if Rest::update(|rest| rest.done += 1) {
+        // Under the lock, so that who is on its way to sleep is there, and hears it.
+        let queue = FUTEX
+            .queue
+            .lock()
+            .expect("no thread of the model panics with it");
+        FUTEX.woken.notify_all();
+        drop(queue);
+    }
+}
+/// Whether the execution ended with some asleep.
+pub(super) fn rests() -> bool {
+    REST.get().all
 }
 pub(super) fn take_steps() -> Vec<Step> {
     NOTES.take().map(|notes| notes.steps).unwrap_or_default()
@@ -195,8 +255,28 @@ struct Futex {
 #[derive(Default)]
 struct Queue {
     next: u64,
-    /// The address of a word, and the number of the wait.
-    waiting: Vec<(usize, u64)>,
+    waiting: Vec<Ticket>,
+}
+
+/// One wait.
+#[derive(Clone, Copy, PartialEq)]
+struct Ticket {
+    /// Of the word.
+    address: usize,
+    number: u64,
+    /// It ends by itself, too.
+    limited: bool,
+}
+
+impl Queue {
+    fn ticket(&mut self, address: usize, limited: bool) -> Ticket {
+        self.next += 1;
+        Ticket {
+            address,
+            number: self.next,
+            limited,
+        }
+    }
 }
 
 loom::lazy_static! {
@@ -235,7 +315,7 @@ impl Memory for Loom {
         true
     }
     /// As the kernel does it: look at the word once more under the queue's lock, then sleep until woken. A
-    /// wake-up that comes too early is lost here too, and then loom finds that nobody can go on.
+    /// wake-up that comes too early is lost here too. Where all sleep, the operation is abandoned.
     fn wait(word: &Self::AtomicU32, seen: u32) {
         let mut queue = FUTEX
             .queue
@@ -245,19 +325,60 @@ impl Memory for Loom {
             return;
         }
         note(
-            Access::Spin,
+            Access::Wait,
             Some((&raw const word.0).addr()),
             seen.into(),
             Location::caller(),
         );
-        let ticket = ((&raw const word.0).addr(), queue.next);
-        queue.next += 1;
+        let ticket = queue.ticket((&raw const word.0).addr(), false);
         queue.waiting.push(ticket);
+        if Rest::update(|rest| rest.asleep += 1) {
+            FUTEX.woken.notify_all();
+        }
         while queue.waiting.contains(&ticket) {
+            if rests() {
+                drop(queue);
+                resume_unwind(Box::new(Abandoned));
+            }
             queue = FUTEX
                 .woken
                 .wait(queue)
                 .expect("no thread of the model panics with it");
+        }
+    }
+    /// Others may go first or not: if none of them wakes it, its time is up.
+    fn wait_timeout(word: &Self::AtomicU32, seen: u32, left: &mut Duration) {
+        let address = (&raw const word.0).addr();
+        let queue = || {
+            FUTEX
+                .queue
+                .lock()
+                .expect("no thread of the model panics with it")
+        };
+        let ticket = {
+            let mut queue = queue();
+            if word.0.load(Ordering::SeqCst) != seen {
+                return;
+            }
+            let ticket = queue.ticket(address, true);
+            queue.waiting.push(ticket);
+            ticket
+        };
+        note(Access::Wait, Some(address), seen.into(), Location::caller());
+        Self::spin_loop();
+        let mut queue = queue();
+        let before = queue.waiting.len();
+        queue.waiting.retain(|waiting| *waiting != ticket);
+        let woken = queue.waiting.len() == before;
+        drop(queue);
+        note(
+            Access::Timeout,
+            Some(address),
+            woken.into(),
+            Location::caller(),
+        );
+        if !woken {
+            *left = Duration::ZERO;
         }
     }
     fn wake(word: &Self::AtomicU32, n: u32) {
@@ -267,9 +388,12 @@ impl Memory for Loom {
             .lock()
             .expect("no thread of the model panics with it");
         let mut left = n;
-        queue.waiting.retain(|&(of, _)| {
-            of != address || left == 0 || {
+        queue.waiting.retain(|waiting| {
+            waiting.address != address || left == 0 || {
                 left -= 1;
+                if !waiting.limited {
+                    Rest::update(|rest| rest.asleep -= 1);
+                }
                 false
             }
         });

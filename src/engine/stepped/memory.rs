@@ -10,6 +10,7 @@ use crate::memory::{
 use crate::workers::stepped::stepper::{self, Done};
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed};
+use std::time::Duration;
 
 /// Words that processes of an execution touch one step at a time, in one order that all agree on.
 #[derive(Debug, Clone, Copy)]
@@ -215,6 +216,15 @@ impl Memory for SteppedMemory {
             let value = word.0.load(Relaxed);
             (value == seen, value.into())
         });
+    }
+    fn wait_timeout(word: &Self::AtomicU32, seen: u32, left: &mut Duration) {
+        let in_time = stepper::wait_timeout(address(word), Location::caller(), || {
+            let value = word.0.load(Relaxed);
+            (value == seen, value.into())
+        });
+        if !in_time {
+            *left = Duration::ZERO;
+        }
     }
     fn wake(word: &Self::AtomicU32, n: u32) {
         stepper::wake(address(word), n, Location::caller());

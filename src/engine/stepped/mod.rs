@@ -157,7 +157,14 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             self.crew()?.take(case)?;
             let until = Instant::now() + budget.time;
             let executions = budget.executions;
-            let ended = self.batch(strategy, executions, until, budget.keep_going, &mut covered)?;
+            let ended = self.batch(
+                case,
+                strategy,
+                executions,
+                until,
+                budget.keep_going,
+                &mut covered,
+            )?;
             return match ended {
                 Batch::Failed(picks) => self.failed(case, &picks, covered),
                 Batch::Exhausted | Batch::Cut => Ok((covered, None)),
@@ -177,7 +184,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         for &(preemptions, kills) in bounds {
             let strategy = Strategy::Bounded { preemptions, kills };
             loop {
-                let ended = self.batch(strategy, left, until, false, &mut covered)?;
+                let ended = self.batch(case, strategy, left, until, false, &mut covered)?;
                 left = in_bounds.saturating_sub(covered.executions);
                 let exhausted = match ended {
                     Batch::Exhausted => true,
@@ -219,7 +226,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             },
         ] {
             if let Batch::Failed(picks) =
-                self.batch(strategy, by_chance.max(1), until, false, &mut covered)?
+                self.batch(case, strategy, by_chance.max(1), until, false, &mut covered)?
             {
                 return self.failed(case, &picks, covered);
             }
@@ -244,6 +251,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
     /// One batch of executions; those that end in rest as the spec allows are gone on from.
     fn batch(
         &mut self,
+        case: &Case<S::Spec>,
         strategy: Strategy,
         executions: u64,
         until: Instant,
@@ -255,7 +263,10 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         }
         let crew = self.crew()?;
         crew.keep_going(keep_going);
-        let ended = crew.run(strategy, executions, until, false)?;
+        let mut ended = crew.run(strategy, executions, until, false)?;
+        while matches!(ended, Ended::Stuck) && rests(case, &crew.history(case)) {
+            ended = crew.go_on(until)?;
+        }
         covered.executions += crew.tally().executions;
         covered.failing += if keep_going { crew.tally().failing } else { 0 };
         Ok(match ended {
@@ -368,6 +379,12 @@ enum Batch {
 /// Whether a history is Ok. All calls are in it: of those that a kill cut short, too.
 fn judge<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
     explain(&case.setup, history, Criterion::RealTime, Limits::default()) == Verdict::Ok
+}
+
+/// Whether all who are in the middle of an operation may wait there for ever, and what returned is right.
+fn rests<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
+    judge(case, history)
+        && rest(&case.setup, history, Criterion::RealTime, Limits::default()) == Verdict::Ok
 }
 
 fn verdict<S: Spec>(

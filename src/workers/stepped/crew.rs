@@ -3,6 +3,7 @@
 
 use super::board::{BoardRef, MAX_WORKERS, duty};
 use super::plan::Next;
+use super::states::State;
 use super::stepper::{Note, ended};
 use super::worker::{Shared, work};
 use crate::case::{Case, History, Schedule, Until};
@@ -218,6 +219,38 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         self.supervise(until)
     }
 
+    /// After [`Ended::Stuck`], where all may rest so: goes on with the batch. Whoever is in the middle of an operation
+    /// stays there for ever, so somebody else takes its place.
+    pub(crate) fn go_on(&mut self, until: Instant) -> Result<Ended, Error> {
+        for process in 0..self.processes() {
+            let (slot, state) = self
+                .shared
+                .board
+                .plan(|plan| (plan.worker_of(process), plan.state(process)));
+            if matches!(state, State::Blocked | State::Spinning) {
+                self.workers[slot] = None;
+            }
+            if self.workers[slot].is_none() {
+                self.fork(slot)?;
+            }
+        }
+        let board = &self.shared.board;
+        let (more, remaining) = board.plan(|plan| {
+            let more = plan.end_execution(false);
+            (more, plan.tally.remaining)
+        });
+        if !more {
+            return Ok(Ended::Exhausted);
+        }
+        if remaining == 0 || Instant::now() >= until {
+            return Ok(Ended::Done);
+        }
+        board.ended.store(ended::RUNS, Relaxed);
+        board.duty.store(duty::BEGIN, Relaxed);
+        board.pass(None, board.plan(|plan| plan.worker_of(0)));
+        self.supervise(until)
+    }
+
     fn supervise(&mut self, until: Instant) -> Result<Ended, Error> {
         let mut watch = Watch::new(MAX_WORKERS);
         loop {
@@ -285,8 +318,8 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         let spare = self.spare(slot)?;
         let board = &self.shared.board;
         board.plan(|plan| plan.bury(process, spare));
-        let next = board.plan(|plan| plan.decide());
-        match next {
+        let mut ended = None;
+        match board.plan(|plan| plan.decide()) {
             Next::Turn(process) => {
                 board.pass(None, board.plan(|plan| plan.worker_of(process)));
             }
@@ -301,15 +334,15 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                 board.duty.store(duty::JUDGE, Relaxed);
                 board.pass(None, spare);
             }
-            Next::Stuck => return Ok(Some(Ended::Stuck)),
-            Next::TooLong => return Ok(Some(Ended::TooLong)),
-            Next::Waits => return Ok(Some(Ended::Waits)),
+            Next::Stuck => ended = Some(Ended::Stuck),
+            Next::TooLong => ended = Some(Ended::TooLong),
+            Next::Waits => ended = Some(Ended::Waits),
         }
         // Behind the back of those who go on.
         if self.workers[slot].is_none() {
             self.fork(slot)?;
         }
-        Ok(None)
+        Ok(ended)
     }
 
     /// A worker that is no process: one on the same processor, if there is one.

@@ -13,6 +13,8 @@ use crate::schedule::{Choice, MAX_PROCESSES, MAX_STEPS, Moment, NOBODY, Schedule
 const LONGEST: u32 = 4_000;
 /// Steps in a row by which a process that changes nothing, and for which nothing changes, is taken for one that waits.
 const IDLE: u32 = 100;
+/// Steps in a row, as above, after which the time that a process waits for is not up until something changes.
+const PATIENT: u32 = 50;
 /// Deaths in one execution, at most.
 const MAX_DEATHS: usize = 16;
 /// Kill points that are counted for each process.
@@ -165,6 +167,15 @@ impl Plan {
         self.scheduler.begin();
     }
 
+    /// An execution is over: whether the strategy has another one.
+    pub(super) fn end_execution(&mut self, failing: bool) -> bool {
+        self.tally.executions += 1;
+        self.tally.failing += u64::from(failing);
+        self.tally.remaining = self.tally.remaining.saturating_sub(1);
+        let steps = self.steps();
+        self.scheduler.end(steps)
+    }
+
     fn count(&self) -> usize {
         (self.count as usize).min(MAX_PROCESSES)
     }
@@ -243,6 +254,10 @@ impl Plan {
             }
             at.seen = version;
         }
+        // Time is up for some waits in a row, but one that waits so again and again, and nothing changes, waits for ever.
+        if kind == Access::Timeout && at.idle_at == version && at.idle > PATIENT {
+            state = State::Spinning;
+        }
         if at.idle_at != version {
             (at.idle_at, at.idle) = (version, 0);
         }
@@ -295,22 +310,36 @@ impl Plan {
         }
     }
 
-    /// A process goes to sleep on the word of its pending step.
-    pub(super) fn block(&mut self, process: usize) {
+    /// A process lines up to be woken from the word of its pending step.
+    pub(super) fn queue(&mut self, process: usize) {
         self.queued += 1;
         self.processes[process].queue = self.queued;
+    }
+
+    /// It goes on: whether it has been woken.
+    pub(super) fn leave_queue(&mut self, process: usize) -> bool {
+        std::mem::take(&mut self.processes[process].queue) == 0
+    }
+
+    /// It lines up, and goes to sleep.
+    pub(super) fn block(&mut self, process: usize) {
+        self.queue(process);
         self.now.states.set(process, State::Blocked);
     }
 
     /// Wakes the `n` that sleep longest on a word.
     pub(super) fn wake(&mut self, word: u64, n: u32) {
         for _ in 0..n {
-            let asleep = (0..self.count()).filter(|&process| {
-                self.state(process) == State::Blocked && self.processes[process].word == word
-            });
-            let Some(first) = asleep.min_by_key(|&process| self.processes[process].queue) else {
+            let asleep = (0..self.count())
+                .filter(|&process| {
+                    let at = &self.processes[process];
+                    at.queue != 0 && at.word == word && self.state(process) != State::Dead
+                })
+                .min_by_key(|&process| self.processes[process].queue);
+            let Some(first) = asleep else {
                 break;
             };
+            self.processes[first].queue = 0;
             self.now.states.set(first, State::Ready);
         }
     }

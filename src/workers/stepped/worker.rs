@@ -330,13 +330,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
         let board = self.board();
         // An execution may have no step.
         board.count_step(self.slot);
-        let more = board.plan(|plan| {
-            plan.tally.executions += 1;
-            plan.tally.failing += u64::from(!fine);
-            plan.tally.remaining = plan.tally.remaining.saturating_sub(1);
-            let steps = plan.steps();
-            plan.scheduler.end(steps)
-        });
+        let more = board.plan(|plan| plan.end_execution(!fine));
         let remaining = board.plan(|plan| plan.tally.remaining);
         let how = match board.ended.load(Relaxed) {
             ended::RUNS if !fine && board.keep_going.load(Relaxed) == 0 => ended::JUDGED,

@@ -250,6 +250,30 @@ pub(crate) fn wait(word: u64, at: &Location<'_>, look: impl FnOnce() -> (bool, u
     });
 }
 
+/// Sleeps on a word, if `look` says that it holds what it should, and comes back when it is woken or when its time is
+/// up, which may be whenever it gets a turn: whether it was in time.
+pub(crate) fn wait_timeout(
+    word: u64,
+    at: &Location<'_>,
+    look: impl FnOnce() -> (bool, u64),
+) -> bool {
+    let in_time = here(|me| {
+        let word = me.common(word);
+        me.point(Access::Wait, word, at);
+        let (sleeps, value) = look();
+        me.note(word, &Done::seen(Access::Wait, value), at);
+        if !sleeps {
+            return true;
+        }
+        me.board.plan(|plan| plan.queue(me.process));
+        me.point(Access::Timeout, word, at);
+        let woken = me.board.plan(|plan| plan.leave_queue(me.process));
+        me.note(word, &Done::seen(Access::Timeout, woken.into()), at);
+        woken
+    });
+    in_time.unwrap_or(true)
+}
+
 /// Wakes those that sleep on a word.
 pub(crate) fn wake(word: u64, n: u32, at: &Location<'_>) {
     here(|me| {

@@ -112,6 +112,7 @@ impl Stepper {
         let word = match kind {
             Access::Spin => "spin".to_owned(),
             Access::Alive => "alive".to_owned(),
+            Access::Timeout => "timeout".to_owned(),
             _ => source::name(at.file(), at.line(), at.column()).unwrap_or_else(|| "word".into()),
         };
         let nth = self.touched.entry(word.clone()).or_default();

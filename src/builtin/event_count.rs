@@ -1,0 +1,117 @@
+//! [`EventCount`] around a counter that waits at zero.
+
+use super::tests;
+use crate::memory::{Atomic, Memory, Ordering};
+use crate::publish::EventCount;
+use crate::subject::{Role, Spec, Subject};
+use crate::suite::Suite;
+use proptest::prelude::{Just, Strategy, prop_oneof};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Things that were posted and not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Posted(u32);
+
+/// What is done with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Op {
+    /// One more.
+    Post,
+    /// One less: waits for it.
+    Take,
+    /// One less: waits for it, but not long.
+    TakeSoon,
+}
+
+impl Spec for Posted {
+    type Setup = ();
+    type Op = Op;
+    /// Whether it was done in time.
+    type Ret = bool;
+    fn start(_: &()) -> Self {
+        Self(0)
+    }
+    fn step(&mut self, op: &Op) -> bool {
+        match op {
+            Op::Post => self.0 += 1,
+            Op::Take => self.0 -= 1,
+            Op::TakeSoon if self.0 == 0 => return false,
+            Op::TakeSoon => self.0 -= 1,
+        }
+        true
+    }
+    /// How soon is soon is left open.
+    fn allows(&mut self, _: usize, op: &Op, ret: &bool) -> bool {
+        (*op == Op::TakeSoon && !*ret) || self.step(op) == *ret
+    }
+    fn may_block(&self, _: usize, op: &Op) -> bool {
+        *op == Op::Take && self.0 == 0
+    }
+}
+
+/// [`EventCount`] around a counter that waits at zero.
+pub struct EventCountSubject<M: Memory> {
+    posted: M::AtomicU32,
+    event: EventCount<M>,
+}
+
+/// Takes one, if there is one.
+pub(super) fn take<M: Memory>(posted: &M::AtomicU32) -> Option<()> {
+    let seen = posted.load(Ordering::Relaxed);
+    let less = seen.checked_sub(1)?;
+    let took = posted.compare_exchange(seen, less, Ordering::Acquire, Ordering::Relaxed);
+    // Who comes too late for this one looks again.
+    took.map_or_else(|_| take::<M>(posted), |_| Some(()))
+}
+
+impl<M: Memory> Subject<M> for EventCountSubject<M> {
+    type Spec = Posted;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self {
+            posted: M::AtomicU32::new(0),
+            event: EventCount::new_in(),
+        }
+    }
+    fn attach<'a>(&'a self, role: Role<'_>) -> &'a Self {
+        if role.life > 0 {
+            // The one before may have been killed between the two halves of a post.
+            self.event.notify();
+        }
+        self
+    }
+    fn apply(seat: &mut &Self, op: &Op) -> bool {
+        match op {
+            Op::Post => {
+                seat.posted.fetch_add(1, Ordering::Release);
+                seat.event.notify();
+                true
+            }
+            Op::Take => {
+                seat.event.wait(|| take::<M>(&seat.posted));
+                true
+            }
+            Op::TakeSoon => {
+                let soon = Duration::from_micros(50);
+                let took = seat.event.wait_timeout(soon, || take::<M>(&seat.posted));
+                took.is_some()
+            }
+        }
+    }
+}
+
+/// One process posts, and more than the two others take.
+pub fn suite() -> Suite<Posted> {
+    of_posts_and_takes(Suite::of_module(crate::site!()))
+}
+
+pub(super) fn of_posts_and_takes(suite: Suite<Posted>) -> Suite<Posted> {
+    let takes = prop_oneof![3 => Just(Op::Take), 1 => Just(Op::TakeSoon)];
+    suite
+        .role("poster", 1, 4..=4, Just(Op::Post))
+        .role("taker", 2, 1..=2, takes.boxed())
+        .regressions(None)
+}
+
+tests!(EventCountSubject);

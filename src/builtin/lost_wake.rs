@@ -1,0 +1,67 @@
+//! Planted: who is about to sleep looks at what a notification changes *after* it has asked for the last time, so one that
+//! comes in between is lost (brpc 3539 is the like).
+
+use super::event_count::{Op, Posted, of_posts_and_takes, take};
+use super::tests;
+use crate::memory::{Atomic, Memory, Ordering};
+use crate::subject::{Role, Subject};
+use crate::suite::Suite;
+use std::time::Duration;
+
+/// A counter that waits at zero, and the number that each post raises.
+pub struct LostWake<M: Memory> {
+    posted: M::AtomicU32,
+    epoch: M::AtomicU32,
+}
+
+impl<M: Memory> Subject<M> for LostWake<M> {
+    type Spec = Posted;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self {
+            posted: M::AtomicU32::new(0),
+            epoch: M::AtomicU32::new(0),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(seat: &mut &Self, op: &Op) -> bool {
+        let Self { posted, epoch } = *seat;
+        match op {
+            Op::Post => {
+                posted.fetch_add(1, Ordering::Release);
+                epoch.fetch_add(1, Ordering::Release);
+                M::wake(epoch, u32::MAX);
+            }
+            Op::Take => {
+                while take::<M>(posted).is_none() {
+                    M::wait(epoch, epoch.load(Ordering::Acquire));
+                }
+            }
+            Op::TakeSoon => {
+                let mut left = Duration::from_micros(50);
+                while take::<M>(posted).is_none() {
+                    if left.is_zero() {
+                        return false;
+                    }
+                    M::wait_timeout(epoch, epoch.load(Ordering::Acquire), &mut left);
+                }
+            }
+        }
+        true
+    }
+}
+
+/// As [`event_count::suite`](super::event_count::suite).
+pub fn suite() -> Suite<Posted> {
+    of_posts_and_takes(Suite::of_module(crate::site!()))
+}
+
+tests!(
+    LostWake,
+    #[should_panic(expected = "DEADLOCK  forkcheck::builtin::lost_wake::processes  ")],
+    #[should_panic(expected = "DEADLOCK  forkcheck::builtin::lost_wake::stepped  ")],
+    #[should_panic(expected = "DEADLOCK  forkcheck::builtin::lost_wake::kills  ")],
+    #[should_panic(expected = "DEADLOCK  forkcheck::builtin::lost_wake::loom  ")]
+);
