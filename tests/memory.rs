@@ -5,6 +5,7 @@ mod seeds;
 use forkcheck::Region;
 use forkcheck::memory::{Hardware, HardwareWords, Life, Memory, Payload, Words};
 use forkcheck::process::{clean, spawn};
+use forkcheck::publish::{EventCount, Ring};
 use proptest::prelude::*;
 use seeds::kept_in;
 use std::sync::atomic::AtomicU32;
@@ -123,6 +124,94 @@ fn a_wait_returns_at_once_where_the_word_has_changed_and_is_woken_by_another_pro
     )
     .unwrap();
     assert_eq!(woken, 7);
+}
+
+#[test]
+fn a_wait_for_a_time_says_what_is_left_of_it() {
+    let (changed, up, woken) = clean(
+        |()| {
+            let region = Region::anonymous(8).unwrap();
+            let word: &AtomicU32 = region.get(0).unwrap();
+            let limit = Duration::from_millis(20);
+            let (mut changed, mut up, mut woken) = (limit, limit, Duration::MAX);
+            Hardware::wait_timeout(word, 1, &mut changed);
+            while !up.is_zero() {
+                Hardware::wait_timeout(word, 0, &mut up);
+            }
+            let child = spawn(|| {
+                word.store(7, Release);
+                Hardware::wake(word, u32::MAX);
+            })
+            .unwrap();
+            while word.load(Acquire) == 0 {
+                Hardware::wait_timeout(word, 0, &mut woken);
+            }
+            child.value().unwrap();
+            (changed, up, woken)
+        },
+        (),
+    )
+    .unwrap();
+    assert!(!changed.is_zero(), "the word held another value");
+    assert!(up.is_zero());
+    assert!(!woken.is_zero(), "for ever is not over: {woken:?}");
+}
+
+/// Workers sleep for jobs, the parent for their results: nobody spins, and whoever misses one wake-up hangs.
+#[test]
+fn an_event_count_between_processes_loses_no_wake_up_and_knows_when_time_is_up() {
+    const ITEMS: u32 = 20_000;
+    let (sum, late) = clean(
+        |()| {
+            let region = Region::anonymous(size_of::<(Page, Page)>()).unwrap();
+            let [jobs, results]: &[Page; 2] = region.get(0).unwrap();
+            let worker = spawn(|| {
+                for _ in 0..ITEMS {
+                    let job = jobs.next();
+                    results.put(job * 2);
+                }
+            })
+            .unwrap();
+            let feeder = spawn(|| (1..=ITEMS).for_each(|job| jobs.put(job))).unwrap();
+            let limit = Duration::from_secs(60);
+            let next = || results.next_within(limit).expect("woken in time");
+            let sum = (0..ITEMS).map(|_| u64::from(next())).sum::<u64>();
+            worker.value().unwrap();
+            feeder.value().unwrap();
+            let late = results.next_within(Duration::from_millis(5));
+            (sum, late)
+        },
+        (),
+    )
+    .unwrap();
+    assert_eq!(sum, u64::from(ITEMS) * u64::from(ITEMS + 1));
+    assert_eq!(late, None);
+}
+
+forkcheck::layout! {
+    /// A ring of few slots, so that both sides sleep.
+    struct Page {
+        ring: Ring<u32, 4>,
+        more: EventCount,
+        less: EventCount,
+    }
+}
+
+impl Page {
+    fn put(&self, item: u32) {
+        self.less.wait(|| self.ring.push(item).ok());
+        self.more.notify();
+    }
+    fn next(&self) -> u32 {
+        let item = self.more.wait(|| self.ring.pop());
+        self.less.notify();
+        item
+    }
+    fn next_within(&self, limit: Duration) -> Option<u32> {
+        let item = self.more.wait_timeout(limit, || self.ring.pop());
+        self.less.notify();
+        item
+    }
 }
 
 /// A process that has no descriptor left cannot read when another was started; it must not take a living one for dead.

@@ -15,7 +15,7 @@
 use forkcheck::engine::loom::LoomMemory;
 use forkcheck::memory::weakened::{self, SiteKind, Weakened, Weakening};
 use forkcheck::memory::{Atomic, Memory, Ordering, Ordering::*};
-use forkcheck::publish::{Latest, OneShot, Ring, SeqLock};
+use forkcheck::publish::{EventCount, Latest, OneShot, Ring, SeqLock};
 use loom::thread;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -200,6 +200,24 @@ fn ring<const N: usize, M: Memory>(main: Main, pushes: u64, pops: usize) {
     );
 }
 
+/// Who publishes by a word and notifies, and who waits for it: any wake-up that is lost is a deadlock.
+fn event_count<M: Memory>(main: Main, waits: u32) {
+    let shared = Arc::new((M::AtomicU32::new(0), EventCount::<M>::new_in()));
+    let notifier = move |(word, event): &(M::AtomicU32, EventCount<M>)| {
+        for value in 1..=waits {
+            word.store(value, Release);
+            event.notify();
+        }
+    };
+    let waiter = move |(word, event): &(M::AtomicU32, EventCount<M>)| {
+        for value in 1..=waits {
+            let seen = event.wait(|| Some(word.load(Acquire)).filter(|&seen| seen >= value));
+            assert!(seen <= waits);
+        }
+    };
+    run(main, &shared, notifier, waiter);
+}
+
 /// A model with its name, which begins with the publication's.
 type Model = (String, Box<dyn Fn() + Send + Sync>);
 
@@ -219,6 +237,14 @@ fn models<M: Memory>() -> Vec<Model> {
         model("seq_lock 2x2", Box::new(move || seq_lock::<M>(main, 2, 2)));
         model("latest 2x2", Box::new(move || latest::<M>(main, 2, 2)));
         model("latest 3x3", Box::new(move || latest::<M>(main, 3, 3)));
+        model(
+            "event_count 1x1",
+            Box::new(move || event_count::<M>(main, 1)),
+        );
+        model(
+            "event_count 2x2",
+            Box::new(move || event_count::<M>(main, 2)),
+        );
         model("ring of 1, 2x2", Box::new(move || ring::<1, M>(main, 2, 2)));
         model("ring of 1, 3x3", Box::new(move || ring::<1, M>(main, 3, 3)));
         model("ring of 2, 4x3", Box::new(move || ring::<2, M>(main, 4, 3)));
@@ -355,6 +381,13 @@ fn a_ring_with_any_of_its_four_index_accesses_relaxed_fails() {
             (SiteKind::Store, Release, Some(Relaxed), RACE),
         ],
     );
+}
+
+#[test]
+fn an_event_count_without_a_full_fence_on_either_side_loses_a_wake_up() {
+    let weaker = |to| (SiteKind::Fence, SeqCst, to, "deadlock");
+    let all = [Some(AcqRel), None].map(weaker);
+    all_fail("event_count", &[all, all].concat());
 }
 
 /// A flag and a waiter. `mistake` makes the waker do it wrong.

@@ -2,7 +2,7 @@
 
 use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::Processes;
+use forkcheck::engine::{Engine, Processes, Stepped};
 use forkcheck::prelude::*;
 use forkcheck::publish::EventCount;
 use serde::{Deserialize, Serialize};
@@ -159,7 +159,7 @@ mod in_the_model {
 
 mod step_by_step {
     use super::*;
-    use forkcheck::engine::{Kills, Stepped, SteppedMemory};
+    use forkcheck::engine::{Kills, SteppedMemory};
 
     #[test]
     fn who_sleeps_for_ever_where_the_spec_lets_it_is_no_finding_and_the_next_execution_follows() {
@@ -256,7 +256,7 @@ mod step_by_step {
         let outcome = suite
             .check::<Kills, Event<SteppedMemory, NOTIFIES>>()
             .unwrap();
-        assert!(outcome.covered.killed > 0, "{:?}", outcome.covered);
+        assert!(outcome.covered.executions > 20, "{:?}", outcome.covered);
         kind(&outcome)
     }
 
@@ -267,5 +267,92 @@ mod step_by_step {
             killed_between_the_two_halves::<false>(),
             Some(Kind::NotCrashTolerant)
         );
+    }
+}
+
+/// A wait that is limited in time, in models that have none: its time may be up at any step.
+mod in_time {
+    use super::*;
+    use forkcheck::builtin::event_count::{Op, Posted};
+    use std::time::Duration;
+
+    /// `LOOKS`: after the wait it looks whether something is there; the broken twin takes it for granted.
+    struct Takes<M: Memory, const LOOKS: bool>(M::AtomicU32);
+
+    impl<M: Memory, const LOOKS: bool> Subject<M> for Takes<M, LOOKS> {
+        type Spec = Posted;
+        type Seat<'a> = &'a Self;
+        fn new(_: &()) -> Self {
+            Takes(Atomic::new(0))
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(seat: &mut &Self, op: &Op) -> bool {
+            let posted = &seat.0;
+            let mut left = Duration::from_millis(1);
+            match op {
+                Op::Post => {
+                    posted.fetch_add(1, Ordering::Release);
+                    M::wake(posted, 1);
+                    true
+                }
+                Op::TakeSoon => {
+                    M::wait_timeout(posted, 0, &mut left);
+                    let is_there = !LOOKS || posted.load(Ordering::Acquire) > 0;
+                    if is_there {
+                        posted.fetch_sub(1, Ordering::Acquire);
+                    }
+                    is_there
+                }
+                // It never looks at what is left of its time.
+                Op::Take => {
+                    while posted.load(Ordering::Acquire) == 0 {
+                        M::wait_timeout(posted, 0, &mut left);
+                    }
+                    posted.fetch_sub(1, Ordering::Acquire);
+                    true
+                }
+            }
+        }
+    }
+
+    fn checked<E: Engine, const LOOKS: bool>(posts: usize, takes: usize, take: Op) -> Option<Kind> {
+        let suite = Suite::<Posted>::new(forkcheck::site!(), "takes")
+            .role("poster", 1, posts..=posts, Just(Op::Post))
+            .role("taker", 1, takes..=takes, Just(take))
+            .cases(1)
+            .regressions(None);
+        let outcome = suite.check::<E, Takes<E::Memory, LOOKS>>().unwrap();
+        let wrong = matches!(outcome.verdict, Verdict::Ok | Verdict::Finding(_));
+        assert!(wrong, "{:?}", outcome.verdict);
+        kind(&outcome)
+    }
+
+    #[test]
+    fn may_be_up_before_anybody_wakes_the_waiter() {
+        let (looks, twin) = (
+            checked::<Stepped, true>(1, 2, Op::TakeSoon),
+            checked::<Stepped, false>(1, 2, Op::TakeSoon),
+        );
+        assert_eq!((looks, twin), (None, Some(Kind::NotLinearizable)));
+    }
+
+    #[cfg(feature = "loom")]
+    #[test]
+    fn may_be_up_before_anybody_wakes_the_waiter_in_loom() {
+        use forkcheck::engine::loom::Loom;
+        let (looks, twin) = (
+            checked::<Loom, true>(1, 2, Op::TakeSoon),
+            checked::<Loom, false>(1, 2, Op::TakeSoon),
+        );
+        assert_eq!((looks, twin), (None, Some(Kind::NotSequentiallyConsistent)));
+    }
+
+    #[test]
+    fn who_waits_again_and_again_waits_for_ever() {
+        // Where the spec lets it wait, that is no finding, and otherwise none that says "too many steps".
+        assert_eq!(checked::<Stepped, true>(0, 1, Op::Take), None);
+        assert_eq!(checked::<Stepped, true>(1, 1, Op::Take), None);
     }
 }

@@ -365,7 +365,13 @@ impl Memory for Loom {
             ticket
         };
         note(Access::Wait, Some(address), seen.into(), Location::caller());
-        Self::spin_loop();
+        // Between the two locks somebody may wake it, or nobody. That is a choice; one that is offered again and again in
+        // one operation has no end, so then the others go first.
+        if SPINS.with(Cell::get) < SPINS_EXPLORED {
+            SPINS.with(|spins| spins.set(spins.get() + 1));
+        } else {
+            Self::spin_loop();
+        }
         let mut queue = queue();
         let before = queue.waiting.len();
         queue.waiting.retain(|waiting| *waiting != ticket);
