@@ -3,6 +3,7 @@
 
 use super::Slot;
 use crate::memory::{Atomic, Hardware, Line, Memory, Payload, Resident, shape};
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -61,7 +62,7 @@ impl Side<Hardware> {
 }
 
 /// The value, which was not pushed: as far as the producer can see there is no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Full<T>(pub T);
 
 // SAFETY: Resident.

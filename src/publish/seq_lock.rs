@@ -7,6 +7,7 @@
 use crate::memory::{
     Atomic, Hardware, HardwareWords, Life, Memory, Payload, Reading, Resident, Words, shape,
 };
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -45,7 +46,7 @@ pub struct SeqLock<T: Payload, M: Memory = Hardware> {
 }
 
 /// The process that wrote died in the middle of a write, and nobody has written since. A successor's write repairs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("the writer died in the middle of a write; write again to repair it")]
 pub struct WriterGone;
 
@@ -109,7 +110,9 @@ impl<T: Payload, M: Memory> SeqLock<T, M> {
         (self.sequence.load(Relaxed) == before).then_some(value)
     }
 
-    /// The value; spins while a writer is at work.
+    /// The value; spins while a writer is at work, and asks now and then whether that is alive. A process that lies about
+    /// it can make this wait as long as it likes: where the other side is not to be trusted, there is
+    /// [`try_read`](Self::try_read).
     ///
     /// # Errors
     /// [`WriterGone`], if that writer is dead.

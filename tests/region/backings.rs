@@ -1,7 +1,7 @@
 //! One API over every backing: what is shared, how long it is, what may be done with it, and what a name is good for.
 
 use crate::scratch::{Scratch, clean, mapping, page};
-use forkcheck::publish::{Latest, OneShot, Ring, SeqLock};
+use forkcheck::publish::{EventCount, Latest, OneShot, Ring, SeqLock};
 use forkcheck::region::{Layout, Name, View};
 use forkcheck::{Region, process};
 use std::mem::offset_of;
@@ -16,6 +16,7 @@ forkcheck::layout! {
         pub lock: SeqLock<[u64; 4]>,
         pub latest: Latest<u32>,
         pub ring: Ring<u64, 3>,
+        pub event: EventCount,
     }
 }
 

@@ -10,6 +10,8 @@ mod faults;
 mod hostile;
 mod names;
 mod scratch;
+#[path = "../seeds/mod.rs"]
+mod seeds;
 
 use forkcheck::{Region, process};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
