@@ -65,7 +65,7 @@ impl Memory for Hardware {
         }
     }
     fn wait(word: &AtomicU32, seen: u32) {
-        sleep(word, seen, std::ptr::null());
+        futex_wait(word, seen, std::ptr::null());
     }
     fn wait_timeout(word: &AtomicU32, seen: u32, left: &mut Duration) {
         let limit = libc::timespec {
@@ -73,7 +73,7 @@ impl Memory for Hardware {
             tv_nsec: left.subsec_nanos().into(),
         };
         let began = Instant::now();
-        let time_is_up = sleep(word, seen, &raw const limit);
+        let time_is_up = futex_wait(word, seen, &raw const limit);
         let left_over = left.saturating_sub(began.elapsed());
         *left = if time_is_up {
             Duration::ZERO
@@ -95,7 +95,7 @@ impl Memory for Hardware {
 }
 
 /// Sleeps while `word` holds `seen`, for at most so long (null: without end): whether that time is up.
-fn sleep(word: &AtomicU32, seen: u32, limit: *const libc::timespec) -> bool {
+fn futex_wait(word: &AtomicU32, seen: u32, limit: *const libc::timespec) -> bool {
     // SAFETY: FUTEX_WAIT reads four bytes at the address, and the limit.
     // 1. `word` is a live, aligned `AtomicU32` for the length of the call.
     // 2. `limit` is null, or points to a `timespec` of the caller. Without FUTEX_PRIVATE_FLAG it works between processes.

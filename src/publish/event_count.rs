@@ -129,12 +129,12 @@ impl<M: Memory> EventCount<M> {
         M::wake(&self.epoch, u32::MAX);
     }
 
-    /// Sleeps by `sleep`, unless `ready` gives something after all.
+    /// Sleeps by `block`, unless `ready` gives something after all.
     #[cold]
     fn unless<R>(
         &self,
         ready: &mut impl FnMut() -> Option<R>,
-        sleep: impl FnOnce(u32),
+        block: impl FnOnce(u32),
     ) -> Option<R> {
         self.sleepers.fetch_add(1, Relaxed);
         // Relaxed: where the notifier's fence comes after ours, this is the number from before it raised it.
@@ -143,7 +143,7 @@ impl<M: Memory> EventCount<M> {
         M::fence(SeqCst);
         let asked = ready();
         if asked.is_none() {
-            sleep(epoch);
+            block(epoch);
         }
         self.sleepers.fetch_sub(1, Relaxed);
         asked

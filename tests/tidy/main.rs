@@ -78,6 +78,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "src/memory/resident.rs",
         "Resident is the contract of a region's typed view",
     ),
+    ("src/publish/event_count.rs", "unsafe impl Resident"),
     ("src/publish/latest.rs", "unsafe impl Resident"),
     ("src/publish/one_shot.rs", "unsafe impl Resident"),
     ("src/publish/ring.rs", "unsafe impl Resident"),
@@ -131,6 +132,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "a jump into memory that must not be executable",
     ),
     ("tests/process/values.rs", "a signal that nix does not know"),
+    (
+        "tests/threads.rs",
+        "the two mistakes that the sanitizers have to find",
+    ),
     ("tests/region/main.rs", "a private mapping to compare with"),
     (
         "tests/region/hostile.rs",

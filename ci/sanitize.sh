@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Runs what has no need to fork under memcheck (valgrind), and the publications between threads under ThreadSanitizer
+# (a nightly compiler). Each has to find a planted mistake first. Where one is not there, that is said, and skipped.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The test binary `$1`, built with the arguments after it.
+binary() {
+    local name=$1
+    shift
+    cargo "$@" --locked --no-run --message-format json 2>/dev/null |
+        grep -o "\"executable\":\"[^\"]*/${name}-[0-9a-f]*\"" | cut -d'"' -f4 | tail -n 1
+}
+
+# The test `$1`, which has a mistake in it, has to be told of by the command after it.
+finds() {
+    local planted=$1
+    shift
+    if "$@" --ignored --exact "$planted" >"$scratch/planted" 2>&1; then
+        cat "$scratch/planted"
+        echo "$planted was not found out: this run shows nothing" >&2
+        exit 1
+    fi
+}
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+if command -v valgrind >/dev/null; then
+    threads=$(binary threads test --test threads)
+    library=$(binary forkcheck test --lib)
+    memcheck=(valgrind --quiet --error-exitcode=9 --exit-on-first-error=yes --fair-sched=yes)
+    finds a_byte_that_nobody_wrote "${memcheck[@]}" "$threads"
+    "${memcheck[@]}" "$threads"
+    "${memcheck[@]}" "$library" check::seen publish::latest subject:: report:: settings:: source:: workers::start process::record process::frame
+    echo "memcheck: nothing found, and the planted mistake was"
+else
+    echo "SKIPPED: memcheck: no valgrind here; install it"
+fi
+
+host=$(rustc -vV | sed -n 's/^host: //p')
+if runtime=$(rustc +nightly --print sysroot 2>/dev/null) && compgen -G "$runtime/lib/rustlib/$host/lib/*tsan*" >/dev/null; then
+    # The standard library was not built for it, so the fences by which it drops an Arc, and libtest's channel, are unseen.
+    printf 'race:alloc::sync::Arc\nrace:test::event::CompletedTest\n' >"$scratch/known"
+    export TSAN_OPTIONS="suppressions=$scratch/known"
+    export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" CARGO_TARGET_DIR=target/tsan
+    threads=$(binary threads +nightly test --test threads --no-default-features --target "$host")
+    finds a_data_race "$threads"
+    "$threads"
+    echo "ThreadSanitizer: nothing found, and the planted mistake was"
+else
+    echo "SKIPPED: ThreadSanitizer: no nightly compiler here with its runtime; rustup toolchain install nightly"
+fi
