@@ -11,6 +11,109 @@
 //! Each is written once over a [`Memory`]: the code that ships is the code that the models
 //! explore. On hardware they live in place in a [`Region`](crate::Region), whose zeros are a valid start.
 //! What a reader gets is a copy; nobody is ever handed a reference to bytes that another process may write.
+//!
+//! # Common jobs
+//!
+//! All of them work on every backing of a region; those below are the usual ones.
+//!
+//! **A progress counter** is a plain atomic word; anonymous memory will do:
+//! ```
+//! use forkcheck::{Region, process};
+//! use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+//!
+//! let region = Region::anonymous(size_of::<AtomicU64>())?;
+//! let done: &AtomicU64 = region.get(0)?;
+//! let mut child = process::spawn(|| for _file in 0..100 { done.fetch_add(1, Relaxed); })?;
+//! println!("{} of 100", done.load(Relaxed)); // at any time
+//! child.wait()?;
+//! assert_eq!(done.load(Relaxed), 100);
+//! # Ok::<(), forkcheck::Error>(())
+//! ```
+//! **A result slot** that a child fills while its parent does something else, and that a killed child leaves empty:
+//! ```
+//! use forkcheck::publish::{EventCount, OneShot};
+//! use forkcheck::{Region, process};
+//! use std::time::Duration;
+//!
+//! forkcheck::layout! { struct Slot { result: OneShot<[u64; 2]>, there: EventCount } }
+//! let region = Region::anonymous(size_of::<Slot>())?;
+//! let slot: &Slot = region.get(0)?;
+//! let _child = process::spawn(|| {
+//!     slot.result.set([6 * 7, 1]).expect("nobody else sets it");
+//!     slot.there.notify();
+//! })?;
+//! let limit = Duration::from_secs(60); // a killed child sets nothing
+//! assert_eq!(slot.there.wait_timeout(limit, || slot.result.get()), Some([42, 1]));
+//! # Ok::<(), forkcheck::Error>(())
+//! ```
+//! **A live page of statistics** under a name, which other programs look at and cannot write to:
+//! ```
+//! use forkcheck::Region;
+//! use forkcheck::publish::SeqLock;
+//! use forkcheck::region::{Layout, Name, View};
+//!
+//! type Page = SeqLock<[u64; 3]>; // requests, errors, bytes: always of the same moment
+//! let name = Name::posix(&format!("/statistics-{}", std::process::id()))?;
+//! let region = Region::create(&name, Layout::of::<Page>())?;
+//! let mut page = region.get::<Page>(0)?.writer();
+//! page.write([1, 0, 512]);
+//!
+//! let view = View::open(&name, Layout::of::<Page>())?; // in another program
+//! assert_eq!(view.get::<Page>(0)?.read(), Ok([1, 0, 512]));
+//! # Ok::<(), forkcheck::Error>(())
+//! ```
+//! **A work queue from a parent to forked workers**, a ring to each, and one that sleeps while there is nothing to do:
+//! ```
+//! use forkcheck::memory::Line;
+//! use forkcheck::publish::{EventCount, Ring};
+//! use forkcheck::{Region, process};
+//! use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+//!
+//! forkcheck::layout! {
+//!     struct Worker { jobs: Ring<u32, 16>, more: Line<EventCount>, room: Line<EventCount>, sum: Line<AtomicU64> }
+//! }
+//! const STOP: u32 = 0;
+//! let region = Region::anonymous(size_of::<[Worker; 2]>())?;
+//! let workers: &[Worker; 2] = region.get(0)?;
+//! let mut children = Vec::new();
+//! for worker in workers {
+//!     children.push(process::spawn(|| loop {
+//!         let job = worker.more.wait(|| worker.jobs.pop());
+//!         worker.room.notify();
+//!         if job == STOP { break }
+//!         worker.sum.fetch_add(job.into(), Relaxed);
+//!     })?);
+//! }
+//! let send = |worker: &Worker, job| {
+//!     worker.room.wait(|| worker.jobs.push(job).ok());
+//!     worker.more.notify();
+//! };
+//! (1..=100).for_each(|job| send(&workers[job as usize % 2], job));
+//! for (worker, mut child) in workers.iter().zip(children) {
+//!     send(worker, STOP);
+//!     child.wait()?;
+//! }
+//! assert_eq!(workers.iter().map(|worker| worker.sum.load(Relaxed)).sum::<u64>(), 5050);
+//! # Ok::<(), forkcheck::Error>(())
+//! ```
+//! **A ring between two programs** that know a name; `examples/two-programs` of the repository is one of them, with its
+//! test:
+//! ```
+//! use forkcheck::Region;
+//! use forkcheck::publish::Ring;
+//! use forkcheck::region::{Layout, Name};
+//!
+//! type Orders = Ring<[u64; 2], 64>;
+//! let path = std::env::temp_dir().join(format!("orders-{}", std::process::id()));
+//! let name = Name::file(&path)?;
+//! let taking = Region::create(&name, Layout::of::<Orders>())?; // the one that is there first
+//!
+//! let sending = Region::open(&name, Layout::of::<Orders>())?; // the other one
+//! sending.get::<Orders>(0)?.push([7, 100]).expect("there is room for 64");
+//!
+//! assert_eq!(taking.get::<Orders>(0)?.pop(), Some([7, 100]));
+//! # Ok::<(), forkcheck::Error>(())
+//! ```
 
 mod event_count;
 mod latest;
