@@ -223,10 +223,10 @@ impl<const N: usize> Ring<N> {
         let tail = producer.next.load(Relaxed);
         if tail == Self::lap_ahead(producer.seen.load(Relaxed)) {
             let head = self.consumer.0.next.load(Acquire);
-            producer.seen.store(head, Relaxed);
             if tail == Self::lap_ahead(head) {
                 return false;
             }
+            producer.seen.store(head, Relaxed);
         }
         store(&self.slots[Self::slot(tail)], value);
         producer.next.store(Self::after(tail), Release);
@@ -238,10 +238,10 @@ impl<const N: usize> Ring<N> {
         let head = consumer.next.load(Relaxed);
         if head == consumer.seen.load(Relaxed) {
             let tail = self.producer.0.next.load(Acquire);
-            consumer.seen.store(tail, Relaxed);
             if head == tail {
                 return None;
             }
+            consumer.seen.store(tail, Relaxed);
         }
         let value = load(&self.slots[Self::slot(head)]);
         consumer.next.store(Self::after(head), Release);

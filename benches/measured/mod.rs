@@ -1,5 +1,7 @@
 //! Everything that is measured, as a list: `table` prints ratios of it, `track` gives it to criterion.
 
+mod backings;
+mod between;
 mod by_hand;
 mod engines;
 mod histories;
@@ -48,6 +50,8 @@ pub(crate) fn all() -> Vec<Measured> {
     let mut all = engines::all();
     all.extend(histories::all());
     all.extend(publications::all());
+    all.extend(between::all());
+    all.extend(backings::all());
     all
 }
 

@@ -1,13 +1,9 @@
-//! A write and a read of a cache line on one thread, and a stream of them between two: ours, the same by hand, and the
-//! best-known crate of the kind.
+//! A write and a read of a cache line on one thread: ours, the same by hand, and the best-known crate of the kind.
 
 use super::Measured;
 use super::by_hand::{self, Line, WORDS};
-use forkcheck::Region;
-use forkcheck::process;
 use forkcheck::publish::{Latest, OneShot, Ring, SeqLock};
 use std::hint::black_box;
-use std::thread;
 use std::time::{Duration, Instant};
 
 const SLOTS: usize = 256;
@@ -94,65 +90,5 @@ pub(super) fn all() -> Vec<Measured> {
             black_box(pop.pop().ok());
         });
     );
-    group!(all, "Ring: a stream", "value", 200_000,
-        "rtrb, two threads": |turns| {
-            let (mut push, mut pop) = rtrb::RingBuffer::new(SLOTS);
-            between_threads(turns, move |n| push.push(line(n)).is_ok(), move || pop.pop().is_ok())
-        };
-        "forkcheck, two threads": |turns| {
-            let ring: &'static Ring<Line, SLOTS> = Box::leak(Box::default());
-            between_threads(turns, |n| ring.push(line(n)).is_ok(), || ring.pop().is_some())
-        };
-        "forkcheck, two processes": |turns| {
-            process::clean(between_processes, turns).expect("a child runs and ends")
-        };
-    );
     all
-}
-
-/// One thread pushes so many values, this one pops them.
-fn between_threads(
-    turns: u64,
-    mut push: impl FnMut(u64) -> bool + Send,
-    mut pop: impl FnMut() -> bool,
-) -> Duration {
-    thread::scope(|scope| {
-        let start = Instant::now();
-        scope.spawn(move || {
-            (0..turns).for_each(|n| {
-                while !push(n) {
-                    std::hint::spin_loop()
-                }
-            });
-        });
-        (0..turns).for_each(|_| {
-            while !pop() {
-                std::hint::spin_loop()
-            }
-        });
-        start.elapsed()
-    })
-}
-
-/// The same with a child that pushes, in a clean process.
-fn between_processes(turns: u64) -> Duration {
-    let region = Region::anonymous(size_of::<Ring<Line, SLOTS>>()).expect("memory for a ring");
-    let ring: &Ring<Line, SLOTS> = region.get(0).expect("it was made for it");
-    let start = Instant::now();
-    let pushes = || {
-        (0..turns).for_each(|n| {
-            while ring.push(line(n)).is_err() {
-                std::hint::spin_loop()
-            }
-        })
-    };
-    let mut child = process::spawn(pushes).expect("a child");
-    (0..turns).for_each(|_| {
-        while ring.pop().is_none() {
-            std::hint::spin_loop()
-        }
-    });
-    let took = start.elapsed();
-    child.wait().expect("it ends when all is pushed");
-    took
 }

@@ -123,10 +123,10 @@ impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
         if tail == Self::lap_ahead(producer.seen.load(Relaxed)) {
             // Acquire: pairs with the Release store in `pop`; the slot behind `head` is read to its end.
             let head = self.consumer.next.load(Acquire);
-            producer.seen.store(head, Relaxed);
             if tail == Self::lap_ahead(head) {
                 return Err(Full(value));
             }
+            producer.seen.store(head, Relaxed);
         }
         self.slots[Self::slot(tail)].store(value);
         // Release: pairs with the Acquire load in `pop`; whoever sees the new tail sees the value.
@@ -143,10 +143,10 @@ impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
         if head == consumer.seen.load(Relaxed) {
             // Acquire: pairs with the Release store in `push`; we see the value before `tail`.
             let tail = self.producer.next.load(Acquire);
-            consumer.seen.store(tail, Relaxed);
             if head == tail {
                 return None;
             }
+            consumer.seen.store(tail, Relaxed);
         }
         let value = self.slots[Self::slot(head)].load();
         // Release: pairs with the Acquire load in `push`; the value is read before its slot is free.

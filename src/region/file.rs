@@ -24,21 +24,31 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 const TEMPORARY: &str = ".forkcheck-";
 
 /// Makes a region's file, complete, and then its name, which must not be there yet.
-pub(super) fn create(path: &Path, layout: Layout, what: &str) -> Result<Pages, Error> {
-    let unfinished = Unfinished::new(path, what)?;
-    let pages = fill(unfinished.file(), layout, what)?;
+pub(super) fn create(
+    path: &Path,
+    layout: Layout,
+    creator: Creator,
+    what: &str,
+) -> Result<Pages, Error> {
+    let unfinished = Unfinished::new(path, creator, what)?;
+    let pages = fill(&unfinished.file, layout, creator, what)?;
     let file = unfinished.publish(path, what)?;
     let end = (HEADER + layout.len()) as u64;
     Ok(pages.from(Source::File(file, end)))
 }
 
 /// Takes up all the space, and writes the header.
-pub(super) fn fill(file: &File, layout: Layout, what: &str) -> Result<Pages, Error> {
+pub(super) fn fill(
+    file: &File,
+    layout: Layout,
+    creator: Creator,
+    what: &str,
+) -> Result<Pages, Error> {
     let len = total(layout, what)?;
     reserve(file, len as u64, what)?;
     let mapping = Mapping::of(file, 0, len, Access::Write, what)?;
     let header: &Header = mapping.start_as().expect("as long as a header and more");
-    header.write(layout);
+    header.write(layout, creator);
     Ok(Pages::new(mapping, HEADER, layout.len()))
 }
 
@@ -59,77 +69,74 @@ fn reserve(file: &File, len: u64, what: &str) -> Result<(), Error> {
     }
 }
 
-/// A file that nobody finds yet.
-enum Unfinished {
-    Unnamed(File),
-    /// Under a temporary name, which goes away with it.
-    Temporary(File, PathBuf),
+/// A file that nobody finds yet: it has no name, or a temporary one.
+struct Unfinished {
+    file: File,
+    temporary: Option<Temporary>,
+}
+
+/// A name that goes away with it.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Unfinished {
-    fn new(path: &Path, what: &str) -> Result<Self, Error> {
+    fn new(path: &Path, creator: Creator, what: &str) -> Result<Self, Error> {
         let directory = directory(path);
-        let unnamed = new_file().custom_flags(libc::O_TMPFILE).open(directory);
-        let made = match unnamed {
-            Ok(file) if Path::new("/proc/self/fd").exists() => Ok(Self::Unnamed(file)),
+        let made = match new_file().custom_flags(libc::O_TMPFILE).open(directory) {
+            Ok(file) if Path::new("/proc/self/fd").exists() => Ok(Self {
+                file,
+                temporary: None,
+            }),
+            Ok(_) => Self::temporary(directory, creator),
             // A kernel or a file system without them takes the directory for what should be opened.
-            Ok(_) => Self::temporary(directory),
             Err(error)
                 if matches!(
                     error.raw_os_error(),
                     Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)
                 ) =>
             {
-                Self::temporary(directory)
+                Self::temporary(directory, creator)
             }
             Err(error) => Err(error),
         };
         let made = made.map_err(|error| refused(format!("create {what}"), errno(&error)))?;
         // Whatever the umask is.
-        let mode = made.file().set_permissions(Permissions::from_mode(0o600));
+        let mode = made.file.set_permissions(Permissions::from_mode(0o600));
         mode.map_err(|error| refused(format!("set the mode of {what}"), errno(&error)))?;
         Ok(made)
     }
 
-    fn temporary(directory: &Path) -> io::Result<Self> {
+    fn temporary(directory: &Path, creator: Creator) -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Relaxed);
-        let name = format!("{TEMPORARY}{}-{number}", Creator::me().to_text());
+        let name = format!("{TEMPORARY}{}-{number}", creator.to_text());
         let path = directory.join(name);
         let file = new_file().create_new(true).open(&path)?;
-        Ok(Self::Temporary(file, path))
-    }
-
-    fn file(&self) -> &File {
-        match self {
-            Self::Unnamed(file) | Self::Temporary(file, _) => file,
-        }
+        Ok(Self {
+            file,
+            temporary: Some(Temporary(path)),
+        })
     }
 
     /// Gives it its name; an error if there is one already.
     fn publish(self, path: &Path, what: &str) -> Result<File, Error> {
-        let linked = match &self {
-            Self::Unnamed(file) => linkat(
+        let linked = match &self.temporary {
+            None => linkat(
                 AT_FDCWD,
-                format!("/proc/self/fd/{}", file.as_raw_fd()).as_str(),
+                format!("/proc/self/fd/{}", self.file.as_raw_fd()).as_str(),
                 AT_FDCWD,
                 path,
                 AtFlags::AT_SYMLINK_FOLLOW,
             ),
-            Self::Temporary(_, from) => linkat(AT_FDCWD, from, AT_FDCWD, path, AtFlags::empty()),
+            Some(Temporary(from)) => linkat(AT_FDCWD, from, AT_FDCWD, path, AtFlags::empty()),
         };
         linked.map_err(|errno| refused(format!("create {what}"), errno))?;
-        self.file()
-            .try_clone()
-            .map_err(|error| refused(format!("keep {what} open"), errno(&error)))
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Self::Temporary(_, path) = self {
-            let _ = std::fs::remove_file(path);
-        }
+        Ok(self.file)
     }
 }
 
@@ -339,7 +346,7 @@ mod tests {
             names.sort();
             names
         };
-        let unfinished = Unfinished::temporary(&directory).unwrap();
+        let unfinished = Unfinished::temporary(&directory, Creator::me()).unwrap();
         assert!(names()[0].starts_with(TEMPORARY), "{:?}", names());
         let [(creator, ..)] = &creators(&directory).unwrap()[..] else {
             panic!("one is found");
@@ -352,8 +359,8 @@ mod tests {
         );
         assert_eq!(names(), ["region"]);
         // One that is given up, or cannot have its name, leaves nothing.
-        drop(Unfinished::temporary(&directory).unwrap());
-        let second = Unfinished::temporary(&directory).unwrap();
+        drop(Unfinished::temporary(&directory, Creator::me()).unwrap());
+        let second = Unfinished::temporary(&directory, Creator::me()).unwrap();
         let error = second.publish(&directory.join("region"), "a test");
         assert!(error.unwrap_err().to_string().contains("EEXIST"));
         assert_eq!(names(), ["region"]);

@@ -55,6 +55,14 @@ impl Creator {
         }
     }
 
+    /// For what has no name that a sweep could come across.
+    pub(super) fn nameless() -> Self {
+        Self {
+            life: Hardware::me(),
+            place: 0,
+        }
+    }
+
     pub(super) fn pid(self) -> u32 {
         self.life.to_bits() as u32
     }
@@ -94,13 +102,23 @@ fn here() -> u64 {
         if me != std::process::id().to_string() {
             return None;
         }
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         let pids = link("/proc/self/ns/pid").ok()?;
         // Kernels before 5.6 have no namespaces of time.
         let time = link("/proc/self/ns/time").unwrap_or_default();
-        Some(crate::memory::shape(&format!("{boot}{pids}{time}"), &[]))
+        Some(crate::memory::shape(&format!("{pids}{time}"), &[boot()?]))
     };
     place().unwrap_or(0)
+}
+
+/// A number for this boot.
+fn boot() -> Option<u64> {
+    // Zero: not asked yet. It is the same for every process that inherits it.
+    static BOOT: AtomicU64 = AtomicU64::new(0);
+    if BOOT.load(Relaxed) == 0 {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        BOOT.store(crate::memory::shape(&id, &[]), Relaxed);
+    }
+    Some(BOOT.load(Relaxed))
 }
 
 /// What an opener took from a header, each word once.
@@ -117,8 +135,7 @@ pub(super) struct Told {
 
 impl Header {
     /// Fills in everything, the magic number last.
-    pub(super) fn write(&self, layout: Layout) {
-        let creator = Creator::me();
+    pub(super) fn write(&self, layout: Layout, creator: Creator) {
         self.len.store(layout.len() as u64, Relaxed);
         self.shape.store(layout.shape(), Relaxed);
         self.life.store(creator.life.to_bits(), Relaxed);

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "descriptors that the kernel made are owned")]
 
 use super::file::{checked, errno, fill};
-use super::header::{HEADER, Told};
+use super::header::{Creator, HEADER, Told};
 use super::layout::Layout;
 use super::mapping::Access;
 use super::pages::{Pages, Source};
@@ -33,7 +33,7 @@ pub(super) fn create(layout: Layout) -> Result<Pages, Error> {
         made => made,
     };
     let file = File::from(fd.map_err(|errno| refused(format!("create {WHAT}"), errno))?);
-    let pages = fill(&file, layout, WHAT)?;
+    let pages = fill(&file, layout, Creator::nameless(), WHAT)?;
     seal(&file, SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW)?;
     Ok(pages.from(Source::Memfd(file.into())))
 }

@@ -149,8 +149,9 @@ impl Region {
     /// # Errors
     /// The name is taken; there is no room, no permission, no descriptor; the file system is read-only. Nothing is left.
     pub fn create(name: &Name, layout: impl Into<Layout>) -> Result<Self, Error> {
-        let mut region = Self::nameless(name.create(layout.into())?);
-        region.named = Some((name.clone(), Creator::me()));
+        let creator = Creator::me();
+        let mut region = Self::nameless(name.create(layout.into(), creator)?);
+        region.named = Some((name.clone(), creator));
         Ok(region)
     }
 

@@ -1,6 +1,6 @@
 //! How strangers find a region: by a POSIX name, a System V key, or a file.
 
-use super::header::Told;
+use super::header::{Creator, Told};
 use super::layout::Layout;
 use super::mapping::Access;
 use super::pages::{Pages, Source};
@@ -69,11 +69,11 @@ impl Name {
         }
     }
 
-    pub(super) fn create(&self, layout: Layout) -> Result<Pages, Error> {
+    pub(super) fn create(&self, layout: Layout, creator: Creator) -> Result<Pages, Error> {
         let what = self.to_string();
         match &self.0 {
-            Kind::Posix(_, path) | Kind::File(path) => file::create(path, layout, &what),
-            Kind::SysV(key) => sysv::create(*key, layout, &what),
+            Kind::Posix(_, path) | Kind::File(path) => file::create(path, layout, creator, &what),
+            Kind::SysV(key) => sysv::create(*key, layout, creator, &what),
         }
     }
 

@@ -16,7 +16,12 @@ const SHM_STAT: i32 = 13;
 const SHM_INFO: i32 = 14;
 
 /// Makes the segment of a key, which must not be there yet.
-pub(super) fn create(key: i32, layout: Layout, what: &str) -> Result<Pages, Error> {
+pub(super) fn create(
+    key: i32,
+    layout: Layout,
+    creator: Creator,
+    what: &str,
+) -> Result<Pages, Error> {
     let len = total(layout, what)?;
     let id = get(key, len, libc::IPC_CREAT | libc::IPC_EXCL | 0o600)
         .map_err(|errno| refused(format!("create {what}"), errno))?;
@@ -24,7 +29,7 @@ pub(super) fn create(key: i32, layout: Layout, what: &str) -> Result<Pages, Erro
         remove(id);
     })?;
     let header: &Header = mapping.start_as().expect("as long as a header and more");
-    header.write(layout);
+    header.write(layout, creator);
     Ok(Pages::new(mapping, HEADER, layout.len()).from(Source::SysV(id)))
 }
 

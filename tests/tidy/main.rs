@@ -123,6 +123,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "fork, _exit and wait, bare: the floor",
     ),
     (
+        "benches/measured/backings.rs",
+        "the bare system calls, as a C program makes them",
+    ),
+    (
         "benches/same_code.rs",
         "names that can be found in the assembly",
     ),
