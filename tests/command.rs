@@ -80,7 +80,7 @@ fn the_readme_opens_with_what_the_command_prints() {
 }
 
 /// All subjects, and whether a bug was planted in them.
-const SUBJECTS: [(&str, bool); 9] = [
+const SUBJECTS: [(&str, bool); 11] = [
     ("one_shot", false),
     ("early_flag", true),
     ("seq_lock", false),
@@ -90,6 +90,8 @@ const SUBJECTS: [(&str, bool); 9] = [
     ("double_buffer", true),
     ("ring", false),
     ("early_index", true),
+    ("event_count", false),
+    ("lost_wake", true),
 ];
 /// Whether this engine has to find something there.
 fn planted_for(subject: &str, planted: bool, engine: &str) -> bool {

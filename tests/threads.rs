@@ -126,9 +126,11 @@ fn a_data_race() {
     scope(|scope| {
         for _ in 0..2 {
             let plain = &plain;
-            // SAFETY: none, see above.
             scope.spawn(move || {
-                (0..VALUES).for_each(|n| unsafe { plain.0.get().write_volatile(n) })
+                for n in 0..VALUES {
+                    // SAFETY: none, see above.
+                    unsafe { plain.0.get().write_volatile(n) };
+                }
             });
         }
     });
@@ -141,6 +143,6 @@ fn a_byte_that_nobody_wrote() {
     let bytes = std::hint::black_box(bytes);
     // SAFETY: none: this is the mistake that is to be found.
     let byte = unsafe { bytes[32].as_ptr().read_volatile() };
-    assert!(byte != 1 || byte == 1, "{byte}");
+    // What memcheck sees is that something depends on it.
     println!("{byte}");
 }

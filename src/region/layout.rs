@@ -48,7 +48,7 @@ impl From<usize> for Layout {
 
 /// Defines a structure of several values that lives in one region: `repr(C)`, each field a
 /// [`Resident`](crate::memory::Resident), which the compiler checks. Put words that different processes write
-/// into [`Line`](crate::memory::Line)s of their own.
+/// into [`Line`](crate::memory::Line)s of their own. A crate that forbids unsafe code may use it.
 ///
 /// ```
 /// use forkcheck::{Region, memory::Line, process, publish::SeqLock, region::Layout};
@@ -86,7 +86,6 @@ macro_rules! layout {
         $vis struct $Name { $($(#[$told])* $seen $field: $Type),+ }
 
         // SAFETY: each field is a Resident, and between them is padding that nobody looks at, so all four clauses hold.
-        #[allow(unsafe_code, reason = "made of residents alone")]
         unsafe impl $crate::memory::Resident for $Name {
             const SHAPE: u64 = $crate::memory::shape(
                 concat!($(stringify!($field), ","),+),

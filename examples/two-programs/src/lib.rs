@@ -1,5 +1,7 @@
 //! What the two programs agree on: the layout of the page between them, and how they are told where it is.
 
+#![forbid(unsafe_code)]
+
 use forkcheck::memory::Line;
 use forkcheck::publish::{Ring, SeqLock};
 use forkcheck::region::Name;
