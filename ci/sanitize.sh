@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs what has no need to fork under memcheck (valgrind), and the publications between threads under ThreadSanitizer
-# (a nightly compiler). Each has to find a planted mistake first. Where one is not there, that is said, and skipped.
+# Proves that memcheck (valgrind) finds nothing in what need not fork, nor ThreadSanitizer (a nightly compiler) in the
+# publications between threads. Each has to find a planted mistake first. Where one is not there, that is said, and skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,4 +1,5 @@
 //! Many values in one region: how long, and what lies where.
+#![allow(unsafe_code, reason = "layout! makes a Resident of residents")]
 
 use crate::memory::Resident;
 
