@@ -70,7 +70,7 @@ impl Memory for Hardware {
     fn wait_timeout(word: &AtomicU32, seen: u32, left: &mut Duration) {
         let limit = libc::timespec {
             tv_sec: left.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-            tv_nsec: left.subsec_nanos().into(),
+            tv_nsec: left.subsec_nanos() as libc::c_long,
         };
         let began = Instant::now();
         let time_is_up = futex_wait(word, seen, &raw const limit);
