@@ -414,7 +414,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     }
     /// Kill points of first lives: how many somebody was killed at, of how many there are.
     pub(crate) fn kill_points(&self) -> (u64, u64) {
-        self.shared.board.plan(|plan| plan.kill_points())
+        self.shared.board.plan(|plan| plan.points.counted())
     }
     /// Whether the subject changed without a step, in the last execution that was traced.
     pub(crate) fn unseen(&self) -> bool {

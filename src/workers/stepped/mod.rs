@@ -10,6 +10,7 @@ mod footprint;
 #[cfg(test)]
 mod outcomes;
 mod plan;
+mod points;
 mod states;
 pub(crate) mod stepper;
 mod worker;

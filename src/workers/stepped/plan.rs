@@ -5,6 +5,7 @@
 
 use super::crew::Tally;
 use super::footprint::Footprint;
+use super::points::Points;
 use super::states::{State, States};
 use crate::case::Access;
 use crate::schedule::{Choice, MAX_PROCESSES, MAX_STEPS, Moment, NOBODY, Scheduler};
@@ -17,8 +18,6 @@ const IDLE: u32 = 100;
 const PATIENT: u32 = 50;
 /// Deaths in one execution, at most.
 const MAX_DEATHS: usize = 16;
-/// Kill points that are counted for each process.
-const MAX_POINTS: usize = 1 << 12;
 
 /// One process. Others seldom look into it, so its line of the cache stays where it is.
 #[repr(C, align(128))]
@@ -116,11 +115,9 @@ pub(super) struct Plan {
     pub(super) in_cells: u32,
     /// 1: switch also where nobody else touches the word.
     pub(super) every: u32,
-    /// Kill points of first lives that were come past in executions whose points are to be counted, and those at which
-    /// somebody was killed, as bits.
+    /// 1: the steps of this execution are kill points to be counted.
     pub(super) counts_points: u32,
-    points: [[u64; MAX_POINTS / 64]; MAX_PROCESSES],
-    killed: [[u64; MAX_POINTS / 64]; MAX_PROCESSES],
+    pub(super) points: Points,
     /// The most steps of its own that an operation needed.
     pub(super) worst: u32,
     pub(super) tally: Tally,
@@ -134,8 +131,7 @@ impl Plan {
             process.operations = *operations as u32;
         }
         self.footprint.clear();
-        self.points = [[0; MAX_POINTS / 64]; MAX_PROCESSES];
-        self.killed = [[0; MAX_POINTS / 64]; MAX_PROCESSES];
+        self.points.clear();
         self.worst = 0;
     }
 
@@ -189,6 +185,26 @@ impl Plan {
     #[inline]
     pub(super) fn worker_of(&self, process: usize) -> usize {
         self.now.workers[process].into()
+    }
+    /// The same, for a worker that has the turn and is to give it on: where neither that process nor the one that it would
+    /// be itself has begun, they change seats, and it goes on without a hand-off.
+    pub(super) fn worker_for(&mut self, process: usize, has_turn: usize) -> usize {
+        let worker = self.worker_of(process);
+        let begins = |plan: &Self, process: usize| {
+            plan.state(process) == State::Fresh && plan.of(process).life == 0
+        };
+        if worker == has_turn || !begins(self, process) {
+            return worker;
+        }
+        let mine = (0..self.count()).find(|&mine| self.worker_of(mine) == has_turn);
+        match mine.filter(|&mine| begins(self, mine)) {
+            Some(mine) => {
+                self.seat(mine, worker);
+                self.seat(process, has_turn);
+                has_turn
+            }
+            None => worker,
+        }
     }
     pub(super) fn seat(&mut self, process: usize, worker: usize) {
         self.now.workers[process] = worker as u8;
@@ -272,11 +288,8 @@ impl Plan {
     pub(super) fn take(&mut self, process: usize) {
         let (now, at) = (&mut self.now, &mut self.processes[process]);
         now.step += 1;
-        if at.life == 0
-            && self.counts_points != 0
-            && let Some(word) = self.points[process].get_mut(at.steps as usize / 64)
-        {
-            *word |= 1 << (at.steps % 64);
+        if at.life == 0 && self.counts_points != 0 {
+            self.points.come_past(process, at.steps);
         }
         at.steps += 1;
         at.of_operation += 1;
@@ -364,10 +377,8 @@ impl Plan {
             };
             self.died += 1;
         }
-        if at.life == 0
-            && let Some(word) = self.killed[process].get_mut(at.steps as usize / 64)
-        {
-            *word |= 1 << (at.steps % 64);
+        if at.life == 0 {
+            self.points.kill(process, at.steps);
         }
         self.now.dying = process as u32;
         self.now.current = NOBODY;
@@ -396,18 +407,6 @@ impl Plan {
     pub(super) fn picks(&self) -> &[u8] {
         &self.picks[..(self.now.decisions as usize).min(MAX_STEPS)]
     }
-    /// Kill points: those at which somebody was killed, of those that there are.
-    pub(super) fn kill_points(&self) -> (u64, u64) {
-        let mut counted = (0, 0);
-        for (points, killed) in self.points.iter().zip(&self.killed) {
-            for (points, killed) in points.iter().zip(killed) {
-                counted.0 += u64::from((points & killed).count_ones());
-                counted.1 += u64::from(points.count_ones());
-            }
-        }
-        counted
-    }
-
     /// Whether a process could take its pending step.
     pub(super) fn can_go_on(&self, process: usize) -> bool {
         self.now.states.enabled() >> process & 1 == 1

@@ -211,8 +211,9 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
             let next = self.board().plan(|plan| plan.decide());
             match next {
                 Next::Turn(process) => {
-                    let worker = self.board().plan(|plan| plan.worker_of(process));
-                    if worker != self.slot {
+                    let slot = self.slot;
+                    let worker = self.board().plan(|plan| plan.worker_for(process, slot));
+                    if worker != slot {
                         return self.board().pass(Some(self.slot), worker);
                     }
                     self.be(process);

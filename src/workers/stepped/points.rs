@@ -1,0 +1,48 @@
+//! Kill points: the steps of first lives, and those of them at which somebody was killed. Plain integers, on the board.
+
+use crate::schedule::MAX_PROCESSES;
+
+/// Steps that are counted for each process.
+const MAX_POINTS: usize = 1 << 12;
+
+type Steps = [[u64; MAX_POINTS / 64]; MAX_PROCESSES];
+
+#[repr(C)]
+pub(super) struct Points {
+    /// As bits: there is such a step; somebody was killed at it.
+    there: Steps,
+    killed: Steps,
+}
+
+impl Points {
+    pub(super) fn clear(&mut self) {
+        self.there = [[0; MAX_POINTS / 64]; MAX_PROCESSES];
+        self.killed = [[0; MAX_POINTS / 64]; MAX_PROCESSES];
+    }
+    #[inline]
+    pub(super) fn come_past(&mut self, process: usize, step: u32) {
+        mark(&mut self.there, process, step);
+    }
+    pub(super) fn kill(&mut self, process: usize, step: u32) {
+        mark(&mut self.killed, process, step);
+    }
+
+    /// Those at which somebody was killed, of those that there are.
+    pub(super) fn counted(&self) -> (u64, u64) {
+        let mut counted = (0, 0);
+        for (there, killed) in self.there.iter().zip(&self.killed) {
+            for (there, killed) in there.iter().zip(killed) {
+                counted.0 += u64::from((there & killed).count_ones());
+                counted.1 += u64::from(there.count_ones());
+            }
+        }
+        counted
+    }
+}
+
+#[inline]
+fn mark(steps: &mut Steps, process: usize, step: u32) {
+    if let Some(word) = steps[process].get_mut(step as usize / 64) {
+        *word |= 1 << (step % 64);
+    }
+}
