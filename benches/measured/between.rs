@@ -10,7 +10,7 @@ use forkcheck::{Region, memory::Resident};
 use ipc_channel::ipc;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
-use std::hint::spin_loop;
+use std::hint::{black_box, spin_loop};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
@@ -30,7 +30,8 @@ fn bytes(n: u64) -> [u8; BYTES] {
 fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     loop {
         if let Some(answer) = ask() {
-            return answer;
+            // What comes is read, all of it.
+            return black_box(answer);
         }
         spin_loop();
     }
