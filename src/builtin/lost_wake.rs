@@ -37,7 +37,9 @@ impl<M: Memory> Subject<M> for LostWake<M> {
             Op::Take => {
                 while take::<M>(posted).is_none() {
                     // It notes what it goes to sleep for, which takes its time.
-                    std::hint::black_box((0..8).map(message).last());
+                    (0..8).for_each(|n| {
+                        std::hint::black_box(message(n));
+                    });
                     M::wait(epoch, epoch.load(Ordering::Acquire));
                 }
             }
