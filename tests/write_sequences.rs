@@ -84,8 +84,10 @@ proptest! {
 
 #[test]
 fn a_page_that_is_not_shared_is_noticed() {
+    // A step a write and a few hundred for the two numbers of the last one; the usual limit is four times the cases.
     let mut runner = TestRunner::new(Config {
         failure_persistence: None,
+        max_shrink_iters: 4096,
         ..config(64)
     });
     let failed = runner.run(&writes(), |writes| {
