@@ -39,6 +39,7 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, Strin
     object["token"] = told.token.clone().into();
     object["kill_points"] = told.covered.kill_points.into();
     object["killed"] = told.covered.killed.into();
+    object["same_pid"] = told.covered.same_id.into();
     object["worst_steps"] = told.covered.worst.into();
     // The finding as the report tells it: plain data, so that nothing fails to become JSON.
     let (schedule, kills) = told.schedule.clone().unzip();

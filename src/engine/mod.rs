@@ -132,6 +132,8 @@ pub struct Covered {
     pub kill_points: u64,
     /// ... and those at which one was.
     pub killed: u64,
+    /// Processes that got the id of one that was killed before them.
+    pub same_id: u64,
     /// The most steps of its own that an operation needed.
     pub worst: u64,
     /// Programs in which the subject changed without a step: accesses that are not of its `Memory` were not placed.
@@ -154,6 +156,7 @@ impl Covered {
         self.applied += more.applied;
         self.kill_points += more.kill_points;
         self.killed += more.killed;
+        self.same_id += more.same_id;
         self.worst = self.worst.max(more.worst);
         self.unseen += more.unseen;
     }

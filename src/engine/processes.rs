@@ -71,10 +71,11 @@ fn search<S: Subject<Hardware>>(
         executions: budget.executions,
         seed: budget.seed,
         keep_going: budget.keep_going,
+        read_only: budget.read_only,
     };
     let (tally, ended) = pool.run(&case, batch)?;
     let reusable = matches!(ended, Ended::Done | Ended::Judged(_));
-    let run = told(&case, &roles, ended);
+    let run = told(&case, &roles, ended, budget.read_only);
     if reusable {
         *kept = Some((roles, pool));
     }
@@ -113,6 +114,7 @@ fn told<S: Subject<Hardware>>(
     case: &Case<S::Spec>,
     roles: &[String],
     ended: Ended<S>,
+    read_only: u32,
 ) -> Option<Run<S::Spec>> {
     let (history, verdict) = match ended {
         Ended::Done => return None,
@@ -133,8 +135,9 @@ fn told<S: Subject<Hardware>>(
             exit,
             history,
         } => {
+            let only_reads = read_only >> process & 1 == 1;
             let place = place(case, roles, process, phase);
-            (history, died(&place, exit))
+            (history, died(&place, exit, only_reads))
         }
         Ended::Stuck {
             process,
@@ -186,8 +189,12 @@ fn asleep<S: Subject<Hardware>>(
     }
 }
 
-fn died<S: crate::subject::Spec>(place: &str, exit: Exit) -> Verdict<S> {
+fn died<S: crate::subject::Spec>(place: &str, exit: Exit, only_reads: bool) -> Verdict<S> {
     match exit {
+        Exit::Signal(libc::SIGSEGV) if only_reads => finding(
+            Kind::WriteToReadOnly,
+            format!("{place} was ended by SIGSEGV, where its mapping is read-only"),
+        ),
         Exit::Panic(panic) => finding(
             Kind::Panic,
             format!("{place} panicked at {}: {}", panic.location, panic.message),

@@ -7,6 +7,8 @@ use super::child::Process;
 use super::record::Record;
 use super::{Child, encode};
 use crate::Error;
+#[cfg(feature = "harness")]
+use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid, getpid, getppid, setpgid};
@@ -33,6 +35,53 @@ where
     F: FnOnce() -> T,
     T: Serialize + DeserializeOwned,
 {
+    let record = alone()?;
+    let parent = getpid();
+    // SAFETY: a fork of a process with one thread is a full copy, in which everything may be called: `alone` counted
+    // them, and this thread, the only one that could start another, was here since.
+    match unsafe { nix::unistd::fork() } {
+        Ok(ForkResult::Child) => live(parent, &record, body),
+        Ok(ForkResult::Parent { child }) => adopt(child, record),
+        Err(errno) => Err(Error::system(
+            "fork a child",
+            errno,
+            "raise RLIMIT_NPROC (ulimit -u), the pids limit of the cgroup or its memory, or let other children end first",
+        )),
+    }
+}
+
+/// As [`spawn`], with the id that a child of ours had which was reaped: what the kernel does once it has gone through all
+/// others. `None` where it lets only others choose, or somebody has that id. clone3(2), `set_tid`.
+#[cfg(feature = "harness")]
+pub(crate) fn spawn_as<T, F>(pid: u32, body: F) -> Result<Option<Child<T>>, Error>
+where
+    F: FnOnce() -> T,
+    T: Serialize + DeserializeOwned,
+{
+    // Other C libraries believe what they know of the thread's id; glibc asks the kernel.
+    if !cfg!(target_env = "gnu") {
+        return Ok(None);
+    }
+    let record = alone()?;
+    let parent = getpid();
+    let wanted = [pid as libc::pid_t];
+    // SAFETY: zeros are a value of these plain integers.
+    let mut how: libc::clone_args = unsafe { std::mem::zeroed() };
+    how.exit_signal = libc::SIGCHLD as u64;
+    how.set_tid = wanted.as_ptr().addr() as u64;
+    how.set_tid_size = 1;
+    // SAFETY: clone3 reads `how` and `wanted`, which live, and the length says how much of it. Without flags and stack it is
+    // a fork, and with one thread (as in `spawn`) a full copy; no lock of the C library's is held by somebody else.
+    let child = unsafe { libc::syscall(libc::SYS_clone3, &how, size_of::<libc::clone_args>()) };
+    match Errno::result(child) {
+        Ok(0) => live(parent, &record, body),
+        Ok(child) => adopt(Pid::from_raw(child as libc::pid_t), record).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// That this process may fork; and where its child will leave what it returns.
+fn alone() -> Result<Record, Error> {
     let threads = threads()?;
     if threads != 1 {
         return Err(Error::invalid(
@@ -45,28 +94,22 @@ where
     let record = Record::new()?;
     // What is buffered now would be written twice.
     let _ = std::io::stdout().flush();
-    let parent = getpid();
-    // SAFETY: a fork of a process with one thread is a full copy, in which everything may be called: the count
-    // was one, and this thread, the only one that could start another, was here since.
-    match unsafe { nix::unistd::fork() } {
-        Ok(ForkResult::Child) => {
-            // By both sides, so that neither sees the child outside of its group.
-            let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
-            die_with(parent);
-            let code = record.of(|| encode(&body()));
-            let _ = std::io::stdout().flush();
-            end_now(code)
-        }
-        Ok(ForkResult::Parent { child }) => {
-            let _ = setpgid(child, child);
-            Process::adopt(child, record).map(Child::new)
-        }
-        Err(errno) => Err(Error::system(
-            "fork a child",
-            errno,
-            "raise RLIMIT_NPROC (ulimit -u), the pids limit of the cgroup or its memory, or let other children end first",
-        )),
-    }
+    Ok(record)
+}
+
+/// The child, from the fork to its end.
+fn live<T: Serialize>(parent: Pid, record: &Record, body: impl FnOnce() -> T) -> ! {
+    // By both sides, so that neither sees the child outside of its group.
+    let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+    die_with(parent);
+    let code = record.of(|| encode(&body()));
+    let _ = std::io::stdout().flush();
+    end_now(code)
+}
+
+fn adopt<T>(child: Pid, record: Record) -> Result<Child<T>, Error> {
+    let _ = setpgid(child, child);
+    Process::adopt(child, record).map(Child::new)
 }
 
 /// Forks a child that runs `body`, waits for it, and returns what `body` returned.

@@ -30,7 +30,7 @@ pub use job::clean;
 #[cfg(feature = "loom")]
 pub(crate) use fork::end_now;
 #[cfg(feature = "harness")]
-pub(crate) use {frame::Channel, job::Job, zygote::Session};
+pub(crate) use {fork::spawn_as, frame::Channel, job::Job, zygote::Session};
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -18,7 +18,7 @@ pub(super) enum Access {
 }
 
 impl Access {
-    fn flags(self) -> ProtFlags {
+    pub(super) fn flags(self) -> ProtFlags {
         match self {
             Self::Write => ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
             Self::Read => ProtFlags::PROT_READ,

@@ -326,7 +326,31 @@ impl Region {
     /// from before, faults.
     #[cfg(feature = "harness")]
     pub(crate) fn elsewhere(&self) -> Result<Self, Error> {
-        use nix::sys::mman::{MRemapFlags, ProtFlags, mprotect, mremap};
+        let again = self.twice()?;
+        self.open_for(nix::sys::mman::ProtFlags::PROT_NONE)?;
+        Ok(again)
+    }
+
+    /// Whether this process may write to it: if not, a write is SIGSEGV.
+    #[cfg(feature = "harness")]
+    pub(crate) fn may_write(&self, may: bool) -> Result<(), Error> {
+        let access = if may { Access::Write } else { Access::Read };
+        self.open_for(access.flags())
+    }
+
+    #[cfg(feature = "harness")]
+    fn open_for(&self, access: nix::sys::mman::ProtFlags) -> Result<(), Error> {
+        let &Mapping { base, len } = self.pages.mapping();
+        // SAFETY: mprotect of pages that are our own mapping. No access becomes undefined by it: what is not allowed any more is
+        // a fault, which is what the callers, processes of an execution, want.
+        unsafe { nix::sys::mman::mprotect(base, len, access) }
+            .map_err(|errno| Error::system("protect a region", errno, "report this"))
+    }
+
+    /// The same pages at another address as well, in this process alone.
+    #[cfg(feature = "harness")]
+    pub(crate) fn twice(&self) -> Result<Self, Error> {
+        use nix::sys::mman::{MRemapFlags, mremap};
         let failed = |errno| Error::system("map a region at another address", errno, "report this");
         let &Mapping { base, len } = self.pages.mapping();
         // SAFETY: mremap with an old size of zero maps the pages of a shared mapping a second time, at an address that the
@@ -336,11 +360,7 @@ impl Region {
             base: again.map_err(failed)?,
             len,
         };
-        let again = Self::nameless(Pages::new(mapping, 0, self.len()));
-        // SAFETY: the pages at `base` are of our own mapping. Nobody in this process follows a reference into them any more:
-        // the caller, a worker that was just forked, uses the new address from here on, and a fault is what is wanted.
-        unsafe { mprotect(base, len, ProtFlags::PROT_NONE) }.map_err(failed)?;
-        Ok(again)
+        Ok(Self::nameless(Pages::new(mapping, 0, self.len())))
     }
 
     /// A number that changes with the first 64 KiB of its bytes. Only while nobody writes to them.

@@ -242,6 +242,7 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
         cut,
         kill_points,
         killed,
+        same_id,
         worst,
         unseen,
         ..
@@ -271,6 +272,9 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
             counted(kill_points, "kill point")
         ));
     }
+    if same_id > 0 {
+        parts.push(format!("{same_id} with the dead one's pid again"));
+    }
     if worst > 0 {
         parts.push(format!("at most {} an operation", counted(worst, "step")));
     }
@@ -295,10 +299,11 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
     } else {
         String::new()
     };
-    format!(
-        "{ran}{stale}{coarse}\n unseen: {}",
-        wrapped(outcome.blind_to)
-    )
+    let mut unseen = outcome.blind_to.to_string();
+    if killed > 0 && same_id == 0 {
+        unseen += "; pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)";
+    }
+    format!("{ran}{stale}{coarse}\n unseen: {}", wrapped(&unseen))
 }
 
 /// Words that stand under each other behind a label of nine columns.

@@ -150,8 +150,8 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// The processes of this role map the region read-only, as they will where it is used: `stepped` and `kills` tell the
-    /// line of a write. On real processes in parallel and under loom they could write all the same.
+    /// The processes of this role have the region mapped read-only, as they will where it is used: `stepped` and `kills` tell
+    /// the line of a write, `processes` the operation, and loom, which has no pages, nothing.
     #[must_use]
     pub fn read_only(mut self, role: &str) -> Self {
         self.read_only.push(role.to_owned());

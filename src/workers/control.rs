@@ -45,6 +45,8 @@ pub(super) struct Control {
     pub(super) stop: AtomicU32,
     /// 1: go on after a history that is not Ok, and count it.
     pub(super) keep_going: AtomicU32,
+    /// Processes whose mapping of the subject is read-only while they are in it, as bits.
+    pub(super) read_only: AtomicU32,
     pub(super) remaining: AtomicU64,
     pub(super) executions: AtomicU64,
     pub(super) overlapping: AtomicU64,

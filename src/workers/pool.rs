@@ -27,6 +27,8 @@ pub(crate) struct Batch {
     pub(crate) executions: u64,
     pub(crate) seed: u64,
     pub(crate) keep_going: bool,
+    /// Processes that map the region read-only, as bits.
+    pub(crate) read_only: u32,
 }
 
 /// What a batch counted.
@@ -128,6 +130,7 @@ impl<S: Subject<Hardware>> Pool<S> {
         control
             .keep_going
             .store(u32::from(batch.keep_going), Relaxed);
+        control.read_only.store(batch.read_only, Relaxed);
         control.found.store(0, Relaxed);
         control.batch.fetch_add(1, Relaxed);
         control

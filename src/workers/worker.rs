@@ -238,6 +238,10 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             process: self.me,
             life: 0,
         };
+        let only_reads = control.read_only.load(Relaxed) >> self.me & 1 == 1;
+        if only_reads {
+            self.may_write(false);
+        }
         let mut seat = subject.attach(role);
         let log = self.shared.log(self.me);
         self.share_lines();
@@ -258,7 +262,16 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         }
         place.set(Phase::Attach);
         drop(seat);
+        if only_reads {
+            self.may_write(true);
+        }
         place.set(Phase::Idle);
+    }
+
+    /// Whether this process's mapping of the subject may be written to.
+    fn may_write(&self, may: bool) {
+        let subject = &self.shared.subject;
+        subject.may_write(may).expect("it is our own mapping");
     }
 
     /// Brings the subject into this processor's cache, so that it is shared by all of them when the operations

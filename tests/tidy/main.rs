@@ -150,7 +150,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "a byte of memory that may not be there",
     ),
     (
-        "tests/heapless.rs",
+        "tests/zoo/index_not_wrapped.rs",
         "each half of a split queue is used by one process",
     ),
     (

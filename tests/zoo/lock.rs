@@ -4,12 +4,14 @@
 
 use super::*;
 use forkcheck::memory::Life;
+use nix::{sys::signal::kill, unistd::Pid};
 use serde::{Deserialize, Serialize};
 
 const NOT_ROBUST: u8 = 0;
 const UNREPAIRED: u8 = 1;
 const BY_PID: u8 = 2;
 const SOUND: u8 = 3;
+const BY_KERNELS_PID: u8 = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Op {
@@ -47,17 +49,17 @@ struct Bank<M: Memory, const HOW: u8> {
 impl<M: Memory, const HOW: u8> Bank<M, HOW> {
     fn me() -> u64 {
         let bits = M::me().to_bits();
-        if HOW == BY_PID {
-            u64::from(bits as u32)
-        } else {
-            bits
+        match HOW {
+            BY_PID => u64::from(bits as u32),
+            BY_KERNELS_PID => u64::from(std::process::id()),
+            _ => bits,
         }
     }
     fn lock(&self) {
         loop {
             let owner = self.owner.load(Ordering::Relaxed);
             // By a pid alone nobody can tell that this is not the same process.
-            if HOW == BY_PID && owner == Self::me() {
+            if [BY_PID, BY_KERNELS_PID].contains(&HOW) && owner == Self::me() {
                 return;
             }
             let free = owner == 0
@@ -65,6 +67,7 @@ impl<M: Memory, const HOW: u8> Bank<M, HOW> {
                     NOT_ROBUST => false,
                     // All lives of a seat have one pid: is one of them still there?
                     BY_PID => !(1..9).any(|life| M::alive(Life::from_bits(life << 32 | owner))),
+                    BY_KERNELS_PID => kill(Pid::from_raw(owner as i32), None).is_err(),
                     _ => !M::alive(Life::from_bits(owner)),
                 };
             if free
@@ -150,10 +153,37 @@ fn an_owner_known_by_a_pid_that_was_given_away_again() {
     caught::<Kills, Bank<_, BY_PID>>(&bank(), Kind::NotLinearizable, 3);
 }
 
+/// The same, where the code asks the kernel and not its memory: then the kernel really has to give the pid away again.
+#[test]
+fn an_owner_known_by_a_pid_that_the_kernel_gave_away_again() {
+    if !may_choose_pids() {
+        println!(
+            "SKIPPED: choosing the pid of a child takes CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN"
+        );
+        return;
+    }
+    let report = caught::<Kills, Bank<_, BY_KERNELS_PID>>(&bank(), Kind::NotCrashTolerant, 2);
+    assert!(
+        report
+            .contains("the kernel has given the pid of the one that was killed to another process"),
+        "{report}"
+    );
+}
+
+/// What the kernel asks of who names the pid of a child, by the numbers of capabilities(7).
+fn may_choose_pids() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").expect("there is /proc");
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = u64::from_str_radix(effective.expect("there is one").trim(), 16);
+    effective.expect("hexadecimal") & (1 << 21 | 1 << 40) != 0
+}
+
 #[test]
 fn a_robust_lock_that_repairs_what_it_protects() {
     passes::<Stepped, Bank<_, SOUND>>(&bank());
     passes::<Kills, Bank<_, SOUND>>(&bank());
+    let again = check::<Kills, Bank<_, SOUND>>(&bank()).covered.same_id;
+    assert_eq!(again > 0, may_choose_pids(), "{again}");
 }
 
 #[test]

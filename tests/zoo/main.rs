@@ -2,7 +2,6 @@
 //! class. Each is found, shrunk and replayed ten times of ten, and what mends it passes the same suite.
 //!
 //! `cargo test --test zoo -- --nocapture` prints a row for each: the engine, how many executions it took, and how long.
-#![forbid(unsafe_code)]
 
 mod aba;
 mod absolute_address;
@@ -10,16 +9,20 @@ mod cycle;
 mod flag_before_data;
 mod full_when_not;
 mod half_moved;
+mod index_not_wrapped;
 mod lock;
 mod plain_copy;
 mod popper_spins;
+mod private_mapping;
 mod reader_writes;
 mod sequence_wraps;
 mod slot_before_content;
+mod spins_when_full;
 mod two_writers;
+mod unlinked_by_a_child;
 
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Engine, Kills, Stepped, SteppedMemory};
+use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::{Outcome, Rate};
 use std::time::Instant;
@@ -49,16 +52,7 @@ fn caught<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(
     let found = outcome.found.as_ref().expect("a finding is told");
     assert!(matches!(found.rate, Rate::Replays(10, 10, _)), "{report}");
     assert!(found.run.case.operations() <= operations, "{report}");
-    println!(
-        "| {} | {} | {} | {} |",
-        std::any::type_name::<T>()
-            .split("::")
-            .nth(1)
-            .unwrap_or_default(),
-        outcome.engine,
-        outcome.covered.executions,
-        started.elapsed().as_millis()
-    );
+    row::<T, _>(&outcome, started);
     // By the token alone, as from the log of a machine that is gone.
     let again = suite.clone().replay(&found.token).check::<E, T>().unwrap();
     assert_eq!(again.verdict, outcome.verdict, "{report}");
@@ -68,6 +62,46 @@ fn caught<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(
         "{report}"
     );
     report
+}
+
+/// The same where processes run side by side: how often it fails is told, and the token finds it again.
+#[track_caller]
+fn side_by_side<T: Subject<Hardware>>(
+    suite: &Suite<T::Spec>,
+    kind: Kind,
+    operations: usize,
+) -> String {
+    let started = Instant::now();
+    let outcome = suite.check::<Processes, T>().unwrap();
+    let report = suite.report(&outcome);
+    let Verdict::Finding(finding) = &outcome.verdict else {
+        panic!("not found: {report}")
+    };
+    assert_eq!(finding.kind, kind, "{report}");
+    let found = outcome.found.as_ref().expect("a finding is told");
+    assert!(
+        matches!(found.rate, Rate::Executions(failed, _) | Rate::Replays(failed, _, _) if failed > 0),
+        "{report}"
+    );
+    assert!(found.run.case.operations() <= operations, "{report}");
+    row::<T, _>(&outcome, started);
+    let again = suite.clone().replay(&found.token);
+    let again = again.check::<Processes, T>().unwrap();
+    let found_again = again.found.expect("it fails again");
+    assert_eq!(found_again.run.case, found.run.case, "{report}");
+    report
+}
+
+/// A row of the table: the file, the engine, executions and milliseconds.
+fn row<T, S: Spec>(outcome: &Outcome<S>, started: Instant) {
+    let file = std::any::type_name::<T>().split("::").nth(1);
+    println!(
+        "| {} | {} | {} | {} |",
+        file.unwrap_or_default(),
+        outcome.engine,
+        outcome.covered.executions,
+        started.elapsed().as_millis()
+    );
 }
 
 /// What mends it passes, and all of it was tried.

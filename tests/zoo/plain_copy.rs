@@ -51,8 +51,10 @@ fn page() -> Suite<Register<[u64; 2]>> {
 
 #[test]
 fn plain_copy() {
+    side_by_side::<Page<_, false>>(&page().executions(20_000), Kind::NotLinearizable, 4);
     caught::<Stepped, Page<_, false>>(&page(), Kind::NotLinearizable, 2);
     caught::<Kills, Page<_, false>>(&page(), Kind::NotLinearizable, 2);
+    page().test::<Processes, Page<_, true>>();
     passes::<Stepped, Page<_, true>>(&page());
     passes::<Kills, Page<_, true>>(&page());
 }

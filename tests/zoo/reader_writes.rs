@@ -3,19 +3,29 @@
 
 use super::*;
 use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use std::sync::atomic::AtomicU64;
 
-struct Marked<M: Memory, const MENDED: bool> {
+const MENDED: u8 = 0;
+const MARKS: u8 = 1;
+/// By a word that is not of the memory that it is given.
+const MARKS_BESIDE: u8 = 2;
+
+struct Marked<M: Memory, const HOW: u8> {
     value: M::AtomicU64,
     seen: M::AtomicU64,
+    beside: AtomicU64,
+    guard: M::Cell<()>,
 }
 
-impl<M: Memory, const MENDED: bool> Subject<M> for Marked<M, MENDED> {
+impl<M: Memory, const HOW: u8> Subject<M> for Marked<M, HOW> {
     type Spec = Register<u64>;
     type Seat<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
         Self {
             value: Atomic::new(first),
             seen: Atomic::new(first),
+            beside: AtomicU64::new(first),
+            guard: MemoryCell::new(()),
         }
     }
     fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
@@ -29,7 +39,12 @@ impl<M: Memory, const MENDED: bool> Subject<M> for Marked<M, MENDED> {
             }
             RegisterOp::Read => {
                 let value = marked.value.load(Ordering::Acquire);
-                if !MENDED && value != marked.seen.load(Ordering::Relaxed) {
+                // Being in a cell is no write of the reader's.
+                marked.guard.with(|_| ());
+                if HOW == MARKS_BESIDE {
+                    marked.beside.store(value, Ordering::Relaxed);
+                }
+                if HOW == MARKS && value != marked.seen.load(Ordering::Relaxed) {
                     marked.seen.store(value, Ordering::Relaxed);
                 }
                 RegisterRet::Value(value)
@@ -45,18 +60,30 @@ fn reader_writes() {
         .role("writer", 1, 1..=2, (0u64..9).prop_map(RegisterOp::Write))
         .role("reader", 1, 1..=2, Just(RegisterOp::Read));
     let only = marked.clone().read_only("reader");
-    let report = caught::<Stepped, Marked<_, false>>(&only, Kind::WriteToReadOnly, 2);
+    let report = caught::<Stepped, Marked<_, MARKS>>(&only, Kind::WriteToReadOnly, 2);
     assert!(
         report.contains("reader: Read writes, where its mapping is read-only")
-            && report.contains("seen: write refused  reader_writes.rs:33"),
+            && report.contains("seen: write refused  reader_writes.rs:48"),
         "{report}"
     );
-    caught::<Kills, Marked<_, false>>(&only, Kind::WriteToReadOnly, 2);
-    passes::<Stepped, Marked<_, true>>(&only);
+    caught::<Kills, Marked<_, MARKS>>(&only, Kind::WriteToReadOnly, 2);
+    passes::<Stepped, Marked<_, MENDED>>(&only);
+    // What no memory sees, the kernel does.
+    let report = caught::<Stepped, Marked<_, MARKS_BESIDE>>(&only, Kind::WriteToReadOnly, 1);
+    assert!(
+        report.contains("reader: Read was ended by SIGSEGV"),
+        "{report}"
+    );
+    let report = side_by_side::<Marked<_, MARKS>>(&only, Kind::WriteToReadOnly, 2);
+    assert!(
+        report.contains("Read was ended by SIGSEGV, where its mapping is read-only"),
+        "{report}"
+    );
+    only.test::<Processes, Marked<_, MENDED>>();
     // Who may write, does.
-    passes::<Stepped, Marked<_, false>>(&marked);
+    passes::<Stepped, Marked<_, MARKS>>(&marked);
     let nobody = marked
         .read_only("raeder")
-        .check::<Stepped, Marked<_, true>>();
+        .check::<Stepped, Marked<_, MENDED>>();
     assert!(nobody.is_err_and(|error| error.to_string().contains("writer, reader")));
 }

@@ -144,6 +144,16 @@ const WRITES: u64 = 0x40;
 const LIFE: u64 = 0x3f;
 
 impl<T> SteppedCell<T> {
+    /// Says who is within.
+    fn say(&self, within: u64) {
+        match stepper::beside(address(&self.within)) {
+            None => self.within.store(within, Relaxed),
+            Some((region, offset)) => {
+                let same: &AtomicU64 = region.get(offset).expect("it is in the subject");
+                same.store(within, Relaxed);
+            }
+        }
+    }
     fn enter(&self, writes: bool) {
         let Some((me, life)) = stepper::seat() else {
             return;
@@ -157,13 +167,12 @@ impl<T> SteppedCell<T> {
             }
         }
         let mine = INSIDE | if writes { WRITES } else { 0 } | u64::from(life) & LIFE;
-        self.within
-            .store(within & !(0xff << (8 * me)) | mine << (8 * me), Relaxed);
+        self.say(within & !(0xff << (8 * me)) | mine << (8 * me));
     }
     fn leave(&self) {
         if let Some((me, _)) = stepper::seat() {
             let within = self.within.load(Relaxed);
-            self.within.store(within & !(0xff << (8 * me)), Relaxed);
+            self.say(within & !(0xff << (8 * me)));
             stepper::leave_cell();
         }
     }

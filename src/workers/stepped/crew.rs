@@ -61,6 +61,9 @@ pub(crate) struct Tally {
     pub(crate) remaining: u64,
 }
 
+/// The process id of the first worker, where it is ours to choose: one of those that a kernel has which counts to 32,768.
+const FIRST_ID: u32 = 31_000;
+
 /// What the supervisor was woken by.
 #[derive(PartialEq)]
 enum Heard {
@@ -75,12 +78,24 @@ pub(crate) struct Crew<M: Memory, S: Subject<M>> {
     shared: Shared<S::Spec>,
     workers: Vec<Option<Child<()>>>,
     bell: PipeReader,
+    /// See [`Crew::start`].
+    same_id: bool,
+    /// How often a process got the id of one that was killed.
+    again: u64,
     memory: PhantomData<fn() -> (M, S)>,
 }
 
 impl<M: Memory, S: Subject<M>> Crew<M, S> {
     /// Forks a worker for each role. Only from a single-threaded process: the zygote.
-    pub(crate) fn start(roles: Vec<String>, judge: Judge<S::Spec>) -> Result<Self, Error> {
+    ///
+    /// With `same_id`, where the kernel permits that, each has a process id that does not change from crew to crew; and whoever is
+    /// killed gives its own to its next life, as after the kernel has given away all others; or, if there is none, to a
+    /// process that does nothing. That takes a fork while everybody waits.
+    pub(crate) fn start(
+        roles: Vec<String>,
+        judge: Judge<S::Spec>,
+        same_id: bool,
+    ) -> Result<Self, Error> {
         if roles.is_empty() || roles.len() > MAX_PROCESSES {
             return Err(Error::invalid(
                 format!("a suite of {} processes", roles.len()),
@@ -108,10 +123,14 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             shared,
             workers: (0..MAX_WORKERS).map(|_| None).collect(),
             bell,
+            same_id,
+            again: 0,
             memory: PhantomData,
         };
         for process in 0..crew.processes() {
-            crew.fork(process)?;
+            if !same_id || !crew.fork_as(process, FIRST_ID + process as u32)? {
+                crew.fork(process)?;
+            }
             crew.shared.board.plan(|plan| plan.seat(process, process));
         }
         Ok(crew)
@@ -136,6 +155,22 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn has_same_id(&self) -> bool {
+        self.same_id
+    }
+    /// How often a process got the id of one that was killed: never where the kernel does not let us choose.
+    pub(crate) fn again(&self) -> u64 {
+        self.again
+    }
+
+    /// The same, under this process id, if it may be.
+    fn fork_as(&mut self, slot: usize, id: u32) -> Result<bool, Error> {
+        self.shared.board.lay_down(slot);
+        let shared = &self.shared;
+        self.workers[slot] = process::spawn_as(id, || work::<M, S>(shared, slot))?;
+        Ok(self.workers[slot].is_some())
     }
 
     /// Takes a case, on which batches are then run.
@@ -301,10 +336,10 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
 
     /// Looks after a dead worker: one that was to die is replaced, and the turn goes on.
     fn bury(&mut self, slot: usize) -> Result<Option<Ended>, Error> {
-        let worker = self.workers[slot].as_mut();
-        let Some(exit) = worker.map(Child::wait).transpose()? else {
+        let Some(worker) = self.workers[slot].as_mut() else {
             return Ok(None);
         };
+        let (id, exit) = (worker.id(), worker.wait()?);
         self.workers[slot] = None;
         let Some(process) = self.process_of(slot) else {
             // A spare: somebody outside killed it.
@@ -315,7 +350,12 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         if !told_to || exit != Exit::Signal(libc::SIGKILL) {
             return Ok(Some(Ended::Died { process, exit }));
         }
-        let spare = self.spare(slot)?;
+        let spare = if self.same_id && self.fork_as(slot, id)? {
+            self.again += 1;
+            slot
+        } else {
+            self.spare(slot)?
+        };
         let board = &self.shared.board;
         board.plan(|plan| plan.bury(process, spare));
         let mut ended = None;

@@ -300,6 +300,13 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
             life,
         };
         let (log, scratch) = (self.shared.log(me), &mut self.scratch);
+        let only_reads = self.shared.board.plan(|plan| plan.read_only) >> me & 1 == 1;
+        let may_write = |may| {
+            if only_reads {
+                self.subject.may_write(may).expect("it is our own mapping");
+            }
+        };
+        may_write(false);
         let full = stepper::on(sitting, || {
             let mut seat = subject.attach(role);
             let mut full = false;
@@ -315,6 +322,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
             stepper::done();
             full
         });
+        may_write(true);
         if full {
             self.board().ended.store(ended::FULL, Relaxed);
         }

@@ -55,8 +55,10 @@ pub(super) struct Stepper {
     sits: bool,
     process: usize,
     life: u32,
-    /// Its mapping of the subject is to be read-only.
+    /// Its mapping of the subject is read-only, ...
     read_only: bool,
+    /// ... but for what is noted in it besides: here.
+    beside: Option<Arc<Region>>,
     /// Steps are named and noted.
     traced: bool,
     /// The turns and kills that the case names, if they are.
@@ -97,6 +99,7 @@ pub(super) fn install(
         process: 0,
         life: 0,
         read_only: false,
+        beside: None,
         traced: false,
         turns: Vec::new(),
         kills: Vec::new(),
@@ -330,6 +333,25 @@ pub(crate) fn write(word: u64, at: &Location<'_>) {
             me.may_not_write(me.common(word), at);
         }
     });
+}
+
+/// Where to note something in the subject that is not of its accesses, if its own mapping is read-only: another one, and
+/// the offset there.
+pub(crate) fn beside(word: u64) -> Option<(Arc<Region>, usize)> {
+    here(|me| {
+        let offset = (word as usize).checked_sub(me.subject.address());
+        let offset = offset.filter(|&offset| me.read_only && offset < me.subject.len())?;
+        let region = me.beside.get_or_insert_with(|| {
+            // It comes with the rights of the first.
+            let again = me.subject.twice().and_then(|again| {
+                again.may_write(true)?;
+                Ok(again)
+            });
+            Arc::new(again.expect("there is room for a few pages"))
+        });
+        Some((Arc::clone(region), offset))
+    })
+    .flatten()
 }
 
 /// This process and its life; for the cells, which tell who is in them.

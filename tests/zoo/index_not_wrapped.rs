@@ -1,5 +1,5 @@
-//! A structure that nobody here wrote: heapless `spsc::Queue`, in the release with a known defect and in one
-//! where it is gone.
+//! An index that is not wrapped for a capacity that is no power of two: heapless `spsc::Queue`, in the release with the defect
+//! and in one where it is gone.
 //!
 //! `Queue<u64, U3, u8>` of 0.6.1 keeps its indices in a `u8` that wraps at 256, which is no multiple of its
 //! capacity 3; near the wrap it forgets or repeats an item. Its two halves are the seats.
@@ -8,9 +8,7 @@
     reason = "splitting the queue in two processes takes the promise that each half is used by one"
 )]
 
-use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::Processes;
-use forkcheck::prelude::*;
+use super::*;
 use forkcheck::subject::{Queue, QueueOp, QueueRet};
 use serde::{Deserialize, Serialize};
 use std::cell::UnsafeCell;
@@ -105,65 +103,23 @@ spsc!(
 );
 
 /// From a fresh queue and from one that is about to wrap, the producer pushes and the consumer pops.
-fn suite() -> Suite<Advanced<3>> {
-    Suite::new(forkcheck::site!(), "spsc")
+fn queue() -> Suite<Advanced<3>> {
+    super::suite("index_not_wrapped")
         .setup(prop_oneof![Just(Rounds(0)), Just(Rounds(254))])
         .executions(500)
         .role("producer", 1, 1..=5, (1u64..100).prop_map(QueueOp::Push))
         .role("consumer", 1, 1..=5, Just(QueueOp::Pop))
-        .regressions(None)
 }
 
 #[test]
-fn the_defect_of_0_6_1_is_found_shrunk_and_replayed() {
-    let outcome = suite().check::<Processes, Defective>().unwrap();
-    let found = outcome
-        .found
-        .as_ref()
-        .unwrap_or_else(|| panic!("missed: {:?}", outcome.verdict));
-    let Verdict::Finding(finding) = &outcome.verdict else {
-        panic!("{:?}", outcome.verdict)
-    };
-    assert_eq!(
-        finding.kind,
-        Kind::NotLinearizable,
-        "{}",
-        suite().report(&outcome)
-    );
+fn index_not_wrapped() {
+    let report = side_by_side::<Defective>(&queue(), Kind::NotLinearizable, 5);
     // Index 255 and index 0 are both slot 0: of three items, the second is written over by the third.
-    assert_eq!(found.run.case.setup, Rounds(254));
-    let counts: Vec<usize> = found.run.case.program.iter().map(Vec::len).collect();
-    assert_eq!(
-        counts,
-        [3, 2],
-        "the smallest: three pushed, two popped; {:?}",
-        found.run.case
-    );
-    println!("{}", suite().report(&outcome));
-
-    for _ in 0..10 {
-        let again = suite()
-            .replay(&found.token)
-            .check::<Processes, Defective>()
-            .unwrap();
-        let replayed = again.found.expect("it is found again");
-        assert_eq!(replayed.run.case, found.run.case);
-    }
-    let mended = suite()
-        .replay(&found.token)
-        .check::<Processes, Mended>()
-        .unwrap();
-    assert_eq!(mended.verdict, Verdict::Ok, "{}", suite().report(&mended));
-}
-
-#[test]
-fn the_mended_release_passes_the_same_suite() {
-    suite().test::<Processes, Mended>();
-}
-
-#[test]
-fn far_from_the_wrap_the_defect_does_not_show() {
-    suite()
+    assert!(report.contains("from setup Rounds(254)"), "{report}");
+    assert_eq!(report.matches("  Push(").count(), 3, "{report}");
+    queue().test::<Processes, Mended>();
+    // Far from the wrap it does not show.
+    queue()
         .setup(Just(Rounds(7)))
         .test::<Processes, Defective>();
 }

@@ -1,9 +1,7 @@
-//! A structure that nobody here wrote: heapless `mpmc::MpMcQueue` with `mpmc_large`, in the release whose push into a full
-//! queue of 256 never ends, and in one where it does. It compares positions in eight bits, and 256 less is 0 more.
+//! A push that never ends where the queue is full: heapless `mpmc::MpMcQueue` with `mpmc_large` and 256 places, in the release
+//! with the defect and in one where it is gone. It compares positions in eight bits, and 256 less is 0 more.
 
-use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::Processes;
-use forkcheck::prelude::*;
+use super::*;
 use forkcheck::subject::{Queue, QueueOp, QueueRet};
 use serde::{Deserialize, Serialize};
 
@@ -69,29 +67,19 @@ macro_rules! mpmc {
 mpmc!(Defective, heapless08::mpmc::MpMcQueue<u64, CAPACITY>);
 mpmc!(Mended, heapless09::mpmc::Queue<u64, CAPACITY>);
 
-fn suite(items: usize) -> Suite<Filled> {
-    Suite::new(forkcheck::site!(), "mpmc")
+fn filled(items: usize) -> Suite<Filled> {
+    super::suite("spins_when_full")
         .setup(Just(Items(items)))
         .role("producer", 1, 1..=1, Just(QueueOp::Push(7)))
         .cases(1)
         .executions(100)
-        .regressions(None)
 }
 
 #[test]
-fn a_push_into_a_full_queue_of_256_never_ends_in_0_8_0() {
-    let suite = suite(CAPACITY);
-    let outcome = suite.check::<Processes, Defective>().unwrap();
-    let report = suite.report(&outcome);
-    let Verdict::Finding(finding) = &outcome.verdict else {
-        panic!("{report}")
-    };
-    assert_eq!(finding.kind, Kind::Endless, "{report}");
+fn spins_when_full() {
+    let report = side_by_side::<Defective>(&filled(CAPACITY), Kind::Endless, 1);
     assert!(report.contains("Push(7)"), "{report}");
-    suite.test::<Processes, Mended>();
-}
-
-#[test]
-fn with_room_for_one_more_the_defect_does_not_show() {
-    suite(CAPACITY - 1).test::<Processes, Defective>();
+    filled(CAPACITY).test::<Processes, Mended>();
+    // With room for one more it does not show.
+    filled(CAPACITY - 1).test::<Processes, Defective>();
 }

@@ -1,0 +1,378 @@
+//! All executions of a program that an engine is to try: within rising bounds, by chance, with pids that come again; and one
+//! of them, told step by step.
+
+use super::verdict::{judge, rests, verdict};
+use super::{SteppedMemory, retell};
+use crate::case::Case;
+use crate::check::Verdict;
+use crate::engine::{Answer, Budget, By, Covered, Run};
+use crate::error::Error;
+use crate::schedule::Strategy;
+use crate::subject::{Spec, Subject};
+use crate::workers::stepped::{Crew, Ended};
+use std::time::{Duration, Instant};
+
+/// Bounds of `stepped`: preemptions, rising.
+const PREEMPTIONS: &[(u32, u32)] = &[(0, 0), (1, 0), (2, 0), (3, 0)];
+/// Bounds of `kills`: preemptions and kills, rising. The second kill is that of the life that recovers, or of a survivor.
+const KILLS: &[(u32, u32)] = &[(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)];
+/// The part of the time that a program may take, so that others get theirs; a kill takes so much longer than a step that
+/// there is always another one to try.
+const SHARE: u32 = 8;
+const SHARE_OF_KILLS: u32 = 40;
+/// The part of the executions of a program, or of those that it may take, that comes by chance besides.
+const BY_CHANCE: u64 = 4;
+/// Points of change for PCT, which finds what takes one more than that of orders.
+const POINTS: u32 = 3;
+
+/// Runs cases of one subject on a crew that is kept as long as it is of use.
+pub(super) struct Explorer<S: Subject<SteppedMemory>> {
+    roles: Vec<String>,
+    crew: Option<Crew<SteppedMemory, S>>,
+    /// See [`Budget::lock_free`] and [`Budget::read_only`].
+    promised: (u32, u32),
+    /// See [`Crew::start`].
+    same_id: bool,
+}
+
+/// One execution told again, step by step.
+struct Retold<S: Spec> {
+    run: Option<Run<S>>,
+    covered: Covered,
+}
+
+impl<S: Subject<SteppedMemory>> Explorer<S> {
+    pub(super) fn of(roles: Vec<String>) -> Self {
+        Self {
+            roles,
+            crew: None,
+            promised: (0, 0),
+            same_id: false,
+        }
+    }
+    pub(super) fn has(&self, roles: &[String]) -> bool {
+        self.roles == roles
+    }
+
+    /// What another case begins with.
+    fn begin(&mut self, budget: &Budget) {
+        self.promised = (budget.lock_free, budget.read_only);
+        self.same_id = false;
+    }
+
+    fn crew(&mut self) -> Result<&mut Crew<SteppedMemory, S>, Error> {
+        let fits = |crew: &Crew<_, _>| crew.has_same_id() == self.same_id;
+        if !self.crew.as_ref().is_some_and(fits) {
+            self.crew = None;
+            let roles = self.roles.clone();
+            self.crew = Some(Crew::start(roles, judge::<S::Spec>, self.same_id)?);
+        }
+        let crew = self.crew.as_mut().expect("it was just made");
+        crew.promise(self.promised.0, self.promised.1);
+        Ok(crew)
+    }
+
+    /// All executions of a program within rising bounds, then some by chance, as far as the budget goes.
+    pub(super) fn explore(
+        &mut self,
+        case: &Case<S::Spec>,
+        budget: &Budget,
+        kills: bool,
+    ) -> Result<Answer<S::Spec>, Error> {
+        self.begin(budget);
+        let kills = kills && !budget.nobody_dies;
+        let bounds = if kills { KILLS } else { PREEMPTIONS };
+        let time = budget.time / if kills { SHARE_OF_KILLS } else { SHARE };
+        let mut covered = Covered {
+            programs: 1,
+            ..Covered::default()
+        };
+        if let Some(strategy) = by_chance(budget) {
+            self.crew()?.take(case)?;
+            let until = Instant::now() + budget.time;
+            let executions = budget.executions;
+            let ended = self.batch(
+                case,
+                strategy,
+                executions,
+                until,
+                budget.keep_going,
+                &mut covered,
+            )?;
+            return match ended {
+                Batch::Failed(picks) => self.failed(case, &picks, covered),
+                Batch::Exhausted | Batch::Cut => Ok((covered, None)),
+            };
+        }
+        let in_bounds = (budget.executions - 2 * (budget.executions / BY_CHANCE)).max(1);
+        // One execution with all its steps, to see whether they are all that changes the subject.
+        let glance = self.traced(case, Strategy::Follow, &[])?;
+        covered.unseen = glance.covered.unseen;
+        self.crew()?.take(case)?;
+        if kills {
+            self.crew()?.keep_spares()?;
+        }
+        let until = Instant::now() + time;
+        let reached = match self.rising(case, bounds, in_bounds, until, &mut covered)? {
+            Reached::Bound(bound) => bound,
+            Reached::Failed(picks) => return self.failed(case, &picks, covered),
+        };
+        // Of a program that is done within its bounds some executions beyond them, of any other all that it may take.
+        let done = reached == bounds.last().copied();
+        let by_chance = if done {
+            covered.executions / BY_CHANCE
+        } else {
+            budget.executions / BY_CHANCE
+        };
+        let kills = if kills { 2 } else { 0 };
+        let until = until + time / BY_CHANCE as u32;
+        for strategy in [
+            Strategy::Pct {
+                seed: budget.seed,
+                points: POINTS,
+                kills,
+            },
+            Strategy::Random {
+                seed: budget.seed,
+                kills,
+            },
+        ] {
+            if let Batch::Failed(picks) =
+                self.batch(case, strategy, by_chance.max(1), until, false, &mut covered)?
+            {
+                return self.failed(case, &picks, covered);
+            }
+        }
+        let kills = kills > 0;
+        let crew = self.crew()?;
+        (covered.killed, covered.kill_points) = if kills { crew.kill_points() } else { (0, 0) };
+        covered.worst = crew.worst().into();
+        match reached {
+            Some(bound) if bound == *bounds.last().expect("there are some") => {
+                covered.exhausted = 1
+            }
+            // Of kills, those beside a preemption.
+            Some((preemptions, dead)) if preemptions > 0 && (!kills || dead > 0) => {
+                covered.partly = 1;
+            }
+            Some(_) | None => covered.hardly = 1,
+        }
+        if kills && let Some(picks) = self.with_same_id(case, budget, time, &mut covered)? {
+            return self.failed(case, &picks, covered);
+        }
+        Ok((covered, None))
+    }
+
+    /// All executions within these bounds, one after the other, until `executions` are done or the time is up.
+    fn rising(
+        &mut self,
+        case: &Case<S::Spec>,
+        bounds: &[(u32, u32)],
+        executions: u64,
+        until: Instant,
+        covered: &mut Covered,
+    ) -> Result<Reached, Error> {
+        let (before, mut left) = (covered.executions, executions);
+        let mut reached = None;
+        for &(preemptions, kills) in bounds {
+            let strategy = Strategy::Bounded { preemptions, kills };
+            loop {
+                let ended = self.batch(case, strategy, left, until, false, covered)?;
+                left = executions.saturating_sub(covered.executions - before);
+                let exhausted = match ended {
+                    Batch::Exhausted => true,
+                    Batch::Cut => false,
+                    Batch::Failed(picks) => return Ok(Reached::Failed(picks)),
+                };
+                let crew = self.crew()?;
+                // Words that were not known to be shared may matter in executions that were left out: once more.
+                if exhausted && !crew.settled() {
+                    continue;
+                }
+                if exhausted && !crew.left_out() {
+                    reached = Some((preemptions, kills));
+                }
+                break;
+            }
+            if reached != Some((preemptions, kills)) {
+                break;
+            }
+        }
+        Ok(Reached::Bound(reached))
+    }
+
+    /// Each kill point once more, with the dead one's pid given to its next life, or to a process that does nothing: for those
+    /// who ask the kernel who is who. The choices of an execution that failed.
+    fn with_same_id(
+        &mut self,
+        case: &Case<S::Spec>,
+        budget: &Budget,
+        time: Duration,
+        covered: &mut Covered,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        self.same_id = true;
+        self.crew()?.take(case)?;
+        let until = Instant::now() + time / BY_CHANCE as u32;
+        let bounds = &[(0, 0), (0, 1)];
+        let reached = self.rising(case, bounds, budget.executions, until, covered)?;
+        if let Reached::Failed(picks) = reached {
+            return Ok(Some(picks));
+        }
+        covered.same_id = self.crew()?.again();
+        self.same_id = false;
+        Ok(None)
+    }
+
+    /// One batch of executions; those that end in rest as the spec allows are gone on from.
+    fn batch(
+        &mut self,
+        case: &Case<S::Spec>,
+        strategy: Strategy,
+        executions: u64,
+        until: Instant,
+        keep_going: bool,
+        covered: &mut Covered,
+    ) -> Result<Batch, Error> {
+        if executions == 0 || Instant::now() >= until {
+            return Ok(Batch::Cut);
+        }
+        let crew = self.crew()?;
+        crew.keep_going(keep_going);
+        let mut ended = crew.run(strategy, executions, until, false)?;
+        while matches!(ended, Ended::Stuck) && rests(case, &crew.history(case)) {
+            ended = crew.go_on(until)?;
+        }
+        covered.executions += crew.tally().executions;
+        covered.failing += if keep_going { crew.tally().failing } else { 0 };
+        Ok(match ended {
+            Ended::Done => Batch::Cut,
+            Ended::Exhausted => Batch::Exhausted,
+            _ => {
+                let picks = crew.picks();
+                covered.failing += 1;
+                if !matches!(ended, Ended::Judged) {
+                    covered.executions += 1;
+                    self.crew = None;
+                }
+                Batch::Failed(picks)
+            }
+        })
+    }
+
+    /// An execution that is not Ok: runs it again to tell its steps, names its turns, and runs it by these.
+    fn failed(
+        &mut self,
+        case: &Case<S::Spec>,
+        picks: &[u8],
+        covered: Covered,
+    ) -> Result<Answer<S::Spec>, Error> {
+        let first = self.traced(case, Strategy::Follow, picks)?;
+        let run = match first.run {
+            Some(run) => {
+                // By its turns, as it will be saved: only what comes again so is told so.
+                let by_turns = self.traced(&run.case, Strategy::Script, &[])?;
+                by_turns
+                    .run
+                    .filter(|again| again.steps == run.steps)
+                    .map(|again| Run {
+                        case: run.case.clone(),
+                        ..again
+                    })
+                    .or(Some(run))
+            }
+            None => Some(retell::not_deterministic(case)),
+        };
+        Ok((covered, run))
+    }
+
+    /// A case as it is.
+    pub(super) fn replay(
+        &mut self,
+        case: &Case<S::Spec>,
+        budget: &Budget,
+    ) -> Result<Answer<S::Spec>, Error> {
+        self.begin(budget);
+        let Retold {
+            mut run,
+            mut covered,
+        } = self.traced(case, Strategy::Script, &[])?;
+        if run.is_none() && !case.kills.is_empty() {
+            self.same_id = true;
+            Retold { run, covered } = self.traced(case, Strategy::Script, &[])?;
+        }
+        // What was saved keeps its turns: those of the code as it is now would follow every change.
+        let run = run.map(|run| Run {
+            case: case.clone(),
+            ..run
+        });
+        Ok((covered, run))
+    }
+
+    /// One execution with all its steps.
+    fn traced(
+        &mut self,
+        case: &Case<S::Spec>,
+        strategy: Strategy,
+        picks: &[u8],
+    ) -> Result<Retold<S::Spec>, Error> {
+        let roles = self.roles.clone();
+        let crew = self.crew()?;
+        crew.take(case)?;
+        crew.follow(picks);
+        let until = Instant::now() + Duration::from_secs(60);
+        crew.keep_going(false);
+        let before = crew.again();
+        let ended = crew.run(strategy, 1, until, true)?;
+        let again = crew.again() > before;
+        let (history, notes) = (crew.history(case), crew.notes());
+        let (met, died) = crew.met();
+        let covered = Covered {
+            unseen: crew.unseen().into(),
+            ..retell::placed(case, met, died)
+        };
+        let mut verdict = self::verdict(case, &roles, &history, &notes, &ended, self.promised.1);
+        if let Verdict::Finding(finding) = &mut verdict
+            && again
+        {
+            finding.detail +=
+                "; the kernel has given the pid of the one that was killed to another process";
+        }
+        if !matches!(ended, Ended::Done | Ended::Exhausted | Ended::Judged) {
+            self.crew = None;
+        }
+        let run = (verdict != Verdict::Ok).then(|| Run {
+            case: retell::case(case, &notes),
+            history,
+            steps: retell::steps(&notes),
+            verdict,
+        });
+        Ok(Retold { run, covered })
+    }
+}
+
+/// The strategy that a budget names, if it is not that of rising bounds.
+fn by_chance(budget: &Budget) -> Option<Strategy> {
+    let (seed, kills) = (budget.seed, 0);
+    match budget.by {
+        By::Bounds => None,
+        By::Pct => Some(Strategy::Pct {
+            seed,
+            points: POINTS,
+            kills,
+        }),
+        By::Random => Some(Strategy::Random { seed, kills }),
+    }
+}
+
+/// How far rising bounds came.
+enum Reached {
+    Bound(Option<(u32, u32)>),
+    Failed(Vec<u8>),
+}
+
+/// How a batch ended, for the one that goes on.
+enum Batch {
+    Exhausted,
+    Cut,
+    Failed(Vec<u8>),
+}

@@ -1,0 +1,116 @@
+//! What an execution that ended so comes to.
+
+use super::retell;
+use crate::case::{Case, History};
+use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
+use crate::process::Exit;
+use crate::subject::Spec;
+use crate::workers::Stuck;
+use crate::workers::stepped::{Ended, Note};
+
+/// Whether a history is Ok. All calls are in it: of those that a kill cut short, too.
+pub(super) fn judge<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
+    explain(&case.setup, history, Criterion::RealTime, Limits::default()) == Verdict::Ok
+}
+
+/// Whether all who are in the middle of an operation may wait there for ever, and what returned is right.
+pub(super) fn rests<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
+    judge(case, history)
+        && rest(&case.setup, history, Criterion::RealTime, Limits::default()) == Verdict::Ok
+}
+
+pub(super) fn verdict<S: Spec>(
+    case: &Case<S>,
+    roles: &[String],
+    history: &History<S>,
+    notes: &[Note],
+    ended: &Ended,
+    read_only: u32,
+) -> Verdict<S> {
+    let finding = |kind, detail| {
+        Verdict::Finding(Finding {
+            kind,
+            detail,
+            explanation: None,
+        })
+    };
+    let told = retell::Teller {
+        case,
+        roles,
+        history,
+        notes,
+    };
+    match ended {
+        Ended::Done | Ended::Exhausted | Ended::Judged => {
+            explain(&case.setup, history, Criterion::RealTime, Limits::default())
+        }
+        Ended::Stuck => {
+            // What returned has to be right; and those that wait may, if the spec says so.
+            match explain(&case.setup, history, Criterion::RealTime, Limits::default()) {
+                Verdict::Ok => {}
+                wrong => return wrong,
+            }
+            match rest(&case.setup, history, Criterion::RealTime, Limits::default()) {
+                Verdict::Finding(found) => {
+                    let (kind, detail) = told.stuck();
+                    Verdict::Finding(Finding {
+                        kind,
+                        detail,
+                        ..found
+                    })
+                }
+                verdict => verdict,
+            }
+        }
+        Ended::TooLong => finding(Kind::StepBound, told.too_long()),
+        Ended::Waits => {
+            let (_, detail) = told.stuck();
+            finding(
+                Kind::NotLockFree,
+                format!("{detail}, if the others are held up where they are"),
+            )
+        }
+        Ended::Wrote => finding(Kind::WriteToReadOnly, told.wrote()),
+        Ended::Race => finding(Kind::DataRace, told.race()),
+        Ended::Died { process, exit } => match exit {
+            Exit::Panic(panic) => finding(
+                Kind::Panic,
+                format!(
+                    "{} panicked at {}: {}",
+                    told.place(*process),
+                    panic.location,
+                    panic.message
+                ),
+            ),
+            Exit::Signal(libc::SIGSEGV) if read_only >> *process & 1 == 1 => finding(
+                Kind::WriteToReadOnly,
+                format!(
+                    "{} was ended by SIGSEGV, where its mapping is read-only: a write that is not of this memory",
+                    told.place(*process)
+                ),
+            ),
+            Exit::Signal(libc::SIGKILL) => Verdict::Unknown(format!(
+                "{} was killed from outside (SIGKILL: by hand, or for want of memory); run it again",
+                told.place(*process)
+            )),
+            exit => finding(
+                Kind::Died,
+                format!("{} ended its process: {exit}", told.place(*process)),
+            ),
+        },
+        Ended::Outside { process, stuck } => match stuck {
+            Stuck::Endless(used) => finding(
+                Kind::Endless,
+                format!(
+                    "{} used {:.1} s of processor time without touching shared memory, and did not return",
+                    told.place(*process),
+                    used.as_secs_f64()
+                ),
+            ),
+            Stuck::Asleep => Verdict::Unknown(format!(
+                "{} sleeps in something that this engine does not know: wait by Memory::wait, or check it with `processes`",
+                told.place(*process)
+            )),
+        },
+    }
+}

@@ -1,0 +1,106 @@
+//! A forked child ends, drops the handle that it inherited, and with it the name goes: nobody can open it any more.
+//! shared_memory 0.12.4, issue 35.
+
+use super::*;
+use forkcheck::process;
+use forkcheck::region::Name;
+use serde::{Deserialize, Serialize};
+use shared_memory::{Shmem, ShmemConf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// What the owner of a name does, and whether it went as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum Op {
+    Create,
+    /// A forked child drops what it has of the handle, and ends.
+    ChildEnds,
+    /// As another program would: whether there is such a name.
+    Open,
+}
+
+/// The name is there from its creation on, until its owner ends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Owned(bool);
+
+impl Spec for Owned {
+    type Setup = ();
+    type Op = Op;
+    type Ret = bool;
+    fn start(_: &()) -> Self {
+        Self(false)
+    }
+    fn step(&mut self, op: &Op) -> bool {
+        self.0 |= *op == Op::Create;
+        self.0
+    }
+}
+
+/// A kind of memory that has a name.
+trait Named: Sized + 'static {
+    fn create() -> Self;
+    fn is_there(&self) -> bool;
+}
+
+impl Named for Shmem {
+    fn create() -> Self {
+        ShmemConf::new().size(64).create().expect("a new name")
+    }
+    fn is_there(&self) -> bool {
+        ShmemConf::new().os_id(self.get_os_id()).open().is_ok()
+    }
+}
+
+struct Ours(Name, Region);
+
+impl Named for Ours {
+    fn create() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Relaxed);
+        let text = format!("/forkcheck-zoo-{}-{number}", std::process::id());
+        let name = Name::posix(&text).expect("a name");
+        let region = Region::create(&name, 64).expect("a new name");
+        Self(name, region)
+    }
+    fn is_there(&self) -> bool {
+        Region::open(&self.0, 64).is_ok_and(|there| there.creator() == self.1.creator())
+    }
+}
+
+struct Handle<N>(std::marker::PhantomData<fn() -> N>);
+
+impl<N: Named> Subject<Hardware> for Handle<N> {
+    type Spec = Owned;
+    type Seat<'a> = Option<N>;
+    fn new(_: &()) -> Self {
+        Self(std::marker::PhantomData)
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> Option<N> {
+        None
+    }
+    fn apply(seat: &mut Option<N>, op: &Op) -> bool {
+        match op {
+            Op::Create => {
+                seat.get_or_insert_with(N::create);
+                true
+            }
+            Op::ChildEnds => {
+                process::run(|| drop(seat.take())).expect("a child that ends well");
+                seat.is_some()
+            }
+            Op::Open => seat.as_ref().is_some_and(N::is_there),
+        }
+    }
+}
+
+#[test]
+fn unlinked_by_a_child() {
+    let owner = super::suite("unlinked_by_a_child").executions(20).role(
+        "owner",
+        1,
+        1..=5,
+        prop_oneof![Just(Op::Create), Just(Op::ChildEnds), Just(Op::Open)],
+    );
+    let report = side_by_side::<Handle<Shmem>>(&owner, Kind::NotLinearizable, 3);
+    assert!(report.contains("Open -> false"), "{report}");
+    owner.test::<Processes, Handle<Ours>>();
+}
