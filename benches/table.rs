@@ -1,6 +1,6 @@
 //! The ratios, as a table: each group is measured in interleaved rounds, so that what disturbs one disturbs all, and a
 //! figure is the median of its rounds. `ci/bench.sh` runs it; `quick` takes few rounds, to see that it runs; another word
-//! takes the figures that have it in their names, beside the first of their group.
+//! takes the groups that have it in their names, and elsewhere the figures, beside the first of their group.
 
 mod measured;
 
@@ -31,11 +31,14 @@ fn main() {
         let rest = all.iter().position(|figure| figure.group != group);
         let rest = all.split_off(rest.unwrap_or(all.len()));
         let mut figures = std::mem::replace(&mut all, rest);
-        if let Some(named) = &named {
+        if let Some(named) = &named
+            && !group.contains(named)
+        {
             let mut first = true;
             figures.retain(|figure| std::mem::take(&mut first) || figure.name.contains(named));
         }
-        if named.is_none() || figures.len() > 1 {
+        let whole = named.as_ref().is_none_or(|named| group.contains(named));
+        if whole || figures.len() > 1 {
             table(&group, figures, rounds, quick);
         }
     }

@@ -91,8 +91,8 @@ pub(crate) enum Strategy {
     Script,
 }
 
-/// One strategy and its state.
-#[repr(C)]
+/// One strategy and its state. What one strategy writes is in no line of the cache that the others read.
+#[repr(C, align(64))]
 pub(crate) struct Scheduler {
     kind: u32,
     random: Random,

@@ -6,25 +6,32 @@ use super::random::Deaths;
 use super::{Choice, MAX_PROCESSES, Moment, below, split_mix};
 
 /// Points of change in one execution, at most.
-const MAX_POINTS: usize = 8;
+const MAX_POINTS: usize = 4;
+/// Priorities that points of change give out lie below, those of the start above.
+const FALLEN: u16 = 1_000;
+const FIRST: u16 = 2_000;
 
-#[repr(C)]
+/// What a pick looks at and changes is one line of the cache: it goes along with the turn.
+#[repr(C, align(64))]
 pub(super) struct Pct {
-    seed: u64,
-    execution: u64,
-    points: u32,
+    priority: [u16; MAX_PROCESSES],
+    change: [u32; MAX_POINTS],
+    lowest: u16,
+    points: u16,
     /// Steps of the longest execution so far: points of change are drawn from them.
     length: u32,
-    priority: [u32; MAX_PROCESSES],
-    change: [u32; MAX_POINTS],
-    lowest: u32,
+    seed: u64,
+    execution: u64,
+    /// In the next line, which nobody writes to where nobody dies.
     deaths: Deaths,
 }
+
+const _: () = assert!(std::mem::offset_of!(Pct, deaths) <= 64);
 
 impl Pct {
     pub(super) fn set(&mut self, seed: u64, points: u32, kills: u32) {
         (self.seed, self.execution) = (seed, 0);
-        self.points = points.min(MAX_POINTS as u32);
+        self.points = points.min(MAX_POINTS as u32) as u16;
         self.length = 16;
         self.deaths.set(kills);
     }
@@ -33,9 +40,9 @@ impl Pct {
         state = split_mix(&mut state);
         self.execution += 1;
         // Above those that the points of change give out.
-        self.lowest = 1_000;
+        self.lowest = FALLEN;
         for (process, priority) in self.priority.iter_mut().enumerate() {
-            *priority = 2_000 + process as u32;
+            *priority = FIRST + process as u16;
         }
         for process in (1..MAX_PROCESSES).rev() {
             self.priority
@@ -61,7 +68,7 @@ impl Pct {
         if self.change[..points].contains(&moment.step)
             && let Some(priority) = self.priority.get_mut(moment.current as usize)
             // Once: where a kill comes between, the moment comes again.
-            && *priority >= 2_000
+            && *priority >= FIRST
         {
             *priority = self.lowest;
             self.lowest = self.lowest.saturating_sub(1);

@@ -22,6 +22,9 @@ impl Deaths {
         self.kills > 0
     }
     pub(super) fn begin(&mut self, state: &mut u64) {
+        if !self.any() {
+            return;
+        }
         let length = self.length.max(1);
         for at in &mut self.at {
             *at = below(state, length);

@@ -130,6 +130,11 @@ impl Plan {
         for (process, operations) in self.processes.iter_mut().zip(operations) {
             process.operations = *operations as u32;
         }
+        self.longest = if self.lock_free > 0 {
+            self.lock_free
+        } else {
+            LONGEST
+        };
         self.footprint.clear();
         self.points.clear();
         self.worst = 0;
@@ -149,12 +154,15 @@ impl Plan {
             decided: 0,
             workers: self.now.workers,
         };
-        (self.queued, self.died, self.in_cells) = (0, 0, 0);
-        self.longest = if self.lock_free > 0 {
-            self.lock_free
-        } else {
-            LONGEST
-        };
+        // Written only where it changes: all processors have it in their caches.
+        for word in [&mut self.died, &mut self.in_cells] {
+            if *word != 0 {
+                *word = 0;
+            }
+        }
+        if self.queued != 0 {
+            self.queued = 0;
+        }
         for process in 0..self.count() {
             self.now.states.set(process, State::Fresh);
             self.processes[process].life = 0;
