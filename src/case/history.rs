@@ -98,6 +98,10 @@ pub enum Access {
     Update,
     /// A compare-exchange that found another value.
     Miss,
+    /// The data of a cell was read, ...
+    Read,
+    /// ... or may have been written.
+    Write,
     /// A write that the process may not do: its mapping is read-only.
     Refused,
     /// A fence.

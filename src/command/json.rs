@@ -39,6 +39,8 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, Strin
     object["token"] = told.token.clone().into();
     object["kill_points"] = told.covered.kill_points.into();
     object["killed"] = told.covered.killed.into();
+    object["later_points"] = told.covered.later_points.into();
+    object["killed_again"] = told.covered.killed_again.into();
     object["same_pid"] = told.covered.same_id.into();
     object["worst_steps"] = told.covered.worst.into();
     // The finding as the report tells it: plain data, so that nothing fails to become JSON.

@@ -132,6 +132,10 @@ pub struct Covered {
     pub kill_points: u64,
     /// ... and those at which one was.
     pub killed: u64,
+    /// The same of the lives that came after those that were killed.
+    pub later_points: u64,
+    /// The same of these.
+    pub killed_again: u64,
     /// Processes that got the id of one that was killed before them.
     pub same_id: u64,
     /// The most steps of its own that an operation needed.
@@ -156,6 +160,8 @@ impl Covered {
         self.applied += more.applied;
         self.kill_points += more.kill_points;
         self.killed += more.killed;
+        self.later_points += more.later_points;
+        self.killed_again += more.killed_again;
         self.same_id += more.same_id;
         self.worst = self.worst.max(more.worst);
         self.unseen += more.unseen;

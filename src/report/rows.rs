@@ -134,6 +134,8 @@ fn access(step: &Step, name: &str) -> String {
         Access::Load => format!("{name}.load -> {value}"),
         Access::Store => format!("{name}.store {value}"),
         Access::Update => format!("{name}.update, was {value}"),
+        Access::Read => format!("{name}: read"),
+        Access::Write => format!("{name}: written"),
         Access::Refused => format!("{name}: write refused"),
         Access::Miss => format!("{name}.exchange missed, was {value}"),
         Access::Fence => "fence".into(),

@@ -242,6 +242,8 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
         cut,
         kill_points,
         killed,
+        later_points,
+        killed_again,
         same_id,
         worst,
         unseen,
@@ -270,6 +272,12 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
         parts.push(format!(
             "{killed} of {} killed at",
             counted(kill_points, "kill point")
+        ));
+    }
+    if later_points > 0 {
+        parts.push(format!(
+            "{killed_again} of {} of those who came after",
+            counted(later_points, "step")
         ));
     }
     if same_id > 0 {

@@ -90,7 +90,7 @@ impl Bounded {
             moment.enabled
         };
         let mut dies = 0;
-        if self.killed < self.kills {
+        if self.killed < self.kills && !moment.probes {
             dies = who;
             if !goes_on {
                 dies |= moment.asleep;

@@ -33,6 +33,8 @@ pub(crate) struct Moment {
     pub(crate) step: u32,
     /// Whether it can make a difference who goes before the pending step of `current`.
     pub(crate) matters: bool,
+    /// Nothing has changed since all that can move were found to wait: they are let go on to see whether they give up.
+    pub(crate) probes: bool,
 }
 
 impl Moment {

@@ -19,3 +19,29 @@ pub(crate) use turns::machine_turn;
 pub(crate) use watch::Stuck;
 #[cfg(feature = "loom")]
 pub(crate) use watch::Watch;
+
+use crate::error::Error;
+use crate::schedule::MAX_PROCESSES;
+
+/// The largest subject, in bytes. It is built on the stack, which without optimisation holds several copies, and moved.
+const LARGEST: usize = 1 << 20;
+
+/// Whether workers can be forked for so many roles and for such a subject.
+fn possible<S>(roles: &[String]) -> Result<(), Error> {
+    if roles.is_empty() || roles.len() > MAX_PROCESSES {
+        return Err(Error::invalid(
+            format!("a suite of {} processes", roles.len()),
+            format!("give it 1 to {MAX_PROCESSES}"),
+        ));
+    }
+    if size_of::<S>() > LARGEST {
+        return Err(Error::invalid(
+            format!(
+                "a subject of {} bytes, which is built on the stack",
+                size_of::<S>()
+            ),
+            format!("check a smaller one, of at most {LARGEST} bytes: a few slots show the same"),
+        ));
+    }
+    Ok(())
+}

@@ -1,7 +1,8 @@
 //! The pool: processes forked once, given one program after another, watched by the supervisor that forked them.
 
-use super::control::{Control, MAX_PROCESSES, Phase};
+use super::control::{Control, Phase};
 use super::log::{CAPACITY, Log};
+use super::possible;
 use super::watch::{BETWEEN_LOOKS, Stuck, Watch};
 use super::worker::{Shared, work};
 use crate::case::{Case, History};
@@ -71,12 +72,7 @@ pub(crate) struct Pool<S: Subject<Hardware>> {
 impl<S: Subject<Hardware>> Pool<S> {
     /// Forks a worker for each role. Only from a single-threaded process: the zygote.
     pub(crate) fn start(roles: Vec<String>, judge: Judge<S::Spec>) -> Result<Self, Error> {
-        if roles.is_empty() || roles.len() > MAX_PROCESSES {
-            return Err(Error::invalid(
-                format!("a suite of {} processes", roles.len()),
-                format!("give it 1 to {MAX_PROCESSES}"),
-            ));
-        }
+        possible::<S>(&roles)?;
         let (bell, ring) = std::io::pipe().map_err(|e| {
             Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE")
         })?;

@@ -3,23 +3,23 @@
 
 use super::verdict::{judge, rests, verdict};
 use super::{SteppedMemory, retell};
-use crate::case::Case;
+use crate::case::{Case, Step, Turn, Until};
 use crate::check::Verdict;
 use crate::engine::{Answer, Budget, By, Covered, Run};
 use crate::error::Error;
 use crate::schedule::Strategy;
 use crate::subject::{Spec, Subject};
-use crate::workers::stepped::{Crew, Ended};
+use crate::workers::stepped::{Crew, Ended, Note};
 use std::time::{Duration, Instant};
 
 /// Bounds of `stepped`: preemptions, rising.
 const PREEMPTIONS: &[(u32, u32)] = &[(0, 0), (1, 0), (2, 0), (3, 0)];
 /// Bounds of `kills`: preemptions and kills, rising. The second kill is that of the life that recovers, or of a survivor.
-const KILLS: &[(u32, u32)] = &[(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)];
+const KILLS: &[(u32, u32)] = &[(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)];
 /// The part of the time that a program may take, so that others get theirs; a kill takes so much longer than a step that
 /// there is always another one to try.
 const SHARE: u32 = 8;
-const SHARE_OF_KILLS: u32 = 40;
+const SHARE_OF_KILLS: u32 = 12;
 /// The part of the executions of a program, or of those that it may take, that comes by chance besides.
 const BY_CHANCE: u64 = 4;
 /// Points of change for PCT, which finds what takes one more than that of orders.
@@ -38,7 +38,25 @@ pub(super) struct Explorer<S: Subject<SteppedMemory>> {
 /// One execution told again, step by step.
 struct Retold<S: Spec> {
     run: Option<Run<S>>,
+    /// Who did what, and what came back.
+    steps: Vec<Step>,
+    returned: Vec<Option<S::Ret>>,
     covered: Covered,
+}
+
+impl<S: Spec> Retold<S> {
+    /// Whether another execution by the same choices took the same steps, and returned the same. What the words held may differ:
+    /// a pid is another number in another process.
+    fn is_like(&self, other: &Self) -> bool {
+        let path = |step: &Step| {
+            (
+                (step.process, step.operation, step.access, step.word),
+                (step.line, step.column),
+            )
+        };
+        self.steps.iter().map(path).eq(other.steps.iter().map(path))
+            && self.returned == other.returned
+    }
 }
 
 impl<S: Subject<SteppedMemory>> Explorer<S> {
@@ -105,9 +123,14 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             };
         }
         let in_bounds = (budget.executions - 2 * (budget.executions / BY_CHANCE)).max(1);
-        // One execution with all its steps, to see whether they are all that changes the subject.
+        // One execution with all its steps, to see whether they are all that changes the subject, and once more, to see whether
+        // it takes the same ones.
         let glance = self.traced(case, Strategy::Follow, &[])?;
         covered.unseen = glance.covered.unseen;
+        let again = self.traced(case, Strategy::Follow, &[])?;
+        if !glance.is_like(&again) {
+            return Ok((covered, Some(retell::not_deterministic(case))));
+        }
         self.crew()?.take(case)?;
         if kills {
             self.crew()?.keep_spares()?;
@@ -145,7 +168,12 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         }
         let kills = kills > 0;
         let crew = self.crew()?;
-        (covered.killed, covered.kill_points) = if kills { crew.kill_points() } else { (0, 0) };
+        if kills {
+            [
+                (covered.killed, covered.kill_points),
+                (covered.killed_again, covered.later_points),
+            ] = crew.kill_points();
+        }
         covered.worst = crew.worst().into();
         match reached {
             Some(bound) if bound == *bounds.last().expect("there are some") => {
@@ -267,7 +295,9 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         covered: Covered,
     ) -> Result<Answer<S::Spec>, Error> {
         let first = self.traced(case, Strategy::Follow, picks)?;
+        let again = self.traced(case, Strategy::Follow, picks)?;
         let run = match first.run {
+            Some(_) if !first.is_like(&again) => Some(retell::not_deterministic(case)),
             Some(run) => {
                 // By its turns, as it will be saved: only what comes again so is told so.
                 let by_turns = self.traced(&run.case, Strategy::Script, &[])?;
@@ -295,10 +325,11 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         let Retold {
             mut run,
             mut covered,
+            ..
         } = self.traced(case, Strategy::Script, &[])?;
         if run.is_none() && !case.kills.is_empty() {
             self.same_id = true;
-            Retold { run, covered } = self.traced(case, Strategy::Script, &[])?;
+            Retold { run, covered, .. } = self.traced(case, Strategy::Script, &[])?;
         }
         // What was saved keeps its turns: those of the code as it is now would follow every change.
         let run = run.map(|run| Run {
@@ -324,13 +355,22 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         let before = crew.again();
         let ended = crew.run(strategy, 1, until, true)?;
         let again = crew.again() > before;
-        let (history, notes) = (crew.history(case), crew.notes());
+        let (history, mut notes) = (crew.history(case), crew.notes());
+        // Who ended it in its turn had no time to say that it was its own.
+        if let Ended::Died { .. } | Ended::Race | Ended::Wrote | Ended::Outside { .. } = ended
+            && let Some(process) = crew.current()
+        {
+            notes.push(Note::Turn(Turn {
+                process,
+                until: Until::End,
+            }));
+        }
         let (met, died) = crew.met();
         let covered = Covered {
             unseen: crew.unseen().into(),
             ..retell::placed(case, met, died)
         };
-        let mut verdict = self::verdict(case, &roles, &history, &notes, &ended, self.promised.1);
+        let mut verdict = self::verdict(case, &roles, &history, &notes, &ended, self.promised);
         if let Verdict::Finding(finding) = &mut verdict
             && again
         {
@@ -340,13 +380,21 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         if !matches!(ended, Ended::Done | Ended::Exhausted | Ended::Judged) {
             self.crew = None;
         }
+        let steps = retell::steps(&notes);
+        let calls = history.calls.iter().flatten();
+        let returned = calls.map(|call| call.ret.clone()).collect();
         let run = (verdict != Verdict::Ok).then(|| Run {
             case: retell::case(case, &notes),
             history,
-            steps: retell::steps(&notes),
+            steps: steps.clone(),
             verdict,
         });
-        Ok(Retold { run, covered })
+        Ok(Retold {
+            run,
+            steps,
+            returned,
+            covered,
+        })
     }
 }
 

@@ -154,11 +154,12 @@ impl<T> SteppedCell<T> {
             }
         }
     }
-    fn enter(&self, writes: bool) {
+    /// How many steps the process has taken before.
+    fn enter(&self, writes: bool) -> u32 {
         let Some((me, life)) = stepper::seat() else {
-            return;
+            return 0;
         };
-        stepper::enter_cell();
+        let steps = stepper::enter_cell();
         let within = self.within.load(Relaxed);
         for other in (0..8).filter(|&other| other != me) {
             let byte = within >> (8 * other) & 0xff;
@@ -168,6 +169,7 @@ impl<T> SteppedCell<T> {
         }
         let mine = INSIDE | if writes { WRITES } else { 0 } | u64::from(life) & LIFE;
         self.say(within & !(0xff << (8 * me)) | mine << (8 * me));
+        steps
     }
     fn leave(&self) {
         if let Some((me, _)) = stepper::seat() {
@@ -186,15 +188,17 @@ impl<T: Send + 'static> MemoryCell<T> for SteppedCell<T> {
         }
     }
     fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
-        self.enter(false);
+        let steps = self.enter(false);
         let result = self.value.with(access);
+        stepper::use_cell(steps, Access::Read, address(self), Location::caller());
         self.leave();
         result
     }
     fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
         stepper::write(address(self), Location::caller());
-        self.enter(true);
+        let steps = self.enter(true);
         let result = self.value.with_mut(access);
+        stepper::use_cell(steps, Access::Write, address(self), Location::caller());
         self.leave();
         result
     }

@@ -64,14 +64,15 @@ engine!(
     "stepped",
     false,
     "more than three preemptions, but by chance; missing barriers: all accesses are in one order that everybody agrees \
-        on; accesses to shared memory that are not of this memory; kills"
+        on; accesses to shared memory that are not of this memory; exchanges and waits that fail for no reason; kills"
 );
 engine!(
     Kills,
     "kills",
     true,
     "more than one preemption beside a kill; more than two kills in one execution; missing barriers: all accesses are in one \
-        order that everybody agrees on; accesses to shared memory that are not of this memory"
+        order that everybody agrees on; accesses to shared memory that are not of this memory; exchanges and waits that fail \
+        for no reason"
 );
 
 /// The job in the zygote, for one subject.

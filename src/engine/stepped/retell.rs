@@ -5,8 +5,9 @@ use crate::check::Finding;
 use crate::check::{Kind, Verdict};
 use crate::engine::served::bare;
 use crate::engine::{Covered, Run};
+use crate::schedule::MAX_STEPS;
 use crate::subject::Spec;
-use crate::workers::stepped::Note;
+use crate::workers::stepped::{LONGEST, Note};
 
 /// The steps that were noted, with words numbered in the order in which they were first touched.
 pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
@@ -116,18 +117,39 @@ impl<S: Spec> Teller<'_, S> {
 
     /// Who was killed, in words; empty if nobody was.
     fn killed(&self) -> Vec<String> {
-        let kills = self.notes.iter().filter_map(|note| match note {
-            Note::Step(step) if step.access == Access::Killed => Some(step),
-            _ => None,
-        });
+        let steps: Vec<_> = self
+            .notes
+            .iter()
+            .filter_map(|note| match note {
+                Note::Step(step) => Some(step),
+                _ => None,
+            })
+            .collect();
+        let kills = steps.iter().enumerate();
         kills
-            .map(|kill| {
+            .filter(|(_, step)| step.access == Access::Killed)
+            .map(|(at, kill)| {
+                // In this life: whether it has been in an operation.
+                let before = steps[..at].iter().rev();
+                let mut life = before
+                    .filter(|step| step.process == kill.process)
+                    .take_while(|step| step.access != Access::Killed);
+                let nothing_to_do = self
+                    .case
+                    .program
+                    .get(kill.process)
+                    .is_none_or(Vec::is_empty);
+                let outside = match life.any(|step| step.operation.is_some()) {
+                    _ if nothing_to_do => "sitting down or getting up",
+                    true => "getting up",
+                    false => "sitting down",
+                };
                 let role = named(self.roles, kill.process);
                 let ops = self.case.program.get(kill.process);
                 let op = ops
                     .zip(kill.operation)
                     .and_then(|(ops, number)| ops.get(number));
-                let doing = op.map_or("sitting down".into(), |op| format!("{op:?}"));
+                let doing = op.map_or(outside.into(), |op| format!("{op:?}"));
                 let file = kill.file.rsplit('/').next().unwrap_or_default();
                 format!("{role} killed in {doing} before {file}:{}", kill.line)
             })
@@ -183,7 +205,20 @@ impl<S: Spec> Teller<'_, S> {
         (kind, all.join("; "))
     }
 
-    pub(super) fn too_long(&self) -> String {
+    /// Whether the steps of an execution that was too long come to one word after the other, and not to the same ones.
+    pub(super) fn goes_on(&self) -> bool {
+        let (mut steps, mut words) = (0, std::collections::HashSet::new());
+        for note in self.notes {
+            if let Note::Step(step) = note {
+                steps += 1;
+                words.insert((step.process, step.operation, step.word));
+            }
+        }
+        2 * words.len() > steps
+    }
+
+    /// An operation takes more steps of its own than `bound`.
+    pub(super) fn too_long(&self, bound: u32) -> String {
         let unfinished = (0..self.roles.len()).filter(|&process| {
             self.history.calls[process]
                 .last()
@@ -191,11 +226,15 @@ impl<S: Spec> Teller<'_, S> {
         });
         let who: Vec<String> = unfinished.map(|process| self.place(process)).collect();
         if who.is_empty() {
-            return "the last operation returned, but took more steps than the bound on them"
-                .into();
+            return format!("the last operation returned, but took more than {bound} steps");
         }
+        let of_all = if bound == LONGEST {
+            format!(" of its own, or {MAX_STEPS} of all")
+        } else {
+            String::new()
+        };
         format!(
-            "{} did not return within the bound on steps; what it waits for may never come",
+            "{} did not return within {bound} steps{of_all}",
             who.join(" and ")
         )
     }

@@ -14,6 +14,7 @@ use crate::region::Region;
 use crate::schedule::{MAX_PROCESSES, MAX_TURNS, Strategy};
 use crate::subject::Subject;
 use crate::workers::log::{CAPACITY, Log};
+use crate::workers::possible;
 use crate::workers::watch::{BETWEEN_LOOKS, Stuck, Watch};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::UnsafeCell;
@@ -96,12 +97,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         judge: Judge<S::Spec>,
         same_id: bool,
     ) -> Result<Self, Error> {
-        if roles.is_empty() || roles.len() > MAX_PROCESSES {
-            return Err(Error::invalid(
-                format!("a suite of {} processes", roles.len()),
-                format!("give it 1 to {MAX_PROCESSES}"),
-            ));
-        }
+        possible::<S>(&roles)?;
         let (bell, ring) = std::io::pipe().map_err(|e| {
             Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE")
         })?;
@@ -452,8 +448,13 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             .board
             .plan(|plan| (plan.scheduler.turns.met(), plan.died))
     }
-    /// Kill points of first lives: how many somebody was killed at, of how many there are.
-    pub(crate) fn kill_points(&self) -> (u64, u64) {
+    /// Whose turn it was at the end of the last execution.
+    pub(crate) fn current(&self) -> Option<u16> {
+        let current = self.shared.board.plan(|plan| plan.current());
+        u16::try_from(current).ok()
+    }
+    /// Kill points of first lives: how many somebody was killed at, of how many there are; and the same of later lives.
+    pub(crate) fn kill_points(&self) -> [(u64, u64); 2] {
         self.shared.board.plan(|plan| plan.points.counted())
     }
     /// Whether the subject changed without a step, in the last execution that was traced.

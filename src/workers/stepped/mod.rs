@@ -2,7 +2,7 @@
 //! gives the turn to whoever it names. So an execution is a list of choices, and comes again.
 //!
 //! [`Crew`] forks and supervises; `worker` is one process of it; [`stepper`] is what its memory calls; `board` is the page
-//! that they share; `plan` is what is known between two steps, and `footprint` which words matter to whom.
+//! that they share; `plan` is what is known between two steps, `process` what of one process, and `footprint` which words matter to whom.
 
 mod board;
 mod crew;
@@ -11,9 +11,11 @@ mod footprint;
 mod outcomes;
 mod plan;
 mod points;
+mod process;
 mod states;
 pub(crate) mod stepper;
 mod worker;
 
 pub(crate) use crew::{Crew, Ended};
+pub(crate) use plan::LONGEST;
 pub(crate) use stepper::Note;

@@ -6,54 +6,25 @@
 use super::crew::Tally;
 use super::footprint::Footprint;
 use super::points::Points;
+use super::process::{Death, Process};
 use super::states::{State, States};
 use crate::case::Access;
 use crate::schedule::{Choice, MAX_PROCESSES, MAX_STEPS, Moment, NOBODY, Scheduler};
 
 /// Steps of one operation, at most.
-const LONGEST: u32 = 4_000;
+pub(crate) const LONGEST: u32 = 4_000;
 /// Steps in a row by which a process that changes nothing, and for which nothing changes, is taken for one that waits.
 const IDLE: u32 = 100;
 /// Steps in a row, as above, after which the time that a process waits for is not up until something changes.
 const PATIENT: u32 = 50;
+/// Turns of a spin since the others last had to move, after which a process lets them go first: an unfair order, in which
+/// who waits by looking and taking back is let go on for ever, shows nothing (Musuvathi, Qadeer, PLDI 2008).
+const SPUN: u32 = 20;
+/// How often those that spin are let go on where nobody else can and nothing has changed: they may have spun to leave a
+/// word alone for a while, or to give up after so many tries. Who comes through all of them waits for ever.
+const PROBES: u32 = 256;
 /// Deaths in one execution, at most.
 const MAX_DEATHS: usize = 16;
-
-/// One process. Others seldom look into it, so its line of the cache stays where it is.
-#[repr(C, align(128))]
-#[derive(Clone, Copy)]
-pub(super) struct Process {
-    pub(super) life: u32,
-    /// Its operation, counted from 1; 0 while it sits down.
-    pub(super) operation: u32,
-    /// How many it has.
-    operations: u32,
-    /// Its pending step.
-    kind: u32,
-    word: u64,
-    /// When the operation began; 0: it has not made a step.
-    pub(super) invoked: u64,
-    /// Steps of this life, and of this operation.
-    pub(super) steps: u32,
-    of_operation: u32,
-    /// The version of memory at its last turn of a spin, and how many steps it made since memory last changed.
-    seen: u64,
-    idle_at: u64,
-    idle: u32,
-    /// The order of those that wait.
-    queue: u64,
-}
-
-/// An operation that a process died in.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Death {
-    pub(super) process: u32,
-    /// Counted from 1; 0 while it sat down.
-    pub(super) operation: u32,
-    pub(super) invoked: u64,
-    pub(super) died: u64,
-}
 
 /// Who is to do what now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +57,8 @@ struct Now {
     too_long: u8,
     /// 1: who moves next has been decided, before it came to its first step.
     decided: u8,
+    /// How often those that spin were let go on though nothing had changed since they looked.
+    probes: u16,
     /// The worker that each process runs on.
     workers: [u8; MAX_PROCESSES],
 }
@@ -152,6 +125,7 @@ impl Plan {
             states: States::default(),
             too_long: 0,
             decided: 0,
+            probes: 0,
             workers: self.now.workers,
         };
         // Written only where it changes: all processors have it in their caches.
@@ -285,18 +259,32 @@ impl Plan {
         if at.idle_at != version {
             (at.idle_at, at.idle) = (version, 0);
         }
+        at.spun += u32::from(kind == Access::Spin);
+        let (idle, lazy) = (at.idle > IDLE, at.spun > SPUN);
         self.now.states.set(process, state);
-        if at.idle > IDLE {
+        if idle {
             self.now.states.idle |= 1 << process;
+        }
+        if lazy {
+            self.now.states.lazy |= 1 << process;
         }
     }
 
     /// It does it: nobody else moves meanwhile.
     #[inline]
     pub(super) fn take(&mut self, process: usize) {
+        if self.now.states.lazy >> process & 1 == 1 {
+            // Nobody else could: all begin to count again.
+            self.now.states.lazy = 0;
+            for other in &mut self.processes {
+                other.spun = 0;
+            }
+        }
         let (now, at) = (&mut self.now, &mut self.processes[process]);
         now.step += 1;
-        if at.life == 0 && self.counts_points != 0 {
+        if at.life > 0 {
+            self.points.come_past_later(process, at.steps);
+        } else if self.counts_points != 0 {
             self.points.come_past(process, at.steps);
         }
         at.steps += 1;
@@ -321,6 +309,7 @@ impl Plan {
     #[inline]
     pub(super) fn changed(&mut self) {
         self.now.version += 1;
+        self.now.probes = 0;
         self.now.states.changed();
     }
 
@@ -385,9 +374,7 @@ impl Plan {
             };
             self.died += 1;
         }
-        if at.life == 0 {
-            self.points.kill(process, at.steps);
-        }
+        self.points.kill(process, at.life, at.steps);
         self.now.dying = process as u32;
         self.now.current = NOBODY;
     }
@@ -426,7 +413,8 @@ impl Plan {
         let Some(at) = self.processes[..self.count()].get(current) else {
             return true;
         };
-        let plain = at.kind == Access::Load as u32 || writes(at.kind);
+        let reads = at.kind == Access::Load as u32 || at.kind == Access::Read as u32;
+        let plain = reads || writes(at.kind);
         self.every != 0
             || at.invoked == 0
             || !plain
@@ -436,6 +424,11 @@ impl Plan {
     /// Who is next.
     #[inline]
     pub(super) fn decide(&mut self) -> Next {
+        let now = &mut self.now;
+        if now.states.enabled() == 0 && now.states.spins() && u32::from(now.probes) < PROBES {
+            now.probes += 1;
+            now.states.changed();
+        }
         let states = self.now.states;
         if self.now.too_long != 0 {
             return Next::TooLong;
@@ -451,7 +444,8 @@ impl Plan {
             asleep: states.asleep().into(),
             current: self.now.current,
             step: self.now.step,
-            matters: self.scheduler.asks_what_matters() && self.matters(),
+            matters: self.scheduler.asks_what_matters() && self.now.probes == 0 && self.matters(),
+            probes: self.now.probes > 0,
         };
         if moment.enabled == 0 {
             return if moment.asleep == 0 {
@@ -484,14 +478,7 @@ impl Plan {
     }
 }
 
-impl Process {
-    fn sit_down(&mut self) {
-        (self.operation, self.invoked, self.steps, self.of_operation) = (0, 0, 0, 0);
-        (self.seen, self.idle, self.idle_at, self.queue) = (u64::MAX, 0, 0, 0);
-    }
-}
-
 /// Whether an access of this kind can change its word.
 fn writes(kind: u32) -> bool {
-    kind == Access::Store as u32 || kind == Access::Update as u32
+    kind == Access::Store as u32 || kind == Access::Update as u32 || kind == Access::Write as u32
 }

@@ -1,4 +1,5 @@
-//! Kill points: the steps of first lives, and those of them at which somebody was killed. Plain integers, on the board.
+//! Kill points: the steps of first lives that run undisturbed, those of later lives, which have something to repair, and at
+//! which of them somebody was killed. Plain integers, on the board.
 
 use crate::schedule::MAX_PROCESSES;
 
@@ -12,32 +13,55 @@ pub(super) struct Points {
     /// As bits: there is such a step; somebody was killed at it.
     there: Steps,
     killed: Steps,
+    /// The same of later lives, as far as they came.
+    later: Steps,
+    later_killed: Steps,
 }
 
 impl Points {
     pub(super) fn clear(&mut self) {
         self.there = [[0; MAX_POINTS / 64]; MAX_PROCESSES];
         self.killed = [[0; MAX_POINTS / 64]; MAX_PROCESSES];
+        self.later = [[0; MAX_POINTS / 64]; MAX_PROCESSES];
+        self.later_killed = [[0; MAX_POINTS / 64]; MAX_PROCESSES];
     }
     #[inline]
     pub(super) fn come_past(&mut self, process: usize, step: u32) {
         mark(&mut self.there, process, step);
     }
-    pub(super) fn kill(&mut self, process: usize, step: u32) {
-        mark(&mut self.killed, process, step);
+    #[inline]
+    pub(super) fn come_past_later(&mut self, process: usize, step: u32) {
+        mark(&mut self.later, process, step);
+    }
+    pub(super) fn kill(&mut self, process: usize, life: u32, step: u32) {
+        let killed = if life == 0 {
+            &mut self.killed
+        } else {
+            // It would have been the next.
+            mark(&mut self.later, process, step);
+            &mut self.later_killed
+        };
+        mark(killed, process, step);
     }
 
-    /// Those at which somebody was killed, of those that there are.
-    pub(super) fn counted(&self) -> (u64, u64) {
-        let mut counted = (0, 0);
-        for (there, killed) in self.there.iter().zip(&self.killed) {
-            for (there, killed) in there.iter().zip(killed) {
-                counted.0 += u64::from((there & killed).count_ones());
-                counted.1 += u64::from(there.count_ones());
-            }
-        }
-        counted
+    /// Those at which somebody was killed, of those that there are; and the same of later lives.
+    pub(super) fn counted(&self) -> [(u64, u64); 2] {
+        [
+            among(&self.there, &self.killed),
+            among(&self.later, &self.later_killed),
+        ]
     }
+}
+
+fn among(there: &Steps, killed: &Steps) -> (u64, u64) {
+    let mut counted = (0, 0);
+    for (there, killed) in there.iter().zip(killed) {
+        for (there, killed) in there.iter().zip(killed) {
+            counted.0 += u64::from((there & killed).count_ones());
+            counted.1 += u64::from(there.count_ones());
+        }
+    }
+    counted
 }
 
 #[inline]

@@ -28,6 +28,8 @@ pub(super) struct States {
     dead: u8,
     /// Of those that are ready: they have changed nothing for so long that they are taken for ones that wait.
     pub(super) idle: u8,
+    /// Of those that are ready: they have spun for so long that others go first.
+    pub(super) lazy: u8,
 }
 
 impl States {
@@ -44,6 +46,7 @@ impl States {
             *set = if of == state { *set | bit } else { *set & !bit };
         }
         self.idle &= !bit;
+        self.lazy &= !bit;
     }
 
     pub(super) fn of(&self, process: usize) -> State {
@@ -65,6 +68,11 @@ impl States {
         (self.spinning, self.idle) = (0, 0);
     }
 
+    /// Whether somebody spins who, for all that is known, waits for a change.
+    pub(super) fn spins(&self) -> bool {
+        self.spinning != 0
+    }
+
     /// Who waits, for a change or to be woken.
     pub(super) fn asleep(&self) -> u8 {
         self.spinning | self.blocked
@@ -74,7 +82,7 @@ impl States {
     #[inline]
     pub(super) fn enabled(&self) -> u8 {
         let can = self.ready | self.fresh;
-        let busy = can & !self.idle;
+        let busy = can & !self.idle & !self.lazy;
         if busy != 0 { busy } else { can }
     }
 }

@@ -67,6 +67,8 @@ pub(super) struct Stepper {
     operation: Option<usize>,
     /// How often each word was touched in this operation, by name.
     touched: HashMap<String, u32>,
+    /// The same outside of operations: as it sits down, and as it gets up.
+    outside: HashMap<String, u32>,
     /// The pending step, and where in the source it is.
     place: Option<Place>,
     at: Option<(String, u32, u32)>,
@@ -105,6 +107,7 @@ pub(super) fn install(
         kills: Vec::new(),
         operation: None,
         touched: HashMap::new(),
+        outside: HashMap::new(),
         place: None,
         at: None,
     }));
@@ -120,6 +123,7 @@ pub(super) fn on<R>(sitting: Sitting, body: impl FnOnce() -> R) -> R {
         (me.turns, me.kills) = sitting.traced.unwrap_or_default();
         (me.sits, me.operation, me.place) = (true, None, None);
         me.touched.clear();
+        me.outside.clear();
     });
     let result = body();
     STEPPER.with_borrow_mut(|stepper| {
@@ -150,9 +154,6 @@ pub(super) fn enter(number: usize) {
 pub(super) fn leave() -> (u64, u64) {
     here(|me| {
         me.operation = None;
-        if me.traced {
-            me.touched.clear();
-        }
         me.board.plan(|plan| plan.leave(me.process))
     })
     .unwrap_or_default()
@@ -310,14 +311,31 @@ pub(crate) fn alive(life: Life, at: &Location<'_>) -> Option<bool> {
     })
 }
 
-/// Data in a cell is about to be used, ...
-pub(crate) fn enter_cell() {
+/// Data in a cell is about to be used: how many steps the process has taken until now.
+pub(crate) fn enter_cell() -> u32 {
     here(|me| {
         me.look();
-        me.board.plan(|plan| plan.in_cells += 1);
+        me.board.plan(|plan| {
+            plan.in_cells += 1;
+            plan.of(me.process).steps
+        })
+    })
+    .unwrap_or_default()
+}
+/// It was used, and whoever did is still in the cell. That is a step, if there was none meanwhile: somebody else may come.
+pub(crate) fn use_cell(since: u32, kind: Access, word: u64, at: &Location<'_>) {
+    here(|me| {
+        if me.board.plan(|plan| plan.of(me.process).steps) == since {
+            let word = me.common(word);
+            me.point(kind, word, at);
+            me.note(word, &Done::seen(kind, 0), at);
+        }
+        if kind == Access::Write {
+            me.board.plan(|plan| plan.changed());
+        }
     });
 }
-/// ... and was.
+/// It is left.
 pub(crate) fn leave_cell() {
     here(|me| {
         me.board

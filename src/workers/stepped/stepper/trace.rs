@@ -115,7 +115,11 @@ impl Stepper {
             Access::Timeout => "timeout".to_owned(),
             _ => source::name(at.file(), at.line(), at.column()).unwrap_or_else(|| "word".into()),
         };
-        let nth = self.touched.entry(word.clone()).or_default();
+        let touched = match self.operation {
+            Some(_) => &mut self.touched,
+            None => &mut self.outside,
+        };
+        let nth = touched.entry(word.clone()).or_default();
         *nth += 1;
         Place {
             operation: self.operation.map(|number| number as u16),

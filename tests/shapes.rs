@@ -1,0 +1,457 @@
+//! Shapes that real structures have, and that engines that place steps have to take for what they are: right ones pass, each
+//! broken twin is found, and what is found comes again ten times of ten.
+#![forbid(unsafe_code)]
+
+use forkcheck::check::{Kind, Verdict};
+use forkcheck::engine::{Engine, Kills, Stepped, SteppedMemory};
+use forkcheck::memory::{Life, MemoryCell};
+use forkcheck::prelude::*;
+use forkcheck::{Outcome, Rate};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, SystemTime};
+
+/// A counter that says what it is now, or that it is busy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Count(u64);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Op {
+    Add,
+    Get,
+}
+
+impl Spec for Count {
+    type Setup = ();
+    type Op = Op;
+    type Ret = Option<u64>;
+    fn start(_: &()) -> Self {
+        Self(0)
+    }
+    fn step(&mut self, op: &Op) -> Option<u64> {
+        self.0 += u64::from(*op == Op::Add);
+        Some(self.0)
+    }
+    fn allows(&mut self, _: usize, op: &Op, ret: &Option<u64>) -> bool {
+        ret.is_none() || self.step(op) == *ret
+    }
+}
+
+fn count(name: &str) -> Suite<Count> {
+    let ops = prop_oneof![3 => Just(Op::Add), 1 => Just(Op::Get)];
+    Suite::new(forkcheck::site!(), name)
+        .seed(1)
+        .cases(32)
+        .regressions(None)
+        .role("adder", 2, 1..=2, ops)
+}
+
+fn check<E, T>(suite: &Suite<T::Spec>) -> (Outcome<T::Spec>, String)
+where
+    E: Engine<Memory = SteppedMemory>,
+    T: Subject<SteppedMemory>,
+{
+    let outcome = suite.check::<E, T>().unwrap();
+    let report = suite.report(&outcome);
+    (outcome, report)
+}
+
+#[track_caller]
+fn passes<E, T>(suite: &Suite<T::Spec>) -> Outcome<T::Spec>
+where
+    E: Engine<Memory = SteppedMemory>,
+    T: Subject<SteppedMemory>,
+{
+    let (outcome, report) = check::<E, T>(suite);
+    assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
+    outcome
+}
+
+/// It is found, of one of these kinds, and comes again: in the replays that the report speaks of, and by its token.
+#[track_caller]
+fn found<E, T>(suite: &Suite<T::Spec>, kinds: &[Kind]) -> String
+where
+    E: Engine<Memory = SteppedMemory>,
+    T: Subject<SteppedMemory>,
+{
+    let (outcome, report) = check::<E, T>(suite);
+    let Verdict::Finding(finding) = &outcome.verdict else {
+        panic!("missed: {report}")
+    };
+    assert!(kinds.contains(&finding.kind), "{report}");
+    let found = outcome.found.as_ref().expect("a finding is told");
+    assert!(matches!(found.rate, Rate::Replays(10, 10, _)), "{report}");
+    let again = suite.clone().replay(&found.token).check::<E, T>().unwrap();
+    assert_eq!(again.verdict, outcome.verdict, "{report}");
+    report
+}
+
+/// Two words that are the same, where nobody comes between, and a reader that does something about it if they are not.
+struct Twins<M: Memory, const HOW: u8> {
+    a: M::AtomicU64,
+    b: M::AtomicU64,
+    guard: M::Cell<()>,
+}
+const PANICS: u8 = 0;
+const ABORTS: u8 = 1;
+const WRITES: u8 = 2;
+const RACES: u8 = 3;
+
+impl<M: Memory, const HOW: u8> Subject<M> for Twins<M, HOW> {
+    type Spec = Count;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self {
+            a: Atomic::new(0),
+            b: Atomic::new(0),
+            guard: MemoryCell::new(()),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(twins: &mut &Self, op: &Op) -> Option<u64> {
+        if *op == Op::Add {
+            twins.a.store(1, Ordering::Relaxed);
+            if HOW == RACES {
+                twins.guard.with_mut(|_| ());
+            }
+            twins.b.store(1, Ordering::Relaxed);
+        } else {
+            let (a, b) = (
+                twins.a.load(Ordering::Relaxed),
+                twins.b.load(Ordering::Relaxed),
+            );
+            match HOW {
+                PANICS => assert_eq!(a, b),
+                ABORTS if a != b => std::process::abort(),
+                WRITES if a != b => twins.b.store(a, Ordering::Relaxed),
+                RACES if a != b => twins.guard.with(|_| ()),
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+#[test]
+fn what_ends_an_execution_behind_a_preemption_comes_again() {
+    let twins = Suite::new(forkcheck::site!(), "twins")
+        .seed(1)
+        .regressions(None)
+        .role("writer", 1, 1..=1, Just(Op::Add))
+        .role("reader", 1, 1..=2, Just(Op::Get));
+    let report = found::<Stepped, Twins<_, PANICS>>(&twins, &[Kind::Panic]);
+    assert!(report.contains("passes:"), "{report}");
+    found::<Kills, Twins<_, PANICS>>(&twins, &[Kind::Panic]);
+    found::<Stepped, Twins<_, ABORTS>>(&twins, &[Kind::Died]);
+    found::<Stepped, Twins<_, RACES>>(&twins, &[Kind::DataRace]);
+    let only = twins.read_only("reader");
+    found::<Stepped, Twins<_, WRITES>>(&only, &[Kind::WriteToReadOnly]);
+}
+
+/// A counter by load and store, under a lock.
+struct Locked<M: Memory, const HOW: u8> {
+    lock: M::AtomicU32,
+    value: M::AtomicU64,
+    data: M::Cell<u64>,
+}
+/// Who reads adds itself, looks, and takes itself back, as many reader-writer locks do.
+const SHARED: u8 = 0;
+const SHARED_BROKEN: u8 = 1;
+/// Leaves the lock alone for longer and longer.
+const BACKS_OFF: u8 = 2;
+/// Tries some times, and then says that it is busy: nobody waits for a dead owner.
+const GIVES_UP: u8 = 3;
+/// The data is in a cell; no lock at all.
+const BARE_CELL: u8 = 4;
+/// The same, with a lock.
+const CELL: u8 = 5;
+
+const WRITER: u32 = 1 << 16;
+
+impl<M: Memory, const HOW: u8> Locked<M, HOW> {
+    fn lock(&self, reads: bool) -> bool {
+        let take = || {
+            let taken = Ordering::Acquire;
+            self.lock
+                .compare_exchange(0, WRITER, taken, Ordering::Relaxed)
+                .is_ok()
+        };
+        match HOW {
+            SHARED | SHARED_BROKEN if reads => loop {
+                if self.lock.fetch_add(1, Ordering::Acquire) < WRITER || HOW == SHARED_BROKEN {
+                    return true;
+                }
+                self.lock.fetch_sub(1, Ordering::Relaxed);
+                M::spin_loop();
+            },
+            GIVES_UP => {
+                for _ in 0..5 {
+                    if take() {
+                        return true;
+                    }
+                    M::spin_loop();
+                }
+                false
+            }
+            BARE_CELL => true,
+            _ => {
+                let mut longer = 0;
+                while !take() {
+                    (0..1 << longer).for_each(|_| M::spin_loop());
+                    longer = if HOW == BACKS_OFF {
+                        (longer + 1).min(6)
+                    } else {
+                        0
+                    };
+                }
+                true
+            }
+        }
+    }
+    fn unlock(&self, reads: bool) {
+        if reads && (HOW == SHARED || HOW == SHARED_BROKEN) {
+            self.lock.fetch_sub(1, Ordering::Release);
+        } else if HOW != BARE_CELL {
+            self.lock.fetch_sub(WRITER, Ordering::Release);
+        }
+    }
+}
+
+impl<M: Memory, const HOW: u8> Subject<M> for Locked<M, HOW> {
+    type Spec = Count;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self {
+            lock: Atomic::new(0),
+            value: Atomic::new(0),
+            data: MemoryCell::new(0),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(locked: &mut &Self, op: &Op) -> Option<u64> {
+        let reads = *op == Op::Get;
+        if !locked.lock(reads) {
+            return None;
+        }
+        let mut now = locked.value.load(Ordering::Relaxed);
+        if !reads {
+            now += 1;
+            locked.value.store(now, Ordering::Relaxed);
+        }
+        if HOW == BARE_CELL || HOW == CELL {
+            locked.data.with_mut(|_| ());
+        }
+        // A reader that shares looks twice.
+        if HOW == SHARED_BROKEN && reads {
+            now = locked.value.load(Ordering::Relaxed).min(now);
+        }
+        locked.unlock(reads);
+        Some(now)
+    }
+}
+
+#[test]
+fn who_looks_and_takes_back_is_not_kept_from_an_owner_that_could_go_on() {
+    passes::<Stepped, Locked<_, SHARED>>(&count("shared"));
+    let ops = prop_oneof![Just(Op::Add), Just(Op::Get)];
+    let three = count("shared_by_three").role("third", 1, 1..=1, ops);
+    passes::<Stepped, Locked<_, SHARED>>(&three.cases(16).time(Duration::from_secs(10)));
+    let broken = count("shared_broken").lock_free(4);
+    found::<Stepped, Locked<_, SHARED_BROKEN>>(&broken, &[Kind::NotLockFree, Kind::StepBound]);
+}
+
+#[test]
+fn who_backs_off_or_gives_up_after_some_tries_is_no_livelock() {
+    passes::<Stepped, Locked<_, BACKS_OFF>>(&count("backs_off"));
+    // A dead owner keeps the lock, and everybody else is busy for ever: the spec allows that.
+    passes::<Kills, Locked<_, GIVES_UP>>(&count("gives_up").time(Duration::from_secs(10)));
+    let report = found::<Kills, Locked<_, BACKS_OFF>>(&count("waits"), &[Kind::NotCrashTolerant]);
+    assert!(report.contains("waits for ever"), "{report}");
+}
+
+#[test]
+fn data_in_a_cell_without_a_lock_is_a_race() {
+    found::<Stepped, Locked<_, BARE_CELL>>(&count("bare_cell"), &[Kind::DataRace]);
+    passes::<Stepped, Locked<_, CELL>>(&count("cell"));
+}
+
+/// A counter of two words under a lock that outlives its owner: the next one does again what a dead one had begun. `HOW` 1:
+/// it forgets what is to be done again before all of it is done, so it has to be killed as well to show.
+struct Redo<M: Memory, const HOW: u8> {
+    owner: M::AtomicU64,
+    next: M::AtomicU64,
+    words: [M::AtomicU64; 2],
+}
+
+impl<M: Memory, const HOW: u8> Redo<M, HOW> {
+    fn redo(&self) {
+        let next = self.next.load(Ordering::Acquire);
+        if next != 0 {
+            self.words[0].store(next, Ordering::Relaxed);
+            if HOW == 1 {
+                self.next.store(0, Ordering::Release);
+            }
+            self.words[1].store(next, Ordering::Relaxed);
+            self.next.store(0, Ordering::Release);
+        }
+    }
+}
+
+impl<M: Memory, const HOW: u8> Subject<M> for Redo<M, HOW> {
+    type Spec = Count;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self {
+            owner: Atomic::new(0),
+            next: Atomic::new(0),
+            words: [Atomic::new(0), Atomic::new(0)],
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(redo: &mut &Self, op: &Op) -> Option<u64> {
+        let me = M::me().to_bits();
+        loop {
+            let owner = redo.owner.load(Ordering::Relaxed);
+            let free = owner == 0 || !M::alive(Life::from_bits(owner));
+            let (order, failed) = (Ordering::Acquire, Ordering::Relaxed);
+            if free
+                && redo
+                    .owner
+                    .compare_exchange(owner, me, order, failed)
+                    .is_ok()
+            {
+                break;
+            }
+            M::spin_loop();
+        }
+        redo.redo();
+        let words = || [0, 1].map(|n: usize| redo.words[n].load(Ordering::Relaxed));
+        let [first, second] = words();
+        let now = if first == second { first } else { u64::MAX };
+        let now = if *op == Op::Add && now != u64::MAX {
+            redo.next.store(now + 1, Ordering::Release);
+            redo.words[0].store(now + 1, Ordering::Relaxed);
+            redo.words[1].store(now + 1, Ordering::Relaxed);
+            redo.next.store(0, Ordering::Release);
+            now + 1
+        } else {
+            now
+        };
+        redo.owner.store(0, Ordering::Release);
+        Some(now)
+    }
+}
+
+#[test]
+fn a_recovery_that_does_not_outlive_a_kill_of_its_own_is_found() {
+    let suite = count("redo").cases(64);
+    let report = found::<Kills, Redo<_, 1>>(&suite, &[Kind::NotLinearizable]);
+    assert_eq!(report.matches("x SIGKILL").count(), 2, "{report}");
+    let outcome = passes::<Kills, Redo<_, 0>>(&suite);
+    assert!(outcome.covered.later_points > 0 && outcome.covered.killed_again > 0);
+}
+
+/// Writes two words as it leaves its seat, and reads both as it takes it: steps outside of operations.
+struct Leaves<M: Memory>([M::AtomicU64; 2]);
+struct Leaving<'a, M: Memory>(&'a Leaves<M>);
+
+impl<M: Memory> Drop for Leaving<'_, M> {
+    fn drop(&mut self) {
+        self.0.0[0].store(1, Ordering::Relaxed);
+        self.0.0[0].store(0, Ordering::Relaxed);
+    }
+}
+
+impl<M: Memory> Subject<M> for Leaves<M> {
+    type Spec = Count;
+    type Seat<'a> = Leaving<'a, M>;
+    fn new(_: &()) -> Self {
+        Self([Atomic::new(0), Atomic::new(0)])
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> Leaving<'a, M> {
+        self.0[0].load(Ordering::Relaxed);
+        self.0[0].load(Ordering::Relaxed);
+        Leaving(self)
+    }
+    fn apply(seat: &mut Leaving<'_, M>, _: &Op) -> Option<u64> {
+        while seat.0.0[0].load(Ordering::Relaxed) == 1 {
+            M::spin_loop();
+        }
+        None
+    }
+}
+
+#[test]
+fn who_is_killed_as_it_leaves_its_seat_is_told_so_and_comes_again() {
+    let report = found::<Kills, Leaves<_>>(&count("leaves"), &[Kind::NotCrashTolerant]);
+    assert!(report.contains("getting up before shapes.rs"), "{report}");
+}
+
+/// More words than an operation can take steps; more bytes than are built on a stack; another step each time.
+struct Large<M: Memory>([M::AtomicU64; 5_000]);
+struct Huge<M: Memory>([M::AtomicU64; 1 << 18]);
+struct Chance<M: Memory>([M::AtomicU64; 2]);
+
+macro_rules! subject {
+    ($Name:ident, $new:expr, |$seat:ident| $apply:expr) => {
+        impl<M: Memory> Subject<M> for $Name<M> {
+            type Spec = Count;
+            type Seat<'a> = &'a Self;
+            fn new(_: &()) -> Self {
+                Self($new)
+            }
+            fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+                self
+            }
+            fn apply($seat: &mut &Self, _: &Op) -> Option<u64> {
+                $apply;
+                None
+            }
+        }
+    };
+}
+subject!(Large, std::array::from_fn(|_| Atomic::new(0)), |seat| {
+    seat.0.iter().for_each(|word| {
+        word.load(Ordering::Relaxed);
+    })
+});
+subject!(Huge, std::array::from_fn(|_| Atomic::new(0)), |seat| seat.0
+    [0]
+.load(Ordering::Relaxed));
+subject!(Chance, [Atomic::new(0), Atomic::new(0)], |seat| {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let odd = now.expect("after 1970").subsec_nanos() / 64;
+    (0..odd % 64).for_each(|_| {
+        seat.0[0].load(Ordering::Relaxed);
+    })
+});
+
+#[test]
+fn what_is_too_large_to_follow_is_unknown_and_says_what_to_do() {
+    let (outcome, report) = check::<Stepped, Large<_>>(&count("large"));
+    assert!(matches!(outcome.verdict, Verdict::Unknown(_)), "{report}");
+    assert!(
+        report.contains("a smaller payload or fewer items"),
+        "{report}"
+    );
+    let (outcome, report) = check::<Stepped, Huge<_>>(&count("huge"));
+    assert!(
+        matches!(outcome.verdict, Verdict::Unavailable(_)),
+        "{report}"
+    );
+    assert!(report.contains("check a smaller one"), "{report}");
+}
+
+#[test]
+fn who_takes_other_steps_each_time_is_not_deterministic_though_nothing_fails() {
+    let (outcome, report) = check::<Stepped, Chance<_>>(&count("chance"));
+    let Verdict::Finding(finding) = &outcome.verdict else {
+        panic!("missed: {report}")
+    };
+    assert_eq!(finding.kind, Kind::NotDeterministic, "{report}");
+}
