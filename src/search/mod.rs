@@ -282,6 +282,15 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
                 case.program
             ));
         }
+        if applied < placed && origin == Origin::Replayed {
+            let of_these = format!("only {applied} of {placed} steps of this token applied");
+            self.stale.push(of_these.clone());
+            // What did not happen again was not looked for: that is not to pass for a mended bug.
+            self.unknown.get_or_insert(Verdict::Unknown(format!(
+                "{of_these}: this is no replay; run it where its report was printed: with that revision, and with its sources \
+                 where they were when it was built, which name the steps. Without FORKCHECK_REPLAY the program is searched anew"
+            )));
+        }
         // The code has changed since, and with it the steps: what fails now may do so by a schedule nearby.
         if anew != case
             && origin == Origin::Saved

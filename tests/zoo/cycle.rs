@@ -147,6 +147,28 @@ fn save_fix_refactor_refresh_revert() {
     assert_eq!(run(true).found.unwrap().origin, Origin::Saved);
 }
 
+#[test]
+fn a_token_whose_steps_nobody_takes_is_unknown_and_never_passes() {
+    let directory = tempfile::tempdir().unwrap();
+    let suite = pair(directory.path());
+    let token = check::<Stepped, Pair<_, BROKEN>>(&suite)
+        .found
+        .unwrap()
+        .token;
+    let suite = suite.regressions(None).replay(&token);
+    let again = check::<Stepped, Pair<_, BROKEN>>(&suite);
+    assert_eq!(again.found.unwrap().origin, Origin::Replayed);
+    assert_eq!(again.stale, Vec::<String>::new());
+    let other = check::<Stepped, Pair<_, MENDED>>(&suite);
+    let report = suite.report(&other);
+    assert!(
+        matches!(&other.verdict, Verdict::Unknown(why)
+            if why.starts_with("only 0 of 1 steps of this token applied: this is no replay;")),
+        "{report}"
+    );
+    assert!(report.contains("stale:  only 0 of 1 steps"), "{report}");
+}
+
 /// Where cases are saved that another process found.
 const DIRECTORY: &str = "FORKCHECK_TESTS_DIRECTORY";
 
