@@ -513,6 +513,75 @@ fn lock_calls(calls: &[(LockOp, u64, Option<u64>)]) -> Vec<Call<HeldLock>> {
     calls.iter().map(call).collect()
 }
 
+/// A counter, and a lease that outlives operations and ends with its holder.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Leased {
+    total: u8,
+    holder: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+enum LeaseOp {
+    Acquire(usize),
+    Add,
+}
+
+impl Spec for Leased {
+    type Setup = ();
+    type Op = LeaseOp;
+    type Ret = u8;
+    fn start(_: &()) -> Self {
+        Self {
+            total: 0,
+            holder: None,
+        }
+    }
+    fn step(&mut self, op: &LeaseOp) -> u8 {
+        match op {
+            LeaseOp::Acquire(process) => (*self.holder.get_or_insert(*process) == *process).into(),
+            LeaseOp::Add => {
+                self.total += 1;
+                self.total
+            }
+        }
+    }
+    fn crash(&mut self, process: usize, _: &LeaseOp) {
+        self.holder = self.holder.filter(|holder| *holder != process);
+    }
+}
+
+#[test]
+fn a_call_cut_short_by_a_death_may_have_taken_effect_and_left_what_a_crash_does_as_well() {
+    use LeaseOp::{Acquire, Add};
+    let verdict = |acquired: u8, total: u8| {
+        let call = |op, ret: u8, at| Call {
+            op,
+            ret: Some(ret),
+            invoked: at,
+            returned: at + 1,
+        };
+        let died = Call {
+            op: Add,
+            ret: None,
+            invoked: 2,
+            returned: Call::<Leased>::DIED,
+        };
+        let history = History::<Leased> {
+            calls: vec![
+                vec![call(Acquire(0), 1, 0), died],
+                vec![call(Acquire(1), acquired, 4), call(Add, total, 6)],
+            ],
+        };
+        explain(&(), &history, Criterion::RealTime, Limits::default())
+    };
+    // It added before it died, or did not; and the lease is gone with it, or not yet.
+    for (acquired, total) in [(0, 1), (0, 2), (1, 1), (1, 2)] {
+        assert_eq!(verdict(acquired, total), Verdict::Ok, "{acquired} {total}");
+    }
+    // It did not add twice.
+    assert_ne!(verdict(1, 3), Verdict::Ok);
+}
+
 #[test]
 fn of_two_equal_calls_that_never_returned_the_one_that_may_take_effect_is_tried() {
     use LockOp::{Lock, Unlock};

@@ -310,6 +310,18 @@ impl<S: Spec> Search<'_, S> {
         (after != *state).then_some(after)
     }
 
+    /// The same where the call took effect before its process died: what it did stands, and what the process held is gone.
+    fn effect_and_crash(&mut self, process: usize, bound: u64, state: &S) -> Option<S> {
+        if !self.died_in(process, bound) {
+            return None;
+        }
+        let effect = self.effect(process, bound, state)?;
+        let after = self.crash(process, bound, &effect)?;
+        // Where the crash undoes the effect, or hides it, it was tried already.
+        (after != *state && self.crash(process, bound, state).as_ref() != Some(&after))
+            .then_some(after)
+    }
+
     /// `process` died in its next call: what has not taken effect before others began never will.
     fn died_in(&self, process: usize, bound: u64) -> bool {
         let last = self.at[process] as usize + 1 == self.calls[process].len();
@@ -330,15 +342,16 @@ impl<S: Spec> Search<'_, S> {
     }
 
     /// What to try next from a frame: each call that returned, then each with a chain of pending ones before it.
-    /// A call that its process died in took effect, or did not, or left what a crash does.
+    /// A call that its process died in took effect, or did not, or left what a crash does, or took effect and then that.
     fn next(&mut self, frame: &mut Frame<S>) -> Option<Next<S>> {
         let (bound, processes) = (self.bound(), self.at.len());
-        while frame.next < 3 * processes {
+        while frame.next < 4 * processes {
             let process = frame.next % processes;
             let state = match frame.next / processes {
                 0 => self.advance(process, bound, &frame.state),
                 1 => self.died_in(process, bound).then(|| frame.state.clone()),
-                _ => self.crash(process, bound, &frame.state),
+                2 => self.crash(process, bound, &frame.state),
+                _ => self.effect_and_crash(process, bound, &frame.state),
             };
             frame.next += 1;
             if let Some(state) = state {

@@ -73,8 +73,9 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
     }
 
     /// What the death of `process` may leave where that is neither nothing nor all of the operation that it was in: a
-    /// lock that is free again, a claim that nobody can lift. Engines that kill try all three; unless said otherwise
-    /// there is no third.
+    /// lock that is free again, a claim that nobody can lift. It may come instead of the operation, and after its effect: a
+    /// lease that outlives operations is free, and what the last one did under it stands. Engines that kill try all four:
+    /// nothing, [`step`](Spec::step), `crash`, and `step` then `crash`; unless said otherwise `crash` changes nothing.
     fn crash(&mut self, process: usize, pending: &Self::Op) {
         let _ = (process, pending);
     }
