@@ -73,7 +73,8 @@ pub struct Step {
     pub operation: Option<usize>,
     /// What.
     pub access: Access,
-    /// On which word, numbered in the order in which an execution first touches them; `None` for fences and spins.
+    /// On which word, numbered among those that the execution touches: by address, in loom's model (which has none) in the
+    /// order in which it first touches them. `None` for fences and spins.
     pub word: Option<usize>,
     /// The value read or written; for an exchange, the one found.
     pub value: u64,

@@ -1,5 +1,6 @@
 //! What a person reads. Rendering only: it is given an outcome and gives text.
 
+mod printed;
 mod rows;
 mod site;
 mod table;

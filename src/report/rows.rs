@@ -47,7 +47,7 @@ fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
             }
         };
         open = is_call.then_some(process);
-        rows.push(Row::of(process, text));
+        rows.push(Row::end(process, text));
     }
     rows
 }
@@ -66,12 +66,14 @@ fn rows_of_steps<S: Spec>(run: &Run<S>) -> Vec<Row> {
                 && let Some(call) = calls.get(shown[step.process])
             {
                 shown[step.process] += 1;
-                rows.push(Row::of(step.process, short(&call.op)));
+                rows.push(Row::end(step.process, short(&call.op)));
             }
         }
         let name = step.word.map_or("", |word| &names[word]);
         rows.push(Row {
             process: step.process,
+            kept: step.access == Access::Killed,
+            step: Some(number),
             text: format!("  {}", access(step, name)),
             region: step
                 .now
@@ -84,13 +86,14 @@ fn rows_of_steps<S: Spec>(run: &Run<S>) -> Vec<Row> {
                 .any(|other| other.process == step.process && other.operation == Some(operation))
             && let Some(ret) = calls.get(operation).and_then(|call| call.ret.as_ref())
         {
-            rows.push(Row::of(step.process, format!("-> {}", short(ret))));
+            rows.push(Row::end(step.process, format!("-> {}", short(ret))));
         }
     }
     rows
 }
 
-/// What each word is called: after the source line that first touches it, numbered where several are called the same.
+/// What each word is called: after the source line that first touches it, and where several are called the same, with a
+/// number from 1 in the order of their addresses.
 fn names(steps: &[Step]) -> Vec<String> {
     let mut names: Vec<Option<String>> = Vec::new();
     for step in steps {
@@ -120,7 +123,8 @@ fn names(steps: &[Step]) -> Vec<String> {
     let called = names.iter().enumerate().map(|(word, name)| match name {
         None => format!("word {word}"),
         Some(called) if same(name, &names) > 1 => {
-            format!("{called}[{}]", same(name, &names[..word]))
+            // Not as an index, which nobody knows here: of an array only some words may have been touched.
+            format!("{called}#{}", same(name, &names[..word]) + 1)
         }
         Some(called) => called.clone(),
     });
@@ -158,7 +162,8 @@ fn folded(rows: Vec<Row>) -> Vec<Row> {
         let times = |cycle: usize| {
             let first = &rows[at..at + cycle];
             let again = rows[at + cycle..].chunks_exact(cycle);
-            1 + again.take_while(|next| *next == first).count()
+            let alike = |next: &&[Row]| next.iter().zip(first).all(|(a, b)| a.is_like(b));
+            1 + again.take_while(alike).count()
         };
         let longest = CYCLE.min((rows.len() - at) / 2);
         let best = (1..=longest)
@@ -184,6 +189,33 @@ fn folded(rows: Vec<Row>) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Word;
+    impl Word {
+        #[track_caller]
+        fn touch(&self, word: usize) -> Step {
+            let at = std::panic::Location::caller();
+            Step {
+                process: 0,
+                operation: Some(0),
+                access: Access::Load,
+                word: Some(word),
+                value: 0,
+                now: None,
+                file: at.file().into(),
+                line: at.line(),
+                column: at.column(),
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_one_name_are_numbered_by_address_and_not_as_by_an_index() {
+        let (cells, tail) = ([Word, Word, Word, Word], Word);
+        // The engine saw three words; the higher of the two that are called the same is touched first.
+        let steps = [cells[3].touch(1), tail.touch(2), cells[1].touch(0)];
+        assert_eq!(names(&steps), ["cells#1", "cells#2", "tail"]);
+    }
 
     fn texts(rows: &[&str]) -> Vec<String> {
         let rows = rows

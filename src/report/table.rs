@@ -5,8 +5,10 @@ use crate::case::named;
 
 /// Widest line of a report.
 pub(super) const WIDTH: usize = 100;
-/// Events shown; of more, the middle is left out.
+/// Events shown; of more, what says least is left out.
 const ROWS: usize = 60;
+/// More than this is not read, whatever it says.
+const MOST: usize = 240;
 
 /// One event: whose it is, its text, and what it makes of the region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +16,10 @@ pub(super) struct Row {
     pub(super) process: usize,
     pub(super) text: String,
     pub(super) region: String,
+    /// A table without it would not tell what happened: a kill, the begin or the end of an operation.
+    pub(super) kept: bool,
+    /// Which step of the run it is, if it is one.
+    pub(super) step: Option<usize>,
 }
 
 impl Row {
@@ -23,8 +29,58 @@ impl Row {
             process,
             text,
             region: String::new(),
+            kept: false,
+            step: None,
         }
     }
+
+    /// The begin or the end of an operation.
+    pub(super) fn end(process: usize, text: String) -> Self {
+        Self {
+            kept: true,
+            ..Self::of(process, text)
+        }
+    }
+
+    /// It says the same.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (self.process, &self.text, &self.region) == (other.process, &other.text, &other.region)
+    }
+}
+
+/// Which rows are shown: all, or those that have to be, and of the others the first and the last.
+fn shown(rows: &[Row]) -> Vec<bool> {
+    let all = rows.len();
+    if all <= ROWS {
+        return vec![true; all];
+    }
+    let ends = |shown: &mut [bool], left: usize| {
+        let hidden: Vec<usize> = (0..all).filter(|&row| !shown[row]).collect();
+        let last = hidden.len().saturating_sub(left / 2);
+        let (first, last) = (hidden.iter().take(left - left / 2), &hidden[last..]);
+        for &row in first.chain(last) {
+            shown[row] = true;
+        }
+    };
+    let switches = |row: usize| {
+        let other = |n: Option<&Row>| n.is_some_and(|n| n.process != rows[row].process);
+        other(rows.get(row + 1)) || row > 0 && other(rows.get(row - 1))
+    };
+    let mut shown: Vec<bool> = (0..all)
+        .map(|row| rows[row].kept || switches(row))
+        .collect();
+    let needed = shown.iter().filter(|&&shown| shown).count();
+    if needed > MOST {
+        // Kills, and what else there is room for.
+        shown = rows
+            .iter()
+            .map(|row| row.kept && row.step.is_some())
+            .collect();
+        ends(&mut shown, MOST);
+    } else {
+        ends(&mut shown, ROWS.saturating_sub(needed));
+    }
+    shown
 }
 
 pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
@@ -61,12 +117,16 @@ pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
             .collect();
         lines.push(format!("     {}", head.trim_end()));
     }
+    let shown = shown(rows);
+    let mut hidden = 0;
     for (number, row) in rows.iter().enumerate() {
-        if rows.len() > ROWS && number == ROWS / 2 {
-            lines.push(format!("  ...  {} more", rows.len() - ROWS));
-        }
-        if rows.len() > ROWS && (ROWS / 2..rows.len() - ROWS / 2).contains(&number) {
+        if !shown[number] {
+            hidden += 1;
             continue;
+        }
+        if hidden > 0 {
+            lines.push(format!("  ...  {hidden} more"));
+            hidden = 0;
         }
         lines.push(if beside {
             let before: usize = widths[..row.process].iter().map(|width| width + 2).sum();
@@ -90,9 +150,69 @@ pub(super) fn short(value: &impl std::fmt::Debug) -> String {
     format!("{}…", text.chars().take(59).collect::<String>())
 }
 
+/// Two values as texts that fit a cell, cut where they differ if cut from the front they would look the same.
+pub(super) fn apart(one: &impl std::fmt::Debug, other: &impl std::fmt::Debug) -> (String, String) {
+    let (from_one, from_other) = (short(one), short(other));
+    let [one, other] = [format!("{one:?}"), format!("{other:?}")];
+    if from_one != from_other || one == other {
+        return (from_one, from_other);
+    }
+    let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b);
+    let from = same.count().saturating_sub(20);
+    let around = |text: &str| {
+        let cut: String = text.chars().skip(from).take(58).collect();
+        let more = text.chars().count() > from + 58;
+        format!("…{cut}{}", if more { "…" } else { "" })
+    };
+    (around(&one), around(&other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_differs_far_behind_is_cut_where_it_differs() {
+        let mut torn = [0u64; 64];
+        assert_eq!(apart(&torn, &1), (short(&torn), "1".into()));
+        torn[60] = 7;
+        let (torn, whole) = apart(&torn, &[0u64; 64]);
+        assert_ne!(torn, whole);
+        assert!(torn.starts_with('…') && torn.contains(", 7, "), "{torn}");
+        assert!(torn.chars().count() <= 60, "{torn}");
+        assert!(whole.ends_with("0, 0]"), "{whole}");
+    }
+
+    #[test]
+    fn of_very_many_events_the_kills_the_ends_of_operations_and_the_switches_stay() {
+        let mut many: Vec<Row> = (0..400)
+            .map(|n| Row::of(usize::from((150..250).contains(&n)), format!("event {n}")))
+            .collect();
+        many[100] = Row::end(0, "the end".into());
+        many[200].kept = true;
+        many[200].text = "SIGKILL".into();
+        let roles = ["one".to_owned(), "two".to_owned()];
+        let table = render(&roles, &many);
+        for kept in [
+            "event 0",
+            "event 399",
+            "the end",
+            "SIGKILL",
+            "event 149",
+            "event 150",
+            "event 249",
+            "event 250",
+        ] {
+            assert!(table.contains(kept), "{kept}: {table}");
+        }
+        let hidden = table
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("...  "));
+        let hidden: usize = hidden
+            .map(|line| line.trim_end_matches(" more").parse::<usize>().unwrap())
+            .sum();
+        assert_eq!(hidden, 400 - ROWS, "{table}");
+    }
 
     fn rows(texts: &[(usize, &str)]) -> Vec<Row> {
         texts

@@ -1,8 +1,9 @@
 //! An outcome as text for a terminal: what is wrong in one sentence, the case as a small table, why, how to run
 //! it again. Nothing that one does not need first.
 
+use super::printed::printed;
 use super::rows::rows;
-use super::table::{WIDTH, render, short};
+use super::table::{WIDTH, apart, render, short};
 use crate::case::{Call, named};
 use crate::check::{Blocked, Explanation, Finding, Verdict};
 use crate::engine::{Covered, Run};
@@ -120,12 +121,17 @@ fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> St
         return finding.detail.clone();
     };
     let call = &run.history.calls[*process][*call];
+    let (got, wanted) = match (&call.ret, expected) {
+        (Some(got), Some(wanted)) => apart(got, wanted),
+        (got, wanted) => (
+            got.as_ref().map(short).unwrap_or_default(),
+            wanted.as_ref().map_or("that it waits".into(), short),
+        ),
+    };
     format!(
-        "{}: {} returned {}, expected {}",
+        "{}: {} returned {got}, expected {wanted}",
         named(roles, *process),
         short(&call.op),
-        call.ret.as_ref().map(short).unwrap_or_default(),
-        expected.as_ref().map_or("that it waits".into(), short)
     )
 }
 
@@ -204,7 +210,11 @@ fn why<S: Spec>(
     } in &explanation.blocked
     {
         let would = match expected {
-            Some(expected) => format!("return {}", short(expected)),
+            Some(expected) => {
+                let ret = run.history.calls[*process][*call].ret.as_ref();
+                let wanted = ret.map_or_else(|| short(expected), |ret| apart(ret, expected).1);
+                format!("return {wanted}")
+            }
             None => "wait".into(),
         };
         let cannot = match run.history.calls[*process][*call].ret {
@@ -331,14 +341,4 @@ fn wrapped(text: &str) -> String {
 
 fn counted(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
-fn printed(to: &mut String, output: &str) -> std::fmt::Result {
-    if output.trim().is_empty() {
-        return Ok(());
-    }
-    write!(to, "\n its processes printed, last:\n")?;
-    let lines: Vec<&str> = output.lines().collect();
-    let last = &lines[lines.len().saturating_sub(20)..];
-    last.iter().try_for_each(|line| writeln!(to, "   | {line}"))
 }

@@ -9,35 +9,27 @@ use crate::schedule::MAX_STEPS;
 use crate::subject::Spec;
 use crate::workers::stepped::{LONGEST, Note};
 
-/// The steps that were noted, with words numbered in the order in which they were first touched.
+/// The steps that were noted, with words numbered in the order of their addresses.
 pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
-    let mut words: Vec<u64> = Vec::new();
     let noted = notes.iter().filter_map(|note| match note {
         Note::Step(step) => Some(step),
         _ => None,
     });
+    let mut words: Vec<u64> = noted.clone().map(|step| step.word).collect();
+    words.retain(|&word| word != 0);
+    words.sort_unstable();
+    words.dedup();
     noted
-        .map(|step| {
-            let word = (step.word != 0).then(|| {
-                words
-                    .iter()
-                    .position(|&known| known == step.word)
-                    .unwrap_or_else(|| {
-                        words.push(step.word);
-                        words.len() - 1
-                    })
-            });
-            Step {
-                process: step.process,
-                operation: step.operation,
-                access: step.access,
-                word,
-                value: step.value,
-                now: step.now,
-                file: step.file.clone(),
-                line: step.line,
-                column: step.column,
-            }
+        .map(|step| Step {
+            process: step.process,
+            operation: step.operation,
+            access: step.access,
+            word: words.binary_search(&step.word).ok(),
+            value: step.value,
+            now: step.now,
+            file: step.file.clone(),
+            line: step.line,
+            column: step.column,
         })
         .collect()
 }
