@@ -67,7 +67,7 @@ pub use region::Region;
 #[cfg(feature = "harness")]
 pub use {
     report::Site,
-    search::{Found, Origin, Outcome, Rate},
+    search::{Found, Origin, Outcome, Passing, Rate},
     subject::{Spec, Subject},
     suite::Suite,
 };

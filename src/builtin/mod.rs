@@ -206,7 +206,13 @@ fn told<S: Spec>(outcome: Outcome<S>, report: String) -> Told {
         steps: found
             .as_ref()
             .map_or(Vec::new(), |found| found.run.steps.clone()),
-        passes: found.map_or(Vec::new(), |found| found.passes),
+        passes: found.map_or(Vec::new(), |found| {
+            found
+                .passes
+                .into_iter()
+                .map(|passing| passing.words)
+                .collect()
+        }),
         report,
     }
 }

@@ -84,13 +84,21 @@ fn of_finding<S: Spec>(
     if size_of::<S::Setup>() > 0 {
         writeln!(to, "\n  from setup {}", short(&run.case.setup))?;
     }
-    writeln!(to, "\n{}\n", render(roles, &rows(run)))?;
+    let rows = rows(run);
+    writeln!(to, "\n{}\n", render(roles, &rows))?;
     if let Some(explanation) = &finding.explanation {
         why(to, roles, run, explanation)?;
     }
     for (number, passes) in found.passes.iter().enumerate() {
         let label = if number == 0 { " passes:" } else { "        " };
-        writeln!(to, "{label} {}", wrapped(passes))?;
+        // A step that was folded away is in the rows that say so.
+        let shown = |step: usize| {
+            rows.iter()
+                .rposition(|row| row.step.is_some_and(|s| s <= step))
+        };
+        let row = passes.step.and_then(shown);
+        let row = row.map_or(String::new(), |row| format!("row {}: ", row + 1));
+        writeln!(to, "{label} {}", wrapped(&format!("{row}{}", passes.words)))?;
     }
     writeln!(to, " replay: {replay}")?;
     match &found.saved {

@@ -1,6 +1,6 @@
 //! What is almost the same as a failing case, and passes: it says more than the failing case alone.
 
-use super::{Search, free};
+use super::{Passing, Search, free};
 use crate::case::{Access, Case, Kill, Place, Schedule, Step, Turn, Until, named};
 use crate::engine::{Budget, Engine, Run};
 use crate::source;
@@ -13,7 +13,7 @@ const TRYING: Duration = Duration::from_secs(3);
 
 impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     /// In words: without the kill, with the kill elsewhere, with a turn that ends one step later or earlier.
-    pub(super) fn nearby(&mut self, run: &Run<S::Spec>) -> Vec<String> {
+    pub(super) fn nearby(&mut self, run: &Run<S::Spec>) -> Vec<Passing<S::Spec>> {
         let Schedule::Turns(turns) = &run.case.schedule else {
             return Vec::new();
         };
@@ -26,17 +26,31 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                 ..run.case.clone()
             };
             if self.passes(&case) {
-                let always = self.passes(&free(case));
-                passing.push(if always {
-                    "without the kill, in every order that was tried: threads alone do not show it"
-                        .into()
+                let kills = match run.case.kills.len() {
+                    1 => "the kill",
+                    _ => "the kills",
+                };
+                let words = if self.passes(&free(case.clone())) {
+                    format!(
+                        "without {kills}, in every order that was tried: threads alone do not show it"
+                    )
                 } else {
-                    "without the kill, in this order".into()
+                    format!("without {kills}, in this order")
+                };
+                passing.push(Passing {
+                    words,
+                    step: None,
+                    case,
                 });
             }
         }
+        let mut killed = run.steps.iter().enumerate();
         for (number, kill) in run.case.kills.iter().enumerate() {
-            let mut elsewhere = Vec::new();
+            let (mut elsewhere, mut last) = (Vec::new(), None);
+            // Kills stand in the case in the order in which they came.
+            let step = killed
+                .by_ref()
+                .find_map(|(n, step)| (step.access == Access::Killed).then_some(n));
             for place in of_operation(&places, kill) {
                 if started.elapsed() > TRYING {
                     break;
@@ -45,11 +59,20 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                 case.kills[number].before = place.place.clone();
                 if place.place != kill.before && self.passes(&case) {
                     elsewhere.push(format!("{}:{}", file(&place.step.file), place.step.line));
+                    last = Some(case);
                 }
             }
             elsewhere.dedup();
-            if !elsewhere.is_empty() {
-                passing.push(format!("killed before {}", elsewhere.join(", ")));
+            if let Some(case) = last {
+                let who = match run.case.kills.len() {
+                    1 => String::new(),
+                    _ => format!("{} ", named(&self.plan.roles, usize::from(kill.process))),
+                };
+                passing.push(Passing {
+                    words: format!("{who}killed before {}", elsewhere.join(", ")),
+                    step,
+                    case,
+                });
             }
         }
         for (number, turn) in turns.iter().enumerate() {
@@ -92,18 +115,27 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                     named.step.line
                 )
             };
-            if self.passes(&with(later)) {
-                passing.push(format!(
-                    "where {role} takes one more step first ({})",
-                    place(own[at])
-                ));
-            } else if let Some(earlier) = earlier
-                && self.passes(&with(earlier))
+            let later = with(later);
+            if self.passes(&later) {
+                passing.push(Passing {
+                    words: format!(
+                        "where {role} takes one more step first ({})",
+                        place(own[at])
+                    ),
+                    step: Some(own[at].number),
+                    case: later,
+                });
+            } else if let Some(earlier) = earlier.map(with)
+                && self.passes(&earlier)
             {
-                passing.push(format!(
-                    "where {role} stops one step sooner (before {})",
-                    place(own[at - 1])
-                ));
+                passing.push(Passing {
+                    words: format!(
+                        "where {role} stops one step sooner (before {})",
+                        place(own[at - 1])
+                    ),
+                    step: Some(own[at - 1].number),
+                    case: earlier,
+                });
             }
         }
         passing
@@ -122,6 +154,8 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
 
 /// A step, and how it is named.
 struct Named<'a> {
+    /// Which step of the run.
+    number: usize,
     step: &'a Step,
     place: Place,
 }
@@ -130,7 +164,7 @@ struct Named<'a> {
 fn places(steps: &[Step]) -> Vec<Named<'_>> {
     let mut touched: HashMap<(usize, Option<usize>, String), u32> = HashMap::new();
     let mut named = Vec::new();
-    for step in steps {
+    for (number, step) in steps.iter().enumerate() {
         let word = match step.access {
             Access::Fence | Access::Killed => continue,
             Access::Spin => "spin".into(),
@@ -143,6 +177,7 @@ fn places(steps: &[Step]) -> Vec<Named<'_>> {
             .or_default();
         *nth += 1;
         named.push(Named {
+            number,
             step,
             place: Place {
                 operation: step.operation.map(|number| number as u16),

@@ -53,10 +53,49 @@ fn once() -> Suite<Once<[u64; 2]>> {
 fn flag_before_data() {
     let report = caught::<Stepped, Mailbox<_, false>>(&once(), Kind::NotLinearizable, 2);
     assert!(
-        report.contains("passes: where sender takes one more step first"),
+        report.contains(" passes: row ")
+            && report.contains(": where sender takes one more step first"),
         "{report}"
     );
     caught::<Kills, Mailbox<_, false>>(&once(), Kind::NotLinearizable, 2);
     passes::<Stepped, Mailbox<_, true>>(&once());
     passes::<Kills, Mailbox<_, true>>(&once());
+}
+
+#[test]
+fn what_a_report_says_passes_does() {
+    use forkcheck::engine::{Budget, By};
+    fn all_pass<E: Engine<Memory = SteppedMemory>>() -> usize {
+        let outcome = check::<E, Mailbox<_, false>>(&once());
+        let found = outcome.found.expect("it fails");
+        let roles = ["sender", "receiver", "receiver"].map(str::to_owned);
+        let budget = Budget {
+            executions: 1_000,
+            time: std::time::Duration::from_secs(20),
+            seed: 1,
+            keep_going: false,
+            nobody_dies: true,
+            lock_free: 0,
+            read_only: 0,
+            by: By::Bounds,
+        };
+        let mut engine = E::default();
+        let mut run = |case: &_| {
+            let answer = engine.search::<Mailbox<_, false>>(case, &roles, &budget);
+            answer.unwrap()
+        };
+        assert!(run(&found.run.case).1.is_some(), "the failing one fails so");
+        for passing in &found.passes {
+            assert_ne!(passing.case, found.run.case);
+            let (covered, failing) = run(&passing.case);
+            assert!(
+                covered.executions > 0 && failing.is_none(),
+                "{}: {failing:?}",
+                passing.words
+            );
+        }
+        found.passes.len()
+    }
+    assert!(all_pass::<Stepped>() > 0);
+    assert!(all_pass::<Kills>() > 0);
 }
