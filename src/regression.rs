@@ -4,7 +4,7 @@
 //! The file is RON, version 1. Cases are explicit (setup, program, schedule, kills), never a seed, so that they
 //! survive a change of strategy. It is replaced as a whole, by rename, under a lock: a crash leaves the old one.
 
-use crate::case::{Case, Kill, Schedule};
+use crate::case::{Case, Kill, Schedule, Until};
 use crate::error::Error;
 use crate::subject::Spec;
 use nix::fcntl::{Flock, FlockArg};
@@ -74,15 +74,32 @@ pub(crate) struct Saved<S: Spec> {
     pub(crate) stale: Option<String>,
 }
 
-/// The saved cases that `engine` found, for a suite of so many processes. A file that is not there holds none.
+/// The saved cases that `engine`, one of `engines`, found, for a suite of so many processes. A file that is not there
+/// holds none.
 pub(crate) fn load<S: Spec>(
     file: &Path,
     engine: &str,
+    engines: &[&str],
     processes: usize,
 ) -> Result<Vec<Saved<S>>, Error> {
     let Some(contents) = read(file)? else {
         return Ok(Vec::new());
     };
+    let mut all = contents.cases.iter().enumerate();
+    if let Some((number, entry)) = all.find(|(_, entry)| !engines.contains(&&*entry.engine)) {
+        return Err(Error::invalid(
+            format!(
+                "saved case {} of {} is of the engine {:?}, and there is none of that name",
+                number + 1,
+                file.display(),
+                entry.engine
+            ),
+            format!(
+                "name one of {}: nothing in it was changed",
+                engines.join(", ")
+            ),
+        ));
+    }
     let of_engine = contents
         .cases
         .iter()
@@ -95,9 +112,50 @@ pub(crate) fn load<S: Spec>(
                 let remedy = "edit it into the form of the others, or delete it";
                 Error::system(format!("read {name}"), e, remedy)
             })?;
+            if let Some(slip) = out_of_range(&raw) {
+                let remedy = "correct it, or delete the case: nothing in it was changed";
+                return Err(Error::invalid(format!("{name} says {slip}"), remedy));
+            }
             Ok(applied(raw, processes, &name))
         })
         .collect()
+}
+
+/// Where a case names a process, an operation or a step that its own program cannot have: by hand, a slip.
+fn out_of_range(raw: &Raw) -> Option<String> {
+    let turns = match &raw.schedule {
+        Schedule::Turns(turns) => turns.as_slice(),
+        Schedule::Free => &[],
+    };
+    let turns = turns.iter().map(|turn| {
+        let place = match &turn.until {
+            Until::Before(place) => Some(place),
+            Until::End => None,
+        };
+        ("schedule", turn.process, place)
+    });
+    let kills = raw.kills.iter();
+    let kills = kills.map(|kill| ("kills", kill.process, Some(&kill.before)));
+    turns.chain(kills).find_map(|(field, process, place)| {
+        let Some(ops) = raw.program.get(usize::from(process)) else {
+            let all = raw.program.len();
+            return Some(format!(
+                "`process: {process}` in its {field}: it has {all} processes, counted from 0"
+            ));
+        };
+        let place = place?;
+        match place.operation {
+            // Steps of getting up come after the last operation.
+            Some(operation) if usize::from(operation) > ops.len() => Some(format!(
+                "`operation: Some({operation})` in its {field}: process {process} has {} operations, counted from 0",
+                ops.len()
+            )),
+            _ if place.nth == 0 => Some(format!(
+                "`nth: 0` in its {field}: steps are counted from 1"
+            )),
+            _ => None,
+        }
+    })
 }
 
 /// What of a saved case a suite of so many processes can run.

@@ -198,6 +198,52 @@ fn a_case_that_is_not_in_the_form_of_one_is_an_error_that_names_it() {
     );
 }
 
+#[test]
+fn a_saved_case_of_an_engine_that_there_is_not_is_an_error_that_names_those_there_are() {
+    let case = "(found: \"\", engine: \"sepped\", case: (setup: 0, program: [[Read], [Read]]))";
+    refused(
+        format!("(forkcheck: 1, cases: [{case}])").as_bytes(),
+        &[
+            "saved case 1 of",
+            "\"sepped\"",
+            "processes, stepped, kills, loom",
+        ],
+    );
+}
+
+#[test]
+fn a_saved_case_that_names_what_its_program_cannot_have_is_an_error_that_names_the_field() {
+    let place =
+        |operation: &str, nth| format!("(operation: {operation}, word: \"word\", nth: {nth})");
+    let turn = |process, place: String| {
+        format!("schedule: Turns([(process: {process}, until: Before({place}))])")
+    };
+    let kill =
+        |process, place: String| format!("kills: [(process: {process}, life: 0, before: {place})]");
+    let slips = [
+        (turn(9, place("Some(0)", 1)), "`process: 9` in its schedule"),
+        (
+            turn(1, place("Some(7)", 1)),
+            "`operation: Some(7)` in its schedule",
+        ),
+        (turn(1, place("None", 0)), "`nth: 0` in its schedule"),
+        (kill(2, place("None", 1)), "`process: 2` in its kills"),
+        (
+            kill(0, place("Some(2)", 1)),
+            "`operation: Some(2)` in its kills",
+        ),
+        (kill(0, place("Some(0)", 0)), "`nth: 0` in its kills"),
+    ];
+    for (field, words) in slips {
+        let case = format!("(setup: 0, program: [[Read], [Read]], {field})");
+        let case = format!("(found: \"\", engine: \"processes\", case: {case})");
+        refused(
+            format!("(forkcheck: 1, cases: [{case}])").as_bytes(),
+            &["saved case 1 of", words],
+        );
+    }
+}
+
 /// Checks a subject where this is the only saved case.
 fn with_saved<S: Subject<Hardware, Spec = Register<u64>>>(case: &str) -> Outcome<Register<u64>> {
     let directory = tempfile::tempdir().unwrap();

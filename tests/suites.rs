@@ -306,6 +306,31 @@ fn settings_of_the_environment_are_obeyed() {
 }
 
 #[test]
+fn an_engine_that_explores_draws_more_than_an_eighth_while_a_quarter_of_the_time_lasts() {
+    let ample = [
+        ("FORKCHECK_CASES", "16"),
+        ("FORKCHECK_SECONDS", "400"),
+        ("FORKCHECK_SEED", "77"),
+    ];
+    let output = text(&run_test("two_readers::stepped", &ample));
+    assert!(
+        output.contains("ok  suites::two_readers::stepped  16 programs,"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_name_of_no_engine_is_an_error_where_it_allows_something() {
+    let output = run_test("page::processes", &[("FORKCHECK_ALLOW_MISSING", "stpped")]);
+    assert!(!output.status.success(), "{}", text(&output));
+    assert!(
+        text(&output).contains("\"stpped\"") && text(&output).contains("stepped, kills"),
+        "{}",
+        text(&output)
+    );
+}
+
+#[test]
 fn a_token_of_another_test_says_which_test_it_is_of() {
     let saved = Saved(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("proptest-regressions/suites-two_readers.ron"),
