@@ -58,7 +58,7 @@ struct Options {
     /// Only on this engine.
     #[arg(long, value_name = "NAME", value_parser = engines())]
     engine: Option<String>,
-    /// Programs to draw for each; engines that explore all orders of a program draw an eighth.
+    /// Programs to draw for each; engines that explore all orders of a program draw an eighth, and more while time lasts.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     cases: Option<u32>,
     /// Time after which no new program is drawn for a subject on an engine.

@@ -8,17 +8,19 @@ use crate::check::Verdict;
 use crate::engine::{Budget, By, Covered, Engine, Run};
 use crate::error::Error;
 use crate::regression;
-use crate::settings::Settings;
+use crate::settings::{ENGINES, Settings};
 use crate::subject::{Spec, Subject};
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// An engine that explores may take so many times the executions of one that samples, and takes so many times
+/// An engine that explores may take so many times the executions of one that samples, and is done with so many times
 /// fewer programs: each of them stands for all its orders.
 const EXPLORED: u64 = 20;
 const FEWER: u32 = 8;
+/// Small programs are explored in no time, so that it goes on with others until this part of the time is used.
+const SHARE_OF_TIME: u32 = 4;
 /// A shrunk form has to fail within so many times the executions of a drawn one: a rare failure gets its chance.
 const PATIENCE: u64 = 4;
 /// A finding is run again so often before it is told, but no longer than this.
@@ -75,12 +77,23 @@ pub struct Found<S: Spec> {
     pub origin: Origin,
     /// How surely it comes again.
     pub rate: Rate,
-    /// What is almost the same and passes, in words, where the engine places steps.
-    pub passes: Vec<String>,
+    /// What is almost the same and passes, where the engine places steps.
+    pub passes: Vec<Passing<S>>,
     /// The case as a token.
     pub token: String,
     /// Where it was saved, or why not; `None` if it was not to be.
     pub saved: Option<Result<PathBuf, String>>,
+}
+
+/// A case that is almost a failing one, and passes.
+#[derive(Clone, Debug)]
+pub struct Passing<S: Spec> {
+    /// What is different.
+    pub words: String,
+    /// The step of the failing run from which on it is, where there is one.
+    pub step: Option<usize>,
+    /// The case; of several that the words name, the last.
+    pub case: Case<S>,
 }
 
 /// Where a failing case came from.
@@ -130,7 +143,7 @@ pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
             let saved = match &plan.regressions {
                 Some(directory) => {
                     let file = regression::file_of(directory, &plan.suite);
-                    regression::load(&file, E::NAME, plan.roles.len())?
+                    regression::load(&file, E::NAME, &ENGINES, plan.roles.len())?
                 }
                 None => Vec::new(),
             };
@@ -311,13 +324,16 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         };
         let mut runner =
             TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &key));
-        let cases = self
-            .plan
-            .settings
-            .cases
-            .div_ceil(if E::EXPLORES { FEWER } else { 1 });
+        let (cases, time) = (self.plan.settings.cases, self.plan.settings.time);
+        let (least, share) = if E::EXPLORES {
+            (cases.div_ceil(FEWER), time / SHARE_OF_TIME)
+        } else {
+            (cases, time)
+        };
         for drawn in 0..cases {
-            if drawn > 0 && self.started.elapsed() >= self.plan.settings.time
+            let elapsed = self.started.elapsed();
+            if drawn > 0 && elapsed >= time
+                || drawn >= least && elapsed >= share
                 || matches!(self.unknown, Some(Verdict::Unavailable(_)))
             {
                 break;

@@ -120,7 +120,8 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Programs to draw: 64, unless said otherwise. Engines that explore all orders of a program draw an eighth.
+    /// Programs to draw: 64, unless said otherwise. Engines that explore all orders of a program draw an eighth, and more
+    /// of them, up to all, while a quarter of the [`time`](Suite::time) lasts.
     #[must_use]
     pub fn cases(mut self, cases: u32) -> Self {
         self.settings.cases = cases;
