@@ -168,6 +168,9 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
         assert_eq!(object["kind"].is_string(), planted);
         assert_eq!(object["token"].is_string(), planted);
         assert!(object["reason"].is_null());
+        for words in ["why", "origin", "rate"] {
+            assert_eq!(object[words].is_string(), planted, "{words}: {object}");
+        }
         assert!(object["cases"].as_u64().unwrap() > 0);
         assert!(object["executions"].as_u64().unwrap() > 0);
         assert!(object["seconds"].as_f64().unwrap() > 0.0);

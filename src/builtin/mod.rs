@@ -108,6 +108,12 @@ pub struct Told {
     pub steps: Vec<Step>,
     /// What is almost the same and passes, in words.
     pub passes: Vec<String>,
+    /// Where the failing case came from, and how surely it comes again, in words.
+    pub origin: Option<String>,
+    /// See [`origin`](Told::origin).
+    pub rate: Option<String>,
+    /// Why it fails, in words: one sentence.
+    pub why: Option<String>,
     /// All of it, as a person reads it.
     pub report: String,
 }
@@ -178,10 +184,12 @@ fn tell<E: Engine, S: Subject<E::Memory>>(
     let report = suite.report_with(&outcome, |token| {
         format!("{} replay {token}", limits.command)
     });
-    Ok(told(outcome, report))
+    let words = suite.words(&outcome);
+    Ok(told(outcome, report, words))
 }
 
-fn told<S: Spec>(outcome: Outcome<S>, report: String) -> Told {
+fn told<S: Spec>(outcome: Outcome<S>, report: String, words: Option<[String; 3]>) -> Told {
+    let [why, origin, rate] = words.map_or([const { None }; 3], |words| words.map(Some));
     let found = outcome.found;
     let (verdict, kind, reason) = match outcome.verdict {
         Verdict::Ok => ("ok", None, None),
@@ -213,6 +221,9 @@ fn told<S: Spec>(outcome: Outcome<S>, report: String) -> Told {
                 .map(|passing| passing.words)
                 .collect()
         }),
+        origin,
+        rate,
+        why,
         report,
     }
 }

@@ -8,7 +8,8 @@
 //! in all orders is exponential, and needless: whatever can be explained can be explained with the fewest of them, each
 //! as late as possible. So they are only ever put right before another call, in a chain of which each member
 //! is noticed by the next: where the next call could as well come first, or come without, the chain is not tried.
-//! Of pending calls of the same operation only the first is tried. (Swapping two neighbours is possible because
+//! Of pending calls of the same operation only the first is tried. Where each call is noticed by the next whatever their
+//! order, as pushes to one queue, that prunes little: ten of those and an impossible pop end as `Unknown`. (Swapping two neighbours is possible because
 //! nothing has to come after a call that never returned; leaving one out, because it need not have taken effect.)
 
 use super::seen::Seen;

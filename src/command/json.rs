@@ -49,6 +49,9 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, Strin
     object["kills"] = json!(kills);
     object["steps"] = json!(told.steps);
     object["passes"] = json!(told.passes);
+    object["why"] = json!(told.why);
+    object["origin"] = json!(told.origin);
+    object["rate"] = json!(told.rate);
     object
 }
 

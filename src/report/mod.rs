@@ -8,7 +8,7 @@ mod text;
 
 pub use site::Site;
 pub(crate) use site::command_of_suite;
-pub(crate) use text::text;
+pub(crate) use text::{text, words};
 
 use std::io::Write;
 

@@ -36,6 +36,18 @@ pub(crate) fn text<S: Spec>(
     text
 }
 
+/// Of a finding the sentence that says why, where its case came from, and how surely it comes again.
+pub(crate) fn words<S: Spec>(roles: &[String], outcome: &Outcome<S>) -> Option<[String; 3]> {
+    let (Verdict::Finding(finding), Some(found)) = (&outcome.verdict, &outcome.found) else {
+        return None;
+    };
+    Some([
+        sentence(roles, &found.run, finding),
+        origin(found.origin, &found.run),
+        rate(found.rate),
+    ])
+}
+
 fn not_green<S: Spec>(
     to: &mut String,
     what: &str,

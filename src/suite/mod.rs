@@ -367,6 +367,11 @@ impl<S: Spec> Suite<S> {
         )
     }
 
+    /// Of a finding: why it is one, where its case came from, and how surely it comes again.
+    pub(crate) fn words(&self, outcome: &Outcome<S>) -> Option<[String; 3]> {
+        report::words(&self.process_roles(), outcome)
+    }
+
     /// The path of the test that runs, the crate first. What `suite!` makes is known; libtest names its thread
     /// after any other.
     fn test_name(&self, engine: &str) -> String {
