@@ -47,7 +47,7 @@ impl<B: Buffer> Subject<Hardware> for Filled<B> {
     fn new(_: &u64) -> Self {
         Self(std::marker::PhantomData)
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> B {
+    fn attach(&self, _: Role<'_>) -> B {
         B::make()
     }
     fn apply(buffer: &mut B, op: &RegisterOp<u64>) -> RegisterRet<u64> {

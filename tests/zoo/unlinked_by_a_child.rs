@@ -74,7 +74,7 @@ impl<N: Named> Subject<Hardware> for Handle<N> {
     fn new(_: &()) -> Self {
         Self(std::marker::PhantomData)
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> Option<N> {
+    fn attach(&self, _: Role<'_>) -> Option<N> {
         None
     }
     fn apply(seat: &mut Option<N>, op: &Op) -> bool {
