@@ -209,7 +209,7 @@ fn a_spin_without_the_hint_is_noticed_too() {
     finding(
         &one(SPINS_BARE),
         Kind::StepBound,
-        "Write(10) did not return within the bound",
+        "Write(10) did not return within 4000 steps of its own",
     );
 }
 
@@ -218,7 +218,7 @@ fn an_operation_without_end_meets_the_bound_on_steps() {
     finding(
         &one(LOOPS),
         Kind::StepBound,
-        "Write(3) did not return within the bound",
+        "Write(3) did not return within 4000 steps of its own",
     );
 }
 
@@ -391,10 +391,15 @@ fn accesses_that_are_not_of_this_memory_are_told() {
             .regressions(None);
         let outcome = suite.check::<Stepped, Beside<SteppedMemory, AT>>().unwrap();
         assert_eq!(outcome.verdict, Verdict::Ok);
-        let said = suite.report(&outcome).contains(" coarse: in 8 programs");
-        (said, outcome.covered.unseen)
+        let Covered {
+            programs, unseen, ..
+        } = outcome.covered;
+        assert!(programs >= 8);
+        let coarse = format!(" coarse: in {programs} programs");
+        assert_eq!(suite.report(&outcome).contains(&coarse), unseen > 0);
+        (unseen > 0, unseen.max(1) / programs.max(1))
     }
     assert_eq!(told::<0>(), (false, 0));
-    assert_eq!(told::<1>(), (true, 8));
+    assert_eq!(told::<1>(), (true, 1), "in all of them");
     assert_eq!(told::<2>(), (false, 0));
 }

@@ -83,16 +83,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                 .iter()
                 .filter(|named| named.step.process == usize::from(turn.process))
                 .collect();
-            let Some(at) = own.iter().position(|named| named.place == *before) else {
-                continue;
-            };
             let role = named(&self.plan.roles, usize::from(turn.process));
-            let later = own
-                .get(at + 1)
-                .map_or(Until::End, |next| Until::Before(next.place.clone()));
-            let earlier = at
-                .checked_sub(1)
-                .map(|at| Until::Before(own[at].place.clone()));
             let with = |until: Until| {
                 let mut turns = turns.clone();
                 turns[number] = Turn {
@@ -107,6 +98,24 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             if started.elapsed() > TRYING {
                 break;
             }
+            let Some(at) = own.iter().position(|named| named.place == *before) else {
+                // The execution ended before it came to that step.
+                let rest = with(Until::End);
+                if self.passes(&rest) {
+                    passing.push(Passing {
+                        words: format!("where {role} does the rest first, from {}", before.word),
+                        step: None,
+                        case: rest,
+                    });
+                }
+                continue;
+            };
+            let later = own
+                .get(at + 1)
+                .map_or(Until::End, |next| Until::Before(next.place.clone()));
+            let earlier = at
+                .checked_sub(1)
+                .map(|at| Until::Before(own[at].place.clone()));
             let place = |named: &Named<'_>| {
                 format!(
                     "{} {}:{}",
