@@ -13,7 +13,8 @@ use nix::unistd::Pid;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{
-    self as core_atomic, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed,
+    self as core_atomic, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
 };
 use std::time::{Duration, Instant};
 
@@ -38,19 +39,20 @@ impl Memory for Hardware {
         std::hint::spin_loop();
     }
     fn me() -> Life {
-        // The pid tells a cached value that was inherited over fork from our own.
-        static CACHED: AtomicU64 = AtomicU64::new(0);
-        let pid = std::process::id();
-        let cached = CACHED.load(Relaxed);
-        if cached as u32 == pid {
-            return Life(cached);
+        let own = Own::of_this_process();
+        let known = own.map_or(0, |own| own.life.load(Relaxed));
+        if known != 0 {
+            return Life(known);
         }
+        let pid = std::process::id();
         // Zero, not cached: no descriptor is left to ask with. `alive` knows it by its pid alone then.
         let Running::Since(start) = state(pid) else {
             return Life(u64::from(pid));
         };
         let life = u64::from(pid) | u64::from(start) << 32;
-        CACHED.store(life, Relaxed);
+        if let Some(own) = own {
+            own.life.store(life, Relaxed);
+        }
         Life(life)
     }
     fn alive(life: Life) -> bool {
@@ -59,9 +61,9 @@ impl Memory for Hardware {
             Running::Since(found) => pid != 0 && (start == 0 || found == start),
             Running::No => false,
             // Rather a dead process that is taken for a living one than the other way round.
-            Running::Unknown => {
-                pid != 0 && kill(Pid::from_raw(pid as i32), None) != Err(Errno::ESRCH)
-            }
+            // Zero and what is negative are groups to kill(2), and nobody's ids.
+            Running::Unknown => i32::try_from(pid)
+                .is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)),
         }
     }
     fn wait(word: &AtomicU32, seen: u32) {
@@ -94,6 +96,67 @@ impl Memory for Hardware {
     }
 }
 
+/// What a process knows of itself, in a page that a fork empties: a pid alone does not tell a child from its parent where each
+/// is the first of its namespace, nor from one that died and whose pid it was given. madvise(2), `MADV_WIPEONFORK`.
+struct Own {
+    /// Zero: not asked yet.
+    life: AtomicU64,
+    /// Another number in each process; zero: not drawn yet.
+    mark: AtomicU64,
+}
+
+impl Own {
+    /// `None` where the kernel cannot empty it: before Linux 4.14.
+    fn of_this_process() -> Option<&'static Self> {
+        use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
+        // Null: not made yet. Inherited with the page, which is at the same address.
+        static PAGE: AtomicPtr<Own> = AtomicPtr::new(std::ptr::null_mut());
+        let mut page = PAGE.load(Acquire);
+        if page.is_null() {
+            let length = std::num::NonZeroUsize::new(size_of::<Own>())?;
+            let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+            // SAFETY: mmap without MAP_FIXED takes addresses that nothing uses.
+            let made = unsafe { mmap_anonymous(None, length, rights, MapFlags::MAP_PRIVATE) };
+            let made = made.ok()?;
+            // SAFETY: the page is ours, private, and holds nothing yet; it is emptied in children alone.
+            if unsafe { madvise(made, length.get(), MmapAdvise::MADV_WIPEONFORK) }.is_err() {
+                // SAFETY: nobody else knows of it.
+                let _ = unsafe { munmap(made, length.get()) };
+                return None;
+            }
+            page = made.as_ptr().cast();
+            // AcqRel: pairs with the Acquire above, of whoever finds it; and with itself, where two make one at once.
+            let first = PAGE.compare_exchange(std::ptr::null_mut(), page, AcqRel, Acquire);
+            if let Err(first) = first {
+                // SAFETY: nobody else knows of ours.
+                let _ = unsafe { munmap(made, length.get()) };
+                page = first;
+            }
+        }
+        // SAFETY: as_ref. The page was made above, of zeros, is aligned, and nobody ever unmaps it; both words are atomics, for
+        // which zeros are a value.
+        unsafe { page.as_ref() }
+    }
+}
+
+/// A number that this process has and no other: not its parent, nor a child that it forks. Zero where it cannot have one.
+pub(crate) fn mark() -> u64 {
+    let Some(own) = Own::of_this_process() else {
+        return 0;
+    };
+    let mark = own.mark.load(Relaxed);
+    if mark != 0 {
+        return mark;
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_nanos() as u64);
+    let drawn = now.rotate_left(20) ^ u64::from(std::process::id()) | 1;
+    match own.mark.compare_exchange(0, drawn, Relaxed, Relaxed) {
+        Ok(_) => drawn,
+        Err(other) => other,
+    }
+}
+
 /// Sleeps while `word` holds `seen`, for at most so long (null: without end): whether that time is up.
 fn futex_wait(word: &AtomicU32, seen: u32, limit: *const libc::timespec) -> bool {
     // SAFETY: FUTEX_WAIT reads four bytes at the address, and the limit.
@@ -117,25 +180,19 @@ enum Running {
     Since(u32),
     /// It is gone, or a zombie.
     No,
-    /// It could not be asked: no descriptor is left, or no `/proc` is there.
+    /// It could not be asked: no descriptor is left, no `/proc` is there, or that hides it (`hidepid`).
     Unknown,
 }
 
 /// Field 22 of `/proc/PID/stat`, proc_pid_stat(5); the name in field 2 may hold spaces and parentheses.
 fn state(pid: u32) -> Running {
-    let stat = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(stat) => stat,
-        Err(error) => {
-            let gone = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH));
-            return if gone && std::path::Path::new("/proc/self").exists() {
-                Running::No
-            } else {
-                Running::Unknown
-            };
-        }
+    // Bytes: the kernel cuts names where it likes.
+    let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else {
+        return Running::Unknown;
     };
     let since = || {
-        let (_, fields) = stat.rsplit_once(')')?;
+        let name_ends = stat.iter().rposition(|&byte| byte == b')')?;
+        let fields = std::str::from_utf8(&stat[name_ends + 1..]).ok()?;
         let mut fields = fields.split_ascii_whitespace();
         let dead = matches!(fields.next()?, "Z" | "X" | "x");
         let start = fields.nth(18)?.parse::<u64>().ok()? as u32;

@@ -12,6 +12,7 @@ pub mod weakened;
 #[cfg(feature = "harness")]
 mod words;
 
+pub(crate) use hardware::mark;
 pub use hardware::{Hardware, HardwareCell, HardwareWords};
 #[doc(hidden)]
 pub use resident::shape;

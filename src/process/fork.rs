@@ -82,6 +82,12 @@ where
 
 /// That this process may fork; and where its child will leave what it returns.
 fn alone() -> Result<Record, Error> {
+    if std::thread::panicking() {
+        return Err(Error::invalid(
+            "fork a process while a panic unwinds it: the child would unwind as well",
+            "fork outside of destructors, or after catch_unwind",
+        ));
+    }
     let threads = threads()?;
     if threads != 1 {
         return Err(Error::invalid(
@@ -138,7 +144,9 @@ pub(crate) fn end_now(code: i32) -> ! {
 /// From now on this process is killed when `parent` ends (strictly: the thread of it that started us). If that
 /// was already so, and the kernel therefore has nobody to watch, it ends here.
 pub(super) fn die_with(parent: Pid) {
-    if set_pdeathsig(Signal::SIGKILL).is_err() || getppid() != parent {
+    // Zero: the parent is in another pid namespace than we, after its unshare(2).
+    let ours = |pid: Pid| pid == parent || pid.as_raw() == 0;
+    if set_pdeathsig(Signal::SIGKILL).is_err() || !ours(getppid()) {
         end_now(1)
     }
 }

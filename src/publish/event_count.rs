@@ -136,7 +136,7 @@ impl<M: Memory> EventCount<M> {
         ready: &mut impl FnMut() -> Option<R>,
         block: impl FnOnce(u32),
     ) -> Option<R> {
-        self.sleepers.fetch_add(1, Relaxed);
+        let _sleeper = Sleeper::of(self);
         // Relaxed: where the notifier's fence comes after ours, this is the number from before it raised it.
         let epoch = self.epoch.load(Relaxed);
         // SeqCst: pairs with the fence in `notify`.
@@ -145,7 +145,22 @@ impl<M: Memory> EventCount<M> {
         if asked.is_none() {
             block(epoch);
         }
-        self.sleepers.fetch_sub(1, Relaxed);
         asked
+    }
+}
+
+/// One of those that sleep or are about to, until it is dropped: also where `ready` panics.
+struct Sleeper<'a, M: Memory>(&'a EventCount<M>);
+
+impl<'a, M: Memory> Sleeper<'a, M> {
+    fn of(count: &'a EventCount<M>) -> Self {
+        count.sleepers.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl<M: Memory> Drop for Sleeper<'_, M> {
+    fn drop(&mut self) {
+        self.0.sleepers.fetch_sub(1, Relaxed);
     }
 }

@@ -87,7 +87,7 @@ pub struct Latest<T: Payload, M: Memory = Hardware> {
 // 1. An integer, zero-sized cells and payloads: any bytes are values. 2. All of it is accessed through atomics only.
 // 3. No pointer; slots are found modulo 3. 4. No Drop. Zeros are a complete value of zeros.
 unsafe impl<T: Payload> Resident for Latest<T> {
-    const SHAPE: u64 = shape("latest", &[size_of::<T>() as u64]);
+    const SHAPE: u64 = shape("latest", &[size_of::<T>() as u64, align_of::<T>() as u64]);
 }
 
 impl<T: Payload> Latest<T> {

@@ -47,7 +47,7 @@ pub struct OneShot<T: Payload, M: Memory = Hardware> {
 // 1. An integer, a zero-sized cell and a payload: any bytes are values; a state that no writer ever stored reads as
 // not set. 2. All of it is accessed through atomics only. 3. No pointer. 4. No Drop. Zeros are EMPTY.
 unsafe impl<T: Payload> Resident for OneShot<T> {
-    const SHAPE: u64 = shape("one shot", &[size_of::<T>() as u64]);
+    const SHAPE: u64 = shape("one shot", &[size_of::<T>() as u64, align_of::<T>() as u64]);
 }
 
 impl<T: Payload> OneShot<T> {

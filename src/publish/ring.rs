@@ -69,7 +69,10 @@ pub struct Full<T>(pub T);
 // 1. Integers, zero-sized cells and payloads: any bytes are values. 2. All of it is accessed through atomics only.
 // 3. No pointer; a slot is found modulo N. 4. No Drop. Zeros are an empty ring.
 unsafe impl<T: Payload, const N: usize> Resident for Ring<T, N> {
-    const SHAPE: u64 = shape("ring", &[size_of::<T>() as u64, N as u64]);
+    const SHAPE: u64 = shape(
+        "ring",
+        &[size_of::<T>() as u64, align_of::<T>() as u64, N as u64],
+    );
 }
 
 impl<T: Payload, const N: usize> Ring<T, N> {

@@ -63,7 +63,7 @@ pub struct Writer<'a, T: Payload, M: Memory = Hardware> {
 // 1. Integers and a payload: any bytes are values; an owner that no writer stored is nobody alive. 2. All of it is accessed through atomics only. 3. No pointer.
 // 4. No Drop. Zeros are a complete value of zeros.
 unsafe impl<T: Payload> Resident for SeqLock<T> {
-    const SHAPE: u64 = shape("seqlock", &[size_of::<T>() as u64]);
+    const SHAPE: u64 = shape("seqlock", &[size_of::<T>() as u64, align_of::<T>() as u64]);
 }
 
 impl<T: Payload> SeqLock<T> {

@@ -133,10 +133,29 @@ impl Unfinished {
                 path,
                 AtFlags::AT_SYMLINK_FOLLOW,
             ),
-            Some(Temporary(from)) => linkat(AT_FDCWD, from, AT_FDCWD, path, AtFlags::empty()),
+            // Where the file system has no hard links, it can mostly rename to a name that is not taken.
+            Some(Temporary(from)) => linkat(AT_FDCWD, from, AT_FDCWD, path, AtFlags::empty())
+                .or_else(|errno| match errno {
+                    Errno::EPERM | Errno::EOPNOTSUPP => rename_to_new(from, path),
+                    errno => Err(errno),
+                }),
         };
         linked.map_err(|errno| refused(format!("create {what}"), errno))?;
         Ok(self.file)
+    }
+}
+
+/// renameat2(2), which nix has for glibc alone.
+fn rename_to_new(from: &Path, to: &Path) -> nix::Result<()> {
+    #[cfg(target_env = "gnu")]
+    {
+        use nix::fcntl::{RenameFlags, renameat2};
+        renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE)
+    }
+    #[cfg(not(target_env = "gnu"))]
+    {
+        let _ = (from, to);
+        Err(Errno::EPERM)
     }
 }
 
@@ -168,17 +187,31 @@ pub(super) fn open(
 
 /// Opens what has that name: no symbolic link, nothing that waits, and only if it is a file of this user alone.
 pub(super) fn find(path: &Path, access: Access, what: &str) -> Result<File, Error> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(access == Access::Write)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-        .map_err(|error| refused(format!("open {what}"), errno(&error)))?;
+    let file =
+        look(path, access).map_err(|error| refused(format!("open {what}"), errno(&error)))?;
     let about = file
         .metadata()
         .map_err(|error| refused(format!("look at {what}"), errno(&error)))?;
     ours(&about, what)?;
     Ok(file)
+}
+
+/// Opens it, if it is a regular file: opening some others lets go who waits at them, or begins something.
+fn look(path: &Path, access: Access) -> io::Result<File> {
+    let kind = std::fs::symlink_metadata(path)?.file_type();
+    let refuse = |errno| Err(io::Error::from_raw_os_error(errno));
+    if kind.is_symlink() {
+        return refuse(libc::ELOOP);
+    } else if kind.is_dir() {
+        return refuse(libc::EISDIR);
+    } else if !kind.is_file() {
+        return refuse(libc::ENXIO);
+    }
+    OpenOptions::new()
+        .read(true)
+        .write(access == Access::Write)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
 }
 
 fn ours(about: &Metadata, what: &str) -> Result<(), Error> {
@@ -266,7 +299,7 @@ pub(super) fn part(file: &File, offset: u64, len: usize, access: Access) -> Resu
                 "{len} bytes at offset {offset} of a file of {} bytes",
                 about.len()
             ),
-            "make the file longer first (File::set_len): what is mapped beyond its end is SIGBUS when it is touched",
+            "make the file longer first, by writing to it or posix_fallocate(3), which reserve the space: what is mapped beyond the end, or finds no room when it is touched, is SIGBUS",
         ));
     };
     let inside = offset % page_size() as u64;
@@ -279,55 +312,73 @@ pub(super) fn part(file: &File, offset: u64, len: usize, access: Access) -> Resu
 /// Takes the name away, if it is still that of this file; says whether it was.
 ///
 /// Whoever removes a name holds the file's lock meanwhile, so that nobody takes away a name that was given to another file
-/// between the look and the removal. A lock that is taken is held by somebody who is removing it.
-pub(super) fn unlink(file: File, path: &Path) -> Result<bool, Errno> {
+/// between the look and the removal. A lock that is taken is held by somebody who is removing it, or by a stranger: `anyway`
+/// removes it all the same.
+pub(super) fn unlink(file: File, path: &Path, anyway: bool) -> Result<bool, Errno> {
     let same = |about: &Metadata, other: &Metadata| {
         (about.dev(), about.ino()) == (other.dev(), other.ino())
     };
-    let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => lock,
+    let about = file.metadata().map_err(|error| errno(&error))?;
+    let _lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Some(lock),
+        Err((_, Errno::EWOULDBLOCK)) if anyway => None,
         Err((_, Errno::EWOULDBLOCK)) => return Ok(false),
         Err((_, errno)) => return Err(errno),
     };
-    let about = lock.metadata().map_err(|error| errno(&error))?;
     match std::fs::symlink_metadata(path) {
-        Ok(there) if same(&there, &about) => {
-            std::fs::remove_file(path).map_err(|error| errno(&error))?;
-            Ok(true)
-        }
+        Ok(there) if same(&there, &about) => match std::fs::remove_file(path) {
+            Ok(()) => Ok(true),
+            // Somebody else was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(errno(&error)),
+        },
         _ => Ok(false),
     }
 }
 
-/// The creator of each region in a directory that has one to be judged by, with its file and path.
-pub(super) fn creators(directory: &Path) -> io::Result<Vec<(Creator, File, PathBuf)>> {
-    let mut found = Vec::new();
+/// Removes the regions of a directory whose creators are dead, one after the other, and returns their paths.
+pub(super) fn sweep(directory: &Path) -> io::Result<Vec<String>> {
+    let mut removed = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
-        // What is not ours, or no file, or gone by now, is no concern of ours.
-        let Ok(file) = find(&path, Access::Read, "") else {
-            continue;
+        let file = match look(&path, Access::Read) {
+            Ok(file) => file,
+            Err(error) if matches!(errno(&error), Errno::EMFILE | Errno::ENFILE) => {
+                return Err(error);
+            }
+            // What is not ours, or no file, or gone by now, is no concern of ours.
+            Err(_) => continue,
         };
-        let temporary = path
-            .file_name()
-            .and_then(|name| name.to_str()?.strip_prefix(TEMPORARY)?.rsplit_once('-'))
-            .and_then(|(creator, _)| Creator::from_text(creator));
-        if let Some(creator) = temporary {
-            found.push((creator, file, path));
+        if file
+            .metadata()
+            .map_or(true, |about| ours(&about, "").is_err())
+        {
             continue;
         }
-        let Ok(size) = file.metadata().map(|about| about.len()) else {
-            continue;
-        };
-        let room = usize::try_from(size).unwrap_or(0).saturating_sub(HEADER);
-        match Told::from_file(&file) {
-            Ok(told) if told.is_region(room) && !told.kept => {
-                found.push((told.creator, file, path))
-            }
-            _ => {}
+        // Looked at again where its creator is dead: it may have said that it is to be kept, and ended, between the two
+        // looks. The dead say nothing more.
+        let left = |file: &File| creator(file, &path).filter(|creator| creator.is_dead());
+        if left(&file).and_then(|_| left(&file)).is_some() && unlink(file, &path, false) == Ok(true)
+        {
+            removed.push(path.display().to_string());
         }
     }
-    Ok(found)
+    Ok(removed)
+}
+
+/// Who made what is there, if that is a region to be judged by it.
+fn creator(file: &File, path: &Path) -> Option<Creator> {
+    let temporary = path
+        .file_name()
+        .and_then(|name| name.to_str()?.strip_prefix(TEMPORARY)?.rsplit_once('-'))
+        .and_then(|(creator, _)| Creator::from_text(creator));
+    if temporary.is_some() {
+        return temporary;
+    }
+    let size = file.metadata().ok()?.len();
+    let room = usize::try_from(size).unwrap_or(0).saturating_sub(HEADER);
+    let told = Told::from_file(file).ok()?;
+    (told.is_region(room) && !told.kept).then_some(told.creator)
 }
 
 #[cfg(test)]
@@ -348,10 +399,8 @@ mod tests {
         };
         let unfinished = Unfinished::temporary(&directory, Creator::me()).unwrap();
         assert!(names()[0].starts_with(TEMPORARY), "{:?}", names());
-        let [(creator, ..)] = &creators(&directory).unwrap()[..] else {
-            panic!("one is found");
-        };
-        assert_eq!(*creator, Creator::me());
+        let found = creator(&unfinished.file, &directory.join(&names()[0]));
+        assert_eq!(found, Some(Creator::me()));
         drop(
             unfinished
                 .publish(&directory.join("region"), "a test")

@@ -188,6 +188,12 @@ impl Told {
         self.magic == 0
     }
 
+    /// Nobody has begun it either.
+    pub(super) fn is_empty(&self) -> bool {
+        let words = [self.magic, self.said_len, self.shape, self.creator.place];
+        words == [0; 4] && self.creator.life.to_bits() == 0 && !self.kept
+    }
+
     /// Whether it is a region that can be judged, of `room` bytes behind the header.
     pub(super) fn is_region(&self, room: usize) -> bool {
         self.magic == MAGIC && (1..=room).contains(&self.len)
@@ -211,7 +217,7 @@ impl Told {
                 format!("the header of {what} says {said} bytes, where 1 to {room} are possible"),
                 "somebody wrote over it: remove it and create it anew",
             )
-        } else if expected.shape() != 0 && self.shape != expected.shape() {
+        } else if expected.shape() != 0 && self.shape != 0 && self.shape != expected.shape() {
             (
                 format!(
                     "{what} was created for another layout than the one that this program expects"

@@ -14,12 +14,16 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, UnixAddr, recvmsg, sendmsg};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
 const WHAT: &str = "a memfd";
+
+/// Descriptors in one message, at most (unix(7)): with room for all of them, none is left without an owner.
+const MOST_FDS: usize = 253;
 
 /// What accompanies a descriptor: a socket passes none without a byte.
 const TOKEN: u8 = b'R';
@@ -33,6 +37,9 @@ pub(super) fn create(layout: Layout) -> Result<Pages, Error> {
         made => made,
     };
     let file = File::from(fd.map_err(|errno| refused(format!("create {WHAT}"), errno))?);
+    // Who may look at our descriptors could open it by its path in /proc.
+    file.set_permissions(Permissions::from_mode(0o600))
+        .map_err(|error| refused(format!("set the mode of {WHAT}"), errno(&error)))?;
     let pages = fill(&file, layout, Creator::nameless(), WHAT)?;
     seal(&file, SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW)?;
     Ok(pages.from(Source::Memfd(file.into())))
@@ -104,7 +111,7 @@ pub(super) fn receive(from: &UnixStream) -> Result<OwnedFd, Error> {
     let tried = || format!("receive {WHAT}");
     let mut byte = [0];
     let mut bytes = [IoSliceMut::new(&mut byte)];
-    let mut space = cmsg_space!([i32; 1]);
+    let mut space = cmsg_space!([i32; MOST_FDS]);
     let message = loop {
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         match recvmsg::<UnixAddr>(from.as_raw_fd(), &mut bytes, Some(&mut space), flags) {

@@ -36,7 +36,7 @@ pub use sweep::{sweep, sweep_files};
 pub use view::View;
 
 use crate::Error;
-use crate::memory::Resident;
+use crate::memory::{Resident, mark};
 use header::{Creator, HEADER};
 use mapping::{Access, Mapping};
 use nix::errno::Errno;
@@ -69,7 +69,26 @@ pub struct Region {
     pages: Pages,
     creator: u32,
     /// The name that this handle takes away in the process that made it.
-    named: Option<(Name, Creator)>,
+    named: Option<(Name, Maker)>,
+}
+
+/// The process that made a region, as its handle knows it.
+#[derive(Debug)]
+struct Maker {
+    creator: Creator,
+    /// See [`mark`].
+    mark: u64,
+}
+
+impl Maker {
+    /// A forked child has a copy of the handle, and is another process, whatever its pid.
+    fn is_me(&self) -> bool {
+        if self.mark == 0 {
+            self.creator.is_me()
+        } else {
+            self.mark == mark()
+        }
+    }
 }
 
 #[allow(
@@ -151,7 +170,8 @@ impl Region {
     pub fn create(name: &Name, layout: impl Into<Layout>) -> Result<Self, Error> {
         let creator = Creator::me();
         let mut region = Self::nameless(name.create(layout.into(), creator)?);
-        region.named = Some((name.clone(), creator));
+        let mark = mark();
+        region.named = Some((name.clone(), Maker { creator, mark }));
         Ok(region)
     }
 
@@ -253,7 +273,7 @@ impl Region {
     /// not another structure's bytes. It lies at another address then.
     ///
     /// # Errors
-    /// No room in the address space.
+    /// No room in the address space. The region is dropped then, and with it the name that it has.
     pub fn guarded(mut self) -> Result<Self, Error> {
         self.pages.guard()?;
         Ok(self)
@@ -398,8 +418,8 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         // Not in a forked child, which has a copy of the handle; nor in one that got the id of a dead creator.
-        if let Some((name, creator)) = self.named.take()
-            && creator.is_me()
+        if let Some((name, maker)) = self.named.take()
+            && maker.is_me()
         {
             name.remove_from(std::mem::replace(&mut self.pages.source, Source::Nameless));
         }

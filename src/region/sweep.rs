@@ -23,11 +23,12 @@ use std::path::Path;
 /// [`Name::remove`]: super::Name::remove
 ///
 /// # Errors
-/// The directory of POSIX names cannot be read.
+/// The directory of POSIX names cannot be read, or no descriptor is left.
 pub fn sweep() -> Result<Vec<String>, Error> {
     let mut removed = sweep_files(posix::DIRECTORY)?;
     for (creator, id, key) in sysv::creators() {
-        if creator.is_dead() && sysv::remove(id) {
+        // Looked at again: it may have said so and ended between the two looks. The dead say nothing more.
+        if creator.is_dead() && !sysv::is_kept(id) && sysv::remove(id) {
             removed.push(format!("System V key {key:#x}"));
         }
     }
@@ -37,20 +38,13 @@ pub fn sweep() -> Result<Vec<String>, Error> {
 /// As [`sweep`], for the regions that are files in this directory.
 ///
 /// # Errors
-/// The directory cannot be read.
+/// The directory cannot be read, or no descriptor is left.
 pub fn sweep_files(directory: impl AsRef<Path>) -> Result<Vec<String>, Error> {
     let directory = directory.as_ref();
-    let regions = file::creators(directory).map_err(|error| {
+    file::sweep(directory).map_err(|error| {
         super::refused(
             format!("look for regions in {}", directory.display()),
             file::errno(&error),
         )
-    })?;
-    let mut removed = Vec::new();
-    for (creator, file, path) in regions {
-        if creator.is_dead() && file::unlink(file, &path) == Ok(true) {
-            removed.push(path.display().to_string());
-        }
-    }
-    Ok(removed)
+    })
 }

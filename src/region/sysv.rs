@@ -54,7 +54,7 @@ pub(super) fn open(
 ) -> Result<(Pages, Told), Error> {
     let id = get(key, 0, 0).map_err(|errno| refused(format!("open {what}"), errno))?;
     let about = stat(id).map_err(|errno| refused(format!("look at {what}"), errno))?;
-    private(about.shm_perm.uid, mode(&about), what)?;
+    ours(&about, what)?;
     let Some(room) = about.shm_segsz.checked_sub(HEADER).filter(|room| *room > 0) else {
         return Err(Error::invalid(
             format!("{what} has {} bytes, which no region has", about.shm_segsz),
@@ -74,11 +74,13 @@ pub(super) fn remove_key(key: i32, what: &str) -> Result<(), Error> {
     let failed = |errno| refused(format!("remove {what}"), errno);
     let id = get(key, 0, 0).map_err(failed)?;
     let about = stat(id).map_err(failed)?;
-    private(about.shm_perm.uid, mode(&about), what)?;
+    ours(&about, what)?;
     let mapping = attach(id, about.shm_segsz, Access::Read, what)?;
     let told = mapping.start_as().map(Header::read);
     let room = about.shm_segsz.saturating_sub(HEADER);
-    if !told.is_some_and(|told| told.is_blank() || told.is_region(room)) {
+    // One that was never finished, and in which nobody is at work: who makes one attaches it.
+    let unfinished = |told: &Told| told.is_empty() && about.shm_nattch == 0;
+    if !told.is_some_and(|told| unfinished(&told) || told.is_region(room)) {
         return Err(Error::invalid(
             format!("{what} is another program's segment"),
             "remove it with ipcrm, if nobody needs it",
@@ -113,7 +115,7 @@ pub(super) fn creators() -> Vec<(Creator, i32, i32)> {
         let (true, Some(room)) = (id >= 0, room) else {
             continue;
         };
-        if private(about.shm_perm.uid, mode(&about), "").is_err() {
+        if ours(&about, "").is_err() {
             continue;
         }
         let Ok(mapping) = attach(id, HEADER + room, Access::Read, "") else {
@@ -139,6 +141,21 @@ fn stat(id: i32) -> nix::Result<libc::shmid_ds> {
     let mut about: libc::shmid_ds = unsafe { std::mem::zeroed() };
     // SAFETY: IPC_STAT writes to `about`, which is a live shmid_ds.
     Errno::result(unsafe { libc::shmctl(id, libc::IPC_STAT, &mut about) }).map(|_| about)
+}
+
+/// That it is of this user alone. Whoever created it keeps all rights, also where it gave the segment to another.
+fn ours(about: &libc::shmid_ds, what: &str) -> Result<(), Error> {
+    private(about.shm_perm.uid, mode(about), what)?;
+    private(about.shm_perm.cuid, mode(about), what)
+}
+
+/// Whether its creator has meanwhile said that it is to be left alone.
+pub(super) fn is_kept(id: i32) -> bool {
+    let kept = |about: libc::shmid_ds| {
+        let mapping = attach(id, about.shm_segsz, Access::Read, "").ok()?;
+        Some(mapping.start_as().map(Header::read)?.kept)
+    };
+    stat(id).ok().and_then(kept).unwrap_or(true)
 }
 
 #[allow(clippy::unnecessary_cast, reason = "its width differs between targets")]

@@ -9,6 +9,7 @@ mod backings;
 mod faults;
 mod hostile;
 mod names;
+mod neighbours;
 mod scratch;
 #[path = "../seeds/mod.rs"]
 mod seeds;

@@ -1,0 +1,326 @@
+//! What others on the machine do, by accident or not: their files, locks, descriptors, names and segments.
+#![allow(
+    unsafe_code,
+    reason = "System V segments of other programs, which nix has no calls for"
+)]
+
+use crate::scratch::{Scratch, clean, skipped};
+use forkcheck::memory::{Hardware, Life, Memory};
+use forkcheck::region::{Layout, Name, View, sweep_files};
+use forkcheck::{Region, process};
+use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+use nix::sys::stat::Mode;
+use nix::unistd::{Uid, geteuid, mkfifo, setuid};
+use std::io::IoSlice;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// The kernel cuts a process's name after 15 bytes, in the middle of a letter if need be.
+#[test]
+fn a_name_that_is_no_text_hides_nobodys_death() {
+    let (with_start, dead) = clean(|| {
+        let mut child = process::spawn(|| {
+            nix::sys::prctl::set_name(
+                c"\xd0\xbf\xd1\x80\xd0\xbe\xd0\xb3\xd1\x80\xd0\xb0\xd0\xbc\xd0",
+            )
+            .unwrap();
+            Hardware::me().to_bits()
+        })
+        .unwrap();
+        child.wait().unwrap();
+        let life = child.value().unwrap();
+        (life >> 32 != 0, !Hardware::alive(Life::from_bits(life)))
+    });
+    assert!(with_start && dead, "{with_start} {dead}");
+}
+
+#[test]
+fn what_a_process_knows_of_itself_is_not_inherited() {
+    let (mine, childs, again) = clean(|| {
+        let mine = Hardware::me();
+        let (childs, alive) = process::run(|| {
+            let me = Hardware::me();
+            (me.to_bits(), Hardware::alive(me))
+        })
+        .unwrap();
+        assert!(alive);
+        (mine.to_bits(), childs, Hardware::me().to_bits())
+    });
+    assert_ne!(mine, childs);
+    assert_eq!(mine, again);
+}
+
+/// Parent and child are each the first process of their namespace.
+#[test]
+fn a_child_with_its_parents_pid_removes_nothing_and_begins_at_all() {
+    if !geteuid().is_root() {
+        return skipped("only root can make a namespace of pids");
+    }
+    let (first, second, there) = clean(|| {
+        unshare(CloneFlags::CLONE_NEWPID).unwrap();
+        process::run(|| {
+            let first = std::process::id();
+            let scratch = Scratch::new();
+            let name = scratch.named_file();
+            let mut region = Some(Region::create(&name, 8).unwrap());
+            unshare(CloneFlags::CLONE_NEWPID).unwrap();
+            let second = process::run(|| {
+                drop(region.take());
+                std::process::id()
+            });
+            (first, second.unwrap(), View::open(&name, 8).is_ok())
+        })
+        .unwrap()
+    });
+    assert_eq!((first, second), (1, 1));
+    assert!(there, "its parent still has it");
+}
+
+#[test]
+fn a_process_that_unwinds_a_panic_does_not_fork() {
+    struct Forks;
+    impl Drop for Forks {
+        fn drop(&mut self) {
+            let error = process::run(|| ()).unwrap_err().to_string();
+            assert!(error.contains("while a panic unwinds it"), "{error}");
+        }
+    }
+    let panicked = std::panic::catch_unwind(|| {
+        let _forks = Forks;
+        panic!("the first");
+    });
+    assert!(panicked.is_err());
+}
+
+/// Opening a FIFO would let go a writer that waits for a reader, and kill it as soon as it writes.
+#[test]
+fn a_sweep_opens_no_fifo() {
+    let scratch = Scratch::new();
+    let fifo = scratch.file("fifo");
+    mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    let mut writer = Command::new("sh")
+        .args(["-c", "echo line > \"$0\"; echo $?"])
+        .arg(&fifo)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It waits in open(2) for a reader.
+    let stat = format!("/proc/{}/stat", writer.id());
+    while !std::fs::read_to_string(&stat).unwrap().contains(") S ") {
+        std::thread::yield_now();
+    }
+    assert_eq!(sweep_files(scratch.directory()).unwrap(), [""; 0]);
+    let error = Region::open(&Name::file(&fifo).unwrap(), 0).unwrap_err();
+    assert!(error.to_string().contains("ENXIO"), "{error}");
+    assert_eq!(writer.try_wait().unwrap(), None, "it waits still");
+    assert_eq!(std::fs::read_to_string(&fifo).unwrap(), "line\n");
+    assert!(writer.wait().unwrap().success());
+}
+
+#[test]
+fn a_strangers_lock_keeps_no_name_alive() {
+    let scratch = Scratch::new();
+    let name = scratch.named_file();
+    let locked = || {
+        let file = std::fs::File::open(scratch.file("region")).unwrap();
+        Flock::lock(file, FlockArg::LockExclusive).unwrap()
+    };
+    let region = Region::create(&name, 8).unwrap();
+    let lock = locked();
+    drop(region);
+    assert!(View::open(&name, 0).is_err(), "its creator dropped it");
+    drop(lock);
+    let region = Region::create(&name, 8).unwrap().keep();
+    let _lock = locked();
+    name.remove().unwrap();
+    assert!(View::open(&name, 0).is_err(), "it was removed");
+    drop(region);
+}
+
+#[test]
+fn descriptors_that_nobody_asked_for_are_closed() {
+    let (before, after) = clean(|| {
+        let (here, there) = UnixStream::pair().unwrap();
+        let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let before = open();
+        for _ in 0..20 {
+            let fds = [here.as_raw_fd(); 3];
+            let rights = [ControlMessage::ScmRights(&fds)];
+            let bytes = [IoSlice::new(b"R")];
+            let (to, flags) = (here.as_raw_fd(), MsgFlags::empty());
+            sendmsg::<UnixAddr>(to, &bytes, &rights, flags, None).unwrap();
+            assert!(Region::receive(&there, 8).is_err());
+        }
+        (before, open())
+    });
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_sweep_of_more_regions_than_descriptors_removes_all() {
+    let (removed, left) = clean(|| {
+        let scratch = Scratch::new();
+        let name = |n: u32| Name::file(scratch.file(&format!("region-{n}"))).unwrap();
+        // Killed with all of them.
+        let mut creator = process::spawn(|| {
+            for n in 0..100 {
+                std::mem::forget(Region::create(&name(n), 8).unwrap());
+            }
+            nix::sys::signal::raise(nix::sys::signal::SIGKILL).unwrap();
+        })
+        .unwrap();
+        creator.wait().unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 32, 32).unwrap();
+        let removed = sweep_files(scratch.directory()).unwrap().len();
+        let left = std::fs::read_dir(scratch.directory()).unwrap().count();
+        (removed, left)
+    });
+    assert_eq!((removed, left), (100, 0));
+}
+
+#[test]
+fn a_region_that_was_made_by_a_length_opens_by_a_type_and_one_of_another_alignment_does_not() {
+    use forkcheck::publish::SeqLock;
+    let scratch = Scratch::new();
+    let name = scratch.posix();
+    let region = Region::create(&name, size_of::<AtomicU64>()).unwrap();
+    Region::open(&name, Layout::of::<AtomicU64>()).unwrap();
+    drop(region);
+    let _region = Region::create(&name, Layout::of::<SeqLock<[u32; 2]>>()).unwrap();
+    let error = Region::open(&name, Layout::of::<SeqLock<f64>>()).unwrap_err();
+    assert!(error.to_string().contains("another layout"), "{error}");
+}
+
+#[test]
+fn a_memfd_is_for_its_user_alone() {
+    let region = Region::memfd(8).unwrap();
+    let path = format!("/proc/self/fd/{}", region.fd().unwrap().as_raw_fd());
+    let mode = std::fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// A segment with a key of its own, of so many zeros, attached or not.
+struct Segment(i32);
+
+impl Segment {
+    fn new(key: i32) -> Self {
+        // SAFETY: shmget takes three integers.
+        let id = unsafe { libc::shmget(key, 256, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
+        assert!(id >= 0, "{}", nix::errno::Errno::last());
+        Self(id)
+    }
+    fn attach(&self) -> &AtomicU32 {
+        // SAFETY: shmat takes addresses that nothing uses; the segment is longer than a word, stays attached until this
+        // process ends, and any bytes are a value.
+        unsafe {
+            let base = libc::shmat(self.0, std::ptr::null(), 0).cast::<AtomicU32>();
+            assert_ne!(base.addr(), usize::MAX);
+            &*base
+        }
+    }
+    /// Gives it to another user, and keeps the rights of who made it.
+    fn give_to(&self, user: u32) {
+        // SAFETY: zeros are a value of these plain integers; IPC_STAT fills them in, IPC_SET reads them.
+        let given = unsafe {
+            let mut about: libc::shmid_ds = std::mem::zeroed();
+            libc::shmctl(self.0, libc::IPC_STAT, &mut about);
+            about.shm_perm.uid = user;
+            libc::shmctl(self.0, libc::IPC_SET, &mut about)
+        };
+        assert_eq!(given, 0);
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // SAFETY: IPC_RMID takes no buffer.
+        unsafe { libc::shmctl(self.0, libc::IPC_RMID, std::ptr::null_mut()) };
+    }
+}
+
+#[test]
+fn another_programs_segment_is_not_removed() {
+    let (used, begun, unfinished) = clean(|| {
+        let scratch = Scratch::new();
+        let key = i32::from_ne_bytes((std::process::id() | 1 << 30).to_ne_bytes());
+        let name = Name::sysv(key).unwrap();
+        let removed = || name.remove().map_err(|error| error.to_string());
+        let segment = Segment::new(key);
+        segment.attach();
+        let used = removed();
+        drop(segment);
+        // Its first word is zero, the next is not; nobody has it.
+        let segment = Segment::new(key);
+        let id = segment.0;
+        process::run(|| {
+            let first = Segment(id);
+            // SAFETY: the third word of a segment of 256 bytes.
+            unsafe { &*std::ptr::from_ref(first.attach()).add(2) }.store(7, Relaxed);
+            std::mem::forget(first);
+        })
+        .unwrap();
+        let begun = removed();
+        drop(segment);
+        // Nobody finished it, and nobody has it: what is left of a creator that was killed in between.
+        let segment = Segment::new(key);
+        let unfinished = removed();
+        drop((segment, scratch));
+        (used, begun, unfinished)
+    });
+    for refused in [used, begun] {
+        let why = refused.unwrap_err();
+        assert!(why.contains("another program's segment"), "{why}");
+    }
+    unfinished.unwrap();
+}
+
+#[test]
+fn a_segment_that_its_creator_gave_away_is_still_its_creators() {
+    if !geteuid().is_root() {
+        return skipped("only root can become two users");
+    }
+    let error = clean(|| {
+        let scratch = Scratch::new();
+        let name = scratch.sysv();
+        let find = || {
+            let table = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+            let me = std::process::id().to_string();
+            let mut rows = table.lines().map(|row| row.split_ascii_whitespace());
+            let mine = rows.find(|row| row.clone().nth(4) == Some(&me));
+            mine.and_then(|mut row| row.nth(1)?.parse().ok()).unwrap()
+        };
+        process::run(|| {
+            setuid(Uid::from_raw(1001)).unwrap();
+            let region = Region::create(&name, 8).unwrap().keep();
+            let segment = Segment(find());
+            segment.give_to(1002);
+            std::mem::forget((region, segment));
+        })
+        .unwrap();
+        let error = process::run(|| {
+            setuid(Uid::from_raw(1002)).unwrap();
+            Region::open(&name, 8).map(drop).unwrap_err().to_string()
+        });
+        process::run(|| {
+            setuid(Uid::from_raw(1001)).unwrap();
+            // It is not this user's any more, but who made it may remove it.
+            let table = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+            for row in table.lines().skip(1) {
+                let row: Vec<&str> = row.split_ascii_whitespace().collect();
+                if row[7..9].contains(&"1002") {
+                    drop(Segment(row[1].parse().unwrap()));
+                }
+            }
+        })
+        .unwrap();
+        error.unwrap()
+    });
+    assert!(error.contains("belongs to user 1001"), "{error}");
+}
