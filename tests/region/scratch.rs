@@ -3,6 +3,7 @@
 
 use forkcheck::process;
 use forkcheck::region::Name;
+use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs::File;
 use std::ops::Range;
@@ -64,6 +65,14 @@ impl Drop for Scratch {
         let _ = std::fs::remove_file(self.posix_file());
         let _ = self.sysv().remove();
     }
+}
+
+/// Held by a test while it sweeps the whole machine, or shows a sweep what it takes for a left-over: a name that another
+/// sweep is just taking away is neither there nor gone. Who does not know of this, a program or an example, may sweep too.
+pub(crate) fn sweeping() -> Flock<File> {
+    let all_names = File::open("/dev/shm").unwrap();
+    let locked = Flock::lock(all_names, FlockArg::LockExclusive);
+    locked.map_err(|(_, errno)| errno).unwrap()
 }
 
 /// Runs it in a process of its own with one thread, which may fork; what it returns shows that it ran.
