@@ -25,17 +25,45 @@ fn make_all(scratch: &Scratch, len: usize) -> Vec<(String, Option<String>)> {
     all.map(|(what, why)| (what.to_string(), why)).collect()
 }
 
+/// What this process holds, and how many files are in the directory.
+fn held(scratch: &Scratch) -> (Held, usize) {
+    let files = std::fs::read_dir(scratch.directory()).unwrap();
+    (Held::now(), files.count())
+}
+
 /// In a child with these limits: what failed, and whether anything is left.
 fn limited(resource: Resource, limit: u64, len: usize) -> (Vec<(String, Option<String>)>, bool) {
-    let scratch = Scratch::new();
     process::run(|| {
-        let before = Held::now();
+        // Of the child's own: names are known by the process that made them up.
+        let scratch = Scratch::new();
+        let before = held(&scratch);
         setrlimit(resource, limit, limit).unwrap();
         let made = make_all(&scratch, len);
-        setrlimit(resource, limit, limit).unwrap();
-        (made, before == Held::now())
+        (made, before == held(&scratch))
     })
     .unwrap()
+}
+
+#[test]
+fn a_name_of_each_kind_that_is_left_is_noticed() {
+    let noticed = clean(|| {
+        process::run(|| {
+            let scratch = Scratch::new();
+            scratch.names().map(|(what, name)| {
+                let before = held(&scratch);
+                drop(Region::create(&name, 8).unwrap());
+                let gone = held(&scratch) == before;
+                drop(Region::create(&name, 8).unwrap().keep());
+                let left = held(&scratch) != before;
+                name.remove().unwrap();
+                (what.to_string(), gone, left, held(&scratch) == before)
+            })
+        })
+        .unwrap()
+    });
+    for (what, gone, left, removed) in noticed {
+        assert_eq!((gone, left, removed), (true, true, true), "{what}");
+    }
 }
 
 #[test]
