@@ -4,13 +4,14 @@ mod seeds;
 
 use forkcheck::Region;
 use forkcheck::memory::{Hardware, HardwareWords, Life, Memory, Payload, Words};
-use forkcheck::process::{clean, spawn};
+use forkcheck::process::{Child, clean, spawn};
 use forkcheck::publish::{EventCount, Ring};
 use proptest::prelude::*;
 use seeds::kept_in;
+use serde::{Serialize, de::DeserializeOwned};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn comes_back<T: Payload + PartialEq + std::fmt::Debug>(first: T, second: T) {
     let words = HardwareWords::new(first);
@@ -106,24 +107,90 @@ fn a_wait_returns_at_once_where_the_word_has_changed_and_is_woken_by_another_pro
     let woken = clean(
         |()| {
             let region = Region::anonymous(8).unwrap();
-            let word: &AtomicU32 = region.get(0).unwrap();
+            let [word, looked]: &[AtomicU32; 2] = region.get(0).unwrap();
             Hardware::wait(word, 1);
-            let mut child = spawn(|| {
+            let child = spawn(|| {
                 while word.load(Acquire) == 0 {
+                    looked.store(1, Release);
                     Hardware::wait(word, 0);
                 }
                 word.load(Acquire)
             })
             .unwrap();
+            until_asleep(&child, looked);
             word.store(7, Release);
             Hardware::wake(word, u32::MAX);
-            child.wait_timeout(Duration::from_secs(60)).unwrap();
-            child.value().unwrap()
+            woken(child)
         },
         (),
     )
     .unwrap();
-    assert_eq!(woken, 7);
+    assert_eq!(woken, Some(7));
+}
+
+/// Waits until a child sleeps that has said it is about to, and after that does nothing else for which it would sleep:
+/// field 3 of `/proc/PID/stat`, proc_pid_stat(5).
+fn until_asleep<T>(child: &Child<T>, about_to: &AtomicU32) {
+    let until = Instant::now() + Duration::from_secs(60);
+    let sleeps = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        about_to.load(Acquire) == 1 && stat.rsplit_once(") ").unwrap().1.starts_with('S')
+    };
+    while !sleeps() {
+        assert!(Instant::now() < until, "it never falls asleep");
+        std::thread::yield_now();
+    }
+}
+
+/// What a child returned that should be awake by now: nothing, if it is not.
+fn woken<T: Serialize + DeserializeOwned>(mut child: Child<T>) -> Option<T> {
+    if child
+        .wait_timeout(Duration::from_secs(10))
+        .unwrap()
+        .is_none()
+    {
+        child.kill().unwrap();
+        return None;
+    }
+    child.value().ok()
+}
+
+#[test]
+fn one_notification_of_an_event_count_wakes_every_process_that_sleeps() {
+    let woken = clean(
+        |()| {
+            let region = Region::anonymous(size_of::<Bell>()).unwrap();
+            let bell: &Bell = region.get(0).unwrap();
+            let sleepers = [0, 1, 2].map(|n| {
+                let about_to = &bell.about_to[n];
+                let sleeper = spawn(move || {
+                    bell.event.wait(|| {
+                        let rung = bell.rung.load(Acquire) == 1;
+                        about_to.store(1, Release);
+                        rung.then_some(n)
+                    })
+                })
+                .unwrap();
+                until_asleep(&sleeper, about_to);
+                sleeper
+            });
+            bell.rung.store(1, Release);
+            bell.event.notify();
+            sleepers.map(woken)
+        },
+        (),
+    )
+    .unwrap();
+    assert_eq!(woken, [0, 1, 2].map(Some));
+}
+
+forkcheck::layout! {
+    /// A flag, who is about to sleep until it is set, and where.
+    struct Bell {
+        rung: AtomicU32,
+        about_to: [AtomicU32; 3],
+        event: EventCount,
+    }
 }
 
 #[test]

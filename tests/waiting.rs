@@ -246,6 +246,59 @@ mod step_by_step {
         }
     }
 
+    /// The same on a bare futex: one notification wakes that many, where `EventCount` promises all.
+    struct Bell<M: Memory, const WAKES: u32>(M::AtomicU32);
+
+    impl<M: Memory, const WAKES: u32> Subject<M> for Bell<M, WAKES> {
+        type Spec = Flag;
+        type Seat<'a> = &'a Self;
+        fn new(_: &()) -> Self {
+            Bell(Atomic::new(0))
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(seat: &mut &Self, op: &FlagOp) -> bool {
+            let is_set = || seat.0.load(Ordering::Acquire) == 1;
+            match op {
+                FlagOp::Set => {
+                    seat.0.store(1, Ordering::Release);
+                    M::wake(&seat.0, WAKES);
+                    true
+                }
+                FlagOp::Look => is_set(),
+                FlagOp::Await => {
+                    while !is_set() {
+                        M::wait(&seat.0, 0);
+                    }
+                    true
+                }
+            }
+        }
+    }
+
+    /// Two sleep, and one notification is all that there will ever be.
+    fn two_sleepers<S: Subject<SteppedMemory, Spec = Flag>>() -> Option<Kind> {
+        let suite = Suite::<Flag>::new(forkcheck::site!(), "two_sleepers")
+            .role("setter", 1, 1..=1, Just(FlagOp::Set))
+            .role("waiter", 2, 1..=1, Just(FlagOp::Await))
+            .cases(1)
+            .regressions(None);
+        let outcome = suite.check::<Stepped, S>().unwrap();
+        let found = kind(&outcome);
+        let covered = outcome.covered;
+        assert!(found.is_some() || covered.exhausted == 1, "{covered:?}");
+        found
+    }
+
+    #[test]
+    fn one_notification_wakes_all_that_sleep() {
+        assert_eq!(two_sleepers::<Event<SteppedMemory, true>>(), None);
+        assert_eq!(two_sleepers::<Bell<SteppedMemory, { u32::MAX }>>(), None);
+        let twin = two_sleepers::<Bell<SteppedMemory, 1>>();
+        assert_eq!(twin, Some(Kind::Deadlock));
+    }
+
     fn killed_between_the_two_halves<const NOTIFIES: bool>() -> Option<Kind> {
         let sets = prop_oneof![Just(FlagOp::Set), Just(FlagOp::Look)];
         let suite = Suite::<Flag>::new(forkcheck::site!(), "event")
