@@ -1,12 +1,13 @@
 //! One API over every backing: what is shared, how long it is, what may be done with it, and what a name is good for.
 
-use crate::scratch::{Scratch, clean, mapping, page};
+use crate::scratch::{Scratch, clean, is_asleep, mapping, page};
 use forkcheck::publish::{EventCount, Latest, OneShot, Ring, SeqLock};
 use forkcheck::region::{Layout, Name, View};
 use forkcheck::{Region, process};
 use std::mem::offset_of;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::*};
+use std::time::{Duration, Instant};
 
 forkcheck::layout! {
     /// One of each publication.
@@ -85,6 +86,43 @@ fn publications_on_every_backing_pass_values_from_a_child_to_its_parent() {
             "file"
         ]
     );
+}
+
+/// The child sleeps in a mapping of its own, where there is a name to open one by.
+#[test]
+fn an_event_count_on_every_backing_wakes_who_sleeps_in_another_process_and_mapping() {
+    let seen = clean(|| {
+        let scratch = Scratch::new();
+        let seen = each(&scratch).into_iter().map(|(what, region, name)| {
+            let page: &Page = region.get(0).unwrap();
+            let mut child = process::spawn(|| {
+                let own = name.map(|name| Region::open(&name, Layout::of::<Page>()).unwrap());
+                let page: &Page = own.as_ref().unwrap_or(&region).get(0).unwrap();
+                page.event.wait(|| {
+                    let there = page.ring.pop();
+                    page.words[0].store(1, Release);
+                    there
+                })
+            })
+            .unwrap();
+            // After that word it sleeps for nothing else.
+            let until = Instant::now() + Duration::from_secs(60);
+            while page.words[0].load(Acquire) == 0 || !is_asleep(child.id()) {
+                assert!(Instant::now() < until, "{what}: it never falls asleep");
+                std::thread::yield_now();
+            }
+            page.ring.push(7).unwrap();
+            page.event.notify();
+            let woken = child.wait_timeout(Duration::from_secs(10)).unwrap();
+            let woken = woken.is_some().then(|| child.value().unwrap());
+            (what.to_string(), woken)
+        });
+        seen.collect::<Vec<_>>()
+    });
+    assert_eq!(seen.len(), 7);
+    for (what, woken) in seen {
+        assert_eq!(woken, Some(7), "{what}");
+    }
 }
 
 #[test]

@@ -85,6 +85,12 @@ where
     process::clean(move |()| body(), ()).unwrap()
 }
 
+/// Whether a process sleeps: field 3 of `/proc/PID/stat`, proc_pid_stat(5).
+pub(crate) fn is_asleep(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ").unwrap().1.starts_with('S')
+}
+
 /// Addresses and permissions of the mapping that holds an address. proc_pid_maps(5).
 pub(crate) fn mapping<T>(place: *const T) -> Option<(Range<usize>, String)> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();

@@ -6,6 +6,7 @@ use super::*;
 use forkcheck::memory::Life;
 use nix::{sys::signal::kill, unistd::Pid};
 use serde::{Deserialize, Serialize};
+use std::io::Write;
 
 const NOT_ROBUST: u8 = 0;
 const UNREPAIRED: u8 = 1;
@@ -159,7 +160,7 @@ fn an_owner_known_by_a_pid_that_the_kernel_gave_away_again() {
     if !may_choose_pids() {
         // Not by println, which libtest keeps to itself where a test passes.
         let why = "choosing the pid of a child takes CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN";
-        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("SKIPPED: {why}\n"));
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
         return;
     }
     let report = caught::<Kills, Bank<_, BY_KERNELS_PID>>(&bank(), Kind::NotCrashTolerant, 2);
