@@ -109,7 +109,11 @@ fn row<T, S: Spec>(outcome: &Outcome<S>, started: Instant) {
 fn passes<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(suite: &Suite<T::Spec>) {
     let outcome = check::<E, T>(suite);
     assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
-    assert!(outcome.covered.executions >= 50, "{}", suite.report(&outcome));
+    assert!(
+        outcome.covered.executions >= 50,
+        "{}",
+        suite.report(&outcome)
+    );
     if E::NAME == Kills::NAME {
         assert!(outcome.covered.killed > 0, "{}", suite.report(&outcome));
         assert_eq!(
