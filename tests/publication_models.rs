@@ -155,8 +155,12 @@ fn seq_lock<M: Memory>(main: Main, writes: u64, reads: usize) {
 
 fn latest<M: Memory>(main: Main, writes: u64, reads: usize) {
     let shared = Arc::new(Latest::<[u64; 2], M>::new_in([0, 0]));
-    let writer =
-        move |shared: &Latest<[u64; 2], M>| (1..=writes).for_each(|n| shared.write([n, n]));
+    let writer = move |shared: &Latest<[u64; 2], M>| {
+        // The last value by one that has to ask which slot is its own, those before by one that knows.
+        let mut writer = shared.writer();
+        (1..writes).for_each(|n| writer.write([n, n]));
+        shared.write([writes, writes]);
+    };
     let reader = move |shared: &Latest<[u64; 2], M>| {
         let mut last = 0;
         for [a, b] in (0..reads).map(|_| shared.read()) {

@@ -212,13 +212,14 @@ mod round_trip {
     pub(super) fn latest(turns: u64) -> Duration {
         let [ping, pong]: &[Latest<Line>; 2] = shared();
         let is = |latest: &Latest<Line>, n| until(|| Some(latest.read()).filter(|s| s[0] == n));
+        let (mut pinging, mut ponging) = (ping.writer(), pong.writer());
         let here = |n| {
-            ping.write(line(n));
+            pinging.write(line(n));
             is(pong, n);
         };
         let there = |n| {
             let seen = is(ping, n);
-            pong.write(seen);
+            ponging.write(seen);
         };
         processes(turns, here, there)
     }
@@ -351,7 +352,8 @@ mod newest {
     pub(super) fn latest(turns: u64) -> Duration {
         let latest: &Latest<Line> = shared();
         let last = || got(|| Some(latest.read()).filter(|seen| seen[0] == turns));
-        processes(turns, at_first(last), |n| latest.write(line(n)))
+        let mut writer = latest.writer();
+        processes(turns, at_first(last), |n| writer.write(line(n)))
     }
     pub(super) fn triple_buffer(turns: u64) -> Duration {
         let (mut input, mut output) = triple_buffer::triple_buffer(&line(0));

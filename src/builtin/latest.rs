@@ -2,7 +2,7 @@
 
 use super::{Pair, seq_lock, tests};
 use crate::memory::Memory;
-use crate::publish::Latest;
+use crate::publish::{Latest, LatestWriter};
 use crate::subject::{Register, RegisterOp, RegisterRet, Role, Subject};
 use crate::suite::Suite;
 
@@ -11,20 +11,22 @@ pub struct LatestSubject<M: Memory>(Latest<Pair, M>);
 
 impl<M: Memory> Subject<M> for LatestSubject<M> {
     type Spec = Register<Pair>;
-    type Seat<'a> = &'a Self;
+    /// Whoever writes goes on as the writer that it is.
+    type Seat<'a> = (&'a Latest<Pair, M>, Option<LatestWriter<'a, Pair, M>>);
     fn new(first: &Pair) -> Self {
         Self(Latest::new_in(*first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
+    fn attach<'a>(&'a self, _: Role<'_>) -> Self::Seat<'a> {
+        (&self.0, None)
     }
-    fn apply(seat: &mut &Self, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
+    fn apply((latest, writer): &mut Self::Seat<'_>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
         match op {
             RegisterOp::Write(value) => {
-                seat.0.write(*value);
+                let writer = writer.get_or_insert_with(|| latest.writer());
+                writer.write(*value);
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(seat.0.read()),
+            RegisterOp::Read => RegisterRet::Value(latest.read()),
         }
     }
 }

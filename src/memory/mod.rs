@@ -57,7 +57,8 @@ pub trait Memory: Sized + Send + Sync + 'static {
     /// The life that calls: fit to be stored in a word, so that others can ask whether it is alive.
     fn me() -> Life;
 
-    /// Whether that life still runs. A zombie does not; neither does a pid that was given away again.
+    /// Whether that life still runs. A zombie does not; neither does a pid that was given away again. Of a process in
+    /// another namespace of pids nothing can be said: its number is that of somebody else here, or of nobody.
     #[track_caller]
     fn alive(life: Life) -> bool;
 

@@ -142,7 +142,7 @@ impl Process {
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
         let fd = Errno::result(fd).map_err(|errno| {
             let _ = kill(pid, Signal::SIGKILL);
-            let _ = nix::sys::wait::waitpid(pid, None);
+            while nix::sys::wait::waitpid(pid, None) == Err(Errno::EINTR) {}
             let remedy = match errno {
                 Errno::ENOSYS => {
                     "use Linux 5.4 or later, or a sandbox that lets pidfd_open through"

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// [`wait`](Self::wait) for it. It says nothing about the condition itself: that is another publication's, or any words'.
 /// Where nobody sleeps, a notification is a fence and a load, and a wait for what is there already is nothing at all.
 ///
-/// Any number of processes wait and notify. A killed sleeper leaves its mark: from then on a notification takes a
+/// Any number of processes wait and notify. A killed sleeper, or one whose `ready` panics, leaves its mark: from then on a notification takes a
 /// system call whether or not anybody sleeps. **A notifier that is killed between making the condition true and
 /// `notify`** leaves the others asleep until the next notification. Who takes its place begins with `notify`; where
 /// nobody may come, [`wait_timeout`](Self::wait_timeout) is for the waiters. A waiter that between two looks at
@@ -136,7 +136,7 @@ impl<M: Memory> EventCount<M> {
         ready: &mut impl FnMut() -> Option<R>,
         block: impl FnOnce(u32),
     ) -> Option<R> {
-        let _sleeper = Sleeper::of(self);
+        self.sleepers.fetch_add(1, Relaxed);
         // Relaxed: where the notifier's fence comes after ours, this is the number from before it raised it.
         let epoch = self.epoch.load(Relaxed);
         // SeqCst: pairs with the fence in `notify`.
@@ -145,22 +145,7 @@ impl<M: Memory> EventCount<M> {
         if asked.is_none() {
             block(epoch);
         }
+        self.sleepers.fetch_sub(1, Relaxed);
         asked
-    }
-}
-
-/// One of those that sleep or are about to, until it is dropped: also where `ready` panics.
-struct Sleeper<'a, M: Memory>(&'a EventCount<M>);
-
-impl<'a, M: Memory> Sleeper<'a, M> {
-    fn of(count: &'a EventCount<M>) -> Self {
-        count.sleepers.fetch_add(1, Relaxed);
-        Self(count)
-    }
-}
-
-impl<M: Memory> Drop for Sleeper<'_, M> {
-    fn drop(&mut self) {
-        self.0.sleepers.fetch_sub(1, Relaxed);
     }
 }

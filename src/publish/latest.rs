@@ -113,11 +113,34 @@ impl<T: Payload, M: Memory> Latest<T, M> {
         }
     }
 
-    /// Makes this the newest value. One writer at a time; see the type.
+    /// Makes this the newest value. One writer at a time; see the type. Who writes again and again does it by a
+    /// [`writer`](Self::writer), which need not ask which slot is its own.
     #[inline]
     pub fn write(&self, value: T) {
-        // Relaxed: which slot is at the back was decided by the writer's own last exchange.
-        let mut state = State(self.state.load(Relaxed));
+        self.writer().write(value);
+    }
+
+    /// This process as the writer. One at a time, and nobody calls [`write`](Self::write) beside it.
+    ///
+    /// ```
+    /// use forkcheck::publish::Latest;
+    /// static POSITION: Latest<[f64; 2]> = Latest::new([0.0, 0.0]);
+    /// let mut writer = POSITION.writer();
+    /// (0..100).for_each(|n| writer.write([n.into(), 0.0]));
+    /// assert_eq!(POSITION.read(), [99.0, 0.0]);
+    /// ```
+    #[inline]
+    pub fn writer(&self) -> LatestWriter<'_, T, M> {
+        LatestWriter {
+            // Relaxed: which slot is at the back was decided by the last exchange of a writer, ours or before ours.
+            state: State(self.state.load(Relaxed)),
+            latest: self,
+        }
+    }
+
+    /// Writes from `state`, which may be older than a reader's last exchange: that leaves the slot at the back where it is.
+    #[inline]
+    fn write_from(&self, mut state: State, value: T) -> State {
         self.slots[state.back()].store(value);
         // Release: pairs with the Acquire of the exchange in `read`; whoever takes the slot sees the value.
         // Acquire: pairs with the Release of that exchange; the slot we get is one the reader is done with.
@@ -128,6 +151,7 @@ impl<T: Payload, M: Memory> Latest<T, M> {
         {
             state = State(now);
         }
+        state.published()
     }
 
     /// The newest value. One reader at a time; see the type.
@@ -147,6 +171,20 @@ impl<T: Payload, M: Memory> Latest<T, M> {
             }
         }
         self.slots[state.front()].load()
+    }
+}
+
+/// The writer of a [`Latest`]: it knows which slot is its own from one write to the next.
+pub struct LatestWriter<'a, T: Payload, M: Memory = Hardware> {
+    latest: &'a Latest<T, M>,
+    state: State,
+}
+
+impl<T: Payload, M: Memory> LatestWriter<'_, T, M> {
+    /// Makes this the newest value.
+    #[inline]
+    pub fn write(&mut self, value: T) {
+        self.state = self.latest.write_from(self.state, value);
     }
 }
 

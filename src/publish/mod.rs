@@ -122,7 +122,7 @@ mod ring;
 mod seq_lock;
 
 pub use event_count::EventCount;
-pub use latest::Latest;
+pub use latest::{Latest, LatestWriter};
 pub use one_shot::OneShot;
 pub use ring::{Full, Ring};
 pub use seq_lock::{SeqLock, Writer, WriterGone};

@@ -8,7 +8,8 @@ use std::path::Path;
 ///
 /// A creator is dead if its process is gone or its id was given to another (the header has the start time as well).
 /// Where ids mean something else (another pid or time namespace, another boot) nothing is removed; nor is what was
-/// [kept](super::Region::keep). Those who have such a region open keep what they have.
+/// [kept](super::Region::keep). So what a boot before this one left in a directory of files stays: [`Name::remove`] takes it,
+/// if you know that nobody needs it. Those who have such a region open keep what they have.
 ///
 /// Call it where your program starts, or in a cron job. Being killed between the two calls that make a System V
 /// segment and write its header leaves a segment that nobody can tell from another program's: [`Name::remove`] takes it.
