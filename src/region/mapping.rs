@@ -4,7 +4,9 @@
 use super::refused;
 use crate::Error;
 use crate::memory::Resident;
-use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap, mmap_anonymous, mremap, munmap};
+use nix::sys::mman::{
+    MRemapFlags, MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect, mremap, munmap,
+};
 use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
@@ -104,6 +106,27 @@ impl Mapping {
         };
         base.map(|base| Self { base, len })
             .map_err(|errno| refused(format!("map {len} bytes of {what}"), errno))
+    }
+
+    /// The same pages at another address as well, with the same rights. (Not of a mapping with guards: those are others.)
+    pub(super) fn twice(&self) -> Result<Self, Error> {
+        // SAFETY: mremap with an old size of zero maps the pages of a shared mapping a second time, at an address that the
+        // kernel chooses, and changes nothing that is mapped.
+        let again = unsafe { mremap(self.base, 0, self.len, MRemapFlags::MREMAP_MAYMOVE, None) };
+        again
+            .map(|base| Self {
+                base,
+                len: self.len,
+            })
+            .map_err(|errno| refused("map a region at another address as well".into(), errno))
+    }
+
+    /// From now on this process may do that with the pages.
+    pub(super) fn open_for(&self, access: ProtFlags) -> Result<(), Error> {
+        // SAFETY: mprotect of pages that are our own mapping. No access becomes undefined by it: what is not allowed any more is
+        // a fault. Of callers, processes of an execution want that, and a view has no references that write.
+        unsafe { mprotect(self.base, self.len, access) }
+            .map_err(|errno| refused("change what may be done with a region".into(), errno))
     }
 
     /// What stands at its start, if it is long enough.

@@ -245,19 +245,27 @@ impl Region {
         }
     }
 
-    /// A second look at a [`memfd`](Region::memfd), for reading alone.
+    /// A second look at the same region, for reading alone, at another address of this process.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    /// let region = forkcheck::Region::anonymous(8)?;
+    /// let view = region.view()?;
+    /// region.get::<AtomicU64>(0)?.store(7, Relaxed);
+    /// assert_eq!(view.get::<AtomicU64>(0)?.load(Relaxed), 7);
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// Another backing, or no descriptor.
+    /// A file, which [`View::open`] and [`View::file`] look at; guard pages, which come after the look; no room.
     pub fn view(&self) -> Result<View, Error> {
-        let fd = self.fd().ok_or_else(|| no_memfd("look at"))?;
-        let fd = fd.try_clone_to_owned().map_err(|error| {
-            refused(
-                "duplicate the descriptor of a memfd".into(),
-                file::errno(&error),
-            )
-        })?;
-        View::of_memfd(fd)
+        if let Source::File(..) = &self.pages.source {
+            return Err(Error::invalid(
+                "look twice at a region that is a file",
+                "open it by its name (View::open), or the part of the file that it is (View::file)",
+            ));
+        }
+        self.pages.twice(Access::Read).map(View::of)
     }
 
     /// Leaves the name when this is dropped, and to be left alone by [`sweep`].
@@ -347,7 +355,9 @@ impl Region {
     #[cfg(feature = "harness")]
     pub(crate) fn elsewhere(&self) -> Result<Self, Error> {
         let again = self.twice()?;
-        self.open_for(nix::sys::mman::ProtFlags::PROT_NONE)?;
+        self.pages
+            .mapping()
+            .open_for(nix::sys::mman::ProtFlags::PROT_NONE)?;
         Ok(again)
     }
 
@@ -355,32 +365,13 @@ impl Region {
     #[cfg(feature = "harness")]
     pub(crate) fn may_write(&self, may: bool) -> Result<(), Error> {
         let access = if may { Access::Write } else { Access::Read };
-        self.open_for(access.flags())
-    }
-
-    #[cfg(feature = "harness")]
-    fn open_for(&self, access: nix::sys::mman::ProtFlags) -> Result<(), Error> {
-        let &Mapping { base, len } = self.pages.mapping();
-        // SAFETY: mprotect of pages that are our own mapping. No access becomes undefined by it: what is not allowed any more is
-        // a fault, which is what the callers, processes of an execution, want.
-        unsafe { nix::sys::mman::mprotect(base, len, access) }
-            .map_err(|errno| Error::system("protect a region", errno, "report this"))
+        self.pages.mapping().open_for(access.flags())
     }
 
     /// The same pages at another address as well, in this process alone.
     #[cfg(feature = "harness")]
     pub(crate) fn twice(&self) -> Result<Self, Error> {
-        use nix::sys::mman::{MRemapFlags, mremap};
-        let failed = |errno| Error::system("map a region at another address", errno, "report this");
-        let &Mapping { base, len } = self.pages.mapping();
-        // SAFETY: mremap with an old size of zero maps the pages of a shared mapping a second time, at an address that the
-        // kernel chooses, and changes nothing that is mapped.
-        let again = unsafe { mremap(base, 0, len, MRemapFlags::MREMAP_MAYMOVE, None) };
-        let mapping = Mapping {
-            base: again.map_err(failed)?,
-            len,
-        };
-        Ok(Self::nameless(Pages::new(mapping, 0, self.len())))
+        self.pages.twice(Access::Write).map(Self::nameless)
     }
 
     /// A number that changes with the first 64 KiB of its bytes. Only while nobody writes to them.

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "addresses inside a mapping")]
 
 use super::header::{HEADER, Header};
-use super::mapping::Mapping;
+use super::mapping::{Access, Mapping};
 use crate::Error;
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -49,6 +49,13 @@ impl Pages {
 
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// The same pages at another address as well, of nothing that can be named.
+    pub(super) fn twice(&self, access: Access) -> Result<Self, Error> {
+        let again = self.mapping.twice()?;
+        again.open_for(access.flags())?;
+        Ok(Self::new(again, self.start, self.len))
     }
 
     /// All that is mapped, from its first address.

@@ -67,8 +67,8 @@ impl View {
         Ok(Self { pages })
     }
 
-    pub(super) fn of_memfd(fd: OwnedFd) -> Result<Self, Error> {
-        Self::from_fd(fd, 0)
+    pub(super) fn of(pages: Pages) -> Self {
+        Self { pages }
     }
 
     /// Its length in bytes: at least one.
