@@ -228,6 +228,12 @@ fn told<S: Spec>(outcome: Outcome<S>, report: String, words: Option<[String; 3]>
     }
 }
 
+/// Its own tests are a small part of what the command does with the same suites.
+#[cfg(test)]
+pub(crate) fn brief<S: crate::subject::Spec>(suite: Suite<S>) -> Suite<S> {
+    suite.time(Duration::from_secs(8))
+}
+
 /// The tests that the reports of a suite name, in the module of that suite.
 macro_rules! tests {
     ($subject:ident $(, #[$processes:meta], #[$stepped:meta], #[$kills:meta], #[$loom:meta])? $(,)?) => {
@@ -235,7 +241,7 @@ macro_rules! tests {
         #[test]
         $(#[$processes])?
         fn processes() {
-            suite().test::<crate::engine::Processes, $subject<crate::Hardware>>();
+            crate::builtin::brief(suite()).test::<crate::engine::Processes, $subject<crate::Hardware>>();
         }
 
         #[cfg(test)]
@@ -243,7 +249,7 @@ macro_rules! tests {
         $(#[$stepped])?
         fn stepped() {
             use crate::engine::{Stepped, SteppedMemory};
-            suite().test::<Stepped, $subject<SteppedMemory>>();
+            crate::builtin::brief(suite()).test::<Stepped, $subject<SteppedMemory>>();
         }
 
         #[cfg(test)]
@@ -251,7 +257,7 @@ macro_rules! tests {
         $(#[$kills])?
         fn kills() {
             use crate::engine::{Kills, SteppedMemory};
-            suite().test::<Kills, $subject<SteppedMemory>>();
+            crate::builtin::brief(suite()).test::<Kills, $subject<SteppedMemory>>();
         }
 
         #[cfg(all(test, feature = "loom"))]
@@ -259,7 +265,7 @@ macro_rules! tests {
         $(#[$loom])?
         fn loom() {
             use crate::engine::loom::{Loom, LoomMemory};
-            suite().test::<Loom, $subject<LoomMemory>>();
+            crate::builtin::brief(suite()).test::<Loom, $subject<LoomMemory>>();
         }
     };
 }
