@@ -52,7 +52,7 @@ impl State {
 ///
 /// Promise: [`read`](Latest::read) returns the newest value that was written whole, never older than one it returned
 /// before, and never older than the last one whose [`write`](Latest::write) happened before. A write takes at most two
-/// attempts, whatever the reader does; a read takes another attempt only when a newer value came meanwhile. A process
+/// attempts, by a [`writer`](Latest::writer) three, whatever the reader does; a read takes another attempt only when a newer value came meanwhile. A process
 /// that is stopped or killed anywhere holds up nobody.
 ///
 /// **One writer and one reader at a time** is the callers' promise: two of a kind share a slot, and can get a mixture
@@ -138,7 +138,8 @@ impl<T: Payload, M: Memory> Latest<T, M> {
         }
     }
 
-    /// Writes from `state`, which may be older than a reader's last exchange: that leaves the slot at the back where it is.
+    /// Writes from what the word is thought to hold, and returns what to think of it by the next write. Whether the reader has
+    /// made an exchange meanwhile does not matter for the slot at the back: that stays where it is.
     #[inline]
     fn write_from(&self, mut state: State, value: T) -> State {
         self.slots[state.back()].store(value);
@@ -151,7 +152,13 @@ impl<T: Payload, M: Memory> Latest<T, M> {
         {
             state = State(now);
         }
-        state.published()
+        // What the word holds by the next write, most likely: who took the last value takes this one, too.
+        let published = state.published();
+        if state.is_fresh() {
+            published
+        } else {
+            published.taken()
+        }
     }
 
     /// The newest value. One reader at a time; see the type.
@@ -177,6 +184,7 @@ impl<T: Payload, M: Memory> Latest<T, M> {
 /// The writer of a [`Latest`]: it knows which slot is its own from one write to the next.
 pub struct LatestWriter<'a, T: Payload, M: Memory = Hardware> {
     latest: &'a Latest<T, M>,
+    /// What the word is thought to hold. If it does not, an exchange fails, and says what it does.
     state: State,
 }
 
