@@ -312,19 +312,13 @@ pub(super) fn part(file: &File, offset: u64, len: usize, access: Access) -> Resu
 /// Takes the name away, if it is still that of this file; says whether it was.
 ///
 /// Whoever removes a name holds the file's lock meanwhile, so that nobody takes away a name that was given to another file
-/// between the look and the removal. A lock that is taken is held by somebody who is removing it, or by a stranger: `anyway`
-/// removes it all the same.
-pub(super) fn unlink(file: File, path: &Path, anyway: bool) -> Result<bool, Errno> {
+/// between the look and the removal. A lock that is taken, by somebody who is removing it or by a stranger, is `EWOULDBLOCK`.
+pub(super) fn unlink(file: File, path: &Path) -> Result<bool, Errno> {
     let same = |about: &Metadata, other: &Metadata| {
         (about.dev(), about.ino()) == (other.dev(), other.ino())
     };
     let about = file.metadata().map_err(|error| errno(&error))?;
-    let _lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Some(lock),
-        Err((_, Errno::EWOULDBLOCK)) if anyway => None,
-        Err((_, Errno::EWOULDBLOCK)) => return Ok(false),
-        Err((_, errno)) => return Err(errno),
-    };
+    let _lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
     match std::fs::symlink_metadata(path) {
         Ok(there) if same(&there, &about) => match std::fs::remove_file(path) {
             Ok(()) => Ok(true),
@@ -358,8 +352,7 @@ pub(super) fn sweep(directory: &Path) -> io::Result<Vec<String>> {
         // Looked at again where its creator is dead: it may have said that it is to be kept, and ended, between the two
         // looks. The dead say nothing more.
         let left = |file: &File| creator(file, &path).filter(|creator| creator.is_dead());
-        if left(&file).and_then(|_| left(&file)).is_some() && unlink(file, &path, false) == Ok(true)
-        {
+        if left(&file).and_then(|_| left(&file)).is_some() && unlink(file, &path) == Ok(true) {
             removed.push(path.display().to_string());
         }
     }

@@ -51,7 +51,7 @@ use std::ptr::NonNull;
 ///
 /// It starts as zeros, and at the same address in each process that inherits it. The pages go away when the
 /// last process that has them mapped is gone. Dropping a region unmaps it in this process alone. Where it has a name,
-/// the process that created it takes that away as it drops it; a forked child that drops an inherited handle removes
+/// the process that created it takes that away as it drops it (unless somebody else holds a lock on the file); a forked child that drops an inherited handle removes
 /// nothing.
 ///
 /// ```
@@ -146,7 +146,7 @@ impl Region {
         file::part(file, offset, len, Access::Write).map(Self::nameless)
     }
 
-    /// Creates a region of zeros under a name that is not taken. All its space is reserved, and the name is there when
+    /// Creates a region of zeros under a name that is not taken. All its space is reserved (a System V segment's is promised by the kernel), and the name is there when
     /// all the rest is: whoever opens it gets it complete. Nobody but this user may open it, whatever the umask is.
     ///
     /// It has the name until this handle is dropped by the process that made it, or [`sweep`] finds that process dead;
@@ -449,6 +449,9 @@ fn refused(tried: String, errno: Errno) -> Error {
         Errno::EMFILE | Errno::ENFILE => "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
         Errno::EACCES | Errno::EPERM => {
             "see who owns it and with what mode; a file has to be open for what it is mapped for"
+        }
+        Errno::EWOULDBLOCK => {
+            "try again: somebody removes it just now, or holds a lock on it (flock)"
         }
         Errno::EROFS => "choose a place that can be written to",
         Errno::ELOOP => "name the file itself: symbolic links are not followed",

@@ -97,7 +97,8 @@ impl Name {
     /// ```
     ///
     /// # Errors
-    /// There is no such name, or it is not that of a region of this user: nothing else is ever removed.
+    /// There is no such name, or it is not that of a region of this user: nothing else is ever removed. Or somebody holds a lock
+    /// (flock(2)) on the file: who removes it just now, or a stranger.
     pub fn remove(&self) -> Result<(), Error> {
         let what = self.to_string();
         match &self.0 {
@@ -107,7 +108,7 @@ impl Name {
                     unreachable!("a file was opened");
                 };
                 // False: another got hold of it first, and it is gone as well.
-                file::unlink(file, path, true)
+                file::unlink(file, path)
                     .map(drop)
                     .map_err(|errno| refused(format!("remove {what}"), errno))
             }
@@ -119,7 +120,7 @@ impl Name {
     pub(super) fn remove_from(&self, source: Source) {
         match (&self.0, source) {
             (Kind::Posix(_, path) | Kind::File(path), Source::File(file, _)) => {
-                let _ = file::unlink(file, path, true);
+                let _ = file::unlink(file, path);
             }
             (Kind::SysV(_), Source::SysV(id)) => {
                 sysv::remove(id);

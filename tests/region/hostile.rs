@@ -246,7 +246,8 @@ fn a_header_with_any_word_wrong_is_refused_in_words_or_harmless() {
             Ok(())
         })
     });
-    assert_eq!(cases, Ok(400));
+    // And those that failed before.
+    assert!(cases.as_ref().is_ok_and(|&cases| cases >= 400), "{cases:?}");
 }
 
 /// Every operation of every publication, a few times: what they return may be anything.
