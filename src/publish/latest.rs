@@ -52,8 +52,8 @@ impl State {
 ///
 /// Promise: [`read`](Latest::read) returns the newest value that was written whole, never older than one it returned
 /// before, and never older than the last one whose [`write`](Latest::write) happened before. A write takes at most two
-/// attempts, by a [`writer`](Latest::writer) three, whatever the reader does; a read takes another attempt only when a newer value came meanwhile. A process
-/// that is stopped or killed anywhere holds up nobody.
+/// attempts, by a [`writer`](Latest::writer) three, whatever the reader does; a read takes another attempt only when a newer
+/// value came meanwhile. A process that is stopped or killed anywhere holds up nobody.
 ///
 /// **One writer and one reader at a time** is the callers' promise: two of a kind share a slot, and can get a mixture
 /// (of plain bytes: never undefined behaviour). For several readers take a [`SeqLock`](super::SeqLock), or one `Latest`
@@ -145,7 +145,8 @@ impl<T: Payload, M: Memory> Latest<T, M> {
         self.slots[state.back()].store(value);
         // Release: pairs with the Acquire of the exchange in `read`; whoever takes the slot sees the value.
         // Acquire: pairs with the Release of that exchange; the slot we get is one the reader is done with.
-        // It fails only when the reader has taken a slot meanwhile, and then the middle is not fresh, so not again.
+        // It fails where the word was thought to hold something else, and where the reader has taken a slot meanwhile; then the
+        // middle is not fresh, so that does not come again.
         while let Err(now) =
             self.state
                 .compare_exchange(state.0, state.published().0, AcqRel, Relaxed)
