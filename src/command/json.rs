@@ -33,6 +33,7 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, Strin
     object["cases"] = told.covered.programs.into();
     object["executions"] = told.covered.executions.into();
     object["failing"] = told.covered.failing.into();
+    object["halted"] = told.covered.halted.into();
     object["overlapping"] = told.covered.overlapping.into();
     object["seconds"] = told.took.as_secs_f64().into();
     object["seed"] = told.seed.into();

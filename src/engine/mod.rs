@@ -116,6 +116,8 @@ pub struct Covered {
     pub overlapping: u64,
     /// ... of so many in which they could have.
     pub could_overlap: u64,
+    /// Executions in which a process halted at some instruction of an operation, and the others went on.
+    pub halted: u64,
     /// Programs all of whose orders were explored, within the engine's bounds.
     pub exhausted: u64,
     /// Programs too large for the budget, of which all orders within one preemption were explored, ...
@@ -152,6 +154,7 @@ impl Covered {
         self.failing += more.failing;
         self.overlapping += more.overlapping;
         self.could_overlap += more.could_overlap;
+        self.halted += more.halted;
         self.exhausted += more.exhausted;
         self.partly += more.partly;
         self.hardly += more.hardly;

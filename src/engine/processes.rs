@@ -82,6 +82,7 @@ fn search<S: Subject<Hardware>>(
     let Tally {
         executions,
         overlapping,
+        halted,
         failing,
     } = tally;
     // The execution in which a process died, got stuck or came to rest was not counted by the workers; nor whether its calls
@@ -98,6 +99,7 @@ fn search<S: Subject<Hardware>>(
         executions,
         failing,
         overlapping,
+        halted,
         could_overlap: if could_overlap { judged } else { 0 },
         ..Covered::default()
     };

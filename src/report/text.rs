@@ -266,6 +266,7 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
         executions,
         overlapping,
         could_overlap,
+        halted,
         exhausted,
         partly,
         hardly,
@@ -285,6 +286,9 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
     ];
     if let Some(percent) = (100 * overlapping).checked_div(could_overlap) {
         parts.push(format!("{percent} % with overlap"));
+    }
+    if halted > 0 {
+        parts.push(format!("{halted} with a halt in an operation"));
     }
     if exhausted > 0 {
         parts.push(format!("{exhausted} explored to the end"));

@@ -1,6 +1,7 @@
 //! The shared words by which workers start together, take the time and say where they are.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
+use super::halt::Halts;
 use crate::memory::{Hardware, Memory, Resident};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -37,6 +38,7 @@ pub(super) struct Control {
     /// How much later than the others each process starts, so that no one is always done before another begins.
     pub(super) held_back: [AtomicU64; MAX_PROCESSES],
     pub(super) seed: AtomicU64,
+    pub(super) halts: Halts,
     /// Counts programs; a change says that there is a new one to decode.
     pub(super) batch: AtomicU32,
     /// The round at which the program was handed over: not an execution.

@@ -5,10 +5,12 @@
 
 mod clock;
 mod control;
+mod halt;
 mod log;
 mod pool;
 mod start;
 pub(crate) mod stepped;
+mod trap;
 mod turns;
 mod watch;
 mod worker;

@@ -37,6 +37,7 @@ pub(crate) struct Batch {
 pub(crate) struct Tally {
     pub(crate) executions: u64,
     pub(crate) overlapping: u64,
+    pub(crate) halted: u64,
     pub(crate) failing: u64,
 }
 
@@ -142,6 +143,7 @@ impl<S: Subject<Hardware>> Pool<S> {
         Tally {
             executions: control.executions.load(Relaxed),
             overlapping: control.overlapping.load(Relaxed),
+            halted: control.halts.count(),
             failing: control.failing.load(Relaxed),
         }
     }

@@ -28,19 +28,25 @@ impl Control {
         self.length.store(2 * MARGIN, Relaxed);
         self.late.store(0, Relaxed);
         self.held_back.iter().for_each(|by| by.store(0, Relaxed));
+        self.halts.forget(self.seed.load(Relaxed));
     }
 
-    /// Says when the next execution starts.
-    pub(super) fn draw_start_line(&self) {
-        self.start
-            .store(clock::now() + self.margin.load(Relaxed), Relaxed);
+    /// What is drawn for the execution that is under way begins from this, in each process.
+    pub(super) fn drawn(&self) -> u64 {
+        self.seed.load(Relaxed) ^ u64::from(self.round.load(Relaxed))
+    }
+
+    /// Says when the next execution starts, of processes with so many operations, and whether one halts in it.
+    pub(super) fn draw_start_line(&self, operations: &[usize]) {
+        let now = clock::now();
+        self.halts.draw(now, !self.drawn(), operations);
+        self.start.store(now + self.margin.load(Relaxed), Relaxed);
     }
 
     /// Waits for the start line, and a little longer by chance.
     pub(super) fn await_start_line(&self, me: usize, alone: bool) {
-        let round = u64::from(self.round.load(Relaxed));
         // The same for all processes of one execution; then each its own.
-        let mut seed = self.seed.load(Relaxed) ^ round;
+        let mut seed = self.drawn();
         let apart = APART[split_mix(&mut seed) as usize % APART.len()];
         let apart = self.length.load(Relaxed) >> apart;
         seed ^= (me as u64 + 1) << 56;
@@ -121,7 +127,7 @@ mod tests {
             MARGIN + LATER,
             "it started at 0, long ago"
         );
-        control.draw_start_line();
+        control.draw_start_line(&[1]);
         control.await_start_line(0, true);
         assert!(
             clock::now() >= control.start.load(Relaxed),

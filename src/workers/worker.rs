@@ -6,8 +6,10 @@
 )]
 
 use super::control::{Control, Phase};
+use super::halt::Part;
 use super::log::Log;
 use super::pool::Judge;
+use super::trap::halting;
 use crate::case::{Call, Case, History};
 use crate::memory::{Hardware, Memory};
 use crate::region::Region;
@@ -114,6 +116,7 @@ pub(super) fn work<S: Subject<Hardware>>(shared: &Shared<S>, me: usize) {
         me,
         alone,
         case: None,
+        operations: Vec::new(),
         batch: 0,
         remembered: HashMap::new(),
         key: Vec::new(),
@@ -148,6 +151,8 @@ struct Worker<'a, S: Subject<Hardware>> {
     /// It has its processor for itself, so it may spin.
     alone: bool,
     case: Option<Case<S::Spec>>,
+    /// How many each process has.
+    operations: Vec<usize>,
     batch: u32,
     /// The logs' bytes of histories that were Ok, and who called first if no calls overlapped.
     remembered: HashMap<Box<[u8]>, Option<usize>>,
@@ -189,6 +194,8 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
     fn take_batch(&mut self) {
         self.batch = self.shared.control().batch.load(Relaxed);
         self.case = self.shared.program().records().pop();
+        let program = self.case.iter().flat_map(|case| &case.program);
+        self.operations = program.map(Vec::len).collect();
         self.remembered.clear();
     }
 
@@ -219,7 +226,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         control.clock.store(0, Relaxed);
         control.finished.store(0, Relaxed);
         control.places[self.me].set(Phase::Idle);
-        control.draw_start_line();
+        control.draw_start_line(&self.operations);
         control.next_round();
     }
 
@@ -244,13 +251,27 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         }
         let mut seat = subject.attach(role);
         let log = self.shared.log(self.me);
+        let seed = control.drawn();
+        let part = control.halts.part(self.me, self.operations[self.me], seed);
         self.share_lines();
         control.await_start_line(self.me, self.alone);
         for (number, op) in case.program[self.me].iter().enumerate() {
+            if let Part::Waits(first, longer) = part
+                && first == number
+            {
+                control.halts.wait(self.alone, longer);
+            }
             // SeqCst read-modify-writes: one order of all calls and returns that every process agrees on.
             let invoked = control.clock.fetch_add(1, SeqCst);
             place.set(Phase::Operation { number, invoked });
-            let ret = S::apply(&mut seat, op);
+            let ret = if part == Part::Halts(number) {
+                let (point, when) = control.halts.point(self.alone, seed);
+                let (ret, taken) = halting(point, when, || S::apply(&mut seat, op));
+                control.halts.learn(self.me, taken);
+                ret
+            } else {
+                S::apply(&mut seat, op)
+            };
             let returned = control.clock.fetch_add(1, SeqCst);
             if log
                 .push(&(invoked, returned, ret), &mut self.scratch)
@@ -289,9 +310,13 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
     /// The last process of an execution judges it, and starts the next one or says that the batch is over.
     fn finish(&mut self) {
         let control = self.shared.control();
-        control.learn_from_start();
+        let halted = control.halts.ended(&control.start);
+        // Of one with a halt in it nothing can be learnt about the others.
+        if !halted {
+            control.learn_from_start();
+        }
         control.places[self.me].set(Phase::Check);
-        let fine = control.found.load(Relaxed) == 0 && self.judge();
+        let fine = control.found.load(Relaxed) == 0 && self.judge(halted);
         self.drop_subject();
         control.executions.fetch_add(1, Relaxed);
         let stop = !fine && {
@@ -310,7 +335,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         }
     }
 
-    fn judge(&mut self) -> bool {
+    fn judge(&mut self, halted: bool) -> bool {
         let case = self.case.as_ref().expect("a batch was taken");
         let control = self.shared.control();
         self.key.clear();
@@ -337,6 +362,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             None => {
                 control.overlapping.fetch_add(1, Relaxed);
             }
+            Some(_) if halted => {}
             Some(first) => control.hold_back(first, self.shared.roles.len()),
         }
         fine

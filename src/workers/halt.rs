@@ -1,0 +1,251 @@
+//! Halts: now and then one process of an execution stops at some instruction of an operation, and the others go on by it.
+//!
+//! Side by side, two stores that follow each other at once leave a window of a nanosecond or none at all, and a reader
+//! between them is luck. A halt makes it microseconds, at whichever instruction is drawn. It takes as long as thousands of
+//! others, so it gets a share of the time and no more. All words are `Relaxed`: a wrong one costs an execution.
+
+use super::clock;
+use super::control::MAX_PROCESSES;
+use super::trap::Point;
+use crate::schedule::split_mix;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// Executions with a halt get one part in so many of the time.
+const SHARE: u64 = 8;
+/// Instructions that an operation is taken to have, until one has ended and shown it; at least; at most.
+const LENGTH: u32 = 64;
+const SHORTEST: u32 = 8;
+const LONGEST: u32 = 4_096;
+/// Nanoseconds: the longest pause is 2 to this power, the shortest a 64th of it, all magnitudes alike.
+const PAUSE: u32 = 13;
+/// Nanoseconds after which nobody waits any longer for the one who is to halt: it may be waiting for us.
+const PATIENCE: u64 = 2_000_000;
+/// 2 to the power of 64, by the golden ratio.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Nobody halts.
+const NOBODY: u32 = u32::MAX;
+
+#[repr(C)]
+pub(super) struct Halts {
+    /// Who halts in this execution, in which of its operations, after how many instructions.
+    process: AtomicU32,
+    operation: AtomicU32,
+    instructions: AtomicU32,
+    /// When it did, by the monotonic clock; 0 before.
+    when: AtomicU64,
+    /// When this program began, and how long its executions with a halt took.
+    begun: AtomicU64,
+    spent: AtomicU64,
+    count: AtomicU64,
+    /// How many were drawn, for all programs, and where the first was.
+    turn: AtomicU64,
+    offset: AtomicU64,
+    /// About how many instructions an operation of each process has.
+    lengths: [AtomicU32; MAX_PROCESSES],
+}
+
+/// What one process does about a halt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Nothing: nobody halts.
+    None,
+    /// It halts in this operation.
+    Halts(usize),
+    /// It begins this operation only when the other one has halted, and so many nanoseconds after that.
+    Waits(usize, u64),
+}
+
+impl Halts {
+    /// Another program begins.
+    pub(super) fn forget(&self, seed: u64) {
+        if self.turn.load(Relaxed) == 0 {
+            self.offset.store(seed, Relaxed);
+        }
+        self.process.store(NOBODY, Relaxed);
+        self.begun.store(clock::now(), Relaxed);
+        self.spent.store(0, Relaxed);
+        self.count.store(0, Relaxed);
+        self.lengths
+            .iter()
+            .for_each(|length| length.store(LENGTH, Relaxed));
+    }
+
+    /// Says whether somebody halts in the execution that is about to start, and who, and where.
+    pub(super) fn draw(&self, now: u64, mut seed: u64, operations: &[usize]) {
+        let lived = now.saturating_sub(self.begun.load(Relaxed));
+        let able = operations.iter().filter(|&&count| count > 0).count() as u64;
+        let possible = cfg!(target_arch = "x86_64") && able > 1;
+        if !possible || self.spent.load(Relaxed) * SHARE >= lived {
+            return;
+        }
+        let turn = self.turn.fetch_add(1, Relaxed);
+        let mut busy = (0..operations.len()).filter(|&process| operations[process] > 0);
+        let process = busy.nth((turn % able) as usize).unwrap_or(0);
+        // Instructions come in the order of the golden ratio: all parts of an operation soon, and none twice before.
+        // A quarter of them lies beyond its end, so that this shows.
+        let length = u64::from(self.lengths[process].load(Relaxed)) * 5 / 4;
+        let part = self
+            .offset
+            .load(Relaxed)
+            .wrapping_add((turn / able).wrapping_mul(GOLDEN))
+            >> 32;
+        self.instructions
+            .store(1 + ((part * length) >> 32) as u32, Relaxed);
+        let operation = split_mix(&mut seed) % operations[process] as u64;
+        self.operation.store(operation as u32, Relaxed);
+        self.when.store(0, Relaxed);
+        self.process.store(process as u32, Relaxed);
+    }
+
+    /// What process `me`, of so many operations, does about it.
+    pub(super) fn part(&self, me: usize, operations: usize, mut seed: u64) -> Part {
+        match self.process.load(Relaxed) {
+            NOBODY => Part::None,
+            process if process as usize == me => Part::Halts(self.operation.load(Relaxed) as usize),
+            _ if operations == 0 => Part::None,
+            _ => {
+                seed ^= (me as u64 + 1) << 48;
+                let first = (split_mix(&mut seed) % operations as u64) as usize;
+                Part::Waits(first, magnitude(&mut seed))
+            }
+        }
+    }
+
+    /// Where to halt, and the word that says that it is so.
+    pub(super) fn point(&self, alone: bool, mut seed: u64) -> (Point, &AtomicU64) {
+        let point = Point {
+            instructions: self.instructions.load(Relaxed),
+            pause: magnitude(&mut seed),
+            shared: !alone,
+        };
+        (point, &self.when)
+    }
+
+    /// The operation of process `me` took so many instructions until it ended or halted.
+    pub(super) fn learn(&self, me: usize, taken: u32) {
+        let length = self.lengths[me].load(Relaxed);
+        let length = if taken < self.instructions.load(Relaxed) {
+            (3 * length + taken) / 4
+        } else if taken > length {
+            // It went on beyond what was taken for its end.
+            taken + taken / 4
+        } else {
+            length
+        };
+        self.lengths[me].store(length.clamp(SHORTEST, LONGEST), Relaxed);
+        self.count.fetch_add(1, Relaxed);
+    }
+
+    /// Waits until the other one has halted, and then for a while.
+    pub(super) fn wait(&self, alone: bool, longer: u64) {
+        let patience = clock::now() + PATIENCE;
+        loop {
+            let (now, when) = (clock::now(), self.when.load(Relaxed));
+            if now > patience || when > 0 && now >= when + longer {
+                return;
+            }
+            if !alone {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// After an execution that began at `start`: whether somebody was to halt in it.
+    pub(super) fn ended(&self, start: &AtomicU64) -> bool {
+        let halted = self.process.load(Relaxed) != NOBODY;
+        if halted {
+            let took = clock::now().saturating_sub(start.load(Relaxed));
+            self.spent.fetch_add(took, Relaxed);
+            self.process.store(NOBODY, Relaxed);
+        }
+        halted
+    }
+
+    /// How many operations were run so that they halt.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Relaxed)
+    }
+}
+
+/// Nanoseconds: all magnitudes are as likely.
+fn magnitude(seed: &mut u64) -> u64 {
+    let drawn = split_mix(seed);
+    let most = 1u64 << (PAUSE - (drawn % 6) as u32);
+    most / 2 + (drawn >> 8) % (most / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::region::Region;
+    use crate::workers::control::Control;
+
+    fn drawn(operations: &[usize], times: u64) -> Vec<(u32, u32, u32)> {
+        let region = Region::anonymous(size_of::<Control>()).unwrap();
+        let control: &Control = region.get(0).unwrap();
+        let halts = &control.halts;
+        halts.forget(7);
+        let begun = halts.begun.load(Relaxed);
+        let all = (1..=times).filter_map(|time| {
+            halts.draw(begun + time, time, operations);
+            let process = halts.process.load(Relaxed);
+            (process != NOBODY).then(|| {
+                let (operation, at) = (&halts.operation, &halts.instructions);
+                let drawn = (process, operation.load(Relaxed), at.load(Relaxed));
+                assert!(halts.ended(&AtomicU64::new(clock::now())));
+                halts.spent.store(0, Relaxed);
+                drawn
+            })
+        });
+        all.collect()
+    }
+
+    #[test]
+    fn every_instruction_of_every_process_with_operations_is_drawn_and_beyond_the_end() {
+        assert_eq!(drawn(&[3], 100), [], "nobody to go on");
+        assert_eq!(drawn(&[3, 0], 100), []);
+        let some = if cfg!(target_arch = "x86_64") { 500 } else { 0 };
+        let all = drawn(&[3, 0, 1], some);
+        assert_eq!(all.len(), some as usize);
+        for process in [0, 2] {
+            let mut at: Vec<_> = all
+                .iter()
+                .filter(|drawn| drawn.0 == process)
+                .map(|drawn| drawn.2)
+                .collect();
+            at.sort_unstable();
+            at.dedup();
+            let expected: Vec<_> = (1..=LENGTH + LENGTH / 4).collect();
+            assert!(some == 0 || at == expected, "{at:?}");
+        }
+        assert!(
+            all.iter()
+                .all(|&(process, operation, _)| operation < if process == 0 { 3 } else { 1 })
+        );
+    }
+
+    #[test]
+    fn a_length_is_learnt_from_operations_that_end_and_halts_get_their_share_of_the_time_alone() {
+        let region = Region::anonymous(size_of::<Control>()).unwrap();
+        let control: &Control = region.get(0).unwrap();
+        let halts = &control.halts;
+        halts.forget(7);
+        let length = || halts.lengths[1].load(Relaxed);
+        halts.instructions.store(LENGTH + 5, Relaxed);
+        halts.learn(1, LENGTH + 5);
+        assert!(length() > LENGTH + 5, "it has not ended");
+        (0..100).for_each(|_| halts.learn(1, 20));
+        assert!((20..25).contains(&length()), "it has 20");
+        assert_eq!(halts.count(), 101);
+
+        let begun = halts.begun.load(Relaxed);
+        halts.spent.store(1_000, Relaxed);
+        halts.draw(begun + 1_000 * SHARE, 1, &[1, 1]);
+        assert_eq!(halts.part(0, 1, 1), Part::None);
+        halts.draw(begun + 1_000 * SHARE + 1, 1, &[1, 1]);
+        if cfg!(target_arch = "x86_64") {
+            assert_eq!(halts.part(0, 1, 1), Part::Halts(0));
+            assert!(matches!(halts.part(1, 1, 1), Part::Waits(0, 1..=8_192)));
+        }
+    }
+}
