@@ -26,8 +26,6 @@ pub(crate) struct Settings {
     pub(crate) replay: Option<String>,
     pub(crate) allow_missing: Vec<String>,
     pub(crate) refresh: bool,
-    /// The steps of its own that each operation promises not to exceed; 0 for no promise.
-    pub(crate) lock_free: u32,
     /// The environment was asked already, and what was set since wins over it.
     pub(crate) asked: bool,
 }
@@ -42,7 +40,6 @@ impl Default for Settings {
             replay: None,
             allow_missing: Vec::new(),
             refresh: false,
-            lock_free: 0,
             asked: false,
         }
     }

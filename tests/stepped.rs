@@ -5,10 +5,10 @@
 use forkcheck::builtin::{EarlyPublish, Pair};
 use forkcheck::case::{Access, Case, Schedule};
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Budget, By, Covered, Engine, Kills, Stepped, SteppedMemory};
+use forkcheck::engine::{Budget, By, Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::memory::MemoryCell;
 use forkcheck::prelude::*;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::subject::{Progress, Register, RegisterOp, RegisterRet};
 use forkcheck::{Found, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,7 +21,7 @@ fn budget() -> Budget {
         seed: 1,
         keep_going: false,
         nobody_dies: false,
-        lock_free: 0,
+        progress: Progress::Any,
         read_only: 0,
         by: By::Bounds,
     }
@@ -317,7 +317,7 @@ fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
         let suite = suite.seed(5).cases(16).time(Duration::from_secs(8));
         let kept = suite
             .clone()
-            .lock_free(steps)
+            .wait_free(steps)
             .check::<Stepped, T>()
             .unwrap();
         assert_eq!(kept.verdict, Verdict::Ok, "{}", suite.report(&kept));
@@ -327,7 +327,7 @@ fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
             "{}",
             suite.report(&kept)
         );
-        let killed = suite.clone().lock_free(steps).check::<Kills, T>().unwrap();
+        let killed = suite.clone().wait_free(steps).check::<Kills, T>().unwrap();
         assert_eq!(killed.verdict, Verdict::Ok, "{}", suite.report(&killed));
         let Covered {
             killed,
@@ -338,9 +338,11 @@ fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
             killed > 0 && killed == kill_points,
             "{killed} of {kill_points}"
         );
-        let broken = suite.lock_free(steps - 1).check::<Stepped, T>().unwrap();
+        let suite = suite.wait_free(steps - 1);
+        let broken = suite.check::<Stepped, T>().unwrap();
+        let report = suite.report(&broken);
         let Verdict::Finding(found) = broken.verdict else {
-            panic!("a bound that is exceeded was kept")
+            panic!("a bound that is exceeded was kept: {report}")
         };
         assert_eq!(found.kind, Kind::StepBound);
     }
@@ -354,6 +356,158 @@ fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
         .role("reader", 1, 1..=2, Just(RegisterOp::Read))
         .regressions(None);
     bounded::<LatestSubject<_>>(latest, 6);
+}
+
+/// A counter. `HOW` it adds: it tries again whenever another process came first; or does so behind a flag that each takes for
+/// itself; or takes it that nobody did.
+struct Tries<M: Memory, const HOW: u8> {
+    count: M::AtomicU64,
+    claimed: M::AtomicU32,
+}
+
+const AGAIN: u8 = 0;
+const CLAIMS: u8 = 1;
+const CARELESS: u8 = 2;
+
+impl<M: Memory, const HOW: u8> Subject<M> for Tries<M, HOW> {
+    type Spec = Sum;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self {
+            count: Atomic::new(0),
+            claimed: Atomic::new(0),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(tries: &mut &Self, _: &()) -> u64 {
+        let claim = |claim| {
+            let claimed = &tries.claimed;
+            while HOW == CLAIMS && claimed.swap(claim, Ordering::AcqRel) == claim {
+                M::spin_loop();
+            }
+        };
+        claim(1);
+        loop {
+            let count = tries.count.load(Ordering::Relaxed);
+            if HOW == CARELESS {
+                tries.count.store(count + 1, Ordering::Relaxed);
+                return count + 1;
+            }
+            let added =
+                tries
+                    .count
+                    .compare_exchange(count, count + 1, Ordering::AcqRel, Ordering::Relaxed);
+            if added.is_ok() {
+                claim(0);
+                return count + 1;
+            }
+        }
+    }
+}
+
+/// What it should do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Sum(u64);
+
+impl Spec for Sum {
+    type Setup = ();
+    type Op = ();
+    type Ret = u64;
+    fn start(_: &()) -> Self {
+        Self(0)
+    }
+    fn step(&mut self, _: &()) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+/// Who tries again gets on as soon as others end and leave it alone, so it is lock-free; but it may try again and again, so
+/// it is not wait-free. A flag that is claimed is neither.
+#[test]
+fn who_tries_again_is_lock_free_and_not_wait_free_and_who_claims_is_neither() {
+    let suite = Suite::<Sum>::new(forkcheck::site!(), "tries")
+        .role("adder", 2, 2..=2, Just(()))
+        .seed(1)
+        .cases(1)
+        .regressions(None);
+    let kept = |suite: &Suite<Sum>| {
+        let (stepped, killed) = (
+            suite.check::<Stepped, Tries<_, AGAIN>>().unwrap(),
+            suite.check::<Kills, Tries<_, AGAIN>>().unwrap(),
+        );
+        assert_eq!(stepped.verdict, Verdict::Ok, "{}", suite.report(&stepped));
+        assert_eq!(killed.verdict, Verdict::Ok, "{}", suite.report(&killed));
+        stepped.covered.worst
+    };
+    let broken = |suite: Suite<Sum>, kind, words: &str| {
+        let outcome = suite.check::<Stepped, Tries<_, AGAIN>>().unwrap();
+        let report = suite.report(&outcome);
+        let Verdict::Finding(found) = outcome.verdict else {
+            panic!("{report}")
+        };
+        assert!(found.kind == kind && report.contains(words), "{report}");
+    };
+    // Missed, and then looked and added.
+    assert_eq!(kept(&suite.clone().lock_free(3)), 6);
+    broken(
+        suite.clone().lock_free(2),
+        Kind::StepBound,
+        "within 2 steps of its own, counted anew when another one ended",
+    );
+    assert_eq!(kept(&suite.clone().wait_free(6)), 6);
+    broken(
+        suite.clone().wait_free(5),
+        Kind::StepBound,
+        "within 5 steps of its own",
+    );
+    for suite in [suite.clone().lock_free(100), suite.clone().wait_free(100)] {
+        let outcome = suite.check::<Stepped, Tries<_, CLAIMS>>().unwrap();
+        let report = suite.report(&outcome);
+        let Verdict::Finding(found) = outcome.verdict else {
+            panic!("{report}")
+        };
+        assert_eq!(found.kind, Kind::NotLockFree, "{report}");
+    }
+}
+
+/// As many processes as there may be, on whatever processors there are: all of them have their turns, and die.
+#[test]
+fn eight_processes_are_explored_and_killed_on_fewer_processors() {
+    let suite = Suite::<Sum>::new(forkcheck::site!(), "eight")
+        .role("adder", 8, 1..=2, Just(()))
+        .seed(1)
+        .cases(2)
+        .time(Duration::from_secs(8))
+        .regressions(None);
+    let stepped = suite.check::<Stepped, Tries<_, AGAIN>>().unwrap();
+    assert_eq!(stepped.verdict, Verdict::Ok, "{}", suite.report(&stepped));
+    assert!(stepped.covered.executions > 1_000);
+    let killed = suite.check::<Kills, Tries<_, AGAIN>>().unwrap();
+    assert_eq!(killed.verdict, Verdict::Ok, "{}", suite.report(&killed));
+    let (at, of) = (killed.covered.killed, killed.covered.kill_points);
+    assert!(at == of && of >= 2 * 8 * 2, "{at} of {of}");
+    let forked = suite.check::<Processes, Tries<_, AGAIN>>().unwrap();
+    assert_eq!(forked.verdict, Verdict::Ok, "{}", suite.report(&forked));
+
+    let lost = suite.check::<Stepped, Tries<_, CARELESS>>().unwrap();
+    let report = suite.report(&lost);
+    let Verdict::Finding(found) = &lost.verdict else {
+        panic!("{report}")
+    };
+    assert_eq!(found.kind, Kind::NotLinearizable, "{report}");
+    assert!(report.contains("replayed 10 of 10 times"), "{report}");
+    // Two of the eight are enough to show it.
+    let case = &lost.found.as_ref().unwrap().run.case;
+    assert_eq!(case.operations(), 2, "{report}");
+    let lost = suite.check::<Processes, Tries<_, CARELESS>>().unwrap();
+    assert!(
+        matches!(lost.verdict, Verdict::Finding(_)),
+        "{}",
+        suite.report(&lost)
+    );
 }
 
 /// A counter beside the words that are stepped: `AT` 0: in a word of this memory, 1: in a bare one, 2: in a cell.

@@ -7,7 +7,7 @@ use forkcheck::builtin::{EarlyPublish, Pair, SeqLockSubject};
 use forkcheck::case::Case;
 use forkcheck::engine::{Budget, By, Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::process::clean;
-use forkcheck::subject::{Register, RegisterOp, Subject};
+use forkcheck::subject::{Progress, Register, RegisterOp, Subject};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -169,7 +169,7 @@ fn budget(executions: u64, by: By) -> Budget {
         seed: executions,
         keep_going: true,
         nobody_dies: false,
-        lock_free: 0,
+        progress: Progress::Any,
         read_only: 0,
         by,
     }

@@ -123,7 +123,7 @@ fn loom(turns: u64, processes: usize) -> Duration {
         seed: 0,
         keep_going: true,
         nobody_dies: false,
-        lock_free: 0,
+        progress: forkcheck::subject::Progress::Any,
         read_only: 0,
         by: By::Bounds,
     };

@@ -15,7 +15,7 @@ use crate::case::{Case, History, Program, Step};
 use crate::check::{Criterion, Verdict};
 use crate::error::Error;
 use crate::memory::Memory;
-use crate::subject::{Spec, Subject};
+use crate::subject::{Progress, Spec, Subject};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -69,8 +69,8 @@ pub struct Budget {
     pub keep_going: bool,
     /// Nobody is killed, even by an engine that does.
     pub nobody_dies: bool,
-    /// The steps of its own that each operation promises not to exceed, waiting for nobody; 0 for no promise.
-    pub lock_free: u32,
+    /// What the structure promises of how its operations get on, where an engine counts steps.
+    pub progress: Progress,
     /// Processes that map the region read-only, as bits, where an engine sees who writes.
     pub read_only: u32,
     /// How an engine that places steps chooses them.

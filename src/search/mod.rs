@@ -9,7 +9,7 @@ use crate::engine::{Budget, By, Covered, Engine, Run};
 use crate::error::Error;
 use crate::regression;
 use crate::settings::{ENGINES, Settings};
-use crate::subject::{Spec, Subject};
+use crate::subject::{Progress, Spec, Subject};
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::path::PathBuf;
@@ -35,6 +35,8 @@ pub(crate) struct Plan<S: Spec> {
     pub(crate) roles: Vec<String>,
     /// Those that only read, as bits.
     pub(crate) read_only: u32,
+    /// What it promises of how its operations get on.
+    pub(crate) progress: Progress,
     pub(crate) cases: BoxedStrategy<Case<S>>,
     pub(crate) settings: Settings,
     /// Where cases are saved, if they are.
@@ -236,7 +238,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             seed: self.seed,
             keep_going: false,
             nobody_dies: false,
-            lock_free: settings.lock_free,
+            progress: self.plan.progress,
             read_only: self.plan.read_only,
             by: By::Bounds,
         }

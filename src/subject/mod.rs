@@ -9,7 +9,7 @@ pub use specs::{
 };
 
 use crate::memory::Memory;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 use std::hash::Hash;
 
@@ -118,6 +118,30 @@ pub type SetupOf<S, M> = <<S as Subject<M>>::Spec as Spec>::Setup;
 pub type OpOf<S, M> = <<S as Subject<M>>::Spec as Spec>::Op;
 /// The results of a subject's spec.
 pub type RetOf<S, M> = <<S as Subject<M>>::Spec as Spec>::Ret;
+
+/// What a structure promises of how its operations get on, whoever is held up where. A step is an access to shared memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Progress {
+    /// Nothing.
+    #[default]
+    Any,
+    /// Somebody always gets on: an operation ends within so many steps of its own from its beginning, or from the last end
+    /// of another process's operation.
+    LockFree(u32),
+    /// Everybody always gets on: an operation ends within so many steps of its own.
+    WaitFree(u32),
+}
+
+impl Progress {
+    /// The steps of its own that an operation may take.
+    #[must_use]
+    pub fn own_steps(self) -> Option<u32> {
+        match self {
+            Self::Any => None,
+            Self::LockFree(steps) | Self::WaitFree(steps) => Some(steps),
+        }
+    }
+}
 
 /// Which process of a case sits down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::report::{self, Site};
 use crate::search::{Origin, Outcome, Plan, elsewhere, search};
 use crate::settings::Settings;
-use crate::subject::{Spec, Subject};
+use crate::subject::{Progress, Spec, Subject};
 use proptest::collection::vec;
 use proptest::strategy::{BoxedStrategy, Just, Strategy};
 use std::ops::RangeInclusive;
@@ -56,6 +56,7 @@ pub struct Suite<S: Spec> {
     roles: Vec<RoleOf<S>>,
     /// Roles that map the region read-only.
     read_only: Vec<String>,
+    progress: Progress,
     settings: Settings,
     regressions: Option<PathBuf>,
     /// Engines that are not to run, and why.
@@ -89,6 +90,7 @@ impl<S: Spec> Suite<S> {
             setup: None,
             roles: Vec::new(),
             read_only: Vec::new(),
+            progress: Progress::Any,
             settings: Settings::default(),
             regressions,
             without: Vec::new(),
@@ -143,11 +145,19 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Promises that each operation ends within so many steps of its own, whoever is held up where: `stepped` and `kills`
-    /// hold it to that.
+    /// Promises that somebody always gets on, whoever is held up where: an operation ends within so many steps of its own
+    /// (accesses to shared memory), counted anew whenever another process's operation ends. `stepped` and `kills` hold the
+    /// structure to that. Who tries again because another one came first may take so many as solo steps times processes.
     #[must_use]
     pub fn lock_free(mut self, own_steps: u32) -> Self {
-        self.settings.lock_free = own_steps;
+        self.progress = Progress::LockFree(own_steps.max(1));
+        self
+    }
+
+    /// Promises that everybody always gets on: an operation ends within so many steps of its own, whatever others do.
+    #[must_use]
+    pub fn wait_free(mut self, own_steps: u32) -> Self {
+        self.progress = Progress::WaitFree(own_steps.max(1));
         self
     }
 
@@ -235,6 +245,7 @@ impl<S: Spec> Suite<S> {
             suite: self.id.clone(),
             roles,
             read_only,
+            progress: self.progress,
             cases: self.strategy()?,
             settings,
             regressions: self.regressions.clone(),

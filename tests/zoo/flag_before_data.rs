@@ -75,7 +75,7 @@ fn what_a_report_says_passes_does() {
             seed: 1,
             keep_going: false,
             nobody_dies: true,
-            lock_free: 0,
+            progress: forkcheck::subject::Progress::Any,
             read_only: 0,
             by: By::Bounds,
         };

@@ -8,7 +8,7 @@ use crate::check::Verdict;
 use crate::engine::{Answer, Budget, By, Covered, Run};
 use crate::error::Error;
 use crate::schedule::Strategy;
-use crate::subject::{Spec, Subject};
+use crate::subject::{Progress, Spec, Subject};
 use crate::workers::stepped::{Crew, Ended, Note};
 use std::time::{Duration, Instant};
 
@@ -29,8 +29,8 @@ const POINTS: u32 = 3;
 pub(super) struct Explorer<S: Subject<SteppedMemory>> {
     roles: Vec<String>,
     crew: Option<Crew<SteppedMemory, S>>,
-    /// See [`Budget::lock_free`] and [`Budget::read_only`].
-    promised: (u32, u32),
+    /// See [`Budget::progress`] and [`Budget::read_only`].
+    promised: (Progress, u32),
     /// See [`Crew::start`].
     same_id: bool,
 }
@@ -64,7 +64,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         Self {
             roles,
             crew: None,
-            promised: (0, 0),
+            promised: (Progress::Any, 0),
             same_id: false,
         }
     }
@@ -74,7 +74,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
 
     /// What another case begins with.
     fn begin(&mut self, budget: &Budget) {
-        self.promised = (budget.lock_free, budget.read_only);
+        self.promised = (budget.progress, budget.read_only);
         self.same_id = false;
     }
 
@@ -86,7 +86,9 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             self.crew = Some(Crew::start(roles, judge::<S::Spec>, self.same_id)?);
         }
         let crew = self.crew.as_mut().expect("it was just made");
-        crew.promise(self.promised.0, self.promised.1);
+        let (progress, read_only) = self.promised;
+        let anew = matches!(progress, Progress::LockFree(_));
+        crew.promise(progress.own_steps(), anew, read_only);
         Ok(crew)
     }
 

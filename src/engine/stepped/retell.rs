@@ -6,7 +6,7 @@ use crate::check::{Kind, Verdict};
 use crate::engine::served::bare;
 use crate::engine::{Covered, Run};
 use crate::schedule::MAX_STEPS;
-use crate::subject::Spec;
+use crate::subject::{Progress, Spec};
 use crate::workers::stepped::{LONGEST, Note};
 
 /// The steps that were noted, with words numbered in the order of their addresses.
@@ -210,25 +210,24 @@ impl<S: Spec> Teller<'_, S> {
     }
 
     /// An operation takes more steps of its own than `bound`.
-    pub(super) fn too_long(&self, bound: u32) -> String {
+    pub(super) fn too_long(&self, promised: Progress) -> String {
         let unfinished = (0..self.roles.len()).filter(|&process| {
             self.history.calls[process]
                 .last()
                 .is_some_and(|call| call.ret.is_none())
         });
         let who: Vec<String> = unfinished.map(|process| self.place(process)).collect();
-        if who.is_empty() {
-            return format!("the last operation returned, but took more than {bound} steps");
-        }
-        let of_all = if bound == LONGEST {
-            format!(" of its own, or {MAX_STEPS} of all")
-        } else {
-            String::new()
+        let bound = match promised {
+            Progress::Any => format!("{LONGEST} steps of its own, or {MAX_STEPS} of all"),
+            Progress::LockFree(steps) => {
+                format!("{steps} steps of its own, counted anew when another one ended")
+            }
+            Progress::WaitFree(steps) => format!("{steps} steps of its own"),
         };
-        format!(
-            "{} did not return within {bound} steps{of_all}",
-            who.join(" and ")
-        )
+        if who.is_empty() {
+            return format!("the last operation returned, but not within {bound}");
+        }
+        format!("{} did not return within {bound}", who.join(" and "))
     }
 
     pub(super) fn wrote(&self) -> String {

@@ -4,9 +4,9 @@ use super::retell;
 use crate::case::{Case, History};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::process::Exit;
-use crate::subject::Spec;
+use crate::subject::{Progress, Spec};
 use crate::workers::Stuck;
-use crate::workers::stepped::{Ended, LONGEST, Note};
+use crate::workers::stepped::{Ended, Note};
 
 /// Whether a history is Ok. All calls are in it: of those that a kill cut short, too.
 pub(super) fn judge<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
@@ -25,7 +25,7 @@ pub(super) fn verdict<S: Spec>(
     history: &History<S>,
     notes: &[Note],
     ended: &Ended,
-    (lock_free, read_only): (u32, u32),
+    (progress, read_only): (Progress, u32),
 ) -> Verdict<S> {
     let finding = |kind, detail| {
         Verdict::Finding(Finding {
@@ -62,14 +62,11 @@ pub(super) fn verdict<S: Spec>(
                 verdict => verdict,
             }
         }
-        Ended::TooLong if lock_free == 0 && told.goes_on() => Verdict::Unknown(format!(
+        Ended::TooLong if progress == Progress::Any && told.goes_on() => Verdict::Unknown(format!(
             "{}, most of them on a word of its own: that is more than this engine follows; give it less to do here, such as a smaller payload or fewer items",
-            told.too_long(LONGEST)
+            told.too_long(progress)
         )),
-        Ended::TooLong => finding(
-            Kind::StepBound,
-            told.too_long(if lock_free > 0 { lock_free } else { LONGEST }),
-        ),
+        Ended::TooLong => finding(Kind::StepBound, told.too_long(progress)),
         Ended::Waits => {
             let (_, detail) = told.stuck();
             finding(

@@ -205,12 +205,13 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         word.store(keep_going.into(), Relaxed);
     }
 
-    /// The steps of its own that each operation promises not to exceed, nor to wait for others; 0 for no promise.
-    /// And the processes that promise not to write, as bits.
-    pub(crate) fn promise(&self, lock_free: u32, read_only: u32) {
-        self.shared
-            .board
-            .plan(|plan| (plan.lock_free, plan.read_only) = (lock_free, read_only));
+    /// The steps of its own that each operation promises not to exceed, nor to wait for others, if it does; whether they are
+    /// counted anew when another one ends; and the processes that promise not to write, as bits.
+    pub(crate) fn promise(&self, own_steps: Option<u32>, anew: bool, read_only: u32) {
+        self.shared.board.plan(|plan| {
+            plan.own_steps = own_steps.unwrap_or(0);
+            (plan.anew, plan.read_only) = (anew.into(), read_only);
+        });
     }
 
     /// Follows these choices in the next batch of [`Strategy::Follow`].

@@ -78,7 +78,9 @@ pub(super) struct Plan {
     pub(super) footprint: Footprint,
     /// The steps of its own that an operation may take, and that nobody may wait for one that is held up; 0: nobody
     /// promised that.
-    pub(super) lock_free: u32,
+    pub(super) own_steps: u32,
+    /// 1: they are counted anew when another process ends an operation.
+    pub(super) anew: u32,
     /// Processes that are not to write, as bits.
     pub(super) read_only: u32,
     /// Of a traced execution: a number that stands for the subject's bytes, and whether they changed without a step.
@@ -103,8 +105,8 @@ impl Plan {
         for (process, operations) in self.processes.iter_mut().zip(operations) {
             process.operations = *operations as u32;
         }
-        self.longest = if self.lock_free > 0 {
-            self.lock_free
+        self.longest = if self.own_steps > 0 {
+            self.own_steps
         } else {
             LONGEST
         };
@@ -215,6 +217,7 @@ impl Plan {
         let process = &mut self.processes[process];
         process.operation = operation as u32 + 1;
         (process.invoked, process.of_operation, process.seen) = (0, 0, u64::MAX);
+        process.excused = 0;
     }
 
     /// It is done with it: the times of call and return.
@@ -228,7 +231,13 @@ impl Plan {
         if at.of_operation > self.worst {
             self.worst = at.of_operation;
         }
-        (at.invoked, self.now.clock)
+        let times = (at.invoked, self.now.clock);
+        if self.anew != 0 {
+            for other in &mut self.processes {
+                other.excused = other.of_operation;
+            }
+        }
+        times
     }
 
     /// It has done its program.
@@ -289,7 +298,7 @@ impl Plan {
         }
         at.steps += 1;
         at.of_operation += 1;
-        if at.of_operation > self.longest {
+        if at.of_operation - at.excused.min(at.of_operation) > self.longest {
             now.too_long = 1;
         }
         at.idle += 1;
@@ -458,7 +467,7 @@ impl Plan {
         if decision >= MAX_STEPS {
             return Next::TooLong;
         }
-        if self.lock_free > 0 && moment.asleep != 0 && moment.enabled.count_ones() == 1 {
+        if self.own_steps > 0 && moment.asleep != 0 && moment.enabled.count_ones() == 1 {
             let only = &self.processes[moment.enabled.trailing_zeros() as usize];
             if only.operation > 0 && only.invoked > 0 {
                 return Next::Waits;
