@@ -4,8 +4,10 @@
 use super::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-const SLOTS: u32 = 2;
+/// Slots, at most; how many there are is the setup.
+const SLOTS: u32 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Op {
@@ -23,12 +25,12 @@ struct Pool {
 }
 
 impl Spec for Pool {
-    type Setup = ();
+    type Setup = u32;
     type Op = Op;
     type Ret = Option<u32>;
-    fn start(_: &()) -> Self {
+    fn start(&slots: &u32) -> Self {
         Self {
-            free: (0..SLOTS).collect(),
+            free: (0..slots).collect(),
             taken: BTreeMap::new(),
         }
     }
@@ -51,22 +53,35 @@ impl Spec for Pool {
     }
 }
 
-/// The head is one more than the first free slot, and above that, where it is mended, counts its changes.
-struct List<M: Memory, const MENDED: bool> {
+/// The head is one more than the first free slot, and above that, where it has a tag, counts its changes.
+struct List<M: Memory, const TAG: u8> {
     head: M::AtomicU64,
     next: [M::AtomicU64; SLOTS as usize],
 }
 
-struct Seat<'a, M: Memory, const MENDED: bool> {
-    list: &'a List<M, MENDED>,
+const NONE: u8 = 0;
+/// Counted on from the head that the operation found first, however often it tried since.
+const STALE: u8 = 1;
+/// Counted on from the head that it replaces.
+const MENDED: u8 = 2;
+
+struct Seat<'a, M: Memory, const TAG: u8> {
+    list: &'a List<M, TAG>,
     taken: Vec<u32>,
 }
 
-impl<M: Memory, const MENDED: bool> Seat<'_, M, MENDED> {
-    fn changed(head: u64, first: u64) -> u64 {
-        first | if MENDED { ((head >> 32) + 1) << 32 } else { 0 }
+impl<M: Memory, const TAG: u8> Seat<'_, M, TAG> {
+    fn changed(head: u64, found: &mut Option<u64>, first: u64) -> u64 {
+        let found = *found.get_or_insert(head);
+        let tag = match TAG {
+            NONE => 0,
+            STALE => (found >> 32) + 1,
+            _ => (head >> 32) + 1,
+        };
+        first | tag << 32
     }
     fn take(&mut self) -> Option<u32> {
+        let mut found = None;
         loop {
             let head = self.list.head.load(Ordering::Acquire);
             let slot = (head as u32).checked_sub(1)?;
@@ -76,7 +91,7 @@ impl<M: Memory, const MENDED: bool> Seat<'_, M, MENDED> {
                 .head
                 .compare_exchange(
                     head,
-                    Self::changed(head, next),
+                    Self::changed(head, &mut found, next),
                     Ordering::AcqRel,
                     Ordering::Relaxed,
                 )
@@ -89,6 +104,7 @@ impl<M: Memory, const MENDED: bool> Seat<'_, M, MENDED> {
     }
     fn give(&mut self) -> Option<u32> {
         let slot = (!self.taken.is_empty()).then(|| self.taken.remove(0))?;
+        let mut found = None;
         loop {
             let head = self.list.head.load(Ordering::Acquire);
             self.list.next[slot as usize].store(u64::from(head as u32), Ordering::Relaxed);
@@ -98,7 +114,7 @@ impl<M: Memory, const MENDED: bool> Seat<'_, M, MENDED> {
                 .head
                 .compare_exchange(
                     head,
-                    Self::changed(head, first),
+                    Self::changed(head, &mut found, first),
                     Ordering::AcqRel,
                     Ordering::Relaxed,
                 )
@@ -110,22 +126,23 @@ impl<M: Memory, const MENDED: bool> Seat<'_, M, MENDED> {
     }
 }
 
-impl<M: Memory, const MENDED: bool> Subject<M> for List<M, MENDED> {
+impl<M: Memory, const TAG: u8> Subject<M> for List<M, TAG> {
     type Spec = Pool;
-    type Seat<'a> = Seat<'a, M, MENDED>;
-    fn new(_: &()) -> Self {
+    type Seat<'a> = Seat<'a, M, TAG>;
+    fn new(&slots: &u32) -> Self {
+        let next = |slot: u64| if slot < u64::from(slots) { slot + 1 } else { 0 };
         Self {
             head: Atomic::new(1),
-            next: [Atomic::new(2), Atomic::new(0)],
+            next: [1, 2, 3].map(|slot| Atomic::new(next(slot))),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> Seat<'a, M, MENDED> {
+    fn attach<'a>(&'a self, _: Role<'_>) -> Seat<'a, M, TAG> {
         Seat {
             list: self,
             taken: Vec::new(),
         }
     }
-    fn apply(seat: &mut Seat<'_, M, MENDED>, op: &Op) -> Option<u32> {
+    fn apply(seat: &mut Seat<'_, M, TAG>, op: &Op) -> Option<u32> {
         match op {
             Op::Take => seat.take(),
             Op::Give => seat.give(),
@@ -133,10 +150,30 @@ impl<M: Memory, const MENDED: bool> Subject<M> for List<M, MENDED> {
     }
 }
 
+fn pool(name: &str, slots: u32) -> Suite<Pool> {
+    super::suite(name).setup(Just(slots)).cases(400)
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    prop_oneof![2 => Just(Op::Take), 1 => Just(Op::Give)]
+}
+
 #[test]
 fn aba() {
-    let ops = prop_oneof![2 => Just(Op::Take), 1 => Just(Op::Give)];
-    let pool = super::suite("aba").cases(400).role("worker", 2, 1..=4, ops);
-    caught::<Stepped, List<_, false>>(&pool, Kind::NotLinearizable, 6);
-    passes::<Stepped, List<_, true>>(&pool.cases(32));
+    let two = pool("aba", 2).role("worker", 2, 1..=4, ops());
+    caught::<Stepped, List<_, NONE>>(&two, Kind::NotLinearizable, 6);
+    passes::<Stepped, List<_, MENDED>>(&two.cases(32));
+}
+
+/// Three have to do with it: whose tag is stale, who believes it, and who changes the list in between.
+#[test]
+fn tag_of_a_stale_copy() {
+    let three = pool("tag_of_a_stale_copy", SLOTS)
+        .seed(6)
+        .time(Duration::from_secs(120))
+        .role("worker", 1, 4..=7, ops())
+        .role("taker", 2, 1..=1, Just(Op::Take));
+    caught::<Stepped, List<_, STALE>>(&three, Kind::NotLinearizable, 9);
+    let mended = three.cases(4).time(Duration::from_secs(10));
+    passes::<Stepped, List<_, MENDED>>(&mended);
 }
