@@ -4,11 +4,14 @@ use super::board::BoardRef;
 use super::plan::{Next, Plan};
 use super::states::State;
 use crate::case::Access;
-use crate::schedule::Strategy;
+use crate::schedule;
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, prop_assert, prop_oneof};
+use proptest::test_runner::{Config, TestCaseError};
 use std::collections::BTreeSet;
 
-/// An access: whether it writes, and which word.
-type Touch = (bool, u64);
+/// An access: how, and which word.
+type Touch = (Access, u64);
 /// For each process its operations, each a list of accesses.
 type Program = Vec<Vec<Vec<Touch>>>;
 /// What each operation read, and which operations returned before which others were called, by their numbers.
@@ -32,8 +35,7 @@ fn run(plan: &mut Plan, program: &Program) -> Outcome {
             if at.1 == 0 {
                 plan.enter(process, at.0);
             }
-            if let Some(&(writes, word)) = op.get(at.1) {
-                let kind = if writes { Access::Store } else { Access::Load };
+            if let Some(&(kind, word)) = op.get(at.1) {
                 return plan.publish(process, kind, word + 1);
             }
             times.push((process, at.0, plan.leave(process)));
@@ -49,14 +51,15 @@ fn run(plan: &mut Plan, program: &Program) -> Outcome {
             Next::Turn(process) => {
                 plan.take(process);
                 let (op, access) = at[process];
-                let (writes, word) = program[process][op][access];
-                if writes {
+                let (kind, word) = program[process][op][access];
+                if kind != Access::Store {
+                    read[process][op].push(memory[word as usize]);
+                }
+                if kind != Access::Load {
                     numbers += 1;
                     memory[word as usize] =
                         100 * (process as u64 + 1) + 10 * op as u64 + access as u64;
                     plan.changed();
-                } else {
-                    read[process][op].push(memory[word as usize]);
                 }
                 at[process].1 += 1;
                 publish(plan, process, &mut at[process], &mut times);
@@ -90,7 +93,7 @@ fn outcomes(
         // What is shared is learnt on the way, as the engine does: bound by bound, and again until nothing is new.
         for bound in 0..=preemptions {
             loop {
-                plan.scheduler.set(Strategy::Bounded {
+                plan.scheduler.set(schedule::Strategy::Bounded {
                     preemptions: bound,
                     kills: 0,
                 });
@@ -112,27 +115,56 @@ fn outcomes(
     })
 }
 
-proptest::proptest! {
-    #![proptest_config(proptest::test_runner::Config { cases: 60, failure_persistence: None, ..Default::default() })]
+/// Programs of so many processes, with operations and accesses of these numbers.
+fn programs(
+    processes: usize,
+    operations: usize,
+    accesses: usize,
+) -> impl Strategy<Value = Program> {
+    let kind = prop_oneof![
+        Just(Access::Load),
+        Just(Access::Store),
+        Just(Access::Update)
+    ];
+    let operation = vec((kind, 0u64..4), 1..=accesses);
+    vec(vec(operation, 1..=operations), processes)
+}
 
-    /// Switching only where somebody else touches the word, or an operation begins, loses nothing: whatever was read in
-    /// some execution is read in one that is tried, with at least as much that came before something else.
-    #[test]
-    fn what_is_not_tried_is_no_other_outcome(
-        program in proptest::collection::vec(
-            proptest::collection::vec(proptest::collection::vec((proptest::bool::ANY, 0u64..4), 1..4), 1..3),
-            2..=2,
-        ),
-    ) {
-        let board = BoardRef::new().unwrap();
-        for preemptions in 0..=2 {
-            let (every, _) = outcomes(&board, &program, preemptions, true);
-            let (tried, _) = outcomes(&board, &program, preemptions, false);
-            for (read, before) in &every {
-                let stands = tried.iter().any(|(other, as_much)| other == read && before.is_subset(as_much));
-                proptest::prop_assert!(stands, "{preemptions}: {program:?} lost {read:?} {before:?}");
-            }
+/// Whatever was read in some execution is read in one that is tried, with at least as much that came before something else.
+fn nothing_is_lost(program: &Program, preemptions: u32) -> Result<(), TestCaseError> {
+    let board = BoardRef::new().unwrap();
+    for preemptions in 0..=preemptions {
+        let (every, _) = outcomes(&board, program, preemptions, true);
+        let (tried, _) = outcomes(&board, program, preemptions, false);
+        for (read, before) in &every {
+            let mut tried = tried.iter();
+            let stands = tried.any(|(other, as_much)| other == read && before.is_subset(as_much));
+            prop_assert!(
+                stands,
+                "{preemptions}: {program:?} lost {read:?} {before:?}"
+            );
         }
+    }
+    Ok(())
+}
+
+proptest::proptest! {
+    #![proptest_config(Config { cases: 1_000, failure_persistence: None, ..Config::default() })]
+
+    /// Switching only where somebody else touches the word, or an operation begins, loses nothing.
+    #[test]
+    fn what_is_not_tried_is_no_other_outcome(program in programs(2, 2, 3)) {
+        nothing_is_lost(&program, 2)?;
+    }
+
+    #[test]
+    fn what_is_not_tried_within_three_preemptions_is_no_other_outcome(program in programs(2, 1, 4)) {
+        nothing_is_lost(&program, 3)?;
+    }
+
+    #[test]
+    fn what_is_not_tried_of_three_processes_is_no_other_outcome(program in programs(3, 1, 3)) {
+        nothing_is_lost(&program, 2)?;
     }
 }
 
@@ -141,10 +173,10 @@ fn words_of_ones_own_cost_no_switches() {
     let board = BoardRef::new().unwrap();
     let own = |word| {
         vec![vec![
-            (true, word),
-            (false, word),
-            (true, word),
-            (false, word),
+            (Access::Store, word),
+            (Access::Load, word),
+            (Access::Store, word),
+            (Access::Load, word),
         ]]
     };
     let (all, runs) = outcomes(&board, &vec![own(0), own(1)], 2, false);
@@ -156,7 +188,7 @@ fn words_of_ones_own_cost_no_switches() {
 fn the_first_failure_has_the_fewest_preemptions() {
     // Both read, then both write: the update that is lost takes one preemption, and none is not enough.
     let board = BoardRef::new().unwrap();
-    let update = || vec![vec![(false, 0), (true, 0)]];
+    let update = || vec![vec![(Access::Load, 0), (Access::Store, 0)]];
     let lost = |preemptions| {
         let (all, _) = outcomes(&board, &vec![update(), update()], preemptions, false);
         all.iter()
