@@ -295,11 +295,9 @@ fn change(file: &Path, with: impl FnOnce(&mut Vec<Entry>)) -> Result<(), Error> 
     with(&mut contents.cases);
     let pretty = ron::ser::PrettyConfig::new().depth_limit(3);
     let text = ron::ser::to_string_pretty(&contents, pretty).map_err(|e| unwritten(file, e))?;
-    let temporary = directory.join(format!(
-        ".{}.{}",
-        std::process::id(),
-        file.file_name().unwrap_or_default().to_string_lossy()
-    ));
+    // One name, since one writes at a time: what somebody left who was killed here, the next one writes over.
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = directory.join(format!(".{name}.new"));
     let written = File::create(&temporary)
         .and_then(|mut to| {
             to.write_all(format!("{HEAD}{text}\n").as_bytes())

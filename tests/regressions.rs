@@ -141,6 +141,52 @@ fn a_second_failure_is_added_to_the_first() {
 }
 
 /// Whatever is in the file, the error says this, and the file is as it was.
+/// Where a process saves that dies of it, if it does.
+const DIRECTORY: &str = "FORKCHECK_TESTS_DIRECTORY";
+
+/// For the test below: may write so few bytes to a file that it is killed in the middle of one that is saved.
+#[test]
+fn dies_as_it_saves_where_it_is_told_to() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else {
+        return;
+    };
+    let half = std::fs::metadata(file(Path::new(&directory)))
+        .unwrap()
+        .len()
+        / 2;
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE, half, half).unwrap();
+    check::<Lossy<6>>(Path::new(&directory));
+}
+
+#[test]
+fn who_is_killed_in_the_middle_of_saving_leaves_the_old_file_and_nothing_that_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let entries = || std::fs::read_dir(directory.path()).unwrap().count();
+    check::<Broken>(directory.path());
+    let old = std::fs::read_to_string(file(directory.path())).unwrap();
+    for _ in 0..2 {
+        let mut dies = std::process::Command::new(std::env::current_exe().unwrap());
+        dies.args(["--exact", "dies_as_it_saves_where_it_is_told_to"]);
+        dies.env(DIRECTORY, directory.path());
+        let dies = dies.output().unwrap();
+        let signal = std::os::unix::process::ExitStatusExt::signal(&dies.status);
+        assert_eq!(signal, Some(nix::libc::SIGXFSZ), "{dies:?}");
+        assert_eq!(
+            std::fs::read_to_string(file(directory.path())).unwrap(),
+            old
+        );
+        assert_eq!(entries(), 2, "what is half written is beside it, once");
+    }
+    // Who saves next takes it along.
+    check::<Lossy<6>>(directory.path());
+    let new = std::fs::read_to_string(file(directory.path())).unwrap();
+    assert!(
+        new.contains("Write(5)") && new.contains("Write(6)"),
+        "{new}"
+    );
+    assert_eq!(entries(), 1);
+}
+
 fn refused(contents: &[u8], words: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(file(directory.path()), contents).unwrap();

@@ -147,6 +147,95 @@ fn save_fix_refactor_refresh_revert() {
     assert_eq!(run(true).found.unwrap().origin, Origin::Saved);
 }
 
+/// A value behind a flag that says that somebody is at work. Broken, who is killed at work leaves readers waiting. Mended, the
+/// flag is for show: a writer prepares a copy first, and a reader takes what is there.
+struct Flagged<M: Memory, const HOW: u8> {
+    busy: M::AtomicU32,
+    copy: M::AtomicU64,
+    value: M::AtomicU64,
+}
+
+impl<M: Memory, const HOW: u8> Subject<M> for Flagged<M, HOW> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(&first: &u64) -> Self {
+        Self {
+            busy: Atomic::new(0),
+            copy: Atomic::new(first),
+            value: Atomic::new(first),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(flagged: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        match op {
+            RegisterOp::Write(value) => {
+                if HOW == MENDED {
+                    flagged.copy.store(*value, Ordering::Relaxed);
+                }
+                flagged.busy.store(1, Ordering::Relaxed);
+                flagged.value.store(*value, Ordering::Release);
+                flagged.busy.store(0, Ordering::Release);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => {
+                while HOW == BROKEN && flagged.busy.load(Ordering::Acquire) == 1 {
+                    M::spin_loop();
+                }
+                RegisterRet::Value(flagged.value.load(Ordering::Acquire))
+            }
+        }
+    }
+}
+
+#[test]
+fn a_saved_kill_is_found_again_and_says_how_much_of_it_applies() {
+    let directory = tempfile::tempdir().unwrap();
+    let suite = || {
+        super::suite("flagged")
+            .setup(Just(0))
+            .role("writer", 1, 1..=1, (1u64..9).prop_map(RegisterOp::Write))
+            .role("reader", 1, 1..=2, Just(RegisterOp::Read))
+            .regressions(Some(directory.path()))
+    };
+    let file = directory.path().join("zoo-flagged.ron");
+    let red = check::<Kills, Flagged<_, BROKEN>>(&suite());
+    let Verdict::Finding(finding) = &red.verdict else {
+        panic!("{}", suite().report(&red))
+    };
+    assert_eq!(finding.kind, Kind::NotCrashTolerant);
+    let saved = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        saved.contains(r#"before: (operation: Some(0), word: "flagged.busy", nth: 2)"#),
+        "{saved}"
+    );
+    // By hand: the reader has read once before, so a step of its own is named as well.
+    let edited = saved
+        .replace("Read,", "Read, Read,")
+        .replace("Turns([])", r#"Turns([(process: 1, until: Before((operation: Some(1), word: "flagged.busy", nth: 1))), (process: 0, until: End)])"#);
+    std::fs::write(&file, &edited).unwrap();
+    let red = check::<Kills, Flagged<_, BROKEN>>(&suite());
+    let found = red.found.as_ref().unwrap();
+    assert_eq!((found.origin, red.covered.programs), (Origin::Saved, 1));
+    // Mended: the reader does not look at the flag any more, and the writer has one step more, but is killed where it was.
+    let green = check::<Kills, Flagged<_, MENDED>>(&suite());
+    assert_eq!(green.verdict, Verdict::Ok, "{}", suite().report(&green));
+    assert!(
+        green
+            .stale
+            .iter()
+            .any(|stale| stale.starts_with("1 of 2 steps applied")),
+        "{:?}",
+        green.stale
+    );
+    // The fix is lost: red again, from the saved case first.
+    let red = check::<Kills, Flagged<_, BROKEN>>(&suite());
+    let found = red.found.as_ref().unwrap();
+    assert_eq!((found.origin, red.covered.programs), (Origin::Saved, 1));
+    assert!(suite().report(&red).contains("replayed 10 of 10 times"));
+}
+
 #[test]
 fn a_token_whose_steps_nobody_takes_is_unknown_and_never_passes() {
     let directory = tempfile::tempdir().unwrap();
