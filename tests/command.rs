@@ -171,6 +171,11 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
         for words in ["why", "origin", "rate"] {
             assert_eq!(object[words].is_string(), planted, "{words}: {object}");
         }
+        let explanation = &object["explanation"];
+        assert_eq!(explanation["state"].is_string(), planted, "{object}");
+        assert_eq!(explanation["longest"].is_array(), planted, "{object}");
+        let blocked = explanation["blocked"].as_array().map_or(0, Vec::len);
+        assert_eq!(blocked > 0, planted, "{object}");
         assert!(object["cases"].as_u64().unwrap() > 0);
         assert!(object["executions"].as_u64().unwrap() > 0);
         assert!(object["seconds"].as_f64().unwrap() > 0.0);

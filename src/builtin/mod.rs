@@ -37,6 +37,7 @@ use crate::engine::loom::{Loom, LoomMemory};
 use crate::engine::{Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
 use crate::memory::Hardware;
+pub use crate::report::{Reason, Words};
 use crate::search::Outcome;
 use crate::subject::{Spec, Subject};
 use crate::suite::Suite;
@@ -108,12 +109,8 @@ pub struct Told {
     pub steps: Vec<Step>,
     /// What is almost the same and passes, in words.
     pub passes: Vec<String>,
-    /// Where the failing case came from, and how surely it comes again, in words.
-    pub origin: Option<String>,
-    /// See [`origin`](Told::origin).
-    pub rate: Option<String>,
-    /// Why it fails, in words: one sentence.
-    pub why: Option<String>,
+    /// What else is said of a finding.
+    pub words: Option<Words>,
     /// All of it, as a person reads it.
     pub report: String,
 }
@@ -188,8 +185,7 @@ fn tell<E: Engine, S: Subject<E::Memory>>(
     Ok(told(outcome, report, words))
 }
 
-fn told<S: Spec>(outcome: Outcome<S>, report: String, words: Option<[String; 3]>) -> Told {
-    let [why, origin, rate] = words.map_or([const { None }; 3], |words| words.map(Some));
+fn told<S: Spec>(outcome: Outcome<S>, report: String, words: Option<Words>) -> Told {
     let found = outcome.found;
     let (verdict, kind, reason) = match outcome.verdict {
         Verdict::Ok => ("ok", None, None),
@@ -221,9 +217,7 @@ fn told<S: Spec>(outcome: Outcome<S>, report: String, words: Option<[String; 3]>
                 .map(|passing| passing.words)
                 .collect()
         }),
-        origin,
-        rate,
-        why,
+        words,
         report,
     }
 }

@@ -50,9 +50,11 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, Strin
     object["kills"] = json!(kills);
     object["steps"] = json!(told.steps);
     object["passes"] = json!(told.passes);
-    object["why"] = json!(told.why);
-    object["origin"] = json!(told.origin);
-    object["rate"] = json!(told.rate);
+    let words = told.words.as_ref();
+    object["why"] = json!(words.map(|words| &words.why));
+    object["explanation"] = json!(words.map(|words| &words.reason));
+    object["origin"] = json!(words.map(|words| &words.origin));
+    object["rate"] = json!(words.map(|words| &words.rate));
     object
 }
 

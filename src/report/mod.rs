@@ -8,6 +8,7 @@ mod text;
 
 pub use site::Site;
 pub(crate) use site::command_of_suite;
+pub use text::{Reason, Words};
 pub(crate) use text::{text, words};
 
 use std::io::Write;

@@ -9,6 +9,7 @@ use crate::check::{Blocked, Explanation, Finding, Verdict};
 use crate::engine::{Covered, Run};
 use crate::search::{Found, Origin, Outcome, Rate};
 use crate::subject::Spec;
+use serde::Serialize;
 use std::fmt::Write;
 
 /// The whole report. `test` is the name of the test that runs, `home` the directory from which files are named, and
@@ -36,16 +37,42 @@ pub(crate) fn text<S: Spec>(
     text
 }
 
-/// Of a finding the sentence that says why, where its case came from, and how surely it comes again.
-pub(crate) fn words<S: Spec>(roles: &[String], outcome: &Outcome<S>) -> Option<[String; 3]> {
+/// What a report says of a finding, part by part.
+#[derive(Clone, Debug)]
+pub struct Words {
+    /// What is wrong, in one sentence.
+    pub why: String,
+    /// Why no order of the calls explains the history, where one was looked for.
+    pub reason: Option<Reason>,
+    /// Where the failing case came from.
+    pub origin: String,
+    /// How surely it comes again.
+    pub rate: String,
+}
+
+/// Why no order of the calls explains a history.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reason {
+    /// The longest order that works, call by call.
+    pub longest: Vec<String>,
+    /// The state of the spec after it.
+    pub state: String,
+    /// What cannot come next, and what it would return.
+    pub blocked: Vec<String>,
+}
+
+/// Of a finding the sentence that says why, and the like.
+pub(crate) fn words<S: Spec>(roles: &[String], outcome: &Outcome<S>) -> Option<Words> {
     let (Verdict::Finding(finding), Some(found)) = (&outcome.verdict, &outcome.found) else {
         return None;
     };
-    Some([
-        sentence(roles, &found.run, finding),
-        origin(found.origin, &found.run),
-        rate(found.rate),
-    ])
+    let explanation = finding.explanation.as_ref();
+    Some(Words {
+        why: sentence(roles, &found.run, finding),
+        reason: explanation.map(|explanation| reason(roles, &found.run, explanation)),
+        origin: origin(found.origin, &found.run),
+        rate: rate(found.rate),
+    })
 }
 
 fn not_green<S: Spec>(
@@ -56,7 +83,7 @@ fn not_green<S: Spec>(
     outcome: &Outcome<S>,
 ) -> std::fmt::Result {
     writeln!(to, "{what}  {test}  {why}")?;
-    writeln!(to, " ran:    {}", covered(outcome))?;
+    writeln!(to, " ran:    {}", wrapped(&covered(outcome)))?;
     write!(
         to,
         " allow:  where this has to pass all the same, FORKCHECK_ALLOW_MISSING={}",
@@ -99,7 +126,7 @@ fn of_finding<S: Spec>(
     let rows = rows(run);
     writeln!(to, "\n{}\n", render(roles, &rows))?;
     if let Some(explanation) = &finding.explanation {
-        why(to, roles, run, explanation)?;
+        why(to, &reason(roles, run, explanation))?;
     }
     for (number, passes) in found.passes.iter().enumerate() {
         let label = if number == 0 { " passes:" } else { "        " };
@@ -122,7 +149,7 @@ fn of_finding<S: Spec>(
         Some(Err(error)) => writeln!(to, " not saved: {error}")?,
         None => {}
     }
-    write!(to, " ran:    {}", covered(outcome))?;
+    write!(to, " ran:    {}", wrapped(&covered(outcome)))?;
     printed(to, &outcome.output)
 }
 
@@ -199,53 +226,52 @@ fn machine() -> String {
 }
 
 /// Why no order works: the longest that does, and what stands in its way.
-fn why<S: Spec>(
-    to: &mut String,
-    roles: &[String],
-    run: &Run<S>,
-    explanation: &Explanation<S>,
-) -> std::fmt::Result {
+fn reason<S: Spec>(roles: &[String], run: &Run<S>, explanation: &Explanation<S>) -> Reason {
     let called = |process: usize, call: usize| {
         let Call { op, ret, .. } = &run.history.calls[process][call];
         let ret = ret.as_ref().map_or("no return".into(), short);
         format!("{} {} -> {ret}", named(roles, process), short(op))
     };
-    if explanation.longest.is_empty() {
-        writeln!(
-            to,
-            " why:    at the start {}",
-            short_state(&explanation.state)
-        )?;
-    } else {
-        writeln!(to, " why:    the longest order that works is")?;
-        for &(process, call) in &explanation.longest {
-            writeln!(to, "           {}", called(process, call))?;
-        }
-        writeln!(to, "         and then {}", short_state(&explanation.state))?;
-    }
-    for Blocked {
-        process,
-        call,
-        expected,
-    } in &explanation.blocked
-    {
-        let would = match expected {
+    let longest = explanation.longest.iter();
+    let blocked = explanation.blocked.iter().map(|blocked| {
+        let ret = run.history.calls[blocked.process][blocked.call]
+            .ret
+            .as_ref();
+        let would = match &blocked.expected {
             Some(expected) => {
-                let ret = run.history.calls[*process][*call].ret.as_ref();
                 let wanted = ret.map_or_else(|| short(expected), |ret| apart(ret, expected).1);
                 format!("return {wanted}")
             }
             None => "wait".into(),
         };
-        let cannot = match run.history.calls[*process][*call].ret {
+        let cannot = match ret {
             Some(_) => "cannot come next",
             None => "need not wait",
         };
-        writeln!(
-            to,
-            "         where {} {cannot}: it would {would}",
-            called(*process, *call),
-        )?;
+        let call = called(blocked.process, blocked.call);
+        format!("{call} {cannot}: it would {would}")
+    });
+    Reason {
+        longest: longest
+            .map(|&(process, call)| called(process, call))
+            .collect(),
+        state: explanation.state.clone(),
+        blocked: blocked.collect(),
+    }
+}
+
+fn why(to: &mut String, reason: &Reason) -> std::fmt::Result {
+    if reason.longest.is_empty() {
+        writeln!(to, " why:    at the start {}", short_state(&reason.state))?;
+    } else {
+        writeln!(to, " why:    the longest order that works is")?;
+        for call in &reason.longest {
+            writeln!(to, "           {call}")?;
+        }
+        writeln!(to, "         and then {}", short_state(&reason.state))?;
+    }
+    for blocked in &reason.blocked {
+        writeln!(to, "         where {blocked}")?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::check::Verdict;
 use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
-use crate::report::{self, Site};
+use crate::report::{self, Site, Words};
 use crate::search::{Origin, Outcome, Plan, elsewhere, search};
 use crate::settings::Settings;
 use crate::subject::{Progress, Spec, Subject};
@@ -379,7 +379,7 @@ impl<S: Spec> Suite<S> {
     }
 
     /// Of a finding: why it is one, where its case came from, and how surely it comes again.
-    pub(crate) fn words(&self, outcome: &Outcome<S>) -> Option<[String; 3]> {
+    pub(crate) fn words(&self, outcome: &Outcome<S>) -> Option<Words> {
         report::words(&self.process_roles(), outcome)
     }
 

@@ -21,6 +21,11 @@ forkcheck::layout! {
     }
 }
 
+/// Where in its file that region begins.
+fn part_of_a_file() -> u64 {
+    page() as u64 + 256
+}
+
 /// A region of each backing, and its name if it has one.
 fn each(scratch: &Scratch) -> Vec<(&'static str, Region, Option<Name>)> {
     let layout = Layout::of::<Page>();
@@ -35,12 +40,7 @@ fn each(scratch: &Scratch) -> Vec<(&'static str, Region, Option<Name>)> {
         // From a place that is no multiple of a page, but one that suits the page's alignment.
         (
             "part of a file",
-            Region::file(
-                &scratch.bytes(page() * 5),
-                page() as u64 + 256,
-                layout.len(),
-            )
-            .unwrap(),
+            Region::file(&scratch.bytes(page() * 5), part_of_a_file(), layout.len()).unwrap(),
         ),
     ]
     .map(|(what, region)| (what, region, None));
@@ -133,8 +133,10 @@ fn a_view_reads_what_the_region_writes_and_its_pages_cannot_be_written() {
         for (what, region, name) in each(&scratch) {
             let view = match name {
                 Some(name) => View::open(&name, Layout::of::<Page>()).unwrap(),
-                // A part of a file is looked at by the file.
-                None if what == "part of a file" => continue,
+                None if what == "part of a file" => {
+                    let file = std::fs::File::open(scratch.file("bytes")).unwrap();
+                    View::file(&file, part_of_a_file(), region.len()).unwrap()
+                }
                 None => region.view().unwrap(),
             };
             let page: &Page = region.get(0).unwrap();
@@ -165,6 +167,7 @@ fn a_view_reads_what_the_region_writes_and_its_pages_cannot_be_written() {
         "anonymous",
         "memfd",
         "sysv, no key",
+        "part of a file",
         "posix",
         "sysv",
         "file",
