@@ -145,7 +145,7 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
     let arguments = [
         &["check"],
         &named[..],
-        &["--seconds", "4", "--seed", "5", "--json"],
+        &["--seconds", "2", "--seed", "5", "--json"],
     ]
     .concat();
     let output = forkcheck(&arguments, &[]);

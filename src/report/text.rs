@@ -32,7 +32,7 @@ pub(crate) fn text<S: Spec>(
         }
         (Verdict::Unknown(why), _) => not_green(&mut text, "UNKNOWN", test, why, outcome),
         (Verdict::Unavailable(why), _) => not_green(&mut text, "UNAVAILABLE", test, why, outcome),
-        _ => write!(text, "ok  {test}  {}", covered(outcome)),
+        _ => write!(text, "ok  {test}  {}{}", ran(outcome), blind_to(outcome)),
     };
     text
 }
@@ -83,7 +83,12 @@ fn not_green<S: Spec>(
     outcome: &Outcome<S>,
 ) -> std::fmt::Result {
     writeln!(to, "{what}  {test}  {why}")?;
-    writeln!(to, " ran:    {}", wrapped(&covered(outcome)))?;
+    writeln!(
+        to,
+        " ran:    {}{}",
+        wrapped(&ran(outcome)),
+        blind_to(outcome)
+    )?;
     write!(
         to,
         " allow:  where this has to pass all the same, FORKCHECK_ALLOW_MISSING={}",
@@ -149,7 +154,12 @@ fn of_finding<S: Spec>(
         Some(Err(error)) => writeln!(to, " not saved: {error}")?,
         None => {}
     }
-    write!(to, " ran:    {}", wrapped(&covered(outcome)))?;
+    write!(
+        to,
+        " ran:    {}{}",
+        wrapped(&ran(outcome)),
+        blind_to(outcome)
+    )?;
     printed(to, &outcome.output)
 }
 
@@ -286,7 +296,8 @@ fn short_state(state: &str) -> String {
     )
 }
 
-fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
+/// What was covered.
+fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
     let Covered {
         programs,
         executions,
@@ -303,7 +314,6 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
         killed_again,
         same_id,
         worst,
-        unseen,
         ..
     } = outcome.covered;
     let mut parts = vec![
@@ -353,7 +363,17 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
         ));
     }
     let took = outcome.took.as_secs_f64();
-    let ran = format!("{} in {took:.1} s, seed {}", parts.join(", "), outcome.seed);
+    format!("{} in {took:.1} s, seed {}", parts.join(", "), outcome.seed)
+}
+
+/// What was not, and cannot be: lines of their own.
+fn blind_to<S: Spec>(outcome: &Outcome<S>) -> String {
+    let Covered {
+        killed,
+        same_id,
+        unseen,
+        ..
+    } = outcome.covered;
     let stale = outcome.stale.iter();
     let stale: String = stale
         .map(|stale| format!("\n stale:  {}", wrapped(stale)))
@@ -371,7 +391,7 @@ fn covered<S: Spec>(outcome: &Outcome<S>) -> String {
     if killed > 0 && same_id == 0 {
         unseen += "; pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)";
     }
-    format!("{ran}{stale}{coarse}\n unseen: {}", wrapped(&unseen))
+    format!("{stale}{coarse}\n unseen: {}", wrapped(&unseen))
 }
 
 /// Words that stand under each other behind a label of nine columns.
