@@ -298,7 +298,9 @@ fn change(file: &Path, with: impl FnOnce(&mut Vec<Entry>)) -> Result<(), Error> 
     // One name, since one writes at a time: what somebody left who was killed here, the next one writes over.
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let temporary = directory.join(format!(".{name}.new"));
-    let written = File::create(&temporary)
+    // It may be another user's.
+    let _ = fs::remove_file(&temporary);
+    let written = File::create_new(&temporary)
         .and_then(|mut to| {
             to.write_all(format!("{HEAD}{text}\n").as_bytes())
                 .and_then(|()| to.sync_all())

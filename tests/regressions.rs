@@ -140,7 +140,6 @@ fn a_second_failure_is_added_to_the_first() {
     );
 }
 
-/// Whatever is in the file, the error says this, and the file is as it was.
 /// Where a process saves that dies of it, if it does.
 const DIRECTORY: &str = "FORKCHECK_TESTS_DIRECTORY";
 
@@ -187,6 +186,7 @@ fn who_is_killed_in_the_middle_of_saving_leaves_the_old_file_and_nothing_that_st
     assert_eq!(entries(), 1);
 }
 
+/// Whatever is in the file, the error says this, and the file is as it was.
 fn refused(contents: &[u8], words: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(file(directory.path()), contents).unwrap();

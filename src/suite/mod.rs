@@ -147,7 +147,8 @@ impl<S: Spec> Suite<S> {
 
     /// Promises that somebody always gets on, whoever is held up where: an operation ends within so many steps of its own
     /// (accesses to shared memory), counted anew whenever another process's operation ends. `stepped` and `kills` hold the
-    /// structure to that. Who tries again because another one came first may take so many as solo steps times processes.
+    /// structure to that; sitting down and getting up are no operations. Who tries again because another one came first may
+    /// take so many as steps alone times processes, and once more for each that was killed.
     #[must_use]
     pub fn lock_free(mut self, own_steps: u32) -> Self {
         self.progress = Progress::LockFree(own_steps.max(1));

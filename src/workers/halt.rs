@@ -6,7 +6,7 @@
 
 use super::clock;
 use super::control::MAX_PROCESSES;
-use super::trap::Point;
+use super::trap::{Point, Way};
 use crate::schedule::split_mix;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -18,7 +18,7 @@ const SHORTEST: u32 = 8;
 const LONGEST: u32 = 4_096;
 /// Nanoseconds: the longest pause is 2 to this power, the shortest a 64th of it, all magnitudes alike.
 const PAUSE: u32 = 13;
-/// Nanoseconds after which nobody waits any longer for the one who is to halt: it may be waiting for us.
+/// Nanoseconds after which nobody waits any longer for one who is to halt and takes no instruction: it may be waiting for us.
 const PATIENCE: u64 = 2_000_000;
 /// 2 to the power of 64, by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -31,8 +31,8 @@ pub(super) struct Halts {
     process: AtomicU32,
     operation: AtomicU32,
     instructions: AtomicU32,
-    /// When it did, by the monotonic clock; 0 before.
-    when: AtomicU64,
+    /// How far it has come.
+    way: Way,
     /// When this program began, and how long its executions with a halt took.
     begun: AtomicU64,
     spent: AtomicU64,
@@ -81,7 +81,7 @@ impl Halts {
         let turn = self.turn.fetch_add(1, Relaxed);
         let mut busy = (0..operations.len()).filter(|&process| operations[process] > 0);
         let process = busy.nth((turn % able) as usize).unwrap_or(0);
-        // Instructions come in the order of the golden ratio: all parts of an operation soon, and none twice before.
+        // Instructions come in the order of the golden ratio: all parts of an operation soon, and evenly.
         // A quarter of them lies beyond its end, so that this shows.
         let length = u64::from(self.lengths[process].load(Relaxed)) * 5 / 4;
         let part = self
@@ -93,7 +93,8 @@ impl Halts {
             .store(1 + ((part * length) >> 32) as u32, Relaxed);
         let operation = split_mix(&mut seed) % operations[process] as u64;
         self.operation.store(operation as u32, Relaxed);
-        self.when.store(0, Relaxed);
+        self.way.taken.store(0, Relaxed);
+        self.way.when.store(0, Relaxed);
         self.process.store(process as u32, Relaxed);
     }
 
@@ -111,20 +112,21 @@ impl Halts {
         }
     }
 
-    /// Where to halt, and the word that says that it is so.
-    pub(super) fn point(&self, alone: bool, mut seed: u64) -> (Point, &AtomicU64) {
+    /// Where to halt, and where to say how far one has come.
+    pub(super) fn point(&self, alone: bool, mut seed: u64) -> (Point, &Way) {
         let point = Point {
             instructions: self.instructions.load(Relaxed),
             pause: magnitude(&mut seed),
             shared: !alone,
         };
-        (point, &self.when)
+        (point, &self.way)
     }
 
-    /// The operation of process `me` took so many instructions until it ended or halted.
-    pub(super) fn learn(&self, me: usize, taken: u32) {
+    /// The operation of process `me` has ended; whether it halted before.
+    pub(super) fn learn(&self, me: usize, halted: bool) {
+        let taken = self.way.taken.load(Relaxed);
         let length = self.lengths[me].load(Relaxed);
-        let length = if taken < self.instructions.load(Relaxed) {
+        let length = if !halted {
             (3 * length + taken) / 4
         } else if taken > length {
             // It went on beyond what was taken for its end.
@@ -133,15 +135,19 @@ impl Halts {
             length
         };
         self.lengths[me].store(length.clamp(SHORTEST, LONGEST), Relaxed);
-        self.count.fetch_add(1, Relaxed);
+        self.count.fetch_add(halted.into(), Relaxed);
     }
 
     /// Waits until the other one has halted, and then for a while.
     pub(super) fn wait(&self, alone: bool, longer: u64) {
-        let patience = clock::now() + PATIENCE;
+        let mut seen = (0, clock::now());
         loop {
-            let (now, when) = (clock::now(), self.when.load(Relaxed));
-            if now > patience || when > 0 && now >= when + longer {
+            let (now, when) = (clock::now(), self.way.when.load(Relaxed));
+            let taken = self.way.taken.load(Relaxed);
+            if taken != seen.0 {
+                seen = (taken, now);
+            }
+            if when > 0 && now >= when + longer || when == 0 && now > seen.1 + PATIENCE {
                 return;
             }
             if !alone {
@@ -161,7 +167,7 @@ impl Halts {
         halted
     }
 
-    /// How many operations were run so that they halt.
+    /// In how many operations somebody halted.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Relaxed)
     }
@@ -231,12 +237,13 @@ mod tests {
         let halts = &control.halts;
         halts.forget(7);
         let length = || halts.lengths[1].load(Relaxed);
-        halts.instructions.store(LENGTH + 5, Relaxed);
-        halts.learn(1, LENGTH + 5);
+        halts.way.taken.store(LENGTH + 5, Relaxed);
+        halts.learn(1, true);
         assert!(length() > LENGTH + 5, "it has not ended");
-        (0..100).for_each(|_| halts.learn(1, 20));
+        halts.way.taken.store(20, Relaxed);
+        (0..100).for_each(|_| halts.learn(1, false));
         assert!((20..25).contains(&length()), "it has 20");
-        assert_eq!(halts.count(), 101);
+        assert_eq!(halts.count(), 1, "where it did");
 
         let begun = halts.begun.load(Relaxed);
         halts.spent.store(1_000, Relaxed);
@@ -247,5 +254,31 @@ mod tests {
             assert_eq!(halts.part(0, 1, 1), Part::Halts(0));
             assert!(matches!(halts.part(1, 1, 1), Part::Waits(0, 1..=8_192)));
         }
+    }
+
+    #[test]
+    fn who_waits_goes_on_after_the_halt_or_when_nothing_moves_any_more() {
+        let region = Region::anonymous(size_of::<Control>()).unwrap();
+        let control: &Control = region.get(0).unwrap();
+        let halts = &control.halts;
+        let began = clock::now();
+        halts.way.when.store(began, Relaxed);
+        halts.wait(false, 3_000_000);
+        assert!(
+            clock::now() >= began + 3_000_000,
+            "it has halted, and that is not long ago"
+        );
+        // Nobody halts, for ever: it takes its instructions, and then none.
+        halts.way.when.store(0, Relaxed);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while clock::now() < began + 3 * PATIENCE {
+                    halts.way.taken.fetch_add(1, Relaxed);
+                    std::thread::yield_now();
+                }
+            });
+            halts.wait(false, 0);
+        });
+        assert!(clock::now() >= began + PATIENCE);
     }
 }

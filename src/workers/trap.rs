@@ -1,6 +1,13 @@
 //! Halts a process at a machine instruction of any code: by the trap flag, which has the processor report each
 //! instruction as a signal. x86-64 alone has it for programs without privileges; elsewhere nobody is halted.
+//!
+//! Code that has a use for that signal itself, or blocks it, is left alone. What is not foreseen: code that keeps its flags
+//! from one operation to the next (`pushf`), and code that can be executed and not read.
 #![allow(unsafe_code, reason = "the trap flag, and a handler of its signal")]
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "nobody is halted")
+)]
 
 use super::clock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -16,120 +23,228 @@ pub(super) struct Point {
     pub(super) shared: bool,
 }
 
-/// Runs `body`, halts in it, and says after how many instructions. When it halts, or at the end of a `body` that is
-/// shorter, the time is stored to `when`.
-#[cfg(target_arch = "x86_64")]
-pub(super) fn halting<R>(point: Point, when: &AtomicU64, body: impl FnOnce() -> R) -> (R, u32) {
-    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
-    use nix::sys::signal::{sigaction, sigprocmask};
-    use std::arch::asm;
-
-    HALT.left.store(point.instructions.max(1), Relaxed);
-    HALT.taken.store(0, Relaxed);
-    HALT.pause.store(point.pause, Relaxed);
-    HALT.shared.store(point.shared, Relaxed);
-    HALT.when
-        .store(std::ptr::from_ref(when).cast_mut(), Relaxed);
-    let trap = SigSet::from(Signal::SIGTRAP);
-    let mut mask = SigSet::empty();
-    let unblocked = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&trap), Some(&mut mask)).is_ok();
-    let action = SigAction::new(
-        SigHandler::SigAction(on_trap),
-        SaFlags::SA_SIGINFO,
-        SigSet::empty(),
-    );
-    // SAFETY: a handler for a signal.
-    // 1. It touches atomics, reads the clock by the vDSO, and calls `sched_yield`, `signal` and `raise`: all of them
-    //    async-signal-safe. 2. It writes one flag of the context that it interrupts. 3. What was there before is put back.
-    let before = unsafe { sigaction(Signal::SIGTRAP, &action) };
-    let armed = unblocked && before.is_ok();
-    if armed {
-        // SAFETY: sets the trap flag, which no code of a compiler reads or relies on.
-        // 1. The stack is left as it was; without `nostack`, nothing of ours lies below it. 2. The handler is there.
-        unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
-    }
-    let value = body();
-    if armed {
-        // SAFETY: as above; where the handler has cleared the flag, this does nothing.
-        unsafe { asm!("pushfq", "and qword ptr [rsp], -257", "popfq") };
-    }
-    if let Ok(before) = before {
-        // SAFETY: `before` is what `sigaction` said was there.
-        let _ = unsafe { sigaction(Signal::SIGTRAP, &before) };
-    }
-    if mask.contains(Signal::SIGTRAP) {
-        let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&trap), None);
-    }
-    if HALT.left.load(Relaxed) > 0 {
-        when.store(clock::now(), Relaxed);
-    }
-    (value, HALT.taken.load(Relaxed))
+/// How far one has come, for others to see.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Way {
+    /// Instructions taken.
+    pub(super) taken: AtomicU32,
+    /// When it halted, or came to the end without, by the monotonic clock; 0 before.
+    pub(super) when: AtomicU64,
 }
 
-/// The same where there is no such flag: only the end of `body` is reported.
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) fn halting<R>(_: Point, when: &AtomicU64, body: impl FnOnce() -> R) -> (R, u32) {
+/// Runs `body` and halts in it; whether it did, and did not come to its end before.
+pub(super) fn halting<R>(point: Point, way: &Way, body: impl FnOnce() -> R) -> (R, bool) {
+    way.taken.store(0, Relaxed);
+    way.when.store(0, Relaxed);
+    #[cfg(target_arch = "x86_64")]
+    let stepping = Stepping::begin(point, way);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = point;
     let value = body();
-    when.store(clock::now(), Relaxed);
-    (value, 0)
+    #[cfg(target_arch = "x86_64")]
+    drop(stepping);
+    let halted = way.when.load(Relaxed) > 0;
+    if !halted {
+        way.when.store(clock::now(), Relaxed);
+    }
+    (value, halted)
 }
 
 /// What the handler knows. A process has one; it is in one operation at a time.
 struct Halt {
-    /// Instructions until the halt; 0 after it.
+    /// The handler is in place, and its signals are ours.
+    armed: AtomicBool,
+    /// Instructions until the halt.
     left: AtomicU32,
-    taken: AtomicU32,
     pause: AtomicU64,
     shared: AtomicBool,
-    when: AtomicPtr<AtomicU64>,
+    way: AtomicPtr<Way>,
 }
 
 static HALT: Halt = Halt {
+    armed: AtomicBool::new(false),
     left: AtomicU32::new(0),
-    taken: AtomicU32::new(0),
     pause: AtomicU64::new(0),
     shared: AtomicBool::new(false),
-    when: AtomicPtr::new(std::ptr::null_mut()),
+    way: AtomicPtr::new(std::ptr::null_mut()),
 };
 
-/// An instruction has ended.
 #[cfg(target_arch = "x86_64")]
-extern "C" fn on_trap(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    /// The kernel's word for a trap by the flag.
-    const TRACE: libc::c_int = 2;
-    const TRAP_FLAG: i64 = 0x100;
-    const SYSCALL: [u8; 2] = [0x0f, 0x05];
-    // SAFETY: the kernel gives a handler with SA_SIGINFO both, for as long as it runs, and to nobody else.
-    let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
-    if info.si_code != TRACE {
-        // A breakpoint of the code's own: what it would have done without us.
-        // SAFETY: both are async-signal-safe, and the default ends the process when this handler is left.
-        unsafe {
-            libc::signal(signal, libc::SIG_DFL);
-            libc::raise(signal);
+use stepping::Stepping;
+
+#[cfg(target_arch = "x86_64")]
+mod stepping {
+    use super::{HALT, Point, Relaxed, Way, clock};
+    use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+    use std::arch::asm;
+    use std::marker::PhantomData;
+    use std::mem::MaybeUninit;
+
+    /// While it lives, instructions are taken one by one, until the halt. It ends by unwinding as well.
+    pub(super) struct Stepping<'a>(PhantomData<&'a Way>);
+
+    impl<'a> Stepping<'a> {
+        pub(super) fn begin(point: Point, way: &'a Way) -> Option<Self> {
+            let mut mask = SigSet::empty();
+            let asked = sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask));
+            // A trap that is blocked ends the process; who handles or ignores it may want the next one.
+            if asked.is_err() || mask.contains(Signal::SIGTRAP) || !is_default() {
+                return None;
+            }
+            HALT.left.store(point.instructions.max(1), Relaxed);
+            HALT.pause.store(point.pause, Relaxed);
+            HALT.shared.store(point.shared, Relaxed);
+            HALT.way.store(std::ptr::from_ref(way).cast_mut(), Relaxed);
+            let handler = on_trap as extern "C" fn(_, _, _);
+            handle(
+                handler as libc::sighandler_t,
+                libc::SA_SIGINFO | libc::SA_ONSTACK,
+            );
+            HALT.armed.store(true, Relaxed);
+            // SAFETY: sets the trap flag, which no code of a compiler reads or relies on.
+            // 1. The stack is left as it was; without `nostack`, nothing of ours lies below it. 2. The handler is there.
+            unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
+            Some(Self(PhantomData))
         }
-        return;
     }
-    let registers = &mut context.uc_mcontext.gregs;
-    let next = registers[libc::REG_RIP as usize] as *const u8;
-    // A system call might block the signal, and a process that blocks a trap is ended. One that lies across two pages is missed.
-    // SAFETY: 1. The processor is about to execute what is there, so it is mapped, and code can be read on this
-    // architecture unless it was made otherwise on purpose. 2. Both bytes are on one page.
-    let calls = next.addr() % 4096 != 4095 && unsafe { next.cast::<[u8; 2]>().read() } == SYSCALL;
-    HALT.taken.fetch_add(1, Relaxed);
-    let left = HALT.left.load(Relaxed).saturating_sub(1);
-    HALT.left.store(if calls { 0 } else { left }, Relaxed);
-    if !calls && left > 0 {
-        return;
+
+    impl Drop for Stepping<'_> {
+        fn drop(&mut self) {
+            // SAFETY: clears the trap flag; where the handler has cleared it, this does nothing.
+            // 1. The stack is left as it was; without `nostack`, nothing of ours lies below it. 2. The handler is there
+            // until after it, where it is still needed.
+            unsafe { asm!("pushfq", "and qword ptr [rsp], -257", "popfq") };
+            if HALT.armed.swap(false, Relaxed) {
+                handle(libc::SIG_DFL, 0);
+            }
+        }
     }
-    registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
-    let now = clock::now();
-    // SAFETY: `halting` has borrowed it until the code that was interrupted returns.
-    unsafe { &*HALT.when.load(Relaxed) }.store(now, Relaxed);
-    let until = now + HALT.pause.load(Relaxed);
-    while clock::now() < until {
-        if HALT.shared.load(Relaxed) {
-            std::thread::yield_now();
+
+    fn is_default() -> bool {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: asks for the disposition of a signal.
+        // 1. No new one is given. 2. `action` is valid for writes; zeros are one, so it may be read whatever came of it.
+        let action = unsafe {
+            libc::sigaction(libc::SIGTRAP, std::ptr::null(), action.as_mut_ptr());
+            action.assume_init()
+        };
+        action.sa_sigaction == libc::SIG_DFL
+    }
+
+    /// Says what the signal does from now on. Async-signal-safe.
+    fn handle(what: libc::sighandler_t, flags: libc::c_int) {
+        let action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: sets the disposition of a signal.
+        // 1. Zeros are an action: the default, no flags, an empty mask, no restorer. 2. `what` is the default or `on_trap`,
+        // which is one for SA_SIGINFO. 3. Nobody else had set it: see `begin`.
+        unsafe {
+            let mut action = action.assume_init();
+            action.sa_sigaction = what;
+            action.sa_flags = flags;
+            libc::sigaction(libc::SIGTRAP, &raw const action, std::ptr::null_mut());
+        }
+    }
+
+    /// An instruction has ended. Touches atomics, reads the clock by the vDSO, and calls `sigaction`, `raise` and
+    /// `sched_yield`: all of that is async-signal-safe.
+    extern "C" fn on_trap(
+        signal: libc::c_int,
+        info: *mut libc::siginfo_t,
+        context: *mut libc::c_void,
+    ) {
+        /// The kernel's words for a trap by the flag; the first is qemu's, which the kernel has for nothing that can come here.
+        const TRACES: [libc::c_int; 2] = [1, 2];
+        const TRAP_FLAG: i64 = 0x100;
+        // SAFETY: two references.
+        // 1. The kernel gives a handler with SA_SIGINFO both, valid and aligned, for as long as it runs. 2. To nobody else.
+        let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
+        let registers = &mut context.uc_mcontext.gregs;
+        if !TRACES.contains(&info.si_code) {
+            // A breakpoint of the code's own, or a signal from somewhere: what it would have done without us.
+            registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
+            HALT.armed.store(false, Relaxed);
+            handle(libc::SIG_DFL, 0);
+            // SAFETY: `raise`. 1. Any signal may be raised. 2. It is blocked until this handler is left.
+            unsafe { libc::raise(signal) };
+            return;
+        }
+        // SAFETY: a reference to the way.
+        // 1. `begin` was given it for as long as the `Stepping` lives, which is as long as this handler is installed.
+        // 2. It is made of atomics.
+        let way = unsafe { &*HALT.way.load(Relaxed) };
+        way.taken.fetch_add(1, Relaxed);
+        let left = HALT.left.load(Relaxed).saturating_sub(1);
+        HALT.left.store(left, Relaxed);
+        // A system call might block the signal, or handle it, or copy our flags into a new thread.
+        if left > 0 && !is_system_call(registers[libc::REG_RIP as usize]) {
+            return;
+        }
+        // From here on all is as without us.
+        registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
+        HALT.armed.store(false, Relaxed);
+        handle(libc::SIG_DFL, 0);
+        let now = clock::now();
+        way.when.store(now, Relaxed);
+        let until = now + HALT.pause.load(Relaxed);
+        while clock::now() < until {
+            if HALT.shared.load(Relaxed) {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Whether the instruction at this address enters the kernel.
+    fn is_system_call(at: i64) -> bool {
+        /// `int n`, and what begins `syscall` and `sysenter`.
+        const INT: u8 = 0xcd;
+        const ESCAPE: u8 = 0x0f;
+        if at < 0 {
+            // The kernel's half: only the page of the old system calls can be executed, and not read.
+            return true;
+        }
+        let byte = |nth: usize| {
+            let at = (at as *const u8).wrapping_add(nth);
+            // SAFETY: a byte of an instruction.
+            // 1. The processor is about to execute it, so all of it is mapped, or what follows is a fault anyway. 2. Code can
+            // be read on this architecture, but where somebody made it otherwise on purpose. 3. `nth` goes no further than
+            // what was read before says that the instruction does.
+            unsafe { at.read() }
+        };
+        let is_prefix = |byte: u8| {
+            let legacy = [
+                0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3,
+            ];
+            (0x40..=0x4f).contains(&byte) || legacy.contains(&byte)
+        };
+        let prefixes = (0..14).take_while(|&nth| is_prefix(byte(nth))).count();
+        match byte(prefixes) {
+            INT => true,
+            ESCAPE => matches!(byte(prefixes + 1), 0x05 | 0x34),
+            _ => false,
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_system_call_is_one_whatever_stands_before_it() {
+            let is = |code: &[u8]| is_system_call(code.as_ptr() as i64);
+            for code in [
+                &[0x0f, 0x05][..],
+                &[0x48, 0x0f, 0x05],
+                &[0x66, 0x4f, 0x0f, 0x05],
+                &[0x0f, 0x34],
+                &[0xcd, 0x80],
+            ] {
+                assert!(is(code), "{code:02x?}");
+            }
+            for code in [&[0x0f, 0x0b][..], &[0x90], &[0x48, 0x89, 0x05], &[0xcc]] {
+                assert!(!is(code), "{code:02x?}");
+            }
+            assert!(is_system_call(0xffff_ffff_ff60_0400_u64.cast_signed()));
         }
     }
 }
@@ -137,30 +252,30 @@ extern "C" fn on_trap(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Release};
-
-    /// Long enough for another thread to look.
-    const PAUSE: u64 = 200_000;
+    use crate::process::{self, Exit, clean};
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
+    use std::sync::atomic::Ordering::{Acquire, Release};
 
     fn at(instructions: u32) -> Point {
         Point {
             instructions,
-            pause: PAUSE,
+            // Long enough for another thread to look.
+            pause: 200_000,
             shared: true,
         }
     }
 
-    /// What a thread saw of two stores when the other one halted after so many instructions, and whether it was in time.
+    /// What a thread saw of two stores when the other one halted after so many instructions.
     fn seen(instructions: u32) -> (u32, u32) {
-        let (when, words) = (AtomicU64::new(0), [const { AtomicU32::new(0) }; 2]);
+        let (way, words) = (Way::default(), [const { AtomicU32::new(0) }; 2]);
         std::thread::scope(|scope| {
             let looks = scope.spawn(|| {
-                while when.load(Acquire) == 0 {
+                while way.when.load(Acquire) == 0 {
                     std::thread::yield_now();
                 }
                 (words[1].load(Acquire), words[0].load(Acquire))
             });
-            halting(at(instructions), &when, || {
+            halting(at(instructions), &way, || {
                 words[0].store(1, Release);
                 words[1].store(1, Release);
             });
@@ -169,30 +284,102 @@ mod tests {
         })
     }
 
-    /// Statics are of a process, so these are one test.
+    /// Statics and dispositions are of a process, so all that halts in this one is one test.
     #[test]
-    fn it_halts_between_two_stores_and_before_a_system_call_and_leaves_nothing_behind() {
+    fn it_halts_between_two_stores_and_not_where_the_signal_is_anothers() {
         let all: Vec<_> = (1..=100).map(seen).collect();
         for expected in [(0, 0), (1, 0), (1, 1)] {
             assert!(all.contains(&expected), "{expected:?} is not in {all:?}");
         }
+        let way = Way::default();
+        let (value, halted) = halting(at(u32::MAX), &way, || std::hint::black_box(7));
+        let taken = way.taken.load(Relaxed);
+        assert!(
+            value == 7 && !halted && (2..10_000).contains(&taken),
+            "{taken}"
+        );
+        assert!(way.when.load(Relaxed) > 0, "the end is told as well");
+        let ((), halted) = halting(at(1), &way, || ());
+        assert!(halted && way.taken.load(Relaxed) == 1);
 
-        let when = AtomicU64::new(0);
-        let block = nix::sys::signal::SigSet::from(nix::sys::signal::Signal::SIGTRAP);
-        let ((), taken) = halting(at(u32::MAX), &when, || {
-            block.thread_block().unwrap();
-            block.thread_unblock().unwrap();
+        // It ends by unwinding, too.
+        let unwound = std::panic::catch_unwind(|| {
+            halting(at(u32::MAX), &way, || {
+                std::panic::resume_unwind(Box::new(7))
+            })
         });
-        assert!(taken > 0 && when.load(Relaxed) > 0);
-        let was = HALT.left.load(Relaxed);
-        assert_eq!(was, 0, "it halted before the first of the calls");
+        assert!(unwound.is_err() && !HALT.armed.load(Relaxed));
+        let before = way.taken.load(Relaxed);
+        assert_eq!(std::hint::black_box(way.taken.load(Relaxed)), before);
 
-        let ((), taken) = halting(at(1), &when, || ());
-        assert_eq!(taken, 1);
-        let (value, taken) = halting(at(u32::MAX), &when, || std::hint::black_box(7));
-        assert!(value == 7 && (2..10_000).contains(&taken), "{taken}");
-        let before = HALT.taken.load(Relaxed);
-        assert_eq!(std::hint::black_box(before + 1), taken + 1);
-        assert_eq!(HALT.taken.load(Relaxed), before, "no trap after the end");
+        let trap = SigSet::from(Signal::SIGTRAP);
+        trap.thread_block().unwrap();
+        let ((), halted) = halting(at(1), &way, || ());
+        assert!(!halted && way.taken.load(Relaxed) == 0, "it is blocked");
+        trap.thread_unblock().unwrap();
+    }
+
+    /// What a process does with its SIGTRAP in `halting`, and how that ends; and the same without.
+    fn ends(how: u32) -> (String, String) {
+        let end = |halts: bool| {
+            let run = move || match how {
+                // SAFETY: a breakpoint.
+                // 1. It touches nothing.
+                0 => unsafe { std::arch::asm!("int3") },
+                1 => raise(Signal::SIGTRAP).unwrap(),
+                2 => {
+                    ignore(true);
+                    raise(Signal::SIGTRAP).unwrap();
+                    assert!(is_ignored(), "it is as it was left");
+                }
+                _ => {
+                    SigSet::all().thread_block().unwrap();
+                    raise(Signal::SIGTRAP).unwrap();
+                    ignore(true);
+                    SigSet::all().thread_unblock().unwrap();
+                }
+            };
+            let mut child = process::spawn(move || match halts {
+                true => {
+                    halting(at(100_000), &Way::default(), run);
+                }
+                false => run(),
+            })
+            .unwrap();
+            match child.wait().unwrap() {
+                Exit::Signal(signal) => format!("signal {signal}"),
+                exit => exit.to_string(),
+            }
+        };
+        (end(true), end(false))
+    }
+
+    fn ignore(ignore: bool) {
+        let handler = if ignore {
+            SigHandler::SigIgn
+        } else {
+            SigHandler::SigDfl
+        };
+        let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+        // SAFETY: a signal is ignored, or not.
+        // 1. No handler of ours runs.
+        unsafe { sigaction(Signal::SIGTRAP, &action) }.unwrap();
+    }
+    fn is_ignored() -> bool {
+        let action = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        // SAFETY: as above.
+        // 1. No handler of ours runs.
+        let before = unsafe { sigaction(Signal::SIGTRAP, &action) }.unwrap();
+        matches!(before.handler(), SigHandler::SigIgn)
+    }
+
+    #[test]
+    fn a_trap_of_the_codes_own_does_what_it_does_without_us() {
+        let all = clean(|()| (0..4).map(ends).collect::<Vec<_>>(), ()).unwrap();
+        let trap = format!("signal {}", libc::SIGTRAP);
+        for (how, (halting, bare)) in all.into_iter().enumerate() {
+            assert_eq!(halting, bare, "{how}");
+            assert_eq!(bare == trap, how < 2, "{how}: {bare}");
+        }
     }
 }

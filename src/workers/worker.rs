@@ -265,9 +265,9 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             let invoked = control.clock.fetch_add(1, SeqCst);
             place.set(Phase::Operation { number, invoked });
             let ret = if part == Part::Halts(number) {
-                let (point, when) = control.halts.point(self.alone, seed);
-                let (ret, taken) = halting(point, when, || S::apply(&mut seat, op));
-                control.halts.learn(self.me, taken);
+                let (point, way) = control.halts.point(self.alone, seed);
+                let (ret, halted) = halting(point, way, || S::apply(&mut seat, op));
+                control.halts.learn(self.me, halted);
                 ret
             } else {
                 S::apply(&mut seat, op)
@@ -359,10 +359,11 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             }
         };
         match alone {
+            // Where somebody halts, that overlaps on one processor too, and says nothing of the others.
+            _ if halted => {}
             None => {
                 control.overlapping.fetch_add(1, Relaxed);
             }
-            Some(_) if halted => {}
             Some(first) => control.hold_back(first, self.shared.roles.len()),
         }
         fine

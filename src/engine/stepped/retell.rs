@@ -209,7 +209,7 @@ impl<S: Spec> Teller<'_, S> {
         2 * words.len() > steps
     }
 
-    /// An operation takes more steps of its own than `bound`.
+    /// An operation takes more steps of its own than was promised, or than can be followed.
     pub(super) fn too_long(&self, promised: Progress) -> String {
         let unfinished = (0..self.roles.len()).filter(|&process| {
             self.history.calls[process]
@@ -217,12 +217,16 @@ impl<S: Spec> Teller<'_, S> {
                 .is_some_and(|call| call.ret.is_none())
         });
         let who: Vec<String> = unfinished.map(|process| self.place(process)).collect();
+        let own = |steps| match steps {
+            1 => "1 step of its own".to_owned(),
+            steps => format!("{steps} steps of its own"),
+        };
         let bound = match promised {
-            Progress::Any => format!("{LONGEST} steps of its own, or {MAX_STEPS} of all"),
+            Progress::Any => format!("{}, or {MAX_STEPS} of all", own(LONGEST)),
             Progress::LockFree(steps) => {
-                format!("{steps} steps of its own, counted anew when another one ended")
+                format!("{}, counted anew when another one ended", own(steps))
             }
-            Progress::WaitFree(steps) => format!("{steps} steps of its own"),
+            Progress::WaitFree(steps) => own(steps),
         };
         if who.is_empty() {
             return format!("the last operation returned, but not within {bound}");

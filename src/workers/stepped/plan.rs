@@ -217,7 +217,7 @@ impl Plan {
         let process = &mut self.processes[process];
         process.operation = operation as u32 + 1;
         (process.invoked, process.of_operation, process.seen) = (0, 0, u64::MAX);
-        process.excused = 0;
+        (process.excused, process.inside) = (0, 1);
     }
 
     /// It is done with it: the times of call and return.
@@ -231,6 +231,7 @@ impl Plan {
         if at.of_operation > self.worst {
             self.worst = at.of_operation;
         }
+        (at.of_operation, at.inside) = (0, 0);
         let times = (at.invoked, self.now.clock);
         if self.anew != 0 {
             for other in &mut self.processes {
@@ -298,7 +299,11 @@ impl Plan {
         }
         at.steps += 1;
         at.of_operation += 1;
-        if at.of_operation - at.excused.min(at.of_operation) > self.longest {
+        let most = match at.inside {
+            0 => LONGEST,
+            _ => self.longest.saturating_add(at.excused),
+        };
+        if at.of_operation > most {
             now.too_long = 1;
         }
         at.idle += 1;
@@ -469,7 +474,7 @@ impl Plan {
         }
         if self.own_steps > 0 && moment.asleep != 0 && moment.enabled.count_ones() == 1 {
             let only = &self.processes[moment.enabled.trailing_zeros() as usize];
-            if only.operation > 0 && only.invoked > 0 {
+            if only.inside != 0 && only.invoked > 0 {
                 return Next::Waits;
             }
         }

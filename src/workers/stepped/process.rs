@@ -17,8 +17,9 @@ pub(super) struct Process {
     /// Steps of this life, and of this operation.
     pub(super) steps: u32,
     pub(super) of_operation: u32,
-    /// Those of them that are not held against it.
+    /// Those of them that are not held against it, and whether it is within an operation: getting up and sitting down are none.
     pub(super) excused: u32,
+    pub(super) inside: u32,
     /// The version of memory at its last turn of a spin, and how many steps it made since memory last changed.
     pub(super) seen: u64,
     pub(super) idle_at: u64,
@@ -44,7 +45,7 @@ impl Process {
     /// Another life, or another execution, begins.
     pub(super) fn sit_down(&mut self) {
         (self.operation, self.invoked, self.steps, self.of_operation) = (0, 0, 0, 0);
-        self.excused = 0;
+        self.inside = 0;
         (self.seen, self.idle, self.idle_at, self.queue) = (u64::MAX, 0, 0, 0);
         self.spun = 0;
     }

@@ -1,0 +1,320 @@
+//! What a structure promises of how its operations get on: lock-freedom and wait-freedom, with a bound on own steps; and as many
+//! processes as there may be.
+#![forbid(unsafe_code)]
+
+use forkcheck::builtin::{LatestSubject, OneShotSubject, RingSubject, one_shot, ring};
+use forkcheck::check::{Kind, Verdict};
+use forkcheck::engine::{Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
+use forkcheck::prelude::*;
+use forkcheck::subject::RegisterOp;
+use std::time::Duration;
+
+/// The wait-free publications keep what they promise with every order of steps and every kill: so many steps of their own.
+#[test]
+fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
+    fn bounded<T: Subject<SteppedMemory>>(suite: Suite<T::Spec>, steps: u32) {
+        let suite = suite.seed(5).cases(16).time(Duration::from_secs(8));
+        let kept = suite
+            .clone()
+            .wait_free(steps)
+            .check::<Stepped, T>()
+            .unwrap();
+        assert_eq!(kept.verdict, Verdict::Ok, "{}", suite.report(&kept));
+        assert_eq!(
+            kept.covered.worst,
+            u64::from(steps),
+            "{}",
+            suite.report(&kept)
+        );
+        let killed = suite.clone().wait_free(steps).check::<Kills, T>().unwrap();
+        assert_eq!(killed.verdict, Verdict::Ok, "{}", suite.report(&killed));
+        let Covered {
+            killed,
+            kill_points,
+            ..
+        } = killed.covered;
+        assert!(
+            killed > 0 && killed == kill_points,
+            "{killed} of {kill_points}"
+        );
+        let suite = suite.wait_free(steps - 1);
+        let broken = suite.check::<Stepped, T>().unwrap();
+        let report = suite.report(&broken);
+        let Verdict::Finding(found) = broken.verdict else {
+            panic!("a bound that is exceeded was kept: {report}")
+        };
+        assert_eq!(found.kind, Kind::StepBound);
+    }
+    bounded::<OneShotSubject<_>>(one_shot::suite(), 4);
+    bounded::<RingSubject<_>>(ring::suite(), 7);
+    // A read asks, tries once and again for each write that comes between, and copies two words.
+    let four = Just(RegisterOp::Write([1, 145]));
+    let latest = Suite::new(forkcheck::site!(), "latest")
+        .setup(Just([0, 0]))
+        .role("writer", 1, 4..=4, four)
+        .role("reader", 1, 1..=2, Just(RegisterOp::Read))
+        .regressions(None);
+    bounded::<LatestSubject<_>>(latest, 6);
+}
+
+/// A counter. `HOW` it adds: it tries again whenever another process came first; or does so behind a flag that each takes for
+/// itself; or takes it that nobody did.
+struct Tries<M: Memory, const HOW: u8> {
+    count: M::AtomicU64,
+    claimed: M::AtomicU32,
+}
+
+const AGAIN: u8 = 0;
+const CLAIMS: u8 = 1;
+const CARELESS: u8 = 2;
+
+impl<M: Memory, const HOW: u8> Subject<M> for Tries<M, HOW> {
+    type Spec = Sum;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self {
+            count: Atomic::new(0),
+            claimed: Atomic::new(0),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(tries: &mut &Self, _: &()) -> u64 {
+        let claim = |claim| {
+            let claimed = &tries.claimed;
+            while HOW == CLAIMS && claimed.swap(claim, Ordering::AcqRel) == claim {
+                M::spin_loop();
+            }
+        };
+        claim(1);
+        loop {
+            let count = tries.count.load(Ordering::Relaxed);
+            if HOW == CARELESS {
+                tries.count.store(count + 1, Ordering::Relaxed);
+                return count + 1;
+            }
+            let added =
+                tries
+                    .count
+                    .compare_exchange(count, count + 1, Ordering::AcqRel, Ordering::Relaxed);
+            if added.is_ok() {
+                claim(0);
+                return count + 1;
+            }
+        }
+    }
+}
+
+/// What it should do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Sum(u64);
+
+impl Spec for Sum {
+    type Setup = ();
+    type Op = ();
+    type Ret = u64;
+    fn start(_: &()) -> Self {
+        Self(0)
+    }
+    fn step(&mut self, _: &()) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+/// Who tries again gets on as soon as others end and leave it alone, so it is lock-free; but it may try again and again, so
+/// it is not wait-free. A flag that is claimed is neither.
+#[test]
+fn who_tries_again_is_lock_free_and_not_wait_free_and_who_claims_is_neither() {
+    let suite = Suite::<Sum>::new(forkcheck::site!(), "tries")
+        .role("adder", 2, 2..=2, Just(()))
+        .seed(1)
+        .cases(1)
+        .regressions(None);
+    let kept = |suite: &Suite<Sum>| {
+        let (stepped, killed) = (
+            suite.check::<Stepped, Tries<_, AGAIN>>().unwrap(),
+            suite.check::<Kills, Tries<_, AGAIN>>().unwrap(),
+        );
+        assert_eq!(stepped.verdict, Verdict::Ok, "{}", suite.report(&stepped));
+        assert_eq!(killed.verdict, Verdict::Ok, "{}", suite.report(&killed));
+        stepped.covered.worst
+    };
+    // Missed, and then looked and added.
+    assert_eq!(kept(&suite.clone().lock_free(3)), 6);
+    broken::<Stepped, Tries<_, AGAIN>>(
+        &suite.clone().lock_free(2),
+        Kind::StepBound,
+        "within 2 steps of its own, counted anew when another one ended",
+    );
+    assert_eq!(kept(&suite.clone().wait_free(6)), 6);
+    broken::<Stepped, Tries<_, AGAIN>>(
+        &suite.clone().wait_free(5),
+        Kind::StepBound,
+        "within 5 steps of its own",
+    );
+    for suite in [suite.clone().lock_free(100), suite.clone().wait_free(100)] {
+        broken::<Stepped, Tries<_, CLAIMS>>(&suite, Kind::NotLockFree, "waits for ever");
+    }
+}
+
+/// As many processes as there may be, on whatever processors there are: all of them have their turns, and die.
+#[test]
+fn eight_processes_are_explored_and_killed_on_fewer_processors() {
+    let suite = Suite::<Sum>::new(forkcheck::site!(), "eight")
+        .role("adder", 8, 1..=2, Just(()))
+        .seed(1)
+        .cases(2)
+        .time(Duration::from_secs(8))
+        .regressions(None);
+    let stepped = suite.check::<Stepped, Tries<_, AGAIN>>().unwrap();
+    assert_eq!(stepped.verdict, Verdict::Ok, "{}", suite.report(&stepped));
+    assert!(stepped.covered.executions > 1_000);
+    let killed = suite.check::<Kills, Tries<_, AGAIN>>().unwrap();
+    assert_eq!(killed.verdict, Verdict::Ok, "{}", suite.report(&killed));
+    let (at, of) = (killed.covered.killed, killed.covered.kill_points);
+    assert!(at == of && of >= 2 * 8, "{at} of {of}");
+    let forked = suite.check::<Processes, Tries<_, AGAIN>>().unwrap();
+    assert_eq!(forked.verdict, Verdict::Ok, "{}", suite.report(&forked));
+
+    let lost = suite.check::<Stepped, Tries<_, CARELESS>>().unwrap();
+    let report = suite.report(&lost);
+    let Verdict::Finding(found) = &lost.verdict else {
+        panic!("{report}")
+    };
+    assert_eq!(found.kind, Kind::NotLinearizable, "{report}");
+    assert!(report.contains("replayed 10 of 10 times"), "{report}");
+    // Two of the eight are enough to show it.
+    let case = &lost.found.as_ref().unwrap().run.case;
+    assert_eq!(case.operations(), 2, "{report}");
+    let lost = suite.check::<Processes, Tries<_, CARELESS>>().unwrap();
+    assert!(
+        matches!(lost.verdict, Verdict::Finding(_)),
+        "{}",
+        suite.report(&lost)
+    );
+}
+
+/// A promise is broken, of this kind, and the report says so in these words.
+#[track_caller]
+fn broken<E, T>(suite: &Suite<T::Spec>, kind: Kind, words: &str)
+where
+    E: Engine<Memory = SteppedMemory>,
+    T: Subject<SteppedMemory>,
+{
+    let outcome = suite.check::<E, T>().unwrap();
+    let report = suite.report(&outcome);
+    let Verdict::Finding(found) = outcome.verdict else {
+        panic!("{report}")
+    };
+    assert!(found.kind == kind && report.contains(words), "{report}");
+}
+
+/// Looks at a word some times: `AT_THE_TABLE` as it sits down and gets up, or, once it has seen somebody come between two looks
+/// of one operation, in the next.
+struct Looks<M: Memory, const AT_THE_TABLE: bool> {
+    word: M::AtomicU64,
+}
+
+struct Looker<'a, M: Memory, const AT_THE_TABLE: bool> {
+    looks: &'a Looks<M, AT_THE_TABLE>,
+    surprised: bool,
+}
+
+impl<M: Memory, const AT_THE_TABLE: bool> Looks<M, AT_THE_TABLE> {
+    fn look(&self, times: u64) {
+        (0..times).for_each(|_| {
+            self.word.load(Ordering::Relaxed);
+        });
+    }
+}
+
+impl<M: Memory, const AT_THE_TABLE: bool> Drop for Looker<'_, M, AT_THE_TABLE> {
+    fn drop(&mut self) {
+        self.looks.look(if AT_THE_TABLE { 10 } else { 0 });
+    }
+}
+
+/// Nothing that anybody could see.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Nothing;
+
+impl Spec for Nothing {
+    type Setup = ();
+    type Op = bool;
+    type Ret = ();
+    fn start(_: &()) -> Self {
+        Self
+    }
+    fn step(&mut self, _: &bool) {}
+}
+
+impl<M: Memory, const AT_THE_TABLE: bool> Subject<M> for Looks<M, AT_THE_TABLE> {
+    type Spec = Nothing;
+    type Seat<'a> = Looker<'a, M, AT_THE_TABLE>;
+    fn new(_: &()) -> Self {
+        Self {
+            word: Atomic::new(0),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> Self::Seat<'a> {
+        self.look(if AT_THE_TABLE { 10 } else { 0 });
+        Looker {
+            looks: self,
+            surprised: false,
+        }
+    }
+    fn apply(looker: &mut Self::Seat<'_>, writes: &bool) {
+        let word = &looker.looks.word;
+        if *writes {
+            word.store(1, Ordering::Relaxed);
+        } else if looker.surprised {
+            looker.looks.look(4);
+        } else {
+            let before = word.load(Ordering::Relaxed);
+            looker.surprised = before != word.load(Ordering::Relaxed) && !AT_THE_TABLE;
+        }
+    }
+}
+
+fn looks(name: &str) -> Suite<Nothing> {
+    Suite::new(forkcheck::site!(), name)
+        .role("writer", 1, 1..=1, Just(true))
+        .role("looker", 1, 2..=2, Just(false))
+        .seed(1)
+        .cases(1)
+        .regressions(None)
+}
+
+#[test]
+fn sitting_down_and_getting_up_are_no_operations() {
+    let suite = looks("at_the_table").wait_free(2);
+    for outcome in [
+        suite.check::<Stepped, Looks<_, true>>().unwrap(),
+        suite.check::<Kills, Looks<_, true>>().unwrap(),
+    ] {
+        assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
+        assert_eq!(outcome.covered.worst, 2);
+    }
+    broken::<Stepped, Looks<_, true>>(
+        &suite.wait_free(1),
+        Kind::StepBound,
+        "not within 1 step of its own",
+    );
+}
+
+/// Somebody ended an operation while this one was in its first. That excuses nothing in its second.
+#[test]
+fn what_excuses_an_operation_does_not_excuse_the_next() {
+    let suite = looks("surprised");
+    let kept = suite.clone().lock_free(4);
+    let outcome = kept.check::<Stepped, Looks<_, false>>().unwrap();
+    assert_eq!(outcome.verdict, Verdict::Ok, "{}", kept.report(&outcome));
+    assert_eq!(outcome.covered.worst, 4);
+    broken::<Stepped, Looks<_, false>>(
+        &suite.lock_free(3),
+        Kind::StepBound,
+        "within 3 steps of its own",
+    );
+}
