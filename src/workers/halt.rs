@@ -127,7 +127,7 @@ impl Halts {
         let taken = self.way.taken.load(Relaxed);
         let length = self.lengths[me].load(Relaxed);
         let length = if !halted {
-            (3 * length + taken) / 4
+            (length + taken) / 2
         } else if taken > length {
             // It went on beyond what was taken for its end.
             taken + taken / 4

@@ -34,6 +34,7 @@ pub(super) struct Way {
 }
 
 /// Runs `body` and halts in it; whether it did, and did not come to its end before.
+#[inline(always)]
 pub(super) fn halting<R>(point: Point, way: &Way, body: impl FnOnce() -> R) -> (R, bool) {
     way.taken.store(0, Relaxed);
     way.when.store(0, Relaxed);
@@ -85,6 +86,8 @@ mod stepping {
     pub(super) struct Stepping<'a>(PhantomData<&'a Way>);
 
     impl<'a> Stepping<'a> {
+        // Inlined, both: each instruction of ours is one more to be taken.
+        #[inline(always)]
         pub(super) fn begin(point: Point, way: &'a Way) -> Option<Self> {
             let mut mask = SigSet::empty();
             let asked = sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask));
@@ -110,6 +113,7 @@ mod stepping {
     }
 
     impl Drop for Stepping<'_> {
+        #[inline(always)]
         fn drop(&mut self) {
             // SAFETY: clears the trap flag; where the handler has cleared it, this does nothing.
             // 1. The stack is left as it was; without `nostack`, nothing of ours lies below it. 2. The handler is there
