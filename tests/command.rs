@@ -101,11 +101,15 @@ fn planted_for(subject: &str, planted: bool, engine: &str) -> bool {
 const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 #[test]
-fn the_table_says_what_was_expected_of_each_subject_on_each_engine() {
-    let output = forkcheck(&["--seconds", "4"], &[]);
+fn the_table_says_what_was_expected_of_a_subject_on_each_engine() {
+    // Some of them; ci/run-release.sh runs all.
+    let named = ["one_shot", "early_flag", "dead_writer", "lost_wake"];
+    let output = forkcheck(&[&["check"], &named[..], &["--seconds", "8"]].concat(), &[]);
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{printed}");
-    for (subject, planted) in SUBJECTS {
+    for subject in named {
+        let known = SUBJECTS.iter().find(|(known, _)| *known == subject);
+        let planted = known.unwrap().1;
         for engine in ENGINES {
             let planted = planted_for(subject, planted, engine);
             let verdict = if planted { "as" } else { "ok" };

@@ -226,7 +226,7 @@ fn told<S: Spec>(outcome: Outcome<S>, report: String, words: Option<Words>) -> T
 /// the machine is, and then it is over anyway.
 #[cfg(test)]
 pub(crate) fn brief<S: crate::subject::Spec>(suite: Suite<S>, planted: &[&str]) -> Suite<S> {
-    suite.time(Duration::from_secs(if planted.is_empty() { 5 } else { 60 }))
+    suite.time(Duration::from_secs(if planted.is_empty() { 3 } else { 60 }))
 }
 
 /// The tests that the reports of a suite name, in the module of that suite.
