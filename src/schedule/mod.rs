@@ -151,7 +151,7 @@ impl Scheduler {
     }
 
     /// Who moves. Somebody can.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pick(&mut self, moment: &Moment) -> Choice {
         match self.kind {
             0 => self.random.pick(moment),

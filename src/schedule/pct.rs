@@ -62,7 +62,7 @@ impl Pct {
     pub(super) fn kills(&self) -> bool {
         self.deaths.any()
     }
-    #[inline]
+    #[inline(always)]
     pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
         let points = (self.points as usize).min(MAX_POINTS);
         if self.change[..points].contains(&moment.step)

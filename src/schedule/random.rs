@@ -73,7 +73,7 @@ impl Random {
     pub(super) fn kills(&self) -> bool {
         self.deaths.any()
     }
-    #[inline]
+    #[inline(always)]
     pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
         let process = match moment.enabled.count_ones() {
             1 => moment.enabled.trailing_zeros(),

@@ -273,19 +273,19 @@ impl Plan {
         let (idle, lazy) = (at.idle > IDLE, at.spun > SPUN);
         self.now.states.set(process, state);
         if idle {
-            self.now.states.idle |= 1 << process;
+            self.now.states.idles(process);
         }
         if lazy {
-            self.now.states.lazy |= 1 << process;
+            self.now.states.is_lazy(process);
         }
     }
 
     /// It does it: nobody else moves meanwhile.
     #[inline]
     pub(super) fn take(&mut self, process: usize) {
-        if self.now.states.lazy >> process & 1 == 1 {
+        if self.now.states.lazy() >> process & 1 == 1 {
             // Nobody else could: all begin to count again.
-            self.now.states.lazy = 0;
+            self.now.states.nobody_is_lazy();
             for other in &mut self.processes {
                 other.spun = 0;
             }
@@ -447,8 +447,8 @@ impl Plan {
         if self.now.too_long != 0 {
             return Next::TooLong;
         }
-        if states.fresh != 0 && self.scheduler.asks_what_is_pending() {
-            return Next::Turn(states.fresh.trailing_zeros() as usize);
+        if states.fresh() != 0 && self.scheduler.asks_what_is_pending() {
+            return Next::Turn(states.fresh().trailing_zeros() as usize);
         }
         if std::mem::take(&mut self.now.decided) != 0 {
             return Next::Turn(self.now.current as usize);
@@ -484,7 +484,7 @@ impl Plan {
         match choice {
             Choice::Step(process) => {
                 self.now.current = process as u32;
-                self.now.decided = states.fresh >> process & 1;
+                self.now.decided = states.fresh() >> process & 1;
                 Next::Turn(process)
             }
             Choice::Kill(process) => Next::Die(process),

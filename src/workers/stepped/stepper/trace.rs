@@ -53,12 +53,14 @@ impl Stepper {
     }
 
     /// What the subject's bytes were after the last step; they change by steps alone, or there are accesses that nobody sees.
+    #[inline]
     pub(super) fn remember(&self) {
         if self.traced {
             let bytes = self.subject.fingerprint();
             self.board.plan(|plan| plan.bytes = bytes);
         }
     }
+    #[inline]
     pub(super) fn look(&self) {
         if self.traced {
             let bytes = self.subject.fingerprint();
@@ -131,18 +133,23 @@ impl Stepper {
     #[inline]
     pub(super) fn note(&mut self, word: u64, done: &Done, at: &Location<'_>) {
         if self.traced {
-            self.write(&Note::Step(Noted {
-                process: self.process,
-                operation: self.operation,
-                access: done.kind,
-                word,
-                value: done.value,
-                now: done.now,
-                file: at.file().to_owned(),
-                line: at.line(),
-                column: at.column(),
-            }));
+            self.write_step(word, done, at);
         }
+    }
+
+    #[cold]
+    fn write_step(&mut self, word: u64, done: &Done, at: &Location<'_>) {
+        self.write(&Note::Step(Noted {
+            process: self.process,
+            operation: self.operation,
+            access: done.kind,
+            word,
+            value: done.value,
+            now: done.now,
+            file: at.file().to_owned(),
+            line: at.line(),
+            column: at.column(),
+        }));
     }
 
     /// What does not fit any more is left out: the first steps of a long execution are the ones to read.
