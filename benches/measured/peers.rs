@@ -6,6 +6,7 @@ use forkcheck::builtin::{Pair, SeqLockSubject};
 use forkcheck::case::Case;
 use forkcheck::engine::loom::{Loom, LoomMemory};
 use forkcheck::engine::{Budget, By, Engine};
+use forkcheck::subject::Progress;
 use forkcheck::subject::{Register, RegisterOp};
 use shuttle::Runner;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
@@ -123,7 +124,7 @@ fn loom(turns: u64, processes: usize) -> Duration {
         seed: 0,
         keep_going: true,
         nobody_dies: false,
-        progress: forkcheck::subject::Progress::Any,
+        progress: Progress::Any,
         read_only: 0,
         by: By::Bounds,
     };

@@ -65,6 +65,7 @@ fn flag_before_data() {
 #[test]
 fn what_a_report_says_passes_does() {
     use forkcheck::engine::{Budget, By};
+    use forkcheck::subject::Progress;
     fn all_pass<E: Engine<Memory = SteppedMemory>>() -> usize {
         let outcome = check::<E, Mailbox<_, false>>(&once());
         let found = outcome.found.expect("it fails");
@@ -75,7 +76,7 @@ fn what_a_report_says_passes_does() {
             seed: 1,
             keep_going: false,
             nobody_dies: true,
-            progress: forkcheck::subject::Progress::Any,
+            progress: Progress::Any,
             read_only: 0,
             by: By::Bounds,
         };

@@ -86,9 +86,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             self.crew = Some(Crew::start(roles, judge::<S::Spec>, self.same_id)?);
         }
         let crew = self.crew.as_mut().expect("it was just made");
-        let (progress, read_only) = self.promised;
-        let anew = matches!(progress, Progress::LockFree(_));
-        crew.promise(progress.own_steps(), anew, read_only);
+        crew.promise(self.promised.0, self.promised.1);
         Ok(crew)
     }
 

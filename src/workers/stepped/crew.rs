@@ -12,7 +12,7 @@ use crate::memory::Memory;
 use crate::process::{self, Child, Exit};
 use crate::region::Region;
 use crate::schedule::{MAX_PROCESSES, MAX_TURNS, Strategy};
-use crate::subject::Subject;
+use crate::subject::{Progress, Subject};
 use crate::workers::log::{CAPACITY, Log};
 use crate::workers::possible;
 use crate::workers::watch::{BETWEEN_LOOKS, Stuck, Watch};
@@ -205,12 +205,12 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         word.store(keep_going.into(), Relaxed);
     }
 
-    /// The steps of its own that each operation promises not to exceed, nor to wait for others, if it does; whether they are
-    /// counted anew when another one ends; and the processes that promise not to write, as bits.
-    pub(crate) fn promise(&self, own_steps: Option<u32>, anew: bool, read_only: u32) {
+    /// What the structure promises of how its operations get on, and the processes that are not to write, as bits.
+    pub(crate) fn promise(&self, progress: Progress, read_only: u32) {
         self.shared.board.plan(|plan| {
-            plan.own_steps = own_steps.unwrap_or(0);
-            (plan.anew, plan.read_only) = (anew.into(), read_only);
+            plan.own_steps = progress.own_steps().unwrap_or(0);
+            plan.anew = matches!(progress, Progress::LockFree(_)).into();
+            plan.read_only = read_only;
         });
     }
 
