@@ -122,7 +122,7 @@ impl Spec for Fifo {
     fn start(_: &()) -> Self {
         Fifo(VecDeque::new())
     }
-    fn step(&mut self, op: &QueueOp<u64>) -> QueueRet<u64> {
+    fn step(&mut self, _: usize, op: &QueueOp<u64>) -> QueueRet<u64> {
         match op {
             QueueOp::Push(_) if self.0.len() == SLOTS => QueueRet::Full,
             QueueOp::Push(item) => {
@@ -133,7 +133,7 @@ impl Spec for Fifo {
         }
     }
     fn allows(&mut self, _: usize, op: &QueueOp<u64>, ret: &QueueRet<u64>) -> bool {
-        matches!(ret, QueueRet::Full | QueueRet::Empty) || self.step(op) == *ret
+        matches!(ret, QueueRet::Full | QueueRet::Empty) || self.step(0, op) == *ret
     }
 }
 

@@ -55,7 +55,7 @@ fn oracle<S: Spec>(
             let fits = match &call.ret {
                 Some(ret) => state.allows(process, &call.op, ret),
                 None => {
-                    state.step(&call.op);
+                    state.step(0, &call.op);
                     true
                 }
             };
@@ -215,7 +215,7 @@ impl Spec for Stack {
     fn start(_: &()) -> Self {
         Self(Vec::new())
     }
-    fn step(&mut self, op: &StackOp) -> u8 {
+    fn step(&mut self, _: usize, op: &StackOp) -> u8 {
         match op {
             StackOp::Push(item) => {
                 self.0.push(*item);
@@ -227,7 +227,7 @@ impl Spec for Stack {
     }
     fn allows(&mut self, _: usize, op: &StackOp, ret: &u8) -> bool {
         // A height that is one too low is allowed.
-        let here = self.step(op);
+        let here = self.step(0, op);
         here == *ret || *op == StackOp::Height && here == ret + 1
     }
     fn may_block(&self, _: usize, op: &StackOp) -> bool {
@@ -290,8 +290,8 @@ impl<const APART: bool> Spec for Two<APART> {
     fn start(_: &()) -> Self {
         Self([Register::start(&0), Register::start(&0)])
     }
-    fn step(&mut self, (which, op): &Self::Op) -> RegisterRet<u8> {
-        self.0[*which].step(op)
+    fn step(&mut self, process: usize, (which, op): &Self::Op) -> RegisterRet<u8> {
+        self.0[*which].step(process, op)
     }
     fn key((which, _): &Self::Op) -> u64 {
         if APART { *which as u64 } else { 0 }
@@ -482,7 +482,7 @@ impl Spec for HeldLock {
     fn start(_: &()) -> Self {
         Self(None)
     }
-    fn step(&mut self, op: &LockOp) {
+    fn step(&mut self, _: usize, op: &LockOp) {
         self.0 = match op {
             LockOp::Lock(process) => Some(*process),
             LockOp::Unlock => None,
@@ -536,7 +536,7 @@ impl Spec for Leased {
             holder: None,
         }
     }
-    fn step(&mut self, op: &LeaseOp) -> u8 {
+    fn step(&mut self, _: usize, op: &LeaseOp) -> u8 {
         match op {
             LeaseOp::Acquire(process) => (*self.holder.get_or_insert(*process) == *process).into(),
             LeaseOp::Add => {

@@ -35,7 +35,7 @@ impl Spec for Seven {
     fn start(_: &()) -> Self {
         Seven
     }
-    fn step(&mut self, _: &Op) -> u8 {
+    fn step(&mut self, _: usize, _: &Op) -> u8 {
         7
     }
 }

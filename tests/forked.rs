@@ -73,13 +73,13 @@ impl Spec for Raised {
     fn start(_: &()) -> Self {
         Self([false, false])
     }
-    fn step(&mut self, whose: &usize) -> bool {
+    fn step(&mut self, _: usize, whose: &usize) -> bool {
         self.0[*whose] = true;
         self.0[1 - whose]
     }
     /// It may see a flag that is raised by an operation at the same time.
     fn allows(&mut self, _: usize, whose: &usize, seen: &bool) -> bool {
-        let raised = self.step(whose);
+        let raised = self.step(0, whose);
         *seen || !raised
     }
 }

@@ -146,7 +146,7 @@ impl Spec for Count {
     fn start(_: &()) -> Self {
         Count(0)
     }
-    fn step(&mut self, _: &()) -> u64 {
+    fn step(&mut self, _: usize, _: &()) -> u64 {
         self.0 += 1;
         self.0
     }
@@ -257,11 +257,11 @@ impl<S: Spec<Setup = usize, Op = QueueOp<u8>, Ret = QueueRet<u8>>> Spec for OneO
     type Ret = QueueRet<u8>;
     fn start(_: &()) -> Self {
         let mut queue = S::start(&2);
-        queue.step(&QueueOp::Push(0));
+        queue.step(0, &QueueOp::Push(0));
         Self(queue)
     }
-    fn step(&mut self, op: &QueueOp<u8>) -> QueueRet<u8> {
-        self.0.step(op)
+    fn step(&mut self, process: usize, op: &QueueOp<u8>) -> QueueRet<u8> {
+        self.0.step(process, op)
     }
     fn allows(&mut self, process: usize, op: &QueueOp<u8>, ret: &QueueRet<u8>) -> bool {
         self.0.allows(process, op, ret)

@@ -117,7 +117,7 @@ impl Spec for Sum {
     fn start(_: &()) -> Self {
         Self(0)
     }
-    fn step(&mut self, _: &()) -> u64 {
+    fn step(&mut self, _: usize, _: &()) -> u64 {
         self.0 += 1;
         self.0
     }
@@ -252,7 +252,7 @@ impl Spec for Nothing {
     fn start(_: &()) -> Self {
         Self
     }
-    fn step(&mut self, _: &bool) {}
+    fn step(&mut self, _: usize, _: &bool) {}
 }
 
 impl<M: Memory, const AT_THE_TABLE: bool> Subject<M> for Looks<M, AT_THE_TABLE> {

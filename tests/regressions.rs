@@ -397,8 +397,8 @@ mod refactored {
         fn start(first: &u64) -> Self {
             Self(Spec::start(first))
         }
-        fn step(&mut self, op: &Op) -> RegisterRet<u64> {
-            self.0.step(&old(op))
+        fn step(&mut self, process: usize, op: &Op) -> RegisterRet<u64> {
+            self.0.step(process, &old(op))
         }
     }
 

@@ -27,12 +27,12 @@ impl Spec for Count {
     fn start(_: &()) -> Self {
         Self(0)
     }
-    fn step(&mut self, op: &Op) -> Option<u64> {
+    fn step(&mut self, _: usize, op: &Op) -> Option<u64> {
         self.0 += u64::from(*op == Op::Add);
         Some(self.0)
     }
     fn allows(&mut self, _: usize, op: &Op, ret: &Option<u64>) -> bool {
-        ret.is_none() || self.step(op) == *ret
+        ret.is_none() || self.step(0, op) == *ret
     }
 }
 

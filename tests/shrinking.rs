@@ -26,7 +26,7 @@ impl Spec for Kept {
     fn start(_: &()) -> Self {
         Self
     }
-    fn step(&mut self, _: &()) -> bool {
+    fn step(&mut self, _: usize, _: &()) -> bool {
         false
     }
 }

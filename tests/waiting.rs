@@ -24,7 +24,7 @@ impl Spec for Count {
     fn start(_: &()) -> Self {
         Count(0)
     }
-    fn step(&mut self, op: &Op) {
+    fn step(&mut self, _: usize, op: &Op) {
         match op {
             Op::Post => self.0 += 1,
             Op::Wait => self.0 -= 1,
@@ -202,7 +202,7 @@ mod step_by_step {
         fn start(_: &()) -> Self {
             Flag(false)
         }
-        fn step(&mut self, op: &FlagOp) -> bool {
+        fn step(&mut self, _: usize, op: &FlagOp) -> bool {
             self.0 |= *op == FlagOp::Set;
             self.0
         }

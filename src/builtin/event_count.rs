@@ -32,7 +32,7 @@ impl Spec for Posted {
     fn start(_: &()) -> Self {
         Self(0)
     }
-    fn step(&mut self, op: &Op) -> bool {
+    fn step(&mut self, _: usize, op: &Op) -> bool {
         match op {
             Op::Post => self.0 += 1,
             Op::Take => self.0 -= 1,
@@ -43,7 +43,7 @@ impl Spec for Posted {
     }
     /// How soon is soon is left open.
     fn allows(&mut self, _: usize, op: &Op, ret: &bool) -> bool {
-        (*op == Op::TakeSoon && !*ret) || self.step(op) == *ret
+        (*op == Op::TakeSoon && !*ret) || self.step(0, op) == *ret
     }
     fn may_block(&self, _: usize, op: &Op) -> bool {
         *op == Op::Take && self.0 == 0

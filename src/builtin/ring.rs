@@ -31,12 +31,12 @@ impl Spec for Started {
     fn start(setup: &Start) -> Self {
         let mut queue = StaleQueue::start(&SLOTS);
         for n in 0..setup.filled {
-            queue.step(&QueueOp::Push(message(n.into())));
+            queue.step(0, &QueueOp::Push(message(n.into())));
         }
         Self(queue)
     }
-    fn step(&mut self, op: &Self::Op) -> Self::Ret {
-        self.0.step(op)
+    fn step(&mut self, process: usize, op: &Self::Op) -> Self::Ret {
+        self.0.step(process, op)
     }
     fn allows(&mut self, process: usize, op: &Self::Op, ret: &Self::Ret) -> bool {
         self.0.allows(process, op, ret)

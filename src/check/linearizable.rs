@@ -295,7 +295,7 @@ impl<S: Spec> Search<'_, S> {
         }
         self.steps += 1;
         let mut after = state.clone();
-        after.step(&call.op);
+        after.step(process, &call.op);
         // What changes nothing is noticed by nobody.
         (after != *state).then_some(after)
     }
@@ -479,7 +479,7 @@ impl<S: Spec> Search<'_, S> {
                     process,
                     call: number,
                     expected: (!state.may_block(process, &call.op))
-                        .then(|| state.clone().step(&call.op)),
+                        .then(|| state.clone().step(process, &call.op)),
                 })
             })
             .collect()

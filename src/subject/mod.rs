@@ -38,7 +38,7 @@ impl<T: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync +
 ///     type Op = u64;
 ///     type Ret = u64;
 ///     fn start(first: &u64) -> Self { Counter(*first) }
-///     fn step(&mut self, add: &u64) -> u64 { self.0 += add; self.0 }
+///     fn step(&mut self, _: usize, add: &u64) -> u64 { self.0 += add; self.0 }
 /// }
 ///
 /// let mut counter = Counter::start(&40);
@@ -55,14 +55,15 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
     /// The state before the first operation.
     fn start(setup: &Self::Setup) -> Self;
 
-    /// Does `op` and returns the expected result.
-    fn step(&mut self, op: &Self::Op) -> Self::Ret;
+    /// Does `op` of `process` and returns the expected result. Where [`allows`](Spec::allows) is overridden, `step` is called
+    /// for calls that never returned, and to say in a report what a call would have returned; never to judge one that returned.
+    fn step(&mut self, process: usize, op: &Self::Op) -> Self::Ret;
 
     /// Whether `op` of `process` may return `ret` here; if so the state has taken the step. Override it
     /// where several results are allowed. A spec must not promise more than the structure does.
     fn allows(&mut self, process: usize, op: &Self::Op, ret: &Self::Ret) -> bool {
         let _ = process;
-        self.step(op) == *ret
+        self.step(process, op) == *ret
     }
 
     /// Whether `op` of `process` has to wait in this state: a pop from an empty queue that blocks. It then takes no

@@ -12,8 +12,8 @@ use std::hash::Hash;
 /// ```
 /// use forkcheck::subject::{Register, RegisterOp, RegisterRet, Spec};
 /// let mut register = Register::start(&0);
-/// assert_eq!(register.step(&RegisterOp::Write(7)), RegisterRet::Written);
-/// assert_eq!(register.step(&RegisterOp::Read), RegisterRet::Value(7));
+/// assert_eq!(register.step(0, &RegisterOp::Write(7)), RegisterRet::Written);
+/// assert_eq!(register.step(0, &RegisterOp::Read), RegisterRet::Value(7));
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Register<T> {
@@ -63,7 +63,7 @@ impl<T: Data + Eq + Hash> Spec for Register<T> {
             torn: false,
         }
     }
-    fn step(&mut self, op: &RegisterOp<T>) -> RegisterRet<T> {
+    fn step(&mut self, _: usize, op: &RegisterOp<T>) -> RegisterRet<T> {
         match op {
             RegisterOp::Write(value) => {
                 (self.value, self.torn) = (value.clone(), false);
@@ -83,9 +83,9 @@ impl<T: Data + Eq + Hash> Spec for Register<T> {
 /// ```
 /// use forkcheck::subject::{Once, OnceOp, OnceRet, Spec};
 /// let mut once = Once::start(&());
-/// assert_eq!(once.step(&OnceOp::Set(7)), OnceRet::Set(true));
-/// assert_eq!(once.step(&OnceOp::Set(8)), OnceRet::Set(false));
-/// assert_eq!(once.step(&OnceOp::Get), OnceRet::Got(Some(7)));
+/// assert_eq!(once.step(0, &OnceOp::Set(7)), OnceRet::Set(true));
+/// assert_eq!(once.step(0, &OnceOp::Set(8)), OnceRet::Set(false));
+/// assert_eq!(once.step(0, &OnceOp::Get), OnceRet::Got(Some(7)));
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Once<T> {
@@ -133,7 +133,7 @@ impl<T: Data + Eq + Hash> Spec for Once<T> {
             lost: false,
         }
     }
-    fn step(&mut self, op: &OnceOp<T>) -> OnceRet<T> {
+    fn step(&mut self, _: usize, op: &OnceOp<T>) -> OnceRet<T> {
         match op {
             OnceOp::Set(value) => {
                 let first = self.value.is_none() && !self.lost;
@@ -158,10 +158,10 @@ impl<T: Data + Eq + Hash> Spec for Once<T> {
 /// ```
 /// use forkcheck::subject::{Queue, QueueOp, QueueRet, Spec};
 /// let mut queue = Queue::start(&1);
-/// assert_eq!(queue.step(&QueueOp::Push(7)), QueueRet::Pushed);
-/// assert_eq!(queue.step(&QueueOp::Push(8)), QueueRet::Full);
-/// assert_eq!(queue.step(&QueueOp::Pop), QueueRet::Popped(7));
-/// assert_eq!(queue.step(&QueueOp::Pop), QueueRet::Empty);
+/// assert_eq!(queue.step(0, &QueueOp::Push(7)), QueueRet::Pushed);
+/// assert_eq!(queue.step(0, &QueueOp::Push(8)), QueueRet::Full);
+/// assert_eq!(queue.step(0, &QueueOp::Pop), QueueRet::Popped(7));
+/// assert_eq!(queue.step(0, &QueueOp::Pop), QueueRet::Empty);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Queue<T> {
@@ -201,7 +201,7 @@ impl<T: Data + Eq + Hash> Spec for Queue<T> {
             items: VecDeque::new(),
         }
     }
-    fn step(&mut self, op: &QueueOp<T>) -> QueueRet<T> {
+    fn step(&mut self, _: usize, op: &QueueOp<T>) -> QueueRet<T> {
         match op {
             QueueOp::Push(_) if self.items.len() == self.capacity => QueueRet::Full,
             QueueOp::Push(item) => {
@@ -261,8 +261,8 @@ impl<T: Data + Eq + Hash> Spec for StaleQueue<T> {
             unseen_pushes: 0,
         }
     }
-    fn step(&mut self, op: &QueueOp<T>) -> QueueRet<T> {
-        self.queue.step(op)
+    fn step(&mut self, process: usize, op: &QueueOp<T>) -> QueueRet<T> {
+        self.queue.step(process, op)
     }
     fn allows(&mut self, process: usize, op: &QueueOp<T>, ret: &QueueRet<T>) -> bool {
         let (length, capacity) = (self.queue.items.len(), self.queue.capacity);
@@ -279,7 +279,7 @@ impl<T: Data + Eq + Hash> Spec for StaleQueue<T> {
                     self.unseen_pops = late;
                     return may;
                 }
-                if self.queue.step(op) != *ret {
+                if self.queue.step(process, op) != *ret {
                     return false;
                 }
                 // It saw pops enough to find room.
@@ -296,7 +296,7 @@ impl<T: Data + Eq + Hash> Spec for StaleQueue<T> {
                     self.unseen_pushes = length;
                     return may;
                 }
-                if self.queue.step(op) != *ret {
+                if self.queue.step(process, op) != *ret {
                     return false;
                 }
                 self.unseen_pushes = self.unseen_pushes.min(length - 1);

@@ -49,7 +49,7 @@ impl Spec for Register {
     fn start(first: &Option<i64>) -> Self {
         Self(*first)
     }
-    fn step(&mut self, op: &RegisterOp) -> RegisterRet {
+    fn step(&mut self, _: usize, op: &RegisterOp) -> RegisterRet {
         match *op {
             RegisterOp::Read => RegisterRet::Value(self.0),
             RegisterOp::Write(value) => {
@@ -66,7 +66,7 @@ impl Spec for Register {
         }
     }
     fn allows(&mut self, _: usize, op: &RegisterOp, ret: &RegisterRet) -> bool {
-        self.step(op) == *ret || *ret == RegisterRet::Nothing
+        self.step(0, op) == *ret || *ret == RegisterRet::Nothing
     }
 }
 
@@ -95,7 +95,7 @@ impl Spec for Map {
     fn start(_: &()) -> Self {
         Self(BTreeMap::new())
     }
-    fn step(&mut self, MapOp { key, what }: &MapOp) -> String {
+    fn step(&mut self, _: usize, MapOp { key, what }: &MapOp) -> String {
         let value = self.0.entry(key.clone()).or_default();
         match what {
             What::Get => return value.clone(),

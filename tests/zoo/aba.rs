@@ -34,7 +34,7 @@ impl Spec for Pool {
             taken: BTreeMap::new(),
         }
     }
-    fn step(&mut self, _: &Op) -> Option<u32> {
+    fn step(&mut self, _: usize, _: &Op) -> Option<u32> {
         self.free.first().copied()
     }
     fn allows(&mut self, process: usize, op: &Op, ret: &Option<u32>) -> bool {

@@ -23,7 +23,7 @@ impl Spec for Ordered {
     fn start(_: &()) -> Self {
         Self([10, 20, 30])
     }
-    fn step(&mut self, op: &Op) -> Items {
+    fn step(&mut self, _: usize, op: &Op) -> Items {
         if let Op::Insert(item) = op {
             self.0.rotate_right(1);
             self.0[0] = *item;

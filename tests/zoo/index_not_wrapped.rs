@@ -27,8 +27,8 @@ impl<const CAPACITY: usize> Spec for Advanced<CAPACITY> {
     fn start(_: &Rounds) -> Self {
         Self(Queue::start(&CAPACITY))
     }
-    fn step(&mut self, op: &QueueOp<u64>) -> QueueRet<u64> {
-        self.0.step(op)
+    fn step(&mut self, process: usize, op: &QueueOp<u64>) -> QueueRet<u64> {
+        self.0.step(process, op)
     }
 }
 

@@ -31,7 +31,7 @@ impl Spec for Accounts {
     fn start(_: &()) -> Self {
         Self([100, 100])
     }
-    fn step(&mut self, op: &Op) -> [u64; 2] {
+    fn step(&mut self, _: usize, op: &Op) -> [u64; 2] {
         if let Op::Move(sum) = op {
             self.0 = [self.0[0] - sum, self.0[1] + sum];
         }

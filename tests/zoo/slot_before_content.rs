@@ -22,7 +22,7 @@ impl Spec for Table {
     fn start(_: &()) -> Self {
         Self(Vec::new())
     }
-    fn step(&mut self, op: &Op) -> Vec<u64> {
+    fn step(&mut self, _: usize, op: &Op) -> Vec<u64> {
         match op {
             Op::Enter(_) if self.0.len() == SLOTS => Vec::new(),
             Op::Enter(value) => {

@@ -21,12 +21,12 @@ impl Spec for Filled {
     fn start(&Items(items): &Items) -> Self {
         let mut queue = Queue::start(&CAPACITY);
         for item in 0..items {
-            queue.step(&QueueOp::Push(item as u64));
+            queue.step(0, &QueueOp::Push(item as u64));
         }
         Self(queue)
     }
-    fn step(&mut self, op: &QueueOp<u64>) -> QueueRet<u64> {
-        self.0.step(op)
+    fn step(&mut self, process: usize, op: &QueueOp<u64>) -> QueueRet<u64> {
+        self.0.step(process, op)
     }
 }
 

@@ -29,7 +29,7 @@ impl Spec for Owned {
     fn start(_: &()) -> Self {
         Self(false)
     }
-    fn step(&mut self, op: &Op) -> bool {
+    fn step(&mut self, _: usize, op: &Op) -> bool {
         self.0 |= *op == Op::Create;
         self.0
     }
