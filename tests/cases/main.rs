@@ -1,0 +1,49 @@
+//! Small structures and suites that an earlier version judged wrongly, each with the verdict that is right.
+
+use forkcheck::Outcome;
+use forkcheck::check::{Kind, Verdict};
+use forkcheck::engine::Engine;
+use forkcheck::prelude::*;
+
+/// A suite with a fixed seed that saves nothing.
+fn suite<S: Spec>(name: &str) -> Suite<S> {
+    Suite::new(forkcheck::site!(), name)
+        .seed(7)
+        .cases(8)
+        .regressions(None)
+}
+
+/// Asserts that the engine finds nothing, and returns the report of an outcome in which something ran.
+#[track_caller]
+fn passes<E: Engine, T: Subject<E::Memory>>(suite: &Suite<T::Spec>) -> String {
+    let outcome = suite.check::<E, T>().unwrap();
+    let report = suite.report(&outcome);
+    assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
+    assert!(outcome.covered.executions > 0, "{report}");
+    report
+}
+
+/// Asserts a finding of this kind.
+#[track_caller]
+fn caught<E: Engine, T: Subject<E::Memory>>(
+    suite: &Suite<T::Spec>,
+    kind: Kind,
+) -> (Outcome<T::Spec>, String) {
+    let outcome = suite.check::<E, T>().unwrap();
+    let report = suite.report(&outcome);
+    let Verdict::Finding(finding) = &outcome.verdict else {
+        panic!("not found: {report}")
+    };
+    assert_eq!(finding.kind, kind, "{report}");
+    (outcome, report)
+}
+
+/// Asserts that the verdict is unknown, and returns its reason.
+#[track_caller]
+fn unknown<E: Engine, T: Subject<E::Memory>>(suite: &Suite<T::Spec>) -> String {
+    let outcome = suite.check::<E, T>().unwrap();
+    let Verdict::Unknown(reason) = &outcome.verdict else {
+        panic!("not unknown: {}", suite.report(&outcome))
+    };
+    reason.clone()
+}
