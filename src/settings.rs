@@ -2,15 +2,17 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `FORKCHECK_CASES` | programs to draw for each test, a whole number from 1; engines that explore draw an eighth, and more while a quarter of the time lasts |
-//! | `FORKCHECK_SECONDS` | time after which a test draws no new program, a number above 0 |
+//! | `FORKCHECK_CASES` | programs to draw for each test, a whole number from 1; engines that explore draw at least an eighth of them |
+//! | `FORKCHECK_SECONDS` | time limit of a test, a number above 0; what is not done by then makes the verdict `Unknown` |
 //! | `FORKCHECK_SEED` | the seed of what is drawn, a whole number |
 //! | `FORKCHECK_REPLAY` | a token from a report: run exactly that case |
 //! | `FORKCHECK_REFRESH` | `1`: of saved cases whose steps the code no longer takes, the program alone is kept |
+//! | `FORKCHECK_LOCK` | a file or directory whose lock (flock) is the turn of `processes` on this machine; the temporary directory where it is not set |
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
 
 use crate::error::Error;
 use std::hash::{BuildHasher, Hasher};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The engines by name, those too that this build leaves out: what names another is mistyped.
@@ -21,11 +23,13 @@ pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 pub(crate) struct Settings {
     pub(crate) cases: u32,
     pub(crate) executions: u64,
-    pub(crate) time: Duration,
+    /// The limit of a test; each engine has its own where nothing is set.
+    pub(crate) time: Option<Duration>,
     pub(crate) seed: Option<u64>,
     pub(crate) replay: Option<String>,
     pub(crate) allow_missing: Vec<String>,
     pub(crate) refresh: bool,
+    pub(crate) lock: Option<PathBuf>,
     /// The environment was asked already, and what was set since wins over it.
     pub(crate) asked: bool,
 }
@@ -35,11 +39,12 @@ impl Default for Settings {
         Self {
             cases: 64,
             executions: 10_000,
-            time: Duration::from_secs(20),
+            time: None,
             seed: None,
             replay: None,
             allow_missing: Vec::new(),
             refresh: false,
+            lock: None,
             asked: false,
         }
     }
@@ -70,16 +75,16 @@ impl Settings {
             "FORKCHECK_SECONDS",
             "a number above 0, such as 2.5",
         )? {
-            self.time = Duration::try_from_secs_f64(seconds)
+            let time = Duration::try_from_secs_f64(seconds)
                 .ok()
-                .filter(|time| !time.is_zero())
-                .ok_or_else(|| {
-                    wrong(
-                        "FORKCHECK_SECONDS",
-                        &seconds.to_string(),
-                        "a number above 0, such as 2.5",
-                    )
-                })?;
+                .filter(|time| !time.is_zero());
+            self.time = Some(time.ok_or_else(|| {
+                wrong(
+                    "FORKCHECK_SECONDS",
+                    &seconds.to_string(),
+                    "a number above 0, such as 2.5",
+                )
+            })?);
         }
         if let Some(seed) = number::<u64>(&variable, "FORKCHECK_SEED", "a whole number, such as 7")?
         {
@@ -92,6 +97,13 @@ impl Settings {
             Some("1") => self.refresh = true,
             None | Some("" | "0") => {}
             Some(other) => return Err(wrong("FORKCHECK_REFRESH", other, "1")),
+        }
+        if let Some(path) = variable("FORKCHECK_LOCK").filter(|path| !path.is_empty()) {
+            if std::fs::File::open(&path).is_err() {
+                let wanted = "a file or directory that is there and can be read";
+                return Err(wrong("FORKCHECK_LOCK", &path, wanted));
+            }
+            self.lock = Some(path.into());
         }
         if let Some(engines) = variable("FORKCHECK_ALLOW_MISSING") {
             self.allow_missing = engines
@@ -166,7 +178,7 @@ mod tests {
         assert_eq!(with("FORKCHECK_SEED", "9").unwrap().seed(), 9);
         assert_eq!(
             with("FORKCHECK_SECONDS", "0.5").unwrap().time,
-            Duration::from_millis(500)
+            Some(Duration::from_millis(500))
         );
         assert_eq!(
             with("FORKCHECK_ALLOW_MISSING", "loom, stepped")
@@ -187,6 +199,7 @@ mod tests {
             ("FORKCHECK_SECONDS", "-3"),
             ("FORKCHECK_SECONDS", "NaN"),
             ("FORKCHECK_REFRESH", "yes"),
+            ("FORKCHECK_LOCK", "/no/such/file"),
             ("FORKCHECK_ALLOW_MISSING", "loom,stpped"),
         ];
         for (name, value) in wrong {

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::memory::Memory;
 use crate::subject::{Progress, Spec, Subject};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::time::Duration;
 
 /// A way to run a case.
@@ -32,6 +33,21 @@ pub trait Engine: Default {
     /// Whether it explores all orders of a program, within its bounds; the others sample, and so have to show that
     /// calls of different processes overlapped.
     const EXPLORES: bool;
+    /// The time limit of a test where the suite and the environment set none: a safety net where executions are counted, and
+    /// what ends the sampling of an engine that samples.
+    const TIME: Duration = Duration::from_secs(600);
+
+    /// The most executions of one program, where a suite asks for `asked`.
+    fn executions(asked: u64) -> u64 {
+        asked
+    }
+
+    /// Waits until the engine has the machine for itself, if it needs that; the turn ends when the engine is dropped. `lock` is
+    /// the file that stands for the machine, where it is not the temporary directory.
+    fn take_machine(&mut self, lock: Option<&Path>) -> Turn {
+        let _ = lock;
+        Turn::default()
+    }
 
     /// The largest part of `program` that this engine can explore: the whole of it, unless it says otherwise.
     fn fit<S: Spec>(program: Program<S>) -> Program<S> {
@@ -56,12 +72,21 @@ pub trait Engine: Default {
 /// What a search answers: what was covered, and the execution that is not Ok, if there is one.
 pub type Answer<S> = (Covered, Option<Run<S>>);
 
+/// How an engine came to have the machine for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// The time that it waited for other suites.
+    pub waited: Duration,
+    /// It goes on beside them: the turn was not given within the longest wait.
+    pub shared: bool,
+}
+
 /// How much of one case to run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Budget {
     /// Executions, at most.
     pub executions: u64,
-    /// Time, at most, for an engine that explores until it is done.
+    /// The safety net: what is not done by then is left out, and [`Covered::timed_out`] says so.
     pub time: Duration,
     /// For what is left to chance.
     pub seed: u64,
@@ -144,6 +169,12 @@ pub struct Covered {
     pub worst: u64,
     /// Programs in which the subject changed without a step: accesses that are not of its `Memory` were not placed.
     pub unseen: u64,
+    /// Accesses to the subject's `Memory`, in the first execution of each program.
+    pub accesses: u64,
+    /// Programs that the time limit cut short.
+    pub timed_out: u64,
+    /// Programs of which an engine that samples ran all executions that were asked for, and not the first few alone.
+    pub sampled_in_full: u64,
 }
 
 impl Covered {
@@ -168,6 +199,9 @@ impl Covered {
         self.same_id += more.same_id;
         self.worst = self.worst.max(more.worst);
         self.unseen += more.unseen;
+        self.accesses += more.accesses;
+        self.timed_out += more.timed_out;
+        self.sampled_in_full += more.sampled_in_full;
     }
 }
 

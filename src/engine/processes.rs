@@ -4,20 +4,23 @@
 //! it. The pool is forked anew after a process of it has died or got stuck.
 
 use super::served::{self, Served};
-use super::{Answer, Budget, Covered, Engine, Run, incomplete};
+use super::{Answer, Budget, Covered, Engine, Run, Turn, incomplete};
 use crate::case::{Case, History};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::error::Error;
 use crate::memory::Hardware;
 use crate::process::{Channel, Exit, Job};
-use crate::subject::Subject;
-use crate::workers::{Batch, Ended, Phase, Pool, Stuck, Tally, machine_turn};
+use crate::subject::{Spec, Subject};
+use crate::workers::{Batch, Ended, MachineTurn, Phase, Pool, Stuck, Tally};
 use std::marker::PhantomData;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Really forked processes, side by side.
 #[derive(Default)]
 pub struct Processes {
     served: Served,
+    turn: Option<MachineTurn>,
 }
 
 impl Engine for Processes {
@@ -27,6 +30,15 @@ impl Engine for Processes {
     const BLIND_TO: &'static str = "orders that this machine did not happen to take; missing barriers that x86 forgives, \
         or that the fence of the clock around each call hides";
     const EXPLORES: bool = false;
+    const TIME: Duration = Duration::from_secs(30);
+
+    fn take_machine(&mut self, lock: Option<&Path>) -> Turn {
+        let turn = self.turn.insert(MachineTurn::wait(lock));
+        Turn {
+            waited: turn.waited,
+            shared: turn.shared,
+        }
+    }
 
     fn search<S: Subject<Hardware>>(
         &mut self,
@@ -34,7 +46,6 @@ impl Engine for Processes {
         roles: &[String],
         budget: &Budget,
     ) -> Result<Answer<S::Spec>, Error> {
-        let _turn = machine_turn();
         self.served.ask(Serve::<S>::JOB, case, roles, budget)
     }
 
@@ -65,13 +76,14 @@ fn search<S: Subject<Hardware>>(
 ) -> Result<Answer<S::Spec>, Error> {
     let mut pool = match kept.take() {
         Some((same, pool)) if same == roles => pool,
-        _ => Pool::start(roles.clone(), judge::<S>)?,
+        _ => Pool::start(roles.clone(), judge::<S>, rests::<S>)?,
     };
     let batch = Batch {
         executions: budget.executions,
         seed: budget.seed,
         keep_going: budget.keep_going,
         read_only: budget.read_only,
+        until: Instant::now() + budget.time,
     };
     let (tally, ended) = pool.run(&case, batch)?;
     let reusable = matches!(ended, Ended::Done | Ended::Judged(_));
@@ -84,6 +96,7 @@ fn search<S: Subject<Hardware>>(
         overlapping,
         halted,
         failing,
+        timed_out,
     } = tally;
     // The execution in which a process died, got stuck or came to rest was not counted by the workers; nor whether its calls
     // overlapped.
@@ -101,6 +114,7 @@ fn search<S: Subject<Hardware>>(
         overlapping,
         halted,
         could_overlap: if could_overlap { judged } else { 0 },
+        timed_out: timed_out.into(),
         ..Covered::default()
     };
     Ok((covered, run))
@@ -111,6 +125,22 @@ fn judge<S: Subject<Hardware>>(case: &Case<S::Spec>, history: &History<S::Spec>)
         && explain(&case.setup, history, Criterion::RealTime, Limits::default()) == Verdict::Ok
 }
 
+/// Whether every process is done, or waits in a call that may block there, and what returned is right.
+fn rests<S: Subject<Hardware>>(case: &Case<S::Spec>, history: &History<S::Spec>) -> bool {
+    let (setup, order) = (&case.setup, Criterion::RealTime);
+    waits_in_calls(case, history)
+        && explain(setup, history, order, Limits::default()) == Verdict::Ok
+        && rest(setup, history, order, Limits::default()) == Verdict::Ok
+}
+
+/// Whether each process has done its operations, or is in one.
+fn waits_in_calls<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
+    let mut processes = history.calls.iter().zip(&case.program);
+    processes.all(|(calls, ops)| {
+        calls.len() == ops.len() || calls.last().is_some_and(|call| call.ret.is_none())
+    })
+}
+
 /// The end of a batch as a run with its verdict; `None` if all went well.
 fn told<S: Subject<Hardware>>(
     case: &Case<S::Spec>,
@@ -119,7 +149,8 @@ fn told<S: Subject<Hardware>>(
     read_only: u32,
 ) -> Option<Run<S::Spec>> {
     let (history, verdict) = match ended {
-        Ended::Done => return None,
+        // A pool that rests is of no more use, so that was the case's last execution.
+        Ended::Done | Ended::AtRest => return None,
         Ended::Judged(history) => {
             let verdict = incomplete(case, &history).unwrap_or_else(|| {
                 explain(
@@ -157,9 +188,6 @@ fn told<S: Subject<Hardware>>(
                 }
                 Stuck::Asleep => asleep::<S>(case, &history, &place),
             };
-            if verdict == Verdict::Ok {
-                return None;
-            }
             (history, verdict)
         }
     };
@@ -171,18 +199,14 @@ fn told<S: Subject<Hardware>>(
     })
 }
 
-/// Nobody can move any more: a deadlock, unless the spec lets everyone wait who sleeps. (The pool that sleeps so is
-/// of no more use, and looking took seconds, so that was the case's last execution.)
+/// No process can move any more, and not all of them may wait where they do: a deadlock.
 fn asleep<S: Subject<Hardware>>(
     case: &Case<S::Spec>,
     history: &History<S::Spec>,
     place: &str,
 ) -> Verdict<S::Spec> {
     let detail = format!("{place} sleeps, and nobody is left to wake it");
-    let in_calls = history.calls.iter().zip(&case.program).all(|(calls, ops)| {
-        calls.len() == ops.len() || calls.last().is_some_and(|call| call.ret.is_none())
-    });
-    if !in_calls {
+    if !waits_in_calls(case, history) {
         return finding(Kind::Deadlock, detail);
     }
     match rest(&case.setup, history, Criterion::RealTime, Limits::default()) {
@@ -191,7 +215,7 @@ fn asleep<S: Subject<Hardware>>(
     }
 }
 
-fn died<S: crate::subject::Spec>(place: &str, exit: Exit, only_reads: bool) -> Verdict<S> {
+fn died<S: Spec>(place: &str, exit: Exit, only_reads: bool) -> Verdict<S> {
     match exit {
         Exit::Signal(libc::SIGSEGV) if only_reads => finding(
             Kind::WriteToReadOnly,
@@ -209,7 +233,7 @@ fn died<S: crate::subject::Spec>(place: &str, exit: Exit, only_reads: bool) -> V
     }
 }
 
-fn finding<S: crate::subject::Spec>(kind: Kind, detail: String) -> Verdict<S> {
+fn finding<S: Spec>(kind: Kind, detail: String) -> Verdict<S> {
     Verdict::Finding(Finding {
         kind,
         detail,
@@ -217,12 +241,7 @@ fn finding<S: crate::subject::Spec>(kind: Kind, detail: String) -> Verdict<S> {
     })
 }
 
-fn place<S: crate::subject::Spec>(
-    case: &Case<S>,
-    roles: &[String],
-    process: usize,
-    phase: Phase,
-) -> String {
+fn place<S: Spec>(case: &Case<S>, roles: &[String], process: usize, phase: Phase) -> String {
     let what = match phase {
         Phase::Setup => "building the subject".into(),
         Phase::Attach => "attach".into(),

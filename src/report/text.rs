@@ -6,11 +6,15 @@ use super::rows::rows;
 use super::table::{WIDTH, apart, render, short};
 use crate::case::{Call, named};
 use crate::check::{Blocked, Explanation, Finding, Verdict};
-use crate::engine::{Covered, Run};
+use crate::engine::{Covered, Run, Turn};
 use crate::search::{Found, Origin, Outcome, Rate};
 use crate::subject::Spec;
 use serde::Serialize;
 use std::fmt::Write;
+use std::time::Duration;
+
+/// A shorter wait for the machine is not worth a word.
+const WAITED: Duration = Duration::from_secs(1);
 
 /// The whole report. `test` is the name of the test that runs, `home` the directory from which files are named, and
 /// `replay` the command that runs the case of a token again.
@@ -198,11 +202,14 @@ fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
             operations,
             candidates,
             took,
+            cut,
         } => format!(
-            "shrunk from {} to {} in {:.1} s ({candidates} candidates)",
+            "shrunk from {} to {} in {:.1} s ({}{})",
             counted(operations as u64, "operation"),
             run.case.operations(),
-            took.as_secs_f64()
+            took.as_secs_f64(),
+            counted(candidates, "candidate"),
+            if cut { ", then the time limit" } else { "" }
         ),
         Origin::Elsewhere(first) => {
             let operations = counted(run.case.operations() as u64, "operation");
@@ -299,10 +306,11 @@ fn short_state(state: &str) -> String {
 /// What was covered.
 fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
     let Covered {
-        programs,
+        programs: covered_programs,
         executions,
         overlapping,
         could_overlap,
+        sampled_in_full,
         halted,
         exhausted,
         partly,
@@ -316,10 +324,14 @@ fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
         worst,
         ..
     } = outcome.covered;
-    let mut parts = vec![
-        counted(programs, "program"),
-        counted(executions, "execution"),
-    ];
+    let programs = match outcome.planned {
+        Some(planned) => format!("{covered_programs} of {}", counted(planned, "program")),
+        None => counted(covered_programs, "program"),
+    };
+    let mut parts = vec![programs, counted(executions, "execution")];
+    if outcome.verdict == Verdict::Ok && could_overlap > 0 && sampled_in_full < covered_programs {
+        parts.push(format!("{sampled_in_full} of them by all their executions"));
+    }
     if let Some(percent) = (100 * overlapping).checked_div(could_overlap) {
         parts.push(format!("{percent} % with overlap"));
     }
@@ -361,6 +373,16 @@ fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
             "{} first",
             counted(outcome.saved_cases as u64, "saved case")
         ));
+    }
+    let Turn { waited, shared } = outcome.turn;
+    if waited >= WAITED {
+        let waited = waited.as_secs_f64();
+        parts.push(match shared {
+            true => format!("beside another suite, which kept the machine for {waited:.1} s"),
+            false => format!("after a wait of {waited:.1} s for other suites"),
+        });
+    } else if shared {
+        parts.push("beside another suite".into());
     }
     let took = outcome.took.as_secs_f64();
     format!("{} in {took:.1} s, seed {}", parts.join(", "), outcome.seed)

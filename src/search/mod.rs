@@ -5,7 +5,7 @@ mod shrink;
 
 use crate::case::Case;
 use crate::check::Verdict;
-use crate::engine::{Budget, By, Covered, Engine, Run};
+use crate::engine::{Budget, By, Covered, Engine, Run, Turn};
 use crate::error::Error;
 use crate::regression;
 use crate::settings::{ENGINES, Settings};
@@ -15,17 +15,24 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// An engine that explores may take so many times the executions of one that samples, and is done with so many times
-/// fewer programs: each of them stands for all its orders.
-const EXPLORED: u64 = 20;
-const FEWER: u32 = 8;
-/// Small programs are explored in no time, so that it goes on with others until this part of the time is used.
-const SHARE_OF_TIME: u32 = 4;
-/// A shrunk form has to fail within so many times the executions of a drawn one: a rare failure gets its chance.
+/// An engine that explores draws at least this part of the programs, and more of them until it has run as many executions
+/// as it may spend on four of them: small programs are explored in a few hundred.
+const LEAST: u32 = 8;
+const PROGRAMS: u64 = 4;
+/// Executions of each program in the first round of an engine that samples: what fails without much luck is found in all
+/// programs before any of them gets its thousands.
+const FIRST_ROUND: u64 = 100;
+/// The part of its time that an engine samples; the rest is for shrinking.
+const SAMPLING: f64 = 2.0 / 3.0;
+/// A known failure gets this many times the executions of a program: it may be a rare one.
 const PATIENCE: u64 = 4;
-/// A finding is run again so often before it is told, but no longer than this.
+/// A finding is run again this often before it is reported. It may take this long beyond the time limit.
 const REPLAYS: u64 = 10;
-const REPLAYING: Duration = Duration::from_secs(10);
+const CONFIRMING: Duration = Duration::from_secs(10);
+
+/// The verdict of an engine that places steps, and had none to place.
+const UNTOUCHED: &str = "no operation touched `Memory`: is this `std::sync::atomic`, plain memory or a crate? This engine sees \
+    only accesses through the `Memory` that the structure is generic over (`M::AtomicU64`, not `AtomicU64`)";
 
 /// What to search.
 pub(crate) struct Plan<S: Spec> {
@@ -37,6 +44,8 @@ pub(crate) struct Plan<S: Spec> {
     pub(crate) read_only: u32,
     /// What it promises of how its operations get on.
     pub(crate) progress: Progress,
+    /// It may change without an access to its `Memory`: the suite says why.
+    pub(crate) allows_unscheduled: bool,
     pub(crate) cases: BoxedStrategy<Case<S>>,
     pub(crate) settings: Settings,
     /// Where cases are saved, if they are.
@@ -60,8 +69,12 @@ pub struct Outcome<S: Spec> {
     pub stale: Vec<String>,
     /// The seed of what was drawn.
     pub seed: u64,
-    /// How long all of it took.
+    /// How long all of it took, without the wait for the machine.
     pub took: Duration,
+    /// How the engine came to have the machine for itself.
+    pub turn: Turn,
+    /// The programs that were to be drawn, where the time limit came first.
+    pub planned: Option<u64>,
     /// What is to be told where the verdict is a finding.
     pub found: Option<Found<S>>,
     /// What the processes printed lately.
@@ -109,6 +122,8 @@ pub enum Origin {
         candidates: u64,
         /// How long that took.
         took: Duration,
+        /// The time limit ended it: there may be a smaller form.
+        cut: bool,
     },
     /// Another engine found it, and it was looked for on this one.
     Elsewhere(&'static str),
@@ -134,51 +149,55 @@ pub enum Rate {
 pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
     plan: &Plan<S::Spec>,
 ) -> Result<Outcome<S::Spec>, Error> {
-    let mut search = Search::<E, S>::new(plan);
-    let mut saved_cases = 0;
-    let found = match &plan.settings.replay {
-        Some(token) => {
-            let token = regression::from_token::<S::Spec>(token, &plan.suite, E::NAME)?;
-            search.known(token.case, Origin::Replayed)?
-        }
-        None => {
-            let saved = match &plan.regressions {
-                Some(directory) => {
-                    let file = regression::file_of(directory, &plan.suite);
-                    regression::load(&file, E::NAME, &ENGINES, plan.roles.len())?
-                }
-                None => Vec::new(),
-            };
-            saved_cases = saved.len();
-            let mut found = None;
-            for saved in saved {
-                search.stale.extend(saved.stale);
-                if let Some(case) = saved.case {
-                    found = search.known(case, Origin::Saved)?;
-                }
-                if found.is_some() {
-                    break;
-                }
-            }
-            match found {
-                Some(found) => Some(found),
-                None => search.drawn()?,
-            }
-        }
+    // What cannot be read is an error before anything waits.
+    let token = match &plan.settings.replay {
+        Some(token) => Some(regression::from_token::<S::Spec>(
+            token,
+            &plan.suite,
+            E::NAME,
+        )?),
+        None => None,
     };
+    let saved = match &plan.regressions {
+        Some(directory) if token.is_none() => {
+            let file = regression::file_of(directory, &plan.suite);
+            regression::load(&file, E::NAME, &ENGINES, plan.roles.len())?
+        }
+        _ => Vec::new(),
+    };
+    let mut search = Search::<E, S>::new(plan, plan.settings.time.unwrap_or(E::TIME));
+    if let Some(token) = token {
+        let found = search.known(token.case, Origin::Replayed)?;
+        return Ok(search.outcome(found, 0));
+    }
+    let saved_cases = saved.len();
+    for saved in saved {
+        search.stale.extend(saved.stale);
+        if let Some(case) = saved.case
+            && let Some(found) = search.known(case, Origin::Saved)?
+        {
+            return Ok(search.outcome(Some(found), saved_cases));
+        }
+    }
+    let found = search.drawn()?;
     Ok(search.outcome(found, saved_cases))
 }
 
-/// Looks on an engine for what failed on another: the program of that case in all orders, and smaller ones.
+/// Looks on an engine for what failed on another: the program of that case in all orders, and smaller ones. Where a time
+/// limit was set, it has what `spent` left of that, and a fifth of it at least.
 ///
 /// # Errors
 /// A case that cannot be made a token.
 pub(crate) fn elsewhere<E: Engine, S: Subject<E::Memory>>(
     plan: &Plan<S::Spec>,
     case: Case<S::Spec>,
-    first: &'static str,
+    (first, spent): (&'static str, Duration),
 ) -> Result<Outcome<S::Spec>, Error> {
-    let mut search = Search::<E, S>::new(plan);
+    let limit = match plan.settings.time {
+        Some(limit) => limit.saturating_sub(spent).max(limit / 5),
+        None => E::TIME,
+    };
+    let mut search = Search::<E, S>::new(plan, limit);
     let found = match search.run(&fit::<E, S>(free(case)), &search.budget()) {
         Some(run) => {
             let run = search.leave_out(run);
@@ -192,7 +211,11 @@ pub(crate) fn elsewhere<E: Engine, S: Subject<E::Memory>>(
 struct Search<'a, E: Engine, S: Subject<E::Memory>> {
     plan: &'a Plan<S::Spec>,
     engine: E,
+    turn: Turn,
+    /// When it had the machine, and how long it may take from there.
     started: Instant,
+    limit: Duration,
+    planned: Option<u64>,
     covered: Covered,
     seed: u64,
     /// The first verdict that was neither Ok nor a finding.
@@ -202,11 +225,16 @@ struct Search<'a, E: Engine, S: Subject<E::Memory>> {
 }
 
 impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
-    fn new(plan: &'a Plan<S::Spec>) -> Self {
+    fn new(plan: &'a Plan<S::Spec>, limit: Duration) -> Self {
+        let mut engine = E::default();
+        let turn = engine.take_machine(plan.settings.lock.as_deref());
         Self {
             plan,
-            engine: E::default(),
+            engine,
+            turn,
             started: Instant::now(),
+            limit,
+            planned: None,
             covered: Covered::default(),
             seed: plan.settings.seed(),
             unknown: None,
@@ -224,6 +252,8 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             stale: self.stale,
             seed: self.seed,
             took: self.started.elapsed(),
+            turn: self.turn,
+            planned: self.planned,
             found,
             output: self.engine.output(),
             stepped: None,
@@ -233,8 +263,8 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
     fn budget(&self) -> Budget {
         let settings = &self.plan.settings;
         Budget {
-            executions: settings.executions * if E::EXPLORES { EXPLORED } else { 1 },
-            time: settings.time,
+            executions: E::executions(settings.executions).max(1),
+            time: self.left(),
             seed: self.seed,
             keep_going: false,
             nobody_dies: false,
@@ -242,6 +272,20 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             read_only: self.plan.read_only,
             by: By::Bounds,
         }
+    }
+
+    /// What is left of the time limit.
+    fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.started.elapsed())
+    }
+
+    /// The same for what confirms a finding.
+    fn left_to_confirm(&self) -> Duration {
+        self.left().max(
+            (self.limit + CONFIRMING)
+                .saturating_sub(self.started.elapsed())
+                .min(CONFIRMING),
+        )
     }
 
     /// Runs a case; a finding comes back, anything else that is not Ok is noted.
@@ -326,35 +370,85 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         };
         let mut runner =
             TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &key));
-        let (cases, time) = (self.plan.settings.cases, self.plan.settings.time);
-        let (least, share) = if E::EXPLORES {
-            (cases.div_ceil(FEWER), time / SHARE_OF_TIME)
+        let cases = self.plan.settings.cases;
+        let full = self.budget().executions;
+        let rounds = if E::EXPLORES {
+            vec![full]
         } else {
-            (cases, time)
+            vec![FIRST_ROUND.min(full), full]
         };
-        for drawn in 0..cases {
-            let elapsed = self.started.elapsed();
-            if drawn > 0 && elapsed >= time
-                || drawn >= least && elapsed >= share
-                || matches!(self.unknown, Some(Verdict::Unavailable(_)))
-            {
-                break;
-            }
-            let tree = self.plan.cases.new_tree(&mut runner).map_err(|reason| {
-                Error::invalid(
-                    format!("no case could be drawn: {reason}"),
-                    "loosen the filters of the suite's strategies",
-                )
-            })?;
-            let whole = tree.current();
-            let case = fit::<E, S>(whole.clone());
-            self.covered.cut += u64::from(case != whole);
-            if let Some(run) = self.run(&case, &self.budget()) {
-                let (run, origin) = self.shrink(tree, run);
-                return self.tell(run, origin).map(Some);
+        let mut trees = Vec::new();
+        let mut seen: Vec<Case<S::Spec>> = Vec::new();
+        for (round, executions) in rounds.into_iter().enumerate() {
+            for number in 0..cases as usize {
+                if self.is_enough(round, number, full) {
+                    break;
+                }
+                if self.is_over(round) {
+                    // What was sampled in the first round stands.
+                    self.planned = (round == 0).then_some(cases.into());
+                    return Ok(None);
+                }
+                if trees.len() <= number {
+                    let tree = self.plan.cases.new_tree(&mut runner).map_err(|reason| {
+                        Error::invalid(
+                            format!("no case could be drawn: {reason}"),
+                            "loosen the filters of the suite's strategies",
+                        )
+                    })?;
+                    trees.push(tree);
+                }
+                let whole = trees[number].current();
+                let case = fit::<E, S>(whole.clone());
+                // All orders of a program are explored once.
+                if E::EXPLORES && seen.contains(&case) {
+                    continue;
+                }
+                let before = self.covered;
+                let budget = Budget {
+                    executions,
+                    seed: self.seed.wrapping_add(round as u64),
+                    ..self.budget()
+                };
+                let run = self.run(&case, &budget);
+                if round > 0 {
+                    let all = self.covered.timed_out == before.timed_out;
+                    self.covered.programs = before.programs;
+                    self.covered.timed_out = before.timed_out;
+                    self.covered.sampled_in_full += u64::from(all);
+                } else {
+                    self.covered.cut += u64::from(case != whole);
+                }
+                if let Some(run) = run {
+                    let took = self.covered.executions - before.executions;
+                    let (run, origin) = self.shrink(trees.swap_remove(number), run, took);
+                    return self.tell(run, origin).map(Some);
+                }
+                if E::EXPLORES {
+                    seen.push(case);
+                }
             }
         }
         Ok(None)
+    }
+
+    /// Whether no other program needs to be drawn.
+    fn is_enough(&self, round: usize, number: usize, full: u64) -> bool {
+        let least = self.plan.settings.cases.div_ceil(LEAST) as usize;
+        let spent = self.covered.executions >= full.saturating_mul(PROGRAMS);
+        matches!(self.unknown, Some(Verdict::Unavailable(_)))
+            || E::EXPLORES && number >= least && spent
+            || round > 0 && self.overlaps_too_seldom().is_some()
+    }
+
+    /// Whether the time is up: for what has to be done, or, of an engine that samples, for sampling on.
+    fn is_over(&self, round: usize) -> bool {
+        let share = if E::EXPLORES || round == 0 {
+            1.0
+        } else {
+            SAMPLING
+        };
+        self.started.elapsed() >= self.limit.mul_f64(share)
     }
 
     /// Runs it again, to say how surely it comes; makes the token; saves it.
@@ -395,6 +489,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         let budget = Budget {
             keep_going: true,
             executions: self.budget().executions * PATIENCE,
+            time: self.left_to_confirm(),
             ..self.budget()
         };
         if !E::EXPLORES && kind(run).is_some_and(|kind| kind.is_of_history()) {
@@ -403,10 +498,11 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             for again in 0..REPLAYS {
                 let budget = Budget {
                     seed: budget.seed.wrapping_add(again),
+                    time: self.left_to_confirm(),
                     ..budget
                 };
                 self.run(&run.case, &budget);
-                if self.covered.failing > before.failing {
+                if self.covered.failing > before.failing || self.left_to_confirm().is_zero() {
                     break;
                 }
             }
@@ -415,10 +511,13 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
                 self.covered.executions - before.executions,
             );
         }
-        let started = Instant::now();
         let (mut again, mut replays) = (0, 0);
-        while replays < REPLAYS && (replays == 0 || started.elapsed() < REPLAYING) {
+        while replays < REPLAYS && (replays == 0 || !self.left_to_confirm().is_zero()) {
             replays += 1;
+            let budget = Budget {
+                time: self.left_to_confirm(),
+                ..budget
+            };
             again += u64::from(
                 self.run(&run.case, &budget)
                     .is_some_and(|replayed| kind(&replayed) == kind(run)),
@@ -434,22 +533,51 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         if let Some(verdict) = &self.unknown {
             return verdict.clone();
         }
+        if self.covered.executions == 0 {
+            return Verdict::Unknown("nothing was run".into());
+        }
+        if E::EXPLORES && self.covered.accesses == 0 {
+            return Verdict::Unknown(UNTOUCHED.into());
+        }
+        if let Some(reason) = self.out_of_time().or_else(|| self.overlaps_too_seldom()) {
+            return Verdict::Unknown(reason);
+        }
+        if self.covered.unseen > 0 && !self.plan.allows_unscheduled {
+            return Verdict::Unknown(format!(
+                "in {} of {} programs the structure changed without an access to `Memory`: accesses through std::sync::atomic,                  std::sync::Mutex, plain memory or a crate, which this engine cannot schedule; use `Memory` there, or say why that                  may be: `.allow_unscheduled(\"the reason\")`",
+                self.covered.unseen, self.covered.programs
+            ));
+        }
+        Verdict::Ok
+    }
+
+    /// What the time limit left out of what has to be done: for an engine that samples, of the first round.
+    fn out_of_time(&self) -> Option<String> {
+        if self.planned.is_none() && self.covered.timed_out == 0 {
+            return None;
+        }
+        let programs = self.covered.programs - self.covered.timed_out.min(self.covered.programs);
+        let of = self.plan.settings.cases;
+        Some(format!(
+            "the time limit of {:.1} s ended this after {programs} of {of} programs; allow more (FORKCHECK_SECONDS), or ask for fewer \
+             programs (FORKCHECK_CASES) or executions (FORKCHECK_EXECUTIONS)",
+            self.limit.as_secs_f64()
+        ))
+    }
+
+    /// Where an engine that samples hardly ever saw calls overlap: little was tried.
+    fn overlaps_too_seldom(&self) -> Option<String> {
         let Covered {
-            executions,
             overlapping,
             could_overlap,
             ..
         } = self.covered;
-        if executions == 0 {
-            return Verdict::Unknown("nothing was run".into());
-        }
-        if !E::EXPLORES && overlapping * 1_000 < could_overlap {
-            return Verdict::Unknown(format!(
+        (!E::EXPLORES && overlapping * 1_000 < could_overlap).then(|| {
+            format!(
                 "in only {overlapping} of {could_overlap} executions did calls of different processes overlap, so hardly \
                  anything was tried; give it a processor for each process, or fewer processes"
-            ));
-        }
-        Verdict::Ok
+            )
+        })
     }
 }
 

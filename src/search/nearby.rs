@@ -6,10 +6,10 @@ use crate::engine::{Budget, Engine, Run};
 use crate::source;
 use crate::subject::Subject;
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
 
-/// Neighbours are tried no longer than this.
-const TRYING: Duration = Duration::from_secs(3);
+/// Neighbours that are tried, and the executions of one of which all orders are.
+const NEIGHBOURS: usize = 100;
+const ORDERS: u64 = 2_000;
 
 impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     /// In words: without the kill, with the kill elsewhere, with a turn that ends one step later or earlier.
@@ -17,7 +17,11 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         let Schedule::Turns(turns) = &run.case.schedule else {
             return Vec::new();
         };
-        let started = Instant::now();
+        let mut tried = 0;
+        let mut too_many = || {
+            tried += 1;
+            tried > NEIGHBOURS
+        };
         let places = places(&run.steps);
         let mut passing = Vec::new();
         if !run.case.kills.is_empty() {
@@ -52,7 +56,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                 .by_ref()
                 .find_map(|(n, step)| (step.access == Access::Killed).then_some(n));
             for place in of_operation(&places, kill) {
-                if started.elapsed() > TRYING {
+                if too_many() {
                     break;
                 }
                 let mut case = run.case.clone();
@@ -95,7 +99,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                     ..run.case.clone()
                 }
             };
-            if started.elapsed() > TRYING {
+            if too_many() {
                 break;
             }
             let Some(at) = own.iter().position(|named| named.place == *before) else {
@@ -152,7 +156,8 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
 
     fn passes(&mut self, case: &Case<S::Spec>) -> bool {
         let budget = Budget {
-            time: TRYING,
+            time: self.left_to_confirm(),
+            executions: ORDERS.min(self.budget().executions),
             nobody_dies: true,
             ..self.budget()
         };

@@ -1,18 +1,36 @@
 //! From a failing case to the smallest one that fails in the same way: fewer and smaller operations, then fewer kills, then
-//! fewer switches.
+//! fewer switches. What ends it is counted, so that a seed leads to the same case on every machine.
 
-use super::{Origin, PATIENCE, Search, fit, free, kind};
+use super::{Origin, Search, fit, free, kind};
 use crate::case::{Case, Schedule};
+use crate::check::Kind;
 use crate::engine::{Budget, Engine, Run};
 use crate::subject::Subject;
 use proptest::strategy::ValueTree;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Shrinking ends here, with the smallest case so far.
+/// Shrinking ends after this many candidates, ...
 const CANDIDATES: u64 = 500;
-const SHRINKING: Duration = Duration::from_secs(30);
-/// The time that a smaller form has to fail, for engines that place steps.
-const CANDIDATE: Duration = Duration::from_secs(4);
+/// ... this many where each takes seconds, since a watchdog has to notice that it hangs, ...
+const THAT_HANG: u64 = 20;
+/// ... or as many executions as this many programs may take.
+const PROGRAMS: u64 = 20;
+/// A candidate has to fail within this many times the executions that the drawn case took, ...
+const PLACED: u64 = 4;
+/// ... where chance plays a part many more, since it may fail more rarely, ...
+const SAMPLED: u64 = 20;
+/// ... and never within fewer than these.
+const FEWEST: u64 = 1_000;
+
+/// What shrinking has spent, and may spend.
+struct Effort {
+    started: Instant,
+    candidates: u64,
+    executions: u64,
+    /// The executions of one candidate.
+    each: u64,
+    cut: bool,
+}
 
 impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     /// The smallest case found that fails in the same way: first proptest's own steps, on values and lengths,
@@ -21,44 +39,44 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         &mut self,
         mut tree: impl ValueTree<Value = Case<S::Spec>>,
         run: Run<S::Spec>,
+        took: u64,
     ) -> (Run<S::Spec>, Origin) {
-        let (started, operations) = (Instant::now(), run.case.operations());
+        let operations = run.case.operations();
+        let mut effort = self.effort(took);
         let before = (self.covered, self.unknown.clone());
         let mut best = run;
-        let mut candidates = 0;
         let mut more = tree.simplify();
-        while more && candidates < CANDIDATES && started.elapsed() < SHRINKING {
+        while more && self.goes_on(&best, &mut effort) {
             let case = fit::<E, S>(tree.current());
-            let fails = case == free(best.case.clone()) || {
-                candidates += 1;
-                self.fails_alike(&case, &mut best)
-            };
+            let fails =
+                case == free(best.case.clone()) || self.fails_alike(&case, &mut best, &mut effort);
             more = if fails {
                 tree.simplify()
             } else {
                 tree.complicate()
             };
         }
-        let mut best = self.leave_out_operations(best, &mut candidates, started);
-        self.leave_out_kills_and_turns(&mut best, &mut candidates, started);
+        let mut best = self.leave_out_operations(best, &mut effort);
+        self.leave_out_kills_and_turns(&mut best, &mut effort);
         // What was covered is what was searched, not what was shrunk.
         (self.covered, self.unknown) = before;
         (
             best,
             Origin::Drawn {
                 operations,
-                candidates,
-                took: started.elapsed(),
+                candidates: effort.candidates,
+                took: effort.started.elapsed(),
+                cut: effort.cut,
             },
         )
     }
 
     /// The same for a case that was not drawn: its values stay.
     pub(super) fn leave_out(&mut self, run: Run<S::Spec>) -> Run<S::Spec> {
-        let (started, mut candidates) = (Instant::now(), 0);
+        let mut effort = self.effort(0);
         let before = (self.covered, self.unknown.clone());
-        let mut best = self.leave_out_operations(run, &mut candidates, started);
-        self.leave_out_kills_and_turns(&mut best, &mut candidates, started);
+        let mut best = self.leave_out_operations(run, &mut effort);
+        self.leave_out_kills_and_turns(&mut best, &mut effort);
         (self.covered, self.unknown) = before;
         best
     }
@@ -66,23 +84,18 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     fn leave_out_operations(
         &mut self,
         mut best: Run<S::Spec>,
-        candidates: &mut u64,
-        started: Instant,
+        effort: &mut Effort,
     ) -> Run<S::Spec> {
         let mut at = (0, 0);
-        while at.0 < best.case.program.len()
-            && *candidates < CANDIDATES
-            && started.elapsed() < SHRINKING
-        {
+        while at.0 < best.case.program.len() && self.goes_on(&best, effort) {
             if at.1 >= best.case.program[at.0].len() {
                 at = (at.0 + 1, 0);
                 continue;
             }
             let mut case = free(best.case.clone());
             case.program[at.0].remove(at.1);
-            *candidates += 1;
             // Leaving one out may make another needless that was needed before.
-            at = if case.operations() > 0 && self.fails_alike(&case, &mut best) {
+            at = if case.operations() > 0 && self.fails_alike(&case, &mut best, effort) {
                 (0, 0)
             } else {
                 (at.0, at.1 + 1)
@@ -93,22 +106,14 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
 
     /// Without each kill; then without each turn, so that whoever has the one before goes on for longer. What the bounds
     /// found has the fewest already; what was found by chance has some that it does not need.
-    fn leave_out_kills_and_turns(
-        &mut self,
-        best: &mut Run<S::Spec>,
-        candidates: &mut u64,
-        started: Instant,
-    ) {
+    fn leave_out_kills_and_turns(&mut self, best: &mut Run<S::Spec>, effort: &mut Effort) {
         let mut at = 0;
         loop {
             let Schedule::Turns(turns) = &best.case.schedule else {
                 return;
             };
             let kills = best.case.kills.len();
-            if at >= kills + turns.len()
-                || *candidates >= CANDIDATES
-                || started.elapsed() >= SHRINKING
-            {
+            if at >= kills + turns.len() || !self.goes_on(best, effort) {
                 return;
             }
             let mut case = best.case.clone();
@@ -126,9 +131,8 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                     case.schedule = Schedule::Turns(turns);
                 }
             }
-            *candidates += 1;
             // A turn that is gone may make one before it needless.
-            at = if self.fails_alike(&case, best) {
+            at = if self.fails_alike(&case, best, effort) {
                 0
             } else {
                 at + 1
@@ -138,21 +142,22 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
 
     /// Whether it fails in the same way within the budget; where chance plays a part, twice, since a form that hardly
     /// ever fails is of less use than a larger one.
-    fn fails_alike(&mut self, case: &Case<S::Spec>, best: &mut Run<S::Spec>) -> bool {
-        // Where a failure has its schedule, the smaller form has one that is found as soon, or is not worth waiting for.
-        let placed = best.case.schedule != Schedule::Free;
-        let budget = Budget {
-            time: if placed {
-                CANDIDATE.min(self.plan.settings.time)
-            } else {
-                self.plan.settings.time
-            },
-            executions: self.budget().executions * PATIENCE,
-            ..self.budget()
-        };
+    fn fails_alike(
+        &mut self,
+        case: &Case<S::Spec>,
+        best: &mut Run<S::Spec>,
+        effort: &mut Effort,
+    ) -> bool {
+        effort.candidates += 1;
         let mut alike = || {
-            self.run(case, &budget)
-                .filter(|run| kind(run) == kind(best))
+            let budget = Budget {
+                executions: effort.each,
+                ..self.budget()
+            };
+            let before = self.covered.executions;
+            let run = self.run(case, &budget);
+            effort.executions += self.covered.executions - before;
+            run.filter(|run| kind(run) == kind(best))
         };
         let Some(run) = alike() else { return false };
         if !E::EXPLORES && alike().is_none() {
@@ -160,5 +165,30 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         }
         *best = run;
         true
+    }
+
+    /// For a case that failed after this many executions.
+    fn effort(&self, took: u64) -> Effort {
+        let (times, most) = (if E::EXPLORES { PLACED } else { SAMPLED }, self.budget());
+        Effort {
+            started: Instant::now(),
+            candidates: 0,
+            executions: 0,
+            each: (times * took).clamp(FEWEST.min(most.executions), most.executions),
+            cut: false,
+        }
+    }
+
+    /// Whether another candidate may be tried.
+    fn goes_on(&self, best: &Run<S::Spec>, effort: &mut Effort) -> bool {
+        let candidates = match kind(best) {
+            Some(Kind::Endless) => THAT_HANG,
+            Some(Kind::Deadlock) if !E::EXPLORES => THAT_HANG,
+            _ => CANDIDATES,
+        };
+        let most = self.budget().executions.saturating_mul(PROGRAMS);
+        let more = effort.candidates < candidates && effort.executions < most;
+        effort.cut |= more && self.left().is_zero();
+        more && !effort.cut
     }
 }

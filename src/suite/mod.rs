@@ -57,6 +57,8 @@ pub struct Suite<S: Spec> {
     /// Roles that map the region read-only.
     read_only: Vec<String>,
     progress: Progress,
+    /// Why it may change without an access to its `Memory`.
+    unscheduled: Option<String>,
     settings: Settings,
     regressions: Option<PathBuf>,
     /// Engines that are not to run, and why.
@@ -91,6 +93,7 @@ impl<S: Spec> Suite<S> {
             roles: Vec::new(),
             read_only: Vec::new(),
             progress: Progress::Any,
+            unscheduled: None,
             settings: Settings::default(),
             regressions,
             without: Vec::new(),
@@ -122,26 +125,28 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Programs to draw: 64, unless said otherwise. Engines that explore all orders of a program draw an eighth, and more
-    /// of them, up to all, while a quarter of the [`time`](Suite::time) lasts.
+    /// Programs to draw: 64, unless said otherwise. Engines that explore all orders of a program draw at least an eighth, and
+    /// more of them, up to all, until they have run as many executions as four programs may take.
     #[must_use]
     pub fn cases(mut self, cases: u32) -> Self {
         self.settings.cases = cases;
         self
     }
 
-    /// Executions of each program on the machine: 10,000, unless said otherwise. Models explore up to twenty
-    /// times as many.
+    /// Executions of each program on the machine: 10,000, unless said otherwise. `stepped` explores up to five times as many of
+    /// each, loom twenty times, and `kills`, where a death takes long, two fifths.
     #[must_use]
     pub fn executions(mut self, executions: u64) -> Self {
         self.settings.executions = executions;
         self
     }
 
-    /// Time after which no new program is drawn: 20 s, unless said otherwise.
+    /// The time limit of a test: 30 s for `processes`, which samples two thirds of that, and 10 minutes for the others. It is a
+    /// safety net: what is to be run is counted, and where the limit comes first, the verdict is `Unknown`. Shrinking ends with
+    /// it too; confirming a finding may take 10 s more.
     #[must_use]
     pub fn time(mut self, time: Duration) -> Self {
-        self.settings.time = time;
+        self.settings.time = Some(time);
         self
     }
 
@@ -167,6 +172,14 @@ impl<S: Spec> Suite<S> {
     #[must_use]
     pub fn read_only(mut self, role: &str) -> Self {
         self.read_only.push(role.to_owned());
+        self
+    }
+
+    /// Lets the structure change without an access to its `Memory`, for this reason: `stepped` and `kills` cannot schedule such
+    /// accesses, and their verdict is `Unknown` otherwise.
+    #[must_use]
+    pub fn allow_unscheduled(mut self, reason: &str) -> Self {
+        self.unscheduled = Some(reason.to_owned());
         self
     }
 
@@ -247,6 +260,7 @@ impl<S: Spec> Suite<S> {
             roles,
             read_only,
             progress: self.progress,
+            allows_unscheduled: self.unscheduled.is_some(),
             cases: self.strategy()?,
             settings,
             regressions: self.regressions.clone(),
@@ -280,7 +294,8 @@ impl<S: Spec> Suite<S> {
                 // What came from a file or a token is known; nothing is added to that.
                 plan.regressions = None;
             }
-            let stepped = elsewhere::<Stepped, U>(&plan, found.run.case.clone(), Processes::NAME)?;
+            let first = (Processes::NAME, outcome.took);
+            let stepped = elsewhere::<Stepped, U>(&plan, found.run.case.clone(), first)?;
             outcome.stepped = Some(Box::new(stepped));
         }
         Ok(outcome)

@@ -50,6 +50,8 @@ pub(super) struct Control {
     /// Processes whose mapping of the subject is read-only while they are in it, as bits.
     pub(super) read_only: AtomicU32,
     pub(super) remaining: AtomicU64,
+    /// 1: the batch ends with the execution that runs.
+    pub(super) out_of_time: AtomicU64,
     pub(super) executions: AtomicU64,
     pub(super) overlapping: AtomicU64,
     pub(super) failing: AtomicU64,

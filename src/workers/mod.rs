@@ -17,7 +17,7 @@ mod worker;
 
 pub(crate) use control::Phase;
 pub(crate) use pool::{Batch, Ended, Pool, Tally};
-pub(crate) use turns::machine_turn;
+pub(crate) use turns::MachineTurn;
 pub(crate) use watch::Stuck;
 #[cfg(feature = "loom")]
 pub(crate) use watch::Watch;

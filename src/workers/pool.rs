@@ -17,10 +17,14 @@ use std::io::{PipeReader, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
 pub(crate) type Judge<S> = fn(&Case<S>, &History<S>) -> bool;
+
+/// Looks in a row without progress after which the spec is asked whether all may wait where they are. If one of them would
+/// have gone on after all, one execution fewer is judged to its end.
+const QUIET: u32 = 2;
 
 /// How often, from which seed, and whether to stop at the first history that is not Ok.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +34,8 @@ pub(crate) struct Batch {
     pub(crate) keep_going: bool,
     /// Processes that map the region read-only, as bits.
     pub(crate) read_only: u32,
+    /// It ends after the execution that runs then.
+    pub(crate) until: Instant,
 }
 
 /// What a batch counted.
@@ -39,6 +45,8 @@ pub(crate) struct Tally {
     pub(crate) overlapping: u64,
     pub(crate) halted: u64,
     pub(crate) failing: u64,
+    /// The time was up before all had run.
+    pub(crate) timed_out: bool,
 }
 
 /// How a batch ended.
@@ -47,6 +55,8 @@ pub(crate) enum Ended<S: Subject<Hardware>> {
     Done,
     /// This history was not Ok.
     Judged(History<S::Spec>),
+    /// All that are not done wait in calls that may block there.
+    AtRest,
     /// A process ended in the middle.
     Died {
         process: usize,
@@ -68,11 +78,17 @@ pub(crate) struct Pool<S: Subject<Hardware>> {
     shared: Shared<S>,
     workers: Vec<Child<()>>,
     bell: PipeReader,
+    rests: Judge<S::Spec>,
 }
 
 impl<S: Subject<Hardware>> Pool<S> {
     /// Forks a worker for each role. Only from a single-threaded process: the zygote.
-    pub(crate) fn start(roles: Vec<String>, judge: Judge<S::Spec>) -> Result<Self, Error> {
+    /// `rests` says whether all that a history leaves waiting may wait.
+    pub(crate) fn start(
+        roles: Vec<String>,
+        judge: Judge<S::Spec>,
+        rests: Judge<S::Spec>,
+    ) -> Result<Self, Error> {
         possible::<S>(&roles)?;
         let (bell, ring) = std::io::pipe().map_err(|e| {
             Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE")
@@ -96,6 +112,7 @@ impl<S: Subject<Hardware>> Pool<S> {
             shared,
             workers,
             bell,
+            rests,
         })
     }
 
@@ -120,6 +137,7 @@ impl<S: Subject<Hardware>> Pool<S> {
             (&control.executions, 0),
             (&control.overlapping, 0),
             (&control.failing, 0),
+            (&control.out_of_time, 0),
         ] {
             word.store(value, Relaxed);
         }
@@ -134,8 +152,10 @@ impl<S: Subject<Hardware>> Pool<S> {
             .handed_over
             .store(control.round.load(Relaxed).wrapping_add(1), Relaxed);
         control.next_round();
-        let ended = self.supervise(case)?;
-        Ok((self.tally(), ended))
+        let ended = self.supervise(case, batch.until)?;
+        let tally = self.tally();
+        let timed_out = matches!(ended, Ended::Done) && tally.executions < batch.executions;
+        Ok((Tally { timed_out, ..tally }, ended))
     }
 
     fn tally(&self) -> Tally {
@@ -145,11 +165,13 @@ impl<S: Subject<Hardware>> Pool<S> {
             overlapping: control.overlapping.load(Relaxed),
             halted: control.halts.count(),
             failing: control.failing.load(Relaxed),
+            timed_out: false,
         }
     }
 
-    fn supervise(&mut self, case: &Case<S::Spec>) -> Result<Ended<S>, Error> {
+    fn supervise(&mut self, case: &Case<S::Spec>, until: Instant) -> Result<Ended<S>, Error> {
         let mut watch = Watch::new(self.workers.len());
+        let (mut before, mut quiet) = (u64::MAX, 0);
         loop {
             if self.rung()? {
                 return match self.shared.control().found.load(Relaxed) {
@@ -163,6 +185,9 @@ impl<S: Subject<Hardware>> Pool<S> {
                     )),
                 };
             }
+            if Instant::now() >= until {
+                self.shared.control().out_of_time.store(1, Relaxed);
+            }
             // A worker that dies takes the execution with it: nobody else may have finished, so look at once.
             for process in 0..self.workers.len() {
                 if let Some(exit) = self.workers[process].wait_timeout(Duration::ZERO)? {
@@ -173,6 +198,15 @@ impl<S: Subject<Hardware>> Pool<S> {
                         exit,
                         history: self.shared.history(case),
                     });
+                }
+            }
+            let progress = self.progress();
+            quiet = if progress == before { quiet + 1 } else { 0 };
+            before = progress;
+            if quiet >= QUIET && self.waits_in_operations() {
+                let history = self.shared.history(case);
+                if (self.rests)(case, &history) {
+                    return Ok(Ended::AtRest);
                 }
             }
             if let Some((process, stuck)) = self.look(&mut watch) {
@@ -215,10 +249,22 @@ impl<S: Subject<Hardware>> Pool<S> {
             .filter(|&process| control.places[process].get() != Phase::Idle)
             .map(|process| (process, self.workers[process].id()))
             .collect();
-        let progress = control.executions.load(Relaxed) << 20
+        watch.look(self.progress(), &unfinished)
+    }
+
+    /// A number that changes while executions go on.
+    fn progress(&self) -> u64 {
+        let control = self.shared.control();
+        control.executions.load(Relaxed) << 20
             ^ control.clock.load(Relaxed)
-            ^ u64::from(control.round.load(Relaxed)) << 40;
-        watch.look(progress, &unfinished)
+            ^ u64::from(control.round.load(Relaxed)) << 40
+    }
+
+    /// Whether all processes that are not done are in an operation.
+    fn waits_in_operations(&self) -> bool {
+        let places = &self.shared.control().places[..self.workers.len()];
+        let mut phases = places.iter().map(|place| place.get());
+        phases.all(|phase| matches!(phase, Phase::Idle | Phase::Operation { .. }))
     }
 }
 

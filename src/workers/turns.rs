@@ -1,26 +1,77 @@
-//! Suites on one machine take turns: two pools that spin on the same processors cost each other a factor
-//! of three, and their overlap.
+//! Suites of `processes` on one machine take turns: two pools that spin on the same processors cost each other a factor of
+//! three, and their overlap.
+//!
+//! A turn lasts one test. Within one test binary it is a mutex, so that tests wait as long as others of their own run; between
+//! programs it is flock(2) on the temporary directory, or on what `FORKCHECK_LOCK` names, so that no file is left behind.
 
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
-/// Who has the turn for longer is stopped, or no suite at all: any user may lock that directory.
+/// The longest wait for other programs: any user may lock that directory, and a suite that was stopped keeps it.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// Waits until no other pool on this machine runs a batch. The turn ends when the value is dropped,
-/// or with its process. It is a lock on the temporary directory itself, so that no file is left behind;
-/// where that cannot be had, or somebody keeps it, nobody waits.
-pub(crate) fn machine_turn() -> Option<Flock<File>> {
-    let directory = File::open(std::env::temp_dir()).ok()?;
-    let directory = match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-        Ok(turn) => return Some(turn),
-        Err((directory, _)) => directory,
+static IN_THIS_PROGRAM: Mutex<()> = Mutex::new(());
+/// The longest wait was in vain once: this program does not wait for others again.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// The right to be the one pool that runs on this machine, until it is dropped or its process ends.
+pub(crate) struct MachineTurn {
+    /// `None` where the lock cannot be had at all, or another program keeps it.
+    _between_programs: Option<Flock<File>>,
+    _in_this_program: MutexGuard<'static, ()>,
+    /// The time that it took to get it.
+    pub(crate) waited: Duration,
+    /// Another program has it too: it was waited for in vain.
+    pub(crate) shared: bool,
+}
+
+impl MachineTurn {
+    /// Waits until no other pool on this machine runs.
+    pub(crate) fn wait(lock: Option<&Path>) -> Self {
+        let started = Instant::now();
+        let in_this_program = IN_THIS_PROGRAM
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (between_programs, shared) = match lock {
+            Some(path) => between_programs(path),
+            None => between_programs(&std::env::temp_dir()),
+        };
+        Self {
+            _between_programs: between_programs,
+            _in_this_program: in_this_program,
+            waited: started.elapsed(),
+            shared,
+        }
+    }
+}
+
+/// The lock, and whether another program has it.
+fn between_programs(path: &Path) -> (Option<Flock<File>>, bool) {
+    let Ok(file) = File::open(path) else {
+        return (None, false);
     };
+    let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => return (Some(lock), false),
+        Err((file, _)) => file,
+    };
+    if REFUSED.load(Relaxed) {
+        return (None, true);
+    }
     let (give, get) = mpsc::channel();
-    // If nobody waits for it any more, what it gets at last is dropped, and so given back.
-    let waits = move || give.send(Flock::lock(directory, FlockArg::LockExclusive).ok());
-    std::thread::Builder::new().spawn(waits).ok()?;
-    get.recv_timeout(LONGEST).ok().flatten()
+    // If it comes too late, it is dropped where it arrives, and so given back.
+    let waits = move || give.send(Flock::lock(file, FlockArg::LockExclusive).ok());
+    if std::thread::Builder::new().spawn(waits).is_err() {
+        return (None, true);
+    }
+    match get.recv_timeout(LONGEST) {
+        Ok(lock) => (lock, false),
+        Err(_) => {
+            REFUSED.store(true, Relaxed);
+            (None, true)
+        }
+    }
 }

@@ -324,7 +324,9 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             control.keep_going.load(Relaxed) == 0 || control.found.load(Relaxed) != 0
         };
         control.places[self.me].set(Phase::Idle);
-        if stop || control.remaining.fetch_sub(1, Relaxed) <= 1 {
+        let last =
+            control.remaining.fetch_sub(1, Relaxed) <= 1 || control.out_of_time.load(Relaxed) != 0;
+        if stop || last {
             // The logs stay as they are. The write is what the supervisor sleeps on; it cannot fail while that lives.
             if !fine {
                 let _ = control.found.compare_exchange(0, 1, Relaxed, Relaxed);

@@ -48,6 +48,10 @@ impl Engine for Loom {
         processes; executions that loom 0.7.3 misses (its issues 166, 392), or knows and there are not (389)";
     const EXPLORES: bool = true;
 
+    fn executions(asked: u64) -> u64 {
+        20 * asked
+    }
+
     /// At most two operations a process; where there are more than two processes, one for each and a second for one of
     /// them, which differs from program to program.
     fn fit<S: Spec>(mut program: Program<S>) -> Program<S> {
@@ -96,6 +100,8 @@ fn serve<S: Subject<LoomMemory>>(channel: &mut Channel) {
         let covered = Covered {
             programs: 1,
             executions,
+            // The model itself says where there is none.
+            accesses: 1,
             failing: u64::from(failing),
             exhausted: u64::from(fine && explored.to_the_end()),
             partly: u64::from(fine && explored.bounds == 2),

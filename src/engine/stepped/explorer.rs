@@ -7,7 +7,7 @@ use crate::case::{Case, Step, Turn, Until};
 use crate::check::Verdict;
 use crate::engine::{Answer, Budget, By, Covered, Run};
 use crate::error::Error;
-use crate::schedule::Strategy;
+use crate::schedule::{Choice, Strategy};
 use crate::subject::{Progress, Spec, Subject};
 use crate::workers::stepped::{Crew, Ended, Note};
 use std::time::{Duration, Instant};
@@ -16,10 +16,8 @@ use std::time::{Duration, Instant};
 const PREEMPTIONS: &[(u32, u32)] = &[(0, 0), (1, 0), (2, 0), (3, 0)];
 /// Bounds of `kills`: preemptions and kills, rising. The second kill is that of the life that recovers, or of a survivor.
 const KILLS: &[(u32, u32)] = &[(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)];
-/// The part of the time that a program may take, so that others get theirs; a kill takes so much longer than a step that
-/// there is always another one to try.
-const SHARE: u32 = 8;
-const SHARE_OF_KILLS: u32 = 12;
+/// Steps that a program may take, for each execution that it may take: few executions are longer.
+const STEPS: u64 = 100;
 /// The part of the executions of a program, or of those that it may take, that comes by chance besides.
 const BY_CHANCE: u64 = 4;
 /// Points of change for PCT, which finds what takes one more than that of orders.
@@ -33,6 +31,24 @@ pub(super) struct Explorer<S: Subject<SteppedMemory>> {
     promised: (Progress, u32),
     /// See [`Crew::start`].
     same_id: bool,
+    /// See [`Budget::keep_going`].
+    keeps_going: bool,
+}
+
+/// What may still be run of a program.
+struct Left {
+    executions: u64,
+    steps: u64,
+}
+
+impl Left {
+    fn of(executions: u64) -> Self {
+        let executions = executions.max(1);
+        Self {
+            executions,
+            steps: executions.saturating_mul(STEPS),
+        }
+    }
 }
 
 /// One execution told again, step by step.
@@ -66,6 +82,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             crew: None,
             promised: (Progress::Any, 0),
             same_id: false,
+            keeps_going: false,
         }
     }
     pub(super) fn has(&self, roles: &[String]) -> bool {
@@ -100,33 +117,30 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         self.begin(budget);
         let kills = kills && !budget.nobody_dies;
         let bounds = if kills { KILLS } else { PREEMPTIONS };
-        let time = budget.time / if kills { SHARE_OF_KILLS } else { SHARE };
+        let until = Instant::now() + budget.time;
+        let mut left = Left::of(budget.executions);
         let mut covered = Covered {
             programs: 1,
             ..Covered::default()
         };
         if let Some(strategy) = by_chance(budget) {
             self.crew()?.take(case)?;
-            let until = Instant::now() + budget.time;
-            let executions = budget.executions;
-            let ended = self.batch(
-                case,
-                strategy,
-                executions,
-                until,
-                budget.keep_going,
-                &mut covered,
-            )?;
+            self.keeps_going = budget.keep_going;
+            let ended = self.batch(case, strategy, &mut left, until, &mut covered);
+            self.keeps_going = false;
+            let ended = ended?;
             return match ended {
                 Batch::Failed(picks) => self.failed(case, &picks, covered),
                 Batch::Exhausted | Batch::Cut => Ok((covered, None)),
             };
         }
-        let in_bounds = (budget.executions - 2 * (budget.executions / BY_CHANCE)).max(1);
+        let mut in_bounds = Left::of(budget.executions - 2 * (budget.executions / BY_CHANCE));
         // One execution with all its steps, to see whether they are all that changes the subject, and once more, to see whether
         // it takes the same ones.
         let glance = self.traced(case, Strategy::Follow, &[])?;
         covered.unseen = glance.covered.unseen;
+        let accesses = glance.steps.iter().filter(|step| step.word.is_some());
+        covered.accesses = accesses.count() as u64;
         let again = self.traced(case, Strategy::Follow, &[])?;
         if !glance.is_like(&again) {
             return Ok((covered, Some(retell::not_deterministic(case))));
@@ -135,8 +149,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         if kills {
             self.crew()?.keep_spares()?;
         }
-        let until = Instant::now() + time;
-        let reached = match self.rising(case, bounds, in_bounds, until, &mut covered)? {
+        let reached = match self.rising(case, bounds, &mut in_bounds, until, &mut covered)? {
             Reached::Bound(bound) => bound,
             Reached::Failed(picks) => return self.failed(case, &picks, covered),
         };
@@ -147,8 +160,13 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         } else {
             budget.executions / BY_CHANCE
         };
+        if kills
+            && !done
+            && let Some(picks) = self.each_kill_point(case, by_chance, until, &mut covered)?
+        {
+            return self.failed(case, &picks, covered);
+        }
         let kills = if kills { 2 } else { 0 };
-        let until = until + time / BY_CHANCE as u32;
         for strategy in [
             Strategy::Pct {
                 seed: budget.seed,
@@ -160,9 +178,13 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                 kills,
             },
         ] {
-            if let Batch::Failed(picks) =
-                self.batch(case, strategy, by_chance.max(1), until, false, &mut covered)?
-            {
+            if let Batch::Failed(picks) = self.batch(
+                case,
+                strategy,
+                &mut Left::of(by_chance),
+                until,
+                &mut covered,
+            )? {
                 return self.failed(case, &picks, covered);
             }
         }
@@ -185,28 +207,26 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             }
             Some(_) | None => covered.hardly = 1,
         }
-        if kills && let Some(picks) = self.with_same_id(case, budget, time, &mut covered)? {
+        if kills && let Some(picks) = self.with_same_id(case, by_chance, until, &mut covered)? {
             return self.failed(case, &picks, covered);
         }
         Ok((covered, None))
     }
 
-    /// All executions within these bounds, one after the other, until `executions` are done or the time is up.
+    /// All executions within these bounds, one after the other, until none is `left` or the time is up.
     fn rising(
         &mut self,
         case: &Case<S::Spec>,
         bounds: &[(u32, u32)],
-        executions: u64,
+        left: &mut Left,
         until: Instant,
         covered: &mut Covered,
     ) -> Result<Reached, Error> {
-        let (before, mut left) = (covered.executions, executions);
         let mut reached = None;
         for &(preemptions, kills) in bounds {
             let strategy = Strategy::Bounded { preemptions, kills };
             loop {
-                let ended = self.batch(case, strategy, left, until, false, covered)?;
-                left = executions.saturating_sub(covered.executions - before);
+                let ended = self.batch(case, strategy, left, until, covered)?;
                 let exhausted = match ended {
                     Batch::Exhausted => true,
                     Batch::Cut => false,
@@ -234,15 +254,14 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
     fn with_same_id(
         &mut self,
         case: &Case<S::Spec>,
-        budget: &Budget,
-        time: Duration,
+        executions: u64,
+        until: Instant,
         covered: &mut Covered,
     ) -> Result<Option<Vec<u8>>, Error> {
         self.same_id = true;
         self.crew()?.take(case)?;
-        let until = Instant::now() + time / BY_CHANCE as u32;
         let bounds = &[(0, 0), (0, 1)];
-        let reached = self.rising(case, bounds, budget.executions, until, covered)?;
+        let reached = self.rising(case, bounds, &mut Left::of(executions), until, covered)?;
         if let Reached::Failed(picks) = reached {
             return Ok(Some(picks));
         }
@@ -251,29 +270,82 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         Ok(None)
     }
 
+    /// Each step of a few schedules without preemptions, in which another process begins each: killed there, once. For programs
+    /// of which too many orders are left to come to all kill points by going through them. The choices of an execution that failed.
+    fn each_kill_point(
+        &mut self,
+        case: &Case<S::Spec>,
+        mut executions: u64,
+        until: Instant,
+        covered: &mut Covered,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        executions = executions.max(1);
+        for first in 0..case.program.len() {
+            let begins = vec![Choice::Step(first).to_byte()];
+            self.crew()?.follow(&begins);
+            match self.batch(case, Strategy::Follow, &mut Left::of(1), until, covered)? {
+                Batch::Failed(picks) => return Ok(Some(picks)),
+                Batch::Exhausted | Batch::Cut => {}
+            }
+            let undisturbed = self.crew()?.picks();
+            for (step, &pick) in undisturbed.iter().enumerate() {
+                let Choice::Step(process) = Choice::from_byte(pick) else {
+                    break;
+                };
+                let mut picks = undisturbed[..step].to_vec();
+                picks.push(Choice::Kill(process).to_byte());
+                self.crew()?.follow(&picks);
+                let ended = self.batch(case, Strategy::Follow, &mut Left::of(1), until, covered)?;
+                if let Batch::Failed(picks) = ended {
+                    return Ok(Some(picks));
+                }
+                executions -= 1;
+                if executions == 0 {
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// One batch of executions; those that end in rest as the spec allows are gone on from.
     fn batch(
         &mut self,
         case: &Case<S::Spec>,
         strategy: Strategy,
-        executions: u64,
+        left: &mut Left,
         until: Instant,
-        keep_going: bool,
         covered: &mut Covered,
     ) -> Result<Batch, Error> {
-        if executions == 0 || Instant::now() >= until {
+        if Instant::now() >= until {
+            covered.timed_out = 1;
             return Ok(Batch::Cut);
         }
+        if left.executions == 0 || left.steps == 0 {
+            return Ok(Batch::Cut);
+        }
+        let keep_going = self.keeps_going;
         let crew = self.crew()?;
         crew.keep_going(keep_going);
-        let mut ended = crew.run(strategy, executions, until, false)?;
-        while matches!(ended, Ended::Stuck) && rests(case, &crew.history(case)) {
+        let mut ended = crew.run(strategy, (left.executions, left.steps), until, false)?;
+        while let Ended::Stuck(outside) = &ended
+            && outside.is_empty()
+            && rests(case, &crew.history(case))
+        {
             ended = crew.go_on(until)?;
         }
-        covered.executions += crew.tally().executions;
-        covered.failing += if keep_going { crew.tally().failing } else { 0 };
+        let tally = crew.tally();
+        covered.executions += tally.executions;
+        left.executions = left.executions.saturating_sub(tally.executions);
+        left.steps = tally.steps;
+        covered.failing += if keep_going { tally.failing } else { 0 };
         Ok(match ended {
-            Ended::Done => Batch::Cut,
+            Ended::Done => {
+                if tally.remaining > 0 {
+                    covered.timed_out = 1;
+                }
+                Batch::Cut
+            }
             Ended::Exhausted => Batch::Exhausted,
             _ => {
                 let picks = crew.picks();
@@ -350,10 +422,11 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         let crew = self.crew()?;
         crew.take(case)?;
         crew.follow(picks);
-        let until = Instant::now() + Duration::from_secs(60);
+        // One execution has its own ends: bounds on steps, and the watch.
+        let until = Instant::now() + Duration::from_secs(3_600);
         crew.keep_going(false);
         let before = crew.again();
-        let ended = crew.run(strategy, 1, until, true)?;
+        let ended = crew.run(strategy, (1, u64::MAX), until, true)?;
         let again = crew.again() > before;
         let (history, mut notes) = (crew.history(case), crew.notes());
         // Who ended it in its turn had no time to say that it was its own.

@@ -15,7 +15,6 @@ use crate::check::Criterion;
 use crate::error::Error;
 use crate::process::{Channel, Job};
 use crate::subject::Subject;
-use crate::workers::machine_turn;
 use explorer::Explorer;
 use std::marker::PhantomData;
 
@@ -32,7 +31,7 @@ pub struct Kills {
 }
 
 macro_rules! engine {
-    ($Engine:ident, $name:literal, $kills:literal, $blind_to:expr) => {
+    ($Engine:ident, $name:literal, $kills:literal, $asked:ident => $executions:expr, $blind_to:expr) => {
         impl Engine for $Engine {
             type Memory = SteppedMemory;
             const NAME: &'static str = $name;
@@ -40,15 +39,16 @@ macro_rules! engine {
             const BLIND_TO: &'static str = $blind_to;
             const EXPLORES: bool = true;
 
+            fn executions($asked: u64) -> u64 {
+                $executions
+            }
+
             fn search<S: Subject<SteppedMemory>>(
                 &mut self,
                 case: &Case<S::Spec>,
                 roles: &[String],
                 budget: &Budget,
             ) -> Result<Answer<S::Spec>, Error> {
-                // One execution is over before another suite would have noticed it.
-                let free = case.schedule == Schedule::Free;
-                let _turn = free.then(machine_turn);
                 self.served
                     .ask(Serve::<S, $kills>::JOB, case, roles, budget)
             }
@@ -63,6 +63,7 @@ engine!(
     Stepped,
     "stepped",
     false,
+    asked => 5 * asked,
     "more than three preemptions, but by chance; missing barriers: all accesses are in one order that everybody agrees \
         on; accesses to shared memory that are not of this memory; exchanges and waits that fail for no reason; kills"
 );
@@ -70,6 +71,8 @@ engine!(
     Kills,
     "kills",
     true,
+    // A kill takes as long as two hundred steps.
+    asked => 2 * asked / 5,
     "more than one preemption beside a kill; more than two kills in one execution; missing barriers: all accesses are in one \
         order that everybody agrees on; accesses to shared memory that are not of this memory; exchanges and waits that fail \
         for no reason"

@@ -7,7 +7,7 @@ use crate::engine::served::bare;
 use crate::engine::{Covered, Run};
 use crate::schedule::MAX_STEPS;
 use crate::subject::{Progress, Spec};
-use crate::workers::stepped::{LONGEST, Note};
+use crate::workers::stepped::{LONGEST, Note, Outside};
 
 /// The steps that were noted, with words numbered in the order of their addresses.
 pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
@@ -148,8 +148,8 @@ impl<S: Spec> Teller<'_, S> {
             .collect()
     }
 
-    /// Nobody can move: what kind of standstill it is, and who waits for what.
-    pub(super) fn stuck(&self) -> (Kind, String) {
+    /// No process can move: the kind of standstill, and what each waits for. Some may do so outside of operations.
+    pub(super) fn stuck(&self, outside: &[(usize, Outside)]) -> (Kind, String) {
         let mut waits = Vec::new();
         let mut spins = false;
         for process in 0..self.roles.len() {
@@ -164,7 +164,8 @@ impl<S: Spec> Teller<'_, S> {
             let pending = self.history.calls[process]
                 .last()
                 .is_some_and(|call| call.ret.is_none());
-            if last == Access::Killed || !pending {
+            let outside = outside.iter().find(|&&(other, _)| process == other);
+            if last == Access::Killed || !pending && outside.is_none() {
                 continue;
             }
             let mut touched = steps.filter(|step| {
@@ -179,11 +180,15 @@ impl<S: Spec> Teller<'_, S> {
                 format!(", where {word} is {}", step.value)
             });
             spins |= last != Access::Wait;
-            waits.push(format!(
-                "{} waits for ever{}",
-                self.place(process),
-                seen.unwrap_or_default()
-            ));
+            let role = named(self.roles, process);
+            let what = match outside {
+                None => format!("{} waits for ever", self.place(process)),
+                Some((_, Outside::Attach)) => format!("{role} never gets through `attach`"),
+                Some((_, Outside::Drop)) => {
+                    format!("{role} never gets through the drop of its handle")
+                }
+            };
+            waits.push(format!("{what}{}", seen.unwrap_or_default()));
         }
         let killed = self.killed();
         let kind = if !killed.is_empty() {

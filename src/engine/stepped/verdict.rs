@@ -44,15 +44,19 @@ pub(super) fn verdict<S: Spec>(
         Ended::Done | Ended::Exhausted | Ended::Judged => {
             explain(&case.setup, history, Criterion::RealTime, Limits::default())
         }
-        Ended::Stuck => {
+        Ended::Stuck(outside) => {
             // What returned has to be right; and those that wait may, if the spec says so.
             match explain(&case.setup, history, Criterion::RealTime, Limits::default()) {
                 Verdict::Ok => {}
                 wrong => return wrong,
             }
+            if !outside.is_empty() {
+                let (kind, detail) = told.stuck(outside);
+                return finding(kind, detail);
+            }
             match rest(&case.setup, history, Criterion::RealTime, Limits::default()) {
                 Verdict::Finding(found) => {
-                    let (kind, detail) = told.stuck();
+                    let (kind, detail) = told.stuck(&[]);
                     Verdict::Finding(Finding {
                         kind,
                         detail,
@@ -68,7 +72,7 @@ pub(super) fn verdict<S: Spec>(
         )),
         Ended::TooLong => finding(Kind::StepBound, told.too_long(progress)),
         Ended::Waits => {
-            let (_, detail) = told.stuck();
+            let (_, detail) = told.stuck(&[]);
             finding(
                 Kind::NotLockFree,
                 format!("{detail}, if the others are held up where they are"),

@@ -37,8 +37,8 @@ pub(crate) enum Ended {
     Exhausted,
     /// The last history is not Ok.
     Judged,
-    /// Nobody can move any more.
-    Stuck,
+    /// No process can move any more; those that wait outside of an operation are named.
+    Stuck(Vec<(usize, Outside)>),
     /// An execution, or an operation in it, takes too many steps.
     TooLong,
     /// Two processes were in one cell.
@@ -60,6 +60,15 @@ pub(crate) struct Tally {
     pub(crate) executions: u64,
     pub(crate) failing: u64,
     pub(crate) remaining: u64,
+    /// Steps that executions may still take.
+    pub(crate) steps: u64,
+}
+
+/// Where a process waits that is not in an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outside {
+    Attach,
+    Drop,
 }
 
 /// The process id of the first worker, where it is ours to choose: one of those that a kernel has which counts to 32,768.
@@ -224,7 +233,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     pub(crate) fn run(
         &mut self,
         strategy: Strategy,
-        executions: u64,
+        (executions, steps): (u64, u64),
         until: Instant,
         traced: bool,
     ) -> Result<Ended, Error> {
@@ -244,6 +253,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             plan.counts_points = u32::from(strategy == undisturbed);
             plan.tally = Tally {
                 remaining: executions.max(1),
+                steps,
                 ..Tally::default()
             };
         });
@@ -306,7 +316,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                         ),
                         "return less, or use fewer operations",
                     )),
-                    _ => Ok(Ended::Stuck),
+                    _ => Ok(self.stuck()),
                 };
             }
             if let Heard::End(slot) = heard {
@@ -323,6 +333,10 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                 return Ok(Ended::Outside { process, stuck });
             }
         }
+    }
+
+    fn stuck(&self) -> Ended {
+        Ended::Stuck(self.shared.board.plan(|plan| plan.outside()))
     }
 
     fn process_of(&self, worker: usize) -> Option<usize> {
@@ -371,7 +385,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                 board.duty.store(duty::JUDGE, Relaxed);
                 board.pass(None, spare);
             }
-            Next::Stuck => ended = Some(Ended::Stuck),
+            Next::Stuck => ended = Some(self.stuck()),
             Next::TooLong => ended = Some(Ended::TooLong),
             Next::Waits => ended = Some(Ended::Waits),
         }

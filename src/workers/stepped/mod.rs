@@ -16,6 +16,6 @@ mod states;
 pub(crate) mod stepper;
 mod worker;
 
-pub(crate) use crew::{Crew, Ended};
+pub(crate) use crew::{Crew, Ended, Outside};
 pub(crate) use plan::LONGEST;
 pub(crate) use stepper::Note;

@@ -3,7 +3,7 @@
 //! It lies in shared memory, so it is plain integers: whatever a subject that writes where it should not makes of them
 //! is a wrong number, never an invalid value.
 
-use super::crew::Tally;
+use super::crew::{Outside, Tally};
 use super::footprint::Footprint;
 use super::points::Points;
 use super::process::{Death, Process};
@@ -151,8 +151,12 @@ impl Plan {
     pub(super) fn end_execution(&mut self, failing: bool) -> bool {
         self.tally.executions += 1;
         self.tally.failing += u64::from(failing);
-        self.tally.remaining = self.tally.remaining.saturating_sub(1);
         let steps = self.steps();
+        self.tally.steps = self.tally.steps.saturating_sub(steps.into());
+        self.tally.remaining = match self.tally.steps {
+            0 => 0,
+            _ => self.tally.remaining.saturating_sub(1),
+        };
         self.scheduler.end(steps)
     }
 
@@ -366,6 +370,22 @@ impl Plan {
             self.processes[first].queue = 0;
             self.now.states.set(first, State::Ready);
         }
+    }
+
+    /// The processes that wait outside of an operation: in `attach`, or as their handle is dropped.
+    pub(super) fn outside(&self) -> Vec<(usize, Outside)> {
+        let waits = |&process: &usize| {
+            let state = self.state(process);
+            matches!(state, State::Spinning | State::Blocked) && self.of(process).inside == 0
+        };
+        (0..self.count())
+            .filter(waits)
+            .map(|process| {
+                let at = self.of(process);
+                let done = at.operation >= at.operations && at.operations > 0;
+                (process, if done { Outside::Drop } else { Outside::Attach })
+            })
+            .collect()
     }
 
     /// Whether that life of a process still runs.
