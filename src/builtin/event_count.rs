@@ -107,7 +107,6 @@ pub fn suite() -> Suite<Posted> {
     Suite::of_module(crate::site!())
         .role("poster", 1, 4..=4, Just(Op::Post))
         .role("taker", 2, 1..=2, takes.boxed())
-        .time(Duration::from_secs(8))
         .regressions(None)
 }
 

@@ -16,6 +16,7 @@ use crate::check::{Criterion, Verdict};
 use crate::error::Error;
 use crate::memory::Memory;
 use crate::subject::{Progress, Spec, Subject};
+use crate::workers::MachineTurn;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub trait Engine: Default {
         asked
     }
 
-    /// Waits until the engine has the machine for itself, if it needs that; the turn ends when the engine is dropped. `lock` is
+    /// Waits until the engine has the processors for itself, if it needs that; the turn ends when the engine is dropped. `lock` is
     /// the file that stands for the machine, where it is not the temporary directory.
     fn take_machine(&mut self, lock: Option<&Path>) -> Turn {
         let _ = lock;
@@ -79,6 +80,15 @@ pub struct Turn {
     pub waited: Duration,
     /// It goes on beside them: the turn was not given within the longest wait.
     pub shared: bool,
+}
+
+impl Turn {
+    fn of(turn: &MachineTurn) -> Self {
+        Self {
+            waited: turn.waited,
+            shared: turn.shared,
+        }
+    }
 }
 
 /// How much of one case to run.

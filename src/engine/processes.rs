@@ -33,11 +33,8 @@ impl Engine for Processes {
     const TIME: Duration = Duration::from_secs(30);
 
     fn take_machine(&mut self, lock: Option<&Path>) -> Turn {
-        let turn = self.turn.insert(MachineTurn::wait(lock));
-        Turn {
-            waited: turn.waited,
-            shared: turn.shared,
-        }
+        let turn = self.turn.insert(MachineTurn::on_this_machine(lock));
+        Turn::of(turn)
     }
 
     fn search<S: Subject<Hardware>>(

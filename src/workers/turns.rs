@@ -1,8 +1,9 @@
-//! Suites of `processes` on one machine take turns: two pools that spin on the same processors cost each other a factor of
-//! three, and their overlap.
+//! Who may use the processors. Two crews that spin on the same ones cost each other a factor of three, and two pools their
+//! overlap besides.
 //!
-//! A turn lasts one test. Within one test binary it is a mutex, so that tests wait as long as others of their own run; between
-//! programs it is flock(2) on the temporary directory, or on what `FORKCHECK_LOCK` names, so that no file is left behind.
+//! A turn lasts one test. Within one test binary, `stepped`, `kills` and `processes` take turns by a mutex. Between programs only
+//! `processes` does, which measures the machine itself: by flock(2) on the temporary directory, or on what `FORKCHECK_LOCK` names,
+//! so that no file is left behind. No test's time limit runs while it waits.
 
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
@@ -18,7 +19,7 @@ static IN_THIS_PROGRAM: Mutex<()> = Mutex::new(());
 /// The longest wait was in vain once: this program does not wait for others again.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// The right to be the one pool that runs on this machine, until it is dropped or its process ends.
+/// The right to be the one crew of this program, or the one pool of this machine, until it is dropped or its process ends.
 pub(crate) struct MachineTurn {
     /// `None` where the lock cannot be had at all, or another program keeps it.
     _between_programs: Option<Flock<File>>,
@@ -30,21 +31,32 @@ pub(crate) struct MachineTurn {
 }
 
 impl MachineTurn {
-    /// Waits until no other pool on this machine runs.
-    pub(crate) fn wait(lock: Option<&Path>) -> Self {
+    /// Waits until no other pool on this machine runs. `lock` stands for the machine; the temporary directory, unless given.
+    pub(crate) fn on_this_machine(lock: Option<&Path>) -> Self {
+        let turn = Self::in_this_program();
         let started = Instant::now();
-        let in_this_program = IN_THIS_PROGRAM
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         let (between_programs, shared) = match lock {
             Some(path) => between_programs(path),
             None => between_programs(&std::env::temp_dir()),
         };
         Self {
             _between_programs: between_programs,
-            _in_this_program: in_this_program,
-            waited: started.elapsed(),
+            waited: turn.waited + started.elapsed(),
             shared,
+            ..turn
+        }
+    }
+
+    /// Waits until no other test of this program has the turn.
+    pub(crate) fn in_this_program() -> Self {
+        let started = Instant::now();
+        let turn = IN_THIS_PROGRAM.lock();
+        Self {
+            _between_programs: None,
+            // A test that failed as it had the turn left nothing half done.
+            _in_this_program: turn.unwrap_or_else(PoisonError::into_inner),
+            waited: started.elapsed(),
+            shared: false,
         }
     }
 }

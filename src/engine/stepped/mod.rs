@@ -9,25 +9,29 @@ mod verdict;
 pub use memory::SteppedMemory;
 
 use super::served::{self, Served};
-use super::{Answer, Budget, Engine};
+use super::{Answer, Budget, Engine, Turn};
 use crate::case::{Case, Schedule};
 use crate::check::Criterion;
 use crate::error::Error;
 use crate::process::{Channel, Job};
 use crate::subject::Subject;
+use crate::workers::MachineTurn;
 use explorer::Explorer;
 use std::marker::PhantomData;
+use std::path::Path;
 
 /// Really forked processes, one step at a time.
 #[derive(Default)]
 pub struct Stepped {
     served: Served,
+    turn: Option<MachineTurn>,
 }
 
 /// The same, and SIGKILL at each step.
 #[derive(Default)]
 pub struct Kills {
     served: Served,
+    turn: Option<MachineTurn>,
 }
 
 macro_rules! engine {
@@ -41,6 +45,10 @@ macro_rules! engine {
 
             fn executions($asked: u64) -> u64 {
                 $executions
+            }
+
+            fn take_machine(&mut self, _: Option<&Path>) -> Turn {
+                Turn::of(self.turn.insert(MachineTurn::in_this_program()))
             }
 
             fn search<S: Subject<SteppedMemory>>(
