@@ -15,7 +15,10 @@ use std::time::{Duration, Instant};
 /// The longest wait for other programs: any user may lock that directory, and a suite that was stopped keeps it.
 const LONGEST: Duration = Duration::from_secs(120);
 
+/// Held by the crew or pool that runs.
 static IN_THIS_PROGRAM: Mutex<()> = Mutex::new(());
+/// Held by the test that asks other programs, so that the others of this one do not count as theirs.
+static ASKING: Mutex<()> = Mutex::new(());
 /// The longest wait was in vain once: this program does not wait for others again.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
@@ -24,6 +27,7 @@ pub(crate) struct MachineTurn {
     /// `None` where the lock cannot be had at all, or another program keeps it.
     _between_programs: Option<Flock<File>>,
     _in_this_program: MutexGuard<'static, ()>,
+    _asking: Option<MutexGuard<'static, ()>>,
     /// The time that it took to get it.
     pub(crate) waited: Duration,
     /// Another program has it too: it was waited for in vain.
@@ -33,15 +37,18 @@ pub(crate) struct MachineTurn {
 impl MachineTurn {
     /// Waits until no other pool on this machine runs. `lock` stands for the machine; the temporary directory, unless given.
     pub(crate) fn on_this_machine(lock: Option<&Path>) -> Self {
-        let turn = Self::in_this_program();
         let started = Instant::now();
+        let asking = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+        // First of the machine: tests of this program that need no other one's leave go on meanwhile.
         let (between_programs, shared) = match lock {
             Some(path) => between_programs(path),
             None => between_programs(&std::env::temp_dir()),
         };
+        let turn = Self::in_this_program();
         Self {
             _between_programs: between_programs,
-            waited: turn.waited + started.elapsed(),
+            _asking: Some(asking),
+            waited: started.elapsed(),
             shared,
             ..turn
         }
@@ -53,6 +60,7 @@ impl MachineTurn {
         let turn = IN_THIS_PROGRAM.lock();
         Self {
             _between_programs: None,
+            _asking: None,
             // A test that failed as it had the turn left nothing half done.
             _in_this_program: turn.unwrap_or_else(PoisonError::into_inner),
             waited: started.elapsed(),
