@@ -3,8 +3,8 @@
 mod nearby;
 mod shrink;
 
-use crate::case::Case;
-use crate::check::Verdict;
+use crate::case::{Case, Extent};
+use crate::check::{Kind, Verdict};
 use crate::engine::{Budget, By, Covered, Engine, Run};
 use crate::error::Error;
 use crate::regression;
@@ -38,6 +38,8 @@ pub(crate) struct Plan<S: Spec> {
     /// What it promises of how its operations get on.
     pub(crate) progress: Progress,
     pub(crate) cases: BoxedStrategy<Case<S>>,
+    /// The cases that belong to the suite.
+    pub(crate) extent: Extent,
     pub(crate) settings: Settings,
     /// Where cases are saved, if they are.
     pub(crate) regressions: Option<PathBuf>,
@@ -58,6 +60,8 @@ pub struct Outcome<S: Spec> {
     pub saved_cases: usize,
     /// What of them did not apply any more, in words: a case that changed with its suite is run as far as it goes.
     pub stale: Vec<String>,
+    /// Roles of which no process was to be killed, where the engine kills.
+    pub spared: Vec<String>,
     /// The seed of what was drawn.
     pub seed: u64,
     /// How long all of it took.
@@ -139,13 +143,18 @@ pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
     let found = match &plan.settings.replay {
         Some(token) => {
             let token = regression::from_token::<S::Spec>(token, &plan.suite, E::NAME)?;
+            if let Some(why) = plan.extent.excludes(&token.case, E::CUTS) {
+                let words =
+                    "the case of this token is not one of the suite, and was run all the same";
+                search.stale.push(format!("{words}: {why}"));
+            }
             search.known(token.case, Origin::Replayed)?
         }
         None => {
             let saved = match &plan.regressions {
                 Some(directory) => {
                     let file = regression::file_of(directory, &plan.suite);
-                    regression::load(&file, E::NAME, &ENGINES, plan.roles.len())?
+                    regression::load(&file, E::NAME, &ENGINES, &plan.extent, E::CUTS)?
                 }
                 None => Vec::new(),
             };
@@ -222,6 +231,10 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             covered: self.covered,
             saved_cases,
             stale: self.stale,
+            spared: match self.covered.kill_points {
+                0 => Vec::new(),
+                _ => self.plan.extent.spared(),
+            },
             seed: self.seed,
             took: self.started.elapsed(),
             found,
@@ -240,6 +253,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             nobody_dies: false,
             progress: self.plan.progress,
             read_only: self.plan.read_only,
+            killable: self.plan.extent.killable,
             by: By::Bounds,
         }
     }
@@ -254,7 +268,12 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             }
         };
         self.covered.add(covered);
-        let run = run?;
+        let mut run = run?;
+        if E::CUTS
+            && let Some(why) = self.waits_for_what_was_cut(&run)
+        {
+            run.verdict = Verdict::Unknown(why);
+        }
         if matches!(run.verdict, Verdict::Finding(_)) {
             return Some(run);
         }
@@ -262,6 +281,21 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             self.unknown = Some(run.verdict);
         }
         None
+    }
+
+    /// A program that was cut below the range of a role may stand still for what was cut, though the suite's programs do not:
+    /// what its calls returned counts, and that some of them never returned does not. Returns that in words.
+    fn waits_for_what_was_cut(&self, run: &Run<S::Spec>) -> Option<String> {
+        let waits = matches!(
+            kind(run),
+            Some(Kind::Deadlock | Kind::Endless | Kind::Livelock | Kind::StepBound)
+        );
+        let short = self.plan.extent.cut_short(&run.case).filter(|_| waits)?;
+        Some(format!(
+            "a program that was cut to what {} explores stands still, and may do so for want of what was cut: {short}; let \
+             the suite draw shorter programs, or run it without this engine",
+            E::NAME
+        ))
     }
 
     /// A case that failed before, as it is.

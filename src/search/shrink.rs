@@ -6,6 +6,8 @@ use crate::case::{Case, Schedule};
 use crate::engine::{Budget, Engine, Run};
 use crate::subject::Subject;
 use proptest::strategy::ValueTree;
+use std::collections::HashSet;
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 /// Shrinking ends here, with the smallest case so far.
@@ -29,10 +31,11 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         let mut more = tree.simplify();
         while more && candidates < CANDIDATES && started.elapsed() < SHRINKING {
             let case = fit::<E, S>(tree.current());
-            let fails = case == free(best.case.clone()) || {
-                candidates += 1;
-                self.fails_alike(&case, &mut best)
-            };
+            let fails = case == free(best.case.clone())
+                || repeated(&case.program) <= repeated(&best.case.program) && {
+                    candidates += 1;
+                    self.fails_alike(&case, &mut best)
+                };
             more = if fails {
                 tree.simplify()
             } else {
@@ -74,7 +77,8 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             && *candidates < CANDIDATES
             && started.elapsed() < SHRINKING
         {
-            if at.1 >= best.case.program[at.0].len() {
+            let operations = best.case.program[at.0].len();
+            if at.1 >= operations || self.plan.extent.is_least(at.0, operations) {
                 at = (at.0 + 1, 0);
                 continue;
             }
@@ -160,5 +164,41 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         }
         *best = run;
         true
+    }
+}
+
+/// How many operations of a program carry the same value as another one: a smaller form has no more of them, since values
+/// that were different tell which is which, and three equal items say nothing about their order. An operation without a
+/// value, which is one word (`Pop`), is what it is.
+fn repeated<Op: Debug>(program: &[Vec<Op>]) -> usize {
+    let mut seen = HashSet::new();
+    let operations = program.iter().flatten().map(|op| format!("{op:?}"));
+    let with_value = operations.filter(|op| !is_one_word(op));
+    with_value.filter(|op| !seen.insert(op.clone())).count()
+}
+
+fn is_one_word(text: &str) -> bool {
+    text.starts_with(char::is_alphabetic) && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    #[allow(dead_code, reason = "their Debug is what counts")]
+    enum Op {
+        Push(u8),
+        Pop,
+    }
+    use Op::{Pop, Push};
+
+    #[test]
+    fn what_is_repeated_is_a_value_and_not_a_word() {
+        assert_eq!(repeated(&[vec![Push(1), Push(2)], vec![Pop, Pop]]), 0);
+        assert_eq!(repeated(&[vec![Push(1), Push(2)], vec![Push(1), Pop]]), 1);
+        assert_eq!(repeated(&[vec![Push(1), Push(1)], vec![Push(1)]]), 2);
+        assert_eq!(repeated(&[vec![7, 7], vec![8]]), 1);
+        assert_eq!(repeated(&[vec![(), ()]]), 1);
     }
 }
