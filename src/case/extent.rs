@@ -66,7 +66,7 @@ impl Extent {
             self.operations[process].start(),
         );
         Some(format!(
-            "{role} does {length} of its at least {least} operations"
+            "{role} has {length} of its at least {least} operations"
         ))
     }
 }

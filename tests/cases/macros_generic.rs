@@ -45,7 +45,7 @@ forkcheck::suite! {
     setup: Just(0),
     writer: 1..=2 ops of write(),
     reader: 1..=2 ops of Just(RegisterOp::Read),
-    with: .cases(8).executions(100),
+    with: .cases(2).executions(50),
 }
 
 forkcheck::suite! {
@@ -53,7 +53,7 @@ forkcheck::suite! {
     setup: Just(0),
     writer: 1..=MOST ops of write(),
     reader: limits::READERS processes, limits::MOST - 1..=limits::MOST ops of Just(RegisterOp::Read),
-    with: .cases(8).executions(100),
+    with: .cases(2).executions(50),
 }
 
 forkcheck::suite! {
@@ -61,7 +61,7 @@ forkcheck::suite! {
     setup: Just(0),
     writer: {limits::READERS - 1} processes, 1..=1 ops of write(),
     other: 1..=1 ops of Just(RegisterOp::Read),
-    with: .cases(8).executions(100),
+    with: .cases(2).executions(50),
 }
 
 /// Paths that begin where the suite stands.
@@ -73,7 +73,7 @@ mod within {
         setup: Just(0),
         r#type: 1..=1 ops of Just(RegisterOp::Read),
         writer: 1..=1 ops of write(),
-        with: .cases(8).executions(100),
+        with: .cases(2).executions(50),
     }
 
     type Same<M> = Three<M>;
@@ -82,13 +82,13 @@ mod within {
         setup: Just(0),
         writer: 1..=1 ops of write(),
         reader: 1..=1 ops of Just(RegisterOp::Read),
-        with: .cases(8).executions(100),
+        with: .cases(2).executions(50),
     }
 }
 
 #[test]
 fn constants_say_how_many_processes_there_are_and_what_they_do() {
-    let suite = constants::suite().cases(32).regressions(None);
+    let suite = constants::suite().regressions(None);
     let outcome = suite.check::<Stepped, Three<SteppedMemory>>().unwrap();
     assert_eq!(outcome.verdict, forkcheck::check::Verdict::Ok);
     let report = suite.report(&outcome);

@@ -1,6 +1,9 @@
 //! Small structures and suites that an earlier version judged wrongly, each with the verdict that is right.
 
+mod blame_pop;
+mod counted_readers;
 mod macros_generic;
+mod min_ops;
 mod nonsense;
 
 use forkcheck::Outcome;
