@@ -103,6 +103,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         candidates: &mut u64,
         started: Instant,
     ) {
+        self.leave_out_last_turns(best, candidates);
         let mut at = 0;
         loop {
             let Schedule::Turns(turns) = &best.case.schedule else {
@@ -137,6 +138,24 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             } else {
                 at + 1
             };
+        }
+    }
+
+    /// Without the turns after the first 0, 1, 2, 4, ...: a standstill has many that repeat what led to it.
+    fn leave_out_last_turns(&mut self, best: &mut Run<S::Spec>, candidates: &mut u64) {
+        let Schedule::Turns(turns) = &best.case.schedule else {
+            return;
+        };
+        let turns = turns.clone();
+        let mut first = 0;
+        while first < turns.len() {
+            let mut case = best.case.clone();
+            case.schedule = Schedule::Turns(turns[..first].to_vec());
+            *candidates += 1;
+            if self.fails_alike(&case, best) {
+                return;
+            }
+            first = (2 * first).max(1);
         }
     }
 
