@@ -4,7 +4,7 @@
 //! The file is RON, version 1. Cases are explicit (setup, program, schedule, kills), never a seed, so that they
 //! survive a change of strategy. It is replaced as a whole, by rename, under a lock: a crash leaves the old one.
 
-use crate::case::{Case, Kill, Schedule, Until};
+use crate::case::{Case, Extent, Kill, Schedule, Until};
 use crate::error::Error;
 use crate::subject::Spec;
 use nix::fcntl::{Flock, FlockArg};
@@ -74,13 +74,14 @@ pub(crate) struct Saved<S: Spec> {
     pub(crate) stale: Option<String>,
 }
 
-/// The saved cases that `engine`, one of `engines`, found, for a suite of so many processes. A file that is not there
-/// holds none.
+/// The saved cases that `engine`, one of `engines`, found. `cuts`: it is one that cuts programs to fit. A file that is not
+/// there holds none.
 pub(crate) fn load<S: Spec>(
     file: &Path,
     engine: &str,
     engines: &[&str],
-    processes: usize,
+    extent: &Extent,
+    cuts: bool,
 ) -> Result<Vec<Saved<S>>, Error> {
     let Some(contents) = read(file)? else {
         return Ok(Vec::new());
@@ -116,7 +117,7 @@ pub(crate) fn load<S: Spec>(
                 let remedy = "correct it, or delete the case: nothing in it was changed";
                 return Err(Error::invalid(format!("{name} says {slip}"), remedy));
             }
-            Ok(applied(raw, processes, &name))
+            Ok(applied(raw, extent, cuts, &name))
         })
         .collect()
 }
@@ -158,26 +159,23 @@ fn out_of_range(raw: &Raw) -> Option<String> {
     })
 }
 
-/// What of a saved case a suite of so many processes can run.
-fn applied<S: Spec>(raw: Raw, processes: usize, name: &str) -> Saved<S> {
+/// What of a saved case its suite can run: what is left without operations that it has no longer, if that is a case of the
+/// suite.
+fn applied<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<S> {
     let all: usize = raw.program.iter().map(Vec::len).sum();
-    let seats = raw.program.len();
     let mut whys: Vec<String> = Vec::new();
-    if seats != processes {
-        whys.push(format!(
-            "it has {seats} processes and the suite {processes}"
-        ));
-    }
     let mut read = |op: &RawValue| {
         let op = op.trim();
         op.into_rust::<S::Op>()
             .map_err(|e| whys.push(format!("{}: {e}", op.get_ron())))
             .ok()
     };
-    let program = raw.program.iter().take(processes);
+    let program = raw.program.iter();
     let mut program: Vec<Vec<S::Op>> = program
         .map(|ops| ops.iter().filter_map(|op| read(op)).collect())
         .collect();
+    // A process that the suite has got since does nothing, where it may.
+    let processes = extent.operations.len().max(program.len());
     program.resize(processes, Vec::new());
     let setup = raw.setup.into_rust::<S::Setup>().map_err(|e| {
         whys.push(format!("its setup {}: {e}", raw.setup.trim().get_ron()));
@@ -188,9 +186,12 @@ fn applied<S: Spec>(raw: Raw, processes: usize, name: &str) -> Saved<S> {
         schedule: raw.schedule,
         kills: raw.kills,
     });
+    let excluded = case.as_ref().and_then(|case| extent.excludes(case, cuts));
+    let case = case.filter(|case| case.operations() > 0 && excluded.is_none());
     let apply = case.as_ref().map_or(0, Case::operations);
+    whys.extend(excluded);
     Saved {
-        case: case.filter(|_| apply > 0),
+        case,
         stale: (!whys.is_empty()).then(|| {
             format!(
                 "{apply} of {all} operations of {name} applied; edit it, or delete it ({})",

@@ -1,14 +1,18 @@
-//! What is set from outside: the environment, read in this one place. What it names wins over the suite's own.
+//! Settings from the environment, read in this one place: they win over the suite's own.
 //!
 //! | variable | meaning |
 //! |---|---|
 //! | `FORKCHECK_CASES` | programs to draw for each test, a whole number from 1; engines that explore draw at least an eighth of them |
+//! | `FORKCHECK_EXECUTIONS` | executions of each program, a whole number from 1; `stepped` may take five times as many, loom twenty times, `kills` two fifths |
 //! | `FORKCHECK_SECONDS` | time limit of a test, a number above 0; what is not done by then makes the verdict `Unknown` |
 //! | `FORKCHECK_SEED` | the seed of what is drawn, a whole number |
 //! | `FORKCHECK_REPLAY` | a token from a report: run exactly that case |
 //! | `FORKCHECK_REFRESH` | `1`: of saved cases whose steps the code no longer takes, the program alone is kept |
 //! | `FORKCHECK_LOCK` | a file or directory whose lock (flock) is the turn of `processes` on this machine; the temporary directory where it is not set |
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
+//!
+//! Any other variable whose name begins with `FORKCHECK_` is refused, so that a mistyped one is not ignored; those of the
+//! crate's own tests and of its zygotes are let through.
 
 use crate::error::Error;
 use std::hash::{BuildHasher, Hasher};
@@ -17,6 +21,29 @@ use std::time::Duration;
 
 /// The engines by name, those too that this build leaves out: what names another is mistyped.
 pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
+
+/// The variables of the table above.
+const VARIABLES: [&str; 7] = [
+    "FORKCHECK_CASES",
+    "FORKCHECK_EXECUTIONS",
+    "FORKCHECK_LOCK",
+    "FORKCHECK_SECONDS",
+    "FORKCHECK_SEED",
+    "FORKCHECK_REPLAY",
+    "FORKCHECK_REFRESH",
+    "FORKCHECK_ALLOW_MISSING",
+];
+
+/// Variables that the tests and benches of this crate read.
+const OF_OUR_TESTS: [&str; 5] = [
+    "FORKCHECK_HISTORIES",
+    "FORKCHECK_ISOLATED_PROOF",
+    "FORKCHECK_RACES",
+    "FORKCHECK_REPETITIONS",
+    "FORKCHECK_ROUNDS",
+];
+/// The beginnings of names that this crate gives to its own processes: zygotes, and the children of its tests and benches.
+const OF_OUR_PROCESSES: [&str; 3] = ["FORKCHECK_ZYGOTE", "FORKCHECK_TESTS_", "FORKCHECK_BENCH_"];
 
 /// How much to run. See the module for the variables that overrule it.
 #[derive(Clone, Debug)]
@@ -69,6 +96,20 @@ impl Settings {
                 ));
             }
             self.cases = cases;
+        }
+        if let Some(executions) = number::<u64>(
+            &variable,
+            "FORKCHECK_EXECUTIONS",
+            "a whole number from 1, such as 2000",
+        )? {
+            if executions == 0 {
+                return Err(wrong(
+                    "FORKCHECK_EXECUTIONS",
+                    "0",
+                    "a whole number from 1, such as 2000",
+                ));
+            }
+            self.executions = executions;
         }
         if let Some(seconds) = number::<f64>(
             &variable,
@@ -128,6 +169,7 @@ impl Settings {
         if self.asked {
             return Ok(self);
         }
+        no_unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))?;
         let mut settings = self.overruled_by(|name| {
             std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
         })?;
@@ -140,6 +182,42 @@ impl Settings {
         self.seed
             .unwrap_or_else(|| std::hash::RandomState::new().build_hasher().finish())
     }
+}
+
+/// Refuses a variable that is ours by its name, and that nothing reads.
+fn no_unknown(names: impl Iterator<Item = String>) -> Result<(), Error> {
+    let unknown = names.filter(|name| {
+        name.starts_with("FORKCHECK_")
+            && !VARIABLES.contains(&&**name)
+            && !OF_OUR_TESTS.contains(&&**name)
+            && !OF_OUR_PROCESSES.iter().any(|ours| name.starts_with(ours))
+    });
+    // The environment has no order: the first by name.
+    let Some(unknown) = unknown.min() else {
+        return Ok(());
+    };
+    let nearest = VARIABLES
+        .iter()
+        .min_by_key(|known| distance(known, &unknown))
+        .expect("there are some");
+    Err(Error::invalid(
+        format!("there is no environment variable {unknown}"),
+        format!("set {nearest}, if that is what it should be, or unset it"),
+    ))
+}
+
+/// The fewest letters to insert, remove or replace that make one word of the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.bytes().enumerate() {
+        let mut before = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.bytes().enumerate() {
+            let replaced = before + usize::from(from != to);
+            before = row[j + 1];
+            row[j + 1] = replaced.min(before + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
 }
 
 fn number<T: std::str::FromStr>(
@@ -175,6 +253,7 @@ mod tests {
     #[test]
     fn the_environment_wins() {
         assert_eq!(with("FORKCHECK_CASES", " 7 ").unwrap().cases, 7);
+        assert_eq!(with("FORKCHECK_EXECUTIONS", "12").unwrap().executions, 12);
         assert_eq!(with("FORKCHECK_SEED", "9").unwrap().seed(), 9);
         assert_eq!(
             with("FORKCHECK_SECONDS", "0.5").unwrap().time,
@@ -194,6 +273,8 @@ mod tests {
             ("FORKCHECK_CASES", "many"),
             ("FORKCHECK_CASES", "0"),
             ("FORKCHECK_CASES", "-1"),
+            ("FORKCHECK_EXECUTIONS", "0"),
+            ("FORKCHECK_EXECUTIONS", "1e6"),
             ("FORKCHECK_SEED", "1.5"),
             ("FORKCHECK_SECONDS", "0"),
             ("FORKCHECK_SECONDS", "-3"),
@@ -214,5 +295,84 @@ mod tests {
     #[test]
     fn seeds_that_nobody_set_differ() {
         assert_ne!(Settings::default().seed(), Settings::default().seed());
+    }
+
+    #[test]
+    fn a_variable_that_nothing_reads_is_refused_with_the_nearest_that_there_is() {
+        let names = |names: &[&str]| no_unknown(names.iter().map(|name| (*name).to_owned()));
+        for (mistyped, meant) in [
+            ("FORKCHECK_SEEDS", "set FORKCHECK_SEED,"),
+            ("FORKCHECK_SECOND", "set FORKCHECK_SECONDS,"),
+            ("FORKCHECK_CASE", "set FORKCHECK_CASES,"),
+            ("FORKCHECK_EXECUTION", "set FORKCHECK_EXECUTIONS,"),
+            ("FORKCHECK_ALLOWMISSING", "set FORKCHECK_ALLOW_MISSING,"),
+            ("FORKCHECK_replay", "or unset it"),
+            ("FORKCHECK_", "or unset it"),
+        ] {
+            let error = names(&["PATH", "FORKCHECK_SEED", mistyped]).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(mistyped) && text.contains(meant), "{text}");
+        }
+        assert!(names(&VARIABLES).is_ok() && names(&OF_OUR_TESTS).is_ok());
+        assert!(
+            names(&[
+                "FORKCHECK_ZYGOTE_9.0.0",
+                "PATH",
+                "FORKCHECKS",
+                "MY_FORKCHECK_X"
+            ])
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn the_docs_have_a_row_for_each_variable_that_is_read_and_for_no_other() {
+        let row = |line: &str| {
+            let row = line
+                .trim_start_matches("//! ")
+                .strip_prefix("| `FORKCHECK_")?;
+            Some(format!("FORKCHECK_{}", row.split_once('`')?.0))
+        };
+        let mut known = VARIABLES.to_vec();
+        known.sort_unstable();
+        for text in [include_str!("settings.rs"), include_str!("../README.md")] {
+            let mut rows: Vec<String> = text.lines().filter_map(row).collect();
+            rows.sort_unstable();
+            assert_eq!(rows, known);
+        }
+        // Each has its own reader.
+        for name in VARIABLES {
+            let asked = std::cell::Cell::new(false);
+            let _ = Settings::default().overruled_by(|variable| {
+                asked.set(asked.get() || variable == name);
+                None
+            });
+            assert!(asked.get(), "{name} is never read");
+        }
+    }
+
+    #[test]
+    fn every_variable_that_this_repository_names_is_known() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut left: Vec<_> = ["src", "tests", "benches", "ci", "README.md"]
+            .map(|name| root.join(name))
+            .into();
+        let mut named = std::collections::BTreeSet::new();
+        while let Some(path) = left.pop() {
+            if path.ends_with("settings.rs") {
+                continue;
+            }
+            if let Ok(entries) = std::fs::read_dir(&path) {
+                left.extend(entries.map(|entry| entry.unwrap().path()));
+            } else if let Ok(text) = std::fs::read_to_string(&path) {
+                for rest in text.split("FORKCHECK_").skip(1) {
+                    let end = rest.find(|c: char| !(c.is_ascii_uppercase() || c == '_'));
+                    named.insert(format!("FORKCHECK_{}", &rest[..end.unwrap_or(rest.len())]));
+                }
+            }
+        }
+        assert!(named.contains("FORKCHECK_SEED"), "{named:?}");
+        // Those that tests mistype on purpose are named in pieces.
+        no_unknown(named.into_iter().filter(|name| name != "FORKCHECK_")).unwrap();
     }
 }

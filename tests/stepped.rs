@@ -23,6 +23,7 @@ fn budget() -> Budget {
         nobody_dies: false,
         progress: Progress::Any,
         read_only: 0,
+        killable: u32::MAX,
         by: By::Bounds,
     }
 }

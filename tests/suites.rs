@@ -273,6 +273,16 @@ fn a_wrong_environment_fails_the_test_with_the_remedy() {
             "many",
             "set it to a whole number from 1, such as 500, or unset it",
         ),
+        (
+            "FORKCHECK_EXECUTIONS",
+            "0",
+            "set it to a whole number from 1, such as 2000, or unset it",
+        ),
+        (
+            concat!("FORKCHECK", "_SEEDS"),
+            "7",
+            "set FORKCHECK_SEED, if that is what it should be, or unset it",
+        ),
         ("FORKCHECK_SECONDS", "-1", "set it to a number above 0"),
         (
             "FORKCHECK_REPLAY",
@@ -298,10 +308,14 @@ fn a_wrong_environment_fails_the_test_with_the_remedy() {
 fn settings_of_the_environment_are_obeyed() {
     let output = run_test(
         "page::processes",
-        &[("FORKCHECK_CASES", "3"), ("FORKCHECK_SEED", "77")],
+        &[
+            ("FORKCHECK_CASES", "3"),
+            ("FORKCHECK_EXECUTIONS", "2000"),
+            ("FORKCHECK_SEED", "77"),
+        ],
     );
     assert!(
-        text(&output).contains("ok  suites::page::processes  3 programs, 30000 executions"),
+        text(&output).contains("ok  suites::page::processes  3 programs, 6000 executions"),
         "{}",
         text(&output)
     );

@@ -169,6 +169,7 @@ fn budget(executions: u64, by: By) -> Budget {
         nobody_dies: false,
         progress: Progress::Any,
         read_only: 0,
+        killable: u32::MAX,
         by,
     }
 }

@@ -125,6 +125,7 @@ fn loom(turns: u64, processes: usize) -> Duration {
         nobody_dies: false,
         progress: Progress::Any,
         read_only: 0,
+        killable: u32::MAX,
         by: By::Bounds,
     };
     let start = Instant::now();

@@ -2,8 +2,10 @@
 //!
 //! Engines turn the one into the other, checks judge the other, regressions save the one.
 
+mod extent;
 mod history;
 
+pub(crate) use extent::Extent;
 pub use history::{Access, Call, History, Step};
 
 use crate::subject::Spec;

@@ -14,8 +14,8 @@ use std::time::Duration;
 /// Checks the memory that processes share: the built-in publications and their planted broken twins, on every engine.
 ///
 /// Exit code: 0, all is as expected; 1, a finding, or a planted bug that was not found; 2, wrong use, or a
-/// place where it cannot run. FORKCHECK_CASES, FORKCHECK_SECONDS and FORKCHECK_SEED say how much to run, where the
-/// options do not. Without a command it is `check`.
+/// place where it cannot run. FORKCHECK_CASES, FORKCHECK_EXECUTIONS, FORKCHECK_SECONDS and FORKCHECK_SEED say how much to
+/// run, where the options do not. Without a command it is `check`.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Command {

@@ -50,6 +50,9 @@ pub trait Engine: Default {
         Turn::default()
     }
 
+    /// Whether [`fit`](Engine::fit) cuts programs: operations at the end of each process go, and one at least stays.
+    const CUTS: bool = false;
+
     /// The largest part of `program` that this engine can explore: the whole of it, unless it says otherwise.
     fn fit<S: Spec>(program: Program<S>) -> Program<S> {
         program
@@ -108,6 +111,8 @@ pub struct Budget {
     pub progress: Progress,
     /// Processes that map the region read-only, as bits, where an engine sees who writes.
     pub read_only: u32,
+    /// Processes that may be killed, as bits, by an engine that kills.
+    pub killable: u32,
     /// How an engine that places steps chooses them.
     pub by: By,
 }

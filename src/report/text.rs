@@ -413,13 +413,18 @@ fn blind_to<S: Spec>(outcome: &Outcome<S>) -> String {
     if killed > 0 && same_id == 0 {
         unseen += "; pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)";
     }
+    if !outcome.spared.is_empty() {
+        unseen += &format!("; kills of {}", outcome.spared.join(", "));
+    }
     format!("{stale}{coarse}\n unseen: {}", wrapped(&unseen))
 }
 
 /// Words that stand under each other behind a label of nine columns.
 fn wrapped(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    // A seed stays with its number.
+    let text = text.replace("seed ", "seed\u{a0}");
+    for word in text.split([' ', '\n']).filter(|word| !word.is_empty()) {
         match lines.last_mut() {
             Some(line) if line.len() + word.len() + 10 <= WIDTH => {
                 line.push(' ');
@@ -428,7 +433,7 @@ fn wrapped(text: &str) -> String {
             _ => lines.push(word.to_owned()),
         }
     }
-    lines.join("\n         ")
+    lines.join("\n         ").replace('\u{a0}', " ")
 }
 
 fn counted(n: u64, what: &str) -> String {

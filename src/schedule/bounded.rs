@@ -95,6 +95,7 @@ impl Bounded {
             if !goes_on {
                 dies |= moment.asleep;
             }
+            dies &= moment.killable;
         }
         (who & STEPS) | (dies & STEPS) << KILLS
     }

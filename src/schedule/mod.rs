@@ -27,6 +27,8 @@ pub(crate) struct Moment {
     pub(crate) enabled: u32,
     /// Who could be killed besides: processes that sleep.
     pub(crate) asleep: u32,
+    /// The processes that may be killed at all.
+    pub(crate) killable: u32,
     /// Who took the last step, or `NOBODY`.
     pub(crate) current: u32,
     /// Steps taken so far.

@@ -37,9 +37,13 @@ impl Deaths {
             return Choice::Step(process as usize);
         }
         self.length = self.length.max(moment.step + 1);
+        if process < u32::BITS && moment.killable >> process & 1 == 0 {
+            return Choice::Step(process as usize);
+        }
+        // One that fell on a process that is not to die comes with the next that may.
         let dies = self.at[..(self.kills as usize).min(MAX_KILLS)]
             .iter_mut()
-            .find(|at| **at == moment.step);
+            .find(|at| **at <= moment.step);
         match dies {
             Some(at) => {
                 // Once: a kill is no step, so the moment comes again.

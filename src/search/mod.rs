@@ -3,8 +3,8 @@
 mod nearby;
 mod shrink;
 
-use crate::case::Case;
-use crate::check::Verdict;
+use crate::case::{Case, Extent};
+use crate::check::{Kind, Verdict};
 use crate::engine::{Budget, By, Covered, Engine, Run, Turn};
 use crate::error::Error;
 use crate::regression;
@@ -47,6 +47,8 @@ pub(crate) struct Plan<S: Spec> {
     /// It may change without an access to its `Memory`: the suite says why.
     pub(crate) allows_unscheduled: bool,
     pub(crate) cases: BoxedStrategy<Case<S>>,
+    /// The cases that belong to the suite.
+    pub(crate) extent: Extent,
     pub(crate) settings: Settings,
     /// Where cases are saved, if they are.
     pub(crate) regressions: Option<PathBuf>,
@@ -67,6 +69,8 @@ pub struct Outcome<S: Spec> {
     pub saved_cases: usize,
     /// What of them did not apply any more, in words: a case that changed with its suite is run as far as it goes.
     pub stale: Vec<String>,
+    /// Roles of which no process was to be killed, where the engine kills.
+    pub spared: Vec<String>,
     /// The seed of what was drawn.
     pub seed: u64,
     /// How long all of it took, without the wait for the machine.
@@ -161,12 +165,16 @@ pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
     let saved = match &plan.regressions {
         Some(directory) if token.is_none() => {
             let file = regression::file_of(directory, &plan.suite);
-            regression::load(&file, E::NAME, &ENGINES, plan.roles.len())?
+            regression::load(&file, E::NAME, &ENGINES, &plan.extent, E::CUTS)?
         }
         _ => Vec::new(),
     };
     let mut search = Search::<E, S>::new(plan, plan.settings.time.unwrap_or(E::TIME));
     if let Some(token) = token {
+        if let Some(why) = plan.extent.excludes(&token.case, E::CUTS) {
+            let words = "the case of this token is not one of the suite, and was run all the same";
+            search.stale.push(format!("{words}: {why}"));
+        }
         let found = search.known(token.case, Origin::Replayed)?;
         return Ok(search.outcome(found, 0));
     }
@@ -250,6 +258,10 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             covered: self.covered,
             saved_cases,
             stale: self.stale,
+            spared: match self.covered.kill_points {
+                0 => Vec::new(),
+                _ => self.plan.extent.spared(),
+            },
             seed: self.seed,
             took: self.started.elapsed(),
             turn: self.turn,
@@ -270,6 +282,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             nobody_dies: false,
             progress: self.plan.progress,
             read_only: self.plan.read_only,
+            killable: self.plan.extent.killable,
             by: By::Bounds,
         }
     }
@@ -298,7 +311,12 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             }
         };
         self.covered.add(covered);
-        let run = run?;
+        let mut run = run?;
+        if E::CUTS
+            && let Some(why) = self.waits_for_what_was_cut(&run)
+        {
+            run.verdict = Verdict::Unknown(why);
+        }
         if matches!(run.verdict, Verdict::Finding(_)) {
             return Some(run);
         }
@@ -306,6 +324,21 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             self.unknown = Some(run.verdict);
         }
         None
+    }
+
+    /// A program that was cut below the range of a role may stand still for what was cut, though the suite's programs do not:
+    /// what its calls returned counts, and that some of them never returned does not. Returns that in words.
+    fn waits_for_what_was_cut(&self, run: &Run<S::Spec>) -> Option<String> {
+        let waits = matches!(
+            kind(run),
+            Some(Kind::Deadlock | Kind::Endless | Kind::Livelock | Kind::StepBound)
+        );
+        let short = self.plan.extent.cut_short(&run.case).filter(|_| waits)?;
+        Some(format!(
+            "a program that was cut to what {} explores stands still, and may do so for want of what was cut: {short}; let \
+             the suite draw shorter programs, or run it without this engine",
+            E::NAME
+        ))
     }
 
     /// A case that failed before, as it is.

@@ -7,6 +7,8 @@ use crate::check::Kind;
 use crate::engine::{Budget, Engine, Run};
 use crate::subject::Subject;
 use proptest::strategy::ValueTree;
+use std::collections::HashSet;
+use std::fmt::Debug;
 use std::time::Instant;
 
 /// Shrinking ends after this many candidates, ...
@@ -48,8 +50,9 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         let mut more = tree.simplify();
         while more && self.goes_on(&best, &mut effort) {
             let case = fit::<E, S>(tree.current());
-            let fails =
-                case == free(best.case.clone()) || self.fails_alike(&case, &mut best, &mut effort);
+            let fails = case == free(best.case.clone())
+                || repeated(&case.program) <= repeated(&best.case.program)
+                    && self.fails_alike(&case, &mut best, &mut effort);
             more = if fails {
                 tree.simplify()
             } else {
@@ -88,7 +91,8 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     ) -> Run<S::Spec> {
         let mut at = (0, 0);
         while at.0 < best.case.program.len() && self.goes_on(&best, effort) {
-            if at.1 >= best.case.program[at.0].len() {
+            let operations = best.case.program[at.0].len();
+            if at.1 >= operations || self.plan.extent.is_least(at.0, operations) {
                 at = (at.0 + 1, 0);
                 continue;
             }
@@ -107,6 +111,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     /// Without each kill; then without each turn, so that whoever has the one before goes on for longer. What the bounds
     /// found has the fewest already; what was found by chance has some that it does not need.
     fn leave_out_kills_and_turns(&mut self, best: &mut Run<S::Spec>, effort: &mut Effort) {
+        self.leave_out_last_turns(best, effort);
         let mut at = 0;
         loop {
             let Schedule::Turns(turns) = &best.case.schedule else {
@@ -137,6 +142,23 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             } else {
                 at + 1
             };
+        }
+    }
+
+    /// Without the turns after the first 0, 1, 2, 4, ...: a standstill has many that repeat what led to it.
+    fn leave_out_last_turns(&mut self, best: &mut Run<S::Spec>, effort: &mut Effort) {
+        let Schedule::Turns(turns) = &best.case.schedule else {
+            return;
+        };
+        let turns = turns.clone();
+        let mut first = 0;
+        while first < turns.len() && self.goes_on(best, effort) {
+            let mut case = best.case.clone();
+            case.schedule = Schedule::Turns(turns[..first].to_vec());
+            if self.fails_alike(&case, best, effort) {
+                return;
+            }
+            first = (2 * first).max(1);
         }
     }
 
@@ -190,5 +212,41 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         let more = effort.candidates < candidates && effort.executions < most;
         effort.cut |= more && self.left().is_zero();
         more && !effort.cut
+    }
+}
+
+/// How many operations of a program carry the same value as another one: a smaller form has no more of them, since values
+/// that were different tell which is which, and three equal items say nothing about their order. An operation without a
+/// value, which is one word (`Pop`), is what it is.
+fn repeated<Op: Debug>(program: &[Vec<Op>]) -> usize {
+    let mut seen = HashSet::new();
+    let operations = program.iter().flatten().map(|op| format!("{op:?}"));
+    let with_value = operations.filter(|op| !is_one_word(op));
+    with_value.filter(|op| !seen.insert(op.clone())).count()
+}
+
+fn is_one_word(text: &str) -> bool {
+    text.starts_with(char::is_alphabetic) && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    #[allow(dead_code, reason = "their Debug is what counts")]
+    enum Op {
+        Push(u8),
+        Pop,
+    }
+    use Op::{Pop, Push};
+
+    #[test]
+    fn what_is_repeated_is_a_value_and_not_a_word() {
+        assert_eq!(repeated(&[vec![Push(1), Push(2)], vec![Pop, Pop]]), 0);
+        assert_eq!(repeated(&[vec![Push(1), Push(2)], vec![Push(1), Pop]]), 1);
+        assert_eq!(repeated(&[vec![Push(1), Push(1)], vec![Push(1)]]), 2);
+        assert_eq!(repeated(&[vec![7, 7], vec![8]]), 1);
+        assert_eq!(repeated(&[vec![(), ()]]), 1);
     }
 }

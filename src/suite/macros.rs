@@ -1,59 +1,96 @@
-//! What `suite!` writes.
+//! The macro `suite!`.
 
-/// A module with one `#[test]` for each engine that the subject runs on.
+/// A module with one `#[test]` for each engine that the structure runs on.
 ///
 /// ```text
 /// forkcheck::suite! {
 ///     #[should_panic]                                    // attributes of the tests, if any
-///     name: Subject<_>,                                  // on every memory; without `<_>`: on hardware only
+///     name: Structure<_>,                                // on every memory; without `<_>`: on hardware only
 ///     setup: strategy,                                   // only where the spec's setup is not ()
 ///     writer: 1..=4 ops of strategy,                     // one process
-///     reader: 2 processes, 1..=4 ops of strategy,        // two
-///     with: .cases(200).executions(10_000),              // whatever else `Suite` can be told, if anything
+///     reader: 2 processes, 1..=MOST ops of strategy,     // two
+///     with: .cases(200).executions(10_000),              // anything else that `Suite` can be told, if anything
 /// }
 /// ```
-/// The tests are `name::processes` and, for `Subject<_>`, `name::stepped`, `name::kills` and `name::loom`; `name::suite()`
-/// gives the [`Suite`](crate::Suite). A structure that does not promise to outlive its processes says so:
-/// `with: .without("kills", "whoever dies in here takes the lock along"),`.
+///
+/// | in place of | it takes |
+/// |---|---|
+/// | `Structure<_>` | a path (`crate::ring::Ring<_>`), with more parameters after the memory (`Ring<_, 3>`, `Ring<_, u64, SLOTS>`, `Ring<_, {2 * N}>`): each is one word, number or block; for any other, name a type: `type Short<M> = Ring<M, [u64; 2]>;` |
+/// | `2` in `2 processes` | any expression of type `usize`: `READERS`, `limits::READERS`, `READERS + 1` |
+/// | `1..=4` in `1..=4 ops` | any expression of type `RangeInclusive<usize>`: `1..=MOST`, `LEAST..=limits::MOST` |
+///
+/// The tests are `name::processes` and, for `Structure<_>`, `name::stepped`, `name::kills` and `name::loom`; `name::suite()`
+/// returns the [`Suite`](crate::Suite). A structure that does not promise to outlive its processes says so:
+/// `with: .without("kills", "a killed owner takes the lock along"),`.
+///
+/// A form that it cannot read is an error of the compiler, which says what is expected there:
+///
+/// ```compile_fail
+/// # use forkcheck::prelude::*;
+/// # use forkcheck::subject::RegisterOp;
+/// # type Plain<M> = forkcheck::publish::SeqLock<u64, M>;
+/// forkcheck::suite! { plain: Plain<_>, reader: from 1 to 4 ops of Just(RegisterOp::Read), }
+/// ```
 #[macro_export]
 macro_rules! suite {
-    ($(#[$attribute:meta])* $name:ident: $($subject:ident)::+ <_>, $($rest:tt)+) => {
+    // The tests are in a module of their own, so a path from here begins one module further up.
+    ($(#[$attribute:meta])* $name:ident: self::$($structure:ident)::+ <_ $(, $parameter:tt)* $(,)?>, $($rest:tt)+) => {
+        $crate::suite!(@tests [$(#[$attribute])*] $name, (super::$($structure)::+) [$(, $parameter)*], $($rest)+);
+    };
+    ($(#[$attribute:meta])* $name:ident: super::$($structure:ident)::+ <_ $(, $parameter:tt)* $(,)?>, $($rest:tt)+) => {
+        $crate::suite!(@tests [$(#[$attribute])*] $name, (super::super::$($structure)::+) [$(, $parameter)*], $($rest)+);
+    };
+    ($(#[$attribute:meta])* $name:ident: $($structure:ident)::+ <_ $(, $parameter:tt)* $(,)?>, $($rest:tt)+) => {
+        $crate::suite!(@tests [$(#[$attribute])*] $name, ($($structure)::+) [$(, $parameter)*], $($rest)+);
+    };
+    ($(#[$attribute:meta])* $name:ident: ::$($structure:ident)::+ <_ $(, $parameter:tt)* $(,)?>, $($rest:tt)+) => {
+        $crate::suite!(@tests [$(#[$attribute])*] $name, (::$($structure)::+) [$(, $parameter)*], $($rest)+);
+    };
+    ($(#[$attribute:meta])* $name:ident: $(::)? $($structure:ident)::+ <_ $($rest:tt)*) => {
+        compile_error!(concat!(
+            "suite!: in `", stringify!($($structure)::+), "<_ ...>` each parameter after the memory is one word, number or \
+            block, and then come `,` and the roles; name any other structure by a type: `type Short<M> = ",
+            stringify!($($structure)::+), "<M, ...>;`, and write `Short<_>`"
+        ));
+    };
+    ($(#[$attribute:meta])* $name:ident: $structure:ty, $($rest:tt)+) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
-            $crate::suite!(@suite $name, $($subject)::+<$crate::memory::Hardware>, $($rest)+);
+            $crate::suite!(@suite $name, $structure, $($rest)+);
             #[test]
             $(#[$attribute])*
             fn processes() {
-                suite().test_forked::<$($subject)::+<$crate::memory::Hardware>, $($subject)::+<$crate::engine::SteppedMemory>>()
+                suite().test::<$crate::engine::Processes, $structure>()
+            }
+        }
+    };
+    (@tests [$(#[$attribute:meta])*] $name:ident, ($($structure:tt)+) [$($more:tt)*], $($rest:tt)+) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            type UnderTest<M> = $($structure)+<M $($more)*>;
+            $crate::suite!(@suite $name, UnderTest<$crate::memory::Hardware>, $($rest)+);
+            #[test]
+            $(#[$attribute])*
+            fn processes() {
+                suite().test_forked::<UnderTest<$crate::memory::Hardware>, UnderTest<$crate::engine::SteppedMemory>>()
             }
             #[test]
             $(#[$attribute])*
             fn stepped() {
-                suite().test::<$crate::engine::Stepped, $($subject)::+<$crate::engine::SteppedMemory>>()
+                suite().test::<$crate::engine::Stepped, UnderTest<$crate::engine::SteppedMemory>>()
             }
             #[test]
             $(#[$attribute])*
             fn kills() {
-                suite().test::<$crate::engine::Kills, $($subject)::+<$crate::engine::SteppedMemory>>()
+                suite().test::<$crate::engine::Kills, UnderTest<$crate::engine::SteppedMemory>>()
             }
-            $crate::__loom_test!($(#[$attribute])* $($subject)::+);
+            $crate::__loom_test!($(#[$attribute])* UnderTest);
         }
     };
-    ($(#[$attribute:meta])* $name:ident: $subject:ty, $($rest:tt)+) => {
-        mod $name {
-            #[allow(unused_imports)]
-            use super::*;
-            $crate::suite!(@suite $name, $subject, $($rest)+);
-            #[test]
-            $(#[$attribute])*
-            fn processes() {
-                suite().test::<$crate::engine::Processes, $subject>()
-            }
-        }
-    };
-    (@suite $name:ident, $subject:ty, $($rest:tt)+) => {
-        pub(super) fn suite() -> $crate::Suite<<$subject as $crate::Subject<$crate::memory::Hardware>>::Spec> {
+    (@suite $name:ident, $structure:ty, $($rest:tt)+) => {
+        pub(super) fn suite() -> $crate::Suite<<$structure as $crate::Subject<$crate::memory::Hardware>>::Spec> {
             let suite = $crate::Suite::of_module($crate::site!());
             $crate::suite!(@role suite, $($rest)+)
         }
@@ -61,27 +98,67 @@ macro_rules! suite {
     (@role $suite:expr, setup: $setup:expr $(, $($rest:tt)*)?) => {
         $crate::suite!(@role $suite.setup($setup), $($($rest)*)?)
     };
-    (@role $suite:expr, with: $(.$method:ident($($argument:tt)*))+ $(, $($rest:tt)*)?) => {
-        $crate::suite!(@role $suite$(.$method($($argument)*))+, $($($rest)*)?)
+    // The arguments come with their own parentheses: the place of a call is then the user's line.
+    (@role $suite:expr, with: $(.$method:tt $arguments:tt)+ $(, $($rest:tt)*)?) => {
+        $crate::suite!(@role $suite $(.$method $arguments)+, $($($rest)*)?)
     };
-    (@role $suite:expr, $role:ident: $processes:literal processes, $least:literal ..= $most:literal ops of $op:expr $(, $($rest:tt)*)?) => {
-        $crate::suite!(@role $suite.role(stringify!($role), $processes, $least..=$most, $op), $($($rest)*)?)
-    };
-    (@role $suite:expr, $role:ident: $least:literal ..= $most:literal ops of $op:expr $(, $($rest:tt)*)?) => {
-        $crate::suite!(@role $suite.role(stringify!($role), 1, $least..=$most, $op), $($($rest)*)?)
+    (@role $suite:expr, $role:tt: $($rest:tt)+) => {
+        $crate::suite!(@processes $suite, $role, [] $($rest)+)
     };
     (@role $suite:expr, $(,)?) => { $suite };
+    (@role $suite:expr, $($rest:tt)+) => {
+        compile_error!(concat!(
+            "suite!: expected `role: 1..=4 ops of strategy,` or `setup: strategy,` or `with: .setting(value),`, and there is `",
+            stringify!($($rest)+), "`"
+        ))
+    };
+    // Token by token: the number of processes, if it is said, and the range of operations.
+    (@processes $suite:expr, $role:tt, [$($number:tt)+] processes, $($rest:tt)+) => {
+        $crate::suite!(@operations $suite, $role, ($($number)+), [] $($rest)+)
+    };
+    (@processes $suite:expr, $role:tt, [$($range:tt)+] ops of $($rest:tt)+) => {
+        $crate::suite!(@operations $suite, $role, (1), [$($range)+] ops of $($rest)+)
+    };
+    (@processes $suite:expr, $role:tt, [$($read:tt)*] $next:tt $($rest:tt)*) => {
+        $crate::suite!(@processes $suite, $role, [$($read)* $next] $($rest)*)
+    };
+    (@operations $suite:expr, $role:tt, ($($number:tt)+), [$($range:tt)+] ops of $op:expr $(, $($rest:tt)*)?) => {
+        $crate::suite!(
+            @role $suite.role_at(
+                {
+                    // The user's word alone becomes a place, so it is the line of the role.
+                    #[allow(non_upper_case_globals)]
+                    const $role: &$crate::suite::Here = &$crate::suite::Here;
+                    $role
+                },
+                stringify!($role),
+                $($number)+,
+                $($range)+,
+                $op,
+            ),
+            $($($rest)*)?
+        )
+    };
+    (@operations $suite:expr, $role:tt, ($($number:tt)+), [$($read:tt)*] $next:tt $($rest:tt)*) => {
+        $crate::suite!(@operations $suite, $role, ($($number)+), [$($read)* $next] $($rest)*)
+    };
+    ($(@$rule:ident $suite:expr, $role:tt, $($read:tt)*)?) => {
+        compile_error!(concat!(
+            "suite!: ", $("the role `", stringify!($role), "`",)? " is written `role: 1..=4 ops of strategy,` or `role: 2 processes, \
+            1..=4 ops of strategy,`"
+        ))
+    };
 }
 
 #[cfg(feature = "loom")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __loom_test {
-    ($(#[$attribute:meta])* $($subject:ident)::+) => {
+    ($(#[$attribute:meta])* $structure:ident) => {
         #[test]
         $(#[$attribute])*
         fn loom() {
-            suite().test::<$crate::engine::loom::Loom, $($subject)::+<$crate::engine::loom::LoomMemory>>()
+            suite().test::<$crate::engine::loom::Loom, $structure<$crate::engine::loom::LoomMemory>>()
         }
     };
 }
@@ -90,4 +167,17 @@ macro_rules! __loom_test {
 #[macro_export]
 macro_rules! __loom_test {
     ($($all:tt)*) => {};
+}
+
+/// Becomes the place of the expression that is coerced.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Here;
+
+impl std::ops::Deref for Here {
+    type Target = std::panic::Location<'static>;
+    #[track_caller]
+    fn deref(&self) -> &Self::Target {
+        std::panic::Location::caller()
+    }
 }

@@ -1,8 +1,12 @@
 //! What a test calls: a suite says who does what how often, and checks a subject on an engine.
 
 mod macros;
+mod mistake;
 
-use crate::case::Case;
+#[doc(hidden)]
+pub use macros::Here;
+
+use crate::case::{Case, Extent};
 use crate::check::Verdict;
 use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
@@ -10,9 +14,11 @@ use crate::report::{self, Site, Words};
 use crate::search::{Origin, Outcome, Plan, elsewhere, search};
 use crate::settings::Settings;
 use crate::subject::{Progress, Spec, Subject};
+use mistake::{At, Mistake};
 use proptest::collection::vec;
 use proptest::strategy::{BoxedStrategy, Just, Strategy};
 use std::ops::RangeInclusive;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,8 +60,10 @@ pub struct Suite<S: Spec> {
     id: String,
     setup: Option<BoxedStrategy<S::Setup>>,
     roles: Vec<RoleOf<S>>,
-    /// Roles that map the region read-only.
-    read_only: Vec<String>,
+    /// Roles that map the region read-only, and the calls that said so.
+    read_only: Vec<(String, At)>,
+    /// The only roles that are killed, if there are any here.
+    kill_only: Vec<(String, At)>,
     progress: Progress,
     /// Why it may change without an access to its `Memory`.
     unscheduled: Option<String>,
@@ -63,13 +71,16 @@ pub struct Suite<S: Spec> {
     regressions: Option<PathBuf>,
     /// Engines that are not to run, and why.
     without: Vec<(String, String)>,
+    /// Calls that made no sense.
+    mistakes: Vec<Mistake>,
 }
 
 #[derive(Clone, Debug)]
 struct RoleOf<S: Spec> {
     name: String,
     processes: usize,
-    operations: BoxedStrategy<Vec<S::Op>>,
+    operations: RangeInclusive<usize>,
+    programs: BoxedStrategy<Vec<S::Op>>,
 }
 
 impl<S: Spec> Suite<S> {
@@ -92,11 +103,13 @@ impl<S: Spec> Suite<S> {
             setup: None,
             roles: Vec::new(),
             read_only: Vec::new(),
+            kill_only: Vec::new(),
             progress: Progress::Any,
             unscheduled: None,
             settings: Settings::default(),
             regressions,
             without: Vec::new(),
+            mistakes: Vec::new(),
         }
     }
 
@@ -107,20 +120,41 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// So many processes in this role, each with so many of these operations. Process numbers follow the
-    /// order of the calls.
+    /// Adds a role: how many processes have it, and how many of these operations each of them does. Process numbers follow
+    /// the order of the calls.
     #[must_use]
+    #[track_caller]
     pub fn role(
-        mut self,
+        self,
         name: &str,
         processes: usize,
         operations: RangeInclusive<usize>,
         each: impl Strategy<Value = S::Op> + 'static,
     ) -> Self {
+        self.role_at(Location::caller(), name, processes, operations, each)
+    }
+
+    /// The same, for a role that stands at this place of the source.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn role_at(
+        mut self,
+        at: &'static Location<'static>,
+        name: &str,
+        processes: usize,
+        operations: RangeInclusive<usize>,
+        each: impl Strategy<Value = S::Op> + 'static,
+    ) -> Self {
+        let others = self.roles.iter().map(|role| (&*role.name, role.processes));
+        if let Some(mistake) = Mistake::of_role(at, name, processes, &operations, others) {
+            self.mistakes.push(mistake);
+            return self;
+        }
         self.roles.push(RoleOf {
             name: name.to_owned(),
             processes,
-            operations: vec(each, operations).boxed(),
+            operations: operations.clone(),
+            programs: vec(each, operations).boxed(),
         });
         self
     }
@@ -128,7 +162,10 @@ impl<S: Spec> Suite<S> {
     /// Programs to draw: 64, unless said otherwise. Engines that explore all orders of a program draw at least an eighth, and
     /// more of them, up to all, until they have run as many executions as four programs may take.
     #[must_use]
+    #[track_caller]
     pub fn cases(mut self, cases: u32) -> Self {
+        let mistake = Mistake::of_number(Location::caller(), "cases", cases.into());
+        self.mistakes.extend(mistake);
         self.settings.cases = cases;
         self
     }
@@ -136,7 +173,10 @@ impl<S: Spec> Suite<S> {
     /// Executions of each program on the machine: 10,000, unless said otherwise. `stepped` explores up to five times as many of
     /// each, loom twenty times, and `kills`, where a death takes long, two fifths.
     #[must_use]
+    #[track_caller]
     pub fn executions(mut self, executions: u64) -> Self {
+        let mistake = Mistake::of_number(Location::caller(), "executions", executions);
+        self.mistakes.extend(mistake);
         self.settings.executions = executions;
         self
     }
@@ -155,23 +195,39 @@ impl<S: Spec> Suite<S> {
     /// structure to that; sitting down and getting up are no operations. Who tries again because another one came first may
     /// take so many as steps alone times processes, and once more for each that was killed.
     #[must_use]
+    #[track_caller]
     pub fn lock_free(mut self, own_steps: u32) -> Self {
-        self.progress = Progress::LockFree(own_steps.max(1));
+        let mistake = Mistake::of_number(Location::caller(), "lock_free", own_steps.into());
+        self.mistakes.extend(mistake);
+        self.progress = Progress::LockFree(own_steps);
         self
     }
 
     /// Promises that everybody always gets on: an operation ends within so many steps of its own, whatever others do.
     #[must_use]
+    #[track_caller]
     pub fn wait_free(mut self, own_steps: u32) -> Self {
-        self.progress = Progress::WaitFree(own_steps.max(1));
+        let mistake = Mistake::of_number(Location::caller(), "wait_free", own_steps.into());
+        self.mistakes.extend(mistake);
+        self.progress = Progress::WaitFree(own_steps);
         self
     }
 
     /// The processes of this role have the region mapped read-only, as they will where it is used: `stepped` and `kills` tell
     /// the line of a write, `processes` the operation, and loom, which has no pages, nothing.
     #[must_use]
+    #[track_caller]
     pub fn read_only(mut self, role: &str) -> Self {
-        self.read_only.push(role.to_owned());
+        self.read_only.push((role.to_owned(), Location::caller()));
+        self
+    }
+
+    /// Lets `kills` kill processes of this role only; called again, those of that role too. Kills of other roles may hide
+    /// what these do: the smallest failing case is told, and a killed writer is often smaller than a killed reader.
+    #[must_use]
+    #[track_caller]
+    pub fn kill_only(mut self, role: &str) -> Self {
+        self.kill_only.push((role.to_owned(), Location::caller()));
         self
     }
 
@@ -207,7 +263,10 @@ impl<S: Spec> Suite<S> {
 
     /// Does not test on this engine, for this reason: the test passes, and says so.
     #[must_use]
+    #[track_caller]
     pub fn without(mut self, engine: &str, reason: &str) -> Self {
+        let mistake = Mistake::of_engine(Location::caller(), engine);
+        self.mistakes.extend(mistake);
         self.without.push((engine.to_owned(), reason.to_owned()));
         self
     }
@@ -240,31 +299,60 @@ impl<S: Spec> Suite<S> {
     }
 
     fn plan(&self, settings: Settings) -> Result<Plan<S>, Error> {
+        self.makes_sense()?;
         let roles = self.process_roles();
-        if let Some(unknown) = self.read_only.iter().find(|role| !roles.contains(role)) {
-            return Err(Error::invalid(
-                format!(
-                    "the suite {} has no role {unknown:?} to map read-only",
-                    self.id
-                ),
-                format!("name one of {}", roles.join(", ")),
-            ));
-        }
-        let only = |role| u32::from(self.read_only.contains(role));
-        let read_only = roles
-            .iter()
-            .rev()
-            .fold(0, |bits, role| bits << 1 | only(role));
+        let bits = |these: &[(String, At)]| {
+            let of = |role| these.iter().any(|(name, _)| name == role);
+            let bits = roles.iter().enumerate();
+            bits.fold(0, |bits, (process, role)| {
+                bits | u32::from(of(role)) << process
+            })
+        };
+        let operations = self.roles.iter();
+        let operations = operations
+            .flat_map(|role| std::iter::repeat_n(role.operations.clone(), role.processes))
+            .collect();
         Ok(Plan {
             suite: self.id.clone(),
-            roles,
-            read_only,
+            read_only: bits(&self.read_only),
             progress: self.progress,
             allows_unscheduled: self.unscheduled.is_some(),
             cases: self.strategy()?,
             settings,
             regressions: self.regressions.clone(),
+            extent: Extent {
+                roles: roles.clone(),
+                operations,
+                killable: match &self.kill_only[..] {
+                    [] => u32::MAX,
+                    only => bits(only),
+                },
+            },
+            roles,
         })
+    }
+
+    /// The first of its settings that makes no sense, as an error.
+    fn makes_sense(&self) -> Result<(), Error> {
+        if let Some(mistake) = self.mistakes.first() {
+            return Err(mistake.error());
+        }
+        if self.roles.is_empty() {
+            return Err(Error::invalid(
+                format!("the suite {} has no processes", self.id),
+                "give it a role",
+            ));
+        }
+        let named = self.read_only.iter().chain(&self.kill_only);
+        for (role, at) in named {
+            if !self.roles.iter().any(|known| known.name == *role) {
+                let known: Vec<&str> = self.roles.iter().map(|role| &*role.name).collect();
+                let remedy = format!("name one of {}", known.join(", "));
+                let what = format!("the suite {} has no role {role:?}", self.id);
+                return Err(Mistake::new(at, what, remedy).error());
+            }
+        }
+        Ok(())
     }
 
     /// Checks a subject on [`Processes`]; what is found there is then looked for on [`Stepped`], where it comes again each
@@ -332,6 +420,9 @@ impl<S: Spec> Suite<S> {
 
     #[track_caller]
     fn conclude(&self, engine: &str, outcome: impl FnOnce(Settings) -> Result<Outcome<S>, Error>) {
+        if let Err(error) = self.makes_sense() {
+            panic!("{}::{engine}: {error}", self.id);
+        }
         if let Some(reason) = self.reason_against(engine) {
             return report::loudly(&format!("not run  {}::{engine}  {reason}", self.id));
         }
@@ -424,14 +515,8 @@ impl<S: Spec> Suite<S> {
         let programs: Vec<_> = self
             .roles
             .iter()
-            .flat_map(|role| std::iter::repeat_n(role.operations.clone(), role.processes))
+            .flat_map(|role| std::iter::repeat_n(role.programs.clone(), role.processes))
             .collect();
-        if programs.is_empty() {
-            return Err(Error::invalid(
-                format!("the suite {} has no processes", self.id),
-                "give it a role",
-            ));
-        }
         let setup = match &self.setup {
             Some(setup) => setup.clone(),
             // `()` and its like are drawn from no bytes at all.
@@ -448,6 +533,7 @@ impl<S: Spec> Suite<S> {
         // The program first: what comes first is shrunk first, and a short program says more than a small setup.
         Ok((programs, setup)
             .prop_map(|(program, setup)| Case::free(setup, program))
+            .prop_filter("it has no operations", |case| case.operations() > 0)
             .boxed())
     }
 }

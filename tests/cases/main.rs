@@ -2,6 +2,11 @@
 
 mod standstill;
 mod untouched;
+mod blame_pop;
+mod counted_readers;
+mod macros_generic;
+mod min_ops;
+mod nonsense;
 
 use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};

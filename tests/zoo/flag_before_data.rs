@@ -78,6 +78,7 @@ fn what_a_report_says_passes_does() {
             nobody_dies: true,
             progress: Progress::Any,
             read_only: 0,
+            killable: u32::MAX,
             by: By::Bounds,
         };
         let mut engine = E::default();

@@ -47,6 +47,7 @@ impl Engine for Loom {
     const BLIND_TO: &'static str = "more than two preemptions, or two turns of a spin; kills; the order in real time of calls of different \
         processes; executions that loom 0.7.3 misses (its issues 166, 392), or knows and there are not (389)";
     const EXPLORES: bool = true;
+    const CUTS: bool = true;
 
     fn executions(asked: u64) -> u64 {
         20 * asked

@@ -29,6 +29,8 @@ pub(super) struct Explorer<S: Subject<SteppedMemory>> {
     crew: Option<Crew<SteppedMemory, S>>,
     /// See [`Budget::progress`] and [`Budget::read_only`].
     promised: (Progress, u32),
+    /// See [`Budget::killable`].
+    killable: u32,
     /// See [`Crew::start`].
     same_id: bool,
     /// See [`Budget::keep_going`].
@@ -81,6 +83,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             roles,
             crew: None,
             promised: (Progress::Any, 0),
+            killable: u32::MAX,
             same_id: false,
             keeps_going: false,
         }
@@ -92,6 +95,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
     /// What another case begins with.
     fn begin(&mut self, budget: &Budget) {
         self.promised = (budget.progress, budget.read_only);
+        self.killable = budget.killable;
         self.same_id = false;
     }
 
@@ -104,6 +108,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         }
         let crew = self.crew.as_mut().expect("it was just made");
         crew.promise(self.promised.0, self.promised.1);
+        crew.spare_all_but(self.killable);
         Ok(crew)
     }
 

@@ -223,6 +223,11 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         });
     }
 
+    /// The processes that may be killed, as bits.
+    pub(crate) fn spare_all_but(&self, killable: u32) {
+        self.shared.board.plan(|plan| plan.killable = killable);
+    }
+
     /// Follows these choices in the next batch of [`Strategy::Follow`].
     pub(crate) fn follow(&self, picks: &[u8]) {
         self.shared.board.plan(|plan| plan.scheduler.follow(picks));

@@ -83,6 +83,8 @@ pub(super) struct Plan {
     pub(super) anew: u32,
     /// Processes that are not to write, as bits.
     pub(super) read_only: u32,
+    /// Processes that may be killed, as bits.
+    pub(super) killable: u32,
     /// Of a traced execution: a number that stands for the subject's bytes, and whether they changed without a step.
     pub(super) bytes: u64,
     pub(super) unseen: u32,
@@ -298,7 +300,7 @@ impl Plan {
         now.step += 1;
         if at.life > 0 {
             self.points.come_past_later(process, at.steps);
-        } else if self.counts_points != 0 {
+        } else if self.counts_points != 0 && self.killable >> process & 1 == 1 {
             self.points.come_past(process, at.steps);
         }
         at.steps += 1;
@@ -476,6 +478,7 @@ impl Plan {
         let moment = Moment {
             enabled: states.enabled().into(),
             asleep: states.asleep().into(),
+            killable: self.killable,
             current: self.now.current,
             step: self.now.step,
             matters: self.scheduler.asks_what_matters() && self.now.probes == 0 && self.matters(),

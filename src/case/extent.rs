@@ -1,0 +1,128 @@
+//! The cases that belong to a suite.
+
+use super::{Case, named};
+use crate::subject::Spec;
+use std::ops::RangeInclusive;
+
+/// The cases of a suite: how many operations each process does, and which processes are killed.
+#[derive(Clone, Debug)]
+pub(crate) struct Extent {
+    /// The role of each process.
+    pub(crate) roles: Vec<String>,
+    /// Operations of each process, by number.
+    pub(crate) operations: Vec<RangeInclusive<usize>>,
+    /// Processes that may be killed, as bits.
+    pub(crate) killable: u32,
+}
+
+impl Extent {
+    /// Returns in words why a case is not one of the suite's. `cuts`: it was cut to fit an engine, which keeps at least one
+    /// operation of each process.
+    pub(crate) fn excludes<S: Spec>(&self, case: &Case<S>, cuts: bool) -> Option<String> {
+        let (processes, suites) = (case.program.len(), self.operations.len());
+        if processes != suites {
+            return Some(format!(
+                "it has {processes} processes and the suite {suites}"
+            ));
+        }
+        let lengths = case.program.iter().zip(&self.operations).enumerate();
+        let outside = |(process, (ops, range)): (usize, (&Vec<_>, &RangeInclusive<usize>))| {
+            let (least, most) = (*range.start(), *range.end());
+            let needed = if cuts { least.min(1) } else { least };
+            (ops.len() < needed || ops.len() > most).then(|| {
+                let role = named(&self.roles, process);
+                format!("{role} has {} of {least}..={most} operations", ops.len())
+            })
+        };
+        lengths.into_iter().find_map(outside).or_else(|| {
+            let mut kills = case.kills.iter().map(|kill| usize::from(kill.process));
+            let spared = kills.find(|process| self.killable >> process & 1 == 0)?;
+            let role = named(&self.roles, spared);
+            Some(format!("it kills {role}, and the suite kills others only"))
+        })
+    }
+
+    /// The roles of which no process is killed.
+    pub(crate) fn spared(&self) -> Vec<String> {
+        let processes = self.roles.iter().enumerate();
+        let spared = processes.filter(|(process, _)| self.killable >> process & 1 == 0);
+        let mut roles: Vec<String> = spared.map(|(_, role)| role.clone()).collect();
+        roles.dedup();
+        roles
+    }
+
+    /// Whether a process of a program has no operation to spare.
+    pub(crate) fn is_least(&self, process: usize, operations: usize) -> bool {
+        operations <= *self.operations[process].start()
+    }
+
+    /// Returns in words which process of a case does fewer operations than in any of the suite's.
+    pub(crate) fn cut_short<S: Spec>(&self, case: &Case<S>) -> Option<String> {
+        let mut lengths = case.program.iter().map(Vec::len).enumerate();
+        let (process, length) =
+            lengths.find(|&(process, length)| length < *self.operations[process].start())?;
+        let (role, least) = (
+            named(&self.roles, process),
+            self.operations[process].start(),
+        );
+        Some(format!(
+            "{role} has {length} of its at least {least} operations"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::{Kill, Place};
+    use crate::subject::{Register, RegisterOp};
+
+    fn case(lengths: &[usize]) -> Case<Register<u8>> {
+        let ops = |&length| vec![RegisterOp::Read; length];
+        Case::free(0, lengths.iter().map(ops).collect())
+    }
+
+    #[test]
+    fn a_case_is_of_a_suite_whose_ranges_hold_all_its_processes() {
+        let extent = Extent {
+            roles: ["one", "other", "other"].map(String::from).into(),
+            operations: vec![2..=3, 0..=1, 0..=1],
+            killable: 0b110,
+        };
+        let words = |lengths: &[usize], cuts| extent.excludes(&case(lengths), cuts);
+        for inside in [[2, 0, 0], [3, 1, 1], [2, 1, 0]] {
+            assert_eq!(words(&inside, false), None);
+        }
+        for (outside, why) in [
+            (&[1, 0, 0][..], "one has 1 of 2..=3 operations"),
+            (&[4, 0, 0], "one has 4 of 2..=3 operations"),
+            (&[2, 1, 2], "other 2 has 2 of 0..=1 operations"),
+            (&[2, 1], "it has 2 processes and the suite 3"),
+            (&[2, 1, 1, 1], "it has 4 processes and the suite 3"),
+        ] {
+            assert!(words(outside, false).is_some_and(|words| words.contains(why)));
+        }
+        assert_eq!(words(&[1, 0, 0], true), None, "cut to fit an engine");
+        assert!(words(&[0, 1, 1], true).is_some(), "but not to nothing");
+        assert!(words(&[4, 1, 1], true).is_some(), "nor made longer");
+        let killed = |process| {
+            let before = Place {
+                operation: Some(0),
+                word: "word".into(),
+                nth: 1,
+            };
+            let mut case = case(&[2, 1, 1]);
+            case.kills.push(Kill {
+                process,
+                life: 0,
+                before,
+            });
+            extent.excludes(&case, false)
+        };
+        assert_eq!(killed(2), None);
+        assert_eq!(
+            killed(0).as_deref(),
+            Some("it kills one, and the suite kills others only")
+        );
+    }
+}

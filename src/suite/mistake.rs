@@ -1,0 +1,86 @@
+//! Settings of a suite that make no sense, each kept with the place of the call that made it.
+
+use crate::error::Error;
+use crate::schedule::MAX_PROCESSES;
+use crate::settings::ENGINES;
+use std::ops::RangeInclusive;
+use std::panic::Location;
+
+/// A place in the user's source.
+pub(super) type At = &'static Location<'static>;
+
+/// The most operations of one process: saved cases number them in 16 bits.
+const MOST: usize = u16::MAX as usize;
+
+/// A setting that makes no sense: the place of its call, and what to do about it.
+#[derive(Clone, Debug)]
+pub(super) struct Mistake {
+    at: At,
+    what: String,
+    remedy: String,
+}
+
+impl Mistake {
+    pub(super) fn new(at: At, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            at,
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    pub(super) fn error(&self) -> Error {
+        let (file, line) = (self.at.file(), self.at.line());
+        Error::invalid(format!("{file}:{line}: {}", self.what), &*self.remedy)
+    }
+
+    /// Looks at one role more, of a suite that has these.
+    pub(super) fn of_role<'a>(
+        at: At,
+        name: &str,
+        processes: usize,
+        operations: &RangeInclusive<usize>,
+        mut others: impl Iterator<Item = (&'a str, usize)> + Clone,
+    ) -> Option<Self> {
+        let (least, most) = (*operations.start(), *operations.end());
+        let sum = others.clone().map(|(_, processes)| processes);
+        let all = sum.fold(processes, usize::saturating_add);
+        let (what, remedy) = if processes == 0 {
+            let what = format!("the role {name:?} has 0 processes");
+            (what, "give it at least 1, or leave it out".into())
+        } else if least > most {
+            let what = format!("the role {name:?} has {least}..={most} operations: none is both");
+            (what, format!("write {most}..={least}"))
+        } else if most == 0 {
+            let what =
+                format!("the role {name:?} has {least}..={most} operations: it does nothing");
+            (what, "let it do at least one, or leave it out".into())
+        } else if most > MOST {
+            let what = format!("the role {name:?} has up to {most} operations");
+            (what, format!("give it at most {MOST}"))
+        } else if others.any(|(other, _)| other == name) {
+            let what = format!("there are two roles {name:?}");
+            let remedy = "give each a name of its own, or one of them more processes";
+            (what, remedy.into())
+        } else if all > MAX_PROCESSES {
+            let what = format!("with the role {name:?} the suite has {all} processes");
+            (what, format!("give it at most {MAX_PROCESSES}"))
+        } else {
+            return None;
+        };
+        Some(Self::new(at, what, remedy))
+    }
+
+    /// Looks at a number that has to be at least 1.
+    pub(super) fn of_number(at: At, setting: &str, number: u64) -> Option<Self> {
+        (number == 0).then(|| Self::new(at, format!("{setting}(0)"), "give it at least 1"))
+    }
+
+    /// Looks at the name of an engine.
+    pub(super) fn of_engine(at: At, engine: &str) -> Option<Self> {
+        (!ENGINES.contains(&engine)).then(|| {
+            let remedy = format!("name one of {}", ENGINES.join(", "));
+            Self::new(at, format!("there is no engine {engine:?}"), remedy)
+        })
+    }
+}

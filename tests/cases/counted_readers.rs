@@ -1,0 +1,178 @@
+//! A reader-writer lock that counts its readers: a killed reader blocks the writer, which the smaller case of a killed
+//! writer hides unless only readers are killed.
+
+use crate::{caught, passes, suite};
+use forkcheck::check::{Kind, Verdict};
+use forkcheck::engine::{Kills, Stepped, SteppedMemory};
+use forkcheck::memory::Life;
+use forkcheck::prelude::*;
+use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+
+const WRITER: u64 = 1 << 63;
+
+struct Cache<M: Memory, const FIXED: bool> {
+    lock: M::AtomicU64,
+    dirty: M::AtomicU32,
+    data: M::Words<[u64; 2]>,
+}
+type Broken<M> = Cache<M, false>;
+type Fixed<M> = Cache<M, true>;
+
+impl<M: Memory, const FIXED: bool> Cache<M, FIXED> {
+    /// Fixed: one lock with an owner for both.
+    fn owned(&self) {
+        loop {
+            let owner = self.lock.load(Ordering::Relaxed);
+            let free = owner == 0 || !M::alive(Life::from_bits(owner));
+            let me = M::me().to_bits();
+            if free && self.exchange(owner, me) {
+                return;
+            }
+            M::spin_loop();
+        }
+    }
+    fn read_lock(&self) {
+        loop {
+            let now = self.lock.load(Ordering::Relaxed);
+            if now & WRITER == 0 && self.exchange(now, now + 1) {
+                return;
+            }
+            M::spin_loop();
+        }
+    }
+    fn write_lock(&self) {
+        while !self.exchange(0, WRITER) {
+            M::spin_loop()
+        }
+    }
+    fn exchange(&self, old: u64, new: u64) -> bool {
+        let exchanged = self
+            .lock
+            .compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed);
+        exchanged.is_ok()
+    }
+}
+
+impl<M: Memory, const FIXED: bool> Subject<M> for Cache<M, FIXED> {
+    type Spec = Register<[u64; 2]>;
+    type Seat<'a> = &'a Self;
+    fn new(first: &[u64; 2]) -> Self {
+        Cache {
+            lock: Atomic::new(0),
+            dirty: Atomic::new(0),
+            data: Words::new(*first),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(cache: &mut &Self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
+        match op {
+            RegisterOp::Write(value) => {
+                if FIXED {
+                    cache.owned()
+                } else {
+                    cache.write_lock()
+                }
+                cache.dirty.store(1, Ordering::Relaxed);
+                cache.data.store(*value);
+                cache.dirty.store(0, Ordering::Relaxed);
+                cache.lock.store(0, Ordering::Release);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => {
+                if FIXED {
+                    cache.owned()
+                } else {
+                    cache.read_lock()
+                }
+                let dirty = cache.dirty.load(Ordering::Relaxed) == 1;
+                let value = cache.data.load();
+                if FIXED {
+                    cache.lock.store(0, Ordering::Release)
+                } else {
+                    cache.lock.fetch_sub(1, Ordering::AcqRel);
+                }
+                if dirty {
+                    RegisterRet::WriterGone
+                } else {
+                    RegisterRet::Value(value)
+                }
+            }
+        }
+    }
+}
+
+fn cache() -> Suite<Register<[u64; 2]>> {
+    let write = (1u64..9).prop_map(|n| RegisterOp::Write([n, n]));
+    suite("cache")
+        .setup(Just([0; 2]))
+        .role("writer", 1, 1..=2, write)
+        .role("reader", 1, 1..=2, Just(RegisterOp::Read))
+        .cases(32)
+        .executions(200)
+}
+
+/// The processes that a finding kills.
+fn killed<S: Spec>(outcome: &forkcheck::Outcome<S>) -> Vec<u16> {
+    let found = outcome.found.as_ref().unwrap();
+    let kills = found.run.case.kills.iter();
+    kills.map(|kill| kill.process).collect()
+}
+
+#[test]
+fn the_killed_reader_is_found_where_only_readers_are_killed() {
+    type T = Broken<SteppedMemory>;
+    let (any, _) = caught::<Kills, T>(&cache(), Kind::NotCrashTolerant);
+    assert_eq!(killed(&any), [0], "a killed writer is the smaller case");
+    let readers = cache().kill_only("reader");
+    let (found, report) = caught::<Kills, T>(&readers, Kind::NotCrashTolerant);
+    assert_eq!(killed(&found), [1], "{report}");
+    let writers = cache().kill_only("writer");
+    let (found, _) = caught::<Kills, T>(&writers, Kind::NotCrashTolerant);
+    assert_eq!(killed(&found), [0]);
+    let both = writers.kill_only("reader");
+    let (found, _) = caught::<Kills, T>(&both, Kind::NotCrashTolerant);
+    assert_eq!(killed(&found), [0], "both are the same as no limit");
+    passes::<Stepped, T>(&cache().cases(2));
+}
+
+/// Kill points are those of processes that may be killed, so that "n of n" can be reached; the report names the others.
+#[test]
+fn the_mended_lock_passes_and_the_report_says_which_roles_were_not_killed() {
+    type T = Fixed<SteppedMemory>;
+    let suite = cache().kill_only("reader").cases(2);
+    let outcome = suite.check::<Kills, T>().unwrap();
+    let report = suite.report(&outcome);
+    assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
+    let covered = outcome.covered;
+    assert!(covered.kill_points > 0, "{report}");
+    assert_eq!(covered.killed, covered.kill_points, "{report}");
+    assert_eq!(outcome.spared, ["writer"]);
+    let unseen: String = report.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(unseen.contains("; kills of writer"), "{report}");
+
+    let all = passes::<Kills, T>(&cache().cases(2));
+    assert!(!all.contains("kills of"), "{all}");
+    let both = cache().cases(2).check::<Kills, T>().unwrap().covered;
+    assert!(both.kill_points > covered.kill_points);
+    // An engine that does not kill says so already.
+    let stepped = passes::<Stepped, T>(&suite);
+    assert!(!stepped.contains("kills of"), "{stepped}");
+}
+
+/// A case that kills another role was saved before, and is not one of the suite any more.
+#[test]
+fn a_saved_case_that_kills_another_role_is_stale() {
+    let directory = tempfile::tempdir().unwrap();
+    let suite = cache().regressions(Some(directory.path()));
+    let (found, _) = caught::<Kills, Broken<SteppedMemory>>(&suite, Kind::NotCrashTolerant);
+    assert_eq!(killed(&found), [0]);
+    let readers = suite.kill_only("reader");
+    let (found, report) = caught::<Kills, Broken<SteppedMemory>>(&readers, Kind::NotCrashTolerant);
+    assert_eq!(killed(&found), [1], "{report}");
+    assert!(
+        found.stale[0].contains("it kills writer, and the suite kills others only"),
+        "{report}"
+    );
+}
