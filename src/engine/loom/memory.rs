@@ -152,6 +152,8 @@ fn note(access: Access, word: Option<usize>, value: u64, at: &Location<'_>) {
             operation,
             access,
             word,
+            offset: None,
+            part: None,
             value,
             now: (access == Access::Store).then_some(value),
             file: at.file().into(),
