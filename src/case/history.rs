@@ -78,6 +78,8 @@ pub struct Step {
     pub word: Option<usize>,
     /// At which byte of the structure that word begins, or the payload that it is a part of, where the engine knows.
     pub offset: Option<usize>,
+    /// Which element of an array of the structure it is, where the engine can tell.
+    pub element: Option<usize>,
     /// Which part of a payload it is, where that is copied in several steps: `[1]` of a `[u64; 2]`, `[8..12]` of a
     /// `[u8; 12]`, `[bytes 8..16]` of anything else.
     pub part: Option<String>,

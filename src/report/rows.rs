@@ -147,11 +147,18 @@ fn names(steps: &[Step]) -> Names {
         if let Some(part) = &step.part {
             word.part.clone_from(part);
         }
-        // Of several lines the one that says most of which element it is.
+        // Of several lines the one that says most: a field, and which element of it.
         let path = source::path(&step.file, step.line, step.column);
-        let unknown = |path: &Path| path.unknown_indexes();
+        let path = path.map(|path| match step.element {
+            Some(element) => path.at(element),
+            None => path,
+        });
+        let unknown = |path: &Path| (path.is_variable(), path.unknown_indexes());
         if let Some(path) = path
-            && word.path.as_ref().map_or(usize::MAX, unknown) > unknown(&path)
+            && word
+                .path
+                .as_ref()
+                .is_none_or(|known| unknown(known) > unknown(&path))
         {
             word.path = Some(path);
         }
@@ -277,6 +284,7 @@ mod tests {
                 access: Access::Load,
                 word: Some(word),
                 offset: None,
+                element: None,
                 part: None,
                 value: 0,
                 now: None,

@@ -18,10 +18,13 @@ pub(super) fn parsed(text: &str) -> Option<Path> {
         let name = Some(&before[start..]);
         let keyword = |name: &&str| matches!(*name, "if" | "while" | "match" | "return" | "in");
         let name = name.filter(|name| !keyword(name)).unwrap_or_default();
-        let of_kind = |open| brackets.iter().find(|bracket| bracket.starts_with(open));
-        let (call, index) = (of_kind('('), of_kind('['));
+        let of_kind = |open: char| brackets.iter().filter(move |text| text.starts_with(open));
         let inside = |bracket: &str| bracket[1..bracket.len() - 1].trim().to_owned();
-        let index = index.map(|index| inside(index)).or_else(|| carried.take());
+        let call = of_kind('(').next();
+        // Of an array of arrays one index alone would be that of another element.
+        let indexes: Vec<String> = of_kind('[').rev().map(|index| inside(index)).collect();
+        let index = (!indexes.is_empty()).then(|| indexes.join("]["));
+        let index = index.or_else(|| carried.take());
         if name.is_empty() {
             // `(*cell).load()`, and not `all.get::<Cell>(0)`.
             let inner = inside(call.filter(|_| !before.ends_with('>'))?);
@@ -47,7 +50,7 @@ pub(super) fn parsed(text: &str) -> Option<Path> {
                 let (before, _) = without_brackets(more?)?;
                 let element = parsed(before)?;
                 let mut element = element.0;
-                element.last_mut()?.index = Some(inside(call));
+                element.last_mut()?.take_index(inside(call));
                 parts.extend(element.into_iter().rev());
                 break;
             }

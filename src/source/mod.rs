@@ -3,11 +3,14 @@
 //! Atomics are values without names; the caller's line is known, and the source is at hand where tests run. Where it is
 //! not, a word has no name, and a report numbers it.
 
+mod array;
 mod expression;
 mod reference;
 
+pub(crate) use array::{Element, element};
+
 use expression::parsed;
-use reference::followed;
+use reference::{followed, words};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -65,10 +68,14 @@ impl Path {
         self.text(last.unwrap_or(0))
     }
 
-    /// The whole path, but `self` where more follows.
+    /// The whole path, but `self` where a field follows; and any other variable, where the index of an element is not known:
+    /// two variables then mean one array or two.
     pub(crate) fn full(&self) -> String {
         let from = match self.0.as_slice() {
-            [first, second, ..] if first.name == "self" && second.kind == Kind::Field => 1,
+            [first, second, ..] if second.kind == Kind::Field => {
+                let says_more = first.name != "self" && self.unknown_indexes() == 0;
+                usize::from(first.kind == Kind::Variable && !says_more)
+            }
             _ => 0,
         };
         self.text(from)
@@ -83,6 +90,21 @@ impl Path {
         parts.join(".")
     }
 
+    /// The same of the element of this index, if it is one of an array.
+    pub(crate) fn at(mut self, index: usize) -> Self {
+        if let Some(last) = self.0.last_mut()
+            && last.index.is_some()
+        {
+            last.index = Some(index.to_string());
+        }
+        self
+    }
+
+    /// Whether it is no more than the name of a variable.
+    pub(crate) fn is_variable(&self) -> bool {
+        self.0.iter().all(|part| part.kind != Kind::Field)
+    }
+
     /// Indexes that are no numbers in the source: which element it is, the source does not say.
     pub(crate) fn unknown_indexes(&self) -> usize {
         let parts = self.0.iter();
@@ -93,6 +115,13 @@ impl Path {
 }
 
 impl Part {
+    /// One more index behind those that it has.
+    fn take_index(&mut self, index: String) {
+        self.index = Some(match self.index.take() {
+            Some(first) => format!("{first}][{index}"),
+            None => index,
+        });
+    }
     fn number(&self) -> Option<usize> {
         self.index.as_ref()?.parse().ok()
     }
@@ -185,7 +214,7 @@ pub(super) mod tests {
                 "load",
                 "page.words[0]",
             ),
-            ("page.words[at].load(Relaxed);", "load", "page.words"),
+            ("page.words[at].load(Relaxed);", "load", "words"),
             ("seat.0.load(Acquire)", "load", "seat.0"),
             ("self.1.load(Acquire)", "load", "self.1"),
             (
@@ -224,6 +253,10 @@ pub(super) mod tests {
         let unknown = |text| of(text, "load").unwrap().unknown_indexes();
         assert_eq!(unknown("self.words[4].load(x)"), 0);
         assert_eq!(unknown("self.words[FIRST].load(x)"), 1);
+        // Of rows it would be another one.
+        assert_eq!(unknown("self.rows[i][0].load(x)"), 1);
+        assert_eq!(unknown("self.rows[i].get(0).load(x)"), 1);
+        assert_eq!(unknown("let row = &self.rows[i];\nrow[0].load(x)"), 1);
         assert_eq!(unknown("self.slots[i].words[j].load(x)"), 2);
         assert_eq!(unknown("self.slots.iter()[i].load(x)"), 1);
     }

@@ -22,9 +22,9 @@ pub(super) fn followed(mut path: Path, lines: &[String], at: usize, before: &str
             break;
         };
         if let Some(last) = parts.last_mut()
-            && first.index.is_some()
+            && let Some(index) = first.index.clone()
         {
-            last.index = first.index.clone();
+            last.take_index(index);
         }
         parts.extend(path.0.drain(1..));
         path = Path(parts);
@@ -125,7 +125,7 @@ fn binds(name: &str, line: &str) -> bool {
 }
 
 /// The names and keywords of a line, each with the place where it begins.
-fn words(line: &str) -> Vec<(usize, &str)> {
+pub(super) fn words(line: &str) -> Vec<(usize, &str)> {
     let letter = |c: char| c.is_alphanumeric() || c == '_';
     let mut words = Vec::new();
     let mut from = None;

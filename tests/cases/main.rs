@@ -1,5 +1,7 @@
 //! Small structures and suites that an earlier version judged wrongly, each with the verdict that is right.
 
+mod names;
+
 use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::Engine;

@@ -153,6 +153,7 @@ fn note(access: Access, word: Option<usize>, value: u64, at: &Location<'_>) {
             access,
             word,
             offset: None,
+            element: None,
             part: None,
             value,
             now: (access == Access::Store).then_some(value),

@@ -26,6 +26,7 @@ pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
             access: step.access,
             word: words.binary_search(&step.word).ok(),
             offset: step.offset,
+            element: None,
             part: step.part.clone(),
             value: step.value,
             now: step.now,
