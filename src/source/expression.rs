@@ -47,9 +47,7 @@ pub(super) fn parsed(text: &str) -> Option<Path> {
         match (name, call) {
             // An element by another name.
             ("get" | "get_unchecked", Some(call)) if more.is_some() => {
-                let (before, _) = without_brackets(more?)?;
-                let element = parsed(before)?;
-                let mut element = element.0;
+                let Path(mut element) = parsed(more?)?;
                 element.last_mut()?.take_index(inside(call));
                 parts.extend(element.into_iter().rev());
                 break;
