@@ -2,6 +2,7 @@
 
 mod printed;
 mod rows;
+mod sentence;
 mod site;
 mod table;
 mod text;

@@ -3,9 +3,10 @@
 
 use super::printed::printed;
 use super::rows::rows;
+use super::sentence::sentence;
 use super::table::{WIDTH, apart, render, short};
 use crate::case::{Call, named};
-use crate::check::{Blocked, Explanation, Finding, Verdict};
+use crate::check::{Explanation, Finding, Verdict};
 use crate::engine::{Covered, Run};
 use crate::search::{Found, Origin, Outcome, Rate};
 use crate::subject::Spec;
@@ -169,35 +170,6 @@ fn of_finding<S: Spec>(
         blind_to(outcome)
     )?;
     printed(to, &outcome.output)
-}
-
-/// What went wrong in words, or what came and what should have come.
-fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
-    let blocked = finding
-        .explanation
-        .as_ref()
-        .and_then(|explanation| explanation.blocked.first());
-    let Some(Blocked {
-        process,
-        call,
-        expected,
-    }) = blocked.filter(|_| finding.detail.is_empty())
-    else {
-        return finding.detail.clone();
-    };
-    let call = &run.history.calls[*process][*call];
-    let (got, wanted) = match (&call.ret, expected) {
-        (Some(got), Some(wanted)) => apart(got, wanted),
-        (got, wanted) => (
-            got.as_ref().map(short).unwrap_or_default(),
-            wanted.as_ref().map_or("that it waits".into(), short),
-        ),
-    };
-    format!(
-        "{}: {} returned {got}, expected {wanted}",
-        named(roles, *process),
-        short(&call.op),
-    )
 }
 
 fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
