@@ -23,7 +23,7 @@ use std::time::Duration;
 pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 /// The variables of the table above.
-const VARIABLES: [&str; 7] = [
+const VARIABLES: [&str; 8] = [
     "FORKCHECK_CASES",
     "FORKCHECK_EXECUTIONS",
     "FORKCHECK_LOCK",

@@ -117,6 +117,7 @@ fn run_test(name: &str, environment: &[(&str, &str)]) -> Output {
     command
         .args(["--exact", name, "--nocapture"])
         .env_remove("FORKCHECK_REPLAY")
+        .env_remove("NEXTEST")
         .env_remove("RUST_BACKTRACE");
     command.envs(environment.iter().copied()).output().unwrap()
 }
@@ -249,6 +250,61 @@ forkcheck::suite! {
 #[test]
 fn a_failure_in_processes_is_told_saved_and_replayed_by_the_command_it_prints() {
     failure_is_told_saved_and_replayed("processes");
+}
+
+/// The same as a unit that has to fail: its message is what `expected` looks for.
+mod panics {
+    use super::*;
+    use forkcheck::engine::{Stepped, SteppedMemory};
+
+    #[test]
+    #[should_panic(expected = "reader: Read returned Value(")]
+    fn with_the_report_as_its_message() {
+        if std::env::var_os(BROKEN).is_none() {
+            panic!("reader: Read returned Value( only where it is broken");
+        }
+        stepped();
+    }
+
+    #[test]
+    fn stepped() {
+        let suite = page::suite().seed(7).regressions(None);
+        suite.test::<Stepped, Page<SteppedMemory>>();
+    }
+}
+
+#[test]
+fn a_failing_suite_prints_its_report_once_at_the_users_line_and_without_a_backtrace() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "panics::stepped"])
+        .env_remove("FORKCHECK_REPLAY")
+        .envs([(BROKEN, "1"), ("RUST_BACKTRACE", "1"), ("NEXTEST", "1")]);
+    let output = command.output().unwrap();
+    let told = text(&output);
+    assert!(!output.status.success(), "{told}");
+    let head = told.lines().position(|line| line.contains("panicked at "));
+    let lines: Vec<&str> = told.lines().skip(head.unwrap()).collect();
+    assert!(
+        lines[0].starts_with("thread 'panics::stepped' panicked at tests/suites.rs:"),
+        "{told}"
+    );
+    assert!(
+        lines[1].starts_with("NOT LINEARIZABLE  suites::page::stepped  reader: "),
+        "{told}"
+    );
+    assert_eq!(told.matches("NOT LINEARIZABLE").count(), 1, "{told}");
+    assert_eq!(told.matches("panicked at").count(), 1, "{told}");
+    assert!(!told.contains("stack backtrace"), "{told}");
+    // Under nextest it says how to run that.
+    let replay = " cargo nextest run -p forkcheck --test suites -E 'test(=page::stepped)'\n";
+    assert!(told.contains(replay), "{told}");
+    let expected = run_test(
+        "panics::with_the_report_as_its_message",
+        &[(BROKEN, "1"), ("RUST_BACKTRACE", "1")],
+    );
+    assert!(expected.status.success(), "{}", text(&expected));
+    assert!(text(&expected).contains("1 passed"), "{}", text(&expected));
 }
 
 #[cfg(feature = "loom")]

@@ -76,6 +76,13 @@ pub struct Step {
     /// On which word, numbered among those that the execution touches: by address, in loom's model (which has none) in the
     /// order in which it first touches them. `None` for fences and spins.
     pub word: Option<usize>,
+    /// At which byte of the structure that word begins, or the payload that it is a part of, where the engine knows.
+    pub offset: Option<usize>,
+    /// Which element of an array of the structure it is, where the engine can tell.
+    pub element: Option<usize>,
+    /// Which part of a payload it is, where that is copied in several steps: `[1]` of a `[u64; 2]`, `[8..12]` of a
+    /// `[u8; 12]`, `[bytes 8..16]` of anything else.
+    pub part: Option<String>,
     /// The value read or written; for an exchange, the one found.
     pub value: u64,
     /// What the word holds from now on, where this changed it and the engine knows.

@@ -4,9 +4,12 @@
 
 mod extent;
 mod history;
+mod place;
 
 pub(crate) use extent::Extent;
 pub use history::{Access, Call, History, Step};
+pub(crate) use place::Names;
+pub use place::Place;
 
 use crate::subject::Spec;
 use serde::{Deserialize, Serialize};
@@ -72,29 +75,6 @@ pub enum Until {
     End,
     /// Before the step that is named so, which is then still to come.
     Before(Place),
-}
-
-/// A step of a process, named so that it outlives changes of the code around it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// In which of the process's operations, counted from 0; `None` while it sits down.
-    pub operation: Option<u16>,
-    /// On which word, by its name in the source: `tail`, `slots.data`; or what else it does there: `spin`, `alive`.
-    pub word: String,
-    /// Which of that operation's steps on it, counted from 1.
-    pub nth: u32,
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { word, nth, .. } = self;
-        write!(f, "{word}")?;
-        if *nth > 1 {
-            write!(f, " ({nth}. time)")
-        } else {
-            Ok(())
-        }
-    }
 }
 
 /// A step at which a process dies by SIGKILL.

@@ -21,6 +21,7 @@ pub(super) fn check(names: &[String], options: &Options) -> Standing {
     let mut table = table();
     let mut reports = Vec::new();
     let mut worst = Standing::AsExpected;
+    let (mut planted, mut others) = (0, 0);
     for (builtin, (engine, check)) in runs {
         bar.set_message(format!("{} on {engine}", builtin.name));
         let row = Row::of(
@@ -30,6 +31,12 @@ pub(super) fn check(names: &[String], options: &Options) -> Standing {
         );
         bar.inc(1);
         worst = worst.max(row.standing);
+        let counted = if builtin.is_planted(engine) {
+            &mut planted
+        } else {
+            &mut others
+        };
+        *counted += 1;
         if options.json {
             println!("{}", json::outcome(builtin, engine, &row.told));
         } else {
@@ -61,13 +68,30 @@ pub(super) fn check(names: &[String], options: &Options) -> Standing {
     println!(
         "\n{}",
         match worst {
-            Standing::AsExpected =>
-                "all as expected: nothing found in what is sound, and each planted bug found by each engine",
-            Standing::NotAsExpected => "NOT as expected: see above",
-            Standing::CannotSay => "not everything could be run: see above",
+            Standing::AsExpected => as_expected(planted, others),
+            Standing::NotAsExpected => "NOT as expected: see above".into(),
+            Standing::CannotSay => "not everything could be run: see above".into(),
         }
     );
     worst
+}
+
+/// Of N runs of an engine that can see a bug that was planted, and M other runs.
+fn as_expected(planted: u32, others: u32) -> String {
+    let runs = |n: u32| format!("{n} run{}", if n == 1 { "" } else { "s" });
+    let found = format!(
+        "each engine that can see a planted bug found it ({})",
+        runs(planted)
+    );
+    let nothing = format!(
+        "{} found nothing, and nothing was to be found",
+        runs(others)
+    );
+    match (planted, others) {
+        (0, _) => format!("all as expected: {nothing}"),
+        (_, 0) => format!("all as expected: {found}"),
+        _ => format!("all as expected: {found}; {nothing}"),
+    }
 }
 
 /// On a terminal, and gone when all is done.
@@ -136,6 +160,7 @@ impl<'a> Row<'a> {
             (Err(_), _) => "error",
             (Ok(told), Standing::CannotSay) => told.verdict,
             (Ok(_), Standing::AsExpected) if self.builtin.is_planted(self.engine) => "as planted",
+            (Ok(_), Standing::AsExpected) if !self.builtin.planted.is_empty() => "not visible",
             (Ok(_), Standing::AsExpected) => "ok",
             (Ok(_), Standing::NotAsExpected) if self.builtin.is_planted(self.engine) => {
                 "planted bug MISSED"
@@ -200,6 +225,40 @@ mod tests {
         let (standing, verdict, report) = row("early_publish", false);
         assert_eq!((standing, &*verdict), (Standing::NotAsExpected, "FINDING"));
         assert!(report.unwrap().starts_with("NOT LINEARIZABLE"));
+    }
+
+    #[test]
+    fn the_last_line_counts_only_engines_that_can_see_a_bug() {
+        assert_eq!(
+            as_expected(1, 2),
+            "all as expected: each engine that can see a planted bug found it (1 run); \
+             2 runs found nothing, and nothing was to be found"
+        );
+        assert_eq!(
+            as_expected(0, 1),
+            "all as expected: 1 run found nothing, and nothing was to be found"
+        );
+        assert!(as_expected(3, 0).ends_with("found it (3 runs)"));
+        // One that cannot see the bug does not say that the structure is right.
+        let all = builtin::all();
+        let dead_writer = all.iter().find(|b| b.name == "dead_writer").unwrap();
+        let told = Told {
+            verdict: "ok",
+            kind: None,
+            reason: None,
+            covered: Covered::default(),
+            seed: 0,
+            took: Duration::ZERO,
+            token: None,
+            schedule: None,
+            steps: Vec::new(),
+            passes: Vec::new(),
+            words: None,
+            report: String::new(),
+        };
+        let row = Row::of(dead_writer, "stepped", Ok(told));
+        assert_eq!(row.standing, Standing::AsExpected);
+        assert_eq!(row.cells()[2], "not visible");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod printed;
 mod rows;
+mod sentence;
 mod site;
 mod table;
 mod text;
@@ -12,9 +13,19 @@ pub use text::{Reason, Words};
 pub(crate) use text::{text, words};
 
 use std::io::Write;
+use std::panic::Location;
 
 /// To the terminal itself, past the capture of a passing test's output.
 pub(crate) fn loudly(text: &str) {
     // If there is nobody to hear it, nothing is lost that could be kept.
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Fails a test with a report, as a panic at this place does, but for the backtrace: that would show this crate's own calls.
+pub(crate) fn fail(text: String, at: &Location<'_>) -> ! {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("<unnamed>");
+    // In the form of the standard library's, which test runners look for.
+    eprintln!("\nthread '{name}' panicked at {at}:\n{text}");
+    std::panic::resume_unwind(Box::new(text))
 }

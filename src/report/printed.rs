@@ -13,9 +13,53 @@ pub(super) fn printed(to: &mut String, output: &str) -> std::fmt::Result {
         return Ok(());
     }
     write!(to, "\n its processes printed, last:\n")?;
-    let lines = collapsed(output);
+    let lines = collapsed(&without_our_frames(output));
     let last = &lines[lines.len().saturating_sub(LINES)..];
     last.iter().try_for_each(|line| writeln!(to, "   | {line}"))
+}
+
+/// A text in which backtraces show the calls of the code under test alone: not those of this crate, of those it uses, and of
+/// the standard library.
+fn without_our_frames(output: &str) -> String {
+    let mut kept = String::with_capacity(output.len());
+    let mut hides = false;
+    for line in output.lines() {
+        match call(line) {
+            Some(call) => hides = is_ours(call),
+            // The file of the call before.
+            None if line.trim_start().starts_with("at ") => {}
+            None => hides = false,
+        }
+        let hint = line.starts_with("note: Some details are omitted");
+        if !hides && !hint {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+/// What a line of a backtrace says was called: `  12: ring::Ring::push`.
+fn call(line: &str) -> Option<&str> {
+    let (number, call) = line.trim_start().split_once(": ")?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some(call)
+}
+
+fn is_ours(call: &str) -> bool {
+    // The type that a method or the body of a trait is of.
+    let path = call.trim_start_matches(['<', '&', '*', '(']);
+    let path = ["mut ", "dyn ", "const "]
+        .iter()
+        .fold(path, |path, word| path.trim_start_matches(word));
+    let (crate_name, rest) = path.split_once("::").unwrap_or((path, ""));
+    match crate_name {
+        // Its publications and built-in subjects are code under test.
+        "forkcheck" => !(rest.starts_with("publish::") || rest.starts_with("builtin::")),
+        "std" | "core" | "alloc" | "test" | "loom" | "generator" | "proptest" | "__rustc" => true,
+        // `main`, `_start`, and what has no name, as `fn() -> u8`.
+        _ => rest.is_empty() || crate_name.contains([' ', '(']),
+    }
 }
 
 /// Blocks of lines that come again at once are kept once, with the number of times.
@@ -68,6 +112,44 @@ fn without_ids(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backtrace_shows_the_calls_of_the_code_under_test_alone() {
+        let output = "\
+thread 'main' panicked at src/ring.rs:7:13:
+no such slot
+stack backtrace:
+   0: __rustc::rust_begin_unwind
+             at /rustc/library/std/src/panicking.rs:689:5
+   1: core::panicking::panic_fmt
+   2: ring::Ring<M>::push
+             at ./src/ring.rs:7:13
+   3: <ring::Ring<M> as forkcheck::subject::Subject<M>>::apply
+             at ./src/ring.rs:30:9
+   4: forkcheck::workers::worker::Worker<S>::operation
+             at /forkcheck/src/workers/worker.rs:100:5
+   5: <fn() -> core::result::Result<(), alloc::string::String> as core::ops::function::FnOnce<()>>::call_once
+             at /rustc/library/core/src/ops/function.rs:250:5
+   6: <alloc::boxed::Box<dyn core::ops::function::FnOnce<()>> as core::ops::function::FnOnce<()>>::call_once
+   7: forkcheck::publish::ring::Ring<T>::push
+   8: main
+note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.
+at last: 3";
+        assert_eq!(
+            without_our_frames(output),
+            "\
+thread 'main' panicked at src/ring.rs:7:13:
+no such slot
+stack backtrace:
+   2: ring::Ring<M>::push
+             at ./src/ring.rs:7:13
+   3: <ring::Ring<M> as forkcheck::subject::Subject<M>>::apply
+             at ./src/ring.rs:30:9
+   7: forkcheck::publish::ring::Ring<T>::push
+at last: 3
+"
+        );
+    }
 
     #[test]
     fn a_panic_that_was_replayed_is_printed_once_with_the_number_of_times() {

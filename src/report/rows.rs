@@ -3,19 +3,21 @@
 use super::table::{Row, short};
 use crate::case::{Access, History, Step};
 use crate::engine::Run;
-use crate::source;
+use crate::source::{self, Path};
 use crate::subject::Spec;
 
 /// Rows that repeat are looked for in cycles of at most so many.
 const CYCLE: usize = 12;
 
-/// The events of a run: its steps where the engine saw them, else its calls and returns.
-pub(super) fn rows<S: Spec>(run: &Run<S>) -> Vec<Row> {
+/// The events of a run: its steps where the engine saw them, else its calls and returns; and what the names of words in
+/// them mean, where that is not plain.
+pub(super) fn rows<S: Spec>(run: &Run<S>) -> (Vec<Row>, Option<&'static str>) {
     if run.steps.is_empty() {
-        rows_of_calls(&run.history)
-    } else {
-        folded(rows_of_steps(run))
+        return (rows_of_calls(&run.history), None);
     }
+    let names = names(&run.steps);
+    let rows = folded(rows_of_steps(run, &names.of));
+    (rows, names.legend())
 }
 
 fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
@@ -52,8 +54,7 @@ fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
     rows
 }
 
-fn rows_of_steps<S: Spec>(run: &Run<S>) -> Vec<Row> {
-    let names = names(&run.steps);
+fn rows_of_steps<S: Spec>(run: &Run<S>, names: &[String]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let mut shown = vec![0; run.history.calls.len()];
     for (number, step) in run.steps.iter().enumerate() {
@@ -92,43 +93,125 @@ fn rows_of_steps<S: Spec>(run: &Run<S>) -> Vec<Row> {
     rows
 }
 
-/// What each word is called: after the source line that first touches it, and where several are called the same, with a
-/// number from 1 in the order of their addresses.
-fn names(steps: &[Step]) -> Vec<String> {
-    let mut names: Vec<Option<String>> = Vec::new();
+/// The names of words, by their numbers.
+struct Names {
+    of: Vec<String>,
+    /// Whether one of them says at which byte of the structure it is, or which of its name it is.
+    bytes: bool,
+    numbers: bool,
+}
+
+impl Names {
+    fn legend(&self) -> Option<&'static str> {
+        if self.bytes {
+            Some(
+                "@ and a number: the byte of the structure at which the word begins, where the source does not say which element it is",
+            )
+        } else if self.numbers {
+            Some(
+                "# and a number: the words of one name in the order in which they are first touched; no index",
+            )
+        } else {
+            None
+        }
+    }
+}
+
+/// Each word has the name that the source lines which touch it give it: its last field, or its whole path where another one
+/// ends so. Which element of an array it is they say where the index is a number. Where it is not, nobody knows where the
+/// array begins, so the name says at which byte of the structure the word is, or, where the engine does not know that, which
+/// word of that name it is: never a number that could pass for an index.
+fn names(steps: &[Step]) -> Names {
+    struct Word {
+        path: Option<Path>,
+        /// What the name is of: two parts of one payload are one.
+        object: Result<usize, usize>,
+        part: String,
+    }
+    let count = steps.iter().filter_map(|step| step.word).max();
+    let mut words: Vec<Word> = (0..count.map_or(0, |last| last + 1))
+        .map(|number| Word {
+            path: None,
+            object: Err(number),
+            part: String::new(),
+        })
+        .collect();
     for step in steps {
-        if let Some(word) = step.word {
-            if names.len() <= word {
-                names.resize(word + 1, None);
-            }
-            if names[word].is_none() {
-                names[word] = source::name(&step.file, step.line, step.column);
-            }
+        let Some(word) = step.word else {
+            continue;
+        };
+        let word = &mut words[word];
+        if let Some(offset) = step.offset {
+            word.object = Ok(offset);
         }
-    }
-    // The last part says enough, where no other word ends so.
-    let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
-    let full: Vec<String> = names.iter().flatten().cloned().collect();
-    for name in names.iter_mut().flatten() {
-        if full
-            .iter()
-            .all(|other| other == name || last(other) != last(name))
+        if let Some(part) = &step.part {
+            word.part.clone_from(part);
+        }
+        // Of several lines the one that says most: a field, and which element of it.
+        let path = source::path(&step.file, step.line, step.column);
+        let path = path.map(|path| match step.element {
+            Some(element) => path.at(element),
+            None => path,
+        });
+        let unknown = |path: &Path| (path.is_variable(), path.unknown_indexes());
+        if let Some(path) = path
+            && word
+                .path
+                .as_ref()
+                .is_none_or(|known| unknown(known) > unknown(&path))
         {
-            *name = last(name);
+            word.path = Some(path);
         }
     }
-    let same = |name: &Option<String>, among: &[Option<String>]| {
-        among.iter().filter(|other| *other == name).count()
+    let paths: Vec<(String, String)> = words
+        .iter()
+        .filter_map(|word| word.path.as_ref())
+        .map(|path| (path.full(), path.short()))
+        .collect();
+    // The last part says enough, where no other word ends so.
+    let called = |path: &Path| {
+        let (full, short) = (path.full(), path.short());
+        let other = paths.iter().any(|(f, s)| *f != full && *s == short);
+        if other { full } else { short }
     };
-    let called = names.iter().enumerate().map(|(word, name)| match name {
-        None => format!("word {word}"),
-        Some(called) if same(name, &names) > 1 => {
-            // Not as an index, which nobody knows here: of an array only some words may have been touched.
-            format!("{called}#{}", same(name, &names[..word]) + 1)
-        }
-        Some(called) => called.clone(),
-    });
-    called.collect()
+    let called: Vec<Option<String>> = words
+        .iter()
+        .map(|word| word.path.as_ref().map(called))
+        .collect();
+    let mut names = Names {
+        of: Vec::new(),
+        bytes: false,
+        numbers: false,
+    };
+    for (number, (word, name)) in words.iter().zip(&called).enumerate() {
+        let Some(name) = name else {
+            names.of.push(format!("word {number}{}", word.part));
+            continue;
+        };
+        let mut same: Vec<_> = words
+            .iter()
+            .zip(&called)
+            .filter(|(_, other)| other.as_ref() == Some(name))
+            .map(|(word, _)| word.object)
+            .collect();
+        same.sort_unstable();
+        same.dedup();
+        let unknown = word.path.as_ref().map_or(0, Path::unknown_indexes) > 0;
+        let which = match word.object {
+            Ok(offset) if unknown || same.len() > 1 => {
+                names.bytes = true;
+                format!("@{offset}")
+            }
+            Err(_) if same.len() > 1 => {
+                names.numbers = true;
+                let nth = same.binary_search(&word.object).unwrap_or_default();
+                format!("#{}", nth + 1)
+            }
+            _ => String::new(),
+        };
+        names.of.push(format!("{name}{which}{}", word.part));
+    }
+    names
 }
 
 fn access(step: &Step, name: &str) -> String {
@@ -200,6 +283,9 @@ mod tests {
                 operation: Some(0),
                 access: Access::Load,
                 word: Some(word),
+                offset: None,
+                element: None,
+                part: None,
                 value: 0,
                 now: None,
                 file: at.file().into(),
@@ -209,12 +295,73 @@ mod tests {
         }
     }
 
+    fn at(step: Step, offset: usize, part: Option<&str>) -> Step {
+        Step {
+            offset: Some(offset),
+            part: part.map(Into::into),
+            ..step
+        }
+    }
+
     #[test]
-    fn words_of_one_name_are_numbered_by_address_and_not_as_by_an_index() {
-        let (cells, tail) = ([Word, Word, Word, Word], Word);
+    fn a_word_whose_index_is_not_known_is_called_by_its_place_and_not_as_by_an_index() {
+        let (cells, tail, last) = ([Word, Word, Word, Word], Word, 3);
         // The engine saw three words; the higher of the two that are called the same is touched first.
-        let steps = [cells[3].touch(1), tail.touch(2), cells[1].touch(0)];
-        assert_eq!(names(&steps), ["cells#1", "cells#2", "tail"]);
+        let steps = [
+            at(cells[last].touch(1), 24, None),
+            at(tail.touch(2), 32, None),
+            at(cells[last - 2].touch(0), 8, None),
+        ];
+        let told = names(&steps);
+        assert_eq!(told.of, ["cells@8", "cells@24", "tail"]);
+        assert!(told.bytes && !told.numbers);
+        // One word alone could be any of them as well.
+        assert_eq!(names(&steps[..2]).of[1..], ["cells@24", "tail"]);
+        // loom knows no places.
+        let steps = [
+            cells[last].touch(0),
+            tail.touch(2),
+            cells[last - 2].touch(1),
+        ];
+        let told = names(&steps);
+        assert_eq!(told.of, ["cells#1", "cells#2", "tail"]);
+        assert!(told.numbers && !told.bytes);
+    }
+
+    #[test]
+    fn an_index_is_told_where_a_line_says_it_whoever_else_touches_the_word() {
+        let (cells, last) = ([Word, Word, Word, Word], 3);
+        let steps = [
+            at(cells[last].touch(1), 24, None),
+            at(cells[3].touch(1), 24, None),
+            at(cells[last - 2].touch(0), 8, None),
+        ];
+        assert_eq!(names(&steps).of, ["cells@8", "cells[3]"]);
+        // Two arrays of one name, each with an element of that number.
+        let (one, other) = ([Word], [Word]);
+        let cells = &one;
+        let mut steps = vec![at(cells[0].touch(0), 0, None)];
+        let cells = &other;
+        steps.push(at(cells[0].touch(1), 8, None));
+        assert_eq!(names(&steps).of, ["one[0]", "other[0]"]);
+    }
+
+    #[test]
+    fn parts_of_a_payload_are_told_apart_by_what_the_memory_knows_of_them() {
+        let (data, tail) = (Word, Word);
+        let steps = [
+            at(data.touch(0), 8, Some("[0]")),
+            at(data.touch(1), 8, Some("[1]")),
+            at(tail.touch(2), 24, None),
+        ];
+        assert_eq!(names(&steps).of, ["data[0]", "data[1]", "tail"]);
+        // Two payloads of one name.
+        let (slots, i) = ([Word], 0);
+        let steps = [
+            at(slots[i].touch(0), 8, Some("[0]")),
+            at(slots[i].touch(1), 24, Some("[0]")),
+        ];
+        assert_eq!(names(&steps).of, ["slots@8[0]", "slots@24[0]"]);
     }
 
     fn texts(rows: &[&str]) -> Vec<String> {

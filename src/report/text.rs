@@ -3,9 +3,10 @@
 
 use super::printed::printed;
 use super::rows::rows;
+use super::sentence::sentence;
 use super::table::{WIDTH, apart, render, short};
 use crate::case::{Call, named};
-use crate::check::{Blocked, Explanation, Finding, Verdict};
+use crate::check::{Explanation, Finding, Verdict};
 use crate::engine::{Covered, Run, Turn};
 use crate::search::{Found, Origin, Outcome, Rate};
 use crate::subject::Spec;
@@ -36,7 +37,12 @@ pub(crate) fn text<S: Spec>(
         }
         (Verdict::Unknown(why), _) => not_green(&mut text, "UNKNOWN", test, why, outcome),
         (Verdict::Unavailable(why), _) => not_green(&mut text, "UNAVAILABLE", test, why, outcome),
-        _ => write!(text, "ok  {test}  {}{}", ran(outcome), blind_to(outcome)),
+        _ => write!(
+            text,
+            "ok  {test}  {}{}",
+            ran(outcome).replace(KEPT, " "),
+            blind_to(outcome)
+        ),
     };
     text
 }
@@ -132,8 +138,11 @@ fn of_finding<S: Spec>(
     if size_of::<S::Setup>() > 0 {
         writeln!(to, "\n  from setup {}", short(&run.case.setup))?;
     }
-    let rows = rows(run);
+    let (rows, legend) = rows(run);
     writeln!(to, "\n{}\n", render(roles, &rows))?;
+    if let Some(legend) = legend {
+        writeln!(to, " words:  {}", wrapped(legend))?;
+    }
     if let Some(explanation) = &finding.explanation {
         why(to, &reason(roles, run, explanation))?;
     }
@@ -165,35 +174,6 @@ fn of_finding<S: Spec>(
         blind_to(outcome)
     )?;
     printed(to, &outcome.output)
-}
-
-/// What went wrong in words, or what came and what should have come.
-fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
-    let blocked = finding
-        .explanation
-        .as_ref()
-        .and_then(|explanation| explanation.blocked.first());
-    let Some(Blocked {
-        process,
-        call,
-        expected,
-    }) = blocked.filter(|_| finding.detail.is_empty())
-    else {
-        return finding.detail.clone();
-    };
-    let call = &run.history.calls[*process][*call];
-    let (got, wanted) = match (&call.ret, expected) {
-        (Some(got), Some(wanted)) => apart(got, wanted),
-        (got, wanted) => (
-            got.as_ref().map(short).unwrap_or_default(),
-            wanted.as_ref().map_or("that it waits".into(), short),
-        ),
-    };
-    format!(
-        "{}: {} returned {got}, expected {wanted}",
-        named(roles, *process),
-        short(&call.op),
-    )
 }
 
 fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
@@ -385,7 +365,8 @@ fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
         parts.push("beside another suite".into());
     }
     let took = outcome.took.as_secs_f64();
-    format!("{} in {took:.1} s, seed {}", parts.join(", "), outcome.seed)
+    let seed = kept(&format!("seed {}", outcome.seed));
+    format!("{} in {took:.1} s, {seed}", parts.join(", "))
 }
 
 /// What was not, and cannot be: lines of their own.
@@ -419,23 +400,57 @@ fn blind_to<S: Spec>(outcome: &Outcome<S>) -> String {
     format!("{stale}{coarse}\n unseen: {}", wrapped(&unseen))
 }
 
-/// Words that stand under each other behind a label of nine columns.
+/// Words that stand under each other behind a label of nine columns. What [`kept`] has joined stays on one line.
 fn wrapped(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
-    // A seed stays with its number.
-    let text = text.replace("seed ", "seed\u{a0}");
-    for word in text.split([' ', '\n']).filter(|word| !word.is_empty()) {
+    let words = text.split(|c: char| c.is_whitespace() && c != KEPT);
+    for word in words.filter(|word| !word.is_empty()) {
+        let length = |text: &str| text.chars().count();
         match lines.last_mut() {
-            Some(line) if line.len() + word.len() + 10 <= WIDTH => {
+            Some(line) if length(line) + length(word) + 10 <= WIDTH => {
                 line.push(' ');
                 line.push_str(word);
             }
             _ => lines.push(word.to_owned()),
         }
     }
-    lines.join("\n         ").replace('\u{a0}', " ")
+    lines.join("\n         ").replace(KEPT, " ")
+}
+
+/// A space at which no line ends.
+const KEPT: char = '\u{a0}';
+
+fn kept(text: &str) -> String {
+    text.replace(' ', &KEPT.to_string())
 }
 
 fn counted(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_a_token_and_a_variable_stand_on_one_line() {
+        for filler in 60..100 {
+            let seed = kept("seed 12345678901234567890");
+            let text = wrapped(&format!(
+                "{} {seed}, FORKCHECK_REFRESH=1",
+                "x".repeat(filler)
+            ));
+            assert!(
+                text.lines()
+                    .any(|line| line.contains("seed 12345678901234567890,")),
+                "{text}"
+            );
+            assert!(
+                text.lines().all(|line| line.chars().count() <= WIDTH),
+                "{text}"
+            );
+        }
+        let token = "f".repeat(3 * WIDTH);
+        assert_eq!(wrapped(&format!("a {token} b")).lines().count(), 3);
+    }
 }

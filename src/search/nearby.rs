@@ -1,9 +1,8 @@
 //! What is almost the same as a failing case, and passes: it says more than the failing case alone.
 
 use super::{Passing, Search, free};
-use crate::case::{Access, Case, Kill, Place, Schedule, Step, Turn, Until, named};
+use crate::case::{Access, Case, Kill, Names, Place, Schedule, Step, Turn, Until, named};
 use crate::engine::{Budget, Engine, Run};
-use crate::source;
 use crate::subject::Subject;
 use std::collections::HashMap;
 
@@ -174,30 +173,27 @@ struct Named<'a> {
     place: Place,
 }
 
-/// The steps of a run with their names: as the engine names them.
+/// The steps of a run with their names.
 fn places(steps: &[Step]) -> Vec<Named<'_>> {
-    let mut touched: HashMap<(usize, Option<usize>, String), u32> = HashMap::new();
+    // Of each process those of its present incarnation.
+    let mut names: HashMap<usize, Names> = HashMap::new();
     let mut named = Vec::new();
     for (number, step) in steps.iter().enumerate() {
-        let word = match step.access {
-            Access::Fence | Access::Killed => continue,
-            Access::Spin => "spin".into(),
-            Access::Alive => "alive".into(),
-            Access::Timeout => "timeout".into(),
-            _ => source::name(&step.file, step.line, step.column).unwrap_or_else(|| "word".into()),
-        };
-        let nth = touched
-            .entry((step.process, step.operation, word.clone()))
-            .or_default();
-        *nth += 1;
+        match step.access {
+            Access::Fence => continue,
+            Access::Killed => {
+                names.remove(&step.process);
+                continue;
+            }
+            _ => {}
+        }
+        let source = (step.file.as_str(), step.line, step.column);
+        let names = names.entry(step.process).or_default();
+        let place = names.next(step.operation, step.access, source);
         named.push(Named {
             number,
             step,
-            place: Place {
-                operation: step.operation.map(|number| number as u16),
-                word,
-                nth: *nth,
-            },
+            place,
         });
     }
     named

@@ -426,9 +426,10 @@ impl<S: Spec> Suite<S> {
         if let Some(reason) = self.reason_against(engine) {
             return report::loudly(&format!("not run  {}::{engine}  {reason}", self.id));
         }
+        let at = Location::caller();
         let settings = match self.settings.clone().overruled_by_environment() {
             Ok(settings) => settings,
-            Err(error) => panic!("{error}"),
+            Err(error) => report::fail(error.to_string(), at),
         };
         let allowed = settings
             .allow_missing
@@ -436,7 +437,7 @@ impl<S: Spec> Suite<S> {
             .any(|allowed| allowed == engine);
         let outcome = match outcome(settings) {
             Ok(outcome) => outcome,
-            Err(error) => panic!("{}::{engine}: {error}", self.id),
+            Err(error) => report::fail(format!("{}::{engine}: {error}", self.id), at),
         };
         let text = self.report(&outcome);
         match outcome.verdict {
@@ -444,7 +445,7 @@ impl<S: Spec> Suite<S> {
             Verdict::Unknown(_) | Verdict::Unavailable(_) if allowed => report::loudly(&format!(
                 "{text}\nallowed by FORKCHECK_ALLOW_MISSING: this engine checked nothing that counts"
             )),
-            _ => panic!("{text}"),
+            _ => report::fail(text, at),
         }
     }
 

@@ -7,6 +7,7 @@ mod counted_readers;
 mod macros_generic;
 mod min_ops;
 mod nonsense;
+mod names;
 
 use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};

@@ -51,7 +51,8 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     ("schedule", ""),
     ("check", "case subject"),
-    ("case", "subject"),
+    // A step has the name that its source line gives it.
+    ("case", "source subject"),
     ("source", ""),
     ("subject", "memory"),
     ("publish", "memory"),

@@ -3,7 +3,7 @@
 
 use super::*;
 use forkcheck::Origin;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::subject::{Once, OnceOp, OnceRet, Register, RegisterOp, RegisterRet};
 use std::path::Path;
 
 /// Two words that belong together. Mended, they are one behind the other in a lock; refactored, the second comes first.
@@ -100,7 +100,7 @@ fn save_fix_refactor_refresh_revert() {
         "process:",
         "Before((",
         "operation: Some(0)",
-        "word: \"pair.second\"",
+        "word: \"second\"",
         "nth: 1",
     ] {
         assert!(text.contains(part), "no {part:?} in {text}");
@@ -207,7 +207,7 @@ fn a_saved_kill_is_found_again_and_says_how_much_of_it_applies() {
     assert_eq!(finding.kind, Kind::NotCrashTolerant);
     let saved = std::fs::read_to_string(&file).unwrap();
     assert!(
-        saved.contains(r#"before: (operation: Some(0), word: "flagged.busy", nth: 2)"#),
+        saved.contains(r#"before: (operation: Some(0), word: "busy", nth: 2)"#),
         "{saved}"
     );
     // By hand: the reader has read once before, so a step of its own is named as well.
@@ -256,6 +256,109 @@ fn a_token_whose_steps_nobody_takes_is_unknown_and_never_passes() {
         "{report}"
     );
     assert!(report.contains("stale:  only 0 of 1 steps"), "{report}");
+}
+
+/// A flag that is set before the data is there, by code that says the same in other words.
+struct Page<M: Memory, const WORDS: u8> {
+    done: M::AtomicU32,
+    data: [M::AtomicU64; 2],
+}
+
+const SHORT: u8 = 0;
+const LONG: u8 = 1;
+const REFERENCES: u8 = 2;
+
+impl<M: Memory, const WORDS: u8> Page<M, WORDS> {
+    fn set_short(p: &Self, value: u64) {
+        p.done.store(1, Ordering::Release);
+        p.data[1].store(value, Ordering::Relaxed);
+    }
+    fn set_long(page: &Self, value: u64) {
+        page.done.store(1, Ordering::Release);
+        page.data[1].store(value, Ordering::Relaxed);
+    }
+    fn set_by_references(&self, value: u64) {
+        let done = &self.done;
+        done.store(1, Ordering::Release);
+        let last = &self.data[1];
+        last.store(value, Ordering::Relaxed);
+    }
+}
+
+impl<M: Memory, const WORDS: u8> Subject<M> for Page<M, WORDS> {
+    type Spec = Once<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Self {
+            done: Atomic::new(0),
+            data: [Atomic::new(0), Atomic::new(0)],
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(page: &mut &Self, op: &OnceOp<u64>) -> OnceRet<u64> {
+        match op {
+            OnceOp::Set(value) => {
+                match WORDS {
+                    SHORT => Self::set_short(page, *value),
+                    LONG => Self::set_long(page, *value),
+                    _ => page.set_by_references(*value),
+                }
+                OnceRet::Set(true)
+            }
+            OnceOp::Get => {
+                let there = page.done.load(Ordering::Acquire) == 1;
+                OnceRet::Got(there.then(|| page.data[1].load(Ordering::Relaxed)))
+            }
+        }
+    }
+}
+
+fn page(directory: &Path) -> Suite<Once<u64>> {
+    super::suite("page")
+        .role("writer", 1, 1..=1, (1u64..9).prop_map(OnceOp::Set))
+        .role("reader", 1, 1..=1, Just(OnceOp::Get))
+        .regressions(Some(directory))
+}
+
+#[test]
+fn a_variable_of_another_name_and_a_reference_leave_all_steps_what_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let suite = page(directory.path());
+    let first = check::<Stepped, Page<_, SHORT>>(&suite).found.unwrap();
+    let file = directory.path().join("zoo-page.ron");
+    let saved = std::fs::read_to_string(&file).unwrap();
+    assert!(saved.contains(r#"word: "data", nth: 1"#), "{saved}");
+    let token = suite.clone().regressions(None).replay(&first.token);
+    let others = [
+        check::<Stepped, Page<_, LONG>> as fn(&Suite<Once<u64>>) -> Outcome<Once<u64>>,
+        check::<Stepped, Page<_, REFERENCES>>,
+    ];
+    // As an earlier version wrote it.
+    let earlier = saved.replace(r#""data""#, r#""p.data""#);
+    for other in others {
+        for (suite, text, origin) in [
+            (&suite, &saved, Origin::Saved),
+            (&suite, &earlier, Origin::Saved),
+            (&token, &saved, Origin::Replayed),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let outcome = other(suite);
+            let report = suite.report(&outcome);
+            let found = outcome.found.expect("it is as broken as before");
+            assert_eq!(found.origin, origin, "{report}");
+            assert_eq!(outcome.stale, [""; 0], "{report}");
+            assert_eq!(
+                (outcome.covered.applied, outcome.covered.programs),
+                (outcome.covered.placed, 1)
+            );
+            assert!(outcome.covered.placed > 0, "{report}");
+            assert_eq!(found.run.case, first.run.case, "{report}");
+            // In the report they are what the source says.
+            assert!(report.contains("  data[1].store "), "{report}");
+        }
+    }
 }
 
 /// Where cases are saved that another process found.

@@ -2,7 +2,7 @@
 //! of them, told step by step.
 
 use super::verdict::{judge, rests, verdict};
-use super::{SteppedMemory, retell};
+use super::{SteppedMemory, elements, retell};
 use crate::case::{Case, Step, Turn, Until};
 use crate::check::Verdict;
 use crate::engine::{Answer, Budget, By, Covered, Run};
@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::schedule::{Choice, Strategy};
 use crate::subject::{Progress, Spec, Subject};
 use crate::workers::stepped::{Crew, Ended, Note};
+use std::any::type_name;
 use std::time::{Duration, Instant};
 
 /// Bounds of `stepped`: preemptions, rising.
@@ -461,11 +462,15 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         let steps = retell::steps(&notes);
         let calls = history.calls.iter().flatten();
         let returned = calls.map(|call| call.ret.clone()).collect();
-        let run = (verdict != Verdict::Ok).then(|| Run {
-            case: retell::case(case, &notes),
-            history,
-            steps: steps.clone(),
-            verdict,
+        let run = (verdict != Verdict::Ok).then(|| {
+            let mut steps = steps.clone();
+            elements::number(&mut steps, type_name::<S>(), size_of::<S>());
+            Run {
+                case: retell::case(case, &notes),
+                history,
+                steps,
+                verdict,
+            }
         });
         Ok(Retold {
             run,

@@ -7,7 +7,9 @@ use crate::case::Access;
 use crate::memory::{
     Atomic, Hardware, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload, Words,
 };
-use crate::workers::stepped::stepper::{self, Done};
+use crate::workers::stepped::stepper::{self, Done, Part};
+use std::any::type_name;
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed};
 use std::time::Duration;
@@ -30,6 +32,7 @@ fn stored(value: u64, changes: bool) -> Done {
         kind: Access::Store,
         value,
         now: changes.then_some(value),
+        part: None,
     }
 }
 
@@ -38,6 +41,7 @@ fn updated(found: u64, now: u64) -> Done {
         kind: Access::Update,
         value: found,
         now: (now != found).then_some(now),
+        part: None,
     }
 }
 
@@ -89,6 +93,27 @@ stepped_atomic!(AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
 #[repr(transparent)]
 pub struct SteppedWords<T>(HardwareWords<T>);
 
+impl<T: Payload> SteppedWords<T> {
+    /// A step on some bytes of it.
+    fn step<A, R>(
+        kind: Access,
+        word: &A,
+        bytes: Range<usize>,
+        at: &Location<'_>,
+        access: impl FnOnce() -> (R, Done),
+    ) -> R {
+        stepper::step(kind, address(word), at, || {
+            let (result, mut done) = access();
+            let whole = bytes.len() == size_of::<T>();
+            done.part = (!whole).then_some(Part {
+                bytes,
+                of: type_name::<T>(),
+            });
+            (result, done)
+        })
+    }
+}
+
 impl<T: Payload> Words<T> for SteppedWords<T> {
     fn new(value: T) -> Self {
         Self(HardwareWords::new_const(value))
@@ -98,15 +123,16 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
         let mut copy = T::new_zeroed();
         let whole = self.0.words().len() * 8;
         let (words, tail) = copy.as_mut_bytes().split_at_mut(whole);
-        for (bytes, word) in words.chunks_mut(8).zip(self.0.words()) {
-            let value = stepper::step(Access::Load, address(word), at, || {
+        for (number, (bytes, word)) in words.chunks_mut(8).zip(self.0.words()).enumerate() {
+            let part = 8 * number..8 * number + 8;
+            let value = Self::step(Access::Load, word, part, at, || {
                 let value = word.load(Relaxed);
                 (value, Done::seen(Access::Load, value))
             });
             bytes.copy_from_slice(&value.to_ne_bytes());
         }
-        for (byte, word) in tail.iter_mut().zip(self.0.tail()) {
-            *byte = stepper::step(Access::Load, address(word), at, || {
+        for (number, (byte, word)) in (whole..).zip(tail.iter_mut().zip(self.0.tail())) {
+            *byte = Self::step(Access::Load, word, number..number + 1, at, || {
                 let value = word.load(Relaxed);
                 (value, Done::seen(Access::Load, value.into()))
             });
@@ -117,15 +143,16 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
         let at = Location::caller();
         let whole = self.0.words().len() * 8;
         let (words, tail) = value.as_bytes().split_at(whole);
-        for (bytes, word) in words.chunks(8).zip(self.0.words()) {
+        for (number, (bytes, word)) in words.chunks(8).zip(self.0.words()).enumerate() {
             let value = u64::from_ne_bytes(bytes.try_into().expect("chunks of 8"));
-            stepper::step(Access::Store, address(word), at, || {
+            let part = 8 * number..8 * number + 8;
+            Self::step(Access::Store, word, part, at, || {
                 let changes = word.swap(value, Relaxed) != value;
                 ((), stored(value, changes))
             });
         }
-        for (&byte, word) in tail.iter().zip(self.0.tail()) {
-            stepper::step(Access::Store, address(word), at, || {
+        for (number, (&byte, word)) in (whole..).zip(tail.iter().zip(self.0.tail())) {
+            Self::step(Access::Store, word, number..number + 1, at, || {
                 let changes = word.swap(byte, Relaxed) != byte;
                 ((), stored(byte.into(), changes))
             });

@@ -1,6 +1,7 @@
 //! `stepped` and `kills`: really forked processes, of which one moves at a time, in the order that a strategy says. A
 //! failure is a list of choices, so it comes again. `kills` sends a real SIGKILL at each step besides.
 
+mod elements;
 mod explorer;
 mod memory;
 mod retell;

@@ -25,6 +25,9 @@ pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
             operation: step.operation,
             access: step.access,
             word: words.binary_search(&step.word).ok(),
+            offset: step.offset,
+            element: None,
+            part: step.part.clone(),
             value: step.value,
             now: step.now,
             file: step.file.clone(),
@@ -175,8 +178,8 @@ impl<S: Spec> Teller<'_, S> {
                 )
             });
             let seen = touched.next().map(|step| {
-                let word = crate::source::name(&step.file, step.line, step.column)
-                    .unwrap_or_else(|| "a word".into());
+                let word = crate::source::path(&step.file, step.line, step.column)
+                    .map_or_else(|| "a word".into(), |path| path.short());
                 format!(", where {word} is {}", step.value)
             });
             spins |= last != Access::Wait;

@@ -3,15 +3,14 @@
 
 mod trace;
 
-pub(crate) use trace::Note;
+pub(crate) use trace::{Note, Part};
 
 use super::board::{BoardRef, duty};
 use super::plan::Next;
-use crate::case::{Access, Kill, Place, Turn, Until};
+use crate::case::{Access, Kill, Names, Place, Turn, Until};
 use crate::memory::Life;
 use crate::region::Region;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io::PipeWriter;
 use std::panic::Location;
 use std::sync::Arc;
@@ -65,10 +64,7 @@ pub(super) struct Stepper {
     turns: Vec<Turn>,
     kills: Vec<Kill>,
     operation: Option<usize>,
-    /// How often each word was touched in this operation, by name.
-    touched: HashMap<String, u32>,
-    /// The same outside of operations: as it sits down, and as it gets up.
-    outside: HashMap<String, u32>,
+    names: Names,
     /// The pending step, and where in the source it is.
     place: Option<Place>,
     at: Option<(String, u32, u32)>,
@@ -106,8 +102,7 @@ pub(super) fn install(
         turns: Vec::new(),
         kills: Vec::new(),
         operation: None,
-        touched: HashMap::new(),
-        outside: HashMap::new(),
+        names: Names::default(),
         place: None,
         at: None,
     }));
@@ -122,8 +117,7 @@ pub(super) fn on<R>(sitting: Sitting, body: impl FnOnce() -> R) -> R {
         me.traced = sitting.traced.is_some();
         (me.turns, me.kills) = sitting.traced.unwrap_or_default();
         (me.sits, me.operation, me.place) = (true, None, None);
-        me.touched.clear();
-        me.outside.clear();
+        me.names = Names::default();
     });
     let result = body();
     STEPPER.with_borrow_mut(|stepper| {
@@ -143,9 +137,6 @@ fn here<R>(with: impl FnOnce(&mut Stepper) -> R) -> Option<R> {
 pub(super) fn enter(number: usize) {
     here(|me| {
         me.operation = Some(number);
-        if me.traced {
-            me.touched.clear();
-        }
         me.board.plan(|plan| plan.enter(me.process, number));
     });
 }
@@ -180,6 +171,8 @@ pub(crate) struct Done {
     pub(crate) value: u64,
     /// What the word holds now, if that is something else.
     pub(crate) now: Option<u64>,
+    /// Where it is a part of a payload that is copied in several steps, which one.
+    pub(crate) part: Option<Part>,
 }
 
 impl Done {
@@ -189,6 +182,7 @@ impl Done {
             kind,
             value,
             now: None,
+            part: None,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What is told of an execution that is to be told: each step with its name and place, each turn, each death.
 
 use super::{Done, Stepper};
-use crate::case::{Access, Kill, Place, Turn, Until};
-use crate::source;
+use crate::case::{Access, Kill, Turn, Until};
 use crate::workers::log::Log;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::Range;
 use std::panic::Location;
 
 /// What is noted of a traced execution.
@@ -27,6 +28,8 @@ pub(crate) struct Noted {
     pub(crate) operation: Option<usize>,
     pub(crate) access: Access,
     pub(crate) word: u64,
+    pub(crate) offset: Option<usize>,
+    pub(crate) part: Option<String>,
     pub(crate) value: u64,
     pub(crate) now: Option<u64>,
     pub(crate) file: String,
@@ -34,10 +37,41 @@ pub(crate) struct Noted {
     pub(crate) column: u32,
 }
 
+/// Bytes of a payload that one step copies.
+pub(crate) struct Part {
+    pub(crate) bytes: Range<usize>,
+    /// The payload's type.
+    pub(crate) of: &'static str,
+}
+
+/// As Rust would say it of an array of integers; any other type's bytes are counted.
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Range { start, end } = self.bytes;
+        let array = self.of.strip_prefix('[').and_then(|of| of.split_once(';'));
+        let size = match array.map(|(element, _)| element) {
+            Some("u8" | "i8") => 1,
+            Some("u16" | "i16") => 2,
+            Some("u32" | "i32" | "f32") => 4,
+            Some("u64" | "i64" | "f64") => 8,
+            Some("usize" | "isize") => size_of::<usize>(),
+            _ => 0,
+        };
+        let element = |byte: usize| byte.checked_div(size).filter(|n| n * size == byte);
+        match element(start).zip(element(end)) {
+            Some((first, end)) if end == first + 1 => write!(f, "[{first}]"),
+            Some((first, end)) => write!(f, "[{first}..{end}]"),
+            None if end == start + 1 => write!(f, "[byte {start}]"),
+            None => write!(f, "[bytes {start}..{end}]"),
+        }
+    }
+}
+
 impl Stepper {
     /// Names the step that is about to be done, and says whether the case ends a turn or kills there.
     pub(super) fn name_pending(&mut self, kind: Access, at: &Location<'_>) {
-        let place = self.place_of(kind, at);
+        let source = (at.file(), at.line(), at.column());
+        let place = self.names.next(self.operation, kind, source);
         self.board.plan(|plan| {
             let script = &mut plan.scheduler.turns;
             let ends = script.turn_of(self.process).filter(|&turn| {
@@ -100,33 +134,14 @@ impl Stepper {
                 operation: self.operation,
                 access: Access::Killed,
                 word: 0,
+                offset: None,
+                part: None,
                 value: 0,
                 now: None,
                 file,
                 line,
                 column,
             }));
-        }
-    }
-
-    /// How the step that is about to be done is named.
-    fn place_of(&mut self, kind: Access, at: &Location<'_>) -> Place {
-        let word = match kind {
-            Access::Spin => "spin".to_owned(),
-            Access::Alive => "alive".to_owned(),
-            Access::Timeout => "timeout".to_owned(),
-            _ => source::name(at.file(), at.line(), at.column()).unwrap_or_else(|| "word".into()),
-        };
-        let touched = match self.operation {
-            Some(_) => &mut self.touched,
-            None => &mut self.outside,
-        };
-        let nth = touched.entry(word.clone()).or_default();
-        *nth += 1;
-        Place {
-            operation: self.operation.map(|number| number as u16),
-            word,
-            nth: *nth,
         }
     }
 
@@ -139,11 +154,16 @@ impl Stepper {
 
     #[cold]
     fn write_step(&mut self, word: u64, done: &Done, at: &Location<'_>) {
+        let within = (word as usize).checked_sub(self.named_as);
+        let begins = done.part.as_ref().map_or(0, |part| part.bytes.start);
+        let offset = within.filter(|&offset| offset < self.subject.len());
         self.write(&Note::Step(Noted {
             process: self.process,
             operation: self.operation,
             access: done.kind,
             word,
+            offset: offset.and_then(|offset| offset.checked_sub(begins)),
+            part: done.part.as_ref().map(ToString::to_string),
             value: done.value,
             now: done.now,
             file: at.file().to_owned(),
@@ -156,5 +176,22 @@ impl Stepper {
     pub(super) fn write(&mut self, note: &Note) {
         let log: &Log = self.notes.get(0).expect("the region was made for it");
         let _ = log.push(note, &mut self.scratch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_payload_is_an_element_only_where_the_payload_is_an_array_of_integers() {
+        let part = |bytes, of| Part { bytes, of }.to_string();
+        assert_eq!(part(8..16, "[u64; 2]"), "[1]");
+        assert_eq!(part(8..16, "[u32; 4]"), "[2..4]");
+        assert_eq!(part(8..9, "[u8; 12]"), "[8]");
+        assert_eq!(part(9..10, "[u16; 5]"), "[byte 9]");
+        assert_eq!(part(8..16, "[u128; 2]"), "[bytes 8..16]");
+        assert_eq!(part(8..16, "[[u64; 2]; 2]"), "[bytes 8..16]");
+        assert_eq!(part(0..8, "crate::Config"), "[bytes 0..8]");
     }
 }

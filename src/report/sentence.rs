@@ -1,0 +1,136 @@
+//! The sentence of a finding: what is wrong, and why that is wrong.
+
+use super::table::{apart, short};
+use crate::case::{Call, named};
+use crate::check::{Blocked, Finding, Kind};
+use crate::engine::Run;
+use crate::subject::Spec;
+
+/// What went wrong in words, or what came and what should have come.
+pub(super) fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
+    let blocked = finding
+        .explanation
+        .as_ref()
+        .and_then(|explanation| explanation.blocked.first());
+    let Some(Blocked {
+        process,
+        call,
+        expected,
+    }) = blocked.filter(|_| finding.detail.is_empty())
+    else {
+        return format!("{}{}", finding.detail, standstill(roles, run, finding));
+    };
+    let call = &run.history.calls[*process][*call];
+    let (got, wanted) = match (&call.ret, expected) {
+        (Some(got), Some(wanted)) => apart(got, wanted),
+        (got, wanted) => (
+            got.as_ref().map(short).unwrap_or_default(),
+            wanted.as_ref().map_or("that it waits".into(), short),
+        ),
+    };
+    format!(
+        "{}: {} returned {got}, expected {wanted}",
+        named(roles, *process),
+        short(&call.op),
+    )
+}
+
+/// Why it is wrong that nothing moves any more, where no step shows it: what the spec says of a call that did not return, or
+/// which calls might have ended a wait.
+fn standstill<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
+    if !run.steps.is_empty() {
+        return String::new();
+    }
+    let called = |process: usize, call: &Call<S>| {
+        let role = named(roles, process);
+        format!("{role} {}", short(&call.op))
+    };
+    let calls = &run.history.calls;
+    let explanation = finding.explanation.as_ref();
+    let mut blocked = explanation.into_iter().flat_map(|why| &why.blocked);
+    let expected = blocked.find_map(|blocked| {
+        let call = &calls[blocked.process][blocked.call];
+        let expected = blocked.expected.as_ref().filter(|_| call.ret.is_none())?;
+        let call = called(blocked.process, call);
+        Some(format!(
+            "; the spec does not let {call} wait: expected {}",
+            short(expected)
+        ))
+    });
+    if let Some(expected) = expected {
+        return expected;
+    }
+    let pending: Vec<String> = calls
+        .iter()
+        .enumerate()
+        .flat_map(|(process, calls)| calls.iter().map(move |call| (process, call)))
+        .filter(|(_, call)| call.ret.is_none())
+        .map(|(process, call)| called(process, call))
+        .collect();
+    match (finding.kind, pending.as_slice()) {
+        (Kind::Endless, [_]) => "; no other operation was under way".into(),
+        (Kind::Endless, [_, _, ..]) => format!("; under way were {}", pending.join(" and ")),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::{Case, History};
+    use crate::check::{Explanation, Verdict};
+    use crate::subject::{Register, RegisterOp, RegisterRet};
+
+    #[test]
+    fn a_standstill_without_steps_says_what_is_wrong_with_it() {
+        let call = |ret| Call::<Register<u64>> {
+            op: RegisterOp::Read,
+            ret,
+            invoked: 1,
+            returned: Call::<Register<u64>>::NEVER,
+        };
+        let run = |calls: Vec<Vec<Call<_>>>| Run {
+            case: Case::free(0, vec![Vec::new(); 2]),
+            history: History { calls },
+            steps: Vec::new(),
+            verdict: Verdict::Ok,
+        };
+        let finding = |kind, explanation| Finding {
+            kind,
+            detail: "it stands still".into(),
+            explanation,
+        };
+        let roles = ["one".to_owned(), "other".to_owned()];
+        let explanation = Explanation {
+            longest: Vec::new(),
+            state: String::new(),
+            blocked: vec![Blocked {
+                process: 1,
+                call: 0,
+                expected: Some(RegisterRet::Value(7)),
+            }],
+        };
+        let one = run(vec![
+            vec![call(Some(RegisterRet::Value(7)))],
+            vec![call(None)],
+        ]);
+        assert_eq!(
+            sentence(&roles, &one, &finding(Kind::Deadlock, Some(explanation))),
+            "it stands still; the spec does not let other Read wait: expected Value(7)"
+        );
+        let endless = finding(Kind::Endless, None);
+        assert_eq!(
+            sentence(&roles, &one, &endless),
+            "it stands still; no other operation was under way"
+        );
+        let both = run(vec![vec![call(None)], vec![call(None)]]);
+        assert_eq!(
+            sentence(&roles, &both, &endless),
+            "it stands still; under way were one Read and other Read"
+        );
+        assert_eq!(
+            sentence(&roles, &both, &finding(Kind::Died, None)),
+            "it stands still"
+        );
+    }
+}

@@ -1,0 +1,299 @@
+//! The names of words, from the source lines that touch them: `self.tail.store(7, Release)` touches `tail`.
+//!
+//! Atomics are values without names; the caller's line is known, and the source is at hand where tests run. Where it is
+//! not, a word has no name, and a report numbers it.
+
+mod array;
+mod expression;
+mod reference;
+
+pub(crate) use array::{Element, element};
+
+use expression::parsed;
+use reference::{followed, words};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// A file's lines; `None` where it cannot be read.
+type Lines = Option<Rc<[String]>>;
+
+thread_local! {
+    static FILES: RefCell<HashMap<String, Lines>> = RefCell::new(HashMap::new());
+}
+
+/// A path of fields, as the source says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Path(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Part {
+    name: String,
+    kind: Kind,
+    /// The text between the brackets behind it.
+    index: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A variable, `self` too: another name of it means the same word.
+    Variable,
+    /// A named field, or a method of the structure that returns a reference.
+    Field,
+    /// A field of a tuple.
+    Number,
+}
+
+/// The path of the word that the method call at this place touches; line and column count from 1, as the compiler says
+/// them.
+pub(crate) fn path(file: &str, line: u32, column: u32) -> Option<Path> {
+    receiver(&lines(file)?, line, column)
+}
+
+/// The name of the step at this place, which does not depend on the names of variables: the last field of the path.
+pub(crate) fn field(file: &str, line: u32, column: u32) -> Option<String> {
+    let path = path(file, line, column)?;
+    let fields = path.0.into_iter().rev();
+    let mut fields = fields.filter(|part| part.kind == Kind::Field);
+    fields.next().map(|part| part.name)
+}
+
+impl Path {
+    /// The last field, with the numbers of tuples behind it, and of indexes those that are numbers in the source; a variable
+    /// if there is no field.
+    pub(crate) fn short(&self) -> String {
+        let mut fields = self.0.iter();
+        let last = fields.rposition(|part| part.kind != Kind::Number);
+        self.text(last.unwrap_or(0))
+    }
+
+    /// The whole path, but `self` where a field follows; and any other variable, where the index of an element is not known:
+    /// two variables then mean one array or two.
+    pub(crate) fn full(&self) -> String {
+        let from = match self.0.as_slice() {
+            [first, second, ..] if second.kind == Kind::Field => {
+                let says_more = first.name != "self" && self.unknown_indexes() == 0;
+                usize::from(first.kind == Kind::Variable && !says_more)
+            }
+            _ => 0,
+        };
+        self.text(from)
+    }
+
+    fn text(&self, from: usize) -> String {
+        let part = |part: &Part| match part.number() {
+            Some(index) => format!("{}[{index}]", part.name),
+            None => part.name.clone(),
+        };
+        let parts: Vec<String> = self.0[from..].iter().map(part).collect();
+        parts.join(".")
+    }
+
+    /// The same of the element of this index, if it is one of an array.
+    pub(crate) fn at(mut self, index: usize) -> Self {
+        if let Some(last) = self.0.last_mut()
+            && last.index.is_some()
+        {
+            last.index = Some(index.to_string());
+        }
+        self
+    }
+
+    /// Whether it is no more than the name of a variable.
+    pub(crate) fn is_variable(&self) -> bool {
+        self.0.iter().all(|part| part.kind != Kind::Field)
+    }
+
+    /// Indexes that are no numbers in the source: which element it is, the source does not say.
+    pub(crate) fn unknown_indexes(&self) -> usize {
+        let parts = self.0.iter();
+        parts
+            .filter(|part| part.index.is_some() && part.number().is_none())
+            .count()
+    }
+}
+
+impl Part {
+    /// One more index behind those that it has.
+    fn take_index(&mut self, index: String) {
+        self.index = Some(match self.index.take() {
+            Some(first) => format!("{first}][{index}"),
+            None => index,
+        });
+    }
+    fn number(&self) -> Option<usize> {
+        self.index.as_ref()?.parse().ok()
+    }
+}
+
+fn lines(file: &str) -> Lines {
+    FILES.with_borrow_mut(|files| {
+        files
+            .entry(file.to_owned())
+            .or_insert_with(|| read(file))
+            .clone()
+    })
+}
+
+/// The file as the compiler named it: from the root of the workspace, which is at or above the package.
+fn read(file: &str) -> Lines {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let places = package.iter().flat_map(|package| package.ancestors());
+    let text = std::fs::read_to_string(file).ok().or_else(|| {
+        places
+            .take(8)
+            .find_map(|place| std::fs::read_to_string(place.join(file)).ok())
+    })?;
+    Some(text.lines().map(str::to_owned).collect())
+}
+
+/// The path of the expression before the method, or of the argument of `M::wait(&self.full, 0)`.
+fn receiver(lines: &[String], line: u32, column: u32) -> Option<Path> {
+    let mut at = (line as usize).checked_sub(1)?;
+    let first = lines.get(at)?;
+    let column = (column as usize).checked_sub(1)?;
+    let mut before: String = first.chars().take(column).collect();
+    let after: String = first.chars().skip(column).collect();
+    if let Some((function, arguments)) = after.split_once('(')
+        && matches!(
+            function.rsplit("::").next(),
+            Some("wait" | "wait_timeout" | "wake")
+        )
+        && function.contains("::")
+    {
+        return followed(parsed(first_argument(arguments))?, lines, at, &before);
+    }
+    // A chain that goes over lines: take the ones above, as long as a line begins with its dot.
+    while before.trim_start().starts_with('.') || before.trim().is_empty() {
+        at = at.checked_sub(1)?;
+        before = format!("{}{}", lines[at].trim_end(), before.trim_start());
+    }
+    let path = parsed(before.trim_end().strip_suffix('.')?)?;
+    followed(path, lines, at, &before)
+}
+
+/// The text up to the comma or bracket that ends the first argument.
+fn first_argument(arguments: &str) -> &str {
+    let mut depth = 0;
+    let end = arguments.find(|c: char| {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        depth < 0 || depth == 0 && c == ','
+    });
+    &arguments[..end.unwrap_or(arguments.len())]
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The path of the last call of `method` in a text.
+    pub(super) fn of(text: &str, method: &str) -> Option<Path> {
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let line = lines.iter().rposition(|line| line.contains(method))?;
+        let column = lines[line].rfind(method)? + 1;
+        receiver(&lines, line as u32 + 1, column as u32)
+    }
+
+    #[test]
+    fn a_word_is_called_what_its_line_calls_it() {
+        let all = [
+            ("M::wait(&wrong.sleepers, 0)", "M::wait", "wrong.sleepers"),
+            (
+                "M::wake(&self.all[at(a, b)].bell, 1)",
+                "M::wake",
+                "all.bell",
+            ),
+            ("self.tail.store(7, Release)", "store", "tail"),
+            (
+                "let a = page.words[0].load(Relaxed);",
+                "load",
+                "page.words[0]",
+            ),
+            ("page.words[at].load(Relaxed);", "load", "words"),
+            ("seat.0.load(Acquire)", "load", "seat.0"),
+            ("self.1.load(Acquire)", "load", "self.1"),
+            (
+                "self.slots[Self::slot(tail)].data.store(value)",
+                "store",
+                "slots.data",
+            ),
+            (
+                "self.slots.get(2)?.data.store(value)",
+                "store",
+                "slots[2].data",
+            ),
+            ("self.slots.get(i).unwrap().store(value)", "store", "slots"),
+            (
+                "if self\n            .state\n            .compare_exchange(EMPTY",
+                "compare_exchange",
+                "state",
+            ),
+            (
+                "producer.next.store(Self::after(tail), Release)",
+                "store",
+                "producer.next",
+            ),
+            ("self.side(a, [b]).next.load(Relaxed)", "load", "side.next"),
+            ("(*cell).load(Relaxed)", "load", "cell"),
+            ("if (&self.a).load(Relaxed) == 0", "load", "a"),
+        ];
+        for (text, method, name) in all {
+            let path = of(text, method).map(|path| path.full());
+            assert_eq!(path.as_deref(), Some(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_index_is_known_where_it_is_a_number() {
+        let unknown = |text| of(text, "load").unwrap().unknown_indexes();
+        assert_eq!(unknown("self.words[4].load(x)"), 0);
+        assert_eq!(unknown("self.words[FIRST].load(x)"), 1);
+        // Of rows it would be another one.
+        assert_eq!(unknown("self.rows[i][0].load(x)"), 1);
+        assert_eq!(unknown("self.rows[i].get(0).load(x)"), 1);
+        assert_eq!(unknown("let row = &self.rows[i];\nrow[0].load(x)"), 1);
+        assert_eq!(unknown("self.slots[i].words[j].load(x)"), 2);
+        assert_eq!(unknown("self.slots.iter()[i].load(x)"), 1);
+    }
+
+    #[test]
+    fn where_there_is_no_receiver_or_no_source_there_is_no_name() {
+        assert_eq!(of("fence(Release)", "fence"), None);
+        assert_eq!(of("word(self.a).load(x)", "load"), None);
+        assert_eq!(of("(a, self.b).load(x)", "load"), None);
+        assert_eq!(of("region.get::<Word>(0).load(x)", "load"), None);
+        assert_eq!(field("no/such/file.rs", 1, 1), None);
+        assert_eq!(receiver(&["x".into()], 7, 1), None);
+    }
+
+    struct Word;
+    impl Word {
+        #[track_caller]
+        fn touch(&self) -> Option<String> {
+            let at = std::panic::Location::caller();
+            field(at.file(), at.line(), at.column())
+        }
+    }
+
+    #[test]
+    fn the_callers_line_is_found_in_this_very_file_and_variables_are_no_part_of_a_steps_name() {
+        struct Pair {
+            head: Word,
+            all: [Word; 2],
+        }
+        let pair = Pair {
+            head: Word,
+            all: [Word, Word],
+        };
+        let (last, word) = (&pair.all[1], Word);
+        let first = &pair.all[0];
+        assert_eq!(pair.head.touch().as_deref(), Some("head"));
+        assert_eq!(first.touch().as_deref(), Some("all"));
+        assert_eq!((last.touch(), word.touch()), (None, None));
+    }
+}

@@ -1,0 +1,141 @@
+//! The names of words in a report: what the source says, and never an index that is not the right one.
+
+use super::*;
+use forkcheck::engine::{Stepped, SteppedMemory};
+use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+
+const WORDS: usize = 8;
+
+/// Two of eight words hold a value that is one; the others are never touched. `BY` says how the words are reached.
+struct Page<M: Memory, const BY: u8> {
+    words: [M::AtomicU64; WORDS],
+    extra: M::AtomicU32,
+}
+
+const INDEX: u8 = 0;
+const REFERENCE: u8 = 1;
+const PARAMETER: u8 = 2;
+
+impl<M: Memory, const BY: u8> Page<M, BY> {
+    fn put(&self, at: usize, value: u64) {
+        match BY {
+            INDEX => self.words[at].store(value, Ordering::Relaxed),
+            REFERENCE => {
+                let cell = &self.words[at];
+                cell.store(value, Ordering::Relaxed);
+            }
+            _ => put(&self.words[at], value),
+        }
+    }
+}
+
+fn put<A: Atomic<u64>>(cell: &A, value: u64) {
+    cell.store(value, Ordering::Relaxed);
+}
+
+impl<M: Memory, const BY: u8> Subject<M> for Page<M, BY> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(&first: &u64) -> Self {
+        Self {
+            words: std::array::from_fn(|_| Atomic::new(first)),
+            extra: Atomic::new(0),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(page: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        page.extra.fetch_add(1, Ordering::Relaxed);
+        match op {
+            RegisterOp::Write(value) => {
+                page.put(4, *value);
+                page.put(6, *value);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => {
+                let [a, b] = [4, 6].map(|at: usize| page.words[at].load(Ordering::Relaxed));
+                RegisterRet::Value(if a == b { a } else { 1_000 })
+            }
+        }
+    }
+}
+
+fn report<T: Subject<SteppedMemory, Spec = Register<u64>>>() -> String {
+    let suite = suite("names")
+        .setup(Just(0))
+        .role("writer", 1, 1..=1, (1u64..9).prop_map(RegisterOp::Write))
+        .role("reader", 1, 1..=1, Just(RegisterOp::Read));
+    caught::<Stepped, T>(&suite, Kind::NotLinearizable).1
+}
+
+#[test]
+fn an_element_has_the_index_that_the_source_would_give_it() {
+    for report in [
+        report::<Page<_, INDEX>>(),
+        report::<Page<_, REFERENCE>>(),
+        report::<Page<_, PARAMETER>>(),
+    ] {
+        for part in ["words[4].load -> ", "words[6].load -> "] {
+            assert!(report.contains(part), "no {part:?}: {report}");
+        }
+        assert!(report.contains("extra.update"), "{report}");
+        assert!(
+            !report.contains("words#") && !report.contains('@'),
+            "{report}"
+        );
+    }
+}
+
+/// The same between other words, none of them touched: nothing says where the array begins.
+struct Between<M: Memory> {
+    before: [M::AtomicU64; 3],
+    cells: [M::AtomicU64; WORDS],
+    _after: [M::AtomicU64; 3],
+}
+
+impl<M: Memory> Subject<M> for Between<M> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(&first: &u64) -> Self {
+        let word = |_| M::AtomicU64::new(first);
+        Self {
+            before: std::array::from_fn(word),
+            cells: std::array::from_fn(word),
+            _after: std::array::from_fn(word),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(page: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        let at = |at: usize| &page.cells[at];
+        let both = [at(3), at(4)];
+        match op {
+            RegisterOp::Write(value) => {
+                both.iter()
+                    .for_each(|word| word.store(*value, Ordering::Relaxed));
+                RegisterRet::Written
+            }
+            RegisterOp::Read => {
+                let [a, b] = [3, 4].map(|at: usize| page.cells[at].load(Ordering::Relaxed));
+                RegisterRet::Value(if a == b { a } else { 1_000 })
+            }
+        }
+    }
+}
+
+#[test]
+fn where_nothing_says_the_index_the_name_says_the_byte_and_what_that_means() {
+    let report = report::<Between<_>>();
+    let base = std::mem::offset_of!(Between<SteppedMemory>, cells);
+    assert_ne!(base, std::mem::offset_of!(Between<SteppedMemory>, before));
+    for element in [3, 4] {
+        let name = format!("cells@{}.load -> ", base + 8 * element);
+        assert!(report.contains(&name), "no {name:?}: {report}");
+    }
+    assert!(
+        report.contains(" words:  @ and a number: the byte of the structure"),
+        "{report}"
+    );
+}
