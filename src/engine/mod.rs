@@ -4,6 +4,7 @@
 
 #[cfg(feature = "loom")]
 pub mod loom;
+mod private;
 mod processes;
 mod served;
 mod stepped;
@@ -144,6 +145,8 @@ pub struct Covered {
     pub worst: u64,
     /// Programs in which the subject changed without a step: accesses that are not of its `Memory` were not placed.
     pub unseen: u64,
+    /// Programs that were not looked through to their end for pointers to private memory.
+    pub short_looks: u64,
 }
 
 impl Covered {
@@ -168,6 +171,7 @@ impl Covered {
         self.same_id += more.same_id;
         self.worst = self.worst.max(more.worst);
         self.unseen += more.unseen;
+        self.short_looks += more.short_looks;
     }
 }
 

@@ -372,6 +372,7 @@ fn blind_to<S: Spec>(outcome: &Outcome<S>) -> String {
         killed,
         same_id,
         unseen,
+        short_looks,
         ..
     } = outcome.covered;
     let stale = outcome.stale.iter();
@@ -390,6 +391,12 @@ fn blind_to<S: Spec>(outcome: &Outcome<S>) -> String {
     let mut unseen = outcome.blind_to.to_string();
     if killed > 0 && same_id == 0 {
         unseen += "; pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)";
+    }
+    if short_looks > 0 {
+        unseen += &format!(
+            "; pointers to private memory that operations store, in {} that could not be looked through operation by operation",
+            counted(short_looks, "program")
+        );
     }
     format!("{stale}{coarse}\n unseen: {}", wrapped(&unseen))
 }

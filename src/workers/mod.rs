@@ -5,9 +5,12 @@
 
 mod clock;
 mod control;
+mod futex;
 mod halt;
 mod log;
+mod maps;
 mod pool;
+pub(crate) mod private;
 mod start;
 pub(crate) mod stepped;
 mod trap;
@@ -16,6 +19,7 @@ mod watch;
 mod worker;
 
 pub(crate) use control::Phase;
+pub(crate) use futex::PrivateWait;
 pub(crate) use pool::{Batch, Ended, Pool, Tally};
 pub(crate) use turns::machine_turn;
 pub(crate) use watch::Stuck;

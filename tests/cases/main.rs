@@ -1,9 +1,11 @@
 //! Small structures and suites that an earlier version judged wrongly, each with the verdict that is right.
 
-use forkcheck::Outcome;
+mod private_memory;
+
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::Engine;
 use forkcheck::prelude::*;
+use forkcheck::{Outcome, Rate};
 
 /// A suite with a fixed seed that saves nothing.
 fn suite<S: Spec>(name: &str) -> Suite<S> {

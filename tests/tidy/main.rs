@@ -115,6 +115,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/workers/control.rs", "unsafe impl Resident"),
     ("src/workers/log.rs", "unsafe impl Resident"),
     (
+        "src/workers/private.rs",
+        "the subject is built in place in a shared region",
+    ),
+    (
         "src/workers/trap.rs",
         "the trap flag, and a handler of its signal",
     ),

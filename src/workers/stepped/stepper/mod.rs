@@ -466,7 +466,7 @@ impl Stepper {
         self.note_death();
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
         loop {
-            std::thread::park();
+            nix::unistd::pause();
         }
     }
 
@@ -476,7 +476,7 @@ impl Stepper {
         self.board.duty.store(duty::NONE, Relaxed);
         ring(&self.bell);
         loop {
-            std::thread::park();
+            nix::unistd::pause();
         }
     }
 }
