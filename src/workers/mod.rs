@@ -7,8 +7,10 @@ mod clock;
 mod control;
 mod futex;
 mod halt;
+mod locks;
 mod log;
 mod maps;
+mod placed;
 mod pool;
 pub(crate) mod private;
 mod start;
@@ -20,6 +22,7 @@ mod worker;
 
 pub(crate) use control::Phase;
 pub(crate) use futex::PrivateWait;
+pub(crate) use locks::private_lock;
 pub(crate) use pool::{Batch, Ended, Pool, Tally};
 pub(crate) use turns::machine_turn;
 pub(crate) use watch::Stuck;

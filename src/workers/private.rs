@@ -18,12 +18,9 @@
 //!
 //! The operations are done in an order in which the spec lets none wait. One that does not return all the same ends the look:
 //! then what came after it was not looked at, which is said.
-#![allow(
-    unsafe_code,
-    reason = "the subject is built in place in a shared region"
-)]
 
 use super::maps::{Mapped, Maps};
+use super::placed::{Placed, be_quiet};
 use super::possible;
 use super::watch::state_and_time;
 use crate::case::Case;
@@ -33,19 +30,13 @@ use crate::process;
 use crate::region::Region;
 use crate::subject::{Role, Spec, Subject};
 use serde::{Deserialize, Serialize};
-use std::cell::UnsafeCell;
 use std::collections::HashMap;
-use std::hint::black_box;
-use std::mem::MaybeUninit;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Structures that are built: more than the addresses that an allocator hands out in turn where all is given back.
 const INSTANCES: usize = 8;
-/// Where each begins: at a page of its own.
-const PAGE: usize = 4096;
-/// Bytes of the stack that are written over before each is built, so that it holds no pointers of what ran before.
-const WIPED: usize = 64 << 10;
 /// Addresses from here on are no numbers that a program counts with.
 const LEAST_STATIC: usize = 1 << 32;
 
@@ -106,8 +97,7 @@ pub(crate) fn look<M: Memory, S: Subject<M>>(
         // The engine says why.
         return Ok((Looked::Short, false));
     }
-    let stride = size_of::<S>().max(1).next_multiple_of(PAGE);
-    let structures = Region::anonymous(INSTANCES * stride)?;
+    let mut placed = Placed::<M, S>::new(INSTANCES)?;
     let progress = Region::anonymous(size_of::<AtomicU64>())?;
     let progress: &AtomicU64 = progress.get(0)?;
     let mut child = process::spawn(|| {
@@ -115,12 +105,11 @@ pub(crate) fn look<M: Memory, S: Subject<M>>(
         let looker = Looker::<M, S> {
             case,
             roles,
-            structures: &structures,
-            stride,
+            region: placed.region(),
             progress,
             memory: std::marker::PhantomData,
         };
-        looker.look(operations)
+        looker.look(&mut placed, operations)
     })?;
     let (mut seen, mut since, mut last, mut asleep) = (0, None, None, 0);
     while child.wait_timeout(BETWEEN_LOOKS)?.is_none() {
@@ -141,40 +130,24 @@ pub(crate) fn look<M: Memory, S: Subject<M>>(
     Ok((child.value().unwrap_or(Looked::Short), false))
 }
 
-/// What a structure prints, it prints again where it is run.
-fn be_quiet() {
-    if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
-        let _ = nix::unistd::dup2_stdout(&null);
-        let _ = nix::unistd::dup2_stderr(&null);
-    }
-}
-
 struct Looker<'a, M: Memory, S: Subject<M>> {
     case: &'a Case<S::Spec>,
     roles: &'a [String],
-    structures: &'a Region,
-    stride: usize,
+    region: Arc<Region>,
     progress: &'a AtomicU64,
     memory: std::marker::PhantomData<fn() -> (M, S)>,
 }
 
 impl<M: Memory, S: Subject<M>> Looker<'_, M, S> {
-    fn look(&self, operations: bool) -> Looked<S::Spec> {
+    fn look(&self, placed: &mut Placed<M, S>, operations: bool) -> Looked<S::Spec> {
         let mut returned = Vec::new();
-        let slots: Vec<&UnsafeCell<MaybeUninit<S>>> =
-            (0..INSTANCES).map(|number| self.slot(number)).collect();
-        slots.iter().for_each(|slot| self.build(slot));
+        let structures = placed.build(&self.case.setup);
         if let Some(looked) = self.look_after(After::New, &mut returned) {
             return looked;
         }
         if !operations {
             return Looked::Short;
         }
-        let structures: Vec<&S> = slots
-            .iter()
-            // SAFETY: a shared reference to a structure that `build` wrote. Nothing drops it or writes over it.
-            .map(|slot| unsafe { (*slot.get()).assume_init_ref() })
-            .collect();
         // Neither handles nor structures are dropped: the process ends.
         let mut handles: Vec<_> = self.roles.iter().map(|_| Vec::new()).collect();
         let mut states = HashMap::new();
@@ -238,27 +211,6 @@ impl<M: Memory, S: Subject<M>> Looker<'_, M, S> {
         })
     }
 
-    fn slot(&self, number: usize) -> &UnsafeCell<MaybeUninit<S>> {
-        let slot = self
-            .structures
-            .slot::<UnsafeCell<MaybeUninit<S>>>(number * self.stride)
-            .expect("the region was made for it");
-        // SAFETY: a reference to the slot.
-        // 1. `slot` checked that it lies within the region and is aligned; the region lives as long as `self`.
-        // 2. Any bytes are a `MaybeUninit`, and `UnsafeCell` allows them to change behind the reference.
-        unsafe { slot.as_ref() }
-    }
-
-    /// Builds a structure, always at the same depth of the stack.
-    #[inline(never)]
-    fn build(&self, slot: &UnsafeCell<MaybeUninit<S>>) {
-        wipe_stack();
-        let subject = S::new(&self.case.setup);
-        // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and only this process uses it.
-        unsafe { (*slot.get()).write(subject) };
-        self.progress.fetch_add(1, Relaxed);
-    }
-
     /// The end of the look, if there is a pointer to private memory now, or if that cannot be told.
     fn look_after(
         &self,
@@ -286,7 +238,7 @@ impl<M: Memory, S: Subject<M>> Looker<'_, M, S> {
     /// The private memory that the word at an offset points to.
     fn points(&self, maps: &Maps, offset: usize) -> Option<Mapped> {
         let value = |number: usize| {
-            let word = self.structures.get(number * self.stride + offset);
+            let word = self.region.get(number * Placed::<M, S>::STRIDE + offset);
             let word: &AtomicUsize = word.expect("the region was made for it");
             word.load(Relaxed)
         };
@@ -315,10 +267,4 @@ impl<M: Memory, S: Subject<M>> Looker<'_, M, S> {
         let drawn = format!("{:?} {:?}", self.case.setup, self.case.program);
         drawn.contains(&number.to_string())
     }
-}
-
-/// Writes over the part of the stack that the next call uses.
-#[inline(never)]
-fn wipe_stack() {
-    black_box(&mut [0xA5u8; WIPED]);
 }

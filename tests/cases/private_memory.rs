@@ -51,6 +51,7 @@ impl<M: Memory, T: Held<M>> Subject<M> for Holds<M, T> {
 fn registers(name: &str) -> Suite<Register<u64>> {
     super::suite(name)
         .setup(any::<u64>())
+        .executions(200)
         .role("writer", 1, 1..=2, any::<u64>().prop_map(RegisterOp::Write))
         .role("reader", 1, 1..=2, Just(RegisterOp::Read))
 }
@@ -98,7 +99,7 @@ fn points<E: Engine, T: Subject<E::Memory, Spec = Register<u64>>>(name: &str, wo
 /// Nothing is found, and all operations were looked through.
 #[track_caller]
 fn holds_nothing<E: Engine, T: Subject<E::Memory, Spec = Register<u64>>>(name: &str) {
-    let report = passes::<E, T>(&registers(name).cases(2).executions(50));
+    let report = passes::<E, T>(&registers(name).cases(2));
     assert!(!report.contains("looked through"), "{report}");
 }
 
@@ -209,7 +210,7 @@ struct Right<M: Memory> {
     copy: M::AtomicU64,
     /// Slots that nothing was written to.
     slots: [MaybeUninit<u64>; 32],
-    list: Mutex<Vec<u64>>,
+    list: Vec<u64>,
 }
 impl<M: Memory> Held<M> for Right<M> {
     fn new(setup: u64) -> Self {
@@ -225,7 +226,7 @@ impl<M: Memory> Held<M> for Right<M> {
             offset: Atomic::new(64),
             copy: Atomic::new(setup),
             slots: slots(),
-            list: Mutex::new(Vec::new()),
+            list: Vec::new(),
         }
     }
     fn write(&self, value: u64) {
@@ -233,7 +234,7 @@ impl<M: Memory> Held<M> for Right<M> {
         let like = self.number ^ self.literal ^ self.name.map_or(0, str::len) ^ self.slots.len();
         self.offset.store(like ^ hashed as usize, Ordering::Relaxed);
         self.copy.store(value, Ordering::Relaxed);
-        assert!(self.list.lock().unwrap().is_empty());
+        assert!(self.list.is_empty());
     }
 }
 /// Built after something else has used the stack.
@@ -249,57 +250,95 @@ fn slots() -> [MaybeUninit<u64>; 32] {
 }
 on_each!(what_only_looks_like_a_pointer, holds_nothing, Right);
 
-/// A lock of std's around the value.
-struct Locked<M: Memory>(Mutex<()>, M::AtomicU64);
+/// A value behind a lock of std's, and nothing that an engine could place. It works, until two processes contend for it.
+struct Locked<M>(Mutex<u64>, PhantomData<M>);
 impl<M: Memory> Subject<M> for Locked<M> {
     type Spec = Register<u64>;
     type Seat<'a> = &'a Self;
     fn new(&setup: &u64) -> Self {
-        Self(Mutex::new(()), Atomic::new(setup))
+        Self(Mutex::new(setup), PhantomData)
     }
     fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
         self
     }
     fn apply(locked: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
-        let _guard = locked.0.lock();
+        let mut value = locked.0.lock().unwrap();
         match op {
-            RegisterOp::Write(value) => {
-                locked.1.store(*value, Ordering::Relaxed);
+            RegisterOp::Write(new) => {
+                *value = *new;
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(locked.1.load(Ordering::Relaxed)),
+            RegisterOp::Read => RegisterRet::Value(*value),
+        }
+    }
+}
+
+/// The same, where operations take the lock from their second on: whoever has it may be preempted.
+struct LockedLater<M: Memory>(Mutex<()>, M::AtomicU64);
+/// One process's handle, and whether it has done an operation.
+struct Later<'a, M: Memory>(&'a LockedLater<M>, bool);
+impl<M: Memory> Subject<M> for LockedLater<M> {
+    type Spec = Register<u64>;
+    type Seat<'a> = Later<'a, M>;
+    fn new(&setup: &u64) -> Self {
+        Self(Mutex::new(()), Atomic::new(setup))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> Later<'a, M> {
+        Later(self, false)
+    }
+    fn apply(later: &mut Later<'_, M>, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        let locks = std::mem::replace(&mut later.1, true);
+        let _guard = locks.then(|| later.0.0.lock());
+        match op {
+            RegisterOp::Write(value) => {
+                later.0.1.store(*value, Ordering::Relaxed);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value(later.0.1.load(Ordering::Relaxed)),
         }
     }
 }
 
 /// A process that waits for the lock is never woken.
 #[track_caller]
-fn sleeps<E: Engine, T: Subject<E::Memory, Spec = Register<u64>>>(words: &str) {
-    let suite = super::suite("std_mutex")
+fn sleeps<E: Engine, T: Subject<E::Memory, Spec = Register<u64>>>(name: &str, words: &str) {
+    let suite = super::suite(name)
         .setup(Just(0))
         .executions(200)
-        .role("writer", 1, 1..=2, Just(RegisterOp::Write(1)))
-        .role("reader", 1, 1..=2, Just(RegisterOp::Read));
-    let (_, report) = caught::<E, T>(&suite, Kind::Deadlock);
+        .role("writer", 1, 2..=2, Just(RegisterOp::Write(1)))
+        .role("reader", 1, 2..=2, Just(RegisterOp::Read));
+    let (outcome, report) = caught::<E, T>(&suite, Kind::Deadlock);
     let told = report.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("waits on a private futex"), "{report}");
     assert!(told.contains("other processes never wake it"), "{report}");
     assert!(told.contains(words), "{report}");
+    let found = outcome.found.expect("a finding is told");
+    assert!(matches!(found.rate, Rate::Replays(10, 10, _)), "{report}");
 }
 
 #[test]
 fn a_std_mutex_on_processes() {
-    sleeps::<Processes, Locked<_>>("of the structure's memory");
+    sleeps::<Processes, Locked<_>>("std_mutex", "where another process holds the lock");
 }
 
 #[test]
 fn a_std_mutex_on_stepped() {
-    sleeps::<Stepped, Locked<_>>("of the structure's memory");
+    sleeps::<Stepped, Locked<_>>("std_mutex", "where another process holds the lock");
 }
 
 #[test]
 fn a_std_mutex_on_kills() {
-    sleeps::<Kills, Locked<_>>("of the structure's memory");
+    sleeps::<Kills, Locked<_>>("std_mutex", "where another process holds the lock");
+}
+
+#[test]
+fn a_std_mutex_that_later_operations_take_on_stepped() {
+    sleeps::<Stepped, LockedLater<_>>("std_mutex_later", "of the structure's memory");
+}
+
+#[test]
+fn a_std_mutex_that_later_operations_take_on_kills() {
+    sleeps::<Kills, LockedLater<_>>("std_mutex_later", "of the structure's memory");
 }
 
 /// The reader parks, where the writer cannot unpark it.
@@ -326,10 +365,10 @@ impl<M: Memory> Subject<M> for Parks<M> {
 
 #[test]
 fn park_on_processes() {
-    sleeps::<Processes, Parks<_>>("in its own memory");
+    sleeps::<Processes, Parks<_>>("park", "in its own memory");
 }
 
 #[test]
 fn park_on_stepped() {
-    sleeps::<Stepped, Parks<_>>("in its own memory");
+    sleeps::<Stepped, Parks<_>>("park", "in its own memory");
 }

@@ -115,7 +115,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/workers/control.rs", "unsafe impl Resident"),
     ("src/workers/log.rs", "unsafe impl Resident"),
     (
-        "src/workers/private.rs",
+        "src/workers/placed.rs",
         "the subject is built in place in a shared region",
     ),
     (
