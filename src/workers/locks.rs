@@ -103,12 +103,11 @@ fn try_word<M: Memory, S: Subject<M>>(
         return;
     }
     word.store(1, Relaxed);
-    let handle = structures[0].attach(Role {
+    let mut handle = structures[0].attach(Role {
         name: &roles[process],
         process,
         life: 0,
     });
-    let mut handle = std::mem::ManuallyDrop::new(handle);
     // Its result, which may be a value that is none, is not looked at.
     std::mem::forget(S::apply(&mut handle, op));
 }

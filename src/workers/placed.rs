@@ -23,6 +23,8 @@ const WIPED: usize = 64 << 10;
 pub(super) struct Placed<M: Memory, S: Subject<M>> {
     region: Arc<Region>,
     count: usize,
+    /// How many there are, in this process.
+    built: usize,
     kind: PhantomData<fn() -> (M, S)>,
 }
 
@@ -34,6 +36,7 @@ impl<M: Memory, S: Subject<M>> Placed<M, S> {
         Ok(Self {
             region: Arc::new(Region::anonymous((count * Self::STRIDE).max(1))?),
             count,
+            built: 0,
             kind: PhantomData,
         })
     }
@@ -43,30 +46,47 @@ impl<M: Memory, S: Subject<M>> Placed<M, S> {
         Arc::clone(&self.region)
     }
 
-    /// Builds all of them, at one depth of the stack. Those that were there are forgotten and not dropped.
+    /// Builds all of them, at one depth of the stack.
     pub(super) fn build(&mut self, setup: &SetupOf<S, M>) -> Vec<&S> {
-        (0..self.count)
-            .map(|number| self.build_one(number, setup))
+        while self.built < self.count {
+            self.build_one(setup);
+        }
+        (0..self.built)
+            .map(|number| {
+                // SAFETY: a shared reference to a structure that `build_one` wrote, which is dropped with `self` alone.
+                unsafe { (*self.slot(number).get()).assume_init_ref() }
+            })
             .collect()
     }
 
     #[inline(never)]
-    fn build_one(&self, number: usize, setup: &SetupOf<S, M>) -> &S {
+    fn build_one(&mut self, setup: &SetupOf<S, M>) {
         wipe_stack();
         let subject = S::new(setup);
+        // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and nobody's but ours: no other process has
+        // the region, and there is no reference to this slot yet.
+        unsafe { (*self.slot(self.built).get()).write(subject) };
+        self.built += 1;
+    }
+
+    fn slot(&self, number: usize) -> &UnsafeCell<MaybeUninit<S>> {
         let slot = self
             .region
             .slot::<UnsafeCell<MaybeUninit<S>>>(number * Self::STRIDE)
             .expect("the region was made for it");
-        // SAFETY: a write, and a shared reference to what was written.
+        // SAFETY: a reference to the slot.
         // 1. `slot` checked that it lies within the region and is aligned; the region lives as long as `self`.
-        // 2. No reference to what was there is left: `build` takes `&mut self`, and each number once. No other process has
-        //    the address: the region was made for this one.
-        // 3. Who changes its bytes by `region` does so by atomics, in a process that is ended for whatever comes of it.
-        unsafe {
-            let place = slot.as_ref().get();
-            (*place).write(subject);
-            (*place).assume_init_ref()
+        // 2. Any bytes are a `MaybeUninit`, and `UnsafeCell` allows them to change behind the reference.
+        unsafe { slot.as_ref() }
+    }
+}
+
+impl<M: Memory, S: Subject<M>> Drop for Placed<M, S> {
+    fn drop(&mut self) {
+        for number in 0..self.built {
+            // SAFETY: drop in place. `build_one` wrote it in this process, and handles and references borrow `self`, so none
+            // is left.
+            unsafe { (*self.slot(number).get()).assume_init_drop() };
         }
     }
 }

@@ -100,12 +100,13 @@ pub(crate) fn look<M: Memory, S: Subject<M>>(
     let mut placed = Placed::<M, S>::new(INSTANCES)?;
     let progress = Region::anonymous(size_of::<AtomicU64>())?;
     let progress: &AtomicU64 = progress.get(0)?;
-    let mut child = process::spawn(|| {
+    let region = placed.region();
+    let mut child = process::spawn(move || {
         be_quiet();
         let looker = Looker::<M, S> {
             case,
             roles,
-            region: placed.region(),
+            region,
             progress,
             memory: std::marker::PhantomData,
         };
@@ -148,7 +149,6 @@ impl<M: Memory, S: Subject<M>> Looker<'_, M, S> {
         if !operations {
             return Looked::Short;
         }
-        // Neither handles nor structures are dropped: the process ends.
         let mut handles: Vec<_> = self.roles.iter().map(|_| Vec::new()).collect();
         let mut states = HashMap::new();
         let mut next = vec![0; self.case.program.len()];
@@ -163,7 +163,7 @@ impl<M: Memory, S: Subject<M>> Looker<'_, M, S> {
                         process,
                         life: 0,
                     });
-                    handles[process].push(std::mem::ManuallyDrop::new(handle));
+                    handles[process].push(handle);
                 }
                 if let Some(looked) = self.look_after(After::Attach(process), &mut returned) {
                     return looked;

@@ -58,7 +58,7 @@ fn registers(name: &str) -> Suite<Register<u64>> {
 
 /// A test on each engine with really forked processes.
 macro_rules! on_each {
-    ($name:ident, $check:ident, $Held:ident $(, $words:literal)*) => {
+    ($name:ident: $check:ident($Held:ident $(, $words:literal)*)) => {
         mod $name {
             use super::*;
             #[test]
@@ -113,12 +113,9 @@ impl<M: Memory> Held<M> for Boxed<M> {
         std::hint::black_box(&self.0);
     }
 }
-on_each!(
-    a_box,
-    points,
-    Boxed,
-    "word 1 of the structure (byte offset 8), set in new"
-);
+on_each! {
+    a_box: points(Boxed, "word 1 of the structure (byte offset 8), set in new")
+}
 
 /// Slots on the heap, as a queue between threads has them.
 struct Slots<M: Memory>(Box<[M::AtomicU64]>);
@@ -130,7 +127,9 @@ impl<M: Memory> Held<M> for Slots<M> {
         self.0[value as usize % 4].store(value, Ordering::Relaxed);
     }
 }
-on_each!(slots_on_the_heap, points, Slots, "set in new");
+on_each! {
+    slots_on_the_heap: points(Slots, "set in new")
+}
 
 /// A count of those who use it.
 struct Counted<M>(Arc<u64>, PhantomData<M>);
@@ -142,7 +141,9 @@ impl<M: Memory> Held<M> for Counted<M> {
         drop(Arc::clone(&self.0));
     }
 }
-on_each!(an_arc, points, Counted, "set in new");
+on_each! {
+    an_arc: points(Counted, "set in new")
+}
 
 /// A list that is empty at first: its pointer dangles then, and leads nowhere.
 struct Grown<M>(Mutex<Vec<u64>>, PhantomData<M>);
@@ -154,12 +155,9 @@ impl<M: Memory> Held<M> for Grown<M> {
         self.0.lock().unwrap().push(value);
     }
 }
-on_each!(
-    a_vec_that_grows,
-    points,
-    Grown,
-    "of writer: the structure holds a pointer"
-);
+on_each! {
+    a_vec_that_grows: points(Grown, "of writer: the structure holds a pointer")
+}
 
 /// The place of the newest value, which is made anew for each.
 struct Stored<M: Memory>(M::AtomicUsize);
@@ -172,12 +170,9 @@ impl<M: Memory> Held<M> for Stored<M> {
         self.0.store((&raw const *new).addr(), Ordering::Release);
     }
 }
-on_each!(
-    a_pointer_that_an_operation_stores,
-    points,
-    Stored,
-    "of writer: the structure holds a pointer"
-);
+on_each! {
+    a_pointer_that_an_operation_stores: points(Stored, "of writer: the structure holds a pointer")
+}
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
@@ -191,12 +186,9 @@ impl<M: Memory> Held<M> for Global<M> {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
-on_each!(
-    a_reference_to_a_static,
-    points,
-    Global,
-    "a reference to a static?"
-);
+on_each! {
+    a_reference_to_a_static: points(Global, "a reference to a static?")
+}
 
 /// Numbers that look like pointers, and pointers that every forked process has.
 struct Right<M: Memory> {
@@ -248,7 +240,9 @@ fn slots() -> [MaybeUninit<u64>; 32] {
     slots[0].write(sum as u64);
     slots
 }
-on_each!(what_only_looks_like_a_pointer, holds_nothing, Right);
+on_each! {
+    what_only_looks_like_a_pointer: holds_nothing(Right)
+}
 
 /// A value behind a lock of std's, and nothing that an engine could place. It works, until two processes contend for it.
 struct Locked<M>(Mutex<u64>, PhantomData<M>);
