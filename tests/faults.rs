@@ -62,7 +62,7 @@ impl<M: Memory> Subject<M> for Faulty<M> {
                 std::hint::black_box(());
             },
             Op::Wait => loop {
-                std::thread::park();
+                nix::unistd::pause();
             },
             Op::Print => println!("{}", "all work and no play ".repeat(50_000)),
             Op::Killed => {

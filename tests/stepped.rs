@@ -128,7 +128,7 @@ impl<M: Memory> Subject<M> for Wrong<M> {
             COUNTS => loop {
                 std::hint::black_box(PRIVATE.load(Ordering::Relaxed));
             },
-            SLEEPS => std::thread::park(),
+            SLEEPS => nix::unistd::pause(),
             DEPENDS => {
                 let times = PRIVATE.fetch_add(1, Ordering::Relaxed);
                 wrong

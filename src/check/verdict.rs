@@ -57,6 +57,8 @@ pub enum Kind {
     DataRace,
     /// A process whose mapping is to be read-only wrote.
     WriteToReadOnly,
+    /// The structure holds a pointer to memory that is private to one process.
+    PrivatePointer,
     /// The same steps in the same order gave something else.
     NotDeterministic,
 }
@@ -86,6 +88,7 @@ impl fmt::Display for Kind {
             Kind::StepBound => "STEP BOUND",
             Kind::DataRace => "DATA RACE",
             Kind::WriteToReadOnly => "WRITE TO READ-ONLY MEMORY",
+            Kind::PrivatePointer => "POINTS TO PRIVATE MEMORY",
             Kind::NotDeterministic => "NOT DETERMINISTIC",
         })
     }

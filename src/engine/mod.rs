@@ -4,6 +4,7 @@
 
 #[cfg(feature = "loom")]
 pub mod loom;
+mod private;
 mod processes;
 mod served;
 mod stepped;
@@ -190,6 +191,8 @@ pub struct Covered {
     pub timed_out: u64,
     /// Programs of which an engine that samples ran all executions that were asked for, and not the first few alone.
     pub sampled_in_full: u64,
+    /// Programs that were not looked through to their end for pointers to private memory.
+    pub short_looks: u64,
 }
 
 impl Covered {
@@ -217,6 +220,7 @@ impl Covered {
         self.accesses += more.accesses;
         self.timed_out += more.timed_out;
         self.sampled_in_full += more.sampled_in_full;
+        self.short_looks += more.short_looks;
     }
 }
 

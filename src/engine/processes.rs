@@ -3,15 +3,16 @@
 //! A zygote keeps a pool of workers for one subject; a request is a case and a budget, the answer what came of
 //! it. The pool is forked anew after a process of it has died or got stuck.
 
+use super::private::Looks;
 use super::served::{self, Served};
 use super::{Answer, Budget, Covered, Engine, Run, Turn, incomplete};
-use crate::case::{Case, History};
+use crate::case::{Case, History, named};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::error::Error;
 use crate::memory::Hardware;
 use crate::process::{Channel, Exit, Job};
 use crate::subject::{Spec, Subject};
-use crate::workers::{Batch, Ended, MachineTurn, Phase, Pool, Stuck, Tally};
+use crate::workers::{Batch, Ended, MachineTurn, Phase, Pool, PrivateWait, Stuck, Tally};
 use std::marker::PhantomData;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -59,9 +60,11 @@ impl<S: Subject<Hardware>> Serve<S> {
 }
 
 fn serve<S: Subject<Hardware>>(channel: &mut Channel) {
-    let mut kept = None;
+    let (mut kept, mut looks) = (None, Looks::default());
     served::serve(channel, |case, roles, budget| {
-        search::<S>(&mut kept, case, roles, budget)
+        looks.before::<Hardware, S>(case, roles, |case, roles| {
+            search::<S>(&mut kept, case, roles, budget)
+        })
     });
 }
 
@@ -84,7 +87,11 @@ fn search<S: Subject<Hardware>>(
     };
     let (tally, ended) = pool.run(&case, batch)?;
     let reusable = matches!(ended, Ended::Done | Ended::Judged(_));
-    let run = told(&case, &roles, ended, budget.read_only);
+    let private_wait = match &ended {
+        Ended::Stuck { process, .. } => pool.private_wait(*process),
+        _ => None,
+    };
+    let run = told(&case, &roles, ended, budget.read_only, private_wait);
     if reusable {
         *kept = Some((roles, pool));
     }
@@ -144,6 +151,7 @@ fn told<S: Subject<Hardware>>(
     roles: &[String],
     ended: Ended<S>,
     read_only: u32,
+    private_wait: Option<(usize, PrivateWait)>,
 ) -> Option<Run<S::Spec>> {
     let (history, verdict) = match ended {
         // A pool that rests is of no more use, so that was the case's last execution.
@@ -183,8 +191,20 @@ fn told<S: Subject<Hardware>>(
                         format!("{place} used {used:.1} s of processor time and did not return");
                     finding(Kind::Endless, detail)
                 }
-                Stuck::Asleep => asleep::<S>(case, &history, &place),
+                Stuck::Asleep => match private_wait {
+                    Some((other, wait)) if other == process => {
+                        finding(Kind::Deadlock, format!("{place} {wait}"))
+                    }
+                    Some((other, wait)) => {
+                        let other = named(roles, other);
+                        finding(Kind::Deadlock, format!("{place} sleeps; {other} {wait}"))
+                    }
+                    None => asleep::<S>(case, &history, &place),
+                },
             };
+            if verdict == Verdict::Ok {
+                return None;
+            }
             (history, verdict)
         }
     };

@@ -375,6 +375,7 @@ fn blind_to<S: Spec>(outcome: &Outcome<S>) -> String {
         killed,
         same_id,
         unseen,
+        short_looks,
         ..
     } = outcome.covered;
     let stale = outcome.stale.iter();
@@ -396,6 +397,12 @@ fn blind_to<S: Spec>(outcome: &Outcome<S>) -> String {
     }
     if !outcome.spared.is_empty() {
         unseen += &format!("; kills of {}", outcome.spared.join(", "));
+    }
+    if short_looks > 0 {
+        unseen += &format!(
+            "; pointers to private memory that operations store, in {} that could not be looked through operation by operation",
+            counted(short_looks, "program")
+        );
     }
     format!("{stale}{coarse}\n unseen: {}", wrapped(&unseen))
 }

@@ -94,7 +94,7 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
 ///
 /// On real processes it lies in a shared region, built and dropped by whichever of them comes to it, and each may see it
 /// at another address: all that it is made of lies in it. What it allocates on the heap, or opens, is there in one process
-/// alone, so no `Box`, `Vec` or file may be part of it.
+/// alone, so no `Box`, `Vec` or file may be part of it; nor a lock of std's, which wakes the threads of one process only.
 pub trait Subject<M: Memory>: Sized + Sync + 'static {
     /// What it should do.
     type Spec: Spec;

@@ -5,9 +5,14 @@
 
 mod clock;
 mod control;
+mod futex;
 mod halt;
+mod locks;
 mod log;
+mod maps;
+mod placed;
 mod pool;
+pub(crate) mod private;
 mod start;
 pub(crate) mod stepped;
 mod trap;
@@ -16,6 +21,8 @@ mod watch;
 mod worker;
 
 pub(crate) use control::Phase;
+pub(crate) use futex::PrivateWait;
+pub(crate) use locks::private_lock;
 pub(crate) use pool::{Batch, Ended, Pool, Tally};
 pub(crate) use turns::MachineTurn;
 pub(crate) use watch::Stuck;

@@ -1,6 +1,7 @@
 //! The pool: processes forked once, given one program after another, watched by the supervisor that forked them.
 
 use super::control::{Control, Phase};
+use super::futex::PrivateWait;
 use super::log::{CAPACITY, Log};
 use super::possible;
 use super::watch::{BETWEEN_LOOKS, Stuck, Watch};
@@ -156,6 +157,17 @@ impl<S: Subject<Hardware>> Pool<S> {
         let tally = self.tally();
         let timed_out = matches!(ended, Ended::Done) && tally.executions < batch.executions;
         Ok((Tally { timed_out, ..tally }, ended))
+    }
+
+    /// The process, and the wait of it, that no other process ends: of this one, or of any.
+    pub(crate) fn private_wait(&self, process: usize) -> Option<(usize, PrivateWait)> {
+        let mut all: Vec<usize> = (0..self.workers.len()).collect();
+        all.swap(0, process);
+        let mut waits = all.into_iter().map(|process| {
+            let wait = PrivateWait::of(self.workers[process].id())?;
+            Some((process, wait))
+        });
+        waits.find_map(|wait| wait)
     }
 
     fn tally(&self) -> Tally {

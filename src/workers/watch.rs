@@ -3,6 +3,7 @@
 //! processes that all sleep through many looks are deadlocked, and processes that merely wait for a
 //! processor are neither.
 
+use super::futex::PrivateWait;
 use std::time::Duration;
 
 /// Processor time without progress after which an operation is called endless.
@@ -58,6 +59,10 @@ impl Watch {
         let mut all_asleep = !unfinished.is_empty();
         for &(index, pid) in unfinished {
             let (sleeping, used) = state_and_time(pid)?;
+            // Certain at the first look.
+            if sleeping && PrivateWait::of(pid).is_some() {
+                return Some((index, Stuck::Asleep));
+            }
             let since = *self.since[index].get_or_insert(used);
             if used.saturating_sub(since) >= ENDLESS {
                 return Some((index, Stuck::Endless(used - since)));
@@ -74,7 +79,7 @@ impl Watch {
 
 /// Whether a process sleeps, and the processor time it has used: fields 3, 14 and 15 of `/proc/PID/stat`,
 /// proc_pid_stat(5), in clock ticks. `None` if it is gone.
-fn state_and_time(pid: u32) -> Option<(bool, Duration)> {
+pub(super) fn state_and_time(pid: u32) -> Option<(bool, Duration)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();

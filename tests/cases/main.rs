@@ -10,9 +10,12 @@ mod nonsense;
 mod names;
 
 use forkcheck::Outcome;
+mod private_memory;
+
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::Engine;
 use forkcheck::prelude::*;
+use forkcheck::{Outcome, Rate};
 
 /// A suite with a fixed seed that saves nothing.
 fn suite<S: Spec>(name: &str) -> Suite<S> {

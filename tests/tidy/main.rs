@@ -116,6 +116,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/workers/control.rs", "unsafe impl Resident"),
     ("src/workers/log.rs", "unsafe impl Resident"),
     (
+        "src/workers/placed.rs",
+        "the subject is built in place in a shared region",
+    ),
+    (
         "src/workers/trap.rs",
         "the trap flag, and a handler of its signal",
     ),

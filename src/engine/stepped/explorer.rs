@@ -449,7 +449,19 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             unseen: crew.unseen().into(),
             ..retell::placed(case, met, died)
         };
-        let mut verdict = self::verdict(case, &roles, &history, &notes, &ended, self.promised);
+        let private_wait = match &ended {
+            Ended::Outside { process, .. } => crew.private_wait(*process),
+            _ => None,
+        };
+        let mut verdict = self::verdict(
+            case,
+            &roles,
+            &history,
+            &notes,
+            &ended,
+            self.promised,
+            private_wait,
+        );
         if let Verdict::Finding(finding) = &mut verdict
             && again
         {

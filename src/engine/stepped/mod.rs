@@ -9,6 +9,7 @@ mod verdict;
 
 pub use memory::SteppedMemory;
 
+use super::private::Looks;
 use super::served::{self, Served};
 use super::{Answer, Budget, Engine, Turn};
 use crate::case::{Case, Schedule};
@@ -96,13 +97,16 @@ impl<S: Subject<SteppedMemory>, const KILLS: bool> Serve<S, KILLS> {
 
 fn serve<S: Subject<SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
     let mut explorer: Option<Explorer<S>> = None;
+    let mut looks = Looks::default();
     served::serve_placed(channel, |case, roles, budget| {
         if explorer.as_ref().is_none_or(|known| !known.has(&roles)) {
-            explorer = Some(Explorer::of(roles));
+            explorer = Some(Explorer::of(roles.clone()));
         }
         let explorer = explorer.as_mut().expect("it was just made");
         if case.schedule == Schedule::Free && case.kills.is_empty() {
-            explorer.explore(&case, &budget, KILLS)
+            looks.before::<SteppedMemory, S>(case, roles, |case, _| {
+                explorer.explore(&case, &budget, KILLS)
+            })
         } else {
             explorer.replay(&case, &budget)
         }

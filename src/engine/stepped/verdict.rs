@@ -5,8 +5,8 @@ use crate::case::{Case, History};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::process::Exit;
 use crate::subject::{Progress, Spec};
-use crate::workers::Stuck;
 use crate::workers::stepped::{Ended, Note};
+use crate::workers::{PrivateWait, Stuck};
 
 /// Whether a history is Ok. All calls are in it: of those that a kill cut short, too.
 pub(super) fn judge<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
@@ -26,6 +26,7 @@ pub(super) fn verdict<S: Spec>(
     notes: &[Note],
     ended: &Ended,
     (progress, read_only): (Progress, u32),
+    private_wait: Option<PrivateWait>,
 ) -> Verdict<S> {
     let finding = |kind, detail| {
         Verdict::Finding(Finding {
@@ -106,8 +107,8 @@ pub(super) fn verdict<S: Spec>(
                 format!("{} ended its process: {exit}", told.place(*process)),
             ),
         },
-        Ended::Outside { process, stuck } => match stuck {
-            Stuck::Endless(used) => finding(
+        Ended::Outside { process, stuck } => match (stuck, private_wait) {
+            (Stuck::Endless(used), _) => finding(
                 Kind::Endless,
                 format!(
                     "{} used {:.1} s of processor time without touching shared memory, and did not return",
@@ -115,7 +116,10 @@ pub(super) fn verdict<S: Spec>(
                     used.as_secs_f64()
                 ),
             ),
-            Stuck::Asleep => Verdict::Unknown(format!(
+            (Stuck::Asleep, Some(wait)) => {
+                finding(Kind::Deadlock, format!("{} {wait}", told.place(*process)))
+            }
+            (Stuck::Asleep, None) => Verdict::Unknown(format!(
                 "{} sleeps in something that this engine does not know: wait by Memory::wait, or check it with `processes`",
                 told.place(*process)
             )),

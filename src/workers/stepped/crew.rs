@@ -14,8 +14,8 @@ use crate::region::Region;
 use crate::schedule::{MAX_PROCESSES, MAX_TURNS, Strategy};
 use crate::subject::{Progress, Subject};
 use crate::workers::log::{CAPACITY, Log};
-use crate::workers::possible;
 use crate::workers::watch::{BETWEEN_LOOKS, Stuck, Watch};
+use crate::workers::{PrivateWait, possible};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::UnsafeCell;
 use std::io::{PipeReader, Read};
@@ -348,6 +348,12 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         self.shared
             .board
             .plan(|plan| (0..self.processes()).find(|&process| plan.worker_of(process) == worker))
+    }
+
+    /// The wait of a process that no other ends, if it is in one.
+    pub(crate) fn private_wait(&self, process: usize) -> Option<PrivateWait> {
+        let slot = self.shared.board.plan(|plan| plan.worker_of(process));
+        PrivateWait::of(self.workers[slot].as_ref()?.id())
     }
 
     /// Looks after a dead worker: one that was to die is replaced, and the turn goes on.

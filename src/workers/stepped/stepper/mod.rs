@@ -460,7 +460,7 @@ impl Stepper {
         self.note_death();
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
         loop {
-            std::thread::park();
+            nix::unistd::pause();
         }
     }
 
@@ -470,7 +470,7 @@ impl Stepper {
         self.board.duty.store(duty::NONE, Relaxed);
         ring(&self.bell);
         loop {
-            std::thread::park();
+            nix::unistd::pause();
         }
     }
 }

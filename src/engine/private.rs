@@ -1,0 +1,108 @@
+//! Before the engines with really forked processes run a program: a look for what a structure holds that is of use to one
+//! process alone, pointers to private memory and locks of std.
+
+use super::served::bare;
+use super::{Answer, Covered, Run};
+use crate::case::{Call, Case, named};
+use crate::check::{Finding, Kind, Verdict};
+use crate::error::Error;
+use crate::memory::Memory;
+use crate::subject::{Spec, Subject};
+use crate::workers::private::{self, After, Looked, Pointer};
+use crate::workers::private_lock;
+
+/// Programs whose operations may fail to return before only `new` is looked at: each costs time.
+const GIVEN_UP: u32 = 3;
+
+/// Programs in which locks are looked for, unless there are some: they are the same in all.
+const LOCKS_LOOKED_FOR: u32 = 3;
+
+/// The looks of one engine at one subject.
+#[derive(Default)]
+pub(super) struct Looks {
+    given_up: u32,
+    /// Programs so far, and whether one of them had a lock.
+    programs: u32,
+    locks: bool,
+}
+
+impl Looks {
+    /// Looks, and then searches, if there is no pointer to private memory.
+    pub(super) fn before<M: Memory, S: Subject<M>>(
+        &mut self,
+        case: Case<S::Spec>,
+        roles: Vec<String>,
+        search: impl FnOnce(Case<S::Spec>, Vec<String>) -> Result<Answer<S::Spec>, Error>,
+    ) -> Result<Answer<S::Spec>, Error> {
+        let operations = self.given_up < GIVEN_UP;
+        let (looked, given_up) = private::look::<M, S>(&case, &roles, operations)?;
+        self.given_up += u32::from(given_up);
+        let found = Covered {
+            programs: 1,
+            executions: 1,
+            failing: 1,
+            ..Covered::default()
+        };
+        let short = match looked {
+            Looked::Found(pointer) => return Ok((found, Some(run(case, &roles, pointer)))),
+            Looked::Through => 0,
+            Looked::Short => 1,
+        };
+        self.programs += 1;
+        if (self.locks || self.programs <= LOCKS_LOOKED_FOR)
+            && let Some((process, wait)) = private_lock::<M, S>(&case, &roles)?
+        {
+            self.locks = true;
+            let op = &case.program[process][0];
+            let detail = format!(
+                "{}: {op:?}, where another process holds the lock, {wait}",
+                named(&roles, process)
+            );
+            return Ok((found, Some(bare(case, finding(Kind::Deadlock, detail)))));
+        }
+        let (mut covered, run) = search(case, roles)?;
+        covered.short_looks += short;
+        Ok((covered, run))
+    }
+}
+
+/// The operations until the pointer was there, with the finding.
+fn run<S: Spec>(case: Case<S>, roles: &[String], pointer: Pointer<S>) -> Run<S> {
+    let after = match pointer.after {
+        After::New => "set in new".to_owned(),
+        After::Attach(process) => format!("set in attach of {}", named(roles, process)),
+        After::Operation(process, number) => {
+            let op = &case.program[process][number];
+            format!("after {op:?} of {}", named(roles, process))
+        }
+    };
+    let what = if pointer.to_static {
+        "memory that is private to one process (the program's writable data, of which each process has its own): a reference \
+         to a static?"
+    } else {
+        "memory that is private to one process: Box, Vec, Arc?"
+    };
+    let (word, offset) = (pointer.offset / size_of::<usize>(), pointer.offset);
+    let detail = format!(
+        "word {word} of the structure (byte offset {offset}), {after}: the structure holds a pointer to {what}"
+    );
+    let mut run = bare(case, finding(Kind::PrivatePointer, detail));
+    for (time, (process, ret)) in (0..).step_by(2).zip(pointer.returned) {
+        let calls = &mut run.history.calls[process];
+        calls.push(Call {
+            op: run.case.program[process][calls.len()].clone(),
+            ret: Some(ret),
+            invoked: time,
+            returned: time + 1,
+        });
+    }
+    run
+}
+
+fn finding<S: Spec>(kind: Kind, detail: String) -> Verdict<S> {
+    Verdict::Finding(Finding {
+        kind,
+        detail,
+        explanation: None,
+    })
+}

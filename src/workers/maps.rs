@@ -1,0 +1,137 @@
+//! The mappings of a process, from `/proc/PID/maps`: which addresses are its own memory, and which it shares. proc_pid_maps(5).
+
+/// What a mapping is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mapped {
+    /// The other processes that have it see what is written to it.
+    Shared,
+    /// Private memory that allocators hand out: `[heap]`, and anonymous pages that are no stack.
+    Heap,
+    /// Writable data of the program itself: its `.data` and `.bss`.
+    Statics,
+    /// The rest: what cannot be written, stacks, the data of libraries.
+    Other,
+}
+
+/// One mapping: its addresses, and the offset of the first in what is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mapping {
+    pub(super) start: usize,
+    end: usize,
+    pub(super) offset: usize,
+    pub(super) mapped: Mapped,
+}
+
+/// The mappings of a process, in the order of their addresses.
+pub(super) struct Maps(Vec<Mapping>);
+
+impl Maps {
+    /// Reads the mappings of a process, by its id or `self`; `None` where the kernel does not say.
+    pub(super) fn of(process: &str) -> Option<Self> {
+        let text = std::fs::read_to_string(format!("/proc/{process}/maps")).ok()?;
+        let program = std::fs::read_link(format!("/proc/{process}/exe")).ok()?;
+        Self::parse(&text, program.to_str().unwrap_or("/"))
+    }
+
+    fn parse(text: &str, program: &str) -> Option<Self> {
+        let mut all: Vec<Mapping> = Vec::new();
+        for line in text.lines() {
+            let mut rest = line;
+            // The path is the last field, and may hold spaces.
+            let mut field = || {
+                let (field, after) = rest.split_once(' ').unwrap_or((rest, ""));
+                rest = after.trim_start();
+                field
+            };
+            let (range, rights, offset) = (field(), field(), field());
+            let (_device, _inode) = (field(), field());
+            let (start, end) = range.split_once('-')?;
+            let start = usize::from_str_radix(start, 16).ok()?;
+            // The pages behind the program's data that are in no file are its `.bss`.
+            let follows = all.last().is_some_and(|before: &Mapping| {
+                before.end == start && before.mapped == Mapped::Statics
+            });
+            let writable = rights.as_bytes().get(1) == Some(&b'w');
+            let mapped = match rest {
+                _ if rights.ends_with('s') => Mapped::Shared,
+                _ if !writable => Mapped::Other,
+                path if path == program => Mapped::Statics,
+                "" if follows => Mapped::Statics,
+                "" | "[heap]" => Mapped::Heap,
+                path if path.starts_with("[anon:") => Mapped::Heap,
+                _ => Mapped::Other,
+            };
+            all.push(Mapping {
+                start,
+                end: usize::from_str_radix(end, 16).ok()?,
+                offset: usize::from_str_radix(offset, 16).ok()?,
+                mapped,
+            });
+        }
+        Some(Self(all))
+    }
+
+    /// The mapping that holds an address.
+    pub(super) fn find(&self, address: usize) -> Option<&Mapping> {
+        let after = self.0.partition_point(|mapping| mapping.start <= address);
+        let mapping = self.0.get(after.checked_sub(1)?)?;
+        (address < mapping.end).then_some(mapping)
+    }
+
+    /// What holds an address.
+    pub(super) fn at(&self, address: usize) -> Mapped {
+        self.find(address)
+            .map_or(Mapped::Other, |mapping| mapping.mapped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_memory_is_told_apart() {
+        let text = "\
+10000-11000 r-xp 00000000 fe:00 7                          /a program
+11000-12000 rw-p 00001000 fe:00 7                          /a program
+12000-13000 rw-p 00000000 00:00 0 
+14000-15000 rw-p 00000000 00:00 0                          [heap]
+20000-21000 rw-p 00000000 00:00 0 
+30000-31000 rw-p 00001000 fe:00 9                          /lib/libc.so.6
+40000-42000 rw-s 00003000 00:01 5                          /dev/zero (deleted)
+7f000-80000 rw-p 00000000 00:00 0                          [stack]";
+        let maps = Maps::parse(text, "/a program").unwrap();
+        let kinds = [
+            (0xffff, Mapped::Other),
+            (0x10000, Mapped::Other),
+            (0x11008, Mapped::Statics),
+            (0x12fff, Mapped::Statics),
+            (0x13000, Mapped::Other),
+            (0x14000, Mapped::Heap),
+            (0x20ff8, Mapped::Heap),
+            (0x30000, Mapped::Other),
+            (0x41000, Mapped::Shared),
+            (0x7f000, Mapped::Other),
+        ];
+        for (address, mapped) in kinds {
+            assert_eq!(maps.at(address), mapped, "{address:x}");
+        }
+        assert_eq!(maps.find(0x41000).unwrap().offset, 0x3000);
+        assert!(Maps::parse("no mapping", "").is_none());
+    }
+
+    #[test]
+    fn this_process_has_a_heap_statics_and_shared_pages() {
+        static WORD: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(7);
+        WORD.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (boxed, local) = (Box::new(7u64), 7u64);
+        let region = crate::region::Region::anonymous(8).unwrap();
+        let maps = Maps::of("self").unwrap();
+        assert_eq!(maps.at((&raw const *boxed).addr()), Mapped::Heap);
+        assert_eq!(maps.at((&raw const WORD).addr()), Mapped::Statics);
+        assert_eq!(maps.at(region.address()), Mapped::Shared);
+        assert_eq!(maps.at("a literal".as_ptr().addr()), Mapped::Other);
+        // The stack of a thread is anonymous; that of a process has a name.
+        assert_ne!(maps.at((&raw const local).addr()), Mapped::Statics);
+    }
+}

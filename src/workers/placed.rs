@@ -1,0 +1,106 @@
+//! Structures built in shared memory for one process alone, which looks at them and is gone.
+#![allow(
+    unsafe_code,
+    reason = "the subject is built in place in a shared region"
+)]
+
+use crate::error::Error;
+use crate::memory::Memory;
+use crate::region::Region;
+use crate::subject::{SetupOf, Subject};
+use std::cell::UnsafeCell;
+use std::hint::black_box;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+/// Where each begins: at a page of its own.
+const PAGE: usize = 4096;
+/// Bytes of the stack that are written over before each is built, so that it holds no pointers of what ran before.
+const WIPED: usize = 64 << 10;
+
+/// Places for a number of structures.
+pub(super) struct Placed<M: Memory, S: Subject<M>> {
+    region: Arc<Region>,
+    count: usize,
+    /// How many there are, in this process.
+    built: usize,
+    kind: PhantomData<fn() -> (M, S)>,
+}
+
+impl<M: Memory, S: Subject<M>> Placed<M, S> {
+    /// The bytes from the beginning of one to that of the next.
+    pub(super) const STRIDE: usize = size_of::<S>().div_ceil(PAGE) * PAGE;
+
+    pub(super) fn new(count: usize) -> Result<Self, Error> {
+        Ok(Self {
+            region: Arc::new(Region::anonymous((count * Self::STRIDE).max(1))?),
+            count,
+            built: 0,
+            kind: PhantomData,
+        })
+    }
+
+    /// The memory that they lie in.
+    pub(super) fn region(&self) -> Arc<Region> {
+        Arc::clone(&self.region)
+    }
+
+    /// Builds all of them, at one depth of the stack.
+    pub(super) fn build(&mut self, setup: &SetupOf<S, M>) -> Vec<&S> {
+        while self.built < self.count {
+            self.build_one(setup);
+        }
+        (0..self.built)
+            .map(|number| {
+                // SAFETY: a shared reference to a structure that `build_one` wrote, which is dropped with `self` alone.
+                unsafe { (*self.slot(number).get()).assume_init_ref() }
+            })
+            .collect()
+    }
+
+    #[inline(never)]
+    fn build_one(&mut self, setup: &SetupOf<S, M>) {
+        wipe_stack();
+        let subject = S::new(setup);
+        // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and nobody's but ours: no other process has
+        // the region, and there is no reference to this slot yet.
+        unsafe { (*self.slot(self.built).get()).write(subject) };
+        self.built += 1;
+    }
+
+    fn slot(&self, number: usize) -> &UnsafeCell<MaybeUninit<S>> {
+        let slot = self
+            .region
+            .slot::<UnsafeCell<MaybeUninit<S>>>(number * Self::STRIDE)
+            .expect("the region was made for it");
+        // SAFETY: a reference to the slot.
+        // 1. `slot` checked that it lies within the region and is aligned; the region lives as long as `self`.
+        // 2. Any bytes are a `MaybeUninit`, and `UnsafeCell` allows them to change behind the reference.
+        unsafe { slot.as_ref() }
+    }
+}
+
+impl<M: Memory, S: Subject<M>> Drop for Placed<M, S> {
+    fn drop(&mut self) {
+        for number in 0..self.built {
+            // SAFETY: drop in place. `build_one` wrote it in this process, and handles and references borrow `self`, so none
+            // is left.
+            unsafe { (*self.slot(number).get()).assume_init_drop() };
+        }
+    }
+}
+
+/// Writes over the part of the stack that the next call uses.
+#[inline(never)]
+fn wipe_stack() {
+    black_box(&mut [0xA5u8; WIPED]);
+}
+
+/// What a structure prints, it prints again where it is run.
+pub(super) fn be_quiet() {
+    if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
+        let _ = nix::unistd::dup2_stdout(&null);
+        let _ = nix::unistd::dup2_stderr(&null);
+    }
+}
