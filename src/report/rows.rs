@@ -202,6 +202,7 @@ mod tests {
                 word: Some(word),
                 value: 0,
                 now: None,
+                stale: None,
                 file: at.file().into(),
                 line: at.line(),
                 column: at.column(),

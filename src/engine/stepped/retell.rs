@@ -27,6 +27,7 @@ pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
             word: words.binary_search(&step.word).ok(),
             value: step.value,
             now: step.now,
+            stale: None,
             file: step.file.clone(),
             line: step.line,
             column: step.column,
