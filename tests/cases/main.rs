@@ -1,5 +1,7 @@
 //! Small structures and suites that an earlier version judged wrongly, each with the verdict that is right.
 
+#[cfg(feature = "loom")]
+mod loom;
 mod standstill;
 mod untouched;
 

@@ -29,12 +29,11 @@ const BRANCHES: usize = 10_000;
 pub(super) const BOUNDS: [Option<usize>; 5] = [Some(0), Some(1), Some(2), Some(3), None];
 /// The rounds that each program is to get; for more of them it gets at most so many times what these took.
 const WANTED: usize = 3;
-const BEYOND: u64 = 2;
+const BEYOND: u64 = 6;
 /// The part of the budget that is for one program: loom's executions take ten times those of other engines.
-const SHARE: u64 = 16;
-/// The stack of each thread of the model, in the words in which its coroutines count it: 4 MiB, of which only what is used
-/// is ever there.
-const STACK: usize = (4 << 20) / size_of::<usize>();
+const SHARE: u64 = 20;
+/// The stack of each thread of the model: what a process has, of which only what is used is ever there.
+pub(super) const STACK_MIB: usize = 8;
 
 /// Everything that outlives one execution of the model.
 struct Model<S: Subject<LoomMemory>> {
@@ -124,7 +123,8 @@ fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, first: usize) {
             let process = (first + n) % processes;
             let model = Arc::clone(model);
             loom::thread::Builder::new()
-                .stack_size(STACK)
+                // Its coroutines count in words.
+                .stack_size((STACK_MIB << 20) / size_of::<usize>())
                 .spawn(move || model.process(&*the_subject::<S>(), process))
                 .expect("a thread of the model needs nothing of the system's")
         })

@@ -11,7 +11,7 @@ mod explore;
 mod memory;
 mod order;
 
-use explore::{BOUNDS, Explored};
+use explore::{BOUNDS, Explored, STACK_MIB};
 pub use memory::Loom as LoomMemory;
 
 use super::served::{self, Served, bare, decode};
@@ -187,11 +187,18 @@ fn supervise<S: Subject<LoomMemory>>(
         Exit::Signal(libc::SIGKILL) => {
             Verdict::Unknown("the model was killed from outside (SIGKILL: by hand, or for want of memory); run it again".into())
         }
-        exit => Verdict::Finding(Finding {
-            kind: Kind::Died,
-            detail: format!("the subject ended the model's process: {exit}"),
-            explanation: None,
-        }),
+        exit => {
+            let or = if exit == Exit::Signal(libc::SIGSEGV) {
+                format!(": an access to memory that is none, or a stack overflow in the model beyond {STACK_MIB} MiB")
+            } else {
+                String::new()
+            };
+            Verdict::Finding(Finding {
+                kind: Kind::Died,
+                detail: format!("the subject ended the model's process: {exit}{or}"),
+                explanation: None,
+            })
+        }
     };
     Ok((count, ended(verdict)))
 }

@@ -63,8 +63,9 @@ struct View {
     acquirable: Clock,
     /// What the last release fence had seen.
     released: Clock,
-    /// When the process last took a turn of a spin; 0: never.
+    /// When the process last took a turn of a spin, among all events and among its own; 0: never.
     spun: u64,
+    own_spun: u32,
 }
 
 #[derive(Default)]
@@ -102,7 +103,8 @@ pub(super) enum Found {
     Latest,
     /// An earlier store than that of this step, ...
     Stale(Option<usize>),
-    /// ... which was there before the process's last turn of a spin: some time it has to find it.
+    /// ... which was there before the process's last turn of a spin, and so had it found this one: some time it has to
+    /// find the other.
     Overdue,
     /// Nothing that it could have found.
     Impossible,
@@ -239,7 +241,12 @@ impl Order {
         word.come_after(chain, &view.seen);
         let found = match word.latest_after(from) {
             None => Found::Latest,
-            Some(later) if later.executed < view.spun => Found::Overdue,
+            Some(later)
+                if later.executed < view.spun
+                    && word.stores[from].known[process] <= view.own_spun =>
+            {
+                Found::Overdue
+            }
             Some(later) => Found::Stale(later.step),
         };
         let store = &mut word.stores[from];
@@ -274,7 +281,7 @@ impl Order {
 
     /// A turn of a spin.
     pub(super) fn spin(&mut self, process: usize) {
-        self.events += 1;
+        self.views[process].own_spun = self.tick(process);
         self.views[process].spun = self.events;
     }
 
@@ -491,6 +498,18 @@ mod tests {
             order.exchange(1, lock, (0, 1), Acquire, None),
             Found::Latest
         );
+    }
+
+    #[test]
+    fn who_spins_on_one_word_may_find_an_old_value_in_another() {
+        let mut order = Order::default();
+        let (data, flag) = (order.word(0), order.word(0));
+        assert_eq!(order.load(1, flag, 0, Relaxed), Found::Latest);
+        order.store(0, data, 7, Relaxed, Some(1));
+        order.store(0, flag, 1, Relaxed, None);
+        order.spin(1);
+        assert_eq!(order.load(1, flag, 1, Relaxed), Found::Latest);
+        assert_eq!(order.load(1, data, 0, Relaxed), Found::Stale(Some(1)));
     }
 
     #[test]
