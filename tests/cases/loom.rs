@@ -329,14 +329,14 @@ mod coverage {
             let outcome = suite.check::<Loom, Slot<LoomMemory, true>>().unwrap();
             (outcome.covered.executions, suite.report(&outcome))
         };
-        let (done, report) = executions(3);
+        let (done, report) = executions(1);
         assert!(
             report.contains("UNKNOWN") && report.contains("the orders without preemptions"),
             "{report}"
         );
-        assert_eq!(done, 3, "{report}");
+        assert_eq!(done, 1, "{report}");
         let (done, report) = executions(40);
-        assert!(report.contains("1 within one preemption only"), "{report}");
+        assert!(report.contains("1 within 2 preemptions"), "{report}");
         assert_eq!(done, 40, "{report}");
     }
 }
@@ -706,13 +706,15 @@ mod stale_values {
     fn a_value_that_is_stale_is_marked_with_the_row_of_the_later_store() {
         let wrong = Kind::NotSequentiallyConsistent;
         let (_, report) = caught::<Loom, Ring<LoomMemory, false>>(&ring(), wrong);
-        assert!(
-            report
-                .lines()
-                .any(|line| line.contains("r_head.load -> 0  ")
-                    && line.contains("  stale: 1 was stored in row ")),
-            "{report}"
-        );
+        let marked = report.lines().find_map(|line| {
+            let (load, row) = line.split_once("  stale: 1 was stored in row ")?;
+            load.contains("w_tail.load -> 0").then_some(row)
+        });
+        let row = marked.unwrap_or_else(|| panic!("no stale value: {report}"));
+        let store = |line: &str| {
+            line.trim_start().starts_with(&format!("{row}  ")) && line.contains("w_tail.store 1")
+        };
+        assert!(report.lines().any(store), "no store in row {row}: {report}");
         passes::<Loom, Ring<LoomMemory, true>>(&ring());
     }
 }
