@@ -9,7 +9,7 @@ use crate::case::{Access, Step};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering, Ordering::Relaxed};
 
 /// Steps of one execution that are kept.
 const STEPS: usize = 4_096;
@@ -63,16 +63,16 @@ struct Process {
     unwinds: Option<usize>,
 }
 
-struct Execution {
+pub(super) struct Execution {
     processes: Vec<Process>,
-    order: Order,
+    pub(super) order: Order,
     /// Words and cells by the number under which `order` knows them.
-    objects: Vec<usize>,
+    pub(super) objects: Vec<usize>,
     /// What each process found in each object last.
     found: Vec<[Option<u64>; THREADS]>,
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     /// The steps of two accesses that race.
-    race: Option<[usize; 2]>,
+    pub(super) race: Option<[usize; 2]>,
     ended: Option<End>,
     waiters: Vec<Waiter>,
     may_wait: Rc<dyn Fn() -> bool>,
@@ -124,7 +124,7 @@ pub(super) fn start(processes: usize, may_wait: Rc<dyn Fn() -> bool>) {
 }
 
 /// Runs it on the execution and the process that calls, if there are.
-fn with<R>(run: impl FnOnce(&mut Execution, usize) -> R) -> Option<R> {
+pub(super) fn with<R>(run: impl FnOnce(&mut Execution, usize) -> R) -> Option<R> {
     NOW.with_borrow_mut(|now| {
         let now = now.as_mut()?;
         Some(run(now, SELF.with(Cell::get)?))
@@ -229,13 +229,13 @@ pub(super) fn stop(why: End) {
 }
 
 /// The same, and unwinds the process that calls.
-fn end(why: End) {
+pub(super) fn end(why: End) {
     stop(why);
     goes_on();
 }
 
 impl Execution {
-    fn changed(&mut self) {
+    pub(super) fn changed(&mut self) {
         self.processes.iter_mut().for_each(|other| other.idle = 0);
     }
 
@@ -261,7 +261,7 @@ impl Execution {
         true
     }
 
-    fn object(&mut self, key: &Key, new: impl FnOnce(&mut Order) -> usize) -> usize {
+    pub(super) fn object(&mut self, key: &Key, new: impl FnOnce(&mut Order) -> usize) -> usize {
         let number = key.0.load(Relaxed);
         if number > 0 {
             return number - 1;
@@ -273,7 +273,13 @@ impl Execution {
     }
 
     /// What a process found in a word; whether the execution ends with it.
-    fn find(&mut self, process: usize, object: usize, value: u64, found: Found) -> Option<End> {
+    pub(super) fn find(
+        &mut self,
+        process: usize,
+        object: usize,
+        value: u64,
+        found: Found,
+    ) -> Option<End> {
         if self.found[object][process].replace(value) != Some(value) {
             self.changed();
         }
@@ -284,7 +290,7 @@ impl Execution {
         }
     }
 
-    fn note(
+    pub(super) fn note(
         &mut self,
         process: usize,
         access: Access,
@@ -317,149 +323,12 @@ impl Execution {
         Some(self.steps.len() - 1)
     }
 
-    fn mark(&mut self, step: Option<usize>, found: Found) {
+    /// The step found an earlier value than there is.
+    pub(super) fn mark(&mut self, step: Option<usize>, found: Found) {
         if let (Some(step), Found::Stale(later)) = (step, found) {
             self.steps[step].stale = later;
         }
     }
-}
-
-/// What a word is to an execution: its number there, and what it holds before the processes begin.
-#[derive(Debug)]
-pub(super) struct Known {
-    key: Key,
-    initial: AtomicU64,
-}
-
-impl Known {
-    pub(super) fn new(initial: u64) -> Self {
-        Self {
-            key: Key::default(),
-            initial: AtomicU64::new(initial),
-        }
-    }
-
-    fn of(&self, now: &mut Execution) -> (usize, usize) {
-        let object = now.object(&self.key, |order| order.word(self.initial.load(Relaxed)));
-        (object, now.objects[object])
-    }
-
-    /// What a process that unwinds finds.
-    pub(super) fn last(&self) -> u64 {
-        let last = with(|now, _| {
-            let (_, word) = self.of(now);
-            now.order.last(word)
-        });
-        last.unwrap_or(self.initial.load(Relaxed))
-    }
-
-    pub(super) fn loaded(&self, value: u64, order: Ordering, at: &Location<'_>) {
-        self.found(Access::Load, value, order, at);
-    }
-
-    /// An exchange found another value than it asked for.
-    pub(super) fn missed(&self, value: u64, order: Ordering, at: &Location<'_>) {
-        self.found(Access::Miss, value, order, at);
-    }
-
-    /// A wait looks at the word, under the lock of the futexes: why the execution ends, if it does.
-    pub(super) fn looked_at(&self, value: u64) -> Option<End> {
-        with(|now, process| {
-            let (object, word) = self.of(now);
-            let found = now.order.load(process, word, value, Ordering::SeqCst);
-            now.find(process, object, value, found)
-        })
-        .flatten()
-    }
-
-    fn found(&self, access: Access, value: u64, order: Ordering, at: &Location<'_>) {
-        let ends = with(|now, process| {
-            let (object, word) = self.of(now);
-            let found = match access {
-                Access::Miss => now.order.miss(process, word, value, order),
-                _ => now.order.load(process, word, value, order),
-            };
-            let step = now.note(process, access, Some(object), value, at);
-            now.mark(step, found);
-            now.find(process, object, value, found)
-        });
-        if let Some(why) = ends.flatten() {
-            end(why);
-        }
-    }
-
-    pub(super) fn stored(&self, value: u64, order: Ordering, at: &Location<'_>) {
-        let noted = with(|now, process| {
-            let (object, word) = self.of(now);
-            if now.order.last(word) != value {
-                now.changed();
-            }
-            let step = now.note(process, Access::Store, Some(object), value, at);
-            now.order.store(process, word, value, order, step);
-        });
-        if noted.is_none() {
-            self.initial.store(value, Relaxed);
-        }
-    }
-
-    pub(super) fn exchanged(&self, (value, new): (u64, u64), order: Ordering, at: &Location<'_>) {
-        let noted = with(|now, process| {
-            let (object, word) = self.of(now);
-            if now.order.last(word) != new {
-                now.changed();
-            }
-            let step = now.note(process, Access::Update, Some(object), value, at);
-            if let Some(step) = step {
-                now.steps[step].now = Some(new);
-            }
-            let found = now.order.exchange(process, word, (value, new), order, step);
-            now.mark(step, found);
-            now.find(process, object, value, found)
-        });
-        match noted {
-            None => self.initial.store(new, Relaxed),
-            Some(None) => {}
-            Some(Some(why)) => end(why),
-        }
-    }
-
-    /// Something else that concerns the word: a wait, its end, a wake-up.
-    pub(super) fn note(&self, access: Access, value: u64, at: &Location<'_>) {
-        with(|now, process| {
-            let (object, _) = self.of(now);
-            now.note(process, access, Some(object), value, at);
-        });
-    }
-}
-
-/// The data of a cell is about to be accessed.
-pub(super) fn access(cell: &Key, writes: bool, at: &Location<'_>) {
-    with(|now, process| {
-        let object = now.object(cell, Order::cell);
-        let access = if writes { Access::Write } else { Access::Read };
-        let step = now.note(process, access, Some(object), 0, at);
-        let number = now.objects[object];
-        now.race = step.and_then(|step| {
-            let other = now.order.access(process, number, writes, step)?;
-            Some([other, step])
-        });
-    });
-}
-
-/// The access has ended.
-pub(super) fn accessed(cell: &Key, writes: bool) {
-    with(|now, process| {
-        let object = now.object(cell, Order::cell);
-        let number = now.objects[object];
-        now.order.accessed(process, number, writes);
-    });
-}
-
-pub(super) fn fence(order: Ordering, at: &Location<'_>) {
-    with(|now, process| {
-        now.order.fence(process, order);
-        now.note(process, Access::Fence, None, 0, at);
-    });
 }
 
 /// A turn of a spin, in which the others go first.
@@ -504,7 +373,7 @@ pub(super) fn waited_too_often() -> bool {
 }
 
 /// This process sleeps; whether so do all, and the execution has ended.
-pub(super) fn sleep() -> bool {
+pub(super) fn falls_asleep() -> bool {
     with(|now, process| {
         now.processes[process].asleep = true;
         now.is_still(usize::MAX)

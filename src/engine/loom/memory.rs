@@ -1,6 +1,7 @@
 //! loom's atomics as a [`Memory`], with each access told to the [execution](super::execution).
 
-use super::execution::{self, Known};
+use super::execution;
+use super::known::{self, Known};
 use crate::case::Access;
 use crate::memory::{Atomic, Life, Memory, MemoryCell, Payload, WordsOf};
 use loom::sync::atomic as model;
@@ -110,18 +111,18 @@ impl<T: Send + 'static> MemoryCell<T> for LoomCell<T> {
         if !execution::goes_on() {
             return access(self.data.get());
         }
-        execution::access(&self.key, false, Location::caller());
+        known::access(&self.key, false, Location::caller());
         let result = self.guard.with(|_| access(self.data.get()));
-        execution::accessed(&self.key, false);
+        known::accessed(&self.key, false);
         result
     }
     fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
         if !execution::goes_on() {
             return access(self.data.get());
         }
-        execution::access(&self.key, true, Location::caller());
+        known::access(&self.key, true, Location::caller());
         let result = self.guard.with_mut(|_| access(self.data.get()));
-        execution::accessed(&self.key, true);
+        known::accessed(&self.key, true);
         result
     }
 }
@@ -223,7 +224,7 @@ impl Memory for Loom {
     fn fence(order: Ordering) {
         if execution::goes_on() {
             model::fence(order);
-            execution::fence(order, Location::caller());
+            known::fence(order, Location::caller());
         }
     }
     /// A yield: loom lets the others go first.
@@ -253,7 +254,7 @@ impl Memory for Loom {
         };
         word.known
             .note(Access::Wait, seen.into(), Location::caller());
-        if execution::sleep() {
+        if execution::falls_asleep() {
             FUTEX.woken.notify_all();
         }
         while queue.waiting.contains(&ticket) && execution::ended().is_none() {

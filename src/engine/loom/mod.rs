@@ -8,6 +8,7 @@
 
 mod execution;
 mod explore;
+mod known;
 mod memory;
 mod order;
 
