@@ -87,6 +87,8 @@ pub struct Step {
     pub value: u64,
     /// What the word holds from now on, where this changed it and the engine knows.
     pub now: Option<u64>,
+    /// Of a load that found an earlier value, as weak memory allows: the step that had stored the later one.
+    pub stale: Option<usize>,
     /// The source file, as the compiler knows it.
     pub file: String,
     /// Its line.

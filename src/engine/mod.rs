@@ -161,7 +161,13 @@ pub struct Covered {
     pub halted: u64,
     /// Programs all of whose orders were explored, within the engine's bounds.
     pub exhausted: u64,
-    /// Programs too large for the budget, of which all orders within one preemption were explored, ...
+    /// Programs explored to the end, but for orders in which a process spins for longer than the engine follows.
+    pub but_for_spins: u64,
+    /// Programs too large for the budget, of which all orders within three preemptions were explored, ...
+    pub within_three: u64,
+    /// ... or within two, ...
+    pub within_two: u64,
+    /// ... or within one, ...
     pub partly: u64,
     /// ... or only those without any.
     pub hardly: u64,
@@ -205,6 +211,9 @@ impl Covered {
         self.could_overlap += more.could_overlap;
         self.halted += more.halted;
         self.exhausted += more.exhausted;
+        self.but_for_spins += more.but_for_spins;
+        self.within_three += more.within_three;
+        self.within_two += more.within_two;
         self.partly += more.partly;
         self.hardly += more.hardly;
         self.cut += more.cut;
@@ -237,6 +246,12 @@ fn incomplete<S: Spec>(case: &Case<S>, history: &History<S>) -> Option<Verdict<S
             "only {responses} of {operations} operations returned, so the history cannot be judged"
         ))
     })
+}
+
+/// The reason why a verdict is unknown where no operation made an access that the engine can see.
+#[cfg(feature = "loom")]
+fn untouched() -> String {
+    "no operation touched `Memory`: is this `std::sync::atomic`?".into()
 }
 
 #[cfg(test)]

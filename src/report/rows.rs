@@ -16,8 +16,25 @@ pub(super) fn rows<S: Spec>(run: &Run<S>) -> (Vec<Row>, Option<&'static str>) {
         return (rows_of_calls(&run.history), None);
     }
     let names = names(&run.steps);
-    let rows = folded(rows_of_steps(run, &names.of));
+    let rows = stale(&run.steps, folded(rows_of_steps(run, &names.of)));
     (rows, names.legend())
+}
+
+/// Loads that found an earlier value say which row stored the later one.
+fn stale(steps: &[Step], mut rows: Vec<Row>) -> Vec<Row> {
+    for row in 0..rows.len() {
+        let later = rows[row].step.and_then(|step| steps[step].stale);
+        // A store that was folded away is in the row that says so.
+        let stored = |later: usize| {
+            let shown = |row: &Row| row.step.is_some_and(|step| step <= later);
+            Some((steps[later].now?, rows.iter().rposition(shown)?))
+        };
+        if let Some((value, at)) = later.and_then(stored) {
+            let marked = format!("  stale: {value} was stored in row {}", at + 1);
+            rows[row].text.push_str(&marked);
+        }
+    }
+    rows
 }
 
 fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
@@ -288,6 +305,7 @@ mod tests {
                 part: None,
                 value: 0,
                 now: None,
+                stale: None,
                 file: at.file().into(),
                 line: at.line(),
                 column: at.column(),

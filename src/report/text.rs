@@ -293,6 +293,9 @@ fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
         sampled_in_full,
         halted,
         exhausted,
+        but_for_spins,
+        within_three,
+        within_two,
         partly,
         hardly,
         cut,
@@ -320,6 +323,17 @@ fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
     }
     if exhausted > 0 {
         parts.push(format!("{exhausted} explored to the end"));
+    }
+    if but_for_spins > 0 {
+        parts.push(format!(
+            "{but_for_spins} to the end but for more than two turns of a spin"
+        ));
+    }
+    if within_three > 0 {
+        parts.push(format!("{within_three} within 3 preemptions"));
+    }
+    if within_two > 0 {
+        parts.push(format!("{within_two} within 2 preemptions"));
     }
     if partly > 0 {
         parts.push(format!("{partly} within one preemption only"));

@@ -1,16 +1,16 @@
 //! Small structures and suites that an earlier version judged wrongly, each with the verdict that is right.
 
-mod standstill;
-mod untouched;
 mod blame_pop;
 mod counted_readers;
+#[cfg(feature = "loom")]
+mod loom;
 mod macros_generic;
 mod min_ops;
-mod nonsense;
 mod names;
-
-use forkcheck::Outcome;
+mod nonsense;
 mod private_memory;
+mod standstill;
+mod untouched;
 
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::Engine;

@@ -3,30 +3,37 @@
 //! It answers and ends the process at once, even from within loom's panics: unwinding a model that is half
 //! done panics again.
 
-use super::LoomMemory;
-use super::memory;
-use crate::case::{Call, Case, History};
+use super::execution::{self, End, Phase, Waits};
+use super::{LoomMemory, memory};
+use crate::case::{Call, Case, History, Step, named};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::engine::served::encode;
-use crate::engine::{Budget, Run, incomplete};
+use crate::engine::{Budget, Run, incomplete, untouched};
 use crate::region::Region;
 use crate::subject::{Role, Spec, Subject};
 use serde::{Deserialize, Serialize};
+use std::any::Any;
+use std::cell::RefCell;
 use std::io::{PipeWriter, Write};
 use std::panic::PanicHookInfo;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Accesses of one execution before loom gives up on it.
 const BRANCHES: usize = 10_000;
-/// Switches away from a thread that could go on, in one execution: first all orders without any, then all with one, then
-/// all with two. A program that is too large for the last has been explored all the same.
-const PREEMPTIONS: std::ops::RangeInclusive<usize> = 0..=2;
-/// The part of the time after which what was explored so far has to do: other programs need theirs.
-const SHARE: u32 = 4;
-
-const ASLEEP: &str = "every process that is not done waits, and nobody is left to wake it";
+/// Switches away from a thread that could go on, in one execution, from one round to the next: first all orders without
+/// any, then all with one, and at last all there are. A program that is too large for a round has been explored within
+/// those before.
+pub(super) const BOUNDS: [Option<usize>; 5] = [Some(0), Some(1), Some(2), Some(3), None];
+/// The rounds that each program is to get; for more of them it gets at most so many times what these took.
+const WANTED: usize = 3;
+const BEYOND: u64 = 6;
+/// The part of the budget that is for one program: loom's executions take ten times those of other engines.
+const SHARE: u64 = 20;
+/// The stack of each thread of the model: what a process has, of which only what is used is ever there.
+pub(super) const STACK_MIB: usize = 8;
 
 /// Everything that outlives one execution of the model.
 struct Model<S: Subject<LoomMemory>> {
@@ -35,8 +42,11 @@ struct Model<S: Subject<LoomMemory>> {
     history: Mutex<History<S::Spec>>,
     /// An `AtomicU64`: executions begun, where the supervisor sees them.
     executions: Arc<Region>,
-    /// Bounds on preemptions within which all orders were tried: so many, counted from 0.
-    explored: AtomicUsize,
+    /// Rounds that are done, and executions begun until those that are wanted were.
+    rounds: AtomicUsize,
+    wanted: AtomicU64,
+    /// Executions that came to an end of which something can be said.
+    judged: AtomicU64,
     answer: PipeWriter,
     budget: Budget,
     started: Instant,
@@ -46,20 +56,15 @@ struct Model<S: Subject<LoomMemory>> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(super) struct Explored<S: Spec> {
-    /// Bounds on preemptions within which all orders were tried: none; 0; 0 and 1; 0, 1 and 2.
-    pub(super) bounds: usize,
+    /// Rounds that were done, of [`BOUNDS`].
+    pub(super) rounds: usize,
+    /// Orders were left out in which a process spins for longer.
+    pub(super) cut: bool,
     /// The execution that is to be told of.
     pub(super) run: Option<Run<S>>,
 }
 
-impl<S: Spec> Explored<S> {
-    /// Whether that is all that this engine does.
-    pub(super) fn to_the_end(&self) -> bool {
-        self.bounds > *PREEMPTIONS.end()
-    }
-}
-
-/// Tries all orders, once with each process as loom's main thread, and writes its answer.
+/// Tries all orders, once with each process as the first thread of the model, and writes its answer.
 pub(super) fn explore<S: Subject<LoomMemory>>(
     case: &Case<S::Spec>,
     roles: &[String],
@@ -72,51 +77,75 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
         roles: roles.to_vec(),
         history: Mutex::new(History { calls: Vec::new() }),
         executions: Arc::clone(executions),
-        explored: AtomicUsize::new(0),
+        rounds: AtomicUsize::new(0),
+        wanted: AtomicU64::new(0),
+        judged: AtomicU64::new(0),
         answer,
         budget: *budget,
         started: Instant::now(),
     });
     let hooked = Arc::clone(&model);
     std::panic::set_hook(Box::new(move |info| {
-        let verdict = verdict_of_panic(info);
-        hooked.end(verdict);
+        hooked.end(|steps, race| hooked.verdict_of_panic(info, steps, race))
     }));
-    for preemptions in PREEMPTIONS {
-        for main in 0..case.program.len() {
+    for (round, bound) in BOUNDS.into_iter().enumerate() {
+        for first in 0..case.program.len() {
             let mut builder = loom::model::Builder::new();
-            builder.preemption_bound = Some(preemptions);
+            builder.preemption_bound = bound;
             builder.max_branches = BRANCHES;
             builder.max_permutations = None;
             builder.max_duration = None;
             let model = Arc::clone(&model);
             builder.check(move || {
                 model.begin();
-                execute(&model, main);
+                execute(&model, first);
                 model.judge();
             });
         }
-        model.explored.store(preemptions + 1, Relaxed);
+        model.rounds.store(round + 1, Relaxed);
+        if round + 1 <= WANTED {
+            model.wanted.store(model.begun().load(Relaxed), Relaxed);
+        }
     }
-    model.answer(None);
+    model.done();
 }
 
-/// One execution: process `main` on the model's main thread, the others on threads of their own.
-fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, main: usize) {
-    memory::start_execution(model.case.program.len());
-    let subject = Arc::new(S::new(&model.case.setup));
-    let others: Vec<_> = (0..model.case.program.len())
-        .filter(|&process| process != main)
-        .map(|process| {
-            let (model, subject) = (Arc::clone(model), Arc::clone(&subject));
-            loom::thread::spawn(move || model.process(&*subject, process))
+/// One execution, each process on a thread of its own, and `first` on the first: loom's main thread has a stack that is too
+/// small for operations, and its own choice.
+fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, first: usize) {
+    let processes = model.case.program.len();
+    let asked = Arc::clone(model);
+    execution::start(processes, Rc::new(move || asked.may_wait()));
+    let subject = Rc::new(S::new(&model.case.setup));
+    SUBJECT.set(Some(Rc::clone(&subject) as Rc<dyn Any>));
+    let threads: Vec<_> = (0..processes)
+        .map(|n| {
+            let process = (first + n) % processes;
+            let model = Arc::clone(model);
+            loom::thread::Builder::new()
+                // Its coroutines count in words.
+                .stack_size((STACK_MIB << 20) / size_of::<usize>())
+                .spawn(move || model.process(&*the_subject::<S>(), process))
+                .expect("a thread of the model needs nothing of the system's")
         })
         .collect();
-    model.process(&*subject, main);
-    for other in others {
-        // A panic of the other thread has ended this process already.
-        let _ = other.join();
+    for thread in threads {
+        // A panic of the thread has ended this process already.
+        let _ = thread.join();
     }
+    SUBJECT.set(None);
+}
+
+thread_local! {
+    /// The subject of this execution. All threads of the model run on one of the system's, and what a new one is given has
+    /// to be `Send`, which a subject need not be.
+    static SUBJECT: RefCell<Option<Rc<dyn Any>>> = const { RefCell::new(None) };
+}
+
+fn the_subject<S: 'static>() -> Rc<S> {
+    let subject = SUBJECT.with_borrow(Clone::clone);
+    let subject = subject.and_then(|subject| subject.downcast().ok());
+    subject.expect("it is there as long as the threads are")
 }
 
 impl<S: Subject<LoomMemory>> Model<S> {
@@ -124,40 +153,76 @@ impl<S: Subject<LoomMemory>> Model<S> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn begun(&self) -> &AtomicU64 {
+        self.executions.get(0).expect("the region was made for it")
+    }
+
     /// Counts an execution, and ends everything when the budget is spent.
     fn begin(&self) {
-        let counter: &AtomicU64 = self.executions.get(0).expect("the region was made for it");
-        let done = counter.load(Relaxed);
+        let done = self.begun().load(Relaxed);
         *self.history() = History {
             calls: vec![Vec::new(); self.case.program.len()],
         };
         let took = self.started.elapsed();
-        if self.explored.load(Relaxed) > 0
-            && (done >= self.budget.executions || took >= self.budget.time / SHARE)
-        {
-            self.answer(None);
-            crate::process::end_now(0);
-        }
-        if done >= self.budget.executions || took >= self.budget.time {
-            self.end(Verdict::Unknown(format!(
-                "the model was not done after {done} executions and {:.1} s; use fewer or shorter operations, or allow more time",
+        if took >= self.budget.time {
+            self.end(|_, _| Verdict::Unknown(format!(
+                "the model was not done after {done} executions and {:.1} s, which is its time; allow more, or use fewer or shorter \
+                 operations",
                 took.as_secs_f64()
             )));
         }
-        counter.store(done + 1, Relaxed);
+        let most = self.budget.executions / SHARE;
+        let rounds = self.rounds.load(Relaxed);
+        if rounds >= WANTED && done >= most.min(BEYOND * self.wanted.load(Relaxed)) {
+            self.done();
+        }
+        if done >= most {
+            if rounds > 0 {
+                self.done();
+            }
+            self.end(|_, _| Verdict::Unknown(format!(
+                "the model was not done after {done} executions with the orders without preemptions; use fewer or shorter operations, \
+                 or allow more executions"
+            )));
+        }
+        self.begun().store(done + 1, Relaxed);
+    }
+
+    /// Ends the process: no execution that was explored was wrong.
+    fn done(&self) -> ! {
+        let judged = self.judged.load(Relaxed);
+        if judged > 0 && execution::was_touched() {
+            self.answer(None);
+            crate::process::end_now(0);
+        }
+        self.end(|_, _| Verdict::Unknown(if judged == 0 {
+            "no execution of the model came to its end: processes spin for longer than loom explores; ask `stepped`".into()
+        } else {
+            untouched()
+        }))
     }
 
     /// The operations of one process, on the thread of the model that it is.
     fn process(&self, subject: &S, process: usize) {
-        memory::enter(process);
+        execution::enter(process);
+        // What an execution that has ended leaves is not dropped: it would wait in vain.
+        if let Some(seat) = self.operations(subject, process) {
+            let mut seat = Some(seat);
+            execution::unless_abandoned(Phase::Detach, || drop(seat.take()));
+            std::mem::forget(seat);
+        }
+        memory::leave();
+    }
+
+    /// Attaches and does all operations; `None` if the execution ended meanwhile.
+    fn operations<'a>(&self, subject: &'a S, process: usize) -> Option<S::Seat<'a>> {
         let role = Role {
             name: &self.roles[process],
             process,
             life: 0,
         };
-        let mut seat = subject.attach(role);
+        let mut seat = execution::unless_abandoned(Phase::Attach, || subject.attach(role))?;
         for (number, op) in self.case.program[process].iter().enumerate() {
-            memory::enter_operation(number);
             // The numbers only keep the calls of one process in order; a model has no clock.
             let invoked = 2 * number as u64;
             let call = Call {
@@ -167,47 +232,89 @@ impl<S: Subject<LoomMemory>> Model<S> {
                 returned: Call::<S::Spec>::NEVER,
             };
             self.history().calls[process].push(call);
-            let Some(ret) = memory::unless_abandoned(|| S::apply(&mut seat, op)) else {
-                break;
+            let phase = Phase::Operation(number);
+            let Some(ret) = execution::unless_abandoned(phase, || S::apply(&mut seat, op)) else {
+                std::mem::forget(seat);
+                return None;
             };
             let call = &mut self.history().calls[process][number];
             call.ret = Some(ret);
             call.returned = invoked + 1;
         }
-        drop(seat);
-        memory::leave();
+        Some(seat)
+    }
+
+    /// Whether what returned is right, and all that did not may wait.
+    fn may_wait(&self) -> bool {
+        let history = self.history();
+        let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
+        explain(setup, &history, order, Limits::default()) == Verdict::Ok
+            && rest(setup, &history, order, Limits::default()) == Verdict::Ok
     }
 
     fn judge(&self) {
         let history = self.history();
         let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
         let returned = || explain(setup, &history, order, Limits::default());
-        let verdict = if memory::rests() {
-            // What returned has to be right; and those that sleep may, if the spec says so.
-            match returned() {
-                Verdict::Ok => match rest(setup, &history, order, Limits::default()) {
-                    Verdict::Finding(found) => Verdict::Finding(Finding {
-                        kind: Kind::Deadlock,
-                        detail: ASLEEP.into(),
-                        ..found
-                    }),
-                    verdict => verdict,
-                },
+        let verdict = match execution::ended() {
+            Some(End::Impossible | End::Unfair) => return,
+            // What returned has to be right; and those that wait may, if the spec says so.
+            Some(End::Still) => match returned() {
+                Verdict::Ok => self.still(&history),
                 wrong => wrong,
-            }
-        } else {
-            incomplete(&self.case, &history).unwrap_or_else(returned)
+            },
+            None => incomplete(&self.case, &history).unwrap_or_else(returned),
         };
         drop(history);
+        self.judged.fetch_add(1, Relaxed);
         if verdict != Verdict::Ok {
-            self.end(verdict);
+            self.end(|_, _| verdict);
+        }
+    }
+
+    /// Every process that is not done waits, and always will.
+    fn still(&self, history: &History<S::Spec>) -> Verdict<S::Spec> {
+        let waiters = execution::waiters();
+        let sleeps = waiters.iter().any(|&(_, _, how)| how == Waits::Asleep);
+        let (kind, waits) = if sleeps {
+            (Kind::Deadlock, "waits, and none is left to wake it")
+        } else {
+            (
+                Kind::Livelock,
+                "spins, and none is left to change what it looks at",
+            )
+        };
+        let outside = waiters.iter().find_map(|&(process, phase, _)| match phase {
+            Phase::Attach => Some((process, "attach")),
+            Phase::Detach => Some((process, "the drop of its handle")),
+            Phase::Operation(_) => None,
+        });
+        if let Some((process, phase)) = outside {
+            return Verdict::Finding(Finding {
+                kind,
+                detail: format!(
+                    "{phase} of {} never returned: every process that is not done {waits}",
+                    named(&self.roles, process)
+                ),
+                explanation: None,
+            });
+        }
+        let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
+        match rest(setup, history, order, Limits::default()) {
+            Verdict::Finding(found) => Verdict::Finding(Finding {
+                kind,
+                detail: format!("every process that is not done {waits}"),
+                ..found
+            }),
+            verdict => verdict,
         }
     }
 
     /// Answers with this execution, and ends the process without unwinding.
-    fn end(&self, verdict: Verdict<S::Spec>) -> ! {
-        let verdict = match verdict {
-            Verdict::Finding(found) if memory::met_seq_cst() => Verdict::Unknown(format!(
+    fn end(&self, verdict: impl FnOnce(&[Step], Option<[usize; 2]>) -> Verdict<S::Spec>) -> ! {
+        let (steps, race) = execution::take_steps();
+        let verdict = match verdict(&steps, race) {
+            Verdict::Finding(found) if execution::met_seq_cst() => Verdict::Unknown(format!(
                 "loom says {}, but takes SeqCst loads and stores for weaker ones, so there may be no such execution; ask `stepped`, \
                  or use SeqCst fences, which it knows",
                 found.kind
@@ -217,7 +324,7 @@ impl<S: Subject<LoomMemory>> Model<S> {
         let run = Run {
             case: self.case.clone(),
             history: self.history().clone(),
-            steps: memory::take_steps(),
+            steps,
             verdict,
         };
         self.answer(Some(run));
@@ -226,11 +333,91 @@ impl<S: Subject<LoomMemory>> Model<S> {
     }
 
     fn answer(&self, run: Option<Run<S::Spec>>) {
-        let bounds = self.explored.load(Relaxed);
-        if let Ok(bytes) = encode(&Explored { bounds, run }) {
+        let explored = Explored {
+            rounds: self.rounds.load(Relaxed),
+            cut: execution::was_cut(),
+            run,
+        };
+        if let Ok(bytes) = encode(&explored) {
             // If the supervisor is gone, so is the reason to answer.
             let _ = (&self.answer).write_all(&bytes);
         }
+    }
+
+    /// loom reports by panics; everything else that panics is the subject.
+    fn verdict_of_panic(
+        &self,
+        info: &PanicHookInfo<'_>,
+        steps: &[Step],
+        race: Option<[usize; 2]>,
+    ) -> Verdict<S::Spec> {
+        let message = words(info).trim();
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let finding = |kind, detail| {
+            Verdict::Finding(Finding {
+                kind,
+                detail,
+                explanation: None,
+            })
+        };
+        // In a registry, or vendored.
+        let of_loom = place.contains("/loom-0.") || place.contains("/loom/src/");
+        let of_generator = place.contains("/generator-0.") || place.contains("/generator/src/");
+        if execution::ended().is_some() {
+            Verdict::Unknown(format!(
+                "an operation panicked as it was unwound from an execution that loom does not follow to its end, at {place}: {message}; \
+                 ask `stepped`"
+            ))
+        } else if of_loom && message.starts_with("deadlock") {
+            finding(
+                Kind::Deadlock,
+                "every process that is not done waits, and none is left to wake it".into(),
+            )
+        } else if of_loom
+            && (message.contains("Causality violation")
+                || message.contains("ing to cell")
+                || message.contains("ing from cell"))
+        {
+            finding(Kind::DataRace, self.race(steps, race))
+        } else if of_loom && message.contains("maximum number of branches") {
+            Verdict::Unknown(format!(
+                "an execution of the model made more than {BRANCHES} accesses: an operation never ends, or spins without spin_loop(); \
+                 ask `stepped`"
+            ))
+        } else if of_loom || of_generator {
+            Verdict::Unknown(format!("loom cannot go on here ({place}): {message}"))
+        } else {
+            finding(
+                Kind::Panic,
+                format!("the subject panicked at {place}: {message}"),
+            )
+        }
+    }
+
+    /// The two accesses that race, in words.
+    fn race(&self, steps: &[Step], race: Option<[usize; 2]>) -> String {
+        let Some(race) = race else {
+            return "two accesses to the same data, one of them a write, with nothing that orders them"
+                .into();
+        };
+        let [first, second] = race.map(|step| {
+            let step = &steps[step];
+            let file = step.file.rsplit('/').next().unwrap_or(&step.file);
+            let does = if step.access == crate::case::Access::Write {
+                "writes"
+            } else {
+                "reads"
+            };
+            let op = step
+                .operation
+                .and_then(|number| self.case.program[step.process].get(number))
+                .map_or("outside of its operations".into(), |op| {
+                    format!("in {op:?}")
+                });
+            let process = named(&self.roles, step.process);
+            format!("{process} {op} {does} at {file}:{}", step.line)
+        });
+        format!("{first} and {second} the same data, with nothing that orders the two")
     }
 }
 
@@ -243,45 +430,5 @@ fn words<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
         (Some(words), _) => words,
         (None, Some(words)) => words,
         _ => "no message",
-    }
-}
-
-/// loom reports by panics; everything else that panics is the subject.
-fn verdict_of_panic<S: Spec>(info: &PanicHookInfo<'_>) -> Verdict<S> {
-    let message = words(info).trim();
-    let place = info.location().map(ToString::to_string).unwrap_or_default();
-    let finding = |kind, detail| {
-        Verdict::Finding(Finding {
-            kind,
-            detail,
-            explanation: None,
-        })
-    };
-    // In a registry, or vendored.
-    let of_loom = place.contains("/loom-0.") || place.contains("/loom/src/");
-    if of_loom && message.starts_with("deadlock") {
-        finding(Kind::Deadlock, ASLEEP.into())
-    } else if of_loom
-        && (message.contains("Causality violation")
-            || message.contains("ing to cell")
-            || message.contains("ing from cell"))
-    {
-        finding(
-            Kind::DataRace,
-            "two accesses to the same data, one of them a write, with nothing that orders them"
-                .into(),
-        )
-    } else if of_loom && message.contains("maximum number of branches") {
-        Verdict::Unknown(format!(
-            "an execution of the model made more than {BRANCHES} accesses: an operation never ends, spins without spin_loop(), or spins on a \
-             lock, which loom does not follow to its end; ask `stepped`"
-        ))
-    } else if of_loom {
-        Verdict::Unknown(format!("loom cannot go on here ({place}): {message}"))
-    } else {
-        finding(
-            Kind::Panic,
-            format!("the subject panicked at {place}: {message}"),
-        )
     }
 }

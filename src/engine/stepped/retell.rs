@@ -30,6 +30,7 @@ pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
             part: step.part.clone(),
             value: step.value,
             now: step.now,
+            stale: None,
             file: step.file.clone(),
             line: step.line,
             column: step.column,

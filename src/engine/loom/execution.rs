@@ -1,0 +1,403 @@
+//! One execution of a model as it goes: its steps, who waits, and why it ends early.
+//!
+//! loom runs all threads of a model on one thread of the system, so this is thread-local. It is kept only between
+//! [`start`] and [`take_steps`]; a plain `loom::model` has none of it. Nothing here is an access of the model.
+
+use super::THREADS;
+use super::order::{Found, Order};
+use crate::case::{Access, Step};
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering, Ordering::Relaxed};
+
+/// Steps of one execution that are kept.
+const STEPS: usize = 4_096;
+/// Turns of a spin in one operation after which no other orders are tried: two processes that spin could let each other
+/// pass without end.
+const SPINS_EXPLORED: usize = 2;
+/// Turns that each process which is not done has to take without any change before it is asked whether they may wait, ...
+const MAY_WAIT: usize = 16;
+/// ... and before they are taken for ones that never come further: they may give up after some tries. As in `stepped`.
+const PROBES: usize = 256;
+/// Accesses by which a process that unwinds from an execution that has ended has to be done.
+const UNWINDING: usize = 100_000;
+
+/// What a process is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Attach,
+    Operation(usize),
+    Detach,
+}
+
+/// Why an execution ended before its processes were done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// All that are not done wait, and always will.
+    Still,
+    /// There is no such execution: a store came between the halves of an exchange.
+    Impossible,
+    /// A process finds an old value again and again though another has been stored: fair orders are explored without it.
+    Unfair,
+}
+
+/// How a process that is not done waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waits {
+    Asleep,
+    Spins,
+}
+
+/// A process that waits as its execution ends: where, and how.
+pub(super) type Waiter = (usize, Phase, Waits);
+
+struct Process {
+    phase: Phase,
+    done: bool,
+    asleep: bool,
+    /// Turns of a spin in this phase, and those since anything changed.
+    spins: usize,
+    idle: usize,
+    /// Accesses since it was told that the execution has ended.
+    unwinds: Option<usize>,
+}
+
+pub(super) struct Execution {
+    processes: Vec<Process>,
+    pub(super) order: Order,
+    /// Words and cells by the number under which `order` knows them.
+    pub(super) objects: Vec<usize>,
+    /// What each process found in each object last.
+    found: Vec<[Option<u64>; THREADS]>,
+    pub(super) steps: Vec<Step>,
+    /// The steps of two accesses that race.
+    pub(super) race: Option<[usize; 2]>,
+    ended: Option<End>,
+    waiters: Vec<Waiter>,
+    may_wait: Rc<dyn Fn() -> bool>,
+}
+
+thread_local! {
+    static NOW: RefCell<Option<Execution>> = const { RefCell::new(None) };
+    /// In any execution so far, a load or a store asked for `SeqCst`, ...
+    static SEQ_CST: Cell<bool> = const { Cell::new(false) };
+    /// ... an operation touched a word or a cell, ...
+    static TOUCHED: Cell<bool> = const { Cell::new(false) };
+    /// ... a process spun for longer than orders are explored.
+    static CUT: Cell<bool> = const { Cell::new(false) };
+}
+
+loom::thread_local! {
+    /// The process that a thread of the model is.
+    static SELF: Cell<Option<usize>> = Cell::new(None);
+}
+
+/// What unwinds an operation of an execution that has ended.
+struct Abandoned;
+
+/// A word or a cell as an execution knows it: 0 before it is first touched, else its number and 1.
+#[derive(Debug, Default)]
+pub(super) struct Key(AtomicUsize);
+
+/// `may_wait` says whether those that are in the middle of an operation may wait there for ever.
+pub(super) fn start(processes: usize, may_wait: Rc<dyn Fn() -> bool>) {
+    let processes = (0..processes).map(|_| Process {
+        phase: Phase::Attach,
+        done: false,
+        asleep: false,
+        spins: 0,
+        idle: 0,
+        unwinds: None,
+    });
+    NOW.set(Some(Execution {
+        processes: processes.collect(),
+        order: Order::default(),
+        objects: Vec::new(),
+        found: Vec::new(),
+        steps: Vec::new(),
+        race: None,
+        ended: None,
+        waiters: Vec::new(),
+        may_wait,
+    }));
+}
+
+/// Runs it on the execution and the process that calls, if there are.
+pub(super) fn with<R>(run: impl FnOnce(&mut Execution, usize) -> R) -> Option<R> {
+    NOW.with_borrow_mut(|now| {
+        let now = now.as_mut()?;
+        Some(run(now, SELF.with(Cell::get)?))
+    })
+}
+
+/// loom takes `SeqCst` loads and stores for weaker ones, so it knows executions that there are not.
+pub(super) fn look_at(order: Ordering) {
+    if order == Ordering::SeqCst {
+        SEQ_CST.set(true);
+    }
+}
+pub(super) fn met_seq_cst() -> bool {
+    SEQ_CST.get()
+}
+pub(super) fn was_touched() -> bool {
+    TOUCHED.get()
+}
+pub(super) fn was_cut() -> bool {
+    CUT.get()
+}
+
+/// Why the execution ended, if it did before its processes were done.
+pub(super) fn ended() -> Option<End> {
+    NOW.with(|now| now.try_borrow().ok()?.as_ref()?.ended)
+}
+/// Those that wait for ever, where an execution ended so.
+pub(super) fn waiters() -> Vec<Waiter> {
+    NOW.with_borrow(|now| now.as_ref().map_or(Vec::new(), |now| now.waiters.clone()))
+}
+/// The steps, and which two of them race if any do.
+pub(super) fn take_steps() -> (Vec<Step>, Option<[usize; 2]>) {
+    let now = NOW.with(|now| now.try_borrow_mut().ok()?.take());
+    now.map_or((Vec::new(), None), |now| (now.steps, now.race))
+}
+
+/// The thread that calls is this process from now on.
+pub(super) fn enter(process: usize) {
+    SELF.with(|own| own.set(Some(process)));
+}
+/// The process that calls.
+pub(super) fn process() -> Option<usize> {
+    SELF.with(Cell::get)
+}
+pub(super) fn enter_phase(phase: Phase) {
+    with(|now, process| {
+        now.changed();
+        let own = &mut now.processes[process];
+        (own.phase, own.spins) = (phase, 0);
+    });
+}
+/// This process is done. Whether those that sleep are to be told that the execution has ended.
+pub(super) fn leave() -> bool {
+    with(|now, process| {
+        now.changed();
+        now.processes[process].done = true;
+        now.ended.is_some() || now.is_still(usize::MAX)
+    })
+    .unwrap_or(false)
+}
+
+/// Does a phase: `None` if the execution ended meanwhile.
+pub(super) fn unless_abandoned<R>(phase: Phase, run: impl FnOnce() -> R) -> Option<R> {
+    enter_phase(phase);
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(result) => Some(result),
+        Err(payload) if payload.is::<Abandoned>() => None,
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+/// Whether the process that calls is still part of the model. As the execution ends, its next access unwinds it; what
+/// it does as it unwinds is none of the model's.
+pub(super) fn goes_on() -> bool {
+    let told = with(|now, process| {
+        now.ended?;
+        let unwinds = &mut now.processes[process].unwinds;
+        let first = unwinds.is_none();
+        *unwinds = Some(unwinds.map_or(0, |accesses| accesses + 1));
+        assert!(
+            *unwinds < Some(UNWINDING),
+            "a destructor waits while its operation unwinds"
+        );
+        Some(first)
+    });
+    match told.flatten() {
+        None => true,
+        Some(false) => false,
+        Some(true) => resume_unwind(Box::new(Abandoned)),
+    }
+}
+
+/// Ends the execution: the processes unwind at their next accesses. What follows is not explored.
+pub(super) fn stop(why: End) {
+    with(|now, _| {
+        if why == End::Unfair {
+            CUT.set(true);
+        }
+        now.ended.get_or_insert(why);
+    });
+    loom::skip_branch();
+}
+
+/// The same, and unwinds the process that calls.
+pub(super) fn end(why: End) {
+    stop(why);
+    goes_on();
+}
+
+impl Execution {
+    pub(super) fn changed(&mut self) {
+        self.processes.iter_mut().for_each(|other| other.idle = 0);
+    }
+
+    /// Whether all that are not done sleep, or have spun so many turns since anything changed; then it ends.
+    fn is_still(&mut self, turns: usize) -> bool {
+        let waits = |process: &Process| process.asleep || process.idle >= turns;
+        let mut undone = self.processes.iter().filter(|process| !process.done);
+        if undone.clone().next().is_none() || !undone.all(waits) {
+            return false;
+        }
+        let undone = self.processes.iter().enumerate();
+        let undone = undone.filter(|(_, process)| !process.done);
+        let waiters = undone.map(|(number, process)| {
+            let how = if process.asleep {
+                Waits::Asleep
+            } else {
+                Waits::Spins
+            };
+            (number, process.phase, how)
+        });
+        self.waiters = waiters.collect();
+        self.ended = Some(End::Still);
+        true
+    }
+
+    pub(super) fn object(&mut self, key: &Key, new: impl FnOnce(&mut Order) -> usize) -> usize {
+        let number = key.0.load(Relaxed);
+        if number > 0 {
+            return number - 1;
+        }
+        self.objects.push(new(&mut self.order));
+        self.found.push([None; THREADS]);
+        key.0.store(self.objects.len(), Relaxed);
+        self.objects.len() - 1
+    }
+
+    /// What a process found in a word; whether the execution ends with it.
+    pub(super) fn find(
+        &mut self,
+        process: usize,
+        object: usize,
+        value: u64,
+        found: Found,
+    ) -> Option<End> {
+        if self.found[object][process].replace(value) != Some(value) {
+            self.changed();
+        }
+        match found {
+            Found::Latest | Found::Stale(_) => None,
+            Found::Overdue => Some(End::Unfair),
+            Found::Impossible => Some(End::Impossible),
+        }
+    }
+
+    pub(super) fn note(
+        &mut self,
+        process: usize,
+        access: Access,
+        object: Option<usize>,
+        value: u64,
+        at: &Location<'_>,
+    ) -> Option<usize> {
+        let operation = match self.processes[process].phase {
+            Phase::Operation(number) => Some(number),
+            Phase::Attach | Phase::Detach => None,
+        };
+        if operation.is_some() && object.is_some() {
+            TOUCHED.set(true);
+        }
+        if self.steps.len() >= STEPS {
+            return None;
+        }
+        self.steps.push(Step {
+            process,
+            operation,
+            access,
+            word: object,
+            offset: None,
+            element: None,
+            part: None,
+            value,
+            now: (access == Access::Store).then_some(value),
+            stale: None,
+            file: at.file().into(),
+            line: at.line(),
+            column: at.column(),
+        });
+        Some(self.steps.len() - 1)
+    }
+
+    /// The step found an earlier value than there is.
+    pub(super) fn mark(&mut self, step: Option<usize>, found: Found) {
+        if let (Some(step), Found::Stale(later)) = (step, found) {
+            self.steps[step].stale = later;
+        }
+    }
+}
+
+/// A turn of a spin, in which the others go first.
+pub(super) fn spin(at: &Location<'_>) {
+    with(|now, process| {
+        now.order.spin(process);
+        now.note(process, Access::Spin, None, 0, at);
+        now.processes[process].idle += 1;
+    });
+    if waited_too_often() {
+        CUT.set(true);
+        loom::skip_branch();
+    }
+    if is_still() {
+        end(End::Still);
+    }
+    loom::hint::spin_loop();
+}
+
+/// Whether all that are not done wait and always will, or may.
+fn is_still() -> bool {
+    let asked = with(|now, _| {
+        let undone = || now.processes.iter().filter(|process| !process.done);
+        let idle = undone().filter(|process| !process.asleep);
+        let inside = |process: &Process| matches!(process.phase, Phase::Operation(_));
+        let asks = idle.map(|process| process.idle).min() == Some(MAY_WAIT);
+        (asks && undone().all(inside)).then(|| Rc::clone(&now.may_wait))
+    });
+    let may_wait = asked.flatten().is_some_and(|may_wait| may_wait());
+    let turns = if may_wait { MAY_WAIT } else { PROBES };
+    with(|now, _| now.is_still(turns)).unwrap_or(false)
+}
+
+/// Whether the process has waited or spun in this phase for as often as orders are explored.
+pub(super) fn waited_too_often() -> bool {
+    with(|now, process| {
+        let spins = &mut now.processes[process].spins;
+        *spins += 1;
+        *spins > SPINS_EXPLORED
+    })
+    .unwrap_or(false)
+}
+
+/// This process sleeps; whether so do all, and the execution has ended.
+pub(super) fn falls_asleep() -> bool {
+    with(|now, process| {
+        now.processes[process].asleep = true;
+        now.is_still(usize::MAX)
+    })
+    .unwrap_or(false)
+}
+
+/// A process was woken.
+pub(super) fn wake(process: usize) {
+    with(|now, _| {
+        now.changed();
+        now.processes[process].asleep = false;
+    });
+}
+
+/// This process has taken the lock of the futexes.
+pub(super) fn lock() {
+    with(|now, process| now.order.lock(process));
+}
+
+/// It is about to give it back.
+pub(super) fn unlock() {
+    with(|now, process| now.order.unlock(process));
+}

@@ -1,0 +1,145 @@
+//! What an execution knows of the words and cells of a model: each access is told to it once loom has made it.
+
+use super::execution::{End, Execution, Key, end, with};
+use super::order::Order;
+use crate::case::Access;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed};
+
+/// What a word is to an execution: its number there, and what it holds before the processes begin.
+#[derive(Debug)]
+pub(super) struct Known {
+    key: Key,
+    initial: AtomicU64,
+}
+
+impl Known {
+    pub(super) fn new(initial: u64) -> Self {
+        Self {
+            key: Key::default(),
+            initial: AtomicU64::new(initial),
+        }
+    }
+
+    fn of(&self, now: &mut Execution) -> (usize, usize) {
+        let object = now.object(&self.key, |order| order.word(self.initial.load(Relaxed)));
+        (object, now.objects[object])
+    }
+
+    /// What a process that unwinds finds.
+    pub(super) fn last(&self) -> u64 {
+        let last = with(|now, _| {
+            let (_, word) = self.of(now);
+            now.order.last(word)
+        });
+        last.unwrap_or(self.initial.load(Relaxed))
+    }
+
+    pub(super) fn loaded(&self, value: u64, order: Ordering, at: &Location<'_>) {
+        self.found(Access::Load, value, order, at);
+    }
+
+    /// An exchange found another value than it asked for.
+    pub(super) fn missed(&self, value: u64, order: Ordering, at: &Location<'_>) {
+        self.found(Access::Miss, value, order, at);
+    }
+
+    /// A wait looks at the word, under the lock of the futexes: why the execution ends, if it does.
+    pub(super) fn looked_at(&self, value: u64) -> Option<End> {
+        with(|now, process| {
+            let (object, word) = self.of(now);
+            let found = now.order.load(process, word, value, Ordering::SeqCst);
+            now.find(process, object, value, found)
+        })
+        .flatten()
+    }
+
+    fn found(&self, access: Access, value: u64, order: Ordering, at: &Location<'_>) {
+        let ends = with(|now, process| {
+            let (object, word) = self.of(now);
+            let found = match access {
+                Access::Miss => now.order.miss(process, word, value, order),
+                _ => now.order.load(process, word, value, order),
+            };
+            let step = now.note(process, access, Some(object), value, at);
+            now.mark(step, found);
+            now.find(process, object, value, found)
+        });
+        if let Some(why) = ends.flatten() {
+            end(why);
+        }
+    }
+
+    pub(super) fn stored(&self, value: u64, order: Ordering, at: &Location<'_>) {
+        let noted = with(|now, process| {
+            let (object, word) = self.of(now);
+            if now.order.last(word) != value {
+                now.changed();
+            }
+            let step = now.note(process, Access::Store, Some(object), value, at);
+            now.order.store(process, word, value, order, step);
+        });
+        if noted.is_none() {
+            self.initial.store(value, Relaxed);
+        }
+    }
+
+    pub(super) fn exchanged(&self, (value, new): (u64, u64), order: Ordering, at: &Location<'_>) {
+        let noted = with(|now, process| {
+            let (object, word) = self.of(now);
+            if now.order.last(word) != new {
+                now.changed();
+            }
+            let step = now.note(process, Access::Update, Some(object), value, at);
+            if let Some(step) = step {
+                now.steps[step].now = Some(new);
+            }
+            let found = now.order.exchange(process, word, (value, new), order, step);
+            now.mark(step, found);
+            now.find(process, object, value, found)
+        });
+        match noted {
+            None => self.initial.store(new, Relaxed),
+            Some(None) => {}
+            Some(Some(why)) => end(why),
+        }
+    }
+
+    /// Something else that concerns the word: a wait, its end, a wake-up.
+    pub(super) fn note(&self, access: Access, value: u64, at: &Location<'_>) {
+        with(|now, process| {
+            let (object, _) = self.of(now);
+            now.note(process, access, Some(object), value, at);
+        });
+    }
+}
+
+/// The data of a cell is about to be accessed.
+pub(super) fn access(cell: &Key, writes: bool, at: &Location<'_>) {
+    with(|now, process| {
+        let object = now.object(cell, Order::cell);
+        let access = if writes { Access::Write } else { Access::Read };
+        let step = now.note(process, access, Some(object), 0, at);
+        let number = now.objects[object];
+        now.race = step.and_then(|step| {
+            let other = now.order.access(process, number, writes, step)?;
+            Some([other, step])
+        });
+    });
+}
+
+/// The access has ended.
+pub(super) fn accessed(cell: &Key, writes: bool) {
+    with(|now, process| {
+        let object = now.object(cell, Order::cell);
+        let number = now.objects[object];
+        now.order.accessed(process, number, writes);
+    });
+}
+
+pub(super) fn fence(order: Ordering, at: &Location<'_>) {
+    with(|now, process| {
+        now.order.fence(process, order);
+        now.note(process, Access::Fence, None, 0, at);
+    });
+}

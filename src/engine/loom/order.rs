@@ -1,0 +1,427 @@
+//! The order of the stores to each word, as far as an execution settles it: RC11's coherence, and that no store comes
+//! between the two halves of an exchange.
+//!
+//! loom keeps the former and neglects the latter (its issues 254, 389): an exchange may find a store before one that it
+//! has to come after. Here each exchange is one with the store that it found, a *chain*, and what comes before what is
+//! known of chains; where that has a cycle, there is no such execution. loom says which value was found and not which
+//! store: of those that hold it, the latest that fits.
+
+use super::THREADS;
+use std::sync::atomic::Ordering;
+
+/// Stores of one word that are looked at, the latest: more than the 7 that loom itself keeps.
+const WINDOW: usize = 16;
+/// The time of an event that did not come.
+const NEVER: u32 = u32::MAX;
+
+/// Of each process the events that happen before a point.
+type Clock = [u32; THREADS];
+
+/// Whether the event of a time happens before a point.
+fn precedes(at: &Clock, point: &Clock) -> bool {
+    at.iter().zip(point).any(|(at, point)| at <= point)
+}
+
+fn join(to: &mut Clock, from: &Clock) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = (*to).max(*from);
+    }
+}
+
+fn acquires(order: Ordering) -> bool {
+    matches!(
+        order,
+        Ordering::Acquire | Ordering::AcqRel | Ordering::SeqCst
+    )
+}
+
+fn releases(order: Ordering) -> bool {
+    matches!(
+        order,
+        Ordering::Release | Ordering::AcqRel | Ordering::SeqCst
+    )
+}
+
+/// All words of one execution, and what each process has seen.
+#[derive(Default)]
+pub(super) struct Order {
+    views: [View; THREADS],
+    words: Vec<Word>,
+    cells: Vec<[Option<CellAccess>; 2 * THREADS]>,
+    /// What the SeqCst fences so far have seen, and those that held the lock of the futexes.
+    fences: Clock,
+    lock: Clock,
+    /// Events so far.
+    events: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct View {
+    /// Events that happen before the process's next.
+    seen: Clock,
+    /// What an acquire fence would add.
+    acquirable: Clock,
+    /// What the last release fence had seen.
+    released: Clock,
+    /// When the process last took a turn of a spin, among all events and among its own; 0: never.
+    spun: u64,
+    own_spun: u32,
+}
+
+#[derive(Default)]
+struct Word {
+    stores: Vec<Store>,
+    /// `later[chain]`: chains that come after it.
+    later: Vec<Vec<usize>>,
+}
+
+struct Store {
+    value: u64,
+    chain: usize,
+    /// When each process first knew of it: by its own store or load.
+    known: Clock,
+    /// Before the processes began.
+    initial: bool,
+    /// What an acquire load of it sees.
+    released: Clock,
+    executed: u64,
+    /// The step that it was.
+    step: Option<usize>,
+}
+
+/// The last access of one process to the data of a cell, to read or to write it.
+#[derive(Clone, Copy)]
+struct CellAccess {
+    at: u32,
+    step: usize,
+}
+
+/// What a load or an exchange found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The latest store, as far as one can tell.
+    Latest,
+    /// An earlier store than that of this step, ...
+    Stale(Option<usize>),
+    /// ... which was there before the process's last turn of a spin, and so had it found this one: some time it has to
+    /// find the other.
+    Overdue,
+    /// Nothing that it could have found.
+    Impossible,
+}
+
+impl Order {
+    /// A word that holds `value` before the processes begin.
+    pub(super) fn word(&mut self, value: u64) -> usize {
+        self.words.push(Word::default());
+        let word = self.words.len() - 1;
+        self.initial(word, value);
+        word
+    }
+
+    /// What it holds before the processes begin, in place of what it held.
+    pub(super) fn initial(&mut self, word: usize, value: u64) {
+        self.words[word] = Word {
+            stores: vec![Store {
+                value,
+                chain: 0,
+                known: [NEVER; THREADS],
+                initial: true,
+                released: [0; THREADS],
+                executed: 0,
+                step: None,
+            }],
+            later: vec![Vec::new()],
+        };
+    }
+
+    /// The value that was stored last.
+    pub(super) fn last(&self, word: usize) -> u64 {
+        self.words[word]
+            .stores
+            .last()
+            .map_or(0, |store| store.value)
+    }
+
+    fn tick(&mut self, process: usize) -> u32 {
+        self.events += 1;
+        let seen = &mut self.views[process].seen[process];
+        *seen += 1;
+        *seen
+    }
+
+    pub(super) fn store(
+        &mut self,
+        process: usize,
+        word: usize,
+        value: u64,
+        order: Ordering,
+        step: Option<usize>,
+    ) {
+        let now = self.tick(process);
+        let view = self.views[process];
+        let word = &mut self.words[word];
+        word.later.push(Vec::new());
+        let chain = word.later.len() - 1;
+        word.come_after(chain, &view.seen);
+        let released = if releases(order) {
+            view.seen
+        } else {
+            view.released
+        };
+        word.push(value, chain, (process, now), released, self.events, step);
+    }
+
+    pub(super) fn load(
+        &mut self,
+        process: usize,
+        word: usize,
+        value: u64,
+        order: Ordering,
+    ) -> Found {
+        self.find(process, word, value, order, false).1
+    }
+
+    /// An exchange that found `value`, and stored nothing.
+    pub(super) fn miss(
+        &mut self,
+        process: usize,
+        word: usize,
+        value: u64,
+        order: Ordering,
+    ) -> Found {
+        self.find(process, word, value, order, true).1
+    }
+
+    pub(super) fn exchange(
+        &mut self,
+        process: usize,
+        word: usize,
+        (value, new): (u64, u64),
+        order: Ordering,
+        step: Option<usize>,
+    ) -> Found {
+        let (from, found) = self.find(process, word, value, order, true);
+        let Some(from) = from else { return found };
+        let view = self.views[process];
+        let word = &mut self.words[word];
+        let chain = word.stores[from].chain;
+        // What it has acquired with it may tell of a store in between.
+        if !word.may_follow(chain, &view.seen) {
+            return Found::Impossible;
+        }
+        word.come_after(chain, &view.seen);
+        let mut released = if releases(order) {
+            view.seen
+        } else {
+            view.released
+        };
+        join(&mut released, &word.stores[from].released);
+        let now = view.seen[process];
+        word.push(new, chain, (process, now), released, self.events, step);
+        found
+    }
+
+    /// The store that was found, if there is one that can be.
+    fn find(
+        &mut self,
+        process: usize,
+        word: usize,
+        value: u64,
+        order: Ordering,
+        exchange: bool,
+    ) -> (Option<usize>, Found) {
+        let now = self.tick(process);
+        let view = &mut self.views[process];
+        let word = &mut self.words[word];
+        let Some(from) = word.fitting(value, &view.seen, exchange) else {
+            return (None, Found::Impossible);
+        };
+        let chain = word.stores[from].chain;
+        word.come_after(chain, &view.seen);
+        let found = match word.latest_after(from) {
+            None => Found::Latest,
+            Some(later)
+                if later.executed < view.spun
+                    && word.stores[from].known[process] <= view.own_spun =>
+            {
+                Found::Overdue
+            }
+            Some(later) => Found::Stale(later.step),
+        };
+        let store = &mut word.stores[from];
+        if store.known[process] == NEVER {
+            store.known[process] = now;
+        }
+        join(
+            if acquires(order) {
+                &mut view.seen
+            } else {
+                &mut view.acquirable
+            },
+            &store.released,
+        );
+        (Some(from), found)
+    }
+
+    pub(super) fn fence(&mut self, process: usize, order: Ordering) {
+        let view = &mut self.views[process];
+        if acquires(order) {
+            let acquirable = view.acquirable;
+            join(&mut view.seen, &acquirable);
+        }
+        if releases(order) {
+            view.released = view.seen;
+        }
+        if order == Ordering::SeqCst {
+            join(&mut view.seen, &self.fences);
+            join(&mut self.fences, &view.seen);
+        }
+    }
+
+    /// A turn of a spin.
+    pub(super) fn spin(&mut self, process: usize) {
+        self.views[process].own_spun = self.tick(process);
+        self.views[process].spun = self.events;
+    }
+
+    /// The process has taken the lock of the futexes.
+    pub(super) fn lock(&mut self, process: usize) {
+        join(&mut self.views[process].seen, &self.lock);
+    }
+
+    /// It is about to give it back.
+    pub(super) fn unlock(&mut self, process: usize) {
+        self.tick(process);
+        self.lock = self.views[process].seen;
+    }
+
+    pub(super) fn cell(&mut self) -> usize {
+        self.cells.push([None; 2 * THREADS]);
+        self.cells.len() - 1
+    }
+
+    /// An access to the data of a cell: the step of another that does not happen before it, where one of them writes.
+    pub(super) fn access(
+        &mut self,
+        process: usize,
+        cell: usize,
+        writes: bool,
+        step: usize,
+    ) -> Option<usize> {
+        let at = self.tick(process);
+        let seen = self.views[process].seen;
+        let cell = &mut self.cells[cell];
+        cell[2 * process + usize::from(writes)] = Some(CellAccess { at, step });
+        let races = |&other: &usize| {
+            let conflicts = other / 2 != process && (writes || other % 2 == 1);
+            conflicts && cell[other].is_some_and(|access| access.at > seen[other / 2])
+        };
+        let other = (0..2 * THREADS).filter(races).filter_map(|n| cell[n]);
+        other.map(|access| access.step).max()
+    }
+
+    /// The access lasted until now.
+    pub(super) fn accessed(&mut self, process: usize, cell: usize, writes: bool) {
+        let at = self.tick(process);
+        if let Some(access) = &mut self.cells[cell][2 * process + usize::from(writes)] {
+            access.at = at;
+        }
+    }
+}
+
+impl Word {
+    fn recent(&self) -> std::ops::Range<usize> {
+        self.stores.len().saturating_sub(WINDOW)..self.stores.len()
+    }
+
+    fn push(
+        &mut self,
+        value: u64,
+        chain: usize,
+        (process, now): (usize, u32),
+        released: Clock,
+        executed: u64,
+        step: Option<usize>,
+    ) {
+        let mut known = [NEVER; THREADS];
+        known[process] = now;
+        self.stores.push(Store {
+            value,
+            chain,
+            known,
+            initial: false,
+            released,
+            executed,
+            step,
+        });
+    }
+
+    fn is_known(&self, store: usize, seen: &Clock) -> bool {
+        let store = &self.stores[store];
+        store.initial || precedes(&store.known, seen)
+    }
+
+    /// The latest store of a value that a process which has seen that much can find; an exchange finds the last of its
+    /// chain.
+    fn fitting(&self, value: u64, seen: &Clock, exchange: bool) -> Option<usize> {
+        let fits = |&from: &usize| {
+            let chain = self.stores[from].chain;
+            let later = from + 1..self.stores.len();
+            let mut of_chain = later.filter(|&store| self.stores[store].chain == chain);
+            self.stores[from].value == value
+                && !of_chain.any(|store| exchange || self.is_known(store, seen))
+                && self.may_follow(chain, seen)
+        };
+        self.recent().rev().find(fits)
+    }
+
+    /// Whether `chain` may come after all that is known.
+    fn may_follow(&self, chain: usize, seen: &Clock) -> bool {
+        self.later[chain].is_empty()
+            || !self.recent().any(|store| {
+                self.is_known(store, seen) && self.reaches(chain, self.stores[store].chain)
+            })
+    }
+
+    /// What is known comes before `chain` from now on.
+    fn come_after(&mut self, chain: usize, seen: &Clock) {
+        for store in self.recent().rev() {
+            let before = self.stores[store].chain;
+            if before != chain && self.is_known(store, seen) && !self.reaches(before, chain) {
+                self.later[before].push(chain);
+            }
+        }
+    }
+
+    /// Whether `from` comes before `to`; a chain does not come before itself.
+    fn reaches(&self, from: usize, to: usize) -> bool {
+        let mut reached = self.later[from].clone();
+        let mut at = 0;
+        while let Some(&next) = reached.get(at) {
+            if next == to {
+                return true;
+            }
+            for later in &self.later[next] {
+                if !reached.contains(later) {
+                    reached.push(*later);
+                }
+            }
+            at += 1;
+        }
+        false
+    }
+
+    /// The last store that surely comes after `from`.
+    fn latest_after(&self, from: usize) -> Option<&Store> {
+        let chain = self.stores[from].chain;
+        let later = self.recent().rev().find(|&store| {
+            let other = self.stores[store].chain;
+            other == chain && store > from || self.reaches(chain, other)
+        });
+        later.map(|store| &self.stores[store])
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! Executions that are, and some that are not.
+
+use super::*;
+use Ordering::{Acquire, Relaxed, Release};
+
+#[test]
+fn no_store_comes_between_the_halves_of_an_exchange() {
+    let mut order = Order::default();
+    let word = order.word(0);
+    // Process 0 exchanges 0 for 0, and process 1 stores 1 without having seen it; then 0 learns of that store.
+    assert_eq!(
+        order.exchange(0, word, (0, 0), Relaxed, None),
+        Found::Latest
+    );
+    order.store(1, word, 1, Release, None);
+    order.unlock(1);
+    // It may still come after all exchanges of process 0, as long as that knows nothing.
+    assert_eq!(order.miss(0, word, 0, Relaxed), Found::Stale(None));
+    order.lock(0);
+    assert_eq!(
+        order.exchange(0, word, (0, 0), Relaxed, None),
+        Found::Impossible
+    );
+}
+
+#[test]
+fn who_has_seen_a_store_finds_none_before_it() {
+    let mut order = Order::default();
+    let (data, flag) = (order.word(0), order.word(0));
+    order.store(0, data, 7, Relaxed, Some(3));
+    order.store(0, flag, 1, Release, None);
+    assert_eq!(order.load(1, data, 0, Relaxed), Found::Stale(Some(3)));
+    assert_eq!(order.load(1, flag, 1, Acquire), Found::Latest);
+    assert_eq!(order.load(1, data, 0, Relaxed), Found::Impossible);
+    assert_eq!(order.load(1, data, 7, Relaxed), Found::Latest);
+}
+
+#[test]
+fn two_stores_that_nothing_orders_may_be_found_in_either_order_and_by_all_in_the_same() {
+    let mut order = Order::default();
+    let word = order.word(0);
+    order.store(0, word, 1, Relaxed, None);
+    order.store(1, word, 2, Relaxed, None);
+    assert_eq!(order.load(2, word, 2, Relaxed), Found::Latest);
+    assert_eq!(order.load(2, word, 1, Relaxed), Found::Latest);
+    assert_eq!(order.load(3, word, 1, Relaxed), Found::Latest);
+    assert_eq!(order.load(3, word, 2, Relaxed), Found::Impossible);
+}
+
+#[test]
+fn who_spins_finds_what_was_stored_before_its_last_turn() {
+    let mut order = Order::default();
+    let lock = order.word(0);
+    assert_eq!(
+        order.exchange(0, lock, (0, 1), Acquire, None),
+        Found::Latest
+    );
+    assert_eq!(
+        order.exchange(1, lock, (1, 1), Acquire, None),
+        Found::Latest
+    );
+    order.store(0, lock, 0, Release, Some(5));
+    assert_eq!(
+        order.exchange(1, lock, (1, 1), Acquire, None),
+        Found::Stale(Some(5))
+    );
+    order.spin(1);
+    assert_eq!(
+        order.exchange(1, lock, (1, 1), Acquire, None),
+        Found::Overdue
+    );
+    assert_eq!(
+        order.exchange(1, lock, (0, 1), Acquire, None),
+        Found::Latest
+    );
+}
+
+#[test]
+fn who_spins_on_one_word_may_find_an_old_value_in_another() {
+    let mut order = Order::default();
+    let (data, flag) = (order.word(0), order.word(0));
+    assert_eq!(order.load(1, flag, 0, Relaxed), Found::Latest);
+    order.store(0, data, 7, Relaxed, Some(1));
+    order.store(0, flag, 1, Relaxed, None);
+    order.spin(1);
+    assert_eq!(order.load(1, flag, 1, Relaxed), Found::Latest);
+    assert_eq!(order.load(1, data, 0, Relaxed), Found::Stale(Some(1)));
+}
+
+#[test]
+fn accesses_to_a_cell_race_unless_one_happens_before_the_other() {
+    let mut order = Order::default();
+    let (cell, flag) = (order.cell(), order.word(0));
+    assert_eq!(order.access(0, cell, true, 0), None);
+    order.accessed(0, cell, true);
+    order.store(0, flag, 1, Release, None);
+    assert_eq!(order.access(1, cell, false, 2), Some(0));
+    order.load(2, flag, 1, Acquire);
+    assert_eq!(order.access(2, cell, false, 3), None);
+    assert_eq!(order.access(2, cell, true, 4), Some(2), "by process 1");
+}

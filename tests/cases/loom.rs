@@ -1,0 +1,759 @@
+//! `loom`: right code that was red or unknown there, and broken code that it said was explored to the end.
+
+use super::{caught, passes, suite, unknown};
+use forkcheck::check::Kind;
+use forkcheck::engine::loom::{Loom, LoomMemory};
+use forkcheck::prelude::*;
+use forkcheck::subject::{Queue, QueueOp, QueueRet, StaleQueue};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Counts its operations; none of them waits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Count(u32);
+impl Spec for Count {
+    type Setup = ();
+    type Op = ();
+    type Ret = u32;
+    fn start(_: &()) -> Self {
+        Count(0)
+    }
+    fn step(&mut self, _: usize, _: &()) -> u32 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+/// A suite of two processes, small enough for one model, with time enough on a busy machine.
+fn two<S: Spec<Setup = (), Op = ()>>(name: &str, ops: std::ops::RangeInclusive<usize>) -> Suite<S> {
+    patient(suite(name).role("worker", 2, ops, Just(())))
+}
+
+fn patient<S: Spec>(suite: Suite<S>) -> Suite<S> {
+    suite.cases(1).time(Duration::from_secs(300))
+}
+
+mod locks {
+    use super::*;
+
+    const SWAP: u8 = 0;
+    const TEST_FIRST: u8 = 1;
+    const EXCHANGE: u8 = 2;
+    const RIGHT: u8 = 0;
+    const RELAXED: u8 = 1;
+    const KEPT: u8 = 2;
+
+    /// A counter behind a spin lock.
+    struct Locked<M: Memory, const HOW: u8, const MISTAKE: u8> {
+        lock: M::AtomicU32,
+        count: M::AtomicU32,
+    }
+    impl<M: Memory, const HOW: u8, const MISTAKE: u8> Subject<M> for Locked<M, HOW, MISTAKE> {
+        type Spec = Count;
+        type Seat<'a> = &'a Self;
+        fn new(_: &()) -> Self {
+            Locked {
+                lock: Atomic::new(0),
+                count: Atomic::new(0),
+            }
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(all: &mut &Self, _: &()) -> u32 {
+            let taken = || all.lock.swap(1, Ordering::Acquire) == 1;
+            match HOW {
+                SWAP => {
+                    while taken() {
+                        M::spin_loop();
+                    }
+                }
+                TEST_FIRST => {
+                    while taken() {
+                        while all.lock.load(Ordering::Relaxed) == 1 {
+                            M::spin_loop();
+                        }
+                    }
+                }
+                _ => {
+                    let try_lock = || {
+                        all.lock
+                            .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+                    };
+                    while try_lock().is_err() {
+                        M::spin_loop();
+                    }
+                }
+            }
+            let n = all.count.load(Ordering::Relaxed) + 1;
+            all.count.store(n, Ordering::Relaxed);
+            match MISTAKE {
+                RIGHT => all.lock.store(0, Ordering::Release),
+                RELAXED => all.lock.store(0, Ordering::Relaxed),
+                _ => {}
+            }
+            n
+        }
+    }
+
+    #[test]
+    fn spin_locks_pass_whatever_they_spin_with() {
+        let report = passes::<Loom, Locked<LoomMemory, SWAP, RIGHT>>(&two("swap", 1..=1));
+        assert!(report.contains("to the end"), "{report}");
+        passes::<Loom, Locked<LoomMemory, TEST_FIRST, RIGHT>>(&two("test_first", 1..=1));
+        passes::<Loom, Locked<LoomMemory, EXCHANGE, RIGHT>>(&two("exchange", 1..=1));
+        passes::<Loom, Locked<LoomMemory, SWAP, RIGHT>>(&two("swap", 2..=2));
+        passes::<Loom, Locked<LoomMemory, TEST_FIRST, RIGHT>>(&two("test_first", 2..=2));
+    }
+
+    #[test]
+    fn a_spin_lock_that_is_given_back_relaxed_is_found() {
+        let wrong = Kind::NotSequentiallyConsistent;
+        caught::<Loom, Locked<LoomMemory, SWAP, RELAXED>>(&two("swap", 1..=1), wrong);
+        caught::<Loom, Locked<LoomMemory, TEST_FIRST, RELAXED>>(&two("test_first", 1..=1), wrong);
+        caught::<Loom, Locked<LoomMemory, EXCHANGE, RELAXED>>(&two("exchange", 1..=1), wrong);
+    }
+
+    #[test]
+    fn a_spin_lock_that_is_not_given_back_is_a_livelock() {
+        let still = Kind::Livelock;
+        caught::<Loom, Locked<LoomMemory, SWAP, KEPT>>(&two("swap", 1..=1), still);
+        caught::<Loom, Locked<LoomMemory, TEST_FIRST, KEPT>>(&two("test_first", 1..=1), still);
+        caught::<Loom, Locked<LoomMemory, EXCHANGE, KEPT>>(&two("exchange", 1..=1), still);
+    }
+}
+
+mod parking {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Tasks(u32);
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    enum Op {
+        Spawn,
+        Run,
+    }
+    impl Spec for Tasks {
+        type Setup = ();
+        type Op = Op;
+        type Ret = ();
+        fn start(_: &()) -> Self {
+            Tasks(0)
+        }
+        fn step(&mut self, _: usize, op: &Op) {
+            match op {
+                Op::Spawn => self.0 += 1,
+                Op::Run => self.0 = self.0.saturating_sub(1),
+            }
+        }
+        fn may_block(&self, _: usize, op: &Op) -> bool {
+            *op == Op::Run && self.0 == 0
+        }
+    }
+
+    /// Workers park by a token that is taken with an exchange.
+    struct Pool<M: Memory, const FENCED: bool> {
+        tasks: M::AtomicU32,
+        parked: M::AtomicU32,
+        token: M::AtomicU32,
+    }
+    impl<M: Memory, const FENCED: bool> Subject<M> for Pool<M, FENCED> {
+        type Spec = Tasks;
+        type Seat<'a> = &'a Self;
+        fn new(_: &()) -> Self {
+            Pool {
+                tasks: Atomic::new(0),
+                parked: Atomic::new(0),
+                token: Atomic::new(0),
+            }
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(pool: &mut &Self, op: &Op) {
+            let fence = || {
+                if FENCED {
+                    M::fence(Ordering::SeqCst);
+                }
+            };
+            let take = || {
+                let n = pool.tasks.load(Ordering::Acquire);
+                n > 0
+                    && pool
+                        .tasks
+                        .compare_exchange(n, n - 1, Ordering::AcqRel, Ordering::Relaxed)
+                        .is_ok()
+            };
+            match op {
+                Op::Spawn => {
+                    pool.tasks.fetch_add(1, Ordering::AcqRel);
+                    fence();
+                    if pool.parked.load(Ordering::Acquire) == 1
+                        && pool.parked.swap(0, Ordering::AcqRel) == 1
+                    {
+                        pool.token.store(1, Ordering::Release);
+                        M::wake(&pool.token, 1);
+                    }
+                }
+                Op::Run => {
+                    while !take() {
+                        pool.parked.swap(1, Ordering::AcqRel);
+                        fence();
+                        if pool.tasks.load(Ordering::Acquire) > 0 {
+                            pool.parked.swap(0, Ordering::AcqRel);
+                            continue;
+                        }
+                        while pool.token.swap(0, Ordering::AcqRel) == 0 {
+                            M::wait(&pool.token, 0);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn pool(spawns: usize, runs: usize) -> Suite<Tasks> {
+        patient(
+            suite("pool")
+                .role("spawner", 1, spawns..=spawns, Just(Op::Spawn))
+                .role("worker", 1, runs..=runs, Just(Op::Run)),
+        )
+    }
+
+    #[test]
+    fn a_token_taken_with_an_exchange_is_not_lost_by_an_execution_that_cannot_be() {
+        passes::<Loom, Pool<LoomMemory, true>>(&pool(1, 1));
+        passes::<Loom, Pool<LoomMemory, true>>(&pool(2, 2));
+        passes::<Loom, Pool<LoomMemory, true>>(&pool(1, 2));
+    }
+
+    #[test]
+    fn a_token_without_full_fences_loses_a_wake_up() {
+        caught::<Loom, Pool<LoomMemory, false>>(&pool(1, 1), Kind::Deadlock);
+    }
+}
+
+mod coverage {
+    use super::*;
+
+    /// A ring of one slot; the broken one gives it back before it has read it, as far as orderings go.
+    struct Slot<M: Memory, const FIXED: bool> {
+        write: M::AtomicU64,
+        read: M::AtomicU64,
+        guard: M::Cell<()>,
+        item: M::AtomicU64,
+    }
+    impl<M: Memory, const FIXED: bool> Subject<M> for Slot<M, FIXED> {
+        type Spec = StaleQueue<u64>;
+        type Seat<'a> = &'a Self;
+        fn new(_: &usize) -> Self {
+            Slot {
+                write: Atomic::new(0),
+                read: Atomic::new(0),
+                guard: MemoryCell::new(()),
+                item: Atomic::new(0),
+            }
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(slot: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+            let (acquire, release) = if FIXED {
+                (Ordering::Acquire, Ordering::Release)
+            } else {
+                (Ordering::Relaxed, Ordering::Relaxed)
+            };
+            match op {
+                QueueOp::Push(item) => {
+                    let write = slot.write.load(Ordering::Relaxed);
+                    if write == slot.read.load(acquire) + 1 {
+                        return QueueRet::Full;
+                    }
+                    slot.guard
+                        .with_mut(|_| slot.item.store(*item, Ordering::Relaxed));
+                    slot.write.store(write + 1, Ordering::Release);
+                    QueueRet::Pushed
+                }
+                QueueOp::Pop => {
+                    let read = slot.read.load(Ordering::Relaxed);
+                    if read == slot.write.load(Ordering::Acquire) {
+                        return QueueRet::Empty;
+                    }
+                    let item = slot.guard.with(|_| slot.item.load(Ordering::Relaxed));
+                    slot.read.store(read + 1, release);
+                    QueueRet::Popped(item)
+                }
+            }
+        }
+    }
+
+    fn slot(producer_first: bool) -> Suite<StaleQueue<u64>> {
+        let suite = suite("slot").setup(Just(1usize));
+        let push = || (1u64..9).prop_map(QueueOp::Push);
+        patient(if producer_first {
+            suite
+                .role("producer", 1, 2..=2, push())
+                .role("consumer", 1, 1..=1, Just(QueueOp::Pop))
+        } else {
+            suite
+                .role("consumer", 1, 1..=1, Just(QueueOp::Pop))
+                .role("producer", 1, 2..=2, push())
+        })
+    }
+
+    #[test]
+    fn a_race_that_takes_three_preemptions_is_found_and_names_both_accesses() {
+        for producer_first in [true, false] {
+            let suite = slot(producer_first);
+            let (_, report) = caught::<Loom, Slot<LoomMemory, false>>(&suite, Kind::DataRace);
+            for part in [
+                "producer in Push(",
+                "writes at loom.rs:",
+                "consumer in Pop reads at loom.rs:",
+            ] {
+                assert!(report.contains(part), "no {part:?}: {report}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_explored_to_the_end_is_said_so() {
+        let report = passes::<Loom, Slot<LoomMemory, true>>(&slot(true));
+        assert!(report.contains("1 explored to the end"), "{report}");
+    }
+
+    #[test]
+    fn what_was_not_explored_to_the_end_is_said_and_counted_on_any_machine() {
+        let executions = |executions: u64| {
+            let suite = slot(true).executions(executions);
+            let outcome = suite.check::<Loom, Slot<LoomMemory, true>>().unwrap();
+            (outcome.covered.executions, suite.report(&outcome))
+        };
+        let (done, report) = executions(1);
+        assert!(
+            report.contains("UNKNOWN") && report.contains("the orders without preemptions"),
+            "{report}"
+        );
+        assert_eq!(done, 1, "{report}");
+        let (done, report) = executions(40);
+        assert!(report.contains("1 within 2 preemptions"), "{report}");
+        assert_eq!(done, 40, "{report}");
+    }
+}
+
+mod words_of_the_standard_library {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    struct Outside(AtomicU32);
+    impl<M: Memory> Subject<M> for Outside {
+        type Spec = Count;
+        type Seat<'a> = &'a Self;
+        fn new(_: &()) -> Self {
+            Outside(AtomicU32::new(0))
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(all: &mut &Self, _: &()) -> u32 {
+            all.0.fetch_add(1, Ordering::AcqRel) + 1
+        }
+    }
+
+    #[test]
+    fn are_not_explored_and_so_unknown() {
+        let reason = unknown::<Loom, Outside>(&two("outside", 1..=2));
+        assert_eq!(
+            reason,
+            "no operation touched `Memory`: is this `std::sync::atomic`?"
+        );
+    }
+}
+
+mod handles {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Nothing;
+    impl Spec for Nothing {
+        type Setup = ();
+        type Op = ();
+        type Ret = ();
+        fn start(_: &()) -> Self {
+            Nothing
+        }
+        fn step(&mut self, _: usize, _: &()) {}
+    }
+
+    const ATTACH: u8 = 0;
+    const DROP: u8 = 1;
+    const MEET: u8 = 2;
+    const SLEEP: u8 = 3;
+
+    /// A process waits as it attaches, or as its handle is dropped, for what no other ever does; or for the other to attach.
+    struct Waits<M: Memory, const WHERE: u8> {
+        ready: M::AtomicU32,
+    }
+    struct Handle<'a, M: Memory, const WHERE: u8>(&'a M::AtomicU32);
+    impl<M: Memory, const WHERE: u8> Drop for Handle<'_, M, WHERE> {
+        fn drop(&mut self) {
+            while WHERE == DROP && self.0.load(Ordering::Acquire) == 0 {
+                M::spin_loop();
+            }
+        }
+    }
+    impl<M: Memory, const WHERE: u8> Subject<M> for Waits<M, WHERE> {
+        type Spec = Nothing;
+        type Seat<'a> = Handle<'a, M, WHERE>;
+        fn new(_: &()) -> Self {
+            Waits {
+                ready: Atomic::new(0),
+            }
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> Handle<'a, M, WHERE> {
+            if WHERE == MEET {
+                self.ready.fetch_add(1, Ordering::AcqRel);
+            }
+            while WHERE == MEET && self.ready.load(Ordering::Acquire) < 2
+                || WHERE == ATTACH && self.ready.load(Ordering::Acquire) == 0
+            {
+                M::spin_loop();
+            }
+            while WHERE == SLEEP && self.ready.load(Ordering::Acquire) == 0 {
+                M::wait(&self.ready, 0);
+            }
+            Handle(&self.ready)
+        }
+        fn apply(handle: &mut Handle<'_, M, WHERE>, _: &()) {
+            handle.0.load(Ordering::Relaxed);
+        }
+    }
+
+    fn waits<const WHERE: u8>(kind: Kind) -> String {
+        caught::<Loom, Waits<LoomMemory, WHERE>>(&two("waits", 1..=2), kind).1
+    }
+
+    #[test]
+    fn a_process_that_never_gets_through_attach_is_found() {
+        for report in [
+            waits::<ATTACH>(Kind::Livelock),
+            waits::<SLEEP>(Kind::Deadlock),
+        ] {
+            assert!(
+                report.contains("attach of worker 1 never returned"),
+                "{report}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_process_that_never_gets_through_the_drop_of_its_handle_is_found() {
+        let report = waits::<DROP>(Kind::Livelock);
+        assert!(
+            report.contains("the drop of its handle of worker 1 never returned"),
+            "{report}"
+        );
+    }
+
+    #[test]
+    fn processes_that_wait_for_each_other_as_they_attach_pass() {
+        passes::<Loom, Waits<LoomMemory, MEET>>(&two("waits", 1..=2));
+    }
+}
+
+mod blocking {
+    use super::*;
+
+    /// How often each process has arrived, and how often it has left.
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Rounds {
+        arrived: [u32; 2],
+        left: [u32; 2],
+    }
+    impl Spec for Rounds {
+        type Setup = ();
+        type Op = ();
+        type Ret = ();
+        fn start(_: &()) -> Self {
+            Rounds {
+                arrived: [0; 2],
+                left: [0; 2],
+            }
+        }
+        fn step(&mut self, process: usize, _: &()) {
+            if self.arrived[process] == self.left[process] {
+                self.arrived[process] += 1;
+            } else {
+                self.left[process] += 1;
+            }
+        }
+        fn allows(&mut self, process: usize, op: &(), _: &()) -> bool {
+            self.step(process, op);
+            self.arrived[1 - process] >= self.left[process]
+        }
+        fn may_block(&self, process: usize, _: &()) -> bool {
+            self.arrived[process] > self.left[process]
+                && self.arrived[1 - process] < self.arrived[process]
+        }
+    }
+    struct Barrier<M: Memory, const FIXED: bool>(M::AtomicU32);
+    struct Handle<'a, M: Memory> {
+        count: &'a M::AtomicU32,
+        arrived: bool,
+        round: u32,
+    }
+    impl<M: Memory, const FIXED: bool> Subject<M> for Barrier<M, FIXED> {
+        type Spec = Rounds;
+        type Seat<'a> = Handle<'a, M>;
+        fn new(_: &()) -> Self {
+            Barrier(Atomic::new(0))
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> Handle<'a, M> {
+            Handle {
+                count: &self.0,
+                arrived: false,
+                round: 0,
+            }
+        }
+        fn apply(handle: &mut Handle<'_, M>, _: &()) {
+            let count = handle.count;
+            if handle.arrived {
+                handle.round += 1;
+                if FIXED {
+                    // It only ever counts up.
+                    while count.load(Ordering::Acquire) < 2 * handle.round {
+                        M::spin_loop();
+                    }
+                } else if count.load(Ordering::Acquire) == 2 {
+                    count.store(0, Ordering::Release);
+                } else {
+                    while count.load(Ordering::Acquire) != 0 {
+                        M::spin_loop();
+                    }
+                }
+            } else {
+                count.fetch_add(1, Ordering::AcqRel);
+            }
+            handle.arrived = !handle.arrived;
+        }
+    }
+
+    fn barrier(first: usize, second: usize) -> Suite<Rounds> {
+        patient(
+            suite("barrier")
+                .role("first", 1, first..=first, Just(()))
+                .role("second", 1, second..=second, Just(())),
+        )
+    }
+
+    #[test]
+    fn a_call_that_may_block_may_spin() {
+        passes::<Loom, Barrier<LoomMemory, true>>(&barrier(2, 2));
+        passes::<Loom, Barrier<LoomMemory, true>>(&barrier(2, 1));
+        // One of two that take what one posts waits for more than there is.
+        passes::<Loom, Posts<LoomMemory, true>>(&posts());
+    }
+
+    #[test]
+    fn a_call_that_may_not_block_may_not_spin_without_end() {
+        // The second arrives and does not leave, and the first waits for its reset.
+        caught::<Loom, Barrier<LoomMemory, false>>(&barrier(2, 1), Kind::Livelock);
+        caught::<Loom, Posts<LoomMemory, false>>(&posts(), Kind::Livelock);
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Posted(u32);
+    /// `true`: post, which never waits.
+    impl Spec for Posted {
+        type Setup = ();
+        type Op = bool;
+        type Ret = ();
+        fn start(_: &()) -> Self {
+            Posted(0)
+        }
+        fn step(&mut self, _: usize, post: &bool) {
+            self.0 = if *post {
+                self.0 + 1
+            } else {
+                self.0.saturating_sub(1)
+            };
+        }
+        fn may_block(&self, _: usize, post: &bool) -> bool {
+            !post && self.0 == 0
+        }
+    }
+    /// A semaphore that spins; the broken one forgets a post.
+    struct Posts<M: Memory, const RIGHT: bool>(M::AtomicU32);
+    impl<M: Memory, const RIGHT: bool> Subject<M> for Posts<M, RIGHT> {
+        type Spec = Posted;
+        type Seat<'a> = &'a Self;
+        fn new(_: &()) -> Self {
+            Posts(Atomic::new(0))
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(all: &mut &Self, post: &bool) {
+            if *post {
+                all.0.fetch_add(u32::from(RIGHT), Ordering::Release);
+                return;
+            }
+            loop {
+                let n = all.0.load(Ordering::Acquire);
+                let taken = n > 0
+                    && all
+                        .0
+                        .compare_exchange(n, n - 1, Ordering::Acquire, Ordering::Relaxed)
+                        .is_ok();
+                if taken {
+                    return;
+                }
+                M::spin_loop();
+            }
+        }
+    }
+    fn posts() -> Suite<Posted> {
+        patient(suite("posts").role("poster", 1, 1..=1, Just(true)).role(
+            "taker",
+            1,
+            2..=2,
+            Just(false),
+        ))
+    }
+}
+
+mod stale_values {
+    use super::*;
+
+    const SLOTS: u32 = 4;
+    struct Ring<M: Memory, const FIXED: bool> {
+        r_head: M::AtomicU32,
+        r_tail: M::AtomicU32,
+        w_tail: M::AtomicU32,
+        items: [M::AtomicU64; SLOTS as usize],
+    }
+    impl<M: Memory, const FIXED: bool> Ring<M, FIXED> {
+        fn push(&self, item: u64) -> bool {
+            let tail = self.w_tail.load(Ordering::Relaxed);
+            if tail.wrapping_sub(self.r_tail.load(Ordering::Acquire)) == SLOTS {
+                return false;
+            }
+            self.items[(tail % SLOTS) as usize].store(item, Ordering::Relaxed);
+            self.w_tail.store(tail.wrapping_add(1), Ordering::Release);
+            true
+        }
+        fn pop(&self) -> Option<u64> {
+            let (acquire, both) = if FIXED {
+                (Ordering::Acquire, Ordering::AcqRel)
+            } else {
+                (Ordering::Relaxed, Ordering::Relaxed)
+            };
+            let head = loop {
+                let head = self.r_head.load(acquire);
+                if self.w_tail.load(Ordering::Acquire).wrapping_sub(head) == 0 {
+                    return None;
+                }
+                let next = head.wrapping_add(1);
+                if self
+                    .r_head
+                    .compare_exchange(head, next, both, Ordering::Relaxed)
+                    .is_ok()
+                {
+                    break head;
+                }
+            };
+            let item = self.items[(head % SLOTS) as usize].load(Ordering::Relaxed);
+            while self.r_tail.load(Ordering::Acquire) != head {
+                M::spin_loop();
+            }
+            self.r_tail.store(head.wrapping_add(1), Ordering::Release);
+            Some(item)
+        }
+    }
+    impl<M: Memory, const FIXED: bool> Subject<M> for Ring<M, FIXED> {
+        type Spec = Queue<u64>;
+        type Seat<'a> = &'a Self;
+        fn new(_: &usize) -> Self {
+            Ring {
+                r_head: Atomic::new(0),
+                r_tail: Atomic::new(0),
+                w_tail: Atomic::new(0),
+                items: std::array::from_fn(|_| Atomic::new(0)),
+            }
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(ring: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+            match op {
+                QueueOp::Push(item) if ring.push(*item) => QueueRet::Pushed,
+                QueueOp::Push(_) => QueueRet::Full,
+                QueueOp::Pop => ring.pop().map_or(QueueRet::Empty, QueueRet::Popped),
+            }
+        }
+    }
+
+    fn ring() -> Suite<Queue<u64>> {
+        patient(
+            suite("ring")
+                .setup(Just(SLOTS as usize))
+                .role("producer", 1, 1..=1, (1u64..99).prop_map(QueueOp::Push))
+                .role("consumer", 2, 1..=1, Just(QueueOp::Pop)),
+        )
+    }
+
+    #[test]
+    fn a_value_that_is_stale_is_marked_with_the_row_of_the_later_store() {
+        let wrong = Kind::NotSequentiallyConsistent;
+        let (_, report) = caught::<Loom, Ring<LoomMemory, false>>(&ring(), wrong);
+        let marked = report.lines().find_map(|line| {
+            let (load, row) = line.split_once("  stale: 1 was stored in row ")?;
+            load.contains("w_tail.load -> 0").then_some(row)
+        });
+        let row = marked.unwrap_or_else(|| panic!("no stale value: {report}"));
+        let store = |line: &str| {
+            line.trim_start().starts_with(&format!("{row}  ")) && line.contains("w_tail.store 1")
+        };
+        assert!(report.lines().any(store), "no store in row {row}: {report}");
+        passes::<Loom, Ring<LoomMemory, true>>(&ring());
+    }
+}
+
+mod stacks {
+    use super::*;
+
+    /// An operation with so many bytes of local data.
+    struct Local<M: Memory, const BYTES: usize>(M::AtomicU32);
+    impl<M: Memory, const BYTES: usize> Subject<M> for Local<M, BYTES> {
+        type Spec = Count;
+        type Seat<'a> = &'a Self;
+        fn new(_: &()) -> Self {
+            Local(Atomic::new(0))
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(all: &mut &Self, _: &()) -> u32 {
+            let mut local = [0u8; BYTES];
+            let n = all.0.fetch_add(1, Ordering::AcqRel);
+            std::hint::black_box(&mut local)[n as usize] = 1;
+            n + u32::from(std::hint::black_box(&local)[n as usize])
+        }
+    }
+
+    #[test]
+    fn an_operation_may_have_much_local_data() {
+        passes::<Loom, Local<LoomMemory, { 256 << 10 }>>(&two("local", 1..=1));
+    }
+
+    #[test]
+    fn an_operation_with_too_much_local_data_is_told_so() {
+        let (_, report) =
+            caught::<Loom, Local<LoomMemory, { 16 << 20 }>>(&two("local", 1..=1), Kind::Died);
+        let told = report.replace("\n         ", " ");
+        assert!(
+            told.contains("or a stack overflow in the model"),
+            "{report}"
+        );
+    }
+}
