@@ -173,6 +173,7 @@ fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> St
         process,
         call,
         expected,
+        waits,
     }) = blocked.filter(|_| finding.detail.is_empty())
     else {
         return finding.detail.clone();
