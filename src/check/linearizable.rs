@@ -12,7 +12,7 @@
 
 use super::search::{Answer, Ending, Of, Search};
 use super::verdict::{Finding, Kind};
-use super::{Blocked, Verdict, asked};
+use super::{Blocked, Explanation, Verdict, asked};
 use crate::case::History;
 use crate::subject::Spec;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// Calls of a history beyond which no single one is looked for that is to blame.
+const LONG: usize = 64;
 
 /// Steps of the first share of each key where there are several.
 const SHARE: u64 = 1 << 12;
@@ -100,57 +103,60 @@ pub fn rest<S: Spec>(
     }
 }
 
-/// The call to blame for a history that no order explains: one that returned something wrong, and with another result of
-/// which all is well; with what it should have returned. `None` where no single call is to blame, or more than one is and
-/// none of them is `blocked`.
+/// The call to blame for a history that no order explains, with what it should have returned: the one with another result of
+/// which all is well. Where there is none, or several of which none is blocked, the first blocked one.
 pub(crate) fn blame<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
     criterion: Criterion,
-    blocked: &[Blocked<S>],
+    explanation: &Explanation<S>,
 ) -> Option<Blocked<S>> {
-    let limits = Limits {
-        states: 1 << 12,
-        steps: 1 << 14,
-    };
-    let keys = keys(history, criterion);
-    let wrong = |process: usize, number: usize| {
-        let of_key = |calls: &&Vec<Of<'_, S>>| {
-            let of_process = calls.iter().filter(|(p, _)| *p == process);
-            of_process.into_iter().any(|(_, calls)| calls.iter().any(|(n, _)| *n == number))
-        };
-        let calls = keys.values().find(of_key)?;
-        let call = &history.calls[process][number];
-        let search = Search::new(calls, S::start(setup), criterion, Ending::Any, limits);
-        let mut search = search.with_any_result((process, number));
-        let Answer::Explained(node) = search.run() else {
-            return None;
-        };
-        let before = search.state_before(node, (process, number))?;
-        Some(Blocked::at(&before, process, number, call))
-    };
-    let calls = history.calls.iter().enumerate().flat_map(|(process, calls)| {
-        let returned = calls.iter().enumerate().filter(|(_, call)| call.ret.is_some());
-        returned.map(move |(number, _)| (process, number))
-    });
-    let found = asked::words_of_panic(|| {
-        let mut found: Vec<Blocked<S>> = calls.filter_map(|(p, n)| wrong(p, n)).collect();
-        found.retain(|blocked| {
-            let got = &history.calls[blocked.process][blocked.call].ret;
-            blocked.expected.is_some() && blocked.expected != *got
-        });
-        found
-    });
-    let mut found = found.ok()?;
+    let blocked = &explanation.blocked;
+    // What the spec panics over here is no reason not to tell the finding.
+    let wrong = asked::words_of_panic(|| wrong(setup, history, criterion));
+    let mut wrong = wrong.unwrap_or_default();
     let is_blocked = |one: &Blocked<S>| {
         let same = |other: &Blocked<S>| (other.process, other.call) == (one.process, one.call);
         blocked.iter().any(same)
     };
-    match found.iter().position(is_blocked) {
-        Some(first) => Some(found.swap_remove(first)),
-        None if found.len() == 1 => found.pop(),
-        None => None,
+    match wrong.iter().position(is_blocked) {
+        Some(first) => Some(wrong.swap_remove(first)),
+        None if wrong.len() == 1 => wrong.pop(),
+        None => blocked.first().cloned(),
     }
+}
+
+/// The calls each of which alone is enough to explain the history, had it returned something else.
+fn wrong<S: Spec>(setup: &S::Setup, history: &History<S>, criterion: Criterion) -> Vec<Blocked<S>> {
+    let mut wrong = Vec::new();
+    // Of a long history nearly every call is right: it is not worth the time.
+    if history.calls.iter().map(Vec::len).sum::<usize>() > LONG {
+        return wrong;
+    }
+    let limits = Limits {
+        states: 1 << 12,
+        steps: 1 << 14,
+    };
+    for of_key in keys(history, criterion).into_values() {
+        let search = || Search::new(&of_key, S::start(setup), criterion, Ending::Any, limits);
+        if matches!(search().run(), Answer::Explained(_)) {
+            continue;
+        }
+        for &(process, ref calls) in &of_key {
+            for &(number, call) in calls.iter().filter(|(_, call)| call.ret.is_some()) {
+                let mut search = search().with_any_result((process, number));
+                if let Answer::Explained(node) = search.run()
+                    && let Some(before) = search.state_before(node, (process, number))
+                {
+                    let blocked = Blocked::at(&before, process, number, call);
+                    if blocked.expected.is_some() && blocked.expected != call.ret {
+                        wrong.push(blocked);
+                    }
+                }
+            }
+        }
+    }
+    wrong
 }
 
 /// The calls of each key, process by process. All have one where they cannot be taken apart.

@@ -159,11 +159,13 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     /// The same where the call `(process, number)` may have returned anything.
-    pub(super) fn with_any_result(self, call: (usize, usize)) -> Self {
-        Self {
-            any: Some(call),
-            ..self
+    pub(super) fn with_any_result(mut self, call: (usize, usize)) -> Self {
+        for item in self.lanes.iter_mut().flatten() {
+            // With another result it may be no read.
+            item.reads &= (item.process, item.number) != call;
         }
+        self.any = Some(call);
+        self
     }
 
     /// How many steps of the spec it took.
@@ -257,7 +259,12 @@ impl<'a, S: Spec> Search<'a, S> {
     /// How many calls the order holds.
     fn length(&self) -> usize {
         let taken: usize = self.at.iter().map(|&n| n as usize).sum();
-        taken + self.used.iter().map(|w| w.count_ones() as usize).sum::<usize>()
+        taken
+            + self
+                .used
+                .iter()
+                .map(|w| w.count_ones() as usize)
+                .sum::<usize>()
     }
 
     fn frame(&self, node: u32, left: usize) -> Frame {
@@ -366,7 +373,13 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     /// The state after a call that returned, if it may return there what it did.
-    fn returned(&mut self, process: usize, number: usize, call: &Call<S>, state: u32) -> Option<u32> {
+    fn returned(
+        &mut self,
+        process: usize,
+        number: usize,
+        call: &Call<S>,
+        state: u32,
+    ) -> Option<u32> {
         let ret = call.ret.as_ref()?;
         self.steps += 1;
         let before = self.seen.state(state);
@@ -388,7 +401,7 @@ impl<'a, S: Spec> Search<'a, S> {
             return fits.then_some(state);
         }
         assert!(
-            !(fits && S::only_reads(&call.op, ret)),
+            !fits || self.any == Some((process, number)) || !S::only_reads(&call.op, ret),
             "only_reads says that {:?} -> {ret:?} leaves the state as it is, and it made {after:?} of {before:?}",
             call.op
         );
@@ -595,9 +608,8 @@ impl<'a, S: Spec> Search<'a, S> {
     /// The calls that could come next, none of which fits `state`.
     fn blocked(&self, state: &S) -> Vec<Blocked<S>> {
         let bound = self.frame(0, 0).bound;
-        let sleeps = |item: &Item<S>| {
-            self.ending == Ending::AtRest && item.returned == Call::<S>::NEVER
-        };
+        let sleeps =
+            |item: &Item<S>| self.ending == Ending::AtRest && item.returned == Call::<S>::NEVER;
         let next = (0..self.lanes.len()).filter_map(|lane| self.item(lane));
         let next = next.filter(|item| item.invoked <= bound && (!item.died() || sleeps(item)));
         let pending = (0..self.pending.len()).filter(|&pending| self.may_begin(pending, bound));
@@ -620,9 +632,7 @@ impl<S: Spec> Blocked<S> {
             process,
             call: number,
             // Where `allows` decides, `step` need not know.
-            expected: (!waits)
-                .then(|| asked::words_of_panic(step).ok())
-                .flatten(),
+            expected: (!waits).then(|| asked::words_of_panic(step).ok()).flatten(),
             waits,
         }
     }
@@ -691,7 +701,10 @@ fn lanes<'a, S: Spec>(
         let after = own[of].map(|lane| {
             let before = |other: &Item<S>| other.process == item.process;
             let position = lanes[lane].iter().rposition(before);
-            (lane, position.expect("a call of its own is in its lane") as u32)
+            (
+                lane,
+                position.expect("a call of its own is in its lane") as u32,
+            )
         });
         Pending { item, after }
     });

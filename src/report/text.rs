@@ -5,7 +5,7 @@ use super::printed::printed;
 use super::rows::rows;
 use super::table::{WIDTH, apart, render, short};
 use crate::case::{Call, named};
-use crate::check::{Blocked, Explanation, Finding, Verdict};
+use crate::check::{Criterion, Explanation, Finding, Kind, Verdict, blame};
 use crate::engine::{Covered, Run};
 use crate::search::{Found, Origin, Outcome, Rate};
 use crate::subject::Spec;
@@ -165,32 +165,30 @@ fn of_finding<S: Spec>(
 
 /// What went wrong in words, or what came and what should have come.
 fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
-    let blocked = finding
-        .explanation
-        .as_ref()
-        .and_then(|explanation| explanation.blocked.first());
-    let Some(Blocked {
-        process,
-        call,
-        expected,
-        waits,
-    }) = blocked.filter(|_| finding.detail.is_empty())
-    else {
+    let explanation = finding.explanation.as_ref();
+    let Some(explanation) = explanation.filter(|_| finding.detail.is_empty()) else {
         return finding.detail.clone();
     };
-    let call = &run.history.calls[*process][*call];
-    let (got, wanted) = match (&call.ret, expected) {
-        (Some(got), Some(wanted)) => apart(got, wanted),
-        (got, wanted) => (
-            got.as_ref().map(short).unwrap_or_default(),
-            wanted.as_ref().map_or("that it waits".into(), short),
-        ),
+    let criterion = match finding.kind {
+        Kind::NotSequentiallyConsistent => Criterion::ProgramOrder,
+        _ => Criterion::RealTime,
     };
-    format!(
-        "{}: {} returned {got}, expected {wanted}",
-        named(roles, *process),
-        short(&call.op),
-    )
+    let blamed = blame(&run.case.setup, &run.history, criterion, explanation);
+    let Some(blamed) = blamed else {
+        return finding.detail.clone();
+    };
+    let call = &run.history.calls[blamed.process][blamed.call];
+    let process = named(roles, blamed.process);
+    let (op, got) = (short(&call.op), call.ret.as_ref());
+    let shown = got.map(short).unwrap_or_default();
+    match (got, &blamed.expected) {
+        (Some(got), Some(wanted)) if got != wanted => {
+            let (got, wanted) = apart(got, wanted);
+            format!("{process}: {op} returned {got}, expected {wanted}")
+        }
+        _ if blamed.waits => format!("{process}: {op} returned {shown}, expected that it waits"),
+        _ => format!("{process}: {op} returned {shown}, which the spec does not allow there"),
+    }
 }
 
 fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
@@ -249,18 +247,19 @@ fn reason<S: Spec>(roles: &[String], run: &Run<S>, explanation: &Explanation<S>)
             .ret
             .as_ref();
         let would = match &blocked.expected {
-            Some(expected) => {
+            Some(expected) if ret != Some(expected) => {
                 let wanted = ret.map_or_else(|| short(expected), |ret| apart(ret, expected).1);
-                format!("return {wanted}")
+                format!(": it would return {wanted}")
             }
-            None => "wait".into(),
+            _ if blocked.waits => ": it would wait".into(),
+            _ => String::new(),
         };
         let cannot = match ret {
             Some(_) => "cannot come next",
             None => "need not wait",
         };
         let call = called(blocked.process, blocked.call);
-        format!("{call} {cannot}: it would {would}")
+        format!("{call} {cannot}{would}")
     });
     Reason {
         longest: longest

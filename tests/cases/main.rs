@@ -1,5 +1,8 @@
 //! Small structures and suites that an earlier version judged wrongly, each with the verdict that is right.
 
+mod blame_pop;
+mod spec_panics;
+
 use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::Engine;

@@ -6,7 +6,7 @@
 use super::LoomMemory;
 use super::memory;
 use crate::case::{Call, Case, History};
-use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
+use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, is_of_the_spec, rest};
 use crate::engine::served::encode;
 use crate::engine::{Budget, Run, incomplete};
 use crate::region::Region;
@@ -79,6 +79,10 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
     });
     let hooked = Arc::clone(&model);
     std::panic::set_hook(Box::new(move |info| {
+        // The check catches it, and makes a verdict of it.
+        if is_of_the_spec(info) {
+            return;
+        }
         let verdict = verdict_of_panic(info);
         hooked.end(verdict);
     }));
@@ -207,11 +211,13 @@ impl<S: Subject<LoomMemory>> Model<S> {
     /// Answers with this execution, and ends the process without unwinding.
     fn end(&self, verdict: Verdict<S::Spec>) -> ! {
         let verdict = match verdict {
-            Verdict::Finding(found) if memory::met_seq_cst() => Verdict::Unknown(format!(
-                "loom says {}, but takes SeqCst loads and stores for weaker ones, so there may be no such execution; ask `stepped`, \
+            Verdict::Finding(found) if memory::met_seq_cst() && found.kind != Kind::SpecPanic => {
+                Verdict::Unknown(format!(
+                    "loom says {}, but takes SeqCst loads and stores for weaker ones, so there may be no such execution; ask `stepped`, \
                  or use SeqCst fences, which it knows",
-                found.kind
-            )),
+                    found.kind
+                ))
+            }
             verdict => verdict,
         };
         let run = Run {
