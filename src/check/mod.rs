@@ -1,10 +1,16 @@
 //! Judges histories. Pure: no process, no clock, no I/O; the same history gives the same verdict.
 //!
-//! [`explain`] judges what happened; [`rest`] judges an execution in which nobody can move any more.
+//! [`explain`] judges what happened; [`rest`] judges an execution in which no process can move any more.
 
+mod asked;
+mod bits;
 mod linearizable;
+mod search;
 mod seen;
 mod verdict;
 
+#[cfg(feature = "loom")]
+pub(crate) use asked::is_of_the_spec;
+pub(crate) use linearizable::blame;
 pub use linearizable::{Criterion, Limits, explain, rest};
 pub use verdict::{Blocked, Explanation, Finding, Kind, Verdict};

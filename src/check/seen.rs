@@ -1,54 +1,157 @@
-//! What the search remembers: which states it has been in, after which calls.
+//! The nodes of a search: after which calls it has been in which state, and on which way it came there.
 
+use super::bits;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-/// A set of (positions, state), without an allocation of its own for each.
+/// No node, no state.
+const NONE: u32 = u32::MAX;
+
+/// The nodes, without an allocation of its own for each. Each distinct state is held once.
 pub(super) struct Seen<S> {
-    processes: usize,
-    /// The newest entry of each hash.
+    lanes: usize,
+    /// Words of a set of pending calls.
+    words: usize,
+    states: Newest<S>,
+    /// The newest node of each hash of positions and state.
     heads: HashMap<u64, u32, BuildHasherDefault<Identity>>,
-    /// The next older entry of the same hash, and the state.
-    entries: Vec<(Option<u32>, S)>,
-    /// The positions of entry `n` begin at `n * processes`.
+    nodes: Vec<Node>,
+    /// The positions of node `n` begin at `n * lanes`, its pending calls at `n * words`.
     positions: Vec<u32>,
+    pending: Vec<u64>,
+    /// The moves of all nodes; those of a node end at its `moves`, and begin where those of the node before it end.
+    moves: Vec<u32>,
 }
 
-impl<S: Hash + Eq + Clone> Seen<S> {
-    pub(super) fn new(processes: usize) -> Self {
-        Self {
-            processes,
+struct Node {
+    /// The next older node of the same hash.
+    older: u32,
+    state: u32,
+    /// The node from which the moves led here.
+    parent: u32,
+    moves: usize,
+}
+
+/// States by their numbers.
+struct Newest<S> {
+    heads: HashMap<u64, u32, BuildHasherDefault<Identity>>,
+    /// The next older state of the same hash, and the state.
+    entries: Vec<(u32, S)>,
+}
+
+impl<S: Hash + Eq> Seen<S> {
+    /// With the node that all begin at: no call, and this state, which is number 0.
+    pub(super) fn new(lanes: usize, pending: usize, start: S) -> Self {
+        let words = pending.div_ceil(64);
+        let mut seen = Self {
+            lanes,
+            words,
+            states: Newest {
+                heads: HashMap::default(),
+                entries: Vec::new(),
+            },
             heads: HashMap::default(),
-            entries: Vec::new(),
+            nodes: Vec::new(),
             positions: Vec::new(),
-        }
+            pending: Vec::new(),
+            moves: Vec::new(),
+        };
+        let state = seen.number(start);
+        seen.insert(&vec![0; lanes], &vec![0; words], state, 0, &[]);
+        seen
     }
 
+    /// How many nodes there are.
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.nodes.len()
     }
 
-    /// Remembers it; whether it is new.
-    pub(super) fn insert(&mut self, at: &[u32], state: &S) -> bool {
+    /// The number of a state.
+    pub(super) fn number(&mut self, state: S) -> u32 {
         let mut hasher = Mix::default();
-        at.iter().for_each(|&n| hasher.write_u32(n));
         state.hash(&mut hasher);
-        let hash = hasher.finish();
-        let newest = self.heads.get(&hash).copied();
-        let mut entry = newest;
-        while let Some(n) = entry {
-            let n = n as usize;
-            let (older, same) = &self.entries[n];
-            let positions = &self.positions[n * self.processes..(n + 1) * self.processes];
-            if positions == at && same == state {
-                return false;
+        let Newest { heads, entries } = &mut self.states;
+        let head = heads.entry(hasher.finish()).or_insert(NONE);
+        let mut entry = *head;
+        while entry != NONE {
+            let (older, same) = &entries[entry as usize];
+            if *same == state {
+                return entry;
             }
             entry = *older;
         }
-        self.heads.insert(hash, self.entries.len() as u32);
-        self.entries.push((newest, state.clone()));
+        entries.push((*head, state));
+        *head = entries.len() as u32 - 1;
+        *head
+    }
+
+    pub(super) fn state(&self, number: u32) -> &S {
+        &self.states.entries[number as usize].1
+    }
+
+    /// The state of a node.
+    pub(super) fn state_of(&self, node: u32) -> u32 {
+        self.nodes[node as usize].state
+    }
+
+    /// The positions of a node, and which pending calls took effect before it.
+    pub(super) fn at(&self, node: u32) -> (&[u32], &[u64]) {
+        let node = node as usize;
+        (
+            &self.positions[node * self.lanes..][..self.lanes],
+            &self.pending[node * self.words..][..self.words],
+        )
+    }
+
+    /// Adds a node that `moves` led to from `parent`. `None` if there is one with the same positions and state for which no
+    /// pending call took effect that did not for this: whatever explains the rest from here explains it from there.
+    pub(super) fn insert(
+        &mut self,
+        at: &[u32],
+        pending: &[u64],
+        state: u32,
+        parent: u32,
+        moves: &[u32],
+    ) -> Option<u32> {
+        let mut hasher = Mix::default();
+        at.iter().for_each(|&n| hasher.write_u32(n));
+        hasher.write_u32(state);
+        let hash = hasher.finish();
+        let newest = self.heads.get(&hash).copied().unwrap_or(NONE);
+        let mut node = newest;
+        while node != NONE {
+            let (positions, fewer) = self.at(node);
+            let known = &self.nodes[node as usize];
+            if known.state == state && positions == at && bits::within(fewer, pending) {
+                return None;
+            }
+            node = known.older;
+        }
+        let node = self.nodes.len() as u32;
+        self.heads.insert(hash, node);
+        self.moves.extend_from_slice(moves);
+        self.nodes.push(Node {
+            older: newest,
+            state,
+            parent,
+            moves: self.moves.len(),
+        });
         self.positions.extend_from_slice(at);
-        true
+        self.pending.extend_from_slice(pending);
+        Some(node)
+    }
+
+    /// All moves from the start to a node.
+    pub(super) fn way(&self, mut node: u32) -> Vec<u32> {
+        let mut way = Vec::new();
+        while node != 0 {
+            let begin = self.nodes[node as usize - 1].moves;
+            let end = self.nodes[node as usize].moves;
+            way.extend(self.moves[begin..end].iter().rev());
+            node = self.nodes[node as usize].parent;
+        }
+        way.reverse();
+        way
     }
 }
 
@@ -109,7 +212,7 @@ mod tests {
     use super::*;
 
     /// All values have one hash.
-    #[derive(Clone, PartialEq, Eq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     struct Alike(u8);
     impl Hash for Alike {
         fn hash<H: Hasher>(&self, _: &mut H) {}
@@ -117,11 +220,38 @@ mod tests {
 
     #[test]
     fn equal_hashes_are_not_equal_states() {
-        let mut seen = Seen::new(2);
-        assert!(seen.insert(&[1, 2], &Alike(1)));
-        assert!(seen.insert(&[1, 2], &Alike(2)));
-        assert!(!seen.insert(&[1, 2], &Alike(1)));
-        assert!(seen.insert(&[2, 1], &Alike(1)));
-        assert_eq!(seen.len(), 3);
+        let mut seen = Seen::new(2, 0, Alike(0));
+        let mut insert = |at: &[u32], state: u8| {
+            let state = seen.number(Alike(state));
+            seen.insert(at, &[], state, 0, &[1]).is_some()
+        };
+        assert!(insert(&[1, 2], 1));
+        assert!(insert(&[1, 2], 2));
+        assert!(!insert(&[1, 2], 1));
+        assert!(insert(&[2, 1], 1));
+        assert_eq!(seen.len(), 4);
+        assert_eq!(seen.state(seen.state_of(2)), &Alike(2));
+    }
+
+    #[test]
+    fn a_node_with_more_pending_calls_than_one_that_is_known_is_known() {
+        let mut seen = Seen::new(1, 3, Alike(0));
+        let mut insert = |pending: u64| seen.insert(&[1], &[pending], 0, 0, &[0]).is_some();
+        assert!(insert(0b011));
+        assert!(!insert(0b111));
+        assert!(insert(0b101));
+        assert!(insert(0b001));
+        assert!(!insert(0b101));
+    }
+
+    #[test]
+    fn the_way_to_a_node_is_all_moves_that_led_there() {
+        let mut seen = Seen::new(1, 0, 0u8);
+        let first = seen.insert(&[1], &[], 0, 0, &[3, 4]).unwrap();
+        let aside = seen.insert(&[2], &[], 0, 0, &[5]).unwrap();
+        let second = seen.insert(&[3], &[], 0, first, &[6]).unwrap();
+        assert_eq!(seen.way(second), [3, 4, 6]);
+        assert_eq!(seen.way(aside), [5]);
+        assert_eq!(seen.way(0), [0u32; 0]);
     }
 }

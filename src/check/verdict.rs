@@ -39,6 +39,8 @@ pub enum Kind {
     NotSequentiallyConsistent,
     /// The subject panicked.
     Panic,
+    /// The user's spec panicked, so the structure cannot be judged by it.
+    SpecPanic,
     /// A process of the case ended before its program did: abort, exit, a signal.
     Died,
     /// An operation uses processor time without end.
@@ -79,6 +81,7 @@ impl fmt::Display for Kind {
             Kind::NotLinearizable => "NOT LINEARIZABLE",
             Kind::NotSequentiallyConsistent => "NOT SEQUENTIALLY CONSISTENT",
             Kind::Panic => "PANIC",
+            Kind::SpecPanic => "PANIC IN THE SPEC",
             Kind::Died => "DIED",
             Kind::Endless => "ENDLESS",
             Kind::Deadlock => "DEADLOCK",
@@ -114,6 +117,8 @@ pub struct Blocked<S: Spec> {
     pub process: usize,
     /// Which of its calls.
     pub call: usize,
-    /// What the spec returns there; `None` where it waits.
+    /// What the spec returns there; `None` where it waits, or where its `step` panics because its `allows` decides.
     pub expected: Option<S::Ret>,
+    /// The spec lets it wait there.
+    pub waits: bool,
 }

@@ -2,37 +2,35 @@
 
 use super::table::{apart, short};
 use crate::case::{Call, named};
-use crate::check::{Blocked, Finding, Kind};
+use crate::check::{Criterion, Finding, Kind, blame};
 use crate::engine::Run;
 use crate::subject::Spec;
 
 /// What went wrong in words, or what came and what should have come.
 pub(super) fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
-    let blocked = finding
-        .explanation
-        .as_ref()
-        .and_then(|explanation| explanation.blocked.first());
-    let Some(Blocked {
-        process,
-        call,
-        expected,
-    }) = blocked.filter(|_| finding.detail.is_empty())
-    else {
+    let explanation = finding.explanation.as_ref();
+    let Some(explanation) = explanation.filter(|_| finding.detail.is_empty()) else {
         return format!("{}{}", finding.detail, standstill(roles, run, finding));
     };
-    let call = &run.history.calls[*process][*call];
-    let (got, wanted) = match (&call.ret, expected) {
-        (Some(got), Some(wanted)) => apart(got, wanted),
-        (got, wanted) => (
-            got.as_ref().map(short).unwrap_or_default(),
-            wanted.as_ref().map_or("that it waits".into(), short),
-        ),
+    let criterion = match finding.kind {
+        Kind::NotSequentiallyConsistent => Criterion::ProgramOrder,
+        _ => Criterion::RealTime,
     };
-    format!(
-        "{}: {} returned {got}, expected {wanted}",
-        named(roles, *process),
-        short(&call.op),
-    )
+    let Some(blamed) = blame(&run.case.setup, &run.history, criterion, explanation) else {
+        return String::new();
+    };
+    let call = &run.history.calls[blamed.process][blamed.call];
+    let process = named(roles, blamed.process);
+    let (op, got) = (short(&call.op), call.ret.as_ref());
+    let shown = got.map(short).unwrap_or_default();
+    match (got, &blamed.expected) {
+        (Some(got), Some(wanted)) if got != wanted => {
+            let (got, wanted) = apart(got, wanted);
+            format!("{process}: {op} returned {got}, expected {wanted}")
+        }
+        _ if blamed.waits => format!("{process}: {op} returned {shown}, expected that it waits"),
+        _ => format!("{process}: {op} returned {shown}, which the spec does not allow there"),
+    }
 }
 
 /// Why it is wrong that nothing moves any more, where no step shows it: what the spec says of a call that did not return, or
@@ -78,7 +76,7 @@ fn standstill<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> 
 mod tests {
     use super::*;
     use crate::case::{Case, History};
-    use crate::check::{Explanation, Verdict};
+    use crate::check::{Blocked, Explanation, Verdict};
     use crate::subject::{Register, RegisterOp, RegisterRet};
 
     #[test]
@@ -108,6 +106,7 @@ mod tests {
                 process: 1,
                 call: 0,
                 expected: Some(RegisterRet::Value(7)),
+                waits: false,
             }],
         };
         let one = run(vec![

@@ -235,18 +235,19 @@ fn reason<S: Spec>(roles: &[String], run: &Run<S>, explanation: &Explanation<S>)
             .ret
             .as_ref();
         let would = match &blocked.expected {
-            Some(expected) => {
+            Some(expected) if ret != Some(expected) => {
                 let wanted = ret.map_or_else(|| short(expected), |ret| apart(ret, expected).1);
-                format!("return {wanted}")
+                format!(": it would return {wanted}")
             }
-            None => "wait".into(),
+            _ if blocked.waits => ": it would wait".into(),
+            _ => String::new(),
         };
         let cannot = match ret {
             Some(_) => "cannot come next",
             None => "need not wait",
         };
         let call = called(blocked.process, blocked.call);
-        format!("{call} {cannot}: it would {would}")
+        format!("{call} {cannot}{would}")
     });
     Reason {
         longest: longest

@@ -81,6 +81,13 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
         let _ = (process, pending);
     }
 
+    /// Whether `op` with the result `ret` leaves the state as it is, in each state in which that result is allowed: a read, a
+    /// compare-and-swap that failed. A check of a long history then tries far fewer orders; short ones do not need it.
+    fn only_reads(op: &Self::Op, ret: &Self::Ret) -> bool {
+        let _ = (op, ret);
+        false
+    }
+
     /// A number that operations share if one can influence the other: the key of a map, hashed. Histories are
     /// judged key by key, which is far cheaper; each begins with [`start`](Spec::start).
     fn key(op: &Self::Op) -> u64 {

@@ -73,6 +73,9 @@ impl<T: Data + Eq + Hash> Spec for Register<T> {
             RegisterOp::Read => RegisterRet::Value(self.value.clone()),
         }
     }
+    fn only_reads(op: &RegisterOp<T>, _: &RegisterRet<T>) -> bool {
+        *op == RegisterOp::Read
+    }
     fn crash(&mut self, _: usize, pending: &RegisterOp<T>) {
         self.torn |= matches!(pending, RegisterOp::Write(_));
     }
@@ -145,6 +148,9 @@ impl<T: Data + Eq + Hash> Spec for Once<T> {
             OnceOp::Get => OnceRet::Got(self.value.clone()),
         }
     }
+    fn only_reads(_: &OnceOp<T>, ret: &OnceRet<T>) -> bool {
+        *ret != OnceRet::Set(true)
+    }
     fn crash(&mut self, _: usize, pending: &OnceOp<T>) {
         if let OnceOp::Set(_) = pending {
             self.lost |= self.value.is_none();
@@ -213,6 +219,9 @@ impl<T: Data + Eq + Hash> Spec for Queue<T> {
                 None => QueueRet::Empty,
             },
         }
+    }
+    fn only_reads(_: &QueueOp<T>, ret: &QueueRet<T>) -> bool {
+        matches!(ret, QueueRet::Full | QueueRet::Empty)
     }
 }
 

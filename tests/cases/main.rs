@@ -2,6 +2,7 @@
 
 mod blame_pop;
 mod counted_readers;
+mod distinct_items;
 #[cfg(feature = "loom")]
 mod loom;
 mod macros_generic;
@@ -9,6 +10,7 @@ mod min_ops;
 mod names;
 mod nonsense;
 mod private_memory;
+mod spec_panics;
 mod standstill;
 mod untouched;
 

@@ -68,6 +68,9 @@ impl Spec for Register {
     fn allows(&mut self, _: usize, op: &RegisterOp, ret: &RegisterRet) -> bool {
         self.step(0, op) == *ret || *ret == RegisterRet::Nothing
     }
+    fn only_reads(op: &RegisterOp, ret: &RegisterRet) -> bool {
+        *op == RegisterOp::Read || *ret == RegisterRet::Swapped(false)
+    }
 }
 
 /// A map from strings to strings that can be appended to.
@@ -96,13 +99,20 @@ impl Spec for Map {
         Self(BTreeMap::new())
     }
     fn step(&mut self, _: usize, MapOp { key, what }: &MapOp) -> String {
+        // A read leaves the state as it is: no entry.
+        if *what == What::Get {
+            return self.0.get(key).cloned().unwrap_or_default();
+        }
         let value = self.0.entry(key.clone()).or_default();
         match what {
-            What::Get => return value.clone(),
+            What::Get => {}
             What::Put(new) => value.clone_from(new),
             What::Append(more) => value.push_str(more),
         }
         String::new()
+    }
+    fn only_reads(op: &MapOp, _: &String) -> bool {
+        op.what == What::Get
     }
     fn key(op: &MapOp) -> u64 {
         // FNV-1a: any hash would do.

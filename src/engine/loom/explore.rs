@@ -6,7 +6,7 @@
 use super::execution::{self, End, Phase, Waits};
 use super::{LoomMemory, memory};
 use crate::case::{Call, Case, History, Step, named};
-use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
+use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, is_of_the_spec, rest};
 use crate::engine::served::encode;
 use crate::engine::{Budget, Run, incomplete, untouched};
 use crate::region::Region;
@@ -86,6 +86,10 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
     });
     let hooked = Arc::clone(&model);
     std::panic::set_hook(Box::new(move |info| {
+        // The check catches it, and makes a verdict of it.
+        if is_of_the_spec(info) {
+            return;
+        }
         hooked.end(|steps, race| hooked.verdict_of_panic(info, steps, race))
     }));
     for (round, bound) in BOUNDS.into_iter().enumerate() {
@@ -314,11 +318,15 @@ impl<S: Subject<LoomMemory>> Model<S> {
     fn end(&self, verdict: impl FnOnce(&[Step], Option<[usize; 2]>) -> Verdict<S::Spec>) -> ! {
         let (steps, race) = execution::take_steps();
         let verdict = match verdict(&steps, race) {
-            Verdict::Finding(found) if execution::met_seq_cst() => Verdict::Unknown(format!(
-                "loom says {}, but takes SeqCst loads and stores for weaker ones, so there may be no such execution; ask `stepped`, \
+            Verdict::Finding(found)
+                if execution::met_seq_cst() && found.kind != Kind::SpecPanic =>
+            {
+                Verdict::Unknown(format!(
+                    "loom says {}, but takes SeqCst loads and stores for weaker ones, so there may be no such execution; ask `stepped`, \
                  or use SeqCst fences, which it knows",
-                found.kind
-            )),
+                    found.kind
+                ))
+            }
             verdict => verdict,
         };
         let run = Run {

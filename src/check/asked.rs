@@ -1,0 +1,72 @@
+//! Calls the user's spec so that a panic of it is told as the spec's own, with its message and source line.
+
+use super::{Finding, Kind, Verdict};
+use crate::subject::Spec;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::Once;
+
+thread_local! {
+    /// Set while a spec is asked on this thread; then the words of its panic, once there was one.
+    static ASKED: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+static HOOK: Once = Once::new();
+
+/// Notes the panic of a spec that is being asked, and returns whether it was one. A panic hook that ends the process
+/// or reports to somewhere has to ask this first, and leave such a panic alone: it is caught.
+pub(crate) fn is_of_the_spec(info: &PanicHookInfo<'_>) -> bool {
+    ASKED.with_borrow_mut(|asked| {
+        let Some(words) = asked else { return false };
+        let place = info.location().map(ToString::to_string);
+        let place = place.unwrap_or_else(|| "an unknown place".into());
+        *words = format!(
+            "the spec panicked at {place}: {}",
+            message(info.payload()).trim()
+        );
+        true
+    })
+}
+
+/// The value of `ask`, or the words of the panic in it. A question within a question is part of the outer one.
+pub(super) fn words_of_panic<T>(ask: impl FnOnce() -> T) -> Result<T, String> {
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !is_of_the_spec(info) {
+                before(info);
+            }
+        }));
+    });
+    let outer = ASKED.replace(Some(String::new()));
+    let answer = catch_unwind(AssertUnwindSafe(ask));
+    let words = ASKED.replace(outer).unwrap_or_default();
+    answer.map_err(|payload| {
+        // Another hook may have taken the place of this one; the payload still has the message.
+        let words = if words.is_empty() {
+            format!("the spec panicked: {}", message(&*payload))
+        } else {
+            words
+        };
+        // The payload's drop might panic again.
+        std::mem::forget(payload);
+        words
+    })
+}
+
+/// The verdict of `ask`; a finding if the spec panics in it.
+pub(super) fn verdict<S: Spec>(ask: impl FnOnce() -> Verdict<S>) -> Verdict<S> {
+    words_of_panic(ask).unwrap_or_else(|detail| {
+        Verdict::Finding(Finding {
+            kind: Kind::SpecPanic,
+            detail,
+            explanation: None,
+        })
+    })
+}
+
+fn message(payload: &(dyn std::any::Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message")
+}

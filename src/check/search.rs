@@ -1,0 +1,713 @@
+//! The search for an order of the calls of one key that explains their results.
+//!
+//! Calls that follow each other in real time stand in one **lane**: there are as many as calls overlap at a time, however many
+//! processes there are. A part of an order is then one position for each lane, and the set of pending calls that took
+//! effect. With the state of the spec that is a node; a node is tried once.
+//!
+//! A call that only reads ([`Spec::only_reads`]) and may come next **comes next**, and nothing else is tried there: from any
+//! order that explains the rest it can be moved to the front.
+//!
+//! **Pending calls** are tried last, in chains; see [`linearizable`](super::linearizable) for why that is enough. Of two nodes
+//! that differ only in which pending calls took effect, the one with more of them is not tried.
+
+use super::seen::Seen;
+use super::{Blocked, Criterion, Explanation, Limits, asked, bits};
+use crate::case::Call;
+use crate::subject::Spec;
+use std::collections::VecDeque;
+
+/// The calls of one process, each with its number in the history.
+pub(super) type Of<'a, S> = (usize, Vec<(usize, &'a Call<S>)>);
+
+/// What the state after the last call has to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    Any,
+    /// One in which every pending call may wait; none of them has taken effect.
+    AtRest,
+}
+
+/// What a search comes to.
+pub(super) enum Answer<S: Spec> {
+    /// The order that leads to this node explains the calls.
+    Explained(u32),
+    /// No order does.
+    Inexplicable(Explanation<S>),
+    /// A limit was reached.
+    Spent,
+}
+
+/// A call, where it is looked at most.
+struct Item<'a, S: Spec> {
+    process: usize,
+    number: usize,
+    invoked: u64,
+    returned: u64,
+    call: &'a Call<S>,
+    /// It leaves each state as it is.
+    reads: bool,
+}
+
+impl<S: Spec> Item<'_, S> {
+    /// Its process died in it.
+    fn died(&self) -> bool {
+        self.call.ret.is_none()
+    }
+}
+
+/// A call that may take effect at any time after it began, or never.
+struct Pending<'a, S: Spec> {
+    item: Item<'a, S>,
+    /// The call of its process before it: lane and position.
+    after: Option<(usize, u32)>,
+}
+
+/// How a call in a lane comes next. One that its process died in did so in one of four ways.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// It took effect, as each call that returned.
+    Effect,
+    /// It did not.
+    Nothing,
+    Crash,
+    EffectAndCrash,
+}
+
+const WAYS: [Way; 4] = [Way::Effect, Way::Nothing, Way::Crash, Way::EffectAndCrash];
+
+/// What is to be tried at a frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Calls that only read.
+    Reads,
+    Ways(Way),
+    Chains,
+    Done,
+}
+
+/// A node, and what to try next from it.
+struct Frame {
+    node: u32,
+    /// Calls that returned and are not in the order yet.
+    left: usize,
+    /// Nothing that is still to come may have returned before this time.
+    bound: u64,
+    stage: Stage,
+    /// The candidate tried last in this stage: its return and its lane.
+    last: Option<(u64, usize)>,
+    chains: Option<Box<Chains>>,
+}
+
+/// The chains of pending calls from one frame, short ones first.
+struct Chains {
+    queue: VecDeque<Link>,
+    /// Which pending calls led to which state.
+    known: Vec<(Vec<u64>, u32)>,
+    /// Chains with the call that notices them, and the state after it.
+    ready: Vec<(Vec<u32>, u32)>,
+}
+
+/// A chain of pending calls, the state after it, and its last member with the state before that.
+struct Link {
+    moves: Vec<u32>,
+    pending: Vec<u64>,
+    state: u32,
+    last: Option<(usize, u32)>,
+}
+
+pub(super) struct Search<'a, S: Spec> {
+    lanes: Vec<Vec<Item<'a, S>>>,
+    pending: Vec<Pending<'a, S>>,
+    criterion: Criterion,
+    ending: Ending,
+    limits: Limits,
+    /// A call that may have returned anything.
+    any: Option<(usize, usize)>,
+    seen: Seen<S>,
+    at: Vec<u32>,
+    used: Vec<u64>,
+    /// The moves to what was found last.
+    moves: Vec<u32>,
+    /// A state by its number, and a copy of it to try calls on.
+    copy: Option<(u32, S)>,
+    steps: u64,
+}
+
+impl<'a, S: Spec> Search<'a, S> {
+    pub(super) fn new(
+        calls: &[Of<'a, S>],
+        start: S,
+        criterion: Criterion,
+        ending: Ending,
+        limits: Limits,
+    ) -> Self {
+        let (lanes, pending) = lanes(calls, criterion);
+        Self {
+            seen: Seen::new(lanes.len(), pending.len(), start),
+            at: vec![0; lanes.len()],
+            used: vec![0; pending.len().div_ceil(64)],
+            lanes,
+            pending,
+            criterion,
+            ending,
+            limits,
+            any: None,
+            moves: Vec::new(),
+            copy: None,
+            steps: 0,
+        }
+    }
+
+    /// The same where the call `(process, number)` may have returned anything.
+    pub(super) fn with_any_result(mut self, call: (usize, usize)) -> Self {
+        for item in self.lanes.iter_mut().flatten() {
+            // With another result it may be no read.
+            item.reads &= (item.process, item.number) != call;
+        }
+        self.any = Some(call);
+        self
+    }
+
+    /// How many steps of the spec it took.
+    pub(super) fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// How many states it remembers.
+    pub(super) fn states(&self) -> usize {
+        self.seen.len()
+    }
+
+    pub(super) fn run(&mut self) -> Answer<S> {
+        let calls = self.lanes.iter().flatten();
+        let left = calls.filter(|item| !item.died()).count();
+        if left == 0 && self.ended(0) {
+            return Answer::Explained(0);
+        }
+        // The node with the longest order, and its length.
+        let (mut furthest, mut longest) = (0, 0);
+        let mut frames = vec![self.frame(0, left)];
+        while let Some(mut frame) = frames.pop() {
+            let state = self.seen.state_of(frame.node);
+            let next = self.next(&mut frame, state);
+            if self.is_spent() {
+                return Answer::Spent;
+            }
+            let Some(next) = next else {
+                // Back to the frame before.
+                if let Some(frame) = frames.last() {
+                    self.stand_at(frame.node);
+                }
+                continue;
+            };
+            let left = frame.left - self.make_moves();
+            let moves = std::mem::take(&mut self.moves);
+            let node = (self.seen).insert(&self.at, &self.used, next, frame.node, &moves);
+            self.moves = moves;
+            let Some(node) = node else {
+                self.stand_at(frame.node);
+                frames.push(frame);
+                continue;
+            };
+            if left == 0 && self.ended(next) {
+                return Answer::Explained(node);
+            }
+            let length = self.length();
+            if length > longest {
+                (furthest, longest) = (node, length);
+            }
+            // Of a frame of which all was tried nothing has to be kept.
+            if frame.stage != Stage::Done {
+                frames.push(frame);
+            }
+            frames.push(self.frame(node, left));
+        }
+        self.stand_at(furthest);
+        let state = self.seen.state(self.seen.state_of(furthest)).clone();
+        Answer::Inexplicable(Explanation {
+            longest: self.order(furthest),
+            state: format!("{state:?}"),
+            blocked: self.blocked(&state),
+        })
+    }
+
+    fn is_spent(&self) -> bool {
+        self.seen.len() > self.limits.states || self.steps > self.limits.steps
+    }
+
+    fn stand_at(&mut self, node: u32) {
+        let (at, used) = self.seen.at(node);
+        self.at.copy_from_slice(at);
+        self.used.copy_from_slice(used);
+    }
+
+    /// Takes the moves from where it stands; how many of them are calls that returned.
+    fn make_moves(&mut self) -> usize {
+        let mut returned = 0;
+        for &step in &self.moves {
+            match self.moved(step) {
+                Ok((lane, _)) => {
+                    returned += usize::from(!self.lanes[lane][self.at[lane] as usize].died());
+                    self.at[lane] += 1;
+                }
+                Err(pending) => bits::add(&mut self.used, pending),
+            }
+        }
+        returned
+    }
+
+    /// How many calls the order holds.
+    fn length(&self) -> usize {
+        let taken: usize = self.at.iter().map(|&n| n as usize).sum();
+        taken
+            + self
+                .used
+                .iter()
+                .map(|w| w.count_ones() as usize)
+                .sum::<usize>()
+    }
+
+    fn frame(&self, node: u32, left: usize) -> Frame {
+        let returns = (0..self.lanes.len()).filter_map(|lane| self.item(lane));
+        let bound = match self.criterion {
+            Criterion::RealTime => returns.map(|item| item.returned).min().unwrap_or(u64::MAX),
+            Criterion::ProgramOrder => u64::MAX,
+        };
+        Frame {
+            node,
+            left,
+            bound,
+            stage: Stage::Reads,
+            last: None,
+            chains: None,
+        }
+    }
+
+    /// The next call of a lane.
+    fn item(&self, lane: usize) -> Option<&Item<'a, S>> {
+        self.lanes[lane].get(self.at[lane] as usize)
+    }
+
+    /// The lane whose next call may come next, by its return, after those that this stage has tried.
+    fn candidate(&self, frame: &Frame) -> Option<usize> {
+        let mut first: Option<(u64, usize)> = None;
+        for lane in 0..self.lanes.len() {
+            let Some(item) = self.item(lane) else {
+                continue;
+            };
+            let place = (item.returned, lane);
+            let fits = match frame.stage {
+                Stage::Reads => item.reads,
+                Stage::Ways(Way::Effect) => !item.reads,
+                _ => item.died(),
+            };
+            if fits
+                && item.invoked <= frame.bound
+                && frame.last.is_none_or(|last| place > last)
+                && first.is_none_or(|first| place < first)
+            {
+                first = Some(place);
+            }
+        }
+        first.map(|(_, lane)| lane)
+    }
+
+    /// The number of the state after what is to be tried next from a frame; the moves to it are in `moves`.
+    fn next(&mut self, frame: &mut Frame, state: u32) -> Option<u32> {
+        loop {
+            match frame.stage {
+                Stage::Done => return None,
+                Stage::Chains => {
+                    let next = self.next_chain(frame, state);
+                    if next.is_none() {
+                        frame.stage = Stage::Done;
+                    }
+                    return next;
+                }
+                Stage::Reads | Stage::Ways(_) => {}
+            }
+            let Some(lane) = self.candidate(frame) else {
+                frame.last = None;
+                frame.stage = match frame.stage {
+                    Stage::Reads => Stage::Ways(Way::Effect),
+                    Stage::Ways(way) => WAYS
+                        .get(way as usize + 1)
+                        .map_or(Stage::Chains, |&way| Stage::Ways(way)),
+                    stage => stage,
+                };
+                continue;
+            };
+            frame.last = self.item(lane).map(|item| (item.returned, lane));
+            let way = match frame.stage {
+                Stage::Ways(way) => way,
+                _ => Way::Effect,
+            };
+            let after = self.after(lane, way, state);
+            if after.is_some() {
+                if frame.stage == Stage::Reads {
+                    frame.stage = Stage::Done;
+                }
+                self.moves.clear();
+                self.moves.push((lane as u32) << 2 | way as u32);
+                return after;
+            }
+        }
+    }
+
+    /// The state after the next call of a lane, if it may come next so.
+    fn after(&mut self, lane: usize, way: Way, state: u32) -> Option<u32> {
+        let item = self.item(lane)?;
+        let (process, call) = (item.process, item.call);
+        match way {
+            Way::Effect if call.ret.is_none() => self.effect(process, call, state),
+            Way::Effect => self.returned(process, item.number, call, state),
+            Way::Nothing => Some(state),
+            Way::Crash => self.crash(process, call, state),
+            Way::EffectAndCrash => {
+                let effect = self.effect(process, call, state)?;
+                let after = self.crash(process, call, effect)?;
+                // Where the crash undoes the effect, or hides it, it was tried already.
+                (after != state && self.crash(process, call, state) != Some(after)).then_some(after)
+            }
+        }
+    }
+
+    /// The state after a call that returned, if it may return there what it did.
+    fn returned(
+        &mut self,
+        process: usize,
+        number: usize,
+        call: &Call<S>,
+        state: u32,
+    ) -> Option<u32> {
+        let ret = call.ret.as_ref()?;
+        self.steps += 1;
+        let before = self.seen.state(state);
+        if before.may_block(process, &call.op) {
+            return None;
+        }
+        let mut after = match self.copy.take() {
+            Some((same, copy)) if same == state => copy,
+            _ => before.clone(),
+        };
+        let fits = if self.any == Some((process, number)) {
+            after.step(process, &call.op);
+            true
+        } else {
+            after.allows(process, &call.op, ret)
+        };
+        if after == *before {
+            self.copy = Some((state, after));
+            return fits.then_some(state);
+        }
+        assert!(
+            !fits || self.any == Some((process, number)) || !S::only_reads(&call.op, ret),
+            "only_reads says that {:?} -> {ret:?} leaves the state as it is, and it made {after:?} of {before:?}",
+            call.op
+        );
+        fits.then(|| self.seen.number(after))
+    }
+
+    /// The state after a call that did not return, if it takes effect.
+    fn effect(&mut self, process: usize, call: &Call<S>, state: u32) -> Option<u32> {
+        self.steps += 1;
+        let before = self.seen.state(state);
+        if before.may_block(process, &call.op) {
+            return None;
+        }
+        let mut after = before.clone();
+        after.step(process, &call.op);
+        let after = self.seen.number(after);
+        // Nothing notices a call that changes nothing.
+        (after != state).then_some(after)
+    }
+
+    /// The state after the death of a process in a call, where that is a case of its own.
+    fn crash(&mut self, process: usize, call: &Call<S>, state: u32) -> Option<u32> {
+        self.steps += 1;
+        let mut after = self.seen.state(state).clone();
+        after.crash(process, &call.op);
+        let after = self.seen.number(after);
+        (after != state).then_some(after)
+    }
+
+    fn next_chain(&mut self, frame: &mut Frame, state: u32) -> Option<u32> {
+        if self.ending == Ending::AtRest || self.pending.is_empty() {
+            return None;
+        }
+        let mut chains = frame.chains.take().unwrap_or_else(|| {
+            Box::new(Chains {
+                queue: VecDeque::from([Link {
+                    moves: Vec::new(),
+                    pending: self.used.clone(),
+                    state,
+                    last: None,
+                }]),
+                known: Vec::new(),
+                ready: Vec::new(),
+            })
+        });
+        let next = loop {
+            if let Some((moves, state)) = chains.ready.pop() {
+                self.moves = moves;
+                break Some(state);
+            }
+            match chains.queue.pop_front() {
+                Some(link) if !self.is_spent() => self.grow(&link, frame.bound, &mut chains),
+                _ => break None,
+            }
+        };
+        frame.chains = Some(chains);
+        next
+    }
+
+    /// What a chain may be followed by: a call that notices its last member, or one more pending call.
+    fn grow(&mut self, link: &Link, bound: u64, chains: &mut Chains) {
+        if let Some((last, before)) = link.last {
+            for lane in 0..self.lanes.len() {
+                if self.item(lane).is_none_or(|item| item.invoked > bound) {
+                    continue;
+                }
+                let Some(after) = self.after(lane, Way::Effect, link.state) else {
+                    continue;
+                };
+                // It could as well come without the last member, or before it.
+                if let Some(without) = self.after(lane, Way::Effect, before)
+                    && (without == after || self.pending_effect(last, without) == Some(after))
+                {
+                    continue;
+                }
+                let mut moves = link.moves.clone();
+                moves.push((lane as u32) << 2 | Way::Effect as u32);
+                chains.ready.push((moves, after));
+            }
+        }
+        for pending in 0..self.pending.len() {
+            if self.is_spent() {
+                return;
+            }
+            if bits::has(&link.pending, pending) || !self.may_begin(pending, bound) {
+                continue;
+            }
+            let Some(after) = self.pending_effect(pending, link.state) else {
+                continue;
+            };
+            let alone = link.last.is_some_and(|(_, before)| {
+                // The last member changes nothing for this one.
+                self.pending_effect(pending, before) == Some(after)
+            });
+            if alone || self.has_a_twin(pending, bound, link, after) {
+                continue;
+            }
+            let mut with = link.pending.clone();
+            bits::add(&mut with, pending);
+            let known =
+                |(few, state): &(Vec<u64>, u32)| *state == after && bits::within(few, &with);
+            if chains.known.iter().any(known) {
+                continue;
+            }
+            chains.known.push((with.clone(), after));
+            let mut moves = link.moves.clone();
+            moves.push(((self.lanes.len() + pending) as u32) << 2);
+            chains.queue.push_back(Link {
+                moves,
+                pending: with,
+                state: after,
+                last: Some((pending, link.state)),
+            });
+        }
+    }
+
+    fn pending_effect(&mut self, pending: usize, state: u32) -> Option<u32> {
+        let item = &self.pending[pending].item;
+        let (process, call) = (item.process, item.call);
+        self.effect(process, call, state)
+    }
+
+    fn may_begin(&self, pending: usize, bound: u64) -> bool {
+        let Pending { item, after } = &self.pending[pending];
+        item.invoked <= bound && after.is_none_or(|(lane, position)| self.at[lane] > position)
+    }
+
+    /// Another process has the same operation pending, with the same effect here, and is tried first.
+    fn has_a_twin(&mut self, pending: usize, bound: u64, link: &Link, after: u32) -> bool {
+        for twin in 0..pending {
+            if bits::has(&link.pending, twin) || !self.may_begin(twin, bound) {
+                continue;
+            }
+            let (item, other) = (&self.pending[pending].item, &self.pending[twin].item);
+            let states = [self.seen.state(link.state), self.seen.state(after)];
+            // Which processes wait here, and after it, may depend on the process.
+            let waits = |process| states.map(|state| state.may_block(process, &item.call.op));
+            if item.call.op == other.call.op
+                && waits(item.process) == waits(other.process)
+                && self.pending_effect(twin, link.state) == Some(after)
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether an order may end in this state.
+    fn ended(&self, state: u32) -> bool {
+        let state = self.seen.state(state);
+        let rest = (self.lanes.iter().zip(&self.at)).flat_map(|(lane, &at)| &lane[at as usize..]);
+        let mut sleeping = (rest.chain(self.pending.iter().map(|pending| &pending.item)))
+            .filter(|item| item.returned == Call::<S>::NEVER);
+        self.ending == Ending::Any
+            || sleeping.all(|item| state.may_block(item.process, &item.call.op))
+    }
+
+    /// What a move is: a lane and a way, or a pending call.
+    fn moved(&self, step: u32) -> Result<(usize, Way), usize> {
+        let index = step as usize >> 2;
+        if index < self.lanes.len() {
+            Ok((index, WAYS[step as usize & 3]))
+        } else {
+            Err(index - self.lanes.len())
+        }
+    }
+
+    /// The order that leads to a node: each call as (process, its number).
+    fn order(&self, node: u32) -> Vec<(usize, usize)> {
+        let mut at = vec![0; self.lanes.len()];
+        let way = self.seen.way(node).into_iter();
+        way.map(|step| {
+            let item = match self.moved(step) {
+                Ok((lane, _)) => {
+                    at[lane] += 1;
+                    &self.lanes[lane][at[lane] - 1]
+                }
+                Err(pending) => &self.pending[pending].item,
+            };
+            (item.process, item.number)
+        })
+        .collect()
+    }
+
+    /// The state before a call in the order that leads to a node.
+    pub(super) fn state_before(&mut self, node: u32, call: (usize, usize)) -> Option<S> {
+        let place = self.order(node).into_iter().position(|c| c == call)?;
+        let mut state = 0;
+        self.at.fill(0);
+        for step in self.seen.way(node).into_iter().take(place) {
+            let after = match self.moved(step) {
+                Ok((lane, way)) => {
+                    let after = self.after(lane, way, state);
+                    self.at[lane] += 1;
+                    after
+                }
+                Err(pending) => self.pending_effect(pending, state),
+            };
+            state = after?;
+        }
+        Some(self.seen.state(state).clone())
+    }
+
+    /// The calls that could come next, none of which fits `state`.
+    fn blocked(&self, state: &S) -> Vec<Blocked<S>> {
+        let bound = self.frame(0, 0).bound;
+        let sleeps =
+            |item: &Item<S>| self.ending == Ending::AtRest && item.returned == Call::<S>::NEVER;
+        let next = (0..self.lanes.len()).filter_map(|lane| self.item(lane));
+        let next = next.filter(|item| item.invoked <= bound && (!item.died() || sleeps(item)));
+        let pending = (0..self.pending.len()).filter(|&pending| self.may_begin(pending, bound));
+        let pending = pending.map(|pending| &self.pending[pending].item);
+        let mut blocked: Vec<_> = next
+            .chain(pending.filter(|item| sleeps(item)))
+            .map(|item| Blocked::at(state, item.process, item.number, item.call))
+            .collect();
+        blocked.sort_by_key(|blocked| blocked.process);
+        blocked
+    }
+}
+
+impl<S: Spec> Blocked<S> {
+    /// A call that does not fit `state`, and what would.
+    pub(super) fn at(state: &S, process: usize, number: usize, call: &Call<S>) -> Self {
+        let waits = state.may_block(process, &call.op);
+        let step = || state.clone().step(process, &call.op);
+        Self {
+            process,
+            call: number,
+            // Where `allows` decides, `step` need not know.
+            expected: (!waits).then(|| asked::words_of_panic(step).ok()).flatten(),
+            waits,
+        }
+    }
+}
+
+/// The calls in lanes, and the pending ones.
+fn lanes<'a, S: Spec>(
+    calls: &[Of<'a, S>],
+    criterion: Criterion,
+) -> (Vec<Vec<Item<'a, S>>>, Vec<Pending<'a, S>>) {
+    let mut in_time = criterion == Criterion::RealTime;
+    let mut items = Vec::new();
+    let mut pending = Vec::new();
+    // The lane of the last call of each process: by its place in `calls`.
+    for (of, (process, calls)) in calls.iter().enumerate() {
+        for (place, &(number, call)) in calls.iter().enumerate() {
+            let item = Item {
+                process: *process,
+                number,
+                invoked: call.invoked,
+                returned: call.returned,
+                call,
+                reads: (call.ret.as_ref()).is_some_and(|ret| S::only_reads(&call.op, ret)),
+            };
+            let last = place + 1 == calls.len();
+            if last && call.ret.is_none() && call.returned == Call::<S>::NEVER {
+                pending.push((of, item));
+            } else {
+                items.push((of, item));
+            }
+        }
+        in_time &= calls.windows(2).all(|two| {
+            let (first, second) = (two[0].1, two[1].1);
+            first.returned <= second.invoked
+        });
+        in_time &= (calls.iter()).all(|(_, call)| call.invoked <= call.returned);
+    }
+    // Of a process whose clock went back the order is known all the same: a lane for each process.
+    if in_time {
+        items.sort_by_key(|(of, item)| (item.invoked, *of, item.number));
+    }
+    let mut lanes: Vec<Vec<Item<S>>> = Vec::new();
+    let mut own: Vec<Option<usize>> = vec![None; calls.len()];
+    for (of, item) in items {
+        let free = |lane: &Vec<Item<S>>| {
+            let last = lane.last();
+            in_time && last.is_none_or(|last| last.returned < item.invoked)
+        };
+        let follows = |lane: usize| {
+            let last = lanes[lane].last();
+            last.is_some_and(|last| last.process == item.process) || free(&lanes[lane])
+        };
+        let lane = own[of]
+            .filter(|&lane| follows(lane))
+            .or_else(|| lanes.iter().position(free))
+            .unwrap_or(lanes.len());
+        if lane == lanes.len() {
+            lanes.push(Vec::new());
+        }
+        lanes[lane].push(item);
+        own[of] = Some(lane);
+    }
+    // The place of the last call of each process that has a pending one after it.
+    pending.sort_by_key(|(of, item)| (item.invoked, *of));
+    let pending = pending.into_iter().map(|(of, item)| {
+        let after = own[of].map(|lane| {
+            let before = |other: &Item<S>| other.process == item.process;
+            let position = lanes[lane].iter().rposition(before);
+            (
+                lane,
+                position.expect("a call of its own is in its lane") as u32,
+            )
+        });
+        Pending { item, after }
+    });
+    let pending = pending.collect();
+    (lanes, pending)
+}
