@@ -101,6 +101,8 @@ pub struct Told {
     pub seed: u64,
     /// How long it took.
     pub took: Duration,
+    /// How long it waited for the machine before that.
+    pub waited: Duration,
     /// The case of a finding.
     pub token: Option<String>,
     /// Who takes each step in it, and who is killed where.
@@ -200,6 +202,7 @@ fn told<S: Spec>(outcome: Outcome<S>, report: String, words: Option<Words>) -> T
         covered: outcome.covered,
         seed: outcome.seed,
         took: outcome.took,
+        waited: outcome.turn.waited,
         token: found.as_ref().map(|found| found.token.clone()),
         schedule: found.as_ref().map(|found| {
             let Case {

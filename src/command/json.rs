@@ -21,7 +21,7 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, Strin
             for nothing in ["kind", "seed", "token"] {
                 object[nothing] = Value::Null;
             }
-            for none in ["cases", "executions", "seconds"] {
+            for none in ["cases", "executions", "seconds", "waited"] {
                 object[none] = 0.into();
             }
             return object;
@@ -36,6 +36,7 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, Strin
     object["halted"] = told.covered.halted.into();
     object["overlapping"] = told.covered.overlapping.into();
     object["seconds"] = told.took.as_secs_f64().into();
+    object["waited"] = told.waited.as_secs_f64().into();
     object["seed"] = told.seed.into();
     object["token"] = told.token.clone().into();
     object["kill_points"] = told.covered.kill_points.into();

@@ -139,7 +139,12 @@ fn of_finding<S: Spec>(
         writeln!(to, "\n  from setup {}", short(&run.case.setup))?;
     }
     let (rows, legend) = rows(run);
-    writeln!(to, "\n{}\n", render(roles, &rows))?;
+    // What `new` did wrong has no rows.
+    if rows.is_empty() {
+        writeln!(to)?;
+    } else {
+        writeln!(to, "\n{}\n", render(roles, &rows))?;
+    }
     if let Some(legend) = legend {
         writeln!(to, " words:  {}", wrapped(legend))?;
     }

@@ -471,7 +471,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         let spent = self.covered.executions >= full.saturating_mul(PROGRAMS);
         matches!(self.unknown, Some(Verdict::Unavailable(_)))
             || E::EXPLORES && number >= least && spent
-            || round > 0 && self.overlaps_too_seldom().is_some()
+            || (round > 0 || is_one_processor()) && self.overlaps_too_seldom().is_some()
     }
 
     /// Whether the time is up: for what has to be done, or, of an engine that samples, for sampling on.
@@ -566,13 +566,16 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         if let Some(verdict) = &self.unknown {
             return verdict.clone();
         }
+        if let Some(reason) = self.out_of_time() {
+            return Verdict::Unknown(reason);
+        }
         if self.covered.executions == 0 {
             return Verdict::Unknown("nothing was run".into());
         }
         if E::EXPLORES && self.covered.accesses == 0 {
             return Verdict::Unknown(UNTOUCHED.into());
         }
-        if let Some(reason) = self.out_of_time().or_else(|| self.overlaps_too_seldom()) {
+        if let Some(reason) = self.overlaps_too_seldom() {
             return Verdict::Unknown(reason);
         }
         if self.covered.unseen > 0 && !self.plan.allows_unscheduled {
@@ -612,6 +615,11 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             )
         })
     }
+}
+
+/// Calls of different processes can overlap there only where one of them is preempted: more executions change little.
+fn is_one_processor() -> bool {
+    std::thread::available_parallelism().is_ok_and(|processors| processors.get() == 1)
 }
 
 /// The same program, with nobody saying who takes each step.

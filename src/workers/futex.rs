@@ -96,7 +96,11 @@ mod tests {
         let seen = process::clean(
             |()| {
                 let mut child = process::spawn(|| -> () { std::thread::park() }).unwrap();
-                while child.wait_timeout(Duration::from_millis(1)).unwrap() == None {
+                while child
+                    .wait_timeout(Duration::from_millis(1))
+                    .unwrap()
+                    .is_none()
+                {
                     if let Some(wait) = PrivateWait::of(child.id()) {
                         return wait == PrivateWait::Own;
                     }

@@ -30,7 +30,7 @@ const PROCESSES: u32 = 16;
 /// As in `private`: how often to look, and when an operation is given up.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 const ASLEEP: u32 = 5;
-const ENDLESS: Duration = Duration::from_millis(20);
+const ENDLESS: Duration = Duration::from_millis(30);
 
 /// The process whose first operation waits on a private futex in the structure, and the wait.
 pub(crate) fn private_lock<M: Memory, S: Subject<M>>(

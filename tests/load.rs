@@ -1,0 +1,267 @@
+//! What a seed means does not depend on the machine: its load, its speed or its number of processors. Budgets are counted; time
+//! is a safety net, and what it cuts short is never `ok`.
+
+use forkcheck::check::Verdict;
+use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
+use forkcheck::prelude::*;
+use forkcheck::subject::{QueueOp, QueueRet, Register, RegisterOp, RegisterRet, StaleQueue};
+use nix::fcntl::{Flock, FlockArg};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+fn forkcheck(engine: &str, subjects: &[&str]) -> Vec<String> {
+    let arguments = ["check", "--json", "--seed", "7", "--cases", "4", "--engine"];
+    let arguments = arguments.iter().chain([&engine]).chain(subjects);
+    arguments.map(|argument| (*argument).to_owned()).collect()
+}
+
+/// The objects that the command prints, without times, and without how often the kernel let it choose a pid that others use too.
+fn objects(mut command: Command) -> Vec<Value> {
+    let output = command.env("FORKCHECK_EXECUTIONS", "60").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let objects = text.lines().map(|line| {
+        let mut object: Value = serde_json::from_str(line).unwrap();
+        for depends in ["seconds", "waited", "same_pid"] {
+            object.as_object_mut().unwrap().remove(depends).unwrap();
+        }
+        if let Some(origin) = object["origin"].as_str() {
+            let (before, after) = origin.split_once(" in ").unwrap();
+            let (_, candidates) = after.split_once(" s ").unwrap();
+            object["origin"] = format!("{before} {candidates}").into();
+        }
+        object
+    });
+    objects.collect()
+}
+
+fn plainly(engine: &str, subjects: &[&str]) -> Vec<Value> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forkcheck"));
+    command.args(forkcheck(engine, subjects));
+    objects(command)
+}
+
+/// Runs `body` on the first processor that this thread may use; what it starts stays there.
+fn on_one_processor<R>(body: impl FnOnce() -> R) -> R {
+    let me = Pid::from_raw(0);
+    let all = sched_getaffinity(me).unwrap();
+    let first = (0..CpuSet::count()).find(|&cpu| all.is_set(cpu).unwrap());
+    let mut one = CpuSet::new();
+    one.set(first.expect("this thread runs somewhere")).unwrap();
+    sched_setaffinity(me, &one).unwrap();
+    let result = body();
+    sched_setaffinity(me, &all).unwrap();
+    result
+}
+
+/// Runs `body` beside eight loops that want a processor each.
+fn beside_busy_loops<R>(body: impl FnOnce() -> R) -> R {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+        over.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn is_the_same_on_any_machine(engine: &str, subjects: &[&str]) {
+    let alone = plainly(engine, subjects);
+    assert_eq!(alone.len(), subjects.len());
+    for object in &alone {
+        assert!(object["executions"].as_u64().unwrap() > 20, "{object}");
+        assert_ne!(object["verdict"], "unknown", "{object}");
+    }
+    assert!(alone.iter().any(|object| object["verdict"] == "ok"));
+    assert!(alone.iter().any(|object| object["verdict"] == "finding"));
+    assert_eq!(beside_busy_loops(|| plainly(engine, subjects)), alone);
+    assert_eq!(on_one_processor(|| plainly(engine, subjects)), alone);
+    let mut nicely = Command::new("nice");
+    nicely.args(["-n", "19", env!("CARGO_BIN_EXE_forkcheck")]);
+    nicely.args(forkcheck(engine, subjects));
+    assert_eq!(objects(nicely), alone);
+}
+
+#[test]
+fn stepped_does_the_same_alone_beside_busy_loops_at_nice_19_and_on_one_processor() {
+    is_the_same_on_any_machine("stepped", &["one_shot", "early_publish"]);
+}
+
+#[test]
+fn kills_does_the_same_alone_beside_busy_loops_at_nice_19_and_on_one_processor() {
+    is_the_same_on_any_machine("kills", &["one_shot", "dead_writer"]);
+}
+
+#[cfg(feature = "loom")]
+#[test]
+fn loom_does_the_same_alone_beside_busy_loops_at_nice_19_and_on_one_processor() {
+    is_the_same_on_any_machine("loom", &["one_shot", "early_flag"]);
+}
+
+/// A register, right.
+struct Word<M: Memory>(M::AtomicU64);
+
+impl<M: Memory> Subject<M> for Word<M> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(first: &u64) -> Self {
+        Word(Atomic::new(*first))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(word: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        match op {
+            RegisterOp::Write(value) => {
+                word.0.store(*value, Ordering::Release);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value(word.0.load(Ordering::Acquire)),
+        }
+    }
+}
+
+fn register() -> Suite<Register<u64>> {
+    Suite::new(forkcheck::site!(), "register")
+        .setup(Just(0))
+        .role("writer", 1, 1..=3, (1u64..9).prop_map(RegisterOp::Write))
+        .role("reader", 1, 1..=3, Just(RegisterOp::Read))
+        .seed(7)
+        .regressions(None)
+}
+
+fn is_unknown_out_of_time<E: Engine, T: Subject<E::Memory, Spec = Register<u64>>>() {
+    let suite = register().cases(5).time(Duration::from_nanos(1));
+    let outcome = suite.check::<E, T>().unwrap();
+    let report = suite.report(&outcome);
+    assert!(matches!(outcome.verdict, Verdict::Unknown(_)), "{report}");
+    // Out of time, nothing ran at all.
+    assert!(report.contains("of 5 programs"), "{report}");
+}
+
+#[test]
+fn a_run_that_the_time_limit_cuts_short_is_unknown() {
+    is_unknown_out_of_time::<Stepped, Word<SteppedMemory>>();
+    is_unknown_out_of_time::<Kills, Word<SteppedMemory>>();
+    is_unknown_out_of_time::<Processes, Word<Hardware>>();
+    #[cfg(feature = "loom")]
+    is_unknown_out_of_time::<forkcheck::engine::loom::Loom, Word<_>>();
+}
+
+#[test]
+fn on_one_processor_processes_says_so_after_one_short_round_of_one_program() {
+    let suite = register();
+    let outcome = on_one_processor(|| suite.check::<Processes, Word<_>>()).unwrap();
+    let report = suite.report(&outcome);
+    let Verdict::Unknown(reason) = &outcome.verdict else {
+        panic!("not unknown: {report}")
+    };
+    assert!(
+        reason.contains("give it a processor for each process"),
+        "{report}"
+    );
+    assert!(outcome.covered.executions <= 200, "{report}");
+}
+
+/// Its check of the capacity lets one item too many in.
+struct TooMany {
+    items: std::sync::atomic::AtomicU64,
+}
+
+impl Subject<Hardware> for TooMany {
+    type Spec = StaleQueue<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(_: &usize) -> Self {
+        TooMany {
+            items: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(queue: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+        let pushed = match op {
+            QueueOp::Push(_) => queue.items.fetch_add(1, Ordering::AcqRel) <= CAPACITY as u64,
+            QueueOp::Pop => return QueueRet::Empty,
+        };
+        if pushed {
+            QueueRet::Pushed
+        } else {
+            QueueRet::Full
+        }
+    }
+}
+
+const CAPACITY: usize = 3;
+
+#[test]
+fn processes_tries_every_program_a_few_times_before_any_of_them_in_full() {
+    let suite = Suite::new(forkcheck::site!(), "too_many")
+        .setup(Just(CAPACITY))
+        .role("producer", 1, 1..=4, (1u64..9).prop_map(QueueOp::Push))
+        .seed(7)
+        .regressions(None);
+    let outcome = suite.check::<Processes, TooMany>().unwrap();
+    let report = suite.report(&outcome);
+    assert!(matches!(outcome.verdict, Verdict::Finding(_)), "{report}");
+    assert!(outcome.covered.executions <= 64 * 100, "{report}");
+}
+
+fn with_lock(engine: &str, lock: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forkcheck"));
+    command
+        .args(forkcheck(engine, &["one_shot"]))
+        .env("FORKCHECK_EXECUTIONS", "60")
+        .env("FORKCHECK_LOCK", lock)
+        .stdout(Stdio::piped());
+    command
+}
+
+fn waited(output: Output) -> f64 {
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(object["verdict"], "ok", "{object}");
+    object["waited"].as_f64().unwrap()
+}
+
+/// Whether a process waits for the lock on a file: "-> FLOCK ..." in proc(5)'s locks.
+fn is_waited_for(file: &File) -> bool {
+    let inode = format!(":{} ", file.metadata().unwrap().ino());
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    locks
+        .lines()
+        .any(|line| line.contains("->") && line.contains(&inode))
+}
+
+#[test]
+fn only_processes_waits_for_the_machine_and_its_clock_starts_when_it_has_it() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let lock = File::open(file.path()).unwrap();
+    let lock = Flock::lock(lock, FlockArg::LockExclusive)
+        .map_err(|(_, e)| e)
+        .unwrap();
+    for engine in ["stepped", "kills"] {
+        waited(with_lock(engine, file.path()).output().unwrap());
+    }
+    // What is wrong with the settings is said at once.
+    let mut wrong = with_lock("processes", file.path());
+    let wrong = wrong.env("FORKCHECK_SEED", "seven").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    let waits = with_lock("processes", file.path()).spawn().unwrap();
+    while !is_waited_for(&lock) {
+        std::thread::yield_now();
+    }
+    drop(lock);
+    assert!(waited(waits.wait_with_output().unwrap()) > 0.0);
+}
