@@ -249,6 +249,7 @@ mod tests {
             covered: Covered::default(),
             seed: 0,
             took: Duration::ZERO,
+            waited: Duration::ZERO,
             token: None,
             schedule: None,
             steps: Vec::new(),
