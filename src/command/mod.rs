@@ -58,10 +58,10 @@ struct Options {
     /// Only on this engine.
     #[arg(long, value_name = "NAME", value_parser = engines())]
     engine: Option<String>,
-    /// Programs to draw for each; engines that explore all orders of a program draw an eighth, and more while time lasts.
+    /// Programs to draw for each; engines that explore all orders of a program draw at least an eighth of them.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     cases: Option<u32>,
-    /// Time after which no new program is drawn for a subject on an engine.
+    /// The time limit for a subject on an engine: a safety net. What it cuts short is unknown.
     #[arg(long, value_name = "T", value_parser = seconds, allow_negative_numbers = true)]
     seconds: Option<Duration>,
     /// The seed of what is drawn; a new one each time, unless it is given.
