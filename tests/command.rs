@@ -111,8 +111,12 @@ fn the_table_says_what_was_expected_of_a_subject_on_each_engine() {
         let known = SUBJECTS.iter().find(|(known, _)| *known == subject);
         let planted = known.unwrap().1;
         for engine in ENGINES {
-            let planted = planted_for(subject, planted, engine);
-            let verdict = if planted { "as" } else { "ok" };
+            let verdict = match (planted, planted_for(subject, planted, engine)) {
+                (true, true) => "as",
+                // A bug that this engine cannot see.
+                (true, false) => "not",
+                (false, _) => "ok",
+            };
             let row = printed.lines().find(|line| {
                 let mut words = line.split_whitespace();
                 words.next() == Some(subject)
