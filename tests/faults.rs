@@ -77,7 +77,7 @@ impl<M: Memory> Subject<M> for Faulty<M> {
 fn suite(op: Op) -> Suite<Seven> {
     Suite::new(forkcheck::site!(), "faulty")
         .role("misbehaving", 1, 1..=3, Just(op))
-        .role("innocent", 1, 1..=3, Just(Op::Fine))
+        .role("innocent", 1, 0..=3, Just(Op::Fine))
         .cases(8)
         .executions(100)
         .regressions(None)

@@ -550,7 +550,7 @@ proptest::proptest! {
 fn ron_of(program: &[RegisterOp<u64>]) -> String {
     let ops: Vec<String> = program.iter().map(|op| format!("{op:?}")).collect();
     format!(
-        "(forkcheck: 1, cases: [(found: \"\", engine: \"processes\", case: (setup: 0, program: [[{}], []]))])",
+        "(forkcheck: 1, cases: [(found: \"\", engine: \"processes\", case: (setup: 0, program: [[{}], [Read]]))])",
         ops.join(", ")
     )
 }

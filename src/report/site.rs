@@ -39,18 +39,31 @@ pub(crate) fn command_of_suite(suite: &str, engine: &str) -> String {
 }
 
 impl Site {
-    /// The command that runs one test again. `test` is its path, the crate first.
+    /// The command that runs one test again, by the runner that runs this one. `test` is its path, the crate first.
     pub(crate) fn command(&self, test: &str) -> String {
+        self.command_of(test, std::env::var_os("NEXTEST").is_some())
+    }
+
+    fn command_of(&self, test: &str, nextest: bool) -> String {
         let test = test.split_once("::").map_or(test, |(_, test)| test);
-        let target = if self.integration {
+        let (package, target) = (self.package, self.target());
+        if nextest {
+            format!("cargo nextest run -p {package} {target} -E 'test(={test})'")
+        } else {
+            format!("cargo test -p {package} {target} {test} -- --exact")
+        }
+    }
+
+    /// The options of cargo that name its target.
+    fn target(&self) -> String {
+        if self.integration {
             format!("--test {}", self.test_target())
         } else if let Some(binary) = self.binary {
             let kind = if self.in_examples() { "example" } else { "bin" };
             format!("--{kind} {binary}")
         } else {
             "--lib".into()
-        };
-        format!("cargo test -p {} {target} {test} -- --exact", self.package)
+        }
     }
 
     /// `examples/name.rs`, or in a folder of that name: cargo calls both a binary.
@@ -85,7 +98,7 @@ mod tests {
     #[test]
     fn an_integration_test_is_named_as_cargo_names_it() {
         assert_eq!(
-            SITE.command("spsc_wrap::queue::loom"),
+            SITE.command_of("spsc_wrap::queue::loom", false),
             "cargo test -p rings --test spsc-wrap queue::loom -- --exact"
         );
         let folder = Site {
@@ -94,8 +107,16 @@ mod tests {
         };
         assert!(
             folder
-                .command("spsc_wrap::queue::loom")
+                .command_of("spsc_wrap::queue::loom", false)
                 .contains("--test spsc-wrap ")
+        );
+    }
+
+    #[test]
+    fn under_nextest_the_command_is_one_of_nextest() {
+        assert_eq!(
+            SITE.command_of("spsc_wrap::queue::loom", true),
+            "cargo nextest run -p rings --test spsc-wrap -E 'test(=queue::loom)'"
         );
     }
 
@@ -106,7 +127,7 @@ mod tests {
             ..SITE
         };
         assert!(
-            unit.command("rings::tests::queue::loom")
+            unit.command_of("rings::tests::queue::loom", false)
                 .contains("--lib tests::queue::loom")
         );
         let binary = Site {
@@ -116,7 +137,7 @@ mod tests {
         };
         assert!(
             binary
-                .command("ringd::queue::loom")
+                .command_of("ringd::queue::loom", false)
                 .contains("--bin ringd queue::loom")
         );
         let example = Site {
@@ -125,7 +146,7 @@ mod tests {
         };
         assert!(
             example
-                .command("ringd::queue::loom")
+                .command_of("ringd::queue::loom", false)
                 .contains("--example ringd queue::loom")
         );
     }
