@@ -2,7 +2,7 @@
 //! and the next test is undisturbed. No zombie, no orphan.
 
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Engine, Processes};
+use forkcheck::engine::{Budget, By, Engine, Processes};
 use forkcheck::prelude::*;
 use forkcheck::{Outcome, Rate};
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ impl<M: Memory> Subject<M> for Faulty<M> {
 fn suite(op: Op) -> Suite<Seven> {
     Suite::new(forkcheck::site!(), "faulty")
         .role("misbehaving", 1, 1..=3, Just(op))
-        .role("innocent", 1, 1..=3, Just(Op::Fine))
+        .role("innocent", 1, 0..=3, Just(Op::Fine))
         .cases(8)
         .executions(100)
         .regressions(None)
@@ -212,23 +212,33 @@ fn a_suite_without_processes_or_with_too_many_says_what_to_do() {
     assert!(none.unwrap_err().to_string().contains("give it a role"));
     let many = suite(Op::Fine)
         .role("more", 8, 1..=1, Just(Op::Fine))
-        .check::<Processes, Faulty<Hardware>>()
-        .unwrap();
-    assert!(matches!(many.verdict, Verdict::Unavailable(why) if why.contains("give it 1 to 8")));
+        .check::<Processes, Faulty<Hardware>>();
+    assert!(many.unwrap_err().to_string().contains("give it at most 8"));
 }
 
 #[test]
 fn a_program_of_no_operations_is_unknown_and_never_ok() {
-    let outcome = Suite::<Seven>::new(forkcheck::site!(), "empty")
-        .role("idle", 2, 0..=0, Just(Op::Fine))
-        .cases(3)
-        .regressions(None)
-        .check::<Processes, Faulty<Hardware>>()
+    // No suite draws it, but an engine may be given it.
+    let empty = forkcheck::case::Case::<Seven>::free((), vec![vec![], vec![]]);
+    let budget = Budget {
+        executions: 3,
+        time: std::time::Duration::from_secs(20),
+        seed: 1,
+        keep_going: false,
+        nobody_dies: false,
+        progress: forkcheck::subject::Progress::Any,
+        read_only: 0,
+        killable: u32::MAX,
+        by: By::Bounds,
+    };
+    let roles = ["idle".to_owned(), "idle".to_owned()];
+    let (_, run) = Processes::default()
+        .search::<Faulty<Hardware>>(&empty, &roles, &budget)
         .unwrap();
+    let verdict = run.map(|run| run.verdict);
     assert!(
-        matches!(&outcome.verdict, Verdict::Unknown(why) if why.contains("no operations")),
-        "{:?}",
-        outcome.verdict
+        matches!(&verdict, Some(Verdict::Unknown(why)) if why.contains("no operations")),
+        "{verdict:?}"
     );
 }
 

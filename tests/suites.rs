@@ -321,6 +321,53 @@ fn a_failure_in_loom_is_told_saved_and_replayed_by_the_command_it_prints() {
     failure_is_told_saved_and_replayed("loom");
 }
 
+forkcheck::suite! {
+    under_nextest: Page<_>,
+    setup: Just(0),
+    writer: 1..=1 ops of (1u64..9).prop_map(RegisterOp::Write),
+    reader: 1..=1 ops of Just(RegisterOp::Read),
+    with: .cases(8).executions(200).regressions(None),
+}
+
+/// Under nextest (which sets `NEXTEST` for its tests) the report prints a command of nextest; where it is installed it is run.
+#[test]
+fn under_nextest_the_printed_command_is_one_of_nextest() {
+    let told = text(&run_test(
+        "under_nextest::stepped",
+        &[(BROKEN, "1"), ("NEXTEST", "1")],
+    ));
+    let replay = told
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("replay: "))
+        .unwrap_or_else(|| panic!("{told}"));
+    assert!(
+        replay.ends_with(
+            " cargo nextest run -p forkcheck --test suites -E 'test(=under_nextest::stepped)'"
+        ),
+        "{replay}"
+    );
+    let run = |line: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).env(BROKEN, "1");
+        command
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap()
+    };
+    if !run("cargo nextest --version").status.success() {
+        println!("cargo-nextest is not installed: its command was not run");
+        return;
+    }
+    let again = run(replay);
+    let retold = text(&again);
+    assert!(
+        !again.status.success()
+            && retold.contains("replayed from its token")
+            && retold.contains("1 test run"),
+        "{retold}"
+    );
+}
+
 #[test]
 fn a_wrong_environment_fails_the_test_with_the_remedy() {
     for (name, value, remedy) in [

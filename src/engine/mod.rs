@@ -16,6 +16,7 @@ use crate::case::{Case, History, Program, Step};
 use crate::check::{Criterion, Verdict};
 use crate::error::Error;
 use crate::memory::Memory;
+pub(crate) use crate::schedule::MAX_PROCESSES;
 use crate::subject::{Progress, Spec, Subject};
 use crate::workers::MachineTurn;
 use serde::{Deserialize, Serialize};

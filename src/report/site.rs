@@ -39,26 +39,30 @@ pub(crate) fn command_of_suite(suite: &str, engine: &str) -> String {
 }
 
 impl Site {
-    /// The command that runs one test again, by the runner that runs it now. `test` is its path, the crate first.
+    /// The command that runs one test again, by the runner that runs this one. `test` is its path, the crate first.
     pub(crate) fn command(&self, test: &str) -> String {
-        self.command_for(test, std::env::var_os("NEXTEST").is_some())
+        self.command_of(test, std::env::var_os("NEXTEST").is_some())
     }
 
-    fn command_for(&self, test: &str, nextest: bool) -> String {
+    fn command_of(&self, test: &str, nextest: bool) -> String {
         let test = test.split_once("::").map_or(test, |(_, test)| test);
-        let target = if self.integration {
+        let (package, target) = (self.package, self.target());
+        if nextest {
+            format!("cargo nextest run -p {package} {target} -E 'test(={test})'")
+        } else {
+            format!("cargo test -p {package} {target} {test} -- --exact")
+        }
+    }
+
+    /// The options of cargo that name its target.
+    fn target(&self) -> String {
+        if self.integration {
             format!("--test {}", self.test_target())
         } else if let Some(binary) = self.binary {
             let kind = if self.in_examples() { "example" } else { "bin" };
             format!("--{kind} {binary}")
         } else {
             "--lib".into()
-        };
-        let package = self.package;
-        if nextest {
-            format!("cargo nextest run -p {package} {target} -E 'test(={test})'")
-        } else {
-            format!("cargo test -p {package} {target} {test} -- --exact")
         }
     }
 
@@ -94,7 +98,7 @@ mod tests {
     #[test]
     fn an_integration_test_is_named_as_cargo_names_it() {
         assert_eq!(
-            SITE.command_for("spsc_wrap::queue::loom", false),
+            SITE.command_of("spsc_wrap::queue::loom", false),
             "cargo test -p rings --test spsc-wrap queue::loom -- --exact"
         );
         let folder = Site {
@@ -103,15 +107,15 @@ mod tests {
         };
         assert!(
             folder
-                .command_for("spsc_wrap::queue::loom", false)
+                .command_of("spsc_wrap::queue::loom", false)
                 .contains("--test spsc-wrap ")
         );
     }
 
     #[test]
-    fn nextest_takes_the_name_of_a_test_as_a_filter() {
+    fn under_nextest_the_command_is_one_of_nextest() {
         assert_eq!(
-            SITE.command_for("spsc_wrap::queue::loom", true),
+            SITE.command_of("spsc_wrap::queue::loom", true),
             "cargo nextest run -p rings --test spsc-wrap -E 'test(=queue::loom)'"
         );
     }
@@ -123,7 +127,7 @@ mod tests {
             ..SITE
         };
         assert!(
-            unit.command_for("rings::tests::queue::loom", false)
+            unit.command_of("rings::tests::queue::loom", false)
                 .contains("--lib tests::queue::loom")
         );
         let binary = Site {
@@ -133,7 +137,7 @@ mod tests {
         };
         assert!(
             binary
-                .command_for("ringd::queue::loom", false)
+                .command_of("ringd::queue::loom", false)
                 .contains("--bin ringd queue::loom")
         );
         let example = Site {
@@ -142,7 +146,7 @@ mod tests {
         };
         assert!(
             example
-                .command_for("ringd::queue::loom", false)
+                .command_of("ringd::queue::loom", false)
                 .contains("--example ringd queue::loom")
         );
     }

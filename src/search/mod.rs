@@ -1,10 +1,11 @@
 //! The loop of a suite: saved cases, then drawn ones; what fails is shrunk, confirmed and saved.
 
+mod cut;
 mod nearby;
 mod shrink;
 
 use crate::case::{Case, Extent};
-use crate::check::{Kind, Verdict};
+use crate::check::Verdict;
 use crate::engine::{Budget, By, Covered, Engine, Run, Turn};
 use crate::error::Error;
 use crate::regression;
@@ -324,21 +325,6 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             self.unknown = Some(run.verdict);
         }
         None
-    }
-
-    /// A program that was cut below the range of a role may stand still for what was cut, though the suite's programs do not:
-    /// what its calls returned counts, and that some of them never returned does not. Returns that in words.
-    fn waits_for_what_was_cut(&self, run: &Run<S::Spec>) -> Option<String> {
-        let waits = matches!(
-            kind(run),
-            Some(Kind::Deadlock | Kind::Endless | Kind::Livelock | Kind::StepBound)
-        );
-        let short = self.plan.extent.cut_short(&run.case).filter(|_| waits)?;
-        Some(format!(
-            "a program that was cut to what {} explores stands still, and may do so for want of what was cut: {short}; let \
-             the suite draw shorter programs, or run it without this engine",
-            E::NAME
-        ))
     }
 
     /// A case that failed before, as it is.

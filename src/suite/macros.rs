@@ -116,6 +116,8 @@ macro_rules! suite {
     (@processes $suite:expr, $role:tt, [$($number:tt)+] processes, $($rest:tt)+) => {
         $crate::suite!(@operations $suite, $role, ($($number)+), [] $($rest)+)
     };
+    (@processes $suite:expr, $role:tt, [$($read:tt)*] processes $($rest:tt)*) => { $crate::suite!(@refused $role) };
+    (@processes $suite:expr, $role:tt, [$($read:tt)*] , $($rest:tt)*) => { $crate::suite!(@refused $role) };
     (@processes $suite:expr, $role:tt, [$($range:tt)+] ops of $($rest:tt)+) => {
         $crate::suite!(@operations $suite, $role, (1), [$($range)+] ops of $($rest)+)
     };
@@ -139,14 +141,19 @@ macro_rules! suite {
             $($($rest)*)?
         )
     };
+    (@operations $suite:expr, $role:tt, ($($number:tt)+), [$($read:tt)*] , $($rest:tt)*) => { $crate::suite!(@refused $role) };
     (@operations $suite:expr, $role:tt, ($($number:tt)+), [$($read:tt)*] $next:tt $($rest:tt)*) => {
         $crate::suite!(@operations $suite, $role, ($($number)+), [$($read)* $next] $($rest)*)
     };
-    ($(@$rule:ident $suite:expr, $role:tt, $($read:tt)*)?) => {
+    (@$rule:ident $suite:expr, $role:tt, $($read:tt)*) => { $crate::suite!(@refused $role) };
+    (@refused $role:tt) => {
         compile_error!(concat!(
-            "suite!: ", $("the role `", stringify!($role), "`",)? " is written `role: 1..=4 ops of strategy,` or `role: 2 processes, \
-            1..=4 ops of strategy,`"
+            "suite!: the role `", stringify!($role), "` is written `", stringify!($role), ": 1..=4 ops of strategy,` or `",
+            stringify!($role), ": 2 processes, 1..=4 ops of strategy,`"
         ))
+    };
+    ($($other:tt)*) => {
+        compile_error!("suite!: expected `name: Structure<_>, role: 1..=4 ops of strategy,`");
     };
 }
 

@@ -1,7 +1,7 @@
 //! Settings of a suite that make no sense, each kept with the place of the call that made it.
 
+use crate::engine::MAX_PROCESSES;
 use crate::error::Error;
-use crate::schedule::MAX_PROCESSES;
 use crate::settings::ENGINES;
 use std::ops::RangeInclusive;
 use std::panic::Location;

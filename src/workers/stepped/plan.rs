@@ -81,9 +81,8 @@ pub(super) struct Plan {
     pub(super) own_steps: u32,
     /// 1: they are counted anew when another process ends an operation.
     pub(super) anew: u32,
-    /// Processes that are not to write, as bits.
+    /// Processes that are not to write, and those that may be killed, as bits.
     pub(super) read_only: u32,
-    /// Processes that may be killed, as bits.
     pub(super) killable: u32,
     /// Of a traced execution: a number that stands for the subject's bytes, and whether they changed without a step.
     pub(super) bytes: u64,

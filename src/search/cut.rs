@@ -1,0 +1,23 @@
+//! Programs that were cut to fit an engine, and stand still for what was cut.
+
+use super::{Search, kind};
+use crate::check::Kind;
+use crate::engine::{Engine, Run};
+use crate::subject::Subject;
+
+impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+    /// A program that was cut below the range of a role may stand still for what was cut, though the suite's programs do not:
+    /// what its calls returned counts, and that some of them never returned does not. Returns that in words.
+    pub(super) fn waits_for_what_was_cut(&self, run: &Run<S::Spec>) -> Option<String> {
+        let waits = matches!(
+            kind(run),
+            Some(Kind::Deadlock | Kind::Endless | Kind::Livelock | Kind::StepBound)
+        );
+        let short = self.plan.extent.cut_short(&run.case).filter(|_| waits)?;
+        Some(format!(
+            "a program that was cut to what {} explores stands still, and may do so for want of what was cut: {short}; let \
+             the suite draw shorter programs, or run it without this engine",
+            E::NAME
+        ))
+    }
+}
