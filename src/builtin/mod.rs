@@ -267,9 +267,7 @@ macro_rules! tests {
         $(#[$loom])?
         fn loom() {
             use crate::engine::loom::{Loom, LoomMemory};
-            // Counted, so that it is the same on a busy machine.
-            let suite = suite().cases(8).executions(1_500).time(std::time::Duration::from_secs(120));
-            suite.test::<Loom, $subject<LoomMemory>>();
+            crate::builtin::brief(suite(), &[$(stringify!($loom))?]).test::<Loom, $subject<LoomMemory>>();
         }
     };
 }

@@ -249,12 +249,6 @@ fn incomplete<S: Spec>(case: &Case<S>, history: &History<S>) -> Option<Verdict<S
     })
 }
 
-/// The reason why a verdict is unknown where no operation made an access that the engine can see.
-#[cfg(feature = "loom")]
-fn untouched() -> String {
-    "no operation touched `Memory`: is this `std::sync::atomic`?".into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

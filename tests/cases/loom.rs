@@ -363,9 +363,9 @@ mod words_of_the_standard_library {
     #[test]
     fn are_not_explored_and_so_unknown() {
         let reason = unknown::<Loom, Outside>(&two("outside", 1..=2));
-        assert_eq!(
-            reason,
-            "no operation touched `Memory`: is this `std::sync::atomic`?"
+        assert!(
+            reason.contains("no operation touched `Memory`: is this `std::sync::atomic`"),
+            "{reason}"
         );
     }
 }

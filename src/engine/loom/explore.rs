@@ -8,7 +8,7 @@ use super::{LoomMemory, memory};
 use crate::case::{Call, Case, History, Step, named};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, is_of_the_spec, rest};
 use crate::engine::served::encode;
-use crate::engine::{Budget, Run, incomplete, untouched};
+use crate::engine::{Budget, Run, incomplete};
 use crate::region::Region;
 use crate::subject::{Role, Spec, Subject};
 use serde::{Deserialize, Serialize};
@@ -30,8 +30,6 @@ pub(super) const BOUNDS: [Option<usize>; 5] = [Some(0), Some(1), Some(2), Some(3
 /// The rounds that each program is to get; for more of them it gets at most so many times what these took.
 const WANTED: usize = 3;
 const BEYOND: u64 = 6;
-/// The part of the budget that is for one program: loom's executions take ten times those of other engines.
-const SHARE: u64 = 20;
 /// The stack of each thread of the model: what a process has, of which only what is used is ever there.
 pub(super) const STACK_MIB: usize = 8;
 
@@ -60,6 +58,10 @@ pub(super) struct Explored<S: Spec> {
     pub(super) rounds: usize,
     /// Orders were left out in which a process spins for longer.
     pub(super) cut: bool,
+    /// An operation made an access to the memory.
+    pub(super) touched: bool,
+    /// The time limit ended it.
+    pub(super) timed_out: bool,
     /// The execution that is to be told of.
     pub(super) run: Option<Run<S>>,
 }
@@ -111,7 +113,7 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
             model.wanted.store(model.begun().load(Relaxed), Relaxed);
         }
     }
-    model.done();
+    model.finish(false);
 }
 
 /// One execution, each process on a thread of its own, and `first` on the first: loom's main thread has a stack that is too
@@ -167,43 +169,32 @@ impl<S: Subject<LoomMemory>> Model<S> {
         *self.history() = History {
             calls: vec![Vec::new(); self.case.program.len()],
         };
-        let took = self.started.elapsed();
-        if took >= self.budget.time {
-            self.end(|_, _| Verdict::Unknown(format!(
-                "the model was not done after {done} executions and {:.1} s, which is its time; allow more, or use fewer or shorter \
-                 operations",
-                took.as_secs_f64()
-            )));
+        if self.started.elapsed() >= self.budget.time {
+            self.finish(true);
         }
-        let most = self.budget.executions / SHARE;
         let rounds = self.rounds.load(Relaxed);
-        if rounds >= WANTED && done >= most.min(BEYOND * self.wanted.load(Relaxed)) {
-            self.done();
-        }
-        if done >= most {
-            if rounds > 0 {
-                self.done();
-            }
+        let wanted = self.wanted.load(Relaxed);
+        if done >= self.budget.executions && rounds == 0 {
             self.end(|_, _| Verdict::Unknown(format!(
                 "the model was not done after {done} executions with the orders without preemptions; use fewer or shorter operations, \
                  or allow more executions"
             )));
         }
+        if done >= self.budget.executions || rounds >= WANTED && done >= BEYOND * wanted {
+            self.finish(false);
+        }
         self.begun().store(done + 1, Relaxed);
     }
 
     /// Ends the process: no execution that was explored was wrong.
-    fn done(&self) -> ! {
-        let judged = self.judged.load(Relaxed);
-        if judged > 0 && execution::was_touched() {
-            self.answer(None);
-            crate::process::end_now(0);
+    fn finish(&self, timed_out: bool) -> ! {
+        if self.judged.load(Relaxed) == 0 && !timed_out {
+            self.end(|_, _| Verdict::Unknown(
+                "no execution of the model came to its end: processes spin for longer than loom explores; ask `stepped`".into(),
+            ));
         }
-        self.end(|_, _| Verdict::Unknown(if judged == 0 {
-            "no execution of the model came to its end: processes spin for longer than loom explores; ask `stepped`".into()
-        } else {
-            untouched()
-        }))
+        self.answer(None, timed_out);
+        crate::process::end_now(0)
     }
 
     /// The operations of one process, on the thread of the model that it is.
@@ -335,15 +326,17 @@ impl<S: Subject<LoomMemory>> Model<S> {
             steps,
             verdict,
         };
-        self.answer(Some(run));
+        self.answer(Some(run), false);
         // Not `exit`: the destructors of a model that is half done would run.
         crate::process::end_now(0)
     }
 
-    fn answer(&self, run: Option<Run<S::Spec>>) {
+    fn answer(&self, run: Option<Run<S::Spec>>, timed_out: bool) {
         let explored = Explored {
             rounds: self.rounds.load(Relaxed),
             cut: execution::was_cut(),
+            touched: execution::was_touched(),
+            timed_out,
             run,
         };
         if let Ok(bytes) = encode(&explored) {

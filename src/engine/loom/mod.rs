@@ -52,10 +52,6 @@ impl Engine for Loom {
     const EXPLORES: bool = true;
     const CUTS: bool = true;
 
-    fn executions(asked: u64) -> u64 {
-        20 * asked
-    }
-
     /// At most two operations a process; where there are more than two processes, one for each and a second for one of
     /// them, which differs from program to program.
     fn fit<S: Spec>(mut program: Program<S>) -> Program<S> {
@@ -105,8 +101,8 @@ fn serve<S: Subject<LoomMemory>>(channel: &mut Channel) {
         let covered = Covered {
             programs: 1,
             executions,
-            // The model itself says where there is none.
-            accesses: 1,
+            accesses: u64::from(explored.touched),
+            timed_out: u64::from(explored.timed_out),
             failing: u64::from(failing),
             exhausted: all * u64::from(!explored.cut),
             but_for_spins: all * u64::from(explored.cut),
@@ -129,6 +125,8 @@ fn supervise<S: Subject<LoomMemory>>(
     let ended = |verdict| Explored {
         rounds: 0,
         cut: false,
+        touched: true,
+        timed_out: false,
         run: Some(bare(case.clone(), verdict)),
     };
     if roles.len() > THREADS {

@@ -4,7 +4,7 @@
 //! loom keeps the former and neglects the latter (its issues 254, 389): an exchange may find a store before one that it
 //! has to come after. Here each exchange is one with the store that it found, a *chain*, and what comes before what is
 //! known of chains; where that has a cycle, there is no such execution. loom says which value was found and not which
-//! store: of those that hold it, the latest that fits.
+//! store: where several that hold it fit, only what is true of each of them is taken for known.
 
 use super::THREADS;
 use std::sync::atomic::Ordering;
@@ -63,9 +63,30 @@ struct View {
     acquirable: Clock,
     /// What the last release fence had seen.
     released: Clock,
+    /// What the SeqCst fences before its last one had seen: its loads and stores come after that, and what it releases
+    /// says nothing of it.
+    fenced: Clock,
     /// When the process last took a turn of a spin, among all events and among its own; 0: never.
     spun: u64,
     own_spun: u32,
+}
+
+impl View {
+    /// What its loads and stores come after.
+    fn bound(&self) -> Clock {
+        let mut bound = self.seen;
+        join(&mut bound, &self.fenced);
+        bound
+    }
+
+    /// What an acquire load of its next store sees.
+    fn releases(&self, order: Ordering) -> Clock {
+        if releases(order) {
+            self.seen
+        } else {
+            self.released
+        }
+    }
 }
 
 #[derive(Default)]
@@ -87,6 +108,17 @@ struct Store {
     executed: u64,
     /// The step that it was.
     step: Option<usize>,
+}
+
+/// The stores that one may have found.
+#[derive(Clone, Copy)]
+struct Candidates {
+    latest: usize,
+    earliest: usize,
+    /// The chain, if it is the same for all.
+    chain: Option<usize>,
+    /// What an acquire load of any of them sees.
+    released: Clock,
 }
 
 /// The last access of one process to the data of a cell, to read or to write it.
@@ -161,14 +193,9 @@ impl Order {
         let now = self.tick(process);
         let view = self.views[process];
         let word = &mut self.words[word];
-        word.later.push(Vec::new());
-        let chain = word.later.len() - 1;
-        word.come_after(chain, &view.seen);
-        let released = if releases(order) {
-            view.seen
-        } else {
-            view.released
-        };
+        let chain = word.chain();
+        word.come_after(chain, &view.bound());
+        let released = view.releases(order);
         word.push(value, chain, (process, now), released, self.events, step);
     }
 
@@ -205,24 +232,20 @@ impl Order {
         let Some(from) = from else { return found };
         let view = self.views[process];
         let word = &mut self.words[word];
-        let chain = word.stores[from].chain;
+        let chain = from.chain.unwrap_or_else(|| word.chain());
         // What it has acquired with it may tell of a store in between.
-        if !word.may_follow(chain, &view.seen) {
+        if !word.may_follow(chain, &view.bound()) {
             return Found::Impossible;
         }
-        word.come_after(chain, &view.seen);
-        let mut released = if releases(order) {
-            view.seen
-        } else {
-            view.released
-        };
-        join(&mut released, &word.stores[from].released);
+        word.come_after(chain, &view.bound());
+        let mut released = view.releases(order);
+        join(&mut released, &from.released);
         let now = view.seen[process];
         word.push(new, chain, (process, now), released, self.events, step);
         found
     }
 
-    /// The store that was found, if there is one that can be.
+    /// What is known of the store that was found, if there is one that can be.
     fn find(
         &mut self,
         process: usize,
@@ -230,37 +253,34 @@ impl Order {
         value: u64,
         order: Ordering,
         exchange: bool,
-    ) -> (Option<usize>, Found) {
+    ) -> (Option<Candidates>, Found) {
         let now = self.tick(process);
         let view = &mut self.views[process];
         let word = &mut self.words[word];
-        let Some(from) = word.fitting(value, &view.seen, exchange) else {
+        let Some(from) = word.fitting(value, &view.bound(), exchange) else {
             return (None, Found::Impossible);
         };
-        let chain = word.stores[from].chain;
-        word.come_after(chain, &view.seen);
-        let found = match word.latest_after(from) {
+        let found = match word.latest_after(from.latest) {
             None => Found::Latest,
             Some(later)
                 if later.executed < view.spun
-                    && word.stores[from].known[process] <= view.own_spun =>
+                    && word.stores[from.latest].known[process] <= view.own_spun =>
             {
                 Found::Overdue
             }
             Some(later) => Found::Stale(later.step),
         };
-        let store = &mut word.stores[from];
-        if store.known[process] == NEVER {
-            store.known[process] = now;
+        if let Some(chain) = from.chain {
+            word.come_after(chain, &view.bound());
+            let known = &mut word.stores[from.earliest].known[process];
+            *known = now.min(*known);
         }
-        join(
-            if acquires(order) {
-                &mut view.seen
-            } else {
-                &mut view.acquirable
-            },
-            &store.released,
-        );
+        let to = if acquires(order) {
+            &mut view.seen
+        } else {
+            &mut view.acquirable
+        };
+        join(to, &from.released);
         (Some(from), found)
     }
 
@@ -274,8 +294,8 @@ impl Order {
             view.released = view.seen;
         }
         if order == Ordering::SeqCst {
-            join(&mut view.seen, &self.fences);
             join(&mut self.fences, &view.seen);
+            view.fenced = self.fences;
         }
     }
 
@@ -362,18 +382,41 @@ impl Word {
         store.initial || precedes(&store.known, seen)
     }
 
-    /// The latest store of a value that a process which has seen that much can find; an exchange finds the last of its
-    /// chain.
-    fn fitting(&self, value: u64, seen: &Clock, exchange: bool) -> Option<usize> {
-        let fits = |&from: &usize| {
-            let chain = self.stores[from].chain;
+    /// A new chain.
+    fn chain(&mut self) -> usize {
+        self.later.push(Vec::new());
+        self.later.len() - 1
+    }
+
+    /// The stores of a value that a process which has seen that much can find; an exchange finds the last of a chain.
+    fn fitting(&self, value: u64, seen: &Clock, exchange: bool) -> Option<Candidates> {
+        let mut all: Option<Candidates> = None;
+        for from in self.recent().rev() {
+            let store = &self.stores[from];
             let later = from + 1..self.stores.len();
-            let mut of_chain = later.filter(|&store| self.stores[store].chain == chain);
-            self.stores[from].value == value
-                && !of_chain.any(|store| exchange || self.is_known(store, seen))
-                && self.may_follow(chain, seen)
-        };
-        self.recent().rev().find(fits)
+            let mut of_chain = later.filter(|&later| self.stores[later].chain == store.chain);
+            if store.value != value
+                || of_chain.any(|later| exchange || self.is_known(later, seen))
+                || !self.may_follow(store.chain, seen)
+            {
+                continue;
+            }
+            let Some(all) = &mut all else {
+                all = Some(Candidates {
+                    latest: from,
+                    earliest: from,
+                    chain: Some(store.chain),
+                    released: store.released,
+                });
+                continue;
+            };
+            all.earliest = from;
+            all.chain = all.chain.filter(|&chain| chain == store.chain);
+            for (all, released) in all.released.iter_mut().zip(store.released) {
+                *all = released.min(*all);
+            }
+        }
+        all
     }
 
     /// Whether `chain` may come after all that is known.

@@ -99,3 +99,29 @@ fn accesses_to_a_cell_race_unless_one_happens_before_the_other() {
     assert_eq!(order.access(2, cell, false, 3), None);
     assert_eq!(order.access(2, cell, true, 4), Some(2), "by process 1");
 }
+
+#[test]
+fn where_two_stores_hold_what_was_found_neither_is_taken_for_it() {
+    let mut order = Order::default();
+    let (data, flag) = (order.word(0), order.word(0));
+    // Process 0 says 1 before it has stored 7 and again after it.
+    order.store(0, flag, 1, Relaxed, None);
+    order.store(0, flag, 2, Relaxed, None);
+    order.store(0, data, 7, Relaxed, Some(4));
+    order.store(0, flag, 1, Release, None);
+    assert_eq!(order.load(1, flag, 1, Acquire), Found::Latest);
+    assert_eq!(order.load(1, data, 0, Relaxed), Found::Stale(Some(4)));
+}
+
+#[test]
+fn a_fence_orders_the_accesses_of_its_own_process_after_those_before_an_earlier_one() {
+    let mut order = Order::default();
+    let (mine, other) = (order.word(0), order.word(0));
+    order.store(0, mine, 1, Relaxed, Some(2));
+    order.fence(0, Ordering::SeqCst);
+    order.fence(1, Ordering::SeqCst);
+    order.store(1, other, 1, Release, None);
+    assert_eq!(order.load(1, mine, 0, Relaxed), Found::Impossible);
+    assert_eq!(order.load(2, other, 1, Acquire), Found::Latest);
+    assert_eq!(order.load(2, mine, 0, Relaxed), Found::Stale(Some(2)));
+}
