@@ -18,7 +18,7 @@ pub(super) fn rows<S: Spec>(run: &Run<S>) -> Vec<Row> {
     }
 }
 
-fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
+pub(super) fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
     let mut events = Vec::new();
     for (process, calls) in history.calls.iter().enumerate() {
         for call in calls {

@@ -4,8 +4,8 @@
 use super::printed::printed;
 use super::rows::rows;
 use super::table::{WIDTH, apart, render, short};
-use crate::case::{Call, named};
-use crate::check::{Criterion, Explanation, Finding, Kind, Verdict, blame};
+use crate::case::{Call, History, named};
+use crate::check::{Blocked, Criterion, Explanation, Finding, Kind, Verdict, blame};
 use crate::engine::{Covered, Run};
 use crate::search::{Found, Origin, Outcome, Rate};
 use crate::subject::Spec;
@@ -69,7 +69,7 @@ pub(crate) fn words<S: Spec>(roles: &[String], outcome: &Outcome<S>) -> Option<W
     let explanation = finding.explanation.as_ref();
     Some(Words {
         why: sentence(roles, &found.run, finding),
-        reason: explanation.map(|explanation| reason(roles, &found.run, explanation)),
+        reason: explanation.map(|explanation| reason(roles, &found.run.history, explanation)),
         origin: origin(found.origin, &found.run),
         rate: rate(found.rate),
     })
@@ -131,7 +131,7 @@ fn of_finding<S: Spec>(
     let rows = rows(run);
     writeln!(to, "\n{}\n", render(roles, &rows))?;
     if let Some(explanation) = &finding.explanation {
-        why(to, &reason(roles, run, explanation))?;
+        why(to, &reason(roles, &run.history, explanation))?;
     }
     for (number, passes) in found.passes.iter().enumerate() {
         let label = if number == 0 { " passes:" } else { "        " };
@@ -174,10 +174,18 @@ fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> St
         _ => Criterion::RealTime,
     };
     let blamed = blame(&run.case.setup, &run.history, criterion, explanation);
-    let Some(blamed) = blamed else {
-        return finding.detail.clone();
-    };
-    let call = &run.history.calls[blamed.process][blamed.call];
+    blamed.map_or_else(String::new, |blamed| {
+        accusation(roles, &run.history, &blamed)
+    })
+}
+
+/// What a call returned, and what it should have returned.
+pub(super) fn accusation<S: Spec>(
+    roles: &[String],
+    history: &History<S>,
+    blamed: &Blocked<S>,
+) -> String {
+    let call = &history.calls[blamed.process][blamed.call];
     let process = named(roles, blamed.process);
     let (op, got) = (short(&call.op), call.ret.as_ref());
     let shown = got.map(short).unwrap_or_default();
@@ -235,17 +243,19 @@ fn machine() -> String {
 }
 
 /// Why no order works: the longest that does, and what stands in its way.
-fn reason<S: Spec>(roles: &[String], run: &Run<S>, explanation: &Explanation<S>) -> Reason {
+pub(super) fn reason<S: Spec>(
+    roles: &[String],
+    history: &History<S>,
+    explanation: &Explanation<S>,
+) -> Reason {
     let called = |process: usize, call: usize| {
-        let Call { op, ret, .. } = &run.history.calls[process][call];
+        let Call { op, ret, .. } = &history.calls[process][call];
         let ret = ret.as_ref().map_or("no return".into(), short);
         format!("{} {} -> {ret}", named(roles, process), short(op))
     };
     let longest = explanation.longest.iter();
     let blocked = explanation.blocked.iter().map(|blocked| {
-        let ret = run.history.calls[blocked.process][blocked.call]
-            .ret
-            .as_ref();
+        let ret = history.calls[blocked.process][blocked.call].ret.as_ref();
         let would = match &blocked.expected {
             Some(expected) if ret != Some(expected) => {
                 let wanted = ret.map_or_else(|| short(expected), |ret| apart(ret, expected).1);
@@ -270,7 +280,7 @@ fn reason<S: Spec>(roles: &[String], run: &Run<S>, explanation: &Explanation<S>)
     }
 }
 
-fn why(to: &mut String, reason: &Reason) -> std::fmt::Result {
+pub(super) fn why(to: &mut String, reason: &Reason) -> std::fmt::Result {
     if reason.longest.is_empty() {
         writeln!(to, " why:    at the start {}", short_state(&reason.state))?;
     } else {
