@@ -7,6 +7,7 @@
 //! | [`publish`] | protocols that make a writer's data visible to readers |
 //! | [`subject`] | what you write: a [`Spec`] and a [`Subject`] |
 //! | [`case`], [`check`] | programs and histories as plain data; the check for linearizability |
+//! | [`recorded`] | the verdict and the report of a history that was recorded elsewhere |
 //! | [`engine`] | ways to run a case: really forked processes side by side, step by step, and with kills; loom's memory model |
 //! | [`mod@suite`] | what a test calls: [`suite!`] and [`Suite`] |
 //!
@@ -39,6 +40,8 @@ pub mod engine;
 pub mod memory;
 pub mod process;
 pub mod publish;
+#[cfg(feature = "harness")]
+pub mod recorded;
 pub mod region;
 #[cfg(feature = "harness")]
 pub mod subject;

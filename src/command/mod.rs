@@ -1,6 +1,7 @@
 //! The arguments of the `forkcheck` command, and what is done for each.
 
 mod check;
+mod history;
 mod json;
 mod list;
 mod replay;
@@ -8,6 +9,7 @@ mod replay;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use forkcheck::builtin::{self, Limits};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -47,6 +49,39 @@ enum What {
         #[arg(value_name = "FILE-or-token")]
         target: String,
         /// One JSON object a line, for programs, and nothing else.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Judges a recorded history by a ready spec: 1 if no order of its calls explains their results.
+    ///
+    /// One call a line, as a JSON object: {"process": 0, "call": 12, "return": 15, "op": "write", "value": 7}. `process` is
+    /// a number or a name. `call` and `return` are integers of one clock that all processes share; a call that never
+    /// returned has neither `return` nor `result`. The lines may be in any order. Operations, with what they need:
+    ///
+    ///   register  write value; read -> result
+    ///   cas       the same; cas expected value -> result (true if it swapped)
+    ///   queue     push value; pop -> result (null: empty)
+    ///   stack     the same
+    ///   set       add value, remove value, contains value -> result (true or false)
+    ///   map       put key value; remove key; get key -> result (null: none)
+    ///   counter   add value; read -> result
+    ///   lock      lock; try_lock -> result (true: acquired); unlock -> result (false: refused; true if it is left out)
+    ///
+    /// Values and keys are any JSON; a register begins with null, a counter with 0, all others empty or free.
+    #[command(verbatim_doc_comment)]
+    History {
+        /// The file.
+        file: PathBuf,
+        /// What the structure should do.
+        #[arg(long, value_enum)]
+        spec: history::Ready,
+        /// States that the check may remember.
+        #[arg(long, value_name = "N", default_value_t = forkcheck::check::Limits::default().states)]
+        states: usize,
+        /// Steps of the spec that the check may take.
+        #[arg(long, value_name = "N", default_value_t = forkcheck::check::Limits::default().steps)]
+        steps: u64,
+        /// One JSON object, for programs, and nothing else.
         #[arg(long)]
         json: bool,
     },
@@ -95,6 +130,16 @@ impl Command {
             Some(What::Check { subjects, options }) => check::check(&subjects, &options),
             Some(What::List { json }) => list::list(json),
             Some(What::Replay { target, json }) => replay::replay(&target, json),
+            Some(What::History {
+                file,
+                spec,
+                states,
+                steps,
+                json,
+            }) => {
+                let limits = forkcheck::check::Limits { states, steps };
+                history::history(&file, spec, limits, json)
+            }
         }
     }
 }

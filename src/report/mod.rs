@@ -1,12 +1,14 @@
 //! What a person reads. Rendering only: it is given an outcome and gives text.
 
 mod printed;
+mod recorded;
 mod rows;
 mod sentence;
 mod site;
 mod table;
 mod text;
 
+pub(crate) use recorded::of_history;
 pub use site::Site;
 pub(crate) use site::command_of_suite;
 pub use text::{Reason, Words};

@@ -37,7 +37,7 @@ fn stale(steps: &[Step], mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
+pub(super) fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
     let mut events = Vec::new();
     for (process, calls) in history.calls.iter().enumerate() {
         for call in calls {

@@ -1,8 +1,8 @@
 //! The sentence of a finding: what is wrong, and why that is wrong.
 
 use super::table::{apart, short};
-use crate::case::{Call, named};
-use crate::check::{Criterion, Finding, Kind, blame};
+use crate::case::{Call, History, named};
+use crate::check::{Blocked, Criterion, Finding, Kind, blame};
 use crate::engine::Run;
 use crate::subject::Spec;
 
@@ -16,10 +16,19 @@ pub(super) fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Findin
         Kind::NotSequentiallyConsistent => Criterion::ProgramOrder,
         _ => Criterion::RealTime,
     };
-    let Some(blamed) = blame(&run.case.setup, &run.history, criterion, explanation) else {
-        return String::new();
-    };
-    let call = &run.history.calls[blamed.process][blamed.call];
+    let blamed = blame(&run.case.setup, &run.history, criterion, explanation);
+    blamed.map_or_else(String::new, |blamed| {
+        accusation(roles, &run.history, &blamed)
+    })
+}
+
+/// What a call returned, and what it should have returned.
+pub(super) fn accusation<S: Spec>(
+    roles: &[String],
+    history: &History<S>,
+    blamed: &Blocked<S>,
+) -> String {
+    let call = &history.calls[blamed.process][blamed.call];
     let process = named(roles, blamed.process);
     let (op, got) = (short(&call.op), call.ret.as_ref());
     let shown = got.map(short).unwrap_or_default();
@@ -75,8 +84,8 @@ fn standstill<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::{Case, History};
-    use crate::check::{Blocked, Explanation, Verdict};
+    use crate::case::Case;
+    use crate::check::{Explanation, Verdict};
     use crate::subject::{Register, RegisterOp, RegisterRet};
 
     #[test]

@@ -5,7 +5,7 @@ use super::printed::printed;
 use super::rows::rows;
 use super::sentence::sentence;
 use super::table::{WIDTH, apart, render, short};
-use crate::case::{Call, named};
+use crate::case::{Call, History, named};
 use crate::check::{Explanation, Finding, Verdict};
 use crate::engine::{Covered, Run, Turn};
 use crate::search::{Found, Origin, Outcome, Rate};
@@ -79,7 +79,7 @@ pub(crate) fn words<S: Spec>(roles: &[String], outcome: &Outcome<S>) -> Option<W
     let explanation = finding.explanation.as_ref();
     Some(Words {
         why: sentence(roles, &found.run, finding),
-        reason: explanation.map(|explanation| reason(roles, &found.run, explanation)),
+        reason: explanation.map(|explanation| reason(roles, &found.run.history, explanation)),
         origin: origin(found.origin, &found.run),
         rate: rate(found.rate),
     })
@@ -149,7 +149,7 @@ fn of_finding<S: Spec>(
         writeln!(to, " words:  {}", wrapped(legend))?;
     }
     if let Some(explanation) = &finding.explanation {
-        why(to, &reason(roles, run, explanation))?;
+        why(to, &reason(roles, &run.history, explanation))?;
     }
     for (number, passes) in found.passes.iter().enumerate() {
         let label = if number == 0 { " passes:" } else { "        " };
@@ -228,17 +228,19 @@ fn machine() -> String {
 }
 
 /// Why no order works: the longest that does, and what stands in its way.
-fn reason<S: Spec>(roles: &[String], run: &Run<S>, explanation: &Explanation<S>) -> Reason {
+pub(super) fn reason<S: Spec>(
+    roles: &[String],
+    history: &History<S>,
+    explanation: &Explanation<S>,
+) -> Reason {
     let called = |process: usize, call: usize| {
-        let Call { op, ret, .. } = &run.history.calls[process][call];
+        let Call { op, ret, .. } = &history.calls[process][call];
         let ret = ret.as_ref().map_or("no return".into(), short);
         format!("{} {} -> {ret}", named(roles, process), short(op))
     };
     let longest = explanation.longest.iter();
     let blocked = explanation.blocked.iter().map(|blocked| {
-        let ret = run.history.calls[blocked.process][blocked.call]
-            .ret
-            .as_ref();
+        let ret = history.calls[blocked.process][blocked.call].ret.as_ref();
         let would = match &blocked.expected {
             Some(expected) if ret != Some(expected) => {
                 let wanted = ret.map_or_else(|| short(expected), |ret| apart(ret, expected).1);
@@ -263,7 +265,7 @@ fn reason<S: Spec>(roles: &[String], run: &Run<S>, explanation: &Explanation<S>)
     }
 }
 
-fn why(to: &mut String, reason: &Reason) -> std::fmt::Result {
+pub(super) fn why(to: &mut String, reason: &Reason) -> std::fmt::Result {
     if reason.longest.is_empty() {
         writeln!(to, " why:    at the start {}", short_state(&reason.state))?;
     } else {

@@ -5,7 +5,9 @@
 mod specs;
 
 pub use specs::{
-    Once, OnceOp, OnceRet, Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, StaleQueue,
+    CasOp, CasRegister, CasRet, Counter, CounterOp, CounterRet, Lock, LockOp, LockRet, Map, MapOp,
+    MapRet, Once, OnceOp, OnceRet, Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet,
+    Set, SetOp, Stack, StackOp, StackRet, StaleQueue,
 };
 
 use crate::memory::Memory;

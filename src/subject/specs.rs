@@ -1,10 +1,32 @@
-//! Ready specs: a register, a value that is set once, a bounded queue, and one that may be late to see its other end.
+//! Ready specs: a register, a value that is set once, a bounded queue, and one that may be late to see its other end; and in
+//! a file each, a register with compare-and-swap, a counter, a lock, a map, a set and a stack.
+
+mod cas;
+mod counter;
+mod lock;
+mod map;
+mod set;
+mod stack;
+
+pub use cas::{CasOp, CasRegister, CasRet};
+pub use counter::{Counter, CounterOp, CounterRet};
+pub use lock::{Lock, LockOp, LockRet};
+pub use map::{Map, MapOp, MapRet};
+pub use set::{Set, SetOp};
+pub use stack::{Stack, StackOp, StackRet};
 
 use super::{Data, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
+
+/// A key as a number, the same in each run.
+fn hashed(key: &impl Hash) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
 
 /// A register: reads return the last value written. The spec of a seqlock or a configuration page. Where a writer is
 /// killed in the middle, reads may say so until the next write.

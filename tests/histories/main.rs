@@ -4,6 +4,8 @@
 //! (columns `file`, `model`, `expected`; porcupine's test data are laid out so) of which every label has to be right:
 //! `FORKCHECK_HISTORIES=... cargo test --test histories -- --nocapture` prints a line for each.
 
+#[cfg(feature = "cli")]
+mod command;
 mod format;
 
 use forkcheck::check::{Criterion, Limits, Verdict, explain};

@@ -17,7 +17,8 @@ use source::{Repository, Token};
 const LAYERS: &[(&str, &str)] = &[
     ("main", "command"),
     // What a table of built-in subjects says of each is what an engine covered.
-    ("command", "builtin engine"),
+    // A history from a file is of a ready spec, and is judged without an engine.
+    ("command", "builtin recorded engine check case subject"),
     // Where a suite is defined is `site!` of `report`. Its subjects run on every engine and are told without their types,
     // and of a saved case it says whose it is.
     (
@@ -28,6 +29,8 @@ const LAYERS: &[(&str, &str)] = &[
         "suite",
         "report search engine settings regression check case subject memory",
     ),
+    // A history from elsewhere is judged and told, without a suite.
+    ("recorded", "report check case subject"),
     // What it renders is the outcome of a search, which tells what an engine covered. Words have the names that their
     // source lines give them, in reports and in saved cases.
     ("report", "search engine check case source subject"),
