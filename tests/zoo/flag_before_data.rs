@@ -51,13 +51,13 @@ fn once() -> Suite<Once<[u64; 2]>> {
 
 #[test]
 fn flag_before_data() {
-    let report = caught::<Stepped, Mailbox<_, false>>(&once(), Kind::NotLinearizable, 2);
+    let report = caught::<Stepped, Mailbox<_, false>>(&once(), Kind::NotLinearizable, 3);
     assert!(
         report.contains(" passes: row ")
             && report.contains(": where sender takes one more step first"),
         "{report}"
     );
-    caught::<Kills, Mailbox<_, false>>(&once(), Kind::NotLinearizable, 2);
+    caught::<Kills, Mailbox<_, false>>(&once(), Kind::NotLinearizable, 3);
     passes::<Stepped, Mailbox<_, true>>(&once());
     passes::<Kills, Mailbox<_, true>>(&once());
 }

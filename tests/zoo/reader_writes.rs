@@ -69,7 +69,7 @@ fn reader_writes() {
     caught::<Kills, Marked<_, MARKS>>(&only, Kind::WriteToReadOnly, 2);
     passes::<Stepped, Marked<_, MENDED>>(&only);
     // What no memory sees, the kernel does.
-    let report = caught::<Stepped, Marked<_, MARKS_BESIDE>>(&only, Kind::WriteToReadOnly, 1);
+    let report = caught::<Stepped, Marked<_, MARKS_BESIDE>>(&only, Kind::WriteToReadOnly, 2);
     assert!(
         report.contains("reader: Read was ended by SIGSEGV"),
         "{report}"

@@ -122,7 +122,7 @@ fn page() -> Suite<Register<[u64; 2]>> {
 fn two_writers() {
     caught::<Stepped, Page<_, UNLOCKED>>(&page(), Kind::NotLinearizable, 3);
     passes::<Stepped, Page<_, LOCKED>>(&page());
-    let report = caught::<Kills, Page<_, LOCKED>>(&page(), Kind::NotCrashTolerant, 2);
+    let report = caught::<Kills, Page<_, LOCKED>>(&page(), Kind::NotCrashTolerant, 3);
     assert!(report.contains("threads alone do not show it"), "{report}");
     passes::<Stepped, Page<_, ROBUST>>(&page());
 }
