@@ -11,6 +11,7 @@ mod explore;
 mod known;
 mod memory;
 mod order;
+mod orders;
 
 use explore::{BOUNDS, Explored, STACK_MIB};
 pub use memory::Loom as LoomMemory;
