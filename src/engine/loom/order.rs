@@ -8,41 +8,11 @@
 //! tries them one by one).
 
 use super::THREADS;
+use super::view::{Clock, NEVER, View, acquires, join, precedes, releases};
 use std::sync::atomic::Ordering;
 
 /// Stores of one word that are looked at, the latest: more than the 7 that loom itself keeps.
 const WINDOW: usize = 16;
-/// The time of an event that did not come.
-const NEVER: u32 = u32::MAX;
-
-/// Of each process the events that happen before a point.
-type Clock = [u32; THREADS];
-
-/// Whether the event of a time happens before a point.
-fn precedes(at: &Clock, point: &Clock) -> bool {
-    at.iter().zip(point).any(|(at, point)| at <= point)
-}
-
-fn join(to: &mut Clock, from: &Clock) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = (*to).max(*from);
-    }
-}
-
-fn acquires(order: Ordering) -> bool {
-    matches!(
-        order,
-        Ordering::Acquire | Ordering::AcqRel | Ordering::SeqCst
-    )
-}
-
-fn releases(order: Ordering) -> bool {
-    matches!(
-        order,
-        Ordering::Release | Ordering::AcqRel | Ordering::SeqCst
-    )
-}
-
 /// All words of one execution, and what each process has seen.
 #[derive(Clone, Default)]
 pub(super) struct Order {
@@ -54,40 +24,6 @@ pub(super) struct Order {
     lock: Clock,
     /// Events so far.
     events: u64,
-}
-
-#[derive(Clone, Copy, Default)]
-struct View {
-    /// Events that happen before the process's next.
-    seen: Clock,
-    /// What an acquire fence would add.
-    acquirable: Clock,
-    /// What the last release fence had seen.
-    released: Clock,
-    /// What the SeqCst fences before its last one had seen: its loads and stores come after that, and what it releases
-    /// says nothing of it.
-    fenced: Clock,
-    /// When the process last took a turn of a spin, among all events and among its own; 0: never.
-    spun: u64,
-    own_spun: u32,
-}
-
-impl View {
-    /// What its loads and stores come after.
-    fn bound(&self) -> Clock {
-        let mut bound = self.seen;
-        join(&mut bound, &self.fenced);
-        bound
-    }
-
-    /// What an acquire load of its next store sees.
-    fn releases(&self, order: Ordering) -> Clock {
-        if releases(order) {
-            self.seen
-        } else {
-            self.released
-        }
-    }
 }
 
 #[derive(Clone, Default)]
