@@ -5,6 +5,7 @@
 
 use super::THREADS;
 use super::order::{Found, Order};
+use super::orders::Orders;
 use crate::case::{Access, Step};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -65,7 +66,7 @@ struct Process {
 
 pub(super) struct Execution {
     processes: Vec<Process>,
-    pub(super) order: Order,
+    pub(super) orders: Orders,
     /// Words and cells by the number under which `order` knows them.
     pub(super) objects: Vec<usize>,
     /// What each process found in each object last.
@@ -112,7 +113,7 @@ pub(super) fn start(processes: usize, may_wait: Rc<dyn Fn() -> bool>) {
     });
     NOW.set(Some(Execution {
         processes: processes.collect(),
-        order: Order::default(),
+        orders: Orders::default(),
         objects: Vec::new(),
         found: Vec::new(),
         steps: Vec::new(),
@@ -261,12 +262,12 @@ impl Execution {
         true
     }
 
-    pub(super) fn object(&mut self, key: &Key, new: impl FnOnce(&mut Order) -> usize) -> usize {
+    pub(super) fn object(&mut self, key: &Key, new: impl FnMut(&mut Order) -> usize) -> usize {
         let number = key.0.load(Relaxed);
         if number > 0 {
             return number - 1;
         }
-        self.objects.push(new(&mut self.order));
+        self.objects.push(self.orders.each(new));
         self.found.push([None; THREADS]);
         key.0.store(self.objects.len(), Relaxed);
         self.objects.len() - 1
@@ -337,7 +338,7 @@ impl Execution {
 /// A turn of a spin, in which the others go first.
 pub(super) fn spin(at: &Location<'_>) {
     with(|now, process| {
-        now.order.spin(process);
+        now.orders.each(|order| order.spin(process));
         now.note(process, Access::Spin, None, 0, at);
         now.processes[process].idle += 1;
     });
@@ -394,10 +395,10 @@ pub(super) fn wake(process: usize) {
 
 /// This process has taken the lock of the futexes.
 pub(super) fn lock() {
-    with(|now, process| now.order.lock(process));
+    with(|now, process| now.orders.each(|order| order.lock(process)));
 }
 
 /// It is about to give it back.
 pub(super) fn unlock() {
-    with(|now, process| now.order.unlock(process));
+    with(|now, process| now.orders.each(|order| order.unlock(process)));
 }

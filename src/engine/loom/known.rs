@@ -30,7 +30,7 @@ impl Known {
     pub(super) fn last(&self) -> u64 {
         let last = with(|now, _| {
             let (_, word) = self.of(now);
-            now.order.last(word)
+            now.orders.any().last(word)
         });
         last.unwrap_or(self.initial.load(Relaxed))
     }
@@ -48,7 +48,8 @@ impl Known {
     pub(super) fn looked_at(&self, value: u64) -> Option<End> {
         with(|now, process| {
             let (object, word) = self.of(now);
-            let found = now.order.load(process, word, value, Ordering::SeqCst);
+            let load = |all: &mut Order| all.load(process, word, value, Ordering::SeqCst);
+            let found = now.orders.find(load);
             now.find(process, object, value, found)
         })
         .flatten()
@@ -57,10 +58,10 @@ impl Known {
     fn found(&self, access: Access, value: u64, order: Ordering, at: &Location<'_>) {
         let ends = with(|now, process| {
             let (object, word) = self.of(now);
-            let found = match access {
-                Access::Miss => now.order.miss(process, word, value, order),
-                _ => now.order.load(process, word, value, order),
-            };
+            let found = now.orders.find(|all| match access {
+                Access::Miss => all.miss(process, word, value, order),
+                _ => all.load(process, word, value, order),
+            });
             let step = now.note(process, access, Some(object), value, at);
             now.mark(step, found);
             now.find(process, object, value, found)
@@ -73,11 +74,12 @@ impl Known {
     pub(super) fn stored(&self, value: u64, order: Ordering, at: &Location<'_>) {
         let noted = with(|now, process| {
             let (object, word) = self.of(now);
-            if now.order.last(word) != value {
+            if now.orders.any().last(word) != value {
                 now.changed();
             }
             let step = now.note(process, Access::Store, Some(object), value, at);
-            now.order.store(process, word, value, order, step);
+            now.orders
+                .each(|all| all.store(process, word, value, order, step));
         });
         if noted.is_none() {
             self.initial.store(value, Relaxed);
@@ -87,14 +89,16 @@ impl Known {
     pub(super) fn exchanged(&self, (value, new): (u64, u64), order: Ordering, at: &Location<'_>) {
         let noted = with(|now, process| {
             let (object, word) = self.of(now);
-            if now.order.last(word) != new {
+            if now.orders.any().last(word) != new {
                 now.changed();
             }
             let step = now.note(process, Access::Update, Some(object), value, at);
             if let Some(step) = step {
                 now.steps[step].now = Some(new);
             }
-            let found = now.order.exchange(process, word, (value, new), order, step);
+            let found = now
+                .orders
+                .exchange(process, word, (value, new), order, step);
             now.mark(step, found);
             now.find(process, object, value, found)
         });
@@ -122,7 +126,8 @@ pub(super) fn access(cell: &Key, writes: bool, at: &Location<'_>) {
         let step = now.note(process, access, Some(object), 0, at);
         let number = now.objects[object];
         now.race = step.and_then(|step| {
-            let other = now.order.access(process, number, writes, step)?;
+            let access = |all: &mut Order| all.access(process, number, writes, step);
+            let other = now.orders.each(access)?;
             Some([other, step])
         });
     });
@@ -133,13 +138,13 @@ pub(super) fn accessed(cell: &Key, writes: bool) {
     with(|now, process| {
         let object = now.object(cell, Order::cell);
         let number = now.objects[object];
-        now.order.accessed(process, number, writes);
+        now.orders.each(|all| all.accessed(process, number, writes));
     });
 }
 
 pub(super) fn fence(order: Ordering, at: &Location<'_>) {
     with(|now, process| {
-        now.order.fence(process, order);
+        now.orders.each(|all| all.fence(process, order));
         now.note(process, Access::Fence, None, 0, at);
     });
 }

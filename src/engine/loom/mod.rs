@@ -11,6 +11,8 @@ mod explore;
 mod known;
 mod memory;
 mod order;
+mod orders;
+mod view;
 
 use explore::{BOUNDS, Explored, STACK_MIB};
 pub use memory::Loom as LoomMemory;

@@ -4,46 +4,17 @@
 //! loom keeps the former and neglects the latter (its issues 254, 389): an exchange may find a store before one that it
 //! has to come after. Here each exchange is one with the store that it found, a *chain*, and what comes before what is
 //! known of chains; where that has a cycle, there is no such execution. loom says which value was found and not which
-//! store: where several that hold it fit, only what is true of each of them is taken for known.
+//! store: where several that hold it fit, only what is true of each of them is taken for known ([`Orders`](super::orders)
+//! tries them one by one).
 
 use super::THREADS;
+use super::view::{Clock, NEVER, View, acquires, join, precedes, releases};
 use std::sync::atomic::Ordering;
 
 /// Stores of one word that are looked at, the latest: more than the 7 that loom itself keeps.
 const WINDOW: usize = 16;
-/// The time of an event that did not come.
-const NEVER: u32 = u32::MAX;
-
-/// Of each process the events that happen before a point.
-type Clock = [u32; THREADS];
-
-/// Whether the event of a time happens before a point.
-fn precedes(at: &Clock, point: &Clock) -> bool {
-    at.iter().zip(point).any(|(at, point)| at <= point)
-}
-
-fn join(to: &mut Clock, from: &Clock) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = (*to).max(*from);
-    }
-}
-
-fn acquires(order: Ordering) -> bool {
-    matches!(
-        order,
-        Ordering::Acquire | Ordering::AcqRel | Ordering::SeqCst
-    )
-}
-
-fn releases(order: Ordering) -> bool {
-    matches!(
-        order,
-        Ordering::Release | Ordering::AcqRel | Ordering::SeqCst
-    )
-}
-
 /// All words of one execution, and what each process has seen.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Order {
     views: [View; THREADS],
     words: Vec<Word>,
@@ -55,54 +26,25 @@ pub(super) struct Order {
     events: u64,
 }
 
-#[derive(Clone, Copy, Default)]
-struct View {
-    /// Events that happen before the process's next.
-    seen: Clock,
-    /// What an acquire fence would add.
-    acquirable: Clock,
-    /// What the last release fence had seen.
-    released: Clock,
-    /// What the SeqCst fences before its last one had seen: its loads and stores come after that, and what it releases
-    /// says nothing of it.
-    fenced: Clock,
-    /// When the process last took a turn of a spin, among all events and among its own; 0: never.
-    spun: u64,
-    own_spun: u32,
-}
-
-impl View {
-    /// What its loads and stores come after.
-    fn bound(&self) -> Clock {
-        let mut bound = self.seen;
-        join(&mut bound, &self.fenced);
-        bound
-    }
-
-    /// What an acquire load of its next store sees.
-    fn releases(&self, order: Ordering) -> Clock {
-        if releases(order) {
-            self.seen
-        } else {
-            self.released
-        }
-    }
-}
-
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Word {
     stores: Vec<Store>,
     /// `later[chain]`: chains that come after it.
     later: Vec<Vec<usize>>,
 }
 
+#[derive(Clone)]
 struct Store {
     value: u64,
     chain: usize,
     /// When each process first knew of it: by its own store or load.
     known: Clock,
+    /// When each process may first have found it.
+    found: Clock,
     /// Before the processes began.
     initial: bool,
+    /// What it comes after by its process's view.
+    bound: Clock,
     /// What an acquire load of it sees.
     released: Clock,
     executed: u64,
@@ -110,11 +52,9 @@ struct Store {
     step: Option<usize>,
 }
 
-/// The stores that one may have found.
-#[derive(Clone, Copy)]
+/// The stores that a process may have found, the latest first.
 struct Candidates {
-    latest: usize,
-    earliest: usize,
+    stores: Vec<usize>,
     /// The chain, if it is the same for all.
     chain: Option<usize>,
     /// What an acquire load of any of them sees.
@@ -158,7 +98,9 @@ impl Order {
                 value,
                 chain: 0,
                 known: [NEVER; THREADS],
+                found: [NEVER; THREADS],
                 initial: true,
+                bound: [0; THREADS],
                 released: [0; THREADS],
                 executed: 0,
                 step: None,
@@ -190,13 +132,13 @@ impl Order {
         order: Ordering,
         step: Option<usize>,
     ) {
-        let now = self.tick(process);
-        let view = self.views[process];
+        self.tick(process);
+        let (view, bound) = (self.views[process], self.views[process].bound());
         let word = &mut self.words[word];
         let chain = word.chain();
-        word.come_after(chain, &view.bound());
-        let released = view.releases(order);
-        word.push(value, chain, (process, now), released, self.events, step);
+        word.come_after(chain, &bound);
+        let (own, released) = ((process, bound), view.releases(order));
+        word.push(value, chain, own, released, self.events, step);
     }
 
     pub(super) fn load(
@@ -206,7 +148,7 @@ impl Order {
         value: u64,
         order: Ordering,
     ) -> Found {
-        self.find(process, word, value, order, false).1
+        self.find(process, word, value, order, None).1
     }
 
     /// An exchange that found `value`, and stored nothing.
@@ -217,32 +159,39 @@ impl Order {
         value: u64,
         order: Ordering,
     ) -> Found {
-        self.find(process, word, value, order, true).1
+        self.find(process, word, value, order, Some(None)).1
     }
 
+    /// An exchange of `value` for `new`: of the nth of its candidates, if that is said.
     pub(super) fn exchange(
         &mut self,
         process: usize,
         word: usize,
         (value, new): (u64, u64),
         order: Ordering,
-        step: Option<usize>,
+        (step, nth): (Option<usize>, Option<usize>),
     ) -> Found {
-        let (from, found) = self.find(process, word, value, order, true);
+        let (from, found) = self.find(process, word, value, order, Some(nth));
         let Some(from) = from else { return found };
-        let view = self.views[process];
+        let (view, bound) = (self.views[process], self.views[process].bound());
         let word = &mut self.words[word];
         let chain = from.chain.unwrap_or_else(|| word.chain());
         // What it has acquired with it may tell of a store in between.
-        if !word.may_follow(chain, &view.bound()) {
+        if !word.may_follow(chain, &bound) {
             return Found::Impossible;
         }
-        word.come_after(chain, &view.bound());
+        word.come_after(chain, &bound);
         let mut released = view.releases(order);
         join(&mut released, &from.released);
-        let now = view.seen[process];
-        word.push(new, chain, (process, now), released, self.events, step);
+        word.push(new, chain, (process, bound), released, self.events, step);
         found
+    }
+
+    /// How many stores an exchange may have found where it found `value`.
+    pub(super) fn candidates(&self, process: usize, word: usize, value: u64) -> usize {
+        let bound = self.views[process].bound();
+        let all = self.words[word].fitting(value, &bound, Some(None));
+        all.map_or(0, |all| all.stores.len())
     }
 
     /// What is known of the store that was found, if there is one that can be.
@@ -252,7 +201,7 @@ impl Order {
         word: usize,
         value: u64,
         order: Ordering,
-        exchange: bool,
+        exchange: Option<Option<usize>>,
     ) -> (Option<Candidates>, Found) {
         let now = self.tick(process);
         let view = &mut self.views[process];
@@ -260,20 +209,32 @@ impl Order {
         let Some(from) = word.fitting(value, &view.bound(), exchange) else {
             return (None, Found::Impossible);
         };
-        let found = match word.latest_after(from.latest) {
+        let later = from.stores.iter().map(|&store| word.latest_after(store));
+        let found = match later.collect::<Option<Vec<&Store>>>() {
             None => Found::Latest,
-            Some(later)
-                if later.executed < view.spun
-                    && word.stores[from.latest].known[process] <= view.own_spun =>
-            {
-                Found::Overdue
+            Some(later) => {
+                let mut each = from.stores.iter().zip(&later);
+                let is_overdue = |(&store, later): (&usize, &&Store)| {
+                    let found = word.stores[store].found[process];
+                    later.executed < view.spun && found <= view.own_spun
+                };
+                if each.all(is_overdue) {
+                    Found::Overdue
+                } else {
+                    Found::Stale(later[0].step)
+                }
             }
-            Some(later) => Found::Stale(later.step),
         };
+        for &store in &from.stores {
+            let found = &mut word.stores[store].found[process];
+            *found = now.min(*found);
+        }
         if let Some(chain) = from.chain {
             word.come_after(chain, &view.bound());
-            let known = &mut word.stores[from.earliest].known[process];
-            *known = now.min(*known);
+            if let Some(&earliest) = from.stores.last() {
+                let known = &mut word.stores[earliest].known[process];
+                *known = now.min(*known);
+            }
         }
         let to = if acquires(order) {
             &mut view.seen
@@ -359,18 +320,21 @@ impl Word {
         &mut self,
         value: u64,
         chain: usize,
-        (process, now): (usize, u32),
+        (process, bound): (usize, Clock),
         released: Clock,
         executed: u64,
         step: Option<usize>,
     ) {
+        let now = bound[process];
         let mut known = [NEVER; THREADS];
         known[process] = now;
         self.stores.push(Store {
             value,
             chain,
             known,
+            found: known,
             initial: false,
+            bound,
             released,
             executed,
             step,
@@ -388,29 +352,46 @@ impl Word {
         self.later.len() - 1
     }
 
-    /// The stores of a value that a process which has seen that much can find; an exchange finds the last of a chain.
-    fn fitting(&self, value: u64, seen: &Clock, exchange: bool) -> Option<Candidates> {
+    /// The stores of a value that a process which has seen that much can find. An exchange finds the last of a chain, and in
+    /// loom none that was known where a later one was stored.
+    fn fitting(
+        &self,
+        value: u64,
+        seen: &Clock,
+        exchange: Option<Option<usize>>,
+    ) -> Option<Candidates> {
         let mut all: Option<Candidates> = None;
+        let mut count = 0;
         for from in self.recent().rev() {
             let store = &self.stores[from];
             let later = from + 1..self.stores.len();
-            let mut of_chain = later.filter(|&later| self.stores[later].chain == store.chain);
+            let is_over = |later: usize| {
+                let of_chain = self.stores[later].chain == store.chain;
+                if exchange.is_some() {
+                    of_chain || self.is_known(from, &self.stores[later].bound)
+                } else {
+                    of_chain && self.is_known(later, seen)
+                }
+            };
             if store.value != value
-                || of_chain.any(|later| exchange || self.is_known(later, seen))
+                || later.into_iter().any(is_over)
                 || !self.may_follow(store.chain, seen)
             {
                 continue;
             }
+            count += 1;
+            if exchange.flatten().is_some_and(|nth| nth + 1 != count) {
+                continue;
+            }
             let Some(all) = &mut all else {
                 all = Some(Candidates {
-                    latest: from,
-                    earliest: from,
+                    stores: vec![from],
                     chain: Some(store.chain),
                     released: store.released,
                 });
                 continue;
             };
-            all.earliest = from;
+            all.stores.push(from);
             all.chain = all.chain.filter(|&chain| chain == store.chain);
             for (all, released) in all.released.iter_mut().zip(store.released) {
                 *all = released.min(*all);

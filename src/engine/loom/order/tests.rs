@@ -9,7 +9,7 @@ fn no_store_comes_between_the_halves_of_an_exchange() {
     let word = order.word(0);
     // Process 0 exchanges 0 for 0, and process 1 stores 1 without having seen it; then 0 learns of that store.
     assert_eq!(
-        order.exchange(0, word, (0, 0), Relaxed, None),
+        order.exchange(0, word, (0, 0), Relaxed, (None, None)),
         Found::Latest
     );
     order.store(1, word, 1, Release, None);
@@ -18,7 +18,7 @@ fn no_store_comes_between_the_halves_of_an_exchange() {
     assert_eq!(order.miss(0, word, 0, Relaxed), Found::Stale(None));
     order.lock(0);
     assert_eq!(
-        order.exchange(0, word, (0, 0), Relaxed, None),
+        order.exchange(0, word, (0, 0), Relaxed, (None, None)),
         Found::Impossible
     );
 }
@@ -52,25 +52,25 @@ fn who_spins_finds_what_was_stored_before_its_last_turn() {
     let mut order = Order::default();
     let lock = order.word(0);
     assert_eq!(
-        order.exchange(0, lock, (0, 1), Acquire, None),
+        order.exchange(0, lock, (0, 1), Acquire, (None, None)),
         Found::Latest
     );
     assert_eq!(
-        order.exchange(1, lock, (1, 1), Acquire, None),
+        order.exchange(1, lock, (1, 1), Acquire, (None, None)),
         Found::Latest
     );
     order.store(0, lock, 0, Release, Some(5));
     assert_eq!(
-        order.exchange(1, lock, (1, 1), Acquire, None),
+        order.exchange(1, lock, (1, 1), Acquire, (None, None)),
         Found::Stale(Some(5))
     );
     order.spin(1);
     assert_eq!(
-        order.exchange(1, lock, (1, 1), Acquire, None),
+        order.exchange(1, lock, (1, 1), Acquire, (None, None)),
         Found::Overdue
     );
     assert_eq!(
-        order.exchange(1, lock, (0, 1), Acquire, None),
+        order.exchange(1, lock, (0, 1), Acquire, (None, None)),
         Found::Latest
     );
 }
@@ -124,4 +124,23 @@ fn a_fence_orders_the_accesses_of_its_own_process_after_those_before_an_earlier_
     assert_eq!(order.load(1, mine, 0, Relaxed), Found::Impossible);
     assert_eq!(order.load(2, other, 1, Acquire), Found::Latest);
     assert_eq!(order.load(2, mine, 0, Relaxed), Found::Stale(Some(2)));
+}
+
+#[test]
+fn an_exchange_finds_none_that_was_known_where_a_later_one_was_stored() {
+    let mut order = Order::default();
+    let lock = order.word(0);
+    for _ in 0..2 {
+        order.exchange(0, lock, (0, 1), Acquire, (None, None));
+        order.store(0, lock, 0, Release, None);
+    }
+    order.exchange(0, lock, (0, 1), Acquire, (None, None));
+    // Of the three exchanges that stored 1 it is the last, and what is stored over that comes after both.
+    order.exchange(1, lock, (1, 1), Acquire, (None, None));
+    order.store(0, lock, 0, Release, Some(9));
+    order.spin(1);
+    assert_eq!(
+        order.exchange(1, lock, (1, 1), Acquire, (None, None)),
+        Found::Overdue
+    );
 }
