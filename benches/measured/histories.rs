@@ -2,12 +2,16 @@
 
 #[path = "../../tests/histories/format.rs"]
 mod format;
+#[path = "../../tests/histories/generate.rs"]
+mod generate;
 
 use super::Measured;
+use forkcheck::Spec;
 use forkcheck::case::{self, Call};
 use forkcheck::check::{Criterion, Limits, Verdict, explain};
 use forkcheck::subject::{Register, RegisterOp, RegisterRet};
 use format::{History, Model, parse};
+use generate::{Size, invented, queue, register, stale};
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -24,8 +28,58 @@ pub(super) fn all() -> Vec<Measured> {
             registers(4, 20, 8, true),
         ),
     ];
+    all.extend(large());
     all.extend(recorded());
     all
+}
+
+/// Histories on which checkers differ most: long ones, crowded ones, stale reads, and calls that never returned.
+fn large() -> Vec<Measured> {
+    let of_register = |name: &str, history: case::History<format::Register>| {
+        of("large histories", name, None, history)
+    };
+    let cas = |size: Size| register(size, 5, 4);
+    let writes = |size: Size| register(size, 10, 0);
+    vec![
+        of_register("register, 300,000 calls", writes(Size::of(1, 300_000))),
+        of_register("register, 4 x 75,000", writes(Size::of(4, 75_000))),
+        of_register(
+            "register, 8 x 1,000, 10 pending",
+            writes(Size::of(8, 1_000).pending(10)),
+        ),
+        of_register(
+            "register, 16 x 1,000, stale",
+            stale(writes(Size::of(16, 1_000))),
+        ),
+        of_register(
+            "compare-and-swap, 16 x 100, 20 pending",
+            cas(Size::of(16, 100).pending(20)),
+        ),
+        of_register("compare-and-swap, 32 x 100", cas(Size::of(32, 100))),
+        of(
+            "large histories",
+            "queue, 4 x 100",
+            usize::MAX,
+            queue(Size::of(4, 100).pause(240)),
+        ),
+        of(
+            "large histories",
+            "queue, 4 x 100, a pop of nothing pushed",
+            usize::MAX,
+            invented(queue(Size::of(4, 100).pause(240))),
+        ),
+    ]
+}
+
+fn of<S: Spec>(group: &str, name: &str, setup: S::Setup, history: case::History<S>) -> Measured {
+    Measured::new(group, name, "history", 1, move |turns| {
+        let start = Instant::now();
+        for _ in 0..turns {
+            let (history, limits) = (black_box(&history), Limits::default());
+            black_box(explain(&setup, history, Criterion::RealTime, limits));
+        }
+        start.elapsed()
+    })
 }
 
 fn measured(name: &str, history: case::History<Register<u64>>) -> Measured {

@@ -50,7 +50,7 @@ impl Default for Limits {
 const LONG: usize = 64;
 
 /// Steps of the first share of each key where there are several.
-const SHARE: u64 = 1 << 12;
+const SHARE: u64 = 1 << 13;
 /// The next share of those that were not done with theirs, in the last one's.
 const GROWTH: u64 = 4;
 

@@ -370,3 +370,24 @@ fn a_line_without_an_end_is_refused_before_it_is_read() {
         &["line 1: longer than 1048576 bytes", "one call a line"],
     );
 }
+
+#[test]
+fn the_readme_shows_what_the_command_prints() {
+    let readme = include_str!("../../README.md");
+    let section = readme
+        .split("## A history that you recorded")
+        .nth(1)
+        .unwrap();
+    let block = |language: &str| {
+        let rest = section.split(&format!("```{language}\n")).nth(1).unwrap();
+        rest.split("```").next().unwrap()
+    };
+    let (_kept, path) = file(block("json"));
+    let output = Command::new(env!("CARGO_BIN_EXE_forkcheck"))
+        .args(["history", "calls.jsonl", "--spec", "map"])
+        .current_dir(path.parent().unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), block("text"));
+}

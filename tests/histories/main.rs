@@ -7,6 +7,8 @@
 #[cfg(feature = "cli")]
 mod command;
 mod format;
+mod generate;
+mod size;
 
 use forkcheck::check::{Criterion, Limits, Verdict, explain};
 use format::{History, Model, parse};
