@@ -81,7 +81,7 @@ fn is_the_same_on_any_machine(engine: &str, subjects: &[&str]) {
     let alone = plainly(engine, subjects);
     assert_eq!(alone.len(), subjects.len());
     for object in &alone {
-        assert!(object["executions"].as_u64().unwrap() >= 5, "{object}");
+        assert!(object["executions"].as_u64().unwrap() > 0, "{object}");
         assert_ne!(object["verdict"], "unknown", "{object}");
     }
     assert!(alone.iter().any(|object| object["verdict"] == "ok"));
