@@ -1,8 +1,12 @@
 //! The loop of a suite: saved cases, then drawn ones; what fails is shrunk, confirmed and saved.
 
+mod confirm;
 mod cut;
 mod nearby;
+mod outcome;
 mod shrink;
+
+pub use outcome::{Found, Origin, Outcome, Passing, Rate};
 
 use crate::case::{Case, Extent};
 use crate::check::Verdict;
@@ -27,8 +31,7 @@ const FIRST_ROUND: u64 = 100;
 const SAMPLING: f64 = 2.0 / 3.0;
 /// A known failure gets this many times the executions of a program: it may be a rare one.
 const PATIENCE: u64 = 4;
-/// A finding is run again this often before it is reported. It may take this long beyond the time limit.
-const REPLAYS: u64 = 10;
+/// Confirming a finding may take this long beyond the time limit.
 const CONFIRMING: Duration = Duration::from_secs(10);
 
 /// The verdict of an engine that places steps, and had none to place.
@@ -53,98 +56,6 @@ pub(crate) struct Plan<S: Spec> {
     pub(crate) settings: Settings,
     /// Where cases are saved, if they are.
     pub(crate) regressions: Option<PathBuf>,
-}
-
-/// What came of it.
-#[derive(Clone, Debug)]
-pub struct Outcome<S: Spec> {
-    /// The engine's name.
-    pub engine: &'static str,
-    /// What it cannot see.
-    pub blind_to: &'static str,
-    /// The verdict.
-    pub verdict: Verdict<S>,
-    /// What was covered.
-    pub covered: Covered,
-    /// Saved cases that ran first.
-    pub saved_cases: usize,
-    /// What of them did not apply any more, in words: a case that changed with its suite is run as far as it goes.
-    pub stale: Vec<String>,
-    /// Roles of which no process was to be killed, where the engine kills.
-    pub spared: Vec<String>,
-    /// The seed of what was drawn.
-    pub seed: u64,
-    /// How long all of it took, without the wait for the machine.
-    pub took: Duration,
-    /// How the engine came to have the machine for itself.
-    pub turn: Turn,
-    /// The programs that were to be drawn, where the time limit came first.
-    pub planned: Option<u64>,
-    /// What is to be told where the verdict is a finding.
-    pub found: Option<Found<S>>,
-    /// What the processes printed lately.
-    pub output: String,
-    /// What `stepped` says of the program that was found, if it was asked: there it comes again each time.
-    pub stepped: Option<Box<Outcome<S>>>,
-}
-
-/// A finding, shrunk and confirmed.
-#[derive(Clone, Debug)]
-pub struct Found<S: Spec> {
-    /// The smallest execution that shows it.
-    pub run: Run<S>,
-    /// Where the case came from.
-    pub origin: Origin,
-    /// How surely it comes again.
-    pub rate: Rate,
-    /// What is almost the same and passes, where the engine places steps.
-    pub passes: Vec<Passing<S>>,
-    /// The case as a token.
-    pub token: String,
-    /// Where it was saved, or why not; `None` if it was not to be.
-    pub saved: Option<Result<PathBuf, String>>,
-}
-
-/// A case that is almost a failing one, and passes.
-#[derive(Clone, Debug)]
-pub struct Passing<S: Spec> {
-    /// What is different.
-    pub words: String,
-    /// The step of the failing run from which on it is, where there is one.
-    pub step: Option<usize>,
-    /// The case; of several that the words name, the last.
-    pub case: Case<S>,
-}
-
-/// Where a failing case came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Drawn, and then shrunk.
-    Drawn {
-        /// How many operations it had at first.
-        operations: usize,
-        /// How many smaller forms were tried.
-        candidates: u64,
-        /// How long that took.
-        took: Duration,
-        /// The time limit ended it: there may be a smaller form.
-        cut: bool,
-    },
-    /// Another engine found it, and it was looked for on this one.
-    Elsewhere(&'static str),
-    /// A saved case.
-    Saved,
-    /// The token in `FORKCHECK_REPLAY`.
-    Replayed,
-}
-
-/// How surely a finding comes again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rate {
-    /// In so many of so many executions of the case.
-    Executions(u64, u64),
-    /// In so many of so many replays of the case, each of at most so many executions.
-    Replays(u64, u64, u64),
 }
 
 /// Runs a plan on an engine.
@@ -468,81 +379,6 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             SAMPLING
         };
         self.started.elapsed() >= self.limit.mul_f64(share)
-    }
-
-    /// Runs it again, to say how surely it comes; makes the token; saves it.
-    fn tell(&mut self, run: Run<S::Spec>, origin: Origin) -> Result<Found<S::Spec>, Error> {
-        let before = (self.covered, self.unknown.clone());
-        let rate = self.rate(&run);
-        let passes = self.nearby(&run);
-        (self.covered, self.unknown) = before;
-        let token = regression::token(&self.plan.suite, E::NAME, &run.case)?;
-        let saved = match (&self.plan.regressions, origin) {
-            (Some(directory), Origin::Drawn { .. } | Origin::Elsewhere(_)) => {
-                let file = regression::file_of(directory, &self.plan.suite);
-                let found = kind(&run)
-                    .map(|kind| kind.to_string().to_lowercase())
-                    .unwrap_or_default();
-                Some(
-                    regression::save(&file, E::NAME, &found, &run.case)
-                        .map(|()| file)
-                        .map_err(|e| e.to_string()),
-                )
-            }
-            (Some(directory), Origin::Saved) => {
-                Some(Ok(regression::file_of(directory, &self.plan.suite)))
-            }
-            _ => None,
-        };
-        Ok(Found {
-            run,
-            origin,
-            rate,
-            passes,
-            token,
-            saved,
-        })
-    }
-
-    fn rate(&mut self, run: &Run<S::Spec>) -> Rate {
-        let budget = Budget {
-            keep_going: true,
-            executions: self.budget().executions * PATIENCE,
-            time: self.left_to_confirm(),
-            ..self.budget()
-        };
-        if !E::EXPLORES && kind(run).is_some_and(|kind| kind.is_of_history()) {
-            let before = self.covered;
-            // What fails more rarely than once in a budget was found all the same.
-            for again in 0..REPLAYS {
-                let budget = Budget {
-                    seed: budget.seed.wrapping_add(again),
-                    time: self.left_to_confirm(),
-                    ..budget
-                };
-                self.run(&run.case, &budget);
-                if self.covered.failing > before.failing || self.left_to_confirm().is_zero() {
-                    break;
-                }
-            }
-            return Rate::Executions(
-                self.covered.failing - before.failing,
-                self.covered.executions - before.executions,
-            );
-        }
-        let (mut again, mut replays) = (0, 0);
-        while replays < REPLAYS && (replays == 0 || !self.left_to_confirm().is_zero()) {
-            replays += 1;
-            let budget = Budget {
-                time: self.left_to_confirm(),
-                ..budget
-            };
-            again += u64::from(
-                self.run(&run.case, &budget)
-                    .is_some_and(|replayed| kind(&replayed) == kind(run)),
-            );
-        }
-        Rate::Replays(again, replays, budget.executions)
     }
 
     fn verdict(&self, found: Option<&Found<S::Spec>>) -> Verdict<S::Spec> {

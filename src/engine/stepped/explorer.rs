@@ -1,17 +1,16 @@
-//! All executions of a program that an engine is to try: within rising bounds, by chance, with pids that come again; and one
-//! of them, told step by step.
+//! All executions of a program that an engine is to try: within rising bounds, by chance, with pids that come again.
 
-use super::verdict::{judge, rests, verdict};
-use super::{SteppedMemory, elements, retell};
-use crate::case::{Case, Step, Turn, Until};
-use crate::check::Verdict;
-use crate::engine::{Answer, Budget, By, Covered, Run};
+mod told;
+
+use super::verdict::{judge, rests};
+use super::{SteppedMemory, retell};
+use crate::case::Case;
+use crate::engine::{Answer, Budget, By, Covered};
 use crate::error::Error;
 use crate::schedule::{Choice, Strategy};
-use crate::subject::{Progress, Spec, Subject};
-use crate::workers::stepped::{Crew, Ended, Note};
-use std::any::type_name;
-use std::time::{Duration, Instant};
+use crate::subject::{Progress, Subject};
+use crate::workers::stepped::{Crew, Ended};
+use std::time::Instant;
 
 /// Bounds of `stepped`: preemptions, rising.
 const PREEMPTIONS: &[(u32, u32)] = &[(0, 0), (1, 0), (2, 0), (3, 0)];
@@ -51,30 +50,6 @@ impl Left {
             executions,
             steps: executions.saturating_mul(STEPS),
         }
-    }
-}
-
-/// One execution told again, step by step.
-struct Retold<S: Spec> {
-    run: Option<Run<S>>,
-    /// Who did what, and what came back.
-    steps: Vec<Step>,
-    returned: Vec<Option<S::Ret>>,
-    covered: Covered,
-}
-
-impl<S: Spec> Retold<S> {
-    /// Whether another execution by the same choices took the same steps, and returned the same. What the words held may differ:
-    /// a pid is another number in another process.
-    fn is_like(&self, other: &Self) -> bool {
-        let path = |step: &Step| {
-            (
-                (step.process, step.operation, step.access, step.word),
-                (step.line, step.column),
-            )
-        };
-        self.steps.iter().map(path).eq(other.steps.iter().map(path))
-            && self.returned == other.returned
     }
 }
 
@@ -362,133 +337,6 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                 }
                 Batch::Failed(picks)
             }
-        })
-    }
-
-    /// An execution that is not Ok: runs it again to tell its steps, names its turns, and runs it by these.
-    fn failed(
-        &mut self,
-        case: &Case<S::Spec>,
-        picks: &[u8],
-        covered: Covered,
-    ) -> Result<Answer<S::Spec>, Error> {
-        let first = self.traced(case, Strategy::Follow, picks)?;
-        let again = self.traced(case, Strategy::Follow, picks)?;
-        let run = match first.run {
-            Some(_) if !first.is_like(&again) => Some(retell::not_deterministic(case)),
-            Some(run) => {
-                // By its turns, as it will be saved: only what comes again so is told so.
-                let by_turns = self.traced(&run.case, Strategy::Script, &[])?;
-                by_turns
-                    .run
-                    .filter(|again| again.steps == run.steps)
-                    .map(|again| Run {
-                        case: run.case.clone(),
-                        ..again
-                    })
-                    .or(Some(run))
-            }
-            None => Some(retell::not_deterministic(case)),
-        };
-        Ok((covered, run))
-    }
-
-    /// A case as it is.
-    pub(super) fn replay(
-        &mut self,
-        case: &Case<S::Spec>,
-        budget: &Budget,
-    ) -> Result<Answer<S::Spec>, Error> {
-        self.begin(budget);
-        let Retold {
-            mut run,
-            mut covered,
-            ..
-        } = self.traced(case, Strategy::Script, &[])?;
-        if run.is_none() && !case.kills.is_empty() {
-            self.same_id = true;
-            Retold { run, covered, .. } = self.traced(case, Strategy::Script, &[])?;
-        }
-        // What was saved keeps its turns: those of the code as it is now would follow every change.
-        let run = run.map(|run| Run {
-            case: case.clone(),
-            ..run
-        });
-        Ok((covered, run))
-    }
-
-    /// One execution with all its steps.
-    fn traced(
-        &mut self,
-        case: &Case<S::Spec>,
-        strategy: Strategy,
-        picks: &[u8],
-    ) -> Result<Retold<S::Spec>, Error> {
-        let roles = self.roles.clone();
-        let crew = self.crew()?;
-        crew.take(case)?;
-        crew.follow(picks);
-        // One execution has its own ends: bounds on steps, and the watch.
-        let until = Instant::now() + Duration::from_secs(3_600);
-        crew.keep_going(false);
-        let before = crew.again();
-        let ended = crew.run(strategy, (1, u64::MAX), until, true)?;
-        let again = crew.again() > before;
-        let (history, mut notes) = (crew.history(case), crew.notes());
-        // Who ended it in its turn had no time to say that it was its own.
-        if let Ended::Died { .. } | Ended::Race | Ended::Wrote | Ended::Outside { .. } = ended
-            && let Some(process) = crew.current()
-        {
-            notes.push(Note::Turn(Turn {
-                process,
-                until: Until::End,
-            }));
-        }
-        let (met, died) = crew.met();
-        let covered = Covered {
-            unseen: crew.unseen().into(),
-            ..retell::placed(case, met, died)
-        };
-        let private_wait = match &ended {
-            Ended::Outside { process, .. } => crew.private_wait(*process),
-            _ => None,
-        };
-        let mut verdict = self::verdict(
-            case,
-            &roles,
-            &history,
-            &notes,
-            &ended,
-            self.promised,
-            private_wait,
-        );
-        if let Verdict::Finding(finding) = &mut verdict
-            && again
-        {
-            finding.detail +=
-                "; the kernel has given the pid of the one that was killed to another process";
-        }
-        if !matches!(ended, Ended::Done | Ended::Exhausted | Ended::Judged) {
-            self.crew = None;
-        }
-        let steps = retell::steps(&notes);
-        let calls = history.calls.iter().flatten();
-        let returned = calls.map(|call| call.ret.clone()).collect();
-        let run = (verdict != Verdict::Ok).then(|| {
-            let mut steps = steps.clone();
-            elements::number(&mut steps, type_name::<S>(), size_of::<S>());
-            Run {
-                case: retell::case(case, &notes),
-                history,
-                steps,
-                verdict,
-            }
-        });
-        Ok(Retold {
-            run,
-            steps,
-            returned,
-            covered,
         })
     }
 }

@@ -2,6 +2,7 @@
 //! when one of them dies: then it gives the seat to another, and the turn on.
 
 use super::board::{BoardRef, MAX_WORKERS, duty};
+use super::ends::{Ended, Tally};
 use super::plan::Next;
 use super::states::State;
 use super::stepper::{Note, ended};
@@ -14,7 +15,7 @@ use crate::region::Region;
 use crate::schedule::{MAX_PROCESSES, MAX_TURNS, Strategy};
 use crate::subject::{Progress, Subject};
 use crate::workers::log::{CAPACITY, Log};
-use crate::workers::watch::{BETWEEN_LOOKS, Stuck, Watch};
+use crate::workers::watch::{BETWEEN_LOOKS, Watch};
 use crate::workers::{PrivateWait, possible};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::UnsafeCell;
@@ -28,48 +29,6 @@ use std::time::Instant;
 
 /// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
 pub(crate) type Judge<S> = fn(&Case<S>, &History<S>) -> bool;
-
-/// How a batch ended.
-pub(crate) enum Ended {
-    /// All executions that were asked for ran, or the time is over.
-    Done,
-    /// There is no other execution within the strategy's bounds.
-    Exhausted,
-    /// The last history is not Ok.
-    Judged,
-    /// No process can move any more; those that wait outside of an operation are named.
-    Stuck(Vec<(usize, Outside)>),
-    /// An execution, or an operation in it, takes too many steps.
-    TooLong,
-    /// Two processes were in one cell.
-    Race,
-    /// A process wrote whose mapping is read-only.
-    Wrote,
-    /// Nobody can get on but one who is in the middle of an operation.
-    Waits,
-    /// A process ended that nobody killed.
-    Died { process: usize, exit: Exit },
-    /// The process that has the turn does not come back.
-    Outside { process: usize, stuck: Stuck },
-}
-
-/// What a batch counted.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) executions: u64,
-    pub(crate) failing: u64,
-    pub(crate) remaining: u64,
-    /// Steps that executions may still take.
-    pub(crate) steps: u64,
-}
-
-/// Where a process waits that is not in an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outside {
-    Attach,
-    Drop,
-}
 
 /// The process id of the first worker, where it is ours to choose: one of those that a kernel has which counts to 32,768.
 const FIRST_ID: u32 = 31_000;

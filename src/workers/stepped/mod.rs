@@ -6,6 +6,7 @@
 
 mod board;
 mod crew;
+mod ends;
 mod footprint;
 #[cfg(test)]
 mod outcomes;
@@ -16,6 +17,7 @@ mod states;
 pub(crate) mod stepper;
 mod worker;
 
-pub(crate) use crew::{Crew, Ended, Outside};
+pub(crate) use crew::Crew;
+pub(crate) use ends::{Ended, Outside};
 pub(crate) use plan::LONGEST;
 pub(crate) use stepper::Note;

@@ -1,0 +1,91 @@
+//! A finding before it is reported: run again, set beside its neighbours, made a token and saved.
+
+use super::{Found, Origin, PATIENCE, Rate, Search, kind};
+use crate::engine::{Budget, Engine, Run};
+use crate::error::Error;
+use crate::regression;
+use crate::subject::Subject;
+
+/// A finding is run again this often before it is reported.
+const REPLAYS: u64 = 10;
+
+impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+    /// Runs it again, to say how surely it comes; makes the token; saves it.
+    pub(super) fn tell(
+        &mut self,
+        run: Run<S::Spec>,
+        origin: Origin,
+    ) -> Result<Found<S::Spec>, Error> {
+        let before = (self.covered, self.unknown.clone());
+        let rate = self.rate(&run);
+        let passes = self.nearby(&run);
+        (self.covered, self.unknown) = before;
+        let token = regression::token(&self.plan.suite, E::NAME, &run.case)?;
+        let saved = match (&self.plan.regressions, origin) {
+            (Some(directory), Origin::Drawn { .. } | Origin::Elsewhere(_)) => {
+                let file = regression::file_of(directory, &self.plan.suite);
+                let found = kind(&run)
+                    .map(|kind| kind.to_string().to_lowercase())
+                    .unwrap_or_default();
+                Some(
+                    regression::save(&file, E::NAME, &found, &run.case)
+                        .map(|()| file)
+                        .map_err(|e| e.to_string()),
+                )
+            }
+            (Some(directory), Origin::Saved) => {
+                Some(Ok(regression::file_of(directory, &self.plan.suite)))
+            }
+            _ => None,
+        };
+        Ok(Found {
+            run,
+            origin,
+            rate,
+            passes,
+            token,
+            saved,
+        })
+    }
+
+    fn rate(&mut self, run: &Run<S::Spec>) -> Rate {
+        let budget = Budget {
+            keep_going: true,
+            executions: self.budget().executions * PATIENCE,
+            time: self.left_to_confirm(),
+            ..self.budget()
+        };
+        if !E::EXPLORES && kind(run).is_some_and(|kind| kind.is_of_history()) {
+            let before = self.covered;
+            // What fails more rarely than once in a budget was found all the same.
+            for again in 0..REPLAYS {
+                let budget = Budget {
+                    seed: budget.seed.wrapping_add(again),
+                    time: self.left_to_confirm(),
+                    ..budget
+                };
+                self.run(&run.case, &budget);
+                if self.covered.failing > before.failing || self.left_to_confirm().is_zero() {
+                    break;
+                }
+            }
+            return Rate::Executions(
+                self.covered.failing - before.failing,
+                self.covered.executions - before.executions,
+            );
+        }
+        let (mut again, mut replays) = (0, 0);
+        while replays < REPLAYS && (replays == 0 || !self.left_to_confirm().is_zero()) {
+            replays += 1;
+            let budget = Budget {
+                time: self.left_to_confirm(),
+                ..budget
+            };
+            again += u64::from(
+                self.run(&run.case, &budget)
+                    .is_some_and(|replayed| kind(&replayed) == kind(run)),
+            );
+        }
+        Rate::Replays(again, replays, budget.executions)
+    }
+}

@@ -1,0 +1,100 @@
+//! What a search came to, as plain data.
+
+use crate::case::Case;
+use crate::check::Verdict;
+use crate::engine::{Covered, Run, Turn};
+use crate::subject::Spec;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Outcome<S: Spec> {
+    /// The engine's name.
+    pub engine: &'static str,
+    /// What it cannot see.
+    pub blind_to: &'static str,
+    /// The verdict.
+    pub verdict: Verdict<S>,
+    /// What was covered.
+    pub covered: Covered,
+    /// Saved cases that ran first.
+    pub saved_cases: usize,
+    /// What of them did not apply any more, in words: a case that changed with its suite is run as far as it goes.
+    pub stale: Vec<String>,
+    /// Roles of which no process was to be killed, where the engine kills.
+    pub spared: Vec<String>,
+    /// The seed of what was drawn.
+    pub seed: u64,
+    /// How long all of it took, without the wait for the machine.
+    pub took: Duration,
+    /// How the engine came to have the machine for itself.
+    pub turn: Turn,
+    /// The programs that were to be drawn, where the time limit came first.
+    pub planned: Option<u64>,
+    /// What is to be told where the verdict is a finding.
+    pub found: Option<Found<S>>,
+    /// What the processes printed lately.
+    pub output: String,
+    /// What `stepped` says of the program that was found, if it was asked: there it comes again each time.
+    pub stepped: Option<Box<Outcome<S>>>,
+}
+
+/// A finding, shrunk and confirmed.
+#[derive(Clone, Debug)]
+pub struct Found<S: Spec> {
+    /// The smallest execution that shows it.
+    pub run: Run<S>,
+    /// Where the case came from.
+    pub origin: Origin,
+    /// How surely it comes again.
+    pub rate: Rate,
+    /// What is almost the same and passes, where the engine places steps.
+    pub passes: Vec<Passing<S>>,
+    /// The case as a token.
+    pub token: String,
+    /// Where it was saved, or why not; `None` if it was not to be.
+    pub saved: Option<Result<PathBuf, String>>,
+}
+
+/// A case that is almost a failing one, and passes.
+#[derive(Clone, Debug)]
+pub struct Passing<S: Spec> {
+    /// What is different.
+    pub words: String,
+    /// The step of the failing run from which on it is, where there is one.
+    pub step: Option<usize>,
+    /// The case; of several that the words name, the last.
+    pub case: Case<S>,
+}
+
+/// Where a failing case came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Drawn, and then shrunk.
+    Drawn {
+        /// How many operations it had at first.
+        operations: usize,
+        /// How many smaller forms were tried.
+        candidates: u64,
+        /// How long that took.
+        took: Duration,
+        /// The time limit ended it: there may be a smaller form.
+        cut: bool,
+    },
+    /// Another engine found it, and it was looked for on this one.
+    Elsewhere(&'static str),
+    /// A saved case.
+    Saved,
+    /// The token in `FORKCHECK_REPLAY`.
+    Replayed,
+}
+
+/// How surely a finding comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// In so many of so many executions of the case.
+    Executions(u64, u64),
+    /// In so many of so many replays of the case, each of at most so many executions.
+    Replays(u64, u64, u64),
+}

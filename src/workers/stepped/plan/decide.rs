@@ -1,0 +1,78 @@
+//! The decision between two steps: who goes next, or why none does.
+
+use super::{Next, PROBES, Plan, writes};
+use crate::case::Access;
+use crate::schedule::{Choice, MAX_STEPS, Moment};
+
+impl Plan {
+    /// Whether it can make a difference who goes before the pending step of the one that moved last.
+    fn matters(&self) -> bool {
+        let current = self.now.current as usize;
+        let Some(at) = self.processes[..self.count()].get(current) else {
+            return true;
+        };
+        let reads = at.kind == Access::Load as u32 || at.kind == Access::Read as u32;
+        let plain = reads || writes(at.kind);
+        self.every != 0
+            || at.invoked == 0
+            || !plain
+            || self.footprint.shared(at.word, current, writes(at.kind))
+    }
+
+    /// Who is next.
+    #[inline]
+    pub(in crate::workers::stepped) fn decide(&mut self) -> Next {
+        let now = &mut self.now;
+        if now.states.enabled() == 0 && now.states.spins() && u32::from(now.probes) < PROBES {
+            now.probes += 1;
+            now.states.changed();
+        }
+        let states = self.now.states;
+        if self.now.too_long != 0 {
+            return Next::TooLong;
+        }
+        if states.fresh() != 0 && self.scheduler.asks_what_is_pending() {
+            return Next::Turn(states.fresh().trailing_zeros() as usize);
+        }
+        if std::mem::take(&mut self.now.decided) != 0 {
+            return Next::Turn(self.now.current as usize);
+        }
+        let moment = Moment {
+            enabled: states.enabled().into(),
+            asleep: states.asleep().into(),
+            killable: self.killable,
+            current: self.now.current,
+            step: self.now.step,
+            matters: self.scheduler.asks_what_matters() && self.now.probes == 0 && self.matters(),
+            probes: self.now.probes > 0,
+        };
+        if moment.enabled == 0 {
+            return if moment.asleep == 0 {
+                Next::Over
+            } else {
+                Next::Stuck
+            };
+        }
+        let decision = self.now.decisions as usize;
+        if decision >= MAX_STEPS {
+            return Next::TooLong;
+        }
+        if self.own_steps > 0 && moment.asleep != 0 && moment.enabled.count_ones() == 1 {
+            let only = &self.processes[moment.enabled.trailing_zeros() as usize];
+            if only.inside != 0 && only.invoked > 0 {
+                return Next::Waits;
+            }
+        }
+        let choice = self.scheduler.pick(&moment);
+        self.picks[decision] = choice.to_byte();
+        self.now.decisions += 1;
+        match choice {
+            Choice::Step(process) => {
+                self.now.current = process as u32;
+                self.now.decided = states.fresh() >> process & 1;
+                Next::Turn(process)
+            }
+            Choice::Kill(process) => Next::Die(process),
+        }
+    }
+}
