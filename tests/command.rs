@@ -104,7 +104,10 @@ const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 fn the_table_says_what_was_expected_of_a_subject_on_each_engine() {
     // Some of them; ci/run-release.sh runs all.
     let named = ["one_shot", "early_flag", "dead_writer", "lost_wake"];
-    let output = forkcheck(&[&["check"], &named[..], &["--seconds", "8"]].concat(), &[]);
+    let output = forkcheck(
+        &[&["check"], &named[..]].concat(),
+        &[("FORKCHECK_EXECUTIONS", "1000")],
+    );
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{printed}");
     for subject in named {
@@ -153,10 +156,10 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
     let arguments = [
         &["check"],
         &named[..],
-        &["--seconds", "2", "--seed", "5", "--json"],
+        &["--cases", "16", "--seed", "5", "--json"],
     ]
     .concat();
-    let output = forkcheck(&arguments, &[]);
+    let output = forkcheck(&arguments, &[("FORKCHECK_EXECUTIONS", "1000")]);
     assert_eq!(output.status.code(), Some(0));
     let objects = objects(&output);
     assert_eq!(objects.len(), named.len() * ENGINES.len());

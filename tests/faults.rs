@@ -293,10 +293,7 @@ fn each_subject_that_is_made_is_dropped_so_that_nothing_it_holds_is_left() {
     let outcome = suite.check::<Processes, Held>().unwrap();
     assert!(undisturbed(&outcome), "{}", suite.report(&outcome));
     let count = |word| outcome.output.lines().filter(|line| *line == word).count();
-    assert_eq!(
-        (count("made"), count("dropped")),
-        (15, 15),
-        "{}",
-        outcome.output
-    );
+    // Each execution makes one, in both rounds, and what looks for private pointers makes some besides.
+    assert!(count("made") >= 15, "{}", outcome.output);
+    assert_eq!(count("made"), count("dropped"), "{}", outcome.output);
 }

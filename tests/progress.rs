@@ -7,13 +7,12 @@ use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::subject::RegisterOp;
-use std::time::Duration;
 
 /// The wait-free publications keep what they promise with every order of steps and every kill: so many steps of their own.
 #[test]
 fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
     fn bounded<T: Subject<SteppedMemory>>(suite: Suite<T::Spec>, steps: u32) {
-        let suite = suite.seed(5).cases(16).time(Duration::from_secs(8));
+        let suite = suite.seed(5).cases(8).executions(1_000);
         let kept = suite
             .clone()
             .wait_free(steps)
@@ -167,7 +166,7 @@ fn eight_processes_are_explored_and_killed_on_fewer_processors() {
             .role("adder", 8, operations, Just(()))
             .seed(1)
             .cases(2)
-            .time(Duration::from_secs(8))
+            .executions(1_000)
             .regressions(None)
     };
     let suite = eight(1..=2);

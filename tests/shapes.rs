@@ -258,7 +258,7 @@ fn who_looks_and_takes_back_is_not_kept_from_an_owner_that_could_go_on() {
     passes::<Stepped, Locked<_, SHARED>>(&count("shared"));
     let ops = prop_oneof![Just(Op::Add), Just(Op::Get)];
     let three = count("shared_by_three").role("third", 1, 1..=1, ops);
-    passes::<Stepped, Locked<_, SHARED>>(&three.cases(16).time(Duration::from_secs(10)));
+    passes::<Stepped, Locked<_, SHARED>>(&three.cases(8).executions(1_000));
     let broken = count("shared_broken").lock_free(4);
     found::<Stepped, Locked<_, SHARED_BROKEN>>(&broken, &[Kind::NotLockFree, Kind::StepBound]);
 }
@@ -267,7 +267,7 @@ fn who_looks_and_takes_back_is_not_kept_from_an_owner_that_could_go_on() {
 fn who_backs_off_or_gives_up_after_some_tries_is_no_livelock() {
     passes::<Stepped, Locked<_, BACKS_OFF>>(&count("backs_off"));
     // A dead owner keeps the lock, and everybody else is busy for ever: the spec allows that.
-    passes::<Kills, Locked<_, GIVES_UP>>(&count("gives_up").time(Duration::from_secs(10)));
+    passes::<Kills, Locked<_, GIVES_UP>>(&count("gives_up").executions(1_000));
     let report = found::<Kills, Locked<_, BACKS_OFF>>(&count("waits"), &[Kind::NotCrashTolerant]);
     assert!(report.contains("waits for ever"), "{report}");
 }

@@ -60,7 +60,6 @@ fn a_schedule_found_by_chance_has_no_turn_that_it_does_not_need() {
     let outcome = Suite::<Kept>::new(forkcheck::site!(), "ball")
         .role("left", 1, 1..=2, Just(()))
         .role("right", 1, 1..=2, Just(()))
-        .time(std::time::Duration::from_secs(10))
         .regressions(None)
         .check::<Stepped, Ball<SteppedMemory>>()
         .unwrap();
@@ -98,7 +97,6 @@ fn a_kill_that_is_not_needed_is_left_out() {
     let outcome = Suite::<Kept>::new(forkcheck::site!(), "mortal")
         .role("left", 1, 2..=2, Just(()))
         .role("right", 1, 2..=2, Just(()))
-        .time(std::time::Duration::from_secs(10))
         .regressions(None)
         .check::<Kills, Mortal<SteppedMemory>>()
         .unwrap();

@@ -167,7 +167,7 @@ fn programs(all: Vec<u64>, others: usize) -> Outcome<Register<u64>> {
         .role("one", 1, count..=count, ops)
         .seed(3)
         .cases(8)
-        .time(Duration::from_secs(20))
+        .executions(1_000)
         .regressions(None);
     if others > 0 {
         suite = suite.role("other", others, 1..=1, Just(RegisterOp::Write(FINE)));

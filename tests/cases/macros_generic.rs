@@ -88,7 +88,7 @@ mod within {
 
 #[test]
 fn constants_say_how_many_processes_there_are_and_what_they_do() {
-    let suite = constants::suite().regressions(None);
+    let suite = constants::suite().executions(2_000).regressions(None);
     let outcome = suite.check::<Stepped, Three<SteppedMemory>>().unwrap();
     assert_eq!(outcome.verdict, forkcheck::check::Verdict::Ok);
     let report = suite.report(&outcome);

@@ -4,7 +4,6 @@
 use super::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// Slots, at most; how many there are is the setup.
 const SLOTS: u32 = 3;
@@ -170,10 +169,9 @@ fn aba() {
 fn tag_of_a_stale_copy() {
     let three = pool("tag_of_a_stale_copy", SLOTS)
         .seed(6)
-        .time(Duration::from_secs(120))
         .role("worker", 1, 4..=7, ops())
         .role("taker", 2, 1..=1, Just(Op::Take));
     caught::<Stepped, List<_, STALE>>(&three, Kind::NotLinearizable, 9);
-    let mended = three.cases(4).time(Duration::from_secs(10));
+    let mended = three.cases(4).executions(1_000);
     passes::<Stepped, List<_, MENDED>>(&mended);
 }

@@ -20,6 +20,8 @@ const KILLS: &[(u32, u32)] = &[(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)];
 const STEPS: u64 = 100;
 /// The part of the executions of a program, or of those that it may take, that comes by chance besides.
 const BY_CHANCE: u64 = 4;
+/// Kill points of a program that are made up for one by one, at most.
+const KILLS_MADE_UP_FOR: u32 = 1_000;
 /// Points of change for PCT, which finds what takes one more than that of orders.
 const POINTS: u32 = 3;
 
@@ -143,7 +145,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         };
         if kills
             && !done
-            && let Some(picks) = self.each_kill_point(case, by_chance, until, &mut covered)?
+            && let Some(picks) = self.each_kill_point(case, until, &mut covered)?
         {
             return self.failed(case, &picks, covered);
         }
@@ -251,42 +253,56 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         Ok(None)
     }
 
-    /// Each step of a few schedules without preemptions, in which another process begins each: killed there, once. For programs
-    /// of which too many orders are left to come to all kill points by going through them. The choices of an execution that failed.
+    /// Each step of a few schedules without preemptions, in which another process begins each, at which none was killed so far:
+    /// for programs of which too many orders are left to come to all kill points by going through them. The choices of an
+    /// execution that failed.
     fn each_kill_point(
         &mut self,
         case: &Case<S::Spec>,
-        mut executions: u64,
         until: Instant,
         covered: &mut Covered,
     ) -> Result<Option<Vec<u8>>, Error> {
-        executions = executions.max(1);
+        let mut left = KILLS_MADE_UP_FOR;
         for first in 0..case.program.len() {
-            let begins = vec![Choice::Step(first).to_byte()];
-            self.crew()?.follow(&begins);
-            match self.batch(case, Strategy::Follow, &mut Left::of(1), until, covered)? {
-                Batch::Failed(picks) => return Ok(Some(picks)),
-                Batch::Exhausted | Batch::Cut => {}
+            let begins = [Choice::Step(first).to_byte()];
+            if let Batch::Failed(picks) = self.follow(case, &begins, until, covered)? {
+                return Ok(Some(picks));
             }
             let undisturbed = self.crew()?.picks();
-            for (step, &pick) in undisturbed.iter().enumerate() {
+            let mut steps = vec![0; case.program.len()];
+            for (decision, &pick) in undisturbed.iter().enumerate() {
                 let Choice::Step(process) = Choice::from_byte(pick) else {
                     break;
                 };
-                let mut picks = undisturbed[..step].to_vec();
-                picks.push(Choice::Kill(process).to_byte());
-                self.crew()?.follow(&picks);
-                let ended = self.batch(case, Strategy::Follow, &mut Left::of(1), until, covered)?;
-                if let Batch::Failed(picks) = ended {
-                    return Ok(Some(picks));
+                let step = steps[process];
+                steps[process] += 1;
+                if self.killable >> process & 1 == 0 || self.crew()?.was_killed(process, step) {
+                    continue;
                 }
-                executions -= 1;
-                if executions == 0 {
+                if left == 0 {
                     return Ok(None);
+                }
+                left -= 1;
+                let mut picks = undisturbed[..decision].to_vec();
+                picks.push(Choice::Kill(process).to_byte());
+                if let Batch::Failed(picks) = self.follow(case, &picks, until, covered)? {
+                    return Ok(Some(picks));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// The one execution that begins with these choices.
+    fn follow(
+        &mut self,
+        case: &Case<S::Spec>,
+        picks: &[u8],
+        until: Instant,
+        covered: &mut Covered,
+    ) -> Result<Batch, Error> {
+        self.crew()?.follow(picks);
+        self.batch(case, Strategy::Follow, &mut Left::of(1), until, covered)
     }
 
     /// One batch of executions; those that end in rest as the spec allows are gone on from.

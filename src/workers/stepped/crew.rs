@@ -438,6 +438,11 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         let current = self.shared.board.plan(|plan| plan.current());
         u16::try_from(current).ok()
     }
+    /// Whether a process was killed at this step of its first life, in any execution so far.
+    pub(crate) fn was_killed(&self, process: usize, step: u32) -> bool {
+        let board = &self.shared.board;
+        board.plan(|plan| plan.points.was_killed(process, step))
+    }
     /// Kill points of first lives: how many somebody was killed at, of how many there are; and the same of later lives.
     pub(crate) fn kill_points(&self) -> [(u64, u64); 2] {
         self.shared.board.plan(|plan| plan.points.counted())

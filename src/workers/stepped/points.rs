@@ -44,6 +44,13 @@ impl Points {
         mark(killed, process, step);
     }
 
+    /// Whether a process was killed at this step of its first life.
+    pub(super) fn was_killed(&self, process: usize, step: u32) -> bool {
+        let steps = self.killed.get(process);
+        let word = steps.and_then(|steps| steps.get(step as usize / 64));
+        word.is_some_and(|word| word >> (step % 64) & 1 == 1)
+    }
+
     /// Those at which somebody was killed, of those that there are; and the same of later lives.
     pub(super) fn counted(&self) -> [(u64, u64); 2] {
         [
