@@ -683,3 +683,45 @@ fn a_call_cut_short_by_a_death_took_effect_or_not_or_left_what_a_crash_does() {
         Verdict::Ok
     );
 }
+
+/// A counter that says wrongly that its additions only read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Liar(u8);
+
+impl Spec for Liar {
+    type Setup = ();
+    type Op = ();
+    type Ret = u8;
+    fn start(_: &()) -> Self {
+        Self(0)
+    }
+    fn step(&mut self, _: usize, _: &()) -> u8 {
+        self.0 += 1;
+        self.0
+    }
+    fn only_reads(_: &(), _: &u8) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_spec_that_says_wrongly_that_an_operation_only_reads_is_told_so() {
+    let call = Call {
+        op: (),
+        ret: Some(1),
+        invoked: 0,
+        returned: 1,
+    };
+    let history = History::<Liar> {
+        calls: vec![vec![call]],
+    };
+    let Verdict::Finding(finding) = explain(&(), &history, Criterion::RealTime, LIMITS) else {
+        panic!()
+    };
+    assert_eq!(finding.kind, Kind::SpecPanic);
+    assert!(
+        finding.detail.contains("only_reads says"),
+        "{}",
+        finding.detail
+    );
+}

@@ -11,7 +11,7 @@ use forkcheck::case::{self, Call};
 use forkcheck::check::{Criterion, Limits, Verdict, explain};
 use forkcheck::subject::{Register, RegisterOp, RegisterRet};
 use format::{History, Model, parse};
-use generate::{Size, invented, queue, register, stale};
+use generate::{Size, impossible, invented, queue, register, stale};
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -42,6 +42,10 @@ fn large() -> Vec<Measured> {
     let writes = |size: Size| register(size, 10, 0);
     vec![
         of_register("register, 300,000 calls", writes(Size::of(1, 300_000))),
+        of_register(
+            "register, 300,000 calls, a late read impossible",
+            impossible(writes(Size::of(1, 300_000))),
+        ),
         of_register("register, 4 x 75,000", writes(Size::of(4, 75_000))),
         of_register(
             "register, 8 x 1,000, 10 pending",

@@ -10,11 +10,16 @@
 //! **Pending calls** are tried last, in chains; see [`linearizable`](super::linearizable) for why that is enough. Of two nodes
 //! that differ only in which pending calls took effect, the one with more of them is not tried.
 
+mod chains;
+mod lanes;
+
+use chains::Chains;
+use lanes::{Item, Pending, lanes};
+
 use super::seen::Seen;
 use super::{Blocked, Criterion, Explanation, Limits, asked, bits};
 use crate::case::Call;
 use crate::subject::Spec;
-use std::collections::VecDeque;
 
 /// The calls of one process, each with its number in the history.
 pub(super) type Of<'a, S> = (usize, Vec<(usize, &'a Call<S>)>);
@@ -35,31 +40,6 @@ pub(super) enum Answer<S: Spec> {
     Inexplicable(Explanation<S>),
     /// A limit was reached.
     Spent,
-}
-
-/// A call, where it is looked at most.
-struct Item<'a, S: Spec> {
-    process: usize,
-    number: usize,
-    invoked: u64,
-    returned: u64,
-    call: &'a Call<S>,
-    /// It leaves each state as it is.
-    reads: bool,
-}
-
-impl<S: Spec> Item<'_, S> {
-    /// Its process died in it.
-    fn died(&self) -> bool {
-        self.call.ret.is_none()
-    }
-}
-
-/// A call that may take effect at any time after it began, or never.
-struct Pending<'a, S: Spec> {
-    item: Item<'a, S>,
-    /// The call of its process before it: lane and position.
-    after: Option<(usize, u32)>,
 }
 
 /// How a call in a lane comes next. One that its process died in did so in one of four ways.
@@ -96,23 +76,6 @@ struct Frame {
     /// The candidate tried last in this stage: its return and its lane.
     last: Option<(u64, usize)>,
     chains: Option<Box<Chains>>,
-}
-
-/// The chains of pending calls from one frame, short ones first.
-struct Chains {
-    queue: VecDeque<Link>,
-    /// Which pending calls led to which state.
-    known: Vec<(Vec<u64>, u32)>,
-    /// Chains with the call that notices them, and the state after it.
-    ready: Vec<(Vec<u32>, u32)>,
-}
-
-/// A chain of pending calls, the state after it, and its last member with the state before that.
-struct Link {
-    moves: Vec<u32>,
-    pending: Vec<u64>,
-    state: u32,
-    last: Option<(usize, u32)>,
 }
 
 pub(super) struct Search<'a, S: Spec> {
@@ -431,124 +394,6 @@ impl<'a, S: Spec> Search<'a, S> {
         (after != state).then_some(after)
     }
 
-    fn next_chain(&mut self, frame: &mut Frame, state: u32) -> Option<u32> {
-        if self.ending == Ending::AtRest || self.pending.is_empty() {
-            return None;
-        }
-        let mut chains = frame.chains.take().unwrap_or_else(|| {
-            Box::new(Chains {
-                queue: VecDeque::from([Link {
-                    moves: Vec::new(),
-                    pending: self.used.clone(),
-                    state,
-                    last: None,
-                }]),
-                known: Vec::new(),
-                ready: Vec::new(),
-            })
-        });
-        let next = loop {
-            if let Some((moves, state)) = chains.ready.pop() {
-                self.moves = moves;
-                break Some(state);
-            }
-            match chains.queue.pop_front() {
-                Some(link) if !self.is_spent() => self.grow(&link, frame.bound, &mut chains),
-                _ => break None,
-            }
-        };
-        frame.chains = Some(chains);
-        next
-    }
-
-    /// What a chain may be followed by: a call that notices its last member, or one more pending call.
-    fn grow(&mut self, link: &Link, bound: u64, chains: &mut Chains) {
-        if let Some((last, before)) = link.last {
-            for lane in 0..self.lanes.len() {
-                if self.item(lane).is_none_or(|item| item.invoked > bound) {
-                    continue;
-                }
-                let Some(after) = self.after(lane, Way::Effect, link.state) else {
-                    continue;
-                };
-                // It could as well come without the last member, or before it.
-                if let Some(without) = self.after(lane, Way::Effect, before)
-                    && (without == after || self.pending_effect(last, without) == Some(after))
-                {
-                    continue;
-                }
-                let mut moves = link.moves.clone();
-                moves.push((lane as u32) << 2 | Way::Effect as u32);
-                chains.ready.push((moves, after));
-            }
-        }
-        for pending in 0..self.pending.len() {
-            if self.is_spent() {
-                return;
-            }
-            if bits::has(&link.pending, pending) || !self.may_begin(pending, bound) {
-                continue;
-            }
-            let Some(after) = self.pending_effect(pending, link.state) else {
-                continue;
-            };
-            let alone = link.last.is_some_and(|(_, before)| {
-                // The last member changes nothing for this one.
-                self.pending_effect(pending, before) == Some(after)
-            });
-            if alone || self.has_a_twin(pending, bound, link, after) {
-                continue;
-            }
-            let mut with = link.pending.clone();
-            bits::add(&mut with, pending);
-            let known =
-                |(few, state): &(Vec<u64>, u32)| *state == after && bits::within(few, &with);
-            if chains.known.iter().any(known) {
-                continue;
-            }
-            chains.known.push((with.clone(), after));
-            let mut moves = link.moves.clone();
-            moves.push(((self.lanes.len() + pending) as u32) << 2);
-            chains.queue.push_back(Link {
-                moves,
-                pending: with,
-                state: after,
-                last: Some((pending, link.state)),
-            });
-        }
-    }
-
-    fn pending_effect(&mut self, pending: usize, state: u32) -> Option<u32> {
-        let item = &self.pending[pending].item;
-        let (process, call) = (item.process, item.call);
-        self.effect(process, call, state)
-    }
-
-    fn may_begin(&self, pending: usize, bound: u64) -> bool {
-        let Pending { item, after } = &self.pending[pending];
-        item.invoked <= bound && after.is_none_or(|(lane, position)| self.at[lane] > position)
-    }
-
-    /// Another process has the same operation pending, with the same effect here, and is tried first.
-    fn has_a_twin(&mut self, pending: usize, bound: u64, link: &Link, after: u32) -> bool {
-        for twin in 0..pending {
-            if bits::has(&link.pending, twin) || !self.may_begin(twin, bound) {
-                continue;
-            }
-            let (item, other) = (&self.pending[pending].item, &self.pending[twin].item);
-            let states = [self.seen.state(link.state), self.seen.state(after)];
-            // Which processes wait here, and after it, may depend on the process.
-            let waits = |process| states.map(|state| state.may_block(process, &item.call.op));
-            if item.call.op == other.call.op
-                && waits(item.process) == waits(other.process)
-                && self.pending_effect(twin, link.state) == Some(after)
-            {
-                return true;
-            }
-        }
-        false
-    }
-
     /// Whether an order may end in this state.
     fn ended(&self, state: u32) -> bool {
         let state = self.seen.state(state);
@@ -636,78 +481,4 @@ impl<S: Spec> Blocked<S> {
             waits,
         }
     }
-}
-
-/// The calls in lanes, and the pending ones.
-fn lanes<'a, S: Spec>(
-    calls: &[Of<'a, S>],
-    criterion: Criterion,
-) -> (Vec<Vec<Item<'a, S>>>, Vec<Pending<'a, S>>) {
-    let mut in_time = criterion == Criterion::RealTime;
-    let mut items = Vec::new();
-    let mut pending = Vec::new();
-    // The lane of the last call of each process: by its place in `calls`.
-    for (of, (process, calls)) in calls.iter().enumerate() {
-        for (place, &(number, call)) in calls.iter().enumerate() {
-            let item = Item {
-                process: *process,
-                number,
-                invoked: call.invoked,
-                returned: call.returned,
-                call,
-                reads: (call.ret.as_ref()).is_some_and(|ret| S::only_reads(&call.op, ret)),
-            };
-            let last = place + 1 == calls.len();
-            if last && call.ret.is_none() && call.returned == Call::<S>::NEVER {
-                pending.push((of, item));
-            } else {
-                items.push((of, item));
-            }
-        }
-        in_time &= calls.windows(2).all(|two| {
-            let (first, second) = (two[0].1, two[1].1);
-            first.returned <= second.invoked
-        });
-        in_time &= (calls.iter()).all(|(_, call)| call.invoked <= call.returned);
-    }
-    // Of a process whose clock went back the order is known all the same: a lane for each process.
-    if in_time {
-        items.sort_by_key(|(of, item)| (item.invoked, *of, item.number));
-    }
-    let mut lanes: Vec<Vec<Item<S>>> = Vec::new();
-    let mut own: Vec<Option<usize>> = vec![None; calls.len()];
-    for (of, item) in items {
-        let free = |lane: &Vec<Item<S>>| {
-            let last = lane.last();
-            in_time && last.is_none_or(|last| last.returned < item.invoked)
-        };
-        let follows = |lane: usize| {
-            let last = lanes[lane].last();
-            last.is_some_and(|last| last.process == item.process) || free(&lanes[lane])
-        };
-        let lane = own[of]
-            .filter(|&lane| follows(lane))
-            .or_else(|| lanes.iter().position(free))
-            .unwrap_or(lanes.len());
-        if lane == lanes.len() {
-            lanes.push(Vec::new());
-        }
-        lanes[lane].push(item);
-        own[of] = Some(lane);
-    }
-    // The place of the last call of each process that has a pending one after it.
-    pending.sort_by_key(|(of, item)| (item.invoked, *of));
-    let pending = pending.into_iter().map(|(of, item)| {
-        let after = own[of].map(|lane| {
-            let before = |other: &Item<S>| other.process == item.process;
-            let position = lanes[lane].iter().rposition(before);
-            (
-                lane,
-                position.expect("a call of its own is in its lane") as u32,
-            )
-        });
-        Pending { item, after }
-    });
-    let pending = pending.collect();
-    (lanes, pending)
 }

@@ -59,6 +59,8 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
 
     /// Does `op` of `process` and returns the expected result. Where [`allows`](Spec::allows) is overridden, `step` is called
     /// for calls that never returned, and to say in a report what a call would have returned; never to judge one that returned.
+    /// If it panics for a report, that leaves the expected result out; a panic of a spec anywhere else is a finding of its own
+    /// ([`SpecPanic`](crate::check::Kind::SpecPanic)).
     fn step(&mut self, process: usize, op: &Self::Op) -> Self::Ret;
 
     /// Whether `op` of `process` may return `ret` here; if so the state has taken the step. Override it

@@ -94,7 +94,7 @@ impl Spec for Blind {
 #[test]
 fn a_crowd_takes_few_steps_and_without_the_knowledge_of_what_only_reads_too_many() {
     let limit = 100_000;
-    let history = register(Size::of(16, 100).pause(20), 10, 0);
+    let history = register(Size::of(16, 100).pause(60), 10, 0);
     within(limit, &None, &history, true);
     let blind = |call: &Call<Register>| Call::<Blind> {
         op: call.op.clone(),

@@ -1,0 +1,144 @@
+//! Chains of pending calls, each of which is noticed by the next, and the last by a call that returned.
+
+use super::lanes::Pending;
+use super::{Ending, Frame, Search, Way, bits};
+use crate::subject::Spec;
+use std::collections::VecDeque;
+
+/// The chains of pending calls from one frame, short ones first.
+pub(super) struct Chains {
+    queue: VecDeque<Link>,
+    /// Which pending calls led to which state.
+    known: Vec<(Vec<u64>, u32)>,
+    /// Chains with the call that notices them, and the state after it.
+    ready: Vec<(Vec<u32>, u32)>,
+}
+
+/// A chain of pending calls, the state after it, and its last member with the state before that.
+struct Link {
+    moves: Vec<u32>,
+    pending: Vec<u64>,
+    state: u32,
+    last: Option<(usize, u32)>,
+}
+
+impl<S: Spec> Search<'_, S> {
+    /// The next chain of a frame.
+    pub(super) fn next_chain(&mut self, frame: &mut Frame, state: u32) -> Option<u32> {
+        if self.ending == Ending::AtRest || self.pending.is_empty() {
+            return None;
+        }
+        let mut chains = frame.chains.take().unwrap_or_else(|| {
+            Box::new(Chains {
+                queue: VecDeque::from([Link {
+                    moves: Vec::new(),
+                    pending: self.used.clone(),
+                    state,
+                    last: None,
+                }]),
+                known: Vec::new(),
+                ready: Vec::new(),
+            })
+        });
+        let next = loop {
+            if let Some((moves, state)) = chains.ready.pop() {
+                self.moves = moves;
+                break Some(state);
+            }
+            match chains.queue.pop_front() {
+                Some(link) if !self.is_spent() => self.grow(&link, frame.bound, &mut chains),
+                _ => break None,
+            }
+        };
+        frame.chains = Some(chains);
+        next
+    }
+
+    /// What a chain may be followed by: a call that notices its last member, or one more pending call.
+    fn grow(&mut self, link: &Link, bound: u64, chains: &mut Chains) {
+        if let Some((last, before)) = link.last {
+            for lane in 0..self.lanes.len() {
+                if self.item(lane).is_none_or(|item| item.invoked > bound) {
+                    continue;
+                }
+                let Some(after) = self.after(lane, Way::Effect, link.state) else {
+                    continue;
+                };
+                // It could as well come without the last member, or before it.
+                if let Some(without) = self.after(lane, Way::Effect, before)
+                    && (without == after || self.pending_effect(last, without) == Some(after))
+                {
+                    continue;
+                }
+                let mut moves = link.moves.clone();
+                moves.push((lane as u32) << 2 | Way::Effect as u32);
+                chains.ready.push((moves, after));
+            }
+        }
+        for pending in 0..self.pending.len() {
+            if self.is_spent() {
+                return;
+            }
+            if bits::has(&link.pending, pending) || !self.may_begin(pending, bound) {
+                continue;
+            }
+            let Some(after) = self.pending_effect(pending, link.state) else {
+                continue;
+            };
+            let alone = link.last.is_some_and(|(_, before)| {
+                // The last member changes nothing for this one.
+                self.pending_effect(pending, before) == Some(after)
+            });
+            if alone || self.has_a_twin(pending, bound, link, after) {
+                continue;
+            }
+            let mut with = link.pending.clone();
+            bits::add(&mut with, pending);
+            let known =
+                |(few, state): &(Vec<u64>, u32)| *state == after && bits::within(few, &with);
+            if chains.known.iter().any(known) {
+                continue;
+            }
+            chains.known.push((with.clone(), after));
+            let mut moves = link.moves.clone();
+            moves.push(((self.lanes.len() + pending) as u32) << 2);
+            chains.queue.push_back(Link {
+                moves,
+                pending: with,
+                state: after,
+                last: Some((pending, link.state)),
+            });
+        }
+    }
+
+    pub(super) fn pending_effect(&mut self, pending: usize, state: u32) -> Option<u32> {
+        let item = &self.pending[pending].item;
+        let (process, call) = (item.process, item.call);
+        self.effect(process, call, state)
+    }
+
+    pub(super) fn may_begin(&self, pending: usize, bound: u64) -> bool {
+        let Pending { item, after } = &self.pending[pending];
+        item.invoked <= bound && after.is_none_or(|(lane, position)| self.at[lane] > position)
+    }
+
+    /// Another process has the same operation pending, with the same effect here, and is tried first.
+    fn has_a_twin(&mut self, pending: usize, bound: u64, link: &Link, after: u32) -> bool {
+        for twin in 0..pending {
+            if bits::has(&link.pending, twin) || !self.may_begin(twin, bound) {
+                continue;
+            }
+            let (item, other) = (&self.pending[pending].item, &self.pending[twin].item);
+            let states = [self.seen.state(link.state), self.seen.state(after)];
+            // Which processes wait here, and after it, may depend on the process.
+            let waits = |process| states.map(|state| state.may_block(process, &item.call.op));
+            if item.call.op == other.call.op
+                && waits(item.process) == waits(other.process)
+                && self.pending_effect(twin, link.state) == Some(after)
+            {
+                return true;
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,104 @@
+//! Calls that follow each other in real time in one lane, and pending calls apart.
+
+use super::{Criterion, Of};
+use crate::case::Call;
+use crate::subject::Spec;
+
+/// A call, where it is looked at most.
+pub(super) struct Item<'a, S: Spec> {
+    pub(super) process: usize,
+    pub(super) number: usize,
+    pub(super) invoked: u64,
+    pub(super) returned: u64,
+    pub(super) call: &'a Call<S>,
+    /// It leaves each state as it is.
+    pub(super) reads: bool,
+}
+
+impl<S: Spec> Item<'_, S> {
+    /// Its process died in it.
+    pub(super) fn died(&self) -> bool {
+        self.call.ret.is_none()
+    }
+}
+
+/// A call that may take effect at any time after it began, or never.
+pub(super) struct Pending<'a, S: Spec> {
+    pub(super) item: Item<'a, S>,
+    /// The call of its process before it: lane and position.
+    pub(super) after: Option<(usize, u32)>,
+}
+
+/// The calls in lanes, and the pending ones.
+pub(super) fn lanes<'a, S: Spec>(
+    calls: &[Of<'a, S>],
+    criterion: Criterion,
+) -> (Vec<Vec<Item<'a, S>>>, Vec<Pending<'a, S>>) {
+    let mut in_time = criterion == Criterion::RealTime;
+    let mut items = Vec::new();
+    let mut pending = Vec::new();
+    // The lane of the last call of each process: by its place in `calls`.
+    for (of, (process, calls)) in calls.iter().enumerate() {
+        for (place, &(number, call)) in calls.iter().enumerate() {
+            let item = Item {
+                process: *process,
+                number,
+                invoked: call.invoked,
+                returned: call.returned,
+                call,
+                reads: (call.ret.as_ref()).is_some_and(|ret| S::only_reads(&call.op, ret)),
+            };
+            let last = place + 1 == calls.len();
+            if last && call.ret.is_none() && call.returned == Call::<S>::NEVER {
+                pending.push((of, item));
+            } else {
+                items.push((of, item));
+            }
+        }
+        in_time &= calls.windows(2).all(|two| {
+            let (first, second) = (two[0].1, two[1].1);
+            first.returned <= second.invoked
+        });
+        in_time &= (calls.iter()).all(|(_, call)| call.invoked <= call.returned);
+    }
+    // Of a process whose clock went back the order is known all the same: a lane for each process.
+    if in_time {
+        items.sort_by_key(|(of, item)| (item.invoked, *of, item.number));
+    }
+    let mut lanes: Vec<Vec<Item<S>>> = Vec::new();
+    let mut own: Vec<Option<usize>> = vec![None; calls.len()];
+    for (of, item) in items {
+        let free = |lane: &Vec<Item<S>>| {
+            let last = lane.last();
+            in_time && last.is_none_or(|last| last.returned < item.invoked)
+        };
+        let follows = |lane: usize| {
+            let last = lanes[lane].last();
+            last.is_some_and(|last| last.process == item.process) || free(&lanes[lane])
+        };
+        let lane = own[of]
+            .filter(|&lane| follows(lane))
+            .or_else(|| lanes.iter().position(free))
+            .unwrap_or(lanes.len());
+        if lane == lanes.len() {
+            lanes.push(Vec::new());
+        }
+        lanes[lane].push(item);
+        own[of] = Some(lane);
+    }
+    // The place of the last call of each process that has a pending one after it.
+    pending.sort_by_key(|(of, item)| (item.invoked, *of));
+    let pending = pending.into_iter().map(|(of, item)| {
+        let after = own[of].map(|lane| {
+            let before = |other: &Item<S>| other.process == item.process;
+            let position = lanes[lane].iter().rposition(before);
+            (
+                lane,
+                position.expect("a call of its own is in its lane") as u32,
+            )
+        });
+        Pending { item, after }
+    });
+    let pending = pending.collect();
+    (lanes, pending)
+}

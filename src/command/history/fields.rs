@@ -1,0 +1,147 @@
+//! The fields of a line, each read once; what is missing, wrong or left over is told in words.
+
+use forkcheck::Spec;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use std::fmt::{self, Debug, Formatter};
+
+/// Any JSON value, as its shortest text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(super) struct Json(pub(super) String);
+
+impl Debug for Json {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&Value> for Json {
+    fn from(value: &Value) -> Self {
+        Self(value.to_string())
+    }
+}
+
+/// A line of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
+    pub(super) process: Value,
+    pub(super) call: u64,
+    #[serde(default, rename = "return")]
+    pub(super) returned: Option<u64>,
+    pub(super) op: String,
+    #[serde(default, deserialize_with = "given")]
+    key: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
+    value: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
+    expected: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
+    result: Option<Value>,
+}
+
+/// A field that is there, if only as null.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+impl Line {
+    /// The arguments and the result, each of which may be asked for once; the rest is told by [`Fields::unread`].
+    pub(super) fn fields(&self) -> Fields<'_> {
+        Fields {
+            line: self,
+            key: self.key.as_ref(),
+            value: self.value.as_ref(),
+            expected: self.expected.as_ref(),
+            result: self.result.as_ref(),
+        }
+    }
+}
+
+/// What of a line was not read yet.
+pub(super) struct Fields<'a> {
+    pub(super) line: &'a Line,
+    key: Option<&'a Value>,
+    value: Option<&'a Value>,
+    expected: Option<&'a Value>,
+    pub(super) result: Option<&'a Value>,
+}
+
+/// An operation and its result; none if the call never returned.
+pub(super) type OpAndRet<S> = (<S as Spec>::Op, Option<<S as Spec>::Ret>);
+
+impl<'a> Fields<'a> {
+    fn missing(&self, field: &str, what: &str) -> String {
+        format!("{} has no {field:?}: {what}", self.line.op)
+    }
+    pub(super) fn key(&mut self) -> Result<Json, String> {
+        let key = self.key.take().map(Json::from);
+        key.ok_or_else(|| self.missing("key", "give it the key"))
+    }
+    pub(super) fn value(&mut self) -> Result<Json, String> {
+        let value = self.value.take().map(Json::from);
+        value.ok_or_else(|| self.missing("value", "give it the value"))
+    }
+    pub(super) fn expected(&mut self) -> Result<Json, String> {
+        let value = self.expected.take().map(Json::from);
+        value.ok_or_else(|| self.missing("expected", "give it the value that is to be replaced"))
+    }
+    pub(super) fn number(&mut self) -> Result<i64, String> {
+        let value = self.value.take().and_then(Value::as_i64);
+        value.ok_or_else(|| self.missing("value", "give it an integer"))
+    }
+    /// The result of a call that returned, through `read`.
+    pub(super) fn result<T>(
+        &mut self,
+        what: &str,
+        read: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, String> {
+        if self.line.returned.is_none() {
+            return Ok(None);
+        }
+        let result = self.result.take();
+        let missing = || self.missing("result", &format!("it returned, so give it {what}"));
+        let wrong =
+            |result: &Value| format!("the result of {} is {result}: give it {what}", self.line.op);
+        let result = result.ok_or_else(missing)?;
+        read(result).map(Some).ok_or_else(|| wrong(result))
+    }
+    pub(super) fn flag(&mut self) -> Result<Option<bool>, String> {
+        self.result("true or false", Value::as_bool)
+    }
+    /// Of an operation that returns nothing: null, true, or left out.
+    pub(super) fn nothing<T>(&mut self, ret: T) -> Result<Option<T>, String> {
+        match self.result.take() {
+            None | Some(Value::Null | Value::Bool(true)) => {
+                Ok(self.line.returned.is_some().then_some(ret))
+            }
+            Some(result) => Err(format!(
+                "the result of {} is {result}: it returns nothing, so leave it out",
+                self.line.op
+            )),
+        }
+    }
+    /// Whether all of the line was read.
+    pub(super) fn unread(&self) -> Result<(), String> {
+        let fields = [
+            ("key", self.key),
+            ("value", self.value),
+            ("expected", self.expected),
+            ("result", self.result),
+        ];
+        match fields.iter().find(|(_, value)| value.is_some()) {
+            Some(("result", _)) => Err(
+                "a result without a return: give the time of the return, or leave out the result"
+                    .into(),
+            ),
+            Some((field, _)) => Err(format!("{} takes no {field:?}: leave it out", self.line.op)),
+            None => Ok(()),
+        }
+    }
+    pub(super) fn unknown<T>(&self, known: &str) -> Result<T, String> {
+        Err(format!(
+            "no operation {:?}: this spec has {known}",
+            self.line.op
+        ))
+    }
+}
