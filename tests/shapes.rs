@@ -8,7 +8,7 @@ use forkcheck::memory::{Life, MemoryCell};
 use forkcheck::prelude::*;
 use forkcheck::{Outcome, Rate};
 use serde::{Deserialize, Serialize};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// A counter that says what it is now, or that it is busy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
