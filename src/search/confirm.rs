@@ -1,6 +1,6 @@
 //! A finding before it is reported: run again, set beside its neighbours, made a token and saved.
 
-use super::{Found, Origin, PATIENCE, Rate, Search, kind};
+use super::{Found, Origin, PATIENCE, Rate, Search, hangs, kind};
 use crate::engine::{Budget, Engine, Run};
 use crate::error::Error;
 use crate::regression;
@@ -8,6 +8,8 @@ use crate::subject::Subject;
 
 /// A finding is run again this often before it is reported.
 const REPLAYS: u64 = 10;
+/// The same where each takes seconds, since a watchdog has to notice that it hangs.
+const THAT_HANG: u64 = 3;
 
 impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     /// Runs it again, to say how surely it comes; makes the token; saves it.
@@ -74,8 +76,13 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                 self.covered.executions - before.executions,
             );
         }
+        let most = if hangs::<E, _>(run) {
+            THAT_HANG
+        } else {
+            REPLAYS
+        };
         let (mut again, mut replays) = (0, 0);
-        while replays < REPLAYS && (replays == 0 || !self.left_to_confirm().is_zero()) {
+        while replays < most && (replays == 0 || !self.left_to_confirm().is_zero()) {
             replays += 1;
             let budget = Budget {
                 time: self.left_to_confirm(),

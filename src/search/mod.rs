@@ -9,7 +9,7 @@ mod shrink;
 pub use outcome::{Found, Origin, Outcome, Passing, Rate};
 
 use crate::case::{Case, Extent};
-use crate::check::Verdict;
+use crate::check::{Kind, Verdict};
 use crate::engine::{Budget, By, Covered, Engine, Run, Turn};
 use crate::error::Error;
 use crate::regression;
@@ -302,10 +302,10 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &key));
         let cases = self.plan.settings.cases;
         let full = self.budget().executions;
-        let rounds = if E::EXPLORES {
+        let rounds = if E::EXPLORES || full <= FIRST_ROUND {
             vec![full]
         } else {
-            vec![FIRST_ROUND.min(full), full]
+            vec![FIRST_ROUND, full]
         };
         let mut trees = Vec::new();
         let mut seen: Vec<Case<S::Spec>> = Vec::new();
@@ -456,7 +456,16 @@ fn fit<E: Engine, S: Subject<E::Memory>>(case: Case<S::Spec>) -> Case<S::Spec> {
     }
 }
 
-fn kind<S: Spec>(run: &Run<S>) -> Option<crate::check::Kind> {
+/// Whether a watchdog has to notice such a failure, which takes seconds each time.
+fn hangs<E: Engine, S: Spec>(run: &Run<S>) -> bool {
+    match kind(run) {
+        Some(Kind::Endless) => true,
+        Some(Kind::Deadlock) => !E::EXPLORES,
+        _ => false,
+    }
+}
+
+fn kind<S: Spec>(run: &Run<S>) -> Option<Kind> {
     match &run.verdict {
         Verdict::Finding(finding) => Some(finding.kind),
         _ => None,

@@ -1,6 +1,6 @@
 //! What is almost the same as a failing case, and passes: it says more than the failing case alone.
 
-use super::{Passing, Search, free};
+use super::{Passing, Search, free, hangs};
 use crate::case::{Access, Case, Kill, Names, Place, Schedule, Step, Turn, Until, named};
 use crate::engine::{Budget, Engine, Run};
 use crate::subject::Subject;
@@ -8,6 +8,8 @@ use std::collections::HashMap;
 
 /// Neighbours that are tried, and the executions of one of which all orders are.
 const NEIGHBOURS: usize = 100;
+/// The same where each may take seconds, until a watchdog has noticed that it hangs.
+const THAT_HANG: usize = 3;
 const ORDERS: u64 = 2_000;
 
 impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
@@ -16,10 +18,10 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         let Schedule::Turns(turns) = &run.case.schedule else {
             return Vec::new();
         };
-        let mut tried = 0;
-        let mut too_many = || {
-            tried += 1;
-            tried > NEIGHBOURS
+        let mut left = if hangs::<E, _>(run) {
+            THAT_HANG
+        } else {
+            NEIGHBOURS
         };
         let places = places(&run.steps);
         let mut passing = Vec::new();
@@ -55,7 +57,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                 .by_ref()
                 .find_map(|(n, step)| (step.access == Access::Killed).then_some(n));
             for place in of_operation(&places, kill) {
-                if too_many() {
+                if self.is_spent(&mut left) {
                     break;
                 }
                 let mut case = run.case.clone();
@@ -98,7 +100,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                     ..run.case.clone()
                 }
             };
-            if too_many() {
+            if self.is_spent(&mut left) {
                 break;
             }
             let Some(at) = own.iter().position(|named| named.place == *before) else {
@@ -151,6 +153,13 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             }
         }
         passing
+    }
+
+    /// Takes one of those that are left, if there is one and time for it.
+    fn is_spent(&self, left: &mut usize) -> bool {
+        let spent = *left == 0 || self.left_to_confirm().is_zero();
+        *left = left.saturating_sub(1);
+        spent
     }
 
     fn passes(&mut self, case: &Case<S::Spec>) -> bool {

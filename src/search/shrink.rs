@@ -1,9 +1,8 @@
 //! From a failing case to the smallest one that fails in the same way: fewer and smaller operations, then fewer kills, then
 //! fewer switches. What ends it is counted, so that a seed leads to the same case on every machine.
 
-use super::{Origin, Search, fit, free, kind};
+use super::{Origin, Search, fit, free, hangs, kind};
 use crate::case::{Case, Schedule};
-use crate::check::Kind;
 use crate::engine::{Budget, Engine, Run};
 use crate::subject::Subject;
 use proptest::strategy::ValueTree;
@@ -14,7 +13,7 @@ use std::time::Instant;
 /// Shrinking ends after this many candidates, ...
 const CANDIDATES: u64 = 500;
 /// ... this many where each takes seconds, since a watchdog has to notice that it hangs, ...
-const THAT_HANG: u64 = 20;
+const THAT_HANG: u64 = 8;
 /// ... or as many executions as this many programs may take.
 const PROGRAMS: u64 = 20;
 /// A candidate has to fail within this many times the executions that the drawn case took, ...
@@ -203,10 +202,10 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
 
     /// Whether another candidate may be tried.
     fn goes_on(&self, best: &Run<S::Spec>, effort: &mut Effort) -> bool {
-        let candidates = match kind(best) {
-            Some(Kind::Endless) => THAT_HANG,
-            Some(Kind::Deadlock) if !E::EXPLORES => THAT_HANG,
-            _ => CANDIDATES,
+        let candidates = if hangs::<E, _>(best) {
+            THAT_HANG
+        } else {
+            CANDIDATES
         };
         let most = self.budget().executions.saturating_mul(PROGRAMS);
         let more = effort.candidates < candidates && effort.executions < most;
