@@ -16,8 +16,8 @@ pub struct Posted(u32);
 /// What is done with it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {
-    /// One more.
-    Post,
+    /// That many more, with one notification.
+    Post(u32),
     /// One less: waits for it.
     Take,
     /// One less: waits for it, but not long.
@@ -34,7 +34,7 @@ impl Spec for Posted {
     }
     fn step(&mut self, _: usize, op: &Op) -> bool {
         match op {
-            Op::Post => self.0 += 1,
+            Op::Post(more) => self.0 += more,
             Op::Take => self.0 -= 1,
             Op::TakeSoon if self.0 == 0 => return false,
             Op::TakeSoon => self.0 -= 1,
@@ -83,8 +83,8 @@ impl<M: Memory> Subject<M> for EventCountSubject<M> {
     }
     fn apply(seat: &mut &Self, op: &Op) -> bool {
         match op {
-            Op::Post => {
-                seat.posted.fetch_add(1, Ordering::Release);
+            Op::Post(more) => {
+                seat.posted.fetch_add(*more, Ordering::Release);
                 seat.event.notify();
                 true
             }
@@ -105,7 +105,7 @@ impl<M: Memory> Subject<M> for EventCountSubject<M> {
 pub fn suite() -> Suite<Posted> {
     let takes = prop_oneof![3 => Just(Op::Take), 1 => Just(Op::TakeSoon)];
     Suite::of_module(crate::site!())
-        .role("poster", 1, 4..=4, Just(Op::Post))
+        .role("poster", 1, 4..=4, (1..=2u32).prop_map(Op::Post))
         .role("taker", 2, 1..=2, takes.boxed())
         .regressions(None)
 }
