@@ -2,11 +2,10 @@
 //! processes as there may be.
 #![forbid(unsafe_code)]
 
-use forkcheck::builtin::{LatestSubject, OneShotSubject, RingSubject, one_shot, ring};
+use forkcheck::builtin::{LatestSubject, OneShotSubject, RingSubject, latest, one_shot, ring};
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::RegisterOp;
 
 /// The wait-free publications keep what they promise with every order of steps and every kill: so many steps of their own.
 #[test]
@@ -47,13 +46,13 @@ fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
     bounded::<OneShotSubject<_>>(one_shot::suite(), 4);
     bounded::<RingSubject<_>>(ring::suite(), 7);
     // A read asks, tries once and again for each write that comes between, and copies two words.
-    let four = Just(RegisterOp::Write([1, 145]));
-    let latest = Suite::new(forkcheck::site!(), "latest")
+    let four = Just(latest::Op::Write([1, 145]));
+    let suite = Suite::new(forkcheck::site!(), "latest")
         .setup(Just([0, 0]))
         .role("writer", 1, 4..=4, four)
-        .role("reader", 1, 1..=2, Just(RegisterOp::Read))
+        .role("reader", 1, 1..=2, Just(latest::Op::Read))
         .regressions(None);
-    bounded::<LatestSubject<_>>(latest, 6);
+    bounded::<LatestSubject<_>>(suite, 6);
 }
 
 /// A counter. `HOW` it adds: it tries again whenever another process came first; or does so behind a flag that each takes for

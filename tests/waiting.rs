@@ -345,8 +345,8 @@ mod in_time {
             let posted = &seat.0;
             let mut left = Duration::from_millis(1);
             match op {
-                Op::Post => {
-                    posted.fetch_add(1, Ordering::Release);
+                Op::Post(more) => {
+                    posted.fetch_add(*more, Ordering::Release);
                     M::wake(posted, 1);
                     true
                 }
@@ -372,7 +372,7 @@ mod in_time {
 
     fn checked<E: Engine, const LOOKS: bool>(posts: usize, takes: usize, take: Op) -> Option<Kind> {
         let suite = Suite::<Posted>::new(forkcheck::site!(), "takes")
-            .role("poster", 1, posts..=posts, Just(Op::Post))
+            .role("poster", 1, posts..=posts, Just(Op::Post(1)))
             .role("taker", 1, takes..=takes, Just(take))
             .cases(1)
             .regressions(None);

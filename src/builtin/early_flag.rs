@@ -38,7 +38,7 @@ impl<M: Memory> Subject<M> for EarlyFlag<M> {
     }
 }
 
-/// As [`one_shot::suite`].
+/// One process sets, one reads.
 pub fn suite() -> Suite<Once<Pair>> {
     one_shot::setter_and_getter(Suite::of_module(crate::site!()))
 }

@@ -1,17 +1,53 @@
-//! [`Latest`] against [`Register`].
+//! [`Latest`] against a register that its writer writes once or twice at a time.
 
-use super::{Pair, seq_lock, tests};
+use super::{Pair, message, tests};
 use crate::memory::Memory;
 use crate::publish::{Latest, LatestWriter};
-use crate::subject::{Register, RegisterOp, RegisterRet, Role, Subject};
+use crate::subject::{Register, RegisterOp, RegisterRet, Role, Spec, Subject};
 use crate::suite::Suite;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use serde::{Deserialize, Serialize};
 
-/// [`Latest`] against [`Register`].
+/// The newest value. A killed writer leaves it as it was, or has written it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Newest(Register<Pair>);
+
+/// An operation of [`LatestSubject`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    /// Makes this the newest value.
+    Write(Pair),
+    /// Does so twice. A slot of a reader comes back to the writer at its third write, and loom explores two operations.
+    WriteTwice(Pair),
+    /// Reads the newest value.
+    Read,
+}
+
+impl Spec for Newest {
+    type Setup = Pair;
+    type Op = Op;
+    type Ret = RegisterRet<Pair>;
+    fn start(first: &Pair) -> Self {
+        Self(Register::start(first))
+    }
+    fn step(&mut self, process: usize, op: &Op) -> RegisterRet<Pair> {
+        let op = match op {
+            Op::Write(value) | Op::WriteTwice(value) => RegisterOp::Write(*value),
+            Op::Read => RegisterOp::Read,
+        };
+        self.0.step(process, &op)
+    }
+    fn only_reads(op: &Op, _: &RegisterRet<Pair>) -> bool {
+        *op == Op::Read
+    }
+}
+
+/// [`Latest`] against [`Newest`].
 pub struct LatestSubject<M: Memory>(Latest<Pair, M>);
 
 impl<M: Memory> Subject<M> for LatestSubject<M> {
-    type Spec = Register<Pair>;
-    /// Whoever writes goes on as the writer that it is.
+    type Spec = Newest;
+    /// The writer goes on as the writer that it is.
     type Seat<'a> = (&'a Latest<Pair, M>, Option<LatestWriter<'a, Pair, M>>);
     fn new(first: &Pair) -> Self {
         Self(Latest::new_in(*first))
@@ -19,21 +55,30 @@ impl<M: Memory> Subject<M> for LatestSubject<M> {
     fn attach<'a>(&'a self, _: Role<'_>) -> Self::Seat<'a> {
         (&self.0, None)
     }
-    fn apply((latest, writer): &mut Self::Seat<'_>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
-        match op {
-            RegisterOp::Write(value) => {
-                let writer = writer.get_or_insert_with(|| latest.writer());
-                writer.write(*value);
-                RegisterRet::Written
-            }
-            RegisterOp::Read => RegisterRet::Value(latest.read()),
-        }
+    fn apply((latest, writer): &mut Self::Seat<'_>, op: &Op) -> RegisterRet<Pair> {
+        let (value, times) = match op {
+            Op::Write(value) => (*value, 1),
+            Op::WriteTwice(value) => (*value, 2),
+            Op::Read => return RegisterRet::Value(latest.read()),
+        };
+        let writer = writer.get_or_insert_with(|| latest.writer());
+        (0..times).for_each(|_| writer.write(value));
+        RegisterRet::Written
     }
 }
 
 /// One process writes, one reads.
-pub fn suite() -> Suite<Register<Pair>> {
-    seq_lock::writer_and_reader(Suite::of_module(crate::site!()))
+pub fn suite() -> Suite<Newest> {
+    let value = any::<u8>().prop_map(|value| message(value.into()));
+    let writes = prop_oneof![
+        value.clone().prop_map(Op::Write),
+        value.prop_map(Op::WriteTwice)
+    ];
+    Suite::of_module(crate::site!())
+        .setup(Just(message(0)))
+        .role("writer", 1, 1..=4, writes.boxed())
+        .role("reader", 1, 1..=4, Just(Op::Read))
+        .regressions(None)
 }
 
 tests!(LatestSubject);

@@ -29,8 +29,8 @@ impl<M: Memory> Subject<M> for LostWake<M> {
     fn apply(seat: &mut &Self, op: &Op) -> bool {
         let Self { posted, epoch } = *seat;
         match op {
-            Op::Post => {
-                posted.fetch_add(1, Ordering::Release);
+            Op::Post(more) => {
+                posted.fetch_add(*more, Ordering::Release);
                 epoch.fetch_add(1, Ordering::Release);
                 M::wake(epoch, u32::MAX);
             }
@@ -52,7 +52,7 @@ impl<M: Memory> Subject<M> for LostWake<M> {
 /// Two who take what one posts. Side by side each failure is two seconds of sleep, so there is little to shrink.
 pub fn suite() -> Suite<Posted> {
     Suite::of_module(crate::site!())
-        .role("poster", 1, 2..=2, Just(Op::Post))
+        .role("poster", 1, 2..=2, Just(Op::Post(1)))
         .role("taker", 2, 1..=1, Just(Op::Take))
         .regressions(None)
 }

@@ -1,17 +1,72 @@
-//! [`OneShot`] against [`Once`].
+//! [`OneShot`] with two setters.
 
 use super::{Pair, message, tests};
 use crate::memory::Memory;
 use crate::publish::OneShot;
-use crate::subject::{Once, OnceOp, OnceRet, Role, Subject};
+use crate::subject::{Once, OnceOp, OnceRet, Role, Spec, Subject};
 use crate::suite::Suite;
-use proptest::prelude::{Just, Strategy, any};
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
-/// [`OneShot`] against [`Once`].
+/// A value that the first of several setters claims for its own. It can be read at some time after that: at once by the
+/// setter, when its call has returned, and by every process when one of them has read it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Claimed {
+    value: Option<Pair>,
+    /// The setter whose value it is, if that has returned.
+    setter: Option<usize>,
+    seen: bool,
+}
+
+impl Spec for Claimed {
+    type Setup = ();
+    type Op = OnceOp<Pair>;
+    type Ret = OnceRet<Pair>;
+    fn start(_: &()) -> Self {
+        Self {
+            value: None,
+            setter: None,
+            seen: false,
+        }
+    }
+    fn step(&mut self, process: usize, op: &OnceOp<Pair>) -> OnceRet<Pair> {
+        match op {
+            OnceOp::Set(_) if self.value.is_some() => OnceRet::Set(false),
+            OnceOp::Set(value) => {
+                (self.value, self.setter) = (Some(*value), Some(process));
+                OnceRet::Set(true)
+            }
+            OnceOp::Get => OnceRet::Got(self.value),
+        }
+    }
+    fn allows(&mut self, process: usize, op: &OnceOp<Pair>, ret: &OnceRet<Pair>) -> bool {
+        match ret {
+            OnceRet::Got(None) => !self.seen && self.setter != Some(process),
+            OnceRet::Got(Some(_)) => {
+                self.seen = true;
+                self.step(process, op) == *ret
+            }
+            OnceRet::Set(_) => self.step(process, op) == *ret,
+        }
+    }
+    /// A setter that is killed after its claim may leave a value that is never to be read.
+    fn crash(&mut self, _: usize, pending: &OnceOp<Pair>) {
+        if self
+            .value
+            .is_some_and(|value| *pending == OnceOp::Set(value))
+        {
+            self.setter = None;
+        }
+    }
+    fn only_reads(_: &OnceOp<Pair>, ret: &OnceRet<Pair>) -> bool {
+        *ret == OnceRet::Set(false)
+    }
+}
+
+/// [`OneShot`] against [`Claimed`].
 pub struct OneShotSubject<M: Memory>(OneShot<Pair, M>);
 
 impl<M: Memory> Subject<M> for OneShotSubject<M> {
-    type Spec = Once<Pair>;
+    type Spec = Claimed;
     type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self(OneShot::new_in())
@@ -27,18 +82,26 @@ impl<M: Memory> Subject<M> for OneShotSubject<M> {
     }
 }
 
-/// One process sets, one reads. (Of two that set at the same time, the one that comes second is refused before
+/// Two processes set, one reads. (Of two that set at the same time, the one that comes second is refused before
 /// the other's value can be read, which [`Once`] does not allow.)
-pub fn suite() -> Suite<Once<Pair>> {
-    setter_and_getter(Suite::of_module(crate::site!()))
-}
-
-pub(super) fn setter_and_getter(suite: Suite<Once<Pair>>) -> Suite<Once<Pair>> {
-    let sets = any::<u8>().prop_map(|value| OnceOp::Set(message(value.into())));
-    suite
-        .role("setter", 1, 1..=2, sets)
+pub fn suite() -> Suite<Claimed> {
+    let ops = prop_oneof![3 => sets(), 1 => Just(OnceOp::Get)];
+    Suite::of_module(crate::site!())
+        .role("setter", 2, 1..=2, ops.boxed())
         .role("getter", 1, 1..=3, Just(OnceOp::Get))
         .regressions(None)
+}
+
+/// One process sets, one reads.
+pub(super) fn setter_and_getter(suite: Suite<Once<Pair>>) -> Suite<Once<Pair>> {
+    suite
+        .role("setter", 1, 1..=2, sets())
+        .role("getter", 1, 1..=3, Just(OnceOp::Get))
+        .regressions(None)
+}
+
+fn sets() -> impl Strategy<Value = OnceOp<Pair>> + Clone + 'static {
+    any::<u8>().prop_map(|value| OnceOp::Set(message(value.into())))
 }
 
 tests!(OneShotSubject);

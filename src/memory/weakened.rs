@@ -94,6 +94,12 @@ pub fn with<R>(weakening: Weakening, body: impl FnOnce() -> R) -> R {
     body()
 }
 
+/// Puts one weakening in force on this thread until it ends, or [`with`] puts another: for a model of which only the
+/// beginning can be wrapped.
+pub fn keep(weakening: Weakening) {
+    IN_FORCE.set(Some(weakening));
+}
+
 /// Every weaker form of every site. `SeqCst` becomes what is strongest without it, first.
 ///
 /// ```
