@@ -37,6 +37,7 @@ forkcheck::suite! {
     setup: Just(0),
     writer: 1..=4 ops of (1u64..9).prop_map(RegisterOp::Write),
     reader: 1..=4 ops of Just(RegisterOp::Read),
+    with: .cases(8).executions(500),
 }
 
 /// Processes with this in their environment, but for zombies, which have none any more.

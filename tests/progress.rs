@@ -165,7 +165,7 @@ fn eight_processes_are_explored_and_killed_on_fewer_processors() {
             .role("adder", 8, operations, Just(()))
             .seed(1)
             .cases(2)
-            .executions(1_000)
+            .executions(300)
             .regressions(None)
     };
     let suite = eight(1..=2);

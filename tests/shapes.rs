@@ -433,7 +433,7 @@ subject!(Chance, [Atomic::new(0), Atomic::new(0)], |seat| {
 
 #[test]
 fn what_is_too_large_to_follow_is_unknown_and_says_what_to_do() {
-    let (outcome, report) = check::<Stepped, Large<_>>(&count("large"));
+    let (outcome, report) = check::<Stepped, Large<_>>(&count("large").executions(100));
     assert!(matches!(outcome.verdict, Verdict::Unknown(_)), "{report}");
     assert!(
         report.contains("a smaller payload or fewer items"),

@@ -351,11 +351,16 @@ fn accesses_that_are_not_of_this_memory_are_told() {
             .role("other", 1, 1..=1, Just(RegisterOp::Write(1)))
             .regressions(None);
         let outcome = suite.check::<Stepped, Beside<SteppedMemory, AT>>().unwrap();
-        assert_eq!(outcome.verdict, Verdict::Ok);
         let Covered {
             programs, unseen, ..
         } = outcome.covered;
-        assert!(programs >= 8);
+        let unknown = matches!(outcome.verdict, Verdict::Unknown(_));
+        assert!(unknown == (unseen > 0) && programs > 0);
+        let allowed = suite.clone().allow_unscheduled("it is looked for here");
+        let outcome = allowed
+            .check::<Stepped, Beside<SteppedMemory, AT>>()
+            .unwrap();
+        assert_eq!(outcome.verdict, Verdict::Ok);
         let coarse = format!(" coarse: in {programs} programs");
         assert_eq!(suite.report(&outcome).contains(&coarse), unseen > 0);
         (unseen > 0, unseen.max(1) / programs.max(1))

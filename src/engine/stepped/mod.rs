@@ -73,7 +73,7 @@ engine!(
     Stepped,
     "stepped",
     false,
-    asked => 5 * asked,
+    asked => asked,
     "more than three preemptions, but by chance; missing barriers: all accesses are in one order that everybody agrees \
         on; accesses to shared memory that are not of this memory; exchanges and waits that fail for no reason; kills"
 );
@@ -82,7 +82,7 @@ engine!(
     "kills",
     true,
     // A kill takes as long as two hundred steps.
-    asked => 2 * asked / 5,
+    asked => asked / 5,
     "more than one preemption beside a kill; more than two kills in one execution; missing barriers: all accesses are in one \
         order that everybody agrees on; accesses to shared memory that are not of this memory; exchanges and waits that fail \
         for no reason"
