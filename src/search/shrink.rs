@@ -21,7 +21,7 @@ const PLACED: u64 = 4;
 /// ... where chance plays a part many more, since it may fail more rarely, ...
 const SAMPLED: u64 = 20;
 /// ... and never within fewer than these.
-const FEWEST: u64 = 1_000;
+const FEWEST: u64 = 200;
 
 /// What shrinking has spent, and may spend.
 struct Effort {
