@@ -298,6 +298,9 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                 let Choice::Step(process) = Choice::from_byte(pick) else {
                     break;
                 };
+                if self.killable >> process & 1 == 0 {
+                    continue;
+                }
                 let mut picks = undisturbed[..step].to_vec();
                 picks.push(Choice::Kill(process).to_byte());
                 self.crew()?.follow(&picks);
