@@ -11,7 +11,7 @@ use forkcheck::prelude::*;
 #[test]
 fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
     fn bounded<T: Subject<SteppedMemory>>(suite: Suite<T::Spec>, steps: u32) {
-        let suite = suite.seed(5).cases(8).executions(1_000);
+        let suite = suite.seed(5).cases(8).executions(2_000);
         let kept = suite
             .clone()
             .wait_free(steps)

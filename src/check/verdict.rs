@@ -122,3 +122,22 @@ pub struct Blocked<S: Spec> {
     /// The spec lets it wait there.
     pub waits: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Kind::*;
+
+    #[test]
+    fn a_history_shows_what_no_order_explains_and_no_other_kind() {
+        for (kind, words) in [
+            (NotLinearizable, "NOT LINEARIZABLE"),
+            (NotSequentiallyConsistent, "NOT SEQUENTIALLY CONSISTENT"),
+        ] {
+            assert!(kind.is_of_history());
+            assert_eq!(kind.to_string(), words);
+        }
+        for kind in [Panic, Died, Deadlock, NotCrashTolerant, DataRace] {
+            assert!(!kind.is_of_history(), "{kind}");
+        }
+    }
+}

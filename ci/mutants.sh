@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Proves that a test notices each change that cargo-mutants 27.1.0 makes to what the verdicts rest on; ci/mutants.txt argues
+# those that none can notice. `part`: two small files, some minutes; FILE...: these files; nothing: all, which takes hours.
+# Works on a copy in target/, which it removes. Installs cargo-mutants where it is missing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+version=27.1.0
+cargo mutants --version 2>/dev/null | grep -qx "cargo-mutants $version" ||
+    cargo install --locked --debug --version "$version" cargo-mutants
+
+root=$PWD
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$root/target}"
+folder="$root/target/mutants"
+rm -rf "$folder"
+mkdir -p "$folder"
+trap 'rm -rf "$folder"' EXIT
+# Always the same place, and with the times of the files: what was built for it before is not built again.
+tar --create --exclude=./target --exclude=./.git . | tar --extract --directory "$folder"
+
+# One run: the file, -C with each target that is built for it, and after -- what is run of those.
+mutate() {
+    local file=$1 code=0
+    shift
+    (cd "$folder" && cargo mutants --no-config --in-place --no-times --colors never --timeout 600 \
+        --output "$folder/out" --file "$file" "$@") || code=$?
+    # 2: some survived, 3: some were ended by the watchdog. Anything else went wrong before.
+    [[ $code == 0 || $code == 2 || $code == 3 ]] || exit "$code"
+    cat "$folder/out/mutants.out/missed.txt" >>"$folder/missed"
+}
+
+# A whole file, with the tests that look at it. Those of the engines and of processes take long and see none of it.
+of_file() {
+    local quick=(-- -- --skip builtin:: --skip engine:: --skip process:: --skip workers:: --skip memory::)
+    case $1 in
+        src/publish/*) mutate "$1" -C=--lib -C=--test=publication_models -C=--test=adequacy -C=--test=progress ;;
+        src/check/*) mutate "$1" -C=--lib -C=--test=check -C=--test=histories "${quick[@]}" ;;
+        src/search/*) mutate "$1" -C=--lib -C=--test=suites -C=--test=shrinking -C=--test=regressions "${quick[@]}" ;;
+        src/regression*) mutate "$1" -C=--lib -C=--test=regressions "${quick[@]}" ;;
+        *) echo "ci/mutants.sh looks at no $1: name a file of src/publish, src/check, src/search or src/regression" >&2; exit 1 ;;
+    esac
+}
+
+touch "$folder/missed"
+if [[ ${1-} == part ]]; then
+    files=(src/check/verdict.rs src/check/bits.rs)
+    for file in "${files[@]}"; do mutate "$file" -C=--lib -- check::; done
+else
+    files=("$@")
+    [[ $# -gt 0 ]] || mapfile -t files < <(find src/publish src/check src/search src/regression* -name '*.rs' | sort)
+    for file in "${files[@]}"; do of_file "$file"; done
+fi
+
+# Survivors and arguments without their places, which move; one that comes twice is argued twice.
+sed -E 's/^([^:]*):[0-9]+:[0-9]+: /\1: /' "$folder/missed" | sort >"$folder/survived"
+for file in "${files[@]}"; do grep "^$file: " ci/mutants.txt || true; done | sed 's/ | .*//' | sort >"$folder/argued"
+new=$(comm -23 "$folder/survived" "$folder/argued")
+gone=$(comm -13 "$folder/survived" "$folder/argued")
+[[ -z $new ]] || printf 'survived, and ci/mutants.txt has no argument for it:\n%s\n' "$new" >&2
+[[ -z $gone ]] || printf 'in ci/mutants.txt, and survives no more:\n%s\n' "$gone" >&2
+[[ -z $new && -z $gone ]]
+printf '%s: %s survived, each argued\n' "${files[*]}" "$(wc -l <"$folder/survived")"
