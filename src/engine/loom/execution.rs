@@ -203,18 +203,20 @@ pub(super) fn goes_on() -> bool {
     let told = with(|now, process| {
         now.ended?;
         let unwinds = &mut now.processes[process].unwinds;
-        let first = unwinds.is_none();
         *unwinds = Some(unwinds.map_or(0, |accesses| accesses + 1));
-        assert!(
-            *unwinds < Some(UNWINDING),
-            "a destructor waits while its operation unwinds"
-        );
-        Some(first)
+        *unwinds
     });
     match told.flatten() {
         None => true,
-        Some(false) => false,
-        Some(true) => resume_unwind(Box::new(Abandoned)),
+        Some(0) => resume_unwind(Box::new(Abandoned)),
+        Some(accesses) => {
+            // The panic hook reads the execution, so nothing may have it borrowed here.
+            assert!(
+                accesses < UNWINDING,
+                "a destructor waits while its operation unwinds"
+            );
+            false
+        }
     }
 }
 
