@@ -171,8 +171,8 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Executions of each program on the machine: 10,000, unless said otherwise. `stepped` explores up to five times as many of
-    /// each, loom twenty times, and `kills`, where a death takes long, two fifths.
+    /// Sets the executions of each program: 10,000 by default. `stepped` explores up to five times as many of each, and `kills`,
+    /// where each kill takes long, two fifths.
     #[must_use]
     #[track_caller]
     pub fn executions(mut self, executions: u64) -> Self {

@@ -44,6 +44,7 @@ macro_rules! engine {
             const CRITERION: Criterion = Criterion::RealTime;
             const BLIND_TO: &'static str = $blind_to;
             const EXPLORES: bool = true;
+            const KILLS: bool = $kills;
 
             fn executions($asked: u64) -> u64 {
                 $executions
@@ -73,7 +74,7 @@ engine!(
     Stepped,
     "stepped",
     false,
-    asked => 5 * asked,
+    asked => asked.saturating_mul(5),
     "more than three preemptions, but by chance; missing barriers: all accesses are in one order that everybody agrees \
         on; accesses to shared memory that are not of this memory; exchanges and waits that fail for no reason; kills"
 );
@@ -82,7 +83,7 @@ engine!(
     "kills",
     true,
     // A kill takes as long as two hundred steps.
-    asked => 2 * asked / 5,
+    asked => asked.saturating_mul(2) / 5,
     "more than one preemption beside a kill; more than two kills in one execution; missing barriers: all accesses are in one \
         order that everybody agrees on; accesses to shared memory that are not of this memory; exchanges and waits that fail \
         for no reason"

@@ -145,6 +145,12 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             self.crew = None;
         }
         let steps = retell::steps(&notes);
+        let accesses =
+            (steps.iter()).filter(|step| step.word.is_some() && step.operation.is_some());
+        let covered = Covered {
+            accesses: accesses.count() as u64,
+            ..covered
+        };
         let calls = history.calls.iter().flatten();
         let returned = calls.map(|call| call.ret.clone()).collect();
         let run = (verdict != Verdict::Ok).then(|| {
