@@ -209,12 +209,12 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         }
     }
 
-    /// What is left of the time limit.
+    /// Time that is left of the limit.
     fn left(&self) -> Duration {
         self.limit.saturating_sub(self.started.elapsed())
     }
 
-    /// The same for what confirms a finding.
+    /// Time that is left to confirm a finding.
     fn left_to_confirm(&self) -> Duration {
         self.left().max(
             (self.limit + CONFIRMING)
@@ -425,7 +425,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         Verdict::Ok
     }
 
-    /// What the time limit left out of what has to be done: for an engine that samples, of the first round.
+    /// Says which part of the required work the time limit left out: for an engine that samples, of the first round.
     fn out_of_time(&self) -> Option<String> {
         if self.planned.is_none() && self.covered.timed_out == 0 {
             return None;
@@ -439,7 +439,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         ))
     }
 
-    /// Where an engine that samples hardly ever saw calls overlap: little was tried.
+    /// Says so if an engine that samples hardly ever saw calls overlap: little was tried.
     fn overlaps_too_seldom(&self) -> Option<String> {
         let Covered {
             overlapping,

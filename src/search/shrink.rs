@@ -24,7 +24,7 @@ const SAMPLED: u64 = 20;
 /// ... and never within fewer than these.
 const FEWEST: u64 = 1_000;
 
-/// What shrinking has spent, and may spend.
+/// Effort of shrinking: spent, and allowed.
 struct Effort {
     started: Instant,
     candidates: u64,

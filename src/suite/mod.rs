@@ -135,7 +135,7 @@ impl<S: Spec> Suite<S> {
         self.role_at(Location::caller(), name, processes, operations, each)
     }
 
-    /// The same, for a role that stands at this place of the source.
+    /// Adds a role that stands at this place of the source.
     #[doc(hidden)]
     #[must_use]
     pub fn role_at(

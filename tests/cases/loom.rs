@@ -722,7 +722,7 @@ mod stale_values {
 mod stacks {
     use super::*;
 
-    /// An operation with so many bytes of local data.
+    /// An operation with this number of bytes of local data.
     struct Local<M: Memory, const BYTES: usize>(M::AtomicU32);
     impl<M: Memory, const BYTES: usize> Subject<M> for Local<M, BYTES> {
         type Spec = Count;

@@ -27,8 +27,9 @@ const BRANCHES: usize = 10_000;
 /// any, then all with one, and at last all there are. A program that is too large for a round has been explored within
 /// those before.
 pub(super) const BOUNDS: [Option<usize>; 5] = [Some(0), Some(1), Some(2), Some(3), None];
-/// The rounds that each program is to get; for more of them it gets at most so many times what these took.
+/// Rounds that each program gets.
 const WANTED: usize = 3;
+/// Executions of a program, as a multiple of those that the wanted rounds took: beyond it no further round goes on.
 const BEYOND: u64 = 6;
 /// The stack of each thread of the model: what a process has, of which only what is used is ever there.
 pub(super) const STACK_MIB: usize = 8;

@@ -39,7 +39,7 @@ pub(super) struct Explorer<S: Subject<SteppedMemory>> {
     keeps_going: bool,
 }
 
-/// What may still be run of a program.
+/// Budget that is left for a program.
 struct Left {
     executions: u64,
     steps: u64,

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 /// One execution told again, step by step.
 pub(super) struct Retold<S: Spec> {
     pub(super) run: Option<Run<S>>,
-    /// Who did what, and what came back.
+    /// Steps in their order.
     pub(super) steps: Vec<Step>,
+    /// Results of the calls, process by process.
     pub(super) returned: Vec<Option<S::Ret>>,
     pub(super) covered: Covered,
 }
