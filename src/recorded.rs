@@ -22,7 +22,7 @@ pub use crate::report::Reason;
 use crate::report::of_history;
 use crate::subject::Spec;
 
-/// What came of a recorded history.
+/// Result of judging a recorded history.
 #[derive(Clone, Debug)]
 pub struct Judged<S: Spec> {
     /// The verdict: Ok, a finding, or Unknown where the limits are spent.

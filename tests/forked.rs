@@ -112,5 +112,5 @@ fn what_takes_reordering_is_told_not_to_fail_step_by_step() {
     assert!(outcome.found.is_some(), "{}", suite.report(&outcome));
     assert_eq!(outcome.stepped.as_ref().unwrap().verdict, Verdict::Ok);
     let report = suite.report(&outcome);
-    assert!(report.contains("where it does not fail"), "{report}");
+    assert!(report.contains("it passes under `stepped`"), "{report}");
 }

@@ -1,4 +1,4 @@
-//! What a seed means does not depend on the machine: its load, its speed or its number of processors. Budgets are counted; time
+//! A seed gives the same verdict whatever the load, speed and number of processors of the machine. Budgets are counted; time
 //! is a safety net, and what it cuts short is never `ok`.
 
 use forkcheck::check::Verdict;
@@ -175,7 +175,7 @@ fn on_one_processor_processes_says_so_after_one_short_round_of_one_program() {
     assert!(outcome.covered.executions <= 200, "{report}");
 }
 
-/// Its check of the capacity lets one item too many in.
+/// A ring that accepts one item more than its capacity.
 struct TooMany {
     items: std::sync::atomic::AtomicU64,
 }

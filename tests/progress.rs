@@ -153,7 +153,7 @@ fn who_tries_again_is_lock_free_and_not_wait_free_and_who_claims_is_neither() {
         "within 5 steps of its own",
     );
     for suite in [suite.clone().lock_free(100), suite.clone().wait_free(100)] {
-        broken::<Stepped, Tries<_, CLAIMS>>(&suite, Kind::NotLockFree, "waits for ever");
+        broken::<Stepped, Tries<_, CLAIMS>>(&suite, Kind::NotLockFree, "waits indefinitely");
     }
 }
 

@@ -190,7 +190,7 @@ fn who_spins_for_ever_is_a_livelock_and_the_word_is_named() {
     let found = finding(
         &one(SPINS),
         Kind::Livelock,
-        "one: Write(1) waits for ever, where word is 0",
+        "one: Write(1) waits indefinitely, where word is 0",
     );
     let last = found.run.steps.last().unwrap();
     assert_eq!((last.access, last.process), (Access::Spin, 0));
@@ -201,7 +201,7 @@ fn who_sleeps_for_ever_is_a_deadlock() {
     finding(
         &one(WAITS),
         Kind::Deadlock,
-        "one: Write(2) waits for ever, where sleepers is 0",
+        "one: Write(2) waits indefinitely, where sleepers is 0",
     );
 }
 

@@ -426,7 +426,7 @@ fn settings_of_the_environment_are_obeyed() {
 }
 
 #[test]
-fn an_engine_that_explores_draws_more_than_an_eighth_while_a_quarter_of_the_time_lasts() {
+fn an_engine_that_explores_draws_more_than_an_eighth_while_its_executions_last() {
     let ample = [
         ("FORKCHECK_CASES", "3"),
         ("FORKCHECK_SECONDS", "400"),

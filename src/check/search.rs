@@ -24,7 +24,7 @@ use crate::subject::Spec;
 /// The calls of one process, each with its number in the history.
 pub(super) type Of<'a, S> = (usize, Vec<(usize, &'a Call<S>)>);
 
-/// What the state after the last call has to be.
+/// Condition on the state after the last call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     Any,
@@ -32,7 +32,7 @@ pub(super) enum Ending {
     AtRest,
 }
 
-/// What a search comes to.
+/// Result of a search.
 pub(super) enum Answer<S: Spec> {
     /// The order that leads to this node explains the calls.
     Explained(u32),
@@ -55,7 +55,7 @@ enum Way {
 
 const WAYS: [Way; 4] = [Way::Effect, Way::Nothing, Way::Crash, Way::EffectAndCrash];
 
-/// What is to be tried at a frame.
+/// Alternatives that remain to be tried at a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Calls that only read.
@@ -121,7 +121,7 @@ impl<'a, S: Spec> Search<'a, S> {
         }
     }
 
-    /// The same where the call `(process, number)` may have returned anything.
+    /// Lets the call `(process, number)` return anything.
     pub(super) fn with_any_result(mut self, call: (usize, usize)) -> Self {
         for item in self.lanes.iter_mut().flatten() {
             // With another result it may be no read.
@@ -404,7 +404,7 @@ impl<'a, S: Spec> Search<'a, S> {
             || sleeping.all(|item| state.may_block(item.process, &item.call.op))
     }
 
-    /// What a move is: a lane and a way, or a pending call.
+    /// Decodes a move: a lane and a way, or a pending call.
     fn moved(&self, step: u32) -> Result<(usize, Way), usize> {
         let index = step as usize >> 2;
         if index < self.lanes.len() {

@@ -117,7 +117,7 @@ pub struct Blocked<S: Spec> {
     pub process: usize,
     /// Which of its calls.
     pub call: usize,
-    /// What the spec returns there; `None` where it waits, or where its `step` panics because its `allows` decides.
+    /// Result that the spec expects; `None` where the call waits, or where `step` panics because `allows` decides.
     pub expected: Option<S::Ret>,
     /// The spec lets it wait there.
     pub waits: bool,

@@ -68,7 +68,7 @@ pub(super) fn history(file: &Path, spec: Ready, limits: Limits, json: bool) -> S
     }
 }
 
-/// What is to be printed.
+/// Outcome to print, as text and as JSON.
 struct Told {
     standing: Standing,
     report: String,

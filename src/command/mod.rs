@@ -72,7 +72,7 @@ enum What {
     History {
         /// The file.
         file: PathBuf,
-        /// What the structure should do.
+        /// Specification to judge by.
         #[arg(long, value_enum)]
         spec: history::Ready,
         /// States that the check may remember.

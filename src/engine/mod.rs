@@ -36,6 +36,8 @@ pub trait Engine: Default {
     /// Whether it explores all orders of a program, within its bounds; the others sample, and so have to show that
     /// calls of different processes overlapped.
     const EXPLORES: bool;
+    /// Whether it kills processes, and so has to show that there were steps at which it could.
+    const KILLS: bool = false;
     /// The time limit of a test where the suite and the environment set none: a safety net where executions are counted, and
     /// what ends the sampling of an engine that samples.
     const TIME: Duration = Duration::from_secs(600);
@@ -192,7 +194,7 @@ pub struct Covered {
     pub worst: u64,
     /// Programs in which the subject changed without a step: accesses that are not of its `Memory` were not placed.
     pub unseen: u64,
-    /// Accesses to the subject's `Memory`, in the first execution of each program.
+    /// Accesses of operations to the structure's `Memory`, in the first execution of each program.
     pub accesses: u64,
     /// Programs that the time limit cut short.
     pub timed_out: u64,

@@ -39,7 +39,7 @@ fn without_our_frames(output: &str) -> String {
     kept
 }
 
-/// What a line of a backtrace says was called: `  12: ring::Ring::push`.
+/// Function that a line of a backtrace names: `  12: ring::Ring::push`.
 fn call(line: &str) -> Option<&str> {
     let (number, call) = line.trim_start().split_once(": ")?;
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());

@@ -134,14 +134,14 @@ impl Names {
     }
 }
 
-/// Each word has the name that the source lines which touch it give it: its last field, or its whole path where another one
-/// ends so. Which element of an array it is they say where the index is a number. Where it is not, nobody knows where the
-/// array begins, so the name says at which byte of the structure the word is, or, where the engine does not know that, which
-/// word of that name it is: never a number that could pass for an index.
+/// Names each word by the source lines that access it: by its last field, or by its whole path where another word has the same
+/// last field. An index that is a number in the source is part of the name. Otherwise the start of the array is not known, so
+/// the name has the byte offset in the structure, or, where the engine does not know that, the number of the word among those
+/// of its name: never a number that could pass for an index.
 fn names(steps: &[Step]) -> Names {
     struct Word {
         path: Option<Path>,
-        /// What the name is of: two parts of one payload are one.
+        /// Object that the name stands for: two parts of one payload are one.
         object: Result<usize, usize>,
         part: String,
     }
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_told_where_a_line_says_it_whoever_else_touches_the_word() {
+    fn an_index_in_a_line_is_told_although_other_lines_touch_the_word() {
         let (cells, last) = ([Word, Word, Word, Word], 3);
         let steps = [
             at(cells[last].touch(1), 24, None),

@@ -6,7 +6,7 @@ use crate::check::{Blocked, Criterion, Finding, Kind, blame};
 use crate::engine::Run;
 use crate::subject::Spec;
 
-/// What went wrong in words, or what came and what should have come.
+/// Describes in words what is wrong, or the actual and the expected result.
 pub(super) fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
     let explanation = finding.explanation.as_ref();
     let Some(explanation) = explanation.filter(|_| finding.detail.is_empty()) else {
@@ -22,7 +22,7 @@ pub(super) fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Findin
     })
 }
 
-/// What a call returned, and what it should have returned.
+/// Describes the result of a call, and the expected one.
 pub(super) fn accusation<S: Spec>(
     roles: &[String],
     history: &History<S>,

@@ -53,7 +53,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     fn rate(&mut self, run: &Run<S::Spec>) -> Rate {
         let budget = Budget {
             keep_going: true,
-            executions: self.budget().executions * PATIENCE,
+            executions: self.budget().executions.saturating_mul(PATIENCE),
             time: self.left_to_confirm(),
             ..self.budget()
         };

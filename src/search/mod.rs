@@ -34,9 +34,16 @@ const PATIENCE: u64 = 4;
 /// Confirming a finding may take this long beyond the time limit.
 const CONFIRMING: Duration = Duration::from_secs(10);
 
+/// A longer time limit is none: times beyond it cannot be reckoned with.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// The verdict of an engine that places steps, and had none to place.
 const UNTOUCHED: &str = "no operation touched `Memory`: is this `std::sync::atomic`, plain memory or a crate? This engine sees \
     only accesses through the `Memory` that the structure is generic over (`M::AtomicU64`, not `AtomicU64`)";
+
+/// The verdict of an engine that kills, where it could not.
+const UNKILLED: &str = "no process that may be killed took a step, so no kill was tried: name a role whose operations access `Memory` \
+    (`.kill_only`), or give its operations something to do";
 
 /// What to search.
 pub(crate) struct Plan<S: Spec> {
@@ -136,6 +143,8 @@ struct Search<'a, E: Engine, S: Subject<E::Memory>> {
     started: Instant,
     limit: Duration,
     planned: Option<u64>,
+    /// Programs were drawn, and not only known cases run.
+    drew: bool,
     covered: Covered,
     seed: u64,
     /// The first verdict that was neither Ok nor a finding.
@@ -153,8 +162,9 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             engine,
             turn,
             started: Instant::now(),
-            limit,
+            limit: limit.min(LONGEST),
             planned: None,
+            drew: false,
             covered: Covered::default(),
             seed: plan.settings.seed(),
             unknown: None,
@@ -199,12 +209,12 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         }
     }
 
-    /// What is left of the time limit.
+    /// Time that is left of the limit.
     fn left(&self) -> Duration {
         self.limit.saturating_sub(self.started.elapsed())
     }
 
-    /// The same for what confirms a finding.
+    /// Time that is left to confirm a finding.
     fn left_to_confirm(&self) -> Duration {
         self.left().max(
             (self.limit + CONFIRMING)
@@ -245,7 +255,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         origin: Origin,
     ) -> Result<Option<Found<S::Spec>>, Error> {
         let budget = Budget {
-            executions: self.budget().executions * PATIENCE,
+            executions: self.budget().executions.saturating_mul(PATIENCE),
             ..self.budget()
         };
         let before = self.covered;
@@ -292,6 +302,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
 
     /// New cases, until one fails or the budget is spent.
     fn drawn(&mut self) -> Result<Option<Found<S::Spec>>, Error> {
+        self.drew = true;
         let mut key = [0; 32];
         key[..8].copy_from_slice(&self.seed.to_le_bytes());
         let config = Config {
@@ -397,19 +408,24 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         if E::EXPLORES && self.covered.accesses == 0 {
             return Verdict::Unknown(UNTOUCHED.into());
         }
+        if E::KILLS && self.drew && self.covered.kill_points == 0 {
+            return Verdict::Unknown(UNKILLED.into());
+        }
         if let Some(reason) = self.overlaps_too_seldom() {
             return Verdict::Unknown(reason);
         }
         if self.covered.unseen > 0 && !self.plan.allows_unscheduled {
             return Verdict::Unknown(format!(
-                "in {} of {} programs the structure changed without an access to `Memory`: accesses through std::sync::atomic,                  std::sync::Mutex, plain memory or a crate, which this engine cannot schedule; use `Memory` there, or say why that                  may be: `.allow_unscheduled(\"the reason\")`",
+                "in {} of {} programs the structure changed without an access to `Memory`: accesses through std::sync::atomic, \
+                 std::sync::Mutex, plain memory or a crate, which this engine cannot schedule; use `Memory` there, or say why that \
+                 may be: `.allow_unscheduled(\"the reason\")`",
                 self.covered.unseen, self.covered.programs
             ));
         }
         Verdict::Ok
     }
 
-    /// What the time limit left out of what has to be done: for an engine that samples, of the first round.
+    /// Says which part of the required work the time limit left out: for an engine that samples, of the first round.
     fn out_of_time(&self) -> Option<String> {
         if self.planned.is_none() && self.covered.timed_out == 0 {
             return None;
@@ -423,7 +439,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         ))
     }
 
-    /// Where an engine that samples hardly ever saw calls overlap: little was tried.
+    /// Says so if an engine that samples hardly ever saw calls overlap: little was tried.
     fn overlaps_too_seldom(&self) -> Option<String> {
         let Covered {
             overlapping,

@@ -1,4 +1,4 @@
-//! What a search came to, as plain data.
+//! Results of a search, as plain data.
 
 use crate::case::Case;
 use crate::check::Verdict;
@@ -7,20 +7,20 @@ use crate::subject::Spec;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What came of it.
+/// Result of checking a suite on one engine.
 #[derive(Clone, Debug)]
 pub struct Outcome<S: Spec> {
     /// The engine's name.
     pub engine: &'static str,
-    /// What it cannot see.
+    /// Faults that the engine cannot see.
     pub blind_to: &'static str,
     /// The verdict.
     pub verdict: Verdict<S>,
-    /// What was covered.
+    /// Counts of what was run.
     pub covered: Covered,
     /// Saved cases that ran first.
     pub saved_cases: usize,
-    /// What of them did not apply any more, in words: a case that changed with its suite is run as far as it goes.
+    /// Saved cases that do not apply any more, in words: a case that changed with its suite is run as far as it applies.
     pub stale: Vec<String>,
     /// Roles of which no process was to be killed, where the engine kills.
     pub spared: Vec<String>,
@@ -32,11 +32,11 @@ pub struct Outcome<S: Spec> {
     pub turn: Turn,
     /// The programs that were to be drawn, where the time limit came first.
     pub planned: Option<u64>,
-    /// What is to be told where the verdict is a finding.
+    /// The failing execution, where the verdict is a finding.
     pub found: Option<Found<S>>,
-    /// What the processes printed lately.
+    /// Last output of the processes.
     pub output: String,
-    /// What `stepped` says of the program that was found, if it was asked: there it comes again each time.
+    /// Result of `stepped` on the program that was found, if it was asked: there a failure is deterministic.
     pub stepped: Option<Box<Outcome<S>>>,
 }
 
@@ -45,22 +45,22 @@ pub struct Outcome<S: Spec> {
 pub struct Found<S: Spec> {
     /// The smallest execution that shows it.
     pub run: Run<S>,
-    /// Where the case came from.
+    /// Origin of the case.
     pub origin: Origin,
     /// How surely it comes again.
     pub rate: Rate,
-    /// What is almost the same and passes, where the engine places steps.
+    /// Similar cases that pass, where the engine places steps.
     pub passes: Vec<Passing<S>>,
     /// The case as a token.
     pub token: String,
-    /// Where it was saved, or why not; `None` if it was not to be.
+    /// File in which it was saved, or why it was not; `None` if it was not to be.
     pub saved: Option<Result<PathBuf, String>>,
 }
 
 /// A case that is almost a failing one, and passes.
 #[derive(Clone, Debug)]
 pub struct Passing<S: Spec> {
-    /// What is different.
+    /// Difference in words.
     pub words: String,
     /// The step of the failing run from which on it is, where there is one.
     pub step: Option<usize>,
@@ -68,7 +68,7 @@ pub struct Passing<S: Spec> {
     pub case: Case<S>,
 }
 
-/// Where a failing case came from.
+/// Origin of a failing case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Drawn, and then shrunk.
@@ -93,8 +93,8 @@ pub enum Origin {
 /// How surely a finding comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
-    /// In so many of so many executions of the case.
+    /// Failing executions, and all executions, of the case.
     Executions(u64, u64),
-    /// In so many of so many replays of the case, each of at most so many executions.
+    /// Failing replays of the case, all replays, and the most executions of each.
     Replays(u64, u64, u64),
 }

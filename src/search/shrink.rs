@@ -23,7 +23,7 @@ const SAMPLED: u64 = 20;
 /// ... and never within fewer than these.
 const FEWEST: u64 = 200;
 
-/// What shrinking has spent, and may spend.
+/// Effort of shrinking: spent, and allowed.
 struct Effort {
     started: Instant,
     candidates: u64,

@@ -135,7 +135,7 @@ impl<S: Spec> Suite<S> {
         self.role_at(Location::caller(), name, processes, operations, each)
     }
 
-    /// The same, for a role that stands at this place of the source.
+    /// Adds a role that stands at this place of the source.
     #[doc(hidden)]
     #[must_use]
     pub fn role_at(
@@ -171,8 +171,7 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Executions of each program on the machine: 10,000, unless said otherwise. `stepped` explores as many of
-    /// each, loom twenty times as many, and `kills`, where a death takes long, a fifth.
+    /// Sets the executions of each program: 10,000 by default. `kills`, where each kill takes long, runs a fifth of that.
     #[must_use]
     #[track_caller]
     pub fn executions(mut self, executions: u64) -> Self {

@@ -14,7 +14,7 @@ impl<S: Spec> Suite<S> {
             let test = format!("{}::{}", self.id, stepped.engine);
             text.push_str(match stepped.verdict {
                 Verdict::Finding(_) => "\n\nthe program of this case, step by step:\n",
-                _ => "\n\nthe program of this case, step by step, where it does not fail: that takes what is unseen there\n",
+                _ => "\n\nthe program of this case, step by step: it passes under `stepped`, so the failure needs something that `stepped` does not check\n",
             });
             text.push_str(&self.report_of(stepped, &test));
         }
@@ -29,7 +29,7 @@ impl<S: Spec> Suite<S> {
         })
     }
 
-    /// The same, with another command that replays a token.
+    /// Reports with another command that replays a token.
     pub(crate) fn report_with(
         &self,
         outcome: &Outcome<S>,

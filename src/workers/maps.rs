@@ -1,6 +1,6 @@
 //! The mappings of a process, from `/proc/PID/maps`: which addresses are its own memory, and which it shares. proc_pid_maps(5).
 
-/// What a mapping is.
+/// Kind of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mapped {
     /// The other processes that have it see what is written to it.
@@ -78,7 +78,7 @@ impl Maps {
         (address < mapping.end).then_some(mapping)
     }
 
-    /// What holds an address.
+    /// Kind of the mapping that holds an address.
     pub(super) fn at(&self, address: usize) -> Mapped {
         self.find(address)
             .map_or(Mapped::Other, |mapping| mapping.mapped)

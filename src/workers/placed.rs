@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-/// Where each begins: at a page of its own.
+/// Alignment of each structure: at a page of its own.
 const PAGE: usize = 4096;
 /// Bytes of the stack that are written over before each is built, so that it holds no pointers of what ran before.
 const WIPED: usize = 64 << 10;
@@ -63,7 +63,7 @@ impl<M: Memory, S: Subject<M>> Placed<M, S> {
     fn build_one(&mut self, setup: &SetupOf<S, M>) {
         wipe_stack();
         let subject = S::new(setup);
-        // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and nobody's but ours: no other process has
+        // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and exclusively ours: no other process has
         // the region, and there is no reference to this slot yet.
         unsafe { (*self.slot(self.built).get()).write(subject) };
         self.built += 1;
@@ -97,7 +97,7 @@ fn wipe_stack() {
     black_box(&mut [0xA5u8; WIPED]);
 }
 
-/// What a structure prints, it prints again where it is run.
+/// Discards output: a structure prints it again when the engine runs it.
 pub(super) fn be_quiet() {
     if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
         let _ = nix::unistd::dup2_stdout(&null);

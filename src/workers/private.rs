@@ -46,7 +46,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 const ASLEEP: u32 = 20;
 const ENDLESS: Duration = Duration::from_millis(100);
 
-/// What a look found.
+/// Result of a look.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(crate) enum Looked<S: Spec> {
@@ -62,20 +62,20 @@ pub(crate) enum Looked<S: Spec> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(crate) struct Pointer<S: Spec> {
-    /// Its place in the structure, in bytes.
+    /// Offset in the structure, in bytes.
     pub(crate) offset: usize,
     /// It leads to data of the program, and not to heap.
     pub(crate) to_static: bool,
-    /// What was done last when it was seen first.
+    /// Event after which it was first seen.
     pub(crate) after: After,
-    /// What the operations until then returned, in their order.
+    /// Results of the operations until then, in their order.
     pub(crate) returned: Vec<Returned<S>>,
 }
 
 /// A process, and what an operation of it returned.
 type Returned<S> = (usize, <S as Spec>::Ret);
 
-/// What a process did last.
+/// Last event before a look.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum After {
     New,

@@ -1,4 +1,4 @@
-//! Who may use the processors. Two crews that spin on the same ones cost each other a factor of three, and two pools their
+//! The right to use the processors. Two crews that spin on the same ones cost each other a factor of three, and two pools their
 //! overlap besides.
 //!
 //! A turn lasts one test. Within one test binary, `stepped`, `kills` and `processes` take turns by a mutex. Between programs only

@@ -722,7 +722,7 @@ mod stale_values {
 mod stacks {
     use super::*;
 
-    /// An operation with so many bytes of local data.
+    /// An operation with this number of bytes of local data.
     struct Local<M: Memory, const BYTES: usize>(M::AtomicU32);
     impl<M: Memory, const BYTES: usize> Subject<M> for Local<M, BYTES> {
         type Spec = Count;
@@ -754,6 +754,76 @@ mod stacks {
         assert!(
             told.contains("or a stack overflow in the model"),
             "{report}"
+        );
+    }
+}
+
+mod unwinding {
+    use super::*;
+
+    const WAITS: bool = true;
+    const ASSERTS: bool = false;
+
+    /// A counter behind a spin lock. In the end each user waits until no other is left, or asserts that it has counted.
+    struct Counted<M: Memory, const DOES: bool> {
+        lock: M::AtomicU32,
+        count: M::AtomicU32,
+        users: M::AtomicU32,
+    }
+    struct User<'a, M: Memory, const DOES: bool>(&'a Counted<M, DOES>, bool);
+    impl<M: Memory, const DOES: bool> Drop for User<'_, M, DOES> {
+        fn drop(&mut self) {
+            self.0.users.fetch_sub(1, Ordering::AcqRel);
+            if DOES == ASSERTS {
+                return assert!(self.1, "has not counted");
+            }
+            while self.0.users.load(Ordering::Acquire) > 0 {
+                M::spin_loop();
+            }
+        }
+    }
+    impl<M: Memory, const DOES: bool> Subject<M> for Counted<M, DOES> {
+        type Spec = Count;
+        type Seat<'a> = &'a Self;
+        fn new(_: &()) -> Self {
+            Counted {
+                lock: Atomic::new(0),
+                count: Atomic::new(0),
+                users: Atomic::new(0),
+            }
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(all: &mut &Self, _: &()) -> u32 {
+            all.users.fetch_add(1, Ordering::AcqRel);
+            let mut user = User(all, false);
+            while all.lock.swap(1, Ordering::Acquire) == 1 {
+                M::spin_loop();
+            }
+            let n = all.count.load(Ordering::Relaxed) + 1;
+            all.count.store(n, Ordering::Relaxed);
+            all.lock.store(0, Ordering::Release);
+            user.1 = true;
+            n
+        }
+    }
+
+    #[test]
+    fn a_destructor_that_waits_in_an_execution_that_was_given_up_is_unknown_and_no_finding() {
+        let words = unknown::<Loom, Counted<LoomMemory, WAITS>>(&two("users", 1..=1));
+        assert!(
+            words.contains("unwound") && words.contains("a destructor waits"),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn a_destructor_that_panics_in_an_execution_that_was_given_up_is_unknown_and_no_finding() {
+        let words = unknown::<Loom, Counted<LoomMemory, ASSERTS>>(&two("users", 1..=1));
+        assert!(
+            words.contains("unwound") && words.contains("has not counted"),
+            "{words}"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Settings that make no sense are refused in words, at the line that they stand in, before anything runs.
 
-use forkcheck::engine::{Processes, Stepped, SteppedMemory};
+use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::subject::{Once, OnceOp, OnceRet};
 
@@ -125,6 +125,14 @@ fn what_makes_sense_is_not_refused() {
     // Eight processes are not too many.
     let many = suite().role("getter", 7, 1..=1, Just(OnceOp::Get));
     crate::passes::<Stepped, Flag<SteppedMemory>>(&many.cases(1).executions(20));
+}
+
+#[test]
+fn limits_beyond_all_times_and_counts_are_as_good_as_none() {
+    let limits = suite().cases(1).executions(u64::MAX);
+    let limits = limits.time(std::time::Duration::MAX);
+    crate::passes::<Stepped, Flag<SteppedMemory>>(&limits);
+    crate::passes::<Kills, Flag<SteppedMemory>>(&limits);
 }
 
 #[test]

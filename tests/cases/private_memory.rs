@@ -16,7 +16,7 @@ struct Holds<M: Memory, T> {
     held: T,
 }
 
-/// What a structure holds beside its value.
+/// A part that a structure holds beside its value.
 trait Held<M: Memory>: Sized + Sync + 'static {
     fn new(setup: u64) -> Self;
     fn write(&self, value: u64) {
@@ -162,7 +162,7 @@ on_each! {
     a_vec_that_grows: points(Grown, "of writer: the structure holds a pointer")
 }
 
-/// The place of the newest value, which is made anew for each.
+/// The place of the newest value, a new one for each.
 struct Stored<M: Memory>(M::AtomicUsize);
 impl<M: Memory> Held<M> for Stored<M> {
     fn new(_: u64) -> Self {
@@ -270,7 +270,7 @@ impl<M: Memory> Subject<M> for Locked<M> {
     }
 }
 
-/// The same, where operations take the lock from their second on: whoever has it may be preempted.
+/// A lock that operations take from their second on: the process that holds it may be preempted.
 struct LockedLater<M: Memory>(Mutex<()>, M::AtomicU64);
 /// One process's handle, and whether it has done an operation.
 struct Later<'a, M: Memory>(&'a LockedLater<M>, bool);

@@ -6,7 +6,7 @@ use forkcheck::check::Kind;
 use forkcheck::engine::{Kills, Processes, Stepped};
 use forkcheck::prelude::*;
 
-/// Where a spec panics.
+/// The method of a spec that panics.
 const NOWHERE: u8 = 0;
 const IN_ALLOWS: u8 = 1;
 const IN_START: u8 = 2;

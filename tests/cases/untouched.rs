@@ -1,6 +1,7 @@
 //! A structure whose accesses an engine cannot see is never `ok` there.
 
-use super::{passes, suite, unknown};
+use super::{caught, passes, suite, unknown};
+use forkcheck::check::Kind;
 use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::subject::{Register, RegisterOp, RegisterRet};
@@ -79,4 +80,115 @@ fn what_no_step_touches_is_unknown() {
 #[test]
 fn processes_need_no_steps() {
     passes::<Processes, Forgotten<_>>(&register());
+}
+
+/// Two words that hold one value. Broken: a reader reports that they differ, where a writer is between the two.
+struct Pair<M: Memory, const MENDED: bool>([M::AtomicU64; 2]);
+
+impl<M: Memory, const MENDED: bool> Subject<M> for Pair<M, MENDED> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(first: &u64) -> Self {
+        Pair([Atomic::new(*first), Atomic::new(*first)])
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(pair: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        let [first, second] = &pair.0;
+        match op {
+            RegisterOp::Write(value) => {
+                first.store(*value, Ordering::Release);
+                second.store(*value, Ordering::Release);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => {
+                let differ = first.load(Ordering::Acquire) != second.load(Ordering::Acquire);
+                let value = second.load(Ordering::Acquire);
+                RegisterRet::Value(if differ && !MENDED { 77 } else { value })
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_that_mended_code_applies_in_full_passes() {
+    let wrong = Kind::NotLinearizable;
+    let (outcome, _) = caught::<Stepped, Pair<_, false>>(&register(), wrong);
+    let suite = register().replay(&outcome.found.expect("a finding is told").token);
+    caught::<Stepped, Pair<_, false>>(&suite, wrong);
+    let report = passes::<Stepped, Pair<_, true>>(&suite);
+    assert!(!report.contains("stale"), "{report}");
+    // The words of `std::sync::atomic` have no steps that a token could name.
+    unknown::<Stepped, Forgotten<_>>(&suite);
+}
+
+/// The word is touched as a process attaches, and by writers.
+struct Attached<M: Memory, const READS: bool>(M::AtomicU64);
+
+impl<M: Memory, const READS: bool> Subject<M> for Attached<M, READS> {
+    type Spec = Register<u64>;
+    type Seat<'a> = (&'a Self, u64);
+    fn new(first: &u64) -> Self {
+        Attached(Atomic::new(*first))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> (&'a Self, u64) {
+        (self, self.0.load(Ordering::Acquire))
+    }
+    fn apply((word, first): &mut (&Self, u64), op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        match op {
+            RegisterOp::Write(value) => {
+                word.0.store(*value, Ordering::Release);
+                RegisterRet::Written
+            }
+            RegisterOp::Read if READS => RegisterRet::Value(word.0.load(Ordering::Acquire)),
+            RegisterOp::Read => RegisterRet::Value(*first),
+        }
+    }
+}
+
+#[test]
+fn what_only_attach_touches_is_unknown() {
+    let readers = suite("readers")
+        .setup(Just(0))
+        .role("reader", 2, 1..=2, Just(RegisterOp::Read))
+        .executions(500);
+    let words = unknown::<Stepped, Attached<_, false>>(&readers);
+    assert!(words.contains("no operation touched `Memory`"), "{words}");
+    passes::<Stepped, Attached<_, true>>(&readers);
+}
+
+/// The writer touches the word; the reader knows what it always holds.
+struct Constant<M: Memory>(M::AtomicU64);
+
+impl<M: Memory> Subject<M> for Constant<M> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(first: &u64) -> Self {
+        Constant(Atomic::new(*first))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(word: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        match op {
+            RegisterOp::Write(value) => {
+                word.0.store(*value, Ordering::Release);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value(0),
+        }
+    }
+}
+
+#[test]
+fn kills_of_a_role_that_takes_no_step_are_unknown() {
+    let zeros = suite("zeros")
+        .setup(Just(0))
+        .role("writer", 1, 1..=2, Just(RegisterOp::Write(0)))
+        .role("reader", 1, 1..=2, Just(RegisterOp::Read))
+        .executions(500);
+    let words = unknown::<Kills, Constant<_>>(&zeros.clone().kill_only("reader"));
+    assert!(words.contains("no kill was tried"), "{words}");
+    passes::<Kills, Constant<_>>(&zeros.kill_only("writer"));
 }

@@ -1,4 +1,4 @@
-//! What the check of large histories may take, in steps of the spec: a search that is quadratic, or that tries orders which
+//! The cost of checking large histories, in steps of the spec: a search that is quadratic, or that tries orders which
 //! need not be tried, spends the limit and is unknown.
 
 use super::format::{Map, Model, Register, RegisterOp, RegisterRet, parse};
@@ -7,7 +7,7 @@ use forkcheck::Spec;
 use forkcheck::case::{Call, History};
 use forkcheck::check::{Criterion, Limits, Verdict, explain};
 
-/// Judges within so many steps, and remembers no more states than that.
+/// Judges within a number of steps, and remembers no more states than that.
 #[track_caller]
 fn within<S: Spec>(steps: u64, setup: &S::Setup, history: &History<S>, legal: bool) {
     let limits = Limits {

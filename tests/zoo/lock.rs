@@ -190,7 +190,7 @@ fn a_robust_lock_that_repairs_what_it_protects() {
 #[test]
 fn a_lock_is_not_lock_free_however_robust() {
     let report = caught::<Stepped, Bank<_, SOUND>>(&bank().lock_free(60), Kind::NotLockFree, 2);
-    assert!(report.contains("waits for ever"), "{report}");
+    assert!(report.contains("waits indefinitely"), "{report}");
     // Nor is anything that takes more steps than it promised.
     caught::<Stepped, Bank<_, SOUND>>(&bank().lock_free(4), Kind::StepBound, 2);
 }

@@ -54,7 +54,7 @@ impl<S: Spec> Search<'_, S> {
         next
     }
 
-    /// What a chain may be followed by: a call that notices its last member, or one more pending call.
+    /// Extends a chain: by a call that notices its last member, or by one more pending call.
     fn grow(&mut self, link: &Link, bound: u64, chains: &mut Chains) {
         if let Some((last, before)) = link.last {
             for lane in 0..self.lanes.len() {

@@ -16,7 +16,7 @@ pub(super) struct Item<'a, S: Spec> {
 }
 
 impl<S: Spec> Item<'_, S> {
-    /// Its process died in it.
+    /// Whether its process died in it.
     pub(super) fn died(&self) -> bool {
         self.call.ret.is_none()
     }

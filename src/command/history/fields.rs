@@ -58,7 +58,7 @@ impl Line {
     }
 }
 
-/// What of a line was not read yet.
+/// Fields of a line that were not read yet.
 pub(super) struct Fields<'a> {
     pub(super) line: &'a Line,
     key: Option<&'a Value>,

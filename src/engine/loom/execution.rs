@@ -24,7 +24,7 @@ const PROBES: usize = 256;
 /// Accesses by which a process that unwinds from an execution that has ended has to be done.
 const UNWINDING: usize = 100_000;
 
-/// What a process is about.
+/// Phase of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Attach,
@@ -69,7 +69,7 @@ pub(super) struct Execution {
     pub(super) orders: Orders,
     /// Words and cells by the number under which `order` knows them.
     pub(super) objects: Vec<usize>,
-    /// What each process found in each object last.
+    /// Value that each process found last in each object.
     found: Vec<[Option<u64>; THREADS]>,
     pub(super) steps: Vec<Step>,
     /// The steps of two accesses that race.
@@ -94,14 +94,14 @@ loom::thread_local! {
     static SELF: Cell<Option<usize>> = Cell::new(None);
 }
 
-/// What unwinds an operation of an execution that has ended.
+/// Panic payload that unwinds an operation of an execution that has ended.
 struct Abandoned;
 
 /// A word or a cell as an execution knows it: 0 before it is first touched, else its number and 1.
 #[derive(Debug, Default)]
 pub(super) struct Key(AtomicUsize);
 
-/// `may_wait` says whether those that are in the middle of an operation may wait there for ever.
+/// `may_wait` says whether processes in the middle of an operation may wait there indefinitely.
 pub(super) fn start(processes: usize, may_wait: Rc<dyn Fn() -> bool>) {
     let processes = (0..processes).map(|_| Process {
         phase: Phase::Attach,
@@ -152,7 +152,7 @@ pub(super) fn was_cut() -> bool {
 pub(super) fn ended() -> Option<End> {
     NOW.with(|now| now.try_borrow().ok()?.as_ref()?.ended)
 }
-/// Those that wait for ever, where an execution ended so.
+/// Processes that wait indefinitely, where an execution ended so.
 pub(super) fn waiters() -> Vec<Waiter> {
     NOW.with_borrow(|now| now.as_ref().map_or(Vec::new(), |now| now.waiters.clone()))
 }
@@ -203,18 +203,20 @@ pub(super) fn goes_on() -> bool {
     let told = with(|now, process| {
         now.ended?;
         let unwinds = &mut now.processes[process].unwinds;
-        let first = unwinds.is_none();
         *unwinds = Some(unwinds.map_or(0, |accesses| accesses + 1));
-        assert!(
-            *unwinds < Some(UNWINDING),
-            "a destructor waits while its operation unwinds"
-        );
-        Some(first)
+        *unwinds
     });
     match told.flatten() {
         None => true,
-        Some(false) => false,
-        Some(true) => resume_unwind(Box::new(Abandoned)),
+        Some(0) => resume_unwind(Box::new(Abandoned)),
+        Some(accesses) => {
+            // The panic hook reads the execution, so nothing may have it borrowed here.
+            assert!(
+                accesses < UNWINDING,
+                "a destructor waits while its operation unwinds"
+            );
+            false
+        }
     }
 }
 
@@ -229,7 +231,7 @@ pub(super) fn stop(why: End) {
     loom::skip_branch();
 }
 
-/// The same, and unwinds the process that calls.
+/// Ends the execution and unwinds the calling process.
 pub(super) fn end(why: End) {
     stop(why);
     goes_on();
@@ -240,7 +242,7 @@ impl Execution {
         self.processes.iter_mut().for_each(|other| other.idle = 0);
     }
 
-    /// Whether all that are not done sleep, or have spun so many turns since anything changed; then it ends.
+    /// Whether all that are not done sleep, or have spun `turns` times since anything changed; then it ends.
     fn is_still(&mut self, turns: usize) -> bool {
         let waits = |process: &Process| process.asleep || process.idle >= turns;
         let mut undone = self.processes.iter().filter(|process| !process.done);
@@ -273,7 +275,7 @@ impl Execution {
         self.objects.len() - 1
     }
 
-    /// What a process found in a word; whether the execution ends with it.
+    /// Notes the value that a process found in a word; returns why the execution ends with it, if it does.
     pub(super) fn find(
         &mut self,
         process: usize,

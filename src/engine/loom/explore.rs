@@ -27,8 +27,9 @@ const BRANCHES: usize = 10_000;
 /// any, then all with one, and at last all there are. A program that is too large for a round has been explored within
 /// those before.
 pub(super) const BOUNDS: [Option<usize>; 5] = [Some(0), Some(1), Some(2), Some(3), None];
-/// The rounds that each program is to get; for more of them it gets at most so many times what these took.
+/// Rounds that each program gets.
 const WANTED: usize = 3;
+/// Executions of a program, as a multiple of those that the wanted rounds took: beyond it no further round goes on.
 const BEYOND: u64 = 6;
 /// The stack of each thread of the model: what a process has, of which only what is used is ever there.
 pub(super) const STACK_MIB: usize = 8;
@@ -92,7 +93,9 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
         if is_of_the_spec(info) {
             return;
         }
-        hooked.end(|steps, race| hooked.verdict_of_panic(info, steps, race))
+        // Before `end` takes the execution.
+        let unwinds = execution::ended().is_some();
+        hooked.end(|steps, race| hooked.verdict_of_panic(info, unwinds, steps, race))
     }));
     for (round, bound) in BOUNDS.into_iter().enumerate() {
         for first in 0..case.program.len() {
@@ -345,10 +348,12 @@ impl<S: Subject<LoomMemory>> Model<S> {
         }
     }
 
-    /// loom reports by panics; everything else that panics is the subject.
+    /// loom reports by panics; everything else that panics is the subject. `unwinds`: in an execution that has ended, as it was
+    /// unwound.
     fn verdict_of_panic(
         &self,
         info: &PanicHookInfo<'_>,
+        unwinds: bool,
         steps: &[Step],
         race: Option<[usize; 2]>,
     ) -> Verdict<S::Spec> {
@@ -364,7 +369,7 @@ impl<S: Subject<LoomMemory>> Model<S> {
         // In a registry, or vendored.
         let of_loom = place.contains("/loom-0.") || place.contains("/loom/src/");
         let of_generator = place.contains("/generator-0.") || place.contains("/generator/src/");
-        if execution::ended().is_some() {
+        if unwinds {
             Verdict::Unknown(format!(
                 "an operation panicked as it was unwound from an execution that loom does not follow to its end, at {place}: {message}; \
                  ask `stepped`"

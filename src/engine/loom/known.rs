@@ -1,4 +1,4 @@
-//! What an execution knows of the words and cells of a model: each access is told to it once loom has made it.
+//! Knowledge of an execution about the words and cells of a model: each access is told to it once loom has made it.
 
 use super::execution::{End, Execution, Key, end, with};
 use super::order::Order;
@@ -6,7 +6,7 @@ use crate::case::Access;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed};
 
-/// What a word is to an execution: its number there, and what it holds before the processes begin.
+/// A word as an execution knows it: its number there, and its value before the processes begin.
 #[derive(Debug)]
 pub(super) struct Known {
     key: Key,
@@ -26,7 +26,7 @@ impl Known {
         (object, now.objects[object])
     }
 
-    /// What a process that unwinds finds.
+    /// Value that a process finds as it unwinds.
     pub(super) fn last(&self) -> u64 {
         let last = with(|now, _| {
             let (_, word) = self.of(now);

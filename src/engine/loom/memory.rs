@@ -144,7 +144,7 @@ struct Ticket {
     /// Of the word.
     address: usize,
     number: u64,
-    /// Whose it is, if it does not end by itself.
+    /// Process that sleeps, if the wait does not end by itself.
     sleeper: Option<usize>,
 }
 

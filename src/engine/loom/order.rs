@@ -19,7 +19,7 @@ pub(super) struct Order {
     views: [View; THREADS],
     words: Vec<Word>,
     cells: Vec<[Option<CellAccess>; 2 * THREADS]>,
-    /// What the SeqCst fences so far have seen, and those that held the lock of the futexes.
+    /// Events that happen before the last SeqCst fence, and before the last release of the futexes' lock.
     fences: Clock,
     lock: Clock,
     /// Events so far.
@@ -43,9 +43,9 @@ struct Store {
     found: Clock,
     /// Before the processes began.
     initial: bool,
-    /// What it comes after by its process's view.
+    /// Events that it comes after by its process's view.
     bound: Clock,
-    /// What an acquire load of it sees.
+    /// Events that an acquire load of it synchronizes with.
     released: Clock,
     executed: u64,
     /// The step that it was.
@@ -57,7 +57,7 @@ struct Candidates {
     stores: Vec<usize>,
     /// The chain, if it is the same for all.
     chain: Option<usize>,
-    /// What an acquire load of any of them sees.
+    /// Events that an acquire load of any of them synchronizes with.
     released: Clock,
 }
 
@@ -68,7 +68,7 @@ struct CellAccess {
     step: usize,
 }
 
-/// What a load or an exchange found.
+/// Store that a load or an exchange found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// The latest store, as far as one can tell.
@@ -91,7 +91,7 @@ impl Order {
         word
     }
 
-    /// What it holds before the processes begin, in place of what it held.
+    /// Replaces the value of a word before the processes begin.
     pub(super) fn initial(&mut self, word: usize, value: u64) {
         self.words[word] = Word {
             stores: vec![Store {
@@ -194,7 +194,7 @@ impl Order {
         all.map_or(0, |all| all.stores.len())
     }
 
-    /// What is known of the store that was found, if there is one that can be.
+    /// Finds the stores that a process may have read, and notes what follows from it.
     fn find(
         &mut self,
         process: usize,
@@ -408,7 +408,7 @@ impl Word {
             })
     }
 
-    /// What is known comes before `chain` from now on.
+    /// Orders everything that is known before `chain`.
     fn come_after(&mut self, chain: usize, seen: &Clock) {
         for store in self.recent().rev() {
             let before = self.stores[store].chain;

@@ -1,7 +1,7 @@
 //! All orders of the stores that fit what an execution has found.
 //!
 //! loom says which value an exchange found. Where several stores hold it, each that can be has an order of its own from
-//! then on; one in which something cannot be is left out, and so is one in which a process finds for ever what it should
+//! then on; one in which something cannot be is left out, and so is one in which a process finds indefinitely what it should
 //! not. An execution of which none is left is none.
 
 use super::order::{Found, Order};
@@ -25,7 +25,7 @@ impl Orders {
         &self.0[0]
     }
 
-    /// The same in each; what it gives is the same too.
+    /// Runs it on each order; all return the same.
     pub(super) fn each<R>(&mut self, mut run: impl FnMut(&mut Order) -> R) -> R {
         let (first, others) = self.0.split_first_mut().expect("the last one stays");
         others.iter_mut().for_each(|order| {
@@ -34,7 +34,7 @@ impl Orders {
         run(first)
     }
 
-    /// What a process found: in those orders in which it can be.
+    /// Judges a value that a process found, and keeps the orders in which that is possible.
     pub(super) fn find(&mut self, mut run: impl FnMut(&mut Order) -> Found) -> Found {
         let found: Vec<Found> = self.0.iter_mut().map(&mut run).collect();
         self.keep(&found)

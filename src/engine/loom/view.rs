@@ -34,16 +34,16 @@ pub(super) fn releases(order: Ordering) -> bool {
     )
 }
 
-/// What a process has seen, and what it may yet see and release.
+/// View of a process: events that it has seen, may acquire, and releases.
 #[derive(Clone, Copy, Default)]
 pub(super) struct View {
     /// Events that happen before the process's next.
     pub(super) seen: Clock,
-    /// What an acquire fence would add.
+    /// Events that an acquire fence would add.
     pub(super) acquirable: Clock,
-    /// What the last release fence had seen.
+    /// Events that the last release fence had seen.
     pub(super) released: Clock,
-    /// What the SeqCst fences before its last one had seen: its loads and stores come after that, and what it releases
+    /// Events that the SeqCst fences before its last one had seen: its loads and stores come after that, and what it releases
     /// says nothing of it.
     pub(super) fenced: Clock,
     /// When the process last took a turn of a spin, among all events and among its own; 0: never.
@@ -52,14 +52,14 @@ pub(super) struct View {
 }
 
 impl View {
-    /// What its loads and stores come after.
+    /// Events that its loads and stores come after.
     pub(super) fn bound(&self) -> Clock {
         let mut bound = self.seen;
         join(&mut bound, &self.fenced);
         bound
     }
 
-    /// What an acquire load of its next store sees.
+    /// Events that an acquire load of its next store sees.
     pub(super) fn releases(&self, order: Ordering) -> Clock {
         if releases(order) {
             self.seen

@@ -55,7 +55,7 @@ struct Array {
     stride: Option<usize>,
     /// Offsets of its elements in the structure.
     touched: BTreeSet<usize>,
-    /// Those of which the source says the index.
+    /// Steps whose index is in the source.
     known: BTreeSet<(usize, usize)>,
 }
 

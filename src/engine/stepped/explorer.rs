@@ -39,7 +39,7 @@ pub(super) struct Explorer<S: Subject<SteppedMemory>> {
     keeps_going: bool,
 }
 
-/// What may still be run of a program.
+/// Budget that is left for a program.
 struct Left {
     executions: u64,
     steps: u64,
@@ -122,8 +122,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         // it takes the same ones.
         let glance = self.traced(case, Strategy::Follow, &[])?;
         covered.unseen = glance.covered.unseen;
-        let accesses = glance.steps.iter().filter(|step| step.word.is_some());
-        covered.accesses = accesses.count() as u64;
+        covered.accesses = glance.covered.accesses;
         let again = self.traced(case, Strategy::Follow, &[])?;
         if !glance.is_like(&again) {
             return Ok((covered, Some(retell::not_deterministic(case))));

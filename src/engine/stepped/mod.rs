@@ -44,6 +44,7 @@ macro_rules! engine {
             const CRITERION: Criterion = Criterion::RealTime;
             const BLIND_TO: &'static str = $blind_to;
             const EXPLORES: bool = true;
+            const KILLS: bool = $kills;
 
             fn executions($asked: u64) -> u64 {
                 $executions

@@ -186,7 +186,7 @@ impl<S: Spec> Teller<'_, S> {
             spins |= last != Access::Wait;
             let role = named(self.roles, process);
             let what = match outside {
-                None => format!("{} waits for ever", self.place(process)),
+                None => format!("{} waits indefinitely", self.place(process)),
                 Some((_, Outside::Attach)) => format!("{role} never gets through `attach`"),
                 Some((_, Outside::Drop)) => {
                     format!("{role} never gets through the drop of its handle")

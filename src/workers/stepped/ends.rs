@@ -19,15 +19,15 @@ pub(crate) enum Ended {
     Race,
     /// A process wrote whose mapping is read-only.
     Wrote,
-    /// Nobody can get on but one who is in the middle of an operation.
+    /// Every process but one that is in the middle of an operation waits.
     Waits,
-    /// A process ended that nobody killed.
+    /// A process ended that the engine did not kill.
     Died { process: usize, exit: Exit },
     /// The process that has the turn does not come back.
     Outside { process: usize, stuck: Stuck },
 }
 
-/// What a batch counted.
+/// Counts of a batch.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
@@ -38,7 +38,7 @@ pub(crate) struct Tally {
     pub(crate) steps: u64,
 }
 
-/// Where a process waits that is not in an operation.
+/// Phase, other than an operation, in which a process waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outside {
     Attach,

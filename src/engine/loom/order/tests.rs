@@ -24,7 +24,7 @@ fn no_store_comes_between_the_halves_of_an_exchange() {
 }
 
 #[test]
-fn who_has_seen_a_store_finds_none_before_it() {
+fn a_process_that_has_seen_a_store_finds_none_before_it() {
     let mut order = Order::default();
     let (data, flag) = (order.word(0), order.word(0));
     order.store(0, data, 7, Relaxed, Some(3));
@@ -48,7 +48,7 @@ fn two_stores_that_nothing_orders_may_be_found_in_either_order_and_by_all_in_the
 }
 
 #[test]
-fn who_spins_finds_what_was_stored_before_its_last_turn() {
+fn a_process_that_spins_finds_a_store_that_its_last_turn_came_after() {
     let mut order = Order::default();
     let lock = order.word(0);
     assert_eq!(
@@ -76,7 +76,7 @@ fn who_spins_finds_what_was_stored_before_its_last_turn() {
 }
 
 #[test]
-fn who_spins_on_one_word_may_find_an_old_value_in_another() {
+fn a_process_that_spins_on_one_word_may_find_an_old_value_in_another() {
     let mut order = Order::default();
     let (data, flag) = (order.word(0), order.word(0));
     assert_eq!(order.load(1, flag, 0, Relaxed), Found::Latest);
@@ -101,7 +101,7 @@ fn accesses_to_a_cell_race_unless_one_happens_before_the_other() {
 }
 
 #[test]
-fn where_two_stores_hold_what_was_found_neither_is_taken_for_it() {
+fn of_two_stores_that_hold_the_value_neither_is_taken_for_the_one_found() {
     let mut order = Order::default();
     let (data, flag) = (order.word(0), order.word(0));
     // Process 0 says 1 before it has stored 7 and again after it.

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 /// One execution told again, step by step.
 pub(super) struct Retold<S: Spec> {
     pub(super) run: Option<Run<S>>,
-    /// Who did what, and what came back.
+    /// Steps in their order.
     pub(super) steps: Vec<Step>,
+    /// Results of the calls, process by process.
     pub(super) returned: Vec<Option<S::Ret>>,
     pub(super) covered: Covered,
 }
@@ -145,6 +146,12 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             self.crew = None;
         }
         let steps = retell::steps(&notes);
+        let accesses =
+            (steps.iter()).filter(|step| step.word.is_some() && step.operation.is_some());
+        let covered = Covered {
+            accesses: accesses.count() as u64,
+            ..covered
+        };
         let calls = history.calls.iter().flatten();
         let returned = calls.map(|call| call.ret.clone()).collect();
         let run = (verdict != Verdict::Ok).then(|| {

@@ -19,7 +19,7 @@ impl Plan {
             || self.footprint.shared(at.word, current, writes(at.kind))
     }
 
-    /// Who is next.
+    /// Decides which process is next.
     #[inline]
     pub(in crate::workers::stepped) fn decide(&mut self) -> Next {
         let now = &mut self.now;

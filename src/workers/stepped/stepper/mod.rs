@@ -171,7 +171,7 @@ pub(crate) struct Done {
     pub(crate) value: u64,
     /// What the word holds now, if that is something else.
     pub(crate) now: Option<u64>,
-    /// Where it is a part of a payload that is copied in several steps, which one.
+    /// Index of the part, if it is one of a payload that is copied in several steps.
     pub(crate) part: Option<Part>,
 }
 
