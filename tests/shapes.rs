@@ -352,7 +352,7 @@ fn a_recovery_that_does_not_outlive_a_kill_of_its_own_is_found() {
     let suite = count("redo").cases(64);
     let report = found::<Kills, Redo<_, 1>>(&suite, &[Kind::NotLinearizable]);
     assert_eq!(report.matches("x SIGKILL").count(), 2, "{report}");
-    let outcome = passes::<Kills, Redo<_, 0>>(&suite);
+    let outcome = passes::<Kills, Redo<_, 0>>(&suite.executions(2_000));
     assert!(outcome.covered.later_points > 0 && outcome.covered.killed_again > 0);
 }
 
@@ -433,7 +433,7 @@ subject!(Chance, [Atomic::new(0), Atomic::new(0)], |seat| {
 
 #[test]
 fn what_is_too_large_to_follow_is_unknown_and_says_what_to_do() {
-    let (outcome, report) = check::<Stepped, Large<_>>(&count("large").executions(100));
+    let (outcome, report) = check::<Stepped, Large<_>>(&count("large").cases(1).executions(100));
     assert!(matches!(outcome.verdict, Verdict::Unknown(_)), "{report}");
     assert!(
         report.contains("a smaller payload or fewer items"),

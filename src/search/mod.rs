@@ -20,9 +20,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// An engine that explores draws at least this part of the programs, and more of them until it has run as many executions
-/// as it may spend on four of them: small programs are explored in a few hundred.
-const LEAST: u32 = 8;
+/// An engine that explores draws programs until it has run as many executions as this many of them may take: small programs
+/// are explored in a few hundred.
 const PROGRAMS: u64 = 4;
 /// Executions of each program in the first round of an engine that samples: what fails without much luck is found in all
 /// programs before any of them gets its thousands.
@@ -322,7 +321,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         let mut seen: Vec<Case<S::Spec>> = Vec::new();
         for (round, executions) in rounds.into_iter().enumerate() {
             for number in 0..cases as usize {
-                if self.is_enough(round, number, full) {
+                if self.is_enough(round, full) {
                     break;
                 }
                 if self.is_over(round) {
@@ -374,11 +373,10 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
     }
 
     /// Whether no other program needs to be drawn.
-    fn is_enough(&self, round: usize, number: usize, full: u64) -> bool {
-        let least = self.plan.settings.cases.div_ceil(LEAST) as usize;
+    fn is_enough(&self, round: usize, full: u64) -> bool {
         let spent = self.covered.executions >= full.saturating_mul(PROGRAMS);
         matches!(self.unknown, Some(Verdict::Unavailable(_)))
-            || E::EXPLORES && number >= least && spent
+            || E::EXPLORES && spent
             || (round > 0 || is_one_processor()) && self.overlaps_too_seldom().is_some()
     }
 

@@ -160,8 +160,8 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Programs to draw: 64, unless said otherwise. Engines that explore all orders of a program draw at least an eighth, and
-    /// more of them, up to all, until they have run as many executions as four programs may take.
+    /// Programs to draw: 64, unless said otherwise. Engines that explore all orders of a program stop once they have run as many
+    /// executions as four programs may take.
     #[must_use]
     #[track_caller]
     pub fn cases(mut self, cases: u32) -> Self {
