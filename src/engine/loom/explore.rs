@@ -107,7 +107,7 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
             });
         }
         model.rounds.store(round + 1, Relaxed);
-        if round + 1 <= WANTED {
+        if round < WANTED {
             model.wanted.store(model.begun().load(Relaxed), Relaxed);
         }
     }
