@@ -70,3 +70,18 @@ fn message(payload: &(dyn std::any::Any + Send)) -> &str {
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no message")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_with_its_message_and_place() {
+        let words = words_of_panic(|| -> u8 { panic!("no {}", "state") }).unwrap_err();
+        assert!(
+            words.contains("asked.rs:") && words.ends_with(": no state"),
+            "{words}"
+        );
+        assert_eq!(words_of_panic(|| 7), Ok(7));
+    }
+}
