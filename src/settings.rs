@@ -140,7 +140,11 @@ impl Settings {
             Some(other) => return Err(wrong("FORKCHECK_REFRESH", other, "1")),
         }
         if let Some(path) = variable("FORKCHECK_LOCK").filter(|path| !path.is_empty()) {
-            if std::fs::File::open(&path).is_err() {
+            // A FIFO would be waited for as it is opened.
+            let is_lockable = |about: std::fs::Metadata| about.is_file() || about.is_dir();
+            if !std::fs::metadata(&path).is_ok_and(is_lockable)
+                || std::fs::File::open(&path).is_err()
+            {
                 let wanted = "a file or directory that is there and can be read";
                 return Err(wrong("FORKCHECK_LOCK", &path, wanted));
             }
@@ -281,6 +285,7 @@ mod tests {
             ("FORKCHECK_SECONDS", "NaN"),
             ("FORKCHECK_REFRESH", "yes"),
             ("FORKCHECK_LOCK", "/no/such/file"),
+            ("FORKCHECK_LOCK", "/dev/null"),
             ("FORKCHECK_ALLOW_MISSING", "loom,stpped"),
         ];
         for (name, value) in wrong {

@@ -378,6 +378,20 @@ fn pending_calls_that_nobody_can_have_observed_cost_next_to_nothing() {
 }
 
 #[test]
+fn states_after_pending_calls_alone_count_as_states_remembered() {
+    let pushes = (0..10).map(QueueOp::Push);
+    let history = ten_pending::<Queue<u8>>(pushes, &[(QueueOp::Pop, QueueRet::Popped(99))]);
+    let limits = Limits {
+        states: 1 << 12,
+        steps: u64::MAX,
+    };
+    assert!(
+        matches!(explain(&16, &history, Criterion::RealTime, limits), Verdict::Unknown(why)
+            if why.contains("raise Limits::states"))
+    );
+}
+
+#[test]
 fn an_explanation_names_the_call_that_no_order_allows_and_what_it_should_have_returned() {
     let call = |op, ret, invoked| Call {
         op,

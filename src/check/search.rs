@@ -138,7 +138,8 @@ impl<'a, S: Spec> Search<'a, S> {
 
     /// How many states it remembers.
     pub(super) fn states(&self) -> usize {
-        self.seen.len()
+        // Chains of pending calls come to states that are no node's.
+        self.seen.len().max(self.seen.states())
     }
 
     pub(super) fn run(&mut self) -> Answer<S> {
@@ -195,7 +196,7 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     fn is_spent(&self) -> bool {
-        self.seen.len() > self.limits.states || self.steps > self.limits.steps
+        self.states() > self.limits.states || self.steps > self.limits.steps
     }
 
     fn stand_at(&mut self, node: u32) {

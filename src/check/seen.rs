@@ -66,6 +66,11 @@ impl<S: Hash + Eq> Seen<S> {
         self.nodes.len()
     }
 
+    /// How many distinct states there are.
+    pub(super) fn states(&self) -> usize {
+        self.states.entries.len()
+    }
+
     /// The number of a state.
     pub(super) fn number(&mut self, state: S) -> u32 {
         let mut hasher = Mix::default();

@@ -285,6 +285,13 @@ fn input_that_is_no_history_is_refused_in_words() {
             &["line 2: invalid type"],
         ),
         (
+            r#"{"process": 0, "call": 3, "op": "write", "value": [18446744073709551616]}"#,
+            &[
+                "line 2: 18446744073709552000 is rounded",
+                "give it as a string",
+            ],
+        ),
+        (
             r#"{"process": [], "call": 3, "op": "read"}"#,
             &["line 2: the process is []", "a number or a name"],
         ),

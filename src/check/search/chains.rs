@@ -3,13 +3,13 @@
 use super::lanes::Pending;
 use super::{Ending, Frame, Search, Way, bits};
 use crate::subject::Spec;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// The chains of pending calls from one frame, short ones first.
 pub(super) struct Chains {
     queue: VecDeque<Link>,
-    /// Which pending calls led to which state.
-    known: Vec<(Vec<u64>, u32)>,
+    /// For each state the sets of pending calls that led to it.
+    known: HashMap<u32, Vec<Vec<u64>>>,
     /// Chains with the call that notices them, and the state after it.
     ready: Vec<(Vec<u32>, u32)>,
 }
@@ -36,7 +36,7 @@ impl<S: Spec> Search<'_, S> {
                     state,
                     last: None,
                 }]),
-                known: Vec::new(),
+                known: HashMap::new(),
                 ready: Vec::new(),
             })
         });
@@ -94,12 +94,11 @@ impl<S: Spec> Search<'_, S> {
             }
             let mut with = link.pending.clone();
             bits::add(&mut with, pending);
-            let known =
-                |(few, state): &(Vec<u64>, u32)| *state == after && bits::within(few, &with);
-            if chains.known.iter().any(known) {
+            let known = chains.known.entry(after).or_default();
+            if known.iter().any(|few| bits::within(few, &with)) {
                 continue;
             }
-            chains.known.push((with.clone(), after));
+            known.push(with.clone());
             let mut moves = link.moves.clone();
             moves.push(((self.lanes.len() + pending) as u32) << 2);
             chains.queue.push_back(Link {

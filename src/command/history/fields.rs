@@ -1,9 +1,13 @@
 //! The fields of a line, each read once; what is missing, wrong or left over is told in words.
 
 use forkcheck::Spec;
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::fmt::{self, Debug, Formatter};
+
+/// Integers below it are exact as `f64`.
+const EXACT: f64 = (1u64 << f64::MANTISSA_DIGITS) as f64;
 
 /// Any JSON value, as its shortest text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,7 +46,25 @@ pub(super) struct Line {
 
 /// A field that is there, if only as null.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+    let value = Value::deserialize(deserializer)?;
+    match rounded(&value) {
+        Some(number) => Err(D::Error::custom(format!(
+            "{number} is rounded, and may be equal to another number: give it as a string"
+        ))),
+        None => Ok(Some(value)),
+    }
+}
+
+/// The first number in a value that is too large to be read exactly.
+fn rounded(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().filter(|number| number.abs() >= EXACT)
+        }
+        Value::Array(values) => values.iter().find_map(rounded),
+        Value::Object(fields) => fields.values().find_map(rounded),
+        _ => None,
+    }
 }
 
 impl Line {
