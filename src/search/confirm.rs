@@ -52,7 +52,6 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
 
     fn rate(&mut self, run: &Run<S::Spec>) -> Rate {
         let budget = Budget {
-            keep_going: true,
             executions: self.budget().executions.saturating_mul(PATIENCE),
             time: self.left_to_confirm(),
             ..self.budget()
@@ -62,6 +61,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             // What fails more rarely than once in a budget was found all the same.
             for again in 0..REPLAYS {
                 let budget = Budget {
+                    keep_going: true,
                     seed: budget.seed.wrapping_add(again),
                     time: self.left_to_confirm(),
                     ..budget
