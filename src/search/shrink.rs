@@ -13,7 +13,7 @@ use std::time::Instant;
 /// Shrinking ends after this many candidates, ...
 const CANDIDATES: u64 = 500;
 /// ... this many where each takes seconds, since a watchdog has to notice that it hangs, ...
-const THAT_HANG: u64 = 8;
+const THAT_HANG: u64 = 6;
 /// ... or as many executions as this many programs may take.
 const PROGRAMS: u64 = 20;
 /// A candidate has to fail within this many times the executions that the drawn case took, ...
@@ -181,7 +181,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             run.filter(|run| kind(run) == kind(best))
         };
         let Some(run) = alike() else { return false };
-        if !E::EXPLORES && alike().is_none() {
+        if !E::EXPLORES && !hangs::<E, _>(&run) && alike().is_none() {
             return false;
         }
         *best = run;
