@@ -361,8 +361,8 @@ fn accesses_that_are_not_of_this_memory_are_told() {
             .check::<Stepped, Beside<SteppedMemory, AT>>()
             .unwrap();
         assert_eq!(outcome.verdict, Verdict::Ok);
-        let coarse = format!(" coarse: in {programs} programs");
-        assert_eq!(suite.report(&outcome).contains(&coarse), unseen > 0);
+        let coarse = suite.report(&outcome).contains(" coarse: in ");
+        assert_eq!(coarse, unseen > 0);
         (unseen > 0, unseen / programs)
     }
     assert_eq!(told::<0>(), (false, 0));

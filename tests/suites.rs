@@ -245,6 +245,7 @@ forkcheck::suite! {
     setup: Just(0),
     writer: 1..=3 ops of (1u64..9).prop_map(RegisterOp::Write),
     reader: 1..=3 ops of Just(RegisterOp::Read),
+    with: .cases(32).executions(2_000),
 }
 
 #[test]
@@ -313,6 +314,7 @@ forkcheck::suite! {
     setup: Just(0),
     writer: 1..=1 ops of (1u64..9).prop_map(RegisterOp::Write),
     reader: 1..=2 ops of Just(RegisterOp::Read),
+    with: .cases(32).executions(2_000),
 }
 
 #[cfg(feature = "loom")]
@@ -417,8 +419,9 @@ fn settings_of_the_environment_are_obeyed() {
             ("FORKCHECK_SEED", "77"),
         ],
     );
+    // A hundred of each program, then two thousand.
     assert!(
-        text(&output).contains("ok  suites::page::processes  3 programs, 6000 executions"),
+        text(&output).contains("ok  suites::page::processes  3 programs, 6300 executions"),
         "{}",
         text(&output)
     );
@@ -426,7 +429,7 @@ fn settings_of_the_environment_are_obeyed() {
 }
 
 #[test]
-fn an_engine_that_explores_draws_more_than_an_eighth_while_its_executions_last() {
+fn an_engine_that_explores_draws_all_programs_while_its_executions_last() {
     let ample = [
         ("FORKCHECK_CASES", "3"),
         ("FORKCHECK_SECONDS", "400"),

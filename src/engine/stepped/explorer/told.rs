@@ -2,7 +2,7 @@
 
 use super::Explorer;
 use crate::case::{Case, Step, Turn, Until};
-use crate::check::Verdict;
+use crate::check::{Kind, Verdict};
 use crate::engine::stepped::verdict::verdict;
 use crate::engine::stepped::{SteppedMemory, elements, retell};
 use crate::engine::{Answer, Budget, Covered, Run};
@@ -47,6 +47,10 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         covered: Covered,
     ) -> Result<Answer<S::Spec>, Error> {
         let first = self.traced(case, Strategy::Follow, picks)?;
+        if matches!(&first.run, Some(run) if is_endless(run)) {
+            // A watchdog takes seconds to notice it; its replays say how surely it comes again.
+            return Ok((covered, first.run));
+        }
         let again = self.traced(case, Strategy::Follow, picks)?;
         let run = match first.run {
             Some(_) if !first.is_like(&again) => Some(retell::not_deterministic(case)),
@@ -171,4 +175,8 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             covered,
         })
     }
+}
+
+fn is_endless<S: Spec>(run: &Run<S>) -> bool {
+    matches!(&run.verdict, Verdict::Finding(finding) if finding.kind == Kind::Endless)
 }
