@@ -110,7 +110,7 @@ fn passes<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(suite: &
     let outcome = check::<E, T>(suite);
     assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
     assert!(
-        outcome.covered.executions >= 50,
+        outcome.covered.executions >= 20,
         "{}",
         suite.report(&outcome)
     );
