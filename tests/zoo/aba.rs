@@ -169,6 +169,7 @@ fn aba() {
 fn tag_of_a_stale_copy() {
     let three = pool("tag_of_a_stale_copy", SLOTS)
         .seed(6)
+        .executions(10_000)
         .role("worker", 1, 4..=7, ops())
         .role("taker", 2, 1..=1, Just(Op::Take));
     caught::<Stepped, List<_, STALE>>(&three, Kind::NotLinearizable, 9);

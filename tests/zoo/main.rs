@@ -32,6 +32,7 @@ fn suite<S: Spec>(name: &str) -> Suite<S> {
     Suite::new(forkcheck::site!(), name)
         .seed(7)
         .cases(8)
+        .executions(3_000)
         .regressions(None)
 }
 
