@@ -112,7 +112,7 @@ pub(crate) fn blame<S: Spec>(
     explanation: &Explanation<S>,
 ) -> Option<Blocked<S>> {
     let blocked = &explanation.blocked;
-    // What the spec panics over here is no reason not to tell the finding.
+    // A panic of the spec here does not hide the finding.
     let wrong = asked::words_of_panic(|| wrong(setup, history, criterion));
     let mut wrong = wrong.unwrap_or_default();
     let is_blocked = |one: &Blocked<S>| {

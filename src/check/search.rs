@@ -330,7 +330,7 @@ impl<'a, S: Spec> Search<'a, S> {
             Way::EffectAndCrash => {
                 let effect = self.effect(process, call, state)?;
                 let after = self.crash(process, call, effect)?;
-                // Where the crash undoes the effect, or hides it, it was tried already.
+                // A crash that undoes or hides the effect was tried already.
                 (after != state && self.crash(process, call, state) != Some(after)).then_some(after)
             }
         }
@@ -477,7 +477,7 @@ impl<S: Spec> Blocked<S> {
         Self {
             process,
             call: number,
-            // Where `allows` decides, `step` need not know.
+            // `step` may be missing where `allows` decides.
             expected: (!waits).then(|| asked::words_of_panic(step).ok()).flatten(),
             waits,
         }

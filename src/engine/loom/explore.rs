@@ -132,7 +132,7 @@ fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, first: usize) {
             let process = (first + n) % processes;
             let model = Arc::clone(model);
             loom::thread::Builder::new()
-                // Its coroutines count in words.
+                // The coroutines of loom count in words.
                 .stack_size((STACK_MIB << 20) / size_of::<usize>())
                 .spawn(move || model.process(&*the_subject::<S>(), process))
                 .expect("a thread of the model needs nothing of the system's")
@@ -203,7 +203,7 @@ impl<S: Subject<LoomMemory>> Model<S> {
     /// The operations of one process, on the thread of the model that it is.
     fn process(&self, subject: &S, process: usize) {
         execution::enter(process);
-        // What an execution that has ended leaves is not dropped: it would wait in vain.
+        // An execution that has ended drops nothing: the drop would wait in vain.
         if let Some(seat) = self.operations(subject, process) {
             let mut seat = Some(seat);
             execution::unless_abandoned(Phase::Detach, || drop(seat.take()));
