@@ -4,7 +4,9 @@
 use forkcheck::check::Verdict;
 use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::{QueueOp, QueueRet, Register, RegisterOp, RegisterRet, StaleQueue};
+use forkcheck::subject::{
+    Once, OnceOp, OnceRet, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, StaleQueue,
+};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -160,10 +162,36 @@ fn a_run_that_the_time_limit_cuts_short_is_unknown() {
     is_unknown_out_of_time::<forkcheck::engine::loom::Loom, Word<_>>();
 }
 
+/// A word whose operations nobody can halt: they block the signal.
+struct Unhalted(std::sync::atomic::AtomicU64);
+
+impl Subject<Hardware> for Unhalted {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(&first: &u64) -> Self {
+        Unhalted(std::sync::atomic::AtomicU64::new(first))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        let trap = nix::sys::signal::SigSet::from(nix::sys::signal::Signal::SIGTRAP);
+        trap.thread_block().unwrap();
+        self
+    }
+    fn apply(word: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        match op {
+            RegisterOp::Write(value) => {
+                word.0.store(*value, Ordering::SeqCst);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value(word.0.load(Ordering::SeqCst)),
+        }
+    }
+}
+
+/// On one processor without halts hardly any two calls overlap.
 #[test]
-fn on_one_processor_processes_says_so_after_one_short_round_of_one_program() {
+fn where_calls_hardly_overlap_processes_says_so_after_one_short_round_of_one_program() {
     let suite = register();
-    let outcome = on_one_processor(|| suite.check::<Processes, Word<_>>()).unwrap();
+    let outcome = on_one_processor(|| suite.check::<Processes, Unhalted>()).unwrap();
     let report = suite.report(&outcome);
     let Verdict::Unknown(reason) = &outcome.verdict else {
         panic!("not unknown: {report}")
@@ -173,6 +201,66 @@ fn on_one_processor_processes_says_so_after_one_short_round_of_one_program() {
         "{report}"
     );
     assert!(outcome.covered.executions <= 200, "{report}");
+}
+
+/// A value with a flag that is raised when it is there; or, unless it is raised late, before.
+struct Flagged<const LATE: bool> {
+    flag: std::sync::atomic::AtomicU32,
+    value: std::sync::atomic::AtomicU64,
+}
+
+impl<const LATE: bool> Subject<Hardware> for Flagged<LATE> {
+    type Spec = Once<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(_: &()) -> Self {
+        Flagged {
+            flag: 0.into(),
+            value: 0.into(),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(flagged: &mut &Self, op: &OnceOp<u64>) -> OnceRet<u64> {
+        match op {
+            OnceOp::Set(value) => {
+                if !LATE {
+                    flagged.flag.store(1, Ordering::SeqCst);
+                }
+                flagged.value.store(*value, Ordering::SeqCst);
+                flagged.flag.store(1, Ordering::SeqCst);
+                OnceRet::Set(true)
+            }
+            OnceOp::Get if flagged.flag.load(Ordering::SeqCst) == 0 => OnceRet::Got(None),
+            OnceOp::Get => OnceRet::Got(Some(flagged.value.load(Ordering::SeqCst))),
+        }
+    }
+}
+
+/// On one processor each execution has a halt, at whichever instruction: calls meet there as well.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn on_one_processor_processes_halts_in_each_execution_and_finds_what_two_stores_leave_between_them()
+{
+    let suite = Suite::new(forkcheck::site!(), "flagged")
+        .role("setter", 1, 1..=1, (1u64..9).prop_map(OnceOp::Set))
+        .role("getter", 1, 1..=3, Just(OnceOp::Get))
+        .seed(7)
+        .cases(8)
+        .executions(500)
+        .regressions(None);
+    let outcome = on_one_processor(|| suite.check::<Processes, Flagged<false>>()).unwrap();
+    let report = suite.report(&outcome);
+    assert!(matches!(outcome.verdict, Verdict::Finding(_)), "{report}");
+    let outcome = on_one_processor(|| suite.check::<Processes, Flagged<true>>()).unwrap();
+    let report = suite.report(&outcome);
+    assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
+    let covered = outcome.covered;
+    assert!(covered.overlapping * 4 > covered.could_overlap, "{report}");
+    assert_eq!(covered.by_halts, covered.programs, "{report}");
+    let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
+    let unseen = "; calls on several processors at the same time, in 8 programs";
+    assert!(report.contains(unseen), "{report}");
 }
 
 /// A ring that accepts one item more than its capacity.

@@ -524,32 +524,3 @@ fn a_model_that_is_cut_off_is_unknown_and_fails_unless_that_is_allowed_by_name()
         text(&allowed)
     );
 }
-
-/// On one processor hardly any two calls overlap, whatever is run.
-#[test]
-fn too_little_overlap_is_unknown_and_says_what_to_do() {
-    let text = forkcheck::process::clean(
-        |()| {
-            let me = nix::unistd::Pid::from_raw(0);
-            let all = nix::sched::sched_getaffinity(me).unwrap();
-            let first = (0..nix::sched::CpuSet::count())
-                .find(|&cpu| all.is_set(cpu).unwrap())
-                .unwrap();
-            let mut one = nix::sched::CpuSet::new();
-            one.set(first).unwrap();
-            nix::sched::sched_setaffinity(me, &one).unwrap();
-            let suite = page::suite().cases(8).regressions(None);
-            suite.report(
-                &suite
-                    .check::<forkcheck::engine::Processes, Page<Hardware>>()
-                    .unwrap(),
-            )
-        },
-        (),
-    )
-    .unwrap();
-    assert!(
-        text.starts_with("UNKNOWN") && text.contains("give it a processor for each process"),
-        "{text}"
-    );
-}

@@ -232,7 +232,7 @@ pub(crate) fn brief<S: crate::subject::Spec>(suite: Suite<S>, planted: &[&str]) 
     if planted.is_empty() {
         suite.seed(1).cases(8).executions(1_000)
     } else {
-        suite.time(Duration::from_secs(600))
+        suite.time(Duration::from_secs(120))
     }
 }
 

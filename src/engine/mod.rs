@@ -162,6 +162,8 @@ pub struct Covered {
     pub could_overlap: u64,
     /// Executions in which a process halted at some instruction of an operation, and the others went on.
     pub halted: u64,
+    /// Programs whose calls hardly overlapped but where a process halted: on one processor, or beside other work.
+    pub by_halts: u64,
     /// Programs all of whose orders were explored, within the engine's bounds.
     pub exhausted: u64,
     /// Programs explored to the end, but for orders in which a process spins for longer than the engine follows.
@@ -213,6 +215,7 @@ impl Covered {
         self.overlapping += more.overlapping;
         self.could_overlap += more.could_overlap;
         self.halted += more.halted;
+        self.by_halts += more.by_halts;
         self.exhausted += more.exhausted;
         self.but_for_spins += more.but_for_spins;
         self.within_three += more.within_three;

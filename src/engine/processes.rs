@@ -99,6 +99,7 @@ fn search<S: Subject<Hardware>>(
         executions,
         overlapping,
         halted,
+        by_halts,
         failing,
         timed_out,
     } = tally;
@@ -118,6 +119,7 @@ fn search<S: Subject<Hardware>>(
         overlapping,
         halted,
         could_overlap: if could_overlap { judged } else { 0 },
+        by_halts: (by_halts && could_overlap).into(),
         timed_out: timed_out.into(),
         ..Covered::default()
     };

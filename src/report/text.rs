@@ -398,6 +398,7 @@ fn blind_to<S: Spec>(outcome: &Outcome<S>) -> String {
         same_id,
         unseen,
         short_looks,
+        by_halts,
         ..
     } = outcome.covered;
     let stale = outcome.stale.iter();
@@ -416,6 +417,12 @@ fn blind_to<S: Spec>(outcome: &Outcome<S>) -> String {
     let mut unseen = outcome.blind_to.to_string();
     if killed > 0 && same_id == 0 {
         unseen += "; pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)";
+    }
+    if by_halts > 0 {
+        unseen += &format!(
+            "; calls on several processors at the same time, in {}: there they met only where a process was halted",
+            counted(by_halts, "program")
+        );
     }
     if !outcome.spared.is_empty() {
         unseen += &format!("; kills of {}", outcome.spared.join(", "));

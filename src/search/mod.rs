@@ -355,6 +355,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
                     let all = self.covered.timed_out == before.timed_out;
                     self.covered.programs = before.programs;
                     self.covered.timed_out = before.timed_out;
+                    self.covered.by_halts = before.by_halts;
                     self.covered.sampled_in_full += u64::from(all);
                 } else {
                     self.covered.cut += u64::from(case != whole);

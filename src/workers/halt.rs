@@ -2,11 +2,12 @@
 //!
 //! Side by side, two stores that follow each other at once leave a window of a nanosecond or none at all, and a reader
 //! between them is luck. A halt makes it microseconds, at whichever instruction is drawn. It takes as long as thousands of
-//! others, so it gets a share of the time and no more. All words are `Relaxed`: a wrong one costs an execution.
+//! others, so it gets a share of the time and no more; where calls hardly meet in another way, on one processor or on a
+//! busy machine, each execution has one. All words are `Relaxed`: a wrong one costs an execution.
 
 use super::clock;
 use super::control::MAX_PROCESSES;
-use super::trap::{Point, Way};
+use super::trap::{Others, Pause, Point, Way};
 use crate::schedule::split_mix;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -19,7 +20,9 @@ const LONGEST: u32 = 4_096;
 /// Nanoseconds: the longest pause is 2 to this power, the shortest a 64th of it, all magnitudes alike.
 const PAUSE: u32 = 13;
 /// Nanoseconds after which nobody waits any longer for one who is to halt and takes no instruction: it may be waiting for us.
-const PATIENCE: u64 = 2_000_000;
+pub(super) const PATIENCE: u64 = 2_000_000;
+/// So many executions show whether calls overlap: in one of so many, at least.
+const FEW: u64 = 20;
 /// 2 to the power of 64, by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Nobody halts.
@@ -37,6 +40,9 @@ pub(super) struct Halts {
     begun: AtomicU64,
     spent: AtomicU64,
     count: AtomicU64,
+    /// 1: each execution has a halt, however long it takes; of this program, and of all.
+    always: AtomicU32,
+    of_all: AtomicU32,
     /// How many were drawn, for all programs, and where the first was.
     turn: AtomicU64,
     offset: AtomicU64,
@@ -56,18 +62,37 @@ pub(super) enum Part {
 }
 
 impl Halts {
+    /// Each execution of each program has a halt: its processes share one processor.
+    pub(super) fn of_all(&self) {
+        self.of_all.store(1, Relaxed);
+    }
+
+    /// After so many executions of a program, and so many of them with calls that overlapped: says whether that takes halts.
+    pub(super) fn consider(&self, executions: u64, overlapping: u64) {
+        if executions >= FEW && overlapping * FEW < executions {
+            self.always.store(1, Relaxed);
+        }
+    }
+
+    /// Whether each execution has a halt.
+    pub(super) fn are_always(&self) -> bool {
+        self.always.load(Relaxed) == 1
+    }
+
     /// Another program begins.
     pub(super) fn forget(&self, seed: u64) {
+        // What operations are like is not of one program.
         if self.turn.load(Relaxed) == 0 {
             self.offset.store(seed, Relaxed);
+            self.lengths
+                .iter()
+                .for_each(|length| length.store(LENGTH, Relaxed));
         }
+        self.always.store(self.of_all.load(Relaxed), Relaxed);
         self.process.store(NOBODY, Relaxed);
         self.begun.store(clock::now(), Relaxed);
         self.spent.store(0, Relaxed);
         self.count.store(0, Relaxed);
-        self.lengths
-            .iter()
-            .for_each(|length| length.store(LENGTH, Relaxed));
     }
 
     /// Says whether somebody halts in the execution that is about to start, and who, and where.
@@ -75,7 +100,8 @@ impl Halts {
         let lived = now.saturating_sub(self.begun.load(Relaxed));
         let able = operations.iter().filter(|&&count| count > 0).count() as u64;
         let possible = cfg!(target_arch = "x86_64") && able > 1;
-        if !possible || self.spent.load(Relaxed) * SHARE >= lived {
+        let too_much = self.spent.load(Relaxed) * SHARE >= lived;
+        if !possible || too_much && !self.are_always() {
             return;
         }
         let turn = self.turn.fetch_add(1, Relaxed);
@@ -113,13 +139,18 @@ impl Halts {
     }
 
     /// Where to halt, and where to say how far one has come.
-    pub(super) fn point(&self, alone: bool, mut seed: u64) -> (Point, &Way) {
-        let point = Point {
-            instructions: self.instructions.load(Relaxed),
-            pause: magnitude(&mut seed),
-            shared: !alone,
-        };
-        (point, &self.way)
+    pub(super) fn point<'a>(&'a self, others: Option<Others<'a>>, mut seed: u64) -> Point<'a> {
+        let pause = magnitude(&mut seed);
+        let instructions = self.instructions.load(Relaxed);
+        // One call that returns, or the next that begins, or some more of that.
+        let events = 1 + split_mix(&mut seed) % 4;
+        Point {
+            instructions,
+            pause: others.map_or(Pause::Nanoseconds(pause), |others| {
+                Pause::Events(events, others)
+            }),
+            way: &self.way,
+        }
     }
 
     /// The operation of process `me` has ended; whether it halted before.
@@ -130,7 +161,7 @@ impl Halts {
             (length + taken) / 2
         } else if taken > length {
             // It went on beyond what was taken for its end.
-            taken + taken / 4
+            2 * taken
         } else {
             length
         };

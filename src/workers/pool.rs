@@ -45,6 +45,8 @@ pub(crate) struct Tally {
     pub(crate) executions: u64,
     pub(crate) overlapping: u64,
     pub(crate) halted: u64,
+    /// Calls hardly overlapped otherwise, so somebody halted in each execution.
+    pub(crate) by_halts: bool,
     pub(crate) failing: u64,
     /// The time was up before all had run.
     pub(crate) timed_out: bool,
@@ -105,6 +107,10 @@ impl<S: Subject<Hardware>> Pool<S> {
             processors: processors(roles.len()),
             roles,
         };
+        let on_one = one_processor(&shared.processors);
+        if on_one {
+            shared.control().halts.of_all();
+        }
         let mut workers = Vec::new();
         for me in 0..shared.roles.len() {
             workers.push(process::spawn(|| work(&shared, me))?);
@@ -176,6 +182,7 @@ impl<S: Subject<Hardware>> Pool<S> {
             executions: control.executions.load(Relaxed),
             overlapping: control.overlapping.load(Relaxed),
             halted: control.halts.count(),
+            by_halts: control.halts.are_always(),
             failing: control.failing.load(Relaxed),
             timed_out: false,
         }
@@ -285,6 +292,12 @@ impl<S: Subject<Hardware>> Drop for Pool<S> {
         // The workers sleep or work; dropping their handles kills and reaps them, whatever they do.
         self.shared.control().stop.store(1, Relaxed);
     }
+}
+
+/// Whether several processes share one processor, and have no other.
+fn one_processor(processors: &[(usize, bool)]) -> bool {
+    let first = processors.first();
+    processors.len() > 1 && processors.iter().all(|processor| Some(processor) == first)
 }
 
 /// A processor for each of `n` processes, in turn, and whether it is the only one there; none if the kernel

@@ -14,13 +14,31 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::R
 
 /// Where to halt, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Point {
+pub(super) struct Point<'a> {
     /// After so many instructions, or before a system call that comes first.
     pub(super) instructions: u32,
-    /// Nanoseconds, at least: a signal takes its time, too.
-    pub(super) pause: u64,
-    /// Whether others need this processor meanwhile.
-    pub(super) shared: bool,
+    pub(super) pause: Pause<'a>,
+    /// Where to say how far one has come.
+    pub(super) way: &'a Way,
+}
+
+/// How long to halt.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pause<'a> {
+    /// At least so long: a signal takes its time, too.
+    Nanoseconds(u64),
+    /// Until others, who need this processor, have begun and ended so many calls, or are done, or get no further.
+    Events(u64, Others<'a>),
+}
+
+/// What tells how far the other processes have come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Others<'a> {
+    /// One more for each call that begins or returns.
+    pub(super) clock: &'a AtomicU64,
+    /// How many of them have done all their operations, and how many there are.
+    pub(super) finished: &'a AtomicU32,
+    pub(super) count: u32,
 }
 
 /// How far one has come, for others to see.
@@ -35,13 +53,12 @@ pub(super) struct Way {
 
 /// Runs `body` and halts in it; whether it did, and did not come to its end before.
 #[inline(always)]
-pub(super) fn halting<R>(point: Point, way: &Way, body: impl FnOnce() -> R) -> (R, bool) {
+pub(super) fn halting<R>(point: Point<'_>, body: impl FnOnce() -> R) -> (R, bool) {
+    let way = point.way;
     way.taken.store(0, Relaxed);
     way.when.store(0, Relaxed);
     #[cfg(target_arch = "x86_64")]
-    let stepping = Stepping::begin(point, way);
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = point;
+    let stepping = Stepping::begin(&point);
     let value = body();
     #[cfg(target_arch = "x86_64")]
     drop(stepping);
@@ -58,17 +75,13 @@ struct Halt {
     armed: AtomicBool,
     /// Instructions until the halt.
     left: AtomicU32,
-    pause: AtomicU64,
-    shared: AtomicBool,
-    way: AtomicPtr<Way>,
+    point: AtomicPtr<Point<'static>>,
 }
 
 static HALT: Halt = Halt {
     armed: AtomicBool::new(false),
     left: AtomicU32::new(0),
-    pause: AtomicU64::new(0),
-    shared: AtomicBool::new(false),
-    way: AtomicPtr::new(std::ptr::null_mut()),
+    point: AtomicPtr::new(std::ptr::null_mut()),
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -76,19 +89,20 @@ use stepping::Stepping;
 
 #[cfg(target_arch = "x86_64")]
 mod stepping {
-    use super::{HALT, Point, Relaxed, Way, clock};
+    use super::{HALT, Pause, Point, Relaxed, clock};
+    use crate::workers::halt::PATIENCE;
     use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
     use std::arch::asm;
     use std::marker::PhantomData;
     use std::mem::MaybeUninit;
 
     /// While it lives, instructions are taken one by one, until the halt. It ends by unwinding as well.
-    pub(super) struct Stepping<'a>(PhantomData<&'a Way>);
+    pub(super) struct Stepping<'a>(PhantomData<&'a Point<'a>>);
 
     impl<'a> Stepping<'a> {
         // Inlined, both: each instruction of ours is one more to be taken.
         #[inline(always)]
-        pub(super) fn begin(point: Point, way: &'a Way) -> Option<Self> {
+        pub(super) fn begin(point: &'a Point<'a>) -> Option<Self> {
             let mut mask = SigSet::empty();
             let asked = sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask));
             // A trap that is blocked ends the process; who handles or ignores it may want the next one.
@@ -96,9 +110,8 @@ mod stepping {
                 return None;
             }
             HALT.left.store(point.instructions.max(1), Relaxed);
-            HALT.pause.store(point.pause, Relaxed);
-            HALT.shared.store(point.shared, Relaxed);
-            HALT.way.store(std::ptr::from_ref(way).cast_mut(), Relaxed);
+            HALT.point
+                .store(std::ptr::from_ref(point).cast_mut().cast(), Relaxed);
             let handler = on_trap as extern "C" fn(_, _, _);
             handle(
                 handler as libc::sighandler_t,
@@ -173,10 +186,11 @@ mod stepping {
             unsafe { libc::raise(signal) };
             return;
         }
-        // SAFETY: a reference to the way.
+        // SAFETY: a reference to the point.
         // 1. `begin` was given it for as long as the `Stepping` lives, which is as long as this handler is installed.
-        // 2. It is made of atomics.
-        let way = unsafe { &*HALT.way.load(Relaxed) };
+        // 2. Nobody writes to it; what it points to is made of atomics.
+        let point = unsafe { &*HALT.point.load(Relaxed) };
+        let way = point.way;
         way.taken.fetch_add(1, Relaxed);
         let left = HALT.left.load(Relaxed).saturating_sub(1);
         HALT.left.store(left, Relaxed);
@@ -190,10 +204,23 @@ mod stepping {
         handle(libc::SIG_DFL, 0);
         let now = clock::now();
         way.when.store(now, Relaxed);
-        let until = now + HALT.pause.load(Relaxed);
-        while clock::now() < until {
-            if HALT.shared.load(Relaxed) {
-                std::thread::yield_now();
+        match point.pause {
+            Pause::Nanoseconds(pause) => while clock::now() < now + pause {},
+            Pause::Events(events, others) => {
+                let enough = others.clock.load(Relaxed) + events;
+                let mut seen = (0, now);
+                loop {
+                    let count = others.clock.load(Relaxed);
+                    if count >= enough || others.finished.load(Relaxed) >= others.count {
+                        return;
+                    }
+                    if count != seen.0 {
+                        seen = (count, clock::now());
+                    } else if clock::now() > seen.1 + PATIENCE {
+                        return;
+                    }
+                    std::thread::yield_now();
+                }
             }
         }
     }
@@ -260,30 +287,43 @@ mod tests {
     use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
     use std::sync::atomic::Ordering::{Acquire, Release};
 
-    fn at(instructions: u32) -> Point {
+    fn at(instructions: u32, way: &Way) -> Point<'_> {
         Point {
             instructions,
-            // Long enough for another thread to look.
-            pause: 200_000,
-            shared: true,
+            pause: Pause::Nanoseconds(0),
+            way,
         }
     }
 
     /// What a thread saw of two stores when the other one halted after so many instructions.
     fn seen(instructions: u32) -> (u32, u32) {
         let (way, words) = (Way::default(), [const { AtomicU32::new(0) }; 2]);
+        let (looks, finished) = (AtomicU64::new(0), AtomicU32::new(0));
+        let other = Others {
+            clock: &looks,
+            finished: &finished,
+            count: 1,
+        };
         std::thread::scope(|scope| {
-            let looks = scope.spawn(|| {
+            let other_thread = scope.spawn(|| {
                 while way.when.load(Acquire) == 0 {
                     std::thread::yield_now();
                 }
-                (words[1].load(Acquire), words[0].load(Acquire))
+                let words = (words[1].load(Acquire), words[0].load(Acquire));
+                looks.fetch_add(1, Release);
+                words
             });
-            halting(at(instructions), &way, || {
-                words[0].store(1, Release);
-                words[1].store(1, Release);
+            let point = Point {
+                pause: Pause::Events(1, other),
+                ..at(instructions, &way)
+            };
+            halting(point, || {
+                // Some instructions come before the stores.
+                let one = std::hint::black_box(1);
+                words[0].store(one, Release);
+                words[1].store(one, Release);
             });
-            let (second, first) = looks.join().unwrap();
+            let (second, first) = other_thread.join().unwrap();
             (first, second)
         })
     }
@@ -291,24 +331,34 @@ mod tests {
     /// Statics and dispositions are of a process, so all that halts in this one is one test.
     #[test]
     fn it_halts_between_two_stores_and_not_where_the_signal_is_anothers() {
-        let all: Vec<_> = (1..=100).map(seen).collect();
-        for expected in [(0, 0), (1, 0), (1, 1)] {
-            assert!(all.contains(&expected), "{expected:?} is not in {all:?}");
+        // A halt ends when the other thread has no processor for long: each instruction is tried up to 100 times.
+        let all = [(0, 0), (1, 0), (1, 1)];
+        let mut missing = all.to_vec();
+        for _ in 0..100 {
+            for instructions in 1..=100 {
+                let seen = seen(instructions);
+                assert!(all.contains(&seen), "{seen:?}");
+                missing.retain(|&one| one != seen);
+            }
+            if missing.is_empty() {
+                break;
+            }
         }
+        assert!(missing.is_empty(), "never seen: {missing:?}");
         let way = Way::default();
-        let (value, halted) = halting(at(u32::MAX), &way, || std::hint::black_box(7));
+        let (value, halted) = halting(at(u32::MAX, &way), || std::hint::black_box(7));
         let taken = way.taken.load(Relaxed);
         assert!(
             value == 7 && !halted && (2..10_000).contains(&taken),
             "{taken}"
         );
         assert!(way.when.load(Relaxed) > 0, "the end is told as well");
-        let ((), halted) = halting(at(1), &way, || ());
+        let ((), halted) = halting(at(1, &way), || ());
         assert!(halted && way.taken.load(Relaxed) == 1);
 
         // It ends by unwinding, too.
         let unwound = std::panic::catch_unwind(|| {
-            halting(at(u32::MAX), &way, || {
+            halting(at(u32::MAX, &way), || {
                 std::panic::resume_unwind(Box::new(7))
             })
         });
@@ -318,7 +368,7 @@ mod tests {
 
         let trap = SigSet::from(Signal::SIGTRAP);
         trap.thread_block().unwrap();
-        let ((), halted) = halting(at(1), &way, || ());
+        let ((), halted) = halting(at(1, &way), || ());
         assert!(!halted && way.taken.load(Relaxed) == 0, "it is blocked");
         trap.thread_unblock().unwrap();
     }
@@ -345,7 +395,7 @@ mod tests {
             };
             let mut child = process::spawn(move || match halts {
                 true => {
-                    halting(at(100_000), &Way::default(), run);
+                    halting(at(100_000, &Way::default()), run);
                 }
                 false => run(),
             })

@@ -9,7 +9,7 @@ use super::control::{Control, Phase};
 use super::halt::Part;
 use super::log::Log;
 use super::pool::Judge;
-use super::trap::halting;
+use super::trap::{Others, halting};
 use crate::case::{Call, Case, History};
 use crate::memory::{Hardware, Memory};
 use crate::region::Region;
@@ -265,8 +265,13 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             let invoked = control.clock.fetch_add(1, SeqCst);
             place.set(Phase::Operation { number, invoked });
             let ret = if part == Part::Halts(number) {
-                let (point, way) = control.halts.point(self.alone, seed);
-                let (ret, halted) = halting(point, way, || S::apply(&mut seat, op));
+                let others = (!self.alone).then(|| Others {
+                    clock: &control.clock,
+                    finished: &control.finished,
+                    count: self.operations.len() as u32 - 1,
+                });
+                let point = control.halts.point(others, seed);
+                let (ret, halted) = halting(point, || S::apply(&mut seat, op));
                 control.halts.learn(self.me, halted);
                 ret
             } else {
@@ -318,7 +323,9 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         control.places[self.me].set(Phase::Check);
         let fine = control.found.load(Relaxed) == 0 && self.judge(halted);
         self.drop_subject();
-        control.executions.fetch_add(1, Relaxed);
+        let executions = control.executions.fetch_add(1, Relaxed) + 1;
+        let overlapping = control.overlapping.load(Relaxed);
+        control.halts.consider(executions, overlapping);
         let stop = !fine && {
             control.failing.fetch_add(1, Relaxed);
             control.keep_going.load(Relaxed) == 0 || control.found.load(Relaxed) != 0
@@ -361,11 +368,12 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             }
         };
         match alone {
-            // Where somebody halts, that overlaps on one processor too, and says nothing of the others.
-            _ if halted => {}
+            // Calls overlap wherever somebody halts: that says nothing of the other executions, if there are any.
+            _ if halted && !control.halts.are_always() => {}
             None => {
                 control.overlapping.fetch_add(1, Relaxed);
             }
+            Some(_) if halted => {}
             Some(first) => control.hold_back(first, self.shared.roles.len()),
         }
         fine
