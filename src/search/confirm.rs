@@ -10,6 +10,9 @@ use crate::subject::Subject;
 const REPLAYS: u64 = 10;
 /// The same where each takes seconds, since a watchdog has to notice that it hangs.
 const THAT_HANG: u64 = 3;
+/// Executions that are run first to say how often it fails, and as many failures as are enough for that.
+const FIRST_BATCH: u64 = 1_000;
+const ENOUGH: u64 = 100;
 
 impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
     /// Runs it again, to say how surely it comes; makes the token; saves it.
@@ -58,16 +61,23 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         };
         if !E::EXPLORES && kind(run).is_some_and(|kind| kind.is_of_history()) {
             let before = self.covered;
-            // What fails more rarely than once in a budget was found all the same.
-            for again in 0..REPLAYS {
+            // A rate is told by a hundred failures; what fails more rarely than once in a budget was found all the same.
+            let batches = [FIRST_BATCH.min(budget.executions)].into_iter();
+            let batches = batches.chain([budget.executions; REPLAYS as usize]);
+            for (again, executions) in (0..).zip(batches) {
+                let enough = if again > 1 { 1 } else { ENOUGH };
+                if self.covered.failing - before.failing >= enough {
+                    break;
+                }
                 let budget = Budget {
+                    executions,
                     keep_going: true,
                     seed: budget.seed.wrapping_add(again),
                     time: self.left_to_confirm(),
                     ..budget
                 };
                 self.run(&run.case, &budget);
-                if self.covered.failing > before.failing || self.left_to_confirm().is_zero() {
+                if self.left_to_confirm().is_zero() {
                     break;
                 }
             }
