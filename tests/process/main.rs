@@ -5,6 +5,7 @@
 #![cfg(feature = "harness")]
 
 mod clean;
+mod descriptors;
 mod ends;
 mod values;
 

@@ -8,6 +8,8 @@
 mod backings;
 mod faults;
 mod hostile;
+mod indices;
+mod lengths;
 mod names;
 mod neighbours;
 mod scratch;
