@@ -7,11 +7,13 @@ use super::header::{Creator, HEADER, Header, Told};
 use super::layout::Layout;
 use super::mapping::{Access, Mapping, page_size};
 use super::pages::{Pages, Source};
+use super::room::check_free;
 use super::{refused, total};
 use crate::Error;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, posix_fallocate};
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::unistd::{geteuid, linkat};
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -52,7 +54,8 @@ pub(super) fn fill(
     Ok(Pages::new(mapping, HEADER, layout.len()))
 }
 
-/// Space on the disk or in memory for all of it, so that a full one is an error now and not SIGBUS later.
+/// Space on the disk or in memory for all of it, so that a full one is an error now and not SIGBUS later. Of memory that is not
+/// there nothing is asked for: the kernel would look for a process to end.
 fn reserve(file: &File, len: u64, what: &str) -> Result<(), Error> {
     let failed = |errno| refused(format!("reserve {len} bytes for {what}"), errno);
     // Beyond this limit the kernel sends SIGXFSZ, of which a process dies.
@@ -60,6 +63,9 @@ fn reserve(file: &File, len: u64, what: &str) -> Result<(), Error> {
     let size = i64::try_from(len).map_err(|_| failed(Errno::EFBIG))?;
     if len > limit {
         return Err(failed(Errno::EFBIG));
+    }
+    if fstatfs(file).is_ok_and(|system| system.filesystem_type() == TMPFS_MAGIC) {
+        check_free(len, what)?;
     }
     loop {
         match posix_fallocate(file.as_fd(), 0, size) {

@@ -17,6 +17,22 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 /// Bytes in front, so that what follows can be aligned to a pair of cache lines.
 pub(super) const HEADER: usize = 128;
 
+/// An error, if a layout cannot begin right behind a header, which begins with a page.
+pub(super) fn check_align(layout: Layout, what: &str) -> Result<(), Error> {
+    let align = layout.align();
+    if HEADER.is_multiple_of(align) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        format!(
+            "{what} of a layout that begins at a multiple of {align} bytes, where {HEADER} stand in front of it"
+        ),
+        format!(
+            "align it to {HEADER} at most, or use Region::anonymous, Region::sysv or Region::file, which have nothing in front"
+        ),
+    ))
+}
+
 /// `forkchk` and the version of this layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"forkchk\x01");
 
@@ -148,6 +164,12 @@ impl Header {
         self.kept.store(1, Relaxed);
     }
 
+    /// As `keep`, by a write, which is no SIGBUS where the file was cut short meanwhile.
+    pub(super) fn keep_in_file(file: &File) -> io::Result<()> {
+        let at = std::mem::offset_of!(Self, kept) as u64;
+        file.write_all_at(&1u64.to_ne_bytes(), at)
+    }
+
     /// What it says, from memory.
     pub(super) fn read(&self) -> Told {
         // Acquire: pairs with the Release store in `write`, so the words behind it are there if it is.
@@ -201,6 +223,7 @@ impl Told {
 
     /// An error, unless it is what an opener expects of `what`.
     pub(super) fn check(&self, room: usize, expected: Layout, what: &str) -> Result<(), Error> {
+        check_align(expected, what)?;
         let (said, len) = (self.said_len, self.len);
         let (wrong, remedy) = if self.is_blank() {
             (

@@ -15,7 +15,8 @@
 //! them ([`Resident`]). It is for its user alone (mode 0600), and never executable.
 //!
 //! In here: `mapping` is pages of this process, `pages` the part of them that is handed out, `header` what stands in front
-//! of a region that strangers open, `name` how they find it; `file`, `posix`, `sysv` and `memfd` are the backings.
+//! of a region that strangers open, `name` how they find it; `file`, `posix`, `sysv` and `memfd` are the backings; `room` is how
+//! much memory there is for them.
 #![allow(unsafe_code, reason = "views of mapped memory as atomics")]
 
 mod file;
@@ -26,6 +27,7 @@ mod memfd;
 mod name;
 mod pages;
 mod posix;
+pub(crate) mod room;
 mod sweep;
 mod sysv;
 mod view;
@@ -101,7 +103,8 @@ impl Region {
     /// The kernel maps whole pages; the length stays as asked, and so do the bounds.
     ///
     /// # Errors
-    /// A length of zero, one that no address space holds, or one that the kernel refuses.
+    /// A length of zero, one that no address space holds, one beyond the memory of the machine or the limit of the cgroup, or
+    /// one that the kernel refuses.
     pub fn anonymous(len: usize) -> Result<Self, Error> {
         let mapping = Mapping::anonymous(len)?;
         Ok(Self::nameless(Pages::new(mapping, 0, len)))
@@ -111,7 +114,7 @@ impl Region {
     /// descriptor ([`send`](Region::send)). It is sealed: nobody can make it longer or shorter. memfd_create(2).
     ///
     /// # Errors
-    /// A length of zero or beyond the limits, no memory, or no descriptor.
+    /// A length of zero or beyond the limits, or of the memory that is free now, or no descriptor.
     pub fn memfd(layout: impl Into<Layout>) -> Result<Self, Error> {
         memfd::create(layout.into()).map(Self::nameless)
     }
@@ -166,7 +169,8 @@ impl Region {
     /// ```
     ///
     /// # Errors
-    /// The name is taken; there is no room, no permission, no descriptor; the file system is read-only. Nothing is left.
+    /// The name is taken; there is no room, no permission, no descriptor; the file system is read-only; the layout is aligned
+    /// to more than 128 bytes, at a multiple of which the bytes of such a region begin. Nothing is left.
     pub fn create(name: &Name, layout: impl Into<Layout>) -> Result<Self, Error> {
         let creator = Creator::me();
         let mut region = Self::nameless(name.create(layout.into(), creator)?);
@@ -272,7 +276,7 @@ impl Region {
     #[must_use]
     pub fn keep(mut self) -> Self {
         if self.named.take().is_some() {
-            self.pages.header().keep();
+            self.pages.keep();
         }
         self
     }
@@ -427,6 +431,7 @@ fn no_memfd(verb: &str) -> Error {
 /// The bytes of a header and of what follows it.
 fn total(layout: Layout, what: &str) -> Result<usize, Error> {
     let len = mapping::length(layout.len(), what)?.get();
+    header::check_align(layout, what)?;
     Ok(HEADER + len)
 }
 

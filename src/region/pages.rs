@@ -71,8 +71,20 @@ impl Pages {
         Ok(())
     }
 
+    /// Says in the header of a region that has a name that this is to be left alone.
+    pub(super) fn keep(&self) {
+        match &self.source {
+            // A file that was cut short is no region any more, and left alone as it is.
+            Source::File(file, _) if self.intact().is_ok() => {
+                let _ = Header::keep_in_file(file);
+            }
+            Source::File(..) => {}
+            _ => self.header().keep(),
+        }
+    }
+
     /// The header of a region that has a name: it stands in front of the first byte.
-    pub(super) fn header(&self) -> &Header {
+    fn header(&self) -> &Header {
         assert!(self.start >= HEADER, "a region with a name has a header");
         // SAFETY: byte_sub stays inside the mapping, as was just checked. What is there is aligned, since the first byte of a
         // region with a header is; any bytes are a `Header`, and nobody has a `&mut` to them: the contract of `Resident`.

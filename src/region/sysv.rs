@@ -6,6 +6,7 @@ use super::header::{Creator, HEADER, Header, Told};
 use super::layout::Layout;
 use super::mapping::{Access, Mapping, length};
 use super::pages::{Pages, Source};
+use super::room::check_limit;
 use super::{refused, total};
 use crate::Error;
 use nix::errno::Errno;
@@ -23,6 +24,7 @@ pub(super) fn create(
     what: &str,
 ) -> Result<Pages, Error> {
     let len = total(layout, what)?;
+    check_limit(len, what)?;
     let id = get(key, len, libc::IPC_CREAT | libc::IPC_EXCL | 0o600)
         .map_err(|errno| refused(format!("create {what}"), errno))?;
     let mapping = attach(id, len, Access::Write, what).inspect_err(|_| {
@@ -38,6 +40,7 @@ pub(super) fn create(
 pub(super) fn without_key(len: usize) -> Result<Pages, Error> {
     let what = "a System V segment without a key";
     let size = length(len, what)?.get();
+    check_limit(size, what)?;
     let id = get(libc::IPC_PRIVATE, size, 0o600)
         .map_err(|errno| refused(format!("create {what} of {len} bytes"), errno))?;
     let mapping = attach(id, size, Access::Write, what);

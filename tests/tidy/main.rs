@@ -76,7 +76,7 @@ const IMPURE: &str =
 const UNSAFE: &[(&str, &str)] = &[
     (
         "src/memory/hardware.rs",
-        "payloads in place are viewed as atomic words; futex has no safe wrapper",
+        "payloads in place are viewed as atomic words; futex and pidfd_open have no safe wrapper",
     ),
     (
         "src/memory/resident.rs",
