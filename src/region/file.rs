@@ -3,6 +3,7 @@
 //! A new one has no name until it is complete: `O_TMPFILE`, then a link. Where the file system has no such files it has a
 //! temporary name that says whose it is, so that a sweep can judge it. `posix` is a directory of such files.
 
+use super::descriptor::Descriptor;
 use super::header::{Creator, HEADER, Header, Told};
 use super::layout::Layout;
 use super::mapping::{Access, Mapping, page_size};
@@ -36,7 +37,7 @@ pub(super) fn create(
     let pages = fill(&unfinished.file, layout, creator, what)?;
     let file = unfinished.publish(path, what)?;
     let end = (HEADER + layout.len()) as u64;
-    Ok(pages.from(Source::File(file, end)))
+    Ok(pages.from(Source::File(kept(file, what)?, end)))
 }
 
 /// Takes up all the space, and writes the header.
@@ -172,6 +173,11 @@ fn new_file() -> OpenOptions {
     options
 }
 
+/// For as long as the region.
+pub(super) fn kept<F: AsFd>(fd: F, what: &str) -> Result<Descriptor<F>, Error> {
+    Descriptor::new(fd).map_err(|error| refused(format!("look at {what}"), errno(&error)))
+}
+
 pub(super) fn errno(error: &io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
@@ -255,7 +261,7 @@ fn map(file: File, expected: Layout, access: Access, what: &str) -> Result<(Page
         .len();
     let (mapping, told) = checked(&file, size, expected, access, what)?;
     let end = (HEADER + told.len) as u64;
-    let pages = Pages::new(mapping, HEADER, told.len).from(Source::File(file, end));
+    let pages = Pages::new(mapping, HEADER, told.len).from(Source::File(kept(file, what)?, end));
     Ok((pages, told))
 }
 
@@ -312,7 +318,8 @@ pub(super) fn part(file: &File, offset: u64, len: usize, access: Access) -> Resu
     let start = inside as usize;
     super::mapping::length(len, "a region of a file")?;
     let mapping = Mapping::of(&file, offset - inside, start + len, access, what)?;
-    Ok(Pages::new(mapping, start, len).from(Source::File(file, end)))
+    let source = Source::File(kept(file, what)?, end);
+    Ok(Pages::new(mapping, start, len).from(source))
 }
 
 /// Takes the name away, if it is still that of this file; says whether it was.

@@ -2,7 +2,8 @@
 
 #![allow(unsafe_code, reason = "descriptors that the kernel made are owned")]
 
-use super::file::{checked, errno, fill};
+use super::descriptor::Descriptor;
+use super::file::{checked, errno, fill, kept};
 use super::header::{Creator, HEADER, Told};
 use super::layout::Layout;
 use super::mapping::Access;
@@ -42,7 +43,7 @@ pub(super) fn create(layout: Layout) -> Result<Pages, Error> {
         .map_err(|error| refused(format!("set the mode of {WHAT}"), errno(&error)))?;
     let pages = fill(&file, layout, Creator::nameless(), WHAT)?;
     seal(&file, SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW)?;
-    Ok(pages.from(Source::Memfd(file.into())))
+    Ok(pages.from(Source::Memfd(kept(file.into(), WHAT)?)))
 }
 
 fn seal(file: &File, seals: SealFlag) -> Result<(), Error> {
@@ -52,7 +53,10 @@ fn seal(file: &File, seals: SealFlag) -> Result<(), Error> {
 }
 
 /// From now on it can be mapped for reading alone; what is mapped stays as it is.
-pub(super) fn seal_writes(fd: &OwnedFd) -> Result<(), Error> {
+pub(super) fn seal_writes(fd: &Descriptor<OwnedFd>) -> Result<(), Error> {
+    let fd = fd
+        .get()
+        .map_err(|error| refused(format!("seal {WHAT}"), errno(&error)))?;
     let seals = SealFlag::F_SEAL_FUTURE_WRITE | SealFlag::F_SEAL_SEAL;
     fcntl(fd, FcntlArg::F_ADD_SEALS(seals))
         .map(drop)
@@ -82,7 +86,7 @@ pub(super) fn open(fd: OwnedFd, expected: Layout, access: Access) -> Result<(Pag
         .map_err(|error| refused(format!("look at {WHAT}"), errno(&error)))?
         .len();
     let (mapping, told) = checked(&file, size, expected, access, WHAT)?;
-    let pages = Pages::new(mapping, HEADER, told.len).from(Source::Memfd(file.into()));
+    let pages = Pages::new(mapping, HEADER, told.len).from(Source::Memfd(kept(file.into(), WHAT)?));
     Ok((pages, told))
 }
 

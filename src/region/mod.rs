@@ -16,9 +16,10 @@
 //!
 //! In here: `mapping` is pages of this process, `pages` the part of them that is handed out, `header` what stands in front
 //! of a region that strangers open, `name` how they find it; `file`, `posix`, `sysv` and `memfd` are the backings; `room` is how
-//! much memory there is for them.
+//! much memory there is for them, `descriptor` how they keep one.
 #![allow(unsafe_code, reason = "views of mapped memory as atomics")]
 
+pub(crate) mod descriptor;
 mod file;
 mod header;
 mod layout;
@@ -197,10 +198,10 @@ impl Region {
         Ok(Self::unnamed(pages, told.creator.pid()))
     }
 
-    /// The descriptor of a [`memfd`](Region::memfd), to be passed on; `None` for other backings.
+    /// The descriptor of a [`memfd`](Region::memfd), to be passed on; `None` for other backings, and where somebody closed it.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.pages.source {
-            Source::Memfd(fd) => Some(fd.as_fd()),
+            Source::Memfd(fd) => fd.get().ok().map(AsFd::as_fd),
             _ => None,
         }
     }

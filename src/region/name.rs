@@ -108,7 +108,7 @@ impl Name {
                     unreachable!("a file was opened");
                 };
                 // False: another got hold of it first, and it is gone as well.
-                file::unlink(file, path)
+                file::unlink(file.into_inner(), path)
                     .map(drop)
                     .map_err(|errno| refused(format!("remove {what}"), errno))
             }
@@ -120,7 +120,7 @@ impl Name {
     pub(super) fn remove_from(&self, source: Source) {
         match (&self.0, source) {
             (Kind::Posix(_, path) | Kind::File(path), Source::File(file, _)) => {
-                let _ = file::unlink(file, path);
+                let _ = file::unlink(file.into_inner(), path);
             }
             (Kind::SysV(_), Source::SysV(id)) => {
                 sysv::remove(id);

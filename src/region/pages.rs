@@ -1,12 +1,12 @@
 //! The bytes that a region hands out: a part of a mapping, with its bounds, and of which file they are.
 #![allow(unsafe_code, reason = "addresses inside a mapping")]
 
+use super::descriptor::Descriptor;
 use super::header::{HEADER, Header};
 use super::mapping::{Access, Mapping};
 use crate::Error;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::ptr::NonNull;
 
 #[derive(Debug)]
@@ -24,9 +24,9 @@ pub(super) enum Source {
     /// Nothing that can be named.
     Nameless,
     /// A memfd, which can be passed on. It is sealed: nobody makes it shorter.
-    Memfd(OwnedFd),
+    Memfd(Descriptor<OwnedFd>),
     /// A file, which anybody who may write to it can cut short, and at which length that hurts.
-    File(File, u64),
+    File(Descriptor<File>, u64),
     /// A System V segment, by its id.
     SysV(i32),
 }
@@ -75,10 +75,13 @@ impl Pages {
     pub(super) fn keep(&self) {
         match &self.source {
             // A file that was cut short is no region any more, and left alone as it is.
-            Source::File(file, _) if self.intact().is_ok() => {
-                let _ = Header::keep_in_file(file);
+            Source::File(file, _) => {
+                if self.intact().is_ok()
+                    && let Ok(file) = file.get()
+                {
+                    let _ = Header::keep_in_file(file);
+                }
             }
-            Source::File(..) => {}
             _ => self.header().keep(),
         }
     }
@@ -102,7 +105,14 @@ impl Pages {
         let Source::File(file, end) = &self.source else {
             return Ok(());
         };
-        let there = file.metadata().map_or(0, |about| about.size());
+        let about = file.stat().map_err(|error| {
+            Error::system(
+                "look at the file under a region",
+                error,
+                "leave descriptors open that you did not open",
+            )
+        })?;
+        let there = u64::try_from(about.st_size).unwrap_or(0);
         if there < *end {
             return Err(Error::invalid(
                 format!(
