@@ -282,6 +282,14 @@ impl Region {
         self
     }
 
+    /// Stub.
+    ///
+    /// # Errors
+    /// None.
+    pub fn close(self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The same region between two pages that nobody may touch: an access beyond the whole pages that it takes is SIGSEGV,
     /// not another structure's bytes. It lies at another address then.
     ///

@@ -7,6 +7,9 @@
 mod clean;
 mod descriptors;
 mod ends;
+mod refused;
+#[path = "../sandbox/mod.rs"]
+mod sandbox;
 mod values;
 
 use forkcheck::Error;

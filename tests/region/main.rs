@@ -12,6 +12,8 @@ mod indices;
 mod lengths;
 mod names;
 mod neighbours;
+#[path = "../sandbox/mod.rs"]
+mod sandbox;
 mod scratch;
 #[path = "../seeds/mod.rs"]
 mod seeds;

@@ -4,6 +4,7 @@
     reason = "System V segments of other programs, which nix has no calls for"
 )]
 
+use crate::sandbox::forbid;
 use crate::scratch::{Scratch, clean, skipped};
 use forkcheck::memory::{Hardware, Life, Memory};
 use forkcheck::region::{Layout, Name, View, sweep_files};
@@ -266,9 +267,9 @@ fn another_programs_segment_is_not_removed() {
         let begun = removed();
         drop(segment);
         // Nobody finished it, and nobody has it: what is left of a creator that was killed in between.
-        let segment = Segment::new(key);
+        process::run(|| std::mem::forget(Segment::new(key))).unwrap();
         let unfinished = removed();
-        drop((segment, scratch));
+        drop(scratch);
         (used, begun, unfinished)
     });
     for refused in [used, begun] {
@@ -320,4 +321,200 @@ fn a_segment_that_its_creator_gave_away_is_still_its_creators() {
         error.unwrap()
     });
     assert!(error.contains("belongs to user 1001"), "{error}");
+}
+
+/// What a creator makes before it attaches the segment, and writes to it before that is complete.
+#[test]
+fn a_segment_that_is_just_being_made_is_left_alone_and_one_that_never_was_is_not() {
+    /// The first word of a header that somebody began.
+    const BEGUN: u64 = u64::from_le_bytes(*b"forkchk\xff");
+    let (unattached, begun, opened, removed, swept) = clean(|| {
+        let _alone = crate::scratch::sweeping();
+        let key = i32::from_ne_bytes((std::process::id() | 1 << 29).to_ne_bytes());
+        let name = Name::sysv(key).unwrap();
+        let remove = || name.remove().map_err(|error| error.to_string());
+        let sweep = || {
+            let removed = forkcheck::region::sweep().unwrap();
+            removed.iter().any(|one| one.contains(&format!("{key:#x}")))
+        };
+        let begin = |segment: &Segment| {
+            let first = std::ptr::from_ref(segment.attach()).cast::<AtomicU64>();
+            // SAFETY: the first words of a segment of 256 bytes, which begins with a page.
+            let words = unsafe { std::slice::from_raw_parts(first, 3) };
+            let begun = [BEGUN, 128, 7];
+            words
+                .iter()
+                .zip(begun)
+                .for_each(|(word, begun)| word.store(begun, Relaxed));
+        };
+        // Its creator lives, and is between two calls.
+        let segment = Segment::new(key);
+        let unattached = (remove(), sweep());
+        begin(&segment);
+        let opened = Region::open(&name, 8).map(drop).unwrap_err().to_string();
+        let begun = (remove(), sweep());
+        drop(segment);
+        // Its creator was killed.
+        let killed = || {
+            process::run(|| {
+                let segment = Segment::new(key);
+                begin(&segment);
+                std::mem::forget(segment);
+            })
+            .unwrap();
+        };
+        killed();
+        let removed = remove();
+        killed();
+        let swept = sweep();
+        let _ = remove();
+        (unattached, begun, opened, removed, swept)
+    });
+    let why = unattached.0.unwrap_err();
+    assert!(why.contains("is just making it"), "{why}");
+    let why = begun.0.unwrap_err();
+    assert!(why.contains("is just making it"), "{why}");
+    assert!(
+        !unattached.1 && !begun.1,
+        "the living lose nothing by a sweep"
+    );
+    assert!(opened.contains("not complete yet"), "{opened}");
+    removed.unwrap();
+    assert!(swept);
+}
+
+#[test]
+fn a_segment_that_goes_as_it_is_made_is_told_so() {
+    let why = clean(|| {
+        process::run(|| {
+            let scratch = Scratch::new();
+            // What the kernel answers for a segment that is gone.
+            forbid(libc::SYS_shmat, libc::EINVAL);
+            Region::create(&scratch.sysv(), 8)
+                .map(drop)
+                .unwrap_err()
+                .to_string()
+        })
+        .unwrap()
+    });
+    assert!(why.contains("removed it meanwhile"), "{why}");
+}
+
+#[test]
+fn a_region_gets_its_name_without_hard_links_too() {
+    let seen = clean(|| {
+        [libc::EPERM, libc::ENOSYS].map(|errno| {
+            process::run(move || {
+                let scratch = Scratch::new();
+                forbid(libc::SYS_linkat, errno);
+                let made = [scratch.posix(), scratch.named_file()].map(|name| {
+                    let region = Region::create(&name, 8).map_err(|error| error.to_string())?;
+                    Region::create(&name, 8).map(drop).unwrap_err();
+                    Region::open(&name, 8).map_err(|error| error.to_string())?;
+                    drop(region);
+                    Ok::<_, String>(View::open(&name, 8).is_err())
+                });
+                let left = std::fs::read_dir(scratch.directory()).unwrap().count();
+                (made, left)
+            })
+            .unwrap()
+        })
+    });
+    for seen in seen {
+        assert_eq!(seen, ([Ok(true), Ok(true)], 0));
+    }
+}
+
+#[test]
+fn a_name_that_its_creator_may_not_remove_any_more_is_told() {
+    if !geteuid().is_root() {
+        return skipped("only root can become another user");
+    }
+    let told = clean(|| {
+        let scratch = Scratch::new();
+        let names = [scratch.posix(), scratch.sysv()];
+        let told = names.each_ref().map(|name| {
+            process::run(|| {
+                let region = Region::create(name, 8).unwrap();
+                setuid(Uid::from_raw(65_534)).unwrap();
+                region.close().map_err(|error| error.to_string())
+            })
+            .unwrap()
+        });
+        let there = names.each_ref().map(|name| View::open(name, 8).is_ok());
+        names.each_ref().map(|name| name.remove().unwrap());
+        let region = Region::create(&names[0], 8).unwrap();
+        let closed = region.close().is_ok() && View::open(&names[0], 8).is_err();
+        (told, there, closed)
+    });
+    let (told, there, closed) = told;
+    for why in told {
+        let why = why.unwrap_err();
+        assert!(
+            why.contains("EPERM") && why.contains("the user that created it"),
+            "{why}"
+        );
+    }
+    assert_eq!((there, closed), ([true; 2], true));
+}
+
+/// Whoever closes all descriptors, as a daemon does, closes a region's as well.
+#[test]
+fn a_region_whose_descriptor_was_closed_writes_to_no_other_file_and_sends_none() {
+    let (kept, told, bytes) = clean(|| {
+        process::run(|| {
+            let scratch = Scratch::new();
+            let region = Region::create(&scratch.named_file(), 8).unwrap();
+            let memfd = Region::memfd(8).unwrap();
+            let (here, _there) = UnixStream::pair().unwrap();
+            let path = scratch.file("precious");
+            std::fs::write(&path, [7; 4096]).unwrap();
+            let open = std::fs::read_dir("/proc/self/fd").unwrap();
+            let link = |fd: i32| std::fs::read_link(format!("/proc/self/fd/{fd}"));
+            let open = open.map(|entry| {
+                entry
+                    .unwrap()
+                    .file_name()
+                    .to_str()
+                    .unwrap()
+                    .parse()
+                    .unwrap()
+            });
+            let ours = |fd: &i32| {
+                link(*fd).is_ok_and(|link| {
+                    let link = link.display().to_string();
+                    link.contains("memfd:forkcheck") || link.contains("region")
+                })
+            };
+            let ours: Vec<i32> = open.filter(ours).collect();
+            let mut precious = Vec::new();
+            for fd in &ours {
+                nix::unistd::close(*fd).unwrap();
+                precious.push(
+                    std::fs::File::options()
+                        .read(true)
+                        .write(true)
+                        .open(&path)
+                        .unwrap(),
+                );
+            }
+            let told = [
+                region.get::<AtomicU64>(0).map(drop),
+                memfd.send(&here),
+                memfd.seal_writes(),
+            ];
+            let told = told.map(|told| told.unwrap_err().to_string());
+            let kept = memfd.fd().is_none();
+            let _ = region.keep();
+            let bytes = std::fs::read(&path).unwrap() == [7; 4096];
+            // What they have now is closed once.
+            std::mem::forget(precious);
+            (kept, told, bytes)
+        })
+        .unwrap()
+    });
+    assert!(kept && bytes);
+    for why in told {
+        assert!(why.contains("closed by somebody else"), "{why}");
+    }
 }

@@ -148,6 +148,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "a jump into memory that must not be executable",
     ),
     ("tests/process/values.rs", "a signal that nix does not know"),
+    ("tests/sandbox/mod.rs", "seccomp, which nix has no call for"),
     (
         "tests/threads.rs",
         "the two mistakes that the sanitizers have to find",
