@@ -11,8 +11,8 @@ use crate::memory::{Hardware, Life, Memory, Resident};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, fence};
 
 /// Bytes in front, so that what follows can be aligned to a pair of cache lines.
 pub(super) const HEADER: usize = 128;
@@ -35,10 +35,12 @@ pub(super) fn check_align(layout: Layout, what: &str) -> Result<(), Error> {
 
 /// `forkchk` and the version of this layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"forkchk\x01");
+/// Stands in its place from the first store to the last: a region that is being made, or whose creator died meanwhile.
+const BEGUN: u64 = u64::from_le_bytes(*b"forkchk\xff");
 
 #[repr(C, align(128))]
 pub(super) struct Header {
-    /// [`MAGIC`], stored last.
+    /// [`BEGUN`], stored first, and then [`MAGIC`], stored last.
     magic: AtomicU64,
     /// Bytes that follow this header.
     len: AtomicU64,
@@ -152,6 +154,9 @@ pub(super) struct Told {
 impl Header {
     /// Fills in everything, the magic number last.
     pub(super) fn write(&self, layout: Layout, creator: Creator) {
+        self.magic.store(BEGUN, Relaxed);
+        // Release: whoever sees a word of what follows sees that it was begun; and so it is left by who dies in between.
+        fence(Release);
         self.len.store(layout.len() as u64, Relaxed);
         self.shape.store(layout.shape(), Relaxed);
         self.life.store(creator.life.to_bits(), Relaxed);
@@ -207,7 +212,12 @@ impl Told {
 
     /// Nobody has finished it.
     pub(super) fn is_blank(&self) -> bool {
-        self.magic == 0
+        self.magic == 0 || self.is_begun()
+    }
+
+    /// Somebody has begun it, and not finished.
+    pub(super) fn is_begun(&self) -> bool {
+        self.magic == BEGUN
     }
 
     /// Nobody has begun it either.

@@ -54,8 +54,8 @@ use std::ptr::NonNull;
 ///
 /// It starts as zeros, and at the same address in each process that inherits it. The pages go away when the
 /// last process that has them mapped is gone. Dropping a region unmaps it in this process alone. Where it has a name,
-/// the process that created it takes that away as it drops it (unless somebody else holds a lock on the file); a forked child that drops an inherited handle removes
-/// nothing.
+/// the process that created it takes that away as it drops it, if it still may ([`close`](Region::close) says whether it did);
+/// a forked child that drops an inherited handle removes nothing.
 ///
 /// ```
 /// use forkcheck::{Region, process};
@@ -227,8 +227,10 @@ impl Region {
     /// # Errors
     /// Another backing, or the socket is closed.
     pub fn send(&self, to: &UnixStream) -> Result<(), Error> {
-        let fd = self.fd().ok_or_else(|| no_memfd("send"))?;
-        memfd::send(fd, to)
+        match &self.pages.source {
+            Source::Memfd(fd) => memfd::send(fd, to),
+            _ => Err(no_memfd("send")),
+        }
     }
 
     /// The region that the other side of a socket [sends](Region::send). Waits for it.
@@ -282,12 +284,23 @@ impl Region {
         self
     }
 
-    /// Stub.
+    /// Drops it, and says whether the name went where this handle takes one away, which a drop cannot.
     ///
     /// # Errors
-    /// None.
-    pub fn close(self) -> Result<(), Error> {
-        Ok(())
+    /// The process has lost the right to remove the name since it created it, for one because it runs as another user now; or
+    /// somebody holds a lock on the file. The name stays then, until [`sweep`] takes it or [`Name::remove`].
+    pub fn close(mut self) -> Result<(), Error> {
+        self.remove_name()
+    }
+
+    /// Once, and not in a forked child, which has a copy of the handle; nor in one that got the id of a dead creator.
+    fn remove_name(&mut self) -> Result<(), Error> {
+        match self.named.take() {
+            Some((name, maker)) if maker.is_me() => {
+                name.remove_from(std::mem::replace(&mut self.pages.source, Source::Nameless))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The same region between two pages that nobody may touch: an access beyond the whole pages that it takes is SIGSEGV,
@@ -421,12 +434,8 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // Not in a forked child, which has a copy of the handle; nor in one that got the id of a dead creator.
-        if let Some((name, maker)) = self.named.take()
-            && maker.is_me()
-        {
-            name.remove_from(std::mem::replace(&mut self.pages.source, Source::Nameless));
-        }
+        // `close` would have said so.
+        let _ = self.remove_name();
     }
 }
 
@@ -463,6 +472,9 @@ fn refused(tried: String, errno: Errno) -> Error {
         Errno::EMFILE | Errno::ENFILE => "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
         Errno::EACCES | Errno::EPERM => {
             "see who owns it and with what mode; a file has to be open for what it is mapped for"
+        }
+        Errno::EIDRM => {
+            "somebody removed it meanwhile: create it again, and let nobody remove names that are in use"
         }
         Errno::EWOULDBLOCK => {
             "try again: somebody removes it just now, or holds a lock on it (flock)"

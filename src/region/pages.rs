@@ -1,7 +1,7 @@
 //! The bytes that a region hands out: a part of a mapping, with its bounds, and of which file they are.
 #![allow(unsafe_code, reason = "addresses inside a mapping")]
 
-use super::descriptor::Descriptor;
+use super::descriptor::{Descriptor, closed};
 use super::header::{HEADER, Header};
 use super::mapping::{Access, Mapping};
 use crate::Error;
@@ -105,13 +105,9 @@ impl Pages {
         let Source::File(file, end) = &self.source else {
             return Ok(());
         };
-        let about = file.stat().map_err(|error| {
-            Error::system(
-                "look at the file under a region",
-                error,
-                "leave descriptors open that you did not open",
-            )
-        })?;
+        let about = file
+            .stat()
+            .map_err(closed("look at the file under a region"))?;
         let there = u64::try_from(about.st_size).unwrap_or(0);
         if there < *end {
             return Err(Error::invalid(

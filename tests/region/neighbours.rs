@@ -442,7 +442,7 @@ fn a_name_that_its_creator_may_not_remove_any_more_is_told() {
             .unwrap()
         });
         let there = names.each_ref().map(|name| View::open(name, 8).is_ok());
-        names.each_ref().map(|name| name.remove().unwrap());
+        names.iter().for_each(|name| name.remove().unwrap());
         let region = Region::create(&names[0], 8).unwrap();
         let closed = region.close().is_ok() && View::open(&names[0], 8).is_err();
         (told, there, closed)
@@ -462,56 +462,50 @@ fn a_name_that_its_creator_may_not_remove_any_more_is_told() {
 #[test]
 fn a_region_whose_descriptor_was_closed_writes_to_no_other_file_and_sends_none() {
     let (kept, told, bytes) = clean(|| {
-        process::run(|| {
-            let scratch = Scratch::new();
-            let region = Region::create(&scratch.named_file(), 8).unwrap();
-            let memfd = Region::memfd(8).unwrap();
-            let (here, _there) = UnixStream::pair().unwrap();
-            let path = scratch.file("precious");
-            std::fs::write(&path, [7; 4096]).unwrap();
-            let open = std::fs::read_dir("/proc/self/fd").unwrap();
-            let link = |fd: i32| std::fs::read_link(format!("/proc/self/fd/{fd}"));
-            let open = open.map(|entry| {
-                entry
-                    .unwrap()
-                    .file_name()
-                    .to_str()
-                    .unwrap()
-                    .parse()
-                    .unwrap()
-            });
-            let ours = |fd: &i32| {
-                link(*fd).is_ok_and(|link| {
-                    let link = link.display().to_string();
-                    link.contains("memfd:forkcheck") || link.contains("region")
-                })
-            };
-            let ours: Vec<i32> = open.filter(ours).collect();
-            let mut precious = Vec::new();
-            for fd in &ours {
-                nix::unistd::close(*fd).unwrap();
-                precious.push(
-                    std::fs::File::options()
-                        .read(true)
-                        .write(true)
-                        .open(&path)
-                        .unwrap(),
-                );
-            }
-            let told = [
-                region.get::<AtomicU64>(0).map(drop),
-                memfd.send(&here),
-                memfd.seal_writes(),
-            ];
-            let told = told.map(|told| told.unwrap_err().to_string());
-            let kept = memfd.fd().is_none();
-            let _ = region.keep();
-            let bytes = std::fs::read(&path).unwrap() == [7; 4096];
-            // What they have now is closed once.
-            std::mem::forget(precious);
-            (kept, told, bytes)
-        })
-        .unwrap()
+        let scratch = Scratch::new();
+        let region = Region::create(&scratch.named_file(), 8).unwrap();
+        let memfd = Region::memfd(8).unwrap();
+        let (here, _there) = UnixStream::pair().unwrap();
+        let path = scratch.file("precious");
+        std::fs::write(&path, [7; 4096]).unwrap();
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let link = |fd: i32| std::fs::read_link(format!("/proc/self/fd/{fd}"));
+        let open = open.map(|entry| {
+            entry
+                .unwrap()
+                .file_name()
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap()
+        });
+        let here_lies = scratch.directory().display().to_string();
+        let ours = |fd: &i32| {
+            link(*fd).is_ok_and(|link| {
+                let link = link.display().to_string();
+                link.contains("memfd:forkcheck") || link.contains(&here_lies)
+            })
+        };
+        let ours: Vec<i32> = open.filter(ours).collect();
+        let precious = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .unwrap();
+        for fd in &ours {
+            // SAFETY: dup2 takes two integers.
+            unsafe { libc::dup2(precious.as_raw_fd(), *fd) };
+        }
+        let told = [
+            region.get::<AtomicU64>(0).map(drop),
+            memfd.send(&here),
+            memfd.seal_writes(),
+        ];
+        let told = told.map(|told| told.unwrap_err().to_string());
+        let kept = memfd.fd().is_none();
+        let _ = region.keep();
+        let bytes = std::fs::read(&path).unwrap() == [7; 4096];
+        (kept, told, bytes)
     });
     assert!(kept && bytes);
     for why in told {
