@@ -21,6 +21,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The exit code of a body that panicked, as in a Rust program.
 const PANICKED: i32 = 101;
 
+/// That of a child which did not come to its body.
+pub(super) const NOT_BEGUN: i32 = 1;
+
 /// A header: the kind and the number of the bytes that follow it, each a little-endian u64. Zeros: nothing.
 const HEADER: usize = 16;
 
@@ -58,16 +61,11 @@ struct Inner {
 
 impl Record {
     pub(super) fn new() -> Result<Self, Error> {
-        memfd_create(c"forkcheck", MFdFlags::MFD_CLOEXEC)
-            .map_err(io::Error::from)
-            .and_then(Self::from_fd)
-            .map_err(|errno| {
-                Error::system(
-                    "make a memfd for what a child leaves behind",
-                    errno,
-                    "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
-                )
-            })
+        let tried = "make a memfd for what a child leaves behind";
+        let otherwise = "close descriptors or raise RLIMIT_NOFILE (ulimit -n)";
+        let fd = memfd_create(c"forkcheck", MFdFlags::MFD_CLOEXEC)
+            .map_err(|errno| Error::call(tried, errno, "memfd_create", otherwise))?;
+        Self::from_fd(fd).map_err(|error| Error::system(tried, error, otherwise))
     }
 
     pub(super) fn from_fd(fd: OwnedFd) -> io::Result<Self> {
@@ -110,6 +108,12 @@ impl Record {
         }
     }
 
+    /// Leaves why the body was not begun, and returns the exit code.
+    pub(super) fn not_begun(&self, why: &Error) -> i32 {
+        let _ = self.close(Kind::Refused, why.to_string().as_bytes());
+        NOT_BEGUN
+    }
+
     /// Writes down each panic of this process, then goes on to the hook that was there before.
     fn set_hook(&self) {
         let (record, me, before) = (self.clone(), std::process::id(), std::panic::take_hook());
@@ -144,9 +148,18 @@ impl Record {
 
     /// The bytes of a kind, if they are what was left and are all there.
     fn read(&self, kind: Kind) -> Option<Vec<u8>> {
-        let about = self.0.file.stat().ok()?;
+        let len = self.len(kind)?;
+        let mut bytes = vec![0; usize::try_from(len).ok()?];
         let file = self.0.file.get().ok()?;
+        file.read_exact_at(&mut bytes, HEADER as u64).ok()?;
+        Some(bytes)
+    }
+
+    /// How many they are.
+    fn len(&self, kind: Kind) -> Option<u64> {
+        let about = self.0.file.stat().ok()?;
         let mut header = [0; HEADER];
+        let file = self.0.file.get().ok()?;
         file.read_exact_at(&mut header, 0).ok()?;
         let (found, len) = header.split_at(8);
         let len = u64::from_le_bytes(len.try_into().ok()?);
@@ -155,13 +168,7 @@ impl Record {
         let said = u64::try_from(about.st_size).ok()?;
         let written = u64::try_from(about.st_blocks).ok()?.saturating_mul(512);
         let there = said.min(written).saturating_sub(HEADER as u64);
-        if found != (kind as u64).to_le_bytes() || len > there {
-            return None;
-        }
-        check_free(len, "what a child left").ok()?;
-        let mut bytes = vec![0; usize::try_from(len).ok()?];
-        file.read_exact_at(&mut bytes, HEADER as u64).ok()?;
-        Some(bytes)
+        (found == (kind as u64).to_le_bytes() && len <= there).then_some(len)
     }
 
     fn panic(&self) -> Option<(Kind, Panic)> {
@@ -171,7 +178,10 @@ impl Record {
     }
 
     pub(super) fn left(&self) -> Left {
-        if let Some(value) = self.read(Kind::Value) {
+        let value = self.len(Kind::Value).unwrap_or(0);
+        if let Err(error) = check_free(value, "what a child left") {
+            Left::Refused(error.to_string())
+        } else if let Some(value) = self.read(Kind::Value) {
             Left::Value(value)
         } else if let Some(why) = self.read(Kind::Refused) {
             Left::Refused(String::from_utf8_lossy(&why).into_owned())

@@ -92,7 +92,7 @@ pub(super) fn invite(
     let (socket, record, parent) = (socket.as_raw_fd(), record.as_raw_fd(), getpid());
     command.env(VARIABLE, format!("{socket},{record}"));
     let prepare = move || {
-        die_with(parent);
+        die_with(parent)?;
         for fd in [socket, record] {
             // SAFETY: borrow_raw: the client holds both open until the command has run.
             let fd = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -120,7 +120,10 @@ extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const 
     run_later_constructors(argc, argv, envp);
     // SAFETY: signal with SIG_IGN installs no handler; it is what Rust's runtime does before `main`.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
-    die_with(parent);
+    if die_with(parent).is_err() {
+        // It was permitted before this program was executed.
+        end_now(1);
+    }
     // Orphans of our children come to us, where they can be found.
     let _ = set_child_subreaper(true);
     let code = record.of(|| {

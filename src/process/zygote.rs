@@ -88,9 +88,10 @@ impl Session {
             .process_group(0);
         takeover::invite(&mut command, &theirs, &record)?;
         let child = command.spawn().map_err(|e| {
-            Error::system(
+            Error::call(
                 tried("execute this program again"),
-                e,
+                Errno::from_raw(e.raw_os_error().unwrap_or(0)),
+                "prctl (PR_SET_PDEATHSIG), fork and execve",
                 "mount /proc, or make room for one more process (ulimit -u)",
             )
         })?;
@@ -152,8 +153,15 @@ impl Session {
             if left.is_zero() {
                 return Err(self.late());
             }
-            let Ok(over) = self.pause(!unsent.is_empty(), left) else {
-                continue;
+            let over = match self.pause(!unsent.is_empty(), left) {
+                Ok(over) => over,
+                // The socket is looked at above.
+                Err(Errno::EINTR | Errno::EBADF) => continue,
+                Err(errno) => {
+                    let tried = format!("wait for the clean process {}", self.id());
+                    let otherwise = "report this: the call has no such error";
+                    return Err(Error::call(tried, errno, "ppoll", otherwise));
+                }
             };
             while !unsent.is_empty() {
                 let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;

@@ -17,6 +17,7 @@ mod sandbox;
 mod scratch;
 #[path = "../seeds/mod.rs"]
 mod seeds;
+mod segments;
 
 use forkcheck::{Region, process};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};

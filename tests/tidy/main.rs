@@ -99,7 +99,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/region/memfd.rs", "descriptors that the kernel made"),
     ("src/region/sysv.rs", "shmget, shmat and shmctl"),
     ("src/process/fork.rs", "fork and _exit"),
-    ("src/process/child.rs", "pidfd_open and waitid"),
+    (
+        "src/process/child.rs",
+        "pidfd_open, pidfd_send_signal and waitid",
+    ),
     (
         "src/process/job.rs",
         "a job is found by its place in the image",
