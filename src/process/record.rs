@@ -149,6 +149,7 @@ impl Record {
     /// The bytes of a kind, if they are what was left and are all there.
     fn read(&self, kind: Kind) -> Option<Vec<u8>> {
         let len = self.len(kind)?;
+        check_free(len, "what a child left").ok()?;
         let mut bytes = vec![0; usize::try_from(len).ok()?];
         let file = self.0.file.get().ok()?;
         file.read_exact_at(&mut bytes, HEADER as u64).ok()?;

@@ -14,6 +14,11 @@
 //! A region never hands out a reference to plain data that another process may write: only atomics and what is made of
 //! them ([`Resident`]). It is for its user alone (mode 0600), and never executable.
 //!
+//! No length is believed either: one that is asked for is compared with the memory of the machine and of the cgroup before
+//! it is taken up, one in a header with the file or segment behind it, one in a layout with the region. A file is asked for its
+//! length at each [`get`](Region::get), and a descriptor for its file before it is written to, passed on or closed. Nothing here
+//! waits but [`Region::receive`] and [`View::receive`], for which the socket may have a timeout.
+//!
 //! In here: `mapping` is pages of this process, `pages` the part of them that is handed out, `header` what stands in front
 //! of a region that strangers open, `name` how they find it; `file`, `posix`, `sysv` and `memfd` are the backings; `room` is how
 //! much memory there is for them, `descriptor` how they keep one.

@@ -163,6 +163,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "tests/region/neighbours.rs",
+        "dup2 over a descriptor of somebody else's",
+    ),
+    (
+        "tests/region/segments.rs",
         "System V segments of other programs, which nix has no calls for",
     ),
     (
