@@ -9,6 +9,7 @@
 use super::record::{Left, NOT_BEGUN, Record};
 use super::{Exit, decode};
 use crate::Error;
+use crate::region::descriptor::{Descriptor, closed};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -125,7 +126,7 @@ impl<T> Child<T> {
 /// A process that this one started, and answers for.
 pub(super) struct Process {
     pid: Pid,
-    pidfd: OwnedFd,
+    pidfd: Descriptor<OwnedFd>,
     record: Record,
     /// Who may wait for it and kill it. A handle may be copied to a child by a fork.
     creator: Pid,
@@ -161,10 +162,12 @@ impl Process {
             let tried = format!("open a pidfd of child {pid}");
             Error::call(tried, errno, "pidfd_open", otherwise)
         })?;
+        // SAFETY: the kernel just made this descriptor for us, so it is open and nobody else's.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+        let pidfd = Descriptor::new(fd).map_err(closed("look at a pidfd"))?;
         Ok(Self {
             pid,
-            // SAFETY: the kernel just made this descriptor for us, so it is open and nobody else's.
-            pidfd: unsafe { OwnedFd::from_raw_fd(fd as i32) },
+            pidfd,
             record,
             creator: getpid(),
             exit: None,
@@ -175,8 +178,9 @@ impl Process {
         self.pid.as_raw().unsigned_abs()
     }
 
+    /// To be polled, which does nothing to what it may have become.
     pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+        self.pidfd.unasked().as_fd()
     }
 
     pub(super) fn wait(&mut self) -> Result<Exit, Error> {
@@ -190,9 +194,11 @@ impl Process {
     pub(super) fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Exit>, Error> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
-            if let Some(exit) = self.reap()? {
+            if let Some(exit) = self.reap(libc::WNOHANG)? {
                 return Ok(Some(exit));
             }
+            let lost = closed("wait for a child");
+            self.pidfd.get().map_err(lost)?;
             let left = deadline.map_or(Duration::MAX, |at| {
                 at.saturating_duration_since(Instant::now())
             });
@@ -215,9 +221,10 @@ impl Process {
             return ended.and_then(|_| self.wait());
         }
         match self.strike() {
-            Ok(()) => self.wait(),
+            // Its end is certain: there is no need of a pidfd, nor of a limit.
+            Ok(()) => self.reap(0).map(|exit| exit.expect("it waits")),
             // It may have ended by itself.
-            Err(errno) => self.reap()?.ok_or_else(|| {
+            Err(errno) => self.reap(libc::WNOHANG)?.ok_or_else(|| {
                 Error::system(
                     format!("kill child {}", self.pid),
                     errno,
@@ -246,8 +253,9 @@ impl Process {
 
     /// pidfd_send_signal(2), which meets nobody else.
     fn signal(&self, signal: i32) -> nix::Result<()> {
-        let (fd, info) = (self.pidfd.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
-        // SAFETY: pidfd_send_signal takes a descriptor, which is open while `self` lives, and no siginfo_t.
+        let pidfd = self.pidfd.get().map_err(|_| Errno::EBADF)?;
+        let (fd, info) = (pidfd.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+        // SAFETY: pidfd_send_signal takes a descriptor, which was just seen to be open, and no siginfo_t.
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, 0) };
         Errno::result(sent).map(drop)
     }
@@ -255,15 +263,15 @@ impl Process {
     /// The exit, if it has been reaped; an error, if it is not ours to wait for.
     fn ended(&self) -> Result<Option<Exit>, Error> {
         if self.exit.is_none() {
-            self.look(libc::WNOWAIT)?;
+            self.look(libc::WNOHANG | libc::WNOWAIT)?;
         }
         Ok(self.exit.clone())
     }
 
-    /// The exit, if it has ended.
-    fn reap(&mut self) -> Result<Option<Exit>, Error> {
+    /// The exit, if it has ended; with WNOHANG it is not waited for.
+    fn reap(&mut self, flags: i32) -> Result<Option<Exit>, Error> {
         if self.exit.is_none() {
-            self.exit = self.look(0)?.map(|exit| self.record.explain(exit));
+            self.exit = self.look(flags)?.map(|exit| self.record.explain(exit));
         }
         Ok(self.exit.clone())
     }
@@ -284,17 +292,18 @@ impl Process {
         }
         // SAFETY: siginfo_t is plain integers and pointers, for which zeros are a value.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let flags = libc::WEXITED | libc::WNOHANG | flags;
-        // SAFETY: waitid writes to `info`, which is a live siginfo_t; the descriptor is open while `self` lives.
-        let answer = unsafe {
-            libc::waitid(
-                libc::P_PIDFD,
-                self.pidfd.as_raw_fd() as u32,
-                &mut info,
-                flags,
-            )
+        let flags = libc::WEXITED | flags;
+        // By its pid, where somebody closed the pidfd: nobody else has that before it is reaped.
+        let (kind, id) = match self.pidfd.get() {
+            Ok(pidfd) => (libc::P_PIDFD, pidfd.as_raw_fd() as u32),
+            Err(_) => (libc::P_PID, self.id()),
         };
-        Errno::result(answer).map_err(|errno| self.trouble(errno))?;
+        // SAFETY: waitid writes to `info`, which is a live siginfo_t; a descriptor was just seen to be open.
+        while let Err(errno) = Errno::result(unsafe { libc::waitid(kind, id, &mut info, flags) }) {
+            if errno != Errno::EINTR {
+                return Err(self.trouble(errno));
+            }
+        }
         // SAFETY: waitid succeeded, so `info` holds the fields of SIGCHLD, or zeros if nothing ended.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
         Ok(match info.si_code {

@@ -29,6 +29,11 @@ impl<F: AsFd> Descriptor<F> {
         self.look().map(|(fd, _)| fd)
     }
 
+    /// The descriptor, whatever it is of.
+    pub(crate) fn unasked(&self) -> &F {
+        self.fd.as_ref().expect("it is there until `into_inner`")
+    }
+
     /// What the kernel says of it, as `get`.
     pub(crate) fn stat(&self) -> io::Result<FileStat> {
         self.look().map(|(_, about)| about)

@@ -1,7 +1,8 @@
 //! A body that closes descriptors which are not its own, and one that writes over what it leaves behind.
 
+use crate::ends::{ends, park_for_ever};
 use crate::told;
-use forkcheck::process;
+use forkcheck::process::{self, Exit};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::close;
@@ -119,5 +120,38 @@ fn a_child_that_claims_more_than_it_left_is_an_error_and_takes_no_memory() {
     .unwrap();
     for why in told_of {
         assert!(why.contains("exited with code 0"), "{why}");
+    }
+}
+
+#[test]
+fn a_child_is_killed_although_somebody_closed_the_descriptor_that_it_is_waited_by() {
+    let seen = process::clean(
+        |()| {
+            [false, true].map(|asked| {
+                let mut child = process::spawn(|| -> () { park_for_ever() }).unwrap();
+                let pid = child.id();
+                for (fd, what) in descriptors() {
+                    if what.contains("pidfd") {
+                        close(fd).unwrap();
+                    }
+                }
+                let file = File::open("/dev/null").unwrap();
+                let waited = told(child.wait()).0;
+                let killed = asked.then(|| child.kill().is_ok_and(|exit| exit == Exit::Signal(9)));
+                drop(child);
+                // It is not the handle's, and still open.
+                let open = file.metadata().is_ok();
+                (waited, killed, ends(pid), open)
+            })
+        },
+        (),
+    )
+    .unwrap();
+    for (waited, killed, ended, open) in seen {
+        assert!(waited.contains("closed by somebody else"), "{waited}");
+        assert!(
+            killed != Some(false) && ended && open,
+            "{killed:?} {ended} {open}"
+        );
     }
 }
