@@ -51,6 +51,25 @@ impl Error {
         .into()
     }
 
+    /// A system call that failed, perhaps because a sandbox forbids it: then the remedy is to permit `call`.
+    pub(crate) fn call(
+        tried: impl Into<String>,
+        errno: nix::errno::Errno,
+        call: &str,
+        otherwise: &str,
+    ) -> Self {
+        use nix::errno::Errno;
+        match errno {
+            Errno::EPERM | Errno::EACCES | Errno::ENOSYS => {
+                let remedy = format!(
+                    "let the sandbox of this process (seccomp, a container) permit {call}, or use a newer Linux"
+                );
+                Self::system(tried, errno, remedy)
+            }
+            _ => Self::system(tried, errno, otherwise),
+        }
+    }
+
     /// Wrong input: `what` is wrong, and the remedy.
     pub(crate) fn invalid(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Kind::Invalid {

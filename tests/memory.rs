@@ -314,3 +314,63 @@ fn without_a_descriptor_left_the_living_are_not_taken_for_dead() {
         ([true, false, true], [true, false, true, true], true)
     );
 }
+
+/// What `/proc` shows there are the processes of another namespace, among them others with the same numbers.
+#[test]
+fn a_dead_writer_is_known_where_proc_shows_the_processes_of_another_namespace() {
+    use forkcheck::publish::{SeqLock, WriterGone};
+    use nix::sched::{CloneFlags, unshare};
+    if !nix::unistd::geteuid().is_root() {
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"SKIPPED: only root can make a namespace of pids\n",
+        );
+        return;
+    }
+    let seen = clean(
+        |()| {
+            let outside = std::process::id();
+            unshare(CloneFlags::CLONE_NEWPID).unwrap();
+            forkcheck::process::run(|| {
+                // The first process of its namespace; the next one has the number that its parent has outside, where
+                // the kernel lets that be chosen.
+                let last = std::path::Path::new("/proc/sys/kernel/ns_last_pid");
+                let _ = std::fs::write(last, (outside - 1).to_string());
+                let region = Region::anonymous(size_of::<SeqLock<u64>>()).unwrap();
+                let lock: &SeqLock<u64> = region.get(0).unwrap();
+                let words: &[std::sync::atomic::AtomicU64; 2] = region.get(0).unwrap();
+                let mut writer = spawn(|| {
+                    words[1].store(Hardware::me().to_bits(), Release);
+                    words[0].store(1, Release);
+                })
+                .unwrap();
+                let own = Hardware::alive(Hardware::me());
+                while words[0].load(Acquire) == 0 {
+                    std::thread::yield_now();
+                }
+                let until = Instant::now() + Duration::from_secs(10);
+                // It ends, and is not reaped.
+                let life = Life::from_bits(words[1].load(Acquire));
+                while Hardware::alive(life) && Instant::now() < until {
+                    std::thread::yield_now();
+                }
+                let zombie = Hardware::alive(life);
+                writer.wait().unwrap();
+                let mut reader = spawn(|| lock.read()).unwrap();
+                if reader
+                    .wait_timeout(Duration::from_secs(10))
+                    .unwrap()
+                    .is_none()
+                {
+                    reader.kill().unwrap();
+                    return (own, zombie, None);
+                }
+                (own, zombie, Some(reader.value().unwrap()))
+            })
+            .unwrap()
+        },
+        (),
+    )
+    .unwrap();
+    assert_eq!(seen, (true, false, Some(Err(WriterGone))));
+}

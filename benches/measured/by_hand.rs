@@ -210,20 +210,25 @@ impl<const N: usize> Ring<N> {
             0
         }
     }
-    fn lap_ahead(head: u32) -> u32 {
-        if head < Self::SLOTS {
-            head + Self::SLOTS
+    fn between(head: u32, tail: u32) -> u32 {
+        if head >= 2 * Self::SLOTS || tail >= 2 * Self::SLOTS {
+            u32::MAX
+        } else if tail >= head {
+            tail - head
         } else {
-            head - Self::SLOTS
+            tail + (2 * Self::SLOTS - head)
         }
+    }
+    fn holds(head: u32, tail: u32) -> bool {
+        (1..=Self::SLOTS).contains(&Self::between(head, tail))
     }
     #[inline]
     pub(crate) fn push(&self, value: Line) -> bool {
         let producer = &self.producer.0;
         let tail = producer.next.load(Relaxed);
-        if tail == Self::lap_ahead(producer.seen.load(Relaxed)) {
+        if Self::between(producer.seen.load(Relaxed), tail) >= Self::SLOTS {
             let head = self.consumer.0.next.load(Acquire);
-            if tail == Self::lap_ahead(head) {
+            if Self::between(head, tail) >= Self::SLOTS {
                 return false;
             }
             producer.seen.store(head, Relaxed);
@@ -236,9 +241,9 @@ impl<const N: usize> Ring<N> {
     pub(crate) fn pop(&self) -> Option<Line> {
         let consumer = &self.consumer.0;
         let head = consumer.next.load(Relaxed);
-        if head == consumer.seen.load(Relaxed) {
+        if !Self::holds(head, consumer.seen.load(Relaxed)) {
             let tail = self.producer.0.next.load(Acquire);
-            if head == tail {
+            if !Self::holds(head, tail) {
                 return None;
             }
             consumer.seen.store(tail, Relaxed);

@@ -3,15 +3,17 @@
 //! Called by publications in programs that ship, and by the engine `processes`.
 #![allow(
     unsafe_code,
-    reason = "payloads in place are viewed as atomic words; futex has no safe wrapper"
+    reason = "payloads in place are viewed as atomic words; futex and pidfd_open have no safe wrapper"
 )]
 
 use super::{Atomic, Life, Memory, MemoryCell, Payload, Resident, Words, shape};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{
     self as core_atomic, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
     Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
@@ -46,7 +48,7 @@ impl Memory for Hardware {
         }
         let pid = std::process::id();
         // Zero, not cached: no descriptor is left to ask with. `alive` knows it by its pid alone then.
-        let Running::Since(start) = state(pid) else {
+        let Some((_, start)) = stat("self") else {
             return Life(u64::from(pid));
         };
         let life = u64::from(pid) | u64::from(start) << 32;
@@ -58,7 +60,7 @@ impl Memory for Hardware {
     fn alive(life: Life) -> bool {
         let (pid, start) = (life.0 as u32, (life.0 >> 32) as u32);
         match state(pid) {
-            Running::Since(found) => pid != 0 && (start == 0 || found == start),
+            Running::Since(found) => start == 0 || found == start,
             Running::No => false,
             // Rather a dead process that is taken for a living one than the other way round.
             // Zero and what is negative are groups to kill(2), and nobody's ids.
@@ -180,29 +182,64 @@ enum Running {
     Since(u32),
     /// It is gone, or a zombie.
     No,
-    /// It could not be asked: no descriptor is left, no `/proc` is there, or that hides it (`hidepid`).
+    /// It could not be asked: no descriptor is left, no `/proc` is there, or that does not show it (`hidepid`).
     Unknown,
 }
 
-/// Field 22 of `/proc/PID/stat`, proc_pid_stat(5); the name in field 2 may hold spaces and parentheses.
+/// By a pidfd, which is of our own namespace of pids whatever `/proc` shows, and says when a process ended.
 fn state(pid: u32) -> Running {
+    let pidfd = pidfd(pid);
+    let number = match &pidfd {
+        Ok(pidfd) if has_ended(pidfd) => return Running::No,
+        Ok(pidfd) => number_in_proc(pidfd),
+        // A thread's id is no process's: that of a process that is gone was given away again.
+        Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT) => return Running::No,
+        // A sandbox without pidfds: then where `/proc` shows us as what we are.
+        Err(_) => {
+            let shown = std::fs::read_link("/proc/self").ok();
+            let own = std::process::id().to_string();
+            (shown.is_some_and(|shown| shown.as_os_str() == own.as_str())).then_some(pid)
+        }
+    };
+    match number.and_then(|number| stat(&number.to_string())) {
+        // Of a process that is there, this says no more than that its first thread has ended.
+        Some((true, _)) if pidfd.is_err() => Running::No,
+        Some((_, start)) => Running::Since(start),
+        None => Running::Unknown,
+    }
+}
+
+/// pidfd_open(2), which nix has none of.
+fn pidfd(pid: u32) -> Result<OwnedFd, Errno> {
+    // SAFETY: pidfd_open takes two integers, and returns a descriptor or -1.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
+    // SAFETY: the kernel just made this descriptor for us, so it is open and nobody else's.
+    Errno::result(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// A pidfd is readable from the end of its process on, whether or not that is reaped.
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready == 1)
+}
+
+/// The number under which `/proc`, perhaps of another namespace, has a process.
+fn number_in_proc(pidfd: &OwnedFd) -> Option<u32> {
+    let about = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    let number = about.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    number.trim().parse().ok().filter(|&number| number != 0)
+}
+
+/// Fields 3 and 22 of `/proc/NAME/stat`, proc_pid_stat(5): whether it has ended, and when it began. The name in field 2 may
+/// hold spaces and parentheses.
+fn stat(name: &str) -> Option<(bool, u32)> {
     // Bytes: the kernel cuts names where it likes.
-    let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else {
-        return Running::Unknown;
-    };
-    let since = || {
-        let name_ends = stat.iter().rposition(|&byte| byte == b')')?;
-        let fields = std::str::from_utf8(&stat[name_ends + 1..]).ok()?;
-        let mut fields = fields.split_ascii_whitespace();
-        let dead = matches!(fields.next()?, "Z" | "X" | "x");
-        let start = fields.nth(18)?.parse::<u64>().ok()? as u32;
-        Some(if dead {
-            Running::No
-        } else {
-            Running::Since(start)
-        })
-    };
-    since().unwrap_or(Running::Unknown)
+    let stat = std::fs::read(format!("/proc/{name}/stat")).ok()?;
+    let name_ends = stat.iter().rposition(|&byte| byte == b')')?;
+    let fields = std::str::from_utf8(&stat[name_ends + 1..]).ok()?;
+    let mut fields = fields.split_ascii_whitespace();
+    let ended = matches!(fields.next()?, "Z" | "X" | "x");
+    Some((ended, fields.nth(18)?.parse::<u64>().ok()? as u32))
 }
 
 macro_rules! hardware_atomic {

@@ -1,11 +1,15 @@
-//! Waiting for a child: by pidfd, once, with a deadline. pidfd_open(2), waitid(2).
+//! Waiting for a child: by pidfd, once, with a deadline. pidfd_open(2), pidfd_send_signal(2), waitid(2).
 //!
 //! [`Process`] is any process that this one started, by fork or by exec; [`Child`] is one that returns a value.
-#![allow(unsafe_code, reason = "pidfd_open and waitid as nix has them not")]
+#![allow(
+    unsafe_code,
+    reason = "pidfd_open, pidfd_send_signal and waitid as nix has them not"
+)]
 
-use super::record::{Left, Record};
+use super::record::{Left, NOT_BEGUN, Record};
 use super::{Exit, decode};
 use crate::Error;
+use crate::region::descriptor::{Descriptor, closed};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -78,7 +82,7 @@ impl<T> Child<T> {
     /// The exit is that of the child: not `Signal(9)` if it had ended before.
     ///
     /// # Errors
-    /// As [`wait`](Child::wait).
+    /// As [`wait`](Child::wait). Or this process may not kill it, for one because it runs as another user: it runs on then.
     pub fn kill(&mut self) -> Result<Exit, Error> {
         self.process.kill()
     }
@@ -107,6 +111,10 @@ impl<T> Child<T> {
         match (exit, self.process.record.left()) {
             (Exit::Code(0), Left::Value(bytes)) => decode(&bytes).map_err(unfit),
             (Exit::Code(0), Left::Refused(why)) => Err(unfit(why)),
+            (Exit::Code(NOT_BEGUN), Left::Refused(why)) => {
+                let what = format!("child {} did not begin", self.id());
+                Err(Error::invalid(what, why))
+            }
             (exit, _) => {
                 let remedy = exit.remedy();
                 Err(Error::system(tried(), exit, remedy))
@@ -118,7 +126,7 @@ impl<T> Child<T> {
 /// A process that this one started, and answers for.
 pub(super) struct Process {
     pid: Pid,
-    pidfd: OwnedFd,
+    pidfd: Descriptor<OwnedFd>,
     record: Record,
     /// Who may wait for it and kill it. A handle may be copied to a child by a fork.
     creator: Pid,
@@ -141,23 +149,25 @@ impl Process {
         // SAFETY: pidfd_open takes two integers, and returns a descriptor or -1.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
         let fd = Errno::result(fd).map_err(|errno| {
-            let _ = kill(pid, Signal::SIGKILL);
-            while nix::sys::wait::waitpid(pid, None) == Err(Errno::EINTR) {}
-            let remedy = match errno {
-                Errno::ENOSYS => {
-                    "use Linux 5.4 or later, or a sandbox that lets pidfd_open through"
-                }
+            // One that cannot be killed would be waited for without end.
+            if kill(pid, Signal::SIGKILL).is_ok() {
+                while nix::sys::wait::waitpid(pid, None) == Err(Errno::EINTR) {}
+            }
+            let otherwise = match errno {
                 Errno::ESRCH => {
                     "leave SIGCHLD at its default, so that only its handle reaps a child"
                 }
                 _ => "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
             };
-            Error::system(format!("open a pidfd of child {pid}"), errno, remedy)
+            let tried = format!("open a pidfd of child {pid}");
+            Error::call(tried, errno, "pidfd_open", otherwise)
         })?;
+        // SAFETY: the kernel just made this descriptor for us, so it is open and nobody else's.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+        let pidfd = Descriptor::new(fd).map_err(closed("look at a pidfd"))?;
         Ok(Self {
             pid,
-            // SAFETY: the kernel just made this descriptor for us, so it is open and nobody else's.
-            pidfd: unsafe { OwnedFd::from_raw_fd(fd as i32) },
+            pidfd,
             record,
             creator: getpid(),
             exit: None,
@@ -168,8 +178,9 @@ impl Process {
         self.pid.as_raw().unsigned_abs()
     }
 
+    /// To be polled, which does nothing to what it may have become.
     pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+        self.pidfd.unasked().as_fd()
     }
 
     pub(super) fn wait(&mut self) -> Result<Exit, Error> {
@@ -183,9 +194,11 @@ impl Process {
     pub(super) fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Exit>, Error> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
-            if let Some(exit) = self.reap()? {
+            if let Some(exit) = self.reap(libc::WNOHANG)? {
                 return Ok(Some(exit));
             }
+            let lost = closed("wait for a child");
+            self.pidfd.get().map_err(lost)?;
             let left = deadline.map_or(Duration::MAX, |at| {
                 at.saturating_duration_since(Instant::now())
             });
@@ -200,27 +213,65 @@ impl Process {
     }
 
     pub(super) fn kill(&mut self) -> Result<Exit, Error> {
-        // Not reaped, so its pid and group are still its own. It may have left the group, hence the second.
-        if let Some(exit) = self.ended()? {
+        let ended = self.ended();
+        if let Ok(Some(exit)) = ended {
             return Ok(exit);
         }
+        if !self.is_there() {
+            return ended.and_then(|_| self.wait());
+        }
+        match self.strike() {
+            // Its end is certain: there is no need of a pidfd, nor of a limit.
+            Ok(()) => self.reap(0).map(|exit| exit.expect("it waits")),
+            // It may have ended by itself.
+            Err(errno) => self.reap(libc::WNOHANG)?.ok_or_else(|| {
+                Error::system(
+                    format!("kill child {}", self.pid),
+                    errno,
+                    "let it run as the same user as this process, and let the sandbox of this process (seccomp, a container) permit kill",
+                )
+            }),
+        }
+    }
+
+    /// Whether its pid and its group are its own: it is our child, and nobody has reaped it.
+    fn is_there(&self) -> bool {
+        self.exit.is_none()
+            && getpid() == self.creator
+            && match self.signal(0) {
+                Ok(()) => true,
+                Err(Errno::ESRCH) => false,
+                Err(_) => self.ended().is_ok(),
+            }
+    }
+
+    /// Kills it and its group, by each call that there is for it. It may have left the group, hence more than the first.
+    fn strike(&self) -> nix::Result<()> {
         let _ = killpg(self.pid, Signal::SIGKILL);
-        let _ = kill(self.pid, Signal::SIGKILL);
-        self.wait()
+        kill(self.pid, Signal::SIGKILL).or_else(|_| self.signal(libc::SIGKILL))
+    }
+
+    /// pidfd_send_signal(2), which meets nobody else.
+    fn signal(&self, signal: i32) -> nix::Result<()> {
+        let pidfd = self.pidfd.get().map_err(|_| Errno::EBADF)?;
+        let (fd, info) = (pidfd.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+        // SAFETY: pidfd_send_signal takes a descriptor, which was just seen to be open, and no siginfo_t.
+        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, 0) };
+        Errno::result(sent).map(drop)
     }
 
     /// The exit, if it has been reaped; an error, if it is not ours to wait for.
     fn ended(&self) -> Result<Option<Exit>, Error> {
         if self.exit.is_none() {
-            self.look(libc::WNOWAIT)?;
+            self.look(libc::WNOHANG | libc::WNOWAIT)?;
         }
         Ok(self.exit.clone())
     }
 
-    /// The exit, if it has ended.
-    fn reap(&mut self) -> Result<Option<Exit>, Error> {
+    /// The exit, if it has ended; with WNOHANG it is not waited for.
+    fn reap(&mut self, flags: i32) -> Result<Option<Exit>, Error> {
         if self.exit.is_none() {
-            self.exit = self.look(0)?.map(|exit| self.record.explain(exit));
+            self.exit = self.look(flags)?.map(|exit| self.record.explain(exit));
         }
         Ok(self.exit.clone())
     }
@@ -241,17 +292,18 @@ impl Process {
         }
         // SAFETY: siginfo_t is plain integers and pointers, for which zeros are a value.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let flags = libc::WEXITED | libc::WNOHANG | flags;
-        // SAFETY: waitid writes to `info`, which is a live siginfo_t; the descriptor is open while `self` lives.
-        let answer = unsafe {
-            libc::waitid(
-                libc::P_PIDFD,
-                self.pidfd.as_raw_fd() as u32,
-                &mut info,
-                flags,
-            )
+        let flags = libc::WEXITED | flags;
+        // By its pid, where somebody closed the pidfd: nobody else has that before it is reaped.
+        let (kind, id) = match self.pidfd.get() {
+            Ok(pidfd) => (libc::P_PIDFD, pidfd.as_raw_fd() as u32),
+            Err(_) => (libc::P_PID, self.id()),
         };
-        Errno::result(answer).map_err(|errno| self.trouble(errno))?;
+        // SAFETY: waitid writes to `info`, which is a live siginfo_t; a descriptor was just seen to be open.
+        while let Err(errno) = Errno::result(unsafe { libc::waitid(kind, id, &mut info, flags) }) {
+            if errno != Errno::EINTR {
+                return Err(self.trouble(errno));
+            }
+        }
         // SAFETY: waitid succeeded, so `info` holds the fields of SIGCHLD, or zeros if nothing ended.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
         Ok(match info.si_code {
@@ -262,23 +314,21 @@ impl Process {
     }
 
     fn trouble(&self, errno: Errno) -> Error {
-        let remedy = match errno {
+        let otherwise = match errno {
             Errno::ECHILD => {
                 "let nobody else wait for it, and leave SIGCHLD at its default: somebody else has reaped it"
             }
             _ => "report this: the call has no such error",
         };
-        Error::system(format!("wait for child {}", self.pid), errno, remedy)
+        let tried = format!("wait for child {}", self.pid);
+        Error::call(tried, errno, "waitid and ppoll", otherwise)
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // `ended` is an error in a forked copy of the creator, and when somebody else reaped it.
         // Ten seconds are for a child that the kernel cannot kill yet; it must not hang us as well.
-        if matches!(self.ended(), Ok(None)) {
-            let _ = killpg(self.pid, Signal::SIGKILL);
-            let _ = kill(self.pid, Signal::SIGKILL);
+        if self.is_there() && self.strike().is_ok() {
             let _ = self.wait_timeout(Duration::from_secs(10));
         }
     }

@@ -56,6 +56,9 @@ impl Exit {
     /// What to do about a child that ended so before it gave what it was asked for.
     pub(super) fn remedy(&self) -> &'static str {
         match self {
+            Self::Code(0) => {
+                "let its body return instead of ending the process, and leave descriptors that it did not open"
+            }
             Self::Code(_) => "let its body return instead of ending the process",
             Self::Signal(libc::SIGKILL) => {
                 "find who killed it: a timeout, a person, or the kernel when memory was short (dmesg)"

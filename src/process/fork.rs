@@ -107,8 +107,15 @@ fn alone() -> Result<Record, Error> {
 fn live<T: Serialize>(parent: Pid, record: &Record, body: impl FnOnce() -> T) -> ! {
     // By both sides, so that neither sees the child outside of its group.
     let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
-    die_with(parent);
-    let code = record.of(|| encode(&body()));
+    let code = match die_with(parent) {
+        Ok(()) => record.of(|| encode(&body())),
+        Err(errno) => record.not_begun(&Error::call(
+            "tie its life to that of its parent",
+            errno,
+            "prctl (PR_SET_PDEATHSIG)",
+            "report this: the call has no such error",
+        )),
+    };
     let _ = std::io::stdout().flush();
     end_now(code)
 }
@@ -143,12 +150,14 @@ pub(crate) fn end_now(code: i32) -> ! {
 
 /// From now on this process is killed when `parent` ends (strictly: the thread of it that started us). If that
 /// was already so, and the kernel therefore has nobody to watch, it ends here.
-pub(super) fn die_with(parent: Pid) {
+pub(super) fn die_with(parent: Pid) -> nix::Result<()> {
     // Zero: the parent is in another pid namespace than we, after its unshare(2).
     let ours = |pid: Pid| pid == parent || pid.as_raw() == 0;
-    if set_pdeathsig(Signal::SIGKILL).is_err() || !ours(getppid()) {
+    set_pdeathsig(Signal::SIGKILL)?;
+    if !ours(getppid()) {
         end_now(1)
     }
+    Ok(())
 }
 
 /// How many threads this process has.

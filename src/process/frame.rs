@@ -1,6 +1,7 @@
 //! How a clean process and its client talk: frames over a stream socket, each a length and that many bytes.
 
 use crate::Error;
+use crate::region::descriptor::Descriptor;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 
@@ -54,28 +55,29 @@ impl Incoming {
 }
 
 /// The clean process's end: what a job reads its requests from, and replies on.
-pub(crate) struct Channel(UnixStream);
+pub(crate) struct Channel(Descriptor<UnixStream>);
 
 impl Channel {
-    pub(super) fn new(socket: UnixStream) -> Self {
-        Self(socket)
+    pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
+        Descriptor::new(socket).map(Self)
     }
 
     /// The next request; `None` once the client is gone.
     pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
+        let mut socket = self.0.get().ok()?;
         let mut header = [0; HEADER];
-        self.0.read_exact(&mut header).ok()?;
+        socket.read_exact(&mut header).ok()?;
         let len = u64::from_le_bytes(header);
         check(len).ok()?;
         let mut bytes = vec![0; len as usize];
-        self.0.read_exact(&mut bytes).ok()?;
+        socket.read_exact(&mut bytes).ok()?;
         Some(bytes)
     }
 
     /// Replies to the request, once.
     pub(crate) fn reply(&mut self, bytes: &[u8]) -> Result<(), Error> {
         pack(bytes)
-            .and_then(|frame| self.0.write_all(&frame))
+            .and_then(|frame| self.0.get()?.write_all(&frame))
             .map_err(|e| {
                 Error::system(
                     format!("reply {} bytes", bytes.len()),
@@ -120,7 +122,7 @@ mod tests {
 
         let (mut client, server) = UnixStream::pair().unwrap();
         client.write_all(&u64::MAX.to_le_bytes()).unwrap();
-        assert_eq!(Channel::new(server).next(), None);
+        assert_eq!(Channel::new(server).unwrap().next(), None);
     }
 
     #[test]
@@ -131,7 +133,7 @@ mod tests {
             .write_all(&pack(b"cut short").unwrap()[..12])
             .unwrap();
         drop(client);
-        let mut channel = Channel::new(server);
+        let mut channel = Channel::new(server).unwrap();
         assert_eq!(channel.next(), Some(b"whole".to_vec()));
         assert_eq!(channel.next(), None);
     }

@@ -4,6 +4,27 @@
 //! there [`clean`] runs a job in a fresh process with one thread, and forks happen inside it. A child dies with
 //! the process that started it, and a handle never leaves a zombie behind.
 //!
+//! # What is not believed, and what ends
+//!
+//! A child may write anything to what it inherited, close it, or never end.
+//!
+//! | from a child, or a client | bound |
+//! |---|---|
+//! | the length of what it left (`record`) | the bytes that were really written, and the memory that is free |
+//! | the length of a frame (`frame`) | 1 GiB; of a child, what has arrived |
+//! | the offset of a job (`job`) | an aligned place in a readable mapping of this program's image, with the magic number and the name there |
+//! | what it prints (`zygote`) | the last 16 KiB |
+//! | a descriptor that is kept (record, socket, pidfd) | its device and inode are asked before it is written to, read or closed; without its pidfd a child is known by its pid |
+//!
+//! | wait | ends |
+//! |---|---|
+//! | [`Child::wait`] | with the child; its owner has [`Child::wait_timeout`] and [`Child::kill`] |
+//! | [`Child::kill`] | with the child, which the kernel ends; where no call may kill it, at once and with an error |
+//! | dropping a handle | as a kill, and after ten seconds at the latest |
+//! | the start of a clean process | after ten seconds at the latest |
+//! | the answer of a clean process | with the answer or the process; a timeout around the test is its owner's |
+//! | a request (in the clean process) | with the client, with which the process is killed as well |
+//!
 //! In here: `fork` starts a child, `record` is what it leaves behind, `child` waits for it, `exit` says how it
 //! ended. With the harness: `zygote` is the client of a clean process, `takeover` is how one starts, `job` is
 //! what it runs, `frame` is how both talk.

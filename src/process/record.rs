@@ -6,6 +6,8 @@
 
 use super::{Exit, Panic, decode, encode};
 use crate::Error;
+use crate::region::descriptor::Descriptor;
+use crate::region::room::check_free;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
 use std::io;
@@ -18,6 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The exit code of a body that panicked, as in a Rust program.
 const PANICKED: i32 = 101;
+
+/// That of a child which did not come to its body.
+pub(super) const NOT_BEGUN: i32 = 1;
 
 /// A header: the kind and the number of the bytes that follow it, each a little-endian u64. Zeros: nothing.
 const HEADER: usize = 16;
@@ -49,34 +54,30 @@ pub(super) enum Left {
 pub(super) struct Record(Arc<Inner>);
 
 struct Inner {
-    file: File,
+    file: Descriptor<File>,
     /// Whether the last word was written. Threads that the body left behind may still panic.
     closed: Mutex<bool>,
 }
 
 impl Record {
     pub(super) fn new() -> Result<Self, Error> {
-        memfd_create(c"forkcheck", MFdFlags::MFD_CLOEXEC)
-            .map(Self::from_fd)
-            .map_err(|errno| {
-                Error::system(
-                    "make a memfd for what a child leaves behind",
-                    errno,
-                    "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
-                )
-            })
+        let tried = "make a memfd for what a child leaves behind";
+        let otherwise = "close descriptors or raise RLIMIT_NOFILE (ulimit -n)";
+        let fd = memfd_create(c"forkcheck", MFdFlags::MFD_CLOEXEC)
+            .map_err(|errno| Error::call(tried, errno, "memfd_create", otherwise))?;
+        Self::from_fd(fd).map_err(|error| Error::system(tried, error, otherwise))
     }
 
-    pub(super) fn from_fd(fd: OwnedFd) -> Self {
-        Self(Arc::new(Inner {
-            file: fd.into(),
+    pub(super) fn from_fd(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self(Arc::new(Inner {
+            file: Descriptor::new(fd.into())?,
             closed: Mutex::new(false),
-        }))
+        })))
     }
 
     #[cfg(any(test, feature = "harness"))]
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.0.file.as_fd()
+    pub(super) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        self.0.file.get().map(AsFd::as_fd)
     }
 
     /// Runs a body to its end in the process that leaves the record, and returns the exit code. The body's bytes
@@ -107,6 +108,12 @@ impl Record {
         }
     }
 
+    /// Leaves why the body was not begun, and returns the exit code.
+    pub(super) fn not_begun(&self, why: &Error) -> i32 {
+        let _ = self.close(Kind::Refused, why.to_string().as_bytes());
+        NOT_BEGUN
+    }
+
     /// Writes down each panic of this process, then goes on to the hook that was there before.
     fn set_hook(&self) {
         let (record, me, before) = (self.clone(), std::process::id(), std::panic::take_hook());
@@ -130,7 +137,7 @@ impl Record {
             return Ok(());
         }
         *closed = last;
-        let file = &self.0.file;
+        let file = self.0.file.get()?;
         file.write_all_at(&[0; HEADER], 0)?;
         file.write_all_at(bytes, HEADER as u64)?;
         let mut header = [0; HEADER];
@@ -141,18 +148,28 @@ impl Record {
 
     /// The bytes of a kind, if they are what was left and are all there.
     fn read(&self, kind: Kind) -> Option<Vec<u8>> {
-        let file = &self.0.file;
+        let len = self.len(kind)?;
+        check_free(len, "what a child left").ok()?;
+        let mut bytes = vec![0; usize::try_from(len).ok()?];
+        let file = self.0.file.get().ok()?;
+        file.read_exact_at(&mut bytes, HEADER as u64).ok()?;
+        Some(bytes)
+    }
+
+    /// How many they are.
+    fn len(&self, kind: Kind) -> Option<u64> {
+        let about = self.0.file.stat().ok()?;
         let mut header = [0; HEADER];
+        let file = self.0.file.get().ok()?;
         file.read_exact_at(&mut header, 0).ok()?;
         let (found, len) = header.split_at(8);
         let len = u64::from_le_bytes(len.try_into().ok()?);
-        let there = file.metadata().ok()?.len();
-        if found != (kind as u64).to_le_bytes() || len > there.saturating_sub(HEADER as u64) {
-            return None;
-        }
-        let mut bytes = vec![0; usize::try_from(len).ok()?];
-        file.read_exact_at(&mut bytes, HEADER as u64).ok()?;
-        Some(bytes)
+        // What is there: a file may be said to be longer than what was ever written to it, which takes no room; as bytes of
+        // ours it would.
+        let said = u64::try_from(about.st_size).ok()?;
+        let written = u64::try_from(about.st_blocks).ok()?.saturating_mul(512);
+        let there = said.min(written).saturating_sub(HEADER as u64);
+        (found == (kind as u64).to_le_bytes() && len <= there).then_some(len)
     }
 
     fn panic(&self) -> Option<(Kind, Panic)> {
@@ -162,7 +179,10 @@ impl Record {
     }
 
     pub(super) fn left(&self) -> Left {
-        if let Some(value) = self.read(Kind::Value) {
+        let value = self.len(Kind::Value).unwrap_or(0);
+        if let Err(error) = check_free(value, "what a child left") {
+            Left::Refused(error.to_string())
+        } else if let Some(value) = self.read(Kind::Value) {
             Left::Value(value)
         } else if let Some(why) = self.read(Kind::Refused) {
             Left::Refused(String::from_utf8_lossy(&why).into_owned())
@@ -218,7 +238,13 @@ mod tests {
         record.write(Kind::Value, b"all of it", true).unwrap();
         assert_eq!(record.left(), Left::Value(b"all of it".to_vec()));
         // What a writer that dies before its last write leaves.
-        record.0.file.write_all_at(&[0; HEADER], 0).unwrap();
+        record
+            .0
+            .file
+            .get()
+            .unwrap()
+            .write_all_at(&[0; HEADER], 0)
+            .unwrap();
         assert_eq!(record.left(), Left::Nothing);
     }
 
@@ -226,11 +252,11 @@ mod tests {
     fn a_write_that_ends_half_way_leaves_nothing_of_what_was_there_before() {
         use nix::fcntl::{FcntlArg, SealFlag, fcntl};
         let file = memfd_create(c"forkcheck", MFdFlags::MFD_ALLOW_SEALING).unwrap();
-        let record = Record::from_fd(file);
+        let record = Record::from_fd(file).unwrap();
         record.write(Kind::Panicking, b"short", false).unwrap();
         assert!(record.read(Kind::Panicking).is_some());
         let grow = FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW);
-        fcntl(record.fd(), grow).unwrap();
+        fcntl(record.fd().unwrap(), grow).unwrap();
         let longer = record.write(Kind::Panicking, b"longer than before", false);
         assert!(longer.is_err());
         assert_eq!(record.read(Kind::Panicking), None);
@@ -240,7 +266,13 @@ mod tests {
     fn a_header_that_promises_more_than_there_is_counts_as_nothing() {
         let record = Record::new().unwrap();
         record.write(Kind::Value, b"all of it", true).unwrap();
-        record.0.file.set_len(HEADER as u64 + 3).unwrap();
+        record
+            .0
+            .file
+            .get()
+            .unwrap()
+            .set_len(HEADER as u64 + 3)
+            .unwrap();
         assert_eq!(record.left(), Left::Nothing);
     }
 

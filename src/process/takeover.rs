@@ -85,10 +85,14 @@ pub(super) fn invite(
             "unset it; if this is a linker script's doing, keep the section .init_array",
         ));
     }
-    let (socket, record, parent) = (socket.as_raw_fd(), record.fd().as_raw_fd(), getpid());
+    let record = record.fd().map_err(|error| {
+        let tried = "hand a record to a clean process";
+        Error::system(tried, error, "leave descriptors open that you did not open")
+    })?;
+    let (socket, record, parent) = (socket.as_raw_fd(), record.as_raw_fd(), getpid());
     command.env(VARIABLE, format!("{socket},{record}"));
     let prepare = move || {
-        die_with(parent);
+        die_with(parent)?;
         for fd in [socket, record] {
             // SAFETY: borrow_raw: the client holds both open until the command has run.
             let fd = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -104,7 +108,7 @@ pub(super) fn invite(
 
 extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
     let Some(Invitation {
-        socket,
+        channel,
         record,
         parent,
     }) = invitation()
@@ -116,11 +120,14 @@ extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const 
     run_later_constructors(argc, argv, envp);
     // SAFETY: signal with SIG_IGN installs no handler; it is what Rust's runtime does before `main`.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
-    die_with(parent);
+    if die_with(parent).is_err() {
+        // It was permitted before this program was executed.
+        end_now(1);
+    }
     // Orphans of our children come to us, where they can be found.
     let _ = set_child_subreaper(true);
     let code = record.of(|| {
-        serve(socket);
+        serve(channel);
         Ok(Vec::new())
     });
     let _ = std::io::stdout().flush();
@@ -128,7 +135,7 @@ extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const 
 }
 
 struct Invitation {
-    socket: UnixStream,
+    channel: Channel,
     record: Record,
     parent: Pid,
 }
@@ -156,8 +163,8 @@ fn invitation() -> Option<Invitation> {
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
     }
     Some(Invitation {
-        socket: socket.into(),
-        record: Record::from_fd(record),
+        channel: Channel::new(socket.into()).ok()?,
+        record: Record::from_fd(record).ok()?,
         parent,
     })
 }
@@ -197,8 +204,7 @@ fn run_later_constructors(argc: c_int, argv: *const *const c_char, envp: *const 
 }
 
 /// Answers the greeting and runs the job.
-fn serve(socket: UnixStream) {
-    let mut channel = Channel::new(socket);
+fn serve(mut channel: Channel) {
     let Some(greeting) = channel.next() else {
         return;
     };
@@ -251,7 +257,7 @@ mod tests {
         (&ours).write_all(&frame::pack(sent).unwrap()).unwrap();
         let (socket, fd) = (
             theirs.as_raw_fd().to_string(),
-            record.fd().as_raw_fd().to_string(),
+            record.fd().unwrap().as_raw_fd().to_string(),
         );
         let line = line
             .replace("VARIABLE", VARIABLE)

@@ -9,13 +9,14 @@ use super::job::Job;
 use super::record::Record;
 use super::takeover;
 use crate::Error;
+use crate::region::descriptor::Descriptor;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::unistd::Pid;
 use std::io::{PipeReader, Read};
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -30,7 +31,7 @@ const START: Duration = Duration::from_secs(10);
 /// kernel kills it when that thread ends; dropping it kills it, and reaps it.
 pub(crate) struct Session {
     process: Process,
-    socket: UnixStream,
+    socket: Descriptor<UnixStream>,
     incoming: Incoming,
     printed: Printed,
     job: &'static Job,
@@ -41,7 +42,9 @@ impl Drop for Session {
     fn drop(&mut self) {
         // Hung up on, it ends by itself, and with it the groups of its children, and all that these have started. If it
         // does not, it is killed.
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        if let Ok(socket) = self.socket.get() {
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
         let _ = self.process.wait_timeout(Duration::from_secs(2));
     }
 }
@@ -85,9 +88,10 @@ impl Session {
             .process_group(0);
         takeover::invite(&mut command, &theirs, &record)?;
         let child = command.spawn().map_err(|e| {
-            Error::system(
+            Error::call(
                 tried("execute this program again"),
-                e,
+                Errno::from_raw(e.raw_os_error().unwrap_or(0)),
+                "prctl (PR_SET_PDEATHSIG), fork and execve",
                 "mount /proc, or make room for one more process (ulimit -u)",
             )
         })?;
@@ -95,7 +99,7 @@ impl Session {
         drop((command, theirs));
         let mut session = Self {
             process: Process::adopt(Pid::from_raw(child.id().cast_signed()), record)?,
-            socket,
+            socket: Descriptor::new(socket).map_err(room("look at a descriptor"))?,
             incoming: Incoming::default(),
             printed: Printed {
                 pipe: Some(output),
@@ -141,24 +145,33 @@ impl Session {
             if gone {
                 return Err(self.ended());
             }
+            // Somebody else's would be written to, or read.
+            let socket = self.socket.get().map_err(|e| self.garbled(e))?.as_raw_fd();
             let left = deadline.map_or(Duration::MAX, |at| {
                 at.saturating_duration_since(Instant::now())
             });
             if left.is_zero() {
                 return Err(self.late());
             }
-            let Ok(over) = self.pause(!unsent.is_empty(), left) else {
-                continue;
+            let over = match self.pause(!unsent.is_empty(), left) {
+                Ok(over) => over,
+                // The socket is looked at above.
+                Err(Errno::EINTR | Errno::EBADF) => continue,
+                Err(errno) => {
+                    let tried = format!("wait for the clean process {}", self.id());
+                    let otherwise = "report this: the call has no such error";
+                    return Err(Error::call(tried, errno, "ppoll", otherwise));
+                }
             };
             while !unsent.is_empty() {
                 let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-                match send(self.socket.as_raw_fd(), unsent, flags) {
+                match send(socket, unsent, flags) {
                     Ok(sent) => unsent = &unsent[sent..],
                     Err(_) => break, // full, or closed: then there is an end to be read below
                 }
             }
             // In this order: what a process sent before its end is there once its end was seen.
-            gone = self.receive() || over;
+            gone = self.receive(socket) || over;
         }
     }
 
@@ -169,9 +182,10 @@ impl Session {
         } else {
             PollFlags::POLLIN
         };
+        let socket = self.socket.get().map_err(|_| Errno::EBADF)?.as_fd();
         let mut fds = vec![
             PollFd::new(self.process.pidfd(), PollFlags::POLLIN),
-            PollFd::new(self.socket.as_fd(), wish),
+            PollFd::new(socket, wish),
         ];
         fds.extend(
             self.printed
@@ -189,10 +203,10 @@ impl Session {
     }
 
     /// Takes in what has arrived. Whether the other side has closed.
-    fn receive(&mut self) -> bool {
+    fn receive(&mut self, socket: RawFd) -> bool {
         let mut bytes = [0; 1 << 16];
         loop {
-            match recv(self.socket.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
+            match recv(socket, &mut bytes, MsgFlags::MSG_DONTWAIT) {
                 Ok(0) => return true,
                 Ok(n) => self.incoming.extend(&bytes[..n]),
                 Err(Errno::EINTR) => {}
@@ -246,7 +260,7 @@ impl Session {
                 self.job.name()
             ),
             error,
-            "send less at once",
+            "send less at once, and leave descriptors open that you did not open",
         )
     }
 }

@@ -11,6 +11,11 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
+/// The number of sleepers is taken for one that somebody wrote over from here on: so many processes there never are.
+const TOO_MANY: u32 = 1 << 31;
+/// What it is set to then: it comes down to zero by no number of sleepers that wake.
+const MANY: u32 = 1 << 30;
+
 /// Where processes sleep until a condition holds, and those that made it hold wake them.
 ///
 /// Promise: if [`notify`](Self::notify) is called after the condition was made true, nobody goes on sleeping in
@@ -136,7 +141,11 @@ impl<M: Memory> EventCount<M> {
         ready: &mut impl FnMut() -> Option<R>,
         block: impl FnOnce(u32),
     ) -> Option<R> {
-        self.sleepers.fetch_add(1, Relaxed);
+        // Relaxed: ordered with the notifier's load by the fences.
+        if self.sleepers.fetch_add(1, Relaxed) >= TOO_MANY {
+            // Counted on, it would wrap around to zero while somebody sleeps.
+            self.sleepers.store(MANY, Relaxed);
+        }
         // Relaxed: where the notifier's fence comes after ours, this is the number from before it raised it.
         let epoch = self.epoch.load(Relaxed);
         // SeqCst: pairs with the fence in `notify`.

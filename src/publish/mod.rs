@@ -12,6 +12,23 @@
 //! explore. On hardware they live in place in a [`Region`](crate::Region), whose zeros are a valid start.
 //! What a reader gets is a copy; nobody is ever handed a reference to bytes that another process may write.
 //!
+//! # Words that somebody wrote over
+//!
+//! No word of a publication is believed. What it is used for has these bounds, whatever any process wrote to it:
+//!
+//! | word | bound |
+//! |---|---|
+//! | the state of a [`OneShot`] | anything but "set" is not set |
+//! | the sequence number and owner of a [`SeqLock`] | [`read`](SeqLock::read) waits while the owner, a number, is that of a living process; [`try_read`](SeqLock::try_read) never waits |
+//! | the state of a [`Latest`] | slots are taken modulo 3; a write and a read try again only when the word changed meanwhile |
+//! | the indices of a [`Ring`] | one of 2 N or more, or more than N from the other, leaves nothing to pop and no room to push |
+//! | the sleepers of an [`EventCount`] | from 2^31 on it counts as 2^30, so that it never wraps around to zero |
+//! | the epoch of an [`EventCount`] | a wait returns, and asks again |
+//!
+//! Bytes of a value are the caller's to check: any of them are a value of a payload. A wait ends when its condition holds: where
+//! the process that should bring that about may die or lie, its owner gives it a limit, by
+//! [`wait_timeout`](EventCount::wait_timeout) or [`try_read`](SeqLock::try_read).
+//!
 //! # Common jobs
 //!
 //! All of them work on every backing of a region; those below are the usual ones.

@@ -16,7 +16,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 /// **One producer and one consumer at a time** is the callers' promise: two of a kind share a slot, and can lose, double
 /// or mix values (of plain bytes: never undefined behaviour). A killed producer leaves a prefix of what it pushed. A
 /// killed consumer leaves what it had not taken; the value it was taking, if any, is there again for its successor.
-/// A successor of either goes on as if it were the same.
+/// A successor of either goes on as if it were the same. Where a process wrote over an index, there is nothing to pop and no
+/// room to push, or values of before come again: N of them at most, until it writes once more.
 ///
 /// ```
 /// use forkcheck::publish::{Full, Ring};
@@ -123,10 +124,10 @@ impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
         let producer = &*self.producer;
         // Relaxed: only the producer stores these two.
         let tail = producer.next.load(Relaxed);
-        if tail == Self::lap_ahead(producer.seen.load(Relaxed)) {
+        if Self::between(producer.seen.load(Relaxed), tail) >= Self::SLOTS {
             // Acquire: pairs with the Release store in `pop`; the slot behind `head` is read to its end.
             let head = self.consumer.next.load(Acquire);
-            if tail == Self::lap_ahead(head) {
+            if Self::between(head, tail) >= Self::SLOTS {
                 return Err(Full(value));
             }
             producer.seen.store(head, Relaxed);
@@ -143,10 +144,10 @@ impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
         let consumer = &*self.consumer;
         // Relaxed: only the consumer stores these two.
         let head = consumer.next.load(Relaxed);
-        if head == consumer.seen.load(Relaxed) {
+        if !Self::holds(head, consumer.seen.load(Relaxed)) {
             // Acquire: pairs with the Release store in `push`; we see the value before `tail`.
             let tail = self.producer.next.load(Acquire);
-            if head == tail {
+            if !Self::holds(head, tail) {
                 return None;
             }
             consumer.seen.store(tail, Relaxed);
@@ -172,12 +173,18 @@ impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
             0
         }
     }
-    /// The tail of a ring that is full from this head.
-    fn lap_ahead(head: u32) -> u32 {
-        if head < Self::SLOTS {
-            head + Self::SLOTS
+    /// How many values lie between two indices; more than N where another process spoilt one of them.
+    fn between(head: u32, tail: u32) -> u32 {
+        if head >= 2 * Self::SLOTS || tail >= 2 * Self::SLOTS {
+            u32::MAX
+        } else if tail >= head {
+            tail - head
         } else {
-            head - Self::SLOTS
+            tail + (2 * Self::SLOTS - head)
         }
+    }
+    /// Whether there is a value between them.
+    fn holds(head: u32, tail: u32) -> bool {
+        (1..=Self::SLOTS).contains(&Self::between(head, tail))
     }
 }

@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 /// value (of plain bytes: never undefined behaviour). A writer that is killed leaves the last value, or the new one, or,
 /// between its two stores of the sequence number, an odd number: from then on readers get [`WriterGone`], as soon as they
 /// have asked whether the writer is alive, until a successor has written. Nobody spins for
-/// ever where both are of one namespace of pids: in another one nobody can say who is alive.
+/// ever where both are of one namespace of pids, whichever `/proc` shows: in another one nobody can say who is alive.
 ///
 /// ```
 /// use forkcheck::publish::SeqLock;

@@ -3,15 +3,18 @@
 //! A new one has no name until it is complete: `O_TMPFILE`, then a link. Where the file system has no such files it has a
 //! temporary name that says whose it is, so that a sweep can judge it. `posix` is a directory of such files.
 
+use super::descriptor::{Descriptor, closed};
 use super::header::{Creator, HEADER, Header, Told};
 use super::layout::Layout;
 use super::mapping::{Access, Mapping, page_size};
 use super::pages::{Pages, Source};
+use super::room::check_free;
 use super::{refused, total};
 use crate::Error;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, posix_fallocate};
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::unistd::{geteuid, linkat};
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -30,14 +33,25 @@ pub(super) fn create(
     creator: Creator,
     what: &str,
 ) -> Result<Pages, Error> {
-    let unfinished = Unfinished::new(path, creator, what)?;
-    let pages = fill(&unfinished.file, layout, creator, what)?;
-    let file = unfinished.publish(path, what)?;
+    let complete = |unfinished: Unfinished| -> Result<_, Error> {
+        let pages = fill(&unfinished.file, layout, creator, what)?;
+        Ok(unfinished.publish(path).map(|file| (pages, file)))
+    };
+    let published = match complete(Unfinished::new(path, creator, what)?)? {
+        // Where hard links are forbidden, a file that has a name can mostly be renamed.
+        Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
+            let unfinished = Unfinished::temporary(directory(path), creator)
+                .map_err(|error| refused(format!("create {what}"), errno(&error)))?;
+            complete(unfinished)?
+        }
+        published => published,
+    };
+    let (pages, file) = published.map_err(|errno| refused(format!("create {what}"), errno))?;
     let end = (HEADER + layout.len()) as u64;
-    Ok(pages.from(Source::File(file, end)))
+    Ok(pages.from(Source::File(kept(file, what)?, end)))
 }
 
-/// Takes up all the space, and writes the header.
+/// Makes it this user's alone, takes up all the space, and writes the header.
 pub(super) fn fill(
     file: &File,
     layout: Layout,
@@ -45,6 +59,9 @@ pub(super) fn fill(
     what: &str,
 ) -> Result<Pages, Error> {
     let len = total(layout, what)?;
+    // Whatever the umask is; and who may look at our descriptors could open a memfd by its path in /proc.
+    file.set_permissions(Permissions::from_mode(0o600))
+        .map_err(|error| refused(format!("set the mode of {what}"), errno(&error)))?;
     reserve(file, len as u64, what)?;
     let mapping = Mapping::of(file, 0, len, Access::Write, what)?;
     let header: &Header = mapping.start_as().expect("as long as a header and more");
@@ -52,7 +69,8 @@ pub(super) fn fill(
     Ok(Pages::new(mapping, HEADER, layout.len()))
 }
 
-/// Space on the disk or in memory for all of it, so that a full one is an error now and not SIGBUS later.
+/// Space on the disk or in memory for all of it, so that a full one is an error now and not SIGBUS later. Of memory that is not
+/// there nothing is asked for: the kernel would look for a process to end.
 fn reserve(file: &File, len: u64, what: &str) -> Result<(), Error> {
     let failed = |errno| refused(format!("reserve {len} bytes for {what}"), errno);
     // Beyond this limit the kernel sends SIGXFSZ, of which a process dies.
@@ -60,6 +78,9 @@ fn reserve(file: &File, len: u64, what: &str) -> Result<(), Error> {
     let size = i64::try_from(len).map_err(|_| failed(Errno::EFBIG))?;
     if len > limit {
         return Err(failed(Errno::EFBIG));
+    }
+    if fstatfs(file).is_ok_and(|system| system.filesystem_type() == TMPFS_MAGIC) {
+        check_free(len, what)?;
     }
     loop {
         match posix_fallocate(file.as_fd(), 0, size) {
@@ -104,11 +125,7 @@ impl Unfinished {
             }
             Err(error) => Err(error),
         };
-        let made = made.map_err(|error| refused(format!("create {what}"), errno(&error)))?;
-        // Whatever the umask is.
-        let mode = made.file.set_permissions(Permissions::from_mode(0o600));
-        mode.map_err(|error| refused(format!("set the mode of {what}"), errno(&error)))?;
-        Ok(made)
+        made.map_err(|error| refused(format!("create {what}"), errno(&error)))
     }
 
     fn temporary(directory: &Path, creator: Creator) -> io::Result<Self> {
@@ -124,7 +141,7 @@ impl Unfinished {
     }
 
     /// Gives it its name; an error if there is one already.
-    fn publish(self, path: &Path, what: &str) -> Result<File, Error> {
+    fn publish(self, path: &Path) -> nix::Result<File> {
         let linked = match &self.temporary {
             None => linkat(
                 AT_FDCWD,
@@ -136,12 +153,13 @@ impl Unfinished {
             // Where the file system has no hard links, it can mostly rename to a name that is not taken.
             Some(Temporary(from)) => linkat(AT_FDCWD, from, AT_FDCWD, path, AtFlags::empty())
                 .or_else(|errno| match errno {
-                    Errno::EPERM | Errno::EOPNOTSUPP => rename_to_new(from, path),
+                    Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EOPNOTSUPP => {
+                        rename_to_new(from, path)
+                    }
                     errno => Err(errno),
                 }),
         };
-        linked.map_err(|errno| refused(format!("create {what}"), errno))?;
-        Ok(self.file)
+        linked.map(|()| self.file)
     }
 }
 
@@ -164,6 +182,11 @@ fn new_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options
+}
+
+/// For as long as the region.
+pub(super) fn kept<F: AsFd>(fd: F, what: &str) -> Result<Descriptor<F>, Error> {
+    Descriptor::new(fd).map_err(|error| refused(format!("look at {what}"), errno(&error)))
 }
 
 pub(super) fn errno(error: &io::Error) -> Errno {
@@ -249,7 +272,7 @@ fn map(file: File, expected: Layout, access: Access, what: &str) -> Result<(Page
         .len();
     let (mapping, told) = checked(&file, size, expected, access, what)?;
     let end = (HEADER + told.len) as u64;
-    let pages = Pages::new(mapping, HEADER, told.len).from(Source::File(file, end));
+    let pages = Pages::new(mapping, HEADER, told.len).from(Source::File(kept(file, what)?, end));
     Ok((pages, told))
 }
 
@@ -306,7 +329,31 @@ pub(super) fn part(file: &File, offset: u64, len: usize, access: Access) -> Resu
     let start = inside as usize;
     super::mapping::length(len, "a region of a file")?;
     let mapping = Mapping::of(&file, offset - inside, start + len, access, what)?;
-    Ok(Pages::new(mapping, start, len).from(Source::File(file, end)))
+    let source = Source::File(kept(file, what)?, end);
+    Ok(Pages::new(mapping, start, len).from(source))
+}
+
+/// Takes the name away, if it is still that of this file. If not, another got hold of it first, and it is gone as well.
+pub(super) fn remove(file: Descriptor<File>, path: &Path, what: &str) -> Result<(), Error> {
+    let file = file
+        .into_inner()
+        .map_err(closed("remove the name of a region"))?;
+    unlink(file, path)
+        .map(drop)
+        .map_err(|errno| not_removed(what, errno))
+}
+
+/// That a name could not be taken away.
+pub(super) fn not_removed(what: &str, errno: Errno) -> Error {
+    let tried = format!("remove {what}");
+    match errno {
+        Errno::EPERM | Errno::EACCES => Error::system(
+            tried,
+            errno,
+            "let the user that created it remove it (Name::remove, or region::sweep once its creator is dead), and drop regions before the right to remove them",
+        ),
+        _ => refused(tried, errno),
+    }
 }
 
 /// Takes the name away, if it is still that of this file; says whether it was.
@@ -394,17 +441,13 @@ mod tests {
         assert!(names()[0].starts_with(TEMPORARY), "{:?}", names());
         let found = creator(&unfinished.file, &directory.join(&names()[0]));
         assert_eq!(found, Some(Creator::me()));
-        drop(
-            unfinished
-                .publish(&directory.join("region"), "a test")
-                .unwrap(),
-        );
+        drop(unfinished.publish(&directory.join("region")).unwrap());
         assert_eq!(names(), ["region"]);
         // One that is given up, or cannot have its name, leaves nothing.
         drop(Unfinished::temporary(&directory, Creator::me()).unwrap());
         let second = Unfinished::temporary(&directory, Creator::me()).unwrap();
-        let error = second.publish(&directory.join("region"), "a test");
-        assert!(error.unwrap_err().to_string().contains("EEXIST"));
+        let error = second.publish(&directory.join("region"));
+        assert_eq!(error.map(drop), Err(Errno::EEXIST));
         assert_eq!(names(), ["region"]);
         std::fs::remove_dir_all(&directory).unwrap();
     }

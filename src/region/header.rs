@@ -11,18 +11,36 @@ use crate::memory::{Hardware, Life, Memory, Resident};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, fence};
 
 /// Bytes in front, so that what follows can be aligned to a pair of cache lines.
 pub(super) const HEADER: usize = 128;
 
+/// An error, if a layout cannot begin right behind a header, which begins with a page.
+pub(super) fn check_align(layout: Layout, what: &str) -> Result<(), Error> {
+    let align = layout.align();
+    if HEADER.is_multiple_of(align) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        format!(
+            "{what} of a layout that begins at a multiple of {align} bytes, where {HEADER} stand in front of it"
+        ),
+        format!(
+            "align it to {HEADER} at most, or use Region::anonymous, Region::sysv or Region::file, which have nothing in front"
+        ),
+    ))
+}
+
 /// `forkchk` and the version of this layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"forkchk\x01");
+/// Stands in its place from the first store to the last: a region that is being made, or whose creator died meanwhile.
+const BEGUN: u64 = u64::from_le_bytes(*b"forkchk\xff");
 
 #[repr(C, align(128))]
 pub(super) struct Header {
-    /// [`MAGIC`], stored last.
+    /// [`BEGUN`], stored first, and then [`MAGIC`], stored last.
     magic: AtomicU64,
     /// Bytes that follow this header.
     len: AtomicU64,
@@ -136,6 +154,9 @@ pub(super) struct Told {
 impl Header {
     /// Fills in everything, the magic number last.
     pub(super) fn write(&self, layout: Layout, creator: Creator) {
+        self.magic.store(BEGUN, Relaxed);
+        // Release: whoever sees a word of what follows sees that it was begun; and so it is left by who dies in between.
+        fence(Release);
         self.len.store(layout.len() as u64, Relaxed);
         self.shape.store(layout.shape(), Relaxed);
         self.life.store(creator.life.to_bits(), Relaxed);
@@ -146,6 +167,12 @@ impl Header {
 
     pub(super) fn keep(&self) {
         self.kept.store(1, Relaxed);
+    }
+
+    /// As `keep`, by a write, which is no SIGBUS where the file was cut short meanwhile.
+    pub(super) fn keep_in_file(file: &File) -> io::Result<()> {
+        let at = std::mem::offset_of!(Self, kept) as u64;
+        file.write_all_at(&1u64.to_ne_bytes(), at)
     }
 
     /// What it says, from memory.
@@ -185,7 +212,12 @@ impl Told {
 
     /// Nobody has finished it.
     pub(super) fn is_blank(&self) -> bool {
-        self.magic == 0
+        self.magic == 0 || self.is_begun()
+    }
+
+    /// Somebody has begun it, and not finished.
+    pub(super) fn is_begun(&self) -> bool {
+        self.magic == BEGUN
     }
 
     /// Nobody has begun it either.
@@ -201,6 +233,7 @@ impl Told {
 
     /// An error, unless it is what an opener expects of `what`.
     pub(super) fn check(&self, room: usize, expected: Layout, what: &str) -> Result<(), Error> {
+        check_align(expected, what)?;
         let (said, len) = (self.said_len, self.len);
         let (wrong, remedy) = if self.is_blank() {
             (

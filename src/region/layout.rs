@@ -17,6 +17,7 @@ use crate::memory::Resident;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     len: usize,
+    align: usize,
     /// Zero: nothing is known but the length.
     shape: u64,
 }
@@ -26,6 +27,7 @@ impl Layout {
     pub const fn of<T: Resident>() -> Self {
         Self {
             len: size_of::<T>(),
+            align: align_of::<T>(),
             shape: T::SHAPE,
         }
     }
@@ -36,6 +38,10 @@ impl Layout {
         self.len
     }
 
+    pub(super) const fn align(self) -> usize {
+        self.align
+    }
+
     pub(super) const fn shape(self) -> u64 {
         self.shape
     }
@@ -43,7 +49,11 @@ impl Layout {
 
 impl From<usize> for Layout {
     fn from(len: usize) -> Self {
-        Self { len, shape: 0 }
+        Self {
+            len,
+            align: 1,
+            shape: 0,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "mmap, mremap and munmap")]
 
 use super::refused;
+use super::room::check_limit;
 use crate::Error;
 use crate::memory::Resident;
 use nix::sys::mman::{
@@ -73,6 +74,7 @@ impl Mapping {
     /// Pages of zeros, shared with the children that this process forks.
     pub(super) fn anonymous(len: usize) -> Result<Self, Error> {
         let length = length(len, "an anonymous region")?;
+        check_limit(len, "an anonymous region")?;
         // SAFETY: mmap without MAP_FIXED takes addresses that nothing uses, so no other memory is touched.
         let base =
             unsafe { mmap_anonymous(None, length, Access::Write.flags(), MapFlags::MAP_SHARED) };

@@ -2,7 +2,8 @@
 
 #![allow(unsafe_code, reason = "descriptors that the kernel made are owned")]
 
-use super::file::{checked, errno, fill};
+use super::descriptor::{Descriptor, closed};
+use super::file::{checked, errno, fill, kept};
 use super::header::{Creator, HEADER, Told};
 use super::layout::Layout;
 use super::mapping::Access;
@@ -14,10 +15,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, UnixAddr, recvmsg, sendmsg};
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 const WHAT: &str = "a memfd";
@@ -36,13 +36,15 @@ pub(super) fn create(layout: Layout) -> Result<Pages, Error> {
         Err(Errno::EINVAL) => memfd_create(c"forkcheck", sealable),
         made => made,
     };
-    let file = File::from(fd.map_err(|errno| refused(format!("create {WHAT}"), errno))?);
-    // Who may look at our descriptors could open it by its path in /proc.
-    file.set_permissions(Permissions::from_mode(0o600))
-        .map_err(|error| refused(format!("set the mode of {WHAT}"), errno(&error)))?;
+    let file = File::from(fd.map_err(|errno| match errno {
+        Errno::EPERM | Errno::EACCES | Errno::ENOSYS => {
+            Error::call(format!("create {WHAT}"), errno, "memfd_create", "")
+        }
+        _ => refused(format!("create {WHAT}"), errno),
+    })?);
     let pages = fill(&file, layout, Creator::nameless(), WHAT)?;
     seal(&file, SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW)?;
-    Ok(pages.from(Source::Memfd(file.into())))
+    Ok(pages.from(Source::Memfd(kept(file.into(), WHAT)?)))
 }
 
 fn seal(file: &File, seals: SealFlag) -> Result<(), Error> {
@@ -52,7 +54,8 @@ fn seal(file: &File, seals: SealFlag) -> Result<(), Error> {
 }
 
 /// From now on it can be mapped for reading alone; what is mapped stays as it is.
-pub(super) fn seal_writes(fd: &OwnedFd) -> Result<(), Error> {
+pub(super) fn seal_writes(fd: &Descriptor<OwnedFd>) -> Result<(), Error> {
+    let fd = fd.get().map_err(closed("seal a memfd"))?;
     let seals = SealFlag::F_SEAL_FUTURE_WRITE | SealFlag::F_SEAL_SEAL;
     fcntl(fd, FcntlArg::F_ADD_SEALS(seals))
         .map(drop)
@@ -82,12 +85,12 @@ pub(super) fn open(fd: OwnedFd, expected: Layout, access: Access) -> Result<(Pag
         .map_err(|error| refused(format!("look at {WHAT}"), errno(&error)))?
         .len();
     let (mapping, told) = checked(&file, size, expected, access, WHAT)?;
-    let pages = Pages::new(mapping, HEADER, told.len).from(Source::Memfd(file.into()));
+    let pages = Pages::new(mapping, HEADER, told.len).from(Source::Memfd(kept(file.into(), WHAT)?));
     Ok((pages, told))
 }
 
-pub(super) fn send(fd: BorrowedFd<'_>, to: &UnixStream) -> Result<(), Error> {
-    let fds = [fd.as_raw_fd()];
+pub(super) fn send(fd: &Descriptor<OwnedFd>, to: &UnixStream) -> Result<(), Error> {
+    let fds = [fd.get().map_err(closed("pass a memfd on"))?.as_raw_fd()];
     let bytes = [IoSlice::new(&[TOKEN])];
     let rights = [ControlMessage::ScmRights(&fds)];
     loop {

@@ -14,10 +14,17 @@
 //! A region never hands out a reference to plain data that another process may write: only atomics and what is made of
 //! them ([`Resident`]). It is for its user alone (mode 0600), and never executable.
 //!
+//! No length is believed either: one that is asked for is compared with the memory of the machine and of the cgroup before
+//! it is taken up, one in a header with the file or segment behind it, one in a layout with the region. A file is asked for its
+//! length at each [`get`](Region::get), and a descriptor for its file before it is written to, passed on or closed. Nothing here
+//! waits but [`Region::receive`] and [`View::receive`], for which the socket may have a timeout.
+//!
 //! In here: `mapping` is pages of this process, `pages` the part of them that is handed out, `header` what stands in front
-//! of a region that strangers open, `name` how they find it; `file`, `posix`, `sysv` and `memfd` are the backings.
+//! of a region that strangers open, `name` how they find it; `file`, `posix`, `sysv` and `memfd` are the backings; `room` is how
+//! much memory there is for them, `descriptor` how they keep one.
 #![allow(unsafe_code, reason = "views of mapped memory as atomics")]
 
+pub(crate) mod descriptor;
 mod file;
 mod header;
 mod layout;
@@ -26,6 +33,7 @@ mod memfd;
 mod name;
 mod pages;
 mod posix;
+pub(crate) mod room;
 mod sweep;
 mod sysv;
 mod view;
@@ -51,8 +59,8 @@ use std::ptr::NonNull;
 ///
 /// It starts as zeros, and at the same address in each process that inherits it. The pages go away when the
 /// last process that has them mapped is gone. Dropping a region unmaps it in this process alone. Where it has a name,
-/// the process that created it takes that away as it drops it (unless somebody else holds a lock on the file); a forked child that drops an inherited handle removes
-/// nothing.
+/// the process that created it takes that away as it drops it, if it still may ([`close`](Region::close) says whether it did);
+/// a forked child that drops an inherited handle removes nothing.
 ///
 /// ```
 /// use forkcheck::{Region, process};
@@ -101,7 +109,8 @@ impl Region {
     /// The kernel maps whole pages; the length stays as asked, and so do the bounds.
     ///
     /// # Errors
-    /// A length of zero, one that no address space holds, or one that the kernel refuses.
+    /// A length of zero, one that no address space holds, one beyond the memory of the machine or the limit of the cgroup, or
+    /// one that the kernel refuses.
     pub fn anonymous(len: usize) -> Result<Self, Error> {
         let mapping = Mapping::anonymous(len)?;
         Ok(Self::nameless(Pages::new(mapping, 0, len)))
@@ -111,7 +120,7 @@ impl Region {
     /// descriptor ([`send`](Region::send)). It is sealed: nobody can make it longer or shorter. memfd_create(2).
     ///
     /// # Errors
-    /// A length of zero or beyond the limits, no memory, or no descriptor.
+    /// A length of zero or beyond the limits, or of the memory that is free now, or no descriptor.
     pub fn memfd(layout: impl Into<Layout>) -> Result<Self, Error> {
         memfd::create(layout.into()).map(Self::nameless)
     }
@@ -166,7 +175,8 @@ impl Region {
     /// ```
     ///
     /// # Errors
-    /// The name is taken; there is no room, no permission, no descriptor; the file system is read-only. Nothing is left.
+    /// The name is taken; there is no room, no permission, no descriptor; the file system is read-only; the layout is aligned
+    /// to more than 128 bytes, at a multiple of which the bytes of such a region begin. Nothing is left.
     pub fn create(name: &Name, layout: impl Into<Layout>) -> Result<Self, Error> {
         let creator = Creator::me();
         let mut region = Self::nameless(name.create(layout.into(), creator)?);
@@ -193,10 +203,10 @@ impl Region {
         Ok(Self::unnamed(pages, told.creator.pid()))
     }
 
-    /// The descriptor of a [`memfd`](Region::memfd), to be passed on; `None` for other backings.
+    /// The descriptor of a [`memfd`](Region::memfd), to be passed on; `None` for other backings, and where somebody closed it.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.pages.source {
-            Source::Memfd(fd) => Some(fd.as_fd()),
+            Source::Memfd(fd) => fd.get().ok().map(AsFd::as_fd),
             _ => None,
         }
     }
@@ -222,8 +232,10 @@ impl Region {
     /// # Errors
     /// Another backing, or the socket is closed.
     pub fn send(&self, to: &UnixStream) -> Result<(), Error> {
-        let fd = self.fd().ok_or_else(|| no_memfd("send"))?;
-        memfd::send(fd, to)
+        match &self.pages.source {
+            Source::Memfd(fd) => memfd::send(fd, to),
+            _ => Err(no_memfd("send")),
+        }
     }
 
     /// The region that the other side of a socket [sends](Region::send). Waits for it.
@@ -272,9 +284,28 @@ impl Region {
     #[must_use]
     pub fn keep(mut self) -> Self {
         if self.named.take().is_some() {
-            self.pages.header().keep();
+            self.pages.keep();
         }
         self
+    }
+
+    /// Drops it, and says whether the name went where this handle takes one away, which a drop cannot.
+    ///
+    /// # Errors
+    /// The process has lost the right to remove the name since it created it, for one because it runs as another user now; or
+    /// somebody holds a lock on the file. The name stays then, until [`sweep`] takes it or [`Name::remove`].
+    pub fn close(mut self) -> Result<(), Error> {
+        self.remove_name()
+    }
+
+    /// Once, and not in a forked child, which has a copy of the handle; nor in one that got the id of a dead creator.
+    fn remove_name(&mut self) -> Result<(), Error> {
+        match self.named.take() {
+            Some((name, maker)) if maker.is_me() => {
+                name.remove_from(std::mem::replace(&mut self.pages.source, Source::Nameless))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The same region between two pages that nobody may touch: an access beyond the whole pages that it takes is SIGSEGV,
@@ -408,12 +439,8 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // Not in a forked child, which has a copy of the handle; nor in one that got the id of a dead creator.
-        if let Some((name, maker)) = self.named.take()
-            && maker.is_me()
-        {
-            name.remove_from(std::mem::replace(&mut self.pages.source, Source::Nameless));
-        }
+        // `close` would have said so.
+        let _ = self.remove_name();
     }
 }
 
@@ -427,6 +454,7 @@ fn no_memfd(verb: &str) -> Error {
 /// The bytes of a header and of what follows it.
 fn total(layout: Layout, what: &str) -> Result<usize, Error> {
     let len = mapping::length(layout.len(), what)?.get();
+    header::check_align(layout, what)?;
     Ok(HEADER + len)
 }
 
@@ -449,6 +477,9 @@ fn refused(tried: String, errno: Errno) -> Error {
         Errno::EMFILE | Errno::ENFILE => "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
         Errno::EACCES | Errno::EPERM => {
             "see who owns it and with what mode; a file has to be open for what it is mapped for"
+        }
+        Errno::EIDRM => {
+            "somebody removed it meanwhile: create it again, and let nobody remove names that are in use"
         }
         Errno::EWOULDBLOCK => {
             "try again: somebody removes it just now, or holds a lock on it (flock)"

@@ -4,7 +4,7 @@ use super::header::{Creator, Told};
 use super::layout::Layout;
 use super::mapping::Access;
 use super::pages::{Pages, Source};
-use super::{file, posix, refused, sysv};
+use super::{file, posix, sysv};
 use crate::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -97,8 +97,8 @@ impl Name {
     /// ```
     ///
     /// # Errors
-    /// There is no such name, or it is not that of a region of this user: nothing else is ever removed. Or somebody holds a lock
-    /// (flock(2)) on the file: who removes it just now, or a stranger.
+    /// There is no such name, or it is not that of a region of this user: nothing else is ever removed. Or a living process is
+    /// just making it (System V); or somebody holds a lock (flock(2)) on the file: who removes it just now, or a stranger.
     pub fn remove(&self) -> Result<(), Error> {
         let what = self.to_string();
         match &self.0 {
@@ -107,25 +107,21 @@ impl Name {
                 let Source::File(file, _) = pages.source else {
                     unreachable!("a file was opened");
                 };
-                // False: another got hold of it first, and it is gone as well.
-                file::unlink(file, path)
-                    .map(drop)
-                    .map_err(|errno| refused(format!("remove {what}"), errno))
+                file::remove(file, path, &what)
             }
             Kind::SysV(key) => sysv::remove_key(*key, &what),
         }
     }
 
     /// Takes the name away from what these pages are of, if it is still theirs.
-    pub(super) fn remove_from(&self, source: Source) {
+    pub(super) fn remove_from(&self, source: Source) -> Result<(), Error> {
+        let what = self.to_string();
         match (&self.0, source) {
             (Kind::Posix(_, path) | Kind::File(path), Source::File(file, _)) => {
-                let _ = file::unlink(file, path);
+                file::remove(file, path, &what)
             }
-            (Kind::SysV(_), Source::SysV(id)) => {
-                sysv::remove(id);
-            }
-            _ => {}
+            (Kind::SysV(_), Source::SysV(id)) => sysv::remove(id, &what),
+            _ => Ok(()),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The bytes that a region hands out: a part of a mapping, with its bounds, and of which file they are.
 #![allow(unsafe_code, reason = "addresses inside a mapping")]
 
+use super::descriptor::{Descriptor, closed};
 use super::header::{HEADER, Header};
 use super::mapping::{Access, Mapping};
 use crate::Error;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::ptr::NonNull;
 
 #[derive(Debug)]
@@ -24,9 +24,9 @@ pub(super) enum Source {
     /// Nothing that can be named.
     Nameless,
     /// A memfd, which can be passed on. It is sealed: nobody makes it shorter.
-    Memfd(OwnedFd),
+    Memfd(Descriptor<OwnedFd>),
     /// A file, which anybody who may write to it can cut short, and at which length that hurts.
-    File(File, u64),
+    File(Descriptor<File>, u64),
     /// A System V segment, by its id.
     SysV(i32),
 }
@@ -71,8 +71,23 @@ impl Pages {
         Ok(())
     }
 
+    /// Says in the header of a region that has a name that this is to be left alone.
+    pub(super) fn keep(&self) {
+        match &self.source {
+            // A file that was cut short is no region any more, and left alone as it is.
+            Source::File(file, _) => {
+                if self.intact().is_ok()
+                    && let Ok(file) = file.get()
+                {
+                    let _ = Header::keep_in_file(file);
+                }
+            }
+            _ => self.header().keep(),
+        }
+    }
+
     /// The header of a region that has a name: it stands in front of the first byte.
-    pub(super) fn header(&self) -> &Header {
+    fn header(&self) -> &Header {
         assert!(self.start >= HEADER, "a region with a name has a header");
         // SAFETY: byte_sub stays inside the mapping, as was just checked. What is there is aligned, since the first byte of a
         // region with a header is; any bytes are a `Header`, and nobody has a `&mut` to them: the contract of `Resident`.
@@ -90,7 +105,10 @@ impl Pages {
         let Source::File(file, end) = &self.source else {
             return Ok(());
         };
-        let there = file.metadata().map_or(0, |about| about.size());
+        let about = file
+            .stat()
+            .map_err(closed("look at the file under a region"))?;
+        let there = u64::try_from(about.st_size).unwrap_or(0);
         if there < *end {
             return Err(Error::invalid(
                 format!(

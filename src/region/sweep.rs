@@ -1,5 +1,6 @@
 //! Names that nobody will take away any more, because who would have is dead.
 
+use super::header::Creator;
 use super::{file, posix, sysv};
 use crate::Error;
 use std::path::Path;
@@ -12,7 +13,8 @@ use std::path::Path;
 /// if you know that nobody needs it. Those who have such a region open keep what they have.
 ///
 /// Call it where your program starts, or in a cron job. Being killed between the two calls that make a System V
-/// segment and write its header leaves a segment that nobody can tell from another program's: [`Name::remove`] takes it.
+/// segment and attach it leaves a segment that nobody can tell from another program's: [`Name::remove`] takes it. One that was
+/// attached, and whose header was begun and never finished, is taken here too.
 ///
 /// ```
 /// for name in forkcheck::region::sweep()? {
@@ -29,8 +31,12 @@ pub fn sweep() -> Result<Vec<String>, Error> {
     let mut removed = sweep_files(posix::DIRECTORY)?;
     for (creator, id, key) in sysv::creators() {
         // Looked at again: it may have said so and ended between the two looks. The dead say nothing more.
-        if creator.is_dead() && !sysv::is_kept(id) && sysv::remove(id) {
-            removed.push(format!("System V key {key:#x}"));
+        let what = format!("System V key {key:#x}");
+        if creator.is_none_or(Creator::is_dead)
+            && !sysv::is_kept(id)
+            && sysv::remove(id, &what).is_ok()
+        {
+            removed.push(what);
         }
     }
     Ok(removed)

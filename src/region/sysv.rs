@@ -1,13 +1,15 @@
 //! Regions by a System V key: a thin shim over libc, which nix has none of. shmget(2), shmat(2), shmctl(2).
 #![allow(unsafe_code, reason = "shmget, shmat and shmctl")]
 
-use super::file::private;
+use super::file::{not_removed, private};
 use super::header::{Creator, HEADER, Header, Told};
 use super::layout::Layout;
 use super::mapping::{Access, Mapping, length};
 use super::pages::{Pages, Source};
+use super::room::check_limit;
 use super::{refused, total};
 use crate::Error;
+use crate::memory::{Hardware, Life, Memory};
 use nix::errno::Errno;
 use std::ptr::NonNull;
 
@@ -23,10 +25,11 @@ pub(super) fn create(
     what: &str,
 ) -> Result<Pages, Error> {
     let len = total(layout, what)?;
+    check_limit(len, what)?;
     let id = get(key, len, libc::IPC_CREAT | libc::IPC_EXCL | 0o600)
         .map_err(|errno| refused(format!("create {what}"), errno))?;
     let mapping = attach(id, len, Access::Write, what).inspect_err(|_| {
-        remove(id);
+        let _ = remove(id, what);
     })?;
     let header: &Header = mapping.start_as().expect("as long as a header and more");
     header.write(layout, creator);
@@ -38,10 +41,11 @@ pub(super) fn create(
 pub(super) fn without_key(len: usize) -> Result<Pages, Error> {
     let what = "a System V segment without a key";
     let size = length(len, what)?.get();
+    check_limit(size, what)?;
     let id = get(libc::IPC_PRIVATE, size, 0o600)
         .map_err(|errno| refused(format!("create {what} of {len} bytes"), errno))?;
     let mapping = attach(id, size, Access::Write, what);
-    remove(id);
+    remove(id, what)?;
     Ok(Pages::new(mapping?, 0, len))
 }
 
@@ -75,29 +79,53 @@ pub(super) fn remove_key(key: i32, what: &str) -> Result<(), Error> {
     let id = get(key, 0, 0).map_err(failed)?;
     let about = stat(id).map_err(failed)?;
     ours(&about, what)?;
-    let mapping = attach(id, about.shm_segsz, Access::Read, what)?;
-    let told = mapping.start_as().map(Header::read);
+    let told = look(id, about.shm_segsz, what)?;
     let room = about.shm_segsz.saturating_sub(HEADER);
-    // One that was never finished, and in which nobody is at work: who makes one attaches it.
-    let unfinished = |told: &Told| told.is_empty() && about.shm_nattch == 0;
-    if !told.is_some_and(|told| unfinished(&told) || told.is_region(room)) {
-        return Err(Error::invalid(
+    let in_use = stat(id).map_err(failed)?.shm_nattch != 0;
+    let maker = Life::from_bits(about.shm_cpid as u32 as u64);
+    let making = format!(
+        "{what} is another program's segment, or process {} is just making it",
+        about.shm_cpid
+    );
+    match told {
+        Some(told) if told.is_region(room) => remove(id, what),
+        Some(told) if told.is_begun() && !in_use => remove(id, what),
+        // What a creator has made before it attaches it. A pid of 0 is one of another namespace, which may be alive.
+        Some(told)
+            if told.is_empty() && !in_use && about.shm_cpid != 0 && !Hardware::alive(maker) =>
+        {
+            remove(id, what)
+        }
+        Some(told) if told.is_blank() => Err(Error::invalid(
+            making,
+            "try again when that process is done or dead; remove it with ipcrm, if nobody needs it",
+        )),
+        _ => Err(Error::invalid(
             format!("{what} is another program's segment"),
             "remove it with ipcrm, if nobody needs it",
-        ));
+        )),
     }
-    remove(id);
-    Ok(())
+}
+
+/// What the header says, if the segment is long enough for one. It is not attached any more then.
+fn look(id: i32, len: usize, what: &str) -> Result<Option<Told>, Error> {
+    let mapping = attach(id, len, Access::Read, what)?;
+    Ok(mapping.start_as().map(Header::read))
 }
 
 /// Takes the key away; the pages stay until the last process that has them attached is gone.
-pub(super) fn remove(id: i32) -> bool {
+pub(super) fn remove(id: i32, what: &str) -> Result<(), Error> {
     // SAFETY: IPC_RMID takes no buffer.
-    unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) == 0 }
+    match Errno::result(unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) }) {
+        // It went meanwhile.
+        Ok(_) | Err(Errno::EIDRM | Errno::EINVAL) => Ok(()),
+        Err(errno) => Err(not_removed(what, errno)),
+    }
 }
 
-/// The creator of each segment of ours that is a region, with its id and key.
-pub(super) fn creators() -> Vec<(Creator, i32, i32)> {
+/// The creator of each segment of ours that is a region, with its id and key; none of one that nobody finished and nobody
+/// has attached. Whoever begins one attaches it before.
+pub(super) fn creators() -> Vec<(Option<Creator>, i32, i32)> {
     // SAFETY: zeros are a value of these plain integers. SHM_INFO fills in a shm_info, which is shorter than a shmid_ds.
     let highest = unsafe {
         let mut about: libc::shmid_ds = std::mem::zeroed();
@@ -118,15 +146,13 @@ pub(super) fn creators() -> Vec<(Creator, i32, i32)> {
         if ours(&about, "").is_err() {
             continue;
         }
-        let Ok(mapping) = attach(id, HEADER + room, Access::Read, "") else {
-            continue;
+        let unused = || stat(id).is_ok_and(|about| about.shm_nattch == 0);
+        let creator = match look(id, HEADER + room, "") {
+            Ok(Some(told)) if told.is_region(room) && !told.kept => Some(told.creator),
+            Ok(Some(told)) if told.is_begun() && unused() => None,
+            _ => continue,
         };
-        match mapping.start_as().map(Header::read) {
-            Some(told) if told.is_region(room) && !told.kept => {
-                found.push((told.creator, id, about.shm_perm.__key));
-            }
-            _ => {}
-        }
+        found.push((creator, id, about.shm_perm.__key));
     }
     found
 }
@@ -140,7 +166,8 @@ fn stat(id: i32) -> nix::Result<libc::shmid_ds> {
     // SAFETY: zeros are a value of these plain integers.
     let mut about: libc::shmid_ds = unsafe { std::mem::zeroed() };
     // SAFETY: IPC_STAT writes to `about`, which is a live shmid_ds.
-    Errno::result(unsafe { libc::shmctl(id, libc::IPC_STAT, &mut about) }).map(|_| about)
+    let looked = Errno::result(unsafe { libc::shmctl(id, libc::IPC_STAT, &mut about) });
+    looked.map(|_| about).map_err(gone)
 }
 
 /// That it is of this user alone. Whoever created it keeps all rights, also where it gave the segment to another.
@@ -151,16 +178,22 @@ fn ours(about: &libc::shmid_ds, what: &str) -> Result<(), Error> {
 
 /// Whether its creator has meanwhile said that it is to be left alone.
 pub(super) fn is_kept(id: i32) -> bool {
-    let kept = |about: libc::shmid_ds| {
-        let mapping = attach(id, about.shm_segsz, Access::Read, "").ok()?;
-        Some(mapping.start_as().map(Header::read)?.kept)
-    };
+    let kept = |about: libc::shmid_ds| Some(look(id, about.shm_segsz, "").ok()??.kept);
     stat(id).ok().and_then(kept).unwrap_or(true)
 }
 
 #[allow(clippy::unnecessary_cast, reason = "its width differs between targets")]
 fn mode(about: &libc::shmid_ds) -> u32 {
     about.shm_perm.mode as u32
+}
+
+/// An id of a segment that was removed is no valid argument, or says so.
+fn gone(errno: Errno) -> Errno {
+    if errno == Errno::EINVAL {
+        Errno::EIDRM
+    } else {
+        errno
+    }
 }
 
 fn attach(id: i32, len: usize, access: Access, what: &str) -> Result<Mapping, Error> {
@@ -172,6 +205,6 @@ fn attach(id: i32, len: usize, access: Access, what: &str) -> Result<Mapping, Er
     let base = unsafe { libc::shmat(id, std::ptr::null(), flags) };
     match NonNull::new(base) {
         Some(base) if base.addr().get() != usize::MAX => Ok(Mapping { base, len }),
-        _ => Err(refused(format!("attach {what}"), Errno::last())),
+        _ => Err(refused(format!("attach {what}"), gone(Errno::last()))),
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Longer than anything here takes: whoever waits so long has failed.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
-fn park_for_ever() -> ! {
+pub(crate) fn park_for_ever() -> ! {
     loop {
         std::thread::park();
     }
@@ -34,13 +34,13 @@ fn write(word: &AtomicU32, value: u32) {
 }
 
 /// Whether a process runs: it is there and no zombie.
-fn runs(pid: u32) -> bool {
+pub(crate) fn runs(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.starts_with(" Z"))
 }
 
 /// Whether it ends before the watchdog barks. Its end is not ours to wait for, hence the loop.
-fn ends(pid: u32) -> bool {
+pub(crate) fn ends(pid: u32) -> bool {
     let start = Instant::now();
     while runs(pid) && start.elapsed() < WATCHDOG {
         std::thread::yield_now();

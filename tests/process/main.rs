@@ -5,7 +5,11 @@
 #![cfg(feature = "harness")]
 
 mod clean;
+mod descriptors;
 mod ends;
+mod refused;
+#[path = "../sandbox/mod.rs"]
+mod sandbox;
 mod values;
 
 use forkcheck::Error;

@@ -11,7 +11,7 @@ use nix::unistd::{Uid, getegid, geteuid, setgid, setuid};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// Every way to make a region of that many bytes: the words of each that failed.
-fn make_all(scratch: &Scratch, len: usize) -> Vec<(String, Option<String>)> {
+pub(crate) fn make_all(scratch: &Scratch, len: usize) -> Vec<(String, Option<String>)> {
     let why = |made: Result<Region, Error>| made.err().map(|error| error.to_string());
     let named = scratch
         .names()

@@ -8,11 +8,16 @@
 mod backings;
 mod faults;
 mod hostile;
+mod indices;
+mod lengths;
 mod names;
 mod neighbours;
+#[path = "../sandbox/mod.rs"]
+mod sandbox;
 mod scratch;
 #[path = "../seeds/mod.rs"]
 mod seeds;
+mod segments;
 
 use forkcheck::{Region, process};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};

@@ -1,9 +1,7 @@
 //! What others on the machine do, by accident or not: their files, locks, descriptors, names and segments.
-#![allow(
-    unsafe_code,
-    reason = "System V segments of other programs, which nix has no calls for"
-)]
+#![allow(unsafe_code, reason = "dup2 over a descriptor of somebody else's")]
 
+use crate::sandbox::forbid;
 use crate::scratch::{Scratch, clean, skipped};
 use forkcheck::memory::{Hardware, Life, Memory};
 use forkcheck::region::{Layout, Name, View, sweep_files};
@@ -20,7 +18,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 
 /// The kernel cuts a process's name after 15 bytes, in the middle of a letter if need be.
 #[test]
@@ -203,121 +201,128 @@ fn a_memfd_is_for_its_user_alone() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
-/// A segment with a key of its own, of so many zeros, attached or not.
-struct Segment(i32);
-
-impl Segment {
-    fn new(key: i32) -> Self {
-        // SAFETY: shmget takes three integers.
-        let id = unsafe { libc::shmget(key, 256, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
-        assert!(id >= 0, "{}", nix::errno::Errno::last());
-        Self(id)
-    }
-    fn attach(&self) -> &AtomicU32 {
-        // SAFETY: shmat takes addresses that nothing uses; the segment is longer than a word, stays attached until this
-        // process ends, and any bytes are a value.
-        unsafe {
-            let base = libc::shmat(self.0, std::ptr::null(), 0).cast::<AtomicU32>();
-            assert_ne!(base.addr(), usize::MAX);
-            &*base
-        }
-    }
-    /// Gives it to another user, and keeps the rights of who made it.
-    fn give_to(&self, user: u32) {
-        // SAFETY: zeros are a value of these plain integers; IPC_STAT fills them in, IPC_SET reads them.
-        let given = unsafe {
-            let mut about: libc::shmid_ds = std::mem::zeroed();
-            libc::shmctl(self.0, libc::IPC_STAT, &mut about);
-            about.shm_perm.uid = user;
-            libc::shmctl(self.0, libc::IPC_SET, &mut about)
-        };
-        assert_eq!(given, 0);
-    }
-}
-
-impl Drop for Segment {
-    fn drop(&mut self) {
-        // SAFETY: IPC_RMID takes no buffer.
-        unsafe { libc::shmctl(self.0, libc::IPC_RMID, std::ptr::null_mut()) };
-    }
-}
-
 #[test]
-fn another_programs_segment_is_not_removed() {
-    let (used, begun, unfinished) = clean(|| {
-        let scratch = Scratch::new();
-        let key = i32::from_ne_bytes((std::process::id() | 1 << 30).to_ne_bytes());
-        let name = Name::sysv(key).unwrap();
-        let removed = || name.remove().map_err(|error| error.to_string());
-        let segment = Segment::new(key);
-        segment.attach();
-        let used = removed();
-        drop(segment);
-        // Its first word is zero, the next is not; nobody has it.
-        let segment = Segment::new(key);
-        let id = segment.0;
-        process::run(|| {
-            let first = Segment(id);
-            // SAFETY: the third word of a segment of 256 bytes.
-            unsafe { &*std::ptr::from_ref(first.attach()).add(2) }.store(7, Relaxed);
-            std::mem::forget(first);
+fn a_region_gets_its_name_without_hard_links_too() {
+    let seen = clean(|| {
+        [libc::EPERM, libc::ENOSYS].map(|errno| {
+            process::run(move || {
+                let scratch = Scratch::new();
+                forbid(libc::SYS_linkat, errno);
+                let made = [scratch.posix(), scratch.named_file()].map(|name| {
+                    let region = Region::create(&name, 8).map_err(|error| error.to_string())?;
+                    Region::create(&name, 8).map(drop).unwrap_err();
+                    Region::open(&name, 8).map_err(|error| error.to_string())?;
+                    drop(region);
+                    Ok::<_, String>(View::open(&name, 8).is_err())
+                });
+                let left = std::fs::read_dir(scratch.directory()).unwrap().count();
+                (made, left)
+            })
+            .unwrap()
         })
-        .unwrap();
-        let begun = removed();
-        drop(segment);
-        // Nobody finished it, and nobody has it: what is left of a creator that was killed in between.
-        let segment = Segment::new(key);
-        let unfinished = removed();
-        drop((segment, scratch));
-        (used, begun, unfinished)
     });
-    for refused in [used, begun] {
-        let why = refused.unwrap_err();
-        assert!(why.contains("another program's segment"), "{why}");
+    for seen in seen {
+        assert_eq!(seen, ([Ok(true), Ok(true)], 0));
     }
-    unfinished.unwrap();
 }
 
 #[test]
-fn a_segment_that_its_creator_gave_away_is_still_its_creators() {
+fn a_memfd_that_a_sandbox_forbids_is_an_error_that_says_so() {
+    let why = clean(|| {
+        process::run(|| {
+            // By a descriptor of its own: what the child returns has one already.
+            forbid(libc::SYS_memfd_create, libc::EPERM);
+            Region::memfd(8).map(drop).unwrap_err().to_string()
+        })
+        .unwrap()
+    });
+    assert!(why.contains("permit memfd_create"), "{why}");
+}
+
+#[test]
+fn a_name_that_its_creator_may_not_remove_any_more_is_told() {
     if !geteuid().is_root() {
-        return skipped("only root can become two users");
+        return skipped("only root can become another user");
     }
-    let error = clean(|| {
+    let told = clean(|| {
         let scratch = Scratch::new();
-        let name = scratch.sysv();
-        let find = || {
-            let table = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
-            let me = std::process::id().to_string();
-            let mut rows = table.lines().map(|row| row.split_ascii_whitespace());
-            let mine = rows.find(|row| row.clone().nth(4) == Some(&me));
-            mine.and_then(|mut row| row.nth(1)?.parse().ok()).unwrap()
-        };
-        process::run(|| {
-            setuid(Uid::from_raw(1001)).unwrap();
-            let region = Region::create(&name, 8).unwrap().keep();
-            let segment = Segment(find());
-            segment.give_to(1002);
-            std::mem::forget((region, segment));
-        })
-        .unwrap();
-        let error = process::run(|| {
-            setuid(Uid::from_raw(1002)).unwrap();
-            Region::open(&name, 8).map(drop).unwrap_err().to_string()
+        let names = [scratch.posix(), scratch.sysv()];
+        let told = names.each_ref().map(|name| {
+            process::run(|| {
+                let region = Region::create(name, 8).unwrap();
+                setuid(Uid::from_raw(65_534)).unwrap();
+                region.close().map_err(|error| error.to_string())
+            })
+            .unwrap()
         });
-        process::run(|| {
-            setuid(Uid::from_raw(1001)).unwrap();
-            // It is not this user's any more, but who made it may remove it.
-            let table = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
-            for row in table.lines().skip(1) {
-                let row: Vec<&str> = row.split_ascii_whitespace().collect();
-                if row[7..9].contains(&"1002") {
-                    drop(Segment(row[1].parse().unwrap()));
-                }
-            }
-        })
-        .unwrap();
-        error.unwrap()
+        let there = names.each_ref().map(|name| View::open(name, 8).is_ok());
+        names.iter().for_each(|name| name.remove().unwrap());
+        let region = Region::create(&names[0], 8).unwrap();
+        let closed = region.close().is_ok() && View::open(&names[0], 8).is_err();
+        (told, there, closed)
     });
-    assert!(error.contains("belongs to user 1001"), "{error}");
+    let (told, there, closed) = told;
+    for why in told {
+        let why = why.unwrap_err();
+        assert!(
+            why.contains("EPERM") && why.contains("the user that created it"),
+            "{why}"
+        );
+    }
+    assert_eq!((there, closed), ([true; 2], true));
+}
+
+/// Whoever closes all descriptors, as a daemon does, closes a region's as well.
+#[test]
+fn a_region_whose_descriptor_was_closed_writes_to_no_other_file_and_sends_none() {
+    let (kept, told, bytes) = clean(|| {
+        let scratch = Scratch::new();
+        let region = Region::create(&scratch.named_file(), 8).unwrap();
+        let memfd = Region::memfd(8).unwrap();
+        let (here, _there) = UnixStream::pair().unwrap();
+        let path = scratch.file("precious");
+        std::fs::write(&path, [7; 4096]).unwrap();
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let link = |fd: i32| std::fs::read_link(format!("/proc/self/fd/{fd}"));
+        let open = open.map(|entry| {
+            entry
+                .unwrap()
+                .file_name()
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap()
+        });
+        let here_lies = scratch.directory().display().to_string();
+        let ours = |fd: &i32| {
+            link(*fd).is_ok_and(|link| {
+                let link = link.display().to_string();
+                link.contains("memfd:forkcheck") || link.contains(&here_lies)
+            })
+        };
+        let ours: Vec<i32> = open.filter(ours).collect();
+        let precious = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .unwrap();
+        for fd in &ours {
+            // SAFETY: dup2 takes two integers.
+            unsafe { libc::dup2(precious.as_raw_fd(), *fd) };
+        }
+        let told = [
+            region.get::<AtomicU64>(0).map(drop),
+            memfd.send(&here),
+            memfd.seal_writes(),
+        ];
+        let told = told.map(|told| told.unwrap_err().to_string());
+        let kept = memfd.fd().is_none();
+        let _ = region.keep();
+        let bytes = std::fs::read(&path).unwrap() == [7; 4096];
+        (kept, told, bytes)
+    });
+    assert!(kept && bytes);
+    for why in told {
+        assert!(why.contains("closed by somebody else"), "{why}");
+    }
 }

@@ -76,7 +76,7 @@ const IMPURE: &str =
 const UNSAFE: &[(&str, &str)] = &[
     (
         "src/memory/hardware.rs",
-        "payloads in place are viewed as atomic words; futex has no safe wrapper",
+        "payloads in place are viewed as atomic words; futex and pidfd_open have no safe wrapper",
     ),
     (
         "src/memory/resident.rs",
@@ -99,7 +99,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/region/memfd.rs", "descriptors that the kernel made"),
     ("src/region/sysv.rs", "shmget, shmat and shmctl"),
     ("src/process/fork.rs", "fork and _exit"),
-    ("src/process/child.rs", "pidfd_open and waitid"),
+    (
+        "src/process/child.rs",
+        "pidfd_open, pidfd_send_signal and waitid",
+    ),
     (
         "src/process/job.rs",
         "a job is found by its place in the image",
@@ -148,6 +151,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "a jump into memory that must not be executable",
     ),
     ("tests/process/values.rs", "a signal that nix does not know"),
+    ("tests/sandbox/mod.rs", "seccomp, which nix has no call for"),
     (
         "tests/threads.rs",
         "the two mistakes that the sanitizers have to find",
@@ -159,6 +163,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "tests/region/neighbours.rs",
+        "dup2 over a descriptor of somebody else's",
+    ),
+    (
+        "tests/region/segments.rs",
         "System V segments of other programs, which nix has no calls for",
     ),
     (
