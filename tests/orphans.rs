@@ -120,6 +120,39 @@ fn ctrl_c_leaves_no_orphan() {
     nothing_is_left_after(Signal::SIGINT, "plain::kills", 6);
 }
 
+/// Its operations change the user of their process, where root checks it.
+struct Changing<M: Memory>(Plain<M>);
+impl<M: Memory> Subject<M> for Changing<M> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Plain<M>;
+    fn new(first: &u64) -> Self {
+        Changing(Plain::new(first))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Plain<M> {
+        &self.0
+    }
+    fn apply(seat: &mut &Plain<M>, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        if nix::unistd::geteuid().is_root() {
+            nix::unistd::seteuid(nix::unistd::Uid::from_raw(65_534)).unwrap();
+        }
+        Plain::apply(seat, op)
+    }
+}
+
+forkcheck::suite! {
+    changing: Changing<_>,
+    setup: Just(0),
+    writer: 1..=4 ops of (1u64..9).prop_map(RegisterOp::Write),
+    reader: 1..=4 ops of Just(RegisterOp::Read),
+    with: .cases(8).executions(500).regressions(None),
+}
+
+#[test]
+fn processes_that_changed_their_user_are_no_orphans_either() {
+    nothing_is_left_after(Signal::SIGKILL, "changing::processes", 4);
+    nothing_is_left_after(Signal::SIGKILL, "changing::stepped", 4);
+}
+
 #[cfg(feature = "loom")]
 #[test]
 fn kill_9_leaves_no_model_behind() {

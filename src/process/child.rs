@@ -154,6 +154,8 @@ impl Process {
             };
             Error::system(format!("open a pidfd of child {pid}"), errno, remedy)
         })?;
+        #[cfg(feature = "harness")]
+        super::strays::adopted(pid);
         Ok(Self {
             pid,
             // SAFETY: the kernel just made this descriptor for us, so it is open and nobody else's.
@@ -221,13 +223,41 @@ impl Process {
     fn reap(&mut self) -> Result<Option<Exit>, Error> {
         if self.exit.is_none() {
             self.exit = self.look(0)?.map(|exit| self.record.explain(exit));
+            #[cfg(feature = "harness")]
+            if self.exit.is_some() {
+                super::strays::reaped(self.pid);
+            }
         }
         Ok(self.exit.clone())
     }
 
-    /// Asks the kernel whether it has ended. Without WNOWAIT, an answer reaps it. (nix's `waitid` knows no
-    /// real-time signals, and would lose the exit of a child that died of one.)
+    /// Whether a signal has stopped it, and nothing has continued it since.
+    #[cfg(feature = "harness")]
+    pub(super) fn is_stopped(&self) -> bool {
+        let seen = self.ask(libc::WSTOPPED | libc::WNOWAIT);
+        matches!(seen, Ok(Some((libc::CLD_STOPPED, _))))
+    }
+
+    /// Continues it, if a signal has stopped it.
+    #[cfg(feature = "harness")]
+    pub(super) fn go_on(&self) {
+        if self.is_stopped() {
+            let _ = kill(self.pid, Signal::SIGCONT);
+        }
+    }
+
+    /// Asks the kernel whether it has ended. Without WNOWAIT, an answer reaps it.
     fn look(&self, flags: i32) -> Result<Option<Exit>, Error> {
+        let seen = self.ask(libc::WEXITED | flags)?;
+        Ok(seen.map(|(how, status)| match how {
+            libc::CLD_EXITED => Exit::Code(status),
+            _ => Exit::Signal(status),
+        }))
+    }
+
+    /// What the kernel has to say about it, if there is something: a code of SIGCHLD and a status. (nix's `waitid` knows no
+    /// real-time signals, and would lose the exit of a child that died of one.)
+    fn ask(&self, flags: i32) -> Result<Option<(i32, i32)>, Error> {
         if getpid() != self.creator {
             return Err(Error::invalid(
                 format!(
@@ -241,7 +271,7 @@ impl Process {
         }
         // SAFETY: siginfo_t is plain integers and pointers, for which zeros are a value.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let flags = libc::WEXITED | libc::WNOHANG | flags;
+        let flags = libc::WNOHANG | flags;
         // SAFETY: waitid writes to `info`, which is a live siginfo_t; the descriptor is open while `self` lives.
         let answer = unsafe {
             libc::waitid(
@@ -254,11 +284,7 @@ impl Process {
         Errno::result(answer).map_err(|errno| self.trouble(errno))?;
         // SAFETY: waitid succeeded, so `info` holds the fields of SIGCHLD, or zeros if nothing ended.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-        Ok(match info.si_code {
-            _ if pid == 0 => None,
-            libc::CLD_EXITED => Some(Exit::Code(status)),
-            _ => Some(Exit::Signal(status)),
-        })
+        Ok((pid != 0).then_some((info.si_code, status)))
     }
 
     fn trouble(&self, errno: Errno) -> Error {

@@ -14,6 +14,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid, getpid, getppid, setpgid};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::Write;
+#[cfg(feature = "harness")]
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 /// Forks a child that runs `body`, and returns at once with a handle to it.
 ///
@@ -108,6 +110,8 @@ fn live<T: Serialize>(parent: Pid, record: &Record, body: impl FnOnce() -> T) ->
     // By both sides, so that neither sees the child outside of its group.
     let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
     die_with(parent);
+    #[cfg(feature = "harness")]
+    PARENT.store(parent.as_raw(), Relaxed);
     let code = record.of(|| encode(&body()));
     let _ = std::io::stdout().flush();
     end_now(code)
@@ -139,6 +143,17 @@ where
 pub(crate) fn end_now(code: i32) -> ! {
     // SAFETY: _exit may be called at any time; it does not return.
     unsafe { libc::_exit(code) }
+}
+
+/// The parent of this process, if it is a child that was forked here.
+#[cfg(feature = "harness")]
+static PARENT: AtomicI32 = AtomicI32::new(0);
+
+/// In a child: it is killed, once more, when its parent ends. The kernel forgets that where a process changes its user or
+/// group. prctl(2).
+#[cfg(feature = "harness")]
+pub(crate) fn die_with_parent() {
+    die_with(Pid::from_raw(PARENT.load(Relaxed)));
 }
 
 /// From now on this process is killed when `parent` ends (strictly: the thread of it that started us). If that

@@ -12,6 +12,7 @@ use super::fork::{die_with, end_now};
 use super::frame::Channel;
 use super::job::Job;
 use super::record::Record;
+use super::strays::end_strays;
 use crate::Error;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -123,6 +124,7 @@ extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const 
         serve(socket);
         Ok(Vec::new())
     });
+    end_strays();
     let _ = std::io::stdout().flush();
     end_now(code)
 }

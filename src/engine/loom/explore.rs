@@ -11,10 +11,10 @@ use crate::engine::served::encode;
 use crate::engine::{Budget, Run, incomplete};
 use crate::region::Region;
 use crate::subject::{Role, Spec, Subject};
+use crate::workers::Sender;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::RefCell;
-use std::io::{PipeWriter, Write};
 use std::panic::PanicHookInfo;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -39,14 +39,16 @@ struct Model<S: Subject<LoomMemory>> {
     case: Case<S::Spec>,
     roles: Vec<String>,
     history: Mutex<History<S::Spec>>,
-    /// An `AtomicU64`: executions begun, where the supervisor sees them.
-    executions: Arc<Region>,
+    /// Executions begun: in this process's own memory, where no operation writes by mistake.
+    begun: AtomicU64,
+    /// Two `AtomicU64`, where the supervisor sees them: executions begun, and 1 as the answer is written.
+    shared: Arc<Region>,
     /// Rounds that are done, and executions begun until those that are wanted were.
     rounds: AtomicUsize,
     wanted: AtomicU64,
     /// Executions that came to an end of which something can be said.
     judged: AtomicU64,
-    answer: PipeWriter,
+    answer: Sender,
     budget: Budget,
     started: Instant,
 }
@@ -55,6 +57,8 @@ struct Model<S: Subject<LoomMemory>> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(super) struct Explored<S: Spec> {
+    /// Executions begun.
+    pub(super) executions: u64,
     /// Rounds that were done, of [`BOUNDS`].
     pub(super) rounds: usize,
     /// Orders were left out in which a process spins for longer.
@@ -72,14 +76,15 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
     case: &Case<S::Spec>,
     roles: &[String],
     budget: &Budget,
-    executions: &Arc<Region>,
-    answer: PipeWriter,
+    shared: &Arc<Region>,
+    answer: Sender,
 ) {
     let model = Arc::new(Model::<S> {
         case: case.clone(),
         roles: roles.to_vec(),
         history: Mutex::new(History { calls: Vec::new() }),
-        executions: Arc::clone(executions),
+        begun: AtomicU64::new(0),
+        shared: Arc::clone(shared),
         rounds: AtomicUsize::new(0),
         wanted: AtomicU64::new(0),
         judged: AtomicU64::new(0),
@@ -113,7 +118,7 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
         }
         model.rounds.store(round + 1, Relaxed);
         if round < WANTED {
-            model.wanted.store(model.begun().load(Relaxed), Relaxed);
+            model.wanted.store(model.begun.load(Relaxed), Relaxed);
         }
     }
     model.finish(false);
@@ -162,13 +167,13 @@ impl<S: Subject<LoomMemory>> Model<S> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begun(&self) -> &AtomicU64 {
-        self.executions.get(0).expect("the region was made for it")
+    fn shared(&self) -> &[AtomicU64; 2] {
+        self.shared.get(0).expect("the region was made for it")
     }
 
     /// Counts an execution, and ends everything when the budget is spent.
     fn begin(&self) {
-        let done = self.begun().load(Relaxed);
+        let done = self.begun.load(Relaxed);
         *self.history() = History {
             calls: vec![Vec::new(); self.case.program.len()],
         };
@@ -186,7 +191,8 @@ impl<S: Subject<LoomMemory>> Model<S> {
         if done >= self.budget.executions || rounds >= WANTED && done >= BEYOND * wanted {
             self.finish(false);
         }
-        self.begun().store(done + 1, Relaxed);
+        self.begun.store(done + 1, Relaxed);
+        self.shared()[0].store(done + 1, Relaxed);
     }
 
     /// Ends the process: no execution that was explored was wrong.
@@ -336,15 +342,16 @@ impl<S: Subject<LoomMemory>> Model<S> {
 
     fn answer(&self, run: Option<Run<S::Spec>>, timed_out: bool) {
         let explored = Explored {
+            executions: self.begun.load(Relaxed),
             rounds: self.rounds.load(Relaxed),
             cut: execution::was_cut(),
             touched: execution::was_touched(),
             timed_out,
             run,
         };
+        self.shared()[1].store(1, Relaxed);
         if let Ok(bytes) = encode(&explored) {
-            // If the supervisor is gone, so is the reason to answer.
-            let _ = (&self.answer).write_all(&bytes);
+            self.answer.send(&bytes);
         }
     }
 
