@@ -111,9 +111,14 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
             builder.max_duration = None;
             let model = Arc::clone(&model);
             builder.check(move || {
-                model.begin();
-                execute(&model, first);
-                model.judge();
+                let model = Arc::clone(&model);
+                let all = thread(move || {
+                    model.begin();
+                    execute(&model, first);
+                    model.judge();
+                });
+                // A panic of the thread has ended this process already.
+                let _ = all.join();
             });
         }
         model.rounds.store(round + 1, Relaxed);
@@ -124,28 +129,34 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
     model.finish(false);
 }
 
-/// One execution, each process on a thread of its own, and `first` on the first: loom's main thread has a stack that is too
-/// small for operations, and its own choice.
+/// A thread of the model, with a stack as a process has it. loom's main thread has one of 32 KiB, which is too small for what
+/// a suite brings: it does nothing but wait.
+fn thread(run: impl FnOnce() + Send + 'static) -> loom::thread::JoinHandle<()> {
+    loom::thread::Builder::new()
+        // The coroutines of loom count in words.
+        .stack_size((STACK_MIB << 20) / size_of::<usize>())
+        .spawn(run)
+        .expect("a thread of the model needs nothing of the system's")
+}
+
+/// One execution, each process on a thread of its own, and `first` on the one that calls, so that it begins.
 fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, first: usize) {
     let processes = model.case.program.len();
     let asked = Arc::clone(model);
     execution::start(processes, Rc::new(move || asked.may_wait()));
     let subject = Rc::new(S::new(&model.case.setup));
     SUBJECT.set(Some(Rc::clone(&subject) as Rc<dyn Any>));
-    let threads: Vec<_> = (0..processes)
+    let others: Vec<_> = (1..processes)
         .map(|n| {
             let process = (first + n) % processes;
             let model = Arc::clone(model);
-            loom::thread::Builder::new()
-                // The coroutines of loom count in words.
-                .stack_size((STACK_MIB << 20) / size_of::<usize>())
-                .spawn(move || model.process(&*the_subject::<S>(), process))
-                .expect("a thread of the model needs nothing of the system's")
+            thread(move || model.process(&*the_subject::<S>(), process))
         })
         .collect();
-    for thread in threads {
-        // A panic of the thread has ended this process already.
-        let _ = thread.join();
+    model.process(&*the_subject::<S>(), first);
+    execution::exit();
+    for other in others {
+        let _ = other.join();
     }
     SUBJECT.set(None);
 }
