@@ -15,6 +15,8 @@ use nix::unistd::{ForkResult, Pid, getpid, getppid, setpgid};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::Write;
 #[cfg(feature = "harness")]
+use std::os::fd::RawFd;
+#[cfg(feature = "harness")]
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 /// Forks a child that runs `body`, and returns at once with a handle to it.
@@ -111,7 +113,10 @@ fn live<T: Serialize>(parent: Pid, record: &Record, body: impl FnOnce() -> T) ->
     let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
     die_with(parent);
     #[cfg(feature = "harness")]
-    PARENT.store(parent.as_raw(), Relaxed);
+    {
+        PARENT.store(parent.as_raw(), Relaxed);
+        let _ = nix::unistd::close(OWN.swap(-1, Relaxed));
+    }
     let code = record.of(|| encode(&body()));
     let _ = std::io::stdout().flush();
     end_now(code)
@@ -143,6 +148,16 @@ where
 pub(crate) fn end_now(code: i32) -> ! {
     // SAFETY: _exit may be called at any time; it does not return.
     unsafe { libc::_exit(code) }
+}
+
+/// A descriptor of this process that its children close as they begin.
+#[cfg(feature = "harness")]
+static OWN: AtomicI32 = AtomicI32::new(-1);
+
+/// Children do not inherit this descriptor: what they wrote there would be taken for words of this process.
+#[cfg(feature = "harness")]
+pub(super) fn keep_from_children(descriptor: RawFd) {
+    OWN.store(descriptor, Relaxed);
 }
 
 /// The parent of this process, if it is a child that was forked here.

@@ -8,7 +8,7 @@
     reason = "a constructor, inherited descriptors and the environment"
 )]
 
-use super::fork::{die_with, end_now};
+use super::fork::{die_with, end_now, keep_from_children};
 use super::frame::Channel;
 use super::job::Job;
 use super::record::Record;
@@ -200,6 +200,7 @@ fn run_later_constructors(argc: c_int, argv: *const *const c_char, envp: *const 
 
 /// Answers the greeting and runs the job.
 fn serve(socket: UnixStream) {
+    keep_from_children(socket.as_raw_fd());
     let mut channel = Channel::new(socket);
     let Some(greeting) = channel.next() else {
         return;

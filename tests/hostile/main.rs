@@ -98,6 +98,16 @@ where
     let result = result
         .recv_timeout(HANGS)
         .unwrap_or_else(|_| panic!("{}, {name}: no verdict", E::NAME));
+    for file in std::fs::read_dir(std::env::temp_dir()).unwrap() {
+        let path = file.unwrap().path();
+        if path
+            .display()
+            .to_string()
+            .contains(&format!("{MARK}-{mark}-"))
+        {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
     assert_eq!(marked(&mark.to_string()), [0; 0], "{name}: left behind");
     result
 }
@@ -161,7 +171,7 @@ macro_rules! matrix {
 }
 #[cfg(not(feature = "loom"))]
 matrix!({ processes: Processes, real; stepped: Stepped, real; kills: Kills, real; };
-    nothing close_all replace_all zeros ones stop_parent stop_siblings daemon);
+    nothing close_all replace_all close_std junk zeros ones stop_self stop_parent stop_siblings kill_parent kill_siblings daemon);
 #[cfg(feature = "loom")]
 matrix!({ processes: Processes, real; stepped: Stepped, real; kills: Kills, real; loom: forkcheck::engine::loom::Loom, loom; };
-    nothing close_all replace_all zeros ones stop_parent stop_siblings daemon);
+    nothing close_all replace_all close_std junk zeros ones stop_self stop_parent stop_siblings kill_parent kill_siblings daemon);

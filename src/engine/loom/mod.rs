@@ -39,6 +39,9 @@ use std::time::Duration;
 /// Operations of each of two processes that are explored: what loom can do in seconds. Of more processes each does one
 /// of its operations, and one of them a second.
 const OF_TWO: usize = 2;
+/// The verdict where an answer cannot be read.
+const GARBLED: &str = "the answer of the model is garbled: an operation wrote to a descriptor that it did not open, or the setup, \
+    operations and results do not agree in Serialize and Deserialize (no untagged enums)";
 /// Threads of one model; loom's own limit, with its main thread.
 const THREADS: usize = 4;
 
@@ -193,7 +196,9 @@ fn supervise<S: Subject<LoomMemory>>(
     };
     let count = counter.load(Relaxed);
     if !bytes.is_empty() {
-        let explored: Explored<S::Spec> = decode(&bytes)?;
+        let Ok(explored) = decode::<Explored<S::Spec>>(&bytes) else {
+            return Ok((count, ended(Verdict::Unknown(GARBLED.into()))));
+        };
         return Ok((explored.executions, explored));
     }
     let verdict = match exit {
