@@ -1,6 +1,6 @@
 //! Structures that attack the processes that check them: each check ends, with a verdict in words, and leaves nothing behind.
 //!
-//! What they do is in `misdeeds`, one line each; each is done in the operations of one process, on each engine.
+//! What they do, and where, is in `misdeeds`, one line each; each is done on each engine.
 #![forbid(unsafe_code)]
 
 mod misdeeds;
@@ -8,7 +8,7 @@ mod misdeeds;
 use forkcheck::check::Verdict;
 use forkcheck::engine::{Engine, Kills, Processes, Stepped};
 use forkcheck::prelude::*;
-use misdeeds::{Ends, MARK, MISDEEDS, Misdeed, Site};
+use misdeeds::{Ends, MARK, MISDEEDS, Misdeed, Place, Site};
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -18,14 +18,17 @@ const HANGS: Duration = Duration::from_secs(600);
 /// Numbers the checks of this program.
 static CHECKS: AtomicU32 = AtomicU32::new(0);
 
-/// Whatever returns, returns 7. The setup is the number of the misdeed, and what it leaves is marked by.
+/// The number of the misdeed, where it is committed, and what marks that which it leaves behind.
+type Setup = (usize, Place, u32);
+
+/// Whatever returns, returns 7.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Seven;
 impl Spec for Seven {
-    type Setup = (usize, u32);
+    type Setup = Setup;
     type Op = ();
     type Ret = u8;
-    fn start(_: &(usize, u32)) -> Self {
+    fn start(_: &Setup) -> Self {
         Seven
     }
     fn step(&mut self, _: usize, _: &()) -> u8 {
@@ -36,6 +39,7 @@ impl Spec for Seven {
 struct Hostile<M: Memory> {
     calls: M::AtomicU32,
     misdeed: usize,
+    place: Place,
     mark: u32,
 }
 struct User<'a, M: Memory> {
@@ -45,35 +49,62 @@ struct User<'a, M: Memory> {
 impl<M: Memory> Subject<M> for Hostile<M> {
     type Spec = Seven;
     type Seat<'a> = User<'a, M>;
-    fn new(&(misdeed, mark): &(usize, u32)) -> Self {
-        Hostile {
+    fn new(&(misdeed, place, mark): &Setup) -> Self {
+        let all = Hostile {
             calls: Atomic::new(0),
             misdeed,
+            place,
             mark,
-        }
+        };
+        all.commit(Place::New);
+        all
     }
     fn attach<'a>(&'a self, role: Role<'_>) -> User<'a, M> {
+        let is_hostile = role.process == 0;
+        if is_hostile {
+            self.commit(Place::Attach);
+        }
         User {
             all: self,
-            is_hostile: role.process == 0,
+            is_hostile,
         }
     }
     fn apply(user: &mut User<'_, M>, (): &()) -> u8 {
         user.all.calls.fetch_add(1, Ordering::Relaxed);
         if user.is_hostile {
-            let own = std::ptr::from_ref(user.all).addr();
-            (MISDEEDS[user.all.misdeed].does)(&Site {
-                own: own..own + size_of::<Self>(),
-                mark: user.all.mark.to_string(),
-            });
+            user.all.commit(Place::Operation);
         }
         user.all.calls.fetch_add(1, Ordering::Relaxed);
         7
     }
 }
 
-/// Checks a structure that does this, and returns the verdict, whether nothing was found, and the report.
-fn checked<E: Engine>(number: usize) -> (Verdict<Seven>, bool, String)
+impl<M: Memory> Hostile<M> {
+    fn commit(&self, place: Place) {
+        if self.place == place {
+            let own = std::ptr::from_ref(self).addr();
+            (MISDEEDS[self.misdeed].does)(&Site {
+                own: own..own + size_of::<Self>(),
+                mark: self.mark.to_string(),
+            });
+        }
+    }
+}
+impl<M: Memory> Drop for User<'_, M> {
+    fn drop(&mut self) {
+        if self.is_hostile {
+            self.all.commit(Place::Detach);
+        }
+    }
+}
+impl<M: Memory> Drop for Hostile<M> {
+    fn drop(&mut self) {
+        self.commit(Place::Drop);
+    }
+}
+
+/// Checks a structure that does this there, and returns the verdict, whether nothing was found, and the report.
+fn checked<E: Engine>(number: usize, place: Place) -> (Verdict<Seven>, bool, String)
 where
     Hostile<E::Memory>: Subject<E::Memory, Spec = Seven>,
 {
@@ -83,7 +114,7 @@ where
     // The engine's processes end with the thread that asked for them.
     std::thread::spawn(move || {
         let suite = Suite::new(forkcheck::site!(), "hostile")
-            .setup(Just((number, mark)))
+            .setup(Just((number, place, mark)))
             .role("hostile", 1, 1..=1, Just(()))
             .role("innocent", 1, 1..=1, Just(()))
             .cases(1)
@@ -132,20 +163,25 @@ where
 {
     let number = MISDEEDS.iter().position(|misdeed| misdeed.name == name);
     let number = number.expect("it has a row");
-    let (verdict, fine, report) = checked::<E>(number);
-    let told = report.split_whitespace().collect::<Vec<_>>().join(" ");
-    match of(&MISDEEDS[number]) {
-        // So few executions may overlap too seldom, which is Unknown.
-        Ends::Undisturbed => {
-            let wrong = matches!(verdict, Verdict::Finding(_) | Verdict::Unavailable(_));
-            assert!(fine && !wrong, "{report}");
-        }
-        Ends::Words(words) => {
-            assert!(verdict != Verdict::Ok && told.contains(words), "{report}");
+    for &place in MISDEEDS[number].places {
+        let (verdict, fine, report) = checked::<E>(number, place);
+        let told = report.split_whitespace().collect::<Vec<_>>().join(" ");
+        match of(&MISDEEDS[number]) {
+            // So few executions may overlap too seldom, which is Unknown.
+            Ends::Undisturbed => {
+                let wrong = matches!(verdict, Verdict::Finding(_) | Verdict::Unavailable(_));
+                assert!(fine && !wrong, "{place:?}: {report}");
+            }
+            Ends::Words(words) => {
+                assert!(
+                    verdict != Verdict::Ok && told.contains(words),
+                    "{place:?}: {report}"
+                );
+            }
         }
     }
     // The next check is undisturbed.
-    let (verdict, fine, report) = checked::<E>(0);
+    let (verdict, fine, report) = checked::<E>(0, Place::Operation);
     let wrong = matches!(verdict, Verdict::Finding(_) | Verdict::Unavailable(_));
     assert!(fine && !wrong, "{report}");
 }

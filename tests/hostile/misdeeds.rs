@@ -3,6 +3,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{MsgFlags, send};
 use nix::unistd::{Pid, getpid, getppid};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
@@ -14,12 +15,25 @@ use std::process::Command;
 pub(crate) struct Misdeed {
     pub(crate) name: &'static str,
     pub(crate) does: fn(&Site),
+    pub(crate) places: &'static [Place],
     /// What it comes to on engines with real processes, and in loom's model.
     pub(crate) real: Ends,
     pub(crate) loom: Ends,
 }
 
-/// Where it is done: the structure's own bytes, and a name for what is left behind.
+/// Where in a structure's life it is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Place {
+    New,
+    Attach,
+    Operation,
+    Detach,
+    Drop,
+}
+
+const EVERYWHERE: &[Place] = &[New, Attach, Operation, Detach, Drop];
+
+/// What it is done to: the structure's own bytes, and a name for what is left behind.
 pub(crate) struct Site {
     pub(crate) own: Range<usize>,
     pub(crate) mark: String,
@@ -41,13 +55,23 @@ pub(crate) enum Ends {
 }
 
 use Ends::{Undisturbed, Words};
+use Place::{Attach, Detach, Drop, New, Operation};
 
 const fn row(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Misdeed {
     Misdeed {
         name,
         does,
+        places: EVERYWHERE,
         real,
         loom,
+    }
+}
+
+/// One that takes seconds to notice, or that is only seen while others have something to do.
+const fn in_operations(misdeed: Misdeed) -> Misdeed {
+    Misdeed {
+        places: &[Operation],
+        ..misdeed
     }
 }
 
@@ -68,11 +92,11 @@ pub(crate) const MISDEEDS: [Misdeed; 13] = [
     row("junk", junk, Undisturbed, GARBLED),
     row("zeros", zeros, OVERWROTE, Undisturbed),
     row("ones", ones, OVERWROTE, Undisturbed),
-    row("stop_self", stop_self, STOPPED, STOPPED),
-    row("stop_parent", stop_parent, STOPPED, STOPPED),
-    row("stop_siblings", stop_siblings, STOPPED, Undisturbed),
+    in_operations(row("stop_self", stop_self, STOPPED, STOPPED)),
+    in_operations(row("stop_parent", stop_parent, STOPPED, STOPPED)),
+    in_operations(row("stop_siblings", stop_siblings, STOPPED, Undisturbed)),
     row("kill_parent", kill_parent, KILLED, KILLED),
-    row("kill_siblings", kill_siblings, KILLED, Undisturbed),
+    in_operations(row("kill_siblings", kill_siblings, KILLED, Undisturbed)),
     row("daemon", daemon, Undisturbed, Undisturbed),
 ];
 
