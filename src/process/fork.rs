@@ -22,7 +22,8 @@ use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 /// Forks a child that runs `body`, and returns at once with a handle to it.
 ///
 /// The child is a copy of this process: `body` sees everything that was here, and what it changes outside of a
-/// [`Region`](crate::Region) stays its own. It has a process group of its own, and is killed when this process ends.
+/// [`Region`](crate::Region) stays its own. It has a process group of its own, and is killed when this process ends; the kernel
+/// forgets that where a body changes its user or group, or executes a set-user-ID program. prctl(2), `PR_SET_PDEATHSIG`.
 ///
 /// ```
 /// let child = forkcheck::process::spawn(|| (1..=10).sum::<u32>())?;
