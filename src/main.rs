@@ -1,11 +1,16 @@
 //! The `forkcheck` command: checks the built-in subjects on the engines there are, lists them, replays what failed.
+#![allow(unsafe_code, reason = "SIGPIPE as other commands have it")]
 
 mod command;
 
 use clap::Parser;
 use command::Command;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Rust ignores it before `main`. A command whose reader has seen enough ends, without a word.
+    // SAFETY: signal with SIG_DFL installs no handler.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     Command::parse().run().into()
 }

@@ -12,6 +12,7 @@ use ron::value::RawValue;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The version of file and token that this crate writes.
@@ -314,8 +315,18 @@ fn change(file: &Path, with: impl FnOnce(&mut Vec<Entry>)) -> Result<(), Error> 
     written.map_err(|e| failed("write", e))
 }
 
+/// The text of a file. A FIFO, which could be waited on indefinitely, is none.
+fn text_of(file: &Path) -> std::io::Result<String> {
+    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let file = File::options().read(true).custom_flags(flags).open(file)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("not a file"));
+    }
+    std::io::read_to_string(file)
+}
+
 fn read(file: &Path) -> Result<Option<Contents>, Error> {
-    let text = match fs::read_to_string(file) {
+    let text = match text_of(file) {
         Ok(text) => text,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(None);
@@ -324,7 +335,7 @@ fn read(file: &Path) -> Result<Option<Contents>, Error> {
             return Err(Error::system(
                 format!("read the saved cases in {}", file.display()),
                 e,
-                "make it readable",
+                "give the path of a file that can be read",
             ));
         }
     };

@@ -3,7 +3,11 @@
 #![forbid(unsafe_code)]
 
 use serde_json::{Value, json};
-use std::process::{Command, Output};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 fn forkcheck(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_forkcheck"));
@@ -426,4 +430,80 @@ fn the_readmes_own_structure_is_the_test_that_runs() {
         include_str!("mailbox.rs").ends_with(sample),
         "README and tests/mailbox.rs differ"
     );
+}
+
+/// The command with its output and errors where they are to go; it is not waited for longer than a minute.
+fn ended(arguments: &[&str], out: Stdio, errors: Stdio) -> (ExitStatus, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_forkcheck"))
+        .args(arguments)
+        .stdout(out)
+        .stderr(errors)
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("{arguments:?} does not end");
+        }
+        std::thread::yield_now();
+    };
+    let mut told = String::new();
+    if let Some(mut errors) = child.stderr {
+        errors.read_to_string(&mut told).unwrap();
+    }
+    (status, told)
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_the_command_as_it_ends_others() {
+    for arguments in [
+        &["list"][..],
+        &["list", "--json"],
+        &[
+            "check", "ring", "--engine", "stepped", "--cases", "1", "--json",
+        ],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let (status, told) = ended(arguments, writer.into(), Stdio::piped());
+        assert_eq!(status.signal(), Some(libc::SIGPIPE), "{status}: {told}");
+        assert_eq!(told, "");
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_told_with_code_2() {
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    for arguments in [
+        &["list"][..],
+        &["list", "--json"],
+        &["check", "ring", "--engine", "stepped", "--cases", "1"],
+    ] {
+        let (status, told) = ended(arguments, full(), Stdio::piped());
+        assert_eq!(status.code(), Some(2), "{told}");
+        assert!(
+            told.contains("cannot write to the standard output"),
+            "{told}"
+        );
+        assert!(!told.contains("panicked"), "{told}");
+    }
+    let (status, _) = ended(&["replay", "no-such-file"], Stdio::null(), full());
+    assert_eq!(status.code(), Some(2), "errors too");
+}
+
+#[test]
+fn a_replay_of_what_is_no_file_is_refused_and_not_waited_on() {
+    let path = std::env::temp_dir().join(format!("forkcheck-fifo-{}", std::process::id()));
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let fifo = path.to_str().unwrap();
+    let (status, told) = ended(&["replay", fifo], Stdio::null(), Stdio::piped());
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(status.code(), Some(2), "{told}");
+    assert!(told.contains("not a file"), "{told}");
+    let (status, told) = ended(&["replay", "/dev/zero"], Stdio::null(), Stdio::piped());
+    assert_eq!(status.code(), Some(2), "{told}");
 }

@@ -79,6 +79,11 @@ fn is_ignored(signal: Signal) -> bool {
 
 /// A test of ours that would run for an hour, ended by a signal as soon as its zygote and workers run.
 fn nothing_is_left_after(signal: Signal, test: &str, processes: usize) {
+    nothing_is_left_once(signal, test, |pool| pool.len() >= processes);
+}
+
+/// The same, as soon as its processes are as they should.
+fn nothing_is_left_once(signal: Signal, test: &str, is_ready: impl Fn(&[i32]) -> bool) {
     let mark = format!(
         "FORKCHECK_TESTS_MARK={test}-{signal}-{}",
         std::process::id()
@@ -95,7 +100,7 @@ fn nothing_is_left_after(signal: Signal, test: &str, processes: usize) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    until("a pool", || marked(&mark).len() >= processes);
+    until("a pool", || is_ready(&marked(&mark)));
     kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
     child.wait().unwrap();
     until("the end of all", || marked(&mark).is_empty());
@@ -118,6 +123,52 @@ fn ctrl_c_leaves_no_orphan() {
     nothing_is_left_after(Signal::SIGINT, "plain::processes", 4);
     nothing_is_left_after(Signal::SIGINT, "plain::stepped", 4);
     nothing_is_left_after(Signal::SIGINT, "plain::kills", 6);
+}
+
+/// The user that they become.
+const OTHER: u32 = 65_534;
+
+/// Its operations change the user of their process, where root checks it.
+struct Changing<M: Memory>(Plain<M>);
+impl<M: Memory> Subject<M> for Changing<M> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Plain<M>;
+    fn new(first: &u64) -> Self {
+        Changing(Plain::new(first))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Plain<M> {
+        &self.0
+    }
+    fn apply(seat: &mut &Plain<M>, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        if nix::unistd::geteuid().is_root() {
+            nix::unistd::seteuid(nix::unistd::Uid::from_raw(OTHER)).unwrap();
+        }
+        Plain::apply(seat, op)
+    }
+}
+
+forkcheck::suite! {
+    changing: Changing<_>,
+    setup: Just(0),
+    writer: 1..=4 ops of (1u64..9).prop_map(RegisterOp::Write),
+    reader: 1..=4 ops of Just(RegisterOp::Read),
+    with: .cases(8).executions(500).regressions(None),
+}
+
+#[test]
+fn processes_that_changed_their_user_are_no_orphans_either() {
+    if !nix::unistd::geteuid().is_root() {
+        return println!("not run: only root can change its user");
+    }
+    let changed = |process: &&i32| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+        status.is_ok_and(|status| status.contains(&format!("Uid:\t0\t{OTHER}\t")))
+    };
+    for test in ["changing::processes", "changing::stepped"] {
+        nothing_is_left_once(Signal::SIGKILL, test, |pool| {
+            pool.iter().filter(changed).count() >= 2
+        });
+    }
 }
 
 #[cfg(feature = "loom")]

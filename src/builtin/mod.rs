@@ -236,7 +236,8 @@ pub(crate) fn test<E: Engine, T: Subject<E::Memory>>(suite: Suite<T::Spec>, plan
     let outcome = suite.check::<E, T>().expect("the suite is right");
     let report = suite.report(&outcome);
     // On one processor, or a busy one, what only calls at the same time show can be missed, and that is said.
-    let halts_alone = outcome.covered.by_halts > 0 && report.contains("calls on several processors");
+    let halts_alone =
+        outcome.covered.by_halts > 0 && report.contains("calls on several processors");
     assert!(
         report.starts_with(planted) || outcome.verdict == Verdict::Ok && halts_alone,
         "{report}"
@@ -252,7 +253,10 @@ macro_rules! tests {
         #[cfg(test)]
         #[test]
         fn processes() {
-            crate::builtin::test::<crate::engine::Processes, $subject<crate::Hardware>>(suite(), $processes);
+            crate::builtin::test::<crate::engine::Processes, $subject<crate::Hardware>>(
+                suite(),
+                $processes,
+            );
         }
 
         #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `forkcheck check`: a row for each subject on each engine, and the report of whatever is not ok.
 
+use super::print::say;
 use super::{Options, Standing, expected, json};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use forkcheck::builtin::{self, Builtin, Told};
@@ -38,7 +39,7 @@ pub(super) fn check(names: &[String], options: &Options) -> Standing {
         };
         *counted += 1;
         if options.json {
-            println!("{}", json::outcome(builtin, engine, &row.told));
+            say!("{}", json::outcome(builtin, engine, &row.told));
         } else {
             table.add_row(row.cells());
             // Of a planted bug one report is enough: that of `stepped`, where it has to find it.
@@ -61,11 +62,11 @@ pub(super) fn check(names: &[String], options: &Options) -> Standing {
     if options.json {
         return worst;
     }
-    println!("{table}");
+    say!("{table}");
     for (_, report) in reports {
-        println!("\n{report}");
+        say!("\n{report}");
     }
-    println!(
+    say!(
         "\n{}",
         match worst {
             Standing::AsExpected => as_expected(planted, others),

@@ -5,6 +5,7 @@ mod input;
 mod specs;
 
 use super::Standing;
+use super::print::{complain, say};
 use clap::ValueEnum;
 use fields::{Fields, Json, OpAndRet};
 use forkcheck::Spec;
@@ -51,7 +52,7 @@ pub(super) fn history(file: &Path, spec: Ready, limits: Limits, json: bool) -> S
     };
     match told {
         Err(error) => {
-            eprintln!("error: {}{error}", file.display());
+            complain!("error: {}{error}", file.display());
             Standing::CannotSay
         }
         Ok(told) => {
@@ -59,9 +60,9 @@ pub(super) fn history(file: &Path, spec: Ready, limits: Limits, json: bool) -> S
                 let name = spec.to_possible_value();
                 let mut object = told.object;
                 object["spec"] = name.map(|name| name.get_name().to_owned()).into();
-                println!("{object}");
+                say!("{object}");
             } else {
-                println!("{}", told.report);
+                say!("{}", told.report);
             }
             told.standing
         }

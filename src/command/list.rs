@@ -1,5 +1,6 @@
 //! `forkcheck list`: the subjects there are.
 
+use super::print::say;
 use super::{Standing, expected, json};
 use comfy_table::{ContentArrangement, Table, presets};
 use forkcheck::builtin;
@@ -9,7 +10,7 @@ pub(super) fn list(json: bool) -> Standing {
     let all = builtin::all();
     if json {
         for builtin in &all {
-            println!("{}", json::subject(builtin));
+            say!("{}", json::subject(builtin));
         }
         return Standing::AsExpected;
     }
@@ -27,6 +28,6 @@ pub(super) fn list(json: bool) -> Standing {
             builtin.about,
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     Standing::AsExpected
 }

@@ -4,6 +4,7 @@ mod check;
 mod history;
 mod json;
 mod list;
+mod print;
 mod replay;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -15,8 +16,8 @@ use std::time::Duration;
 
 /// Checks the memory that processes share: the built-in publications and their planted broken twins, on every engine.
 ///
-/// Exit code: 0, all is as expected; 1, a finding, or a planted bug that was not found; 2, wrong use, or a
-/// place where it cannot run. FORKCHECK_CASES, FORKCHECK_EXECUTIONS, FORKCHECK_SECONDS and FORKCHECK_SEED say how much to
+/// Exit code: 0, all is as expected; 1, a finding, or a planted bug that was not found; 2, wrong use, output
+/// that cannot be written, or a place where it cannot run. FORKCHECK_CASES, FORKCHECK_EXECUTIONS, FORKCHECK_SECONDS and FORKCHECK_SEED say how much to
 /// run, where the options do not. Without a command it is `check`.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
@@ -152,12 +153,15 @@ pub(crate) enum Standing {
     NotAsExpected,
 }
 
+/// The exit code where nothing can be said.
+const CANNOT_SAY: u8 = 2;
+
 impl From<Standing> for ExitCode {
     fn from(standing: Standing) -> Self {
         ExitCode::from(match standing {
             Standing::AsExpected => 0,
             Standing::NotAsExpected => 1,
-            Standing::CannotSay => 2,
+            Standing::CannotSay => CANNOT_SAY,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! `forkcheck replay`: a case that failed before, from a token or a file of saved cases.
 
+use super::print::{complain, say};
 use super::{Standing, called, json};
 use forkcheck::builtin::{self, Builtin, Known, Limits};
 
@@ -8,14 +9,14 @@ pub(super) fn replay(target: &str, json: bool) -> Standing {
     let known = match builtin::known(target) {
         Ok(known) => known,
         Err(error) => {
-            eprintln!("error: {error}");
+            complain!("error: {error}");
             return Standing::CannotSay;
         }
     };
     let cases = known.into_iter();
     let standings: Vec<Standing> = cases.map(|known| one(known, json)).collect();
     let Some(worst) = standings.into_iter().max() else {
-        eprintln!("error: {target} holds no case");
+        complain!("error: {target} holds no case");
         return Standing::CannotSay;
     };
     worst
@@ -27,7 +28,7 @@ fn one(known: Known, json: bool) -> Standing {
         .iter()
         .find(|builtin| Some(builtin.name) == known.builtin)
     else {
-        eprintln!(
+        complain!(
             "error: it is not of a built-in subject: run it in the package that it is from, where `suite!` named its test so:\n  {}",
             known.command
         );
@@ -36,7 +37,7 @@ fn one(known: Known, json: bool) -> Standing {
     match told(builtin, known, json) {
         Ok(standing) => standing,
         Err(error) => {
-            eprintln!("error: {error}");
+            complain!("error: {error}");
             Standing::CannotSay
         }
     }
@@ -60,11 +61,11 @@ fn told(builtin: &Builtin, known: Known, json: bool) -> Result<Standing, String>
         _ => Standing::CannotSay,
     };
     if json {
-        println!("{}", json::outcome(builtin, engine, &Ok(told)));
+        say!("{}", json::outcome(builtin, engine, &Ok(told)));
     } else {
-        println!("{}", told.report);
+        say!("{}", told.report);
         if standing == Standing::AsExpected {
-            println!(
+            say!(
                 "it did not fail again, in {} executions",
                 told.covered.executions
             );

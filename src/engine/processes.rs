@@ -4,7 +4,7 @@
 //! it. The pool is forked anew after a process of it has died or got stuck.
 
 use super::private::Looks;
-use super::served::{self, Served};
+use super::served::{self, Served, bare};
 use super::{Answer, Budget, Covered, Engine, Run, Turn, incomplete};
 use crate::case::{Case, History, named};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
@@ -86,6 +86,18 @@ fn search<S: Subject<Hardware>>(
         until: Instant::now() + budget.time,
     };
     let (tally, ended) = pool.run(&case, batch)?;
+    if let Ended::Lost(lost) = ended {
+        // What was counted may be wrong too.
+        let covered = Covered {
+            programs: 1,
+            executions: 1,
+            ..Covered::default()
+        };
+        return Ok((
+            covered,
+            Some(bare(case, Verdict::Unknown(lost.to_string()))),
+        ));
+    }
     let reusable = matches!(ended, Ended::Done | Ended::Judged(_));
     let private_wait = match &ended {
         Ended::Stuck { process, .. } => pool.private_wait(*process),
@@ -157,7 +169,7 @@ fn told<S: Subject<Hardware>>(
 ) -> Option<Run<S::Spec>> {
     let (history, verdict) = match ended {
         // A pool that rests is of no more use, so that was the case's last execution.
-        Ended::Done | Ended::AtRest => return None,
+        Ended::Done | Ended::AtRest | Ended::Lost(_) => return None,
         Ended::Judged(history) => {
             let verdict = incomplete(case, &history).unwrap_or_else(|| {
                 explain(
@@ -192,6 +204,11 @@ fn told<S: Subject<Hardware>>(
                     let detail =
                         format!("{place} used {used:.1} s of processor time and did not return");
                     finding(Kind::Endless, detail)
+                }
+                Stuck::Stopped => {
+                    let detail =
+                        format!("{place} was stopped by a signal, and nothing continues it");
+                    finding(Kind::Deadlock, detail)
                 }
                 Stuck::Asleep => match private_wait {
                     Some((other, wait)) if other == process => {

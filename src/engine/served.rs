@@ -6,7 +6,7 @@ use super::{Answer, Budget, Covered, Run, incomplete};
 use crate::case::{Case, History, Schedule};
 use crate::check::Verdict;
 use crate::error::Error;
-use crate::process::{Channel, Job, Session};
+use crate::process::{Channel, Job, Session, end_strays};
 use crate::subject::Spec;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -74,6 +74,13 @@ pub(super) fn serve_placed<S: Spec>(
                     None => search(case, roles, budget),
                 }
             });
+        let answer = match end_strays() {
+            left if left.is_empty() => answer,
+            left => Err(Error::invalid(
+                format!("operations left processes behind that cannot be killed: {left:?}"),
+                "end them by hand, and let operations start none that outlive them",
+            )),
+        };
         let told = |error: Error| encode(&Err::<Answer<S>, String>(error.to_string()));
         let bytes = encode(&answer.map_err(|error| error.to_string())).or_else(told);
         let Ok(bytes) = bytes else { return };

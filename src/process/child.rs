@@ -165,6 +165,8 @@ impl Process {
         // SAFETY: the kernel just made this descriptor for us, so it is open and nobody else's.
         let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
         let pidfd = Descriptor::new(fd).map_err(closed("look at a pidfd"))?;
+        #[cfg(feature = "harness")]
+        super::strays::adopted(pid);
         Ok(Self {
             pid,
             pidfd,
@@ -272,13 +274,41 @@ impl Process {
     fn reap(&mut self, flags: i32) -> Result<Option<Exit>, Error> {
         if self.exit.is_none() {
             self.exit = self.look(flags)?.map(|exit| self.record.explain(exit));
+            #[cfg(feature = "harness")]
+            if self.exit.is_some() {
+                super::strays::reaped(self.pid);
+            }
         }
         Ok(self.exit.clone())
     }
 
-    /// Asks the kernel whether it has ended. Without WNOWAIT, an answer reaps it. (nix's `waitid` knows no
-    /// real-time signals, and would lose the exit of a child that died of one.)
+    /// Whether a signal has stopped it, and nothing has continued it since.
+    #[cfg(feature = "harness")]
+    pub(super) fn is_stopped(&self) -> bool {
+        let seen = self.ask(libc::WSTOPPED | libc::WNOWAIT | libc::WNOHANG);
+        matches!(seen, Ok(Some((libc::CLD_STOPPED, _))))
+    }
+
+    /// Continues it, if a signal has stopped it.
+    #[cfg(feature = "harness")]
+    pub(super) fn go_on(&self) {
+        if self.is_stopped() {
+            let _ = kill(self.pid, Signal::SIGCONT);
+        }
+    }
+
+    /// Asks the kernel whether it has ended. Without WNOWAIT, an answer reaps it.
     fn look(&self, flags: i32) -> Result<Option<Exit>, Error> {
+        let seen = self.ask(libc::WEXITED | flags)?;
+        Ok(seen.map(|(how, status)| match how {
+            libc::CLD_EXITED => Exit::Code(status),
+            _ => Exit::Signal(status),
+        }))
+    }
+
+    /// What the kernel has to say about it, if there is something: a code of SIGCHLD and a status. (nix's `waitid` knows no
+    /// real-time signals, and would lose the exit of a child that died of one.)
+    fn ask(&self, flags: i32) -> Result<Option<(i32, i32)>, Error> {
         if getpid() != self.creator {
             return Err(Error::invalid(
                 format!(
@@ -292,7 +322,6 @@ impl Process {
         }
         // SAFETY: siginfo_t is plain integers and pointers, for which zeros are a value.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let flags = libc::WEXITED | flags;
         // By its pid, where somebody closed the pidfd: nobody else has that before it is reaped.
         let (kind, id) = match self.pidfd.get() {
             Ok(pidfd) => (libc::P_PIDFD, pidfd.as_raw_fd() as u32),
@@ -306,11 +335,7 @@ impl Process {
         }
         // SAFETY: waitid succeeded, so `info` holds the fields of SIGCHLD, or zeros if nothing ended.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-        Ok(match info.si_code {
-            _ if pid == 0 => None,
-            libc::CLD_EXITED => Some(Exit::Code(status)),
-            _ => Some(Exit::Signal(status)),
-        })
+        Ok((pid != 0).then_some((info.si_code, status)))
     }
 
     fn trouble(&self, errno: Errno) -> Error {

@@ -14,11 +14,16 @@ use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid, getpid, getppid, setpgid};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::Write;
+#[cfg(feature = "harness")]
+use std::os::fd::RawFd;
+#[cfg(feature = "harness")]
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 /// Forks a child that runs `body`, and returns at once with a handle to it.
 ///
 /// The child is a copy of this process: `body` sees everything that was here, and what it changes outside of a
-/// [`Region`](crate::Region) stays its own. It has a process group of its own, and is killed when this process ends.
+/// [`Region`](crate::Region) stays its own. It has a process group of its own, and is killed when this process ends; the kernel
+/// forgets that where a body changes its user or group, or executes a set-user-ID program. prctl(2), `PR_SET_PDEATHSIG`.
 ///
 /// ```
 /// let child = forkcheck::process::spawn(|| (1..=10).sum::<u32>())?;
@@ -107,6 +112,11 @@ fn alone() -> Result<Record, Error> {
 fn live<T: Serialize>(parent: Pid, record: &Record, body: impl FnOnce() -> T) -> ! {
     // By both sides, so that neither sees the child outside of its group.
     let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+    #[cfg(feature = "harness")]
+    {
+        PARENT.store(parent.as_raw(), Relaxed);
+        let _ = nix::unistd::close(OWN.swap(-1, Relaxed));
+    }
     let code = match die_with(parent) {
         Ok(()) => record.of(|| encode(&body())),
         Err(errno) => record.not_begun(&Error::call(
@@ -146,6 +156,27 @@ where
 pub(crate) fn end_now(code: i32) -> ! {
     // SAFETY: _exit may be called at any time; it does not return.
     unsafe { libc::_exit(code) }
+}
+
+/// A descriptor of this process that its children close as they begin.
+#[cfg(feature = "harness")]
+static OWN: AtomicI32 = AtomicI32::new(-1);
+
+/// Children do not inherit this descriptor: what they wrote there would be taken for words of this process.
+#[cfg(feature = "harness")]
+pub(super) fn keep_from_children(descriptor: RawFd) {
+    OWN.store(descriptor, Relaxed);
+}
+
+/// The parent of this process, if it is a child that was forked here.
+#[cfg(feature = "harness")]
+static PARENT: AtomicI32 = AtomicI32::new(0);
+
+/// In a child: it is killed, once more, when its parent ends. The kernel forgets that where a process changes its user or
+/// group. prctl(2).
+#[cfg(feature = "harness")]
+pub(crate) fn die_with_parent() {
+    let _ = die_with(Pid::from_raw(PARENT.load(Relaxed)));
 }
 
 /// From now on this process is killed when `parent` ends (strictly: the thread of it that started us). If that

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::region::descriptor::Descriptor;
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 /// The longest frame, in bytes: beyond it a length is taken for a mistake.
@@ -60,6 +61,11 @@ pub(crate) struct Channel(Descriptor<UnixStream>);
 impl Channel {
     pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
         Descriptor::new(socket).map(Self)
+    }
+
+    /// The number of its descriptor, while that is its own.
+    pub(super) fn descriptor(&self) -> Option<RawFd> {
+        Some(self.0.get().ok()?.as_raw_fd())
     }
 
     /// The next request; `None` once the client is gone.

@@ -27,7 +27,7 @@
 //!
 //! In here: `fork` starts a child, `record` is what it leaves behind, `child` waits for it, `exit` says how it
 //! ended. With the harness: `zygote` is the client of a clean process, `takeover` is how one starts, `job` is
-//! what it runs, `frame` is how both talk.
+//! what it runs, `frame` is how both talk, `strays` are what its children leave behind.
 
 mod child;
 mod exit;
@@ -37,6 +37,8 @@ mod frame;
 #[cfg(feature = "harness")]
 mod job;
 mod record;
+#[cfg(feature = "harness")]
+mod strays;
 #[cfg(feature = "harness")]
 mod takeover;
 #[cfg(feature = "harness")]
@@ -51,7 +53,13 @@ pub use job::clean;
 #[cfg(feature = "loom")]
 pub(crate) use fork::end_now;
 #[cfg(feature = "harness")]
-pub(crate) use {fork::spawn_as, frame::Channel, job::Job, zygote::Session};
+pub(crate) use {
+    fork::{die_with_parent, spawn_as},
+    frame::Channel,
+    job::Job,
+    strays::end_strays,
+    zygote::Session,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 

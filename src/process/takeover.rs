@@ -8,10 +8,11 @@
     reason = "a constructor, inherited descriptors and the environment"
 )]
 
-use super::fork::{die_with, end_now};
+use super::fork::{die_with, end_now, keep_from_children};
 use super::frame::Channel;
 use super::job::Job;
 use super::record::Record;
+use super::strays::end_strays;
 use crate::Error;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -130,6 +131,7 @@ extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const 
         serve(channel);
         Ok(Vec::new())
     });
+    end_strays();
     let _ = std::io::stdout().flush();
     end_now(code)
 }
@@ -205,6 +207,9 @@ fn run_later_constructors(argc: c_int, argv: *const *const c_char, envp: *const 
 
 /// Answers the greeting and runs the job.
 fn serve(mut channel: Channel) {
+    if let Some(socket) = channel.descriptor() {
+        keep_from_children(socket);
+    }
     let Some(greeting) = channel.next() else {
         return;
     };

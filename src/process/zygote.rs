@@ -26,6 +26,11 @@ use std::time::{Duration, Instant};
 const KEPT: usize = 16 << 10;
 /// How long a clean process may take to start.
 const START: Duration = Duration::from_secs(10);
+/// How long it may be stopped by a signal, and how often to look whether it is.
+const STOPPED: Duration = Duration::from_secs(2);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+/// How long it may take to end, with all that its children have started.
+const END: Duration = Duration::from_secs(10);
 
 /// A clean process that runs a job and answers requests. It belongs to the thread that started it, since the
 /// kernel kills it when that thread ends; dropping it kills it, and reaps it.
@@ -45,7 +50,8 @@ impl Drop for Session {
         if let Ok(socket) = self.socket.get() {
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
-        let _ = self.process.wait_timeout(Duration::from_secs(2));
+        self.process.go_on();
+        let _ = self.process.wait_timeout(END);
     }
 }
 
@@ -136,7 +142,7 @@ impl Session {
 
     /// Sends what is to be sent, and waits for one frame, reading meanwhile what is printed.
     fn exchange(&mut self, mut unsent: &[u8], deadline: Option<Instant>) -> Result<Vec<u8>, Error> {
-        let mut gone = false;
+        let (mut gone, mut stopped) = (false, None);
         loop {
             if let Some(frame) = self.incoming.take().map_err(|e| self.garbled(e))? {
                 self.printed.drain();
@@ -153,7 +159,13 @@ impl Session {
             if left.is_zero() {
                 return Err(self.late());
             }
-            let over = match self.pause(!unsent.is_empty(), left) {
+            // A signal may stop it, of which nothing here can be read.
+            if !self.process.is_stopped() {
+                stopped = None;
+            } else if stopped.get_or_insert_with(Instant::now).elapsed() >= STOPPED {
+                return Err(self.halted());
+            }
+            let over = match self.pause(!unsent.is_empty(), left.min(BETWEEN_LOOKS)) {
                 Ok(over) => over,
                 // The socket is looked at above.
                 Err(Errno::EINTR | Errno::EBADF) => continue,
@@ -249,6 +261,17 @@ impl Session {
                 "keep the section .init_array when linking, and let no other constructor wait; {}",
                 self.printed
             ),
+        )
+    }
+
+    fn halted(&self) -> Error {
+        Error::invalid(
+            format!(
+                "the clean process {} for {} was stopped by a signal (SIGSTOP, say), and nothing continued it",
+                self.id(),
+                self.job.name()
+            ),
+            "let no operation send a signal to its parent; if it was stopped by hand, run it again",
         )
     }
 

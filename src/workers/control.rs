@@ -11,16 +11,33 @@ pub(crate) const MAX_PROCESSES: usize = 8;
 
 /// A word with writers of its own: alone in its pair of cache lines (the prefetcher fetches two).
 #[repr(C, align(128))]
-pub(super) struct Line<T>(T);
+pub(super) struct Line<T> {
+    value: T,
+    pub(super) seal: Seal,
+}
 impl<T> Deref for Line<T> {
     type Target = T;
     fn deref(&self) -> &T {
-        &self.0
+        &self.value
+    }
+}
+
+/// A word that nothing writes to once it is set: where it has changed, something wrote over the memory around it.
+#[repr(transparent)]
+pub(super) struct Seal(AtomicU64);
+impl Seal {
+    const VALUE: u64 = 0x5ea1_ed00_b0a4_d5ea;
+    pub(super) fn set(&self) {
+        self.0.store(Self::VALUE, Relaxed);
+    }
+    pub(super) fn holds(&self) -> bool {
+        self.0.load(Relaxed) == Self::VALUE
     }
 }
 
 #[repr(C)]
 pub(super) struct Control {
+    first: Seal,
     /// Counts executions; a change starts one. Its low half is what workers sleep on.
     pub(super) round: Line<AtomicU32>,
     /// How many workers sleep on `round`, or are about to.
@@ -57,6 +74,9 @@ pub(super) struct Control {
     pub(super) failing: AtomicU64,
     /// 1: the logs hold a history that is not Ok. 2: a log was full.
     pub(super) found: AtomicU32,
+    /// 1: the batch is over. Release: the supervisor sees the logs and counts.
+    pub(super) over: AtomicU32,
+    middle: Seal,
     pub(super) places: [Line<Place>; MAX_PROCESSES],
 }
 
@@ -64,6 +84,21 @@ pub(super) struct Control {
 unsafe impl Resident for Control {}
 
 impl Control {
+    /// All seals: at the start, in each line, and behind the other words.
+    pub(super) fn seals(&self) -> impl Iterator<Item = &Seal> {
+        let lines = [
+            &self.round.seal,
+            &self.asleep.seal,
+            &self.finished.seal,
+            &self.clock.seal,
+        ];
+        let places = self.places.iter().map(|place| &place.seal);
+        lines
+            .into_iter()
+            .chain([&self.first, &self.middle])
+            .chain(places)
+    }
+
     /// Lets all workers go. What was set up before is seen by whoever sees the new round.
     pub(super) fn next_round(&self) {
         // SeqCst: a release, and ordered with the count of sleepers: see `Worker::await_round`. A system call

@@ -47,11 +47,13 @@ pub(crate) fn private_lock<M: Memory, S: Subject<M>>(
     for _ in 0..PROCESSES {
         let mut child = process::spawn(|| {
             be_quiet();
-            while trial.load(Relaxed) < trials {
-                let number = trial.load(Relaxed) as usize;
+            // Counted here, and shared to be seen: an operation may write over what is shared.
+            for number in trial.load(Relaxed)..trials {
+                trial.store(number, Relaxed);
+                let number = number as usize;
                 try_word::<M, S>(case, roles, number / roles.len(), number % roles.len());
-                trial.fetch_add(1, Relaxed);
             }
+            trial.store(trials, Relaxed);
         })?;
         let (mut seen, mut since, mut last, mut asleep) = (u32::MAX, None, None, 0);
         while child.wait_timeout(BETWEEN_LOOKS)?.is_none() {

@@ -3,18 +3,23 @@
 //! never undefined.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
+use super::control::Seal;
+use crate::error::Error;
 use crate::memory::Resident;
+use crate::region::Region;
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// Room for the results of one process in one execution, and for one program.
-pub(super) const CAPACITY: usize = 128 * 1024 - 8;
+pub(super) const CAPACITY: usize = 128 * 1024 - 24;
 
 /// Appended bytes and how many there are. Whoever reads it has synchronised with the writer by other means.
 #[repr(C)]
 pub(super) struct Log {
     length: AtomicU64,
+    first: Seal,
     bytes: [AtomicU8; CAPACITY],
+    last: Seal,
 }
 
 // SAFETY: Resident.
@@ -27,6 +32,15 @@ unsafe impl Resident for Log {}
 pub(super) struct Full;
 
 impl Log {
+    /// Memory for one, which is empty.
+    pub(super) fn region() -> Result<Region, Error> {
+        let region = Region::anonymous(size_of::<Self>())?;
+        region.get::<Self>(0)?.seals().for_each(Seal::set);
+        Ok(region)
+    }
+    pub(super) fn seals(&self) -> impl Iterator<Item = &Seal> {
+        [&self.first, &self.last].into_iter()
+    }
     pub(super) fn clear(&self) {
         self.length.store(0, Relaxed);
     }

@@ -2,7 +2,31 @@
 //! memory, and a [`Watch`] on processor time.
 //!
 //! All of it lives in the zygote, which is single-threaded, so forking is safe there.
+//!
+//! # Waits
+//!
+//! A structure may close descriptors, write anywhere, stop or kill processes. So each wait of a check ends without the process
+//! that it waits for:
+//!
+//! | wait | for | ended at the latest by |
+//! |---|---|---|
+//! | the test's thread, `Session::exchange` | the reply of the zygote | the zygote's end (pidfd), 2 s after a signal stopped it, 10 s at its start |
+//! | the zygote, `Channel::next` | a request | the end of the client: its socket closes, and the kernel kills the zygote |
+//! | a supervisor, [`Bell::wait`](bell::Bell::wait) | a worker to ring or to end | 50 ms; then it looks at the seals, at the word that says how the batch ended, and at the [`Watch`] |
+//! | the supervisor of a model, `poll` | the answer or the end of the model | 50 ms, and the [`Watch`] |
+//! | a supervisor of looks (`private`, `locks`) | a process that looks | 2 ms; it gives up after 30 ms of processor time, or 5 looks at a sleeping process |
+//! | a worker, `await_round`, `await_turn` | another worker | the supervisor, which kills it when it drops its handle; the kernel, when the supervisor ends |
+//! | a worker, `await_start_line`, `Halts::wait` | a moment; a halt of another worker | the moment; 2 ms |
+//! | a worker that has ended the batch or has to die, `pause` | its SIGKILL | the supervisor, as above |
+//! | `Child::drop`, `Session::drop`, `end_strays` | processes that were killed or hung up on | 10 s, 10 s, 5 s |
+//! | [`MachineTurn`] | other tests of this program | their verdicts |
+//! | [`MachineTurn`], where it is for the machine | other programs | 120 s |
+//! | saving a case, flock(2) | another program that saves one | its end |
+//!
+//! The [`Watch`] calls processes stuck that used 2 s of processor time, or slept or were stopped at 40 looks, and nothing changed:
+//! those that have something to do, and all of them where none has. That is a verdict in words, and the workers are killed.
 
+mod bell;
 mod clock;
 mod control;
 mod futex;
@@ -20,6 +44,8 @@ mod turns;
 mod watch;
 mod worker;
 
+#[cfg(feature = "loom")]
+pub(crate) use bell::Sender;
 pub(crate) use control::Phase;
 pub(crate) use futex::PrivateWait;
 pub(crate) use locks::private_lock;
@@ -27,13 +53,38 @@ pub(crate) use pool::{Batch, Ended, Pool, Tally};
 pub(crate) use turns::MachineTurn;
 pub(crate) use watch::Stuck;
 #[cfg(feature = "loom")]
-pub(crate) use watch::Watch;
+pub(crate) use watch::{BETWEEN_LOOKS, Watch};
 
 use crate::error::Error;
 use crate::schedule::MAX_PROCESSES;
+use std::fmt;
 
 /// The largest subject, in bytes. It is built on the stack, which without optimisation holds several copies, and moved.
 const LARGEST: usize = 1 << 20;
+
+/// Why an engine's own machinery cannot go on: what a structure did to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// Memory that is none of the structure's has changed: a seal is broken.
+    Overwritten,
+    /// Every process sleeps, and none of them has a step to take.
+    Idle,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Overwritten => {
+                "an operation wrote over memory of the check itself, so nothing can be said: look for a pointer or an index that \
+                 leads out of the structure"
+            }
+            Self::Idle => {
+                "every process of the check sleeps and none has a step to take, so nothing can be said: look for an operation that \
+                 writes beyond the structure, or wakes and stops processes that it does not know"
+            }
+        })
+    }
+}
 
 /// Whether workers can be forked for so many roles and for such a subject.
 fn possible<S>(roles: &[String]) -> Result<(), Error> {

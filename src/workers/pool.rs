@@ -1,23 +1,21 @@
 //! The pool: processes forked once, given one program after another, watched by the supervisor that forked them.
 
-use super::control::{Control, Phase};
+use super::bell::Bell;
+use super::control::{Control, Phase, Seal};
 use super::futex::PrivateWait;
 use super::log::{CAPACITY, Log};
-use super::possible;
-use super::watch::{BETWEEN_LOOKS, Stuck, Watch};
+use super::watch::{Stuck, Watch};
 use super::worker::{Shared, work};
+use super::{Lost, possible};
 use crate::case::{Case, History};
 use crate::error::Error;
 use crate::memory::Hardware;
 use crate::process::{self, Child, Exit};
 use crate::region::Region;
 use crate::subject::Subject;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::UnsafeCell;
-use std::io::{PipeReader, Read};
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
 
 /// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
@@ -74,13 +72,15 @@ pub(crate) enum Ended<S: Subject<Hardware>> {
         stuck: Stuck,
         history: History<S::Spec>,
     },
+    /// The machinery itself cannot go on.
+    Lost(Lost),
 }
 
 /// Forked workers for one subject and one number of processes.
 pub(crate) struct Pool<S: Subject<Hardware>> {
     shared: Shared<S>,
     workers: Vec<Child<()>>,
-    bell: PipeReader,
+    bell: Bell,
     rests: Judge<S::Spec>,
 }
 
@@ -93,15 +93,15 @@ impl<S: Subject<Hardware>> Pool<S> {
         rests: Judge<S::Spec>,
     ) -> Result<Self, Error> {
         possible::<S>(&roles)?;
-        let (bell, ring) = std::io::pipe().map_err(|e| {
-            Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE")
-        })?;
-        let log = || Region::anonymous(size_of::<Log>());
+        let (bell, ring) = Bell::new()?;
         let shared = Shared {
             control: Region::anonymous(size_of::<Control>())?,
             subject: Region::anonymous(size_of::<UnsafeCell<MaybeUninit<S>>>().max(1))?,
-            program: log()?,
-            logs: roles.iter().map(|_| log()).collect::<Result<_, _>>()?,
+            program: Log::region()?,
+            logs: roles
+                .iter()
+                .map(|_| Log::region())
+                .collect::<Result<_, _>>()?,
             bell: ring,
             judge,
             processors: processors(roles.len()),
@@ -111,6 +111,7 @@ impl<S: Subject<Hardware>> Pool<S> {
         if on_one {
             shared.control().halts.of_all();
         }
+        shared.control().seals().for_each(Seal::set);
         let mut workers = Vec::new();
         for me in 0..shared.roles.len() {
             workers.push(process::spawn(|| work(&shared, me))?);
@@ -123,7 +124,7 @@ impl<S: Subject<Hardware>> Pool<S> {
         })
     }
 
-    /// Runs one case many times. After [`Ended::Died`] and [`Ended::Stuck`] the pool is of no more use: drop it.
+    /// Runs one case many times. After anything but [`Ended::Done`] and [`Ended::Judged`] the pool is of no more use: drop it.
     pub(crate) fn run(
         &mut self,
         case: &Case<S::Spec>,
@@ -154,6 +155,7 @@ impl<S: Subject<Hardware>> Pool<S> {
             .store(u32::from(batch.keep_going), Relaxed);
         control.read_only.store(batch.read_only, Relaxed);
         control.found.store(0, Relaxed);
+        control.over.store(0, Relaxed);
         control.batch.fetch_add(1, Relaxed);
         control
             .handed_over
@@ -192,7 +194,12 @@ impl<S: Subject<Hardware>> Pool<S> {
         let mut watch = Watch::new(self.workers.len());
         let (mut before, mut quiet) = (u64::MAX, 0);
         loop {
-            if self.rung()? {
+            self.bell.wait(self.workers.iter().map(Child::pidfd))?;
+            if !self.shared.is_whole() {
+                return Ok(Ended::Lost(Lost::Overwritten));
+            }
+            // Acquire: pairs with the Release in `Worker::finish`.
+            if self.shared.control().over.load(Acquire) != 0 {
                 return match self.shared.control().found.load(Relaxed) {
                     0 => Ok(Ended::Done),
                     1 => Ok(Ended::Judged(self.shared.history(case))),
@@ -229,6 +236,9 @@ impl<S: Subject<Hardware>> Pool<S> {
                 }
             }
             if let Some((process, stuck)) = self.look(&mut watch) {
+                if stuck == Stuck::Asleep && self.unfinished().is_empty() {
+                    return Ok(Ended::Lost(Lost::Idle));
+                }
                 let phase = self.shared.control().places[process].get();
                 return Ok(Ended::Stuck {
                     process,
@@ -240,35 +250,25 @@ impl<S: Subject<Hardware>> Pool<S> {
         }
     }
 
-    /// Waits for the end of the batch, the end of a worker, or the time for another look.
-    fn rung(&mut self) -> Result<bool, Error> {
-        let mut watched = vec![PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
-        watched.extend(
-            self.workers
-                .iter()
-                .map(|worker| PollFd::new(worker.pidfd(), PollFlags::POLLIN)),
-        );
-        let timeout = PollTimeout::from(BETWEEN_LOOKS.as_millis() as u8);
-        match poll(&mut watched, timeout) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(errno) => return Err(Error::system("wait for the workers", errno, "report this")),
-        }
-        let rung = watched[0].any().unwrap_or(false);
-        if rung {
-            self.bell
-                .read_exact(&mut [0])
-                .map_err(|e| Error::system("read the workers' bell", e, "report this"))?;
-        }
-        Ok(rung)
-    }
-
     fn look(&self, watch: &mut Watch) -> Option<(usize, Stuck)> {
-        let control = self.shared.control();
-        let unfinished: Vec<(usize, u32)> = (0..self.workers.len())
-            .filter(|&process| control.places[process].get() != Phase::Idle)
+        let mut watched = self.unfinished();
+        if watched.is_empty() {
+            // One of them has to start the next execution, or to end the batch.
+            watched = (0..self.workers.len()).collect();
+        }
+        let watched = watched.into_iter();
+        let watched: Vec<_> = watched
             .map(|process| (process, self.workers[process].id()))
             .collect();
-        watch.look(self.progress(), &unfinished)
+        watch.look(self.progress(), &watched)
+    }
+
+    fn unfinished(&self) -> Vec<usize> {
+        let places = &self.shared.control().places;
+        let workers = 0..self.workers.len();
+        workers
+            .filter(|&process| places[process].get() != Phase::Idle)
+            .collect()
     }
 
     /// A number that changes while executions go on.

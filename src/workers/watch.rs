@@ -21,6 +21,8 @@ pub(crate) enum Stuck {
     Endless(Duration),
     /// It sleeps, and so does everybody who could wake it.
     Asleep,
+    /// The same, and a signal stopped it: SIGSTOP, or one of the terminal's.
+    Stopped,
 }
 
 /// Looks at a set of processes again and again.
@@ -73,13 +75,29 @@ impl Watch {
             all_asleep &= sleeping && !moved;
         }
         self.asleep = if all_asleep { self.asleep + 1 } else { 0 };
-        (self.asleep >= ASLEEP).then(|| (unfinished[0].0, Stuck::Asleep))
+        if self.asleep < ASLEEP {
+            return None;
+        }
+        let stopped = unfinished.iter().find(|(_, pid)| is_stopped(*pid));
+        Some(match stopped {
+            Some(&(index, _)) => (index, Stuck::Stopped),
+            None => (unfinished[0].0, Stuck::Asleep),
+        })
     }
 }
 
 /// Whether a process sleeps, and the processor time it has used: fields 3, 14 and 15 of `/proc/PID/stat`,
 /// proc_pid_stat(5), in clock ticks. `None` if it is gone.
 pub(super) fn state_and_time(pid: u32) -> Option<(bool, Duration)> {
+    let (state, used) = stat(pid)?;
+    Some((matches!(state, 'S' | 'T'), used))
+}
+
+fn is_stopped(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| state == 'T')
+}
+
+fn stat(pid: u32) -> Option<(char, Duration)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
@@ -89,7 +107,7 @@ pub(super) fn state_and_time(pid: u32) -> Option<(bool, Duration)> {
         .flatten()
         .unwrap_or(100) as u64;
     Some((
-        matches!(*fields.first()?, "S" | "T"),
+        fields.first()?.chars().next()?,
         Duration::from_millis(ticks * 1000 / per_second),
     ))
 }

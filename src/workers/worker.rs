@@ -5,20 +5,21 @@
     reason = "the subject is built in place in a shared region"
 )]
 
-use super::control::{Control, Phase};
+use super::bell::Sender;
+use super::control::{Control, Phase, Seal};
 use super::halt::Part;
 use super::log::Log;
 use super::pool::Judge;
 use super::trap::{Others, halting};
 use crate::case::{Call, Case, History};
 use crate::memory::{Hardware, Memory};
+use crate::process::die_with_parent;
 use crate::region::Region;
 use crate::subject::{Role, Spec, Subject};
 use std::cell::UnsafeCell;
 use std::collections::HashMap;
-use std::io::{PipeWriter, Write};
 use std::mem::MaybeUninit;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 /// Turns of waiting before a process sleeps that has a processor for itself.
 const SPINS: u32 = 20_000;
@@ -34,8 +35,8 @@ pub(super) struct Shared<S: Subject<Hardware>> {
     pub(super) subject: Region,
     pub(super) program: Region,
     pub(super) logs: Vec<Region>,
-    /// To the supervisor: a byte when a batch is over.
-    pub(super) bell: PipeWriter,
+    /// To the supervisor: rung when a batch is over.
+    pub(super) bell: Sender,
     pub(super) judge: Judge<S::Spec>,
     /// A processor for each process, and whether it has it for itself.
     pub(super) processors: Vec<(usize, bool)>,
@@ -55,6 +56,12 @@ impl<S: Subject<Hardware>> Shared<S> {
     }
     pub(super) fn program(&self) -> &Log {
         self.program.get(0).expect("the region was made for it")
+    }
+    /// Whether nothing wrote over what is here, as far as seals show it.
+    pub(super) fn is_whole(&self) -> bool {
+        let logs = (0..self.logs.len()).map(|process| self.log(process));
+        let mut seals = logs.chain([self.program()]).flat_map(Log::seals);
+        seals.all(Seal::holds) && self.control().seals().all(Seal::holds)
     }
     fn slot(&self) -> &UnsafeCell<MaybeUninit<S>> {
         let slot = self
@@ -174,6 +181,8 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
                 turns -= 1;
                 self.pause();
             } else {
+                // An operation may have changed its user.
+                die_with_parent();
                 // SeqCst, as in `next_round`: either the count is seen there, or the new round here, by the kernel.
                 let asleep = &self.shared.control().asleep;
                 asleep.fetch_add(1, SeqCst);
@@ -334,11 +343,13 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         let last =
             control.remaining.fetch_sub(1, Relaxed) <= 1 || control.out_of_time.load(Relaxed) != 0;
         if stop || last {
-            // The logs stay as they are. The write is what the supervisor sleeps on; it cannot fail while that lives.
+            // The logs stay as they are.
             if !fine {
                 let _ = control.found.compare_exchange(0, 1, Relaxed, Relaxed);
             }
-            let _ = (&self.shared.bell).write_all(&[1]);
+            // Release: pairs with the Acquire of the supervisor, which sees the logs and counts, and may begin another batch.
+            control.over.store(1, Release);
+            self.shared.bell.ring();
         } else {
             self.start_execution();
         }

@@ -335,9 +335,9 @@ mod coverage {
             "{report}"
         );
         assert_eq!(done, 1, "{report}");
-        let (done, report) = executions(40);
+        let (done, report) = executions(20);
         assert!(report.contains("1 within 2 preemptions"), "{report}");
-        assert_eq!(done, 40, "{report}");
+        assert_eq!(done, 20, "{report}");
     }
 }
 
@@ -744,6 +744,60 @@ mod stacks {
     #[test]
     fn an_operation_may_have_much_local_data() {
         passes::<Loom, Local<LoomMemory, { 256 << 10 }>>(&two("local", 1..=1));
+    }
+
+    /// Much local data as it is made and dropped, and where each handle is.
+    struct AllAround<M: Memory>(M::AtomicU32);
+    struct User<'a, M: Memory>(&'a AllAround<M>);
+    fn much() {
+        std::hint::black_box(&mut [0u8; 256 << 10]);
+    }
+    impl<M: Memory> Subject<M> for AllAround<M> {
+        type Spec = Much;
+        type Seat<'a> = User<'a, M>;
+        fn new(_: &()) -> Self {
+            much();
+            AllAround(Atomic::new(0))
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> User<'a, M> {
+            much();
+            User(self)
+        }
+        fn apply(user: &mut User<'_, M>, _: &()) -> u32 {
+            user.0.0.fetch_add(1, Ordering::AcqRel) + 1
+        }
+    }
+    impl<M: Memory> Drop for AllAround<M> {
+        fn drop(&mut self) {
+            much();
+        }
+    }
+    impl<M: Memory> Drop for User<'_, M> {
+        fn drop(&mut self) {
+            much();
+        }
+    }
+
+    /// A spec that takes much of the stack too.
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Much(Count);
+    impl Spec for Much {
+        type Setup = ();
+        type Op = ();
+        type Ret = u32;
+        fn start(_: &()) -> Self {
+            much();
+            Much(Count(0))
+        }
+        fn step(&mut self, process: usize, op: &()) -> u32 {
+            much();
+            self.0.step(process, op)
+        }
+    }
+
+    #[test]
+    fn all_that_a_suite_brings_may_have_much_local_data() {
+        passes::<Loom, AllAround<LoomMemory>>(&two("all_around", 1..=1));
     }
 
     #[test]

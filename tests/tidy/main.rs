@@ -156,6 +156,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "tests/threads.rs",
         "the two mistakes that the sanitizers have to find",
     ),
+    ("src/main.rs", "SIGPIPE as other commands have it"),
     ("tests/region/main.rs", "a private mapping to compare with"),
     (
         "tests/region/hostile.rs",

@@ -166,6 +166,10 @@ pub(super) fn take_steps() -> (Vec<Step>, Option<[usize; 2]>) {
 pub(super) fn enter(process: usize) {
     SELF.with(|own| own.set(Some(process)));
 }
+/// The thread that calls is no process any more.
+pub(super) fn exit() {
+    SELF.with(|own| own.set(None));
+}
 /// The process that calls.
 pub(super) fn process() -> Option<usize> {
     SELF.with(Cell::get)

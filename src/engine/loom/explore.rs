@@ -11,10 +11,10 @@ use crate::engine::served::encode;
 use crate::engine::{Budget, Run, incomplete};
 use crate::region::Region;
 use crate::subject::{Role, Spec, Subject};
+use crate::workers::Sender;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::RefCell;
-use std::io::{PipeWriter, Write};
 use std::panic::PanicHookInfo;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -39,14 +39,16 @@ struct Model<S: Subject<LoomMemory>> {
     case: Case<S::Spec>,
     roles: Vec<String>,
     history: Mutex<History<S::Spec>>,
-    /// An `AtomicU64`: executions begun, where the supervisor sees them.
-    executions: Arc<Region>,
+    /// Executions begun: in this process's own memory, where no operation writes by mistake.
+    begun: AtomicU64,
+    /// Two `AtomicU64`, where the supervisor sees them: executions begun, and 1 as the answer is written.
+    shared: Arc<Region>,
     /// Rounds that are done, and executions begun until those that are wanted were.
     rounds: AtomicUsize,
     wanted: AtomicU64,
     /// Executions that came to an end of which something can be said.
     judged: AtomicU64,
-    answer: PipeWriter,
+    answer: Sender,
     budget: Budget,
     started: Instant,
 }
@@ -55,6 +57,8 @@ struct Model<S: Subject<LoomMemory>> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(super) struct Explored<S: Spec> {
+    /// Executions begun.
+    pub(super) executions: u64,
     /// Rounds that were done, of [`BOUNDS`].
     pub(super) rounds: usize,
     /// Orders were left out in which a process spins for longer.
@@ -72,14 +76,15 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
     case: &Case<S::Spec>,
     roles: &[String],
     budget: &Budget,
-    executions: &Arc<Region>,
-    answer: PipeWriter,
+    shared: &Arc<Region>,
+    answer: Sender,
 ) {
     let model = Arc::new(Model::<S> {
         case: case.clone(),
         roles: roles.to_vec(),
         history: Mutex::new(History { calls: Vec::new() }),
-        executions: Arc::clone(executions),
+        begun: AtomicU64::new(0),
+        shared: Arc::clone(shared),
         rounds: AtomicUsize::new(0),
         wanted: AtomicU64::new(0),
         judged: AtomicU64::new(0),
@@ -106,41 +111,52 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
             builder.max_duration = None;
             let model = Arc::clone(&model);
             builder.check(move || {
-                model.begin();
-                execute(&model, first);
-                model.judge();
+                let model = Arc::clone(&model);
+                let all = thread(move || {
+                    model.begin();
+                    execute(&model, first);
+                    model.judge();
+                });
+                // A panic of the thread has ended this process already.
+                let _ = all.join();
             });
         }
         model.rounds.store(round + 1, Relaxed);
         if round < WANTED {
-            model.wanted.store(model.begun().load(Relaxed), Relaxed);
+            model.wanted.store(model.begun.load(Relaxed), Relaxed);
         }
     }
     model.finish(false);
 }
 
-/// One execution, each process on a thread of its own, and `first` on the first: loom's main thread has a stack that is too
-/// small for operations, and its own choice.
+/// A thread of the model, with a stack as a process has it. loom's main thread has one of 32 KiB, which is too small for what
+/// a suite brings: it does nothing but wait.
+fn thread(run: impl FnOnce() + Send + 'static) -> loom::thread::JoinHandle<()> {
+    loom::thread::Builder::new()
+        // The coroutines of loom count in words.
+        .stack_size((STACK_MIB << 20) / size_of::<usize>())
+        .spawn(run)
+        .expect("a thread of the model needs nothing of the system's")
+}
+
+/// One execution, each process on a thread of its own, and `first` on the one that calls, so that it begins.
 fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, first: usize) {
     let processes = model.case.program.len();
     let asked = Arc::clone(model);
     execution::start(processes, Rc::new(move || asked.may_wait()));
     let subject = Rc::new(S::new(&model.case.setup));
     SUBJECT.set(Some(Rc::clone(&subject) as Rc<dyn Any>));
-    let threads: Vec<_> = (0..processes)
+    let others: Vec<_> = (1..processes)
         .map(|n| {
             let process = (first + n) % processes;
             let model = Arc::clone(model);
-            loom::thread::Builder::new()
-                // The coroutines of loom count in words.
-                .stack_size((STACK_MIB << 20) / size_of::<usize>())
-                .spawn(move || model.process(&*the_subject::<S>(), process))
-                .expect("a thread of the model needs nothing of the system's")
+            thread(move || model.process(&*the_subject::<S>(), process))
         })
         .collect();
-    for thread in threads {
-        // A panic of the thread has ended this process already.
-        let _ = thread.join();
+    model.process(&*the_subject::<S>(), first);
+    execution::exit();
+    for other in others {
+        let _ = other.join();
     }
     SUBJECT.set(None);
 }
@@ -162,13 +178,13 @@ impl<S: Subject<LoomMemory>> Model<S> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begun(&self) -> &AtomicU64 {
-        self.executions.get(0).expect("the region was made for it")
+    fn shared(&self) -> &[AtomicU64; 2] {
+        self.shared.get(0).expect("the region was made for it")
     }
 
     /// Counts an execution, and ends everything when the budget is spent.
     fn begin(&self) {
-        let done = self.begun().load(Relaxed);
+        let done = self.begun.load(Relaxed);
         *self.history() = History {
             calls: vec![Vec::new(); self.case.program.len()],
         };
@@ -186,7 +202,8 @@ impl<S: Subject<LoomMemory>> Model<S> {
         if done >= self.budget.executions || rounds >= WANTED && done >= BEYOND * wanted {
             self.finish(false);
         }
-        self.begun().store(done + 1, Relaxed);
+        self.begun.store(done + 1, Relaxed);
+        self.shared()[0].store(done + 1, Relaxed);
     }
 
     /// Ends the process: no execution that was explored was wrong.
@@ -336,15 +353,16 @@ impl<S: Subject<LoomMemory>> Model<S> {
 
     fn answer(&self, run: Option<Run<S::Spec>>, timed_out: bool) {
         let explored = Explored {
+            executions: self.begun.load(Relaxed),
             rounds: self.rounds.load(Relaxed),
             cut: execution::was_cut(),
             touched: execution::was_touched(),
             timed_out,
             run,
         };
+        self.shared()[1].store(1, Relaxed);
         if let Ok(bytes) = encode(&explored) {
-            // If the supervisor is gone, so is the reason to answer.
-            let _ = (&self.answer).write_all(&bytes);
+            self.answer.send(&bytes);
         }
     }
 

@@ -25,17 +25,23 @@ use crate::error::Error;
 use crate::process::{self, Channel, Exit, Job};
 use crate::region::Region;
 use crate::subject::{Spec, Subject};
-use crate::workers::{Stuck, Watch};
+use crate::workers::{BETWEEN_LOOKS, Sender, Stuck, Watch};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::io::Read;
+use std::io::{PipeReader, Read};
 use std::marker::PhantomData;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// Operations of each of two processes that are explored: what loom can do in seconds. Of more processes each does one
 /// of its operations, and one of them a second.
 const OF_TWO: usize = 2;
+/// The verdict where an answer cannot be read.
+const GARBLED: &str = "the answer of the model is garbled: an operation wrote to a descriptor that it did not open, or the setup, \
+    operations and results do not agree in Serialize and Deserialize (no untagged enums)";
 /// Threads of one model; loom's own limit, with its main thread.
 const THREADS: usize = 4;
 
@@ -125,6 +131,7 @@ fn supervise<S: Subject<LoomMemory>>(
     budget: &Budget,
 ) -> Result<(u64, Explored<S::Spec>), Error> {
     let ended = |verdict| Explored {
+        executions: 0,
         rounds: 0,
         cut: false,
         touched: true,
@@ -138,29 +145,32 @@ fn supervise<S: Subject<LoomMemory>>(
         );
         return Ok((0, ended(Verdict::Unavailable(why))));
     }
-    let executions = Arc::new(Region::anonymous(size_of::<AtomicU64>())?);
-    let counter: &AtomicU64 = executions.get(0)?;
-    let (mut answers, answer) = std::io::pipe()
-        .map_err(|e| Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE"))?;
-    let mut child =
-        process::spawn(|| explore::explore::<S>(case, roles, budget, &executions, answer))?;
+    let shared = Arc::new(Region::anonymous(size_of::<[AtomicU64; 2]>())?);
+    let [counter, answered]: &[AtomicU64; 2] = shared.get(0)?;
+    let (mut answers, answer) = Sender::new()?;
+    fcntl(&answers, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+        .map_err(|errno| Error::system("set up a pipe", errno, "report this"))?;
+    let mut child = process::spawn(|| explore::explore::<S>(case, roles, budget, &shared, answer))?;
     let mut bytes = Vec::new();
     let mut watch = Watch::new(1);
-    loop {
-        let mut watched = [PollFd::new(answers.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut watched, PollTimeout::from(50u8)) {
-            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
-            Ok(_) => {
-                let mut chunk = [0; 1 << 16];
-                let n = answers
-                    .read(&mut chunk)
-                    .map_err(|e| Error::system("read the model's answer", e, "report this"))?;
-                if n == 0 {
-                    break;
-                }
-                bytes.extend_from_slice(&chunk[..n]);
-            }
+    // It ends with the process: an operation may close the pipe before, or a process that it started keep it open after.
+    let mut open = true;
+    let exit = loop {
+        let ends = [open.then(|| answers.as_fd()), Some(child.pidfd())];
+        let mut watched: Vec<_> = (ends.into_iter().flatten())
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
+        match poll(
+            &mut watched,
+            PollTimeout::from(BETWEEN_LOOKS.as_millis() as u8),
+        ) {
+            Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::system("wait for the model", errno, "report this")),
+        }
+        let over = child.wait_timeout(Duration::ZERO)?;
+        open = open && receive(&mut answers, &mut bytes)?;
+        if let Some(exit) = over {
+            break exit;
         }
         if let Some((_, stuck)) = watch.look(counter.load(Relaxed), &[(0, child.id())]) {
             let detail = match stuck {
@@ -172,6 +182,9 @@ fn supervise<S: Subject<LoomMemory>>(
                     "the model sleeps: an operation waits for something that is not of this memory"
                         .into()
                 }
+                Stuck::Stopped => {
+                    "the model was stopped by a signal, and nothing continues it".into()
+                }
             };
             let verdict = Verdict::Finding(Finding {
                 kind: Kind::Endless,
@@ -180,12 +193,19 @@ fn supervise<S: Subject<LoomMemory>>(
             });
             return Ok((counter.load(Relaxed), ended(verdict)));
         }
-    }
+    };
     let count = counter.load(Relaxed);
     if !bytes.is_empty() {
-        return Ok((count, decode(&bytes)?));
+        let Ok(explored) = decode::<Explored<S::Spec>>(&bytes) else {
+            return Ok((count, ended(Verdict::Unknown(GARBLED.into()))));
+        };
+        return Ok((explored.executions, explored));
     }
-    let verdict = match child.wait()? {
+    let verdict = match exit {
+        Exit::Code(0) if answered.load(Relaxed) != 0 => Verdict::Unknown(
+            "the model ended without an answer: an operation closed a descriptor that it did not open, or opened its own in its \
+             place; let operations close what is theirs".into(),
+        ),
         Exit::Signal(libc::SIGKILL) => {
             Verdict::Unknown("the model was killed from outside (SIGKILL: by hand, or for want of memory); run it again".into())
         }
@@ -203,4 +223,18 @@ fn supervise<S: Subject<LoomMemory>>(
         }
     };
     Ok((count, ended(verdict)))
+}
+
+/// Takes in what has arrived of the answer. Whether more may come.
+fn receive(answers: &mut PipeReader, bytes: &mut Vec<u8>) -> Result<bool, Error> {
+    let mut chunk = [0; 1 << 16];
+    loop {
+        match answers.read(&mut chunk) {
+            Ok(0) => return Ok(false),
+            Ok(n) => bytes.extend_from_slice(&chunk[..n]),
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(true),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Error::system("read the model's answer", e, "report this")),
+        }
+    }
 }

@@ -5,10 +5,13 @@ mod told;
 use super::verdict::{judge, rests};
 use super::{SteppedMemory, retell};
 use crate::case::Case;
-use crate::engine::{Answer, Budget, By, Covered};
+use crate::check::Verdict;
+use crate::engine::served::bare;
+use crate::engine::{Answer, Budget, By, Covered, Run};
 use crate::error::Error;
 use crate::schedule::{Choice, Strategy};
 use crate::subject::{Progress, Subject};
+use crate::workers::Lost;
 use crate::workers::stepped::{Crew, Ended};
 use std::time::Instant;
 
@@ -37,6 +40,8 @@ pub(super) struct Explorer<S: Subject<SteppedMemory>> {
     same_id: bool,
     /// See [`Budget::keep_going`].
     keeps_going: bool,
+    /// The last batch or execution ended so.
+    lost: Option<Lost>,
 }
 
 /// Budget that is left for a program.
@@ -64,6 +69,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             killable: u32::MAX,
             same_id: false,
             keeps_going: false,
+            lost: None,
         }
     }
     pub(super) fn has(&self, roles: &[String]) -> bool {
@@ -75,6 +81,14 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         self.promised = (budget.progress, budget.read_only);
         self.killable = budget.killable;
         self.same_id = false;
+        self.lost = None;
+    }
+
+    /// The machinery went wrong, and the crew with it: nothing is known but that.
+    fn lose(&mut self, case: &Case<S::Spec>, lost: Lost) -> Run<S::Spec> {
+        self.crew = None;
+        self.lost = Some(lost);
+        bare(case.clone(), Verdict::Unknown(lost.to_string()))
     }
 
     fn crew(&mut self) -> Result<&mut Crew<SteppedMemory, S>, Error> {
@@ -121,6 +135,10 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         // One execution with all its steps, to see whether they are all that changes the subject, and once more, to see whether
         // it takes the same ones.
         let glance = self.traced(case, Strategy::Follow, &[])?;
+        if self.lost.is_some() {
+            covered.executions = 1;
+            return Ok((covered, glance.run));
+        }
         covered.unseen = glance.covered.unseen;
         covered.accesses = glance.covered.accesses;
         let again = self.traced(case, Strategy::Follow, &[])?;
@@ -329,6 +347,11 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             && rests(case, &crew.history(case))
         {
             ended = crew.go_on(until)?;
+        }
+        if let Ended::Lost(lost) = ended {
+            self.lose(case, lost);
+            covered.executions += 1;
+            return Ok(Batch::Failed(Vec::new()));
         }
         let tally = crew.tally();
         covered.executions += tally.executions;

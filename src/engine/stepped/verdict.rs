@@ -107,6 +107,7 @@ pub(super) fn verdict<S: Spec>(
                 format!("{} ended its process: {exit}", told.place(*process)),
             ),
         },
+        Ended::Lost(lost) => Verdict::Unknown(lost.to_string()),
         Ended::Outside { process, stuck } => match (stuck, private_wait) {
             (Stuck::Endless(used), _) => finding(
                 Kind::Endless,
@@ -116,6 +117,10 @@ pub(super) fn verdict<S: Spec>(
                     used.as_secs_f64()
                 ),
             ),
+            (Stuck::Stopped, _) => Verdict::Unknown(format!(
+                "{} was stopped by a signal (SIGSTOP, say), and nothing continued it; if no operation sends one, run it again",
+                told.place(*process)
+            )),
             (Stuck::Asleep, Some(wait)) => {
                 finding(Kind::Deadlock, format!("{} {wait}", told.place(*process)))
             }

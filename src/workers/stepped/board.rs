@@ -4,8 +4,9 @@
 use super::plan::Plan;
 use crate::error::Error;
 use crate::memory::{Hardware, Memory};
+use crate::process::die_with_parent;
 use crate::region::Region;
-use crate::workers::control::Line;
+use crate::workers::control::{Line, Seal};
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ pub(super) struct Board {
     pub(super) batch: AtomicU32,
     /// See [`duty`].
     pub(super) duty: AtomicU32,
-    /// How the batch or an execution ended; the supervisor reads it.
+    /// How the batch or an execution ended: the last that a worker writes. Release: the supervisor sees what it did before.
     pub(super) ended: AtomicU32,
     /// 1: go on after a history that is not Ok, and count it.
     pub(super) keep_going: AtomicU32,
@@ -57,7 +58,11 @@ pub(super) struct Board {
     pub(super) traced: AtomicU32,
     /// 1: no other execution is to begin.
     pub(super) out_of_time: AtomicU32,
+    /// 1: a log of this batch was full.
+    pub(super) full: AtomicU32,
+    before: Seal,
     plan: UnsafeCell<Plan>,
+    behind: Seal,
 }
 
 /// A handle to the board in its region: the same address in all processes that inherit it.
@@ -70,11 +75,12 @@ pub(super) struct BoardRef {
 impl BoardRef {
     pub(super) fn new() -> Result<Self, Error> {
         let region = Arc::new(Region::anonymous(size_of::<Board>())?);
-        let board = region.slot::<Board>(0)?;
-        Ok(Self {
-            board,
+        let board = Self {
+            board: region.slot::<Board>(0)?,
             _region: region,
-        })
+        };
+        board.seals().for_each(Seal::set);
+        Ok(board)
     }
 }
 
@@ -89,6 +95,12 @@ impl std::ops::Deref for BoardRef {
 }
 
 impl Board {
+    /// All seals: in each line, before the plan and behind it.
+    pub(super) fn seals(&self) -> impl Iterator<Item = &Seal> {
+        let lines = self.turns.iter().map(|turn| &turn.seal);
+        lines.chain([&self.before, &self.behind])
+    }
+
     /// A number that changes while things move; for the supervisor, who has not the turn.
     pub(super) fn progress(&self) -> u64 {
         let steps = self.turns.iter().map(|turn| turn.steps.load(Relaxed));
@@ -180,6 +192,8 @@ impl Board {
                     .compare_exchange(WAITS, SLEEPS, AcqRel, Acquire)
                     .is_ok()
             {
+                // An operation may have changed its user.
+                die_with_parent();
                 Hardware::wait(turn, SLEEPS);
             }
         }

@@ -14,17 +14,15 @@ use crate::process::{self, Child, Exit};
 use crate::region::Region;
 use crate::schedule::{MAX_PROCESSES, MAX_TURNS, Strategy};
 use crate::subject::{Progress, Subject};
+use crate::workers::bell::Bell;
 use crate::workers::log::{CAPACITY, Log};
-use crate::workers::watch::{BETWEEN_LOOKS, Watch};
-use crate::workers::{PrivateWait, possible};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use crate::workers::watch::{Stuck, Watch};
+use crate::workers::{Lost, PrivateWait, possible};
 use std::cell::UnsafeCell;
-use std::io::{PipeReader, Read};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Instant;
 
 /// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
@@ -33,20 +31,11 @@ pub(crate) type Judge<S> = fn(&Case<S>, &History<S>) -> bool;
 /// The process id of the first worker, where it is ours to choose: one of those that a kernel has which counts to 32,768.
 const FIRST_ID: u32 = 31_000;
 
-/// What the supervisor was woken by.
-#[derive(PartialEq)]
-enum Heard {
-    Bell,
-    /// The worker in this slot has ended.
-    End(usize),
-    Nothing,
-}
-
 /// Forked workers for one subject and one number of processes.
 pub(crate) struct Crew<M: Memory, S: Subject<M>> {
     shared: Shared<S::Spec>,
     workers: Vec<Option<Child<()>>>,
-    bell: PipeReader,
+    bell: Bell,
     /// See [`Crew::start`].
     same_id: bool,
     /// How often a process got the id of one that was killed.
@@ -66,18 +55,18 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         same_id: bool,
     ) -> Result<Self, Error> {
         possible::<S>(&roles)?;
-        let (bell, ring) = std::io::pipe().map_err(|e| {
-            Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE")
-        })?;
-        let log = || Region::anonymous(size_of::<Log>());
+        let (bell, ring) = Bell::new()?;
         let shared = Shared {
             board: BoardRef::new()?,
             subject: Arc::new(Region::anonymous(
                 size_of::<UnsafeCell<MaybeUninit<S>>>().max(1),
             )?),
-            program: Arc::new(log()?),
-            logs: roles.iter().map(|_| log()).collect::<Result<_, _>>()?,
-            notes: Arc::new(log()?),
+            program: Arc::new(Log::region()?),
+            logs: roles
+                .iter()
+                .map(|_| Log::region())
+                .collect::<Result<_, _>>()?,
+            notes: Arc::new(Log::region()?),
             bell: Arc::new(ring),
             judge,
             processors: processors(roles.len()),
@@ -204,6 +193,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         let board = &self.shared.board;
         self.shared.notes().clear();
         board.ended.store(ended::RUNS, Relaxed);
+        board.full.store(0, Relaxed);
         board.duty.store(duty::BEGIN, Relaxed);
         board.out_of_time.store(0, Relaxed);
         board.traced.store(traced.into(), Relaxed);
@@ -260,13 +250,18 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     fn supervise(&mut self, until: Instant) -> Result<Ended, Error> {
         let mut watch = Watch::new(MAX_WORKERS);
         loop {
-            let heard = self.heard()?;
+            let ended = self.heard()?;
+            if !self.shared.is_whole() {
+                return Ok(Ended::Lost(Lost::Overwritten));
+            }
             if Instant::now() >= until {
                 // The worker that finishes next sees that there is nothing left to run.
                 self.shared.board.out_of_time.store(1, Relaxed);
             }
-            if heard == Heard::Bell {
-                return match self.shared.board.ended.load(Relaxed) {
+            // Acquire: pairs with the Release in `end`.
+            let how = self.shared.board.ended.load(Acquire);
+            if how != ended::RUNS {
+                return match how {
                     ended::DONE => Ok(Ended::Done),
                     ended::EXHAUSTED => Ok(Ended::Exhausted),
                     ended::JUDGED => Ok(Ended::Judged),
@@ -283,16 +278,23 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                     _ => Ok(self.stuck()),
                 };
             }
-            if let Heard::End(slot) = heard {
+            if let Some(slot) = ended {
                 match self.bury(slot)? {
                     Some(ended) => return Ok(ended),
                     None => continue,
                 }
             }
             let holder = self.shared.board.holder();
-            let holder = holder.and_then(|slot| Some((slot, self.workers[slot].as_ref()?.id())));
-            let unfinished: Vec<(usize, u32)> = holder.into_iter().collect();
-            if let Some((slot, stuck)) = watch.look(self.shared.board.progress(), &unfinished) {
+            let id = |slot: usize| Some((slot, self.workers[slot].as_ref()?.id()));
+            let mut watched: Vec<(usize, u32)> = holder.and_then(id).into_iter().collect();
+            if watched.is_empty() {
+                // The turn is on its way, and takes microseconds.
+                watched = (0..MAX_WORKERS).filter_map(id).collect();
+            }
+            if let Some((slot, stuck)) = watch.look(self.shared.board.progress(), &watched) {
+                if holder.is_none() && stuck == Stuck::Asleep {
+                    return Ok(Ended::Lost(Lost::Idle));
+                }
                 let process = self.process_of(slot).unwrap_or(0);
                 return Ok(Ended::Outside { process, stuck });
             }
@@ -387,29 +389,17 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         }
     }
 
-    /// Waits for the end of the batch, the end of a worker, or the time for another look.
-    fn heard(&mut self) -> Result<Heard, Error> {
-        let mut watched = vec![PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
-        let mut slots = Vec::new();
-        for (slot, worker) in self.workers.iter().enumerate() {
-            if let Some(worker) = worker {
-                watched.push(PollFd::new(worker.pidfd(), PollFlags::POLLIN));
-                slots.push(slot);
-            }
-        }
-        let timeout = PollTimeout::from(BETWEEN_LOOKS.as_millis() as u8);
-        match poll(&mut watched, timeout) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(errno) => return Err(Error::system("wait for the workers", errno, "report this")),
-        }
-        let ended = (1..watched.len()).find(|&at| watched[at].any().unwrap_or(false));
-        if watched[0].any().unwrap_or(false) {
-            self.bell
-                .read_exact(&mut [0])
-                .map_err(|e| Error::system("read the workers' bell", e, "report this"))?;
-            return Ok(Heard::Bell);
-        }
-        Ok(ended.map_or(Heard::Nothing, |at| Heard::End(slots[at - 1])))
+    /// Waits for the end of the batch, the end of a worker, or the time for another look. Returns the slot of a worker that
+    /// has ended.
+    fn heard(&self) -> Result<Option<usize>, Error> {
+        let workers = || {
+            let all = self.workers.iter().enumerate();
+            all.filter_map(|(slot, worker)| Some((slot, worker.as_ref()?)))
+        };
+        let ended = self
+            .bell
+            .wait(workers().map(|(_, worker)| worker.pidfd()))?;
+        Ok(ended.and_then(|at| workers().nth(at)).map(|(slot, _)| slot))
     }
 
     /// What happened in the last execution.

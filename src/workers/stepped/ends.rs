@@ -1,6 +1,7 @@
 //! How a batch ended, and what it counted: for the crew that runs it, the plan that counts, and the engine that asked for it.
 
 use crate::process::Exit;
+use crate::workers::Lost;
 use crate::workers::watch::Stuck;
 
 /// How a batch ended.
@@ -25,6 +26,8 @@ pub(crate) enum Ended {
     Died { process: usize, exit: Exit },
     /// The process that has the turn does not come back.
     Outside { process: usize, stuck: Stuck },
+    /// The machinery itself cannot go on.
+    Lost(Lost),
 }
 
 /// Counts of a batch.

@@ -9,19 +9,20 @@ use super::board::{BoardRef, duty};
 use super::crew::Judge;
 use super::plan::Next;
 use super::states::State;
-use super::stepper::{self, Sitting, ended, ring};
+use super::stepper::{self, Sitting, ended};
 use crate::case::{Call, Case, History, Schedule};
 use crate::memory::Memory;
 use crate::region::Region;
 use crate::subject::{Role, Spec, Subject};
+use crate::workers::bell::Sender;
+use crate::workers::control::Seal;
 use crate::workers::log::Log;
 use std::cell::UnsafeCell;
 use std::collections::{HashMap, HashSet};
-use std::io::PipeWriter;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 /// Verdicts remembered by one worker.
 const REMEMBERED: usize = 1 << 16;
@@ -34,7 +35,7 @@ pub(super) struct Shared<S: Spec> {
     pub(super) program: Arc<Region>,
     pub(super) logs: Vec<Region>,
     pub(super) notes: Arc<Region>,
-    pub(super) bell: Arc<PipeWriter>,
+    pub(super) bell: Arc<Sender>,
     pub(super) judge: Judge<S>,
     /// The processor of each worker.
     pub(super) processors: Vec<usize>,
@@ -54,6 +55,14 @@ impl<S: Spec> Shared<S> {
     }
     pub(super) fn notes(&self) -> &Log {
         self.notes.get(0).expect("the region was made for it")
+    }
+
+    /// Whether nothing wrote over what is here, as far as seals show it.
+    pub(super) fn is_whole(&self) -> bool {
+        let logs = (0..self.logs.len()).map(|process| self.log(process));
+        let logs = logs.chain([self.program(), self.notes()]);
+        let mut seals = logs.flat_map(Log::seals).chain(self.board.seals());
+        seals.all(Seal::holds)
     }
 
     /// No other process of the case runs on this worker's processor. Asked without the turn too: a wrong answer costs time.
@@ -238,9 +247,10 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
     }
 
     fn end(&self, how: u32) {
-        self.board().ended.store(how, Relaxed);
         self.board().lay_down(self.slot);
-        ring(&self.shared.bell);
+        // Release: pairs with the Acquire of the supervisor, which may begin another batch from here on.
+        self.board().ended.store(how, Release);
+        self.shared.bell.ring();
     }
 
     fn slot(&self) -> &UnsafeCell<MaybeUninit<S>> {
@@ -324,7 +334,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
         });
         may_write(true);
         if full {
-            self.board().ended.store(ended::FULL, Relaxed);
+            self.board().full.store(1, Relaxed);
         }
         self.board().plan(|plan| plan.done(me));
     }
@@ -341,15 +351,17 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
         board.count_step(self.slot);
         let more = board.plan(|plan| plan.end_execution(!fine));
         let remaining = board.plan(|plan| plan.tally.remaining);
-        let how = match board.ended.load(Relaxed) {
-            ended::RUNS if !fine && board.keep_going.load(Relaxed) == 0 => ended::JUDGED,
-            ended::RUNS if !more => ended::EXHAUSTED,
-            ended::RUNS if remaining == 0 || board.out_of_time.load(Relaxed) != 0 => ended::DONE,
-            ended::RUNS => {
-                self.begin();
-                return true;
-            }
-            other => other,
+        let how = if board.full.load(Relaxed) != 0 {
+            ended::FULL
+        } else if !fine && board.keep_going.load(Relaxed) == 0 {
+            ended::JUDGED
+        } else if !more {
+            ended::EXHAUSTED
+        } else if remaining == 0 || board.out_of_time.load(Relaxed) != 0 {
+            ended::DONE
+        } else {
+            self.begin();
+            return true;
         };
         self.end(how);
         false

@@ -46,7 +46,13 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         picks: &[u8],
         covered: Covered,
     ) -> Result<Answer<S::Spec>, Error> {
+        if let Some(lost) = self.lost {
+            return Ok((covered, Some(self.lose(case, lost))));
+        }
         let first = self.traced(case, Strategy::Follow, picks)?;
+        if self.lost.is_some() {
+            return Ok((covered, first.run));
+        }
         if matches!(&first.run, Some(run) if is_endless(run)) {
             // A watchdog takes seconds to notice it; its replays say how surely it comes again.
             return Ok((covered, first.run));
@@ -111,6 +117,14 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         crew.keep_going(false);
         let before = crew.again();
         let ended = crew.run(strategy, (1, u64::MAX), until, true)?;
+        if let Ended::Lost(lost) = ended {
+            return Ok(Retold {
+                run: Some(self.lose(case, lost)),
+                steps: Vec::new(),
+                returned: Vec::new(),
+                covered: Covered::default(),
+            });
+        }
         let again = crew.again() > before;
         let (history, mut notes) = (crew.history(case), crew.notes());
         // Who ended it in its turn had no time to say that it was its own.

@@ -10,11 +10,11 @@ use super::plan::Next;
 use crate::case::{Access, Kill, Names, Place, Turn, Until};
 use crate::memory::Life;
 use crate::region::Region;
+use crate::workers::bell::Sender;
 use std::cell::RefCell;
-use std::io::PipeWriter;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 /// The pid that a process has for its memory: the same for each life in a seat, as if the kernel had given it away again.
 const FIRST_PID: u32 = 1_000;
@@ -43,7 +43,7 @@ pub(super) mod ended {
 pub(super) struct Stepper {
     board: BoardRef,
     notes: Arc<Region>,
-    bell: Arc<PipeWriter>,
+    bell: Arc<Sender>,
     worker: usize,
     /// Where the subject is in this process, and where the others say that it is.
     subject: Arc<Region>,
@@ -80,7 +80,7 @@ pub(super) struct Sitting {
 
 /// Gives this thread its stepper.
 pub(super) fn install(
-    (board, notes, bell): (BoardRef, Arc<Region>, Arc<PipeWriter>),
+    (board, notes, bell): (BoardRef, Arc<Region>, Arc<Sender>),
     (worker, alone): (usize, bool),
     (subject, named_as): (Arc<Region>, usize),
 ) {
@@ -466,19 +466,12 @@ impl Stepper {
 
     /// Ends everything: the supervisor reads the board, and kills this crew.
     fn end(&self, how: u32) -> ! {
-        self.board.ended.store(how, Relaxed);
         self.board.duty.store(duty::NONE, Relaxed);
-        ring(&self.bell);
+        // Release: pairs with the Acquire of the supervisor.
+        self.board.ended.store(how, Release);
+        self.bell.ring();
         loop {
             nix::unistd::pause();
         }
     }
-}
-
-/// Tells the supervisor to look at the board.
-pub(super) fn ring(bell: &PipeWriter) {
-    use std::io::Write;
-    let mut bell = bell;
-    // The supervisor lives as long as we do.
-    let _ = bell.write_all(&[1]);
 }

@@ -1,0 +1,84 @@
+//! A pipe from workers to their supervisor. What happened is in shared memory, where the supervisor looks again and again: a bell
+//! that is lost, or that rings without reason, costs one look.
+
+use super::watch::BETWEEN_LOOKS;
+use crate::error::Error;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::fstat;
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// The supervisor's end.
+pub(super) struct Bell(PipeReader);
+
+/// A worker's end, of which an operation may have closed the descriptor, or given its number to another file.
+pub(crate) struct Sender {
+    pipe: PipeWriter,
+    /// Device and inode of the pipe.
+    made_as: (u64, u64),
+}
+
+impl Bell {
+    /// A bell, and what rings it.
+    pub(super) fn new() -> Result<(Self, Sender), Error> {
+        let (bell, sender) = Sender::new()?;
+        for end in [bell.as_fd(), sender.pipe.as_fd()] {
+            // A full pipe rings as well as one more byte.
+            fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+                .map_err(|errno| Error::system("set up a pipe", errno, "report this"))?;
+        }
+        Ok((Self(bell), sender))
+    }
+
+    /// Waits until it rings, one of these processes ends, or the time for another look has come. Returns the index of a
+    /// process that has ended.
+    pub(super) fn wait<'a>(
+        &self,
+        processes: impl Iterator<Item = BorrowedFd<'a>>,
+    ) -> Result<Option<usize>, Error> {
+        let mut watched = vec![PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        watched.extend(processes.map(|pidfd| PollFd::new(pidfd, PollFlags::POLLIN)));
+        let timeout = PollTimeout::from(BETWEEN_LOOKS.as_millis() as u8);
+        match poll(&mut watched, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::system("wait for the workers", errno, "report this")),
+        }
+        let said = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
+        if said(&watched[0]) {
+            // Nothing to read is as good.
+            let _ = (&self.0).read(&mut [0; 64]);
+        }
+        Ok(watched[1..].iter().position(said))
+    }
+}
+
+impl Sender {
+    /// A pipe, with the end to read from.
+    pub(crate) fn new() -> Result<(PipeReader, Self), Error> {
+        let (reader, pipe) = std::io::pipe().map_err(|e| {
+            Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE")
+        })?;
+        let made_as = identity(&pipe)
+            .map_err(|errno| Error::system("look at a pipe", errno, "report this"))?;
+        Ok((reader, Self { pipe, made_as }))
+    }
+
+    /// Writes these bytes, unless the descriptor is closed or another file's.
+    pub(crate) fn send(&self, bytes: &[u8]) {
+        if identity(&self.pipe) == Ok(self.made_as) {
+            // If the other end is gone, nothing waits for them.
+            let _ = (&self.pipe).write_all(bytes);
+        }
+    }
+
+    /// Wakes the supervisor.
+    pub(super) fn ring(&self) {
+        self.send(&[1]);
+    }
+}
+
+fn identity(pipe: &PipeWriter) -> nix::Result<(u64, u64)> {
+    fstat(pipe).map(|file| (file.st_dev, file.st_ino))
+}
