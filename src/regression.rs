@@ -335,7 +335,7 @@ fn read(file: &Path) -> Result<Option<Contents>, Error> {
             return Err(Error::system(
                 format!("read the saved cases in {}", file.display()),
                 e,
-                "give the path of a file that can be read",
+                "make it readable, or give the path of a file that can be read",
             ));
         }
     };

@@ -74,6 +74,7 @@ fn message(payload: &(dyn std::any::Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rusty_fork::rusty_fork_test;
 
     #[test]
     fn a_panic_is_told_with_its_message_and_place() {
@@ -83,5 +84,21 @@ mod tests {
             "{words}"
         );
         assert_eq!(words_of_panic(|| 7), Ok(7));
+    }
+
+    // A hook is of a process, so this test has one of its own.
+    rusty_fork_test! {
+        #[test]
+        fn the_hook_that_was_there_is_asked_about_other_panics_alone() {
+            use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+            static ASKED: AtomicU32 = AtomicU32::new(0);
+            std::panic::set_hook(Box::new(|_| {
+                ASKED.fetch_add(1, Relaxed);
+            }));
+            let _ = words_of_panic(|| -> u8 { panic!("of the spec") });
+            assert_eq!(ASKED.load(Relaxed), 0);
+            let _ = catch_unwind(|| -> u8 { panic!("of something else") });
+            assert_eq!(ASKED.load(Relaxed), 1);
+        }
     }
 }

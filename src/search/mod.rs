@@ -429,6 +429,13 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         if self.planned.is_none() && self.covered.timed_out == 0 {
             return None;
         }
+        if !self.drew {
+            return Some(format!(
+                "the time limit of {:.1} s ended this before the case was done; allow more (FORKCHECK_SECONDS), or ask for fewer \
+                 executions (FORKCHECK_EXECUTIONS)",
+                self.limit.as_secs_f64()
+            ));
+        }
         let programs = self.covered.programs - self.covered.timed_out.min(self.covered.programs);
         let of = self.plan.settings.cases;
         Some(format!(

@@ -40,8 +40,9 @@ pub(super) struct Halts {
     begun: AtomicU64,
     spent: AtomicU64,
     count: AtomicU64,
-    /// 1: each execution has a halt, however long it takes; of this program, and of all.
+    /// 1: each execution has a halt, however long it takes: for now; it was so once for this program; of all programs.
     always: AtomicU32,
+    once: AtomicU32,
     of_all: AtomicU32,
     /// How many were drawn, for all programs, and where the first was.
     turn: AtomicU64,
@@ -67,11 +68,17 @@ impl Halts {
         self.of_all.store(1, Relaxed);
     }
 
-    /// After so many executions of a program, and so many of them with calls that overlapped: says whether that takes halts.
+    /// After so many executions of a program, and so many of them with calls that overlapped: whether the next have halts.
     pub(super) fn consider(&self, executions: u64, overlapping: u64) {
-        if executions >= FEW && overlapping * FEW < executions {
-            self.always.store(1, Relaxed);
-        }
+        let hardly = executions >= FEW && overlapping * FEW < executions;
+        let always = u32::from(hardly).max(self.of_all.load(Relaxed));
+        self.always.store(always, Relaxed);
+        self.once.fetch_max(always, Relaxed);
+    }
+
+    /// Whether this program took that.
+    pub(super) fn were_always(&self) -> bool {
+        self.once.load(Relaxed) == 1
     }
 
     /// Whether each execution has a halt.
@@ -89,6 +96,7 @@ impl Halts {
                 .for_each(|length| length.store(LENGTH, Relaxed));
         }
         self.always.store(self.of_all.load(Relaxed), Relaxed);
+        self.once.store(self.of_all.load(Relaxed), Relaxed);
         self.process.store(NOBODY, Relaxed);
         self.begun.store(clock::now(), Relaxed);
         self.spent.store(0, Relaxed);

@@ -184,7 +184,7 @@ impl<S: Subject<Hardware>> Pool<S> {
             executions: control.executions.load(Relaxed),
             overlapping: control.overlapping.load(Relaxed),
             halted: control.halts.count(),
-            by_halts: control.halts.are_always(),
+            by_halts: control.halts.were_always(),
             failing: control.failing.load(Relaxed),
             timed_out: false,
         }

@@ -29,6 +29,8 @@ const BRANCHES: usize = 10_000;
 pub(super) const BOUNDS: [Option<usize>; 5] = [Some(0), Some(1), Some(2), Some(3), None];
 /// Rounds that each program gets.
 const WANTED: usize = 3;
+/// Executions of the first round, as a multiple of the budget: before it is done, nothing can be said.
+const WITHOUT_PREEMPTIONS: u64 = 10;
 /// Executions of a program, as a multiple of those that the wanted rounds took: beyond it no further round goes on.
 const BEYOND: u64 = 6;
 /// The stack of each thread of the model: what a process has, of which only what is used is ever there.
@@ -193,13 +195,15 @@ impl<S: Subject<LoomMemory>> Model<S> {
         }
         let rounds = self.rounds.load(Relaxed);
         let wanted = self.wanted.load(Relaxed);
-        if done >= self.budget.executions && rounds == 0 {
+        let most = self.budget.executions;
+        if rounds == 0 && done >= most.saturating_mul(WITHOUT_PREEMPTIONS) {
             self.end(|_, _| Verdict::Unknown(format!(
                 "the model was not done after {done} executions with the orders without preemptions; use fewer or shorter operations, \
                  or allow more executions"
             )));
         }
-        if done >= self.budget.executions || rounds >= WANTED && done >= BEYOND * wanted {
+        let enough = done >= most || rounds >= WANTED && done >= BEYOND * wanted;
+        if rounds > 0 && enough {
             self.finish(false);
         }
         self.begun.store(done + 1, Relaxed);
