@@ -21,7 +21,7 @@ const LONGEST: u32 = 4_096;
 const PAUSE: u32 = 13;
 /// Nanoseconds after which nobody waits any longer for one who is to halt and takes no instruction: it may be waiting for us.
 pub(super) const PATIENCE: u64 = 2_000_000;
-/// So many executions show whether calls overlap: in one of so many, at least.
+/// Executions that show whether calls overlap: at least one in as many has to.
 const FEW: u64 = 20;
 /// 2 to the power of 64, by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -40,10 +40,10 @@ pub(super) struct Halts {
     begun: AtomicU64,
     spent: AtomicU64,
     count: AtomicU64,
-    /// 1: each execution has a halt, however long it takes: for now; it was so once for this program; of all programs.
+    /// 1: each execution has a halt, however long it takes: from now on; at some time in this program; in every program.
     always: AtomicU32,
-    once: AtomicU32,
-    of_all: AtomicU32,
+    were_always: AtomicU32,
+    in_every_program: AtomicU32,
     /// How many were drawn, for all programs, and where the first was.
     turn: AtomicU64,
     offset: AtomicU64,
@@ -63,22 +63,23 @@ pub(super) enum Part {
 }
 
 impl Halts {
-    /// Each execution of each program has a halt: its processes share one processor.
-    pub(super) fn of_all(&self) {
-        self.of_all.store(1, Relaxed);
+    /// Gives each execution of every program a halt: its processes share one processor.
+    pub(super) fn set_in_every_program(&self) {
+        self.in_every_program.store(1, Relaxed);
     }
 
-    /// After so many executions of a program, and so many of them with calls that overlapped: whether the next have halts.
-    pub(super) fn consider(&self, executions: u64, overlapping: u64) {
+    /// Decides whether the next executions have halts, after `executions` of this program, `overlapping` of them with calls
+    /// that overlapped.
+    pub(super) fn decide(&self, executions: u64, overlapping: u64) {
         let hardly = executions >= FEW && overlapping * FEW < executions;
-        let always = u32::from(hardly).max(self.of_all.load(Relaxed));
+        let always = u32::from(hardly).max(self.in_every_program.load(Relaxed));
         self.always.store(always, Relaxed);
-        self.once.fetch_max(always, Relaxed);
+        self.were_always.fetch_max(always, Relaxed);
     }
 
-    /// Whether this program took that.
+    /// Whether executions of this program had halts because their calls hardly overlapped.
     pub(super) fn were_always(&self) -> bool {
-        self.once.load(Relaxed) == 1
+        self.were_always.load(Relaxed) == 1
     }
 
     /// Whether each execution has a halt.
@@ -95,8 +96,9 @@ impl Halts {
                 .iter()
                 .for_each(|length| length.store(LENGTH, Relaxed));
         }
-        self.always.store(self.of_all.load(Relaxed), Relaxed);
-        self.once.store(self.of_all.load(Relaxed), Relaxed);
+        let always = self.in_every_program.load(Relaxed);
+        self.always.store(always, Relaxed);
+        self.were_always.store(always, Relaxed);
         self.process.store(NOBODY, Relaxed);
         self.begun.store(clock::now(), Relaxed);
         self.spent.store(0, Relaxed);

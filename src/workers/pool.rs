@@ -43,7 +43,7 @@ pub(crate) struct Tally {
     pub(crate) executions: u64,
     pub(crate) overlapping: u64,
     pub(crate) halted: u64,
-    /// Calls hardly overlapped otherwise, so somebody halted in each execution.
+    /// Calls hardly overlapped otherwise, so a process was halted in each execution.
     pub(crate) by_halts: bool,
     pub(crate) failing: u64,
     /// The time was up before all had run.
@@ -109,7 +109,7 @@ impl<S: Subject<Hardware>> Pool<S> {
         };
         let on_one = one_processor(&shared.processors);
         if on_one {
-            shared.control().halts.of_all();
+            shared.control().halts.set_in_every_program();
         }
         shared.control().seals().for_each(Seal::set);
         let mut workers = Vec::new();

@@ -334,7 +334,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         self.drop_subject();
         let executions = control.executions.fetch_add(1, Relaxed) + 1;
         let overlapping = control.overlapping.load(Relaxed);
-        control.halts.consider(executions, overlapping);
+        control.halts.decide(executions, overlapping);
         let stop = !fine && {
             control.failing.fetch_add(1, Relaxed);
             control.keep_going.load(Relaxed) == 0 || control.found.load(Relaxed) != 0
@@ -379,7 +379,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             }
         };
         match alone {
-            // Calls overlap wherever somebody halts: that says nothing of the other executions, if there are any.
+            // Where a process halts, calls overlap: that says nothing about executions without a halt.
             _ if halted && !control.halts.are_always() => {}
             None => {
                 control.overlapping.fetch_add(1, Relaxed);
