@@ -243,15 +243,14 @@ fn flagged() -> Suite<Once<u64>> {
         .role("getter", 1, 1..=3, Just(OnceOp::Get))
         .seed(7)
         .cases(8)
-        .executions(100)
+        .executions(2_000)
         .regressions(None)
 }
 
-/// On one processor each execution has a halt, at whichever instruction: calls meet there as well.
+/// On one processor one execution in twenty has a halt, at whichever instruction: calls meet there as well.
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn on_one_processor_processes_halts_in_each_execution_and_finds_what_two_stores_leave_between_them()
-{
+fn on_one_processor_processes_halts_more_often_and_finds_what_two_stores_leave_between_them() {
     let suite = flagged();
     let outcome = on_one_processor(|| suite.check::<Processes, Flagged<false>>()).unwrap();
     let report = suite.report(&outcome);
@@ -274,7 +273,7 @@ fn on_one_processor_processes_halts_in_each_execution_and_finds_what_two_stores_
     let report = suite.report(&outcome);
     assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
     let covered = outcome.covered;
-    assert!(covered.overlapping * 4 > covered.could_overlap, "{report}");
+    assert!(covered.overlapping * 40 > covered.could_overlap, "{report}");
     assert_eq!(covered.by_halts, covered.programs, "{report}");
     let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
     let unseen = "; calls on several processors at the same time, in 8 programs";

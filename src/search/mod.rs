@@ -379,7 +379,6 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         matches!(self.unknown, Some(Verdict::Unavailable(_)))
             || E::EXPLORES && spent
             || (round > 0 || is_one_processor()) && self.overlaps_too_seldom().is_some()
-            || round > 0 && !E::EXPLORES && is_one_processor()
     }
 
     /// Whether the time is up: for what has to be done, or, of an engine that samples, for sampling on.
@@ -462,7 +461,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
     }
 }
 
-/// Calls of different processes overlap there only where one of them is halted, which takes long: the first round has to do.
+/// Calls of different processes overlap there only where one of them is halted or preempted: more executions change little.
 fn is_one_processor() -> bool {
     std::thread::available_parallelism().is_ok_and(|processors| processors.get() == 1)
 }

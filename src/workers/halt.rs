@@ -3,7 +3,8 @@
 //! Side by side, two stores that follow each other at once leave a window of a nanosecond or none at all, and a reader
 //! between them is luck. A halt makes it microseconds, at whichever instruction is drawn. It takes as long as thousands of
 //! others, so it gets a share of the time and no more; where calls hardly meet in another way, on one processor or on a
-//! busy machine, each execution has one. All words are `Relaxed`: a wrong one costs an execution.
+//! busy machine, it gets as much as it takes for one execution in twenty. All words are `Relaxed`: a wrong one costs an
+//! execution.
 
 use super::clock;
 use super::control::MAX_PROCESSES;
@@ -40,10 +41,9 @@ pub(super) struct Halts {
     begun: AtomicU64,
     spent: AtomicU64,
     count: AtomicU64,
-    /// 1: each execution has a halt, however long it takes: from now on; at some time in this program; in every program.
+    /// 1: each execution has a halt, however long it takes: for now; at some time in this program.
     always: AtomicU32,
     were_always: AtomicU32,
-    in_every_program: AtomicU32,
     /// How many were drawn, for all programs, and where the first was.
     turn: AtomicU64,
     offset: AtomicU64,
@@ -63,18 +63,12 @@ pub(super) enum Part {
 }
 
 impl Halts {
-    /// Gives each execution of every program a halt: its processes share one processor.
-    pub(super) fn set_in_every_program(&self) {
-        self.in_every_program.store(1, Relaxed);
-    }
-
     /// Decides whether the next executions have halts, after `executions` of this program, `overlapping` of them with calls
     /// that overlapped.
     pub(super) fn decide(&self, executions: u64, overlapping: u64) {
         let hardly = executions >= FEW && overlapping * FEW < executions;
-        let always = u32::from(hardly).max(self.in_every_program.load(Relaxed));
-        self.always.store(always, Relaxed);
-        self.were_always.fetch_max(always, Relaxed);
+        self.always.store(hardly.into(), Relaxed);
+        self.were_always.fetch_max(hardly.into(), Relaxed);
     }
 
     /// Whether executions of this program had halts because their calls hardly overlapped.
@@ -96,9 +90,8 @@ impl Halts {
                 .iter()
                 .for_each(|length| length.store(LENGTH, Relaxed));
         }
-        let always = self.in_every_program.load(Relaxed);
-        self.always.store(always, Relaxed);
-        self.were_always.store(always, Relaxed);
+        self.always.store(0, Relaxed);
+        self.were_always.store(0, Relaxed);
         self.process.store(NOBODY, Relaxed);
         self.begun.store(clock::now(), Relaxed);
         self.spent.store(0, Relaxed);

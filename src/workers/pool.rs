@@ -43,7 +43,7 @@ pub(crate) struct Tally {
     pub(crate) executions: u64,
     pub(crate) overlapping: u64,
     pub(crate) halted: u64,
-    /// Calls hardly overlapped otherwise, so a process was halted in each execution.
+    /// Calls hardly overlapped otherwise, so more executions had a halt.
     pub(crate) by_halts: bool,
     pub(crate) failing: u64,
     /// The time was up before all had run.
@@ -107,10 +107,6 @@ impl<S: Subject<Hardware>> Pool<S> {
             processors: processors(roles.len()),
             roles,
         };
-        let on_one = one_processor(&shared.processors);
-        if on_one {
-            shared.control().halts.set_in_every_program();
-        }
         shared.control().seals().for_each(Seal::set);
         let mut workers = Vec::new();
         for me in 0..shared.roles.len() {
@@ -292,12 +288,6 @@ impl<S: Subject<Hardware>> Drop for Pool<S> {
         // The workers sleep or work; dropping their handles kills and reaps them, whatever they do.
         self.shared.control().stop.store(1, Relaxed);
     }
-}
-
-/// Whether several processes share one processor, and have no other.
-fn one_processor(processors: &[(usize, bool)]) -> bool {
-    let first = processors.first();
-    processors.len() > 1 && processors.iter().all(|processor| Some(processor) == first)
 }
 
 /// A processor for each of `n` processes, in turn, and whether it is the only one there; none if the kernel
