@@ -1,0 +1,88 @@
+//! Recorded histories, as `forkcheck history` reads and judges them.
+
+#[path = "../../src/command/history/fields.rs"]
+mod fields;
+#[path = "../../src/command/history/input.rs"]
+mod input;
+#[path = "../../src/command/history/specs.rs"]
+mod specs;
+
+use crate::inputs::text;
+use crate::{count, each, in_proportion};
+use fields::{Fields, Json, OpAndRet};
+use forkcheck::Spec;
+use forkcheck::check::Limits;
+use forkcheck::recorded::judge;
+use forkcheck::subject::{CasRegister, Counter, Lock, Map, Queue, Register, Set, Stack};
+use specs::{of_cas, of_counter, of_lock, of_map, of_queue, of_register, of_set, of_stack};
+use std::fs;
+use std::path::Path;
+
+const VALID: [&str; 4] = [
+    r#"{"process": 0, "call": 1, "return": 4, "op": "write", "value": 7}
+{"process": "b", "call": 2, "return": 3, "op": "read", "result": null}
+{"process": 1, "call": 5, "op": "read"}
+{"process": 2, "call": 6, "return": 9, "op": "cas", "expected": 7, "value": [1e300], "result": true}
+"#,
+    r#"{"process": 0, "call": 1, "return": 4, "op": "push", "value": 7}
+{"process": 1, "call": 2, "return": 3, "op": "pop", "result": 7}
+{"process": 1, "call": 4, "return": 18446744073709551613, "op": "pop", "result": null}
+"#,
+    r#"{"process": 0, "call": 1, "return": 4, "op": "add", "value": 9223372036854775807}
+{"process": 1, "call": 2, "return": 3, "op": "remove", "value": 7, "result": false}
+{"process": 2, "call": 2, "return": 3, "op": "put", "key": "k", "value": 7}
+{"process": 2, "call": 5, "return": 8, "op": "get", "key": "k", "result": 7}
+"#,
+    r#"{"process": 0, "call": 1, "return": 4, "op": "lock"}
+{"process": 1, "call": 2, "return": 3, "op": "try_lock", "result": false}
+{"process": 0, "call": 5, "return": 6, "op": "unlock"}
+{"process": 0, "call": 7, "return": 8, "op": "add", "value": -9223372036854775808}
+{"process": 0, "call": 9, "return": 10, "op": "add", "value": -1}
+{"process": 0, "call": 11, "return": 12, "op": "read", "result": 0}
+"#,
+];
+
+fn judged<S: Spec>(
+    file: &Path,
+    len: usize,
+    setup: &S::Setup,
+    read: fn(&mut Fields<'_>) -> Result<OpAndRet<S>, String>,
+) -> bool {
+    let recorded = in_proportion(len, || input::recorded::<S>(file, read));
+    let Ok(recorded) = recorded else { return false };
+    assert_eq!(recorded.names.len(), recorded.lines.len());
+    // What is remembered is limited as well.
+    let limits = Limits {
+        states: 1_000,
+        steps: 10_000,
+    };
+    let judged = judge("fuzz", &recorded.names, setup, &recorded.history, limits);
+    assert!(!judged.report.is_empty());
+    true
+}
+
+#[test]
+fn any_history_is_judged_or_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("history");
+    let read = move |text: &String| {
+        let (file, len) = (&directory.path().join("history"), text.len());
+        fs::write(file, text).unwrap();
+        let null = Json("null".into());
+        [
+            judged::<Register<Json>>(file, len, &null, of_register),
+            judged::<CasRegister<Json>>(file, len, &null, of_cas),
+            judged::<Queue<Json>>(file, len, &usize::MAX, of_queue),
+            judged::<Stack<Json>>(file, len, &(), of_stack),
+            judged::<Set<Json>>(file, len, &(), of_set),
+            judged::<Map<Json, Json>>(file, len, &(), of_map),
+            judged::<Counter>(file, len, &0, of_counter),
+            judged::<Lock>(file, len, &(), of_lock),
+        ]
+        .contains(&true)
+    };
+    assert!(read(&VALID[1].to_string()), "{}", file.display());
+    each(text(&VALID), count(), move |text| {
+        read(text);
+    });
+}

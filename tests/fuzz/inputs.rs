@@ -1,0 +1,118 @@
+//! Inputs: random bytes, and valid ones that were changed.
+
+use proptest::collection::vec;
+use proptest::prelude::{Strategy, any, prop_oneof};
+use proptest::sample::{Index, select};
+
+/// Numbers at which lengths and counts go wrong.
+const NUMBERS: [u64; 10] = [
+    0,
+    1,
+    0x7f,
+    0xffff,
+    1 << 20,
+    1 << 30,
+    u32::MAX as u64,
+    1 << 40,
+    i64::MAX as u64,
+    u64::MAX,
+];
+
+/// A change of bytes, at places that are drawn before it is known how many there are.
+#[derive(Clone, Debug)]
+enum Change {
+    Flip(Index, u8),
+    Cut(Index),
+    Remove(Index, Index),
+    Insert(Index, Vec<u8>),
+    Repeat(Index, Index, usize),
+    /// Over what stands there: eight bytes, the lowest first.
+    Number(Index, u64),
+    /// In the place of a byte: seven bits a byte, the lowest first, as postcard has it.
+    Varint(Index, u64),
+}
+
+impl Change {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        let end = bytes.len() + 1;
+        match self {
+            Change::Flip(at, mask) if !bytes.is_empty() => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= mask;
+            }
+            Change::Cut(at) => bytes.truncate(at.index(end)),
+            Change::Remove(a, b) => {
+                let (a, b) = (a.index(end), b.index(end));
+                bytes.drain(a.min(b)..a.max(b));
+            }
+            Change::Insert(at, more) => {
+                let at = at.index(end);
+                bytes.splice(at..at, more.iter().copied());
+            }
+            Change::Repeat(a, b, times) => {
+                let (a, b) = (a.index(end), b.index(end));
+                let again = bytes[a.min(b)..a.max(b)].repeat(*times);
+                bytes.splice(a.max(b)..a.max(b), again);
+            }
+            Change::Number(at, number) => {
+                let at = at.index(end);
+                let to = (at + 8).min(bytes.len());
+                bytes.splice(at..to, number.to_le_bytes());
+            }
+            Change::Varint(at, number) if !bytes.is_empty() => {
+                let at = at.index(bytes.len());
+                bytes.splice(at..at + 1, varint(*number));
+            }
+            Change::Flip(..) | Change::Varint(..) => {}
+        }
+    }
+}
+
+fn varint(mut number: u64) -> Vec<u8> {
+    let mut bytes = vec![];
+    while number > 0x7f {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let index = any::<Index>;
+    prop_oneof![
+        (index(), any::<u8>()).prop_map(|(at, mask)| Change::Flip(at, mask)),
+        index().prop_map(Change::Cut),
+        (index(), index()).prop_map(|(a, b)| Change::Remove(a, b)),
+        (index(), vec(any::<u8>(), 0..20)).prop_map(|(at, more)| Change::Insert(at, more)),
+        (index(), index(), 1..40usize).prop_map(|(a, b, times)| Change::Repeat(a, b, times)),
+        (index(), select(&NUMBERS[..])).prop_map(|(at, number)| Change::Number(at, number)),
+        (index(), select(&NUMBERS[..])).prop_map(|(at, number)| Change::Varint(at, number)),
+    ]
+}
+
+/// Random bytes, or one of these with up to four changes.
+pub(crate) fn bytes(valid: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let changed = (select(valid), vec(change(), 0..5)).prop_map(|(mut bytes, changes)| {
+        for change in changes {
+            change.apply(&mut bytes);
+        }
+        bytes
+    });
+    prop_oneof![1 => vec(any::<u8>(), 0..300), 6 => changed]
+}
+
+/// The same as text, what is none replaced; and words of the valid ones in another order.
+pub(crate) fn text(valid: &[&str]) -> impl Strategy<Value = String> + use<> {
+    let punctuation = |c: char| !c.is_alphanumeric();
+    let words: Vec<String> = valid
+        .iter()
+        .flat_map(|text| text.split_inclusive(punctuation).map(str::to_string))
+        .collect();
+    let changed = bytes(valid.iter().map(|text| text.as_bytes().to_vec()).collect());
+    let changed = changed.prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let shuffled = vec(select(words), 0..60).prop_map(|words| words.concat());
+    let nested = (select(&["[", "(", "{\"a\":", "Some("][..]), 1..3_000usize)
+        .prop_map(|(open, depth)| open.repeat(depth));
+    prop_oneof![4 => changed, 2 => shuffled, 1 => nested]
+}
