@@ -114,7 +114,8 @@ pub(crate) fn load<S: Spec>(
                 let remedy = "edit it into the form of the others, or delete it";
                 Error::system(format!("read {name}"), e, remedy)
             })?;
-            if let Some(slip) = out_of_range(&raw) {
+            let operations: Vec<usize> = raw.program.iter().map(Vec::len).collect();
+            if let Some(slip) = out_of_range(&operations, &raw.schedule, &raw.kills) {
                 let remedy = "correct it, or delete the case: nothing in it was changed";
                 return Err(Error::invalid(format!("{name} says {slip}"), remedy));
             }
@@ -123,9 +124,10 @@ pub(crate) fn load<S: Spec>(
         .collect()
 }
 
-/// Where a case names a process, an operation or a step that its own program cannot have: by hand, a slip.
-fn out_of_range(raw: &Raw) -> Option<String> {
-    let turns = match &raw.schedule {
+/// Where a case names a process, an operation or a step that its own program cannot have: by hand, a slip. `operations` says
+/// how many each process has.
+fn out_of_range(operations: &[usize], schedule: &Schedule, kills: &[Kill]) -> Option<String> {
+    let turns = match schedule {
         Schedule::Turns(turns) => turns.as_slice(),
         Schedule::Free => &[],
     };
@@ -136,11 +138,12 @@ fn out_of_range(raw: &Raw) -> Option<String> {
         };
         ("schedule", turn.process, place)
     });
-    let kills = raw.kills.iter();
-    let kills = kills.map(|kill| ("kills", kill.process, Some(&kill.before)));
+    let kills = kills
+        .iter()
+        .map(|kill| ("kills", kill.process, Some(&kill.before)));
     turns.chain(kills).find_map(|(field, process, place)| {
-        let Some(ops) = raw.program.get(usize::from(process)) else {
-            let all = raw.program.len();
+        let Some(&most) = operations.get(usize::from(process)) else {
+            let all = operations.len();
             return Some(format!(
                 "`process: {process}` in its {field}: it has {all} processes, counted from 0"
             ));
@@ -148,9 +151,8 @@ fn out_of_range(raw: &Raw) -> Option<String> {
         let place = place?;
         match place.operation {
             // Steps of getting up come after the last operation.
-            Some(operation) if usize::from(operation) > ops.len() => Some(format!(
-                "`operation: Some({operation})` in its {field}: process {process} has {} operations, counted from 0",
-                ops.len()
+            Some(operation) if usize::from(operation) > most => Some(format!(
+                "`operation: Some({operation})` in its {field}: process {process} has {most} operations, counted from 0"
             )),
             _ if place.nth == 0 => Some(format!(
                 "`nth: 0` in its {field}: steps are counted from 1"
@@ -415,6 +417,14 @@ pub(crate) fn from_token<S: Spec>(
             "it was made before the suite's setup or operations changed their form: check out the revision it is from",
         )
     })?;
+    let case: Case<S> = case;
+    let operations: Vec<usize> = case.program.iter().map(Vec::len).collect();
+    if let Some(slip) = out_of_range(&operations, &case.schedule, &case.kills) {
+        return Err(Error::invalid(
+            format!("the token {:?} says {slip}", shown(token)),
+            "paste the token that a report printed",
+        ));
+    }
     Ok(Token {
         suite: of_suite,
         engine: of_engine,

@@ -68,7 +68,8 @@ impl Change {
     }
 }
 
-fn varint(mut number: u64) -> Vec<u8> {
+/// As postcard writes it.
+pub(crate) fn varint(mut number: u64) -> Vec<u8> {
     let mut bytes = vec![];
     while number > 0x7f {
         bytes.push(number as u8 | 0x80);

@@ -1,11 +1,11 @@
 //! Tokens and files of saved cases, of built-in suites and of a suite whose operations take no bytes.
 
-use crate::inputs::{bytes, text};
+use crate::inputs::{bytes, text, varint};
 use crate::{count, each, in_proportion};
 use forkcheck::Suite;
 use forkcheck::builtin::known;
 use forkcheck::case::{Case, Kill, Place, Schedule, Turn, Until};
-use forkcheck::engine::Processes;
+use forkcheck::engine::{Engine, Stepped};
 use forkcheck::prelude::*;
 use forkcheck::subject::{Queue, QueueOp};
 use std::fs;
@@ -82,11 +82,13 @@ fn token(bytes: &[u8]) -> String {
     format!("fk1:{digits}{sum:08x}")
 }
 
+/// The suite of this file.
+const OF: &str = "fuzz::tokens::nothing";
+
 /// What stands in tokens.
 fn valid() -> Vec<Vec<u8>> {
-    let of = "fuzz::tokens::nothing";
     vec![
-        postcard::to_stdvec(&(of, "processes", of_nothing())).unwrap(),
+        postcard::to_stdvec(&(OF, "stepped", of_nothing())).unwrap(),
         postcard::to_stdvec(&("forkcheck::builtin::ring", "stepped", of_queue())).unwrap(),
     ]
 }
@@ -121,20 +123,47 @@ fn any_case_in_a_token_is_read_or_refused() {
     });
 }
 
+#[test]
+fn operations_that_take_no_bytes_are_counted() {
+    // One process with 2^64 - 1 operations.
+    let bytes = [[1].to_vec(), varint(u64::MAX)].concat();
+    let read = postcard::from_bytes::<Case<Nothing>>(&bytes);
+    assert!(read.is_err(), "{read:?}");
+    let text = format!("(setup: (), program: [[{}]])", "(),".repeat(65_536));
+    let why = ron::from_str::<Case<Nothing>>(&text)
+        .unwrap_err()
+        .to_string();
+    assert!(why.contains("at most 65535 operations"), "{why}");
+}
+
+#[test]
+fn a_token_that_names_a_process_that_it_has_not_is_refused() {
+    let mut case = of_nothing();
+    case.kills[0].process = 32;
+    let of = (OF, "stepped", case);
+    let suite = suite().replay(&token(&postcard::to_stdvec(&of).unwrap()));
+    let why = suite.check::<Stepped, Counter<<Stepped as Engine>::Memory>>();
+    let why = why.unwrap_err().to_string();
+    assert!(why.contains("`process: 32` in its kills"), "{why}");
+}
+
 /// As a test that replays it: refused, or run. A whole check each, so there are fewer.
 #[test]
 fn a_suite_replays_or_refuses_any_token() {
-    each(bytes(valid()[..1].to_vec()), count() / 20, |bytes| {
-        let token = token(bytes);
-        let _ = suite()
-            .replay(&token)
-            .check::<Processes, Counter<Hardware>>();
+    let replay = |bytes: &Vec<u8>| {
+        let suite = suite().replay(&token(bytes));
+        suite.check::<Stepped, Counter<<Stepped as Engine>::Memory>>()
+    };
+    let outcome = replay(&valid()[0]).unwrap();
+    assert!(outcome.covered.executions > 0, "{:?}", outcome.verdict);
+    each(bytes(valid()[..1].to_vec()), count() / 20, move |bytes| {
+        let _ = replay(bytes);
     });
 }
 
 /// A file with two cases.
 fn file_of_cases() -> String {
-    let entry = |case: String| format!("(found: \"x\", engine: \"processes\", case: {case})");
+    let entry = |case: String| format!("(found: \"x\", engine: \"stepped\", case: {case})");
     let cases = [
         entry(ron::to_string(&of_nothing()).unwrap()),
         entry("(setup: (), program: [[()], [()]])".into()),
@@ -165,10 +194,15 @@ fn any_file_of_saved_cases_is_read_or_refused() {
 #[test]
 fn a_suite_runs_or_refuses_any_saved_cases() {
     let directory = tempfile::tempdir().unwrap();
-    each(text(&[&file_of_cases()]), count() / 20, move |text| {
+    let check = move |text: &String| {
         let path = directory.path().join("fuzz-tokens-nothing.ron");
         fs::write(&path, text).unwrap();
         let suite = suite().regressions(Some(directory.path()));
-        let _ = suite.check::<Processes, Counter<Hardware>>();
+        suite.check::<Stepped, Counter<<Stepped as Engine>::Memory>>()
+    };
+    let outcome = check(&file_of_cases()).unwrap();
+    assert!(outcome.covered.executions > 1, "{:?}", outcome.verdict);
+    each(text(&[&file_of_cases()]), count() / 20, move |text| {
+        let _ = check(text);
     });
 }
