@@ -7,13 +7,14 @@ mod input;
 #[path = "../../src/command/history/specs.rs"]
 mod specs;
 
-use crate::inputs::text;
+use crate::inputs::{bytes, text};
 use crate::{count, each, in_proportion};
 use fields::{Fields, Json, OpAndRet};
 use forkcheck::Spec;
 use forkcheck::check::Limits;
 use forkcheck::recorded::judge;
 use forkcheck::subject::{CasRegister, Counter, Lock, Map, Queue, Register, Set, Stack};
+use proptest::prelude::{Strategy, prop_oneof};
 use specs::{of_cas, of_counter, of_lock, of_map, of_queue, of_register, of_set, of_stack};
 use std::fs;
 use std::path::Path;
@@ -65,7 +66,7 @@ fn judged<S: Spec>(
 fn any_history_is_judged_or_refused() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("history");
-    let read = move |text: &String| {
+    let read = move |text: &Vec<u8>| {
         let (file, len) = (&directory.path().join("history"), text.len());
         fs::write(file, text).unwrap();
         let null = Json("null".into());
@@ -81,8 +82,10 @@ fn any_history_is_judged_or_refused() {
         ]
         .contains(&true)
     };
-    assert!(read(&VALID[1].to_string()), "{}", file.display());
-    each(text(&VALID), count(), move |text| {
-        read(text);
+    assert!(read(&VALID[1].into()), "{}", file.display());
+    let valid = VALID.map(|text| text.as_bytes().to_vec()).to_vec();
+    let inputs = prop_oneof![2 => text(&VALID).prop_map(String::into_bytes), 1 => bytes(valid)];
+    each(inputs, count(), move |bytes| {
+        read(bytes);
     });
 }

@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_oneof};
 use proptest::sample::{Index, select};
+use proptest::strategy::Just;
 
 /// Numbers at which lengths and counts go wrong.
 const NUMBERS: [u64; 10] = [
@@ -103,17 +104,56 @@ pub(crate) fn bytes(valid: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![1 => vec(any::<u8>(), 0..300), 6 => changed]
 }
 
-/// The same as text, what is none replaced; and words of the valid ones in another order.
+/// A change of the words of a text: one is left out, or another is in its place.
+type WordChange = (Index, Option<String>);
+
+fn change_words(text: &str, changes: &[WordChange]) -> String {
+    let mut words: Vec<_> = split(text);
+    for (at, other) in changes {
+        let at = at.index(words.len());
+        words[at] = other.clone().unwrap_or_default();
+    }
+    words.concat()
+}
+
+/// Words, and what stands between them.
+fn split(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![];
+    for c in text.chars() {
+        match words.last_mut() {
+            Some(word) if c.is_alphanumeric() && word.ends_with(char::is_alphanumeric) => {
+                word.push(c);
+            }
+            _ => words.push(c.into()),
+        }
+    }
+    words
+}
+
+/// The same as text, what is none replaced; with other words of the valid ones, or odd numbers, in places; their words in
+/// another order; and brackets without end.
 pub(crate) fn text(valid: &[&str]) -> impl Strategy<Value = String> + use<> {
-    let punctuation = |c: char| !c.is_alphanumeric();
-    let words: Vec<String> = valid
-        .iter()
-        .flat_map(|text| text.split_inclusive(punctuation).map(str::to_string))
-        .collect();
-    let changed = bytes(valid.iter().map(|text| text.as_bytes().to_vec()).collect());
-    let changed = changed.prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let shuffled = vec(select(words), 0..60).prop_map(|words| words.concat());
+    let mut pool: Vec<String> = valid.iter().flat_map(|text| split(text)).collect();
+    let odd = [
+        "9",
+        "-1",
+        "1e400",
+        "18446744073709551616",
+        "null",
+        "true",
+        "\u{0}",
+        "é",
+    ];
+    pool.extend(odd.map(str::to_string));
+    pool.extend(NUMBERS.map(|number| number.to_string()));
+    let bytes = bytes(valid.iter().map(|text| text.as_bytes().to_vec()).collect());
+    let bytes = bytes.prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let texts: Vec<String> = valid.iter().map(|text| (*text).to_string()).collect();
+    let other = prop_oneof![1 => Just(None), 2 => select(pool.clone()).prop_map(Some)];
+    let words = (select(texts), vec((any::<Index>(), other), 0..5))
+        .prop_map(|(text, changes): (String, Vec<WordChange>)| change_words(&text, &changes));
+    let shuffled = vec(select(pool), 0..60).prop_map(|words| words.concat());
     let nested = (select(&["[", "(", "{\"a\":", "Some("][..]), 1..3_000usize)
         .prop_map(|(open, depth)| open.repeat(depth));
-    prop_oneof![4 => changed, 2 => shuffled, 1 => nested]
+    prop_oneof![3 => bytes, 5 => words, 1 => shuffled, 1 => nested]
 }
