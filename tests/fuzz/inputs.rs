@@ -108,10 +108,13 @@ pub(crate) fn bytes(valid: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
 type WordChange = (Index, Option<String>);
 
 fn change_words(text: &str, changes: &[WordChange]) -> String {
-    let mut words: Vec<_> = split(text);
+    let mut words = split(text);
     for (at, other) in changes {
-        let at = at.index(words.len());
-        words[at] = other.clone().unwrap_or_default();
+        let is_word = |at: &usize| words[*at].starts_with(char::is_alphanumeric);
+        let places: Vec<_> = (0..words.len()).filter(is_word).collect();
+        if !places.is_empty() {
+            words[places[at.index(places.len())]] = other.clone().unwrap_or_default();
+        }
     }
     words.concat()
 }
@@ -146,6 +149,8 @@ pub(crate) fn text(valid: &[&str]) -> impl Strategy<Value = String> + use<> {
     ];
     pool.extend(odd.map(str::to_string));
     pool.extend(NUMBERS.map(|number| number.to_string()));
+    pool.sort_unstable();
+    pool.dedup();
     let bytes = bytes(valid.iter().map(|text| text.as_bytes().to_vec()).collect());
     let bytes = bytes.prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let texts: Vec<String> = valid.iter().map(|text| (*text).to_string()).collect();
