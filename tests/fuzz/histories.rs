@@ -14,7 +14,9 @@ use forkcheck::Spec;
 use forkcheck::check::Limits;
 use forkcheck::recorded::judge;
 use forkcheck::subject::{CasRegister, Counter, Lock, Map, Queue, Register, Set, Stack};
-use proptest::prelude::{Strategy, prop_oneof};
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, prop_oneof};
+use proptest::sample::select;
 use specs::{of_cas, of_counter, of_lock, of_map, of_queue, of_register, of_set, of_stack};
 use std::fs;
 use std::path::Path;
@@ -52,6 +54,44 @@ const VALID: [&str; 8] = [
 {"process": 0, "call": 5, "return": 6, "op": "unlock"}
 "#,
 ];
+
+/// Lines of fields that are there or not, whatever the operation needs.
+fn lines() -> impl Strategy<Value = Vec<u8>> {
+    let ops = "write read cas push pop add remove contains put get lock try_lock unlock other";
+    let ops: Vec<&str> = ops.split_whitespace().collect();
+    let values = [
+        "7",
+        "null",
+        "true",
+        "false",
+        "\"k\"",
+        "[]",
+        "1e300",
+        "-9223372036854775808",
+    ];
+    let field = |name: &'static str| {
+        let value = select(values.to_vec()).prop_map(move |value| format!(", \"{name}\": {value}"));
+        prop_oneof![Just(String::new()), value]
+    };
+    let fields = (
+        field("key"),
+        field("value"),
+        field("expected"),
+        field("result"),
+    );
+    let line = (0..3u8, select(ops), 0..9u8, 0..12u8, fields).prop_map(
+        |(process, op, call, took, (key, value, expected, result))| {
+            let returned = match took {
+                0..9 => format!(", \"return\": {}", call + took),
+                _ => String::new(),
+            };
+            format!(
+                "{{\"process\": {process}, \"op\": \"{op}\", \"call\": {call}{returned}{key}{value}{expected}{result}}}\n"
+            )
+        },
+    );
+    vec(line, 1..6).prop_map(|lines| lines.concat().into_bytes())
+}
 
 fn judged<S: Spec>(
     file: &Path,
@@ -94,7 +134,8 @@ fn any_history_is_judged_or_refused() {
     };
     assert!(read(&VALID[0].into()), "{}", file.display());
     let valid = VALID.map(|text| text.as_bytes().to_vec()).to_vec();
-    let inputs = prop_oneof![2 => text(&VALID).prop_map(String::into_bytes), 1 => bytes(valid)];
+    let text = text(&VALID).prop_map(String::into_bytes);
+    let inputs = prop_oneof![2 => text, 1 => bytes(valid), 2 => lines()];
     each(inputs, count(), move |bytes| {
         read(bytes);
     });
