@@ -43,6 +43,9 @@ struct Seen {
     left: Vec<String>,
 }
 
+/// Makes a region of that many bytes.
+type Make = fn(usize) -> Result<Region, Error>;
+
 /// The core's work in the place that this process is in: what came of each part, in words.
 fn core(scratch: &Scratch, alone: bool) -> Vec<(String, String)> {
     let names = [
@@ -50,7 +53,7 @@ fn core(scratch: &Scratch, alone: bool) -> Vec<(String, String)> {
         ("sysv", Name::sysv(0x0066_6b65)),
         ("file", Name::file(scratch.temporary().join("region"))),
     ];
-    let regions: [(&str, fn(usize) -> Result<Region, Error>); 3] = [
+    let regions: [(&str, Make); 3] = [
         ("anonymous", Region::anonymous),
         ("memfd", |len| Region::memfd(len)),
         ("sysv, no key", Region::sysv),
@@ -64,7 +67,7 @@ fn core(scratch: &Scratch, alone: bool) -> Vec<(String, String)> {
     let mut all: Vec<_> = all
         .map(|(what, done)| (what.to_string(), told(done.err())))
         .collect();
-    let clean = clean.map_or_else(|error| Err(error.to_string()), |eight| eight);
+    let clean = clean.unwrap_or_else(|error| Err(error.to_string()));
     all.push((
         "clean".into(),
         clean.map_or_else(|why| why, |_| WORKS.into()),
