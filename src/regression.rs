@@ -341,7 +341,7 @@ fn read(file: &Path) -> Result<Option<Contents>, Error> {
             return Err(Error::system(
                 format!("read the saved cases in {}", file.display()),
                 e,
-                "give the path of a file that can be read",
+                "make it readable, as UTF-8, or give the path of a file that is",
             ));
         }
     };
