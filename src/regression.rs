@@ -1,8 +1,12 @@
 //! Saved cases: a file for each suite, as text that a person can read and edit, and the token that carries one
-//! case through a log.
+//! case through a log (`tokens`).
 //!
 //! The file is RON, version 1. Cases are explicit (setup, program, schedule, kills), never a seed, so that they
 //! survive a change of strategy. It is replaced as a whole, by rename, under a lock: a crash leaves the old one.
+
+mod tokens;
+
+pub(crate) use tokens::{from_token, is_token, token, whose};
 
 use crate::case::{Case, Extent, Kill, Schedule, Until};
 use crate::error::Error;
@@ -114,7 +118,8 @@ pub(crate) fn load<S: Spec>(
                 let remedy = "edit it into the form of the others, or delete it";
                 Error::system(format!("read {name}"), e, remedy)
             })?;
-            if let Some(slip) = out_of_range(&raw) {
+            let operations: Vec<usize> = raw.program.iter().map(Vec::len).collect();
+            if let Some(slip) = out_of_range(&operations, &raw.schedule, &raw.kills) {
                 let remedy = "correct it, or delete the case: nothing in it was changed";
                 return Err(Error::invalid(format!("{name} says {slip}"), remedy));
             }
@@ -123,9 +128,10 @@ pub(crate) fn load<S: Spec>(
         .collect()
 }
 
-/// Where a case names a process, an operation or a step that its own program cannot have: by hand, a slip.
-fn out_of_range(raw: &Raw) -> Option<String> {
-    let turns = match &raw.schedule {
+/// Where a case names a process, an operation or a step that its own program cannot have: by hand, a slip. `operations` says
+/// how many each process has.
+fn out_of_range(operations: &[usize], schedule: &Schedule, kills: &[Kill]) -> Option<String> {
+    let turns = match schedule {
         Schedule::Turns(turns) => turns.as_slice(),
         Schedule::Free => &[],
     };
@@ -136,11 +142,12 @@ fn out_of_range(raw: &Raw) -> Option<String> {
         };
         ("schedule", turn.process, place)
     });
-    let kills = raw.kills.iter();
-    let kills = kills.map(|kill| ("kills", kill.process, Some(&kill.before)));
+    let kills = kills
+        .iter()
+        .map(|kill| ("kills", kill.process, Some(&kill.before)));
     turns.chain(kills).find_map(|(field, process, place)| {
-        let Some(ops) = raw.program.get(usize::from(process)) else {
-            let all = raw.program.len();
+        let Some(&most) = operations.get(usize::from(process)) else {
+            let all = operations.len();
             return Some(format!(
                 "`process: {process}` in its {field}: it has {all} processes, counted from 0"
             ));
@@ -148,9 +155,8 @@ fn out_of_range(raw: &Raw) -> Option<String> {
         let place = place?;
         match place.operation {
             // Steps of getting up come after the last operation.
-            Some(operation) if usize::from(operation) > ops.len() => Some(format!(
-                "`operation: Some({operation})` in its {field}: process {process} has {} operations, counted from 0",
-                ops.len()
+            Some(operation) if usize::from(operation) > most => Some(format!(
+                "`operation: Some({operation})` in its {field}: process {process} has {most} operations, counted from 0"
             )),
             _ if place.nth == 0 => Some(format!(
                 "`nth: 0` in its {field}: steps are counted from 1"
@@ -335,7 +341,7 @@ fn read(file: &Path) -> Result<Option<Contents>, Error> {
             return Err(Error::system(
                 format!("read the saved cases in {}", file.display()),
                 e,
-                "make it readable, or give the path of a file that can be read",
+                "make it readable, as UTF-8, or give the path of a file that is",
             ));
         }
     };
@@ -359,133 +365,4 @@ fn read(file: &Path) -> Result<Option<Contents>, Error> {
         ));
     }
     ron::from_str(&text).map(Some).map_err(broken)
-}
-
-/// What a token says.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Token<S: Spec> {
-    pub(crate) suite: String,
-    pub(crate) engine: String,
-    pub(crate) case: Case<S>,
-}
-
-/// One case as a word that can be pasted: `fk1:`, the suite, engine and case in postcard as hexadecimal digits,
-/// and eight digits that tell whether all of it was pasted.
-pub(crate) fn token<S: Spec>(suite: &str, engine: &str, case: &Case<S>) -> Result<String, Error> {
-    let bytes = postcard::to_stdvec(&(suite, engine, case))
-        .map_err(|e| Error::system("write a case as a token", e, "use the saved file instead"))?;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("fk{VERSION}:{digits}{:08x}", sum(&bytes)))
-}
-
-/// Whether a word is meant as a token.
-pub(crate) fn is_token(word: &str) -> bool {
-    let digits = word.trim().strip_prefix("fk");
-    digits.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains(':'))
-}
-
-/// The suite and the engine of a token.
-pub(crate) fn whose(token: &str) -> Result<(String, String), Error> {
-    unpacked(token).map(|(suite, engine, _)| (suite, engine))
-}
-
-/// Reads a token back, for this suite and engine.
-pub(crate) fn from_token<S: Spec>(
-    token: &str,
-    suite: &str,
-    engine: &str,
-) -> Result<Token<S>, Error> {
-    let (of_suite, of_engine, case) = unpacked(token)?;
-    if (of_suite.as_str(), of_engine.as_str()) != (suite, engine) {
-        return Err(Error::invalid(
-            format!(
-                "the token holds a case of {of_suite}::{of_engine}, and this is {suite}::{engine}"
-            ),
-            "run that test alone, with the command from its report, or unset FORKCHECK_REPLAY",
-        ));
-    }
-    let case = postcard::take_from_bytes(&case).and_then(|(case, rest)| match rest {
-        [] => Ok(case),
-        _ => Err(postcard::Error::DeserializeBadEncoding),
-    });
-    let case = case.map_err(|e| {
-        Error::system(
-            format!("read the case in the token {:?}", shown(token)),
-            e,
-            "it was made before the suite's setup or operations changed their form: check out the revision it is from",
-        )
-    })?;
-    Ok(Token {
-        suite: of_suite,
-        engine: of_engine,
-        case,
-    })
-}
-
-/// As much of a token as fits an error.
-fn shown(token: &str) -> String {
-    let token = token.trim();
-    if token.len() > 40 {
-        format!("{}...", token.chars().take(40).collect::<String>())
-    } else {
-        token.to_owned()
-    }
-}
-
-/// The suite and engine of a token, and its case in postcard.
-fn unpacked(token: &str) -> Result<(String, String, Vec<u8>), Error> {
-    let wrong = |what: String| {
-        Error::invalid(
-            what,
-            "paste the whole token from a report (fk1:...), or unset FORKCHECK_REPLAY",
-        )
-    };
-    let shown = shown(token);
-    let Some((version, digits)) = token
-        .trim()
-        .strip_prefix("fk")
-        .and_then(|rest| rest.split_once(':'))
-    else {
-        return Err(wrong(format!(
-            "FORKCHECK_REPLAY is {shown:?}, which is not a token"
-        )));
-    };
-    if version != VERSION.to_string() {
-        return Err(wrong(format!(
-            "the token {shown:?} has version {version:?}, and this forkcheck reads version {VERSION}"
-        )));
-    }
-    let bytes = hexadecimal(digits).ok_or_else(|| {
-        wrong(format!(
-            "the token {shown:?} holds something that is no digit, or was cut"
-        ))
-    })?;
-    let Some((bytes, check)) = bytes.split_last_chunk::<4>() else {
-        return Err(wrong(format!("the token {shown:?} was cut")));
-    };
-    if u32::from_be_bytes(*check) != sum(bytes) {
-        return Err(wrong(format!(
-            "the token {shown:?} was cut or changed: its sum does not match"
-        )));
-    }
-    let whose = postcard::take_from_bytes::<(String, String)>(bytes);
-    let ((suite, engine), case) =
-        whose.map_err(|e| wrong(format!("the token {shown:?} names no suite ({e})")))?;
-    Ok((suite, engine, case.to_vec()))
-}
-
-fn hexadecimal(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks(2);
-    pairs
-        .map(|pair| {
-            u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|p| p.len() == 2)?, 16).ok()
-        })
-        .collect()
-}
-
-/// FNV-1a in 32 bits: for cut and mistyped tokens, not against malice.
-fn sum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |sum, byte| {
-        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
 }

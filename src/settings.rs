@@ -35,8 +35,9 @@ const VARIABLES: [&str; 8] = [
 ];
 
 /// Variables that the tests and benches of this crate read.
-const OF_OUR_TESTS: [&str; 5] = [
+const OF_OUR_TESTS: [&str; 6] = [
     "FORKCHECK_HISTORIES",
+    "FORKCHECK_INPUTS",
     "FORKCHECK_ISOLATED_PROOF",
     "FORKCHECK_RACES",
     "FORKCHECK_REPETITIONS",

@@ -12,7 +12,9 @@ pub(crate) use place::Names;
 pub use place::Place;
 
 use crate::subject::Spec;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::marker::PhantomData;
 
 /// For each process, in order, its operations.
 pub type Program<S> = Vec<Vec<<S as Spec>::Op>>;
@@ -24,6 +26,7 @@ pub struct Case<S: Spec> {
     /// From where the subject and its spec start.
     pub setup: S::Setup,
     /// What each process does.
+    #[serde(deserialize_with = "program")]
     pub program: Program<S>,
     /// Who takes each step.
     #[serde(default)]
@@ -86,6 +89,47 @@ pub struct Kill {
     pub life: u32,
     /// Instead of which of that life's steps.
     pub before: Place,
+}
+
+/// The most operations of a process that are read: each has a number in [`Place::operation`].
+const MOST_OPERATIONS: usize = u16::MAX as usize;
+
+/// Reads a program. Where an operation takes no bytes, a few may announce 2^64 of them.
+fn program<'de, D, T>(from: D) -> Result<Vec<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let program = Vec::<Operations<T>>::deserialize(from)?;
+    Ok(program.into_iter().map(|operations| operations.0).collect())
+}
+
+/// What a process does, as it is read.
+struct Operations<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Operations<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(OneByOne(PhantomData)).map(Self)
+    }
+}
+
+struct OneByOne<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneByOne<T> {
+    type Value = Vec<T>;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "at most {MOST_OPERATIONS} operations")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Vec<T>, A::Error> {
+        let mut operations = Vec::new();
+        while let Some(operation) = all.next_element()? {
+            if operations.len() == MOST_OPERATIONS {
+                return Err(A::Error::invalid_length(operations.len() + 1, &self));
+            }
+            operations.push(operation);
+        }
+        Ok(operations)
+    }
 }
 
 /// A process by its role, with its number where several have the same.

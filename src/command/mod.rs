@@ -214,6 +214,43 @@ mod tests {
     }
 
     #[test]
+    fn any_arguments_are_understood_or_refused() {
+        use proptest::collection::vec;
+        use proptest::prelude::{any, prop_oneof};
+        use proptest::sample::select;
+        use proptest::strategy::Strategy;
+        use proptest::test_runner::{Config, TestRunner};
+        use std::ffi::OsString;
+        use std::os::unix::ffi::OsStringExt;
+        let count = std::env::var("FORKCHECK_INPUTS");
+        let config = Config {
+            cases: count.map_or(2_000, |count| count.parse().unwrap()),
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let known = "check list replay history help one_shot early_flag --engine --cases --seconds --seed --json --spec \
+             --states --steps --help --version -h -V -- - = --cases=3 --seconds=1e400 --seconds=-1 --seed=-0 stepped \
+             loom queue 0 1 -1 18446744073709551615 18446744073709551616 4294967296 NaN inf 1e308 0x10 1e-400 fk1: fk";
+        let known: Vec<&str> = known.split_whitespace().collect();
+        let word = prop_oneof![
+            4 => select(known.clone()).prop_map(OsString::from),
+            1 => (select(known), "[=\\PC]{0,3}").prop_map(|(word, more)| format!("{word}{more}").into()),
+            1 => vec(any::<u8>(), 0..9).prop_map(OsString::from_vec),
+        ];
+        let understood = std::cell::Cell::new(0);
+        let done = TestRunner::new(config).run(&vec(word, 0..7), |words| {
+            let name = std::iter::once(OsString::from("forkcheck"));
+            match Command::try_parse_from(name.chain(words)) {
+                Ok(_) => understood.set(understood.get() + 1),
+                Err(error) => assert!(!error.to_string().is_empty()),
+            }
+            Ok(())
+        });
+        done.unwrap();
+        assert!(understood.get() > 0);
+    }
+
+    #[test]
     fn without_a_command_the_options_of_check_are_understood() {
         let parsed = Command::try_parse_from(["forkcheck", "--cases", "3", "--json"]).unwrap();
         assert!(parsed.what.is_none() && parsed.options.cases == Some(3) && parsed.options.json);

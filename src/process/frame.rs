@@ -55,6 +55,17 @@ impl Incoming {
     }
 }
 
+/// The next frame, if all of it comes. It takes no more room than what has come, whatever length it announces.
+fn read(mut from: impl Read) -> Option<Vec<u8>> {
+    let mut header = [0; HEADER];
+    from.read_exact(&mut header).ok()?;
+    let len = u64::from_le_bytes(header);
+    check(len).ok()?;
+    let mut bytes = Vec::new();
+    from.take(len).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 == len).then_some(bytes)
+}
+
 /// The clean process's end: what a job reads its requests from, and replies on.
 pub(crate) struct Channel(Descriptor<UnixStream>);
 
@@ -70,14 +81,7 @@ impl Channel {
 
     /// The next request; `None` once the client is gone.
     pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
-        let mut socket = self.0.get().ok()?;
-        let mut header = [0; HEADER];
-        socket.read_exact(&mut header).ok()?;
-        let len = u64::from_le_bytes(header);
-        check(len).ok()?;
-        let mut bytes = vec![0; len as usize];
-        socket.read_exact(&mut bytes).ok()?;
-        Some(bytes)
+        read(self.0.get().ok()?)
     }
 
     /// Replies to the request, once.
@@ -129,6 +133,80 @@ mod tests {
         let (mut client, server) = UnixStream::pair().unwrap();
         client.write_all(&u64::MAX.to_le_bytes()).unwrap();
         assert_eq!(Channel::new(server).unwrap().next(), None);
+    }
+
+    /// Gives bytes in pieces, and notes how much room was offered for one at most.
+    struct Pieces<'a> {
+        bytes: &'a [u8],
+        piece: usize,
+        offered: usize,
+    }
+    impl Read for Pieces<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.offered = self.offered.max(into.len());
+            let end = into.len().min(self.piece);
+            self.bytes.read(&mut into[..end])
+        }
+    }
+
+    /// What both ends read of the bytes; the frames before the first that is none are the same.
+    fn taken(bytes: &[u8], piece: usize) -> Vec<Vec<u8>> {
+        let (mut incoming, mut arrived) = (Incoming::default(), Vec::new());
+        'all: for piece in bytes.chunks(piece) {
+            incoming.extend(piece);
+            while let Some(frame) = incoming.take().transpose() {
+                let Ok(frame) = frame else { break 'all };
+                arrived.push(frame);
+            }
+        }
+        let mut pieces = Pieces {
+            bytes,
+            piece,
+            offered: 0,
+        };
+        let read: Vec<_> = std::iter::from_fn(|| super::read(&mut pieces)).collect();
+        assert_eq!(read, arrived);
+        // `read_to_end` begins with some KiB, and doubles them.
+        assert!(
+            pieces.offered <= 2 * bytes.len() + (32 << 10),
+            "room for {} bytes for {}",
+            pieces.offered,
+            bytes.len()
+        );
+        arrived
+    }
+
+    #[test]
+    fn any_bytes_are_frames_up_to_the_first_that_is_none_and_take_room_in_proportion() {
+        use proptest::collection::vec;
+        use proptest::prelude::{any, prop_oneof};
+        use proptest::strategy::{Just, Strategy};
+        use proptest::test_runner::{Config, TestRunner};
+        let count = std::env::var("FORKCHECK_INPUTS");
+        let config = Config {
+            cases: count.map_or(2_000, |count| count.parse().unwrap()),
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let length = prop_oneof![
+            0..300u64,
+            Just(LONGEST),
+            Just(LONGEST + 1),
+            Just(u64::MAX),
+            any::<u64>()
+        ];
+        let frame = (length, any::<bool>(), vec(any::<u8>(), 0..300));
+        let frame = frame.prop_map(|(length, wrong, bytes)| {
+            let length = if wrong { length } else { bytes.len() as u64 };
+            [&length.to_le_bytes(), &bytes[..]].concat()
+        });
+        let frames = vec(frame, 0..4).prop_map(|frames| frames.concat());
+        let inputs = (prop_oneof![frames, vec(any::<u8>(), 0..300)], 1..700usize);
+        let taken = TestRunner::new(config).run(&inputs, |(bytes, piece)| {
+            taken(&bytes, piece);
+            Ok(())
+        });
+        taken.unwrap();
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! | from a child, or a client | bound |
 //! |---|---|
 //! | the length of what it left (`record`) | the bytes that were really written, and the memory that is free |
-//! | the length of a frame (`frame`) | 1 GiB; of a child, what has arrived |
+//! | the length of a frame (`frame`) | 1 GiB, and what has arrived |
 //! | the offset of a job (`job`) | an aligned place in a readable mapping of this program's image, with the magic number and the name there |
 //! | what it prints (`zygote`) | the last 16 KiB |
 //! | a descriptor that is kept (record, socket, pidfd) | its device and inode are asked before it is written to, read or closed; without its pidfd a child is known by its pid |

@@ -72,9 +72,10 @@ impl Session {
         let room = |what| {
             let tried = tried(what);
             move |e: std::io::Error| {
-                Error::system(
+                Error::call(
                     tried,
-                    e,
+                    Errno::from_raw(e.raw_os_error().unwrap_or(0)),
+                    "socketpair, pipe2, fcntl and sendto",
                     "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
                 )
             }
@@ -97,7 +98,7 @@ impl Session {
             Error::call(
                 tried("execute this program again"),
                 Errno::from_raw(e.raw_os_error().unwrap_or(0)),
-                "prctl (PR_SET_PDEATHSIG), fork and execve",
+                "prctl (PR_SET_PDEATHSIG), setpgid, fork and execve",
                 "mount /proc, or make room for one more process (ulimit -u)",
             )
         })?;

@@ -85,7 +85,10 @@ fn reserve(file: &File, len: u64, what: &str) -> Result<(), Error> {
     loop {
         match posix_fallocate(file.as_fd(), 0, size) {
             Err(Errno::EINTR) => {}
-            done => return done.map_err(failed),
+            done => {
+                let tried = format!("reserve {len} bytes for {what}");
+                return done.map_err(|errno| refused_call(tried, errno, "fallocate"));
+            }
         }
     }
 }
@@ -114,11 +117,11 @@ impl Unfinished {
                 temporary: None,
             }),
             Ok(_) => Self::temporary(directory, creator),
-            // A kernel or a file system without them takes the directory for what should be opened.
+            // A kernel or a file system without them takes the directory for what should be opened; a sandbox may forbid them.
             Err(error)
                 if matches!(
                     error.raw_os_error(),
-                    Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)
+                    Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL | libc::EPERM)
                 ) =>
             {
                 Self::temporary(directory, creator)
@@ -338,9 +341,23 @@ pub(super) fn remove(file: Descriptor<File>, path: &Path, what: &str) -> Result<
     let file = file
         .into_inner()
         .map_err(closed("remove the name of a region"))?;
-    unlink(file, path)
-        .map(drop)
-        .map_err(|errno| not_removed(what, errno))
+    match unlink(file, path) {
+        Ok(_) => Ok(()),
+        Err(Unremoved::Lock(errno)) => Err(refused_call(
+            format!("lock and remove {what}"),
+            errno,
+            "flock",
+        )),
+        Err(Unremoved::Name(errno)) => Err(not_removed(what, errno)),
+    }
+}
+
+/// As [`refused`], of a call that the kernel itself forbids nobody: a sandbox does.
+pub(super) fn refused_call(tried: String, errno: Errno, call: &str) -> Error {
+    match errno {
+        Errno::EPERM | Errno::ENOSYS => Error::call(tried, errno, call, ""),
+        _ => refused(tried, errno),
+    }
 }
 
 /// That a name could not be taken away.
@@ -356,22 +373,31 @@ pub(super) fn not_removed(what: &str, errno: Errno) -> Error {
     }
 }
 
+/// Why a name is still there.
+pub(super) enum Unremoved {
+    /// The file could not be locked.
+    Lock(Errno),
+    Name(Errno),
+}
+
 /// Takes the name away, if it is still that of this file; says whether it was.
 ///
 /// Whoever removes a name holds the file's lock meanwhile, so that nobody takes away a name that was given to another file
 /// between the look and the removal. A lock that is taken, by somebody who is removing it or by a stranger, is `EWOULDBLOCK`.
-pub(super) fn unlink(file: File, path: &Path) -> Result<bool, Errno> {
+pub(super) fn unlink(file: File, path: &Path) -> Result<bool, Unremoved> {
+    let name = |error: io::Error| Unremoved::Name(errno(&error));
     let same = |about: &Metadata, other: &Metadata| {
         (about.dev(), about.ino()) == (other.dev(), other.ino())
     };
-    let about = file.metadata().map_err(|error| errno(&error))?;
-    let _lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
+    let about = file.metadata().map_err(name)?;
+    let _lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|(_, errno)| Unremoved::Lock(errno))?;
     match std::fs::symlink_metadata(path) {
         Ok(there) if same(&there, &about) => match std::fs::remove_file(path) {
             Ok(()) => Ok(true),
             // Somebody else was faster.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(errno(&error)),
+            Err(error) => Err(name(error)),
         },
         _ => Ok(false),
     }
@@ -399,7 +425,9 @@ pub(super) fn sweep(directory: &Path) -> io::Result<Vec<String>> {
         // Looked at again where its creator is dead: it may have said that it is to be kept, and ended, between the two
         // looks. The dead say nothing more.
         let left = |file: &File| creator(file, &path).filter(|creator| creator.is_dead());
-        if left(&file).and_then(|_| left(&file)).is_some() && unlink(file, &path) == Ok(true) {
+        if left(&file).and_then(|_| left(&file)).is_some()
+            && matches!(unlink(file, &path), Ok(true))
+        {
             removed.push(path.display().to_string());
         }
     }

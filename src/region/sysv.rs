@@ -1,7 +1,7 @@
 //! Regions by a System V key: a thin shim over libc, which nix has none of. shmget(2), shmat(2), shmctl(2).
 #![allow(unsafe_code, reason = "shmget, shmat and shmctl")]
 
-use super::file::{not_removed, private};
+use super::file::{not_removed, private, refused_call};
 use super::header::{Creator, HEADER, Header, Told};
 use super::layout::Layout;
 use super::mapping::{Access, Mapping, length};
@@ -27,7 +27,7 @@ pub(super) fn create(
     let len = total(layout, what)?;
     check_limit(len, what)?;
     let id = get(key, len, libc::IPC_CREAT | libc::IPC_EXCL | 0o600)
-        .map_err(|errno| refused(format!("create {what}"), errno))?;
+        .map_err(|errno| refused_call(format!("create {what}"), errno, "shmget"))?;
     let mapping = attach(id, len, Access::Write, what).inspect_err(|_| {
         let _ = remove(id, what);
     })?;
@@ -43,7 +43,7 @@ pub(super) fn without_key(len: usize) -> Result<Pages, Error> {
     let size = length(len, what)?.get();
     check_limit(size, what)?;
     let id = get(libc::IPC_PRIVATE, size, 0o600)
-        .map_err(|errno| refused(format!("create {what} of {len} bytes"), errno))?;
+        .map_err(|errno| refused_call(format!("create {what} of {len} bytes"), errno, "shmget"))?;
     let mapping = attach(id, size, Access::Write, what);
     remove(id, what)?;
     Ok(Pages::new(mapping?, 0, len))
@@ -205,6 +205,9 @@ fn attach(id: i32, len: usize, access: Access, what: &str) -> Result<Mapping, Er
     let base = unsafe { libc::shmat(id, std::ptr::null(), flags) };
     match NonNull::new(base) {
         Some(base) if base.addr().get() != usize::MAX => Ok(Mapping { base, len }),
-        _ => Err(refused(format!("attach {what}"), gone(Errno::last()))),
+        _ => {
+            let errno = gone(Errno::last());
+            Err(refused_call(format!("attach {what}"), errno, "shmat"))
+        }
     }
 }

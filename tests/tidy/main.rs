@@ -151,6 +151,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "a jump into memory that must not be executable",
     ),
     ("tests/process/values.rs", "a signal that nix does not know"),
+    ("tests/fuzz/counted.rs", "an allocator that counts"),
     ("tests/sandbox/mod.rs", "seccomp, which nix has no call for"),
     (
         "tests/threads.rs",
