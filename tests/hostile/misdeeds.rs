@@ -1,5 +1,6 @@
 //! The misdeeds, one function each, and what the checks of a structure that commits one come to.
 
+use crate::{acts, raw};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{MsgFlags, send};
 use nix::unistd::{Pid, getpid, getppid};
@@ -19,6 +20,8 @@ pub(crate) struct Misdeed {
     /// What it comes to on engines with real processes, and in loom's model.
     pub(crate) real: Ends,
     pub(crate) loom: Ends,
+    /// The same where its specification commits it.
+    pub(crate) spec: Ends,
 }
 
 /// Where in a structure's life it is committed.
@@ -29,9 +32,13 @@ pub(crate) enum Place {
     Operation,
     Detach,
     Drop,
+    /// In a step of its specification, in each process that judges: a worker, or the one that supervises them.
+    TheSpec,
 }
 
 const EVERYWHERE: &[Place] = &[New, Attach, Operation, Detach, Drop];
+/// In each process that the structure comes to: its handles are made and dropped in that of their operations.
+const EACH_PROCESS: &[Place] = &[New, Operation, Drop];
 
 /// What it is done to: the structure's own bytes, and a name for what is left behind.
 pub(crate) struct Site {
@@ -41,20 +48,23 @@ pub(crate) struct Site {
 
 impl Site {
     /// A file of this process's own.
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         std::env::temp_dir().join(format!("{MARK}-{}-{}", self.mark, getpid()))
     }
 }
 
 /// How a check ends.
+#[derive(Clone, Copy)]
 pub(crate) enum Ends {
+    /// It is not tried there.
+    Untried,
     /// As if nothing had been done.
     Undisturbed,
     /// With a verdict that is not Ok, in these words.
     Words(&'static str),
 }
 
-use Ends::{Undisturbed, Words};
+use Ends::{Undisturbed, Untried, Words};
 use Place::{Attach, Detach, Drop, New, Operation};
 
 const fn row(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Misdeed {
@@ -64,7 +74,33 @@ const fn row(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Mis
         places: EVERYWHERE,
         real,
         loom,
+        spec: Untried,
     }
+}
+
+/// One that comes to this where the specification commits it.
+const fn with_spec(
+    name: &'static str,
+    does: fn(&Site),
+    real: Ends,
+    loom: Ends,
+    spec: Ends,
+) -> Misdeed {
+    Misdeed {
+        places: EACH_PROCESS,
+        spec,
+        ..row(name, does, real, loom)
+    }
+}
+
+/// One that changes nothing, wherever it is committed.
+const fn harmless(name: &'static str, does: fn(&Site)) -> Misdeed {
+    with_spec(name, does, Undisturbed, Undisturbed, Undisturbed)
+}
+
+/// One that ends its process, in these words.
+const fn ends(name: &'static str, does: fn(&Site), words: &'static str) -> Misdeed {
+    with_spec(name, does, Words(words), Words(words), Words(words))
 }
 
 /// One that takes seconds to notice, or that is only seen while others have something to do.
@@ -84,7 +120,7 @@ const GARBLED: Ends = Words("is garbled");
 const KILLED: Ends = Words("SIGKILL");
 const STOPPED: Ends = Words("stopped by a signal");
 
-pub(crate) const MISDEEDS: [Misdeed; 13] = [
+pub(crate) const MISDEEDS: &[Misdeed] = &[
     row("nothing", nothing, Undisturbed, Undisturbed),
     row("close_all", close_all, Undisturbed, NO_ANSWER),
     row("replace_all", replace_all, Undisturbed, NO_ANSWER),
@@ -98,6 +134,104 @@ pub(crate) const MISDEEDS: [Misdeed; 13] = [
     row("kill_parent", kill_parent, KILLED, KILLED),
     in_operations(row("kill_siblings", kill_siblings, KILLED, Undisturbed)),
     row("daemon", daemon, Undisturbed, Undisturbed),
+    // Limits.
+    harmless("no_descriptors", acts::no_descriptors),
+    harmless("no_memory", acts::no_memory),
+    harmless("no_data", acts::no_data),
+    harmless("a_second", acts::a_second),
+    harmless("no_file_size", acts::no_file_size),
+    harmless("no_stack", acts::no_stack),
+    harmless("no_processes", acts::no_processes),
+    harmless("no_locked_memory", acts::no_locked_memory),
+    // Signals.
+    harmless("block_signals", acts::block_signals),
+    harmless("handlers", raw::handlers),
+    harmless("ignore_signals", raw::ignore_signals),
+    harmless("interrupts", raw::interrupts),
+    ends("alarm", raw::alarm, "SIGALRM"),
+    ends("raise_term", acts::raise_term, "SIGTERM"),
+    ends("raise_segv", acts::raise_segv, "SIGSEGV"),
+    ends("raise_trap", acts::raise_trap, "SIGTRAP"),
+    harmless("raise_chld", acts::raise_chld),
+    harmless("raise_cont", acts::raise_cont),
+    ends("kill_group", acts::kill_group, "SIGKILL"),
+    // What the kernel knows of a process.
+    harmless("traced", raw::traced),
+    in_operations(ends(
+        "traced_and_stopped",
+        raw::traced_and_stopped,
+        "stopped by a signal",
+    )),
+    harmless("forget_parent", acts::forget_parent),
+    harmless("undumpable", acts::undumpable),
+    harmless("no_privileges", acts::no_privileges),
+    ends("strict", raw::strict, "SIGKILL"),
+    harmless("idle", raw::idle),
+    harmless("leave_session", acts::leave_session),
+    harmless("leave_group", acts::leave_group),
+    harmless("leave_processor", acts::leave_processor),
+    harmless("leave_directory", acts::leave_directory),
+    harmless("leave_root", acts::leave_root),
+    harmless("leave_user", acts::leave_user),
+    harmless("new_user", acts::new_user),
+    harmless("new_pids", acts::new_pids),
+    harmless("new_mounts", acts::new_mounts),
+    harmless("no_modes", acts::no_modes),
+    harmless("change_environment", raw::change_environment),
+    harmless("trap_numbers", raw::trap_numbers),
+    // Memory.
+    with_spec("unmap", raw::unmap, Words("SIGSEGV"), Words("SIG"), Untried),
+    with_spec(
+        "protect",
+        raw::protect,
+        Words("SIGSEGV"),
+        Words("SIG"),
+        Untried,
+    ),
+    with_spec(
+        "forget_pages",
+        raw::forget_pages,
+        Undisturbed,
+        Untried,
+        Untried,
+    ),
+    with_spec(
+        "remove_pages",
+        raw::remove_pages,
+        Undisturbed,
+        Undisturbed,
+        Untried,
+    ),
+    ends("overflow", acts::overflow, "SIG"),
+    ends("allocate", acts::allocate, "SIGABRT"),
+    // Descriptors.
+    harmless("read_all", acts::read_all),
+    harmless("cut_all", acts::cut_all),
+    harmless("hang_up_all", acts::hang_up_all),
+    harmless("hurry_all", acts::hurry_all),
+    harmless("print", acts::print),
+    // Other processes.
+    harmless("child", raw::child),
+    harmless("zombie", raw::zombie),
+    harmless("linger", acts::linger),
+    harmless("run_true", acts::run_true),
+    harmless("run_nothing", acts::run_nothing),
+    harmless("steal_exits", acts::steal_exits),
+    in_operations(ends("twins", raw::twins, "")),
+    ends("changeling", raw::changeling, "ended"),
+    ends("become_true", raw::become_true, "ended"),
+    // Threads and ends.
+    harmless("threads", acts::threads),
+    harmless("panic_beside", acts::panic_beside),
+    ends("exit", acts::exit, "exited with code 0"),
+    ends("end", raw::end, "exited with code 0"),
+    ends("abort", acts::abort, "SIGABRT"),
+    ends("panic", acts::panic, "on purpose"),
+    ends("panic_silently", acts::panic_silently, "on purpose"),
+    ends("panic_twice", acts::panic_twice, "panic"),
+    ends("panic_later", acts::panic_later, "panic"),
+    harmless("catch_panic", acts::catch_panic),
+    harmless("forget_hook", acts::forget_hook),
 ];
 
 fn nothing(_: &Site) {}
