@@ -29,8 +29,10 @@ pub(crate) fn no_memory(_: &Site) {
     limit(Resource::RLIMIT_AS, 0);
 }
 
-pub(crate) fn no_data(_: &Site) {
-    limit(Resource::RLIMIT_DATA, 0);
+/// And wants some.
+pub(crate) fn starve(site: &Site) {
+    no_memory(site);
+    drop(std::hint::black_box(vec![1u8; 64 << 20]));
 }
 
 pub(crate) fn a_second(_: &Site) {

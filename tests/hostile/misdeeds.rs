@@ -20,8 +20,8 @@ pub(crate) struct Misdeed {
     /// What it comes to on engines with real processes, and in loom's model.
     pub(crate) real: Ends,
     pub(crate) loom: Ends,
-    /// The same where its specification commits it.
-    pub(crate) spec: Ends,
+    /// The same where its specification commits it: on `processes`, `stepped`, `kills` and `loom`.
+    pub(crate) spec: [Ends; 4],
 }
 
 /// Where in a structure's life it is committed.
@@ -60,7 +60,7 @@ pub(crate) enum Ends {
     Untried,
     /// As if nothing had been done.
     Undisturbed,
-    /// With a verdict that is not Ok, in these words.
+    /// With a verdict that is not Ok, in these words, or in others that are named after a `|`.
     Words(&'static str),
 }
 
@@ -74,33 +74,52 @@ const fn row(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Mis
         places: EVERYWHERE,
         real,
         loom,
-        spec: Untried,
-    }
-}
-
-/// One that comes to this where the specification commits it.
-const fn with_spec(
-    name: &'static str,
-    does: fn(&Site),
-    real: Ends,
-    loom: Ends,
-    spec: Ends,
-) -> Misdeed {
-    Misdeed {
-        places: EACH_PROCESS,
-        spec,
-        ..row(name, does, real, loom)
+        spec: [Untried; 4],
     }
 }
 
 /// One that changes nothing, wherever it is committed.
 const fn harmless(name: &'static str, does: fn(&Site)) -> Misdeed {
-    with_spec(name, does, Undisturbed, Undisturbed, Undisturbed)
+    Misdeed {
+        places: EACH_PROCESS,
+        spec: [Undisturbed; 4],
+        ..row(name, does, Undisturbed, Undisturbed)
+    }
+}
+
+/// The same, but that the process that supervises asks the specification too, and has more to do afterwards.
+const fn but_for(misdeed: Misdeed, stepped: Ends, kills: Ends) -> Misdeed {
+    Misdeed {
+        spec: [misdeed.spec[0], stepped, kills, misdeed.spec[3]],
+        ..misdeed
+    }
 }
 
 /// One that ends its process, in these words.
 const fn ends(name: &'static str, does: fn(&Site), words: &'static str) -> Misdeed {
-    with_spec(name, does, Words(words), Words(words), Words(words))
+    Misdeed {
+        places: EACH_PROCESS,
+        spec: [Words(words); 4],
+        ..row(name, does, Words(words), Words(words))
+    }
+}
+
+/// The same misdeed, of the structure alone.
+const fn not_in_spec(misdeed: Misdeed) -> Misdeed {
+    Misdeed {
+        spec: [Untried; 4],
+        ..misdeed
+    }
+}
+
+/// In loom's model it comes to this.
+const fn in_loom(misdeed: Misdeed, loom: Ends, spec: Ends) -> Misdeed {
+    let [processes, stepped, kills, _] = misdeed.spec;
+    Misdeed {
+        loom,
+        spec: [processes, stepped, kills, spec],
+        ..misdeed
+    }
 }
 
 /// One that takes seconds to notice, or that is only seen while others have something to do.
@@ -118,6 +137,8 @@ const OVERWROTE: Ends = Words("wrote over memory of the check itself");
 const NO_ANSWER: Ends = Words("ended without an answer");
 const GARBLED: Ends = Words("is garbled");
 const KILLED: Ends = Words("SIGKILL");
+const NO_ROOM: Ends = Words("raise RLIMIT_NOFILE");
+const HUNG_UP: Ends = Words("exited with code 0");
 const STOPPED: Ends = Words("stopped by a signal");
 
 pub(crate) const MISDEEDS: &[Misdeed] = &[
@@ -135,9 +156,22 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     in_operations(row("kill_siblings", kill_siblings, KILLED, Undisturbed)),
     row("daemon", daemon, Undisturbed, Undisturbed),
     // Limits.
-    harmless("no_descriptors", acts::no_descriptors),
-    harmless("no_memory", acts::no_memory),
-    harmless("no_data", acts::no_data),
+    but_for(
+        harmless("no_descriptors", acts::no_descriptors),
+        NO_ROOM,
+        NO_ROOM,
+    ),
+    // Where nothing more is allocated. A model allocates.
+    in_loom(
+        but_for(
+            harmless("no_memory", acts::no_memory),
+            Undisturbed,
+            Words("raise RLIMIT_AS"),
+        ),
+        Untried,
+        Untried,
+    ),
+    ends("starve", acts::starve, "SIGABRT"),
     harmless("a_second", acts::a_second),
     harmless("no_file_size", acts::no_file_size),
     harmless("no_stack", acts::no_stack),
@@ -146,7 +180,11 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     // Signals.
     harmless("block_signals", acts::block_signals),
     harmless("handlers", raw::handlers),
-    harmless("ignore_signals", raw::ignore_signals),
+    but_for(
+        harmless("ignore_signals", raw::ignore_signals),
+        Undisturbed,
+        Words("leave SIGCHLD at its default"),
+    ),
     harmless("interrupts", raw::interrupts),
     ends("alarm", raw::alarm, "SIGALRM"),
     ends("raise_term", acts::raise_term, "SIGTERM"),
@@ -156,58 +194,49 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     harmless("raise_cont", acts::raise_cont),
     ends("kill_group", acts::kill_group, "SIGKILL"),
     // What the kernel knows of a process.
-    harmless("traced", raw::traced),
-    in_operations(ends(
-        "traced_and_stopped",
-        raw::traced_and_stopped,
-        "stopped by a signal",
-    )),
+    in_operations(ends("traced", raw::traced, "stopped by a signal")),
     harmless("forget_parent", acts::forget_parent),
     harmless("undumpable", acts::undumpable),
     harmless("no_privileges", acts::no_privileges),
-    ends("strict", raw::strict, "SIGKILL"),
+    ends("strict", raw::strict, "(SIG|NOT DETERMINISTIC"),
     harmless("idle", raw::idle),
     harmless("leave_session", acts::leave_session),
     harmless("leave_group", acts::leave_group),
     harmless("leave_processor", acts::leave_processor),
     harmless("leave_directory", acts::leave_directory),
-    harmless("leave_root", acts::leave_root),
+    but_for(
+        harmless("leave_root", acts::leave_root),
+        Undisturbed,
+        Words("mount /proc"),
+    ),
     harmless("leave_user", acts::leave_user),
     harmless("new_user", acts::new_user),
-    harmless("new_pids", acts::new_pids),
+    but_for(
+        harmless("new_pids", acts::new_pids),
+        Undisturbed,
+        Words("fork a child"),
+    ),
     harmless("new_mounts", acts::new_mounts),
     harmless("no_modes", acts::no_modes),
     harmless("change_environment", raw::change_environment),
     harmless("trap_numbers", raw::trap_numbers),
     // Memory.
-    with_spec("unmap", raw::unmap, Words("SIGSEGV"), Words("SIG"), Untried),
-    with_spec(
-        "protect",
-        raw::protect,
-        Words("SIGSEGV"),
-        Words("SIG"),
-        Untried,
-    ),
-    with_spec(
-        "forget_pages",
-        raw::forget_pages,
-        Undisturbed,
-        Untried,
-        Untried,
-    ),
-    with_spec(
+    not_in_spec(ends("unmap", raw::unmap, "SIGSEGV|NOT DETERMINISTIC")),
+    not_in_spec(ends("protect", raw::protect, "SIGSEGV|NOT DETERMINISTIC")),
+    // In a model they are those of an allocator.
+    in_operations(row("forget_pages", raw::forget_pages, Undisturbed, Untried)),
+    in_operations(row(
         "remove_pages",
         raw::remove_pages,
         Undisturbed,
         Undisturbed,
-        Untried,
-    ),
+    )),
     ends("overflow", acts::overflow, "SIG"),
     ends("allocate", acts::allocate, "SIGABRT"),
     // Descriptors.
     harmless("read_all", acts::read_all),
     harmless("cut_all", acts::cut_all),
-    harmless("hang_up_all", acts::hang_up_all),
+    but_for(harmless("hang_up_all", acts::hang_up_all), HUNG_UP, HUNG_UP),
     harmless("hurry_all", acts::hurry_all),
     harmless("print", acts::print),
     // Other processes.
@@ -217,12 +246,25 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     harmless("run_true", acts::run_true),
     harmless("run_nothing", acts::run_nothing),
     harmless("steal_exits", acts::steal_exits),
-    in_operations(ends("twins", raw::twins, "")),
-    ends("changeling", raw::changeling, "ended"),
-    ends("become_true", raw::become_true, "ended"),
+    not_in_spec(in_operations(ends("twins", raw::twins, ""))),
+    ends(
+        "changeling",
+        raw::changeling,
+        "exited with code 0|NOT DETERMINISTIC",
+    ),
+    ends("become_true", raw::become_true, "exited with code 0"),
     // Threads and ends.
-    harmless("threads", acts::threads),
-    harmless("panic_beside", acts::panic_beside),
+    but_for(
+        harmless("threads", acts::threads),
+        Undisturbed,
+        Words("fork a process of"),
+    ),
+    // A model ends at the first panic, whoever catches it.
+    in_loom(
+        harmless("panic_beside", acts::panic_beside),
+        Words("beside"),
+        Untried,
+    ),
     ends("exit", acts::exit, "exited with code 0"),
     ends("end", raw::end, "exited with code 0"),
     ends("abort", acts::abort, "SIGABRT"),
@@ -230,7 +272,11 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     ends("panic_silently", acts::panic_silently, "on purpose"),
     ends("panic_twice", acts::panic_twice, "panic"),
     ends("panic_later", acts::panic_later, "panic"),
-    harmless("catch_panic", acts::catch_panic),
+    in_loom(
+        harmless("catch_panic", acts::catch_panic),
+        Words("on purpose"),
+        Undisturbed,
+    ),
     harmless("forget_hook", acts::forget_hook),
 ];
 

@@ -6,6 +6,7 @@
 
 use crate::misdeeds::Site;
 use libc;
+use nix::sys::signal::{Signal, raise};
 use std::os::fd::{BorrowedFd, RawFd};
 
 impl Site {
@@ -72,17 +73,12 @@ pub(crate) fn alarm(_: &Site) {
     unsafe { libc::pause() };
 }
 
-/// Its parent is its tracer, and does not know.
+/// Its parent is its tracer, does not know, and continues it at no signal.
 pub(crate) fn traced(_: &Site) {
     let nothing = std::ptr::null_mut::<libc::c_void>();
     // SAFETY: PTRACE_TRACEME takes no other arguments.
     unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, nothing, nothing) };
-}
-
-/// The same, and stops for its tracer at a signal.
-pub(crate) fn traced_and_stopped(site: &Site) {
-    traced(site);
-    let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGCONT);
+    let _ = raise(Signal::SIGCONT);
 }
 
 /// Only read, write and _exit are permitted from here on; else SIGKILL.
