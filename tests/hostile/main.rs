@@ -18,7 +18,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// A watchdog's time: that no check takes, on a busy machine either.
-const HANGS: Duration = Duration::from_secs(45);
+const HANGS: Duration = Duration::from_secs(600);
 /// Numbers the checks of this program.
 static CHECKS: AtomicU32 = AtomicU32::new(0);
 
@@ -204,13 +204,13 @@ where
     let places = places.chain([(Place::TheSpec, in_spec)]);
     // The check that comes last is undisturbed.
     let cells = places.map(|(place, ends)| (number, place, ends));
+    let cells = cells.filter(|_| misdeed.engines.contains(&E::NAME));
     let cells = cells.chain([(0, Place::Operation, Ends::Undisturbed)]);
     let mut others = Vec::new();
     for (number, place, ends) in cells {
         if matches!(ends, Ends::Untried) {
             continue;
         }
-        let began = Instant::now();
         let (verdict, fine, report) = checked::<E>(number, place);
         let told = report.split_whitespace().collect::<Vec<_>>().join(" ");
         let as_it_should = match ends {
@@ -223,14 +223,6 @@ where
             }
             Ends::Untried => unreachable!("it was left out"),
         };
-        eprintln!(
-            "CELL {} {} {} {place:?} {:.2}s: {}",
-            if as_it_should { "ok" } else { "BAD" },
-            MISDEEDS[number].name,
-            E::NAME,
-            began.elapsed().as_secs_f64(),
-            told.chars().take(700).collect::<String>()
-        );
         if !as_it_should {
             others.push(format!("{}, {place:?}:\n{report}", MISDEEDS[number].name));
         }
@@ -268,7 +260,7 @@ macro_rules! on {
             strict idle leave_session leave_group leave_processor leave_directory leave_root
             leave_user new_user new_pids new_mounts no_modes change_environment trap_numbers unmap
             protect forget_pages remove_pages overflow allocate read_all cut_all hang_up_all
-            hurry_all print child zombie linger run_true run_nothing steal_exits twins changeling
+            hurry_all print child zombie linger run_true run_nothing steal_exits changeling
             become_true threads panic_beside exit end abort panic panic_silently panic_twice
             panic_later catch_panic forget_hook);
     };

@@ -17,6 +17,7 @@ pub(crate) struct Misdeed {
     pub(crate) name: &'static str,
     pub(crate) does: fn(&Site),
     pub(crate) places: &'static [Place],
+    pub(crate) engines: &'static [&'static str],
     /// What it comes to on engines with real processes, and in loom's model.
     pub(crate) real: Ends,
     pub(crate) loom: Ends,
@@ -36,6 +37,7 @@ pub(crate) enum Place {
     TheSpec,
 }
 
+const ALL: &[&str] = &["processes", "stepped", "kills", "loom"];
 const EVERYWHERE: &[Place] = &[New, Attach, Operation, Detach, Drop];
 /// In each process that the structure comes to: its handles are made and dropped in that of their operations.
 const EACH_PROCESS: &[Place] = &[New, Operation, Drop];
@@ -72,6 +74,7 @@ const fn row(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Mis
         name,
         does,
         places: EVERYWHERE,
+        engines: ALL,
         real,
         loom,
         spec: [Untried; 4],
@@ -122,11 +125,19 @@ const fn in_loom(misdeed: Misdeed, loom: Ends, spec: Ends) -> Misdeed {
     }
 }
 
-/// One that takes seconds to notice, or that is only seen while others have something to do.
+/// One that is only seen while others have something to do.
 const fn in_operations(misdeed: Misdeed) -> Misdeed {
     Misdeed {
         places: &[Operation],
         ..misdeed
+    }
+}
+
+/// One that takes seconds to notice, each time: it is tried where it is noticed in another way.
+const fn on(engines: &'static [&'static str], misdeed: Misdeed) -> Misdeed {
+    Misdeed {
+        engines,
+        ..in_operations(misdeed)
     }
 }
 
@@ -149,9 +160,18 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     row("junk", junk, Undisturbed, GARBLED),
     row("zeros", zeros, OVERWROTE, Undisturbed),
     row("ones", ones, OVERWROTE, Undisturbed),
-    in_operations(row("stop_self", stop_self, STOPPED, STOPPED)),
-    in_operations(row("stop_parent", stop_parent, STOPPED, STOPPED)),
-    in_operations(row("stop_siblings", stop_siblings, STOPPED, Undisturbed)),
+    on(
+        &["processes", "stepped", "loom"],
+        row("stop_self", stop_self, STOPPED, STOPPED),
+    ),
+    on(
+        &["kills", "loom"],
+        row("stop_parent", stop_parent, STOPPED, STOPPED),
+    ),
+    on(
+        &["processes"],
+        row("stop_siblings", stop_siblings, STOPPED, Undisturbed),
+    ),
     row("kill_parent", kill_parent, KILLED, KILLED),
     in_operations(row("kill_siblings", kill_siblings, KILLED, Undisturbed)),
     row("daemon", daemon, Undisturbed, Undisturbed),
@@ -194,7 +214,10 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     harmless("raise_cont", acts::raise_cont),
     ends("kill_group", acts::kill_group, "SIGKILL"),
     // What the kernel knows of a process.
-    in_operations(ends("traced", raw::traced, "stopped by a signal")),
+    on(
+        &["processes", "loom"],
+        not_in_spec(ends("traced", raw::traced, "stopped by a signal")),
+    ),
     harmless("forget_parent", acts::forget_parent),
     harmless("undumpable", acts::undumpable),
     harmless("no_privileges", acts::no_privileges),
@@ -211,11 +234,8 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     ),
     harmless("leave_user", acts::leave_user),
     harmless("new_user", acts::new_user),
-    but_for(
-        harmless("new_pids", acts::new_pids),
-        Undisturbed,
-        Words("fork a child"),
-    ),
+    // Its first child is the init of all others there, and ends them, for which it waits 10 s.
+    but_for(harmless("new_pids", acts::new_pids), Undisturbed, Untried),
     harmless("new_mounts", acts::new_mounts),
     harmless("no_modes", acts::no_modes),
     harmless("change_environment", raw::change_environment),
@@ -231,7 +251,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
         Undisturbed,
         Undisturbed,
     )),
-    ends("overflow", acts::overflow, "SIG"),
+    in_operations(ends("overflow", acts::overflow, "SIG")),
     ends("allocate", acts::allocate, "SIGABRT"),
     // Descriptors.
     harmless("read_all", acts::read_all),
@@ -246,7 +266,6 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     harmless("run_true", acts::run_true),
     harmless("run_nothing", acts::run_nothing),
     harmless("steal_exits", acts::steal_exits),
-    not_in_spec(in_operations(ends("twins", raw::twins, ""))),
     ends(
         "changeling",
         raw::changeling,
@@ -254,11 +273,8 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     ),
     ends("become_true", raw::become_true, "exited with code 0"),
     // Threads and ends.
-    but_for(
-        harmless("threads", acts::threads),
-        Undisturbed,
-        Words("fork a process of"),
-    ),
+    // Whether they are there yet as it forks is chance.
+    but_for(harmless("threads", acts::threads), Undisturbed, Untried),
     // A model ends at the first panic, whoever catches it.
     in_loom(
         harmless("panic_beside", acts::panic_beside),
@@ -270,7 +286,11 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     ends("abort", acts::abort, "SIGABRT"),
     ends("panic", acts::panic, "on purpose"),
     ends("panic_silently", acts::panic_silently, "on purpose"),
-    ends("panic_twice", acts::panic_twice, "panic"),
+    // It prints a backtrace, which takes a second.
+    on(
+        &["processes", "loom"],
+        not_in_spec(ends("panic_twice", acts::panic_twice, "panic")),
+    ),
     ends("panic_later", acts::panic_later, "panic"),
     in_loom(
         harmless("catch_panic", acts::catch_panic),

@@ -135,11 +135,6 @@ pub(crate) fn child(_: &Site) {
     }
 }
 
-/// A child that goes on where its parent does.
-pub(crate) fn twins(_: &Site) {
-    fork();
-}
-
 /// The parent ends, and its child goes on in its place.
 pub(crate) fn changeling(site: &Site) {
     if fork() != 0 {
