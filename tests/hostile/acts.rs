@@ -208,7 +208,7 @@ pub(crate) fn run_nothing(_: &Site) {
 pub(crate) fn threads(_: &Site) {
     std::thread::spawn(|| {
         loop {
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::park_timeout(Duration::from_millis(1));
         }
     });
 }
@@ -265,11 +265,14 @@ pub(crate) fn forget_hook(_: &Site) {
     let _ = std::panic::take_hook();
 }
 
-#[expect(unconditional_recursion, reason = "that is the misdeed")]
-pub(crate) fn overflow(site: &Site) {
-    let deeper = std::hint::black_box([0u8; 4096]);
-    overflow(site);
-    std::hint::black_box(deeper);
+pub(crate) fn overflow(_: &Site) {
+    #[expect(unconditional_recursion, reason = "that is the misdeed")]
+    fn deeper() {
+        let frame = std::hint::black_box([0u8; 4096]);
+        deeper();
+        std::hint::black_box(frame);
+    }
+    deeper();
 }
 
 /// More than there are addresses for.

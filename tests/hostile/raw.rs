@@ -5,7 +5,6 @@
 )]
 
 use crate::misdeeds::Site;
-use libc;
 use nix::sys::signal::{Signal, raise};
 use std::os::fd::{BorrowedFd, RawFd};
 
