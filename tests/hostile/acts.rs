@@ -288,6 +288,6 @@ pub(crate) fn print(_: &Site) {
 }
 
 pub(crate) fn linger(site: &Site) {
-    let mut sleep = Command::new("sleep");
-    drop(sleep.arg("3600").env(MARK, &site.mark).spawn().unwrap());
+    let mut command = Command::new("sleep");
+    drop(command.arg("3600").env(MARK, &site.mark).spawn().unwrap());
 }
