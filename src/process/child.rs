@@ -285,25 +285,48 @@ impl Process {
     /// Whether a signal has stopped it, and nothing has continued it since.
     #[cfg(feature = "harness")]
     pub(super) fn is_stopped(&self) -> bool {
-        let seen = self.ask(libc::WSTOPPED | libc::WNOWAIT | libc::WNOHANG);
-        matches!(seen, Ok(Some((libc::CLD_STOPPED, _))))
+        self.stop().is_some()
     }
 
-    /// Continues it, if a signal has stopped it.
+    /// Continues it, if a signal has stopped it; kills it, if it stopped for its tracer, which it made us.
     #[cfg(feature = "harness")]
     pub(super) fn go_on(&self) {
-        if self.is_stopped() {
-            let _ = kill(self.pid, Signal::SIGCONT);
+        match self.stop() {
+            Some(libc::CLD_STOPPED) => drop(kill(self.pid, Signal::SIGCONT)),
+            Some(_) => drop(self.strike()),
+            None => {}
         }
+    }
+
+    /// How it has stopped, if it has.
+    #[cfg(feature = "harness")]
+    fn stop(&self) -> Option<i32> {
+        let seen = self.ask(libc::WSTOPPED | libc::WNOWAIT | libc::WNOHANG);
+        let (how, _) = seen.ok()??;
+        matches!(how, libc::CLD_STOPPED | libc::CLD_TRAPPED).then_some(how)
     }
 
     /// Asks the kernel whether it has ended. Without WNOWAIT, an answer reaps it.
     fn look(&self, flags: i32) -> Result<Option<Exit>, Error> {
-        let seen = self.ask(libc::WEXITED | flags)?;
-        Ok(seen.map(|(how, status)| match how {
-            libc::CLD_EXITED => Exit::Code(status),
-            _ => Exit::Signal(status),
-        }))
+        loop {
+            let Some((how, status)) = self.ask(libc::WEXITED | libc::WNOWAIT | flags)? else {
+                return Ok(None);
+            };
+            let exit = match how {
+                libc::CLD_EXITED => Exit::Code(status),
+                libc::CLD_KILLED | libc::CLD_DUMPED => Exit::Signal(status),
+                // It made us its tracer, and stopped: each wait of a tracer hears of that. ptrace(2).
+                _ if flags & libc::WNOHANG != 0 => return Ok(None),
+                _ => {
+                    std::thread::yield_now();
+                    continue;
+                }
+            };
+            if flags & libc::WNOWAIT == 0 {
+                self.ask(libc::WEXITED)?;
+            }
+            return Ok(Some(exit));
+        }
     }
 
     /// What the kernel has to say about it, if there is something: a code of SIGCHLD and a status. (nix's `waitid` knows no

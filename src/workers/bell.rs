@@ -10,6 +10,9 @@ use nix::sys::stat::fstat;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
+/// What to do where poll(2) fails, which it does where more descriptors are looked at than may be open.
+pub(crate) const NO_POLL: &str = "raise RLIMIT_NOFILE (ulimit -n), and let neither operations nor the spec lower it; else report this";
+
 /// The supervisor's end.
 pub(super) struct Bell(PipeReader);
 
@@ -43,7 +46,9 @@ impl Bell {
         let timeout = PollTimeout::from(BETWEEN_LOOKS.as_millis() as u8);
         match poll(&mut watched, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Error::system("wait for the workers", errno, "report this")),
+            Err(errno) => {
+                return Err(Error::system("wait for the workers", errno, NO_POLL));
+            }
         }
         let said = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
         if said(&watched[0]) {

@@ -45,7 +45,7 @@ mod watch;
 mod worker;
 
 #[cfg(feature = "loom")]
-pub(crate) use bell::Sender;
+pub(crate) use bell::{NO_POLL, Sender};
 pub(crate) use control::Phase;
 pub(crate) use futex::PrivateWait;
 pub(crate) use locks::private_lock;

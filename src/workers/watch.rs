@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Processor time without progress after which an operation is called endless.
 pub(crate) const ENDLESS: Duration = Duration::from_secs(2);
 /// Looks in a row at which every unfinished process slept (S), or was stopped by a signal (T): not for the disk (D), nor
-/// held by a debugger (t).
+/// held by a debugger (t) other than us.
 const ASLEEP: u32 = 40;
 /// How long to wait between two looks.
 pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
@@ -106,10 +106,20 @@ fn stat(pid: u32) -> Option<(char, Duration)> {
         .ok()
         .flatten()
         .unwrap_or(100) as u64;
-    Some((
-        fields.first()?.chars().next()?,
-        Duration::from_millis(ticks * 1000 / per_second),
-    ))
+    let mut state = fields.first()?.chars().next()?;
+    if state == 't' && is_traced_by_us(pid) {
+        state = 'T';
+    }
+    Some((state, Duration::from_millis(ticks * 1000 / per_second)))
+}
+
+/// Whether it asked for that: we trace nothing, so we continue nothing that stops for us. ptrace(2), `PTRACE_TRACEME`.
+fn is_traced_by_us(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let tracer = status
+        .lines()
+        .find_map(|line| line.strip_prefix("TracerPid:"));
+    tracer.is_some_and(|tracer| tracer.trim() == std::process::id().to_string())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The misdeeds, one function each, and what the checks of a structure that commits one come to.
 
+use crate::{acts, raw};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{MsgFlags, send};
 use nix::unistd::{Pid, getpid, getppid};
@@ -16,9 +17,12 @@ pub(crate) struct Misdeed {
     pub(crate) name: &'static str,
     pub(crate) does: fn(&Site),
     pub(crate) places: &'static [Place],
+    pub(crate) engines: &'static [&'static str],
     /// What it comes to on engines with real processes, and in loom's model.
     pub(crate) real: Ends,
     pub(crate) loom: Ends,
+    /// The same where its specification commits it: on `processes`, `stepped`, `kills` and `loom`.
+    pub(crate) spec: [Ends; 4],
 }
 
 /// Where in a structure's life it is committed.
@@ -29,9 +33,14 @@ pub(crate) enum Place {
     Operation,
     Detach,
     Drop,
+    /// In a step of its specification, in each process that judges: a worker, or the one that supervises them.
+    TheSpec,
 }
 
+const ALL: &[&str] = &["processes", "stepped", "kills", "loom"];
 const EVERYWHERE: &[Place] = &[New, Attach, Operation, Detach, Drop];
+/// In each process that the structure comes to: its handles are made and dropped in that of their operations.
+const EACH_PROCESS: &[Place] = &[New, Operation, Drop];
 
 /// What it is done to: the structure's own bytes, and a name for what is left behind.
 pub(crate) struct Site {
@@ -41,20 +50,23 @@ pub(crate) struct Site {
 
 impl Site {
     /// A file of this process's own.
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         std::env::temp_dir().join(format!("{MARK}-{}-{}", self.mark, getpid()))
     }
 }
 
 /// How a check ends.
+#[derive(Clone, Copy)]
 pub(crate) enum Ends {
+    /// It is not tried there.
+    Untried,
     /// As if nothing had been done.
     Undisturbed,
-    /// With a verdict that is not Ok, in these words.
+    /// With a verdict that is not Ok, in these words, or in others that are named after a `|`.
     Words(&'static str),
 }
 
-use Ends::{Undisturbed, Words};
+use Ends::{Undisturbed, Untried, Words};
 use Place::{Attach, Detach, Drop, New, Operation};
 
 const fn row(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Misdeed {
@@ -62,16 +74,70 @@ const fn row(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Mis
         name,
         does,
         places: EVERYWHERE,
+        engines: ALL,
         real,
         loom,
+        spec: [Untried; 4],
     }
 }
 
-/// One that takes seconds to notice, or that is only seen while others have something to do.
+/// One that changes nothing, wherever it is committed.
+const fn harmless(name: &'static str, does: fn(&Site)) -> Misdeed {
+    Misdeed {
+        places: EACH_PROCESS,
+        spec: [Undisturbed; 4],
+        ..row(name, does, Undisturbed, Undisturbed)
+    }
+}
+
+/// The same, but that the process that supervises asks the specification too, and has more to do afterwards.
+const fn but_for(misdeed: Misdeed, stepped: Ends, kills: Ends) -> Misdeed {
+    Misdeed {
+        spec: [misdeed.spec[0], stepped, kills, misdeed.spec[3]],
+        ..misdeed
+    }
+}
+
+/// One that ends its process, in these words.
+const fn ends(name: &'static str, does: fn(&Site), words: &'static str) -> Misdeed {
+    Misdeed {
+        places: EACH_PROCESS,
+        spec: [Words(words); 4],
+        ..row(name, does, Words(words), Words(words))
+    }
+}
+
+/// The same misdeed, of the structure alone.
+const fn not_in_spec(misdeed: Misdeed) -> Misdeed {
+    Misdeed {
+        spec: [Untried; 4],
+        ..misdeed
+    }
+}
+
+/// In loom's model it comes to this.
+const fn in_loom(misdeed: Misdeed, loom: Ends, spec: Ends) -> Misdeed {
+    let [processes, stepped, kills, _] = misdeed.spec;
+    Misdeed {
+        loom,
+        spec: [processes, stepped, kills, spec],
+        ..misdeed
+    }
+}
+
+/// One that is only seen while others have something to do.
 const fn in_operations(misdeed: Misdeed) -> Misdeed {
     Misdeed {
         places: &[Operation],
         ..misdeed
+    }
+}
+
+/// One that takes seconds to notice, each time: it is tried where it is noticed in another way.
+const fn on(engines: &'static [&'static str], misdeed: Misdeed) -> Misdeed {
+    Misdeed {
+        engines,
+        ..in_operations(misdeed)
     }
 }
 
@@ -82,9 +148,11 @@ const OVERWROTE: Ends = Words("wrote over memory of the check itself");
 const NO_ANSWER: Ends = Words("ended without an answer");
 const GARBLED: Ends = Words("is garbled");
 const KILLED: Ends = Words("SIGKILL");
+const NO_ROOM: Ends = Words("raise RLIMIT_NOFILE");
+const HUNG_UP: Ends = Words("exited with code 0");
 const STOPPED: Ends = Words("stopped by a signal");
 
-pub(crate) const MISDEEDS: [Misdeed; 13] = [
+pub(crate) const MISDEEDS: &[Misdeed] = &[
     row("nothing", nothing, Undisturbed, Undisturbed),
     row("close_all", close_all, Undisturbed, NO_ANSWER),
     row("replace_all", replace_all, Undisturbed, NO_ANSWER),
@@ -92,12 +160,144 @@ pub(crate) const MISDEEDS: [Misdeed; 13] = [
     row("junk", junk, Undisturbed, GARBLED),
     row("zeros", zeros, OVERWROTE, Undisturbed),
     row("ones", ones, OVERWROTE, Undisturbed),
-    in_operations(row("stop_self", stop_self, STOPPED, STOPPED)),
-    in_operations(row("stop_parent", stop_parent, STOPPED, STOPPED)),
-    in_operations(row("stop_siblings", stop_siblings, STOPPED, Undisturbed)),
+    on(
+        &["processes", "stepped", "loom"],
+        row("stop_self", stop_self, STOPPED, STOPPED),
+    ),
+    on(
+        &["kills", "loom"],
+        row("stop_parent", stop_parent, STOPPED, STOPPED),
+    ),
+    on(
+        &["processes"],
+        row("stop_siblings", stop_siblings, STOPPED, Undisturbed),
+    ),
     row("kill_parent", kill_parent, KILLED, KILLED),
     in_operations(row("kill_siblings", kill_siblings, KILLED, Undisturbed)),
     row("daemon", daemon, Undisturbed, Undisturbed),
+    // Limits.
+    but_for(
+        harmless("no_descriptors", acts::no_descriptors),
+        NO_ROOM,
+        NO_ROOM,
+    ),
+    // Where nothing more is allocated. A model allocates.
+    in_loom(
+        but_for(
+            harmless("no_memory", acts::no_memory),
+            Undisturbed,
+            Words("raise RLIMIT_AS"),
+        ),
+        Untried,
+        Untried,
+    ),
+    ends("starve", acts::starve, "SIGABRT"),
+    harmless("a_second", acts::a_second),
+    harmless("no_file_size", acts::no_file_size),
+    harmless("no_stack", acts::no_stack),
+    harmless("no_processes", acts::no_processes),
+    harmless("no_locked_memory", acts::no_locked_memory),
+    // Signals.
+    harmless("block_signals", acts::block_signals),
+    harmless("handlers", raw::handlers),
+    but_for(
+        harmless("ignore_signals", raw::ignore_signals),
+        Undisturbed,
+        Words("leave SIGCHLD at its default"),
+    ),
+    harmless("interrupts", raw::interrupts),
+    ends("alarm", raw::alarm, "SIGALRM"),
+    ends("raise_term", acts::raise_term, "SIGTERM"),
+    ends("raise_segv", acts::raise_segv, "SIGSEGV"),
+    ends("raise_trap", acts::raise_trap, "SIGTRAP"),
+    harmless("raise_chld", acts::raise_chld),
+    harmless("raise_cont", acts::raise_cont),
+    ends("kill_group", acts::kill_group, "SIGKILL"),
+    // What the kernel knows of a process.
+    on(
+        &["processes", "loom"],
+        not_in_spec(ends("traced", raw::traced, "stopped by a signal")),
+    ),
+    harmless("forget_parent", acts::forget_parent),
+    harmless("undumpable", acts::undumpable),
+    harmless("no_privileges", acts::no_privileges),
+    ends("strict", raw::strict, "(SIG|NOT DETERMINISTIC"),
+    harmless("idle", raw::idle),
+    harmless("leave_session", acts::leave_session),
+    harmless("leave_group", acts::leave_group),
+    harmless("leave_processor", acts::leave_processor),
+    harmless("leave_directory", acts::leave_directory),
+    but_for(
+        harmless("leave_root", acts::leave_root),
+        Undisturbed,
+        Words("mount /proc"),
+    ),
+    harmless("leave_user", acts::leave_user),
+    harmless("new_user", acts::new_user),
+    // Its first child is the init of all others there, and ends them, for which it waits 10 s.
+    but_for(harmless("new_pids", acts::new_pids), Undisturbed, Untried),
+    harmless("new_mounts", acts::new_mounts),
+    harmless("no_modes", acts::no_modes),
+    harmless("change_environment", raw::change_environment),
+    harmless("trap_numbers", raw::trap_numbers),
+    // Memory.
+    not_in_spec(ends("unmap", raw::unmap, "SIGSEGV|NOT DETERMINISTIC")),
+    not_in_spec(ends("protect", raw::protect, "SIGSEGV|NOT DETERMINISTIC")),
+    // In a model they are those of an allocator.
+    in_operations(row("forget_pages", raw::forget_pages, Undisturbed, Untried)),
+    in_operations(row(
+        "remove_pages",
+        raw::remove_pages,
+        Undisturbed,
+        Undisturbed,
+    )),
+    in_operations(ends("overflow", acts::overflow, "SIG")),
+    ends("allocate", acts::allocate, "SIGABRT"),
+    // Descriptors.
+    harmless("read_all", acts::read_all),
+    harmless("cut_all", acts::cut_all),
+    but_for(harmless("hang_up_all", acts::hang_up_all), HUNG_UP, HUNG_UP),
+    harmless("hurry_all", acts::hurry_all),
+    harmless("print", acts::print),
+    // Other processes.
+    harmless("child", raw::child),
+    harmless("zombie", raw::zombie),
+    harmless("linger", acts::linger),
+    harmless("run_true", acts::run_true),
+    harmless("run_nothing", acts::run_nothing),
+    harmless("steal_exits", acts::steal_exits),
+    ends(
+        "changeling",
+        raw::changeling,
+        "exited with code 0|NOT DETERMINISTIC",
+    ),
+    ends("become_true", raw::become_true, "exited with code 0"),
+    // Threads and ends.
+    // Whether they are there yet as it forks is chance.
+    but_for(harmless("threads", acts::threads), Undisturbed, Untried),
+    // A model ends at the first panic, whoever catches it.
+    in_loom(
+        harmless("panic_beside", acts::panic_beside),
+        Words("beside"),
+        Untried,
+    ),
+    ends("exit", acts::exit, "exited with code 0"),
+    ends("end", raw::end, "exited with code 0"),
+    ends("abort", acts::abort, "SIGABRT"),
+    ends("panic", acts::panic, "on purpose"),
+    ends("panic_silently", acts::panic_silently, "on purpose"),
+    // It prints a backtrace, which takes a second.
+    on(
+        &["processes", "loom"],
+        not_in_spec(ends("panic_twice", acts::panic_twice, "panic")),
+    ),
+    ends("panic_later", acts::panic_later, "panic"),
+    in_loom(
+        harmless("catch_panic", acts::catch_panic),
+        Words("on purpose"),
+        Undisturbed,
+    ),
+    harmless("forget_hook", acts::forget_hook),
 ];
 
 fn nothing(_: &Site) {}

@@ -160,6 +160,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/main.rs", "SIGPIPE as other commands have it"),
     ("tests/region/main.rs", "a private mapping to compare with"),
     (
+        "tests/hostile/raw.rs",
+        "fork, handlers, mappings and the environment, as misdeeds",
+    ),
+    (
         "tests/region/hostile.rs",
         "the header of a region lies in front of what it hands out",
     ),

@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::process::{self, Channel, Exit, Job};
 use crate::region::Region;
 use crate::subject::{Spec, Subject};
-use crate::workers::{BETWEEN_LOOKS, Sender, Stuck, Watch};
+use crate::workers::{BETWEEN_LOOKS, NO_POLL, Sender, Stuck, Watch};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -165,7 +165,9 @@ fn supervise<S: Subject<LoomMemory>>(
             PollTimeout::from(BETWEEN_LOOKS.as_millis() as u8),
         ) {
             Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Error::system("wait for the model", errno, "report this")),
+            Err(errno) => {
+                return Err(Error::system("wait for the model", errno, NO_POLL));
+            }
         }
         let over = child.wait_timeout(Duration::ZERO)?;
         open = open && receive(&mut answers, &mut bytes)?;

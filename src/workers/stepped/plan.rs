@@ -116,6 +116,8 @@ impl Plan {
         self.footprint.clear();
         self.points.clear();
         self.worst = 0;
+        // Who dies before the first execution was not told to.
+        self.now.dying = NOBODY;
     }
 
     /// A new execution.

@@ -1,0 +1,187 @@
+//! Misdeeds for which there is no safe call.
+#![allow(
+    unsafe_code,
+    reason = "fork, handlers, mappings and the environment, which a structure may do to its process"
+)]
+
+use crate::misdeeds::Site;
+use nix::sys::signal::{Signal, raise};
+use std::os::fd::{BorrowedFd, RawFd};
+
+impl Site {
+    /// Calls with a descriptor that may not be open.
+    pub(crate) fn borrow<T>(&self, descriptor: RawFd, call: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+        // SAFETY: not -1; and a system call refuses a descriptor that is not open.
+        call(unsafe { BorrowedFd::borrow_raw(descriptor) })
+    }
+
+    /// The pages of the structure: their address and length.
+    fn pages(&self) -> (*mut libc::c_void, usize) {
+        let (start, end) = (self.own.start & !4095, self.own.end.next_multiple_of(4096));
+        (std::ptr::with_exposed_provenance_mut(start), end - start)
+    }
+}
+
+extern "C" fn nothing(_: libc::c_int) {}
+
+fn handle(signal: libc::c_int, handler: libc::sighandler_t) {
+    // SAFETY: zeros are a value of this plain struct; sigaction reads it, and the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        libc::sigaction(signal, &action, std::ptr::null_mut());
+    }
+}
+
+/// Its own handlers, for all signals that have one.
+pub(crate) fn handlers(_: &Site) {
+    for signal in 1..=64 {
+        handle(signal, nothing as *const () as libc::sighandler_t);
+    }
+}
+
+pub(crate) fn ignore_signals(_: &Site) {
+    for signal in 1..=64 {
+        handle(signal, libc::SIG_IGN);
+    }
+}
+
+fn timer(microseconds: libc::suseconds_t) {
+    let every = libc::timeval {
+        tv_sec: 0,
+        tv_usec: microseconds,
+    };
+    let timer = libc::itimerval {
+        it_interval: every,
+        it_value: every,
+    };
+    // SAFETY: setitimer reads `timer`, which lives.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };
+}
+
+/// Interrupts each wait.
+pub(crate) fn interrupts(_: &Site) {
+    handle(libc::SIGALRM, nothing as *const () as libc::sighandler_t);
+    timer(500);
+}
+
+/// Nothing handles it: the process ends in its operation.
+pub(crate) fn alarm(_: &Site) {
+    timer(1_000);
+    // SAFETY: pause takes nothing, and waits for a signal.
+    unsafe { libc::pause() };
+}
+
+/// Its parent is its tracer, does not know, and continues it at no signal.
+pub(crate) fn traced(_: &Site) {
+    let nothing = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: PTRACE_TRACEME takes no other arguments.
+    unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, nothing, nothing) };
+    let _ = raise(Signal::SIGCONT);
+}
+
+/// Only read, write and _exit are permitted from here on; else SIGKILL.
+pub(crate) fn strict(_: &Site) {
+    // SAFETY: prctl takes integers.
+    unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) };
+}
+
+pub(crate) fn idle(_: &Site) {
+    let priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: sched_setscheduler reads `priority`, which lives.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, 19);
+        libc::sched_setscheduler(0, libc::SCHED_IDLE, &priority);
+    }
+}
+
+pub(crate) fn unmap(site: &Site) {
+    let (start, len) = site.pages();
+    // SAFETY: it is not: what lies there is used later, which is the misdeed. The process that does so is there for that.
+    unsafe { libc::munmap(start, len) };
+}
+
+pub(crate) fn protect(site: &Site) {
+    let (start, len) = site.pages();
+    // SAFETY: no memory is unsafe to protect; who touches it then gets a signal.
+    unsafe { libc::mprotect(start, len, libc::PROT_NONE) };
+}
+
+pub(crate) fn forget_pages(site: &Site) {
+    let (start, len) = site.pages();
+    // SAFETY: the pages are those of a shared mapping, which keeps its bytes.
+    unsafe { libc::madvise(start, len, libc::MADV_DONTNEED) };
+}
+
+pub(crate) fn remove_pages(site: &Site) {
+    let (start, len) = site.pages();
+    // SAFETY: the structure is of atomics and integers, which zeros are a value of.
+    unsafe { libc::madvise(start, len, libc::MADV_REMOVE) };
+}
+
+fn fork() -> libc::pid_t {
+    // SAFETY: what a process of one thread may do; in one of several the child keeps to system calls.
+    unsafe { libc::fork() }
+}
+
+/// A child that stays.
+pub(crate) fn child(_: &Site) {
+    if fork() == 0 {
+        loop {
+            // SAFETY: pause takes nothing, and waits for a signal.
+            unsafe { libc::pause() };
+        }
+    }
+}
+
+/// The parent ends, and its child goes on in its place.
+pub(crate) fn changeling(site: &Site) {
+    if fork() != 0 {
+        end(site);
+    }
+}
+
+/// A child that ends, and is not waited for.
+pub(crate) fn zombie(site: &Site) {
+    if fork() == 0 {
+        end(site);
+    }
+}
+
+pub(crate) fn end(_: &Site) {
+    // SAFETY: _exit may be called at any time.
+    unsafe { libc::_exit(0) };
+}
+
+/// Another program in place of this one, under its process id.
+pub(crate) fn become_true(_: &Site) {
+    let _ = nix::unistd::execvp::<&std::ffi::CStr>(c"true", &[c"true"]);
+}
+
+pub(crate) fn change_environment(_: &Site) {
+    let of_ours =
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FORKCHECK"));
+    for (name, _) in of_ours.collect::<Vec<_>>() {
+        // SAFETY: this process has one thread.
+        unsafe { std::env::remove_var(name) };
+    }
+    for (name, value) in [
+        ("FORKCHECK_REPLAY", "none"),
+        ("FORKCHECK_TIME", "never"),
+        ("TMPDIR", "/no/such"),
+        ("PATH", ""),
+    ] {
+        // SAFETY: this process has one thread.
+        unsafe { std::env::set_var(name, value) };
+    }
+}
+
+/// Floating point numbers that round otherwise, and a trap where they are inexact.
+pub(crate) fn trap_numbers(_: &Site) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let control: u32 = 0x0000_6000;
+        // SAFETY: loads the control word from `control`, which lives; no computation of this process needs another one.
+        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &control, options(nostack, readonly)) };
+    }
+}
