@@ -11,6 +11,7 @@
 //! in an execution, [`PrivateWait`] tells.
 
 use super::futex::PrivateWait;
+use super::original::{self, without_copies};
 use super::placed::{Placed, be_quiet};
 use super::possible;
 use super::watch::state_and_time;
@@ -47,6 +48,7 @@ pub(crate) fn private_lock<M: Memory, S: Subject<M>>(
     for _ in 0..PROCESSES {
         let mut child = process::spawn(|| {
             be_quiet();
+            original::mark();
             // Counted here, and shared to be seen: an operation may write over what is shared.
             for number in trial.load(Relaxed)..trials {
                 trial.store(number, Relaxed);
@@ -111,5 +113,5 @@ fn try_word<M: Memory, S: Subject<M>>(
         life: 0,
     });
     // Its result, which may be a value that is none, is not looked at.
-    std::mem::forget(S::apply(&mut handle, op));
+    std::mem::forget(without_copies(|| S::apply(&mut handle, op)));
 }

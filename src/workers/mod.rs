@@ -34,6 +34,7 @@ mod halt;
 mod locks;
 mod log;
 mod maps;
+pub(crate) mod original;
 mod placed;
 mod pool;
 pub(crate) mod private;

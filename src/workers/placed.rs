@@ -4,6 +4,7 @@
     reason = "the subject is built in place in a shared region"
 )]
 
+use super::original::without_copies;
 use crate::error::Error;
 use crate::memory::Memory;
 use crate::region::Region;
@@ -62,7 +63,7 @@ impl<M: Memory, S: Subject<M>> Placed<M, S> {
     #[inline(never)]
     fn build_one(&mut self, setup: &SetupOf<S, M>) {
         wipe_stack();
-        let subject = S::new(setup);
+        let subject = without_copies(|| S::new(setup));
         // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and exclusively ours: no other process has
         // the region, and there is no reference to this slot yet.
         unsafe { (*self.slot(self.built).get()).write(subject) };

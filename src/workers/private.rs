@@ -20,6 +20,7 @@
 //! then what came after it was not looked at, which is said.
 
 use super::maps::{Mapped, Maps};
+use super::original::{self, without_copies};
 use super::placed::{Placed, be_quiet};
 use super::possible;
 use super::watch::state_and_time;
@@ -103,6 +104,7 @@ pub(crate) fn look<M: Memory, S: Subject<M>>(
     let region = placed.region();
     let mut child = process::spawn(move || {
         be_quiet();
+        original::mark();
         let looker = Looker::<M, S> {
             case,
             roles,
@@ -158,11 +160,12 @@ impl<M: Memory, S: Subject<M>> Looker<'_, M, S> {
             next[process] += 1;
             if handles[process].is_empty() {
                 for structure in &structures {
-                    let handle = structure.attach(Role {
+                    let role = Role {
                         name: &self.roles[process],
                         process,
                         life: 0,
-                    });
+                    };
+                    let handle = without_copies(|| structure.attach(role));
                     handles[process].push(handle);
                 }
                 if let Some(looked) = self.look_after(After::Attach(process), &mut returned) {
@@ -173,7 +176,7 @@ impl<M: Memory, S: Subject<M>> Looker<'_, M, S> {
             for handle in &mut handles[process] {
                 // The one before is dropped first, so that each finds the same heap.
                 drop(ret.take());
-                ret = Some(S::apply(handle, op));
+                ret = Some(without_copies(|| S::apply(handle, op)));
             }
             let Some(ret) = ret else { break };
             returned.push((process, ret.clone()));

@@ -9,6 +9,7 @@ use super::bell::Sender;
 use super::control::{Control, Phase, Seal};
 use super::halt::Part;
 use super::log::Log;
+use super::original::{self, without_copies};
 use super::pool::Judge;
 use super::trap::{Others, halting};
 use crate::case::{Call, Case, History};
@@ -109,6 +110,7 @@ impl<S: Subject<Hardware>> Shared<S> {
 
 /// The life of worker `me`, until it is told to stop.
 pub(super) fn work<S: Subject<Hardware>>(shared: &Shared<S>, me: usize) {
+    original::mark();
     let mut alone = false;
     if let Some(&(processor, own)) = shared.processors.get(me) {
         let mut set = nix::sched::CpuSet::new();
@@ -215,7 +217,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         // SAFETY: drop in place.
         // 1. The slot holds a subject: `start_execution` wrote it, and only this drops it, once an execution. 2. Nobody
         // else uses it: every worker has counted itself as finished, after dropping its seat, and waits for `round`.
-        unsafe { (*self.shared.slot().get()).assume_init_drop() };
+        without_copies(|| unsafe { (*self.shared.slot().get()).assume_init_drop() });
         place.set(Phase::Idle);
     }
 
@@ -225,7 +227,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         let case = self.case.as_ref().expect("a batch was taken");
         control.places[self.me].set(Phase::Setup);
         let slot = self.shared.slot().get();
-        let subject = S::new(&case.setup);
+        let subject = without_copies(|| S::new(&case.setup));
         // SAFETY: the slot is a place for an `S` that is valid for writes and aligned, and nobody's but ours: the
         // other workers wait for `round`. What was in it has been dropped.
         unsafe { (*slot).write(subject) };
@@ -258,7 +260,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         if only_reads {
             self.may_write(false);
         }
-        let mut seat = subject.attach(role);
+        let mut seat = without_copies(|| subject.attach(role));
         let log = self.shared.log(self.me);
         let seed = control.drawn();
         let part = control.halts.part(self.me, self.operations[self.me], seed);
@@ -280,11 +282,11 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
                     count: self.operations.len() as u32 - 1,
                 });
                 let point = control.halts.point(others, seed);
-                let (ret, halted) = halting(point, || S::apply(&mut seat, op));
+                let (ret, halted) = halting(point, || without_copies(|| S::apply(&mut seat, op)));
                 control.halts.learn(self.me, halted);
                 ret
             } else {
-                S::apply(&mut seat, op)
+                without_copies(|| S::apply(&mut seat, op))
             };
             let returned = control.clock.fetch_add(1, SeqCst);
             if log
@@ -296,7 +298,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             }
         }
         place.set(Phase::Attach);
-        drop(seat);
+        without_copies(|| drop(seat));
         if only_reads {
             self.may_write(true);
         }

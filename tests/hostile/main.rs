@@ -260,7 +260,7 @@ macro_rules! on {
             strict idle leave_session leave_group leave_processor leave_directory leave_root
             leave_user new_user new_pids new_mounts no_modes change_environment trap_numbers unmap
             protect forget_pages remove_pages overflow allocate read_all cut_all hang_up_all
-            hurry_all print child zombie linger run_true run_nothing steal_exits changeling
+            hurry_all print child zombie double linger run_true run_nothing steal_exits changeling
             become_true threads panic_beside exit end abort panic panic_silently panic_twice
             panic_later catch_panic forget_hook);
     };

@@ -262,6 +262,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     // Other processes.
     harmless("child", raw::child),
     harmless("zombie", raw::zombie),
+    not_in_spec(harmless("double", raw::double)),
     harmless("linger", acts::linger),
     harmless("run_true", acts::run_true),
     harmless("run_nothing", acts::run_nothing),

@@ -141,6 +141,11 @@ pub(crate) fn changeling(site: &Site) {
     }
 }
 
+/// A child that goes on as its parent does.
+pub(crate) fn double(_: &Site) {
+    fork();
+}
+
 /// A child that ends, and is not waited for.
 pub(crate) fn zombie(site: &Site) {
     if fork() == 0 {

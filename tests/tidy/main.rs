@@ -122,6 +122,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/workers/control.rs", "unsafe impl Resident"),
     ("src/workers/log.rs", "unsafe impl Resident"),
     (
+        "src/workers/original.rs",
+        "a page that the kernel wipes in a child",
+    ),
+    (
         "src/workers/placed.rs",
         "the subject is built in place in a shared region",
     ),

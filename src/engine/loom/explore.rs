@@ -12,6 +12,7 @@ use crate::engine::{Budget, Run, incomplete};
 use crate::region::Region;
 use crate::subject::{Role, Spec, Subject};
 use crate::workers::Sender;
+use crate::workers::original::{self, without_copies};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::RefCell;
@@ -81,6 +82,7 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
     shared: &Arc<Region>,
     answer: Sender,
 ) {
+    original::mark();
     let model = Arc::new(Model::<S> {
         case: case.clone(),
         roles: roles.to_vec(),
@@ -240,7 +242,8 @@ impl<S: Subject<LoomMemory>> Model<S> {
             process,
             life: 0,
         };
-        let mut seat = execution::unless_abandoned(Phase::Attach, || subject.attach(role))?;
+        let mut seat =
+            execution::unless_abandoned(Phase::Attach, || without_copies(|| subject.attach(role)))?;
         for (number, op) in self.case.program[process].iter().enumerate() {
             // The numbers only keep the calls of one process in order; a model has no clock.
             let invoked = 2 * number as u64;
@@ -252,7 +255,9 @@ impl<S: Subject<LoomMemory>> Model<S> {
             };
             self.history().calls[process].push(call);
             let phase = Phase::Operation(number);
-            let Some(ret) = execution::unless_abandoned(phase, || S::apply(&mut seat, op)) else {
+            let Some(ret) =
+                execution::unless_abandoned(phase, || without_copies(|| S::apply(&mut seat, op)))
+            else {
                 std::mem::forget(seat);
                 return None;
             };

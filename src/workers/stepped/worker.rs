@@ -17,6 +17,7 @@ use crate::subject::{Role, Spec, Subject};
 use crate::workers::bell::Sender;
 use crate::workers::control::Seal;
 use crate::workers::log::Log;
+use crate::workers::original::{self, without_copies};
 use std::cell::UnsafeCell;
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
@@ -127,6 +128,7 @@ impl<S: Spec> Shared<S> {
 
 /// The life of a worker, until it is killed.
 pub(super) fn work<M: Memory, S: Subject<M>>(shared: &Shared<S::Spec>, slot: usize) {
+    original::mark();
     if let Some(&processor) = shared.processors.get(slot) {
         let mut set = nix::sched::CpuSet::new();
         let _ = set.set(processor);
@@ -267,7 +269,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
     /// Builds the subject anew, and forgets the last execution.
     fn begin(&self) {
         let case = self.case.as_ref().expect("a batch was taken");
-        let subject = S::new(&case.setup);
+        let subject = without_copies(|| S::new(&case.setup));
         // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and nobody's but ours: this worker has
         // the turn, and no process of an execution is in the subject. What was in it has been dropped.
         unsafe { (*self.slot().get()).write(subject) };
@@ -318,17 +320,17 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
         };
         may_write(false);
         let full = stepper::on(sitting, || {
-            let mut seat = subject.attach(role);
+            let mut seat = without_copies(|| subject.attach(role));
             let mut full = false;
             for (number, op) in case.program[me].iter().enumerate().skip(first) {
                 stepper::enter(number);
-                let ret = S::apply(&mut seat, op);
+                let ret = without_copies(|| S::apply(&mut seat, op));
                 let (invoked, returned) = stepper::leave();
                 full |= log
                     .push(&(number as u32, invoked, returned, ret), scratch)
                     .is_err();
             }
-            drop(seat);
+            without_copies(|| drop(seat));
             stepper::done();
             full
         });
@@ -345,7 +347,7 @@ impl<M: Memory, S: Subject<M>> Worker<'_, M, S> {
         // SAFETY: drop in place.
         // 1. The slot holds a subject: `begin` wrote it, and only this drops it, once an execution. 2. Nobody else uses
         // it: every process is done, after dropping its seat, or dead.
-        unsafe { (*self.slot().get()).assume_init_drop() };
+        without_copies(|| unsafe { (*self.slot().get()).assume_init_drop() });
         let board = self.board();
         // An execution may have no step.
         board.count_step(self.slot);

@@ -11,6 +11,7 @@ use crate::case::{Access, Kill, Names, Place, Turn, Until};
 use crate::memory::Life;
 use crate::region::Region;
 use crate::workers::bell::Sender;
+use crate::workers::original::without_copies;
 use std::cell::RefCell;
 use std::panic::Location;
 use std::sync::Arc;
@@ -198,7 +199,7 @@ pub(crate) fn step<R>(
         let Some(me) = stepper.as_mut().filter(|me| me.sits) else {
             return access().0;
         };
-        let word = me.common(word);
+        let word = without_copies(|| me.common(word));
         me.point(kind, word, at);
         if me.read_only && matches!(kind, Access::Store | Access::Update) {
             me.may_not_write(word, at);
