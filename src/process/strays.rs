@@ -6,7 +6,8 @@
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getpid};
+use nix::unistd::Pid;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -51,29 +52,50 @@ pub(crate) fn end_strays() -> Vec<Pid> {
     }
 }
 
-/// The children of this process, which has one thread.
+/// Returns the children of this process, which has one thread, by their numbers in its own pid namespace.
 fn children() -> Vec<Pid> {
     let listed = std::fs::read_to_string("/proc/thread-self/children");
     match listed {
-        Ok(listed) => {
-            let ids = listed.split_ascii_whitespace();
-            ids.filter_map(|id| id.parse().ok().map(Pid::from_raw))
-                .collect()
-        }
-        // A kernel without CONFIG_PROC_CHILDREN.
-        Err(_) => all()
-            .filter(|&process| parent(process) == Some(getpid()))
+        Ok(listed) => listed
+            .split_ascii_whitespace()
+            .filter_map(own_number)
             .collect(),
+        // A kernel without CONFIG_PROC_CHILDREN.
+        Err(_) => {
+            let me = std::fs::read_link("/proc/self").ok();
+            let me = me.as_deref().and_then(Path::to_str);
+            let ours = all().filter(|shown| me.is_some() && parent(shown).as_deref() == me);
+            ours.filter_map(|shown| own_number(&shown)).collect()
+        }
     }
 }
 
-fn all() -> impl Iterator<Item = Pid> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw))
+/// Returns the number in our pid namespace of the process that `/proc`, which may be an outer one's, shows as `shown`.
+/// proc_pid_status(5), `NSpid`.
+fn own_number(shown: &str) -> Option<Pid> {
+    let numbers = |name: &str| -> Option<Vec<i32>> {
+        let status = std::fs::read_to_string(format!("/proc/{name}/status")).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("NSpid:"))?;
+        let numbers = line
+            .split_ascii_whitespace()
+            .map(|number| number.parse().ok());
+        numbers.collect()
+    };
+    let depth = numbers("self")?.len();
+    let number = *numbers(shown)?.get(depth.checked_sub(1)?)?;
+    Some(Pid::from_raw(number))
 }
 
-fn parent(process: Pid) -> Option<Pid> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+fn all() -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn parent(shown: &str) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{shown}/stat")).ok()?;
     let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?;
-    parent.parse().ok().map(Pid::from_raw)
+    Some(parent.to_owned())
 }

@@ -22,7 +22,7 @@
 //! | the sequence number and owner of a [`SeqLock`] | [`read`](SeqLock::read) waits while the owner, a number, is that of a living process; [`try_read`](SeqLock::try_read) never waits |
 //! | the state of a [`Latest`] | slots are taken modulo 3; a write and a read try again only when the word changed meanwhile |
 //! | the indices of a [`Ring`] | one of 2 N or more, or more than N from the other, leaves nothing to pop and no room to push |
-//! | the sleepers of an [`EventCount`] | from 2^31 on it counts as 2^30, so that it never wraps around to zero |
+//! | the sleepers of an [`EventCount`] | from 2^31 on it counts as 2^30, so that it does not stay near zero after it wrapped around |
 //! | the epoch of an [`EventCount`] | a wait returns, and asks again |
 //!
 //! Bytes of a value are the caller's to check: any of them are a value of a payload. A wait ends when its condition holds: where

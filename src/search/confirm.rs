@@ -61,7 +61,8 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         };
         if !E::EXPLORES && kind(run).is_some_and(|kind| kind.is_of_history()) {
             let before = self.covered;
-            // A rate is told by a hundred failures; what fails more rarely than once in a budget was found all the same.
+            // A hundred failures among the first executions tell a rate; else a whole budget does, again until one failed:
+            // what fails more rarely than once in a budget was found all the same.
             let batches = [FIRST_BATCH.min(budget.executions)].into_iter();
             let batches = batches.chain([budget.executions; REPLAYS as usize]);
             for (again, executions) in (0..).zip(batches) {

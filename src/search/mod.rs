@@ -17,6 +17,7 @@ use crate::settings::{ENGINES, Settings};
 use crate::subject::{Progress, Spec, Subject};
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -142,6 +143,8 @@ struct Search<'a, E: Engine, S: Subject<E::Memory>> {
     started: Instant,
     limit: Duration,
     planned: Option<u64>,
+    /// Executions of drawn programs, at most one budget of each.
+    spent: u64,
     /// Programs were drawn, and not only known cases run.
     drew: bool,
     covered: Covered,
@@ -163,6 +166,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             started: Instant::now(),
             limit: limit.min(LONGEST),
             planned: None,
+            spent: 0,
             drew: false,
             covered: Covered::default(),
             seed: plan.settings.seed(),
@@ -319,6 +323,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         };
         let mut trees = Vec::new();
         let mut seen: Vec<Case<S::Spec>> = Vec::new();
+        let mut by_halts = HashSet::new();
         for (round, executions) in rounds.into_iter().enumerate() {
             for number in 0..cases as usize {
                 if self.is_enough(round, full) {
@@ -351,11 +356,15 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
                     ..self.budget()
                 };
                 let run = self.run(&case, &budget);
+                // Each program counts once, whichever round took halts.
+                if self.covered.by_halts > before.by_halts && !by_halts.insert(number) {
+                    self.covered.by_halts = before.by_halts;
+                }
+                self.spent += (self.covered.executions - before.executions).min(full);
                 if round > 0 {
                     let all = self.covered.timed_out == before.timed_out;
                     self.covered.programs = before.programs;
                     self.covered.timed_out = before.timed_out;
-                    self.covered.by_halts = before.by_halts;
                     self.covered.sampled_in_full += u64::from(all);
                 } else {
                     self.covered.cut += u64::from(case != whole);
@@ -375,10 +384,10 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
 
     /// Whether no other program needs to be drawn.
     fn is_enough(&self, round: usize, full: u64) -> bool {
-        let spent = self.covered.executions >= full.saturating_mul(PROGRAMS);
         matches!(self.unknown, Some(Verdict::Unavailable(_)))
-            || E::EXPLORES && spent
-            || (round > 0 || is_one_processor()) && self.overlaps_too_seldom().is_some()
+            || E::EXPLORES && self.spent >= full.saturating_mul(PROGRAMS)
+            || (round > 0 || std::thread::available_parallelism().is_ok_and(|n| n.get() == 1))
+                && self.overlaps_too_seldom().is_some()
     }
 
     /// Whether the time is up: for what has to be done, or, of an engine that samples, for sampling on.
@@ -459,11 +468,6 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             )
         })
     }
-}
-
-/// Calls of different processes overlap there only where one of them is halted or preempted: more executions change little.
-fn is_one_processor() -> bool {
-    std::thread::available_parallelism().is_ok_and(|processors| processors.get() == 1)
 }
 
 /// The same program, with nobody saying who takes each step.

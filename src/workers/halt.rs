@@ -41,6 +41,8 @@ pub(super) struct Halts {
     begun: AtomicU64,
     spent: AtomicU64,
     count: AtomicU64,
+    /// Executions without a halt whose calls overlapped.
+    met: AtomicU64,
     /// 1: each execution has a halt, however long it takes: for now; at some time in this program.
     always: AtomicU32,
     were_always: AtomicU32,
@@ -66,14 +68,20 @@ impl Halts {
     /// Decides whether the next executions have halts, after `executions` of this program, `overlapping` of them with calls
     /// that overlapped.
     pub(super) fn decide(&self, executions: u64, overlapping: u64) {
-        let hardly = executions >= FEW && overlapping * FEW < executions;
+        let hardly = executions >= FEW && overlapping.saturating_mul(FEW) < executions;
         self.always.store(hardly.into(), Relaxed);
         self.were_always.fetch_max(hardly.into(), Relaxed);
     }
 
-    /// Whether executions of this program had halts because their calls hardly overlapped.
-    pub(super) fn were_always(&self) -> bool {
-        self.were_always.load(Relaxed) == 1
+    /// Counts an execution without a halt whose calls overlapped.
+    pub(super) fn met(&self) {
+        self.met.fetch_add(1, Relaxed);
+    }
+
+    /// Whether calls hardly overlapped but by halts, in all executions of this program.
+    pub(super) fn were_needed(&self, executions: u64) -> bool {
+        let met = self.met.load(Relaxed).saturating_mul(FEW);
+        self.were_always.load(Relaxed) == 1 && self.count() > 0 && met < executions
     }
 
     /// Whether each execution has a halt.
@@ -96,6 +104,7 @@ impl Halts {
         self.begun.store(clock::now(), Relaxed);
         self.spent.store(0, Relaxed);
         self.count.store(0, Relaxed);
+        self.met.store(0, Relaxed);
     }
 
     /// Says whether somebody halts in the execution that is about to start, and who, and where.
@@ -103,7 +112,7 @@ impl Halts {
         let lived = now.saturating_sub(self.begun.load(Relaxed));
         let able = operations.iter().filter(|&&count| count > 0).count() as u64;
         let possible = cfg!(target_arch = "x86_64") && able > 1;
-        let too_much = self.spent.load(Relaxed) * SHARE >= lived;
+        let too_much = self.spent.load(Relaxed).saturating_mul(SHARE) >= lived;
         if !possible || too_much && !self.are_always() {
             return;
         }
@@ -181,7 +190,9 @@ impl Halts {
             if taken != seen.0 {
                 seen = (taken, now);
             }
-            if when > 0 && now >= when + longer || when == 0 && now > seen.1 + PATIENCE {
+            if when > 0 && now >= when.saturating_add(longer)
+                || when == 0 && now > seen.1 + PATIENCE
+            {
                 return;
             }
             if !alone {

@@ -180,7 +180,7 @@ impl<S: Subject<Hardware>> Pool<S> {
             executions: control.executions.load(Relaxed),
             overlapping: control.overlapping.load(Relaxed),
             halted: control.halts.count(),
-            by_halts: control.halts.were_always(),
+            by_halts: control.halts.were_needed(control.executions.load(Relaxed)),
             failing: control.failing.load(Relaxed),
             timed_out: false,
         }

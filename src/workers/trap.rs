@@ -207,7 +207,7 @@ mod stepping {
         match point.pause {
             Pause::Nanoseconds(pause) => while clock::now() < now + pause {},
             Pause::Events(events, others) => {
-                let enough = others.clock.load(Relaxed) + events;
+                let enough = others.clock.load(Relaxed).saturating_add(events);
                 let mut seen = (0, now);
                 loop {
                     let count = others.clock.load(Relaxed);

@@ -11,6 +11,8 @@ pub(crate) const ENDLESS: Duration = Duration::from_secs(2);
 /// Looks in a row at which every unfinished process slept (S), or was stopped by a signal (T): not for the disk (D), nor
 /// held by a debugger (t) other than us.
 const ASLEEP: u32 = 40;
+/// The same with processes that wait for a device (D) among them: one whose vfork(2) does not return looks like that.
+const BLOCKED: u32 = 1_200;
 /// How long to wait between two looks.
 pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
@@ -33,6 +35,7 @@ pub(crate) struct Watch {
     /// Processor time at the last look.
     last: Vec<Option<Duration>>,
     asleep: u32,
+    blocked: u32,
 }
 
 impl Watch {
@@ -42,6 +45,7 @@ impl Watch {
             since: vec![None; processes],
             last: vec![None; processes],
             asleep: 0,
+            blocked: 0,
         }
     }
 
@@ -57,10 +61,13 @@ impl Watch {
             self.since.fill(None);
             self.last.fill(None);
             self.asleep = 0;
+            self.blocked = 0;
         }
         let mut all_asleep = !unfinished.is_empty();
+        let mut all_blocked = all_asleep;
         for &(index, pid) in unfinished {
-            let (sleeping, used) = state_and_time(pid)?;
+            let (state, used) = stat(pid)?;
+            let sleeping = matches!(state, 'S' | 'T' | 'Z');
             // Certain at the first look.
             if sleeping && PrivateWait::of(pid).is_some() {
                 return Some((index, Stuck::Asleep));
@@ -73,9 +80,11 @@ impl Watch {
                 .replace(used)
                 .is_none_or(|last| used > last);
             all_asleep &= sleeping && !moved;
+            all_blocked &= (sleeping || state == 'D') && !moved;
         }
         self.asleep = if all_asleep { self.asleep + 1 } else { 0 };
-        if self.asleep < ASLEEP {
+        self.blocked = if all_blocked { self.blocked + 1 } else { 0 };
+        if self.asleep < ASLEEP && self.blocked < BLOCKED {
             return None;
         }
         let stopped = unfinished.iter().find(|(_, pid)| is_stopped(*pid));
@@ -86,11 +95,12 @@ impl Watch {
     }
 }
 
-/// Whether a process sleeps, and the processor time it has used: fields 3, 14 and 15 of `/proc/PID/stat`,
+/// Whether a process sleeps or waits for a device, and the processor time it has used: fields 3, 14 and 15 of `/proc/PID/stat`,
 /// proc_pid_stat(5), in clock ticks. `None` if it is gone.
 pub(super) fn state_and_time(pid: u32) -> Option<(bool, Duration)> {
     let (state, used) = stat(pid)?;
-    Some((matches!(state, 'S' | 'T'), used))
+    // Z: the first thread has ended and others have not; the end of a process is seen by its pidfd.
+    Some((matches!(state, 'S' | 'T' | 'Z' | 'D'), used))
 }
 
 fn is_stopped(pid: u32) -> bool {

@@ -276,7 +276,9 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             let invoked = control.clock.fetch_add(1, SeqCst);
             place.set(Phase::Operation { number, invoked });
             let ret = if part == Part::Halts(number) {
-                let others = (!self.alone).then(|| Others {
+                // Beside other work the other processes may have no processor just now, although each has one of its own.
+                let shared = !self.alone || control.halts.are_always();
+                let others = shared.then(|| Others {
                     clock: &control.clock,
                     finished: &control.finished,
                     count: self.operations.len() as u32 - 1,
@@ -385,6 +387,9 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
             _ if halted && !control.halts.are_always() => {}
             None => {
                 control.overlapping.fetch_add(1, Relaxed);
+                if !halted {
+                    control.halts.met();
+                }
             }
             Some(_) if halted => {}
             Some(first) => control.hold_back(first, self.shared.roles.len()),

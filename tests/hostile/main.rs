@@ -22,8 +22,8 @@ const HANGS: Duration = Duration::from_secs(600);
 /// Numbers the checks of this program.
 static CHECKS: AtomicU32 = AtomicU32::new(0);
 
-/// The number of the misdeed, where it is committed, and what marks that which it leaves behind.
-type Setup = (usize, Place, u32);
+/// The number of the misdeed, where it is committed, what marks that which it leaves behind, and the process of the tests.
+type Setup = (usize, Place, u32, u32);
 
 /// Whatever returns, returns 7.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,9 +36,9 @@ impl Spec for Seven {
         Seven(*setup)
     }
     fn step(&mut self, _: usize, _: &()) -> u8 {
-        let (misdeed, place, mark) = self.0;
+        let (misdeed, place, mark, tests) = self.0;
         // Not in the process of the tests, which asks it too.
-        if place == Place::TheSpec && mark >> 8 != std::process::id() {
+        if place == Place::TheSpec && tests != std::process::id() {
             commit(misdeed, mark, 0..0);
         }
         7
@@ -58,7 +58,7 @@ struct User<'a, M: Memory> {
 impl<M: Memory> Subject<M> for Hostile<M> {
     type Spec = Seven;
     type Seat<'a> = User<'a, M>;
-    fn new(&(misdeed, place, mark): &Setup) -> Self {
+    fn new(&(misdeed, place, mark, _): &Setup) -> Self {
         let all = Hostile {
             calls: Atomic::new(0),
             misdeed,
@@ -130,11 +130,12 @@ where
 {
     let (answer, result) = mpsc::channel();
     // Process ids come again; those of tests that run at one time do not.
-    let mark = std::process::id() << 8 | CHECKS.fetch_add(1, Ordering::Relaxed);
+    let tests = std::process::id();
+    let mark = tests << 16 | CHECKS.fetch_add(1, Ordering::Relaxed) & 0xffff;
     // The engine's processes end with the thread that asked for them.
     std::thread::spawn(move || {
         let suite = Suite::new(forkcheck::site!(), "hostile")
-            .setup(Just((number, place, mark)))
+            .setup(Just((number, place, mark, tests)))
             .role("hostile", 1, 1..=1, Just(()))
             .role("innocent", 1, 1..=1, Just(()))
             .cases(1)

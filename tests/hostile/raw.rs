@@ -172,7 +172,7 @@ pub(crate) fn change_environment(_: &Site) {
     }
     for (name, value) in [
         ("FORKCHECK_REPLAY", "none"),
-        ("FORKCHECK_TIME", "never"),
+        ("FORKCHECK_SECONDS", "never"),
         ("TMPDIR", "/no/such"),
         ("PATH", ""),
     ] {
