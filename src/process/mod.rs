@@ -50,7 +50,7 @@ pub use fork::{run, spawn};
 #[cfg(feature = "harness")]
 pub use job::clean;
 
-#[cfg(feature = "loom")]
+#[cfg(feature = "harness")]
 pub(crate) use fork::end_now;
 #[cfg(feature = "harness")]
 pub(crate) use {
