@@ -329,12 +329,10 @@ mod coverage {
             let outcome = suite.check::<Loom, Slot<LoomMemory, true>>().unwrap();
             (outcome.covered.executions, suite.report(&outcome))
         };
+        // The first round has ten times the budget, and takes what it needs of that.
         let (done, report) = executions(1);
-        assert!(
-            report.contains("UNKNOWN") && report.contains("the orders without preemptions"),
-            "{report}"
-        );
-        assert_eq!(done, 1, "{report}");
+        assert!(report.contains("1 without preemptions only"), "{report}");
+        assert_eq!(done, 3, "{report}");
         let (done, report) = executions(20);
         assert!(report.contains("1 within 2 preemptions"), "{report}");
         assert_eq!(done, 20, "{report}");
