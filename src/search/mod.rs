@@ -5,6 +5,7 @@ mod cut;
 mod nearby;
 mod outcome;
 mod shrink;
+mod verdict;
 
 pub use outcome::{Found, Origin, Outcome, Passing, Rate};
 
@@ -36,14 +37,6 @@ const CONFIRMING: Duration = Duration::from_secs(10);
 
 /// A longer time limit is none: times beyond it cannot be reckoned with.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
-
-/// The verdict of an engine that places steps, and had none to place.
-const UNTOUCHED: &str = "no operation touched `Memory`: is this `std::sync::atomic`, plain memory or a crate? This engine sees \
-    only accesses through the `Memory` that the structure is generic over (`M::AtomicU64`, not `AtomicU64`)";
-
-/// The verdict of an engine that kills, where it could not.
-const UNKILLED: &str = "no process that may be killed took a step, so no kill was tried: name a role whose operations access `Memory` \
-    (`.kill_only`), or give its operations something to do";
 
 /// What to search.
 pub(crate) struct Plan<S: Spec> {
@@ -386,8 +379,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
     fn is_enough(&self, round: usize, full: u64) -> bool {
         matches!(self.unknown, Some(Verdict::Unavailable(_)))
             || E::EXPLORES && self.spent >= full.saturating_mul(PROGRAMS)
-            || (round > 0 || std::thread::available_parallelism().is_ok_and(|n| n.get() == 1))
-                && self.overlaps_too_seldom().is_some()
+            || (round > 0 || is_one_processor()) && self.overlaps_too_seldom().is_some()
     }
 
     /// Whether the time is up: for what has to be done, or, of an engine that samples, for sampling on.
@@ -399,78 +391,15 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         };
         self.started.elapsed() >= self.limit.mul_f64(share)
     }
-
-    fn verdict(&self, found: Option<&Found<S::Spec>>) -> Verdict<S::Spec> {
-        if let Some(found) = found {
-            return found.run.verdict.clone();
-        }
-        if let Some(verdict) = &self.unknown {
-            return verdict.clone();
-        }
-        if let Some(reason) = self.out_of_time() {
-            return Verdict::Unknown(reason);
-        }
-        if self.covered.executions == 0 {
-            return Verdict::Unknown("nothing was run".into());
-        }
-        if E::EXPLORES && self.covered.accesses == 0 {
-            return Verdict::Unknown(UNTOUCHED.into());
-        }
-        if E::KILLS && self.drew && self.covered.kill_points == 0 {
-            return Verdict::Unknown(UNKILLED.into());
-        }
-        if let Some(reason) = self.overlaps_too_seldom() {
-            return Verdict::Unknown(reason);
-        }
-        if self.covered.unseen > 0 && !self.plan.allows_unscheduled {
-            return Verdict::Unknown(format!(
-                "in {} of {} programs the structure changed without an access to `Memory`: accesses through std::sync::atomic, \
-                 std::sync::Mutex, plain memory or a crate, which this engine cannot schedule; use `Memory` there, or say why that \
-                 may be: `.allow_unscheduled(\"the reason\")`",
-                self.covered.unseen, self.covered.programs
-            ));
-        }
-        Verdict::Ok
-    }
-
-    /// Says which part of the required work the time limit left out: for an engine that samples, of the first round.
-    fn out_of_time(&self) -> Option<String> {
-        if self.planned.is_none() && self.covered.timed_out == 0 {
-            return None;
-        }
-        if !self.drew {
-            return Some(format!(
-                "the time limit of {:.1} s ended this before the case was done; allow more (FORKCHECK_SECONDS), or ask for fewer \
-                 executions (FORKCHECK_EXECUTIONS)",
-                self.limit.as_secs_f64()
-            ));
-        }
-        let programs = self.covered.programs - self.covered.timed_out.min(self.covered.programs);
-        let of = self.plan.settings.cases;
-        Some(format!(
-            "the time limit of {:.1} s ended this after {programs} of {of} programs; allow more (FORKCHECK_SECONDS), or ask for fewer \
-             programs (FORKCHECK_CASES) or executions (FORKCHECK_EXECUTIONS)",
-            self.limit.as_secs_f64()
-        ))
-    }
-
-    /// Says so if an engine that samples hardly ever saw calls overlap: little was tried.
-    fn overlaps_too_seldom(&self) -> Option<String> {
-        let Covered {
-            overlapping,
-            could_overlap,
-            ..
-        } = self.covered;
-        (!E::EXPLORES && overlapping * 1_000 < could_overlap).then(|| {
-            format!(
-                "in only {overlapping} of {could_overlap} executions did calls of different processes overlap, so hardly \
-                 anything was tried; give it a processor for each process, or fewer processes"
-            )
-        })
-    }
 }
 
-/// The same program, with nobody saying who takes each step.
+/// Whether calls of different processes overlap only by a halt or a preemption: where they still hardly overlap after a first
+/// round, more executions change little.
+fn is_one_processor() -> bool {
+    std::thread::available_parallelism().is_ok_and(|processors| processors.get() == 1)
+}
+
+/// Returns the program without a schedule.
 fn free<S: Spec>(case: Case<S>) -> Case<S> {
     Case::free(case.setup, case.program)
 }

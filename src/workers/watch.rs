@@ -8,10 +8,10 @@ use std::time::Duration;
 
 /// Processor time without progress after which an operation is called endless.
 pub(crate) const ENDLESS: Duration = Duration::from_secs(2);
-/// Looks in a row at which every unfinished process slept (S), or was stopped by a signal (T): not for the disk (D), nor
-/// held by a debugger (t) other than us.
+/// Looks in a row at which every unfinished process was asleep: it did not wait for the disk (D), nor was it held by a
+/// debugger (t) other than us.
 const ASLEEP: u32 = 40;
-/// The same with processes that wait for a device (D) among them: one whose vfork(2) does not return looks like that.
+/// Looks in a row at which every unfinished process was asleep or in D: a process whose vfork(2) does not return is in D, too.
 const BLOCKED: u32 = 1_200;
 /// How long to wait between two looks.
 pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
@@ -21,9 +21,9 @@ pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 pub(crate) enum Stuck {
     /// It used so much processor time without progress.
     Endless(Duration),
-    /// It sleeps, and so does everybody who could wake it.
+    /// It sleeps, and so does each process that could wake it.
     Asleep,
-    /// The same, and a signal stopped it: SIGSTOP, or one of the terminal's.
+    /// A signal stopped it (SIGSTOP, or one of the terminal's), and the others sleep.
     Stopped,
 }
 
@@ -50,11 +50,29 @@ impl Watch {
     }
 
     /// One look: `progress` is any number that changes while things move, `unfinished` are the processes
-    /// (by index and pid) that have still to do something. Says who is stuck, if that has become clear.
+    /// (by index and pid) that have still to do something. Returns the one that is stuck, once that is clear.
     pub(crate) fn look(
         &mut self,
         progress: u64,
         unfinished: &[(usize, u32)],
+    ) -> Option<(usize, Stuck)> {
+        let mut seen = Vec::new();
+        for &(index, pid) in unfinished {
+            let (state, used) = stat(pid)?;
+            // Certain at the first look.
+            if is_asleep(state) && PrivateWait::of(pid).is_some() {
+                return Some((index, Stuck::Asleep));
+            }
+            seen.push((index, state, used));
+        }
+        self.count(progress, &seen)
+    }
+
+    /// Counts one look at processes in these states, which have used that much processor time.
+    fn count(
+        &mut self,
+        progress: u64,
+        unfinished: &[(usize, char, Duration)],
     ) -> Option<(usize, Stuck)> {
         if progress != self.progress {
             self.progress = progress;
@@ -65,13 +83,7 @@ impl Watch {
         }
         let mut all_asleep = !unfinished.is_empty();
         let mut all_blocked = all_asleep;
-        for &(index, pid) in unfinished {
-            let (state, used) = stat(pid)?;
-            let sleeping = matches!(state, 'S' | 'T' | 'Z');
-            // Certain at the first look.
-            if sleeping && PrivateWait::of(pid).is_some() {
-                return Some((index, Stuck::Asleep));
-            }
+        for &(index, state, used) in unfinished {
             let since = *self.since[index].get_or_insert(used);
             if used.saturating_sub(since) >= ENDLESS {
                 return Some((index, Stuck::Endless(used - since)));
@@ -79,34 +91,36 @@ impl Watch {
             let moved = self.last[index]
                 .replace(used)
                 .is_none_or(|last| used > last);
-            all_asleep &= sleeping && !moved;
-            all_blocked &= (sleeping || state == 'D') && !moved;
+            all_asleep &= is_asleep(state) && !moved;
+            all_blocked &= (is_asleep(state) || state == 'D') && !moved;
         }
         self.asleep = if all_asleep { self.asleep + 1 } else { 0 };
         self.blocked = if all_blocked { self.blocked + 1 } else { 0 };
         if self.asleep < ASLEEP && self.blocked < BLOCKED {
             return None;
         }
-        let stopped = unfinished.iter().find(|(_, pid)| is_stopped(*pid));
+        let stopped = unfinished.iter().find(|(_, state, _)| *state == 'T');
         Some(match stopped {
-            Some(&(index, _)) => (index, Stuck::Stopped),
+            Some(&(index, ..)) => (index, Stuck::Stopped),
             None => (unfinished[0].0, Stuck::Asleep),
         })
     }
 }
 
-/// Whether a process sleeps or waits for a device, and the processor time it has used: fields 3, 14 and 15 of `/proc/PID/stat`,
-/// proc_pid_stat(5), in clock ticks. `None` if it is gone.
+/// Whether a process in this state goes on only when another one lets it: it sleeps (S), a signal stopped it (T), or its first
+/// thread has ended while others have not (Z; the end of the whole process shows in its pidfd).
+fn is_asleep(state: char) -> bool {
+    matches!(state, 'S' | 'T' | 'Z')
+}
+
+/// Returns whether a process sleeps or waits for a device, and the processor time it has used; `None` if it is gone.
 pub(super) fn state_and_time(pid: u32) -> Option<(bool, Duration)> {
     let (state, used) = stat(pid)?;
-    // Z: the first thread has ended and others have not; the end of a process is seen by its pidfd.
-    Some((matches!(state, 'S' | 'T' | 'Z' | 'D'), used))
+    Some((is_asleep(state) || state == 'D', used))
 }
 
-fn is_stopped(pid: u32) -> bool {
-    stat(pid).is_some_and(|(state, _)| state == 'T')
-}
-
+/// Returns the state of a process and the processor time it has used: fields 3, 14 and 15 of `/proc/PID/stat`, in clock ticks.
+/// proc_pid_stat(5). A process that is stopped for us, its tracer, is in T.
 fn stat(pid: u32) -> Option<(char, Duration)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
@@ -123,7 +137,7 @@ fn stat(pid: u32) -> Option<(char, Duration)> {
     Some((state, Duration::from_millis(ticks * 1000 / per_second)))
 }
 
-/// Whether it asked for that: we trace nothing, so we continue nothing that stops for us. ptrace(2), `PTRACE_TRACEME`.
+/// Whether a process made us its tracer: we trace nothing, so we continue nothing that stops for us. ptrace(2), `PTRACE_TRACEME`.
 fn is_traced_by_us(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let tracer = status
@@ -165,5 +179,34 @@ mod tests {
     fn nobody_unfinished_is_not_stuck() {
         let mut watch = Watch::new(1);
         assert!((0..2 * ASLEEP).all(|_| watch.look(0, &[]).is_none()));
+    }
+
+    /// The look, counted from 1, at which processes in these states are stuck, and how.
+    fn stuck_at(states: &str) -> Option<(u32, usize, Stuck)> {
+        let seen = states.chars().enumerate();
+        let seen: Vec<_> = seen
+            .map(|(index, state)| (index, state, Duration::ZERO))
+            .collect();
+        let mut watch = Watch::new(seen.len());
+        (1..=2 * BLOCKED).find_map(|look| {
+            let (index, stuck) = watch.count(0, &seen)?;
+            Some((look, index, stuck))
+        })
+    }
+
+    #[test]
+    fn processes_are_stuck_where_none_of_them_goes_on_by_itself() {
+        // The first look has nothing to compare the processor time with.
+        let asleep = Some((ASLEEP + 1, 0, Stuck::Asleep));
+        assert_eq!(stuck_at("S"), asleep);
+        assert_eq!(stuck_at("SS"), asleep);
+        assert_eq!(stuck_at("Z"), asleep, "its first thread has ended");
+        assert_eq!(stuck_at("ST"), Some((ASLEEP + 1, 1, Stuck::Stopped)));
+        let blocked = Some((BLOCKED + 1, 0, Stuck::Asleep));
+        assert_eq!(stuck_at("D"), blocked, "as in a vfork that does not return");
+        assert_eq!(stuck_at("SD"), blocked);
+        for goes_on in ["R", "SR", "t", "DR"] {
+            assert_eq!(stuck_at(goes_on), None, "{goes_on}");
+        }
     }
 }

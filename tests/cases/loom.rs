@@ -1,6 +1,6 @@
 //! `loom`: right code that was red or unknown there, and broken code that it said was explored to the end.
 
-use super::{caught, passes, suite, unknown};
+use super::{Nothing, caught, passes, suite, unknown};
 use forkcheck::check::Kind;
 use forkcheck::engine::loom::{Loom, LoomMemory};
 use forkcheck::prelude::*;
@@ -329,13 +329,46 @@ mod coverage {
             let outcome = suite.check::<Loom, Slot<LoomMemory, true>>().unwrap();
             (outcome.covered.executions, suite.report(&outcome))
         };
-        // The first round has ten times the budget, and takes what it needs of that.
+        // The first round has ten times the budget, and takes as much of it as it needs.
         let (done, report) = executions(1);
         assert!(report.contains("1 without preemptions only"), "{report}");
         assert_eq!(done, 3, "{report}");
         let (done, report) = executions(20);
         assert!(report.contains("1 within 2 preemptions"), "{report}");
         assert_eq!(done, 20, "{report}");
+    }
+
+    /// A word whose loads have many stores to read from.
+    struct Busy<M: Memory>(M::AtomicU32);
+    impl<M: Memory> Subject<M> for Busy<M> {
+        type Spec = Nothing;
+        type Seat<'a> = &'a Self;
+        fn new(_: &()) -> Self {
+            Busy(Atomic::new(0))
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(word: &mut &Self, _: &()) {
+            for value in 1..4 {
+                word.0.store(value, Ordering::Relaxed);
+                word.0.load(Ordering::Relaxed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_first_round_that_takes_more_than_ten_times_the_budget_is_unknown() {
+        let suite = two("busy", 1..=1);
+        let small = suite.clone().executions(1);
+        let outcome = small.check::<Loom, Busy<LoomMemory>>().unwrap();
+        let report = small.report(&outcome);
+        assert!(
+            report.starts_with("UNKNOWN") && report.contains("the orders without preemptions"),
+            "{report}"
+        );
+        assert_eq!(outcome.covered.executions, 10, "{report}");
+        passes::<Loom, Busy<LoomMemory>>(&suite);
     }
 }
 
@@ -370,18 +403,6 @@ mod words_of_the_standard_library {
 
 mod handles {
     use super::*;
-
-    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-    struct Nothing;
-    impl Spec for Nothing {
-        type Setup = ();
-        type Op = ();
-        type Ret = ();
-        fn start(_: &()) -> Self {
-            Nothing
-        }
-        fn step(&mut self, _: usize, _: &()) {}
-    }
 
     const ATTACH: u8 = 0;
     const DROP: u8 = 1;

@@ -27,6 +27,20 @@ fn suite<S: Spec>(name: &str) -> Suite<S> {
         .regressions(None)
 }
 
+/// A spec of operations without a result: a check then asks only how they end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Nothing;
+
+impl Spec for Nothing {
+    type Setup = ();
+    type Op = ();
+    type Ret = ();
+    fn start(_: &()) -> Self {
+        Nothing
+    }
+    fn step(&mut self, _: usize, _: &()) {}
+}
+
 /// Asserts that the engine finds nothing, and returns the report of an outcome in which something ran.
 #[track_caller]
 fn passes<E: Engine, T: Subject<E::Memory>>(suite: &Suite<T::Spec>) -> String {

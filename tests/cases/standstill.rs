@@ -1,24 +1,11 @@
 //! A process that never gets through `attach`, or through the drop of its handle, is a finding on every engine; so is one that
 //! a killed process leaves there.
 
-use super::{caught, passes, suite};
+use super::{Nothing, caught, passes, suite};
 use forkcheck::check::Kind;
 use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::memory::Life;
 use forkcheck::prelude::*;
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Nothing;
-
-impl Spec for Nothing {
-    type Setup = ();
-    type Op = ();
-    type Ret = ();
-    fn start(_: &()) -> Self {
-        Nothing
-    }
-    fn step(&mut self, _: usize, _: &()) {}
-}
 
 /// Attaching waits for a word, which only the other process's attaching sets, or no process at all.
 struct Entrance<M: Memory, const SET: bool> {

@@ -263,7 +263,7 @@ macro_rules! on {
             protect forget_pages remove_pages overflow allocate read_all cut_all hang_up_all
             hurry_all print child zombie double linger run_true run_nothing steal_exits changeling
             become_true threads panic_beside exit end abort panic panic_silently panic_twice
-            panic_later catch_panic forget_hook);
+            panic_later catch_panic forget_hook end_first_thread);
     };
 }
 #[cfg(not(feature = "loom"))]

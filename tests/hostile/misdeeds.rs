@@ -299,6 +299,15 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
         Undisturbed,
     ),
     harmless("forget_hook", acts::forget_hook),
+    // The process lives on without its first thread, which is noticed as a sleep is.
+    on(
+        &["processes"],
+        in_operations(not_in_spec(ends(
+            "end_first_thread",
+            raw::end_first_thread,
+            "sleeps",
+        ))),
+    ),
 ];
 
 fn nothing(_: &Site) {}

@@ -119,6 +119,17 @@ pub(crate) fn remove_pages(site: &Site) {
     unsafe { libc::madvise(start, len, libc::MADV_REMOVE) };
 }
 
+/// Ends the first thread of the process while another one sleeps.
+pub(crate) fn end_first_thread(_: &Site) {
+    std::thread::spawn(|| {
+        loop {
+            std::thread::park();
+        }
+    });
+    // SAFETY: exit(2), the system call, ends the calling thread alone; nothing that it has is used afterwards.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
+}
+
 fn fork() -> libc::pid_t {
     // SAFETY: what a process of one thread may do; in one of several the child keeps to system calls.
     unsafe { libc::fork() }
