@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Proves that what is read from outside (tokens, saved cases, headers of regions, what children leave, frames, recorded
-# histories, arguments) is understood or refused, without a panic or a wait, in memory in proportion: 100,000 inputs of each.
+# Proves that all input from outside (tokens, saved cases, headers of regions, records of children, frames, recorded
+# histories, arguments) is understood or refused, without a panic or a wait, in memory in proportion: 100,000 inputs
+# of each kind.
 # `part`: 5,000. FORKCHECK_INPUTS=N: N.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -51,7 +51,8 @@ impl Error {
         .into()
     }
 
-    /// A system call that failed, perhaps because a sandbox forbids it: then the remedy is to permit `call`.
+    /// Returns the error of a system call that failed. If a sandbox may have forbidden it, the remedy is to permit
+    /// `call`.
     pub(crate) fn call(
         tried: impl Into<String>,
         errno: nix::errno::Errno,

@@ -9,7 +9,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Rust ignores it before `main`. A command whose reader has seen enough ends, without a word.
+    // Rust ignores SIGPIPE before `main`. With the default action, a command whose reader is gone ends silently.
     // SAFETY: signal with SIG_DFL installs no handler.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     Command::parse().run().into()

@@ -128,8 +128,8 @@ pub(crate) fn load<S: Spec>(
         .collect()
 }
 
-/// Where a case names a process, an operation or a step that its own program cannot have: by hand, a slip. `operations` says
-/// how many each process has.
+/// Returns where a case names a process, an operation or a step that its own program cannot have, such as a slip of
+/// an edit by hand. `operations` says how many each process has.
 fn out_of_range(operations: &[usize], schedule: &Schedule, kills: &[Kill]) -> Option<String> {
     let turns = match schedule {
         Schedule::Turns(turns) => turns.as_slice(),
@@ -321,7 +321,7 @@ fn change(file: &Path, with: impl FnOnce(&mut Vec<Entry>)) -> Result<(), Error> 
     written.map_err(|e| failed("write", e))
 }
 
-/// The text of a file. A FIFO, which could be waited on indefinitely, is none.
+/// Reads the text of a file. A FIFO is refused, since a read from it may wait indefinitely.
 fn text_of(file: &Path) -> std::io::Result<String> {
     let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
     let file = File::options().read(true).custom_flags(flags).open(file)?;

@@ -432,7 +432,7 @@ fn the_readmes_own_structure_is_the_test_that_runs() {
     );
 }
 
-/// The command with its output and errors where they are to go; it is not waited for longer than a minute.
+/// Runs the command with its output and errors redirected, for at most a minute.
 fn ended(arguments: &[&str], out: Stdio, errors: Stdio) -> (ExitStatus, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_forkcheck"))
         .args(arguments)

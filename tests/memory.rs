@@ -315,7 +315,7 @@ fn without_a_descriptor_left_the_living_are_not_taken_for_dead() {
     );
 }
 
-/// What `/proc` shows there are the processes of another namespace, among them others with the same numbers.
+/// `/proc` shows the processes of another namespace here, among them others with the same numbers.
 #[test]
 fn a_dead_writer_is_known_where_proc_shows_the_processes_of_another_namespace() {
     use forkcheck::publish::{SeqLock, WriterGone};
@@ -332,8 +332,8 @@ fn a_dead_writer_is_known_where_proc_shows_the_processes_of_another_namespace() 
             let outside = std::process::id();
             unshare(CloneFlags::CLONE_NEWPID).unwrap();
             forkcheck::process::run(|| {
-                // The first process of its namespace; the next one has the number that its parent has outside, where
-                // the kernel lets that be chosen.
+                // The first process of its namespace runs this. The next one gets the number that its parent has
+                // outside, if the kernel lets that be chosen.
                 let last = std::path::Path::new("/proc/sys/kernel/ns_last_pid");
                 let _ = std::fs::write(last, (outside - 1).to_string());
                 let region = Region::anonymous(size_of::<SeqLock<u64>>()).unwrap();
@@ -349,7 +349,7 @@ fn a_dead_writer_is_known_where_proc_shows_the_processes_of_another_namespace() 
                     std::thread::yield_now();
                 }
                 let until = Instant::now() + Duration::from_secs(10);
-                // It ends, and is not reaped.
+                // The writer ends, and is not reaped.
                 let life = Life::from_bits(words[1].load(Acquire));
                 while Hardware::alive(life) && Instant::now() < until {
                     std::thread::yield_now();

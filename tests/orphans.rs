@@ -82,7 +82,8 @@ fn nothing_is_left_after(signal: Signal, test: &str, processes: usize) {
     nothing_is_left_once(signal, test, |pool| pool.len() >= processes);
 }
 
-/// The same, as soon as its processes are as they should.
+/// Runs a test of this program that would run for an hour, and ends it by a signal as soon as its processes are
+/// ready.
 fn nothing_is_left_once(signal: Signal, test: &str, is_ready: impl Fn(&[i32]) -> bool) {
     let mark = format!(
         "FORKCHECK_TESTS_MARK={test}-{signal}-{}",
@@ -125,10 +126,10 @@ fn ctrl_c_leaves_no_orphan() {
     nothing_is_left_after(Signal::SIGINT, "plain::kills", 6);
 }
 
-/// The user that they become.
+/// The user that operations change to.
 const OTHER: u32 = 65_534;
 
-/// Its operations change the user of their process, where root checks it.
+/// A structure whose operations change the user of their process, if root runs the check.
 struct Changing<M: Memory>(Plain<M>);
 impl<M: Memory> Subject<M> for Changing<M> {
     type Spec = Register<u64>;

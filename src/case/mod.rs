@@ -91,10 +91,11 @@ pub struct Kill {
     pub before: Place,
 }
 
-/// The most operations of a process that are read: each has a number in [`Place::operation`].
+/// The most operations that are read for one process: each has a number in [`Place::operation`].
 const MOST_OPERATIONS: usize = u16::MAX as usize;
 
-/// Reads a program. Where an operation takes no bytes, a few may announce 2^64 of them.
+/// Reads a program, with a limit on the operations of a process: if an operation takes no bytes, a few bytes can
+/// announce 2^64.
 fn program<'de, D, T>(from: D) -> Result<Vec<Vec<T>>, D::Error>
 where
     D: Deserializer<'de>,
@@ -104,7 +105,7 @@ where
     Ok(program.into_iter().map(|operations| operations.0).collect())
 }
 
-/// What a process does, as it is read.
+/// The operations of one process, as they are read.
 struct Operations<T>(Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Operations<T> {

@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(words_of_panic(|| 7), Ok(7));
     }
 
-    // A hook is of a process, so this test has one of its own.
+    // A panic hook belongs to the whole process, so this test runs in a process of its own.
     rusty_fork_test! {
         #[test]
         fn the_hook_that_was_there_is_asked_about_other_panics_alone() {

@@ -106,7 +106,7 @@ fn progress(length: u64, json: bool) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {msg} {elapsed}") {
         bar.set_style(style);
     }
-    // What is hidden needs no thread that redraws it; and where no thread can be had, it moves from row to row.
+    // A hidden bar needs no thread that redraws it. Where no thread can be started, the bar moves from row to row.
     if !bar.is_hidden() && std::thread::Builder::new().spawn(|| ()).is_ok() {
         bar.enable_steady_tick(Duration::from_millis(200));
     }

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 /// Checks the memory that processes share: the built-in publications and their planted broken twins, on every engine.
 ///
-/// Exit code: 0, all is as expected; 1, a finding, or a planted bug that was not found; 2, wrong use, output
-/// that cannot be written, or a place where it cannot run. FORKCHECK_CASES, FORKCHECK_EXECUTIONS, FORKCHECK_SECONDS and FORKCHECK_SEED say how much to
-/// run, where the options do not. Without a command it is `check`.
+/// Exit code: 0, all is as expected; 1, a finding, or a planted bug that was not found; 2, wrong use, output that
+/// cannot be written, or a place where it cannot run. FORKCHECK_CASES, FORKCHECK_EXECUTIONS, FORKCHECK_SECONDS and
+/// FORKCHECK_SEED say how much to run, where the options do not. Without a command it is `check`.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Command {
@@ -153,7 +153,7 @@ pub(crate) enum Standing {
     NotAsExpected,
 }
 
-/// The exit code where nothing can be said.
+/// The exit code of a command without a result.
 const CANNOT_SAY: u8 = 2;
 
 impl From<Standing> for ExitCode {

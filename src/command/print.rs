@@ -1,17 +1,17 @@
-//! Lines of output. Where one cannot be written, the command has nothing left to say, and ends.
+//! Lines of output. If a line cannot be written, the command reports that and ends.
 
 use super::CANNOT_SAY;
 use std::fmt::Arguments;
 use std::io::{Write, stderr, stdout};
 
-/// A line to the standard output.
+/// Writes a line to the standard output.
 macro_rules! say {
     ($($line:tt)*) => {
         $crate::command::print::to_output(format_args!($($line)*))
     };
 }
 
-/// A line to the standard error.
+/// Writes a line to the standard error.
 macro_rules! complain {
     ($($line:tt)*) => {
         $crate::command::print::to_errors(format_args!($($line)*))
@@ -31,7 +31,7 @@ pub(super) fn to_output(line: Arguments<'_>) {
     }
 }
 
-/// The exit code says the same where this cannot be written.
+/// Writes a line to the standard error. A failure is ignored: the exit code says the same.
 pub(super) fn to_errors(line: Arguments<'_>) {
     let _ = writeln!(stderr(), "{line}");
 }

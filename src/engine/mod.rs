@@ -162,7 +162,7 @@ pub struct Covered {
     pub could_overlap: u64,
     /// Executions in which a process halted at some instruction of an operation, and the others went on.
     pub halted: u64,
-    /// Programs whose calls hardly overlapped but where a process halted: on one processor, or beside other work.
+    /// Programs whose calls hardly overlapped except at halts: on one processor, or beside other work.
     pub by_halts: u64,
     /// Programs all of whose orders were explored, within the engine's bounds.
     pub exhausted: u64,

@@ -87,7 +87,7 @@ fn search<S: Subject<Hardware>>(
     };
     let (tally, ended) = pool.run(&case, batch)?;
     if let Ended::Lost(lost) = ended {
-        // What was counted may be wrong too.
+        // The counts may be wrong too.
         let covered = Covered {
             programs: 1,
             executions: 1,

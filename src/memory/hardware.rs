@@ -182,19 +182,22 @@ enum Running {
     Since(u32),
     /// It is gone, or a zombie.
     No,
-    /// It could not be asked: no descriptor is left, no `/proc` is there, or that does not show it (`hidepid`).
+    /// The process could not be queried: no descriptor is left, there is no `/proc`, or `/proc` does not show it
+    /// (`hidepid`).
     Unknown,
 }
 
-/// By a pidfd, which is of our own namespace of pids whatever `/proc` shows, and says when a process ended.
+/// Returns the state of a process, by a pidfd: that is of this process's pid namespace whatever `/proc` shows, and
+/// tells when the process ended.
 fn state(pid: u32) -> Running {
     let pidfd = pidfd(pid);
     let number = match &pidfd {
         Ok(pidfd) if has_ended(pidfd) => return Running::No,
         Ok(pidfd) => number_in_proc(pidfd),
-        // A thread's id is no process's: that of a process that is gone was given away again.
+        // A thread's id is not a process id (EINVAL, ENOENT): the process that had it is gone, and the id was given
+        // away again.
         Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT) => return Running::No,
-        // A sandbox without pidfds: then where `/proc` shows us as what we are.
+        // A sandbox without pidfds: the pid is looked up in `/proc` if that shows this process under its own pid.
         Err(_) => {
             let shown = std::fs::read_link("/proc/self").ok();
             let own = std::process::id().to_string();
@@ -202,38 +205,38 @@ fn state(pid: u32) -> Running {
         }
     };
     match number.and_then(|number| stat(&number.to_string())) {
-        // Of a process that is there, this says no more than that its first thread has ended.
+        // If the pidfd says that the process runs, the state in `stat` says only that its first thread has ended.
         Some((true, _)) if pidfd.is_err() => Running::No,
         Some((_, start)) => Running::Since(start),
         None => Running::Unknown,
     }
 }
 
-/// pidfd_open(2), which nix has none of.
+/// Calls pidfd_open(2), for which nix has no wrapper.
 fn pidfd(pid: u32) -> Result<OwnedFd, Errno> {
     // SAFETY: pidfd_open takes two integers, and returns a descriptor or -1.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
-    // SAFETY: the kernel just made this descriptor for us, so it is open and nobody else's.
+    // SAFETY: the kernel just made this descriptor for this call, so it is open and has no other owner.
     Errno::result(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// A pidfd is readable from the end of its process on, whether or not that is reaped.
+/// Returns whether the process has ended: from then on its pidfd is readable, before and after the process is reaped.
 fn has_ended(pidfd: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready == 1)
 }
 
-/// The number under which `/proc`, perhaps of another namespace, has a process.
+/// Returns the pid that a process has in `/proc`, which may show another pid namespace.
 fn number_in_proc(pidfd: &OwnedFd) -> Option<u32> {
     let about = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
     let number = about.lines().find_map(|line| line.strip_prefix("Pid:"))?;
     number.trim().parse().ok().filter(|&number| number != 0)
 }
 
-/// Fields 3 and 22 of `/proc/NAME/stat`, proc_pid_stat(5): whether it has ended, and when it began. The name in field 2 may
-/// hold spaces and parentheses.
+/// Returns fields 3 and 22 of `/proc/NAME/stat`, proc_pid_stat(5): whether the process has ended, and when it began.
+/// The name in field 2 may hold spaces and parentheses.
 fn stat(name: &str) -> Option<(bool, u32)> {
-    // Bytes: the kernel cuts names where it likes.
+    // Bytes, not text: the kernel cuts names at any byte.
     let stat = std::fs::read(format!("/proc/{name}/stat")).ok()?;
     let name_ends = stat.iter().rposition(|&byte| byte == b')')?;
     let fields = std::str::from_utf8(&stat[name_ends + 1..]).ok()?;

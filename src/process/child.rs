@@ -3,7 +3,7 @@
 //! [`Process`] is any process that this one started, by fork or by exec; [`Child`] is one that returns a value.
 #![allow(
     unsafe_code,
-    reason = "pidfd_open, pidfd_send_signal and waitid as nix has them not"
+    reason = "pidfd_open, pidfd_send_signal and waitid, which nix lacks or wraps incompletely"
 )]
 
 use super::record::{Left, NOT_BEGUN, Record};
@@ -82,7 +82,8 @@ impl<T> Child<T> {
     /// The exit is that of the child: not `Signal(9)` if it had ended before.
     ///
     /// # Errors
-    /// As [`wait`](Child::wait). Or this process may not kill it, for one because it runs as another user: it runs on then.
+    /// As [`wait`](Child::wait). Or this process has no permission to kill the child, for example because the child
+    /// runs as another user; the child then runs on.
     pub fn kill(&mut self) -> Result<Exit, Error> {
         self.process.kill()
     }
@@ -149,7 +150,7 @@ impl Process {
         // SAFETY: pidfd_open takes two integers, and returns a descriptor or -1.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
         let fd = Errno::result(fd).map_err(|errno| {
-            // One that cannot be killed would be waited for without end.
+            // A child that cannot be killed is not waited for: that wait could last indefinitely.
             if kill(pid, Signal::SIGKILL).is_ok() {
                 while nix::sys::wait::waitpid(pid, None) == Err(Errno::EINTR) {}
             }
@@ -162,7 +163,7 @@ impl Process {
             let tried = format!("open a pidfd of child {pid}");
             Error::call(tried, errno, "pidfd_open", otherwise)
         })?;
-        // SAFETY: the kernel just made this descriptor for us, so it is open and nobody else's.
+        // SAFETY: the kernel just made this descriptor for this call, so it is open and has no other owner.
         let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
         let pidfd = Descriptor::new(fd).map_err(closed("look at a pidfd"))?;
         #[cfg(feature = "harness")]
@@ -180,7 +181,8 @@ impl Process {
         self.pid.as_raw().unsigned_abs()
     }
 
-    /// To be polled, which does nothing to what it may have become.
+    /// Returns the pidfd, unchecked, for poll(2) only: polling does no harm if the number belongs to another file by
+    /// now.
     pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.unasked().as_fd()
     }
@@ -223,9 +225,9 @@ impl Process {
             return ended.and_then(|_| self.wait());
         }
         match self.strike() {
-            // Its end is certain: there is no need of a pidfd, nor of a limit.
+            // The kernel ends the child for certain, so this wait needs neither a pidfd nor a limit.
             Ok(()) => self.reap(0).map(|exit| exit.expect("it waits")),
-            // It may have ended by itself.
+            // The child may have ended by itself.
             Err(errno) => self.reap(libc::WNOHANG)?.ok_or_else(|| {
                 Error::system(
                     format!("kill child {}", self.pid),
@@ -236,7 +238,8 @@ impl Process {
         }
     }
 
-    /// Whether its pid and its group are its own: it is our child, and nobody has reaped it.
+    /// Returns whether the pid and the group are still those of this child: it is a child of this process and was not
+    /// reaped.
     fn is_there(&self) -> bool {
         self.exit.is_none()
             && getpid() == self.creator
@@ -247,13 +250,14 @@ impl Process {
             }
     }
 
-    /// Kills it and its group, by each call that there is for it. It may have left the group, hence more than the first.
+    /// Kills the child and its group, by each call that there is. The child may have left the group, so killing the
+    /// group is not enough.
     fn strike(&self) -> nix::Result<()> {
         let _ = killpg(self.pid, Signal::SIGKILL);
         kill(self.pid, Signal::SIGKILL).or_else(|_| self.signal(libc::SIGKILL))
     }
 
-    /// pidfd_send_signal(2), which meets nobody else.
+    /// Calls pidfd_send_signal(2), which cannot reach another process.
     fn signal(&self, signal: i32) -> nix::Result<()> {
         let pidfd = self.pidfd.get().map_err(|_| Errno::EBADF)?;
         let (fd, info) = (pidfd.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
@@ -270,7 +274,7 @@ impl Process {
         Ok(self.exit.clone())
     }
 
-    /// The exit, if it has ended; with WNOHANG it is not waited for.
+    /// Reaps the child and returns its exit if it has ended; with WNOHANG it does not wait for that.
     fn reap(&mut self, flags: i32) -> Result<Option<Exit>, Error> {
         if self.exit.is_none() {
             self.exit = self.look(flags)?.map(|exit| self.record.explain(exit));
@@ -282,13 +286,14 @@ impl Process {
         Ok(self.exit.clone())
     }
 
-    /// Whether a signal has stopped it, and nothing has continued it since.
+    /// Returns whether a signal has stopped the child and nothing has continued it since.
     #[cfg(feature = "harness")]
     pub(super) fn is_stopped(&self) -> bool {
         self.stop().is_some()
     }
 
-    /// Continues it, if a signal has stopped it; kills it, if it stopped for its tracer, which it made us.
+    /// Continues the child if a signal has stopped it. Kills it if it made this process its tracer and is stopped for
+    /// it.
     #[cfg(feature = "harness")]
     pub(super) fn go_on(&self) {
         match self.stop() {
@@ -298,7 +303,7 @@ impl Process {
         }
     }
 
-    /// How it has stopped, if it has.
+    /// Returns how the child is stopped, if it is.
     #[cfg(feature = "harness")]
     fn stop(&self) -> Option<i32> {
         let seen = self.ask(libc::WSTOPPED | libc::WNOWAIT | libc::WNOHANG);
@@ -306,7 +311,7 @@ impl Process {
         matches!(how, libc::CLD_STOPPED | libc::CLD_TRAPPED).then_some(how)
     }
 
-    /// Asks the kernel whether it has ended. Without WNOWAIT, an answer reaps it.
+    /// Asks the kernel whether the child has ended. Without WNOWAIT, an answer reaps it.
     fn look(&self, flags: i32) -> Result<Option<Exit>, Error> {
         loop {
             let Some((how, status)) = self.ask(libc::WEXITED | libc::WNOWAIT | flags)? else {
@@ -315,7 +320,7 @@ impl Process {
             let exit = match how {
                 libc::CLD_EXITED => Exit::Code(status),
                 libc::CLD_KILLED | libc::CLD_DUMPED => Exit::Signal(status),
-                // It made us its tracer, and stopped: each wait of a tracer hears of that. ptrace(2).
+                // The child made this process its tracer and stopped: each wait of a tracer reports that. ptrace(2).
                 _ if flags & libc::WNOHANG != 0 => return Ok(None),
                 _ => {
                     std::thread::yield_now();
@@ -329,8 +334,8 @@ impl Process {
         }
     }
 
-    /// What the kernel has to say about it, if there is something: a code of SIGCHLD and a status. (nix's `waitid` knows no
-    /// real-time signals, and would lose the exit of a child that died of one.)
+    /// Returns the kernel's report on the child, if there is one: a code of SIGCHLD and a status. nix's `waitid` does
+    /// not know real-time signals, and would lose the exit of a child that died of one.
     fn ask(&self, flags: i32) -> Result<Option<(i32, i32)>, Error> {
         if getpid() != self.creator {
             return Err(Error::invalid(
@@ -345,7 +350,8 @@ impl Process {
         }
         // SAFETY: siginfo_t is plain integers and pointers, for which zeros are a value.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        // By its pid, where somebody closed the pidfd: nobody else has that before it is reaped.
+        // If the pidfd was closed, the child is waited for by its pid, which no other process gets before the child
+        // is reaped.
         let (kind, id) = match self.pidfd.get() {
             Ok(pidfd) => (libc::P_PIDFD, pidfd.as_raw_fd() as u32),
             Err(_) => (libc::P_PID, self.id()),

@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 /// Forks a child that runs `body`, and returns at once with a handle to it.
 ///
 /// The child is a copy of this process: `body` sees everything that was here, and what it changes outside of a
-/// [`Region`](crate::Region) stays its own. It has a process group of its own, and is killed when this process ends; the kernel
-/// forgets that where a body changes its user or group, or executes a set-user-ID program. prctl(2), `PR_SET_PDEATHSIG`.
+/// [`Region`](crate::Region) stays its own. It has a process group of its own, and is killed when this process ends. The kernel
+/// forgets that if a body changes its user or group, or executes a set-user-ID program. prctl(2), `PR_SET_PDEATHSIG`.
 ///
 /// ```
 /// let child = forkcheck::process::spawn(|| (1..=10).sum::<u32>())?;
@@ -162,18 +162,18 @@ pub(crate) fn end_now(code: i32) -> ! {
 #[cfg(feature = "harness")]
 static OWN: AtomicI32 = AtomicI32::new(-1);
 
-/// Children do not inherit this descriptor: what they wrote there would be taken for words of this process.
+/// Sets the descriptor that children do not inherit: their writes to it would be taken for messages of this process.
 #[cfg(feature = "harness")]
 pub(super) fn keep_from_children(descriptor: RawFd) {
     OWN.store(descriptor, Relaxed);
 }
 
-/// The parent of this process, if it is a child that was forked here.
+/// The parent of this process, if it was forked here.
 #[cfg(feature = "harness")]
 static PARENT: AtomicI32 = AtomicI32::new(0);
 
-/// In a child: it is killed, once more, when its parent ends. The kernel forgets that where a process changes its user or
-/// group. prctl(2).
+/// In a child: asks the kernel again to kill it when its parent ends. The kernel forgets that when a process changes
+/// its user or group. prctl(2).
 #[cfg(feature = "harness")]
 pub(crate) fn die_with_parent() {
     let _ = die_with(Pid::from_raw(PARENT.load(Relaxed)));

@@ -55,7 +55,8 @@ impl Incoming {
     }
 }
 
-/// The next frame, if all of it comes. It takes no more room than what has come, whatever length it announces.
+/// Reads the next frame, if all of it arrives. The buffer grows with the bytes that arrive, whatever length the frame
+/// announces.
 fn read(mut from: impl Read) -> Option<Vec<u8>> {
     let mut header = [0; HEADER];
     from.read_exact(&mut header).ok()?;
@@ -74,7 +75,7 @@ impl Channel {
         Descriptor::new(socket).map(Self)
     }
 
-    /// The number of its descriptor, while that is its own.
+    /// Returns the number of its descriptor, unless that was closed.
     pub(super) fn descriptor(&self) -> Option<RawFd> {
         Some(self.0.get().ok()?.as_raw_fd())
     }
@@ -135,7 +136,7 @@ mod tests {
         assert_eq!(Channel::new(server).unwrap().next(), None);
     }
 
-    /// Gives bytes in pieces, and notes how much room was offered for one at most.
+    /// A reader that gives bytes in pieces, and notes the largest buffer that it was offered.
     struct Pieces<'a> {
         bytes: &'a [u8],
         piece: usize,
@@ -149,7 +150,8 @@ mod tests {
         }
     }
 
-    /// What both ends read of the bytes; the frames before the first that is none are the same.
+    /// Returns the frames that both ends read from the bytes, up to the first invalid one; asserts that they are the
+    /// same.
     fn taken(bytes: &[u8], piece: usize) -> Vec<Vec<u8>> {
         let (mut incoming, mut arrived) = (Incoming::default(), Vec::new());
         'all: for piece in bytes.chunks(piece) {
@@ -166,7 +168,7 @@ mod tests {
         };
         let read: Vec<_> = std::iter::from_fn(|| super::read(&mut pieces)).collect();
         assert_eq!(read, arrived);
-        // `read_to_end` begins with some KiB, and doubles them.
+        // `read_to_end` begins with a buffer of some KiB, and doubles it.
         assert!(
             pieces.offered <= 2 * bytes.len() + (32 << 10),
             "room for {} bytes for {}",

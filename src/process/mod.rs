@@ -4,7 +4,7 @@
 //! there [`clean`] runs a job in a fresh process with one thread, and forks happen inside it. A child dies with
 //! the process that started it, and a handle never leaves a zombie behind.
 //!
-//! # What is not believed, and what ends
+//! # Untrusted input, and how waits end
 //!
 //! A child may write anything to what it inherited, close it, or never end.
 //!
@@ -14,7 +14,7 @@
 //! | the length of a frame (`frame`) | 1 GiB, and what has arrived |
 //! | the offset of a job (`job`) | an aligned place in a readable mapping of this program's image, with the magic number and the name there |
 //! | what it prints (`zygote`) | the last 16 KiB |
-//! | a descriptor that is kept (record, socket, pidfd) | its device and inode are asked before it is written to, read or closed; without its pidfd a child is known by its pid |
+//! | a descriptor that is kept (record, socket, pidfd) | its device and inode are compared before it is written to, read or closed; without its pidfd a child is known by its pid |
 //!
 //! | wait | ends |
 //! |---|---|

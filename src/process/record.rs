@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The exit code of a body that panicked, as in a Rust program.
 const PANICKED: i32 = 101;
 
-/// That of a child which did not come to its body.
+/// The exit code of a child whose body did not begin.
 pub(super) const NOT_BEGUN: i32 = 1;
 
 /// A header: the kind and the number of the bytes that follow it, each a little-endian u64. Zeros: nothing.
@@ -108,7 +108,7 @@ impl Record {
         }
     }
 
-    /// Leaves why the body was not begun, and returns the exit code.
+    /// Leaves the reason why the body did not begin, and returns the exit code.
     pub(super) fn not_begun(&self, why: &Error) -> i32 {
         let _ = self.close(Kind::Refused, why.to_string().as_bytes());
         NOT_BEGUN
@@ -156,7 +156,7 @@ impl Record {
         Some(bytes)
     }
 
-    /// How many they are.
+    /// Returns the number of bytes of a kind.
     fn len(&self, kind: Kind) -> Option<u64> {
         let about = self.0.file.stat().ok()?;
         let mut header = [0; HEADER];
@@ -164,8 +164,8 @@ impl Record {
         file.read_exact_at(&mut header, 0).ok()?;
         let (found, len) = header.split_at(8);
         let len = u64::from_le_bytes(len.try_into().ok()?);
-        // What is there: a file may be said to be longer than what was ever written to it, which takes no room; as bytes of
-        // ours it would.
+        // The length is bounded by the blocks that are allocated: a file may be longer than all that was ever written
+        // to it. A hole takes no room in the file, but would take memory here.
         let said = u64::try_from(about.st_size).ok()?;
         let written = u64::try_from(about.st_blocks).ok()?.saturating_mul(512);
         let there = said.min(written).saturating_sub(HEADER as u64);

@@ -1,7 +1,7 @@
-//! Processes that came to this one when their parents ended: daemons of its children. proc_pid_children(5), prctl(2),
-//! `PR_SET_CHILD_SUBREAPER`.
+//! Processes that became children of this one when their parents ended: daemons of its children.
+//! proc_pid_children(5), prctl(2), `PR_SET_CHILD_SUBREAPER`.
 //!
-//! They are children of ours that no handle of ours started; a clean process is their subreaper, and ends them.
+//! No handle of this process started these children. A clean process is their subreaper, and ends them.
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -11,26 +11,27 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long to wait for processes that were killed, and for those that they leave in turn.
+/// Limit on the wait for processes that were killed, and for those that they leave in turn.
 const ENDING: Duration = Duration::from_secs(5);
 
-/// The children that a handle of this process stands for.
+/// The children that have a handle in this process.
 static OURS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// A handle stands for this child from now on.
+/// Notes that this child has a handle from now on.
 pub(super) fn adopted(child: Pid) {
     let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
     ours.push(child);
 }
 
-/// It has been reaped.
+/// Notes that this child has been reaped.
 pub(super) fn reaped(child: Pid) {
     let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
     ours.retain(|&other| other != child);
 }
 
-/// Kills and reaps the children of this process that no handle stands for, and what they leave in turn. Returns those that
-/// are still there. Only where nothing else waits for children: in a clean process, between requests.
+/// Kills and reaps the children of this process that have no handle, and the processes that they leave in turn.
+/// Returns those that are still there. Only for a process in which nothing else waits for children: a clean process,
+/// between requests.
 pub(crate) fn end_strays() -> Vec<Pid> {
     let until = Instant::now() + ENDING;
     loop {
@@ -70,8 +71,8 @@ fn children() -> Vec<Pid> {
     }
 }
 
-/// Returns the number in our pid namespace of the process that `/proc`, which may be an outer one's, shows as `shown`.
-/// proc_pid_status(5), `NSpid`.
+/// Returns the number that a process has in this pid namespace. `shown` is its number in `/proc`, which may show an
+/// outer namespace. proc_pid_status(5), `NSpid`.
 fn own_number(shown: &str) -> Option<Pid> {
     let numbers = |name: &str| -> Option<Vec<i32>> {
         let status = std::fs::read_to_string(format!("/proc/{name}/status")).ok()?;

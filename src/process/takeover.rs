@@ -122,7 +122,7 @@ extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const 
     // SAFETY: signal with SIG_IGN installs no handler; it is what Rust's runtime does before `main`.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
     if die_with(parent).is_err() {
-        // It was permitted before this program was executed.
+        // The call was permitted before this program was executed.
         end_now(1);
     }
     // Orphans of our children come to us, where they can be found.

@@ -26,10 +26,10 @@ use std::time::{Duration, Instant};
 const KEPT: usize = 16 << 10;
 /// How long a clean process may take to start.
 const START: Duration = Duration::from_secs(10);
-/// How long it may be stopped by a signal, and how often to look whether it is.
+/// Limit on how long it may be stopped by a signal, and the time between two looks at whether it is.
 const STOPPED: Duration = Duration::from_secs(2);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
-/// How long it may take to end, with all that its children have started.
+/// Limit on how long it may take to end, with all processes that its children have started.
 const END: Duration = Duration::from_secs(10);
 
 /// A clean process that runs a job and answers requests. It belongs to the thread that started it, since the
@@ -152,7 +152,8 @@ impl Session {
             if gone {
                 return Err(self.ended());
             }
-            // Somebody else's would be written to, or read.
+            // Checked first: a closed descriptor's number may belong to another file, which would be written to or
+            // read.
             let socket = self.socket.get().map_err(|e| self.garbled(e))?.as_raw_fd();
             let left = deadline.map_or(Duration::MAX, |at| {
                 at.saturating_duration_since(Instant::now())
@@ -160,7 +161,7 @@ impl Session {
             if left.is_zero() {
                 return Err(self.late());
             }
-            // A signal may stop it, of which nothing here can be read.
+            // A process that a signal has stopped sends nothing that could be read here.
             if !self.process.is_stopped() {
                 stopped = None;
             } else if stopped.get_or_insert_with(Instant::now).elapsed() >= STOPPED {
@@ -168,7 +169,7 @@ impl Session {
             }
             let over = match self.pause(!unsent.is_empty(), left.min(BETWEEN_LOOKS)) {
                 Ok(over) => over,
-                // The socket is looked at above.
+                // The socket is checked at the start of the loop.
                 Err(Errno::EINTR | Errno::EBADF) => continue,
                 Err(errno) => {
                     let tried = format!("wait for the clean process {}", self.id());

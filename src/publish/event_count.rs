@@ -11,9 +11,9 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
-/// The number of sleepers is taken for one that somebody wrote over from here on: so many processes there never are.
+/// The number of sleepers from which on the word counts as overwritten: there are never that many processes.
 const TOO_MANY: u32 = 1 << 31;
-/// What it is set to then: it comes down to zero by no number of sleepers that wake.
+/// The number that replaces an overwritten one: no number of sleepers that wake brings it down to zero.
 const MANY: u32 = 1 << 30;
 
 /// Where processes sleep until a condition holds, and those that made it hold wake them.
@@ -143,7 +143,7 @@ impl<M: Memory> EventCount<M> {
     ) -> Option<R> {
         // Relaxed: ordered with the notifier's load by the fences.
         if self.sleepers.fetch_add(1, Relaxed) >= TOO_MANY {
-            // Counted on, it would wrap around to zero while somebody sleeps.
+            // Without this store, the number would wrap around to zero while a process sleeps.
             self.sleepers.store(MANY, Relaxed);
         }
         // Relaxed: where the notifier's fence comes after ours, this is the number from before it raised it.

@@ -12,9 +12,9 @@
 //! explore. On hardware they live in place in a [`Region`](crate::Region), whose zeros are a valid start.
 //! What a reader gets is a copy; nobody is ever handed a reference to bytes that another process may write.
 //!
-//! # Words that somebody wrote over
+//! # Words that another process wrote over
 //!
-//! No word of a publication is believed. What it is used for has these bounds, whatever any process wrote to it:
+//! No word of a publication is trusted. These are the bounds on its use, whatever any process wrote to it:
 //!
 //! | word | bound |
 //! |---|---|
@@ -25,8 +25,8 @@
 //! | the sleepers of an [`EventCount`] | from 2^31 on it counts as 2^30, so that it does not stay near zero after it wrapped around |
 //! | the epoch of an [`EventCount`] | a wait returns, and asks again |
 //!
-//! Bytes of a value are the caller's to check: any of them are a value of a payload. A wait ends when its condition holds: where
-//! the process that should bring that about may die or lie, its owner gives it a limit, by
+//! Bytes of a value are the caller's to check: any bytes are a value of a payload. A wait ends when its condition
+//! holds. If the process that makes the condition true may die or lie, the caller gives the wait a limit, by
 //! [`wait_timeout`](EventCount::wait_timeout) or [`try_read`](SeqLock::try_read).
 //!
 //! # Common jobs

@@ -16,8 +16,9 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 /// **One producer and one consumer at a time** is the callers' promise: two of a kind share a slot, and can lose, double
 /// or mix values (of plain bytes: never undefined behaviour). A killed producer leaves a prefix of what it pushed. A
 /// killed consumer leaves what it had not taken; the value it was taking, if any, is there again for its successor.
-/// A successor of either goes on as if it were the same. Where a process wrote over an index, there is nothing to pop and no
-/// room to push, or values of before come again: N of them at most, until it writes once more.
+/// A successor of either goes on as if it were the same process. After a process has overwritten an index, either
+/// nothing can be popped and nothing pushed, or old values are popped again: at most N, until that process writes
+/// again.
 ///
 /// ```
 /// use forkcheck::publish::{Full, Ring};
@@ -173,7 +174,7 @@ impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
             0
         }
     }
-    /// How many values lie between two indices; more than N where another process spoilt one of them.
+    /// Returns the number of values between two indices; more than N if another process wrote over one of them.
     fn between(head: u32, tail: u32) -> u32 {
         if head >= 2 * Self::SLOTS || tail >= 2 * Self::SLOTS {
             u32::MAX
@@ -183,7 +184,7 @@ impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
             tail + (2 * Self::SLOTS - head)
         }
     }
-    /// Whether there is a value between them.
+    /// Returns whether there is a value between two indices.
     fn holds(head: u32, tail: u32) -> bool {
         (1..=Self::SLOTS).contains(&Self::between(head, tail))
     }

@@ -19,8 +19,9 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 /// **One writer at a time** is the caller's promise: two at once can leave a mixture that readers take for a
 /// value (of plain bytes: never undefined behaviour). A writer that is killed leaves the last value, or the new one, or,
 /// between its two stores of the sequence number, an odd number: from then on readers get [`WriterGone`], as soon as they
-/// have asked whether the writer is alive, until a successor has written. Nobody spins for
-/// ever where both are of one namespace of pids, whichever `/proc` shows: in another one nobody can say who is alive.
+/// have asked whether the writer is alive, until a successor has written. No reader
+/// spins indefinitely if both are in one pid namespace, whichever `/proc` shows. Between pid namespaces, a reader cannot tell
+/// whether the writer is alive.
 ///
 /// ```
 /// use forkcheck::publish::SeqLock;

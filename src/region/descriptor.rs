@@ -1,12 +1,12 @@
-//! Descriptors that are kept for longer than a call: whoever closes all that are open, as a daemon does, closes them as well,
-//! and what is opened next has their numbers.
+//! Descriptors that are kept for longer than one call. A program that closes all open descriptors, as a daemon does,
+//! closes these as well, and files that are opened next get their numbers.
 
 use crate::Error;
 use nix::sys::stat::{FileStat, fstat};
 use std::io;
 use std::os::fd::AsFd;
 
-/// A descriptor, and of what it is. It is asked before anything is written to it, taken from it, or closed.
+/// A descriptor, and the identity of its file, which is compared before the descriptor is written to, read or closed.
 #[derive(Debug)]
 pub(crate) struct Descriptor<F: AsFd> {
     /// `None` from `into_inner` on.
@@ -21,20 +21,20 @@ impl<F: AsFd> Descriptor<F> {
         Ok(Self { fd: Some(fd), of })
     }
 
-    /// The descriptor, if it still is of what it was.
+    /// Returns the descriptor, if it still refers to the same file.
     ///
     /// # Errors
-    /// It was closed, and perhaps is of something else now.
+    /// The descriptor was closed, and its number may be another file's.
     pub(crate) fn get(&self) -> io::Result<&F> {
         self.look().map(|(fd, _)| fd)
     }
 
-    /// The descriptor, whatever it is of.
+    /// Returns the descriptor without a check of its file.
     pub(crate) fn unasked(&self) -> &F {
         self.fd.as_ref().expect("it is there until `into_inner`")
     }
 
-    /// What the kernel says of it, as `get`.
+    /// Returns the kernel's `stat` of the file, after the same check as [`get`](Self::get).
     pub(crate) fn stat(&self) -> io::Result<FileStat> {
         self.look().map(|(_, about)| about)
     }
@@ -44,7 +44,9 @@ impl<F: AsFd> Descriptor<F> {
         fd.and_then(|fd| Some((fd, fstat(fd).ok()?)))
             .filter(|(_, about)| identity(about) == self.of)
             .ok_or_else(|| {
-                io::Error::other("a descriptor of forkcheck's was closed by somebody else")
+                io::Error::other(
+                    "a descriptor of forkcheck's was closed, and its number may be another file's",
+                )
             })
     }
 
@@ -56,14 +58,14 @@ impl<F: AsFd> Descriptor<F> {
 
 impl<F: AsFd> Drop for Descriptor<F> {
     fn drop(&mut self) {
-        // What somebody else has under this number is theirs to close.
+        // If this number belongs to another file by now, its owner closes it.
         if self.look().is_err() {
             std::mem::forget(self.fd.take());
         }
     }
 }
 
-/// What was tried with a descriptor that was closed.
+/// Returns a function that reports an operation on a descriptor that was closed.
 pub(crate) fn closed(tried: &str) -> impl Fn(io::Error) -> Error {
     move |error| Error::system(tried, error, "close no descriptor that you did not open")
 }

@@ -38,7 +38,7 @@ pub(super) fn create(
         Ok(unfinished.publish(path).map(|file| (pages, file)))
     };
     let published = match complete(Unfinished::new(path, creator, what)?)? {
-        // Where hard links are forbidden, a file that has a name can mostly be renamed.
+        // If hard links are forbidden, a file that has a name can usually be renamed.
         Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
             let unfinished = Unfinished::temporary(directory(path), creator)
                 .map_err(|error| refused(format!("create {what}"), errno(&error)))?;
@@ -51,7 +51,7 @@ pub(super) fn create(
     Ok(pages.from(Source::File(kept(file, what)?, end)))
 }
 
-/// Makes it this user's alone, takes up all the space, and writes the header.
+/// Makes the file private to this user, reserves all its space, and writes the header.
 pub(super) fn fill(
     file: &File,
     layout: Layout,
@@ -59,7 +59,8 @@ pub(super) fn fill(
     what: &str,
 ) -> Result<Pages, Error> {
     let len = total(layout, what)?;
-    // Whatever the umask is; and who may look at our descriptors could open a memfd by its path in /proc.
+    // Set whatever the umask is, and for a memfd too: a process that may see our descriptors could open it by its
+    // path in /proc.
     file.set_permissions(Permissions::from_mode(0o600))
         .map_err(|error| refused(format!("set the mode of {what}"), errno(&error)))?;
     reserve(file, len as u64, what)?;
@@ -69,8 +70,8 @@ pub(super) fn fill(
     Ok(Pages::new(mapping, HEADER, layout.len()))
 }
 
-/// Space on the disk or in memory for all of it, so that a full one is an error now and not SIGBUS later. Of memory that is not
-/// there nothing is asked for: the kernel would look for a process to end.
+/// Reserves space on the disk or in memory for all of the file, so that a lack of it is an error now and not SIGBUS
+/// later. Never asks for memory that is not free: the kernel would look for a process to kill.
 fn reserve(file: &File, len: u64, what: &str) -> Result<(), Error> {
     let failed = |errno| refused(format!("reserve {len} bytes for {what}"), errno);
     // Beyond this limit the kernel sends SIGXFSZ, of which a process dies.
@@ -117,7 +118,8 @@ impl Unfinished {
                 temporary: None,
             }),
             Ok(_) => Self::temporary(directory, creator),
-            // A kernel or a file system without them takes the directory for what should be opened; a sandbox may forbid them.
+            // A kernel or a file system without O_TMPFILE tries to open the directory itself; a sandbox may forbid
+            // the flag.
             Err(error)
                 if matches!(
                     error.raw_os_error(),
@@ -187,7 +189,7 @@ fn new_file() -> OpenOptions {
     options
 }
 
-/// For as long as the region.
+/// Wraps a descriptor that is kept for as long as the region.
 pub(super) fn kept<F: AsFd>(fd: F, what: &str) -> Result<Descriptor<F>, Error> {
     Descriptor::new(fd).map_err(|error| refused(format!("look at {what}"), errno(&error)))
 }
@@ -336,7 +338,7 @@ pub(super) fn part(file: &File, offset: u64, len: usize, access: Access) -> Resu
     Ok(Pages::new(mapping, start, len).from(source))
 }
 
-/// Takes the name away, if it is still that of this file. If not, another got hold of it first, and it is gone as well.
+/// Removes the name, if it is still that of this file. If it is not, another process removed the name first.
 pub(super) fn remove(file: Descriptor<File>, path: &Path, what: &str) -> Result<(), Error> {
     let file = file
         .into_inner()
@@ -352,7 +354,8 @@ pub(super) fn remove(file: Descriptor<File>, path: &Path, what: &str) -> Result<
     }
 }
 
-/// As [`refused`], of a call that the kernel itself forbids nobody: a sandbox does.
+/// As [`refused`], for a call that the kernel itself permits to every process: if it is forbidden, a sandbox forbids
+/// it.
 pub(super) fn refused_call(tried: String, errno: Errno, call: &str) -> Error {
     match errno {
         Errno::EPERM | Errno::ENOSYS => Error::call(tried, errno, call, ""),
@@ -360,7 +363,7 @@ pub(super) fn refused_call(tried: String, errno: Errno, call: &str) -> Error {
     }
 }
 
-/// That a name could not be taken away.
+/// Returns the error for a name that could not be removed.
 pub(super) fn not_removed(what: &str, errno: Errno) -> Error {
     let tried = format!("remove {what}");
     match errno {
@@ -373,7 +376,7 @@ pub(super) fn not_removed(what: &str, errno: Errno) -> Error {
     }
 }
 
-/// Why a name is still there.
+/// The reason why a name was not removed.
 pub(super) enum Unremoved {
     /// The file could not be locked.
     Lock(Errno),

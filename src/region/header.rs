@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, fence};
 /// Bytes in front, so that what follows can be aligned to a pair of cache lines.
 pub(super) const HEADER: usize = 128;
 
-/// An error, if a layout cannot begin right behind a header, which begins with a page.
+/// Returns an error if a layout cannot begin right behind a header. A header begins at the start of a page.
 pub(super) fn check_align(layout: Layout, what: &str) -> Result<(), Error> {
     let align = layout.align();
     if HEADER.is_multiple_of(align) {
@@ -35,7 +35,8 @@ pub(super) fn check_align(layout: Layout, what: &str) -> Result<(), Error> {
 
 /// `forkchk` and the version of this layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"forkchk\x01");
-/// Stands in its place from the first store to the last: a region that is being made, or whose creator died meanwhile.
+/// The value of the magic word between the first store and the last: the region is being made, or its creator died
+/// meanwhile.
 const BEGUN: u64 = u64::from_le_bytes(*b"forkchk\xff");
 
 #[repr(C, align(128))]
@@ -155,7 +156,7 @@ impl Header {
     /// Fills in everything, the magic number last.
     pub(super) fn write(&self, layout: Layout, creator: Creator) {
         self.magic.store(BEGUN, Relaxed);
-        // Release: whoever sees a word of what follows sees that it was begun; and so it is left by who dies in between.
+        // Release: a process that sees a later word sees BEGUN as well; a creator that dies in between leaves BEGUN.
         fence(Release);
         self.len.store(layout.len() as u64, Relaxed);
         self.shape.store(layout.shape(), Relaxed);
@@ -169,7 +170,7 @@ impl Header {
         self.kept.store(1, Relaxed);
     }
 
-    /// As `keep`, by a write, which is no SIGBUS where the file was cut short meanwhile.
+    /// As `keep`, by a write to the file: that raises no SIGBUS if the file was cut short meanwhile.
     pub(super) fn keep_in_file(file: &File) -> io::Result<()> {
         let at = std::mem::offset_of!(Self, kept) as u64;
         file.write_all_at(&1u64.to_ne_bytes(), at)
@@ -215,7 +216,7 @@ impl Told {
         self.magic == 0 || self.is_begun()
     }
 
-    /// Somebody has begun it, and not finished.
+    /// Returns whether a creator has begun it and not finished.
     pub(super) fn is_begun(&self) -> bool {
         self.magic == BEGUN
     }
@@ -248,7 +249,7 @@ impl Told {
         } else if !self.is_region(room) {
             (
                 format!("the header of {what} says {said} bytes, where 1 to {room} are possible"),
-                "somebody wrote over it: remove it and create it anew",
+                "a process wrote over it: remove it and create it again",
             )
         } else if expected.shape() != 0 && self.shape != 0 && self.shape != expected.shape() {
             (

@@ -14,14 +14,14 @@
 //! A region never hands out a reference to plain data that another process may write: only atomics and what is made of
 //! them ([`Resident`]). It is for its user alone (mode 0600), and never executable.
 //!
-//! No length is believed either: one that is asked for is compared with the memory of the machine and of the cgroup before
-//! it is taken up, one in a header with the file or segment behind it, one in a layout with the region. A file is asked for its
-//! length at each [`get`](Region::get), and a descriptor for its file before it is written to, passed on or closed. Nothing here
-//! waits but [`Region::receive`] and [`View::receive`], for which the socket may have a timeout.
+//! Lengths are not trusted either. A length that is asked for is compared with the memory of the machine and of the cgroup
+//! before it is taken up, one in a header with the file or segment behind it, and one in a layout with the region. A file's
+//! length is checked at each [`get`](Region::get), and a descriptor's file before the descriptor is written to, passed on or
+//! closed. Only [`Region::receive`] and [`View::receive`] wait, and their socket may have a timeout.
 //!
 //! In here: `mapping` is pages of this process, `pages` the part of them that is handed out, `header` what stands in front
-//! of a region that strangers open, `name` how they find it; `file`, `posix`, `sysv` and `memfd` are the backings; `room` is how
-//! much memory there is for them, `descriptor` how they keep one.
+//! of a region that strangers open, `name` how they find it; `file`, `posix`, `sysv` and `memfd` are the backings; `room` is the
+//! memory that there is for them, `descriptor` a descriptor that they keep.
 #![allow(unsafe_code, reason = "views of mapped memory as atomics")]
 
 pub(crate) mod descriptor;
@@ -59,7 +59,7 @@ use std::ptr::NonNull;
 ///
 /// It starts as zeros, and at the same address in each process that inherits it. The pages go away when the
 /// last process that has them mapped is gone. Dropping a region unmaps it in this process alone. Where it has a name,
-/// the process that created it takes that away as it drops it, if it still may ([`close`](Region::close) says whether it did);
+/// the process that created it removes the name as it drops it, if it still may ([`close`](Region::close) says whether it did);
 /// a forked child that drops an inherited handle removes nothing.
 ///
 /// ```
@@ -120,7 +120,7 @@ impl Region {
     /// descriptor ([`send`](Region::send)). It is sealed: nobody can make it longer or shorter. memfd_create(2).
     ///
     /// # Errors
-    /// A length of zero or beyond the limits, or of the memory that is free now, or no descriptor.
+    /// A length of zero, beyond the limits or beyond the memory that is free now; or no descriptor is left.
     pub fn memfd(layout: impl Into<Layout>) -> Result<Self, Error> {
         memfd::create(layout.into()).map(Self::nameless)
     }
@@ -175,8 +175,8 @@ impl Region {
     /// ```
     ///
     /// # Errors
-    /// The name is taken; there is no room, no permission, no descriptor; the file system is read-only; the layout is aligned
-    /// to more than 128 bytes, at a multiple of which the bytes of such a region begin. Nothing is left.
+    /// The name is taken; there is no room, no permission or no descriptor; the file system is read-only; or the layout's
+    /// alignment is more than 128 bytes, and the bytes of such a region begin at a multiple of 128. Nothing is left behind.
     pub fn create(name: &Name, layout: impl Into<Layout>) -> Result<Self, Error> {
         let creator = Creator::me();
         let mut region = Self::nameless(name.create(layout.into(), creator)?);
@@ -203,7 +203,7 @@ impl Region {
         Ok(Self::unnamed(pages, told.creator.pid()))
     }
 
-    /// The descriptor of a [`memfd`](Region::memfd), to be passed on; `None` for other backings, and where somebody closed it.
+    /// The descriptor of a [`memfd`](Region::memfd), to be passed on; `None` for other backings, and if it was closed.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.pages.source {
             Source::Memfd(fd) => fd.get().ok().map(AsFd::as_fd),
@@ -289,16 +289,16 @@ impl Region {
         self
     }
 
-    /// Drops it, and says whether the name went where this handle takes one away, which a drop cannot.
+    /// Drops the region, and returns an error if this handle should remove its name and cannot. A drop cannot report that.
     ///
     /// # Errors
-    /// The process has lost the right to remove the name since it created it, for one because it runs as another user now; or
-    /// somebody holds a lock on the file. The name stays then, until [`sweep`] takes it or [`Name::remove`].
+    /// The process has lost the right to remove the name since it created it, for example because it runs as another user now;
+    /// or a process holds a lock on the file. The name then stays, until [`sweep`] or [`Name::remove`] removes it.
     pub fn close(mut self) -> Result<(), Error> {
         self.remove_name()
     }
 
-    /// Once, and not in a forked child, which has a copy of the handle; nor in one that got the id of a dead creator.
+    /// Removes the name once, and never in a forked child's copy of the handle, even if the child got a dead creator's id.
     fn remove_name(&mut self) -> Result<(), Error> {
         match self.named.take() {
             Some((name, maker)) if maker.is_me() => {
@@ -439,7 +439,7 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // `close` would have said so.
+        // Errors are ignored here; `close` reports them.
         let _ = self.remove_name();
     }
 }
@@ -479,10 +479,10 @@ fn refused(tried: String, errno: Errno) -> Error {
             "see who owns it and with what mode; a file has to be open for what it is mapped for"
         }
         Errno::EIDRM => {
-            "somebody removed it meanwhile: create it again, and let nobody remove names that are in use"
+            "it was removed meanwhile: create it again, and remove no name that is in use"
         }
         Errno::EWOULDBLOCK => {
-            "try again: somebody removes it just now, or holds a lock on it (flock)"
+            "try again: another process is removing it, or holds a lock on it (flock)"
         }
         Errno::EROFS => "choose a place that can be written to",
         Errno::ELOOP => "name the file itself: symbolic links are not followed",

@@ -97,8 +97,9 @@ impl Name {
     /// ```
     ///
     /// # Errors
-    /// There is no such name, or it is not that of a region of this user: nothing else is ever removed. Or a living process is
-    /// just making it (System V); or somebody holds a lock (flock(2)) on the file: who removes it just now, or a stranger.
+    /// There is no such name, or it is not that of a region of this user: nothing else is ever removed. Or a living
+    /// process is just making it (System V). Or a process holds a lock (flock(2)) on the file: one that is removing
+    /// it, or an unrelated one.
     pub fn remove(&self) -> Result<(), Error> {
         let what = self.to_string();
         match &self.0 {

@@ -71,10 +71,10 @@ impl Pages {
         Ok(())
     }
 
-    /// Says in the header of a region that has a name that this is to be left alone.
+    /// Marks a region that has a name as kept, in its header, so that a sweep leaves it alone.
     pub(super) fn keep(&self) {
         match &self.source {
-            // A file that was cut short is no region any more, and left alone as it is.
+            // A file that was cut short is not a region any more, and is left alone as it is.
             Source::File(file, _) => {
                 if self.intact().is_ok()
                     && let Ok(file) = file.get()

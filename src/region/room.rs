@@ -1,5 +1,5 @@
-//! How much memory there is, of the machine and of the cgroups that this process is in: what takes up more is ended by the
-//! kernel, where an error was to be had. proc_meminfo(5), cgroups(7).
+//! The memory of the machine and of the cgroups that this process is in. The kernel kills a process that takes up
+//! more, so an error comes first. proc_meminfo(5), cgroups(7).
 
 use super::refused;
 use crate::Error;
@@ -7,15 +7,15 @@ use nix::errno::Errno;
 use std::fs::read_to_string;
 use std::path::Path;
 
-/// Less than this is not worth the question.
+/// The length below which nothing is checked.
 const SMALL: u64 = 1 << 20;
 
-/// An error, if so many bytes cannot be taken up now.
+/// Returns an error if `len` bytes cannot be taken up now.
 pub(crate) fn check_free(len: u64, what: &str) -> Result<(), Error> {
     check(len, |room| room.free, what, "are free")
 }
 
-/// An error, if so many bytes cannot be taken up however much is free.
+/// Returns an error if `len` bytes cannot be taken up however much is free.
 pub(super) fn check_limit(len: usize, what: &str) -> Result<(), Error> {
     check(len as u64, |room| room.limit, what, "are there at all")
 }
@@ -32,7 +32,7 @@ fn check(len: u64, most: fn(Room) -> u64, what: &str, of: &str) -> Result<(), Er
     Err(refused(tried, Errno::ENOMEM))
 }
 
-/// Bytes, with what can be swapped out. What is not known is no limit.
+/// Bytes of memory, with those that can be swapped out. An unknown number is no limit.
 #[derive(Clone, Copy)]
 struct Room {
     limit: u64,
@@ -63,8 +63,9 @@ impl Room {
             .fold(memory.and(swap), Self::least)
     }
 
-    /// That of a group and of all in which it lies, by a line of `/proc/self/cgroup`. Where the path begins outside of what
-    /// is mounted here, as in a container, its last steps lead nowhere, and the mount itself is our own group.
+    /// Returns the room of a group and of all groups around it, from a line of `/proc/self/cgroup`. If the path
+    /// begins outside of the mount, as in a container, its last steps do not exist there, and the mount itself is
+    /// this process's group.
     fn of_groups(line: &str, swap: Self) -> Option<Self> {
         let (_, line) = line.split_once(':')?;
         let (controllers, path) = line.split_once(':')?;
@@ -84,7 +85,7 @@ impl Room {
 
     fn of_group(group: &Path, swap: Self) -> Option<Self> {
         let number = |name| read_to_string(group.join(name)).ok()?.trim().parse().ok();
-        // What is cached of files goes as soon as something else needs the room.
+        // Cached pages of files are given up as soon as something else needs the room.
         let cached = |prefix| {
             let stat = read_to_string(group.join("memory.stat")).unwrap_or_default();
             let of = |kind| field(&stat, &format!("{prefix}{kind}_file")).unwrap_or(0);
@@ -96,7 +97,7 @@ impl Room {
             let free = limit.saturating_sub(used);
             Some(Self { limit, free })
         };
-        // Version 2, which limits the swap by itself; and version 1, which limits both together.
+        // Version 2 limits swap by itself; version 1 limits memory and swap together.
         let swap_of_2 = number("memory.swap.max").map_or(swap, |limit| {
             let used = number("memory.swap.current").unwrap_or(0);
             let free = limit.saturating_sub(used);
@@ -125,7 +126,7 @@ impl Room {
     }
 }
 
-/// The number behind a name, in lines of both.
+/// Returns the number behind a name, in lines of `/proc/meminfo` or `memory.stat`.
 fn field(lines: &str, name: &str) -> Option<u64> {
     let mut lines = lines.lines().map(str::split_ascii_whitespace);
     let mut line = lines.find(|line| line.clone().next() == Some(name))?;
@@ -196,7 +197,7 @@ mod tests {
                 "{why}"
             );
         }
-        // One that does not exist limits nothing.
+        // A group that does not exist limits nothing.
         assert!(
             Room::of_groups("0::/no/such/group/of/forkcheck", Room::ENDLESS)
                 .is_none_or(|room| room.limit > 0)

@@ -12,9 +12,9 @@ use std::path::Path;
 /// [kept](super::Region::keep). So what a boot before this one left in a directory of files stays: [`Name::remove`] takes it,
 /// if you know that nobody needs it. Those who have such a region open keep what they have.
 ///
-/// Call it where your program starts, or in a cron job. Being killed between the two calls that make a System V
-/// segment and attach it leaves a segment that nobody can tell from another program's: [`Name::remove`] takes it. One that was
-/// attached, and whose header was begun and never finished, is taken here too.
+/// Call it where your program starts, or in a cron job. A process that is killed between the two calls that make a
+/// System V segment and attach it leaves a segment that looks like another program's: [`Name::remove`] removes it. A
+/// segment that was attached, and whose header was begun and never finished, is removed here too.
 ///
 /// ```
 /// for name in forkcheck::region::sweep()? {

@@ -90,7 +90,8 @@ pub(super) fn remove_key(key: i32, what: &str) -> Result<(), Error> {
     match told {
         Some(told) if told.is_region(room) => remove(id, what),
         Some(told) if told.is_begun() && !in_use => remove(id, what),
-        // What a creator has made before it attaches it. A pid of 0 is one of another namespace, which may be alive.
+        // An empty segment is what a creator leaves before it attaches it. A pid of 0 is one of another namespace,
+        // which may be alive.
         Some(told)
             if told.is_empty() && !in_use && about.shm_cpid != 0 && !Hardware::alive(maker) =>
         {
@@ -98,16 +99,16 @@ pub(super) fn remove_key(key: i32, what: &str) -> Result<(), Error> {
         }
         Some(told) if told.is_blank() => Err(Error::invalid(
             making,
-            "try again when that process is done or dead; remove it with ipcrm, if nobody needs it",
+            "try again when that process is done or dead; if no program needs it, remove it with ipcrm",
         )),
         _ => Err(Error::invalid(
             format!("{what} is another program's segment"),
-            "remove it with ipcrm, if nobody needs it",
+            "if no program needs it, remove it with ipcrm",
         )),
     }
 }
 
-/// What the header says, if the segment is long enough for one. It is not attached any more then.
+/// Returns what the header says, if the segment is long enough for one. The segment is detached again.
 fn look(id: i32, len: usize, what: &str) -> Result<Option<Told>, Error> {
     let mapping = attach(id, len, Access::Read, what)?;
     Ok(mapping.start_as().map(Header::read))
@@ -117,14 +118,14 @@ fn look(id: i32, len: usize, what: &str) -> Result<Option<Told>, Error> {
 pub(super) fn remove(id: i32, what: &str) -> Result<(), Error> {
     // SAFETY: IPC_RMID takes no buffer.
     match Errno::result(unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) }) {
-        // It went meanwhile.
+        // The segment was removed meanwhile.
         Ok(_) | Err(Errno::EIDRM | Errno::EINVAL) => Ok(()),
         Err(errno) => Err(not_removed(what, errno)),
     }
 }
 
-/// The creator of each segment of ours that is a region, with its id and key; none of one that nobody finished and nobody
-/// has attached. Whoever begins one attaches it before.
+/// Returns the creator, id and key of each segment of this user that is a region. The creator is `None` for one that
+/// was begun, never finished, and that no process has attached. A creator attaches a segment before it begins it.
 pub(super) fn creators() -> Vec<(Option<Creator>, i32, i32)> {
     // SAFETY: zeros are a value of these plain integers. SHM_INFO fills in a shm_info, which is shorter than a shmid_ds.
     let highest = unsafe {
@@ -187,7 +188,7 @@ fn mode(about: &libc::shmid_ds) -> u32 {
     about.shm_perm.mode as u32
 }
 
-/// An id of a segment that was removed is no valid argument, or says so.
+/// Turns EINVAL into EIDRM: for the id of a removed segment, the kernel returns either.
 fn gone(errno: Errno) -> Errno {
     if errno == Errno::EINVAL {
         Errno::EIDRM

@@ -1,12 +1,12 @@
-//! One case as a word that can be pasted, through a log or an environment variable. What was pasted is not believed: its sum is
-//! compared, and what it names is looked for in its own program.
+//! Tokens: one case as a word that can be pasted, through a log or an environment variable. A pasted token is not
+//! trusted: its checksum is compared, and each process, operation and step in it is looked up in its own program.
 
 use super::{VERSION, out_of_range};
 use crate::case::Case;
 use crate::error::Error;
 use crate::subject::Spec;
 
-/// What a token says.
+/// The contents of a token.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Token<S: Spec> {
     pub(crate) suite: String,
@@ -14,8 +14,8 @@ pub(crate) struct Token<S: Spec> {
     pub(crate) case: Case<S>,
 }
 
-/// One case as a word that can be pasted: `fk1:`, the suite, engine and case in postcard as hexadecimal digits,
-/// and eight digits that tell whether all of it was pasted.
+/// Returns one case as a word that can be pasted: `fk1:`, the suite, engine and case in postcard as hexadecimal
+/// digits, and eight digits that tell whether all of it was pasted.
 pub(crate) fn token<S: Spec>(suite: &str, engine: &str, case: &Case<S>) -> Result<String, Error> {
     let bytes = postcard::to_stdvec(&(suite, engine, case))
         .map_err(|e| Error::system("write a case as a token", e, "use the saved file instead"))?;
@@ -23,13 +23,13 @@ pub(crate) fn token<S: Spec>(suite: &str, engine: &str, case: &Case<S>) -> Resul
     Ok(format!("fk{VERSION}:{digits}{:08x}", sum(&bytes)))
 }
 
-/// Whether a word is meant as a token.
+/// Returns whether a word is meant as a token.
 pub(crate) fn is_token(word: &str) -> bool {
     let digits = word.trim().strip_prefix("fk");
     digits.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains(':'))
 }
 
-/// The suite and the engine of a token.
+/// Returns the suite and the engine of a token.
 pub(crate) fn whose(token: &str) -> Result<(String, String), Error> {
     unpacked(token).map(|(suite, engine, _)| (suite, engine))
 }
@@ -75,7 +75,7 @@ pub(crate) fn from_token<S: Spec>(
     })
 }
 
-/// As much of a token as fits an error.
+/// Returns as much of a token as fits in an error.
 fn shown(token: &str) -> String {
     let token = token.trim();
     if token.len() > 40 {
@@ -85,7 +85,7 @@ fn shown(token: &str) -> String {
     }
 }
 
-/// The suite and engine of a token, and its case in postcard.
+/// Returns the suite and engine of a token, and its case in postcard.
 fn unpacked(token: &str) -> Result<(String, String, Vec<u8>), Error> {
     let wrong = |what: String| {
         Error::invalid(
@@ -136,7 +136,7 @@ fn hexadecimal(digits: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// FNV-1a in 32 bits: for cut and mistyped tokens, not against malice.
+/// Returns the FNV-1a hash in 32 bits, which detects cut and mistyped tokens but not malice.
 fn sum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |sum, byte| {
         (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)

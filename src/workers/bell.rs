@@ -1,5 +1,5 @@
-//! A pipe from workers to their supervisor. What happened is in shared memory, where the supervisor looks again and again: a bell
-//! that is lost, or that rings without reason, costs one look.
+//! A pipe from workers to their supervisor. The events themselves are in shared memory, at which the supervisor looks
+//! regularly: a bell that is lost, or that rings without reason, costs one look.
 
 use super::watch::BETWEEN_LOOKS;
 use crate::error::Error;
@@ -10,13 +10,13 @@ use nix::sys::stat::fstat;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// What to do where poll(2) fails, which it does where more descriptors are looked at than may be open.
+/// The remedy for a poll(2) that failed. It fails if more descriptors are polled than may be open.
 pub(crate) const NO_POLL: &str = "raise RLIMIT_NOFILE (ulimit -n), and let neither operations nor the spec lower it; else report this";
 
 /// The supervisor's end.
 pub(super) struct Bell(PipeReader);
 
-/// A worker's end, of which an operation may have closed the descriptor, or given its number to another file.
+/// A worker's end. An operation may have closed its descriptor, or given its number to another file.
 pub(crate) struct Sender {
     pipe: PipeWriter,
     /// Device and inode of the pipe.
@@ -24,19 +24,19 @@ pub(crate) struct Sender {
 }
 
 impl Bell {
-    /// A bell, and what rings it.
+    /// Returns a bell, and the end that rings it.
     pub(super) fn new() -> Result<(Self, Sender), Error> {
         let (bell, sender) = Sender::new()?;
         for end in [bell.as_fd(), sender.pipe.as_fd()] {
-            // A full pipe rings as well as one more byte.
+            // A full pipe rings as well as one with a byte more.
             fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
                 .map_err(|errno| Error::system("set up a pipe", errno, "report this"))?;
         }
         Ok((Self(bell), sender))
     }
 
-    /// Waits until it rings, one of these processes ends, or the time for another look has come. Returns the index of a
-    /// process that has ended.
+    /// Waits until the bell rings, one of these processes ends, or the time for another look has come. Returns the
+    /// index of a process that has ended.
     pub(super) fn wait<'a>(
         &self,
         processes: impl Iterator<Item = BorrowedFd<'a>>,
@@ -52,7 +52,7 @@ impl Bell {
         }
         let said = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
         if said(&watched[0]) {
-            // Nothing to read is as good.
+            // A read of nothing is as good.
             let _ = (&self.0).read(&mut [0; 64]);
         }
         Ok(watched[1..].iter().position(said))
@@ -60,7 +60,7 @@ impl Bell {
 }
 
 impl Sender {
-    /// A pipe, with the end to read from.
+    /// Returns the end of a pipe to read from, and the end to write to.
     pub(crate) fn new() -> Result<(PipeReader, Self), Error> {
         let (reader, pipe) = std::io::pipe().map_err(|e| {
             Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE")
@@ -70,10 +70,10 @@ impl Sender {
         Ok((reader, Self { pipe, made_as }))
     }
 
-    /// Writes these bytes, unless the descriptor is closed or another file's.
+    /// Writes these bytes, unless the descriptor was closed or is another file's.
     pub(crate) fn send(&self, bytes: &[u8]) {
         if identity(&self.pipe) == Ok(self.made_as) {
-            // If the other end is gone, nothing waits for them.
+            // If the other end is gone, nothing waits for the bytes.
             let _ = (&self.pipe).write_all(bytes);
         }
     }

@@ -22,7 +22,7 @@ impl<T> Deref for Line<T> {
     }
 }
 
-/// A word that nothing writes to once it is set: where it has changed, something wrote over the memory around it.
+/// A word that nothing writes to once it is set: if it has changed, something wrote over the memory around it.
 #[repr(transparent)]
 pub(super) struct Seal(AtomicU64);
 impl Seal {
@@ -74,7 +74,7 @@ pub(super) struct Control {
     pub(super) failing: AtomicU64,
     /// 1: the logs hold a history that is not Ok. 2: a log was full.
     pub(super) found: AtomicU32,
-    /// 1: the batch is over. Release: the supervisor sees the logs and counts.
+    /// 1: the batch is over. Stored with Release: the supervisor sees the logs and counts.
     pub(super) over: AtomicU32,
     middle: Seal,
     pub(super) places: [Line<Place>; MAX_PROCESSES],
@@ -84,7 +84,7 @@ pub(super) struct Control {
 unsafe impl Resident for Control {}
 
 impl Control {
-    /// All seals: at the start, in each line, and behind the other words.
+    /// Returns all seals: at the start, in each line, and behind the other words.
     pub(super) fn seals(&self) -> impl Iterator<Item = &Seal> {
         let lines = [
             &self.round.seal,

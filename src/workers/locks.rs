@@ -49,7 +49,8 @@ pub(crate) fn private_lock<M: Memory, S: Subject<M>>(
         let mut child = process::spawn(|| {
             be_quiet();
             original::mark();
-            // Counted here, and shared to be seen: an operation may write over what is shared.
+            // Counted in private memory, and copied to shared memory to be seen: an operation may write over shared
+            // memory.
             for number in trial.load(Relaxed)..trials {
                 trial.store(number, Relaxed);
                 let number = number as usize;

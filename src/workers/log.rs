@@ -32,7 +32,7 @@ unsafe impl Resident for Log {}
 pub(super) struct Full;
 
 impl Log {
-    /// Memory for one, which is empty.
+    /// Makes the memory of an empty log.
     pub(super) fn region() -> Result<Region, Error> {
         let region = Region::anonymous(size_of::<Self>())?;
         region.get::<Self>(0)?.seals().for_each(Seal::set);

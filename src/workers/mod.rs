@@ -5,8 +5,8 @@
 //!
 //! # Waits
 //!
-//! A structure may close descriptors, write anywhere, stop or kill processes. So each wait of a check ends without the process
-//! that it waits for:
+//! A structure may close descriptors, write anywhere, stop or kill processes. So each wait of a check has an end that
+//! does not depend on the process that it waits for:
 //!
 //! | wait | for | ended at the latest by |
 //! |---|---|---|
@@ -23,8 +23,9 @@
 //! | [`MachineTurn`], where it is for the machine | other programs | 120 s |
 //! | saving a case, flock(2) | another program that saves one | its end |
 //!
-//! The [`Watch`] calls processes stuck that used 2 s of processor time, or slept or were stopped at 40 looks, and nothing changed:
-//! those that have something to do, and all of them where none has. That is a verdict in words, and the workers are killed.
+//! The [`Watch`] calls processes stuck if they used 2 s of processor time, or slept or were stopped at 40 looks, and
+//! nothing changed meanwhile. It watches those that have something to do, or all of them if none has. A stuck process
+//! is a verdict in words, and the workers are killed.
 
 mod bell;
 mod clock;
@@ -63,10 +64,10 @@ use std::fmt;
 /// The largest subject, in bytes. It is built on the stack, which without optimisation holds several copies, and moved.
 const LARGEST: usize = 1 << 20;
 
-/// Why an engine's own machinery cannot go on: what a structure did to it.
+/// The reason why an engine's own machinery cannot go on: damage by a structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lost {
-    /// Memory that is none of the structure's has changed: a seal is broken.
+    /// Memory that does not belong to the structure has changed: a seal is broken.
     Overwritten,
     /// Every process sleeps, and none of them has a step to take.
     Idle,

@@ -1,9 +1,9 @@
-//! The places that the crate runs in: without `/proc`, in namespaces, as another user, in sandboxes, within limits, beside
-//! little room. In each the core's basic work and a short check end, by what they are for or by an error with a remedy, and
-//! nothing is left.
+//! The places that the crate runs in: without `/proc`, in namespaces, as another user, in sandboxes, within limits,
+//! with little room. In each place the core's basic work and a short check end, with their result or with an error
+//! and its remedy, and nothing is left behind.
 //!
-//! The rows are in `rows`, one place each; what this machine cannot make is skipped, in words. Each row runs in a clean
-//! process, whose children enter the place.
+//! The rows are in `rows`, one place each. A place that this machine cannot make is skipped with a message. Each row
+//! runs in a clean process, whose children enter the place.
 #![cfg(feature = "loom")]
 
 mod place;
@@ -27,15 +27,16 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// A watchdog's time, that of no row on a busy machine either; and that of a row with all that it does.
+/// The watchdog's limit for one part of a row, which none reaches on a busy machine; `ROW_HANGS` is that of a whole
+/// row, in seconds.
 const HANGS: Duration = Duration::from_secs(200);
 const ROW_HANGS: u32 = 500;
-/// How a child says that the place cannot be made here.
+/// The exit code of a child that cannot make the place here.
 const CANNOT_BE_MADE: i32 = 77;
-/// What the command says of an engine that did its work.
+/// The word for an engine, or a part of the core, that did its work.
 const WORKS: &str = "works";
 
-/// What came of a row: of the core's work, of each engine of the command, and what is left.
+/// The results of a row: of the core's work, of each engine of the command, and the names and files that are left.
 #[derive(Debug, Serialize, Deserialize)]
 struct Seen {
     core: Vec<(String, String)>,
@@ -43,10 +44,10 @@ struct Seen {
     left: Vec<String>,
 }
 
-/// Makes a region of that many bytes.
+/// A function that makes a region of that many bytes.
 type Make = fn(usize) -> Result<Region, Error>;
 
-/// The core's work in the place that this process is in: what came of each part, in words.
+/// Does the core's work in the place that this process is in, and returns the result of each part, in words.
 fn core(scratch: &Scratch, alone: bool) -> Vec<(String, String)> {
     let names = [
         ("posix", Name::posix("/forkcheck-environment")),
@@ -80,14 +81,14 @@ fn core(scratch: &Scratch, alone: bool) -> Vec<(String, String)> {
     all
 }
 
-/// The bytes of a region of a row.
+/// The length of a region of a row, in bytes.
 const LEN: usize = 40_000;
 
 fn told(error: Option<Error>) -> String {
     error.map_or(WORKS.into(), |error| error.to_string())
 }
 
-/// Its first and last word hold what is stored there.
+/// Asserts that the first and last word hold the values stored there.
 fn used(region: &Region) -> Result<(), Error> {
     for at in [0, LEN - 8] {
         let word: &AtomicU64 = region.get(at)?;
@@ -97,7 +98,7 @@ fn used(region: &Region) -> Result<(), Error> {
     Ok(())
 }
 
-/// A region gets the name, is opened by it, and takes it away.
+/// Creates a region with the name, opens it by the name, and closes it.
 fn named(name: &Name) -> Result<(), Error> {
     let region = Region::create(name, LEN)?;
     used(&region)?;
@@ -108,7 +109,7 @@ fn named(name: &Name) -> Result<(), Error> {
     Ok(())
 }
 
-/// This process is the command from here on, whose output goes to these files.
+/// Makes this process the command, with its output going to these files.
 fn command(scratch: &Scratch, output: &File, errors: &File) -> ! {
     dup2_stdout(output).unwrap();
     dup2_stderr(errors).unwrap();
@@ -127,7 +128,7 @@ fn command(scratch: &Scratch, output: &File, errors: &File) -> ! {
     panic!("{never:?}")
 }
 
-/// What the command said of each engine.
+/// Returns the verdict of the command on each engine.
 fn verdicts(exit: &Exit, output: &str, errors: &str) -> Vec<(String, String)> {
     let lines = output.lines().map(|line| {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -135,7 +136,7 @@ fn verdicts(exit: &Exit, output: &str, errors: &str) -> Vec<(String, String)> {
         let ran = line["executions"].as_u64() > Some(0) && line["failing"] == 0;
         let verdict = match (&*field("verdict"), ran) {
             ("ok", true) => WORKS.into(),
-            // So few executions may overlap too seldom.
+            // With few executions, calls may overlap too seldom.
             ("unknown", true) if field("reason").contains("overlap") => WORKS.into(),
             (_, ran) => format!("{line} (ran: {ran})"),
         };
@@ -151,7 +152,8 @@ fn verdicts(exit: &Exit, output: &str, errors: &str) -> Vec<(String, String)> {
 }
 
 impl Row {
-    /// In a child: does this in the place. `None` where that cannot be made here; an error has the code that it ended with.
+    /// In a child: runs the body in the place. Returns `None` if the place cannot be made here; an error has the exit
+    /// code.
     fn inside<T>(
         &self,
         scratch: &Scratch,
@@ -176,10 +178,10 @@ impl Row {
     }
 }
 
-/// A row, in a clean process: `None` where the place cannot be made here.
+/// Runs a row in a clean process. Returns `None` if the place cannot be made here.
 fn seen(number: usize) -> Result<Option<Seen>, String> {
     let row = &ROWS[number];
-    // What hangs behind all other watchdogs ends with this process.
+    // If all other watchdogs hang, the alarm ends this process.
     alarm::set(ROW_HANGS);
     let scratch = Scratch::new();
     let alone = own_names();
@@ -232,7 +234,8 @@ fn names_and_files_that_are_left_are_noticed() {
     assert_eq!((before, after), (0, if alone { 3 } else { 1 }));
 }
 
-/// Asserts that what was seen is what the row says: all works but what it names, which says those words.
+/// Asserts that the results are those of the row: all parts work except those in `but`, whose errors contain the
+/// given words.
 fn expect(name: &str, seen: &[(String, String)], but: &[(&str, &str)]) {
     for (what, words) in seen {
         let as_expected = match but.iter().find(|(other, _)| other == what) {

@@ -1,4 +1,4 @@
-//! How a process gets into a place, and what it left there.
+//! Functions that bring a process into a place, and that list the names and files that it left there.
 
 use crate::sandbox::forbid;
 use nix::errno::Errno;
@@ -20,7 +20,7 @@ impl Scratch {
     pub(crate) fn new() -> Self {
         let scratch = Self(tempfile::tempdir().unwrap());
         fs::create_dir(scratch.temporary()).unwrap();
-        // Other users come in as well.
+        // Other users need access as well.
         for (path, mode) in [(scratch.directory(), 0o755), (&scratch.temporary(), 0o777)] {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         }
@@ -34,16 +34,17 @@ impl Scratch {
     }
 }
 
-/// Names of POSIX regions and System V keys of this process and its children alone, so that all that are left are theirs.
-/// Whether that can be.
+/// Gives this process and its children POSIX names and System V keys of their own, so that all names that are left
+/// are theirs. Returns whether that is possible.
 pub(crate) fn own_names() -> bool {
     set_child_subreaper(true).unwrap();
     unshare(CloneFlags::CLONE_NEWIPC).is_ok() && own_mounts() && small("/dev/shm", "64m")
 }
 
-/// What of a row is left: names, files, processes.
+/// Returns the names, files and processes that a row left.
 pub(crate) fn left(scratch: &Scratch, alone: bool) -> Vec<String> {
-    // Those that are about to end are children of ours by now, the subreaper. One that does not end is for the watchdog.
+    // Processes that are about to end are children of this subreaper by now. One that does not end is for the
+    // watchdog.
     let mut left = names(scratch, alone);
     while let Ok(ended) = waitpid(Pid::from_raw(-1), None) {
         println!("ended behind its parent: {ended:?}");
@@ -54,7 +55,7 @@ pub(crate) fn left(scratch: &Scratch, alone: bool) -> Vec<String> {
     left
 }
 
-/// Names and files that are there, those of other programs left out.
+/// Returns the names and files that are there, without those of other programs.
 pub(crate) fn names(scratch: &Scratch, alone: bool) -> Vec<String> {
     let entries = |path: PathBuf| fs::read_dir(path).into_iter().flatten();
     let shown = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().path().display().to_string();
@@ -67,14 +68,14 @@ pub(crate) fn names(scratch: &Scratch, alone: bool) -> Vec<String> {
     names
 }
 
-/// From now on, what this process mounts is seen by it and its children alone.
+/// Makes the mounts of this process visible to it and its children alone.
 pub(crate) fn own_mounts() -> bool {
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     let none = None::<&str>;
     unshare(CloneFlags::CLONE_NEWNS).is_ok() && mount(none, "/", none, private, none).is_ok()
 }
 
-/// Mounts an empty file system of that size there.
+/// Mounts an empty file system of that size on the path.
 pub(crate) fn small(path: impl AsRef<Path>, size: &str) -> bool {
     let options = format!("size={size}");
     let options = Some(options.as_str());
@@ -88,13 +89,13 @@ pub(crate) fn small(path: impl AsRef<Path>, size: &str) -> bool {
     .is_ok()
 }
 
-/// Mounts the processes of this pid namespace.
+/// Mounts a `/proc` of this pid namespace.
 pub(crate) fn proc(options: Option<&str>) -> bool {
     let (none, kind) = (Some("none"), Some("proc"));
     mount(none, "/proc", kind, MsFlags::empty(), options).is_ok()
 }
 
-/// Another user, who may read the programs.
+/// Changes to another user, one that may read the programs.
 pub(crate) fn other_user() -> bool {
     let nobody = 65_534;
     let changed = setgroups(&[]).is_ok()
@@ -103,12 +104,12 @@ pub(crate) fn other_user() -> bool {
     changed && fs::File::open(env!("CARGO_BIN_EXE_forkcheck")).is_ok()
 }
 
-/// A user namespace without mappings: this process is nobody in it, and so are all others.
+/// Enters a user namespace without mappings: in it this process and all others run as the overflow user (65534).
 pub(crate) fn nobody() -> bool {
     unshare(CloneFlags::CLONE_NEWUSER).is_ok() && geteuid().as_raw() == 65_534
 }
 
-/// A sandbox that refuses the call.
+/// Enters a sandbox that refuses the call.
 pub(crate) fn without(call: libc::c_long) -> bool {
     forbid(call, libc::EPERM);
     true
@@ -118,7 +119,7 @@ pub(crate) fn limited(resource: Resource, limit: u64) -> bool {
     setrlimit(resource, limit, limit).is_ok()
 }
 
-/// One of the processors that it may use.
+/// Restricts this process to one of the processors that it may use.
 pub(crate) fn one_processor() -> bool {
     let may = sched_getaffinity(Pid::from_raw(0)).unwrap();
     let mut one = CpuSet::new();
@@ -127,7 +128,7 @@ pub(crate) fn one_processor() -> bool {
     sched_setaffinity(Pid::from_raw(0), &one).is_ok()
 }
 
-/// A tenth of a processor. cgroups(7).
+/// Restricts this process to a tenth of a processor. cgroups(7).
 pub(crate) fn a_tenth(scratch: &Scratch) -> bool {
     scratch.groups().iter().any(|(group, limits)| {
         let made = fs::create_dir(group).is_ok() || group.is_dir();
@@ -137,11 +138,12 @@ pub(crate) fn a_tenth(scratch: &Scratch) -> bool {
     })
 }
 
-/// Files of the group and what to write there.
+/// Files of a cgroup, and the values to write to them.
 type Limits = &'static [(&'static str, &'static str)];
 
 impl Scratch {
-    /// Where a group of the row's processes can be, and how it has a tenth of a processor.
+    /// Returns the places where a cgroup of the row's processes can be, with the limits that give it a tenth of a
+    /// processor.
     fn groups(&self) -> Vec<(PathBuf, Limits)> {
         let of = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let kinds: [(&str, &[&str], Limits); 2] = [

@@ -1,4 +1,5 @@
-//! The rows: a place, what it takes to make it, and what does not work there, by its words. All else works.
+//! The rows: a place, the requirements to make it, and the parts that do not work there, with their errors. All other
+//! parts work.
 
 use crate::place::{
     Scratch, a_tenth, limited, nobody, one_processor, other_user, own_mounts, proc, small, without,
@@ -9,17 +10,17 @@ use nix::sys::resource::Resource;
 
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    /// What it takes, for a machine that has it not.
+    /// The requirement, for a machine that does not meet it.
     pub(crate) needs: &'static str,
-    /// Whether it is a pid namespace, whose first process is the one that works.
+    /// Whether it is a pid namespace, in which the first process does the work.
     pub(crate) is_first: bool,
-    /// Brings this process there; false where that is not possible here.
+    /// Brings this process there; returns false if that is not possible here.
     pub(crate) enter: fn(&Scratch) -> bool,
-    /// What of the core is an error, and its words.
+    /// The parts of the core that are an error, and words of it.
     pub(crate) core: &'static [(&'static str, &'static str)],
-    /// The same of the command, by engine; `exit` is how it ends.
+    /// The engines of the command that are an error, and words of it; `exit` is how the command ends.
     pub(crate) command: &'static [(&'static str, &'static str)],
-    /// Names that are left, where they cannot be taken away.
+    /// The number of names that are left because they cannot be removed.
     pub(crate) leaves: usize,
 }
 
@@ -34,9 +35,9 @@ const PLAIN: Row = Row {
 };
 const MOUNTS: &str = "no mount namespace is permitted here";
 const PIDS: &str = "no pid namespace is permitted here";
-const ROOT: &str = "only root can become another user, who has to be able to read the program";
+const ROOT: &str = "only root can become another user, which has to be able to read the program";
 
-/// What each engine says.
+/// Returns the same words for each engine.
 const fn all(words: &'static str) -> [(&'static str, &'static str); 4] {
     [
         ("processes", words),
@@ -153,7 +154,7 @@ pub(crate) const ROWS: [Row; 32] = [
     Row {
         name: "no_futex",
         enter: |_| without(libc::SYS_futex),
-        // The C library ends a process there, of which loom's is the only one that has to wait.
+        // The C library ends a process whose futex call fails; only loom's process has to wait here.
         command: &[("loom", "ended by signal 6 (SIGABRT)"), ("exit", "code 1")],
         ..PLAIN
     },
@@ -180,7 +181,7 @@ pub(crate) const ROWS: [Row; 32] = [
     },
     Row {
         name: "no_tmpfile",
-        // The bit that O_TMPFILE has and O_DIRECTORY has not.
+        // The bit that O_TMPFILE has and O_DIRECTORY does not have.
         enter: |_| {
             let own = libc::O_TMPFILE & !libc::O_DIRECTORY;
             forbid_flag(libc::SYS_openat, 2, own as u32, libc::EPERM);

@@ -1,4 +1,4 @@
-//! What a child leaves behind, in place of a value, and however it ends.
+//! Random records of children, left in place of a value, with different ends of the child.
 
 use crate::inputs::bytes;
 use crate::{count, in_proportion};
@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use std::fs;
 use std::os::unix::fs::FileExt;
 
-/// A header, and what follows it: a value, a refusal, two kinds of panic.
+/// Returns valid records, each a header and its bytes: a value, a refusal, two kinds of panic.
 fn valid() -> Vec<Vec<u8>> {
     let value = postcard::to_stdvec(&vec![(7u64, "seven".to_string()); 3]).unwrap();
     let panic = postcard::to_stdvec(&("words", "a place")).unwrap();
@@ -25,7 +25,7 @@ fn valid() -> Vec<Vec<u8>> {
         .into()
 }
 
-/// In a child: overwrites what it will leave.
+/// In a child: overwrites the record that it will leave.
 fn leave(bytes: &[u8]) {
     for entry in fs::read_dir("/proc/self/fd").unwrap() {
         let path = entry.unwrap().path();
@@ -40,7 +40,7 @@ fn leave(bytes: &[u8]) {
 
 #[test]
 fn anything_that_a_child_leaves_is_a_value_or_an_error() {
-    // In a process that may fork. The watchdog ends it.
+    // Run in a process that may fork. The watchdog ends it.
     let job = |count: u32| {
         nix::unistd::alarm::set(count / 50 + 100);
         let config = Config {

@@ -1,4 +1,4 @@
-//! An allocator that counts, for each thread, how much it has taken up at most.
+//! An allocator that counts, for each thread, the most bytes that it has taken up at one time.
 #![allow(unsafe_code, reason = "an allocator")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -10,7 +10,7 @@ struct Counted;
 static COUNTED: Counted = Counted;
 
 thread_local! {
-    /// Bytes that this thread has allocated and not given back: below zero, where it gave back what it had before.
+    /// Bytes that this thread has allocated and not freed: below zero if it freed bytes that were allocated before.
     static NOW: Cell<isize> = const { Cell::new(0) };
     static MOST: Cell<isize> = const { Cell::new(0) };
 }
@@ -46,7 +46,7 @@ unsafe impl GlobalAlloc for Counted {
     }
 }
 
-/// What `body` returns, and how many bytes this thread had taken up for it at most at one time.
+/// Returns the result of `body`, and the most bytes that this thread had taken up for it at one time.
 pub(crate) fn most_taken_up<T>(body: impl FnOnce() -> T) -> (T, usize) {
     let before = NOW.get();
     MOST.set(before);

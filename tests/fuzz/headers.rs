@@ -1,4 +1,4 @@
-//! Regions whose headers somebody wrote: files, and memfds that were passed on.
+//! Regions with arbitrary headers: files, and memfds that were passed on.
 
 use crate::inputs::bytes;
 use crate::{count, each, in_proportion};
@@ -15,7 +15,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
-/// A region's file as it is, and the same with what follows the header changed alone.
+/// Returns the bytes of two valid files of regions: one made by a length, one made by a type.
 fn valid(path: &Path) -> Vec<Vec<u8>> {
     let by_length = Region::create(&Name::file(path).unwrap(), 200).unwrap();
     let first = fs::read(path).unwrap();
@@ -25,7 +25,7 @@ fn valid(path: &Path) -> Vec<Vec<u8>> {
     vec![first, fs::read(path).unwrap()]
 }
 
-/// What is opened is all there.
+/// Asserts that all of an opened view is there, or that the error has a remedy.
 fn touch(view: Result<View, Error>) {
     match view {
         Ok(view) => {

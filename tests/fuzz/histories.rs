@@ -21,7 +21,7 @@ use specs::{of_cas, of_counter, of_lock, of_map, of_queue, of_register, of_set, 
 use std::fs;
 use std::path::Path;
 
-/// One of each spec.
+/// A valid history for each spec.
 const VALID: [&str; 8] = [
     r#"{"process": 0, "call": 1, "return": 4, "op": "write", "value": 7}
 {"process": "b", "call": 2, "return": 3, "op": "read", "result": null}
@@ -55,7 +55,7 @@ const VALID: [&str; 8] = [
 "#,
 ];
 
-/// Lines of fields that are there or not, whatever the operation needs.
+/// Lines in which each field is there or not, whatever the operation needs.
 fn lines() -> impl Strategy<Value = Vec<u8>> {
     let ops = "write read cas push pop add remove contains put get lock try_lock unlock other";
     let ops: Vec<&str> = ops.split_whitespace().collect();
@@ -102,7 +102,7 @@ fn judged<S: Spec>(
     let recorded = in_proportion(len, || input::recorded::<S>(file, read));
     let Ok(recorded) = recorded else { return false };
     assert_eq!(recorded.names.len(), recorded.lines.len());
-    // What is remembered is limited as well.
+    // The limits bound the memory of the search as well.
     let limits = Limits {
         states: 1_000,
         steps: 10_000,

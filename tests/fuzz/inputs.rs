@@ -1,4 +1,4 @@
-//! Inputs: random bytes, and valid ones that were changed.
+//! Inputs: random bytes, and valid ones with changes.
 
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_oneof};
@@ -19,7 +19,7 @@ const NUMBERS: [u64; 10] = [
     u64::MAX,
 ];
 
-/// A change of bytes, at places that are drawn before it is known how many there are.
+/// A change of bytes, at positions that are drawn before the length is known.
 #[derive(Clone, Debug)]
 enum Change {
     Flip(Index, u8),
@@ -27,9 +27,9 @@ enum Change {
     Remove(Index, Index),
     Insert(Index, Vec<u8>),
     Repeat(Index, Index, usize),
-    /// Over what stands there: eight bytes, the lowest first.
+    /// Overwrites the eight bytes there, the lowest first.
     Number(Index, u64),
-    /// In the place of a byte: seven bits a byte, the lowest first, as postcard has it.
+    /// Replaces a byte by a number in postcard's form: seven bits a byte, the lowest first.
     Varint(Index, u64),
 }
 
@@ -69,7 +69,7 @@ impl Change {
     }
 }
 
-/// As postcard writes it.
+/// Returns the number as postcard writes it.
 pub(crate) fn varint(mut number: u64) -> Vec<u8> {
     let mut bytes = vec![];
     while number > 0x7f {
@@ -93,7 +93,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// Random bytes, or one of these with up to four changes.
+/// Random bytes, or one of the valid inputs with up to four changes.
 pub(crate) fn bytes(valid: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let changed = (select(valid), vec(change(), 0..5)).prop_map(|(mut bytes, changes)| {
         for change in changes {
@@ -104,7 +104,7 @@ pub(crate) fn bytes(valid: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![1 => vec(any::<u8>(), 0..300), 6 => changed]
 }
 
-/// A change of the words of a text: one is left out, or another is in its place.
+/// A change of the words of a text: one is left out, or replaced by another.
 type WordChange = (Index, Option<String>);
 
 fn change_words(text: &str, changes: &[WordChange]) -> String {
@@ -119,7 +119,7 @@ fn change_words(text: &str, changes: &[WordChange]) -> String {
     words.concat()
 }
 
-/// Words, and what stands between them.
+/// Splits a text into words and the characters between them.
 fn split(text: &str) -> Vec<String> {
     let mut words: Vec<String> = vec![];
     for c in text.chars() {
@@ -133,8 +133,8 @@ fn split(text: &str) -> Vec<String> {
     words
 }
 
-/// The same as text, what is none replaced; with other words of the valid ones, or odd numbers, in places; their words in
-/// another order; and brackets without end.
+/// Texts: changed bytes, with invalid UTF-8 replaced; valid texts with some words replaced by other valid ones or by
+/// odd numbers; words in another order; and brackets without end.
 pub(crate) fn text(valid: &[&str]) -> impl Strategy<Value = String> + use<> {
     let mut pool: Vec<String> = valid.iter().flat_map(|text| split(text)).collect();
     let odd = [

@@ -1,9 +1,10 @@
-//! Whatever is read from outside (tokens, saved cases, headers of regions, what children leave, recorded histories) may be
-//! anything: it is understood or refused in words, without a panic, without end never, and in memory in proportion to its
-//! length.
+//! Fuzz tests of all input from outside (tokens, saved cases, headers of regions, records of children, recorded
+//! histories). Any input is understood or refused in words, without a panic or an endless wait, and in memory in
+//! proportion to its length.
 //!
-//! Inputs are random bytes, and valid ones that were changed. `FORKCHECK_INPUTS` says how many of each (2,000 without it);
-//! ci/fuzz.sh takes 100,000. Frames are beside their code, `src/process/frame.rs`, and so are arguments, `src/command/mod.rs`.
+//! Inputs are random bytes, and valid ones with changes. `FORKCHECK_INPUTS` says how many of each (2,000 without it);
+//! ci/fuzz.sh takes 100,000. The tests of frames and of arguments are beside their code: `src/process/frame.rs`,
+//! `src/command/mod.rs`.
 #![cfg(feature = "cli")]
 
 mod children;
@@ -19,19 +20,20 @@ use std::fmt::Debug;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// A watchdog's time: that no input takes on a busy machine either.
+/// The watchdog's limit, which no input reaches on a busy machine.
 const HANGS: Duration = Duration::from_secs(100);
-/// Bytes that reading an input may take up for each of its own, and besides: `Vec`s are made for a mebibyte of elements, if
-/// so many are announced, and there are some in each other; and the words of an error name some of it.
+/// Bytes of memory that reading may take up for each byte of the input; `BESIDES` comes on top. A `Vec` gets room for
+/// up to a mebibyte of elements if the input announces that many, `Vec`s are nested, and the text of an error quotes
+/// some of the input.
 const FACTOR: usize = 64;
 const BESIDES: usize = 8 << 20;
 
-/// How many inputs to draw.
+/// Returns the number of inputs to draw.
 fn count() -> u32 {
     std::env::var("FORKCHECK_INPUTS").map_or(2_000, |count| count.parse().unwrap())
 }
 
-/// Draws inputs, and reads each: an error is an input with which `read` panics or hangs.
+/// Draws inputs and reads each. Fails if `read` panics or hangs on one.
 fn each<T>(
     inputs: impl Strategy<Value = T> + Send + 'static,
     count: u32,
@@ -66,7 +68,7 @@ fn each<T>(
     }
 }
 
-/// Reads an input of that many bytes, and returns what came of it.
+/// Reads an input of that many bytes, and returns the result. Fails if that takes up too much memory.
 fn in_proportion<T>(len: usize, read: impl FnOnce() -> T) -> T {
     let (result, most) = counted::most_taken_up(read);
     assert!(

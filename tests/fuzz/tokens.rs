@@ -10,7 +10,7 @@ use forkcheck::prelude::*;
 use forkcheck::subject::{Queue, QueueOp};
 use std::fs;
 
-/// A counter that is read by nobody; its operation is nothing.
+/// A spec of a counter that no operation reads; its only operation is `()`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Nothing;
 impl Spec for Nothing {
@@ -73,7 +73,7 @@ fn of_queue() -> Case<Queue<u32>> {
     case(3, vec![push, vec![QueueOp::Pop]])
 }
 
-/// The bytes as a token, whose sum is right.
+/// Returns the bytes as a token with the right checksum.
 fn token(bytes: &[u8]) -> String {
     let sum = bytes.iter().fold(0x811c_9dc5u32, |sum, byte| {
         (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
@@ -82,10 +82,10 @@ fn token(bytes: &[u8]) -> String {
     format!("fk1:{digits}{sum:08x}")
 }
 
-/// The suite of this file.
+/// The name of the suite in this file.
 const OF: &str = "fuzz::tokens::nothing";
 
-/// What stands in tokens.
+/// Returns the bytes of valid tokens.
 fn valid() -> Vec<Vec<u8>> {
     vec![
         postcard::to_stdvec(&(OF, "stepped", of_nothing())).unwrap(),
@@ -125,7 +125,7 @@ fn any_case_in_a_token_is_read_or_refused() {
 
 #[test]
 fn operations_that_take_no_bytes_are_counted() {
-    // One process with 2^64 - 1 operations.
+    // A process with 2^64 - 1 operations.
     let bytes = [[1].to_vec(), varint(u64::MAX)].concat();
     let read = postcard::from_bytes::<Case<Nothing>>(&bytes);
     assert!(read.is_err(), "{read:?}");
@@ -147,7 +147,7 @@ fn a_token_that_names_a_process_that_it_has_not_is_refused() {
     assert!(why.contains("`process: 32` in its kills"), "{why}");
 }
 
-/// As a test that replays it: refused, or run. A whole check each, so there are fewer.
+/// Replays tokens as a test does: each is refused or run. An input takes a whole check, so there are fewer.
 #[test]
 fn a_suite_replays_or_refuses_any_token() {
     let replay = |bytes: &Vec<u8>| {
@@ -161,7 +161,7 @@ fn a_suite_replays_or_refuses_any_token() {
     });
 }
 
-/// A file with two cases.
+/// Returns a file with two saved cases.
 fn file_of_cases() -> String {
     let entry = |case: String| format!("(found: \"x\", engine: \"stepped\", case: {case})");
     let cases = [

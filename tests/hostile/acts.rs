@@ -29,7 +29,7 @@ pub(crate) fn no_memory(_: &Site) {
     limit(Resource::RLIMIT_AS, 0);
 }
 
-/// And wants some.
+/// Limits the memory of the process, and then allocates some.
 pub(crate) fn starve(site: &Site) {
     no_memory(site);
     drop(std::hint::black_box(vec![1u8; 64 << 20]));
@@ -79,7 +79,7 @@ pub(crate) fn raise_cont(_: &Site) {
     raise(Signal::SIGCONT).unwrap();
 }
 
-/// Its own group, in which it is alone.
+/// Kills the group of the process, in which it is alone.
 pub(crate) fn kill_group(_: &Site) {
     kill(Pid::from_raw(0), Signal::SIGKILL).unwrap();
 }
@@ -100,7 +100,7 @@ pub(crate) fn leave_session(_: &Site) {
     let _ = setsid();
 }
 
-/// Into the group of its parent.
+/// Moves the process into the group of its parent.
 pub(crate) fn leave_group(_: &Site) {
     let _ = setpgid(Pid::from_raw(0), getppid());
 }
@@ -111,7 +111,7 @@ pub(crate) fn leave_processor(_: &Site) {
     let _ = sched_setaffinity(Pid::from_raw(0), &last);
 }
 
-/// Where there is nothing any more.
+/// Changes to a directory that is then removed.
 pub(crate) fn leave_directory(site: &Site) {
     let path = site.file().with_extension("gone");
     if std::fs::create_dir(&path).is_ok() {
@@ -120,7 +120,7 @@ pub(crate) fn leave_directory(site: &Site) {
     }
 }
 
-/// Where there is no `/proc`.
+/// Changes the root to a directory without `/proc`.
 pub(crate) fn leave_root(site: &Site) {
     let path = site.file().with_extension("root");
     if std::fs::create_dir(&path).is_ok() {
@@ -149,14 +149,14 @@ pub(crate) fn no_modes(_: &Site) {
     umask(Mode::all());
 }
 
-/// Takes the ends of children that another waits for.
+/// Reaps children for which another part of the process waits.
 pub(crate) fn steal_exits(_: &Site) {
     while waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG))
         .is_ok_and(|end| end.pid().is_some())
     {}
 }
 
-/// Reads from each descriptor what there is, as far as that takes no waiting.
+/// Reads from each descriptor, as far as that takes no waiting.
 pub(crate) fn read_all(_: &Site) {
     let mut bytes = [0; 4096];
     for descriptor in 3..64 {
@@ -186,7 +186,7 @@ pub(crate) fn hang_up_all(_: &Site) {
     }
 }
 
-/// A read of what is not there yet is an error.
+/// Makes all descriptors non-blocking, so that a read with nothing to read is an error.
 pub(crate) fn hurry_all(site: &Site) {
     for descriptor in 0..64 {
         // A descriptor that is not open is refused.
@@ -204,7 +204,7 @@ pub(crate) fn run_nothing(_: &Site) {
     assert!(Command::new("/no/such/program").status().is_err());
 }
 
-/// Threads that go on when the operation has returned.
+/// Starts a thread that goes on when the operation has returned.
 pub(crate) fn threads(_: &Site) {
     std::thread::spawn(|| {
         loop {
@@ -213,7 +213,7 @@ pub(crate) fn threads(_: &Site) {
     });
 }
 
-/// A thread whose panic ends no process.
+/// Starts a thread that panics, which does not end the process.
 pub(crate) fn panic_beside(_: &Site) {
     assert!(std::thread::spawn(|| panic!("beside")).join().is_err());
 }
@@ -230,7 +230,7 @@ pub(crate) fn panic(_: &Site) {
     panic!("on purpose");
 }
 
-/// No hook sees it.
+/// Unwinds without a call of the panic hook.
 pub(crate) fn panic_silently(_: &Site) {
     std::panic::resume_unwind(Box::new("on purpose"));
 }
@@ -246,7 +246,7 @@ pub(crate) fn panic_twice(_: &Site) {
     panic!("on purpose");
 }
 
-/// Its drop panics as well.
+/// Panics with a payload whose drop panics as well.
 pub(crate) fn panic_later(_: &Site) {
     struct Later;
     impl Drop for Later {
@@ -275,7 +275,7 @@ pub(crate) fn overflow(_: &Site) {
     deeper();
 }
 
-/// More than there are addresses for.
+/// Allocates more bytes than there are addresses for.
 pub(crate) fn allocate(_: &Site) {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(1 << 60)));
 }

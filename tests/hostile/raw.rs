@@ -9,13 +9,13 @@ use nix::sys::signal::{Signal, raise};
 use std::os::fd::{BorrowedFd, RawFd};
 
 impl Site {
-    /// Calls with a descriptor that may not be open.
+    /// Calls a function with a descriptor that may not be open.
     pub(crate) fn borrow<T>(&self, descriptor: RawFd, call: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-        // SAFETY: not -1; and a system call refuses a descriptor that is not open.
+        // SAFETY: the descriptor is not -1; and a system call refuses a descriptor that is not open.
         call(unsafe { BorrowedFd::borrow_raw(descriptor) })
     }
 
-    /// The pages of the structure: their address and length.
+    /// Returns the address and length of the structure's pages.
     fn pages(&self) -> (*mut libc::c_void, usize) {
         let (start, end) = (self.own.start & !4095, self.own.end.next_multiple_of(4096));
         (std::ptr::with_exposed_provenance_mut(start), end - start)
@@ -33,7 +33,7 @@ fn handle(signal: libc::c_int, handler: libc::sighandler_t) {
     }
 }
 
-/// Its own handlers, for all signals that have one.
+/// Installs handlers for all signals that can have one.
 pub(crate) fn handlers(_: &Site) {
     for signal in 1..=64 {
         handle(signal, nothing as *const () as libc::sighandler_t);
@@ -59,20 +59,20 @@ fn timer(microseconds: libc::suseconds_t) {
     unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };
 }
 
-/// Interrupts each wait.
+/// Interrupts each wait with a signal.
 pub(crate) fn interrupts(_: &Site) {
     handle(libc::SIGALRM, nothing as *const () as libc::sighandler_t);
     timer(500);
 }
 
-/// Nothing handles it: the process ends in its operation.
+/// Ends the process in its operation, by a signal that has no handler.
 pub(crate) fn alarm(_: &Site) {
     timer(1_000);
     // SAFETY: pause takes nothing, and waits for a signal.
     unsafe { libc::pause() };
 }
 
-/// Its parent is its tracer, does not know, and continues it at no signal.
+/// Makes the parent the tracer of the process. The parent does not know that, and continues the process at no signal.
 pub(crate) fn traced(_: &Site) {
     let nothing = std::ptr::null_mut::<libc::c_void>();
     // SAFETY: PTRACE_TRACEME takes no other arguments.
@@ -80,7 +80,7 @@ pub(crate) fn traced(_: &Site) {
     let _ = raise(Signal::SIGCONT);
 }
 
-/// Only read, write and _exit are permitted from here on; else SIGKILL.
+/// Permits only read, write and _exit from here on; any other call is SIGKILL.
 pub(crate) fn strict(_: &Site) {
     // SAFETY: prctl takes integers.
     unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) };
@@ -97,13 +97,14 @@ pub(crate) fn idle(_: &Site) {
 
 pub(crate) fn unmap(site: &Site) {
     let (start, len) = site.pages();
-    // SAFETY: it is not: what lies there is used later, which is the misdeed. The process that does so is there for that.
+    // SAFETY: this is unsound on purpose: the memory is used later, which is the misdeed. The process that does so
+    // exists for that.
     unsafe { libc::munmap(start, len) };
 }
 
 pub(crate) fn protect(site: &Site) {
     let (start, len) = site.pages();
-    // SAFETY: no memory is unsafe to protect; who touches it then gets a signal.
+    // SAFETY: no memory is unsafe to protect; a process that touches it later gets a signal.
     unsafe { libc::mprotect(start, len, libc::PROT_NONE) };
 }
 
@@ -115,7 +116,7 @@ pub(crate) fn forget_pages(site: &Site) {
 
 pub(crate) fn remove_pages(site: &Site) {
     let (start, len) = site.pages();
-    // SAFETY: the structure is of atomics and integers, which zeros are a value of.
+    // SAFETY: the structure consists of atomics and integers, of which zeros are a value.
     unsafe { libc::madvise(start, len, libc::MADV_REMOVE) };
 }
 
@@ -131,11 +132,11 @@ pub(crate) fn end_first_thread(_: &Site) {
 }
 
 fn fork() -> libc::pid_t {
-    // SAFETY: what a process of one thread may do; in one of several the child keeps to system calls.
+    // SAFETY: a process of one thread may fork; in a process of several threads the child keeps to system calls.
     unsafe { libc::fork() }
 }
 
-/// A child that stays.
+/// Forks a child that stays.
 pub(crate) fn child(_: &Site) {
     if fork() == 0 {
         loop {
@@ -145,19 +146,19 @@ pub(crate) fn child(_: &Site) {
     }
 }
 
-/// The parent ends, and its child goes on in its place.
+/// Forks, and ends the parent: the child goes on in its place.
 pub(crate) fn changeling(site: &Site) {
     if fork() != 0 {
         end(site);
     }
 }
 
-/// A child that goes on as its parent does.
+/// Forks a child that goes on as its parent does.
 pub(crate) fn double(_: &Site) {
     fork();
 }
 
-/// A child that ends, and is not waited for.
+/// Forks a child that ends and is not waited for.
 pub(crate) fn zombie(site: &Site) {
     if fork() == 0 {
         end(site);
@@ -169,7 +170,7 @@ pub(crate) fn end(_: &Site) {
     unsafe { libc::_exit(0) };
 }
 
-/// Another program in place of this one, under its process id.
+/// Executes another program in place of this one, under its process id.
 pub(crate) fn become_true(_: &Site) {
     let _ = nix::unistd::execvp::<&std::ffi::CStr>(c"true", &[c"true"]);
 }
@@ -192,7 +193,7 @@ pub(crate) fn change_environment(_: &Site) {
     }
 }
 
-/// Floating point numbers that round otherwise, and a trap where they are inexact.
+/// Sets floating-point arithmetic to another rounding mode, with a trap for inexact results.
 pub(crate) fn trap_numbers(_: &Site) {
     #[cfg(target_arch = "x86_64")]
     {

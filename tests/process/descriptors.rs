@@ -1,4 +1,4 @@
-//! A body that closes descriptors which are not its own, and one that writes over what it leaves behind.
+//! Bodies that close descriptors which they did not open, and bodies that write over their own record.
 
 use crate::ends::{ends, park_for_ever};
 use crate::told;
@@ -10,9 +10,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-const PRECIOUS: &str = "bytes of a file that is nobody else's";
+const PRECIOUS: &str = "bytes of a file that is the test's alone";
 
-/// Every descriptor of this process from 3 on, and what it is of.
+/// Returns every descriptor of this process from 3 on, with the file that it refers to.
 fn descriptors() -> Vec<(i32, String)> {
     let all = std::fs::read_dir("/proc/self/fd").unwrap();
     let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
@@ -24,7 +24,7 @@ fn descriptors() -> Vec<(i32, String)> {
         .collect()
 }
 
-/// Closes all descriptors, as a daemon does, and has the file under each of their numbers.
+/// Closes all descriptors, as a daemon does, and opens the file under each of their numbers.
 fn take_over_descriptors(path: &Path) {
     let all = descriptors();
     let highest = all.iter().map(|(fd, _)| *fd).max().unwrap();
@@ -106,7 +106,7 @@ fn a_child_that_claims_more_than_it_left_is_an_error_and_takes_no_memory() {
                         .write(true)
                         .open(format!("/proc/self/fd/{fd}"))
                         .unwrap();
-                    // As long as it says, and nothing in it.
+                    // The file is as long as the header claims, and empty.
                     record.set_len(claimed + 16).unwrap();
                     let header = [1, claimed].map(u64::to_le_bytes).concat();
                     record.write_all_at(&header, 0).unwrap();
@@ -124,7 +124,7 @@ fn a_child_that_claims_more_than_it_left_is_an_error_and_takes_no_memory() {
 }
 
 #[test]
-fn a_child_is_killed_although_somebody_closed_the_descriptor_that_it_is_waited_by() {
+fn a_child_is_killed_although_the_descriptor_that_it_is_waited_by_was_closed() {
     let seen = process::clean(
         |()| {
             [false, true].map(|asked| {
@@ -139,7 +139,7 @@ fn a_child_is_killed_although_somebody_closed_the_descriptor_that_it_is_waited_b
                 let waited = told(child.wait()).0;
                 let killed = asked.then(|| child.kill().is_ok_and(|exit| exit == Exit::Signal(9)));
                 drop(child);
-                // It is not the handle's, and still open.
+                // The handle does not own this file, which is still open.
                 let open = file.metadata().is_ok();
                 (waited, killed, ends(pid), open)
             })
@@ -148,7 +148,10 @@ fn a_child_is_killed_although_somebody_closed_the_descriptor_that_it_is_waited_b
     )
     .unwrap();
     for (waited, killed, ended, open) in seen {
-        assert!(waited.contains("closed by somebody else"), "{waited}");
+        assert!(
+            waited.contains("descriptor of forkcheck's was closed"),
+            "{waited}"
+        );
         assert!(
             killed != Some(false) && ended && open,
             "{killed:?} {ended} {open}"

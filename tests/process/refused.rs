@@ -1,5 +1,5 @@
-//! System calls that a sandbox, or a change of user, forbids: no wait without end, no child left, and the remedy says what
-//! to permit.
+//! System calls that a sandbox, or a change of user, forbids: no endless wait, no child left, and a remedy that names
+//! the call to permit.
 
 use crate::ends::{ends, park_for_ever, runs};
 use crate::sandbox::forbid;
@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::io::Write;
 use std::time::Duration;
 
-/// What a child returned, in which a body may forbid what it likes; an error says that it hangs.
+/// Returns the result of a child, whose body may forbid any call; an error says that the child hangs.
 fn victim<T>(body: impl FnOnce() -> T) -> Result<T, String>
 where
     T: Serialize + DeserializeOwned,

@@ -1,4 +1,4 @@
-//! Counts and indices that another process wrote over once: what a publication does with them has an end.
+//! Counts and indices that another process wrote over once: each publication bounds their effect.
 
 use crate::scratch::{clean, is_asleep};
 use forkcheck::publish::{EventCount, Ring};
@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 const SLOTS: usize = 7;
 
-/// Each index of a ring: its producer's two words, and its consumer's two in the next pair of cache lines.
+/// The offset of each index of a ring: its producer's two words, and its consumer's two in the next pair of cache
+/// lines.
 const INDICES: [usize; 4] = [0, 4, 128, 132];
 
 #[test]
@@ -66,7 +67,7 @@ forkcheck::layout! {
 
 #[test]
 fn a_wrong_number_of_sleepers_loses_no_wake_up() {
-    /// Where an event count has the number of those that sleep.
+    /// The offset of the number of sleepers in an event count.
     const SLEEPERS: usize = 4;
     let woken = clean(|| {
         let wrong = [
@@ -85,7 +86,7 @@ fn a_wrong_number_of_sleepers_loses_no_wake_up() {
                 .get::<AtomicU32>(SLEEPERS)
                 .unwrap()
                 .store(number, Relaxed);
-            // One after the other.
+            // The sleepers start one after the other.
             let mut sleepers = [0, 1].map(|n| {
                 let about_to = &bell.about_to[n];
                 let sleeper = process::spawn(|| {

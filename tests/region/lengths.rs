@@ -1,4 +1,5 @@
-//! Lengths and alignments that cannot be had, and files that became shorter: an error as a region is made, never a signal.
+//! Lengths and alignments that are not possible, and files that became shorter: an error when a region is made, never
+//! a signal.
 
 use crate::faults::make_all;
 use crate::scratch::{Scratch, clean, page, skipped, sweeping};
@@ -9,11 +10,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
-/// A group of processes that may have so much memory, and that goes away with it. cgroups(7).
+/// A cgroup with a limit on memory, which is removed when this is dropped. cgroups(7).
 struct Group(PathBuf);
 
 impl Group {
-    /// `None` where none may be made here.
+    /// Makes a cgroup; `None` if none may be made here.
     fn with_memory(bytes: u64) -> Option<Self> {
         let of = fs::read_to_string("/proc/self/cgroup").ok()?;
         let path = |controllers: &str| {
@@ -39,7 +40,7 @@ impl Group {
             Some(made)
         })
     }
-    /// From now on this process is in it.
+    /// Moves this process into the cgroup.
     fn enter(&self) {
         fs::write(self.0.join("cgroup.procs"), std::process::id().to_string()).unwrap();
     }
@@ -85,7 +86,7 @@ fn a_length_beyond_the_memory_of_the_cgroup_is_an_error_and_no_kill() {
 }
 
 forkcheck::layout! {
-    /// Aligned to more than what stands in front of a region that others open.
+    /// A structure with an alignment larger than the header in front of a region that others open.
     #[repr(align(256))]
     struct Wide { word: AtomicU64 }
 }
@@ -104,7 +105,7 @@ fn a_layout_of_too_wide_an_alignment_is_refused_as_the_region_is_made() {
             "{what}: {why}"
         );
     }
-    // Where nothing stands in front, it begins with a page.
+    // A region without a header begins at the start of a page.
     let region = Region::anonymous(layout.len()).unwrap();
     assert_eq!(
         region

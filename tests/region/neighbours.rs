@@ -1,5 +1,5 @@
 //! What others on the machine do, by accident or not: their files, locks, descriptors, names and segments.
-#![allow(unsafe_code, reason = "dup2 over a descriptor of somebody else's")]
+#![allow(unsafe_code, reason = "dup2 over descriptors that regions own")]
 
 use crate::sandbox::forbid;
 use crate::scratch::{Scratch, clean, skipped};
@@ -230,7 +230,7 @@ fn a_region_gets_its_name_without_hard_links_too() {
 fn a_memfd_that_a_sandbox_forbids_is_an_error_that_says_so() {
     let why = clean(|| {
         process::run(|| {
-            // By a descriptor of its own: what the child returns has one already.
+            // Only this region needs a new memfd: the record of the child exists already.
             forbid(libc::SYS_memfd_create, libc::EPERM);
             Region::memfd(8).map(drop).unwrap_err().to_string()
         })
@@ -272,7 +272,7 @@ fn a_name_that_its_creator_may_not_remove_any_more_is_told() {
     assert_eq!((there, closed), ([true; 2], true));
 }
 
-/// Whoever closes all descriptors, as a daemon does, closes a region's as well.
+/// A program that closes all descriptors, as a daemon does, closes a region's as well.
 #[test]
 fn a_region_whose_descriptor_was_closed_writes_to_no_other_file_and_sends_none() {
     let (kept, told, bytes) = clean(|| {
@@ -323,6 +323,9 @@ fn a_region_whose_descriptor_was_closed_writes_to_no_other_file_and_sends_none()
     });
     assert!(kept && bytes);
     for why in told {
-        assert!(why.contains("closed by somebody else"), "{why}");
+        assert!(
+            why.contains("descriptor of forkcheck's was closed"),
+            "{why}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! System V segments that others made, that are just being made, and that nobody finished.
+//! System V segments that others made, that are just being made, and that were never finished.
 #![allow(
     unsafe_code,
     reason = "System V segments of other programs, which nix has no calls for"
@@ -12,7 +12,7 @@ use nix::libc;
 use nix::unistd::{Uid, geteuid, setuid};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// A segment with a key of its own, of so many zeros, attached or not.
+/// A segment of 256 zeros with a key of its own, attached or not.
 struct Segment(i32);
 
 impl Segment {
@@ -31,7 +31,7 @@ impl Segment {
             &*base
         }
     }
-    /// Gives it to another user, and keeps the rights of who made it.
+    /// Gives the segment to another user; its creator keeps its rights.
     fn give_to(&self, user: u32) {
         // SAFETY: zeros are a value of these plain integers; IPC_STAT fills them in, IPC_SET reads them.
         let given = unsafe {
@@ -62,7 +62,7 @@ fn another_programs_segment_is_not_removed() {
         segment.attach();
         let used = removed();
         drop(segment);
-        // Its first word is zero, the next is not; nobody has it.
+        // The first word is zero, a later one is not, and no process has it attached.
         let segment = Segment::new(key);
         let id = segment.0;
         process::run(|| {
@@ -74,7 +74,7 @@ fn another_programs_segment_is_not_removed() {
         .unwrap();
         let begun = removed();
         drop(segment);
-        // Nobody finished it, and nobody has it: what is left of a creator that was killed in between.
+        // A segment that was not finished, and that no process has attached: its creator was killed in between.
         process::run(|| std::mem::forget(Segment::new(key))).unwrap();
         let unfinished = removed();
         drop(scratch);
@@ -116,7 +116,7 @@ fn a_segment_that_its_creator_gave_away_is_still_its_creators() {
         });
         process::run(|| {
             setuid(Uid::from_raw(1001)).unwrap();
-            // It is not this user's any more, but who made it may remove it.
+            // The segment belongs to another user by now, but its creator may still remove it.
             let table = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
             for row in table.lines().skip(1) {
                 let row: Vec<&str> = row.split_ascii_whitespace().collect();
@@ -131,10 +131,11 @@ fn a_segment_that_its_creator_gave_away_is_still_its_creators() {
     assert!(error.contains("belongs to user 1001"), "{error}");
 }
 
-/// What a creator makes before it attaches the segment, and writes to it before that is complete.
+/// The segments here are those that a creator makes before it attaches them, and those whose header it has begun and
+/// not finished.
 #[test]
 fn a_segment_that_is_just_being_made_is_left_alone_and_one_that_never_was_is_not() {
-    /// The first word of a header that somebody began.
+    /// The first word of a header that a creator has begun.
     const BEGUN: u64 = u64::from_le_bytes(*b"forkchk\xff");
     let (unattached, begun, opened, removed, swept) = clean(|| {
         let _alone = sweeping();
@@ -155,14 +156,14 @@ fn a_segment_that_is_just_being_made_is_left_alone_and_one_that_never_was_is_not
                 .zip(begun)
                 .for_each(|(word, begun)| word.store(begun, Relaxed));
         };
-        // Its creator lives, and is between two calls.
+        // The creator lives, and is between two calls.
         let segment = Segment::new(key);
         let unattached = (remove(), swept());
         begin(&segment);
         let opened = Region::open(&name, 8).map(drop).unwrap_err().to_string();
         let begun = (remove(), swept());
         drop(segment);
-        // Its creator was killed.
+        // The creator was killed.
         let killed = || {
             process::run(|| {
                 let segment = Segment::new(key);
@@ -196,7 +197,7 @@ fn a_segment_that_goes_as_it_is_made_is_told_so() {
     let why = clean(|| {
         process::run(|| {
             let scratch = Scratch::new();
-            // What the kernel answers for a segment that is gone.
+            // EINVAL is the kernel's answer for a segment that is gone.
             forbid(libc::SYS_shmat, libc::EINVAL);
             Region::create(&scratch.sysv(), 8)
                 .map(drop)
@@ -205,5 +206,5 @@ fn a_segment_that_goes_as_it_is_made_is_told_so() {
         })
         .unwrap()
     });
-    assert!(why.contains("removed it meanwhile"), "{why}");
+    assert!(why.contains("was removed meanwhile"), "{why}");
 }

@@ -4,7 +4,7 @@
 
 use nix::libc;
 
-/// From now on the call fails with that error, in this process and in those that it starts.
+/// Makes the call fail with that error from now on, in this process and in those that it starts.
 #[allow(
     dead_code,
     reason = "not all tests with a sandbox forbid all of a call"
@@ -13,14 +13,14 @@ pub(crate) fn forbid(call: libc::c_long, errno: i32) {
     refuse(call, None, errno);
 }
 
-/// The same of calls that have one of these bits in that argument, counted from 0.
+/// Makes calls fail that have one of these bits in that argument, counted from 0.
 #[allow(dead_code, reason = "not all tests with a sandbox ask for arguments")]
 pub(crate) fn forbid_flag(call: libc::c_long, argument: u32, bits: u32, errno: i32) {
     refuse(call, Some((argument, bits)), errno);
 }
 
 fn refuse(call: libc::c_long, flag: Option<(u32, u32)>, errno: i32) {
-    // Of `seccomp_data`, on a machine whose low half of a word comes first.
+    // Offsets in `seccomp_data`, on a machine whose low half of a word comes first.
     const NUMBER: u32 = 0;
     const ARGUMENTS: u32 = 16;
     let step = |code: u32, jump_if_not, value| libc::sock_filter {

@@ -173,7 +173,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "tests/region/neighbours.rs",
-        "dup2 over a descriptor of somebody else's",
+        "dup2 over descriptors that regions own",
     ),
     (
         "tests/region/segments.rs",

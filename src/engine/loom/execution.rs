@@ -166,7 +166,7 @@ pub(super) fn take_steps() -> (Vec<Step>, Option<[usize; 2]>) {
 pub(super) fn enter(process: usize) {
     SELF.with(|own| own.set(Some(process)));
 }
-/// The thread that calls is no process any more.
+/// Makes the calling thread no process any more.
 pub(super) fn exit() {
     SELF.with(|own| own.set(None));
 }

@@ -30,7 +30,7 @@ const BRANCHES: usize = 10_000;
 pub(super) const BOUNDS: [Option<usize>; 5] = [Some(0), Some(1), Some(2), Some(3), None];
 /// Rounds that each program gets.
 const WANTED: usize = 3;
-/// Executions of the first round, as a multiple of the budget: before it is done, nothing can be said.
+/// Executions of the first round, as a multiple of the budget: before that round is done, there is no verdict.
 const WITHOUT_PREEMPTIONS: u64 = 10;
 /// Executions of a program, as a multiple of those that the wanted rounds took: beyond it no further round goes on.
 const BEYOND: u64 = 6;
@@ -42,9 +42,9 @@ struct Model<S: Subject<LoomMemory>> {
     case: Case<S::Spec>,
     roles: Vec<String>,
     history: Mutex<History<S::Spec>>,
-    /// Executions begun: in this process's own memory, where no operation writes by mistake.
+    /// Executions begun. The count is in this process's own memory, where no operation writes by mistake.
     begun: AtomicU64,
-    /// Two `AtomicU64`, where the supervisor sees them: executions begun, and 1 as the answer is written.
+    /// Two `AtomicU64` that the supervisor reads: executions begun, and 1 once the answer is being written.
     shared: Arc<Region>,
     /// Rounds that are done, and executions begun until those that are wanted were.
     rounds: AtomicUsize,
@@ -133,17 +133,17 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
     model.finish(false);
 }
 
-/// A thread of the model, with a stack as a process has it. loom's main thread has one of 32 KiB, which is too small for what
-/// a suite brings: it does nothing but wait.
+/// Starts a thread of the model, with the stack of a process. loom's main thread has a stack of 32 KiB, which is too
+/// small for a suite's code, so that thread only waits.
 fn thread(run: impl FnOnce() + Send + 'static) -> loom::thread::JoinHandle<()> {
     loom::thread::Builder::new()
-        // The coroutines of loom count in words.
+        // loom's coroutines count their stack in words.
         .stack_size((STACK_MIB << 20) / size_of::<usize>())
         .spawn(run)
         .expect("a thread of the model needs nothing of the system's")
 }
 
-/// One execution, each process on a thread of its own, and `first` on the one that calls, so that it begins.
+/// Runs one execution: each process on a thread of its own, `first` on the calling thread, so that it begins.
 fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, first: usize) {
     let processes = model.case.program.len();
     let asked = Arc::clone(model);
@@ -226,7 +226,7 @@ impl<S: Subject<LoomMemory>> Model<S> {
     /// The operations of one process, on the thread of the model that it is.
     fn process(&self, subject: &S, process: usize) {
         execution::enter(process);
-        // An execution that has ended drops nothing: the drop would wait in vain.
+        // An execution that has ended drops nothing: the drop would wait indefinitely.
         if let Some(seat) = self.operations(subject, process) {
             let mut seat = Some(seat);
             execution::unless_abandoned(Phase::Detach, || drop(seat.take()));

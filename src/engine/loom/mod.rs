@@ -39,7 +39,7 @@ use std::time::Duration;
 /// Operations of each of two processes that are explored: what loom can do in seconds. Of more processes each does one
 /// of its operations, and one of them a second.
 const OF_TWO: usize = 2;
-/// The verdict where an answer cannot be read.
+/// The verdict for an answer that cannot be read.
 const GARBLED: &str = "the answer of the model is garbled: an operation wrote to a descriptor that it did not open, or the setup, \
     operations and results do not agree in Serialize and Deserialize (no untagged enums)";
 /// Threads of one model; loom's own limit, with its main thread.
@@ -153,7 +153,8 @@ fn supervise<S: Subject<LoomMemory>>(
     let mut child = process::spawn(|| explore::explore::<S>(case, roles, budget, &shared, answer))?;
     let mut bytes = Vec::new();
     let mut watch = Watch::new(1);
-    // It ends with the process: an operation may close the pipe before, or a process that it started keep it open after.
+    // The loop ends with the process: an operation may close the pipe earlier, and a process that it started may keep
+    // the pipe open.
     let mut open = true;
     let exit = loop {
         let ends = [open.then(|| answers.as_fd()), Some(child.pidfd())];
@@ -206,7 +207,7 @@ fn supervise<S: Subject<LoomMemory>>(
     let verdict = match exit {
         Exit::Code(0) if answered.load(Relaxed) != 0 => Verdict::Unknown(
             "the model ended without an answer: an operation closed a descriptor that it did not open, or opened its own in its \
-             place; let operations close what is theirs".into(),
+             place; let operations close only descriptors that they opened".into(),
         ),
         Exit::Signal(libc::SIGKILL) => {
             Verdict::Unknown("the model was killed from outside (SIGKILL: by hand, or for want of memory); run it again".into())
@@ -227,7 +228,7 @@ fn supervise<S: Subject<LoomMemory>>(
     Ok((count, ended(verdict)))
 }
 
-/// Takes in what has arrived of the answer. Whether more may come.
+/// Reads the part of the answer that has arrived. Returns whether more may come.
 fn receive(answers: &mut PipeReader, bytes: &mut Vec<u8>) -> Result<bool, Error> {
     let mut chunk = [0; 1 << 16];
     loop {

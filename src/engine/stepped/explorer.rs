@@ -40,7 +40,7 @@ pub(super) struct Explorer<S: Subject<SteppedMemory>> {
     same_id: bool,
     /// See [`Budget::keep_going`].
     keeps_going: bool,
-    /// The last batch or execution ended so.
+    /// The reason why the last batch or execution could not go on, if it could not.
     lost: Option<Lost>,
 }
 
@@ -84,7 +84,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         self.lost = None;
     }
 
-    /// The machinery went wrong, and the crew with it: nothing is known but that.
+    /// Drops the crew, whose machinery failed, and returns a run with that as its only result.
     fn lose(&mut self, case: &Case<S::Spec>, lost: Lost) -> Run<S::Spec> {
         self.crew = None;
         self.lost = Some(lost);

@@ -50,7 +50,8 @@ pub(super) struct Board {
     pub(super) batch: AtomicU32,
     /// See [`duty`].
     pub(super) duty: AtomicU32,
-    /// How the batch or an execution ended: the last that a worker writes. Release: the supervisor sees what it did before.
+    /// How the batch or an execution ended. A worker writes it last, with Release: the supervisor sees the worker's
+    /// earlier stores.
     pub(super) ended: AtomicU32,
     /// 1: go on after a history that is not Ok, and count it.
     pub(super) keep_going: AtomicU32,
@@ -95,7 +96,7 @@ impl std::ops::Deref for BoardRef {
 }
 
 impl Board {
-    /// All seals: in each line, before the plan and behind it.
+    /// Returns all seals: in each line, before the plan and behind it.
     pub(super) fn seals(&self) -> impl Iterator<Item = &Seal> {
         let lines = self.turns.iter().map(|turn| &turn.seal);
         lines.chain([&self.before, &self.behind])
@@ -192,7 +193,7 @@ impl Board {
                     .compare_exchange(WAITS, SLEEPS, AcqRel, Acquire)
                     .is_ok()
             {
-                // An operation may have changed its user.
+                // An operation may have changed the user of this process.
                 die_with_parent();
                 Hardware::wait(turn, SLEEPS);
             }

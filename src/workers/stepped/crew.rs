@@ -288,7 +288,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             let id = |slot: usize| Some((slot, self.workers[slot].as_ref()?.id()));
             let mut watched: Vec<(usize, u32)> = holder.and_then(id).into_iter().collect();
             if watched.is_empty() {
-                // The turn is on its way, and takes microseconds.
+                // The turn is being passed on, which takes microseconds.
                 watched = (0..MAX_WORKERS).filter_map(id).collect();
             }
             if let Some((slot, stuck)) = watch.look(self.shared.board.progress(), &watched) {

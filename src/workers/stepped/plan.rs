@@ -116,7 +116,7 @@ impl Plan {
         self.footprint.clear();
         self.points.clear();
         self.worst = 0;
-        // Who dies before the first execution was not told to.
+        // A process that dies before the first execution was not told to.
         self.now.dying = NOBODY;
     }
 

@@ -58,7 +58,7 @@ impl<S: Spec> Shared<S> {
         self.notes.get(0).expect("the region was made for it")
     }
 
-    /// Whether nothing wrote over what is here, as far as seals show it.
+    /// Returns whether nothing wrote over the shared memory, as far as seals show it.
     pub(super) fn is_whole(&self) -> bool {
         let logs = (0..self.logs.len()).map(|process| self.log(process));
         let logs = logs.chain([self.program(), self.notes()]);
