@@ -162,7 +162,7 @@ fn a_run_that_the_time_limit_cuts_short_is_unknown() {
     is_unknown_out_of_time::<forkcheck::engine::loom::Loom, Word<_>>();
 }
 
-/// A word whose operations nobody can halt: they block the signal.
+/// A word whose operations cannot be halted: they block the signal.
 struct Unhalted(std::sync::atomic::AtomicU64);
 
 impl Subject<Hardware> for Unhalted {

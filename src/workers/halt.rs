@@ -1,4 +1,4 @@
-//! Halts: now and then one process of an execution stops at some instruction of an operation, and the others go on by it.
+//! Halts: in some executions one process stops at a machine instruction of an operation while the others go on.
 //!
 //! Side by side, two stores that follow each other at once leave a window of a nanosecond or none at all, and a reader
 //! between them is luck. A halt makes it microseconds, at whichever instruction is drawn. It takes as long as thousands of
@@ -12,7 +12,7 @@ use super::trap::{Others, Pause, Point, Way};
 use crate::schedule::split_mix;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// Executions with a halt get one part in so many of the time.
+/// Executions with a halt get one part in this many of the time.
 const SHARE: u64 = 8;
 /// Instructions that an operation is taken to have, until one has ended and shown it; at least; at most.
 const LENGTH: u32 = 64;
@@ -20,18 +20,19 @@ const SHORTEST: u32 = 8;
 const LONGEST: u32 = 4_096;
 /// Nanoseconds: the longest pause is 2 to this power, the shortest a 64th of it, all magnitudes alike.
 const PAUSE: u32 = 13;
-/// Nanoseconds after which nobody waits any longer for one who is to halt and takes no instruction: it may be waiting for us.
+/// Nanoseconds without an instruction of the process that is to halt, or without a call of the others, after which a wait ends:
+/// they may wait for each other.
 pub(super) const PATIENCE: u64 = 2_000_000;
 /// Executions that show whether calls overlap: at least one in as many has to.
 const FEW: u64 = 20;
 /// 2 to the power of 64, by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Nobody halts.
+/// No process halts.
 const NOBODY: u32 = u32::MAX;
 
 #[repr(C)]
 pub(super) struct Halts {
-    /// Who halts in this execution, in which of its operations, after how many instructions.
+    /// Process that halts in this execution, in which of its operations, after how many instructions.
     process: AtomicU32,
     operation: AtomicU32,
     instructions: AtomicU32,
@@ -41,9 +42,9 @@ pub(super) struct Halts {
     begun: AtomicU64,
     spent: AtomicU64,
     count: AtomicU64,
-    /// Executions without a halt whose calls overlapped.
+    /// Executions of this program without a halt whose calls overlapped.
     met: AtomicU64,
-    /// 1: each execution has a halt, however long it takes: for now; at some time in this program.
+    /// 1: the next execution has a halt, however long that takes; such an execution was there in this program.
     always: AtomicU32,
     were_always: AtomicU32,
     /// How many were drawn, for all programs, and where the first was.
@@ -53,14 +54,14 @@ pub(super) struct Halts {
     lengths: [AtomicU32; MAX_PROCESSES],
 }
 
-/// What one process does about a halt.
+/// Part of one process in an execution with a halt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Nothing: nobody halts.
+    /// Nothing: no process halts.
     None,
-    /// It halts in this operation.
+    /// Halts in this operation.
     Halts(usize),
-    /// It begins this operation only when the other one has halted, and so many nanoseconds after that.
+    /// Begins this operation only when the other one has halted, and this many nanoseconds after that.
     Waits(usize, u64),
 }
 
@@ -84,14 +85,14 @@ impl Halts {
         self.were_always.load(Relaxed) == 1 && self.count() > 0 && met < executions
     }
 
-    /// Whether each execution has a halt.
+    /// Whether the execution under way has a halt however long that takes.
     pub(super) fn are_always(&self) -> bool {
         self.always.load(Relaxed) == 1
     }
 
-    /// Another program begins.
+    /// Begins another program.
     pub(super) fn forget(&self, seed: u64) {
-        // What operations are like is not of one program.
+        // The lengths of operations are learnt from all programs of a structure.
         if self.turn.load(Relaxed) == 0 {
             self.offset.store(seed, Relaxed);
             self.lengths
@@ -107,7 +108,7 @@ impl Halts {
         self.met.store(0, Relaxed);
     }
 
-    /// Says whether somebody halts in the execution that is about to start, and who, and where.
+    /// Draws whether a process halts in the execution that is about to start, which one, and where.
     pub(super) fn draw(&self, now: u64, mut seed: u64, operations: &[usize]) {
         let lived = now.saturating_sub(self.begun.load(Relaxed));
         let able = operations.iter().filter(|&&count| count > 0).count() as u64;
@@ -136,7 +137,7 @@ impl Halts {
         self.process.store(process as u32, Relaxed);
     }
 
-    /// What process `me`, of so many operations, does about it.
+    /// Returns the part of process `me`, which has that many operations, in this execution.
     pub(super) fn part(&self, me: usize, operations: usize, mut seed: u64) -> Part {
         match self.process.load(Relaxed) {
             NOBODY => Part::None,
@@ -150,11 +151,11 @@ impl Halts {
         }
     }
 
-    /// Where to halt, and where to say how far one has come.
+    /// Returns where to halt, and for how long: for nanoseconds, or, where `others` need the processor, for some of their calls.
     pub(super) fn point<'a>(&'a self, others: Option<Others<'a>>, mut seed: u64) -> Point<'a> {
         let pause = magnitude(&mut seed);
         let instructions = self.instructions.load(Relaxed);
-        // One call that returns, or the next that begins, or some more of that.
+        // An event is the begin or the return of a call.
         let events = 1 + split_mix(&mut seed) % 4;
         Point {
             instructions,
@@ -165,7 +166,7 @@ impl Halts {
         }
     }
 
-    /// The operation of process `me` has ended; whether it halted before.
+    /// Learns from an operation of process `me` that has ended; `halted`: before its end.
     pub(super) fn learn(&self, me: usize, halted: bool) {
         let taken = self.way.taken.load(Relaxed);
         let length = self.lengths[me].load(Relaxed);
@@ -201,7 +202,7 @@ impl Halts {
         }
     }
 
-    /// After an execution that began at `start`: whether somebody was to halt in it.
+    /// Ends an execution that began at `start`, and returns whether a process was to halt in it.
     pub(super) fn ended(&self, start: &AtomicU64) -> bool {
         let halted = self.process.load(Relaxed) != NOBODY;
         if halted {
@@ -212,7 +213,7 @@ impl Halts {
         halted
     }
 
-    /// In how many operations somebody halted.
+    /// Returns the number of operations with a halt.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Relaxed)
     }

@@ -12,29 +12,29 @@
 use super::clock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// Where to halt, and for how long.
+/// Point of a halt: where, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<'a> {
     /// After so many instructions, or before a system call that comes first.
     pub(super) instructions: u32,
     pub(super) pause: Pause<'a>,
-    /// Where to say how far one has come.
+    /// Counter in which progress is shown.
     pub(super) way: &'a Way,
 }
 
 /// How long to halt.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pause<'a> {
-    /// At least so long: a signal takes its time, too.
+    /// At least this long: a signal takes its time, too.
     Nanoseconds(u64),
-    /// Until others, who need this processor, have begun and ended so many calls, or are done, or get no further.
+    /// Until the other processes, which need this processor, began and ended that many calls, are done, or make no progress.
     Events(u64, Others<'a>),
 }
 
-/// What tells how far the other processes have come.
+/// Counters that show how far the other processes have come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Others<'a> {
-    /// One more for each call that begins or returns.
+    /// Raised by each call that begins or returns.
     pub(super) clock: &'a AtomicU64,
     /// How many of them have done all their operations, and how many there are.
     pub(super) finished: &'a AtomicU32,
@@ -188,7 +188,7 @@ mod stepping {
         }
         // SAFETY: a reference to the point.
         // 1. `begin` was given it for as long as the `Stepping` lives, which is as long as this handler is installed.
-        // 2. Nobody writes to it; what it points to is made of atomics.
+        // 2. No process writes to it; what it points to is made of atomics.
         let point = unsafe { &*HALT.point.load(Relaxed) };
         let way = point.way;
         way.taken.fetch_add(1, Relaxed);

@@ -49,7 +49,7 @@ impl Watch {
         }
     }
 
-    /// One look: `progress` is any number that changes while things move, `unfinished` are the processes
+    /// Takes one look: `progress` is any number that changes while things move, `unfinished` are the processes
     /// (by index and pid) that have still to do something. Returns the one that is stuck, once that is clear.
     pub(crate) fn look(
         &mut self,

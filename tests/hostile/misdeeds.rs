@@ -18,14 +18,14 @@ pub(crate) struct Misdeed {
     pub(crate) does: fn(&Site),
     pub(crate) places: &'static [Place],
     pub(crate) engines: &'static [&'static str],
-    /// What it comes to on engines with real processes, and in loom's model.
+    /// End of a check on engines with real processes, and in loom's model.
     pub(crate) real: Ends,
     pub(crate) loom: Ends,
-    /// The same where its specification commits it: on `processes`, `stepped`, `kills` and `loom`.
+    /// Ends where the specification commits it: on `processes`, `stepped`, `kills` and `loom`.
     pub(crate) spec: [Ends; 4],
 }
 
-/// Where in a structure's life it is committed.
+/// Place in a structure's life at which a misdeed is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Place {
     New,
@@ -42,7 +42,7 @@ const EVERYWHERE: &[Place] = &[New, Attach, Operation, Detach, Drop];
 /// In each process that the structure comes to: its handles are made and dropped in that of their operations.
 const EACH_PROCESS: &[Place] = &[New, Operation, Drop];
 
-/// What it is done to: the structure's own bytes, and a name for what is left behind.
+/// Target of a misdeed: the structure's own bytes, and a name for what is left behind.
 pub(crate) struct Site {
     pub(crate) own: Range<usize>,
     pub(crate) mark: String,
@@ -58,7 +58,7 @@ impl Site {
 /// How a check ends.
 #[derive(Clone, Copy)]
 pub(crate) enum Ends {
-    /// It is not tried there.
+    /// Not tried there.
     Untried,
     /// As if nothing had been done.
     Undisturbed,
@@ -81,7 +81,7 @@ const fn row(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Mis
     }
 }
 
-/// One that changes nothing, wherever it is committed.
+/// A misdeed that changes nothing, wherever it is committed.
 const fn harmless(name: &'static str, does: fn(&Site)) -> Misdeed {
     Misdeed {
         places: EACH_PROCESS,
@@ -98,7 +98,7 @@ const fn but_for(misdeed: Misdeed, stepped: Ends, kills: Ends) -> Misdeed {
     }
 }
 
-/// One that ends its process, in these words.
+/// A misdeed that ends its process, in these words.
 const fn ends(name: &'static str, does: fn(&Site), words: &'static str) -> Misdeed {
     Misdeed {
         places: EACH_PROCESS,
@@ -107,7 +107,7 @@ const fn ends(name: &'static str, does: fn(&Site), words: &'static str) -> Misde
     }
 }
 
-/// The same misdeed, of the structure alone.
+/// Leaves a misdeed to the structure alone.
 const fn not_in_spec(misdeed: Misdeed) -> Misdeed {
     Misdeed {
         spec: [Untried; 4],
@@ -125,7 +125,7 @@ const fn in_loom(misdeed: Misdeed, loom: Ends, spec: Ends) -> Misdeed {
     }
 }
 
-/// One that is only seen while others have something to do.
+/// Commits a misdeed in operations alone: it is only seen while other processes have something to do.
 const fn in_operations(misdeed: Misdeed) -> Misdeed {
     Misdeed {
         places: &[Operation],
@@ -133,7 +133,7 @@ const fn in_operations(misdeed: Misdeed) -> Misdeed {
     }
 }
 
-/// One that takes seconds to notice, each time: it is tried where it is noticed in another way.
+/// Tries a misdeed on these engines alone: it takes seconds to notice, each time.
 const fn on(engines: &'static [&'static str], misdeed: Misdeed) -> Misdeed {
     Misdeed {
         engines,
@@ -213,7 +213,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     harmless("raise_chld", acts::raise_chld),
     harmless("raise_cont", acts::raise_cont),
     ends("kill_group", acts::kill_group, "SIGKILL"),
-    // What the kernel knows of a process.
+    // Properties of a process in the kernel.
     on(
         &["processes", "loom"],
         not_in_spec(ends("traced", raw::traced, "stopped by a signal")),
@@ -276,7 +276,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     // Threads and ends.
     // Whether they are there yet as it forks is chance.
     but_for(harmless("threads", acts::threads), Undisturbed, Untried),
-    // A model ends at the first panic, whoever catches it.
+    // A model ends at the first panic, even one that is caught.
     in_loom(
         harmless("panic_beside", acts::panic_beside),
         Words("beside"),
