@@ -3,10 +3,10 @@
 
 use super::watch::BETWEEN_LOOKS;
 use crate::error::Error;
+use crate::region::descriptor::{Descriptor, closed};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::stat::fstat;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -17,17 +17,13 @@ pub(crate) const NO_POLL: &str = "raise RLIMIT_NOFILE (ulimit -n), and let neith
 pub(super) struct Bell(PipeReader);
 
 /// A worker's end. An operation may have closed its descriptor, or given its number to another file.
-pub(crate) struct Sender {
-    pipe: PipeWriter,
-    /// Device and inode of the pipe.
-    made_as: (u64, u64),
-}
+pub(crate) struct Sender(Descriptor<PipeWriter>);
 
 impl Bell {
     /// Returns a bell, and the end that rings it.
     pub(super) fn new() -> Result<(Self, Sender), Error> {
         let (bell, sender) = Sender::new()?;
-        for end in [bell.as_fd(), sender.pipe.as_fd()] {
+        for end in [bell.as_fd(), sender.0.unasked().as_fd()] {
             // A full pipe rings as well as one with a byte more.
             fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
                 .map_err(|errno| Error::system("set up a pipe", errno, "report this"))?;
@@ -65,16 +61,15 @@ impl Sender {
         let (reader, pipe) = std::io::pipe().map_err(|e| {
             Error::system("make a pipe", e, "close descriptors or raise RLIMIT_NOFILE")
         })?;
-        let made_as = identity(&pipe)
-            .map_err(|errno| Error::system("look at a pipe", errno, "report this"))?;
-        Ok((reader, Self { pipe, made_as }))
+        let pipe = Descriptor::new(pipe).map_err(closed("look at a pipe"))?;
+        Ok((reader, Self(pipe)))
     }
 
     /// Writes these bytes, unless the descriptor was closed or is another file's.
     pub(crate) fn send(&self, bytes: &[u8]) {
-        if identity(&self.pipe) == Ok(self.made_as) {
+        if let Ok(mut pipe) = self.0.get() {
             // If the other end is gone, nothing waits for the bytes.
-            let _ = (&self.pipe).write_all(bytes);
+            let _ = pipe.write_all(bytes);
         }
     }
 
@@ -82,8 +77,4 @@ impl Sender {
     pub(super) fn ring(&self) {
         self.send(&[1]);
     }
-}
-
-fn identity(pipe: &PipeWriter) -> nix::Result<(u64, u64)> {
-    fstat(pipe).map(|file| (file.st_dev, file.st_ino))
 }

@@ -302,11 +302,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     // The process lives on without its first thread, which is noticed as a sleep is.
     on(
         &["processes"],
-        in_operations(not_in_spec(ends(
-            "end_first_thread",
-            raw::end_first_thread,
-            "sleeps",
-        ))),
+        not_in_spec(ends("end_first_thread", raw::end_first_thread, "sleeps")),
     ),
 ];
 
