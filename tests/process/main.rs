@@ -11,6 +11,8 @@ mod refused;
 #[path = "../sandbox/mod.rs"]
 mod sandbox;
 mod values;
+#[path = "../victim/mod.rs"]
+mod victim;
 
 use forkcheck::Error;
 use forkcheck::process::Exit;

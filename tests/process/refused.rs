@@ -3,30 +3,13 @@
 
 use crate::ends::{ends, park_for_ever, runs};
 use crate::sandbox::forbid;
+use crate::victim::victim;
 use crate::{childless, told};
 use forkcheck::process;
 use nix::libc;
 use nix::unistd::{Uid, geteuid, setuid};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::Write;
-use std::time::Duration;
-
-/// Returns the result of a child, whose body may forbid any call; an error says that the child hangs.
-fn victim<T>(body: impl FnOnce() -> T) -> Result<T, String>
-where
-    T: Serialize + DeserializeOwned,
-{
-    let mut child = process::spawn(body).unwrap();
-    if child
-        .wait_timeout(Duration::from_secs(60))
-        .unwrap()
-        .is_none()
-    {
-        child.kill().unwrap();
-        return Err("hangs".into());
-    }
-    child.value().map_err(|error| error.to_string())
-}
 
 fn clean<T>(body: impl Fn() -> T + Copy + 'static) -> T
 where

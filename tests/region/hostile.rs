@@ -8,6 +8,7 @@
 use crate::backings::Page;
 use crate::scratch::{Scratch, clean, sweeping};
 use crate::seeds::kept_in;
+use crate::victim::victim;
 use forkcheck::memory::{Hardware, Life, Memory, Resident};
 use forkcheck::process::{self, Exit};
 use forkcheck::publish::{Full, OneShot, SeqLock, WriterGone};
@@ -15,7 +16,6 @@ use forkcheck::region::{Layout, Name, View, sweep, sweep_files};
 use forkcheck::{Error, Region};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -73,23 +73,6 @@ fn wrong() -> impl Strategy<Value = Wrong> {
         Just(Wrong::Living),
         Just(Wrong::Dead),
     ]
-}
-
-/// What a child returned; an error says how it ended, or that it never did.
-fn victim<T>(body: impl FnOnce() -> T) -> Result<T, String>
-where
-    T: Serialize + DeserializeOwned,
-{
-    let mut child = process::spawn(body).unwrap();
-    if child
-        .wait_timeout(Duration::from_secs(30))
-        .unwrap()
-        .is_none()
-    {
-        child.kill().unwrap();
-        return Err("hangs".into());
-    }
-    child.value().map_err(|error| error.to_string())
 }
 
 /// Runs a property where processes can be forked: how many cases it was tried on.

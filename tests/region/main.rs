@@ -18,6 +18,8 @@ mod scratch;
 #[path = "../seeds/mod.rs"]
 mod seeds;
 mod segments;
+#[path = "../victim/mod.rs"]
+mod victim;
 
 use forkcheck::{Region, process};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
