@@ -13,27 +13,38 @@ use seeds::kept_in;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
-/// A register that loses what it is told from `WRONG_FROM` on.
-struct Lossy<const WRONG_FROM: u64>(AtomicU64);
+/// A register whose first process reads what it wrote only below `WRONG_FROM`; the others read what was written.
+/// One process alone sees the fault, so the smallest case does not depend on how processes meet.
+struct Lossy<const WRONG_FROM: u64> {
+    written: AtomicU64,
+    kept: AtomicU64,
+}
 
 impl<const WRONG_FROM: u64> Subject<Hardware> for Lossy<WRONG_FROM> {
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
+    type Seat<'a> = (&'a Self, bool);
     fn new(&first: &u64) -> Self {
-        Lossy(first.into())
+        Lossy {
+            written: first.into(),
+            kept: first.into(),
+        }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
+    fn attach<'a>(&'a self, role: Role<'_>) -> (&'a Self, bool) {
+        (self, role.name == "one")
     }
-    fn apply(register: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply((register, writes): &mut (&Self, bool), op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
+                register.written.store(*value, Ordering::Release);
                 if *value < WRONG_FROM {
-                    register.0.store(*value, Ordering::Release);
+                    register.kept.store(*value, Ordering::Release);
                 }
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(register.0.load(Ordering::Acquire)),
+            RegisterOp::Read if *writes => {
+                RegisterRet::Value(register.kept.load(Ordering::Acquire))
+            }
+            RegisterOp::Read => RegisterRet::Value(register.written.load(Ordering::Acquire)),
         }
     }
 }
@@ -77,9 +88,12 @@ fn a_failure_is_saved_once_runs_first_and_stays_when_it_is_mended() {
     assert!(matches!(origin(&first), Origin::Drawn { .. }));
     let found = first.found.unwrap();
     assert_eq!(found.saved, Some(Ok(file(directory.path()))));
-    // The smallest that is wrong: somebody is told 5, and somebody says 0.
-    assert_eq!(found.run.case.operations(), 2, "{:?}", found.run.case);
-    assert_eq!(found.run.case.program[0][0], RegisterOp::Write(5));
+    // The smallest that is wrong: one writes 5 and reads 0, and the other reads once, as it must.
+    let smallest = [
+        vec![RegisterOp::Write(5), RegisterOp::Read],
+        vec![RegisterOp::Read],
+    ];
+    assert_eq!(found.run.case.program, smallest);
     let text = std::fs::read_to_string(file(directory.path())).unwrap();
     assert!(
         text.contains("Commit this file") && text.contains("Write(5)"),
@@ -308,7 +322,7 @@ fn with_saved<S: Subject<Hardware, Spec = Register<u64>>>(case: &str) -> Outcome
 
 #[test]
 fn a_stale_case_runs_as_far_as_it_applies_and_says_what_does_not() {
-    let renamed = "(setup: 0, program: [[Put(7), Write(7)], [Peek, Read]])";
+    let renamed = "(setup: 0, program: [[Put(7), Write(7), Read], [Peek, Read]])";
     let outcome = with_saved::<Broken>(renamed);
     assert_eq!(
         origin(&outcome),
@@ -319,7 +333,7 @@ fn a_stale_case_runs_as_far_as_it_applies_and_says_what_does_not() {
         panic!("{:?}", outcome.stale)
     };
     for words in [
-        "2 of 4 operations of saved case 1",
+        "3 of 5 operations of saved case 1",
         "Put(7)",
         "Peek",
         "edit it, or delete it",
@@ -329,7 +343,7 @@ fn a_stale_case_runs_as_far_as_it_applies_and_says_what_does_not() {
     let fixed = with_saved::<Sound>(renamed);
     assert_eq!(fixed.verdict, Verdict::Ok);
     let report = suite(Path::new("/nowhere")).report(&fixed);
-    assert!(report.contains("stale:  2 of 4 operations"), "{report}");
+    assert!(report.contains("stale:  3 of 5 operations"), "{report}");
 }
 
 #[test]
@@ -340,16 +354,16 @@ fn a_saved_case_that_is_not_one_of_the_suite_is_stale_and_is_not_run() {
             "other has 0 of 1..=2 operations",
         ),
         (
-            "(setup: 0, program: [[Write(7)], [Read], [Read]])",
+            "(setup: 0, program: [[Write(7), Read], [Read], [Read]])",
             "it has 3 processes and the suite 2",
         ),
         (
-            "(setup: 0, program: [[Write(7)], [Read, Read, Read]])",
+            "(setup: 0, program: [[Write(7), Read], [Read, Read, Read]])",
             "other has 3 of 1..=2 operations",
         ),
         // What is left of it is too short.
         (
-            "(setup: 0, program: [[Write(7)], [Peek]])",
+            "(setup: 0, program: [[Write(7), Read], [Peek]])",
             "other has 0 of 1..=2 operations",
         ),
     ] {
@@ -425,15 +439,15 @@ mod refactored {
 
     impl<const WRONG_FROM: u64> Subject<Hardware> for Lossy<WRONG_FROM> {
         type Spec = Register;
-        type Seat<'a> = &'a Self;
+        type Seat<'a> = (&'a super::Lossy<WRONG_FROM>, bool);
         fn new(first: &u64) -> Self {
             Lossy(Subject::new(first))
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
+        fn attach<'a>(&'a self, role: Role<'_>) -> Self::Seat<'a> {
+            self.0.attach(role)
         }
-        fn apply(register: &mut &Self, op: &Op) -> RegisterRet<u64> {
-            <super::Lossy<WRONG_FROM> as Subject<Hardware>>::apply(&mut &register.0, &old(op))
+        fn apply(seat: &mut Self::Seat<'_>, op: &Op) -> RegisterRet<u64> {
+            super::Lossy::apply(seat, &old(op))
         }
     }
 
