@@ -190,8 +190,14 @@ pub struct Covered {
     pub later_points: u64,
     /// The same of these.
     pub killed_again: u64,
+    /// Kill points of first lives at which a process of its own was killed by SIGKILL.
+    pub by_sigkill: u64,
     /// Processes that got the id of one that was killed before them.
     pub same_id: u64,
+    /// Executions of coroutines that processes of their own took again step by step, and to the same end.
+    pub samples: u64,
+    /// Programs that were searched by processes, since coroutines did something else.
+    pub by_processes: u64,
     /// The most steps of its own that an operation needed.
     pub worst: u64,
     /// Programs in which the subject changed without a step: accesses that are not of its `Memory` were not placed.
@@ -229,7 +235,10 @@ impl Covered {
         self.killed += more.killed;
         self.later_points += more.later_points;
         self.killed_again += more.killed_again;
+        self.by_sigkill += more.by_sigkill;
         self.same_id += more.same_id;
+        self.samples += more.samples;
+        self.by_processes += more.by_processes;
         self.worst = self.worst.max(more.worst);
         self.unseen += more.unseen;
         self.accesses += more.accesses;

@@ -4,7 +4,7 @@ mod told;
 
 use super::verdict::{judge, rests};
 use super::{SteppedMemory, retell};
-use crate::case::Case;
+use crate::case::{Case, History};
 use crate::check::Verdict;
 use crate::engine::served::bare;
 use crate::engine::{Answer, Budget, By, Covered, Run};
@@ -12,8 +12,8 @@ use crate::error::Error;
 use crate::schedule::{Choice, Strategy};
 use crate::subject::{Progress, Subject};
 use crate::workers::Lost;
-use crate::workers::stepped::{Crew, Ended};
-use std::time::Instant;
+use crate::workers::stepped::{Crew, Ended, Judge, RunAs};
+use std::time::{Duration, Instant};
 
 /// Bounds of `stepped`: preemptions, rising.
 const PREEMPTIONS: &[(u32, u32)] = &[(0, 0), (1, 0), (2, 0), (3, 0)];
@@ -28,15 +28,26 @@ const KILLS_MADE_UP_FOR: u32 = 1_000;
 /// Points of change for PCT, which finds what takes one more than that of orders.
 const POINTS: u32 = 3;
 
-/// Runs cases of one subject on a crew that is kept as long as it is of use.
+/// Programs each of whose kill points is killed for real besides, and executions of each that are for that, at most: a real
+/// kill takes as long as some hundreds of others.
+const KILLED_FOR_REAL: u32 = 8;
+const REAL_KILLS: u64 = 100;
+
+/// Runs cases of one subject on crews that are kept as long as they are of use: coroutines search, and processes confirm.
 pub(super) struct Explorer<S: Subject<SteppedMemory>> {
     roles: Vec<String>,
-    crew: Option<Crew<SteppedMemory, S>>,
+    coroutines: Option<Crew<SteppedMemory, S>>,
+    processes: Option<Crew<SteppedMemory, S>>,
+    /// Processes did something else than coroutines, so they search; and that was just seen.
+    differs: bool,
+    turned: bool,
+    /// Programs so far whose kill points were killed for real.
+    killed_for_real: u32,
     /// See [`Budget::progress`] and [`Budget::read_only`].
     promised: (Progress, u32),
     /// See [`Budget::killable`].
     killable: u32,
-    /// See [`Crew::start`].
+    /// The processes are [`RunAs::SameIds`], and search.
     same_id: bool,
     /// See [`Budget::keep_going`].
     keeps_going: bool,
@@ -64,7 +75,11 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
     pub(super) fn of(roles: Vec<String>) -> Self {
         Self {
             roles,
-            crew: None,
+            coroutines: None,
+            processes: None,
+            differs: false,
+            turned: false,
+            killed_for_real: 0,
             promised: (Progress::Any, 0),
             killable: u32::MAX,
             same_id: false,
@@ -84,27 +99,59 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         self.lost = None;
     }
 
-    /// Drops the crew, whose machinery failed, and returns a run with that as its only result.
+    /// Drops the processes, whose machinery failed, and returns a run with that as its only result.
     fn lose(&mut self, case: &Case<S::Spec>, lost: Lost) -> Run<S::Spec> {
-        self.crew = None;
+        self.processes = None;
         self.lost = Some(lost);
         bare(case.clone(), Verdict::Unknown(lost.to_string()))
     }
 
-    fn crew(&mut self) -> Result<&mut Crew<SteppedMemory, S>, Error> {
-        let fits = |crew: &Crew<_, _>| crew.has_same_id() == self.same_id;
-        if !self.crew.as_ref().is_some_and(fits) {
-            self.crew = None;
-            let roles = self.roles.clone();
-            self.crew = Some(Crew::start(roles, judge::<S::Spec>, self.same_id)?);
+    /// From now on processes search, in this program from the start.
+    fn turn_to_processes(&mut self) {
+        self.coroutines = None;
+        (self.differs, self.turned) = (true, true);
+    }
+
+    /// What searches.
+    fn searches(&self) -> RunAs {
+        match (self.same_id, self.differs) {
+            (true, _) => RunAs::SameIds,
+            (false, true) => RunAs::Processes,
+            (false, false) => RunAs::Coroutines,
         }
-        let crew = self.crew.as_mut().expect("it was just made");
+    }
+
+    fn searcher(&mut self) -> Result<&mut Crew<SteppedMemory, S>, Error> {
+        self.crew(self.searches())
+    }
+
+    /// Those that an execution is told of.
+    fn teller(&mut self) -> Result<&mut Crew<SteppedMemory, S>, Error> {
+        self.crew(if self.same_id {
+            RunAs::SameIds
+        } else {
+            RunAs::Processes
+        })
+    }
+
+    fn crew(&mut self, kind: RunAs) -> Result<&mut Crew<SteppedMemory, S>, Error> {
+        let place = match kind {
+            RunAs::Coroutines => &mut self.coroutines,
+            RunAs::Processes | RunAs::SameIds => &mut self.processes,
+        };
+        if place.as_ref().is_none_or(|crew| crew.kind() != kind) {
+            // The old ones first: their ids are taken.
+            *place = None;
+            let judges: (Judge<S::Spec>, Judge<S::Spec>) = (judge, rests);
+            *place = Some(Crew::start(self.roles.clone(), judges, kind)?);
+        }
+        let crew = place.as_mut().expect("it was just made");
         crew.promise(self.promised.0, self.promised.1);
         crew.spare_all_but(self.killable);
         Ok(crew)
     }
 
-    /// All executions of a program within rising bounds, then some by chance, as far as the budget goes.
+    /// All executions of a program that are to be tried. Where processes do something else than coroutines, once more by processes.
     pub(super) fn explore(
         &mut self,
         case: &Case<S::Spec>,
@@ -112,16 +159,32 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         kills: bool,
     ) -> Result<Answer<S::Spec>, Error> {
         self.begin(budget);
+        let until = Instant::now() + budget.time;
+        let answer = self.search(case, budget, kills, until)?;
+        if std::mem::take(&mut self.turned) {
+            return self.search(case, budget, kills, until);
+        }
+        Ok(answer)
+    }
+
+    /// All executions of a program within rising bounds, then some by chance, as far as the budget goes.
+    fn search(
+        &mut self,
+        case: &Case<S::Spec>,
+        budget: &Budget,
+        kills: bool,
+        until: Instant,
+    ) -> Result<Answer<S::Spec>, Error> {
         let kills = kills && !budget.nobody_dies;
         let bounds = if kills { KILLS } else { PREEMPTIONS };
-        let until = Instant::now() + budget.time;
         let mut left = Left::of(budget.executions);
         let mut covered = Covered {
             programs: 1,
+            by_processes: u64::from(self.differs),
             ..Covered::default()
         };
         if let Some(strategy) = by_chance(budget) {
-            self.crew()?.take(case)?;
+            self.searcher()?.take(case)?;
             self.keeps_going = budget.keep_going;
             let ended = self.batch(case, strategy, &mut left, until, &mut covered);
             self.keeps_going = false;
@@ -145,9 +208,9 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         if !glance.is_like(&again) {
             return Ok((covered, Some(retell::not_deterministic(case))));
         }
-        self.crew()?.take(case)?;
+        self.searcher()?.take(case)?;
         if kills {
-            self.crew()?.keep_spares()?;
+            self.searcher()?.keep_spares()?;
         }
         let reached = match self.rising(case, bounds, &mut in_bounds, until, &mut covered)? {
             Reached::Bound(bound) => bound,
@@ -189,7 +252,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             }
         }
         let kills = kills > 0;
-        let crew = self.crew()?;
+        let crew = self.searcher()?;
         if kills {
             [
                 (covered.killed, covered.kill_points),
@@ -207,7 +270,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             }
             Some(_) | None => covered.hardly = 1,
         }
-        if kills && let Some(picks) = self.with_same_id(case, by_chance, until, &mut covered)? {
+        if kills && let Some(picks) = self.for_real(case, by_chance, until, &mut covered)? {
             return self.failed(case, &picks, covered);
         }
         Ok((covered, None))
@@ -232,7 +295,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                     Batch::Cut => false,
                     Batch::Failed(picks) => return Ok(Reached::Failed(picks)),
                 };
-                let crew = self.crew()?;
+                let crew = self.searcher()?;
                 // Words that were not known to be shared may matter in executions that were left out: once more.
                 if exhausted && !crew.settled() {
                     continue;
@@ -249,23 +312,30 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         Ok(Reached::Bound(reached))
     }
 
-    /// Each kill point once more, with the dead one's pid given to its next life, or to a process that does nothing: for those
-    /// who ask the kernel who is who. The choices of an execution that failed.
-    fn with_same_id(
+    /// Each kill point of the first programs once more, by SIGKILL, with the dead one's pid given to its next life, or to a process
+    /// that does nothing: for those who ask the kernel who is who. The choices of an execution that failed.
+    fn for_real(
         &mut self,
         case: &Case<S::Spec>,
         executions: u64,
         until: Instant,
         covered: &mut Covered,
     ) -> Result<Option<Vec<u8>>, Error> {
+        if self.killed_for_real >= KILLED_FOR_REAL {
+            return Ok(None);
+        }
+        self.killed_for_real += 1;
         self.same_id = true;
-        self.crew()?.take(case)?;
+        self.searcher()?.take(case)?;
         let bounds = &[(0, 0), (0, 1)];
+        let executions = executions.min(REAL_KILLS);
         let reached = self.rising(case, bounds, &mut Left::of(executions), until, covered)?;
         if let Reached::Failed(picks) = reached {
             return Ok(Some(picks));
         }
-        covered.same_id = self.crew()?.again();
+        let crew = self.searcher()?;
+        covered.same_id = crew.again();
+        covered.by_sigkill = crew.kill_points()[0].0;
         self.same_id = false;
         Ok(None)
     }
@@ -285,7 +355,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             if let Batch::Failed(picks) = self.follow(case, &begins, until, covered)? {
                 return Ok(Some(picks));
             }
-            let undisturbed = self.crew()?.picks();
+            let undisturbed = self.searcher()?.picks();
             let mut steps = vec![0; case.program.len()];
             for (decision, &pick) in undisturbed.iter().enumerate() {
                 let Choice::Step(process) = Choice::from_byte(pick) else {
@@ -293,7 +363,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                 };
                 let step = steps[process];
                 steps[process] += 1;
-                if self.killable >> process & 1 == 0 || self.crew()?.was_killed(process, step) {
+                if self.killable >> process & 1 == 0 || self.searcher()?.was_killed(process, step) {
                     continue;
                 }
                 if left == 0 {
@@ -318,7 +388,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         until: Instant,
         covered: &mut Covered,
     ) -> Result<Batch, Error> {
-        self.crew()?.follow(picks);
+        self.searcher()?.follow(picks);
         self.batch(case, Strategy::Follow, &mut Left::of(1), until, covered)
     }
 
@@ -338,8 +408,8 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         if left.executions == 0 || left.steps == 0 {
             return Ok(Batch::Cut);
         }
-        let keep_going = self.keeps_going;
-        let crew = self.crew()?;
+        let (keep_going, by) = (self.keeps_going, self.searches());
+        let crew = self.searcher()?;
         crew.keep_going(keep_going);
         let mut ended = crew.run(strategy, (left.executions, left.steps), until, false)?;
         while let Ended::Stuck(outside) = &ended
@@ -348,12 +418,29 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         {
             ended = crew.go_on(until)?;
         }
-        if let Ended::Lost(lost) = ended {
+        let (tally, picks) = (crew.tally(), crew.picks());
+        if by == RunAs::Coroutines {
+            match &ended {
+                Ended::Done | Ended::Exhausted => {
+                    let seen = (crew.sum(), crew.history(case));
+                    if !self.does_the_same(case, &picks, seen, covered)? {
+                        self.turn_to_processes();
+                        return Ok(Batch::Failed(Vec::new()));
+                    }
+                }
+                Ended::Judged => {}
+                Ended::Differs => {
+                    self.turn_to_processes();
+                    return Ok(Batch::Failed(Vec::new()));
+                }
+                // Another host begins with what is known of processes by then.
+                _ => self.coroutines = None,
+            }
+        } else if let Ended::Lost(lost) = ended {
             self.lose(case, lost);
             covered.executions += 1;
             return Ok(Batch::Failed(Vec::new()));
         }
-        let tally = crew.tally();
         covered.executions += tally.executions;
         left.executions = left.executions.saturating_sub(tally.executions);
         left.steps = tally.steps;
@@ -367,15 +454,43 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             }
             Ended::Exhausted => Batch::Exhausted,
             _ => {
-                let picks = crew.picks();
                 covered.failing += 1;
                 if !matches!(ended, Ended::Judged) {
                     covered.executions += 1;
-                    self.crew = None;
+                    if by != RunAs::Coroutines {
+                        self.processes = None;
+                    }
                 }
                 Batch::Failed(picks)
             }
         })
+    }
+
+    /// Whether processes take the same steps by these choices, and return the same.
+    fn does_the_same(
+        &mut self,
+        case: &Case<S::Spec>,
+        picks: &[u8],
+        (sum, history): (u64, History<S::Spec>),
+        covered: &mut Covered,
+    ) -> Result<bool, Error> {
+        let until = Instant::now() + Duration::from_secs(3_600);
+        let crew = self.crew(RunAs::Processes)?;
+        crew.take(case)?;
+        crew.follow(picks);
+        crew.keep_going(false);
+        let ended = crew.run(Strategy::Follow, (1, u64::MAX), until, false)?;
+        let same = match ended {
+            Ended::Done | Ended::Exhausted | Ended::Stuck(_) => {
+                crew.sum() == sum && crew.history(case) == history
+            }
+            _ => false,
+        };
+        if !matches!(ended, Ended::Done | Ended::Exhausted | Ended::Judged) {
+            self.processes = None;
+        }
+        covered.samples += 1;
+        Ok(same)
     }
 }
 

@@ -108,6 +108,9 @@ pub(super) fn verdict<S: Spec>(
             ),
         },
         Ended::Lost(lost) => Verdict::Unknown(lost.to_string()),
+        Ended::Differs | Ended::Panicked => {
+            unreachable!("executions are told by processes of their own")
+        }
         Ended::Outside { process, stuck } => match (stuck, private_wait) {
             (Stuck::Endless(used), _) => finding(
                 Kind::Endless,

@@ -6,7 +6,9 @@ use super::ends::{Ended, Tally};
 use super::plan::Next;
 use super::states::State;
 use super::stepper::{Note, ended};
-use super::worker::{Shared, work};
+use super::host::host;
+use super::shared::Shared;
+use super::worker::work;
 use crate::case::{Case, History, Schedule, Until};
 use crate::error::Error;
 use crate::memory::Memory;
@@ -28,35 +30,46 @@ use std::time::Instant;
 /// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
 pub(crate) type Judge<S> = fn(&Case<S>, &History<S>) -> bool;
 
+/// The worker that is the host.
+const HOST: usize = 0;
 /// The process id of the first worker, where it is ours to choose: one of those that a kernel has which counts to 32,768.
 const FIRST_ID: u32 = 31_000;
 
+/// What the processes of a case are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunAs {
+    /// Coroutines of one forked process.
+    Coroutines,
+    /// Forked processes.
+    Processes,
+    /// Forked processes, where the kernel permits that each with an id that does not change from crew to crew; and whoever is
+    /// killed gives its own to its next life, as after the kernel has given away all others; or, if there is none, to a
+    /// process that does nothing. That takes a fork while everybody waits.
+    SameIds,
+}
+
 /// Forked workers for one subject and one number of processes.
 pub(crate) struct Crew<M: Memory, S: Subject<M>> {
-    shared: Shared<S::Spec>,
+    shared: Arc<Shared<S::Spec>>,
     workers: Vec<Option<Child<()>>>,
     bell: Bell,
-    /// See [`Crew::start`].
-    same_id: bool,
+    kind: RunAs,
     /// How often a process got the id of one that was killed.
     again: u64,
     memory: PhantomData<fn() -> (M, S)>,
 }
 
 impl<M: Memory, S: Subject<M>> Crew<M, S> {
-    /// Forks a worker for each role. Only from a single-threaded process: the zygote.
-    ///
-    /// With `same_id`, where the kernel permits that, each has a process id that does not change from crew to crew; and whoever is
-    /// killed gives its own to its next life, as after the kernel has given away all others; or, if there is none, to a
-    /// process that does nothing. That takes a fork while everybody waits.
+    /// Forks a worker for each role, or one that is the host of all. Only from a single-threaded process: the zygote. `judge`
+    /// says whether a history is right, and `rests` whether all that it leaves waiting may wait.
     pub(crate) fn start(
         roles: Vec<String>,
-        judge: Judge<S::Spec>,
-        same_id: bool,
+        (judge, rests): (Judge<S::Spec>, Judge<S::Spec>),
+        kind: RunAs,
     ) -> Result<Self, Error> {
         possible::<S>(&roles)?;
         let (bell, ring) = Bell::new()?;
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             board: BoardRef::new()?,
             subject: Arc::new(Region::anonymous(
                 size_of::<UnsafeCell<MaybeUninit<S>>>().max(1),
@@ -69,22 +82,32 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             notes: Arc::new(Log::region()?),
             bell: Arc::new(ring),
             judge,
+            rests,
             processors: processors(roles.len()),
             roles,
-        };
+        });
         let mut crew = Self {
             shared,
             workers: (0..MAX_WORKERS).map(|_| None).collect(),
             bell,
-            same_id,
+            kind,
             again: 0,
             memory: PhantomData,
         };
+        if kind == RunAs::Coroutines {
+            crew.fork(HOST)?;
+        }
         for process in 0..crew.processes() {
-            if !same_id || !crew.fork_as(process, FIRST_ID + process as u32)? {
-                crew.fork(process)?;
+            let slot = match kind {
+                RunAs::Coroutines => HOST,
+                RunAs::Processes | RunAs::SameIds => process,
+            };
+            if kind == RunAs::Processes
+                || kind == RunAs::SameIds && !crew.fork_as(slot, FIRST_ID + process as u32)?
+            {
+                crew.fork(slot)?;
             }
-            crew.shared.board.plan(|plan| plan.seat(process, process));
+            crew.shared.board.plan(|plan| plan.seat(process, slot));
         }
         Ok(crew)
     }
@@ -95,13 +118,19 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
 
     fn fork(&mut self, slot: usize) -> Result<(), Error> {
         self.shared.board.lay_down(slot);
-        let shared = &self.shared;
-        self.workers[slot] = Some(process::spawn(|| work::<M, S>(shared, slot))?);
+        let (shared, kind) = (&self.shared, self.kind);
+        self.workers[slot] = Some(process::spawn(|| match kind {
+            RunAs::Coroutines => host::<M, S>(shared),
+            RunAs::Processes | RunAs::SameIds => work::<M, S>(shared, slot),
+        })?);
         Ok(())
     }
 
     /// A spare for each process, so that nobody waits for a fork after a kill.
     pub(crate) fn keep_spares(&mut self) -> Result<(), Error> {
+        if self.kind == RunAs::Coroutines {
+            return Ok(());
+        }
         for slot in 0..2 * self.processes() {
             if self.workers[slot].is_none() {
                 self.fork(slot)?;
@@ -110,8 +139,8 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         Ok(())
     }
 
-    pub(crate) fn has_same_id(&self) -> bool {
-        self.same_id
+    pub(crate) fn kind(&self) -> RunAs {
+        self.kind
     }
     /// How often a process got the id of one that was killed: never where the kernel does not let us choose.
     pub(crate) fn again(&self) -> u64 {
@@ -192,9 +221,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     ) -> Result<Ended, Error> {
         let board = &self.shared.board;
         self.shared.notes().clear();
-        board.ended.store(ended::RUNS, Relaxed);
         board.full.store(0, Relaxed);
-        board.duty.store(duty::BEGIN, Relaxed);
         board.out_of_time.store(0, Relaxed);
         board.traced.store(traced.into(), Relaxed);
         board.plan(|plan| {
@@ -211,7 +238,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                 ..Tally::default()
             };
         });
-        board.pass(None, board.plan(|plan| plan.worker_of(0)));
+        self.begin();
         self.supervise(until)
     }
 
@@ -241,10 +268,16 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         if remaining == 0 || Instant::now() >= until {
             return Ok(Ended::Done);
         }
+        self.begin();
+        self.supervise(until)
+    }
+
+    /// Has the first worker begin an execution.
+    fn begin(&self) {
+        let board = &self.shared.board;
         board.ended.store(ended::RUNS, Relaxed);
         board.duty.store(duty::BEGIN, Relaxed);
         board.pass(None, board.plan(|plan| plan.worker_of(0)));
-        self.supervise(until)
     }
 
     fn supervise(&mut self, until: Instant) -> Result<Ended, Error> {
@@ -260,6 +293,13 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             }
             // Acquire: pairs with the Release in `end`.
             let how = self.shared.board.ended.load(Acquire);
+            if how == ended::SPENT {
+                // Nobody is in the middle of anything: another host goes on, with a heap of its own.
+                self.workers[HOST] = None;
+                self.fork(HOST)?;
+                self.begin();
+                continue;
+            }
             if how != ended::RUNS {
                 return match how {
                     ended::DONE => Ok(Ended::Done),
@@ -269,6 +309,8 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                     ended::RACE => Ok(Ended::Race),
                     ended::WAITS => Ok(Ended::Waits),
                     ended::WROTE => Ok(Ended::Wrote),
+                    ended::DIFFERS => Ok(Ended::Differs),
+                    ended::PANICKED => Ok(Ended::Panicked),
                     ended::FULL => Err(Error::invalid(
                         format!(
                             "the results of one process in one execution need more than {CAPACITY} bytes"
@@ -324,6 +366,10 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         };
         let (id, exit) = (worker.id(), worker.wait()?);
         self.workers[slot] = None;
+        if self.kind == RunAs::Coroutines {
+            let current = self.current().map_or(0, usize::from);
+            return Ok(Some(Ended::Died { process: current, exit }));
+        }
         let Some(process) = self.process_of(slot) else {
             // A spare: somebody outside killed it.
             self.fork(slot)?;
@@ -333,7 +379,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         if !told_to || exit != Exit::Signal(libc::SIGKILL) {
             return Ok(Some(Ended::Died { process, exit }));
         }
-        let spare = if self.same_id && self.fork_as(slot, id)? {
+        let spare = if self.kind == RunAs::SameIds && self.fork_as(slot, id)? {
             self.again += 1;
             slot
         } else {
@@ -409,6 +455,10 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     /// The choices of the last execution.
     pub(crate) fn picks(&self) -> Vec<u8> {
         self.shared.board.plan(|plan| plan.picks().to_vec())
+    }
+    /// What stands for the steps of the last execution: the same for the same steps.
+    pub(crate) fn sum(&self) -> u64 {
+        self.shared.board.plan(|plan| plan.sum)
     }
     /// What was noted of the last execution, if it was traced.
     pub(crate) fn notes(&self) -> Vec<Note> {

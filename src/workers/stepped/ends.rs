@@ -26,6 +26,10 @@ pub(crate) enum Ended {
     Died { process: usize, exit: Exit },
     /// The process that has the turn does not come back.
     Outside { process: usize, stuck: Stuck },
+    /// Coroutines did what processes could not do, or would not notice.
+    Differs,
+    /// A coroutine panicked.
+    Panicked,
     /// The machinery itself cannot go on.
     Lost(Lost),
 }

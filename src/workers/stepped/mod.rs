@@ -7,17 +7,20 @@
 mod board;
 mod crew;
 mod ends;
+mod execution;
 mod footprint;
+mod host;
 #[cfg(test)]
 mod outcomes;
 mod plan;
 mod points;
 mod process;
+mod shared;
 mod states;
 pub(crate) mod stepper;
 mod worker;
 
-pub(crate) use crew::Crew;
+pub(crate) use crew::{Crew, Judge, RunAs};
 pub(crate) use ends::{Ended, Outside};
 pub(crate) use plan::LONGEST;
 pub(crate) use stepper::Note;

@@ -99,6 +99,8 @@ pub(super) struct Plan {
     /// The most steps of its own that an operation needed.
     pub(super) worst: u32,
     pub(super) tally: Tally,
+    /// A number that stands for the steps of this execution, see [`summed`](super::stepper).
+    pub(super) sum: u64,
 }
 
 impl Plan {
@@ -135,6 +137,7 @@ impl Plan {
             probes: 0,
             workers: self.now.workers,
         };
+        self.sum = 0;
         // Written only where it changes: all processors have it in their caches.
         for word in [&mut self.died, &mut self.in_cells] {
             if *word != 0 {

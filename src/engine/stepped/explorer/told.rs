@@ -9,7 +9,7 @@ use crate::engine::{Answer, Budget, Covered, Run};
 use crate::error::Error;
 use crate::schedule::Strategy;
 use crate::subject::{Spec, Subject};
-use crate::workers::stepped::{Ended, Note};
+use crate::workers::stepped::{Ended, Note, RunAs};
 use std::any::type_name;
 use std::time::{Duration, Instant};
 
@@ -49,9 +49,16 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         if let Some(lost) = self.lost {
             return Ok((covered, Some(self.lose(case, lost))));
         }
+        if self.turned {
+            return Ok((covered, None));
+        }
         let first = self.traced(case, Strategy::Follow, picks)?;
         if self.lost.is_some() {
             return Ok((covered, first.run));
+        }
+        if first.run.is_none() && self.searches() == RunAs::Coroutines {
+            self.turn_to_processes();
+            return Ok((covered, None));
         }
         if matches!(&first.run, Some(run) if is_endless(run)) {
             // A watchdog takes seconds to notice it; its replays say how surely it comes again.
@@ -109,7 +116,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         picks: &[u8],
     ) -> Result<Retold<S::Spec>, Error> {
         let roles = self.roles.clone();
-        let crew = self.crew()?;
+        let crew = self.teller()?;
         crew.take(case)?;
         crew.follow(picks);
         // One execution has its own ends: bounds on steps, and the watch.
@@ -161,7 +168,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                 "; the kernel has given the pid of the one that was killed to another process";
         }
         if !matches!(ended, Ended::Done | Ended::Exhausted | Ended::Judged) {
-            self.crew = None;
+            self.processes = None;
         }
         let steps = retell::steps(&notes);
         let accesses =

@@ -1,18 +1,22 @@
 //! One process's side of the scheduler: called by its memory before each access, it says what is about to be done, finds
 //! out who goes next, and waits until that is this process. There is no scheduler apart from the processes.
+//!
+//! A process is a worker of its own, or a coroutine of the [`host`]: they differ in how they wait and how they end.
 
 mod trace;
 
+pub(super) use trace::Trace;
 pub(crate) use trace::{Note, Part};
 
 use super::board::{BoardRef, duty};
+use super::host::{self, Ask, Resumed};
 use super::plan::Next;
-use crate::case::{Access, Kill, Names, Place, Turn, Until};
+use crate::case::{Access, Turn, Until};
 use crate::memory::Life;
 use crate::region::Region;
 use crate::workers::bell::Sender;
 use crate::workers::original::without_copies;
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -21,7 +25,8 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 const FIRST_PID: u32 = 1_000;
 
 thread_local! {
-    static STEPPER: RefCell<Option<Stepper>> = const { RefCell::new(None) };
+    /// The process that this thread is now.
+    static CURRENT: Cell<Option<&'static Stepper>> = const { Cell::new(None) };
 }
 
 /// How a batch or an execution ended, as a number on the board.
@@ -38,37 +43,49 @@ pub(super) mod ended {
     pub(in super::super) const FULL: u32 = 7;
     pub(in super::super) const WAITS: u32 = 8;
     pub(in super::super) const WROTE: u32 = 9;
+    /// A coroutine did something that it could not do as a process, or that another process would not notice.
+    pub(in super::super) const DIFFERS: u32 = 10;
+    /// A coroutine panicked.
+    pub(in super::super) const PANICKED: u32 = 11;
+    /// The host has no room left for what killed coroutines own; the batch goes on with another host.
+    pub(in super::super) const SPENT: u32 = 12;
 }
 
-/// What a worker is, as one process after another.
+/// How a process waits for its turn.
+pub(super) enum Seat {
+    /// It is a worker: it sleeps.
+    Worker {
+        bell: Arc<Sender>,
+        /// Its processor is not shared with another process of the case.
+        alone: bool,
+    },
+    /// It is a coroutine: it gives control back to the host.
+    Coroutine(Resumed),
+}
+
+/// A process as its memory sees it: one life in one seat after another.
 pub(super) struct Stepper {
     board: BoardRef,
     notes: Arc<Region>,
-    bell: Arc<Sender>,
+    seat: Seat,
     worker: usize,
     /// Where the subject is in this process, and where the others say that it is.
     subject: Arc<Region>,
     named_as: usize,
-    alone: bool,
-    scratch: Vec<u8>,
+    /// From the first to the last byte of the mappings of all coroutines: of these a process has its own alone.
+    foreign: (usize, usize),
     /// Between executions there is nobody to be.
-    sits: bool,
-    process: usize,
-    life: u32,
+    sits: Cell<bool>,
+    process: Cell<usize>,
+    life: Cell<u32>,
+    operation: Cell<Option<usize>>,
     /// Its mapping of the subject is read-only, ...
-    read_only: bool,
+    read_only: Cell<bool>,
     /// ... but for what is noted in it besides: here.
-    beside: Option<Arc<Region>>,
+    beside: OnceCell<Arc<Region>>,
     /// Steps are named and noted.
-    traced: bool,
-    /// The turns and kills that the case names, if they are.
-    turns: Vec<Turn>,
-    kills: Vec<Kill>,
-    operation: Option<usize>,
-    names: Names,
-    /// The pending step, and where in the source it is.
-    place: Option<Place>,
-    at: Option<(String, u32, u32)>,
+    traced: Cell<bool>,
+    trace: RefCell<Trace>,
 }
 
 /// One life of one process.
@@ -76,92 +93,92 @@ pub(super) struct Sitting {
     pub(super) process: usize,
     pub(super) life: u32,
     /// The turns and kills to look out for, if steps are to be named and noted.
-    pub(super) traced: Option<(Vec<Turn>, Vec<Kill>)>,
+    pub(super) traced: Option<Trace>,
 }
 
-/// Gives this thread its stepper.
+/// Makes a process that lives as long as this program.
 pub(super) fn install(
-    (board, notes, bell): (BoardRef, Arc<Region>, Arc<Sender>),
-    (worker, alone): (usize, bool),
+    (board, notes, seat): (BoardRef, Arc<Region>, Seat),
+    worker: usize,
     (subject, named_as): (Arc<Region>, usize),
-) {
-    STEPPER.set(Some(Stepper {
+    foreign: (usize, usize),
+) -> &'static Stepper {
+    Box::leak(Box::new(Stepper {
         board,
         notes,
-        bell,
+        seat,
         worker,
         subject,
         named_as,
-        alone,
-        scratch: Vec::new(),
-        sits: false,
-        process: 0,
-        life: 0,
-        read_only: false,
-        beside: None,
-        traced: false,
-        turns: Vec::new(),
-        kills: Vec::new(),
-        operation: None,
-        names: Names::default(),
-        place: None,
-        at: None,
-    }));
+        foreign,
+        sits: Cell::new(false),
+        process: Cell::new(0),
+        life: Cell::new(0),
+        operation: Cell::new(None),
+        read_only: Cell::new(false),
+        beside: OnceCell::new(),
+        traced: Cell::new(false),
+        trace: RefCell::new(Trace::default()),
+    }))
+}
+
+/// Makes this thread that process, or none.
+#[inline]
+pub(super) fn become_process(process: Option<&'static Stepper>) {
+    CURRENT.set(process);
 }
 
 /// Runs `body` as a process whose accesses are steps.
 pub(super) fn on<R>(sitting: Sitting, body: impl FnOnce() -> R) -> R {
-    STEPPER.with_borrow_mut(|stepper| {
-        let me = stepper.as_mut().expect("the worker has installed it");
-        (me.process, me.life) = (sitting.process, sitting.life);
-        me.read_only = me.board.plan(|plan| plan.read_only) >> me.process & 1 == 1;
-        me.traced = sitting.traced.is_some();
-        (me.turns, me.kills) = sitting.traced.unwrap_or_default();
-        (me.sits, me.operation, me.place) = (true, None, None);
-        me.names = Names::default();
-    });
+    let me = CURRENT.get().expect("the worker has installed it");
+    me.process.set(sitting.process);
+    me.life.set(sitting.life);
+    let read_only = me.board.plan(|plan| plan.read_only);
+    me.read_only.set(read_only >> sitting.process & 1 == 1);
+    me.traced.set(sitting.traced.is_some());
+    if let Some(trace) = sitting.traced {
+        me.trace.replace(trace);
+    }
+    me.operation.set(None);
+    me.sits.set(true);
     let result = body();
-    STEPPER.with_borrow_mut(|stepper| {
-        if let Some(me) = stepper {
-            me.sits = false;
-        }
-    });
+    me.sits.set(false);
     result
 }
 
-/// Calls `with` on this thread's stepper, if it is a process of an execution.
-fn here<R>(with: impl FnOnce(&mut Stepper) -> R) -> Option<R> {
-    STEPPER.with_borrow_mut(|stepper| stepper.as_mut().filter(|me| me.sits).map(with))
+/// This thread's process, if it is one of an execution.
+#[inline]
+fn here() -> Option<&'static Stepper> {
+    CURRENT.get().filter(|me| me.sits.get())
 }
 
 /// An operation begins.
 pub(super) fn enter(number: usize) {
-    here(|me| {
-        me.operation = Some(number);
-        me.board.plan(|plan| plan.enter(me.process, number));
-    });
+    if let Some(me) = here() {
+        me.operation.set(Some(number));
+        me.board.plan(|plan| plan.enter(me.process.get(), number));
+    }
 }
 
 /// It has returned: the times of call and return.
 pub(super) fn leave() -> (u64, u64) {
-    here(|me| {
-        me.operation = None;
-        me.board.plan(|plan| plan.leave(me.process))
-    })
-    .unwrap_or_default()
+    let times = here().map(|me| {
+        me.operation.set(None);
+        me.board.plan(|plan| plan.leave(me.process.get()))
+    });
+    times.unwrap_or_default()
 }
 
 /// The process is done, and so is its turn.
 pub(super) fn done() {
-    here(|me| {
-        me.look();
-        if me.traced && me.board.plan(|plan| plan.current()) == me.process as u32 {
-            me.write(&Note::Turn(Turn {
-                process: me.process as u16,
-                until: Until::End,
-            }));
-        }
-    });
+    let Some(me) = here() else { return };
+    me.look();
+    if me.traced.get() && me.board.plan(|plan| plan.current()) == me.process.get() as u32 {
+        me.write(&Note::Turn(Turn {
+            process: me.process.get() as u16,
+            until: Until::End,
+        }));
+    }
 }
 
 /// What an access came to.
@@ -189,64 +206,58 @@ impl Done {
 }
 
 /// One access: waits for its turn, does it, and notes it.
+#[inline]
 pub(crate) fn step<R>(
     kind: Access,
     word: u64,
     at: &Location<'_>,
     access: impl FnOnce() -> (R, Done),
 ) -> R {
-    STEPPER.with_borrow_mut(|stepper| {
-        let Some(me) = stepper.as_mut().filter(|me| me.sits) else {
-            return access().0;
-        };
-        let word = without_copies(|| me.common(word));
-        me.point(kind, word, at);
-        if me.read_only && matches!(kind, Access::Store | Access::Update) {
-            me.may_not_write(word, at);
-        }
-        let (result, done) = access();
-        if done.now.is_some() {
-            me.board.plan(|plan| plan.changed());
-        }
-        me.note(word, &done, at);
-        me.remember();
-        result
-    })
+    let Some(me) = here() else {
+        return access().0;
+    };
+    let word = without_copies(|| me.common(word));
+    me.point(kind, word, at);
+    if me.read_only.get() && matches!(kind, Access::Store | Access::Update) {
+        me.may_not_write(word, at);
+    }
+    let (result, done) = access();
+    if done.now.is_some() {
+        me.board.plan(|plan| plan.changed());
+    }
+    me.note(word, &done, at);
+    me.remember();
+    result
 }
 
 /// A fence: no step, since all steps are in one order anyway, but it is noted.
 pub(crate) fn fence(at: &Location<'_>) {
-    here(|me| {
-        if me.operation.is_some() {
-            me.note(0, &Done::seen(Access::Fence, 0), at);
-        }
-    });
+    if let Some(me) = here().filter(|me| me.operation.get().is_some()) {
+        me.note(0, &Done::seen(Access::Fence, 0), at);
+    }
 }
 
 /// A turn of a spin.
 pub(crate) fn spin(at: &Location<'_>) {
-    let spun = here(|me| {
-        // Who sleeps here for ever has come here all the same.
-        me.note(0, &Done::seen(Access::Spin, 0), at);
-        me.point(Access::Spin, 0, at);
-    });
-    if spun.is_none() {
-        std::hint::spin_loop();
-    }
+    let Some(me) = here() else {
+        return std::hint::spin_loop();
+    };
+    // Who sleeps here for ever has come here all the same.
+    me.note(0, &Done::seen(Access::Spin, 0), at);
+    me.point(Access::Spin, 0, at);
 }
 
-/// Sleeps on a word, if `holds` says that it holds what it should.
+/// Sleeps on a word, if `look` says that it holds what it should.
 pub(crate) fn wait(word: u64, at: &Location<'_>, look: impl FnOnce() -> (bool, u64)) {
-    here(|me| {
-        let word = me.common(word);
-        me.point(Access::Wait, word, at);
-        let (sleeps, value) = look();
-        me.note(word, &Done::seen(Access::Wait, value), at);
-        if sleeps {
-            me.board.plan(|plan| plan.block(me.process));
-            me.go_on();
-        }
-    });
+    let Some(me) = here() else { return };
+    let word = me.common(word);
+    me.point(Access::Wait, word, at);
+    let (sleeps, value) = look();
+    me.note(word, &Done::seen(Access::Wait, value), at);
+    if sleeps {
+        me.board.plan(|plan| plan.block(me.process.get()));
+        me.go_on();
+    }
 }
 
 /// Sleeps on a word, if `look` says that it holds what it should, and comes back when it is woken or when its time is
@@ -256,136 +267,126 @@ pub(crate) fn wait_timeout(
     at: &Location<'_>,
     look: impl FnOnce() -> (bool, u64),
 ) -> bool {
-    let in_time = here(|me| {
-        let word = me.common(word);
-        me.point(Access::Wait, word, at);
-        let (sleeps, value) = look();
-        me.note(word, &Done::seen(Access::Wait, value), at);
-        if !sleeps {
-            return true;
-        }
-        me.board.plan(|plan| plan.queue(me.process));
-        me.point(Access::Timeout, word, at);
-        let woken = me.board.plan(|plan| plan.leave_queue(me.process));
-        me.note(word, &Done::seen(Access::Timeout, woken.into()), at);
-        woken
-    });
-    in_time.unwrap_or(true)
+    let Some(me) = here() else { return true };
+    let word = me.common(word);
+    me.point(Access::Wait, word, at);
+    let (sleeps, value) = look();
+    me.note(word, &Done::seen(Access::Wait, value), at);
+    if !sleeps {
+        return true;
+    }
+    me.board.plan(|plan| plan.queue(me.process.get()));
+    me.point(Access::Timeout, word, at);
+    let woken = me.board.plan(|plan| plan.leave_queue(me.process.get()));
+    me.note(word, &Done::seen(Access::Timeout, woken.into()), at);
+    woken
 }
 
 /// Wakes those that sleep on a word.
 pub(crate) fn wake(word: u64, n: u32, at: &Location<'_>) {
-    here(|me| {
-        let word = me.common(word);
-        me.point(Access::Wake, word, at);
-        me.board.plan(|plan| plan.wake(word, n));
-        me.note(word, &Done::seen(Access::Wake, n.into()), at);
-    });
+    let Some(me) = here() else { return };
+    let word = me.common(word);
+    me.point(Access::Wake, word, at);
+    me.board.plan(|plan| plan.wake(word, n));
+    me.note(word, &Done::seen(Access::Wake, n.into()), at);
 }
 
 /// Who this process is, for its memory.
 pub(crate) fn me() -> Option<Life> {
-    here(|me| {
-        let pid = u64::from(FIRST_PID) + me.process as u64;
-        Life::from_bits(u64::from(me.life + 1) << 32 | pid)
-    })
+    let me = here()?;
+    let pid = u64::from(FIRST_PID) + me.process.get() as u64;
+    Some(Life::from_bits(u64::from(me.life.get() + 1) << 32 | pid))
 }
 
 /// Whether a life still runs.
 pub(crate) fn alive(life: Life, at: &Location<'_>) -> Option<bool> {
-    here(|me| {
-        me.point(Access::Alive, 0, at);
-        let bits = life.to_bits();
-        let process = (bits as u32).checked_sub(FIRST_PID);
-        let number = ((bits >> 32) as u32).checked_sub(1);
-        let alive = process.zip(number).is_some_and(|(process, number)| {
-            me.board.plan(|plan| plan.alive(process as usize, number))
-        });
-        me.note(0, &Done::seen(Access::Alive, alive.into()), at);
-        alive
-    })
+    let me = here()?;
+    me.point(Access::Alive, 0, at);
+    let bits = life.to_bits();
+    let process = (bits as u32).checked_sub(FIRST_PID);
+    let number = ((bits >> 32) as u32).checked_sub(1);
+    let alive = process.zip(number).is_some_and(|(process, number)| {
+        me.board.plan(|plan| plan.alive(process as usize, number))
+    });
+    me.note(0, &Done::seen(Access::Alive, alive.into()), at);
+    Some(alive)
 }
 
 /// Data in a cell is about to be used: how many steps the process has taken until now.
 pub(crate) fn enter_cell() -> u32 {
-    here(|me| {
-        me.look();
-        me.board.plan(|plan| {
-            plan.in_cells += 1;
-            plan.of(me.process).steps
-        })
+    let Some(me) = here() else { return 0 };
+    me.look();
+    me.board.plan(|plan| {
+        plan.in_cells += 1;
+        plan.of(me.process.get()).steps
     })
-    .unwrap_or_default()
 }
 /// It was used, and whoever did is still in the cell. That is a step, if there was none meanwhile: somebody else may come.
 pub(crate) fn use_cell(since: u32, kind: Access, word: u64, at: &Location<'_>) {
-    here(|me| {
-        if me.board.plan(|plan| plan.of(me.process).steps) == since {
-            let word = me.common(word);
-            me.point(kind, word, at);
-            me.note(word, &Done::seen(kind, 0), at);
-        }
-        if kind == Access::Write {
-            me.board.plan(|plan| plan.changed());
-        }
-    });
+    let Some(me) = here() else { return };
+    if me.board.plan(|plan| plan.of(me.process.get()).steps) == since {
+        let word = me.common(word);
+        me.point(kind, word, at);
+        me.note(word, &Done::seen(kind, 0), at);
+    }
+    if kind == Access::Write {
+        me.board.plan(|plan| plan.changed());
+    }
 }
 /// It is left.
 pub(crate) fn leave_cell() {
-    here(|me| {
-        me.board
-            .plan(|plan| plan.in_cells = plan.in_cells.saturating_sub(1));
-        me.remember();
-    });
+    let Some(me) = here() else { return };
+    me.board
+        .plan(|plan| plan.in_cells = plan.in_cells.saturating_sub(1));
+    me.remember();
 }
 
 /// Data is about to be written without a step: in a cell.
 pub(crate) fn write(word: u64, at: &Location<'_>) {
-    here(|me| {
-        if me.read_only {
-            me.may_not_write(me.common(word), at);
-        }
-    });
+    if let Some(me) = here().filter(|me| me.read_only.get()) {
+        me.may_not_write(me.common(word), at);
+    }
 }
 
 /// Where to note something in the subject that is not of its accesses, if its own mapping is read-only: another one, and
 /// the offset there.
 pub(crate) fn beside(word: u64) -> Option<(Arc<Region>, usize)> {
-    here(|me| {
-        let offset = (word as usize).checked_sub(me.subject.address());
-        let offset = offset.filter(|&offset| me.read_only && offset < me.subject.len())?;
-        let region = me.beside.get_or_insert_with(|| {
-            // It comes with the rights of the first.
-            let again = me.subject.twice().and_then(|again| {
-                again.may_write(true)?;
-                Ok(again)
-            });
-            Arc::new(again.expect("there is room for a few pages"))
+    let me = here().filter(|me| me.read_only.get())?;
+    let offset = (word as usize).checked_sub(me.subject.address());
+    let offset = offset.filter(|&offset| offset < me.subject.len())?;
+    let region = me.beside.get_or_init(|| {
+        // It comes with the rights of the first.
+        let again = me.subject.twice().and_then(|again| {
+            again.may_write(true)?;
+            Ok(again)
         });
-        Some((Arc::clone(region), offset))
-    })
-    .flatten()
+        Arc::new(again.expect("there is room for a few pages"))
+    });
+    Some((Arc::clone(region), offset))
 }
 
 /// This process and its life; for the cells, which tell who is in them.
 pub(crate) fn seat() -> Option<(usize, u32)> {
-    here(|me| (me.process, me.life))
+    here().map(|me| (me.process.get(), me.life.get()))
 }
 
 /// Two processes are in one cell, one of them to write: that ends the execution, if the other one still lives.
 pub(crate) fn race(other: usize, life: u32) {
-    here(|me| {
-        if me.board.plan(|plan| plan.alive(other, life)) {
-            let process = me.process;
-            me.write(&Note::Race { process, other });
-            me.end(ended::RACE);
-        }
-    });
+    let Some(me) = here() else { return };
+    if me.board.plan(|plan| plan.alive(other, life)) {
+        let process = me.process.get();
+        me.write(&Note::Race { process, other });
+        me.end(ended::RACE);
+    }
 }
 
 impl Stepper {
+    pub(super) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
     /// A write where the mapping is read-only: the kernel would end the process here.
-    fn may_not_write(&mut self, word: u64, at: &Location<'_>) {
+    fn may_not_write(&self, word: u64, at: &Location<'_>) {
         let within = self.named_as as u64..(self.named_as + self.subject.len()) as u64;
         if within.contains(&word) {
             self.note(word, &Done::seen(Access::Refused, 0), at);
@@ -397,42 +398,54 @@ impl Stepper {
     #[inline]
     fn common(&self, word: u64) -> u64 {
         let (at, len) = (self.subject.address(), self.subject.len());
-        match (word as usize)
-            .checked_sub(at)
-            .filter(|&offset| offset < len)
-        {
-            Some(offset) => (self.named_as + offset) as u64,
-            None => word,
+        let word = word as usize;
+        if let Some(offset) = word.checked_sub(at).filter(|&offset| offset < len) {
+            return (self.named_as + offset) as u64;
         }
+        if (self.foreign.0..self.foreign.1).contains(&word) {
+            // An address in the mapping of another process: in a process of its own nothing would be there.
+            self.end(ended::DIFFERS);
+        }
+        word as u64
     }
 
     /// A scheduling point: returns when this process may do what it is about to.
     #[inline]
-    fn point(&mut self, kind: Access, word: u64, at: &Location<'_>) {
-        if self.traced {
+    fn point(&self, kind: Access, word: u64, at: &Location<'_>) {
+        if self.traced.get() {
             self.look();
             self.name_pending(kind, at);
         }
-        self.board
-            .plan(|plan| plan.publish(self.process, kind, word));
+        let process = self.process.get();
+        self.board.plan(|plan| plan.publish(process, kind, word));
         self.go_on();
         self.board.count_step(self.worker);
-        self.board.plan(|plan| plan.take(self.process));
+        self.board.plan(|plan| plan.take(process));
     }
 
     /// Finds out who goes next, and waits until that is this process.
     #[inline]
-    fn go_on(&mut self) {
+    fn go_on(&self) {
         let (before, next) = self.board.plan(|plan| (plan.current(), plan.decide()));
-        if next == Next::Turn(self.process) {
+        let me = self.process.get();
+        if next == Next::Turn(me) {
             return;
         }
-        let dies = next == Next::Die(self.process);
-        if self.traced && before == self.process as u32 && !dies {
+        let dies = next == Next::Die(me);
+        if self.traced.get() && before == me as u32 && !dies {
             self.note_turn();
         }
+        match &self.seat {
+            Seat::Coroutine(resumed) => host::suspend(resumed, Ask::Next(next)),
+            Seat::Worker { alone, .. } => self.give_on(next, *alone),
+        }
+    }
+
+    /// Gives the turn to the one that goes next, and waits until it comes back.
+    fn give_on(&self, next: Next, alone: bool) {
+        let me = self.process.get();
         match next {
-            Next::Die(process) if process == self.process => self.die(),
+            Next::Die(process) if process == me => self.die(),
             Next::Turn(process) => self.pass(process),
             Next::Die(process) => {
                 self.board.plan(|plan| plan.condemn(process));
@@ -444,8 +457,8 @@ impl Stepper {
             // Not while this process has a step to take; a board that was spoilt says so all the same.
             Next::Over => self.end(ended::STUCK),
         }
-        self.board.await_turn(self.worker, self.alone);
-        if self.board.plan(|plan| plan.dying()) == self.process as u32 {
+        self.board.await_turn(self.worker, alone);
+        if self.board.plan(|plan| plan.dying()) == me as u32 {
             self.die();
         }
     }
@@ -456,8 +469,8 @@ impl Stepper {
     }
 
     /// Dies by SIGKILL, here and now. The supervisor sees it, and gives the turn on.
-    fn die(&mut self) -> ! {
-        self.board.plan(|plan| plan.die(self.process));
+    fn die(&self) -> ! {
+        self.board.plan(|plan| plan.die(self.process.get()));
         self.note_death();
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
         loop {
@@ -465,14 +478,21 @@ impl Stepper {
         }
     }
 
-    /// Ends everything: the supervisor reads the board, and kills this crew.
+    /// Ends the execution, and this process: the host takes its stack, or the supervisor kills this crew.
     fn end(&self, how: u32) -> ! {
-        self.board.duty.store(duty::NONE, Relaxed);
-        // Release: pairs with the Acquire of the supervisor.
-        self.board.ended.store(how, Release);
-        self.bell.ring();
-        loop {
-            nix::unistd::pause();
+        match &self.seat {
+            Seat::Coroutine(resumed) => loop {
+                host::suspend(resumed, Ask::End(how));
+            },
+            Seat::Worker { bell, .. } => {
+                self.board.duty.store(duty::NONE, Relaxed);
+                // Release: pairs with the Acquire of the supervisor.
+                self.board.ended.store(how, Release);
+                bell.ring();
+                loop {
+                    nix::unistd::pause();
+                }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is told of an execution that is to be told: each step with its name and place, each turn, each death.
 
 use super::{Done, Stepper};
-use crate::case::{Access, Kill, Turn, Until};
+use crate::case::{Access, Kill, Names, Place, Turn, Until};
 use crate::workers::log::Log;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -67,99 +67,141 @@ impl fmt::Display for Part {
     }
 }
 
+/// What names the steps of a life, and what the case places at them.
+#[derive(Default)]
+pub(in super::super) struct Trace {
+    turns: Vec<Turn>,
+    kills: Vec<Kill>,
+    names: Names,
+    /// The pending step, and where in the source it is.
+    place: Option<Place>,
+    at: Option<(String, u32, u32)>,
+    scratch: Vec<u8>,
+}
+
+impl Trace {
+    pub(in super::super) fn of(turns: Vec<Turn>, kills: Vec<Kill>) -> Self {
+        Self {
+            turns,
+            kills,
+            ..Self::default()
+        }
+    }
+}
+
+/// Adds a step to a number that stands for all steps of an execution: the same for the same steps, wherever the subject lies.
+#[inline]
+fn summed(sum: u64, process: usize, kind: Access, offset: Option<usize>, value: u64) -> u64 {
+    let word = offset.map_or(u64::MAX, |offset| offset as u64);
+    let step = word << 12 ^ (kind as u64) << 4 ^ process as u64;
+    [step, value].into_iter().fold(sum, |sum, part| {
+        (sum.rotate_left(5) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    })
+}
+
 impl Stepper {
     /// Names the step that is about to be done, and says whether the case ends a turn or kills there.
-    pub(super) fn name_pending(&mut self, kind: Access, at: &Location<'_>) {
+    pub(super) fn name_pending(&self, kind: Access, at: &Location<'_>) {
         let source = (at.file(), at.line(), at.column());
-        let place = self.names.next(self.operation, kind, source);
+        let mut trace = self.trace.borrow_mut();
+        let place = trace.names.next(self.operation.get(), kind, source);
+        let (process, life) = (self.process.get(), self.life.get());
         self.board.plan(|plan| {
             let script = &mut plan.scheduler.turns;
-            let ends = script.turn_of(self.process).filter(|&turn| {
-                matches!(self.turns.get(turn), Some(Turn { until: Until::Before(before), .. }) if *before == place)
+            let ends = script.turn_of(process).filter(|&turn| {
+                matches!(trace.turns.get(turn), Some(Turn { until: Until::Before(before), .. }) if *before == place)
             });
-            let dies = self.kills.iter().any(|kill| {
-                (usize::from(kill.process), kill.life) == (self.process, self.life) && kill.before == place
+            let dies = trace.kills.iter().any(|kill| {
+                (usize::from(kill.process), kill.life) == (process, life) && kill.before == place
             });
-            script.pending(self.process, ends, dies);
+            script.pending(process, ends, dies);
         });
-        self.place = Some(place);
-        self.at = Some((at.file().to_owned(), at.line(), at.column()));
+        trace.place = Some(place);
+        trace.at = Some((at.file().to_owned(), at.line(), at.column()));
     }
 
     /// What the subject's bytes were after the last step; they change by steps alone, or there are accesses that nobody sees.
     #[inline]
     pub(super) fn remember(&self) {
-        if self.traced {
+        if self.traced.get() {
             let bytes = self.subject.fingerprint();
             self.board.plan(|plan| plan.bytes = bytes);
         }
     }
     #[inline]
     pub(super) fn look(&self) {
-        if self.traced {
+        if self.traced.get() {
             let bytes = self.subject.fingerprint();
             self.board.plan(|plan| plan.look(bytes));
         }
     }
 
     /// Whether this process can go on is known to the plan: where it cannot, its turn has ended by itself.
-    pub(super) fn note_turn(&mut self) {
-        let ready = self.board.plan(|plan| plan.can_go_on(self.process));
-        let until = match &self.place {
-            Some(place) if ready => Until::Before(place.clone()),
-            _ => Until::End,
-        };
+    pub(super) fn note_turn(&self) {
+        let process = self.process.get();
+        let ready = self.board.plan(|plan| plan.can_go_on(process));
+        let place = self.trace.borrow().place.clone();
+        let until = place.filter(|_| ready).map_or(Until::End, Until::Before);
         self.write(&Note::Turn(Turn {
-            process: self.process as u16,
+            process: process as u16,
             until,
         }));
     }
 
-    pub(super) fn note_death(&mut self) {
-        if self.traced {
-            self.write(&Note::Turn(Turn {
-                process: self.process as u16,
-                until: Until::End,
-            }));
-            if let Some(place) = self.place.clone() {
-                self.write(&Note::Kill(Kill {
-                    process: self.process as u16,
-                    life: self.life,
-                    before: place,
-                }));
-            }
-            let (file, line, column) = self.at.take().unwrap_or_default();
-            self.write(&Note::Step(Noted {
-                process: self.process,
-                operation: self.operation,
-                access: Access::Killed,
-                word: 0,
-                offset: None,
-                part: None,
-                value: 0,
-                now: None,
-                file,
-                line,
-                column,
+    pub(super) fn note_death(&self) {
+        if !self.traced.get() {
+            return;
+        }
+        let process = self.process.get();
+        self.write(&Note::Turn(Turn {
+            process: process as u16,
+            until: Until::End,
+        }));
+        let (place, at) = {
+            let mut trace = self.trace.borrow_mut();
+            (trace.place.clone(), trace.at.take())
+        };
+        if let Some(place) = place {
+            self.write(&Note::Kill(Kill {
+                process: process as u16,
+                life: self.life.get(),
+                before: place,
             }));
         }
+        let (file, line, column) = at.unwrap_or_default();
+        self.write(&Note::Step(Noted {
+            process,
+            operation: self.operation.get(),
+            access: Access::Killed,
+            word: 0,
+            offset: None,
+            part: None,
+            value: 0,
+            now: None,
+            file,
+            line,
+            column,
+        }));
     }
 
     #[inline]
-    pub(super) fn note(&mut self, word: u64, done: &Done, at: &Location<'_>) {
-        if self.traced {
-            self.write_step(word, done, at);
+    pub(super) fn note(&self, word: u64, done: &Done, at: &Location<'_>) {
+        let within = (word as usize).checked_sub(self.named_as);
+        let offset = within.filter(|&offset| offset < self.subject.len());
+        let process = self.process.get();
+        self.board
+            .plan(|plan| plan.sum = summed(plan.sum, process, done.kind, offset, done.value));
+        if self.traced.get() {
+            self.write_step((word, offset), done, at);
         }
     }
 
     #[cold]
-    fn write_step(&mut self, word: u64, done: &Done, at: &Location<'_>) {
-        let within = (word as usize).checked_sub(self.named_as);
+    fn write_step(&self, (word, offset): (u64, Option<usize>), done: &Done, at: &Location<'_>) {
         let begins = done.part.as_ref().map_or(0, |part| part.bytes.start);
-        let offset = within.filter(|&offset| offset < self.subject.len());
         self.write(&Note::Step(Noted {
-            process: self.process,
-            operation: self.operation,
+            process: self.process.get(),
+            operation: self.operation.get(),
             access: done.kind,
             word,
             offset: offset.and_then(|offset| offset.checked_sub(begins)),
@@ -173,9 +215,9 @@ impl Stepper {
     }
 
     /// What does not fit any more is left out: the first steps of a long execution are the ones to read.
-    pub(super) fn write(&mut self, note: &Note) {
+    pub(super) fn write(&self, note: &Note) {
         let log: &Log = self.notes.get(0).expect("the region was made for it");
-        let _ = log.push(note, &mut self.scratch);
+        let _ = log.push(note, &mut self.trace.borrow_mut().scratch);
     }
 }
 

@@ -1,0 +1,247 @@
+//! The structure of one execution after another: built, used, judged and dropped in place.
+#![allow(
+    unsafe_code,
+    reason = "the subject is built in place in a shared region"
+)]
+
+use super::shared::Shared;
+use super::stepper::{self, Sitting, ended};
+use crate::case::{Case, Schedule};
+use crate::memory::Memory;
+use crate::region::Region;
+use crate::subject::{Role, Subject};
+use crate::workers::original::without_copies;
+use std::cell::UnsafeCell;
+use std::collections::HashSet;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, Release};
+
+/// Verdicts remembered by one process.
+const REMEMBERED: usize = 1 << 16;
+
+/// What a process builds and judges executions with.
+pub(super) struct Execution<M: Memory, S: Subject<M>> {
+    shared: Arc<Shared<S::Spec>>,
+    /// Where this process sees the subject.
+    subject: Arc<Region>,
+    /// Its worker.
+    slot: usize,
+    case: Option<Arc<Case<S::Spec>>>,
+    batch: u32,
+    /// The bytes of logs, and who died or waits where, of histories that were Ok.
+    remembered: HashSet<Box<[u8]>>,
+    key: Vec<u8>,
+    memory: PhantomData<fn() -> (M, S)>,
+}
+
+impl<M: Memory, S: Subject<M>> Execution<M, S> {
+    pub(super) fn new(shared: Arc<Shared<S::Spec>>, subject: Arc<Region>, slot: usize) -> Self {
+        Self {
+            shared,
+            subject,
+            slot,
+            case: None,
+            batch: 0,
+            remembered: HashSet::new(),
+            key: Vec::new(),
+            memory: PhantomData,
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared<S::Spec>> {
+        &self.shared
+    }
+
+    /// The case that is run.
+    pub(super) fn case(&self) -> &Arc<Case<S::Spec>> {
+        self.case.as_ref().expect("a batch was taken")
+    }
+
+    /// Takes the case that lies there. Returns whether it is a new one.
+    pub(super) fn take(&mut self) -> bool {
+        let batch = self.shared.board.batch.load(Relaxed);
+        if batch == self.batch {
+            return false;
+        }
+        self.batch = batch;
+        self.case = self.shared.program().records().pop().map(Arc::new);
+        self.remembered.clear();
+        true
+    }
+
+    /// Builds the subject anew, and forgets the last execution.
+    pub(super) fn begin(&self) {
+        let case = self.case();
+        let subject = without_copies(|| S::new(&case.setup));
+        // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and nobody's but ours: this process has
+        // the turn, and no process of an execution is in the subject. What was in it has been dropped.
+        unsafe { (*slot::<M, S>(&self.subject).get()).write(subject) };
+        for process in 0..case.program.len() {
+            self.shared.log(process).clear();
+        }
+        self.shared.board.plan(|plan| plan.begin());
+        if self.shared.board.traced.load(Relaxed) != 0 {
+            let bytes = self.subject.fingerprint();
+            self.shared
+                .board
+                .plan(|plan| (plan.bytes, plan.unseen) = (bytes, 0));
+        }
+    }
+
+    /// The execution is over: judges it, and begins the next, or says that the batch is over. One that is `spent` begins none.
+    pub(super) fn finish(&mut self, spent: bool) -> bool {
+        let fine = self.judge();
+        // SAFETY: drop in place.
+        // 1. The slot holds a subject: `begin` wrote it, and only this drops it, once an execution. 2. Nobody else uses
+        // it: every process is done, after dropping its seat, or dead.
+        without_copies(|| unsafe { (*slot::<M, S>(&self.subject).get()).assume_init_drop() });
+        self.next(fine, spent)
+    }
+
+    /// Begins the execution after one that was `fine` or not, or says that the batch is over. A subject in which somebody still
+    /// waits is written over.
+    pub(super) fn next(&mut self, fine: bool, spent: bool) -> bool {
+        let board = &self.shared.board;
+        // An execution may have no step.
+        board.count_step(self.slot);
+        let more = board.plan(|plan| plan.end_execution(!fine));
+        let remaining = board.plan(|plan| plan.tally.remaining);
+        let how = if board.full.load(Relaxed) != 0 {
+            ended::FULL
+        } else if !fine && board.keep_going.load(Relaxed) == 0 {
+            ended::JUDGED
+        } else if !more {
+            ended::EXHAUSTED
+        } else if remaining == 0 || board.out_of_time.load(Relaxed) != 0 {
+            ended::DONE
+        } else if spent {
+            ended::SPENT
+        } else {
+            self.begin();
+            return true;
+        };
+        self.end(how);
+        false
+    }
+
+    /// Says that the batch is over, and how.
+    pub(super) fn end(&self, how: u32) {
+        let board = &self.shared.board;
+        board.lay_down(self.slot);
+        // Release: pairs with the Acquire of the supervisor, which may begin another batch from here on.
+        board.ended.store(how, Release);
+        self.shared.bell.ring();
+    }
+
+    fn judge(&mut self) -> bool {
+        self.key.clear();
+        self.add_logs();
+        let judge = self.shared.judge;
+        self.remembered(|shared, case| judge(case, &shared.history(case)))
+    }
+
+    /// Whether all who wait may wait there for ever, and what returned is right.
+    pub(super) fn rests(&mut self) -> bool {
+        self.key.clear();
+        // No log begins so: a number of a call is less.
+        self.key.push(0xff);
+        self.add_logs();
+        for process in 0..self.shared.roles.len() {
+            let (state, now) = (self.shared.board).plan(|plan| (plan.state(process), *plan.of(process)));
+            self.key.push(state as u8);
+            self.key.extend(now.operation.to_le_bytes());
+            self.key.extend(now.invoked.to_le_bytes());
+        }
+        let rests = self.shared.rests;
+        self.remembered(|shared, case| rests(case, &shared.history(case)))
+    }
+
+    fn add_logs(&mut self) {
+        for process in 0..self.shared.roles.len() {
+            self.shared.log(process).copy(&mut self.key);
+        }
+        self.shared.board.plan(|plan| {
+            for death in plan.deaths() {
+                self.key.extend(death.process.to_le_bytes());
+                self.key.extend(death.operation.to_le_bytes());
+                self.key.extend(death.invoked.to_le_bytes());
+                self.key.extend(death.died.to_le_bytes());
+            }
+        });
+    }
+
+    /// Asks once for each key.
+    fn remembered(&mut self, judge: impl FnOnce(&Shared<S::Spec>, &Case<S::Spec>) -> bool) -> bool {
+        if self.remembered.contains(&*self.key) {
+            return true;
+        }
+        let fine = judge(&self.shared, self.case());
+        if fine && self.remembered.len() < REMEMBERED {
+            self.remembered.insert(self.key.as_slice().into());
+        }
+        fine
+    }
+}
+
+/// The place of the subject in a mapping of its region.
+fn slot<M: Memory, S: Subject<M>>(subject: &Region) -> &UnsafeCell<MaybeUninit<S>> {
+    let slot = subject
+        .slot::<UnsafeCell<MaybeUninit<S>>>(0)
+        .expect("the region was made for it");
+    // SAFETY: a reference to the slot.
+    // 1. `slot` checked that it lies within the region and is aligned; the region lives as long as the reference.
+    // 2. Any bytes are a `MaybeUninit`, and `UnsafeCell` allows them to change behind the reference.
+    unsafe { slot.as_ref() }
+}
+
+/// One life of one process, from its first step to its last. Returns whether its log was full.
+pub(super) fn live<M: Memory, S: Subject<M>>(
+    shared: &Shared<S::Spec>,
+    subject: &Region,
+    case: &Case<S::Spec>,
+    me: usize,
+    scratch: &mut Vec<u8>,
+) -> bool {
+    let (life, first) = shared
+        .board
+        .plan(|plan| (plan.of(me).life, plan.of(me).operation as usize));
+    let traced = (shared.board.traced.load(Relaxed) != 0).then(|| {
+        let turns = match &case.schedule {
+            Schedule::Turns(turns) => turns.clone(),
+            Schedule::Free => Vec::new(),
+        };
+        stepper::Trace::of(turns, case.kills.clone())
+    });
+    let sitting = Sitting {
+        process: me,
+        life,
+        traced,
+    };
+    // SAFETY: a shared reference to the subject.
+    // 1. `begin` wrote it before it gave the turn on, and this process has had the turn since.
+    // 2. It is dropped only when every process is done or dead, after this one's seat is gone. 3. `S: Sync`.
+    let subject = unsafe { (*slot::<M, S>(subject).get()).assume_init_ref() };
+    let role = Role {
+        name: &shared.roles[me],
+        process: me,
+        life,
+    };
+    let log = shared.log(me);
+    stepper::on(sitting, || {
+        let mut seat = without_copies(|| subject.attach(role));
+        let mut full = false;
+        for (number, op) in case.program[me].iter().enumerate().skip(first) {
+            stepper::enter(number);
+            let ret = without_copies(|| S::apply(&mut seat, op));
+            let (invoked, returned) = stepper::leave();
+            full |= log
+                .push(&(number as u32, invoked, returned, ret), scratch)
+                .is_err();
+        }
+        without_copies(|| drop(seat));
+        stepper::done();
+        full
+    })
+}

@@ -1,0 +1,302 @@
+//! All processes of a case in one forked process, to search with: each is a coroutine that sees the subject at an address of
+//! its own. It asks the plan that workers ask, and a switch takes nanoseconds. A kill is a coroutine that is never resumed: its
+//! stack is given to the next life without being unwound, so what is left of it are the stores that it made.
+//!
+//! Whatever ends an execution here is run again by workers, which are processes of their own, before it is told. What coroutines
+//! share and processes do not (statics, thread-locals, descriptors, the pid) is looked at by [`Private`], and by workers
+//! that take some executions again step by step.
+#![allow(
+    unsafe_code,
+    reason = "coroutines that are reset and the way back out of them"
+)]
+
+mod statics;
+
+use super::board::duty;
+use super::execution::{Execution, live};
+use super::plan::Next;
+use super::shared::Shared;
+use super::stepper::{self, Seat, Stepper, ended};
+use crate::case::Case;
+use crate::memory::Memory;
+use crate::region::Region;
+use crate::subject::Subject;
+use crate::workers::original;
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use statics::Statics;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::null;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A process's stack, in bytes, as the main thread of a process usually has. Only what it touches is there; below it is a page
+/// that nobody may touch.
+const STACK: usize = 8 << 20;
+/// Executions at the beginning of a case of which it is seen whether statics change, and which of the later ones.
+const LOOKS: u64 = 8;
+const EVERY: u64 = 1 << 12;
+/// Coroutines that are reset before it is asked how much memory is used, and how many bytes may be.
+const RESETS: u32 = 1 << 8;
+const ROOM: usize = 1 << 28;
+
+/// What a coroutine gives control back with.
+pub(super) enum Ask {
+    /// The plan has said who is next, and that is somebody else.
+    Next(Next),
+    /// The process has done its program; whether its log was full.
+    Done(bool),
+    /// The execution ends here.
+    End(u32),
+}
+
+type Process = Coroutine<(), Ask, (), DefaultStack>;
+
+/// Where a coroutine was resumed, so that it can give control back.
+pub(super) struct Resumed(Cell<*const Yielder<(), Ask>>);
+
+/// Gives control back to the host, and returns when it is resumed.
+#[inline]
+pub(super) fn suspend(resumed: &Resumed, ask: Ask) {
+    // SAFETY: a reference to the yielder.
+    // 1. `Host::fresh` set it as the coroutine that calls this began, and it lives as long as that one. 2. Only the coroutine
+    // that runs calls this, with its own: `Host::resume` says who it is.
+    unsafe { (*resumed.0.get()).suspend(ask) };
+}
+
+/// One process of the case, as the host keeps it.
+struct Place {
+    subject: Arc<Region>,
+    stepper: &'static Stepper,
+    read_only: bool,
+    coroutine: Option<Process>,
+    /// It is somewhere in its program.
+    busy: bool,
+}
+
+struct Host<M: Memory, S: Subject<M>> {
+    execution: Execution<M, S>,
+    /// What each coroutine runs.
+    case: Rc<RefCell<Option<Arc<Case<S::Spec>>>>>,
+    places: Vec<Place>,
+    statics: Statics,
+    /// What they were before this execution, if it is one of those that are looked at.
+    before: Option<u64>,
+    /// Executions of this case.
+    begun: u64,
+    /// Coroutines that were reset since memory was looked at.
+    resets: u32,
+}
+
+/// The life of a host, until it is killed.
+pub(super) fn host<M: Memory, S: Subject<M>>(shared: &Arc<Shared<S::Spec>>) {
+    original::mark();
+    let subjects: Vec<Arc<Region>> = shared
+        .roles
+        .iter()
+        .map(|_| Arc::new(shared.subject.twice().expect("there is room for a few pages")))
+        .collect();
+    // They lie side by side, or something else of this process lies between them: none of it is the subject's.
+    let first = subjects.iter().map(|subject| subject.address()).min();
+    let last = subjects.iter().map(|subject| subject.address() + subject.len());
+    let foreign = (first.unwrap_or(0), last.max().unwrap_or(0));
+    let places = subjects.into_iter().map(|subject| {
+        let seat = Seat::Coroutine(Resumed(Cell::new(null())));
+        let stepper = stepper::install(
+            (shared.board.clone(), Arc::clone(&shared.notes), seat),
+            0,
+            (Arc::clone(&subject), shared.subject.address()),
+            foreign,
+        );
+        Place {
+            subject,
+            stepper,
+            read_only: false,
+            coroutine: None,
+            busy: false,
+        }
+    });
+    let mut host = Host::<M, S> {
+        execution: Execution::new(Arc::clone(shared), Arc::clone(&shared.subject), 0),
+        case: Rc::default(),
+        places: places.collect(),
+        statics: Statics::of_this_program(),
+        before: None,
+        begun: 0,
+        resets: 0,
+    };
+    for process in 0..host.places.len() {
+        let stack = DefaultStack::new(STACK).expect("there is room for stacks");
+        host.fresh(process, stack);
+    }
+    shared.board.await_first_turn(0);
+    loop {
+        host.turn();
+        shared.board.await_turn(0, false);
+    }
+}
+
+impl<M: Memory, S: Subject<M>> Host<M, S> {
+    fn shared(&self) -> &Shared<S::Spec> {
+        self.execution.shared()
+    }
+
+    /// Makes the coroutine of a process, on this stack.
+    fn fresh(&mut self, process: usize, stack: DefaultStack) {
+        let (shared, case) = (Arc::clone(self.execution.shared()), Rc::clone(&self.case));
+        let place = &mut self.places[process];
+        let (subject, stepper) = (Arc::clone(&place.subject), place.stepper);
+        place.coroutine = Some(Process::with_stack(stack, move |yielder, ()| {
+            let Seat::Coroutine(resumed) = stepper.seat() else {
+                return;
+            };
+            resumed.0.set(yielder);
+            let mut scratch = Vec::new();
+            loop {
+                let case = Arc::clone(case.borrow().as_ref().expect("a batch was taken"));
+                let body = || live::<M, S>(&shared, &subject, &case, process, &mut scratch);
+                yielder.suspend(match catch_unwind(AssertUnwindSafe(body)) {
+                    Ok(full) => Ask::Done(full),
+                    Err(_) => Ask::End(ended::PANICKED),
+                });
+            }
+        }));
+    }
+
+    /// Takes the stack of a process away from it.
+    fn reset(&mut self, process: usize) {
+        self.resets += 1;
+        let place = &mut self.places[process];
+        place.busy = false;
+        let mut coroutine = place.coroutine.take().expect("each has one");
+        // SAFETY: force_reset of a coroutine with living values on its stack: what longjmp(3) over their frames would do.
+        // 1. Nothing on the stack is used again, and nobody borrows from it: others see of it what it stored in the subject,
+        //    which is not on it, and its `Stepper`, which lives for ever. 2. What it owns elsewhere is leaked, never freed twice.
+        // 3. A killed process runs no destructors either, which is what is wanted.
+        unsafe { coroutine.force_reset() };
+        self.fresh(process, coroutine.into_stack());
+    }
+
+    fn reset_all(&mut self) {
+        for process in 0..self.places.len() {
+            if self.places[process].busy {
+                self.reset(process);
+            }
+        }
+    }
+
+    #[inline]
+    fn resume(&mut self, process: usize) -> Ask {
+        let place = &mut self.places[process];
+        place.busy = true;
+        stepper::become_process(Some(place.stepper));
+        let coroutine = place.coroutine.as_mut().expect("each has one");
+        let result = coroutine.resume(());
+        stepper::become_process(None);
+        match result {
+            CoroutineResult::Yield(ask) => ask,
+            CoroutineResult::Return(()) => Ask::End(ended::PANICKED),
+        }
+    }
+
+    /// A new case, or another host's: its processes see the subject with the rights that they have.
+    fn take(&mut self) {
+        if !self.execution.take() {
+            return;
+        }
+        self.begun = 0;
+        self.reset_all();
+        self.case.replace(Some(Arc::clone(self.execution.case())));
+        let read_only = self.shared().board.plan(|plan| plan.read_only);
+        for (process, place) in self.places.iter_mut().enumerate() {
+            let only_reads = read_only >> process & 1 == 1;
+            if std::mem::replace(&mut place.read_only, only_reads) != only_reads {
+                let may = place.subject.may_write(!only_reads);
+                may.expect("it is our own mapping");
+            }
+        }
+    }
+
+    /// The first executions of a case, and some of the others, are looked at.
+    fn look(&mut self) {
+        let looks = self.begun < LOOKS || self.begun.is_multiple_of(EVERY);
+        self.begun += 1;
+        self.before = looks.then(|| self.statics.sum());
+    }
+
+    /// Whether what killed coroutines own leaves no room for more.
+    fn is_spent(&mut self) -> bool {
+        if self.resets < RESETS {
+            return false;
+        }
+        self.resets = 0;
+        statics::resident().is_some_and(|bytes| bytes > ROOM)
+    }
+
+    /// The host has the turn: runs executions until a batch is over, or one has to be told.
+    fn turn(&mut self) {
+        self.take();
+        if self.shared().board.duty() == duty::BEGIN {
+            self.reset_all();
+            self.execution.begin();
+            self.look();
+        }
+        let mut next = self.shared().board.plan(|plan| plan.decide());
+        loop {
+            let goes_on = match next {
+                Next::Turn(process) => match self.resume(process) {
+                    Ask::Next(decided) => {
+                        next = decided;
+                        continue;
+                    }
+                    Ask::Done(full) => {
+                        self.places[process].busy = false;
+                        let board = &self.shared().board;
+                        if full {
+                            board.full.store(1, Relaxed);
+                        }
+                        board.plan(|plan| plan.done(process));
+                        true
+                    }
+                    Ask::End(how) => return self.execution.end(how),
+                },
+                Next::Die(process) => {
+                    self.shared().board.plan(|plan| plan.die(process));
+                    self.reset(process);
+                    self.shared().board.plan(|plan| plan.bury(process, 0));
+                    true
+                }
+                Next::Over => {
+                    if self.before.is_some_and(|before| before != self.statics.sum()) {
+                        return self.execution.end(ended::DIFFERS);
+                    }
+                    let spent = self.is_spent();
+                    let begun = self.execution.finish(spent);
+                    self.look();
+                    begun
+                }
+                Next::Stuck => {
+                    let rests = self.shared().board.plan(|plan| plan.outside().is_empty())
+                        && self.execution.rests();
+                    // One that must not wait so is counted, where all are to be.
+                    if !rests && self.shared().board.keep_going.load(Relaxed) == 0 {
+                        return self.execution.end(ended::STUCK);
+                    }
+                    self.reset_all();
+                    let spent = self.is_spent();
+                    let begun = self.execution.next(rests, spent);
+                    self.look();
+                    begun
+                }
+                Next::TooLong => return self.execution.end(ended::TOO_LONG),
+                Next::Waits => return self.execution.end(ended::WAITS),
+            };
+            if !goes_on {
+                return;
+            }
+            next = self.shared().board.plan(|plan| plan.decide());
+        }
+    }
+}

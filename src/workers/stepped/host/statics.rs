@@ -1,0 +1,75 @@
+//! Memory that is private to a process: the statics of the program, and the thread-locals of this thread. Coroutines of one
+//! process share them, and processes do not, so who changes them is searched by processes. dl_iterate_phdr(3).
+#![allow(
+    unsafe_code,
+    reason = "the program's own writable segments are read as bytes"
+)]
+
+use std::ffi::{c_int, c_void};
+
+/// Pieces of memory, by address and length: words, of which the last may be cut.
+pub(super) struct Statics(Vec<(usize, usize)>);
+
+impl Statics {
+    /// Those of the program itself, without what it is linked to at run time.
+    pub(super) fn of_this_program() -> Self {
+        let mut pieces: Vec<(usize, usize)> = Vec::new();
+        // SAFETY: dl_iterate_phdr calls `add` with `pieces`, which lives until it returns. The first object is the program.
+        unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut pieces).cast()) };
+        Self(pieces)
+    }
+
+    /// A number that changes with their bytes.
+    pub(super) fn sum(&self) -> u64 {
+        let mut sum = 0u64;
+        for &(at, length) in &self.0 {
+            let words = std::ptr::with_exposed_provenance::<u64>(at);
+            for word in 0..length / size_of::<u64>() {
+                // SAFETY: a volatile read of a word.
+                // 1. The loader said that it is mapped, for the life of the program; it is aligned: `add` rounded up.
+                // 2. Nobody writes meanwhile: this process has one thread. Volatile, since it is a variable of somebody else.
+                let word = unsafe { words.add(word).read_volatile() };
+                sum = (sum.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            }
+        }
+        sum
+    }
+}
+
+/// Adds the writable pieces of one object, and ends the iteration.
+///
+/// # Safety
+/// As dl_iterate_phdr(3) calls it; `to` is a `Vec<(usize, usize)>` that nobody else uses.
+unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, to: *mut c_void) -> c_int {
+    // SAFETY: by the contract of this function, both live for this call, and nobody else uses `to`.
+    let (info, pieces) = unsafe { (&*info, &mut *to.cast::<Vec<(usize, usize)>>()) };
+    // SAFETY: as many headers as the loader says, which are there as long as the object.
+    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+    let base = info.dlpi_addr as usize;
+    // What the loader has written and protected since.
+    let protected = headers.iter().find(|header| header.p_type == libc::PT_GNU_RELRO);
+    let protected = protected.map_or(0, |header| base + (header.p_vaddr + header.p_memsz) as usize);
+    let mut piece = |first: usize, end: usize| {
+        let first = first.next_multiple_of(size_of::<u64>());
+        pieces.push((first, end.saturating_sub(first)));
+    };
+    for header in headers {
+        let (at, length) = (base + header.p_vaddr as usize, header.p_memsz as usize);
+        if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W != 0 {
+            piece(at.max(protected.min(at + length)), at + length);
+        }
+        if header.p_type == libc::PT_TLS && !info.dlpi_tls_data.is_null() {
+            let at = info.dlpi_tls_data.expose_provenance();
+            piece(at, at + length);
+        }
+    }
+    1
+}
+
+/// The bytes of memory that this process uses, from /proc/self/statm: `None` where there is none.
+pub(super) fn resident() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: usize = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
+    pages.checked_mul(usize::try_from(page).ok()?)
+}
