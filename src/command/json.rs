@@ -43,6 +43,9 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, Strin
     object["killed"] = told.covered.killed.into();
     object["later_points"] = told.covered.later_points.into();
     object["killed_again"] = told.covered.killed_again.into();
+    object["killed_by_sigkill"] = told.covered.by_sigkill.into();
+    object["samples"] = told.covered.samples.into();
+    object["by_processes"] = told.covered.by_processes.into();
     object["same_pid"] = told.covered.same_id.into();
     object["worst_steps"] = told.covered.worst.into();
     // The finding as the report tells it: plain data, so that nothing fails to become JSON.

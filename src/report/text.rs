@@ -311,8 +311,11 @@ fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
         killed,
         later_points,
         killed_again,
+        by_sigkill,
         same_id,
         worst,
+        samples,
+        by_processes,
         ..
     } = outcome.covered;
     let programs = match outcome.planned {
@@ -357,6 +360,7 @@ fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
             "{killed} of {} killed at",
             counted(kill_points, "kill point")
         ));
+        parts.push(format!("{by_sigkill} of them by SIGKILL"));
     }
     if later_points > 0 {
         parts.push(format!(
@@ -369,6 +373,18 @@ fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
     }
     if worst > 0 {
         parts.push(format!("at most {} an operation", counted(worst, "step")));
+    }
+    if samples > 0 {
+        parts.push(format!(
+            "{} taken again by forked processes, with the same steps",
+            counted(samples, "execution")
+        ));
+    }
+    if by_processes > 0 {
+        parts.push(format!(
+            "{} by forked processes alone, for what each has of its own (statics, its pid, locks)",
+            counted(by_processes, "program")
+        ));
     }
     if outcome.saved_cases > 0 {
         parts.push(format!(

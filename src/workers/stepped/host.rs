@@ -10,6 +10,7 @@
     reason = "coroutines that are reset and the way back out of them"
 )]
 
+mod room;
 mod statics;
 
 use super::board::duty;
@@ -24,6 +25,7 @@ use crate::subject::Subject;
 use crate::workers::original;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
+use room::Room;
 use statics::Statics;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,9 +40,6 @@ const STACK: usize = 8 << 20;
 /// Executions at the beginning of a case of which it is seen whether statics change, and which of the later ones.
 const LOOKS: u64 = 8;
 const EVERY: u64 = 1 << 12;
-/// Coroutines that are reset before it is asked how much memory is used, and how many bytes may be.
-const RESETS: u32 = 1 << 8;
-const ROOM: usize = 1 << 28;
 
 /// What a coroutine gives control back with.
 pub(super) enum Ask {
@@ -84,10 +83,10 @@ struct Host<M: Memory, S: Subject<M>> {
     statics: Statics,
     /// What they were before this execution, if it is one of those that are looked at.
     before: Option<u64>,
-    /// Executions of this case.
+    /// Executions of this case, but for the first of all: what is set up once is set up in it.
     begun: u64,
-    /// Coroutines that were reset since memory was looked at.
-    resets: u32,
+    first: bool,
+    room: Room,
 }
 
 /// The life of a host, until it is killed.
@@ -125,7 +124,8 @@ pub(super) fn host<M: Memory, S: Subject<M>>(shared: &Arc<Shared<S::Spec>>) {
         statics: Statics::of_this_program(),
         before: None,
         begun: 0,
-        resets: 0,
+        first: true,
+        room: Room::default(),
     };
     for process in 0..host.places.len() {
         let stack = DefaultStack::new(STACK).expect("there is room for stacks");
@@ -167,7 +167,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
 
     /// Takes the stack of a process away from it.
     fn reset(&mut self, process: usize) {
-        self.resets += 1;
+        self.room.lost_one();
         let place = &mut self.places[process];
         place.busy = false;
         let mut coroutine = place.coroutine.take().expect("each has one");
@@ -221,18 +221,13 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
 
     /// The first executions of a case, and some of the others, are looked at.
     fn look(&mut self) {
+        if std::mem::take(&mut self.first) {
+            self.before = None;
+            return;
+        }
         let looks = self.begun < LOOKS || self.begun.is_multiple_of(EVERY);
         self.begun += 1;
         self.before = looks.then(|| self.statics.sum());
-    }
-
-    /// Whether what killed coroutines own leaves no room for more.
-    fn is_spent(&mut self) -> bool {
-        if self.resets < RESETS {
-            return false;
-        }
-        self.resets = 0;
-        statics::resident().is_some_and(|bytes| bytes > ROOM)
     }
 
     /// The host has the turn: runs executions until a batch is over, or one has to be told.
@@ -272,7 +267,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
                     if self.before.is_some_and(|before| before != self.statics.sum()) {
                         return self.execution.end(ended::DIFFERS);
                     }
-                    let spent = self.is_spent();
+                    let spent = self.room.is_spent();
                     let begun = self.execution.finish(spent);
                     self.look();
                     begun
@@ -285,7 +280,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
                         return self.execution.end(ended::STUCK);
                     }
                     self.reset_all();
-                    let spent = self.is_spent();
+                    let spent = self.room.is_spent();
                     let begun = self.execution.next(rests, spent);
                     self.look();
                     begun
