@@ -31,6 +31,8 @@ enum Habit {
     WrongOwnerByPid,
     /// It writes nothing where a process of another pid was before it.
     ForgetsOthers,
+    /// It leaves its pid behind, at which nobody looks.
+    TellsPid,
     /// It panics over a step, and catches that.
     Caught,
     /// It panics, aborts, overflows its stack, ends its process, raises a signal.
@@ -39,9 +41,9 @@ enum Habit {
     Overflows,
     Exits,
     Signals,
-    /// It owns a megabyte when it is killed, and panics where its process owns a thousand times that.
+    /// It owns eight megabytes when it is killed, and panics where its process owns a hundred times that.
     OwnsMuch,
-    /// It follows an address that another process has stored.
+    /// It follows an address that another process has stored, where the two meet.
     Address,
 }
 
@@ -61,7 +63,7 @@ struct Odd<const HABIT: usize> {
     address: Word,
 }
 
-const HABITS: [Habit; 17] = [
+const HABITS: [Habit; 18] = [
     Habit::None,
     Habit::Static,
     Habit::ThreadLocal,
@@ -71,6 +73,7 @@ const HABITS: [Habit; 17] = [
     Habit::OwnerByPid,
     Habit::WrongOwnerByPid,
     Habit::ForgetsOthers,
+    Habit::TellsPid,
     Habit::Caught,
     Habit::Panics,
     Habit::Aborts,
@@ -106,7 +109,11 @@ impl<const HABIT: usize> Subject<SteppedMemory> for Odd<HABIT> {
         }
     }
     fn attach<'a>(&'a self, _: Role<'_>) -> Handle<'a, HABIT> {
-        let much = if HABITS[HABIT] == Habit::OwnsMuch { 1 << 20 } else { 0 };
+        let much = if HABITS[HABIT] == Habit::OwnsMuch {
+            8 << 20
+        } else {
+            0
+        };
         Handle {
             odd: self,
             counts: Box::new(0),
@@ -143,7 +150,10 @@ impl<const HABIT: usize> Subject<SteppedMemory> for Odd<HABIT> {
             Habit::OwnerByPid | Habit::WrongOwnerByPid => {
                 let mine = u64::from(std::process::id());
                 loop {
-                    match odd.owner.compare_exchange(0, mine, Ordering::AcqRel, Ordering::Acquire) {
+                    match odd
+                        .owner
+                        .compare_exchange(0, mine, Ordering::AcqRel, Ordering::Acquire)
+                    {
                         Ok(_) => break,
                         // Only where two of a kind meet: a process is alone with its pid.
                         Err(other) if other == mine => std::process::abort(),
@@ -162,6 +172,11 @@ impl<const HABIT: usize> Subject<SteppedMemory> for Odd<HABIT> {
                     RegisterOp::Write(_) if before != 0 && before != mine => RegisterRet::Written,
                     op => odd.apply(op),
                 }
+            }
+            Habit::TellsPid => {
+                let mine = u64::from(std::process::id());
+                odd.owner.store(mine, Ordering::Release);
+                odd.apply(op)
             }
             Habit::Caught => {
                 let caught = std::panic::catch_unwind(|| {
@@ -195,11 +210,10 @@ impl<const HABIT: usize> Subject<SteppedMemory> for Odd<HABIT> {
             }
             Habit::Address => {
                 let here = (&raw const odd.value).expose_provenance() as u64;
-                let there = match odd.address.load(Ordering::Acquire) {
-                    0 => here,
-                    there => there,
-                };
-                odd.address.store(here, Ordering::Release);
+                let there = odd.address.swap(here, Ordering::AcqRel);
+                if there == 0 || !odd.meets() {
+                    return odd.apply(op);
+                }
                 let word = std::ptr::with_exposed_provenance::<Word>(there as usize);
                 // SAFETY: none: what another process has stored is an address of its own, and this is what is to be found out.
                 let value = unsafe { &*word };
@@ -239,7 +253,10 @@ fn deep(n: u64) -> u64 {
 }
 
 fn check<E: Engine<Memory = SteppedMemory>, const HABIT: usize>() -> Outcome<Register<u64>> {
-    let ops = prop_oneof![(1u64..4).prop_map(RegisterOp::Write), Just(RegisterOp::Read)];
+    let ops = prop_oneof![
+        (1u64..4).prop_map(RegisterOp::Write),
+        Just(RegisterOp::Read)
+    ];
     Suite::<Register<u64>>::new(forkcheck::site!(), "odd")
         .setup(Just(0))
         .role("one", 2, 1..=2, ops)
@@ -319,6 +336,11 @@ fn an_owner_that_is_known_by_its_pid_is_searched_by_processes() {
 }
 
 #[test]
+fn a_pid_that_is_left_behind_is_searched_by_processes() {
+    is_right::<{ number(Habit::TellsPid) }>(true);
+}
+
+#[test]
 fn what_goes_wrong_between_two_pids_alone_is_found() {
     is_found::<{ number(Habit::ForgetsOthers) }>(Kind::NotLinearizable, "");
 }
@@ -341,7 +363,11 @@ fn whatever_ends_a_process_is_told_by_a_process() {
 fn what_those_who_were_killed_owned_does_not_pile_up() {
     let outcome = check::<Kills, { number(Habit::OwnsMuch) }>();
     assert_eq!(outcome.verdict, Verdict::Ok);
-    assert!(outcome.covered.killed > 0 && outcome.covered.by_processes == 0, "{:?}", outcome.covered);
+    assert!(
+        outcome.covered.killed > 0 && outcome.covered.by_processes == 0,
+        "{:?}",
+        outcome.covered
+    );
 }
 
 #[test]

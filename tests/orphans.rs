@@ -111,9 +111,9 @@ fn nothing_is_left_once(signal: Signal, test: &str, is_ready: impl Fn(&[i32]) ->
 fn kill_9_of_the_test_binary_leaves_no_orphan() {
     // The test, its zygote, two workers.
     nothing_is_left_after(Signal::SIGKILL, "plain::processes", 4);
-    nothing_is_left_after(Signal::SIGKILL, "plain::stepped", 4);
-    // And two spares, while workers die and are forked again.
-    nothing_is_left_after(Signal::SIGKILL, "plain::kills", 6);
+    // And the host of coroutines.
+    nothing_is_left_after(Signal::SIGKILL, "plain::stepped", 5);
+    nothing_is_left_after(Signal::SIGKILL, "plain::kills", 5);
 }
 
 #[test]
@@ -122,8 +122,8 @@ fn ctrl_c_leaves_no_orphan() {
         return println!("not run: SIGINT is ignored where this was started");
     }
     nothing_is_left_after(Signal::SIGINT, "plain::processes", 4);
-    nothing_is_left_after(Signal::SIGINT, "plain::stepped", 4);
-    nothing_is_left_after(Signal::SIGINT, "plain::kills", 6);
+    nothing_is_left_after(Signal::SIGINT, "plain::stepped", 5);
+    nothing_is_left_after(Signal::SIGINT, "plain::kills", 5);
 }
 
 /// The user that operations change to.

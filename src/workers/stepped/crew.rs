@@ -3,11 +3,11 @@
 
 use super::board::{BoardRef, MAX_WORKERS, duty};
 use super::ends::{Ended, Tally};
+use super::host::host;
 use super::plan::Next;
+use super::shared::Shared;
 use super::states::State;
 use super::stepper::{Note, ended};
-use super::host::host;
-use super::shared::Shared;
 use super::worker::work;
 use crate::case::{Case, History, Schedule, Until};
 use crate::error::Error;
@@ -368,7 +368,10 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         self.workers[slot] = None;
         if self.kind == RunAs::Coroutines {
             let current = self.current().map_or(0, usize::from);
-            return Ok(Some(Ended::Died { process: current, exit }));
+            return Ok(Some(Ended::Died {
+                process: current,
+                exit,
+            }));
         }
         let Some(process) = self.process_of(slot) else {
             // A spare: somebody outside killed it.

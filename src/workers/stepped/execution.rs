@@ -149,7 +149,8 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
         self.key.push(0xff);
         self.add_logs();
         for process in 0..self.shared.roles.len() {
-            let (state, now) = (self.shared.board).plan(|plan| (plan.state(process), *plan.of(process)));
+            let (state, now) =
+                (self.shared.board).plan(|plan| (plan.state(process), *plan.of(process)));
             self.key.push(state as u8);
             self.key.extend(now.operation.to_le_bytes());
             self.key.extend(now.invoked.to_le_bytes());

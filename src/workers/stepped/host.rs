@@ -95,19 +95,21 @@ pub(super) fn host<M: Memory, S: Subject<M>>(shared: &Arc<Shared<S::Spec>>) {
     let subjects: Vec<Arc<Region>> = shared
         .roles
         .iter()
-        .map(|_| Arc::new(shared.subject.twice().expect("there is room for a few pages")))
+        .map(|_| {
+            Arc::new(
+                shared
+                    .subject
+                    .twice()
+                    .expect("there is room for a few pages"),
+            )
+        })
         .collect();
-    // They lie side by side, or something else of this process lies between them: none of it is the subject's.
-    let first = subjects.iter().map(|subject| subject.address()).min();
-    let last = subjects.iter().map(|subject| subject.address() + subject.len());
-    let foreign = (first.unwrap_or(0), last.max().unwrap_or(0));
     let places = subjects.into_iter().map(|subject| {
         let seat = Seat::Coroutine(Resumed(Cell::new(null())));
         let stepper = stepper::install(
             (shared.board.clone(), Arc::clone(&shared.notes), seat),
             0,
             (Arc::clone(&subject), shared.subject.address()),
-            foreign,
         );
         Place {
             subject,
@@ -264,7 +266,10 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
                     true
                 }
                 Next::Over => {
-                    if self.before.is_some_and(|before| before != self.statics.sum()) {
+                    if self
+                        .before
+                        .is_some_and(|before| before != self.statics.sum())
+                    {
                         return self.execution.end(ended::DIFFERS);
                     }
                     let spent = self.room.is_spent();

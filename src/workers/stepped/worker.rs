@@ -42,7 +42,6 @@ pub(super) fn work<M: Memory, S: Subject<M>>(shared: &Arc<Shared<S::Spec>>, slot
         (shared.board.clone(), Arc::clone(&shared.notes), seat),
         slot,
         (Arc::clone(&subject), shared.subject.address()),
-        (0, 0),
     )));
     let mut worker = Worker::<M, S> {
         execution: Execution::new(Arc::clone(shared), Arc::clone(&subject), slot),

@@ -66,7 +66,11 @@ mod tests {
     /// Kills one coroutine after the other, each of which leaks so many bytes: the looks until no room is left, and the most
     /// bytes that were used.
     fn leak(each: usize) -> (u32, usize) {
-        let mut room = Room { killed: 0, until: 1, used: 1 << 20 };
+        let mut room = Room {
+            killed: 0,
+            until: 1,
+            used: 1 << 20,
+        };
         let (mut used, mut looks) = (1 << 20, 0);
         for _ in 0..1_000_000 {
             used += each;
@@ -84,12 +88,21 @@ mod tests {
     #[test]
     fn a_host_uses_little_more_than_its_room_and_seldom_looks_where_little_is_leaked() {
         let (looks, used) = leak(1 << 20);
-        assert!(looks < 100 && used < ROOM + (4 << 20), "{looks} looks, {used} bytes");
+        assert!(
+            looks < 100 && used < ROOM + (4 << 20),
+            "{looks} looks, {used} bytes"
+        );
         let (looks, used) = leak(100 << 20);
-        assert!(looks <= 3 && used <= ROOM + (101 << 20), "{looks} looks, {used} bytes");
+        assert!(
+            looks <= 3 && used <= ROOM + (101 << 20),
+            "{looks} looks, {used} bytes"
+        );
         let (looks, _) = leak(0);
         assert!(looks < 5_000, "{looks} looks");
         let (looks, used) = leak(1 << 10);
-        assert!(looks < 2_000 && used < ROOM + (1 << 20), "{looks} looks, {used} bytes");
+        assert!(
+            looks < 2_000 && used < ROOM + (1 << 20),
+            "{looks} looks, {used} bytes"
+        );
     }
 }

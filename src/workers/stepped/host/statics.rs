@@ -47,8 +47,12 @@ unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, to: *mut c_voi
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
     let base = info.dlpi_addr as usize;
     // What the loader has written and protected since.
-    let protected = headers.iter().find(|header| header.p_type == libc::PT_GNU_RELRO);
-    let protected = protected.map_or(0, |header| base + (header.p_vaddr + header.p_memsz) as usize);
+    let protected = headers
+        .iter()
+        .find(|header| header.p_type == libc::PT_GNU_RELRO);
+    let protected = protected.map_or(0, |header| {
+        base + (header.p_vaddr + header.p_memsz) as usize
+    });
     let mut piece = |first: usize, end: usize| {
         let first = first.next_multiple_of(size_of::<u64>());
         pieces.push((first, end.saturating_sub(first)));

@@ -72,8 +72,6 @@ pub(super) struct Stepper {
     /// Where the subject is in this process, and where the others say that it is.
     subject: Arc<Region>,
     named_as: usize,
-    /// From the first to the last byte of the mappings of all coroutines: of these a process has its own alone.
-    foreign: (usize, usize),
     /// Between executions there is nobody to be.
     sits: Cell<bool>,
     process: Cell<usize>,
@@ -101,7 +99,6 @@ pub(super) fn install(
     (board, notes, seat): (BoardRef, Arc<Region>, Seat),
     worker: usize,
     (subject, named_as): (Arc<Region>, usize),
-    foreign: (usize, usize),
 ) -> &'static Stepper {
     Box::leak(Box::new(Stepper {
         board,
@@ -110,7 +107,6 @@ pub(super) fn install(
         worker,
         subject,
         named_as,
-        foreign,
         sits: Cell::new(false),
         process: Cell::new(0),
         life: Cell::new(0),
@@ -398,15 +394,9 @@ impl Stepper {
     #[inline]
     fn common(&self, word: u64) -> u64 {
         let (at, len) = (self.subject.address(), self.subject.len());
-        let word = word as usize;
-        if let Some(offset) = word.checked_sub(at).filter(|&offset| offset < len) {
-            return (self.named_as + offset) as u64;
-        }
-        if (self.foreign.0..self.foreign.1).contains(&word) {
-            // An address in the mapping of another process: in a process of its own nothing would be there.
-            self.end(ended::DIFFERS);
-        }
-        word as u64
+        let offset = (word as usize).checked_sub(at);
+        let offset = offset.filter(|&offset| offset < len);
+        offset.map_or(word, |offset| (self.named_as + offset) as u64)
     }
 
     /// A scheduling point: returns when this process may do what it is about to.
