@@ -1,32 +1,33 @@
-//! The right to use the processors. Two crews that spin on the same ones cost each other a factor of three, and two pools their
-//! overlap besides.
+//! The right to use the processors. What runs beside a pool takes the overlap of its calls away.
 //!
-//! A turn lasts one test. Within one test binary, `stepped`, `kills` and `processes` take turns by a mutex. Between programs only
-//! `processes` does, which measures the machine itself: by flock(2) on the temporary directory, or on what `FORKCHECK_LOCK` names,
-//! so that no file is left behind. No test's time limit runs while it waits.
+//! A turn lasts one test. Within one test binary `processes` has the machine for itself, and tests of `stepped` and `kills`, which
+//! need one processor each, run beside each other. Between programs only `processes` takes turns, which measures the machine
+//! itself: by flock(2) on the temporary directory, or on what `FORKCHECK_LOCK` names, so that no file is left behind. No test's
+//! time limit runs while it waits.
 
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 use std::time::{Duration, Instant};
 
 /// The longest wait for other programs: any user may lock that directory, and a suite that was stopped keeps it.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// Held by the crew or pool that runs.
-static IN_THIS_PROGRAM: Mutex<()> = Mutex::new(());
+/// Held by the pool that runs, or by the crews that do.
+static IN_THIS_PROGRAM: RwLock<()> = RwLock::new(());
 /// Held by the test that asks other programs, so that the others of this one do not count as theirs.
 static ASKING: Mutex<()> = Mutex::new(());
 /// The longest wait was in vain once: this program does not wait for others again.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// The right to be the one crew of this program, or the one pool of this machine, until it is dropped or its process ends.
+/// The right to be the one pool of this machine, or one of the crews of this program, until it is dropped or its process ends.
 pub(crate) struct MachineTurn {
     /// `None` where the lock cannot be had at all, or another program keeps it.
     _between_programs: Option<Flock<File>>,
-    _in_this_program: MutexGuard<'static, ()>,
+    _alone: Option<RwLockWriteGuard<'static, ()>>,
+    _beside: Option<RwLockReadGuard<'static, ()>>,
     _asking: Option<MutexGuard<'static, ()>>,
     /// The time that it took to get it.
     pub(crate) waited: Duration,
@@ -44,25 +45,27 @@ impl MachineTurn {
             Some(path) => between_programs(path),
             None => between_programs(&std::env::temp_dir()),
         };
-        let turn = Self::in_this_program();
+        // A test that failed as it had the turn left nothing half done.
+        let alone = IN_THIS_PROGRAM.write();
         Self {
             _between_programs: between_programs,
+            _alone: Some(alone.unwrap_or_else(PoisonError::into_inner)),
+            _beside: None,
             _asking: Some(asking),
             waited: started.elapsed(),
             shared,
-            ..turn
         }
     }
 
-    /// Waits until no other test of this program has the turn.
-    pub(crate) fn in_this_program() -> Self {
+    /// Waits until no pool of this program runs.
+    pub(crate) fn beside_others() -> Self {
         let started = Instant::now();
-        let turn = IN_THIS_PROGRAM.lock();
+        let beside = IN_THIS_PROGRAM.read();
         Self {
             _between_programs: None,
+            _alone: None,
+            _beside: Some(beside.unwrap_or_else(PoisonError::into_inner)),
             _asking: None,
-            // A test that failed as it had the turn left nothing half done.
-            _in_this_program: turn.unwrap_or_else(PoisonError::into_inner),
             waited: started.elapsed(),
             shared: false,
         }

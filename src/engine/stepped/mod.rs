@@ -1,5 +1,8 @@
-//! `stepped` and `kills`: really forked processes, of which one moves at a time, in the order that a strategy says. A
-//! failure is a list of choices, so it comes again. `kills` sends a real SIGKILL at each step besides.
+//! `stepped` and `kills`: processes of which one moves at a time, in the order that a strategy says. A failure is a list of
+//! choices, so it comes again. `kills` ends processes at each step besides.
+//!
+//! While searching the processes are coroutines of one forked process. What is told has been done by really forked processes and
+//! a real SIGKILL, and so have been samples of what passes.
 
 mod elements;
 mod explorer;
@@ -51,7 +54,7 @@ macro_rules! engine {
             }
 
             fn take_machine(&mut self, _: Option<&Path>) -> Turn {
-                Turn::of(self.turn.insert(MachineTurn::in_this_program()))
+                Turn::of(self.turn.insert(MachineTurn::beside_others()))
             }
 
             fn search<S: Subject<SteppedMemory>>(
