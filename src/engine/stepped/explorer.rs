@@ -195,6 +195,8 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             };
         }
         let mut in_bounds = Left::of(budget.executions - 2 * (budget.executions / BY_CHANCE));
+        // All are forked before code of the suite runs in this process, which may take away what that needs.
+        self.searcher()?;
         // One execution with all its steps, to see whether they are all that changes the subject, and once more, to see whether
         // it takes the same ones.
         let glance = self.traced(case, Strategy::Follow, &[])?;
@@ -204,6 +206,11 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         }
         covered.unseen = glance.covered.unseen;
         covered.accesses = glance.covered.accesses;
+        if matches!(&glance.run, Some(run) if matches!(run.verdict, Verdict::Unknown(_))) {
+            // Somebody was killed from outside, say: where it was by then is chance.
+            covered.executions = 1;
+            return Ok((covered, glance.run));
+        }
         let again = self.traced(case, Strategy::Follow, &[])?;
         if !glance.is_like(&again) {
             return Ok((covered, Some(retell::not_deterministic(case))));
