@@ -1,5 +1,6 @@
 //! What a person reads. Rendering only: it is given an outcome and gives text.
 
+mod covered;
 mod printed;
 mod recorded;
 mod rows;

@@ -116,8 +116,16 @@ const UNSAFE: &[(&str, &str)] = &[
         "the plan is lent to whoever has the turn",
     ),
     (
-        "src/workers/stepped/worker.rs",
+        "src/workers/stepped/execution.rs",
         "the subject is built in place in a shared region",
+    ),
+    (
+        "src/workers/stepped/host.rs",
+        "coroutines that are reset and the way back out of them",
+    ),
+    (
+        "src/workers/stepped/host/statics.rs",
+        "the program's own writable segments are read as bytes",
     ),
     ("src/workers/control.rs", "unsafe impl Resident"),
     ("src/workers/log.rs", "unsafe impl Resident"),
@@ -155,6 +163,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "a jump into memory that must not be executable",
     ),
     ("tests/process/values.rs", "a signal that nix does not know"),
+    ("tests/coroutines.rs", "a stored address is followed"),
     ("tests/fuzz/counted.rs", "an allocator that counts"),
     ("tests/sandbox/mod.rs", "seccomp, which nix has no call for"),
     (

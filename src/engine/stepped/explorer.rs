@@ -1,10 +1,11 @@
 //! All executions of a program that an engine is to try: within rising bounds, by chance, with pids that come again.
 
+mod batch;
 mod told;
 
 use super::verdict::{judge, rests};
 use super::{SteppedMemory, retell};
-use crate::case::{Case, History};
+use crate::case::Case;
 use crate::check::Verdict;
 use crate::engine::served::bare;
 use crate::engine::{Answer, Budget, By, Covered, Run};
@@ -12,8 +13,9 @@ use crate::error::Error;
 use crate::schedule::{Choice, Strategy};
 use crate::subject::{Progress, Subject};
 use crate::workers::Lost;
-use crate::workers::stepped::{Crew, Ended, Judge, RunAs};
-use std::time::{Duration, Instant};
+use crate::workers::stepped::{Crew, Judge, RunAs};
+use batch::Batch;
+use std::time::Instant;
 
 /// Bounds of `stepped`: preemptions, rising.
 const PREEMPTIONS: &[(u32, u32)] = &[(0, 0), (1, 0), (2, 0), (3, 0)];
@@ -216,9 +218,6 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             return Ok((covered, Some(retell::not_deterministic(case))));
         }
         self.searcher()?.take(case)?;
-        if kills {
-            self.searcher()?.keep_spares()?;
-        }
         let reached = match self.rising(case, bounds, &mut in_bounds, until, &mut covered)? {
             Reached::Bound(bound) => bound,
             Reached::Failed(picks) => return self.failed(case, &picks, covered),
@@ -398,107 +397,6 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         self.searcher()?.follow(picks);
         self.batch(case, Strategy::Follow, &mut Left::of(1), until, covered)
     }
-
-    /// One batch of executions; those that end in rest as the spec allows are gone on from.
-    fn batch(
-        &mut self,
-        case: &Case<S::Spec>,
-        strategy: Strategy,
-        left: &mut Left,
-        until: Instant,
-        covered: &mut Covered,
-    ) -> Result<Batch, Error> {
-        if Instant::now() >= until {
-            covered.timed_out = 1;
-            return Ok(Batch::Cut);
-        }
-        if left.executions == 0 || left.steps == 0 {
-            return Ok(Batch::Cut);
-        }
-        let (keep_going, by) = (self.keeps_going, self.searches());
-        let crew = self.searcher()?;
-        crew.keep_going(keep_going);
-        let mut ended = crew.run(strategy, (left.executions, left.steps), until, false)?;
-        while let Ended::Stuck(outside) = &ended
-            && outside.is_empty()
-            && rests(case, &crew.history(case))
-        {
-            ended = crew.go_on(until)?;
-        }
-        let (tally, picks) = (crew.tally(), crew.picks());
-        if by == RunAs::Coroutines {
-            match &ended {
-                Ended::Done | Ended::Exhausted => {
-                    let seen = (crew.sum(), crew.history(case));
-                    if !self.does_the_same(case, &picks, seen, covered)? {
-                        self.turn_to_processes();
-                        return Ok(Batch::Failed(Vec::new()));
-                    }
-                }
-                Ended::Judged => {}
-                Ended::Differs => {
-                    self.turn_to_processes();
-                    return Ok(Batch::Failed(Vec::new()));
-                }
-                // Another host begins with what is known of processes by then.
-                _ => self.coroutines = None,
-            }
-        } else if let Ended::Lost(lost) = ended {
-            self.lose(case, lost);
-            covered.executions += 1;
-            return Ok(Batch::Failed(Vec::new()));
-        }
-        covered.executions += tally.executions;
-        left.executions = left.executions.saturating_sub(tally.executions);
-        left.steps = tally.steps;
-        covered.failing += if keep_going { tally.failing } else { 0 };
-        Ok(match ended {
-            Ended::Done => {
-                if tally.remaining > 0 {
-                    covered.timed_out = 1;
-                }
-                Batch::Cut
-            }
-            Ended::Exhausted => Batch::Exhausted,
-            _ => {
-                covered.failing += 1;
-                if !matches!(ended, Ended::Judged) {
-                    covered.executions += 1;
-                    if by != RunAs::Coroutines {
-                        self.processes = None;
-                    }
-                }
-                Batch::Failed(picks)
-            }
-        })
-    }
-
-    /// Whether processes take the same steps by these choices, and return the same.
-    fn does_the_same(
-        &mut self,
-        case: &Case<S::Spec>,
-        picks: &[u8],
-        (sum, history): (u64, History<S::Spec>),
-        covered: &mut Covered,
-    ) -> Result<bool, Error> {
-        let until = Instant::now() + Duration::from_secs(3_600);
-        let crew = self.crew(RunAs::Processes)?;
-        crew.take(case)?;
-        crew.follow(picks);
-        crew.keep_going(false);
-        let ended = crew.run(Strategy::Follow, (1, u64::MAX), until, false)?;
-        let same = match ended {
-            Ended::Done | Ended::Exhausted | Ended::Stuck(_) => {
-                crew.sum() == sum && crew.history(case) == history
-            }
-            _ => false,
-        };
-        if !matches!(ended, Ended::Done | Ended::Exhausted | Ended::Judged) {
-            self.processes = None;
-        }
-        covered.samples += 1;
-        Ok(same)
-    }
 }
 
 /// The strategy that a budget names, if it is not that of rising bounds.
@@ -518,12 +416,5 @@ fn by_chance(budget: &Budget) -> Option<Strategy> {
 /// How far rising bounds came.
 enum Reached {
     Bound(Option<(u32, u32)>),
-    Failed(Vec<u8>),
-}
-
-/// How a batch ended, for the one that goes on.
-enum Batch {
-    Exhausted,
-    Cut,
     Failed(Vec<u8>),
 }

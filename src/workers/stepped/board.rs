@@ -6,14 +6,13 @@ use crate::error::Error;
 use crate::memory::{Hardware, Memory};
 use crate::process::die_with_parent;
 use crate::region::Region;
+use crate::schedule::MAX_PROCESSES;
 use crate::workers::control::{Line, Seal};
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 
-/// Workers of one crew, with spares.
-pub(super) const MAX_WORKERS: usize = 24;
 /// Turns of waiting before a worker sleeps that has a processor for itself, and where it shares one. Whoever has the turn
 /// gives it on within microseconds; if not, the supervisor may be at work, and needs a processor too.
 const SPINS: u32 = 1_000;
@@ -45,7 +44,7 @@ pub(super) mod duty {
 
 #[repr(C)]
 pub(super) struct Board {
-    turns: [Line<Turn>; MAX_WORKERS],
+    turns: [Line<Turn>; MAX_PROCESSES],
     /// Counts cases; a change says that there is a new one to decode.
     pub(super) batch: AtomicU32,
     /// See [`duty`].
@@ -168,7 +167,7 @@ impl Board {
         self.await_turn_for(worker, alone, left);
     }
 
-    /// The same for a spare, which nobody needs soon.
+    /// The same for one that was just forked, which nobody may need soon.
     pub(super) fn await_first_turn(&self, worker: usize) {
         self.await_turn_for(worker, false, 0);
     }

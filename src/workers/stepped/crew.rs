@@ -1,7 +1,7 @@
 //! The crew: workers forked once, of which the one that has the turn moves. The supervisor that forked them sleeps, except
 //! when one of them dies: then it gives the seat to another, and the turn on.
 
-use super::board::{BoardRef, MAX_WORKERS, duty};
+use super::board::{BoardRef, duty};
 use super::ends::{Ended, Tally};
 use super::host::host;
 use super::plan::Next;
@@ -88,7 +88,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         });
         let mut crew = Self {
             shared,
-            workers: (0..MAX_WORKERS).map(|_| None).collect(),
+            workers: (0..MAX_PROCESSES).map(|_| None).collect(),
             bell,
             kind,
             again: 0,
@@ -123,19 +123,6 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             RunAs::Coroutines => host::<M, S>(shared),
             RunAs::Processes | RunAs::SameIds => work::<M, S>(shared, slot),
         })?);
-        Ok(())
-    }
-
-    /// A spare for each process, so that nobody waits for a fork after a kill.
-    pub(crate) fn keep_spares(&mut self) -> Result<(), Error> {
-        if self.kind == RunAs::Coroutines {
-            return Ok(());
-        }
-        for slot in 0..2 * self.processes() {
-            if self.workers[slot].is_none() {
-                self.fork(slot)?;
-            }
-        }
         Ok(())
     }
 
@@ -281,7 +268,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     }
 
     fn supervise(&mut self, until: Instant) -> Result<Ended, Error> {
-        let mut watch = Watch::new(MAX_WORKERS);
+        let mut watch = Watch::new(MAX_PROCESSES);
         loop {
             let ended = self.heard()?;
             if !self.shared.is_whole() {
@@ -331,7 +318,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             let mut watched: Vec<(usize, u32)> = holder.and_then(id).into_iter().collect();
             if watched.is_empty() {
                 // The turn is being passed on, which takes microseconds.
-                watched = (0..MAX_WORKERS).filter_map(id).collect();
+                watched = (0..MAX_PROCESSES).filter_map(id).collect();
             }
             if let Some((slot, stuck)) = watch.look(self.shared.board.progress(), &watched) {
                 if holder.is_none() && stuck == Stuck::Asleep {
@@ -374,23 +361,19 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             }));
         }
         let Some(process) = self.process_of(slot) else {
-            // A spare: somebody outside killed it.
-            self.fork(slot)?;
             return Ok(None);
         };
         let told_to = self.shared.board.plan(|plan| plan.dying()) == process as u32;
         if !told_to || exit != Exit::Signal(libc::SIGKILL) {
             return Ok(Some(Ended::Died { process, exit }));
         }
-        let spare = if self.kind == RunAs::SameIds && self.fork_as(slot, id)? {
+        if self.kind == RunAs::SameIds && self.fork_as(slot, id)? {
             self.again += 1;
-            slot
         } else {
-            self.spare(slot)?
-        };
+            self.fork(slot)?;
+        }
         let board = &self.shared.board;
-        board.plan(|plan| plan.bury(process, spare));
-        let mut ended = None;
+        board.plan(|plan| plan.bury(process, slot));
         match board.plan(|plan| plan.decide()) {
             Next::Turn(process) => {
                 board.pass(None, board.plan(|plan| plan.worker_of(process)));
@@ -404,38 +387,13 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             }
             Next::Over => {
                 board.duty.store(duty::JUDGE, Relaxed);
-                board.pass(None, spare);
+                board.pass(None, slot);
             }
-            Next::Stuck => ended = Some(self.stuck()),
-            Next::TooLong => ended = Some(Ended::TooLong),
-            Next::Waits => ended = Some(Ended::Waits),
+            Next::Stuck => return Ok(Some(self.stuck())),
+            Next::TooLong => return Ok(Some(Ended::TooLong)),
+            Next::Waits => return Ok(Some(Ended::Waits)),
         }
-        // Behind the back of those who go on.
-        if self.workers[slot].is_none() {
-            self.fork(slot)?;
-        }
-        Ok(ended)
-    }
-
-    /// A worker that is no process: one on the same processor, if there is one.
-    fn spare(&mut self, dead: usize) -> Result<usize, Error> {
-        let busy: Vec<usize> = self.shared.board.plan(|plan| {
-            (0..self.processes())
-                .map(|process| plan.worker_of(process))
-                .collect()
-        });
-        let ready = |slot: &usize| self.workers[*slot].is_some() && !busy.contains(slot);
-        let processor = |slot: usize| self.shared.processors.get(slot);
-        let best = (0..MAX_WORKERS)
-            .filter(ready)
-            .max_by_key(|&slot| processor(slot) == processor(dead));
-        match best {
-            Some(slot) => Ok(slot),
-            None => {
-                self.fork(dead)?;
-                Ok(dead)
-            }
-        }
+        Ok(None)
     }
 
     /// Waits for the end of the batch, the end of a worker, or the time for another look. Returns the slot of a worker that
@@ -508,7 +466,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     }
 }
 
-/// A processor for each worker, those of a process and of its spare the same; none if the kernel does not say.
+/// A processor for each worker; none if the kernel does not say.
 fn processors(processes: usize) -> Vec<usize> {
     let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else {
         return Vec::new();
@@ -519,7 +477,7 @@ fn processors(processes: usize) -> Vec<usize> {
     if allowed.is_empty() {
         return Vec::new();
     }
-    (0..MAX_WORKERS)
-        .map(|slot| allowed[slot % processes % allowed.len()])
+    (0..processes)
+        .map(|slot| allowed[slot % allowed.len()])
         .collect()
 }

@@ -54,9 +54,8 @@ impl<S: Spec> Shared<S> {
     /// No other process of the case runs on this worker's processor. Asked without the turn too: a wrong answer costs time.
     pub(super) fn alone(&self, slot: usize) -> bool {
         let mine = self.processors.get(slot);
-        let processes = self.roles.len().min(self.processors.len());
-        let on_mine = self.processors[..processes].iter();
-        mine.is_some() && on_mine.filter(|&other| Some(other) == mine).count() <= 1
+        let on_mine = self.processors.iter().filter(|&other| Some(other) == mine);
+        mine.is_some() && on_mine.count() <= 1
     }
 
     /// What the logs and the plan say; for whoever has the turn.

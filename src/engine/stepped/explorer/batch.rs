@@ -1,0 +1,122 @@
+//! One batch of executions by one strategy, and whether forked processes do the same as the coroutines that ran it.
+
+use super::{Explorer, Left};
+use crate::case::{Case, History};
+use crate::engine::Covered;
+use crate::engine::stepped::SteppedMemory;
+use crate::engine::stepped::verdict::rests;
+use crate::error::Error;
+use crate::schedule::Strategy;
+use crate::subject::Subject;
+use crate::workers::stepped::{Ended, RunAs};
+use std::time::{Duration, Instant};
+
+/// How a batch ended, for the one that goes on.
+pub(super) enum Batch {
+    Exhausted,
+    Cut,
+    Failed(Vec<u8>),
+}
+
+impl<S: Subject<SteppedMemory>> Explorer<S> {
+    /// One batch of executions; those that end in rest as the spec allows are gone on from.
+    pub(super) fn batch(
+        &mut self,
+        case: &Case<S::Spec>,
+        strategy: Strategy,
+        left: &mut Left,
+        until: Instant,
+        covered: &mut Covered,
+    ) -> Result<Batch, Error> {
+        if Instant::now() >= until {
+            covered.timed_out = 1;
+            return Ok(Batch::Cut);
+        }
+        if left.executions == 0 || left.steps == 0 {
+            return Ok(Batch::Cut);
+        }
+        let (keep_going, by) = (self.keeps_going, self.searches());
+        let crew = self.searcher()?;
+        crew.keep_going(keep_going);
+        let mut ended = crew.run(strategy, (left.executions, left.steps), until, false)?;
+        while let Ended::Stuck(outside) = &ended
+            && outside.is_empty()
+            && rests(case, &crew.history(case))
+        {
+            ended = crew.go_on(until)?;
+        }
+        let (tally, picks) = (crew.tally(), crew.picks());
+        if by == RunAs::Coroutines {
+            match &ended {
+                Ended::Done | Ended::Exhausted => {
+                    let seen = (crew.sum(), crew.history(case));
+                    if !self.does_the_same(case, &picks, seen, covered)? {
+                        self.turn_to_processes();
+                        return Ok(Batch::Failed(Vec::new()));
+                    }
+                }
+                Ended::Judged => {}
+                Ended::Differs => {
+                    self.turn_to_processes();
+                    return Ok(Batch::Failed(Vec::new()));
+                }
+                // Another host begins with what is known of processes by then.
+                _ => self.coroutines = None,
+            }
+        } else if let Ended::Lost(lost) = ended {
+            self.lose(case, lost);
+            covered.executions += 1;
+            return Ok(Batch::Failed(Vec::new()));
+        }
+        covered.executions += tally.executions;
+        left.executions = left.executions.saturating_sub(tally.executions);
+        left.steps = tally.steps;
+        covered.failing += if keep_going { tally.failing } else { 0 };
+        Ok(match ended {
+            Ended::Done => {
+                if tally.remaining > 0 {
+                    covered.timed_out = 1;
+                }
+                Batch::Cut
+            }
+            Ended::Exhausted => Batch::Exhausted,
+            _ => {
+                covered.failing += 1;
+                if !matches!(ended, Ended::Judged) {
+                    covered.executions += 1;
+                    if by != RunAs::Coroutines {
+                        self.processes = None;
+                    }
+                }
+                Batch::Failed(picks)
+            }
+        })
+    }
+
+    /// Whether processes take the same steps by these choices, and return the same.
+    fn does_the_same(
+        &mut self,
+        case: &Case<S::Spec>,
+        picks: &[u8],
+        (sum, history): (u64, History<S::Spec>),
+        covered: &mut Covered,
+    ) -> Result<bool, Error> {
+        let until = Instant::now() + Duration::from_secs(3_600);
+        let crew = self.crew(RunAs::Processes)?;
+        crew.take(case)?;
+        crew.follow(picks);
+        crew.keep_going(false);
+        let ended = crew.run(Strategy::Follow, (1, u64::MAX), until, false)?;
+        let same = match ended {
+            Ended::Done | Ended::Exhausted | Ended::Stuck(_) => {
+                crew.sum() == sum && crew.history(case) == history
+            }
+            _ => false,
+        };
+        if !matches!(ended, Ended::Done | Ended::Exhausted | Ended::Judged) {
+            self.processes = None;
+        }
+        covered.samples += 1;
+        Ok(same)
+    }
+}

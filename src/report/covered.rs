@@ -1,0 +1,172 @@
+//! What a run covered, and what it could not: the last lines of a report.
+
+use super::text::{counted, kept, wrapped};
+use crate::check::Verdict;
+use crate::engine::{Covered, Turn};
+use crate::search::Outcome;
+use crate::subject::Spec;
+use std::time::Duration;
+
+/// A shorter wait for the machine is not worth a word.
+const WAITED: Duration = Duration::from_secs(1);
+
+/// What was covered.
+pub(super) fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
+    let Covered {
+        programs: covered_programs,
+        executions,
+        overlapping,
+        could_overlap,
+        sampled_in_full,
+        halted,
+        exhausted,
+        but_for_spins,
+        within_three,
+        within_two,
+        partly,
+        hardly,
+        cut,
+        kill_points,
+        killed,
+        later_points,
+        killed_again,
+        by_sigkill,
+        same_id,
+        worst,
+        samples,
+        by_processes,
+        ..
+    } = outcome.covered;
+    let programs = match outcome.planned {
+        Some(planned) => format!("{covered_programs} of {}", counted(planned, "program")),
+        None => counted(covered_programs, "program"),
+    };
+    let mut parts = vec![programs, counted(executions, "execution")];
+    if outcome.verdict == Verdict::Ok && could_overlap > 0 && sampled_in_full < covered_programs {
+        parts.push(format!("{sampled_in_full} of them by all their executions"));
+    }
+    if let Some(percent) = (100 * overlapping).checked_div(could_overlap) {
+        parts.push(format!("{percent} % with overlap"));
+    }
+    if halted > 0 {
+        parts.push(format!("{halted} with a halt in an operation"));
+    }
+    if exhausted > 0 {
+        parts.push(format!("{exhausted} explored to the end"));
+    }
+    if but_for_spins > 0 {
+        parts.push(format!(
+            "{but_for_spins} to the end but for more than two turns of a spin"
+        ));
+    }
+    if within_three > 0 {
+        parts.push(format!("{within_three} within 3 preemptions"));
+    }
+    if within_two > 0 {
+        parts.push(format!("{within_two} within 2 preemptions"));
+    }
+    if partly > 0 {
+        parts.push(format!("{partly} within one preemption only"));
+    }
+    if hardly > 0 {
+        parts.push(format!("{hardly} without preemptions only"));
+    }
+    if cut > 0 {
+        parts.push(format!("{cut} cut down to fit"));
+    }
+    if kill_points > 0 {
+        parts.push(format!(
+            "{killed} of {} killed at",
+            counted(kill_points, "kill point")
+        ));
+        parts.push(format!("{by_sigkill} of them by SIGKILL"));
+    }
+    if later_points > 0 {
+        parts.push(format!(
+            "{killed_again} of {} of those who came after",
+            counted(later_points, "step")
+        ));
+    }
+    if same_id > 0 {
+        parts.push(format!("{same_id} with the dead one's pid again"));
+    }
+    if worst > 0 {
+        parts.push(format!("at most {} an operation", counted(worst, "step")));
+    }
+    if samples > 0 {
+        parts.push(format!(
+            "{} taken again by forked processes, with the same steps",
+            counted(samples, "execution")
+        ));
+    }
+    if by_processes > 0 {
+        parts.push(format!(
+            "{} by forked processes alone, for what each has of its own (statics, its pid, locks)",
+            counted(by_processes, "program")
+        ));
+    }
+    if outcome.saved_cases > 0 {
+        parts.push(format!(
+            "{} first",
+            counted(outcome.saved_cases as u64, "saved case")
+        ));
+    }
+    let Turn { waited, shared } = outcome.turn;
+    if waited >= WAITED {
+        let waited = waited.as_secs_f64();
+        parts.push(match shared {
+            true => format!("beside another suite, which kept the machine for {waited:.1} s"),
+            false => format!("after a wait of {waited:.1} s for other suites"),
+        });
+    } else if shared {
+        parts.push("beside another suite".into());
+    }
+    let took = outcome.took.as_secs_f64();
+    let seed = kept(&format!("seed {}", outcome.seed));
+    format!("{} in {took:.1} s, {seed}", parts.join(", "))
+}
+
+/// What was not, and cannot be: lines of their own.
+pub(super) fn blind_to<S: Spec>(outcome: &Outcome<S>) -> String {
+    let Covered {
+        killed,
+        same_id,
+        unseen,
+        short_looks,
+        by_halts,
+        ..
+    } = outcome.covered;
+    let stale = outcome.stale.iter();
+    let stale: String = stale
+        .map(|stale| format!("\n stale:  {}", wrapped(stale)))
+        .collect();
+    let coarse = if unseen > 0 {
+        let coarse = format!(
+            "in {} the subject changed without a step: what is not of its `Memory` came where it happened to come",
+            counted(unseen, "program")
+        );
+        format!("\n coarse: {}", wrapped(&coarse))
+    } else {
+        String::new()
+    };
+    let mut unseen = outcome.blind_to.to_string();
+    if killed > 0 && same_id == 0 {
+        unseen += "; pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)";
+    }
+    if by_halts > 0 {
+        unseen += &format!(
+            "; calls on several processors at the same time, in {}: there they met only where a process was halted",
+            counted(by_halts, "program")
+        );
+    }
+    if !outcome.spared.is_empty() {
+        unseen += &format!("; kills of {}", outcome.spared.join(", "));
+    }
+    if short_looks > 0 {
+        unseen += &format!(
+            "; pointers to private memory that operations store, in {} that could not be looked through operation by operation",
+            counted(short_looks, "program")
+        );
+    }
+    format!("{stale}{coarse}\n unseen: {}", wrapped(&unseen))
+}
