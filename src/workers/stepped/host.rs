@@ -195,9 +195,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
         place.busy = true;
         stepper::become_process(Some(place.stepper));
         let coroutine = place.coroutine.as_mut().expect("each has one");
-        let result = coroutine.resume(());
-        stepper::become_process(None);
-        match result {
+        match coroutine.resume(()) {
             CoroutineResult::Yield(ask) => ask,
             CoroutineResult::Return(()) => Ask::End(ended::PANICKED),
         }
@@ -237,6 +235,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
         self.take();
         if self.shared().board.duty() == duty::BEGIN {
             self.reset_all();
+            stepper::become_process(None);
             self.execution.begin();
             self.look();
         }
@@ -266,6 +265,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
                     true
                 }
                 Next::Over => {
+                    stepper::become_process(None);
                     if self
                         .before
                         .is_some_and(|before| before != self.statics.sum())
@@ -285,6 +285,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
                         return self.execution.end(ended::STUCK);
                     }
                     self.reset_all();
+                    stepper::become_process(None);
                     let spent = self.room.is_spent();
                     let begun = self.execution.next(rests, spent);
                     self.look();

@@ -121,7 +121,7 @@ pub(super) fn install(
 /// Makes this thread that process, or none.
 #[inline]
 pub(super) fn become_process(process: Option<&'static Stepper>) {
-    CURRENT.set(process);
+    CURRENT.with(|current| current.set(process));
 }
 
 /// Runs `body` as a process whose accesses are steps.
@@ -145,7 +145,9 @@ pub(super) fn on<R>(sitting: Sitting, body: impl FnOnce() -> R) -> R {
 /// This thread's process, if it is one of an execution.
 #[inline]
 fn here() -> Option<&'static Stepper> {
-    CURRENT.get().filter(|me| me.sits.get())
+    CURRENT
+        .with(|current| current.get())
+        .filter(|me| me.sits.get())
 }
 
 /// An operation begins.
@@ -409,7 +411,10 @@ impl Stepper {
         let process = self.process.get();
         self.board.plan(|plan| plan.publish(process, kind, word));
         self.go_on();
-        self.board.count_step(self.worker);
+        if let Seat::Worker { .. } = self.seat {
+            // A host counts executions, which are short.
+            self.board.count_step(self.worker);
+        }
         self.board.plan(|plan| plan.take(process));
     }
 

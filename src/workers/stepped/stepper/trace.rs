@@ -94,9 +94,8 @@ impl Trace {
 fn summed(sum: u64, process: usize, kind: Access, offset: Option<usize>, value: u64) -> u64 {
     let word = offset.map_or(u64::MAX, |offset| offset as u64);
     let step = word << 12 ^ (kind as u64) << 4 ^ process as u64;
-    [step, value].into_iter().fold(sum, |sum, part| {
-        (sum.rotate_left(5) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    })
+    let part = step ^ value.rotate_left(32);
+    (sum.rotate_left(5) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 impl Stepper {
