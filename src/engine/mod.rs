@@ -42,11 +42,6 @@ pub trait Engine: Default {
     /// what ends the sampling of an engine that samples.
     const TIME: Duration = Duration::from_secs(600);
 
-    /// The most executions of one program, where a suite asks for `asked`.
-    fn executions(asked: u64) -> u64 {
-        asked
-    }
-
     /// Waits until the engine has the processors for itself, if it needs that; the turn ends when the engine is dropped. `lock` is
     /// the file that stands for the machine, where it is not the temporary directory.
     fn take_machine(&mut self, lock: Option<&Path>) -> Turn {

@@ -193,7 +193,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
     fn budget(&self) -> Budget {
         let settings = &self.plan.settings;
         Budget {
-            executions: E::executions(settings.executions).max(1),
+            executions: settings.executions.max(1),
             time: self.left(),
             seed: self.seed,
             keep_going: false,

@@ -171,7 +171,8 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Sets the executions of each program: 10,000 by default. `kills`, where each kill takes long, runs a fifth of that.
+    /// Sets the executions of each program: 10,000 by default. `kills`, where forked processes have to search,
+    /// runs a fifth of that.
     #[must_use]
     #[track_caller]
     pub fn executions(mut self, executions: u64) -> Self {

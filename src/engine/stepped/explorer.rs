@@ -35,6 +35,9 @@ const POINTS: u32 = 3;
 const KILLED_FOR_REAL: u32 = 8;
 const REAL_KILLS: u64 = 100;
 
+/// The part of the executions that there are with kills where processes search: a real one takes as long as two hundred steps.
+const REAL: u64 = 5;
+
 /// Runs cases of one subject on crews that are kept as long as they are of use: coroutines search, and processes confirm.
 pub(super) struct Explorer<S: Subject<SteppedMemory>> {
     roles: Vec<String>,
@@ -178,8 +181,12 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         until: Instant,
     ) -> Result<Answer<S::Spec>, Error> {
         let kills = kills && !budget.nobody_dies;
+        let executions = match self.searches() {
+            RunAs::Processes if kills => budget.executions / REAL,
+            _ => budget.executions,
+        };
         let bounds = if kills { KILLS } else { PREEMPTIONS };
-        let mut left = Left::of(budget.executions);
+        let mut left = Left::of(executions);
         let mut covered = Covered {
             programs: 1,
             by_processes: u64::from(self.differs),
@@ -196,7 +203,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                 Batch::Exhausted | Batch::Cut => Ok((covered, None)),
             };
         }
-        let mut in_bounds = Left::of(budget.executions - 2 * (budget.executions / BY_CHANCE));
+        let mut in_bounds = Left::of(executions - 2 * (executions / BY_CHANCE));
         // All are forked before code of the suite runs in this process, which may take away what that needs.
         self.searcher()?;
         // One execution with all its steps, to see whether they are all that changes the subject, and once more, to see whether
@@ -227,7 +234,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         let by_chance = if done {
             covered.executions / BY_CHANCE
         } else {
-            budget.executions / BY_CHANCE
+            executions / BY_CHANCE
         };
         if kills
             && !done

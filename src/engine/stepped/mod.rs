@@ -40,7 +40,7 @@ pub struct Kills {
 }
 
 macro_rules! engine {
-    ($Engine:ident, $name:literal, $kills:literal, $asked:ident => $executions:expr, $blind_to:expr) => {
+    ($Engine:ident, $name:literal, $kills:literal, $blind_to:expr) => {
         impl Engine for $Engine {
             type Memory = SteppedMemory;
             const NAME: &'static str = $name;
@@ -48,10 +48,6 @@ macro_rules! engine {
             const BLIND_TO: &'static str = $blind_to;
             const EXPLORES: bool = true;
             const KILLS: bool = $kills;
-
-            fn executions($asked: u64) -> u64 {
-                $executions
-            }
 
             fn take_machine(&mut self, _: Option<&Path>) -> Turn {
                 Turn::of(self.turn.insert(MachineTurn::beside_others()))
@@ -77,7 +73,6 @@ engine!(
     Stepped,
     "stepped",
     false,
-    asked => asked,
     "more than three preemptions, but by chance; missing barriers: all accesses are in one order that everybody agrees \
         on; accesses to shared memory that are not of this memory; exchanges and waits that fail for no reason; kills"
 );
@@ -85,8 +80,6 @@ engine!(
     Kills,
     "kills",
     true,
-    // A kill takes as long as two hundred steps.
-    asked => asked / 5,
     "more than one preemption beside a kill; more than two kills in one execution; missing barriers: all accesses are in one \
         order that everybody agrees on; accesses to shared memory that are not of this memory; exchanges and waits that fail \
         for no reason"
