@@ -2,7 +2,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `FORKCHECK_CASES` | programs to draw for each test, a whole number from 1; engines that explore stop once they have run as many executions as four may take |
+//! | `FORKCHECK_CASES` | programs to draw for each test, a whole number from 1; engines that explore stop once they have run as many executions as four may take, or, of `stepped` and `kills`, sixteen |
 //! | `FORKCHECK_EXECUTIONS` | executions of each program, a whole number from 1; `kills` takes a fifth where forked processes have to search |
 //! | `FORKCHECK_SECONDS` | time limit of a test, a number above 0; what is not done by then makes the verdict `Unknown` |
 //! | `FORKCHECK_SEED` | the seed of what is drawn, a whole number |

@@ -88,8 +88,14 @@ impl<A: Atomic<u32>> Atomic<u32> for Unclaimed<A> {
     fn fetch_or(&self, value: u32, order: Ordering) -> u32 {
         self.0.fetch_or(value, order)
     }
+    fn fetch_xor(&self, value: u32, order: Ordering) -> u32 {
+        self.0.fetch_xor(value, order)
+    }
     fn fetch_max(&self, value: u32, order: Ordering) -> u32 {
         self.0.fetch_max(value, order)
+    }
+    fn fetch_min(&self, value: u32, order: Ordering) -> u32 {
+        self.0.fetch_min(value, order)
     }
 }
 
@@ -99,6 +105,8 @@ macro_rules! faulty {
         struct $name<M>(PhantomData<fn() -> M>);
 
         impl<M: Memory> Memory for $name<M> {
+            type AtomicU8 = M::AtomicU8;
+            type AtomicU16 = M::AtomicU16;
             type AtomicU32 = $word;
             type AtomicU64 = M::AtomicU64;
             type AtomicUsize = M::AtomicUsize;

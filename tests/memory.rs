@@ -374,3 +374,91 @@ fn a_dead_writer_is_known_where_proc_shows_the_processes_of_another_namespace() 
     .unwrap();
     assert_eq!(seen, (true, false, Some(Err(WriterGone))));
 }
+
+mod small {
+    use forkcheck::prelude::*;
+
+    /// A byte and a word of 16 bits, each changed by one read-modify-write.
+    struct Small<M: Memory> {
+        byte: M::AtomicU8,
+        word: M::AtomicU16,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    enum Change {
+        Xor(u8),
+        Min(u8),
+        Add(u8),
+        /// Doubles the word, unless that would be more than it holds.
+        Double,
+        Max(u16),
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Both(u8, u16);
+
+    impl Spec for Both {
+        type Setup = (u8, u16);
+        type Op = Change;
+        type Ret = u16;
+        fn start(&(byte, word): &(u8, u16)) -> Self {
+            Both(byte, word)
+        }
+        fn step(&mut self, _: usize, change: &Change) -> u16 {
+            let before = self.clone();
+            match *change {
+                Change::Xor(with) => self.0 ^= with,
+                Change::Min(with) => self.0 = self.0.min(with),
+                Change::Add(more) => self.0 = self.0.wrapping_add(more),
+                Change::Double => self.1 = self.1.checked_mul(2).unwrap_or(self.1),
+                Change::Max(with) => self.1 = self.1.max(with),
+            }
+            match change {
+                Change::Double | Change::Max(_) => before.1,
+                _ => before.0.into(),
+            }
+        }
+    }
+
+    impl<M: Memory> Subject<M> for Small<M> {
+        type Spec = Both;
+        type Seat<'a> = &'a Self;
+        fn new(&(byte, word): &(u8, u16)) -> Self {
+            Small {
+                byte: Atomic::new(byte),
+                word: Atomic::new(word),
+            }
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(small: &mut &Self, change: &Change) -> u16 {
+            let order = Ordering::AcqRel;
+            match *change {
+                Change::Xor(with) => small.byte.fetch_xor(with, order).into(),
+                Change::Min(with) => small.byte.fetch_min(with, order).into(),
+                Change::Add(more) => small.byte.fetch_add(more, order).into(),
+                Change::Double => {
+                    let doubled = |word: u16| word.checked_mul(2);
+                    let before = small.word.fetch_update(order, Ordering::Acquire, doubled);
+                    before.unwrap_or_else(|too_large| too_large)
+                }
+                Change::Max(with) => small.word.fetch_max(with, order),
+            }
+        }
+    }
+
+    forkcheck::suite! {
+        small: Small<_>,
+        setup: (any::<u8>(), any::<u16>()),
+        changer: 1..=2 ops of prop_oneof![
+            any::<u8>().prop_map(Change::Xor),
+            any::<u8>().prop_map(Change::Min),
+            any::<u8>().prop_map(Change::Add),
+            Just(Change::Double),
+            any::<u16>().prop_map(Change::Max),
+        ],
+        other: 1..=2 ops of prop_oneof![Just(Change::Double), any::<u8>().prop_map(Change::Xor)],
+        with: .cases(16).executions(500).regressions(None),
+    }
+}

@@ -94,7 +94,8 @@ struct Options {
     /// Only on this engine.
     #[arg(long, value_name = "NAME", value_parser = engines())]
     engine: Option<String>,
-    /// Programs to draw for each; engines that explore stop once they have run as many executions as four may take.
+    /// Programs to draw for each; engines that explore stop once they have run as many executions as four may take, or
+    /// sixteen of `stepped` and `kills`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     cases: Option<u32>,
     /// The time limit for a subject on an engine: a safety net. What it cuts short is unknown.

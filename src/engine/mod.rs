@@ -38,6 +38,9 @@ pub trait Engine: Default {
     const EXPLORES: bool;
     /// Whether it kills processes, and so has to show that there were steps at which it could.
     const KILLS: bool = false;
+    /// Of an engine that explores: it draws programs until it has run as many executions as this many of them may take. Small
+    /// programs are explored in a few hundred.
+    const PROGRAMS: u64 = 4;
     /// The time limit of a test where the suite and the environment set none: a safety net where executions are counted, and
     /// what ends the sampling of an engine that samples.
     const TIME: Duration = Duration::from_secs(600);

@@ -15,8 +15,8 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{
-    self as core_atomic, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-    Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+    self as core_atomic, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize,
+    Ordering, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
 };
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 pub struct Hardware;
 
 impl Memory for Hardware {
+    type AtomicU8 = AtomicU8;
+    type AtomicU16 = AtomicU16;
     type AtomicU32 = AtomicU32;
     type AtomicU64 = AtomicU64;
     type AtomicUsize = AtomicUsize;
@@ -273,11 +275,15 @@ macro_rules! hardware_atomic {
             #[inline(always)]
             fn fetch_or(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_or(self, value, order) }
             #[inline(always)]
+            fn fetch_xor(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_xor(self, value, order) }
+            #[inline(always)]
             fn fetch_max(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_max(self, value, order) }
+            #[inline(always)]
+            fn fetch_min(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_min(self, value, order) }
         }
     )*};
 }
-hardware_atomic!(AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
+hardware_atomic!(AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
 
 // SAFETY: 1. zerocopy's FromBytes; 2. only the atomic words below are handed out; 3. and 4. `T` is plain `Copy` bytes.
 unsafe impl<T: Payload> Resident for HardwareWords<T> {

@@ -30,6 +30,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// All methods that touch shared memory are `#[track_caller]`, so that an engine knows the source line
 /// of each access.
 pub trait Memory: Sized + Send + Sync + 'static {
+    /// A byte, and what a flag is: in shared memory any byte may stand where a `bool` was.
+    type AtomicU8: Atomic<u8>;
+    /// A 16-bit word.
+    type AtomicU16: Atomic<u16>;
     /// A 32-bit word.
     type AtomicU32: Atomic<u32>;
     /// A 64-bit word.
@@ -127,9 +131,35 @@ pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
     /// See `AtomicU64::fetch_or`.
     #[track_caller]
     fn fetch_or(&self, value: V, order: Ordering) -> V;
+    /// See `AtomicU64::fetch_xor`.
+    #[track_caller]
+    fn fetch_xor(&self, value: V, order: Ordering) -> V;
     /// See `AtomicU64::fetch_max`.
     #[track_caller]
     fn fetch_max(&self, value: V, order: Ordering) -> V;
+    /// See `AtomicU64::fetch_min`.
+    #[track_caller]
+    fn fetch_min(&self, value: V, order: Ordering) -> V;
+    /// See `AtomicU64::fetch_update`: a load, and exchanges until one succeeds or `update` gives nothing.
+    ///
+    /// # Errors
+    /// The value found for which `update` gave nothing.
+    #[track_caller]
+    fn fetch_update(
+        &self,
+        set_order: Ordering,
+        fetch_order: Ordering,
+        mut update: impl FnMut(V) -> Option<V>,
+    ) -> Result<V, V> {
+        let mut found = self.load(fetch_order);
+        while let Some(next) = update(found) {
+            match self.compare_exchange_weak(found, next, set_order, fetch_order) {
+                Ok(found) => return Ok(found),
+                Err(other) => found = other,
+            }
+        }
+        Err(found)
+    }
 }
 
 /// What may travel through a publication: plain bytes of which every pattern is a value, without padding,

@@ -207,8 +207,14 @@ impl<V: Copy + Eq, A: Atomic<V>> Atomic<V> for WeakenedWord<A> {
     fn fetch_or(&self, value: V, order: Ordering) -> V {
         self.0.fetch_or(value, update(order, Location::caller()))
     }
+    fn fetch_xor(&self, value: V, order: Ordering) -> V {
+        self.0.fetch_xor(value, update(order, Location::caller()))
+    }
     fn fetch_max(&self, value: V, order: Ordering) -> V {
         self.0.fetch_max(value, update(order, Location::caller()))
+    }
+    fn fetch_min(&self, value: V, order: Ordering) -> V {
+        self.0.fetch_min(value, update(order, Location::caller()))
     }
 }
 
@@ -228,6 +234,8 @@ fn exchange(
 }
 
 impl<M: Memory> Memory for Weakened<M> {
+    type AtomicU8 = WeakenedWord<M::AtomicU8>;
+    type AtomicU16 = WeakenedWord<M::AtomicU16>;
     type AtomicU32 = WeakenedWord<M::AtomicU32>;
     type AtomicU64 = WeakenedWord<M::AtomicU64>;
     type AtomicUsize = WeakenedWord<M::AtomicUsize>;

@@ -22,9 +22,9 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// An engine that explores draws programs until it has run as many executions as this many of them may take: small programs
-/// are explored in a few hundred.
-const PROGRAMS: u64 = 4;
+/// The programs that one counts as which forked processes searched, though coroutines would have: each of its executions takes
+/// longer.
+const BY_PROCESSES: u64 = 4;
 /// Executions of each program in the first round of an engine that samples: what fails without much luck is found in all
 /// programs before any of them gets its thousands.
 const FIRST_ROUND: u64 = 100;
@@ -353,7 +353,11 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
                 if self.covered.by_halts > before.by_halts && !by_halts.insert(number) {
                     self.covered.by_halts = before.by_halts;
                 }
-                self.spent += (self.covered.executions - before.executions).min(full);
+                self.spent += if self.covered.by_processes > before.by_processes {
+                    full.saturating_mul(BY_PROCESSES)
+                } else {
+                    (self.covered.executions - before.executions).min(full)
+                };
                 if round > 0 {
                     let all = self.covered.timed_out == before.timed_out;
                     self.covered.programs = before.programs;
@@ -378,7 +382,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
     /// Whether no other program needs to be drawn.
     fn is_enough(&self, round: usize, full: u64) -> bool {
         matches!(self.unknown, Some(Verdict::Unavailable(_)))
-            || E::EXPLORES && self.spent >= full.saturating_mul(PROGRAMS)
+            || E::EXPLORES && self.spent >= full.saturating_mul(E::PROGRAMS)
             || (round > 0 || is_one_processor()) && self.overlaps_too_seldom().is_some()
     }
 

@@ -161,7 +161,7 @@ impl<S: Spec> Suite<S> {
     }
 
     /// Programs to draw: 64, unless said otherwise. Engines that explore all orders of a program stop once they have run as many
-    /// executions as four programs may take.
+    /// executions as four programs may take, or, of `stepped` and `kills`, sixteen.
     #[must_use]
     #[track_caller]
     pub fn cases(mut self, cases: u32) -> Self {

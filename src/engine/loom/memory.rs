@@ -61,7 +61,8 @@ macro_rules! loom_atomic {
             }
             loom_atomic! { @update $Value,
                 swap: |_: $Value, value| value, fetch_add: <$Value>::wrapping_add, fetch_sub: <$Value>::wrapping_sub,
-                fetch_and: |found, value| found & value, fetch_or: |found, value| found | value, fetch_max: Ord::max
+                fetch_and: |found, value| found & value, fetch_or: |found, value| found | value, fetch_xor: |found, value| found ^ value,
+                fetch_max: Ord::max, fetch_min: Ord::min
             }
         }
     )*};
@@ -77,7 +78,7 @@ macro_rules! loom_atomic {
         }
     )*};
 }
-loom_atomic!(AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
+loom_atomic!(AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
 
 /// A cell beside one of loom's, which panics when accesses race.
 #[derive(Debug)]
@@ -213,6 +214,8 @@ pub(super) fn leave() {
 }
 
 impl Memory for Loom {
+    type AtomicU8 = Word<model::AtomicU8>;
+    type AtomicU16 = Word<model::AtomicU16>;
     type AtomicU32 = Word<model::AtomicU32>;
     type AtomicU64 = Word<model::AtomicU64>;
     type AtomicUsize = Word<model::AtomicUsize>;

@@ -11,7 +11,9 @@ use crate::workers::stepped::stepper::{self, Done, Part};
 use std::any::type_name;
 use std::ops::Range;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed,
+};
 use std::time::Duration;
 
 /// Words that processes of an execution touch one step at a time, in one order that all agree on.
@@ -75,7 +77,7 @@ macro_rules! stepped_atomic {
             fn compare_exchange_weak(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
                 self.compare_exchange(current, new, success, failure)
             }
-            stepped_atomic!(@update $Value, swap fetch_add fetch_sub fetch_and fetch_or fetch_max);
+            stepped_atomic!(@update $Value, swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min);
         }
     )*};
     (@update $Value:ty, $($method:ident)*) => {$(
@@ -87,7 +89,7 @@ macro_rules! stepped_atomic {
         }
     )*};
 }
-stepped_atomic!(AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
+stepped_atomic!(AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
 
 /// A payload in place, each word and each byte of its tail a step.
 #[repr(transparent)]
@@ -232,6 +234,8 @@ impl<T: Send + 'static> MemoryCell<T> for SteppedCell<T> {
 }
 
 impl Memory for SteppedMemory {
+    type AtomicU8 = SteppedWord<AtomicU8>;
+    type AtomicU16 = SteppedWord<AtomicU16>;
     type AtomicU32 = SteppedWord<AtomicU32>;
     type AtomicU64 = SteppedWord<AtomicU64>;
     type AtomicUsize = SteppedWord<AtomicUsize>;

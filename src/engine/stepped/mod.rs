@@ -48,6 +48,7 @@ macro_rules! engine {
             const BLIND_TO: &'static str = $blind_to;
             const EXPLORES: bool = true;
             const KILLS: bool = $kills;
+            const PROGRAMS: u64 = 16;
 
             fn take_machine(&mut self, _: Option<&Path>) -> Turn {
                 Turn::of(self.turn.insert(MachineTurn::beside_others()))
