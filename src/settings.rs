@@ -3,6 +3,7 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `FORKCHECK_CASES` | programs to draw for each test, a whole number from 1; engines that explore stop once they have run as many executions as four may take, or, of `stepped` and `kills`, sixteen |
+//! | `FORKCHECK_JOBS` | programs of one test that engines which explore search at the same time, a whole number from 1; as many as there are processors, unless set, once a test takes long; verdicts do not depend on it |
 //! | `FORKCHECK_EXECUTIONS` | executions of each program, a whole number from 1; `kills` takes a fifth where forked processes have to search |
 //! | `FORKCHECK_SECONDS` | time limit of a test, a number above 0; what is not done by then makes the verdict `Unknown` |
 //! | `FORKCHECK_SEED` | the seed of what is drawn, a whole number |
@@ -23,9 +24,10 @@ use std::time::Duration;
 pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 /// The variables of the table above.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 9] = [
     "FORKCHECK_CASES",
     "FORKCHECK_EXECUTIONS",
+    "FORKCHECK_JOBS",
     "FORKCHECK_LOCK",
     "FORKCHECK_SECONDS",
     "FORKCHECK_SEED",
@@ -51,6 +53,8 @@ const OF_OUR_PROCESSES: [&str; 3] = ["FORKCHECK_ZYGOTE", "FORKCHECK_TESTS_", "FO
 pub(crate) struct Settings {
     pub(crate) cases: u32,
     pub(crate) executions: u64,
+    /// Programs that are searched at the same time; where nothing is set as many as there are processors.
+    pub(crate) jobs: Option<usize>,
     /// The limit of a test; each engine has its own where nothing is set.
     pub(crate) time: Option<Duration>,
     pub(crate) seed: Option<u64>,
@@ -67,6 +71,7 @@ impl Default for Settings {
         Self {
             cases: 64,
             executions: 10_000,
+            jobs: None,
             time: None,
             seed: None,
             replay: None,
@@ -111,6 +116,20 @@ impl Settings {
                 ));
             }
             self.executions = executions;
+        }
+        if let Some(jobs) = number::<usize>(
+            &variable,
+            "FORKCHECK_JOBS",
+            "a whole number from 1, such as 4",
+        )? {
+            if jobs == 0 {
+                return Err(wrong(
+                    "FORKCHECK_JOBS",
+                    "0",
+                    "a whole number from 1, such as 4",
+                ));
+            }
+            self.jobs = Some(jobs);
         }
         if let Some(seconds) = number::<f64>(
             &variable,
@@ -278,6 +297,8 @@ mod tests {
             ("FORKCHECK_CASES", "many"),
             ("FORKCHECK_CASES", "0"),
             ("FORKCHECK_CASES", "-1"),
+            ("FORKCHECK_JOBS", "0"),
+            ("FORKCHECK_JOBS", "all"),
             ("FORKCHECK_EXECUTIONS", "0"),
             ("FORKCHECK_EXECUTIONS", "1e6"),
             ("FORKCHECK_SEED", "1.5"),

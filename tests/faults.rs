@@ -2,7 +2,7 @@
 //! and the next test is undisturbed. No zombie, no orphan.
 
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Budget, By, Engine, Processes};
+use forkcheck::engine::{Budget, By, Engine, Known, Processes};
 use forkcheck::prelude::*;
 use forkcheck::{Outcome, Rate};
 use serde::{Deserialize, Serialize};
@@ -230,6 +230,7 @@ fn a_program_of_no_operations_is_unknown_and_never_ok() {
         read_only: 0,
         killable: u32::MAX,
         by: By::Bounds,
+        known: Known::default(),
     };
     let roles = ["idle".to_owned(), "idle".to_owned()];
     let (_, run) = Processes::default()

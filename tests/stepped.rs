@@ -5,7 +5,7 @@
 use forkcheck::builtin::{EarlyPublish, Pair};
 use forkcheck::case::{Access, Case, Schedule};
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Budget, By, Covered, Engine, Kills, Stepped, SteppedMemory};
+use forkcheck::engine::{Budget, By, Covered, Engine, Kills, Known, Stepped, SteppedMemory};
 use forkcheck::memory::MemoryCell;
 use forkcheck::prelude::*;
 use forkcheck::subject::{Progress, Register, RegisterOp, RegisterRet};
@@ -25,6 +25,7 @@ fn budget() -> Budget {
         read_only: 0,
         killable: u32::MAX,
         by: By::Bounds,
+        known: Known::default(),
     }
 }
 

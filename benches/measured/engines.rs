@@ -5,7 +5,9 @@ use super::{Measured, peers};
 use forkcheck::Hardware;
 use forkcheck::builtin::{EarlyPublish, Pair, SeqLockSubject};
 use forkcheck::case::Case;
-use forkcheck::engine::{Budget, By, Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
+use forkcheck::engine::{
+    Budget, By, Covered, Engine, Kills, Known, Processes, Stepped, SteppedMemory,
+};
 use forkcheck::process::clean;
 use forkcheck::subject::{Progress, Register, RegisterOp, Subject};
 use std::cell::Cell;
@@ -171,6 +173,7 @@ fn budget(executions: u64, by: By) -> Budget {
         read_only: 0,
         killable: u32::MAX,
         by,
+        known: Known::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use super::Measured;
 use forkcheck::builtin::{Pair, SeqLockSubject};
 use forkcheck::case::Case;
 use forkcheck::engine::loom::{Loom, LoomMemory};
-use forkcheck::engine::{Budget, By, Engine};
+use forkcheck::engine::{Budget, By, Engine, Known};
 use forkcheck::subject::{Progress, Register, RegisterOp};
 use shuttle::Runner;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
@@ -127,6 +127,7 @@ fn loom(turns: u64, processes: usize) -> Duration {
         read_only: 0,
         killable: u32::MAX,
         by: By::Bounds,
+        known: Known::default(),
     };
     let start = Instant::now();
     let (covered, _) = Loom::default()

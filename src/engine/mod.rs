@@ -117,6 +117,22 @@ pub struct Budget {
     pub killable: u32,
     /// How an engine that places steps chooses them.
     pub by: By,
+    /// What earlier programs have shown.
+    pub known: Known,
+}
+
+/// What the programs of a suite have shown so far of its structure: the search keeps it, in the order of the programs, so that what
+/// an engine does next does not depend on which program was done first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Programs that were searched.
+    pub programs: u64,
+    /// Programs that had to be left before they were looked through for pointers to private memory.
+    pub given_up: u64,
+    /// Forked processes did something else than coroutines.
+    pub differs: bool,
+    /// The last finding took a real kill.
+    pub for_real: bool,
 }
 
 /// Who takes the next step, where an engine says that.
@@ -208,6 +224,10 @@ pub struct Covered {
     pub sampled_in_full: u64,
     /// Programs that were not looked through to their end for pointers to private memory.
     pub short_looks: u64,
+    /// Programs that had to be left before they were looked through.
+    pub given_up: u64,
+    /// Findings that took a real kill.
+    pub for_real: u64,
 }
 
 impl Covered {
@@ -243,6 +263,8 @@ impl Covered {
         self.timed_out += more.timed_out;
         self.sampled_in_full += more.sampled_in_full;
         self.short_looks += more.short_looks;
+        self.given_up += more.given_up;
+        self.for_real += more.for_real;
     }
 }
 

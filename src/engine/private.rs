@@ -2,7 +2,7 @@
 //! process alone, pointers to private memory and locks of std.
 
 use super::served::bare;
-use super::{Answer, Covered, Run};
+use super::{Answer, Covered, Known, Run};
 use crate::case::{Call, Case, named};
 use crate::check::{Finding, Kind, Verdict};
 use crate::error::Error;
@@ -12,17 +12,15 @@ use crate::workers::private::{self, After, Looked, Pointer};
 use crate::workers::private_lock;
 
 /// Programs whose operations may fail to return before only `new` is looked at: each costs time.
-const GIVEN_UP: u32 = 3;
+const GIVEN_UP: u64 = 3;
 
 /// Programs in which locks are looked for, unless there are some: they are the same in all.
-const LOCKS_LOOKED_FOR: u32 = 3;
+const LOCKS_LOOKED_FOR: u64 = 3;
 
 /// The looks of one engine at one subject.
 #[derive(Default)]
 pub(super) struct Looks {
-    given_up: u32,
-    /// Programs so far, and whether one of them had a lock.
-    programs: u32,
+    /// One of its programs had a lock.
     locks: bool,
 }
 
@@ -32,11 +30,11 @@ impl Looks {
         &mut self,
         case: Case<S::Spec>,
         roles: Vec<String>,
+        known: Known,
         search: impl FnOnce(Case<S::Spec>, Vec<String>) -> Result<Answer<S::Spec>, Error>,
     ) -> Result<Answer<S::Spec>, Error> {
-        let operations = self.given_up < GIVEN_UP;
+        let operations = known.given_up < GIVEN_UP;
         let (looked, given_up) = private::look::<M, S>(&case, &roles, operations)?;
-        self.given_up += u32::from(given_up);
         let found = Covered {
             programs: 1,
             executions: 1,
@@ -48,8 +46,7 @@ impl Looks {
             Looked::Through => 0,
             Looked::Short => 1,
         };
-        self.programs += 1;
-        if (self.locks || self.programs <= LOCKS_LOOKED_FOR)
+        if (self.locks || known.programs < LOCKS_LOOKED_FOR)
             && let Some((process, wait)) = private_lock::<M, S>(&case, &roles)?
         {
             self.locks = true;
@@ -62,6 +59,7 @@ impl Looks {
         }
         let (mut covered, run) = search(case, roles)?;
         covered.short_looks += short;
+        covered.given_up += u64::from(given_up);
         Ok((covered, run))
     }
 }

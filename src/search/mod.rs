@@ -1,7 +1,9 @@
 //! The loop of a suite: saved cases, then drawn ones; what fails is shrunk, confirmed and saved.
 
+mod ahead;
 mod confirm;
 mod cut;
+mod drawn;
 mod nearby;
 mod outcome;
 mod shrink;
@@ -11,25 +13,15 @@ pub use outcome::{Found, Origin, Outcome, Passing, Rate};
 
 use crate::case::{Case, Extent};
 use crate::check::{Kind, Verdict};
-use crate::engine::{Budget, By, Covered, Engine, Run, Turn};
+use crate::engine::{Answer, Budget, By, Covered, Engine, Known, Run, Turn};
 use crate::error::Error;
 use crate::regression;
 use crate::settings::{ENGINES, Settings};
 use crate::subject::{Progress, Spec, Subject};
-use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use std::collections::HashSet;
+use proptest::strategy::BoxedStrategy;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// The programs that one counts as which forked processes searched, though coroutines would have: each of its executions takes
-/// longer.
-const BY_PROCESSES: u64 = 4;
-/// Executions of each program in the first round of an engine that samples: what fails without much luck is found in all
-/// programs before any of them gets its thousands.
-const FIRST_ROUND: u64 = 100;
-/// The part of its time that an engine samples; the rest is for shrinking.
-const SAMPLING: f64 = 2.0 / 3.0;
 /// A known failure gets this many times the executions of a program: it may be a rare one.
 const PATIENCE: u64 = 4;
 /// Confirming a finding may take this long beyond the time limit.
@@ -118,7 +110,7 @@ pub(crate) fn elsewhere<E: Engine, S: Subject<E::Memory>>(
         None => E::TIME,
     };
     let mut search = Search::<E, S>::new(plan, limit);
-    let found = match search.run(&fit::<E, S>(free(case)), &search.budget()) {
+    let found = match search.run(&fit::<E, S::Spec>(free(case)), &search.budget()) {
         Some(run) => {
             let run = search.leave_out(run);
             Some(search.tell(run, Origin::Elsewhere(first))?)
@@ -141,6 +133,7 @@ struct Search<'a, E: Engine, S: Subject<E::Memory>> {
     /// Programs were drawn, and not only known cases run.
     drew: bool,
     covered: Covered,
+    known: Known,
     seed: u64,
     /// The first verdict that was neither Ok nor a finding.
     unknown: Option<Verdict<S::Spec>>,
@@ -162,6 +155,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             spent: 0,
             drew: false,
             covered: Covered::default(),
+            known: Known::default(),
             seed: plan.settings.seed(),
             unknown: None,
             stale: Vec::new(),
@@ -202,6 +196,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             read_only: self.plan.read_only,
             killable: self.plan.extent.killable,
             by: By::Bounds,
+            known: self.known,
         }
     }
 
@@ -221,15 +216,22 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
 
     /// Runs a case; a finding comes back, anything else that is not Ok is noted.
     fn run(&mut self, case: &Case<S::Spec>, budget: &Budget) -> Option<Run<S::Spec>> {
-        let (covered, run) = match self.engine.search::<S>(case, &self.plan.roles, budget) {
-            Ok(answer) => answer,
+        match self.engine.search::<S>(case, &self.plan.roles, budget) {
+            Ok(answer) => self.answered(answer),
             Err(error) => {
                 self.unknown = Some(Verdict::Unavailable(error.to_string()));
-                return None;
+                None
             }
-        };
+        }
+    }
+
+    /// Counts what an engine has covered; as [`run`](Self::run).
+    fn answered(&mut self, (covered, run): Answer<S::Spec>) -> Option<Run<S::Spec>> {
         self.covered.add(covered);
+        self.known.differs |= covered.by_processes > 0;
+        self.known.given_up += covered.given_up;
         let mut run = run?;
+        self.known.for_real = covered.for_real > 0;
         if E::CUTS
             && let Some(why) = self.waits_for_what_was_cut(&run)
         {
@@ -295,112 +297,6 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         }
         Ok(None)
     }
-
-    /// New cases, until one fails or the budget is spent.
-    fn drawn(&mut self) -> Result<Option<Found<S::Spec>>, Error> {
-        self.drew = true;
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&self.seed.to_le_bytes());
-        let config = Config {
-            failure_persistence: None,
-            ..Config::default()
-        };
-        let mut runner =
-            TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &key));
-        let cases = self.plan.settings.cases;
-        let full = self.budget().executions;
-        let rounds = if E::EXPLORES || full <= FIRST_ROUND {
-            vec![full]
-        } else {
-            vec![FIRST_ROUND, full]
-        };
-        let mut trees = Vec::new();
-        let mut seen: Vec<Case<S::Spec>> = Vec::new();
-        let mut by_halts = HashSet::new();
-        for (round, executions) in rounds.into_iter().enumerate() {
-            for number in 0..cases as usize {
-                if self.is_enough(round, full) {
-                    break;
-                }
-                if self.is_over(round) {
-                    // What was sampled in the first round stands.
-                    self.planned = (round == 0).then_some(cases.into());
-                    return Ok(None);
-                }
-                if trees.len() <= number {
-                    let tree = self.plan.cases.new_tree(&mut runner).map_err(|reason| {
-                        Error::invalid(
-                            format!("no case could be drawn: {reason}"),
-                            "loosen the filters of the suite's strategies",
-                        )
-                    })?;
-                    trees.push(tree);
-                }
-                let whole = trees[number].current();
-                let case = fit::<E, S>(whole.clone());
-                // All orders of a program are explored once.
-                if E::EXPLORES && seen.contains(&case) {
-                    continue;
-                }
-                let before = self.covered;
-                let budget = Budget {
-                    executions,
-                    seed: self.seed.wrapping_add(round as u64),
-                    ..self.budget()
-                };
-                let run = self.run(&case, &budget);
-                // Each program counts once, whichever round took halts.
-                if self.covered.by_halts > before.by_halts && !by_halts.insert(number) {
-                    self.covered.by_halts = before.by_halts;
-                }
-                self.spent += if self.covered.by_processes > before.by_processes {
-                    full.saturating_mul(BY_PROCESSES)
-                } else {
-                    (self.covered.executions - before.executions).min(full)
-                };
-                if round > 0 {
-                    let all = self.covered.timed_out == before.timed_out;
-                    self.covered.programs = before.programs;
-                    self.covered.timed_out = before.timed_out;
-                    self.covered.sampled_in_full += u64::from(all);
-                } else {
-                    self.covered.cut += u64::from(case != whole);
-                }
-                if let Some(run) = run {
-                    let took = self.covered.executions - before.executions;
-                    let (run, origin) = self.shrink(trees.swap_remove(number), run, took);
-                    return self.tell(run, origin).map(Some);
-                }
-                if E::EXPLORES {
-                    seen.push(case);
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether no other program needs to be drawn.
-    fn is_enough(&self, round: usize, full: u64) -> bool {
-        matches!(self.unknown, Some(Verdict::Unavailable(_)))
-            || E::EXPLORES && self.spent >= full.saturating_mul(E::PROGRAMS)
-            || (round > 0 || is_one_processor()) && self.overlaps_too_seldom().is_some()
-    }
-
-    /// Whether the time is up: for what has to be done, or, of an engine that samples, for sampling on.
-    fn is_over(&self, round: usize) -> bool {
-        let share = if E::EXPLORES || round == 0 {
-            1.0
-        } else {
-            SAMPLING
-        };
-        self.started.elapsed() >= self.limit.mul_f64(share)
-    }
-}
-
-/// Whether calls of different processes overlap only by a halt or a preemption: where they still hardly overlap after a first
-/// round, more executions change little.
-fn is_one_processor() -> bool {
-    std::thread::available_parallelism().is_ok_and(|processors| processors.get() == 1)
 }
 
 /// Returns the program without a schedule.
@@ -408,9 +304,9 @@ fn free<S: Spec>(case: Case<S>) -> Case<S> {
     Case::free(case.setup, case.program)
 }
 
-fn fit<E: Engine, S: Subject<E::Memory>>(case: Case<S::Spec>) -> Case<S::Spec> {
+fn fit<E: Engine, S: Spec>(case: Case<S>) -> Case<S> {
     Case {
-        program: E::fit::<S::Spec>(case.program),
+        program: E::fit::<S>(case.program),
         ..case
     }
 }

@@ -48,7 +48,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         let mut best = run;
         let mut more = tree.simplify();
         while more && self.goes_on(&best, &mut effort) {
-            let case = fit::<E, S>(tree.current());
+            let case = fit::<E, S::Spec>(tree.current());
             let fails = case == free(best.case.clone())
                 || repeated(&case.program) <= repeated(&best.case.program)
                     && self.fails_alike(&case, &mut best, &mut effort);

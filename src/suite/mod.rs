@@ -182,6 +182,17 @@ impl<S: Spec> Suite<S> {
         self
     }
 
+    /// Programs that engines which explore search at the same time, each by processes of its own: as many as there are processors,
+    /// unless said otherwise, once a test takes long. With any number the verdict is that of one.
+    #[must_use]
+    #[track_caller]
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        let mistake = Mistake::of_number(Location::caller(), "jobs", jobs as u64);
+        self.mistakes.extend(mistake);
+        self.settings.jobs = Some(jobs);
+        self
+    }
+
     /// The time limit of a test: 30 s for `processes`, which samples two thirds of that, and 10 minutes for the others. It is a
     /// safety net: what is to be run is counted, and where the limit comes first, the verdict is `Unknown`. Shrinking ends with
     /// it too; confirming a finding may take 10 s more.

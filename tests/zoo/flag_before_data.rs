@@ -64,7 +64,7 @@ fn flag_before_data() {
 
 #[test]
 fn what_a_report_says_passes_does() {
-    use forkcheck::engine::{Budget, By};
+    use forkcheck::engine::{Budget, By, Known};
     use forkcheck::subject::Progress;
     fn all_pass<E: Engine<Memory = SteppedMemory>>() -> usize {
         let outcome = check::<E, Mailbox<_, false>>(&once());
@@ -80,6 +80,7 @@ fn what_a_report_says_passes_does() {
             read_only: 0,
             killable: u32::MAX,
             by: By::Bounds,
+            known: Known::default(),
         };
         let mut engine = E::default();
         let mut run = |case: &_| {

@@ -32,7 +32,7 @@ const POINTS: u32 = 3;
 
 /// Programs each of whose kill points is killed for real besides, and executions of each that are for that, at most: a real
 /// kill takes as long as some hundreds of others.
-const KILLED_FOR_REAL: u32 = 8;
+const KILLED_FOR_REAL: u64 = 8;
 const REAL_KILLS: u64 = 100;
 
 /// The part of the executions that there are with kills where processes search: a real one takes as long as two hundred steps.
@@ -46,8 +46,6 @@ pub(super) struct Explorer<S: Subject<SteppedMemory>> {
     /// Processes did something else than coroutines, so they search; and that was just seen.
     differs: bool,
     turned: bool,
-    /// Programs so far whose kill points were killed for real.
-    killed_for_real: u32,
     /// See [`Budget::progress`] and [`Budget::read_only`].
     promised: (Progress, u32),
     /// See [`Budget::killable`].
@@ -84,7 +82,6 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             processes: None,
             differs: false,
             turned: false,
-            killed_for_real: 0,
             promised: (Progress::Any, 0),
             killable: u32::MAX,
             same_id: false,
@@ -100,6 +97,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
     fn begin(&mut self, budget: &Budget) {
         self.promised = (budget.progress, budget.read_only);
         self.killable = budget.killable;
+        (self.differs, self.turned) = (budget.known.differs, false);
         self.same_id = false;
         self.lost = None;
     }
@@ -283,7 +281,12 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             }
             Some(_) | None => covered.hardly = 1,
         }
-        if kills && let Some(picks) = self.for_real(case, by_chance, until, &mut covered)? {
+        let known = budget.known;
+        if kills
+            && (known.programs < KILLED_FOR_REAL || known.for_real)
+            && let Some(picks) = self.for_real(case, by_chance, until, &mut covered)?
+        {
+            covered.for_real = 1;
             return self.failed(case, &picks, covered);
         }
         Ok((covered, None))
@@ -334,10 +337,6 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         until: Instant,
         covered: &mut Covered,
     ) -> Result<Option<Vec<u8>>, Error> {
-        if self.killed_for_real >= KILLED_FOR_REAL {
-            return Ok(None);
-        }
-        self.killed_for_real += 1;
         self.same_id = true;
         self.searcher()?.take(case)?;
         let bounds = &[(0, 0), (0, 1)];

@@ -102,7 +102,7 @@ fn serve<S: Subject<SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
         }
         let explorer = explorer.as_mut().expect("it was just made");
         if case.schedule == Schedule::Free && case.kills.is_empty() {
-            looks.before::<SteppedMemory, S>(case, roles, |case, _| {
+            looks.before::<SteppedMemory, S>(case, roles, budget.known, |case, _| {
                 explorer.explore(&case, &budget, KILLS)
             })
         } else {

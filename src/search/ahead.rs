@@ -1,0 +1,168 @@
+//! Programs that are searched before it is their turn, by other engines of the same kind, each in a thread of its own. Answers are
+//! taken in the order of the programs, and one is only taken if its engine knew what is known by then: so with any number of
+//! engines the verdict is that of one.
+
+use crate::case::Case;
+use crate::engine::{Answer, Budget, Engine};
+use crate::subject::{Spec, Subject};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// A program, and what may be spent on it.
+#[derive(Clone)]
+pub(super) struct Task<S: Spec> {
+    pub(super) case: Case<S>,
+    pub(super) budget: Budget,
+}
+
+/// An answer, and the budget that it was given for; `None` where the engine could not run.
+type Done<S> = Option<(Budget, Answer<S>)>;
+
+struct State<S: Spec> {
+    waiting: VecDeque<(usize, Task<S>)>,
+    running: HashSet<usize>,
+    done: HashMap<usize, Done<S>>,
+    over: bool,
+}
+
+struct Shared<S: Spec> {
+    state: Mutex<State<S>>,
+    /// Something is waiting, or done, or it is over.
+    changed: Condvar,
+}
+
+impl<S: Spec> Shared<S> {
+    fn lock(&self) -> MutexGuard<'_, State<S>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Searches what waits first. Returns whether something did.
+    fn search<E: Engine, T: Subject<E::Memory, Spec = S>>(
+        &self,
+        engine: &mut E,
+        roles: &[String],
+    ) -> bool {
+        let mut state = self.lock();
+        let Some((number, task)) = state.waiting.pop_front() else {
+            return false;
+        };
+        state.running.insert(number);
+        drop(state);
+        let search = || engine.search::<T>(&task.case, roles, &task.budget);
+        // Whatever goes wrong here is met again by the one whose turn it is.
+        let answer = catch_unwind(AssertUnwindSafe(search)).ok();
+        let answer = answer.and_then(Result::ok);
+        let mut state = self.lock();
+        state.running.remove(&number);
+        let done = answer.map(|answer| (task.budget, answer));
+        state.done.insert(number, done);
+        drop(state);
+        self.changed.notify_all();
+        true
+    }
+}
+
+/// Engines that search ahead.
+pub(super) struct Ahead<S: Spec> {
+    shared: Arc<Shared<S>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<S: Spec> Ahead<S> {
+    /// Starts so many engines, as far as there is room for threads.
+    pub(super) fn start<E: Engine, T: Subject<E::Memory, Spec = S>>(
+        engines: usize,
+        roles: &[String],
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                waiting: VecDeque::new(),
+                running: HashSet::new(),
+                done: HashMap::new(),
+                over: false,
+            }),
+            changed: Condvar::new(),
+        });
+        let threads = (0..engines).map_while(|_| {
+            let (shared, roles) = (Arc::clone(&shared), roles.to_vec());
+            let body = move || {
+                let mut engine = E::default();
+                loop {
+                    if shared.search::<E, T>(&mut engine, &roles) {
+                        continue;
+                    }
+                    let state = shared.lock();
+                    if state.over {
+                        return;
+                    }
+                    if state.waiting.is_empty() {
+                        let waits = shared.changed.wait(state);
+                        drop(waits.unwrap_or_else(PoisonError::into_inner));
+                    }
+                }
+            };
+            std::thread::Builder::new().spawn(body).ok()
+        });
+        let threads = threads.collect();
+        Self { shared, threads }
+    }
+
+    /// The programs to have in hand, so that nobody waits for work.
+    pub(super) fn wants(&self) -> usize {
+        2 * self.threads.len()
+    }
+
+    /// Has a program searched when there is time.
+    pub(super) fn give(&self, number: usize, task: Task<S>) {
+        self.shared.lock().waiting.push_back((number, task));
+        self.shared.changed.notify_all();
+    }
+
+    /// The answer to a program whose turn it is, if it was given for this budget. While it is on its way, `engine` searches
+    /// others.
+    pub(super) fn take<E: Engine, T: Subject<E::Memory, Spec = S>>(
+        &self,
+        number: usize,
+        budget: &Budget,
+        engine: &mut E,
+        roles: &[String],
+    ) -> Option<Answer<S>> {
+        loop {
+            let mut state = self.shared.lock();
+            if let Some(done) = state.done.remove(&number) {
+                let (given, answer) = done?;
+                let same = (given.known, given.executions, given.seed)
+                    == (budget.known, budget.executions, budget.seed);
+                return same.then_some(answer);
+            }
+            if !state.running.contains(&number) {
+                state.waiting.retain(|&(other, _)| other != number);
+                return None;
+            }
+            if state.waiting.is_empty() {
+                let waits = self.shared.changed.wait(state);
+                drop(waits.unwrap_or_else(PoisonError::into_inner));
+                continue;
+            }
+            drop(state);
+            self.shared.search::<E, T>(engine, roles);
+        }
+    }
+}
+
+impl<S: Spec> Drop for Ahead<S> {
+    /// Waits for what runs: its processes would disturb the next test.
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.over = true;
+        state.waiting.clear();
+        drop(state);
+        self.shared.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            // One that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Programs that are drawn, one after the other, until one fails or the budget is spent.
+
+use super::ahead::{Ahead, Task};
+use super::{Found, Search, fit};
+use crate::case::Case;
+use crate::check::Verdict;
+use crate::engine::{Budget, Engine};
+use crate::error::Error;
+use crate::subject::{Spec, Subject};
+use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+/// The programs that one counts as which forked processes searched, though coroutines would have: each of its executions takes
+/// longer.
+const BY_PROCESSES: u64 = 4;
+/// Executions of each program in the first round of an engine that samples: what fails without much luck is found in all
+/// programs before any of them gets its thousands.
+const FIRST_ROUND: u64 = 100;
+/// The part of its time that an engine samples; the rest is for shrinking.
+const SAMPLING: f64 = 2.0 / 3.0;
+/// Programs are searched ahead once it has taken so long; where the number of jobs was set, at once.
+const SHORT: Duration = Duration::from_millis(200);
+
+/// A drawn program, in the form in which it is shrunk.
+type Tree<S> = Box<dyn ValueTree<Value = Case<S>>>;
+
+/// One program of a suite.
+struct Drawn<S: Spec> {
+    tree: Tree<S>,
+    /// As the engine runs it, unless an earlier one is the same.
+    case: Option<Case<S>>,
+    /// It was cut down to fit.
+    cut: bool,
+}
+
+/// The programs of a suite, drawn as they are needed.
+struct Programs<'a, S: Spec> {
+    cases: &'a BoxedStrategy<Case<S>>,
+    runner: TestRunner,
+    drawn: Vec<Drawn<S>>,
+}
+
+impl<S: Spec> Programs<'_, S> {
+    fn get<E: Engine>(&mut self, number: usize) -> Result<&Drawn<S>, Error> {
+        while self.drawn.len() <= number {
+            let tree = self.cases.new_tree(&mut self.runner).map_err(|reason| {
+                Error::invalid(
+                    format!("no case could be drawn: {reason}"),
+                    "loosen the filters of the suite's strategies",
+                )
+            })?;
+            let whole = tree.current();
+            let case = fit::<E, S>(whole.clone());
+            // All orders of a program are explored once.
+            let again = E::EXPLORES
+                && self
+                    .drawn
+                    .iter()
+                    .any(|other| other.case.as_ref() == Some(&case));
+            self.drawn.push(Drawn {
+                tree,
+                cut: case != whole,
+                case: (!again).then_some(case),
+            });
+        }
+        Ok(&self.drawn[number])
+    }
+}
+
+impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+    /// New cases, until one fails or the budget is spent.
+    pub(super) fn drawn(&mut self) -> Result<Option<Found<S::Spec>>, Error> {
+        self.drew = true;
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&self.seed.to_le_bytes());
+        let config = Config {
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &key);
+        let mut programs = Programs {
+            cases: &self.plan.cases,
+            runner: TestRunner::new_with_rng(config, rng),
+            drawn: Vec::new(),
+        };
+        let cases = self.plan.settings.cases;
+        let full = self.budget().executions;
+        let rounds = if E::EXPLORES || full <= FIRST_ROUND {
+            vec![full]
+        } else {
+            vec![FIRST_ROUND, full]
+        };
+        let mut by_halts = HashSet::new();
+        let began = Instant::now();
+        let (mut ahead, mut given) = (None, 0);
+        for (round, executions) in rounds.into_iter().enumerate() {
+            for number in 0..cases as usize {
+                if self.is_enough(round, full) {
+                    break;
+                }
+                if self.is_over(round) {
+                    // What was sampled in the first round stands.
+                    self.planned = (round == 0).then_some(cases.into());
+                    return Ok(None);
+                }
+                let Drawn { case, cut, .. } = programs.get::<E>(number)?;
+                let (case, cut) = (case.clone(), *cut);
+                let Some(case) = case else { continue };
+                let budget = Budget {
+                    executions,
+                    seed: self.seed.wrapping_add(round as u64),
+                    ..self.budget()
+                };
+                if E::EXPLORES && ahead.is_none() {
+                    ahead = self.search_ahead(began);
+                    given = number + 1;
+                }
+                if let Some(ahead) = &ahead {
+                    self.give(ahead, &mut programs, (number, &mut given), &budget)?;
+                }
+                let before = self.covered;
+                let roles = &self.plan.roles;
+                let answer = ahead
+                    .as_ref()
+                    .and_then(|ahead| ahead.take::<E, S>(number, &budget, &mut self.engine, roles));
+                let run = match answer {
+                    Some(answer) => self.answered(answer),
+                    None => self.run(&case, &budget),
+                };
+                // Each program counts once, whichever round took halts.
+                if self.covered.by_halts > before.by_halts && !by_halts.insert(number) {
+                    self.covered.by_halts = before.by_halts;
+                }
+                self.known.programs += 1;
+                self.spent += if self.covered.by_processes > before.by_processes {
+                    full.saturating_mul(BY_PROCESSES)
+                } else {
+                    (self.covered.executions - before.executions).min(full)
+                };
+                if round > 0 {
+                    let all = self.covered.timed_out == before.timed_out;
+                    self.covered.programs = before.programs;
+                    self.covered.timed_out = before.timed_out;
+                    self.covered.sampled_in_full += u64::from(all);
+                } else {
+                    self.covered.cut += u64::from(cut);
+                }
+                if let Some(run) = run {
+                    // What is only looked for in the first programs has been.
+                    self.known.programs = u64::MAX;
+                    drop(ahead);
+                    let took = self.covered.executions - before.executions;
+                    let tree = programs.drawn.swap_remove(number).tree;
+                    let (run, origin) = self.shrink(tree, run, took);
+                    return self.tell(run, origin).map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Other engines that search ahead, if there are to be some and it takes long enough.
+    fn search_ahead(&self, began: Instant) -> Option<Ahead<S::Spec>> {
+        let jobs = match self.plan.settings.jobs {
+            Some(jobs) => jobs,
+            None if began.elapsed() < SHORT => 1,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let jobs = jobs.min(self.plan.settings.cases as usize);
+        (jobs > 1).then(|| Ahead::start::<E, S>(jobs - 1, &self.plan.roles))
+    }
+
+    /// Gives the programs after `number` to those who search ahead, from the first that was not `given` yet.
+    fn give(
+        &self,
+        ahead: &Ahead<S::Spec>,
+        programs: &mut Programs<'_, S::Spec>,
+        (number, given): (usize, &mut usize),
+        budget: &Budget,
+    ) -> Result<(), Error> {
+        let mut budget = *budget;
+        let last = (number + 1 + ahead.wants()).min(self.plan.settings.cases as usize);
+        *given = (*given).max(number + 1);
+        for later in number + 1..last {
+            let Some(case) = programs.get::<E>(later)?.case.clone() else {
+                continue;
+            };
+            // What is known when it is its turn, if the ones before it change nothing.
+            budget.known.programs += 1;
+            if later >= *given {
+                ahead.give(later, Task { case, budget });
+            }
+        }
+        *given = (*given).max(last);
+        Ok(())
+    }
+
+    /// Whether no other program needs to be drawn.
+    fn is_enough(&self, round: usize, full: u64) -> bool {
+        matches!(self.unknown, Some(Verdict::Unavailable(_)))
+            || E::EXPLORES && self.spent >= full.saturating_mul(E::PROGRAMS)
+            || (round > 0 || is_one_processor()) && self.overlaps_too_seldom().is_some()
+    }
+
+    /// Whether the time is up: for what has to be done, or, of an engine that samples, for sampling on.
+    fn is_over(&self, round: usize) -> bool {
+        let share = if E::EXPLORES || round == 0 {
+            1.0
+        } else {
+            SAMPLING
+        };
+        self.started.elapsed() >= self.limit.mul_f64(share)
+    }
+}
+
+/// Whether calls of different processes overlap only by a halt or a preemption: where they still hardly overlap after a first
+/// round, more executions change little.
+fn is_one_processor() -> bool {
+    std::thread::available_parallelism().is_ok_and(|processors| processors.get() == 1)
+}

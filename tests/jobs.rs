@@ -1,0 +1,196 @@
+//! Programs of one test are searched at the same time, and the verdict is that of searching them one after the other.
+#![forbid(unsafe_code)]
+
+use forkcheck::builtin::{EarlyPublish, Pair, SeqLockSubject};
+use forkcheck::case::{Case, Program};
+use forkcheck::check::{Criterion, Verdict};
+use forkcheck::engine::{Answer, Budget, Covered, Engine, Kills, Known, Stepped, SteppedMemory};
+use forkcheck::prelude::*;
+use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::{Error, Found, Outcome, Rate};
+use std::collections::HashSet;
+use std::sync::{Condvar, Mutex};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+/// A register that is right.
+struct Plain(<Hardware as Memory>::AtomicU64);
+
+impl Subject<Hardware> for Plain {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Self;
+    fn new(&first: &u64) -> Self {
+        Plain(Atomic::new(first))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+        self
+    }
+    fn apply(plain: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        match op {
+            RegisterOp::Write(value) => {
+                plain.0.store(*value, Ordering::Release);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value(plain.0.load(Ordering::Acquire)),
+        }
+    }
+}
+
+/// What engines were asked, in which threads.
+struct Asked {
+    searches: Vec<(ThreadId, Known)>,
+    /// Several are to search at the same time.
+    several: bool,
+}
+
+static ASKED: Mutex<Asked> = Mutex::new(Asked {
+    searches: Vec::new(),
+    several: false,
+});
+static CAME: Condvar = Condvar::new();
+
+impl Asked {
+    fn threads(&self) -> usize {
+        let threads: HashSet<_> = self.searches.iter().map(|(thread, _)| thread).collect();
+        threads.len()
+    }
+    /// Searches of programs after the fifth that did not know what it showed.
+    fn too_early(&self) -> usize {
+        let early = |(_, known): &&(ThreadId, Known)| known.programs > 4 && !known.differs;
+        self.searches.iter().filter(early).count()
+    }
+}
+
+/// A search is asked for, and goes on once others search too, if there are to be any.
+fn asked(known: Known) {
+    let mut asked = ASKED.lock().unwrap();
+    asked.searches.push((std::thread::current().id(), known));
+    CAME.notify_all();
+    let alone = |asked: &mut Asked| {
+        asked.several && (asked.threads() < 2 || known.programs == 4 && asked.too_early() == 0)
+    };
+    let limit = Duration::from_secs(60);
+    let waited = CAME.wait_timeout_while(asked, limit, alone).unwrap();
+    assert!(!waited.1.timed_out(), "nobody else searches");
+}
+
+/// An engine that runs nothing, and says of each program that was searched as the fifth that it showed what programs
+/// after it have to know.
+#[derive(Default)]
+struct Notes;
+
+impl Engine for Notes {
+    type Memory = Hardware;
+    const NAME: &'static str = "notes";
+    const CRITERION: Criterion = Criterion::RealTime;
+    const BLIND_TO: &'static str = "everything";
+    const EXPLORES: bool = true;
+    const PROGRAMS: u64 = 1_000;
+
+    fn fit<S: Spec>(program: Program<S>) -> Program<S> {
+        program
+    }
+
+    fn search<S: Subject<Hardware>>(
+        &mut self,
+        case: &Case<S::Spec>,
+        _: &[String],
+        budget: &Budget,
+    ) -> Result<Answer<S::Spec>, Error> {
+        let known = budget.known;
+        asked(known);
+        let covered = Covered {
+            programs: 1,
+            executions: case.operations() as u64 + 100 * u64::from(known.differs),
+            by_processes: u64::from(known.programs == 4),
+            accesses: 1,
+            ..Covered::default()
+        };
+        Ok((covered, None))
+    }
+
+    fn output(&self) -> String {
+        String::new()
+    }
+}
+
+/// What was covered, and what was asked for that.
+fn notes(jobs: usize) -> (Covered, Asked) {
+    ASKED.lock().unwrap().several = jobs > 1;
+    let ops = (0u64..1_000_000).prop_map(RegisterOp::Write);
+    let suite = Suite::<Register<u64>>::new(forkcheck::site!(), "notes")
+        .setup(Just(0))
+        .role("one", 2, 1..=5, ops)
+        .cases(30)
+        .seed(3)
+        .jobs(jobs)
+        .regressions(None);
+    let outcome = suite.check::<Notes, Plain>().unwrap();
+    assert_eq!(outcome.verdict, Verdict::Ok);
+    let mut asked = ASKED.lock().unwrap();
+    let searches = std::mem::take(&mut asked.searches);
+    let several = asked.several;
+    (outcome.covered, Asked { searches, several })
+}
+
+#[test]
+fn what_a_program_showed_is_known_to_all_after_it_however_many_are_searched_at_once() {
+    let (alone, asked) = notes(1);
+    assert_eq!(
+        (asked.searches.len(), asked.threads()),
+        (30, 1),
+        "each once"
+    );
+    for jobs in [2, 3, 8] {
+        let (covered, asked) = notes(jobs);
+        assert_eq!(covered, alone, "{jobs} jobs");
+        assert!(asked.too_early() > 0, "some were searched once more");
+        assert!(asked.searches.len() < 30 + 4 * jobs, "and few for nothing");
+    }
+}
+
+/// What a finding is, without times.
+fn told<S: Spec>(outcome: &Outcome<S>) -> impl PartialEq + std::fmt::Debug + use<S> {
+    let found = outcome.found.as_ref();
+    let found = found.map(
+        |Found {
+             run, token, rate, ..
+         }| {
+            assert!(matches!(rate, Rate::Replays(10, 10, _)), "{rate:?}");
+            (run.clone(), token.clone())
+        },
+    );
+    // How often the kernel lets a pid be chosen that others use too.
+    let covered = Covered {
+        same_id: 0,
+        ..outcome.covered
+    };
+    (outcome.verdict.clone(), covered, found)
+}
+
+fn is_the_same<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(
+    suite: &Suite<T::Spec>,
+) {
+    let check = |jobs| told(&suite.clone().jobs(jobs).check::<E, T>().unwrap());
+    let alone = check(1);
+    for jobs in [2, 3] {
+        assert_eq!(check(jobs), alone, "{jobs} jobs");
+    }
+}
+
+#[test]
+fn a_finding_and_what_was_covered_are_those_of_one_job() {
+    type Sound = SeqLockSubject<SteppedMemory>;
+    let write = (1u64..9).prop_map(|n| RegisterOp::Write([n, n]));
+    let suite = Suite::<Register<Pair>>::new(forkcheck::site!(), "pairs")
+        .setup(Just([0, 0]))
+        .role("writer", 1, 1..=2, write)
+        .role("reader", 1, 1..=2, Just(RegisterOp::Read))
+        .cases(12)
+        .executions(400)
+        .seed(5)
+        .regressions(None);
+    is_the_same::<Stepped, EarlyPublish<_>>(&suite);
+    is_the_same::<Stepped, Sound>(&suite);
+    is_the_same::<Kills, Sound>(&suite);
+}
