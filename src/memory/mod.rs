@@ -6,6 +6,7 @@
 //! This module imports nothing of ours.
 
 mod hardware;
+pub(crate) mod pidfd;
 mod resident;
 #[cfg(feature = "harness")]
 pub mod weakened;

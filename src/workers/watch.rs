@@ -4,6 +4,7 @@
 //! processor are neither.
 
 use super::futex::PrivateWait;
+use crate::memory::pidfd::number_in_proc;
 use std::time::Duration;
 
 /// Processor time without progress after which an operation is called endless.
@@ -58,9 +59,10 @@ impl Watch {
     ) -> Option<(usize, Stuck)> {
         let mut seen = Vec::new();
         for &(index, pid) in unfinished {
-            let (state, used) = stat(pid)?;
+            let number = number_in_proc(pid)?;
+            let (state, used) = stat(number)?;
             // Certain at the first look.
-            if is_asleep(state) && PrivateWait::of(pid).is_some() {
+            if is_asleep(state) && PrivateWait::of_number(number).is_some() {
                 return Some((index, Stuck::Asleep));
             }
             seen.push((index, state, used));
@@ -115,14 +117,14 @@ fn is_asleep(state: char) -> bool {
 
 /// Returns whether a process sleeps or waits for a device, and the processor time it has used; `None` if it is gone.
 pub(super) fn state_and_time(pid: u32) -> Option<(bool, Duration)> {
-    let (state, used) = stat(pid)?;
+    let (state, used) = stat(number_in_proc(pid)?)?;
     Some((is_asleep(state) || state == 'D', used))
 }
 
-/// Returns the state of a process and the processor time it has used: fields 3, 14 and 15 of `/proc/PID/stat`, in clock ticks.
-/// proc_pid_stat(5). A process that is stopped for us, its tracer, is in T.
-fn stat(pid: u32) -> Option<(char, Duration)> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// Returns the state of a process and the processor time it has used: fields 3, 14 and 15 of `/proc/NUMBER/stat`, in clock
+/// ticks. proc_pid_stat(5). A process that is stopped for this process, its tracer, is in T.
+fn stat(number: u32) -> Option<(char, Duration)> {
+    let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
     let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
@@ -131,24 +133,29 @@ fn stat(pid: u32) -> Option<(char, Duration)> {
         .flatten()
         .unwrap_or(100) as u64;
     let mut state = fields.first()?.chars().next()?;
-    if state == 't' && is_traced_by_us(pid) {
+    if state == 't' && is_traced_by_us(number) {
         state = 'T';
     }
     Some((state, Duration::from_millis(ticks * 1000 / per_second)))
 }
 
 /// Whether a process made us its tracer: we trace nothing, so we continue nothing that stops for us. ptrace(2), `PTRACE_TRACEME`.
-fn is_traced_by_us(pid: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+fn is_traced_by_us(number: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{number}/status")).unwrap_or_default();
     let tracer = status
         .lines()
         .find_map(|line| line.strip_prefix("TracerPid:"));
-    tracer.is_some_and(|tracer| tracer.trim() == std::process::id().to_string())
+    let us = std::fs::read_link("/proc/self").ok();
+    tracer.is_some_and(|tracer| us.is_some_and(|us| us.as_os_str() == tracer.trim()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process;
+    use nix::sched::{CloneFlags, unshare};
+    use nix::sys::signal::{Signal, raise};
+    use std::time::Instant;
 
     #[test]
     fn a_process_that_moves_is_never_stuck() {
@@ -173,6 +180,30 @@ mod tests {
         assert!(
             matches!(stuck.flatten().next(), Some((0, Stuck::Endless(used))) if used >= ENDLESS)
         );
+    }
+
+    #[test]
+    fn a_stopped_process_is_seen_where_proc_shows_another_pid_namespace() {
+        fn look() -> String {
+            let stops = || -> () { drop(raise(Signal::SIGSTOP)) };
+            let child = process::spawn(stops).unwrap();
+            let mut watch = Watch::new(1);
+            let until = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < until {
+                if let Some((_, stuck)) = watch.look(0, &[(0, child.id())]) {
+                    return format!("{stuck:?}");
+                }
+            }
+            "nothing".into()
+        }
+        let seen = |()| {
+            unshare(CloneFlags::CLONE_NEWPID).ok()?;
+            Some(process::run(look).map_err(|error| error.to_string()))
+        };
+        match process::clean(seen, ()).unwrap() {
+            Some(seen) => assert_eq!(seen, Ok("Stopped".into())),
+            None => eprintln!("SKIPPED: no pid namespace is permitted here"),
+        }
     }
 
     #[test]
