@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_stopped_process_is_seen_where_proc_shows_another_pid_namespace() {
         fn look() -> String {
-            let stops = || -> () { drop(raise(Signal::SIGSTOP)) };
+            let stops = || raise(Signal::SIGSTOP).unwrap();
             let child = process::spawn(stops).unwrap();
             let mut watch = Watch::new(1);
             let until = Instant::now() + Duration::from_secs(10);
