@@ -62,11 +62,13 @@ pub(crate) enum Ends {
     Untried,
     /// As if nothing had been done.
     Undisturbed,
+    /// As if nothing had been done, but that a structure changed without an access is Unknown where accesses are scheduled.
+    Unscheduled,
     /// With a verdict that is not Ok, in these words, or in others that are named after a `|`.
     Words(&'static str),
 }
 
-use Ends::{Undisturbed, Untried, Words};
+use Ends::{Undisturbed, Unscheduled, Untried, Words};
 use Place::{Attach, Detach, Drop, New, Operation};
 
 const fn row(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Misdeed {
@@ -248,7 +250,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     in_operations(row(
         "remove_pages",
         raw::remove_pages,
-        Undisturbed,
+        Unscheduled,
         Undisturbed,
     )),
     in_operations(ends("overflow", acts::overflow, "SIG")),
