@@ -27,10 +27,12 @@ const KEPT: usize = 16 << 10;
 /// How long a clean process may take to start.
 const START: Duration = Duration::from_secs(10);
 /// Limit on how long it may be stopped by a signal, and the time between two looks at whether it is.
-const STOPPED: Duration = Duration::from_secs(2);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
-/// Limit on how long it may take to end, with all processes that its children have started.
+const STOPPED: Duration = Duration::from_millis(500);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+/// Limit on how long it may take to end, with all processes that its children have started, and the time between two looks
+/// at whether a signal has stopped it meanwhile.
 const END: Duration = Duration::from_secs(10);
+const WHILE_ENDING: Duration = Duration::from_millis(50);
 
 /// A clean process that runs a job and answers requests. It belongs to the thread that started it, since the
 /// kernel kills it when that thread ends; dropping it kills it, and reaps it.
@@ -50,8 +52,16 @@ impl Drop for Session {
         if let Ok(socket) = self.socket.get() {
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
-        self.process.go_on();
-        let _ = self.process.wait_timeout(END);
+        let until = Instant::now() + END;
+        loop {
+            // Its children may stop it again.
+            self.process.go_on();
+            let left = until.saturating_duration_since(Instant::now());
+            let ended = self.process.wait_timeout(left.min(WHILE_ENDING));
+            if left.is_zero() || !matches!(ended, Ok(None)) {
+                break;
+            }
+        }
     }
 }
 

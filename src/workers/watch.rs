@@ -14,6 +14,9 @@ pub(crate) const ENDLESS: Duration = Duration::from_secs(2);
 const ASLEEP: u32 = 40;
 /// Looks in a row at which every unfinished process was asleep or in D: a process whose vfork(2) does not return is in D, too.
 const BLOCKED: u32 = 1_200;
+/// Looks in a row at which every unfinished process was asleep and a signal had stopped one of them: that one does not wait
+/// for anything that takes time, and nothing in a check continues it.
+const STOPPED: u32 = 10;
 /// How long to wait between two looks.
 pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
@@ -36,6 +39,7 @@ pub(crate) struct Watch {
     /// Processor time at the last look.
     last: Vec<Option<Duration>>,
     asleep: u32,
+    stopped: u32,
     blocked: u32,
 }
 
@@ -46,6 +50,7 @@ impl Watch {
             since: vec![None; processes],
             last: vec![None; processes],
             asleep: 0,
+            stopped: 0,
             blocked: 0,
         }
     }
@@ -81,6 +86,7 @@ impl Watch {
             self.since.fill(None);
             self.last.fill(None);
             self.asleep = 0;
+            self.stopped = 0;
             self.blocked = 0;
         }
         let mut all_asleep = !unfinished.is_empty();
@@ -96,12 +102,14 @@ impl Watch {
             all_asleep &= is_asleep(state) && !moved;
             all_blocked &= (is_asleep(state) || state == 'D') && !moved;
         }
-        self.asleep = if all_asleep { self.asleep + 1 } else { 0 };
-        self.blocked = if all_blocked { self.blocked + 1 } else { 0 };
-        if self.asleep < ASLEEP && self.blocked < BLOCKED {
+        let stopped = unfinished.iter().find(|(_, state, _)| *state == 'T');
+        let counted = |looks: u32, again: bool| if again { looks + 1 } else { 0 };
+        self.asleep = counted(self.asleep, all_asleep);
+        self.stopped = counted(self.stopped, all_asleep && stopped.is_some());
+        self.blocked = counted(self.blocked, all_blocked);
+        if self.asleep < ASLEEP && self.stopped < STOPPED && self.blocked < BLOCKED {
             return None;
         }
-        let stopped = unfinished.iter().find(|(_, state, _)| *state == 'T');
         Some(match stopped {
             Some(&(index, ..)) => (index, Stuck::Stopped),
             None => (unfinished[0].0, Stuck::Asleep),
@@ -232,11 +240,12 @@ mod tests {
         assert_eq!(stuck_at("S"), asleep);
         assert_eq!(stuck_at("SS"), asleep);
         assert_eq!(stuck_at("Z"), asleep, "its first thread has ended");
-        assert_eq!(stuck_at("ST"), Some((ASLEEP + 1, 1, Stuck::Stopped)));
+        assert_eq!(stuck_at("ST"), Some((STOPPED + 1, 1, Stuck::Stopped)));
         let blocked = Some((BLOCKED + 1, 0, Stuck::Asleep));
         assert_eq!(stuck_at("D"), blocked, "as in a vfork that does not return");
         assert_eq!(stuck_at("SD"), blocked);
-        for goes_on in ["R", "SR", "t", "DR"] {
+        assert_eq!(stuck_at("DT"), Some((BLOCKED + 1, 1, Stuck::Stopped)));
+        for goes_on in ["R", "SR", "t", "DR", "RT"] {
             assert_eq!(stuck_at(goes_on), None, "{goes_on}");
         }
     }
