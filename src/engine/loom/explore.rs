@@ -118,7 +118,8 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
                 let model = Arc::clone(&model);
                 let all = thread(move || {
                     model.begin();
-                    execute(&model, first);
+                    // Its last act is the drop of the structure.
+                    without_copies(|| execute(&model, first));
                     model.judge();
                 });
                 // A panic of the thread has ended this process already.
@@ -148,7 +149,7 @@ fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, first: usize) {
     let processes = model.case.program.len();
     let asked = Arc::clone(model);
     execution::start(processes, Rc::new(move || asked.may_wait()));
-    let subject = Rc::new(S::new(&model.case.setup));
+    let subject = Rc::new(without_copies(|| S::new(&model.case.setup)));
     SUBJECT.set(Some(Rc::clone(&subject) as Rc<dyn Any>));
     let others: Vec<_> = (1..processes)
         .map(|n| {
@@ -229,7 +230,7 @@ impl<S: Subject<LoomMemory>> Model<S> {
         // An execution that has ended drops nothing: the drop would wait indefinitely.
         if let Some(seat) = self.operations(subject, process) {
             let mut seat = Some(seat);
-            execution::unless_abandoned(Phase::Detach, || drop(seat.take()));
+            execution::unless_abandoned(Phase::Detach, || without_copies(|| drop(seat.take())));
             std::mem::forget(seat);
         }
         memory::leave();
