@@ -105,12 +105,22 @@ impl Session {
             .process_group(0);
         takeover::invite(&mut command, &theirs, &record)?;
         let child = command.spawn().map_err(|e| {
-            Error::call(
-                tried("execute this program again"),
-                Errno::from_raw(e.raw_os_error().unwrap_or(0)),
-                "prctl (PR_SET_PDEATHSIG), setpgid, fork and execve",
-                "mount /proc, or make room for one more process (ulimit -u)",
-            )
+            let tried = tried("execute this program again");
+            let calls = "prctl (PR_SET_PDEATHSIG), setpgid, fork and execve";
+            match Errno::from_raw(e.raw_os_error().unwrap_or(0)) {
+                errno @ Errno::EACCES => Error::system(
+                    tried,
+                    errno,
+                    format!(
+                        "make the program's file executable (chmod +x), on a file system that is mounted without noexec; else let the \
+                         sandbox of this process (seccomp, a container) permit {calls}"
+                    ),
+                ),
+                errno => {
+                    let otherwise = "mount /proc, or make room for one more process (ulimit -u)";
+                    Error::call(tried, errno, calls, otherwise)
+                }
+            }
         })?;
         // Their ends, the pipe's two among them: we shall see when it closes its own.
         drop((command, theirs));
