@@ -21,7 +21,7 @@
 //! | `Child::drop`, `Session::drop`, `end_strays` | processes that were killed or hung up on | 10 s, 10 s, 5 s |
 //! | [`MachineTurn`] | other tests of this program | their verdicts |
 //! | [`MachineTurn`], where it is for the machine | other programs | 120 s |
-//! | saving a case, flock(2) | another program that saves one | its end |
+//! | saving a case, flock(2) | another program that saves one | 10 s |
 //!
 //! The [`Watch`] calls processes stuck if they used 2 s of processor time, or slept at 40 looks, or at 10 looks a signal had
 //! stopped one of them and the others slept, and nothing changed meanwhile. It watches those that have something to do, or all of them if none has. A stuck process
