@@ -12,6 +12,7 @@ mod known;
 mod memory;
 mod order;
 mod orders;
+mod panics;
 mod view;
 
 use explore::{BOUNDS, Explored, STACK_MIB};
