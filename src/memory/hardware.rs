@@ -84,15 +84,7 @@ impl Memory for Hardware {
         };
     }
     fn wake(word: &AtomicU32, n: u32) {
-        // SAFETY: FUTEX_WAKE uses the address as a key only; `word` is mapped for the length of the call.
-        unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                word.as_ptr(),
-                libc::FUTEX_WAKE,
-                n.min(i32::MAX as u32),
-            )
-        };
+        let _ = futex_wake(word, n);
     }
 }
 
@@ -172,6 +164,20 @@ fn futex_wait(word: &AtomicU32, seen: u32, limit: *const libc::timespec) -> bool
         )
     };
     slept == -1 && Errno::last() == Errno::ETIMEDOUT
+}
+
+/// Wakes at most that many sleepers.
+fn futex_wake(word: &AtomicU32, n: u32) -> nix::Result<()> {
+    let n = n.min(i32::MAX as u32);
+    // SAFETY: FUTEX_WAKE uses the address as a key only; `word` is mapped for the length of the call.
+    let woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, n) };
+    Errno::result(woken).map(drop)
+}
+
+/// Returns the error of futex(2) where a sandbox refuses that call.
+#[cfg(feature = "loom")]
+pub(crate) fn refusal_of_futex() -> Option<Errno> {
+    futex_wake(&AtomicU32::new(0), 0).err()
 }
 
 /// What is known of a process.

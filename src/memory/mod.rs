@@ -14,6 +14,8 @@ pub mod weakened;
 mod words;
 
 pub(crate) use hardware::mark;
+#[cfg(feature = "loom")]
+pub(crate) use hardware::refusal_of_futex;
 pub use hardware::{Hardware, HardwareCell, HardwareWords};
 #[doc(hidden)]
 pub use resident::shape;
