@@ -11,6 +11,7 @@ pub(crate) use tokens::{from_token, is_token, token, whose};
 use crate::case::{Case, Extent, Kill, Schedule, Until};
 use crate::error::Error;
 use crate::subject::Spec;
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use ron::value::RawValue;
 use serde::{Deserialize, Serialize};
@@ -18,9 +19,13 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// The version of file and token that this crate writes.
 const VERSION: u32 = 1;
+/// The longest wait for another program that saves a case in the same directory.
+const LOCKED: Duration = Duration::from_secs(10);
 const HEAD: &str = "\
 // Saved by forkcheck: cases that failed once. They run before anything new is drawn.
 // Commit this file. Delete a case when what it tests is gone.
@@ -293,9 +298,7 @@ fn change(file: &Path, with: impl FnOnce(&mut Vec<Entry>)) -> Result<(), Error> 
     };
     let directory = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(directory).map_err(|e| failed("make the directory of", e))?;
-    let lock = File::open(directory).map_err(|e| failed("lock", e))?;
-    let _lock =
-        Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| failed("lock", e.into()))?;
+    let _lock = lock(directory).map_err(|e| failed("lock the directory of", e))?;
     let mut contents = read(file)?.unwrap_or(Contents {
         forkcheck: VERSION,
         cases: Vec::new(),
@@ -319,6 +322,27 @@ fn change(file: &Path, with: impl FnOnce(&mut Vec<Entry>)) -> Result<(), Error> 
         let _ = fs::remove_file(&temporary);
     }
     written.map_err(|e| failed("write", e))
+}
+
+/// Locks a directory. Waits for another program that has locked it, for [`LOCKED`] at most: any user may lock a directory, and
+/// a program that was stopped keeps it.
+fn lock(directory: &Path) -> std::io::Result<Flock<File>> {
+    let file = match Flock::lock(File::open(directory)?, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => return Ok(lock),
+        Err((file, Errno::EWOULDBLOCK)) => file,
+        Err((_, errno)) => return Err(errno.into()),
+    };
+    let (give, get) = mpsc::channel();
+    // A lock that comes too late is dropped where it arrives, and so given back.
+    let waits = move || give.send(Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| e));
+    std::thread::Builder::new().spawn(waits)?;
+    match get.recv_timeout(LOCKED) {
+        Ok(locked) => Ok(locked?),
+        Err(_) => Err(std::io::Error::other(format!(
+            "another program has kept its lock (flock) for {} s; end that program",
+            LOCKED.as_secs()
+        ))),
+    }
 }
 
 /// Reads the text of a file. A FIFO is refused, since a read from it may wait indefinitely.

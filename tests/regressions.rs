@@ -9,9 +9,16 @@ use forkcheck::engine::Processes;
 use forkcheck::prelude::*;
 use forkcheck::subject::{Register, RegisterOp, RegisterRet};
 use forkcheck::{Origin, Outcome};
+use nix::fcntl::{Flock, FlockArg};
 use seeds::kept_in;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// A watchdog's time: longer than any check here takes, on a busy machine too.
+const HANGS: Duration = Duration::from_secs(200);
 
 /// A register whose first process reads what it wrote only below `WRONG_FROM`; the others read what was written.
 /// One process alone sees the fault, so the smallest case does not depend on how processes meet.
@@ -527,6 +534,30 @@ fn a_directory_that_cannot_be_written_is_told_and_the_finding_too() {
         report.contains("not saved: ") && report.contains(&found.token),
         "{report}"
     );
+}
+
+#[test]
+fn a_directory_that_another_program_keeps_locked_is_told_and_the_finding_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let kept = Flock::lock(File::open(path).unwrap(), FlockArg::LockExclusive).unwrap();
+    let (give, get) = mpsc::channel();
+    let locked = path.to_owned();
+    std::thread::spawn(move || {
+        let outcome = check::<Broken>(&locked);
+        let report = suite(&locked).report(&outcome);
+        give.send((outcome.found.unwrap().token, report))
+    });
+    let (token, report) = get.recv_timeout(HANGS).expect("it does not wait for ever");
+    let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = "not saved: lock the directory of";
+    for words in [words, "for 10 s; end that program", &token] {
+        assert!(report.contains(words), "{report}");
+    }
+    assert!(!file(path).exists());
+    drop(kept);
+    check::<Broken>(path).found.unwrap().saved.unwrap().unwrap();
+    assert!(file(path).exists());
 }
 
 proptest::proptest! {

@@ -3,17 +3,15 @@
 //! Called by publications in programs that ship, and by the engine `processes`.
 #![allow(
     unsafe_code,
-    reason = "payloads in place are viewed as atomic words; futex and pidfd_open have no safe wrapper"
+    reason = "payloads in place are viewed as atomic words; futex has no safe wrapper"
 )]
 
-use super::{Atomic, Life, Memory, MemoryCell, Payload, Resident, Words, shape};
+use super::{Atomic, Life, Memory, MemoryCell, Payload, Resident, Words, pidfd, shape};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{
     self as core_atomic, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize,
     Ordering, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
@@ -88,15 +86,7 @@ impl Memory for Hardware {
         };
     }
     fn wake(word: &AtomicU32, n: u32) {
-        // SAFETY: FUTEX_WAKE uses the address as a key only; `word` is mapped for the length of the call.
-        unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                word.as_ptr(),
-                libc::FUTEX_WAKE,
-                n.min(i32::MAX as u32),
-            )
-        };
+        let _ = futex_wake(word, n);
     }
 }
 
@@ -178,6 +168,20 @@ fn futex_wait(word: &AtomicU32, seen: u32, limit: *const libc::timespec) -> bool
     slept == -1 && Errno::last() == Errno::ETIMEDOUT
 }
 
+/// Wakes at most that many sleepers.
+fn futex_wake(word: &AtomicU32, n: u32) -> nix::Result<()> {
+    let n = n.min(i32::MAX as u32);
+    // SAFETY: FUTEX_WAKE uses the address as a key only; `word` is mapped for the length of the call.
+    let woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, n) };
+    Errno::result(woken).map(drop)
+}
+
+/// Returns the error of futex(2) where a sandbox refuses that call.
+#[cfg(feature = "loom")]
+pub(crate) fn refusal_of_futex() -> Option<Errno> {
+    futex_wake(&AtomicU32::new(0), 0).err()
+}
+
 /// What is known of a process.
 enum Running {
     /// The low 32 bits of its start time in clock ticks since boot.
@@ -192,47 +196,20 @@ enum Running {
 /// Returns the state of a process, by a pidfd: that is of this process's pid namespace whatever `/proc` shows, and
 /// tells when the process ended.
 fn state(pid: u32) -> Running {
-    let pidfd = pidfd(pid);
-    let number = match &pidfd {
-        Ok(pidfd) if has_ended(pidfd) => return Running::No,
-        Ok(pidfd) => number_in_proc(pidfd),
+    let pidfd = pidfd::open(pid);
+    match &pidfd {
+        Ok(pidfd) if pidfd::has_ended(pidfd) => return Running::No,
         // A thread's id is not a process id (EINVAL, ENOENT): the process that had it is gone, and the id was given
         // away again.
         Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT) => return Running::No,
-        // A sandbox without pidfds: the pid is looked up in `/proc` if that shows this process under its own pid.
-        Err(_) => {
-            let shown = std::fs::read_link("/proc/self").ok();
-            let own = std::process::id().to_string();
-            (shown.is_some_and(|shown| shown.as_os_str() == own.as_str())).then_some(pid)
-        }
-    };
-    match number.and_then(|number| stat(&number.to_string())) {
+        Ok(_) | Err(_) => {}
+    }
+    match pidfd::number(pid, &pidfd).and_then(|number| stat(&number.to_string())) {
         // If the pidfd says that the process runs, the state in `stat` says only that its first thread has ended.
         Some((true, _)) if pidfd.is_err() => Running::No,
         Some((_, start)) => Running::Since(start),
         None => Running::Unknown,
     }
-}
-
-/// Calls pidfd_open(2), for which nix has no wrapper.
-fn pidfd(pid: u32) -> Result<OwnedFd, Errno> {
-    // SAFETY: pidfd_open takes two integers, and returns a descriptor or -1.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
-    // SAFETY: the kernel just made this descriptor for this call, so it is open and has no other owner.
-    Errno::result(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
-}
-
-/// Returns whether the process has ended: from then on its pidfd is readable, before and after the process is reaped.
-fn has_ended(pidfd: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready == 1)
-}
-
-/// Returns the pid that a process has in `/proc`, which may show another pid namespace.
-fn number_in_proc(pidfd: &OwnedFd) -> Option<u32> {
-    let about = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
-    let number = about.lines().find_map(|line| line.strip_prefix("Pid:"))?;
-    number.trim().parse().ok().filter(|&number| number != 0)
 }
 
 /// Returns fields 3 and 22 of `/proc/NAME/stat`, proc_pid_stat(5): whether the process has ended, and when it began.

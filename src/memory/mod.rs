@@ -6,6 +6,7 @@
 //! This module imports nothing of ours.
 
 mod hardware;
+pub(crate) mod pidfd;
 mod resident;
 #[cfg(feature = "harness")]
 pub mod weakened;
@@ -13,6 +14,8 @@ pub mod weakened;
 mod words;
 
 pub(crate) use hardware::mark;
+#[cfg(feature = "loom")]
+pub(crate) use hardware::refusal_of_futex;
 pub use hardware::{Hardware, HardwareCell, HardwareWords};
 #[doc(hidden)]
 pub use resident::shape;

@@ -3,12 +3,13 @@
 //! [`Process`] is any process that this one started, by fork or by exec; [`Child`] is one that returns a value.
 #![allow(
     unsafe_code,
-    reason = "pidfd_open, pidfd_send_signal and waitid, which nix lacks or wraps incompletely"
+    reason = "pidfd_send_signal and waitid, which nix lacks or wraps incompletely"
 )]
 
 use super::record::{Left, NOT_BEGUN, Record};
 use super::{Exit, decode};
 use crate::Error;
+use crate::memory::pidfd;
 use crate::region::descriptor::{Descriptor, closed};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -17,7 +18,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Pid, getpid};
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// A forked child, made by [`spawn`](super::spawn).
@@ -147,9 +148,7 @@ impl std::fmt::Debug for Process {
 impl Process {
     /// Takes charge of a child that was just started and not waited for.
     pub(super) fn adopt(pid: Pid, record: Record) -> Result<Self, Error> {
-        // SAFETY: pidfd_open takes two integers, and returns a descriptor or -1.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-        let fd = Errno::result(fd).map_err(|errno| {
+        let fd = pidfd::open(pid.as_raw().unsigned_abs()).map_err(|errno| {
             // A child that cannot be killed is not waited for: that wait could last indefinitely.
             if kill(pid, Signal::SIGKILL).is_ok() {
                 while nix::sys::wait::waitpid(pid, None) == Err(Errno::EINTR) {}
@@ -163,8 +162,6 @@ impl Process {
             let tried = format!("open a pidfd of child {pid}");
             Error::call(tried, errno, "pidfd_open", otherwise)
         })?;
-        // SAFETY: the kernel just made this descriptor for this call, so it is open and has no other owner.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
         let pidfd = Descriptor::new(fd).map_err(closed("look at a pidfd"))?;
         #[cfg(feature = "harness")]
         super::strays::adopted(pid);

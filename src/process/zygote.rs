@@ -27,10 +27,12 @@ const KEPT: usize = 16 << 10;
 /// How long a clean process may take to start.
 const START: Duration = Duration::from_secs(10);
 /// Limit on how long it may be stopped by a signal, and the time between two looks at whether it is.
-const STOPPED: Duration = Duration::from_secs(2);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
-/// Limit on how long it may take to end, with all processes that its children have started.
+const STOPPED: Duration = Duration::from_millis(500);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+/// Limit on how long it may take to end, with all processes that its children have started, and the time between two looks
+/// at whether a signal has stopped it meanwhile.
 const END: Duration = Duration::from_secs(10);
+const WHILE_ENDING: Duration = Duration::from_millis(50);
 
 /// A clean process that runs a job and answers requests. It belongs to the thread that started it, since the
 /// kernel kills it when that thread ends; dropping it kills it, and reaps it.
@@ -50,8 +52,16 @@ impl Drop for Session {
         if let Ok(socket) = self.socket.get() {
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
-        self.process.go_on();
-        let _ = self.process.wait_timeout(END);
+        let until = Instant::now() + END;
+        loop {
+            // Its children may stop it again.
+            self.process.go_on();
+            let left = until.saturating_duration_since(Instant::now());
+            let ended = self.process.wait_timeout(left.min(WHILE_ENDING));
+            if left.is_zero() || !matches!(ended, Ok(None)) {
+                break;
+            }
+        }
     }
 }
 
@@ -95,12 +105,22 @@ impl Session {
             .process_group(0);
         takeover::invite(&mut command, &theirs, &record)?;
         let child = command.spawn().map_err(|e| {
-            Error::call(
-                tried("execute this program again"),
-                Errno::from_raw(e.raw_os_error().unwrap_or(0)),
-                "prctl (PR_SET_PDEATHSIG), setpgid, fork and execve",
-                "mount /proc, or make room for one more process (ulimit -u)",
-            )
+            let tried = tried("execute this program again");
+            let calls = "prctl (PR_SET_PDEATHSIG), setpgid, fork and execve";
+            match Errno::from_raw(e.raw_os_error().unwrap_or(0)) {
+                errno @ Errno::EACCES => Error::system(
+                    tried,
+                    errno,
+                    format!(
+                        "make the program's file executable (chmod +x), on a file system that is mounted without noexec; else let the \
+                         sandbox of this process (seccomp, a container) permit {calls}"
+                    ),
+                ),
+                errno => {
+                    let otherwise = "mount /proc, or make room for one more process (ulimit -u)";
+                    Error::call(tried, errno, calls, otherwise)
+                }
+            }
         })?;
         // Their ends, the pipe's two among them: we shall see when it closes its own.
         drop((command, theirs));

@@ -141,11 +141,7 @@ impl<M: Memory> EventCount<M> {
         ready: &mut impl FnMut() -> Option<R>,
         block: impl FnOnce(u32),
     ) -> Option<R> {
-        // Relaxed: ordered with the notifier's load by the fences.
-        if self.sleepers.fetch_add(1, Relaxed) >= TOO_MANY {
-            // Without this store, the number would wrap around to zero while a process sleeps.
-            self.sleepers.store(MANY, Relaxed);
-        }
+        self.add_sleeper();
         // Relaxed: where the notifier's fence comes after ours, this is the number from before it raised it.
         let epoch = self.epoch.load(Relaxed);
         // SeqCst: pairs with the fence in `notify`.
@@ -156,5 +152,43 @@ impl<M: Memory> EventCount<M> {
         }
         self.sleepers.fetch_sub(1, Relaxed);
         asked
+    }
+
+    /// Adds one to the number of sleepers. It does not pass zero, where a notifier would wake nobody: an overwritten number is
+    /// replaced, and does not wrap around.
+    fn add_sleeper(&self) {
+        // Most often nobody sleeps.
+        let mut seen = 0;
+        loop {
+            let more = if seen >= TOO_MANY { MANY } else { seen + 1 };
+            // Relaxed: ordered with the notifier's load by the fences.
+            match (self.sleepers).compare_exchange(seen, more, Relaxed, Relaxed) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_number_of_sleepers_does_not_pass_zero() {
+        const ROUNDS: u32 = 1_000_000;
+        let event = EventCount::new();
+        event.sleepers.store(u32::MAX, Relaxed);
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    event.sleepers.store(u32::MAX, Relaxed);
+                    event.unless(&mut || Some(()), |_| ());
+                }
+            });
+            while !sleeper.is_finished() {
+                assert_ne!(event.sleepers.load(Relaxed), 0, "a notifier wakes nobody");
+            }
+        });
     }
 }

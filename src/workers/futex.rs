@@ -6,6 +6,7 @@
 //! indefinitely. Where the kernel does not show system calls (`hidepid`, `ptrace_scope` 2, another user), no wait is seen.
 
 use super::maps::{Mapped, Maps};
+use crate::memory::pidfd::number_in_proc;
 use std::fmt;
 
 /// A wait on a private futex that no other process ends.
@@ -34,15 +35,24 @@ impl fmt::Display for PrivateWait {
 }
 
 impl PrivateWait {
-    /// The wait that the process with this id is in, if it is one.
-    pub(crate) fn of(id: u32) -> Option<Self> {
+    /// Returns the wait that the process with this pid is in, if it is one.
+    pub(crate) fn of(pid: u32) -> Option<Self> {
+        Self::of_number(number_in_proc(pid)?)
+    }
+
+    /// Returns the wait that the process with this number in `/proc` is in, if it is one.
+    pub(super) fn of_number(number: u32) -> Option<Self> {
         // Threads first: one that ends after this was counted cannot end the wait that is seen after it.
-        if std::fs::read_dir(format!("/proc/{id}/task")).ok()?.count() != 1 {
+        if std::fs::read_dir(format!("/proc/{number}/task"))
+            .ok()?
+            .count()
+            != 1
+        {
             return None;
         }
-        let call = std::fs::read_to_string(format!("/proc/{id}/syscall")).ok()?;
+        let call = std::fs::read_to_string(format!("/proc/{number}/syscall")).ok()?;
         let word = private_wait(&call)?;
-        let maps = Maps::of(&id.to_string())?;
+        let maps = Maps::of(&number.to_string())?;
         let mapping = maps.find(word)?;
         Some(match mapping.mapped {
             Mapped::Shared => Self::Shared(word - mapping.start + mapping.offset),
@@ -71,7 +81,8 @@ fn private_wait(call: &str) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::process;
-    use std::time::Duration;
+    use nix::sched::{CloneFlags, unshare};
+    use std::time::{Duration, Instant};
 
     #[test]
     fn only_a_private_wait_without_a_timeout_is_one() {
@@ -91,24 +102,37 @@ mod tests {
         assert_eq!(private_wait("-1 0x7ffc 0x7f58"), None);
     }
 
+    /// Whether a process that parks is seen to wait in its own memory, before 10 s are over.
+    fn parks() -> bool {
+        let mut child = process::spawn(|| -> () { std::thread::park() }).unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until
+            && child
+                .wait_timeout(Duration::from_millis(1))
+                .unwrap()
+                .is_none()
+        {
+            if let Some(wait) = PrivateWait::of(child.id()) {
+                return wait == PrivateWait::Own;
+            }
+        }
+        false
+    }
+
     #[test]
     fn a_process_that_parks_is_seen_to_wait_in_its_own_memory() {
-        let seen = process::clean(
-            |()| {
-                let mut child = process::spawn(|| -> () { std::thread::park() }).unwrap();
-                while child
-                    .wait_timeout(Duration::from_millis(1))
-                    .unwrap()
-                    .is_none()
-                {
-                    if let Some(wait) = PrivateWait::of(child.id()) {
-                        return wait == PrivateWait::Own;
-                    }
-                }
-                false
-            },
-            (),
-        );
-        assert!(seen.unwrap());
+        assert!(process::clean(|()| parks(), ()).unwrap());
+    }
+
+    #[test]
+    fn a_process_that_parks_is_seen_where_proc_shows_another_pid_namespace() {
+        let seen = |()| {
+            unshare(CloneFlags::CLONE_NEWPID).ok()?;
+            Some(process::run(parks).map_err(|error| error.to_string()))
+        };
+        match process::clean(seen, ()).unwrap() {
+            Some(seen) => assert_eq!(seen, Ok(true)),
+            None => eprintln!("SKIPPED: no pid namespace is permitted here"),
+        }
     }
 }

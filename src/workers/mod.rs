@@ -10,7 +10,7 @@
 //!
 //! | wait | for | ended at the latest by |
 //! |---|---|---|
-//! | the test's thread, `Session::exchange` | the reply of the zygote | the zygote's end (pidfd), 2 s after a signal stopped it, 10 s at its start |
+//! | the test's thread, `Session::exchange` | the reply of the zygote | the zygote's end (pidfd), 0.5 s after a signal stopped it, 10 s at its start |
 //! | the zygote, `Channel::next` | a request | the end of the client: its socket closes, and the kernel kills the zygote |
 //! | a supervisor, [`Bell::wait`](bell::Bell::wait) | a worker to ring or to end | 50 ms; then it looks at the seals, at the word that says how the batch ended, and at the [`Watch`] |
 //! | the supervisor of a model, `poll` | the answer or the end of the model | 50 ms, and the [`Watch`] |
@@ -21,10 +21,10 @@
 //! | `Child::drop`, `Session::drop`, `end_strays` | processes that were killed or hung up on | 10 s, 10 s, 5 s |
 //! | [`MachineTurn`] | other tests of this program | their verdicts |
 //! | [`MachineTurn`], where it is for the machine | other programs | 120 s |
-//! | saving a case, flock(2) | another program that saves one | its end |
+//! | saving a case, flock(2) | another program that saves one | 10 s |
 //!
-//! The [`Watch`] calls processes stuck if they used 2 s of processor time, or slept or were stopped at 40 looks, and
-//! nothing changed meanwhile. It watches those that have something to do, or all of them if none has. A stuck process
+//! The [`Watch`] calls processes stuck if they used 2 s of processor time, or slept at 40 looks, or at 10 looks a signal had
+//! stopped one of them and the others slept, and nothing changed meanwhile. It watches those that have something to do, or all of them if none has. A stuck process
 //! is a verdict in words, and the workers are killed.
 
 mod bell;

@@ -4,6 +4,7 @@
 //! processor are neither.
 
 use super::futex::PrivateWait;
+use crate::memory::pidfd::number_in_proc;
 use std::time::Duration;
 
 /// Processor time without progress after which an operation is called endless.
@@ -13,6 +14,9 @@ pub(crate) const ENDLESS: Duration = Duration::from_secs(2);
 const ASLEEP: u32 = 40;
 /// Looks in a row at which every unfinished process was asleep or in D: a process whose vfork(2) does not return is in D, too.
 const BLOCKED: u32 = 1_200;
+/// Looks in a row at which every unfinished process was asleep and a signal had stopped one of them: that one does not wait
+/// for anything that takes time, and nothing in a check continues it.
+const STOPPED: u32 = 10;
 /// How long to wait between two looks.
 pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
@@ -35,6 +39,7 @@ pub(crate) struct Watch {
     /// Processor time at the last look.
     last: Vec<Option<Duration>>,
     asleep: u32,
+    stopped: u32,
     blocked: u32,
 }
 
@@ -45,6 +50,7 @@ impl Watch {
             since: vec![None; processes],
             last: vec![None; processes],
             asleep: 0,
+            stopped: 0,
             blocked: 0,
         }
     }
@@ -58,9 +64,10 @@ impl Watch {
     ) -> Option<(usize, Stuck)> {
         let mut seen = Vec::new();
         for &(index, pid) in unfinished {
-            let (state, used) = stat(pid)?;
+            let number = number_in_proc(pid)?;
+            let (state, used) = stat(number)?;
             // Certain at the first look.
-            if is_asleep(state) && PrivateWait::of(pid).is_some() {
+            if is_asleep(state) && PrivateWait::of_number(number).is_some() {
                 return Some((index, Stuck::Asleep));
             }
             seen.push((index, state, used));
@@ -79,6 +86,7 @@ impl Watch {
             self.since.fill(None);
             self.last.fill(None);
             self.asleep = 0;
+            self.stopped = 0;
             self.blocked = 0;
         }
         let mut all_asleep = !unfinished.is_empty();
@@ -94,12 +102,14 @@ impl Watch {
             all_asleep &= is_asleep(state) && !moved;
             all_blocked &= (is_asleep(state) || state == 'D') && !moved;
         }
-        self.asleep = if all_asleep { self.asleep + 1 } else { 0 };
-        self.blocked = if all_blocked { self.blocked + 1 } else { 0 };
-        if self.asleep < ASLEEP && self.blocked < BLOCKED {
+        let stopped = unfinished.iter().find(|(_, state, _)| *state == 'T');
+        let counted = |looks: u32, again: bool| if again { looks + 1 } else { 0 };
+        self.asleep = counted(self.asleep, all_asleep);
+        self.stopped = counted(self.stopped, all_asleep && stopped.is_some());
+        self.blocked = counted(self.blocked, all_blocked);
+        if self.asleep < ASLEEP && self.stopped < STOPPED && self.blocked < BLOCKED {
             return None;
         }
-        let stopped = unfinished.iter().find(|(_, state, _)| *state == 'T');
         Some(match stopped {
             Some(&(index, ..)) => (index, Stuck::Stopped),
             None => (unfinished[0].0, Stuck::Asleep),
@@ -115,14 +125,14 @@ fn is_asleep(state: char) -> bool {
 
 /// Returns whether a process sleeps or waits for a device, and the processor time it has used; `None` if it is gone.
 pub(super) fn state_and_time(pid: u32) -> Option<(bool, Duration)> {
-    let (state, used) = stat(pid)?;
+    let (state, used) = stat(number_in_proc(pid)?)?;
     Some((is_asleep(state) || state == 'D', used))
 }
 
-/// Returns the state of a process and the processor time it has used: fields 3, 14 and 15 of `/proc/PID/stat`, in clock ticks.
-/// proc_pid_stat(5). A process that is stopped for us, its tracer, is in T.
-fn stat(pid: u32) -> Option<(char, Duration)> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// Returns the state of a process and the processor time it has used: fields 3, 14 and 15 of `/proc/NUMBER/stat`, in clock
+/// ticks. proc_pid_stat(5). A process that is stopped for this process, its tracer, is in T.
+fn stat(number: u32) -> Option<(char, Duration)> {
+    let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
     let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
@@ -131,24 +141,29 @@ fn stat(pid: u32) -> Option<(char, Duration)> {
         .flatten()
         .unwrap_or(100) as u64;
     let mut state = fields.first()?.chars().next()?;
-    if state == 't' && is_traced_by_us(pid) {
+    if state == 't' && is_traced_by_us(number) {
         state = 'T';
     }
     Some((state, Duration::from_millis(ticks * 1000 / per_second)))
 }
 
 /// Whether a process made us its tracer: we trace nothing, so we continue nothing that stops for us. ptrace(2), `PTRACE_TRACEME`.
-fn is_traced_by_us(pid: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+fn is_traced_by_us(number: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{number}/status")).unwrap_or_default();
     let tracer = status
         .lines()
         .find_map(|line| line.strip_prefix("TracerPid:"));
-    tracer.is_some_and(|tracer| tracer.trim() == std::process::id().to_string())
+    let us = std::fs::read_link("/proc/self").ok();
+    tracer.is_some_and(|tracer| us.is_some_and(|us| us.as_os_str() == tracer.trim()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process;
+    use nix::sched::{CloneFlags, unshare};
+    use nix::sys::signal::{Signal, raise};
+    use std::time::Instant;
 
     #[test]
     fn a_process_that_moves_is_never_stuck() {
@@ -173,6 +188,30 @@ mod tests {
         assert!(
             matches!(stuck.flatten().next(), Some((0, Stuck::Endless(used))) if used >= ENDLESS)
         );
+    }
+
+    #[test]
+    fn a_stopped_process_is_seen_where_proc_shows_another_pid_namespace() {
+        fn look() -> String {
+            let stops = || raise(Signal::SIGSTOP).unwrap();
+            let child = process::spawn(stops).unwrap();
+            let mut watch = Watch::new(1);
+            let until = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < until {
+                if let Some((_, stuck)) = watch.look(0, &[(0, child.id())]) {
+                    return format!("{stuck:?}");
+                }
+            }
+            "nothing".into()
+        }
+        let seen = |()| {
+            unshare(CloneFlags::CLONE_NEWPID).ok()?;
+            Some(process::run(look).map_err(|error| error.to_string()))
+        };
+        match process::clean(seen, ()).unwrap() {
+            Some(seen) => assert_eq!(seen, Ok("Stopped".into())),
+            None => eprintln!("SKIPPED: no pid namespace is permitted here"),
+        }
     }
 
     #[test]
@@ -201,11 +240,12 @@ mod tests {
         assert_eq!(stuck_at("S"), asleep);
         assert_eq!(stuck_at("SS"), asleep);
         assert_eq!(stuck_at("Z"), asleep, "its first thread has ended");
-        assert_eq!(stuck_at("ST"), Some((ASLEEP + 1, 1, Stuck::Stopped)));
+        assert_eq!(stuck_at("ST"), Some((STOPPED + 1, 1, Stuck::Stopped)));
         let blocked = Some((BLOCKED + 1, 0, Stuck::Asleep));
         assert_eq!(stuck_at("D"), blocked, "as in a vfork that does not return");
         assert_eq!(stuck_at("SD"), blocked);
-        for goes_on in ["R", "SR", "t", "DR"] {
+        assert_eq!(stuck_at("DT"), Some((BLOCKED + 1, 1, Stuck::Stopped)));
+        for goes_on in ["R", "SR", "t", "DR", "RT"] {
             assert_eq!(stuck_at(goes_on), None, "{goes_on}");
         }
     }

@@ -900,3 +900,97 @@ mod unwinding {
         );
     }
 }
+
+mod catching {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+
+    /// A counter behind a spin lock. Each operation leaves the critical section by a panic, which it catches.
+    struct Panics<M: Memory> {
+        lock: M::AtomicU32,
+        count: M::AtomicU32,
+    }
+    struct Guard<'a, M: Memory>(&'a Panics<M>);
+    impl<M: Memory> Drop for Guard<'_, M> {
+        fn drop(&mut self) {
+            self.0.lock.store(0, Ordering::Release);
+        }
+    }
+    impl<M: Memory> Subject<M> for Panics<M> {
+        type Spec = Count;
+        type Seat<'a> = &'a Self;
+        fn new(_: &()) -> Self {
+            Panics {
+                lock: Atomic::new(0),
+                count: Atomic::new(0),
+            }
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(all: &mut &Self, _: &()) -> u32 {
+            while all.lock.swap(1, Ordering::Acquire) == 1 {
+                M::spin_loop();
+            }
+            let counts = || {
+                let _unlocks = Guard(all);
+                let n = all.count.load(Ordering::Relaxed) + 1;
+                all.count.store(n, Ordering::Relaxed);
+                panic_any(n)
+            };
+            let caught = catch_unwind(AssertUnwindSafe(counts));
+            *caught.unwrap_err().downcast().unwrap()
+        }
+    }
+
+    #[test]
+    fn a_panic_that_an_operation_catches_is_no_finding() {
+        let report = passes::<Loom, Panics<LoomMemory>>(&two("panics", 1..=2));
+        assert!(report.contains("to the end"), "{report}");
+    }
+
+    /// Operations that may wait indefinitely, and return zero.
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Waits;
+    impl Spec for Waits {
+        type Setup = ();
+        type Op = ();
+        type Ret = u32;
+        fn start(_: &()) -> Self {
+            Waits
+        }
+        fn step(&mut self, _: usize, _: &()) -> u32 {
+            0
+        }
+        fn may_block(&self, _: usize, _: &()) -> bool {
+            true
+        }
+    }
+
+    /// Operations that sleep until a word changes, which it never does, and return one if that panics.
+    struct Sleeps<M: Memory>(M::AtomicU32);
+    impl<M: Memory> Subject<M> for Sleeps<M> {
+        type Spec = Waits;
+        type Seat<'a> = &'a Self;
+        fn new(_: &()) -> Self {
+            Sleeps(Atomic::new(0))
+        }
+        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
+            self
+        }
+        fn apply(all: &mut &Self, _: &()) -> u32 {
+            let sleeps = || {
+                while all.0.load(Ordering::Acquire) == 0 {
+                    M::wait(&all.0, 0);
+                }
+                0
+            };
+            catch_unwind(AssertUnwindSafe(sleeps)).unwrap_or(1)
+        }
+    }
+
+    #[test]
+    fn the_result_of_an_operation_that_catches_what_unwinds_it_is_not_judged() {
+        passes::<Loom, Sleeps<LoomMemory>>(&two("sleeps", 1..=1));
+    }
+}

@@ -62,11 +62,13 @@ pub(crate) enum Ends {
     Untried,
     /// As if nothing had been done.
     Undisturbed,
+    /// As if nothing had been done, but that a structure changed without an access is Unknown where accesses are scheduled.
+    Unscheduled,
     /// With a verdict that is not Ok, in these words, or in others that are named after a `|`.
     Words(&'static str),
 }
 
-use Ends::{Undisturbed, Untried, Words};
+use Ends::{Undisturbed, Unscheduled, Untried, Words};
 use Place::{Attach, Detach, Drop, New, Operation};
 
 const fn row(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Misdeed {
@@ -248,7 +250,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     in_operations(row(
         "remove_pages",
         raw::remove_pages,
-        Undisturbed,
+        Unscheduled,
         Undisturbed,
     )),
     in_operations(ends("overflow", acts::overflow, "SIG")),
@@ -276,12 +278,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     // Threads and ends.
     // Whether they are there yet as it forks is chance.
     but_for(harmless("threads", acts::threads), Undisturbed, Untried),
-    // A model ends at the first panic, even one that is caught.
-    in_loom(
-        harmless("panic_beside", acts::panic_beside),
-        Words("beside"),
-        Untried,
-    ),
+    harmless("panic_beside", acts::panic_beside),
     ends("exit", acts::exit, "exited with code 0"),
     ends("end", raw::end, "exited with code 0"),
     ends("abort", acts::abort, "SIGABRT"),
@@ -293,11 +290,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
         not_in_spec(ends("panic_twice", acts::panic_twice, "panic")),
     ),
     ends("panic_later", acts::panic_later, "panic"),
-    in_loom(
-        harmless("catch_panic", acts::catch_panic),
-        Words("on purpose"),
-        Undisturbed,
-    ),
+    harmless("catch_panic", acts::catch_panic),
     harmless("forget_hook", acts::forget_hook),
     // The process lives on without its first thread, which is noticed as a sleep is.
     on(

@@ -192,13 +192,29 @@ pub(super) fn leave() -> bool {
 }
 
 /// Does a phase: `None` if the execution ended meanwhile.
-pub(super) fn unless_abandoned<R>(phase: Phase, run: impl FnOnce() -> R) -> Option<R> {
+///
+/// # Errors
+/// The payload of a panic in it.
+pub(super) fn unless_abandoned<R>(
+    phase: Phase,
+    run: impl FnOnce() -> R,
+) -> std::thread::Result<Option<R>> {
     enter_phase(phase);
     match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(result) => Some(result),
-        Err(payload) if payload.is::<Abandoned>() => None,
-        Err(payload) => resume_unwind(payload),
+        // It caught what was to unwind it, so its result says nothing.
+        Ok(result) if was_told() => {
+            std::mem::forget(result);
+            Ok(None)
+        }
+        Ok(result) => Ok(Some(result)),
+        Err(payload) if payload.is::<Abandoned>() => Ok(None),
+        Err(payload) => Err(payload),
     }
+}
+
+/// Whether the process that calls was told that the execution has ended.
+fn was_told() -> bool {
+    with(|now, process| now.processes[process].unwinds.is_some()).unwrap_or(false)
 }
 
 /// Whether the process that calls is still part of the model. As the execution ends, its next access unwinds it; what

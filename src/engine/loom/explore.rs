@@ -4,6 +4,7 @@
 //! done panics again.
 
 use super::execution::{self, End, Phase, Waits};
+use super::panics::{self, Of, Panic};
 use super::{LoomMemory, memory};
 use crate::case::{Call, Case, History, Step, named};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, is_of_the_spec, rest};
@@ -16,14 +17,14 @@ use crate::workers::original::{self, without_copies};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::RefCell;
-use std::panic::PanicHookInfo;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Accesses of one execution before loom gives up on it.
-const BRANCHES: usize = 10_000;
+pub(super) const BRANCHES: usize = 10_000;
 /// Switches away from a thread that could go on, in one execution, from one round to the next: first all orders without
 /// any, then all with one, and at last all there are. A program that is too large for a round has been explored within
 /// those before.
@@ -102,9 +103,13 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
         if is_of_the_spec(info) {
             return;
         }
+        let panic = Panic::new(info);
         // Before `end` takes the execution.
         let unwinds = execution::ended().is_some();
-        hooked.end(|steps, race| hooked.verdict_of_panic(info, unwinds, steps, race))
+        if unwinds || panic.of != Of::Subject {
+            hooked.end(|steps, race| panic.verdict(unwinds, || hooked.race(steps, race)));
+        }
+        panic.note();
     }));
     for (round, bound) in BOUNDS.into_iter().enumerate() {
         for first in 0..case.program.len() {
@@ -148,8 +153,8 @@ fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, first: usize) {
     let processes = model.case.program.len();
     let asked = Arc::clone(model);
     execution::start(processes, Rc::new(move || asked.may_wait()));
-    let subject = Rc::new(S::new(&model.case.setup));
-    SUBJECT.set(Some(Rc::clone(&subject) as Rc<dyn Any>));
+    let subject = model.calls(|| S::new(&model.case.setup));
+    SUBJECT.set(Some(Rc::new(subject)));
     let others: Vec<_> = (1..processes)
         .map(|n| {
             let process = (first + n) % processes;
@@ -162,7 +167,9 @@ fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, first: usize) {
     for other in others {
         let _ = other.join();
     }
-    SUBJECT.set(None);
+    // No thread has it any more.
+    let subject = SUBJECT.take();
+    model.calls(|| drop(subject));
 }
 
 thread_local! {
@@ -229,7 +236,7 @@ impl<S: Subject<LoomMemory>> Model<S> {
         // An execution that has ended drops nothing: the drop would wait indefinitely.
         if let Some(seat) = self.operations(subject, process) {
             let mut seat = Some(seat);
-            execution::unless_abandoned(Phase::Detach, || drop(seat.take()));
+            self.enters(Phase::Detach, || drop(seat.take()));
             std::mem::forget(seat);
         }
         memory::leave();
@@ -242,8 +249,7 @@ impl<S: Subject<LoomMemory>> Model<S> {
             process,
             life: 0,
         };
-        let mut seat =
-            execution::unless_abandoned(Phase::Attach, || without_copies(|| subject.attach(role)))?;
+        let mut seat = self.enters(Phase::Attach, || subject.attach(role))?;
         for (number, op) in self.case.program[process].iter().enumerate() {
             // The numbers only keep the calls of one process in order; a model has no clock.
             let invoked = 2 * number as u64;
@@ -255,9 +261,7 @@ impl<S: Subject<LoomMemory>> Model<S> {
             };
             self.history().calls[process].push(call);
             let phase = Phase::Operation(number);
-            let Some(ret) =
-                execution::unless_abandoned(phase, || without_copies(|| S::apply(&mut seat, op)))
-            else {
+            let Some(ret) = self.enters(phase, || S::apply(&mut seat, op)) else {
                 std::mem::forget(seat);
                 return None;
             };
@@ -266,6 +270,26 @@ impl<S: Subject<LoomMemory>> Model<S> {
             call.returned = invoked + 1;
         }
         Some(seat)
+    }
+
+    /// Calls code of the subject outside of its processes. A panic that it does not catch is a finding.
+    fn calls<R>(&self, call: impl FnOnce() -> R) -> R {
+        let called = catch_unwind(AssertUnwindSafe(|| without_copies(call)));
+        called.unwrap_or_else(|payload| self.panicked(payload))
+    }
+
+    /// Calls code of the subject in a phase of the process that calls; `None` if the execution ended meanwhile. A panic that
+    /// it does not catch is a finding.
+    fn enters<R>(&self, phase: Phase, call: impl FnOnce() -> R) -> Option<R> {
+        let called = execution::unless_abandoned(phase, || without_copies(call));
+        called.unwrap_or_else(|payload| self.panicked(payload))
+    }
+
+    fn panicked(&self, payload: Box<dyn Any + Send>) -> ! {
+        let verdict = panics::uncaught(&*payload);
+        // The payload's drop might panic again.
+        std::mem::forget(payload);
+        self.end(|_, _| verdict)
     }
 
     /// Whether what returned is right, and all that did not may wait.
@@ -375,58 +399,6 @@ impl<S: Subject<LoomMemory>> Model<S> {
         }
     }
 
-    /// loom reports by panics; everything else that panics is the subject. `unwinds`: in an execution that has ended, as it was
-    /// unwound.
-    fn verdict_of_panic(
-        &self,
-        info: &PanicHookInfo<'_>,
-        unwinds: bool,
-        steps: &[Step],
-        race: Option<[usize; 2]>,
-    ) -> Verdict<S::Spec> {
-        let message = words(info).trim();
-        let place = info.location().map(ToString::to_string).unwrap_or_default();
-        let finding = |kind, detail| {
-            Verdict::Finding(Finding {
-                kind,
-                detail,
-                explanation: None,
-            })
-        };
-        // In a registry, or vendored.
-        let of_loom = place.contains("/loom-0.") || place.contains("/loom/src/");
-        let of_generator = place.contains("/generator-0.") || place.contains("/generator/src/");
-        if unwinds {
-            Verdict::Unknown(format!(
-                "an operation panicked as it was unwound from an execution that loom does not follow to its end, at {place}: {message}; \
-                 ask `stepped`"
-            ))
-        } else if of_loom && message.starts_with("deadlock") {
-            finding(
-                Kind::Deadlock,
-                "every process that is not done waits, and none is left to wake it".into(),
-            )
-        } else if of_loom
-            && (message.contains("Causality violation")
-                || message.contains("ing to cell")
-                || message.contains("ing from cell"))
-        {
-            finding(Kind::DataRace, self.race(steps, race))
-        } else if of_loom && message.contains("maximum number of branches") {
-            Verdict::Unknown(format!(
-                "an execution of the model made more than {BRANCHES} accesses: an operation never ends, or spins without spin_loop(); \
-                 ask `stepped`"
-            ))
-        } else if of_loom || of_generator {
-            Verdict::Unknown(format!("loom cannot go on here ({place}): {message}"))
-        } else {
-            finding(
-                Kind::Panic,
-                format!("the subject panicked at {place}: {message}"),
-            )
-        }
-    }
-
     /// The two accesses that race, in words.
     fn race(&self, steps: &[Step], race: Option<[usize; 2]>) -> String {
         let Some(race) = race else {
@@ -451,17 +423,5 @@ impl<S: Subject<LoomMemory>> Model<S> {
             format!("{process} {op} {does} at {file}:{}", step.line)
         });
         format!("{first} and {second} the same data, with nothing that orders the two")
-    }
-}
-
-fn words<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
-    let payload = info.payload();
-    match (
-        payload.downcast_ref::<&str>(),
-        payload.downcast_ref::<String>(),
-    ) {
-        (Some(words), _) => words,
-        (None, Some(words)) => words,
-        _ => "no message",
     }
 }

@@ -12,6 +12,7 @@ mod known;
 mod memory;
 mod order;
 mod orders;
+mod panics;
 mod view;
 
 use explore::{BOUNDS, Explored, STACK_MIB};
@@ -22,6 +23,7 @@ use super::{Answer, Budget, Covered, Engine};
 use crate::case::{Case, Program};
 use crate::check::{Criterion, Finding, Kind, Verdict};
 use crate::error::Error;
+use crate::memory::refusal_of_futex;
 use crate::process::{self, Channel, Exit, Job};
 use crate::region::Region;
 use crate::subject::{Spec, Subject};
@@ -203,6 +205,12 @@ fn supervise<S: Subject<LoomMemory>>(
             return Ok((count, ended(Verdict::Unknown(GARBLED.into()))));
         };
         return Ok((explored.executions, explored));
+    }
+    if exit == Exit::Signal(libc::SIGABRT)
+        && let Some(errno) = refusal_of_futex()
+    {
+        // The C library aborts where a wait of its own is refused.
+        return Err(Error::call("run the model of loom", errno, "futex", ""));
     }
     let verdict = match exit {
         Exit::Code(0) if answered.load(Relaxed) != 0 => Verdict::Unknown(

@@ -171,6 +171,18 @@ fn a_program_that_is_not_taken_over_is_an_error_in_words_and_killed() {
     assert!(ends(pid), "{text}");
 }
 
+#[test]
+fn a_program_that_may_not_be_executed_is_an_error_that_names_its_permission_and_its_mount() {
+    // A new file of tempfile has mode 0600.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let greeting = takeover::greeting(Echo::JOB);
+    let error = try_start(&greeting, file.path().to_str().unwrap()).err();
+    let text = error.unwrap().to_string();
+    for words in ["EACCES", "chmod +x", "noexec", "seccomp"] {
+        assert!(text.contains(words), "{text}");
+    }
+}
+
 fn try_start(greeting: &[u8], program: &str) -> Result<Session, Error> {
     Session::start_with(Echo::JOB, greeting, Command::new(program), START)
 }
