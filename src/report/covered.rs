@@ -42,6 +42,11 @@ pub(super) fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
         None => counted(covered_programs, "program"),
     };
     let mut parts = vec![programs, counted(executions, "execution")];
+    if samples > 0 {
+        parts.push(format!(
+            "{samples} of them taken again by forked processes, with the same steps"
+        ));
+    }
     if outcome.verdict == Verdict::Ok && could_overlap > 0 && sampled_in_full < covered_programs {
         parts.push(format!("{sampled_in_full} of them by all their executions"));
     }
@@ -92,12 +97,6 @@ pub(super) fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
     }
     if worst > 0 {
         parts.push(format!("at most {} an operation", counted(worst, "step")));
-    }
-    if samples > 0 {
-        parts.push(format!(
-            "{} taken again by forked processes, with the same steps",
-            counted(samples, "execution")
-        ));
     }
     if by_processes > 0 {
         parts.push(format!(
