@@ -13,6 +13,7 @@ use crate::subject::{Role, Subject};
 use crate::workers::original::without_copies;
 use std::cell::UnsafeCell;
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub(super) struct Execution<M: Memory, S: Subject<M>> {
     case: Option<Arc<Case<S::Spec>>>,
     batch: u32,
     /// The bytes of logs, and who died or waits where, of histories that were Ok.
-    remembered: HashSet<Box<[u8]>>,
+    remembered: HashSet<Box<[u8]>, BuildHasherDefault<Mixed>>,
     key: Vec<u8>,
     memory: PhantomData<fn() -> (M, S)>,
 }
@@ -44,7 +45,7 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
             slot,
             case: None,
             batch: 0,
-            remembered: HashSet::new(),
+            remembered: HashSet::default(),
             key: Vec::new(),
             memory: PhantomData,
         }
@@ -183,6 +184,26 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
             self.remembered.insert(self.key.as_slice().into());
         }
         fine
+    }
+}
+
+/// A hash of what a history is remembered by: nobody chooses that to do harm, and it is taken once an execution.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            let mixed = (self.0.rotate_left(5) ^ u64::from_le_bytes(word))
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            // The top bits depend on all, and the table takes both ends.
+            self.0 = mixed ^ mixed >> 32;
+        }
+    }
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

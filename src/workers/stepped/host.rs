@@ -75,10 +75,13 @@ struct Place {
     busy: bool,
 }
 
+/// The case that was taken last, for all coroutines.
+type Taken<S> = Rc<RefCell<Option<Arc<Case<S>>>>>;
+
 struct Host<M: Memory, S: Subject<M>> {
     execution: Execution<M, S>,
     /// What each coroutine runs.
-    case: Rc<RefCell<Option<Arc<Case<S::Spec>>>>>,
+    case: Taken<S::Spec>,
     places: Vec<Place>,
     statics: Statics,
     /// What they were before this execution, if it is one of those that are looked at.
