@@ -16,8 +16,9 @@ use std::sync::{Mutex, OnceLock};
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Habit {
     None,
-    /// It counts in a static, in a thread-local.
+    /// It counts in a static, in a static as it is built, in a thread-local.
     Static,
+    StaticInNew,
     ThreadLocal,
     /// It sets up a static in its first call, and never changes it again.
     SetUpOnce,
@@ -63,9 +64,10 @@ struct Odd<const HABIT: usize> {
     address: Word,
 }
 
-const HABITS: [Habit; 18] = [
+const HABITS: [Habit; 19] = [
     Habit::None,
     Habit::Static,
+    Habit::StaticInNew,
     Habit::ThreadLocal,
     Habit::SetUpOnce,
     Habit::PrivateLock,
@@ -102,6 +104,9 @@ impl<const HABIT: usize> Subject<SteppedMemory> for Odd<HABIT> {
     type Spec = Register<u64>;
     type Seat<'a> = Handle<'a, HABIT>;
     fn new(&first: &u64) -> Self {
+        if HABITS[HABIT] == Habit::StaticInNew {
+            COUNTER.fetch_add(1, Relaxed);
+        }
         Odd {
             value: Atomic::new(first),
             owner: Atomic::new(0),
@@ -304,6 +309,11 @@ fn a_structure_without_habits_is_searched_by_coroutines() {
 #[test]
 fn a_static_that_changes_is_searched_by_processes() {
     is_right::<{ number(Habit::Static) }>(true);
+}
+
+#[test]
+fn a_static_that_changes_as_the_structure_is_built_is_searched_by_processes() {
+    is_right::<{ number(Habit::StaticInNew) }>(true);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use forkcheck::process::clean;
 use forkcheck::subject::{Progress, Register, RegisterOp, Subject};
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// Executions of the row of kills.
@@ -72,12 +73,44 @@ pub(super) fn all() -> Vec<Measured> {
         all.push(engine::<Stepped, Planted<SteppedMemory>>(
             &group, planted, processes,
         ));
+        if processes == 2 {
+            all.push(two_at_once(&group));
+        }
         all.extend(peers::all(&group, processes));
         if processes == 2 {
             all.push(kills(&group));
         }
     }
     all
+}
+
+/// Two engines of `stepped` in two threads, as two jobs of one test have them: each runs half of the executions.
+fn two_at_once(group: &str) -> Measured {
+    let threads = [(); 2].map(|()| {
+        let (ask, asked) = mpsc::channel::<u64>();
+        let (answer, answered) = mpsc::channel();
+        std::thread::spawn(move || {
+            let by = ("", By::Random);
+            let mut half = engine::<Stepped, SeqLockSubject<SteppedMemory>>("", by, 2);
+            for turns in asked {
+                (half.run)(turns);
+                answer.send(()).expect("it is waited for");
+            }
+        });
+        (ask, answered)
+    });
+    let run = move |turns: u64| {
+        let start = Instant::now();
+        for (ask, _) in &threads {
+            ask.send(turns / 2).expect("the thread waits");
+        }
+        for (_, answered) in &threads {
+            answered.recv().expect("the thread answers");
+        }
+        start.elapsed()
+    };
+    let name = "stepped, random, seqlock, two jobs";
+    Measured::new(group, name, "execution", 100_000, run)
 }
 
 /// In a clean process, which is small: so many times so many children.

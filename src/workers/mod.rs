@@ -15,11 +15,12 @@
 //! | a supervisor, [`Bell::wait`](bell::Bell::wait) | a worker to ring or to end | 50 ms; then it looks at the seals, at the word that says how the batch ended, and at the [`Watch`] |
 //! | the supervisor of a model, `poll` | the answer or the end of the model | 50 ms, and the [`Watch`] |
 //! | a supervisor of looks (`private`, `locks`) | a process that looks | 2 ms; it gives up after 30 ms of processor time, or 5 looks at a sleeping process |
-//! | a worker, `await_round`, `await_turn` | another worker | the supervisor, which kills it when it drops its handle; the kernel, when the supervisor ends |
+//! | a worker or a host, `await_round`, `await_turn` | another worker, or its supervisor | the supervisor, which kills it when it drops its handle; the kernel, when the supervisor ends |
 //! | a worker, `await_start_line`, `Halts::wait` | a moment; a halt of another worker | the moment; 2 ms |
 //! | a worker that has ended the batch or has to die, `pause` | its SIGKILL | the supervisor, as above |
 //! | `Child::drop`, `Session::drop`, `end_strays` | processes that were killed or hung up on | 10 s, 10 s, 5 s |
 //! | [`MachineTurn`] | other tests of this program | their verdicts |
+//! | the test's thread, `Ahead::take`, `Ahead::drop` | an engine in another thread | its answer, as in the first row |
 //! | [`MachineTurn`], where it is for the machine | other programs | 120 s |
 //! | saving a case, flock(2) | another program that saves one | 10 s |
 //!

@@ -91,9 +91,9 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
         }
     }
 
-    /// The execution is over: judges it, and begins the next, or says that the batch is over. One that is `spent` begins none.
-    pub(super) fn finish(&mut self, spent: bool) -> bool {
-        let fine = self.judge();
+    /// The execution is over, and was `fine` or not: drops the subject, and begins the next, or says that the batch is over. One
+    /// that is `spent` begins none.
+    pub(super) fn finish(&mut self, fine: bool, spent: bool) -> bool {
         // SAFETY: drop in place.
         // 1. The slot holds a subject: `begin` wrote it, and only this drops it, once an execution. 2. Nobody else uses
         // it: every process is done, after dropping its seat, or dead.
@@ -136,7 +136,8 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
         self.shared.bell.ring();
     }
 
-    fn judge(&mut self) -> bool {
+    /// Whether the history of the execution is right.
+    pub(super) fn judge(&mut self) -> bool {
         self.key.clear();
         self.add_logs();
         let judge = self.shared.judge;

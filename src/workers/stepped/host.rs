@@ -222,7 +222,8 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
         }
     }
 
-    /// The first executions of a case, and some of the others, are looked at.
+    /// The first executions of a case, and some of the others, are looked at: from before the subject is built, or the last one
+    /// dropped, until all are done. What the check itself does is left out.
     fn look(&mut self) {
         if std::mem::take(&mut self.first) {
             self.before = None;
@@ -239,8 +240,8 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
         if self.shared().board.duty() == duty::BEGIN {
             self.reset_all();
             stepper::become_process(None);
-            self.execution.begin();
             self.look();
+            self.execution.begin();
         }
         let mut next = self.shared().board.plan(|plan| plan.decide());
         loop {
@@ -275,10 +276,10 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
                     {
                         return self.execution.end(ended::DIFFERS);
                     }
+                    let fine = self.execution.judge();
                     let spent = self.room.is_spent();
-                    let begun = self.execution.finish(spent);
                     self.look();
-                    begun
+                    self.execution.finish(fine, spent)
                 }
                 Next::Stuck => {
                     let rests = self.shared().board.plan(|plan| plan.outside().is_empty())
@@ -290,9 +291,8 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
                     self.reset_all();
                     stepper::become_process(None);
                     let spent = self.room.is_spent();
-                    let begun = self.execution.next(rests, spent);
                     self.look();
-                    begun
+                    self.execution.next(rests, spent)
                 }
                 Next::TooLong => return self.execution.end(ended::TOO_LONG),
                 Next::Waits => return self.execution.end(ended::WAITS),

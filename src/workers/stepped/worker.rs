@@ -78,7 +78,7 @@ impl<M: Memory, S: Subject<M>> Worker<M, S> {
         match self.board().duty() {
             duty::BEGIN => self.execution.begin(),
             duty::JUDGE => {
-                if !self.execution.finish(false) {
+                if !self.finish() {
                     return;
                 }
             }
@@ -112,7 +112,7 @@ impl<M: Memory, S: Subject<M>> Worker<M, S> {
                     return self.board().pass(Some(self.slot), worker);
                 }
                 Next::Over => {
-                    if !self.execution.finish(false) {
+                    if !self.finish() {
                         return;
                     }
                 }
@@ -121,6 +121,12 @@ impl<M: Memory, S: Subject<M>> Worker<M, S> {
                 Next::Waits => return self.execution.end(ended::WAITS),
             }
         }
+    }
+
+    /// The execution is over: begins the next, or says that the batch is over.
+    fn finish(&mut self) -> bool {
+        let fine = self.execution.judge();
+        self.execution.finish(fine, false)
     }
 
     /// One life of one process.
