@@ -5,11 +5,13 @@
 use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Kills, Stepped, SteppedMemory};
+use forkcheck::memory::MemoryCell;
 use forkcheck::prelude::*;
 use forkcheck::subject::{Register, RegisterOp, RegisterRet};
 use std::cell::Cell;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 
 /// What an operation does besides reading or writing the register.
@@ -20,6 +22,8 @@ enum Habit {
     Static,
     StaticInNew,
     ThreadLocal,
+    /// It takes a lock in a static, and gives it back: others of its process wait for it, and those of others do not.
+    StaticLock,
     /// It sets up a static in its first call, and never changes it again.
     SetUpOnce,
     /// It holds a lock of its process over a step.
@@ -46,11 +50,14 @@ enum Habit {
     OwnsMuch,
     /// It follows an address that another process has stored, where the two meet.
     Address,
+    /// The same, and it is stored where no step shows it.
+    AddressInCell,
 }
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 static SET_UP: OnceLock<u64> = OnceLock::new();
 static LOCK: Mutex<()> = Mutex::new(());
+static TAKEN: AtomicBool = AtomicBool::new(false);
 thread_local! {
     static OWN: Cell<u64> = const { Cell::new(0) };
 }
@@ -62,13 +69,15 @@ struct Odd<const HABIT: usize> {
     value: Word,
     owner: Word,
     address: Word,
+    cell: <SteppedMemory as Memory>::Cell<u64>,
 }
 
-const HABITS: [Habit; 19] = [
+const HABITS: [Habit; 21] = [
     Habit::None,
     Habit::Static,
     Habit::StaticInNew,
     Habit::ThreadLocal,
+    Habit::StaticLock,
     Habit::SetUpOnce,
     Habit::PrivateLock,
     Habit::OwnHeap,
@@ -84,6 +93,7 @@ const HABITS: [Habit; 19] = [
     Habit::Signals,
     Habit::OwnsMuch,
     Habit::Address,
+    Habit::AddressInCell,
 ];
 
 const fn number(habit: Habit) -> usize {
@@ -111,6 +121,7 @@ impl<const HABIT: usize> Subject<SteppedMemory> for Odd<HABIT> {
             value: Atomic::new(first),
             owner: Atomic::new(0),
             address: Atomic::new(0),
+            cell: MemoryCell::new(0),
         }
     }
     fn attach<'a>(&'a self, _: Role<'_>) -> Handle<'a, HABIT> {
@@ -141,6 +152,18 @@ impl<const HABIT: usize> Subject<SteppedMemory> for Odd<HABIT> {
             Habit::ThreadLocal => {
                 OWN.set(OWN.get() + 1);
                 odd.apply(op)
+            }
+            Habit::StaticLock => {
+                while TAKEN.swap(true, Relaxed) {
+                    SteppedMemory::spin_loop();
+                }
+                if odd.owner.swap(1, Ordering::AcqRel) == 1 {
+                    std::process::abort();
+                }
+                let ret = odd.apply(op);
+                odd.owner.store(0, Ordering::Release);
+                TAKEN.store(false, Relaxed);
+                ret
             }
             Habit::PrivateLock => {
                 let held = LOCK.lock().unwrap();
@@ -184,7 +207,7 @@ impl<const HABIT: usize> Subject<SteppedMemory> for Odd<HABIT> {
                 odd.apply(op)
             }
             Habit::Caught => {
-                let caught = std::panic::catch_unwind(|| {
+                let caught = std::panic::catch_unwind(AssertUnwindSafe(|| {
                     struct Steps<'a>(&'a Word);
                     impl Drop for Steps<'_> {
                         fn drop(&mut self) {
@@ -193,7 +216,7 @@ impl<const HABIT: usize> Subject<SteppedMemory> for Odd<HABIT> {
                     }
                     let _steps = Steps(&odd.owner);
                     std::panic::resume_unwind(Box::new(()));
-                });
+                }));
                 assert!(caught.is_err());
                 odd.apply(op)
             }
@@ -213,9 +236,20 @@ impl<const HABIT: usize> Subject<SteppedMemory> for Odd<HABIT> {
                 black_box(&handle.owned);
                 ret
             }
-            Habit::Address => {
+            Habit::Address | Habit::AddressInCell => {
                 let here = (&raw const odd.value).expose_provenance() as u64;
-                let there = odd.address.swap(here, Ordering::AcqRel);
+                let there = match HABITS[HABIT] {
+                    Habit::Address => odd.address.swap(here, Ordering::AcqRel),
+                    _ => {
+                        while odd.owner.swap(1, Ordering::AcqRel) == 1 {
+                            SteppedMemory::spin_loop();
+                        }
+                        // SAFETY: of the cell, whose owner this process is.
+                        let there = odd.cell.with_mut(|at| unsafe { at.replace(here) });
+                        odd.owner.store(0, Ordering::Release);
+                        there
+                    }
+                };
                 if there == 0 || !odd.meets() {
                     return odd.apply(op);
                 }
@@ -290,15 +324,19 @@ fn is_right<const HABIT: usize>(by_processes: bool) {
 
 /// Checks it by both engines: this finding, which comes again each time.
 fn is_found<const HABIT: usize>(kind: Kind, words: &str) {
-    for outcome in [check::<Stepped, HABIT>(), check::<Kills, HABIT>()] {
-        let Verdict::Finding(finding) = &outcome.verdict else {
-            panic!("{:?}", outcome.verdict)
-        };
-        assert_eq!(finding.kind, kind, "{}", finding.detail);
-        assert!(finding.detail.contains(words), "{}", finding.detail);
-        let found = outcome.found.unwrap();
-        assert!(!found.run.steps.is_empty());
-    }
+    is_found_by::<Stepped, HABIT>(kind, words);
+    is_found_by::<Kills, HABIT>(kind, words);
+}
+
+fn is_found_by<E: Engine<Memory = SteppedMemory>, const HABIT: usize>(kind: Kind, words: &str) {
+    let outcome = check::<E, HABIT>();
+    let Verdict::Finding(finding) = &outcome.verdict else {
+        panic!("{:?}", outcome.verdict)
+    };
+    assert_eq!(finding.kind, kind, "{}", finding.detail);
+    assert!(finding.detail.contains(words), "{}", finding.detail);
+    let found = outcome.found.unwrap();
+    assert!(!found.run.steps.is_empty());
 }
 
 #[test]
@@ -319,6 +357,11 @@ fn a_static_that_changes_as_the_structure_is_built_is_searched_by_processes() {
 #[test]
 fn a_thread_local_that_changes_is_searched_by_processes() {
     is_right::<{ number(Habit::ThreadLocal) }>(true);
+}
+
+#[test]
+fn a_static_that_is_as_it_was_after_each_execution_is_noticed_where_others_wait_for_it() {
+    is_found::<{ number(Habit::StaticLock) }>(Kind::Died, "SIGABRT");
 }
 
 #[test]
@@ -357,7 +400,7 @@ fn what_goes_wrong_between_two_pids_alone_is_found() {
 
 #[test]
 fn a_panic_that_is_caught_is_none() {
-    is_right::<{ number(Habit::Caught) }>(false);
+    is_right::<{ number(Habit::Caught) }>(true);
 }
 
 #[test]
@@ -383,4 +426,5 @@ fn what_those_who_were_killed_owned_does_not_pile_up() {
 #[test]
 fn an_address_of_another_process_is_none() {
     is_found::<{ number(Habit::Address) }>(Kind::Died, "SIGSEGV");
+    is_found_by::<Stepped, { number(Habit::AddressInCell) }>(Kind::Died, "SIGSEGV");
 }

@@ -129,6 +129,8 @@ pub struct Known {
     pub programs: u64,
     /// Programs that had to be left before they were looked through for pointers to private memory.
     pub given_up: u64,
+    /// One had a lock of std's.
+    pub locks: bool,
     /// Forked processes did something else than coroutines.
     pub differs: bool,
     /// The last finding took a real kill.
@@ -226,6 +228,8 @@ pub struct Covered {
     pub short_looks: u64,
     /// Programs that had to be left before they were looked through.
     pub given_up: u64,
+    /// Programs that had a lock of std's.
+    pub locks: u64,
     /// Findings that took a real kill.
     pub for_real: u64,
 }
@@ -264,6 +268,7 @@ impl Covered {
         self.sampled_in_full += more.sampled_in_full;
         self.short_looks += more.short_looks;
         self.given_up += more.given_up;
+        self.locks += more.locks;
         self.for_real += more.for_real;
     }
 }

@@ -17,17 +17,12 @@ const GIVEN_UP: u64 = 3;
 /// Programs in which locks are looked for, unless there are some: they are the same in all.
 const LOCKS_LOOKED_FOR: u64 = 3;
 
-/// The looks of one engine at one subject.
-#[derive(Default)]
-pub(super) struct Looks {
-    /// One of its programs had a lock.
-    locks: bool,
-}
+/// Looks before a search.
+pub(super) struct Looks;
 
 impl Looks {
     /// Looks, and then searches, if there is no pointer to private memory.
     pub(super) fn before<M: Memory, S: Subject<M>>(
-        &mut self,
         case: Case<S::Spec>,
         roles: Vec<String>,
         known: Known,
@@ -46,10 +41,10 @@ impl Looks {
             Looked::Through => 0,
             Looked::Short => 1,
         };
-        if (self.locks || known.programs < LOCKS_LOOKED_FOR)
+        if (known.locks || known.programs < LOCKS_LOOKED_FOR)
             && let Some((process, wait)) = private_lock::<M, S>(&case, &roles)?
         {
-            self.locks = true;
+            let found = Covered { locks: 1, ..found };
             let op = &case.program[process][0];
             let detail = format!(
                 "{}: {op:?}, where another process holds the lock, {wait}",

@@ -60,9 +60,9 @@ impl<S: Subject<Hardware>> Serve<S> {
 }
 
 fn serve<S: Subject<Hardware>>(channel: &mut Channel) {
-    let (mut kept, mut looks) = (None, Looks::default());
+    let mut kept = None;
     served::serve(channel, |case, roles, budget| {
-        looks.before::<Hardware, S>(case, roles, budget.known, |case, roles| {
+        Looks::before::<Hardware, S>(case, roles, budget.known, |case, roles| {
             search::<S>(&mut kept, case, roles, budget)
         })
     });

@@ -9,12 +9,19 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The time that a program may take that is searched ahead: who has a finding waits for those that are on their way. One that
+/// takes longer is searched when it is its turn.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// A program, and what may be spent on it.
 #[derive(Clone)]
 pub(super) struct Task<S: Spec> {
     pub(super) case: Case<S>,
     pub(super) budget: Budget,
+    /// The end of the test's time.
+    pub(super) deadline: Instant,
 }
 
 /// An answer, and the budget that it was given for; `None` where the engine could not run.
@@ -50,10 +57,16 @@ impl<S: Spec> Shared<S> {
         };
         state.running.insert(number);
         drop(state);
-        let search = || engine.search::<T>(&task.case, roles, &task.budget);
+        let left = task.deadline.saturating_duration_since(Instant::now());
+        let budget = Budget {
+            time: left.min(LONGEST),
+            ..task.budget
+        };
+        let search = || engine.search::<T>(&task.case, roles, &budget);
         // Whatever goes wrong here is met again by the one whose turn it is.
         let answer = catch_unwind(AssertUnwindSafe(search)).ok();
         let answer = answer.and_then(Result::ok);
+        let answer = answer.filter(|(covered, _)| covered.timed_out == 0);
         let mut state = self.lock();
         state.running.remove(&number);
         let done = answer.map(|answer| (task.budget, answer));

@@ -12,8 +12,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-/// The programs that one counts as which forked processes searched, though coroutines would have: each of its executions takes
-/// longer.
+/// The executions that one counts as which forked processes ran, though coroutines would have: it takes longer.
 const BY_PROCESSES: u64 = 4;
 /// Executions of each program in the first round of an engine that samples: what fails without much luck is found in all
 /// programs before any of them gets its thousands.
@@ -134,11 +133,9 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                     self.covered.by_halts = before.by_halts;
                 }
                 self.known.programs += 1;
-                self.spent += if self.covered.by_processes > before.by_processes {
-                    full.saturating_mul(BY_PROCESSES)
-                } else {
-                    (self.covered.executions - before.executions).min(full)
-                };
+                let executions = (self.covered.executions - before.executions).min(full);
+                let by_processes = self.covered.by_processes > before.by_processes;
+                self.spent += executions * if by_processes { BY_PROCESSES } else { 1 };
                 if round > 0 {
                     let all = self.covered.timed_out == before.timed_out;
                     self.covered.programs = before.programs;
@@ -190,7 +187,13 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             // What is known when it is its turn, if the ones before it change nothing.
             budget.known.programs += 1;
             if later >= *given {
-                ahead.give(later, Task { case, budget });
+                let deadline = Instant::now() + budget.time;
+                let task = Task {
+                    case,
+                    budget,
+                    deadline,
+                };
+                ahead.give(later, task);
             }
         }
         *given = (*given).max(last);

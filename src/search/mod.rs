@@ -230,6 +230,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         self.covered.add(covered);
         self.known.differs |= covered.by_processes > 0;
         self.known.given_up += covered.given_up;
+        self.known.locks |= covered.locks > 0;
         let mut run = run?;
         self.known.for_real = covered.for_real > 0;
         if E::CUTS

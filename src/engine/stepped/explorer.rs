@@ -269,6 +269,9 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                 (covered.killed, covered.kill_points),
                 (covered.killed_again, covered.later_points),
             ] = crew.kill_points();
+            if crew.kind() == RunAs::Processes {
+                covered.by_sigkill = covered.killed;
+            }
         }
         covered.worst = crew.worst().into();
         match reached {
@@ -347,7 +350,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         }
         let crew = self.searcher()?;
         covered.same_id = crew.again();
-        covered.by_sigkill = crew.kill_points()[0].0;
+        covered.by_sigkill = covered.by_sigkill.max(crew.kill_points()[0].0);
         self.same_id = false;
         Ok(None)
     }

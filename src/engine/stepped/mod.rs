@@ -95,14 +95,13 @@ impl<S: Subject<SteppedMemory>, const KILLS: bool> Serve<S, KILLS> {
 
 fn serve<S: Subject<SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
     let mut explorer: Option<Explorer<S>> = None;
-    let mut looks = Looks::default();
     served::serve_placed(channel, |case, roles, budget| {
         if explorer.as_ref().is_none_or(|known| !known.has(&roles)) {
             explorer = Some(Explorer::of(roles.clone()));
         }
         let explorer = explorer.as_mut().expect("it was just made");
         if case.schedule == Schedule::Free && case.kills.is_empty() {
-            looks.before::<SteppedMemory, S>(case, roles, budget.known, |case, _| {
+            Looks::before::<SteppedMemory, S>(case, roles, budget.known, |case, _| {
                 explorer.explore(&case, &budget, KILLS)
             })
         } else {

@@ -108,7 +108,7 @@ pub(super) fn verdict<S: Spec>(
             ),
         },
         Ended::Lost(lost) => Verdict::Unknown(lost.to_string()),
-        Ended::Differs | Ended::Panicked => {
+        Ended::Novel | Ended::Differs | Ended::Panicked => {
             unreachable!("executions are told by processes of their own")
         }
         Ended::Outside { process, stuck } => match (stuck, private_wait) {

@@ -259,6 +259,12 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         self.supervise(until)
     }
 
+    /// Goes on with the batch, after [`Ended::Novel`].
+    pub(crate) fn resume(&mut self, until: Instant) -> Result<Ended, Error> {
+        self.begin();
+        self.supervise(until)
+    }
+
     /// Has the first worker begin an execution.
     fn begin(&self) {
         let board = &self.shared.board;
@@ -296,6 +302,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                     ended::RACE => Ok(Ended::Race),
                     ended::WAITS => Ok(Ended::Waits),
                     ended::WROTE => Ok(Ended::Wrote),
+                    ended::NOVEL => Ok(Ended::Novel),
                     ended::DIFFERS => Ok(Ended::Differs),
                     ended::PANICKED => Ok(Ended::Panicked),
                     ended::FULL => Err(Error::invalid(
@@ -416,6 +423,10 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     /// The choices of the last execution.
     pub(crate) fn picks(&self) -> Vec<u8> {
         self.shared.board.plan(|plan| plan.picks().to_vec())
+    }
+    /// Whether the last execution had a step of a kind that none had before.
+    pub(crate) fn is_novel(&self) -> bool {
+        self.shared.board.plan(|plan| plan.novel != 0)
     }
     /// What stands for the steps of the last execution: the same for the same steps.
     pub(crate) fn sum(&self) -> u64 {

@@ -26,6 +26,8 @@ pub(crate) enum Ended {
     Died { process: usize, exit: Exit },
     /// The process that has the turn does not come back.
     Outside { process: usize, stuck: Stuck },
+    /// An execution had a step of a kind that none had before: [`resume`](super::Crew::resume) goes on with the batch.
+    Novel,
     /// Coroutines did what processes could not do, or would not notice.
     Differs,
     /// A coroutine panicked.

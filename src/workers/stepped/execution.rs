@@ -55,6 +55,11 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
         &self.shared
     }
 
+    /// Where this process sees the subject.
+    pub(super) fn subject(&self) -> &Region {
+        &self.subject
+    }
+
     /// The case that is run.
     pub(super) fn case(&self) -> &Arc<Case<S::Spec>> {
         self.case.as_ref().expect("a batch was taken")
@@ -91,19 +96,19 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
         }
     }
 
-    /// The execution is over, and was `fine` or not: drops the subject, and begins the next, or says that the batch is over. One
-    /// that is `spent` begins none.
-    pub(super) fn finish(&mut self, fine: bool, spent: bool) -> bool {
+    /// The execution is over, and was `fine` or not: drops the subject, and begins the next, or says that the batch is over, or
+    /// what is to be done `first`.
+    pub(super) fn finish(&mut self, fine: bool, first: Option<u32>) -> bool {
         // SAFETY: drop in place.
         // 1. The slot holds a subject: `begin` wrote it, and only this drops it, once an execution. 2. Nobody else uses
         // it: every process is done, after dropping its seat, or dead.
         without_copies(|| unsafe { (*slot::<M, S>(&self.subject).get()).assume_init_drop() });
-        self.next(fine, spent)
+        self.next(fine, first)
     }
 
-    /// Begins the execution after one that was `fine` or not, or says that the batch is over. A subject in which somebody still
-    /// waits is written over.
-    pub(super) fn next(&mut self, fine: bool, spent: bool) -> bool {
+    /// Begins the execution after one that was `fine` or not, or says that the batch is over, or what is to be done
+    /// `first`. A subject in which a process still waits is written over.
+    pub(super) fn next(&mut self, fine: bool, first: Option<u32>) -> bool {
         let board = &self.shared.board;
         // An execution may have no step.
         board.count_step(self.slot);
@@ -117,8 +122,8 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
             ended::EXHAUSTED
         } else if remaining == 0 || board.out_of_time.load(Relaxed) != 0 {
             ended::DONE
-        } else if spent {
-            ended::SPENT
+        } else if let Some(first) = first {
+            first
         } else {
             self.begin();
             return true;

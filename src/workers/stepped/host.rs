@@ -10,6 +10,7 @@
     reason = "coroutines that are reset and the way back out of them"
 )]
 
+mod novelty;
 mod room;
 mod statics;
 
@@ -25,6 +26,7 @@ use crate::subject::Subject;
 use crate::workers::original;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
+pub(super) use novelty::Novelty;
 use room::Room;
 use statics::Statics;
 use std::cell::{Cell, RefCell};
@@ -90,6 +92,7 @@ struct Host<M: Memory, S: Subject<M>> {
     begun: u64,
     first: bool,
     room: Room,
+    novelty: Rc<Novelty>,
 }
 
 /// The life of a host, until it is killed.
@@ -107,8 +110,12 @@ pub(super) fn host<M: Memory, S: Subject<M>>(shared: &Arc<Shared<S::Spec>>) {
             )
         })
         .collect();
+    let novelty = Rc::new(Novelty::default());
     let places = subjects.into_iter().map(|subject| {
-        let seat = Seat::Coroutine(Resumed(Cell::new(null())));
+        let seat = Seat::Coroutine {
+            resumed: Resumed(Cell::new(null())),
+            novelty: Rc::clone(&novelty),
+        };
         let stepper = stepper::install(
             (shared.board.clone(), Arc::clone(&shared.notes), seat),
             0,
@@ -131,6 +138,7 @@ pub(super) fn host<M: Memory, S: Subject<M>>(shared: &Arc<Shared<S::Spec>>) {
         begun: 0,
         first: true,
         room: Room::default(),
+        novelty: Rc::clone(&novelty),
     };
     for process in 0..host.places.len() {
         let stack = DefaultStack::new(STACK).expect("there is room for stacks");
@@ -154,7 +162,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
         let place = &mut self.places[process];
         let (subject, stepper) = (Arc::clone(&place.subject), place.stepper);
         place.coroutine = Some(Process::with_stack(stack, move |yielder, ()| {
-            let Seat::Coroutine(resumed) = stepper.seat() else {
+            let Seat::Coroutine { resumed, .. } = stepper.seat() else {
                 return;
             };
             resumed.0.set(yielder);
@@ -210,6 +218,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
             return;
         }
         self.begun = 0;
+        self.novelty.clear();
         self.reset_all();
         self.case.replace(Some(Arc::clone(self.execution.case())));
         let read_only = self.shared().board.plan(|plan| plan.read_only);
@@ -232,6 +241,28 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
         let looks = self.begun < LOOKS || self.begun.is_multiple_of(EVERY);
         self.begun += 1;
         self.before = looks.then(|| self.statics.sum());
+    }
+
+    /// Whether this execution, if it is looked at, changed what is private to a process, or left an address of a mapping that one
+    /// process alone has.
+    fn differs(&self) -> bool {
+        let Some(before) = self.before else {
+            return false;
+        };
+        let named = |place: &Place| self.execution.subject().names(&place.subject);
+        before != self.statics.sum() || statics::threads() > 1 || self.places.iter().any(named)
+    }
+
+    /// What has to be done before another execution begins, if that is anything.
+    fn before_the_next(&mut self) -> Option<u32> {
+        let is_new = self.novelty.take();
+        let board = &self.shared().board;
+        board.plan(|plan| plan.novel = is_new.into());
+        if self.room.is_spent() {
+            Some(ended::SPENT)
+        } else {
+            is_new.then_some(ended::NOVEL)
+        }
     }
 
     /// The host has the turn: runs executions until a batch is over, or one has to be told.
@@ -270,16 +301,13 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
                 }
                 Next::Over => {
                     stepper::become_process(None);
-                    if self
-                        .before
-                        .is_some_and(|before| before != self.statics.sum())
-                    {
+                    if self.differs() {
                         return self.execution.end(ended::DIFFERS);
                     }
                     let fine = self.execution.judge();
-                    let spent = self.room.is_spent();
+                    let first = self.before_the_next();
                     self.look();
-                    self.execution.finish(fine, spent)
+                    self.execution.finish(fine, first)
                 }
                 Next::Stuck => {
                     let rests = self.shared().board.plan(|plan| plan.outside().is_empty())
@@ -288,11 +316,14 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
                     if !rests && self.shared().board.keep_going.load(Relaxed) == 0 {
                         return self.execution.end(ended::STUCK);
                     }
-                    self.reset_all();
                     stepper::become_process(None);
-                    let spent = self.room.is_spent();
+                    if self.differs() {
+                        return self.execution.end(ended::DIFFERS);
+                    }
+                    self.reset_all();
+                    let first = self.before_the_next();
                     self.look();
-                    self.execution.next(rests, spent)
+                    self.execution.next(rests, first)
                 }
                 Next::TooLong => return self.execution.end(ended::TOO_LONG),
                 Next::Waits => return self.execution.end(ended::WAITS),

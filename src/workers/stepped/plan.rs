@@ -99,6 +99,8 @@ pub(super) struct Plan {
     /// The most steps of its own that an operation needed.
     pub(super) worst: u32,
     pub(super) tally: Tally,
+    /// 1: this execution had a step of a kind that none had before.
+    pub(super) novel: u32,
     /// A number that stands for the steps of this execution, see [`summed`](super::stepper).
     pub(super) sum: u64,
 }

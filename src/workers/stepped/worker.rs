@@ -126,7 +126,7 @@ impl<M: Memory, S: Subject<M>> Worker<M, S> {
     /// The execution is over: begins the next, or says that the batch is over.
     fn finish(&mut self) -> bool {
         let fine = self.execution.judge();
-        self.execution.finish(fine, false)
+        self.execution.finish(fine, None)
     }
 
     /// One life of one process.

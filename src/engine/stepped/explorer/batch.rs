@@ -36,7 +36,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             return Ok(Batch::Cut);
         }
         let (keep_going, by) = (self.keeps_going, self.searches());
-        let crew = self.searcher()?;
+        let mut crew = self.searcher()?;
         crew.keep_going(keep_going);
         let mut ended = crew.run(strategy, (left.executions, left.steps), until, false)?;
         while let Ended::Stuck(outside) = &ended
@@ -45,11 +45,22 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         {
             ended = crew.go_on(until)?;
         }
+        while let Ended::Novel = ended {
+            let (picks, seen) = (crew.picks(), (crew.sum(), crew.history(case)));
+            if !self.does_the_same(case, &picks, seen, covered)? {
+                self.turn_to_processes();
+                return Ok(Batch::Failed(Vec::new()));
+            }
+            crew = self.searcher()?;
+            ended = crew.resume(until)?;
+        }
         let (tally, picks) = (crew.tally(), crew.picks());
         if by == RunAs::Coroutines {
             match &ended {
                 // One by one they are too many for that.
-                Ended::Done | Ended::Exhausted if strategy != Strategy::Follow => {
+                Ended::Done | Ended::Exhausted
+                    if strategy != Strategy::Follow || crew.is_novel() =>
+                {
                     let seen = (crew.sum(), crew.history(case));
                     if !self.does_the_same(case, &picks, seen, covered)? {
                         self.turn_to_processes();

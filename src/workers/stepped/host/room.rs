@@ -3,7 +3,9 @@
 /// Bytes that a host may use before another one takes its place.
 const ROOM: usize = 1 << 28;
 /// Coroutines that are killed between two looks, at most.
-const KILLED: u32 = 1 << 8;
+const KILLED: u32 = 1 << 7;
+/// Descriptors that they may leave open.
+const OPEN: usize = 1 << 8;
 
 /// The memory that is left for what is leaked.
 pub(super) struct Room {
@@ -12,6 +14,8 @@ pub(super) struct Room {
     until: u32,
     /// Bytes that were used then.
     used: usize,
+    /// Descriptors that were open at the beginning.
+    open: usize,
 }
 
 impl Default for Room {
@@ -20,6 +24,7 @@ impl Default for Room {
             killed: 0,
             until: 1,
             used: resident().unwrap_or(0),
+            open: descriptors(),
         }
     }
 }
@@ -36,7 +41,8 @@ impl Room {
             return false;
         }
         let used = resident().unwrap_or(self.used);
-        self.look(used)
+        let opened = descriptors().saturating_sub(self.open);
+        self.look(used) || opened > OPEN
     }
 
     fn look(&mut self, used: usize) -> bool {
@@ -49,6 +55,11 @@ impl Room {
         (self.killed, self.used) = (0, used);
         left == 0
     }
+}
+
+/// How many descriptors this process has, from /proc/self/fd; 0 where there is none.
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
 /// The bytes of memory that this process uses, from /proc/self/statm: `None` where there is none.
@@ -70,6 +81,7 @@ mod tests {
             killed: 0,
             until: 1,
             used: 1 << 20,
+            open: 0,
         };
         let (mut used, mut looks) = (1 << 20, 0);
         for _ in 0..1_000_000 {

@@ -9,7 +9,7 @@ pub(super) use trace::Trace;
 pub(crate) use trace::{Note, Part};
 
 use super::board::{BoardRef, duty};
-use super::host::{self, Ask, Resumed};
+use super::host::{self, Ask, Novelty, Resumed};
 use super::plan::Next;
 use crate::case::{Access, Turn, Until};
 use crate::memory::Life;
@@ -18,6 +18,7 @@ use crate::workers::bell::Sender;
 use crate::workers::original::without_copies;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::Location;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
@@ -49,6 +50,8 @@ pub(super) mod ended {
     pub(in super::super) const PANICKED: u32 = 11;
     /// The host has no room left for what killed coroutines own; the batch goes on with another host.
     pub(in super::super) const SPENT: u32 = 12;
+    /// An execution had a step of a new kind, and the batch goes on once it was compared.
+    pub(in super::super) const NOVEL: u32 = 13;
 }
 
 /// How a process waits for its turn.
@@ -60,7 +63,10 @@ pub(super) enum Seat {
         alone: bool,
     },
     /// It is a coroutine: it gives control back to the host.
-    Coroutine(Resumed),
+    Coroutine {
+        resumed: Resumed,
+        novelty: Rc<Novelty>,
+    },
 }
 
 /// A process as its memory sees it: one life in one seat after another.
@@ -431,7 +437,9 @@ impl Stepper {
             self.note_turn();
         }
         match &self.seat {
-            Seat::Coroutine(resumed) => host::suspend(resumed, Ask::Next(next)),
+            // The thread that unwinds is one for all coroutines: others would take themselves for panicking.
+            Seat::Coroutine { .. } if std::thread::panicking() => self.end(ended::DIFFERS),
+            Seat::Coroutine { resumed, .. } => host::suspend(resumed, Ask::Next(next)),
             Seat::Worker { alone, .. } => self.give_on(next, *alone),
         }
     }
@@ -476,7 +484,7 @@ impl Stepper {
     /// Ends the execution, and this process: the host takes its stack, or the supervisor kills this crew.
     fn end(&self, how: u32) -> ! {
         match &self.seat {
-            Seat::Coroutine(resumed) => loop {
+            Seat::Coroutine { resumed, .. } => loop {
                 host::suspend(resumed, Ask::End(how));
             },
             Seat::Worker { bell, .. } => {

@@ -1,6 +1,6 @@
 //! What is told of an execution that is to be told: each step with its name and place, each turn, each death.
 
-use super::{Done, Stepper};
+use super::{Done, Seat, Stepper};
 use crate::case::{Access, Kill, Names, Place, Turn, Until};
 use crate::workers::log::Log;
 use serde::{Deserialize, Serialize};
@@ -190,6 +190,9 @@ impl Stepper {
         let process = self.process.get();
         self.board
             .plan(|plan| plan.sum = summed(plan.sum, process, done.kind, offset, done.value));
+        if let Seat::Coroutine { novelty, .. } = &self.seat {
+            novelty.note(process, done.kind, offset, at);
+        }
         if self.traced.get() {
             self.write_step((word, offset), done, at);
         }
