@@ -22,7 +22,7 @@ enum Habit {
     Static,
     StaticInNew,
     ThreadLocal,
-    /// It takes a lock in a static, and gives it back: others of its process wait for it, and those of others do not.
+    /// Where two meet, it takes a lock in a static, and gives it back: others of its process wait for it, and those of others do not.
     StaticLock,
     /// It sets up a static in its first call, and never changes it again.
     SetUpOnce,
@@ -153,15 +153,15 @@ impl<const HABIT: usize> Subject<SteppedMemory> for Odd<HABIT> {
                 OWN.set(OWN.get() + 1);
                 odd.apply(op)
             }
-            Habit::StaticLock => {
+            Habit::StaticLock if odd.meets() => {
                 while TAKEN.swap(true, Relaxed) {
                     SteppedMemory::spin_loop();
                 }
-                if odd.owner.swap(1, Ordering::AcqRel) == 1 {
+                if odd.address.swap(1, Ordering::AcqRel) == 1 {
                     std::process::abort();
                 }
                 let ret = odd.apply(op);
-                odd.owner.store(0, Ordering::Release);
+                odd.address.store(0, Ordering::Release);
                 TAKEN.store(false, Relaxed);
                 ret
             }

@@ -37,8 +37,6 @@ pub(crate) mod room;
 mod sweep;
 mod sysv;
 mod view;
-#[cfg(feature = "harness")]
-mod words;
 
 pub use layout::Layout;
 pub use name::Name;
@@ -405,6 +403,25 @@ impl Region {
     #[cfg(feature = "harness")]
     pub(crate) fn twice(&self) -> Result<Self, Error> {
         self.pages.twice(Access::Write).map(Self::nameless)
+    }
+
+    /// A number that changes with the first 64 KiB of its bytes. Only while nobody writes to them.
+    #[cfg(feature = "harness")]
+    pub(crate) fn fingerprint(&self) -> u64 {
+        use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+        let words = (self.len() / size_of::<AtomicU64>()).min(1 << 13);
+        // SAFETY: a slice of atomics over the start of the mapping.
+        // 1. The mapping starts at a page, is readable, at least that long, and lives as long as `self`.
+        // 2. Any bytes are an `AtomicU64`, and it may change behind a shared reference.
+        let words = unsafe {
+            std::slice::from_raw_parts(self.pages.first().as_ptr().cast::<AtomicU64>(), words)
+        };
+        let mut seen = 0;
+        for word in words {
+            seen = (u64::rotate_left(seen, 5) ^ word.load(Relaxed))
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        }
+        seen
     }
 
     /// Its first address.

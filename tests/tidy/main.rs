@@ -90,10 +90,6 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/publish/seq_lock.rs", "unsafe impl Resident"),
     ("src/region/mod.rs", "typed views of mapped bytes"),
     ("src/region/view.rs", "typed views of mapped bytes"),
-    (
-        "src/region/words.rs",
-        "mapped bytes are viewed as atomic words",
-    ),
     ("src/region/pages.rs", "addresses inside a mapping"),
     ("src/region/mapping.rs", "mmap, mremap and munmap"),
     ("src/region/header.rs", "unsafe impl Resident"),

@@ -55,11 +55,6 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
         &self.shared
     }
 
-    /// Where this process sees the subject.
-    pub(super) fn subject(&self) -> &Region {
-        &self.subject
-    }
-
     /// The case that is run.
     pub(super) fn case(&self) -> &Arc<Case<S::Spec>> {
         self.case.as_ref().expect("a batch was taken")

@@ -243,14 +243,10 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
         self.before = looks.then(|| self.statics.sum());
     }
 
-    /// Whether this execution, if it is looked at, changed what is private to a process, or left an address of a mapping that one
-    /// process alone has.
+    /// Whether this execution, if it is looked at, changed what is private to a process, or left a thread.
     fn differs(&self) -> bool {
-        let Some(before) = self.before else {
-            return false;
-        };
-        let named = |place: &Place| self.execution.subject().names(&place.subject);
-        before != self.statics.sum() || statics::threads() > 1 || self.places.iter().any(named)
+        let changed = |before| before != self.statics.sum() || statics::threads() > 1;
+        self.before.is_some_and(changed)
     }
 
     /// What has to be done before another execution begins, if that is anything.
