@@ -27,7 +27,7 @@ pub(super) struct Task<S: Spec> {
 /// An answer, and the budget that it was given for; `None` where the engine could not run.
 type Done<S> = Option<(Budget, Answer<S>)>;
 
-struct State<S: Spec> {
+struct Queue<S: Spec> {
     waiting: VecDeque<(usize, Task<S>)>,
     running: HashSet<usize>,
     done: HashMap<usize, Done<S>>,
@@ -35,13 +35,13 @@ struct State<S: Spec> {
 }
 
 struct Shared<S: Spec> {
-    state: Mutex<State<S>>,
+    state: Mutex<Queue<S>>,
     /// Something is waiting, or done, or it is over.
     changed: Condvar,
 }
 
 impl<S: Spec> Shared<S> {
-    fn lock(&self) -> MutexGuard<'_, State<S>> {
+    fn lock(&self) -> MutexGuard<'_, Queue<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -84,13 +84,13 @@ pub(super) struct Ahead<S: Spec> {
 }
 
 impl<S: Spec> Ahead<S> {
-    /// Starts so many engines, as far as there is room for threads.
+    /// Starts `engines` engines, as far as there is room for threads.
     pub(super) fn start<E: Engine, T: Subject<E::Memory, Spec = S>>(
         engines: usize,
         roles: &[String],
     ) -> Self {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State {
+            state: Mutex::new(Queue {
                 waiting: VecDeque::new(),
                 running: HashSet::new(),
                 done: HashMap::new(),
@@ -122,7 +122,7 @@ impl<S: Spec> Ahead<S> {
         Self { shared, threads }
     }
 
-    /// The programs to have in hand, so that nobody waits for work.
+    /// The programs to have queued, so that no engine idles.
     pub(super) fn wants(&self) -> usize {
         2 * self.threads.len()
     }

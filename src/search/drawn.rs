@@ -169,7 +169,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
         (jobs > 1).then(|| Ahead::start::<E, S>(jobs - 1, &self.plan.roles))
     }
 
-    /// Gives the programs after `number` to those who search ahead, from the first that was not `given` yet.
+    /// Gives the programs after `number` to the engines that search ahead, from the first that was not `given` yet.
     fn give(
         &self,
         ahead: &Ahead<S::Spec>,

@@ -45,7 +45,7 @@ pub(super) struct Explorer<S: Subject<SteppedMemory>> {
     processes: Option<Crew<SteppedMemory, S>>,
     /// Processes did something else than coroutines, so they search; and that was just seen.
     differs: bool,
-    turned: bool,
+    switched: bool,
     /// See [`Budget::progress`] and [`Budget::read_only`].
     promised: (Progress, u32),
     /// See [`Budget::killable`].
@@ -81,7 +81,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             coroutines: None,
             processes: None,
             differs: false,
-            turned: false,
+            switched: false,
             promised: (Progress::Any, 0),
             killable: u32::MAX,
             same_id: false,
@@ -97,7 +97,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
     fn begin(&mut self, budget: &Budget) {
         self.promised = (budget.progress, budget.read_only);
         self.killable = budget.killable;
-        (self.differs, self.turned) = (budget.known.differs, false);
+        (self.differs, self.switched) = (budget.known.differs, false);
         self.same_id = false;
         self.lost = None;
     }
@@ -110,9 +110,9 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
     }
 
     /// From now on processes search, in this program from the start.
-    fn turn_to_processes(&mut self) {
+    fn switch_to_processes(&mut self) {
         self.coroutines = None;
-        (self.differs, self.turned) = (true, true);
+        (self.differs, self.switched) = (true, true);
     }
 
     /// What searches.
@@ -128,8 +128,8 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         self.crew(self.searches())
     }
 
-    /// Those that an execution is told of.
-    fn teller(&mut self) -> Result<&mut Crew<SteppedMemory, S>, Error> {
+    /// The processes that confirm and tell an execution.
+    fn confirming(&mut self) -> Result<&mut Crew<SteppedMemory, S>, Error> {
         self.crew(if self.same_id {
             RunAs::SameIds
         } else {
@@ -164,7 +164,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         self.begin(budget);
         let until = Instant::now() + budget.time;
         let answer = self.search(case, budget, kills, until)?;
-        if std::mem::take(&mut self.turned) {
+        if std::mem::take(&mut self.switched) {
             return self.search(case, budget, kills, until);
         }
         Ok(answer)
@@ -206,20 +206,20 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         self.searcher()?;
         // One execution with all its steps, to see whether they are all that changes the subject, and once more, to see whether
         // it takes the same ones.
-        let glance = self.traced(case, Strategy::Follow, &[])?;
+        let first_trace = self.traced(case, Strategy::Follow, &[])?;
         if self.lost.is_some() {
             covered.executions = 1;
-            return Ok((covered, glance.run));
+            return Ok((covered, first_trace.run));
         }
-        covered.unseen = glance.covered.unseen;
-        covered.accesses = glance.covered.accesses;
-        if matches!(&glance.run, Some(run) if matches!(run.verdict, Verdict::Unknown(_))) {
-            // Somebody was killed from outside, say: where it was by then is chance.
+        covered.unseen = first_trace.covered.unseen;
+        covered.accesses = first_trace.covered.accesses;
+        if matches!(&first_trace.run, Some(run) if matches!(run.verdict, Verdict::Unknown(_))) {
+            // A process may have been killed from outside: where it was by then is chance.
             covered.executions = 1;
-            return Ok((covered, glance.run));
+            return Ok((covered, first_trace.run));
         }
         let again = self.traced(case, Strategy::Follow, &[])?;
-        if !glance.is_like(&again) {
+        if !first_trace.is_like(&again) {
             return Ok((covered, Some(retell::not_deterministic(case))));
         }
         self.searcher()?.take(case)?;
@@ -332,7 +332,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
     }
 
     /// Each kill point of the first programs once more, by SIGKILL, with the dead one's pid given to its next life, or to a process
-    /// that does nothing: for those who ask the kernel who is who. The choices of an execution that failed.
+    /// that does nothing: for structures that identify processes by pid. The choices of an execution that failed.
     fn for_real(
         &mut self,
         case: &Case<S::Spec>,

@@ -42,9 +42,9 @@ pub(crate) enum RunAs {
     Coroutines,
     /// Forked processes.
     Processes,
-    /// Forked processes, where the kernel permits that each with an id that does not change from crew to crew; and whoever is
-    /// killed gives its own to its next life, as after the kernel has given away all others; or, if there is none, to a
-    /// process that does nothing. That takes a fork while everybody waits.
+    /// Forked processes, where the kernel permits that each with an id that does not change from crew to crew; and a
+    /// killed process gives its own to its next life, as after the kernel has given away all others; or, if there is none, to a
+    /// process that does nothing. That takes a fork while all others wait.
     SameIds,
 }
 
@@ -287,7 +287,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             // Acquire: pairs with the Release in `end`.
             let how = self.shared.board.ended.load(Acquire);
             if how == ended::SPENT {
-                // Nobody is in the middle of anything: another host goes on, with a heap of its own.
+                // No process is in an operation: another host goes on, with a heap of its own.
                 self.workers[HOST] = None;
                 self.fork(HOST)?;
                 self.begin();

@@ -31,7 +31,7 @@ pub(super) struct Execution<M: Memory, S: Subject<M>> {
     slot: usize,
     case: Option<Arc<Case<S::Spec>>>,
     batch: u32,
-    /// The bytes of logs, and who died or waits where, of histories that were Ok.
+    /// The bytes of logs, deaths and waits of histories that were Ok.
     remembered: HashSet<Box<[u8]>, BuildHasherDefault<Mixed>>,
     key: Vec<u8>,
     memory: PhantomData<fn() -> (M, S)>,
@@ -72,7 +72,7 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
         true
     }
 
-    /// Builds the subject anew, and forgets the last execution.
+    /// Builds the subject again, and forgets the last execution.
     pub(super) fn begin(&self) {
         let case = self.case();
         let subject = without_copies(|| S::new(&case.setup));
@@ -144,7 +144,7 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
         self.remembered(|shared, case| judge(case, &shared.history(case)))
     }
 
-    /// Whether all who wait may wait there for ever, and what returned is right.
+    /// Whether every waiting process may wait indefinitely, and what returned is right.
     pub(super) fn rests(&mut self) -> bool {
         self.key.clear();
         // No log begins so: a number of a call is less.
@@ -188,7 +188,7 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
     }
 }
 
-/// A hash of what a history is remembered by: nobody chooses that to do harm, and it is taken once an execution.
+/// A fast hash of what a history is remembered by: the keys are not adversarial.
 #[derive(Default)]
 struct Mixed(u64);
 

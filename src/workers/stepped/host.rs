@@ -3,8 +3,8 @@
 //! stack is given to the next life without being unwound, so what is left of it are the stores that it made.
 //!
 //! Whatever ends an execution here is run again by workers, which are processes of their own, before it is told. What coroutines
-//! share and processes do not (statics, thread-locals, descriptors, the pid) is looked at by [`Private`], and by workers
-//! that take some executions again step by step.
+//! share and processes do not (statics, thread-locals, descriptors, the pid) is compared by [`Statics`], and
+//! workers take some executions again step by step.
 #![allow(
     unsafe_code,
     reason = "coroutines that are reset and the way back out of them"
@@ -36,8 +36,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// A process's stack, in bytes, as the main thread of a process usually has. Only what it touches is there; below it is a page
-/// that nobody may touch.
+/// A process's stack, in bytes, as the main thread of a process usually has. Only pages that it touches use memory; below it is
+/// an inaccessible guard page.
 const STACK: usize = 8 << 20;
 /// Executions at the beginning of a case of which it is seen whether statics change, and which of the later ones.
 const LOOKS: u64 = 8;
@@ -45,7 +45,7 @@ const EVERY: u64 = 1 << 12;
 
 /// What a coroutine gives control back with.
 pub(super) enum Ask {
-    /// The plan has said who is next, and that is somebody else.
+    /// The plan chose another process.
     Next(Next),
     /// The process has done its program; whether its log was full.
     Done(bool),
@@ -68,7 +68,7 @@ pub(super) fn suspend(resumed: &Resumed, ask: Ask) {
 }
 
 /// One process of the case, as the host keeps it.
-struct Place {
+struct Hosted {
     subject: Arc<Region>,
     stepper: &'static Stepper,
     read_only: bool,
@@ -84,7 +84,7 @@ struct Host<M: Memory, S: Subject<M>> {
     execution: Execution<M, S>,
     /// What each coroutine runs.
     case: Taken<S::Spec>,
-    places: Vec<Place>,
+    places: Vec<Hosted>,
     statics: Statics,
     /// What they were before this execution, if it is one of those that are looked at.
     before: Option<u64>,
@@ -121,7 +121,7 @@ pub(super) fn host<M: Memory, S: Subject<M>>(shared: &Arc<Shared<S::Spec>>) {
             0,
             (Arc::clone(&subject), shared.subject.address()),
         );
-        Place {
+        Hosted {
             subject,
             stepper,
             read_only: false,
@@ -186,7 +186,8 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
         let mut coroutine = place.coroutine.take().expect("each has one");
         // SAFETY: force_reset of a coroutine with living values on its stack: what longjmp(3) over their frames would do.
         // 1. Nothing on the stack is used again, and nobody borrows from it: others see of it what it stored in the subject,
-        //    which is not on it, and its `Stepper`, which lives for ever. 2. What it owns elsewhere is leaked, never freed twice.
+        //    which is not on it, and its `Stepper`, which is never freed. A structure whose threads, or
+        //    thread-locals, point to the stack of a killed coroutine is outside of this argument: threads are counted where statics are compared. 2. What it owns elsewhere is leaked, never freed twice.
         // 3. A killed process runs no destructors either, which is what is wanted.
         unsafe { coroutine.force_reset() };
         self.fresh(process, coroutine.into_stack());

@@ -48,7 +48,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         while let Ended::Novel = ended {
             let (picks, seen) = (crew.picks(), (crew.sum(), crew.history(case)));
             if !self.does_the_same(case, &picks, seen, covered)? {
-                self.turn_to_processes();
+                self.switch_to_processes();
                 return Ok(Batch::Failed(Vec::new()));
             }
             crew = self.searcher()?;
@@ -63,13 +63,13 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                 {
                     let seen = (crew.sum(), crew.history(case));
                     if !self.does_the_same(case, &picks, seen, covered)? {
-                        self.turn_to_processes();
+                        self.switch_to_processes();
                         return Ok(Batch::Failed(Vec::new()));
                     }
                 }
                 Ended::Done | Ended::Exhausted | Ended::Judged => {}
                 Ended::Differs => {
-                    self.turn_to_processes();
+                    self.switch_to_processes();
                     return Ok(Batch::Failed(Vec::new()));
                 }
                 // Another host begins with what is known of processes by then.

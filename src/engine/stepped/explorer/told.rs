@@ -49,7 +49,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         if let Some(lost) = self.lost {
             return Ok((covered, Some(self.lose(case, lost))));
         }
-        if self.turned {
+        if self.switched {
             return Ok((covered, None));
         }
         let first = self.traced(case, Strategy::Follow, picks)?;
@@ -57,7 +57,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             return Ok((covered, first.run));
         }
         if first.run.is_none() && self.searches() == RunAs::Coroutines {
-            self.turn_to_processes();
+            self.switch_to_processes();
             return Ok((covered, None));
         }
         if matches!(&first.run, Some(run) if is_endless(run)) {
@@ -116,7 +116,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         picks: &[u8],
     ) -> Result<Retold<S::Spec>, Error> {
         let roles = self.roles.clone();
-        let crew = self.teller()?;
+        let crew = self.confirming()?;
         crew.take(case)?;
         crew.follow(picks);
         // One execution has its own ends: bounds on steps, and the watch.

@@ -74,7 +74,7 @@ fn resident() -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// Kills one coroutine after the other, each of which leaks so many bytes: the looks until no room is left, and the most
+    /// Kills one coroutine after the other, each of which leaks `each` bytes: the looks until no room is left, and the most
     /// bytes that were used.
     fn leak(each: usize) -> (u32, usize) {
         let mut room = Room {

@@ -1,5 +1,5 @@
 //! Memory that is private to a process: the statics of the program, and the thread-locals of this thread. Coroutines of one
-//! process share them, and processes do not, so who changes them is searched by processes. dl_iterate_phdr(3).
+//! process share them, and processes do not, so structures that change them are searched by processes. dl_iterate_phdr(3).
 #![allow(
     unsafe_code,
     reason = "the program's own writable segments are read as bytes"
@@ -27,7 +27,8 @@ impl Statics {
             for word in 0..length / size_of::<u64>() {
                 // SAFETY: a volatile read of a word.
                 // 1. The loader said that it is mapped, for the life of the program; it is aligned: `add` rounded up.
-                // 2. Nobody writes meanwhile: this process has one thread. Volatile, since it is a variable of somebody else.
+                // 2. No other thread of ours writes meanwhile; where a structure has started one, the word may be torn, which makes the sum differ.
+                //    Volatile, since the variable has another owner.
                 let word = unsafe { words.add(word).read_volatile() };
                 sum = (sum.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             }

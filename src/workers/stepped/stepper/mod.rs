@@ -246,7 +246,7 @@ pub(crate) fn spin(at: &Location<'_>) {
     let Some(me) = here() else {
         return std::hint::spin_loop();
     };
-    // Who sleeps here for ever has come here all the same.
+    // A process that sleeps here indefinitely has come here all the same.
     me.note(0, &Done::seen(Access::Spin, 0), at);
     me.point(Access::Spin, 0, at);
 }
