@@ -1,7 +1,8 @@
 //! A zoo of real bugs: each happened in somebody's shared-memory code, and is here as a few lines of our own, named for its
 //! class. Each is found, shrunk and replayed ten times of ten, and what mends it passes the same suite.
 //!
-//! `cargo test --test zoo -- --nocapture` prints a row for each: the engine, how many executions it took, and how long.
+//! `cargo test --test zoo -- --nocapture` prints a row for each suite: the engine, the verdict, how many executions
+//! it took, how many of them forked processes took again, in how many programs these searched alone, and milliseconds.
 
 mod aba;
 mod absolute_address;
@@ -107,11 +108,20 @@ fn side_by_side<T: Subject<Hardware>>(
 /// A row of the table: the file, the engine, executions and milliseconds.
 fn row<T, S: Spec>(outcome: &Outcome<S>, started: Instant) {
     let file = std::any::type_name::<T>().split("::").nth(1);
+    let covered = outcome.covered;
     println!(
-        "| {} | {} | {} | {} |",
+        "| {} | {} | {} | {} | {} | {} of {} | {} |",
         file.unwrap_or_default(),
         outcome.engine,
-        outcome.covered.executions,
+        if outcome.found.is_some() {
+            "found"
+        } else {
+            "ok"
+        },
+        covered.executions,
+        covered.samples,
+        covered.by_processes,
+        covered.programs,
         started.elapsed().as_millis()
     );
 }
@@ -119,8 +129,10 @@ fn row<T, S: Spec>(outcome: &Outcome<S>, started: Instant) {
 /// What mends it passes, and all of it was tried.
 #[track_caller]
 fn passes<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(suite: &Suite<T::Spec>) {
+    let started = Instant::now();
     let outcome = check::<E, T>(suite);
     assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
+    row::<T, _>(&outcome, started);
     assert!(
         outcome.covered.executions >= 20,
         "{}",
