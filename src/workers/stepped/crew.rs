@@ -2,12 +2,12 @@
 //! when one of them dies: then it gives the seat to another, and the turn on.
 
 use super::board::{BoardRef, duty};
-use super::ends::{Ended, Tally};
+use super::ends::{Ended, Tally, ended};
 use super::host::host;
 use super::plan::Next;
 use super::shared::Shared;
 use super::states::State;
-use super::stepper::{Note, ended};
+use super::stepper::Note;
 use super::worker::work;
 use crate::case::{Case, History, Schedule, Until};
 use crate::error::Error;

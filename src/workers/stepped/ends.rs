@@ -53,3 +53,27 @@ pub(crate) enum Outside {
     Attach,
     Drop,
 }
+
+/// How a batch or an execution ended, as a number on the board.
+pub(super) mod ended {
+    pub(in super::super) const RUNS: u32 = 0;
+    /// The executions that were asked for.
+    pub(in super::super) const DONE: u32 = 1;
+    /// The strategy has no other execution.
+    pub(in super::super) const EXHAUSTED: u32 = 2;
+    pub(in super::super) const JUDGED: u32 = 3;
+    pub(in super::super) const STUCK: u32 = 4;
+    pub(in super::super) const TOO_LONG: u32 = 5;
+    pub(in super::super) const RACE: u32 = 6;
+    pub(in super::super) const FULL: u32 = 7;
+    pub(in super::super) const WAITS: u32 = 8;
+    pub(in super::super) const WROTE: u32 = 9;
+    /// A coroutine did something that it could not do as a process, or that another process would not notice.
+    pub(in super::super) const DIFFERS: u32 = 10;
+    /// A coroutine panicked.
+    pub(in super::super) const PANICKED: u32 = 11;
+    /// The host has no room left for what killed coroutines own; the batch goes on with another host.
+    pub(in super::super) const SPENT: u32 = 12;
+    /// An execution had a step of a new kind, and the batch goes on once it was compared.
+    pub(in super::super) const NOVEL: u32 = 13;
+}

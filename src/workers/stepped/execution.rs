@@ -4,8 +4,9 @@
     reason = "the subject is built in place in a shared region"
 )]
 
+use super::ends::ended;
 use super::shared::Shared;
-use super::stepper::{self, Sitting, ended};
+use super::stepper::{self, Sitting};
 use crate::case::{Case, Schedule};
 use crate::memory::Memory;
 use crate::region::Region;

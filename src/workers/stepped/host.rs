@@ -15,10 +15,11 @@ mod room;
 mod statics;
 
 use super::board::duty;
+use super::ends::ended;
 use super::execution::{Execution, live};
 use super::plan::Next;
 use super::shared::Shared;
-use super::stepper::{self, Seat, Stepper, ended};
+use super::stepper::{self, Seat, Stepper};
 use crate::case::Case;
 use crate::memory::Memory;
 use crate::region::Region;

@@ -2,11 +2,12 @@
 //! history and begins the next.
 
 use super::board::{BoardRef, duty};
+use super::ends::ended;
 use super::execution::{Execution, live};
 use super::plan::Next;
 use super::shared::Shared;
 use super::states::State;
-use super::stepper::{self, Seat, ended};
+use super::stepper::{self, Seat};
 use crate::memory::Memory;
 use crate::region::Region;
 use crate::subject::Subject;
