@@ -169,8 +169,7 @@ fn kills(group: &str) -> Measured {
         let mut done = 0;
         while done < turns {
             // From the first bound again: kills beside no preemption, then some beside one.
-            let mut budget = budget(KILLED, By::Bounds);
-            budget.known.programs = u64::MAX;
+            let budget = budget(KILLED, By::Bounds);
             let (covered, run) = engine
                 .search::<SeqLockSubject<SteppedMemory>>(&case, &roles, &budget)
                 .expect("it can run here");
@@ -211,7 +210,11 @@ fn budget(executions: u64, by: By) -> Budget {
         read_only: 0,
         killable: u32::MAX,
         by,
-        known: Known::default(),
+        // As of a later program: what is looked for in the first few alone is not in it.
+        known: Known {
+            programs: u64::MAX,
+            ..Known::default()
+        },
     }
 }
 
