@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
 use std::time::Duration;
+use std::time::Duration;
 
 /// A watchdog's time: longer than any check here takes, on a busy machine too.
 const HANGS: Duration = Duration::from_secs(200);
@@ -69,6 +70,8 @@ fn suite(directory: &Path) -> Suite<Register<u64>> {
         .role("one", 1, 1..=6, ops)
         .role("other", 1, 1..=2, Just(RegisterOp::Read))
         .executions(100)
+        // Beside eight busy loops a suite of this size takes longer than the 30 s that there are otherwise.
+        .time(Duration::from_secs(300))
         .regressions(Some(directory))
 }
 
@@ -466,6 +469,7 @@ mod refactored {
             .role("other", 1, 1..=2, Just(Op::Look))
             .role("onlooker", 1, 0..=2, Just(Op::Look))
             .executions(100)
+            .time(Duration::from_secs(300))
             .regressions(Some(directory))
     }
 }
