@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
 use std::time::Duration;
-use std::time::Duration;
 
 /// A watchdog's time: longer than any check here takes, on a busy machine too.
 const HANGS: Duration = Duration::from_secs(200);
