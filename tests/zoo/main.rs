@@ -133,6 +133,13 @@ fn passes<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(suite: &
     let outcome = check::<E, T>(suite);
     assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
     row::<T, _>(&outcome, started);
+    // Forked processes did the same as coroutines: also where an operation takes no step (aba).
+    assert_eq!(
+        outcome.covered.by_processes,
+        0,
+        "{}",
+        suite.report(&outcome)
+    );
     assert!(
         outcome.covered.executions >= 20,
         "{}",
