@@ -8,7 +8,7 @@
 //! | [`subject`] | what you write: a [`Spec`] and a [`Subject`] |
 //! | [`case`], [`check`] | programs and histories as plain data; the check for linearizability |
 //! | [`recorded`] | the verdict and the report of a history that was recorded elsewhere |
-//! | [`engine`] | ways to run a case: really forked processes side by side, step by step, and with kills; loom's memory model |
+//! | [`engine`] | ways to run a case: forked processes side by side, step by step, and with kills; loom's memory model |
 //! | [`mod@suite`] | what a test calls: [`suite!`] and [`Suite`] |
 //!
 //! The first four are the core and build alone (`default-features = false`); the rest is the harness. Data flows

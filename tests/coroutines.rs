@@ -14,7 +14,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 
-/// What an operation does besides reading or writing the register.
+/// Habit of an operation, besides reading or writing the register.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Habit {
     None,
@@ -36,7 +36,7 @@ enum Habit {
     WrongOwnerByPid,
     /// It writes nothing where a process of another pid was before it.
     ForgetsOthers,
-    /// It leaves its pid behind, at which nobody looks.
+    /// It leaves its pid behind, which no process reads.
     TellsPid,
     /// It panics over a step, and catches that.
     Caught,
@@ -381,7 +381,7 @@ fn what_a_handle_owns_on_the_heap_is_searched_by_coroutines() {
 
 #[test]
 fn an_owner_that_is_known_by_its_pid_is_searched_by_processes() {
-    // Killed while it owns the register it leaves it locked for ever.
+    // A process that is killed as the owner leaves the register locked.
     let outcome = check::<Stepped, { number(Habit::OwnerByPid) }>();
     assert_eq!(outcome.verdict, Verdict::Ok);
     assert!(outcome.covered.by_processes > 0, "{:?}", outcome.covered);

@@ -36,7 +36,7 @@ impl Subject<Hardware> for Plain {
     }
 }
 
-/// What engines were asked, in which threads.
+/// Searches that engines were asked for, and their threads.
 struct Asked {
     searches: Vec<(ThreadId, Known)>,
     /// Several are to search at the same time.
@@ -114,7 +114,7 @@ impl Engine for Notes {
     }
 }
 
-/// What was covered, and what was asked for that.
+/// Returns the coverage, and the searches that were asked for.
 fn notes(jobs: usize) -> (Covered, Asked) {
     ASKED.lock().unwrap().several = jobs > 1;
     let ops = (0u64..1_000_000).prop_map(RegisterOp::Write);
@@ -149,7 +149,7 @@ fn what_a_program_showed_is_known_to_all_after_it_however_many_are_searched_at_o
     }
 }
 
-/// What a finding is, without times.
+/// Returns a finding and its coverage, without times.
 fn told<S: Spec>(outcome: &Outcome<S>) -> impl PartialEq + std::fmt::Debug + use<S> {
     let found = outcome.found.as_ref();
     let found = found.map(

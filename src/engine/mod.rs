@@ -117,12 +117,12 @@ pub struct Budget {
     pub killable: u32,
     /// How an engine that places steps chooses them.
     pub by: By,
-    /// What earlier programs have shown.
+    /// Facts that earlier programs have shown.
     pub known: Known,
 }
 
-/// What the programs of a suite have shown so far of its structure: the search keeps it, in the order of the programs, so that what
-/// an engine does next does not depend on which program was done first.
+/// Facts that the programs of a suite have shown so far of its structure. The search keeps them in the order of the programs, so
+/// that the next search does not depend on which program was done first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Programs that were searched.

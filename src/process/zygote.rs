@@ -54,7 +54,7 @@ impl Drop for Session {
         }
         let until = Instant::now() + END;
         loop {
-            // Its children may stop it again.
+            // Children of the zygote may stop it again.
             self.process.go_on();
             let left = until.saturating_duration_since(Instant::now());
             let ended = self.process.wait_timeout(left.min(WHILE_ENDING));

@@ -1,4 +1,4 @@
-//! What a run covered, and what it could not: the last lines of a report.
+//! The last lines of a report: coverage of a run, and its limits.
 
 use super::text::{counted, kept, wrapped};
 use crate::check::Verdict;
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// A shorter wait for the machine is not worth a word.
 const WAITED: Duration = Duration::from_secs(1);
 
-/// What was covered.
+/// Returns the coverage in words.
 pub(super) fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
     let Covered {
         programs: covered_programs,
@@ -125,7 +125,7 @@ pub(super) fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
     format!("{} in {took:.1} s, {seed}", parts.join(", "))
 }
 
-/// What was not, and cannot be: lines of their own.
+/// Returns what was not covered and cannot be, in lines of their own.
 pub(super) fn blind_to<S: Spec>(outcome: &Outcome<S>) -> String {
     let Covered {
         killed,

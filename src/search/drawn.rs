@@ -30,7 +30,7 @@ struct Drawn<S: Spec> {
     tree: Tree<S>,
     /// As the engine runs it, unless an earlier one is the same.
     case: Option<Case<S>>,
-    /// It was cut down to fit.
+    /// True if the program was cut down to fit.
     cut: bool,
 }
 
@@ -100,7 +100,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                     break;
                 }
                 if self.is_over(round) {
-                    // What was sampled in the first round stands.
+                    // Samples of the first round stand.
                     self.planned = (round == 0).then_some(cases.into());
                     return Ok(None);
                 }
@@ -145,7 +145,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
                     self.covered.cut += u64::from(cut);
                 }
                 if let Some(run) = run {
-                    // What is only looked for in the first programs has been.
+                    // Searches for the first programs alone are over.
                     self.known.programs = u64::MAX;
                     drop(ahead);
                     let took = self.covered.executions - before.executions;
@@ -184,7 +184,7 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             let Some(case) = programs.get::<E>(later)?.case.clone() else {
                 continue;
             };
-            // What is known when it is its turn, if the ones before it change nothing.
+            // The knowledge at that program's turn, if the ones before it change nothing.
             budget.known.programs += 1;
             if later >= *given {
                 let deadline = Instant::now() + budget.time;

@@ -115,7 +115,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         (self.differs, self.switched) = (true, true);
     }
 
-    /// What searches.
+    /// The kind of processes that search.
     fn searches(&self) -> RunAs {
         match (self.same_id, self.differs) {
             (true, _) => RunAs::SameIds,

@@ -167,7 +167,7 @@ impl Board {
         self.await_turn_for(worker, alone, left);
     }
 
-    /// The same for one that was just forked, which nobody may need soon.
+    /// The same for a worker that was just forked and may wait long.
     pub(super) fn await_first_turn(&self, worker: usize) {
         self.await_turn_for(worker, false, 0);
     }

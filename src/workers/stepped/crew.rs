@@ -35,7 +35,7 @@ const HOST: usize = 0;
 /// The process id of the first worker, where it is ours to choose: one of those that a kernel has which counts to 32,768.
 const FIRST_ID: u32 = 31_000;
 
-/// What the processes of a case are.
+/// The kind of processes that a case has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunAs {
     /// Coroutines of one forked process.
@@ -428,7 +428,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     pub(crate) fn is_novel(&self) -> bool {
         self.shared.board.plan(|plan| plan.novel != 0)
     }
-    /// What stands for the steps of the last execution: the same for the same steps.
+    /// Returns a number for the steps of the last execution: the same for the same steps.
     pub(crate) fn sum(&self) -> u64 {
         self.shared.board.plan(|plan| plan.sum)
     }

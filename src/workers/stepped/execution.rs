@@ -23,12 +23,12 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 /// Verdicts remembered by one process.
 const REMEMBERED: usize = 1 << 16;
 
-/// What a process builds and judges executions with.
+/// State with which a process builds and judges executions.
 pub(super) struct Execution<M: Memory, S: Subject<M>> {
     shared: Arc<Shared<S::Spec>>,
     /// Where this process sees the subject.
     subject: Arc<Region>,
-    /// Its worker.
+    /// Number of the worker.
     slot: usize,
     case: Option<Arc<Case<S::Spec>>>,
     batch: u32,

@@ -44,7 +44,7 @@ const STACK: usize = 8 << 20;
 const LOOKS: u64 = 8;
 const EVERY: u64 = 1 << 12;
 
-/// What a coroutine gives control back with.
+/// Reason why a coroutine gives control back.
 pub(super) enum Ask {
     /// The plan chose another process.
     Next(Next),
@@ -56,7 +56,7 @@ pub(super) enum Ask {
 
 type Process = Coroutine<(), Ask, (), DefaultStack>;
 
-/// Where a coroutine was resumed, so that it can give control back.
+/// Yielder of a coroutine, by which it gives control back.
 pub(super) struct Resumed(Cell<*const Yielder<(), Ask>>);
 
 /// Gives control back to the host, and returns when it is resumed.
@@ -74,7 +74,7 @@ struct Hosted {
     stepper: &'static Stepper,
     read_only: bool,
     coroutine: Option<Process>,
-    /// It is somewhere in its program.
+    /// True while the process is in its program.
     busy: bool,
 }
 
@@ -83,11 +83,11 @@ type Taken<S> = Rc<RefCell<Option<Arc<Case<S>>>>>;
 
 struct Host<M: Memory, S: Subject<M>> {
     execution: Execution<M, S>,
-    /// What each coroutine runs.
+    /// The case that each coroutine runs.
     case: Taken<S::Spec>,
     places: Vec<Hosted>,
     statics: Statics,
-    /// What they were before this execution, if it is one of those that are looked at.
+    /// Sum of the statics before this execution, if it is one of those that are compared.
     before: Option<u64>,
     /// Executions of this case, but for the first of all: what is set up once is set up in it.
     begun: u64,
@@ -251,7 +251,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
         self.before.is_some_and(changed)
     }
 
-    /// What has to be done before another execution begins, if that is anything.
+    /// Returns the reason to end the batch for a while before another execution begins.
     fn before_the_next(&mut self) -> Option<u32> {
         let is_new = self.novelty.take();
         let board = &self.shared().board;

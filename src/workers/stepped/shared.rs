@@ -1,4 +1,4 @@
-//! What all processes of a crew share: the case, their logs, the board, and the history that follows from these.
+//! Things that all processes of a crew share: the case, their logs, the board, and the history that follows from these.
 
 use super::board::BoardRef;
 use super::crew::Judge;
@@ -58,7 +58,7 @@ impl<S: Spec> Shared<S> {
         mine.is_some() && on_mine.count() <= 1
     }
 
-    /// What the logs and the plan say; for whoever has the turn.
+    /// Returns the history that the logs and the plan tell; for the process that has the turn.
     pub(super) fn history(&self, case: &Case<S>) -> History<S> {
         let calls = case.program.iter().enumerate().map(|(process, ops)| {
             let records: Vec<Record<S>> = self.log(process).records();

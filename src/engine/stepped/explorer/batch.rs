@@ -18,7 +18,7 @@ pub(super) enum Batch {
     Failed(Vec<u8>),
 }
 
-/// What each call returned. An operation without a step has its times where its process happened to come to it: before its first
+/// Returns the results of all calls. An operation without a step has its times where its process happened to come to it: before its first
 /// step, which is earlier where strategies ask what is pending.
 fn returned<S: Spec>(history: &History<S>) -> Vec<Vec<Option<&S::Ret>>> {
     let calls = history.calls.iter();

@@ -47,7 +47,7 @@ unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, to: *mut c_voi
     // SAFETY: as many headers as the loader says, which are there as long as the object.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
     let base = info.dlpi_addr as usize;
-    // What the loader has written and protected since.
+    // Pages that the loader has written and protected since.
     let protected = headers
         .iter()
         .find(|header| header.p_type == libc::PT_GNU_RELRO);

@@ -33,13 +33,13 @@ thread_local! {
 
 /// How a process waits for its turn.
 pub(super) enum Seat {
-    /// It is a worker: it sleeps.
+    /// A worker sleeps.
     Worker {
         bell: Arc<Sender>,
-        /// Its processor is not shared with another process of the case.
+        /// True if no other process of the case has the worker's processor.
         alone: bool,
     },
-    /// It is a coroutine: it gives control back to the host.
+    /// A coroutine gives control back to the host.
     Coroutine {
         resumed: Resumed,
         novelty: Rc<Novelty>,

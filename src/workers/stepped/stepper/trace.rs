@@ -67,7 +67,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// What names the steps of a life, and what the case places at them.
+/// Names of the steps of a life, and turns and kills that the case places at them.
 #[derive(Default)]
 pub(in super::super) struct Trace {
     turns: Vec<Turn>,
