@@ -181,6 +181,7 @@ forkcheck::suite! {
     fixed: Fixed<_>,
     producer: 2 processes, 1..=2 ops of (1u64..100).prop_map(QueueOp::Push),
     consumer: 1..=4 ops of Just(QueueOp::Pop),
+    with: .cases(16),
 }
 
 fn main() -> Result<(), forkcheck::Error> {

@@ -131,7 +131,9 @@ fn processes_catch_a_flag_that_is_raised_before_the_data() {
         .check::<Processes, Mailbox<Hardware, FLAG_FIRST>>()
         .unwrap();
     assert_eq!(finding(&mailbox(), &outcome, 2), Kind::NotLinearizable);
-    mailbox().test::<Processes, Mailbox<Hardware, SOUND>>();
+    mailbox()
+        .cases(8)
+        .test::<Processes, Mailbox<Hardware, SOUND>>();
 }
 
 /// A register whose write is a read and a write: two writers lose one. One process alone is never wrong.
@@ -366,6 +368,7 @@ mod loom {
     #[test]
     fn processes_on_x86_cannot_see_a_missing_release() {
         let outcome = mailbox()
+            .cases(8)
             .check::<Processes, Mailbox<Hardware, FLAG_RELAXED>>()
             .unwrap();
         assert_eq!(outcome.verdict, Verdict::Ok);

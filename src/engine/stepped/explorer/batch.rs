@@ -128,7 +128,8 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         crew.keep_going(false);
         let ended = crew.run(Strategy::Follow, (1, u64::MAX), until, false)?;
         let same = match ended {
-            Ended::Done | Ended::Exhausted | Ended::Stuck(_) => {
+            // A history that is not Ok too, where the search counts those and goes on.
+            Ended::Done | Ended::Exhausted | Ended::Judged | Ended::Stuck(_) => {
                 crew.sum() == sum && returned(&crew.history(case)) == returned(&history)
             }
             _ => false,
