@@ -4,15 +4,18 @@
 //! it is on hardware.
 
 use crate::case::Access;
+use crate::engine::value::Value;
 use crate::memory::{
-    Atomic, Hardware, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload, Words,
+    Atomic, Hardware, HardwareBool, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload,
+    Words,
 };
 use crate::workers::stepped::stepper::{self, Done, Part};
 use std::any::type_name;
 use std::ops::Range;
 use std::panic::Location;
 use std::sync::atomic::{
-    AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed,
+    AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    Ordering::Relaxed,
 };
 use std::time::Duration;
 
@@ -29,26 +32,31 @@ fn address<T>(word: &T) -> u64 {
     (&raw const *word).addr() as u64
 }
 
-fn stored(value: u64, changes: bool) -> Done {
+fn stored(value: impl Value, changes: bool) -> Done {
     Done {
-        kind: Access::Store,
-        value,
-        now: changes.then_some(value),
-        part: None,
+        now: changes.then_some(value.to_bits()),
+        ..seen(Access::Store, value)
     }
 }
 
-fn updated(found: u64, now: u64) -> Done {
+fn updated<V: Value + PartialEq>(found: V, now: V) -> Done {
     Done {
-        kind: Access::Update,
-        value: found,
-        now: (now != found).then_some(now),
-        part: None,
+        now: (now != found).then_some(now.to_bits()),
+        ..seen(Access::Update, found)
+    }
+}
+
+/// Nothing has changed.
+fn seen<V: Value>(kind: Access, value: V) -> Done {
+    Done {
+        form: V::FORM,
+        ..Done::seen(kind, value.to_bits())
     }
 }
 
 macro_rules! stepped_atomic {
-    ($($Word:ident $Value:ty),*) => {$(
+    ($($Word:ident $Value:ty),*: $methods:tt) => {$(stepped_atomic! { @one $Word $Value, $methods })*};
+    (@one $Word:ident $Value:ty, ($($method:ident)*)) => {
         impl Atomic<$Value> for SteppedWord<$Word> {
             fn new(value: $Value) -> Self {
                 Self($Word::new(value))
@@ -56,40 +64,43 @@ macro_rules! stepped_atomic {
             fn load(&self, order: Ordering) -> $Value {
                 stepper::step(Access::Load, address(self), Location::caller(), || {
                     let value = self.0.load(order);
-                    (value, Done::seen(Access::Load, value as u64))
+                    (value, seen(Access::Load, value))
                 })
             }
             fn store(&self, value: $Value, order: Ordering) {
                 stepper::step(Access::Store, address(self), Location::caller(), || {
                     let changes = self.0.load(Relaxed) != value;
                     self.0.store(value, order);
-                    ((), stored(value as u64, changes))
+                    ((), stored(value, changes))
                 })
             }
             fn compare_exchange(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
                 stepper::step(Access::Update, address(self), Location::caller(), || {
                     match self.0.compare_exchange(current, new, success, failure) {
-                        Ok(found) => (Ok(found), updated(found as u64, new as u64)),
-                        Err(found) => (Err(found), Done::seen(Access::Miss, found as u64)),
+                        Ok(found) => (Ok(found), updated(found, new)),
+                        Err(found) => (Err(found), seen(Access::Miss, found)),
                     }
                 })
             }
             fn compare_exchange_weak(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
                 self.compare_exchange(current, new, success, failure)
             }
-            stepped_atomic!(@update $Value, swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min);
+            $(
+                fn $method(&self, value: $Value, order: Ordering) -> $Value {
+                    stepper::step(Access::Update, address(self), Location::caller(), || {
+                        let found = self.0.$method(value, order);
+                        (found, updated(found, self.0.load(Relaxed)))
+                    })
+                }
+            )*
         }
-    )*};
-    (@update $Value:ty, $($method:ident)*) => {$(
-        fn $method(&self, value: $Value, order: Ordering) -> $Value {
-            stepper::step(Access::Update, address(self), Location::caller(), || {
-                let found = self.0.$method(value, order);
-                (found, updated(found as u64, self.0.load(Relaxed) as u64))
-            })
-        }
-    )*};
+    };
 }
-stepped_atomic!(AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
+stepped_atomic!(
+    AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicI32 i32, AtomicI64 i64, AtomicUsize usize:
+    (swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min)
+);
+stepped_atomic!(HardwareBool bool: (swap fetch_and fetch_or fetch_xor));
 
 /// A payload in place, each word and each byte of its tail a step.
 #[repr(transparent)]
@@ -129,14 +140,14 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
             let part = 8 * number..8 * number + 8;
             let value = Self::step(Access::Load, word, part, at, || {
                 let value = word.load(Relaxed);
-                (value, Done::seen(Access::Load, value))
+                (value, seen(Access::Load, value))
             });
             bytes.copy_from_slice(&value.to_ne_bytes());
         }
         for (number, (byte, word)) in (whole..).zip(tail.iter_mut().zip(self.0.tail())) {
             *byte = Self::step(Access::Load, word, number..number + 1, at, || {
                 let value = word.load(Relaxed);
-                (value, Done::seen(Access::Load, value.into()))
+                (value, seen(Access::Load, value))
             });
         }
         copy
@@ -156,7 +167,7 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
         for (number, (&byte, word)) in (whole..).zip(tail.iter().zip(self.0.tail())) {
             Self::step(Access::Store, word, number..number + 1, at, || {
                 let changes = word.swap(byte, Relaxed) != byte;
-                ((), stored(byte.into(), changes))
+                ((), stored(byte, changes))
             });
         }
     }
@@ -234,10 +245,13 @@ impl<T: Send + 'static> MemoryCell<T> for SteppedCell<T> {
 }
 
 impl Memory for SteppedMemory {
+    type AtomicBool = SteppedWord<HardwareBool>;
     type AtomicU8 = SteppedWord<AtomicU8>;
     type AtomicU16 = SteppedWord<AtomicU16>;
     type AtomicU32 = SteppedWord<AtomicU32>;
     type AtomicU64 = SteppedWord<AtomicU64>;
+    type AtomicI32 = SteppedWord<AtomicI32>;
+    type AtomicI64 = SteppedWord<AtomicI64>;
     type AtomicUsize = SteppedWord<AtomicUsize>;
     type Words<T: Payload> = SteppedWords<T>;
     type Cell<T: Send + 'static> = SteppedCell<T>;
