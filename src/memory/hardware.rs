@@ -6,6 +6,7 @@
     reason = "payloads in place are viewed as atomic words; futex has no safe wrapper"
 )]
 
+use super::part::{bytes_of, pieces};
 use super::{
     Atomic, HardwareBool, Life, Memory, MemoryCell, Payload, Resident, Words, pidfd, shape,
 };
@@ -352,6 +353,38 @@ impl<T: Payload> Words<T> for HardwareWords<T> {
                 unsafe { bytes.add((size_of::<T>() & !7) + i).read() },
                 Relaxed,
             );
+        }
+    }
+    #[inline]
+    fn load_part<P: Payload>(&self, offset: usize) -> P {
+        let bytes = bytes_of::<T, P>(offset);
+        let (words, tail) = (self.words(), self.tail());
+        let mut copy = P::new_zeroed();
+        let part = copy.as_mut_bytes();
+        for piece in pieces(&bytes, 8 * words.len()) {
+            piece.get(words[piece.word].load(Relaxed), part);
+        }
+        for byte in bytes.start.max(8 * words.len())..bytes.end {
+            part[byte - offset] = tail[byte - 8 * words.len()].load(Relaxed);
+        }
+        copy
+    }
+    #[inline]
+    fn store_part<P: Payload>(&self, offset: usize, part: P) {
+        let bytes = bytes_of::<T, P>(offset);
+        let (words, tail) = (self.words(), self.tail());
+        let part = part.as_bytes();
+        for piece in pieces(&bytes, 8 * words.len()) {
+            let word = &words[piece.word];
+            if piece.within.len() == 8 {
+                word.store(piece.put(0, part), Relaxed);
+            } else {
+                // It never fails: the function always gives a value.
+                let _ = word.fetch_update(Relaxed, Relaxed, |found| Some(piece.put(found, part)));
+            }
+        }
+        for byte in bytes.start.max(8 * words.len())..bytes.end {
+            tail[byte - 8 * words.len()].store(part[byte - offset], Relaxed);
         }
     }
 }

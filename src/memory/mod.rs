@@ -8,6 +8,7 @@
 mod boolean;
 mod hardware;
 mod integer;
+pub(crate) mod part;
 pub(crate) mod pidfd;
 mod resident;
 #[cfg(feature = "harness")]
@@ -232,6 +233,34 @@ pub trait Words<T: Payload>: Send + Sync + 'static {
     /// Writes `value`, a word at a time.
     #[track_caller]
     fn store(&self, value: T);
+    /// A copy of the part that begins at the byte `offset`: a field of a structure, elements of an array. Only the words are
+    /// read that hold it.
+    ///
+    /// ```
+    /// use forkcheck::memory::{HardwareWords, Words};
+    /// use std::mem::offset_of;
+    /// use zerocopy::{FromBytes, Immutable, IntoBytes};
+    ///
+    /// #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+    /// #[repr(C)]
+    /// struct Config { rate: u32, burst: u32, limits: [u64; 8] }
+    ///
+    /// let config = HardwareWords::new(Config { rate: 1, burst: 2, limits: [0; 8] });
+    /// config.store_part(offset_of!(Config, burst), 3u32);
+    /// assert_eq!(config.load_part::<[u32; 2]>(0), [1, 3]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the part is not within the payload.
+    #[track_caller]
+    fn load_part<P: Payload>(&self, offset: usize) -> P;
+    /// Writes the part that begins at the byte `offset`, a word at a time. Where other bytes share a word with it, that word is
+    /// changed by one read-modify-write: another process may write those meanwhile, and neither write is lost.
+    ///
+    /// # Panics
+    /// If the part is not within the payload.
+    #[track_caller]
+    fn store_part<P: Payload>(&self, offset: usize, part: P);
 }
 
 /// A value behind a pointer; the closures tell a model how long the access lasts.

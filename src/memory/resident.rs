@@ -151,4 +151,11 @@ impl<T: Payload> Reading<'_, HardwareWords<T>> {
     pub fn load(self) -> T {
         self.0.load()
     }
+    /// As [`Words::load_part`].
+    ///
+    /// # Panics
+    /// If the part is not within the payload.
+    pub fn load_part<P: Payload>(self, offset: usize) -> P {
+        self.0.load_part(offset)
+    }
 }

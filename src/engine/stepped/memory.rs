@@ -5,6 +5,7 @@
 
 use crate::case::Access;
 use crate::engine::value::Value;
+use crate::memory::part::{bytes_of, pieces};
 use crate::memory::{
     Atomic, Hardware, HardwareBool, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload,
     Words,
@@ -168,6 +169,60 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
             Self::step(Access::Store, word, number..number + 1, at, || {
                 let changes = word.swap(byte, Relaxed) != byte;
                 ((), stored(byte, changes))
+            });
+        }
+    }
+    fn load_part<P: Payload>(&self, offset: usize) -> P {
+        let at = Location::caller();
+        let bytes = bytes_of::<T, P>(offset);
+        let (words, tail) = (self.0.words(), self.0.tail());
+        let whole = 8 * words.len();
+        let mut copy = P::new_zeroed();
+        let part = copy.as_mut_bytes();
+        for piece in pieces(&bytes, whole) {
+            let (word, number) = (&words[piece.word], piece.word);
+            let value = Self::step(Access::Load, word, 8 * number..8 * number + 8, at, || {
+                let value = word.load(Relaxed);
+                (value, seen(Access::Load, value))
+            });
+            piece.get(value, part);
+        }
+        for number in bytes.start.max(whole)..bytes.end {
+            let word = &tail[number - whole];
+            part[number - offset] = Self::step(Access::Load, word, number..number + 1, at, || {
+                let value = word.load(Relaxed);
+                (value, seen(Access::Load, value))
+            });
+        }
+        copy
+    }
+    fn store_part<P: Payload>(&self, offset: usize, part: P) {
+        let at = Location::caller();
+        let bytes = bytes_of::<T, P>(offset);
+        let (words, tail) = (self.0.words(), self.0.tail());
+        let whole = 8 * words.len();
+        let part = part.as_bytes();
+        for piece in pieces(&bytes, whole) {
+            let (word, number) = (&words[piece.word], piece.word);
+            let all = piece.within.len() == 8;
+            let kind = if all { Access::Store } else { Access::Update };
+            Self::step(kind, word, 8 * number..8 * number + 8, at, || {
+                let found = word.load(Relaxed);
+                let value = piece.put(found, part);
+                word.store(value, Relaxed);
+                let done = if all {
+                    stored(value, value != found)
+                } else {
+                    updated(found, value)
+                };
+                ((), done)
+            });
+        }
+        for number in bytes.start.max(whole)..bytes.end {
+            let (word, value) = (&tail[number - whole], part[number - offset]);
+            Self::step(Access::Store, word, number..number + 1, at, || {
+                let changes = word.swap(value, Relaxed) != value;
+                ((), stored(value, changes))
             });
         }
     }
