@@ -293,6 +293,21 @@ fn a_lock_that_two_processes_take_at_once_is_found_and_the_report_says_true_and_
     assert_eq!(kind, None, "{report}");
 }
 
+/// It was printed where a case had at most eight processes, and a word had no form.
+const EARLIER: &str = "fk1:0c776f7264733a3a6c6f636b730773746570706564000301000101000101010103\
+    000101000468656c64020101010004646174610200000032d960f5";
+
+#[test]
+fn a_token_of_an_earlier_version_replays() {
+    let locks = locks().role("reader", 1, 1..=1, Just(CounterOp::Read));
+    let (kind, report) = found::<Stepped, TakenTwice<SteppedMemory>>(&locks.replay(EARLIER));
+    assert_eq!(kind, Some(Kind::NotLinearizable), "{report}");
+    assert!(
+        report.contains("reader: Read returned Value(-1), expected Value(-2)"),
+        "{report}"
+    );
+}
+
 #[test]
 fn a_flag_in_a_region_is_one_byte_that_may_hold_any_number() {
     let region = Region::memfd(2).unwrap();

@@ -9,6 +9,7 @@ const MAX_BRANCHES: usize = 4_096;
 /// Options are bits: a step of each process, then the death of each.
 const KILLS: u32 = MAX_PROCESSES as u32;
 const STEPS: u32 = (1 << KILLS) - 1;
+const _: () = assert!(2 * KILLS <= u32::BITS, "an option is a bit of 32");
 
 /// A moment with more than one option.
 #[repr(C)]

@@ -8,16 +8,20 @@ use super::{Choice, MAX_PROCESSES, Moment, below, split_mix};
 /// Points of change in one execution, at most.
 const MAX_POINTS: usize = 4;
 /// Priorities that points of change give out lie below, those of the start above.
-const FALLEN: u16 = 1_000;
-const FIRST: u16 = 2_000;
+const FALLEN: u8 = 100;
+const FIRST: u8 = 200;
+const _: () =
+    assert!(FIRST as usize + MAX_PROCESSES <= u8::MAX as usize && FALLEN as usize > MAX_POINTS);
+/// Up to so many processes draw the priorities of as many: a seed means the same executions as in versions that had no more.
+const FEW: usize = 8;
 
 /// What a pick looks at and changes is one line of the cache: it goes along with the turn.
 #[repr(C, align(64))]
 pub(super) struct Pct {
-    priority: [u16; MAX_PROCESSES],
+    priority: [u8; MAX_PROCESSES],
     change: [u32; MAX_POINTS],
-    lowest: u16,
-    points: u16,
+    lowest: u8,
+    points: u8,
     /// Steps of the longest execution so far: points of change are drawn from them.
     length: u32,
     seed: u64,
@@ -31,20 +35,21 @@ const _: () = assert!(std::mem::offset_of!(Pct, deaths) <= 64);
 impl Pct {
     pub(super) fn set(&mut self, seed: u64, points: u32, kills: u32) {
         (self.seed, self.execution) = (seed, 0);
-        self.points = points.min(MAX_POINTS as u32) as u16;
+        self.points = points.min(MAX_POINTS as u32) as u8;
         self.length = 16;
         self.deaths.set(kills);
     }
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, processes: usize) {
         let mut state = self.seed.wrapping_add(self.execution);
         state = split_mix(&mut state);
         self.execution += 1;
         // Above those that the points of change give out.
         self.lowest = FALLEN;
         for (process, priority) in self.priority.iter_mut().enumerate() {
-            *priority = FIRST + process as u16;
+            *priority = FIRST + process as u8;
         }
-        for process in (1..MAX_PROCESSES).rev() {
+        let drawn = if processes > FEW { MAX_PROCESSES } else { FEW };
+        for process in (1..drawn).rev() {
             self.priority
                 .swap(process, below(&mut state, process as u32 + 1) as usize);
         }

@@ -4,6 +4,7 @@
 //! it is on hardware.
 
 use crate::case::Access;
+use crate::engine::MAX_PROCESSES;
 use crate::engine::value::Value;
 use crate::memory::part::{bytes_of, pieces};
 use crate::memory::{
@@ -230,22 +231,32 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
 
 /// A cell that knows who is in it: of each process a byte, with its life, and whether it writes.
 pub struct SteppedCell<T> {
-    within: AtomicU64,
+    within: [AtomicU64; MAX_PROCESSES / PER_WORD],
     value: HardwareCell<T>,
 }
 
 const INSIDE: u64 = 0x80;
 const WRITES: u64 = 0x40;
 const LIFE: u64 = 0x3f;
+/// Bytes of a word.
+const PER_WORD: usize = 8;
 
 impl<T> SteppedCell<T> {
-    /// Says who is within.
-    fn say(&self, within: u64) {
-        match stepper::beside(address(&self.within)) {
-            None => self.within.store(within, Relaxed),
+    /// The byte of a process.
+    fn byte(&self, process: usize) -> u64 {
+        let word = self.within[process / PER_WORD].load(Relaxed);
+        word >> (8 * (process % PER_WORD)) & 0xff
+    }
+    /// Sets it.
+    fn say(&self, process: usize, byte: u64) {
+        let within = &self.within[process / PER_WORD];
+        let lowest = 8 * (process % PER_WORD);
+        let word = within.load(Relaxed) & !(0xff << lowest) | byte << lowest;
+        match stepper::beside(address(within)) {
+            None => within.store(word, Relaxed),
             Some((region, offset)) => {
                 let same: &AtomicU64 = region.get(offset).expect("it is in the subject");
-                same.store(within, Relaxed);
+                same.store(word, Relaxed);
             }
         }
     }
@@ -255,21 +266,23 @@ impl<T> SteppedCell<T> {
             return 0;
         };
         let steps = stepper::enter_cell();
-        let within = self.within.load(Relaxed);
-        for other in (0..8).filter(|&other| other != me) {
-            let byte = within >> (8 * other) & 0xff;
+        let words = self.within.iter().zip((0..MAX_PROCESSES).step_by(PER_WORD));
+        // Mostly nobody is in it.
+        let words = words.filter(|(word, _)| word.load(Relaxed) != 0);
+        let others = words.flat_map(|(_, first)| first..first + PER_WORD);
+        for other in others.filter(|&other| other != me) {
+            let byte = self.byte(other);
             if byte & INSIDE != 0 && (writes || byte & WRITES != 0) {
                 stepper::race(other, (byte & LIFE) as u32);
             }
         }
         let mine = INSIDE | if writes { WRITES } else { 0 } | u64::from(life) & LIFE;
-        self.say(within & !(0xff << (8 * me)) | mine << (8 * me));
+        self.say(me, mine);
         steps
     }
     fn leave(&self) {
         if let Some((me, _)) = stepper::seat() {
-            let within = self.within.load(Relaxed);
-            self.say(within & !(0xff << (8 * me)));
+            self.say(me, 0);
             stepper::leave_cell();
         }
     }
@@ -278,7 +291,7 @@ impl<T> SteppedCell<T> {
 impl<T: Send + 'static> MemoryCell<T> for SteppedCell<T> {
     fn new(value: T) -> Self {
         Self {
-            within: AtomicU64::new(0),
+            within: [const { AtomicU64::new(0) }; MAX_PROCESSES / PER_WORD],
             value: HardwareCell::new(value),
         }
     }
