@@ -89,3 +89,53 @@ impl Pct {
         self.deaths.of(first, moment)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_many_processes_is_the_first_and_the_last_of_some_execution() {
+        for processes in [2, 8, 9, MAX_PROCESSES] {
+            let mut pct = Pct {
+                priority: [0; MAX_PROCESSES],
+                change: [0; MAX_POINTS],
+                lowest: 0,
+                points: 0,
+                length: 0,
+                seed: 0,
+                execution: 0,
+                deaths: Deaths::default(),
+            };
+            pct.set(7, 1, 0);
+            let (mut first, mut last) = (vec![0; processes], vec![0; processes]);
+            for _ in 0..200 * processes {
+                pct.begin(processes);
+                let order = |process: &usize| pct.priority[*process];
+                let highest = (0..processes).max_by_key(order).unwrap();
+                first[highest] += 1;
+                last[(0..processes).min_by_key(order).unwrap()] += 1;
+                // A point of change puts it behind all others.
+                pct.change = [3; MAX_POINTS];
+                let mut moment = Moment {
+                    enabled: (1 << processes) - 1,
+                    asleep: 0,
+                    killable: 0,
+                    current: highest as u32,
+                    step: 2,
+                    matters: true,
+                    probes: false,
+                };
+                assert_eq!(pct.pick(&moment), Choice::Step(highest));
+                moment.step = 3;
+                assert_ne!(pct.pick(&moment), Choice::Step(highest));
+            }
+            // About 200 times each.
+            let often = first
+                .iter()
+                .chain(&last)
+                .all(|times| (120..=280).contains(times));
+            assert!(often, "{first:?} {last:?}");
+        }
+    }
+}
