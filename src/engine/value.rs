@@ -7,6 +7,7 @@ pub(super) trait Value: Copy {
     const FORM: Form;
     fn to_bits(self) -> u64;
     /// The value that `to_bits` returned these bits of.
+    #[cfg(feature = "loom")]
     fn from_bits(bits: u64) -> Self;
 }
 
@@ -18,6 +19,7 @@ macro_rules! values {
                 // A negative number keeps its sign in the high bits.
                 self as u64
             }
+            #[cfg(feature = "loom")]
             fn from_bits(bits: u64) -> Self {
                 bits as Self
             }
@@ -32,6 +34,7 @@ impl Value for bool {
     fn to_bits(self) -> u64 {
         self.into()
     }
+    #[cfg(feature = "loom")]
     fn from_bits(bits: u64) -> Self {
         bits != 0
     }
