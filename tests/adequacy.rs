@@ -105,10 +105,13 @@ macro_rules! faulty {
         struct $name<M>(PhantomData<fn() -> M>);
 
         impl<M: Memory> Memory for $name<M> {
+            type AtomicBool = M::AtomicBool;
             type AtomicU8 = M::AtomicU8;
             type AtomicU16 = M::AtomicU16;
             type AtomicU32 = $word;
             type AtomicU64 = M::AtomicU64;
+            type AtomicI32 = M::AtomicI32;
+            type AtomicI64 = M::AtomicI64;
             type AtomicUsize = M::AtomicUsize;
             type Words<T: Payload> = M::Words<T>;
             type Cell<T: Send + 'static> = M::Cell<T>;

@@ -1,5 +1,5 @@
-//! What a structure promises of how its operations get on: lock-freedom and wait-freedom, with a bound on own steps; and as many
-//! processes as there may be.
+//! What a structure promises of how its operations get on: lock-freedom and wait-freedom, with a bound on own steps; and many
+//! processes.
 #![forbid(unsafe_code)]
 
 use forkcheck::builtin::{LatestSubject, OneShotSubject, RingSubject, latest, one_shot, ring};
@@ -157,7 +157,7 @@ fn who_tries_again_is_lock_free_and_not_wait_free_and_who_claims_is_neither() {
     }
 }
 
-/// As many processes as there may be, on whatever processors there are: all of them have their turns, and die.
+/// More processes than processors: all of them have their turns, and die.
 #[test]
 fn eight_processes_are_explored_and_killed_on_fewer_processors() {
     let eight = |operations| {

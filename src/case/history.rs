@@ -85,6 +85,9 @@ pub struct Step {
     pub part: Option<String>,
     /// The value read or written; for an exchange, the one found.
     pub value: u64,
+    /// How that value and `now` are written: a word holds them as bits.
+    #[serde(default)]
+    pub form: Form,
     /// What the word holds from now on, where this changed it and the engine knows.
     pub now: Option<u64>,
     /// Of a load that found an earlier value, as weak memory allows: the step that had stored the later one.
@@ -95,6 +98,29 @@ pub struct Step {
     pub line: u32,
     /// Its column.
     pub column: u32,
+}
+
+/// How the value of a word is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Form {
+    /// As a number without a sign.
+    #[default]
+    Unsigned,
+    /// As a number with a sign.
+    Signed,
+    /// As `true` or `false`.
+    Bool,
+}
+
+impl Form {
+    /// Returns a value as the source would write it.
+    pub(crate) fn shown(self, value: u64) -> String {
+        match self {
+            Self::Unsigned => value.to_string(),
+            Self::Signed => value.cast_signed().to_string(),
+            Self::Bool => (value != 0).to_string(),
+        }
+    }
 }
 
 /// A kind of access.

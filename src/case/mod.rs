@@ -7,7 +7,7 @@ mod history;
 mod place;
 
 pub(crate) use extent::Extent;
-pub use history::{Access, Call, History, Step};
+pub use history::{Access, Call, Form, History, Step};
 pub(crate) use place::Names;
 pub use place::Place;
 

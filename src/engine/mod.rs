@@ -8,6 +8,7 @@ mod private;
 mod processes;
 mod served;
 mod stepped;
+mod value;
 
 pub use processes::Processes;
 pub use stepped::{Kills, Stepped, SteppedMemory};

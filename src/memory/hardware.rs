@@ -6,15 +6,18 @@
     reason = "payloads in place are viewed as atomic words; futex has no safe wrapper"
 )]
 
-use super::{Atomic, Life, Memory, MemoryCell, Payload, Resident, Words, pidfd, shape};
+use super::part::{bytes_of, pieces};
+use super::{
+    Atomic, HardwareBool, Life, Memory, MemoryCell, Payload, Resident, Words, pidfd, shape,
+};
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{
-    self as core_atomic, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize,
-    Ordering, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+    self as core_atomic, AtomicI32, AtomicI64, AtomicPtr, AtomicU8, AtomicU16, AtomicU32,
+    AtomicU64, AtomicUsize, Ordering, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
 };
 use std::time::{Duration, Instant};
 
@@ -23,10 +26,13 @@ use std::time::{Duration, Instant};
 pub struct Hardware;
 
 impl Memory for Hardware {
+    type AtomicBool = HardwareBool;
     type AtomicU8 = AtomicU8;
     type AtomicU16 = AtomicU16;
     type AtomicU32 = AtomicU32;
     type AtomicU64 = AtomicU64;
+    type AtomicI32 = AtomicI32;
+    type AtomicI64 = AtomicI64;
     type AtomicUsize = AtomicUsize;
     type Words<T: Payload> = HardwareWords<T>;
     type Cell<T: Send + 'static> = HardwareCell<T>;
@@ -225,7 +231,8 @@ fn stat(name: &str) -> Option<(bool, u32)> {
 }
 
 macro_rules! hardware_atomic {
-    ($($Word:ident $Value:ty),*) => {$(
+    ($($Word:ident $Value:ty),*: $methods:tt) => {$(hardware_atomic! { @one $Word $Value, $methods })*};
+    (@one $Word:ident $Value:ty, ($($method:ident)*)) => {
         impl Atomic<$Value> for $Word {
             #[inline(always)]
             fn new(value: $Value) -> Self { $Word::new(value) }
@@ -234,8 +241,6 @@ macro_rules! hardware_atomic {
             #[inline(always)]
             fn store(&self, value: $Value, order: Ordering) { $Word::store(self, value, order) }
             #[inline(always)]
-            fn swap(&self, value: $Value, order: Ordering) -> $Value { $Word::swap(self, value, order) }
-            #[inline(always)]
             fn compare_exchange(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
                 $Word::compare_exchange(self, current, new, success, failure)
             }
@@ -243,24 +248,18 @@ macro_rules! hardware_atomic {
             fn compare_exchange_weak(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
                 $Word::compare_exchange_weak(self, current, new, success, failure)
             }
-            #[inline(always)]
-            fn fetch_add(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_add(self, value, order) }
-            #[inline(always)]
-            fn fetch_sub(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_sub(self, value, order) }
-            #[inline(always)]
-            fn fetch_and(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_and(self, value, order) }
-            #[inline(always)]
-            fn fetch_or(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_or(self, value, order) }
-            #[inline(always)]
-            fn fetch_xor(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_xor(self, value, order) }
-            #[inline(always)]
-            fn fetch_max(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_max(self, value, order) }
-            #[inline(always)]
-            fn fetch_min(&self, value: $Value, order: Ordering) -> $Value { $Word::fetch_min(self, value, order) }
+            $(
+                #[inline(always)]
+                fn $method(&self, value: $Value, order: Ordering) -> $Value { $Word::$method(self, value, order) }
+            )*
         }
-    )*};
+    };
 }
-hardware_atomic!(AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
+hardware_atomic!(
+    AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicI32 i32, AtomicI64 i64, AtomicUsize usize:
+    (swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min)
+);
+hardware_atomic!(HardwareBool bool: (swap fetch_and fetch_or fetch_xor));
 
 // SAFETY: 1. zerocopy's FromBytes; 2. only the atomic words below are handed out; 3. and 4. `T` is plain `Copy` bytes.
 unsafe impl<T: Payload> Resident for HardwareWords<T> {
@@ -354,6 +353,38 @@ impl<T: Payload> Words<T> for HardwareWords<T> {
                 unsafe { bytes.add((size_of::<T>() & !7) + i).read() },
                 Relaxed,
             );
+        }
+    }
+    #[inline]
+    fn load_part<P: Payload>(&self, offset: usize) -> P {
+        let bytes = bytes_of::<T, P>(offset);
+        let (words, tail) = (self.words(), self.tail());
+        let mut copy = P::new_zeroed();
+        let part = copy.as_mut_bytes();
+        for piece in pieces(&bytes, 8 * words.len()) {
+            piece.get(words[piece.word].load(Relaxed), part);
+        }
+        for byte in bytes.start.max(8 * words.len())..bytes.end {
+            part[byte - offset] = tail[byte - 8 * words.len()].load(Relaxed);
+        }
+        copy
+    }
+    #[inline]
+    fn store_part<P: Payload>(&self, offset: usize, part: P) {
+        let bytes = bytes_of::<T, P>(offset);
+        let (words, tail) = (self.words(), self.tail());
+        let part = part.as_bytes();
+        for piece in pieces(&bytes, 8 * words.len()) {
+            let word = &words[piece.word];
+            if piece.within.len() == 8 {
+                word.store(piece.put(0, part), Relaxed);
+            } else {
+                // It never fails: the function always gives a value.
+                let _ = word.fetch_update(Relaxed, Relaxed, |found| Some(piece.put(found, part)));
+            }
+        }
+        for byte in bytes.start.max(8 * words.len())..bytes.end {
+            tail[byte - 8 * words.len()].store(part[byte - offset], Relaxed);
         }
     }
 }

@@ -5,7 +5,10 @@
 //! its own (loom's model, for one), and `Weakened` is any of them with one ordering taken away.
 //! This module imports nothing of ours.
 
+mod boolean;
 mod hardware;
+mod integer;
+pub(crate) mod part;
 pub(crate) mod pidfd;
 mod resident;
 #[cfg(feature = "harness")]
@@ -13,16 +16,19 @@ pub mod weakened;
 #[cfg(feature = "harness")]
 mod words;
 
+pub use boolean::HardwareBool;
 pub(crate) use hardware::mark;
 #[cfg(feature = "loom")]
 pub(crate) use hardware::refusal_of_futex;
 pub use hardware::{Hardware, HardwareCell, HardwareWords};
+pub use integer::Integer;
 #[doc(hidden)]
 pub use resident::shape;
 pub use resident::{Line, Reading, Resident};
 #[cfg(feature = "harness")]
 pub use words::WordsOf;
 
+use integer::fetch;
 use serde::{Deserialize, Serialize};
 pub use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -33,7 +39,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// All methods that touch shared memory are `#[track_caller]`, so that an engine knows the source line
 /// of each access.
 pub trait Memory: Sized + Send + Sync + 'static {
-    /// A byte, and what a flag is: in shared memory any byte may stand where a `bool` was.
+    /// A flag: a byte, since in shared memory any byte may stand where a `bool` was.
+    type AtomicBool: Atomic<bool>;
+    /// A byte.
     type AtomicU8: Atomic<u8>;
     /// A 16-bit word.
     type AtomicU16: Atomic<u16>;
@@ -41,7 +49,13 @@ pub trait Memory: Sized + Send + Sync + 'static {
     type AtomicU32: Atomic<u32>;
     /// A 64-bit word.
     type AtomicU64: Atomic<u64>;
-    /// A word as wide as a pointer.
+    /// A 32-bit word with a sign.
+    type AtomicI32: Atomic<i32>;
+    /// A 64-bit word with a sign.
+    type AtomicI64: Atomic<i64>;
+    /// A word as wide as a pointer. For a pointer itself, store an index into an array of the structure, or an offset that
+    /// [`Region::get`](crate::Region::get) takes: an address means something else in a process that has the region mapped
+    /// at another one.
     type AtomicUsize: Atomic<usize>;
     /// A payload held as `Relaxed` words: a torn copy is a value to reject, never undefined behaviour.
     type Words<T: Payload>: Words<T>;
@@ -84,7 +98,8 @@ pub trait Memory: Sized + Send + Sync + 'static {
     fn wake(word: &Self::AtomicU32, n: u32);
 }
 
-/// One word, with the methods of `std::sync::atomic` under their names.
+/// One word, with the methods of `std::sync::atomic` under their names. Those that calculate are for each
+/// [`Integer`], not for `bool`.
 pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
     /// A word that holds `value`.
     #[track_caller]
@@ -124,10 +139,20 @@ pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
     ) -> Result<V, V>;
     /// See `AtomicU64::fetch_add`: wraps around.
     #[track_caller]
-    fn fetch_add(&self, value: V, order: Ordering) -> V;
+    fn fetch_add(&self, value: V, order: Ordering) -> V
+    where
+        V: Integer,
+    {
+        fetch(self, order, |found| found.plus(value))
+    }
     /// See `AtomicU64::fetch_sub`: wraps around.
     #[track_caller]
-    fn fetch_sub(&self, value: V, order: Ordering) -> V;
+    fn fetch_sub(&self, value: V, order: Ordering) -> V
+    where
+        V: Integer,
+    {
+        fetch(self, order, |found| found.minus(value))
+    }
     /// See `AtomicU64::fetch_and`.
     #[track_caller]
     fn fetch_and(&self, value: V, order: Ordering) -> V;
@@ -139,10 +164,20 @@ pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
     fn fetch_xor(&self, value: V, order: Ordering) -> V;
     /// See `AtomicU64::fetch_max`.
     #[track_caller]
-    fn fetch_max(&self, value: V, order: Ordering) -> V;
+    fn fetch_max(&self, value: V, order: Ordering) -> V
+    where
+        V: Integer,
+    {
+        fetch(self, order, |found| found.max(value))
+    }
     /// See `AtomicU64::fetch_min`.
     #[track_caller]
-    fn fetch_min(&self, value: V, order: Ordering) -> V;
+    fn fetch_min(&self, value: V, order: Ordering) -> V
+    where
+        V: Integer,
+    {
+        fetch(self, order, |found| found.min(value))
+    }
     /// See `AtomicU64::fetch_update`: a load, and exchanges until one succeeds or `update` gives nothing.
     ///
     /// # Errors
@@ -198,6 +233,34 @@ pub trait Words<T: Payload>: Send + Sync + 'static {
     /// Writes `value`, a word at a time.
     #[track_caller]
     fn store(&self, value: T);
+    /// A copy of the part that begins at the byte `offset`: a field of a structure, elements of an array. Only the words are
+    /// read that hold it.
+    ///
+    /// ```
+    /// use forkcheck::memory::{HardwareWords, Words};
+    /// use std::mem::offset_of;
+    /// use zerocopy::{FromBytes, Immutable, IntoBytes};
+    ///
+    /// #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+    /// #[repr(C)]
+    /// struct Config { rate: u32, burst: u32, limits: [u64; 8] }
+    ///
+    /// let config = HardwareWords::new(Config { rate: 1, burst: 2, limits: [0; 8] });
+    /// config.store_part(offset_of!(Config, burst), 3u32);
+    /// assert_eq!(config.load_part::<[u32; 2]>(0), [1, 3]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the part is not within the payload.
+    #[track_caller]
+    fn load_part<P: Payload>(&self, offset: usize) -> P;
+    /// Writes the part that begins at the byte `offset`, a word at a time. Where other bytes share a word with it, that word is
+    /// changed by one read-modify-write: another process may write those meanwhile, and neither write is lost.
+    ///
+    /// # Panics
+    /// If the part is not within the payload.
+    #[track_caller]
+    fn store_part<P: Payload>(&self, offset: usize, part: P);
 }
 
 /// A value behind a pointer; the closures tell a model how long the access lasts.

@@ -6,7 +6,7 @@
     reason = "the trait is the contract of a region's typed view"
 )]
 
-use super::{HardwareWords, Ordering, Payload, Words};
+use super::{HardwareBool, HardwareWords, Ordering, Payload, Words};
 use std::ops::Deref;
 use std::sync::atomic as core_atomic;
 
@@ -66,6 +66,18 @@ atomics!(
     AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicUsize usize,
     AtomicI8 i8, AtomicI16 i16, AtomicI32 i32, AtomicI64 i64, AtomicIsize isize
 );
+
+// SAFETY: 1. any byte is a value: its lowest bit counts; 2. it is accessed as an `AtomicU8` alone; 3. it is no pointer; 4. it needs
+// no Drop.
+unsafe impl Resident for HardwareBool {
+    const SHAPE: u64 = shape("bool", &[1]);
+}
+impl Reading<'_, HardwareBool> {
+    /// As `load` of the word.
+    pub fn load(&self, order: Ordering) -> bool {
+        self.0.load(order)
+    }
+}
 
 // SAFETY: clauses 1 to 4 hold for each element, and an array is its elements without padding between them.
 unsafe impl<T: Resident, const N: usize> Resident for [T; N] {
@@ -138,5 +150,12 @@ impl<T: Payload> Reading<'_, HardwareWords<T>> {
     /// A copy, possibly torn.
     pub fn load(self) -> T {
         self.0.load()
+    }
+    /// As [`Words::load_part`].
+    ///
+    /// # Panics
+    /// If the part is not within the payload.
+    pub fn load_part<P: Payload>(self, offset: usize) -> P {
+        self.0.load_part(offset)
     }
 }

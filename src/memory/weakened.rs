@@ -4,7 +4,7 @@
 //! [`weakenings`] lists every weaker form of each, and [`with`] puts one in force. A suite that is worth its name
 //! notices every one that matters. The state is the thread's own; loom runs a whole model on one thread.
 
-use super::{Atomic, Life, Memory, Ordering, Payload, WordsOf};
+use super::{Atomic, Integer, Life, Memory, Ordering, Payload, WordsOf};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -195,10 +195,16 @@ impl<V: Copy + Eq, A: Atomic<V>> Atomic<V> for WeakenedWord<A> {
     fn swap(&self, value: V, order: Ordering) -> V {
         self.0.swap(value, update(order, Location::caller()))
     }
-    fn fetch_add(&self, value: V, order: Ordering) -> V {
+    fn fetch_add(&self, value: V, order: Ordering) -> V
+    where
+        V: Integer,
+    {
         self.0.fetch_add(value, update(order, Location::caller()))
     }
-    fn fetch_sub(&self, value: V, order: Ordering) -> V {
+    fn fetch_sub(&self, value: V, order: Ordering) -> V
+    where
+        V: Integer,
+    {
         self.0.fetch_sub(value, update(order, Location::caller()))
     }
     fn fetch_and(&self, value: V, order: Ordering) -> V {
@@ -210,10 +216,16 @@ impl<V: Copy + Eq, A: Atomic<V>> Atomic<V> for WeakenedWord<A> {
     fn fetch_xor(&self, value: V, order: Ordering) -> V {
         self.0.fetch_xor(value, update(order, Location::caller()))
     }
-    fn fetch_max(&self, value: V, order: Ordering) -> V {
+    fn fetch_max(&self, value: V, order: Ordering) -> V
+    where
+        V: Integer,
+    {
         self.0.fetch_max(value, update(order, Location::caller()))
     }
-    fn fetch_min(&self, value: V, order: Ordering) -> V {
+    fn fetch_min(&self, value: V, order: Ordering) -> V
+    where
+        V: Integer,
+    {
         self.0.fetch_min(value, update(order, Location::caller()))
     }
 }
@@ -234,10 +246,13 @@ fn exchange(
 }
 
 impl<M: Memory> Memory for Weakened<M> {
+    type AtomicBool = WeakenedWord<M::AtomicBool>;
     type AtomicU8 = WeakenedWord<M::AtomicU8>;
     type AtomicU16 = WeakenedWord<M::AtomicU16>;
     type AtomicU32 = WeakenedWord<M::AtomicU32>;
     type AtomicU64 = WeakenedWord<M::AtomicU64>;
+    type AtomicI32 = WeakenedWord<M::AtomicI32>;
+    type AtomicI64 = WeakenedWord<M::AtomicI64>;
     type AtomicUsize = WeakenedWord<M::AtomicUsize>;
     type Words<T: Payload> = WordsOf<T, WeakenedWord<M::AtomicU64>>;
     type Cell<T: Send + 'static> = M::Cell<T>;

@@ -1,5 +1,6 @@
 //! A payload over any memory's 64-bit words, boxed: what the models use, where a word is an object of its own.
 
+use super::part::{bytes_of, pieces};
 use super::{Atomic, Payload, Words};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering::Relaxed;
@@ -32,6 +33,25 @@ impl<T: Payload, A: Atomic<u64>> Words<T> for WordsOf<T, A> {
     fn store(&self, value: T) {
         for (chunk, to) in value.as_bytes().chunks(8).zip(&self.words) {
             to.store(word(chunk), Relaxed);
+        }
+    }
+    fn load_part<P: Payload>(&self, offset: usize) -> P {
+        let mut copy = P::new_zeroed();
+        for piece in pieces(&bytes_of::<T, P>(offset), size_of::<T>()) {
+            piece.get(self.words[piece.word].load(Relaxed), copy.as_mut_bytes());
+        }
+        copy
+    }
+    fn store_part<P: Payload>(&self, offset: usize, part: P) {
+        let part = part.as_bytes();
+        for piece in pieces(&bytes_of::<T, P>(offset), size_of::<T>()) {
+            let word = &self.words[piece.word];
+            // The last word may have fewer bytes of the payload.
+            if piece.within.len() == (size_of::<T>() - 8 * piece.word).min(8) {
+                word.store(piece.put(0, part), Relaxed);
+            } else {
+                let _ = word.fetch_update(Relaxed, Relaxed, |found| Some(piece.put(found, part)));
+            }
         }
     }
 }

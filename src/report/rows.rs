@@ -27,7 +27,10 @@ fn stale(steps: &[Step], mut rows: Vec<Row>) -> Vec<Row> {
         // A store that was folded away is in the row that says so.
         let stored = |later: usize| {
             let shown = |row: &Row| row.step.is_some_and(|step| step <= later);
-            Some((steps[later].now?, rows.iter().rposition(shown)?))
+            Some((
+                steps[later].form.shown(steps[later].now?),
+                rows.iter().rposition(shown)?,
+            ))
         };
         if let Some((value, at)) = later.and_then(stored) {
             let marked = format!("  stale: {value} was stored in row {}", at + 1);
@@ -95,7 +98,7 @@ fn rows_of_steps<S: Spec>(run: &Run<S>, names: &[String]) -> Vec<Row> {
             text: format!("  {}", access(step, name)),
             region: step
                 .now
-                .map(|now| format!("{name}={now}"))
+                .map(|now| format!("{name}={}", step.form.shown(now)))
                 .unwrap_or_default(),
         });
         let mut later = run.steps[number + 1..].iter();
@@ -233,15 +236,15 @@ fn names(steps: &[Step]) -> Names {
 
 fn access(step: &Step, name: &str) -> String {
     let file = step.file.rsplit('/').next().unwrap_or(&step.file);
-    let value = step.value;
+    let (value, shown) = (step.value, step.form.shown(step.value));
     let what = match step.access {
-        Access::Load => format!("{name}.load -> {value}"),
-        Access::Store => format!("{name}.store {value}"),
-        Access::Update => format!("{name}.update, was {value}"),
+        Access::Load => format!("{name}.load -> {shown}"),
+        Access::Store => format!("{name}.store {shown}"),
+        Access::Update => format!("{name}.update, was {shown}"),
         Access::Read => format!("{name}: read"),
         Access::Write => format!("{name}: written"),
         Access::Refused => format!("{name}: write refused"),
-        Access::Miss => format!("{name}.exchange missed, was {value}"),
+        Access::Miss => format!("{name}.exchange missed, was {shown}"),
         Access::Fence => "fence".into(),
         Access::Spin => "spin".into(),
         Access::Wait => format!("{name}.wait, was {value}"),
@@ -289,6 +292,7 @@ fn folded(rows: Vec<Row>) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::Form;
 
     struct Word;
     impl Word {
@@ -304,6 +308,7 @@ mod tests {
                 element: None,
                 part: None,
                 value: 0,
+                form: Form::Unsigned,
                 now: None,
                 stale: None,
                 file: at.file().into(),

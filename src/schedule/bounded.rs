@@ -9,6 +9,7 @@ const MAX_BRANCHES: usize = 4_096;
 /// Options are bits: a step of each process, then the death of each.
 const KILLS: u32 = MAX_PROCESSES as u32;
 const STEPS: u32 = (1 << KILLS) - 1;
+const _: () = assert!(2 * KILLS <= u32::BITS, "an option is a bit of 32");
 
 /// A moment with more than one option.
 #[repr(C)]
@@ -125,5 +126,67 @@ fn first(options: u32, moment: &Moment) -> u32 {
         moment.current
     } else {
         options.trailing_zeros()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: u32 = STEPS;
+
+    fn bounded(preemptions: u32, kills: u32) -> Bounded {
+        let mut bounded = Bounded {
+            preemptions: 0,
+            kills: 0,
+            preempted: 0,
+            killed: 0,
+            passed: 0,
+            depth: 0,
+            left_out: 0,
+            branches: [Branch { taken: 0, left: 0 }; MAX_BRANCHES],
+        };
+        bounded.set(preemptions, kills);
+        bounded
+    }
+
+    /// Every choice at one moment, in the order in which they are tried.
+    fn tried(kills: u32, moment: &Moment) -> Vec<Choice> {
+        let mut bounded = bounded(1, kills);
+        let mut choices = Vec::new();
+        loop {
+            bounded.begin();
+            choices.push(bounded.pick(moment));
+            if !bounded.next() {
+                return choices;
+            }
+        }
+    }
+
+    #[test]
+    fn each_of_sixteen_processes_takes_the_step_once_and_is_killed_once() {
+        let last = MAX_PROCESSES - 1;
+        let mut moment = Moment {
+            enabled: ALL,
+            asleep: 0,
+            killable: u32::MAX,
+            current: last as u32,
+            step: 1,
+            matters: true,
+            probes: false,
+        };
+        let steps = || (0..MAX_PROCESSES).map(Choice::Step);
+        let kills = || (0..MAX_PROCESSES).map(Choice::Kill);
+        // The one that moved last goes on first.
+        let first = || std::iter::once(Choice::Step(last)).chain(steps().take(last));
+        assert!(tried(0, &moment).into_iter().eq(first()));
+        assert!(tried(1, &moment).into_iter().eq(first().chain(kills())));
+        moment.killable = 1 << last;
+        let spared = first().chain([Choice::Kill(last)]);
+        assert!(tried(1, &moment).into_iter().eq(spared));
+        // One that sleeps dies where nobody could go on.
+        (moment.enabled, moment.asleep) = (1, 1 << last);
+        let asleep = [Choice::Step(0), Choice::Kill(last)];
+        assert_eq!(tried(1, &moment), asleep);
     }
 }

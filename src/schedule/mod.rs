@@ -16,7 +16,7 @@ pub(crate) use script::{MAX_STEPS, MAX_TURNS};
 use script::{Picks, Script};
 
 /// Processes of one case, at most: a set of them is a mask of bits.
-pub(crate) const MAX_PROCESSES: usize = 8;
+pub(crate) const MAX_PROCESSES: usize = 16;
 /// Nobody.
 pub(crate) const NOBODY: u32 = u32::MAX;
 
@@ -141,11 +141,11 @@ impl Scheduler {
         self.turns.set(turns);
     }
 
-    /// A new execution begins.
-    pub(crate) fn begin(&mut self) {
+    /// A new execution of so many processes begins.
+    pub(crate) fn begin(&mut self, processes: usize) {
         match self.kind {
             0 => self.random.begin(),
-            1 => self.pct.begin(),
+            1 => self.pct.begin(processes),
             2 => self.bounded.begin(),
             3 => self.picks.begin(),
             _ => self.turns.begin(),

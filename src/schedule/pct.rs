@@ -8,16 +8,20 @@ use super::{Choice, MAX_PROCESSES, Moment, below, split_mix};
 /// Points of change in one execution, at most.
 const MAX_POINTS: usize = 4;
 /// Priorities that points of change give out lie below, those of the start above.
-const FALLEN: u16 = 1_000;
-const FIRST: u16 = 2_000;
+const FALLEN: u8 = 100;
+const FIRST: u8 = 200;
+const _: () =
+    assert!(FIRST as usize + MAX_PROCESSES <= u8::MAX as usize && FALLEN as usize > MAX_POINTS);
+/// Up to so many processes draw the priorities of as many: a seed means the same executions as in versions that had no more.
+const FEW: usize = 8;
 
 /// What a pick looks at and changes is one line of the cache: it goes along with the turn.
 #[repr(C, align(64))]
 pub(super) struct Pct {
-    priority: [u16; MAX_PROCESSES],
+    priority: [u8; MAX_PROCESSES],
     change: [u32; MAX_POINTS],
-    lowest: u16,
-    points: u16,
+    lowest: u8,
+    points: u8,
     /// Steps of the longest execution so far: points of change are drawn from them.
     length: u32,
     seed: u64,
@@ -31,20 +35,21 @@ const _: () = assert!(std::mem::offset_of!(Pct, deaths) <= 64);
 impl Pct {
     pub(super) fn set(&mut self, seed: u64, points: u32, kills: u32) {
         (self.seed, self.execution) = (seed, 0);
-        self.points = points.min(MAX_POINTS as u32) as u16;
+        self.points = points.min(MAX_POINTS as u32) as u8;
         self.length = 16;
         self.deaths.set(kills);
     }
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, processes: usize) {
         let mut state = self.seed.wrapping_add(self.execution);
         state = split_mix(&mut state);
         self.execution += 1;
         // Above those that the points of change give out.
         self.lowest = FALLEN;
         for (process, priority) in self.priority.iter_mut().enumerate() {
-            *priority = FIRST + process as u16;
+            *priority = FIRST + process as u8;
         }
-        for process in (1..MAX_PROCESSES).rev() {
+        let drawn = if processes > FEW { MAX_PROCESSES } else { FEW };
+        for process in (1..drawn).rev() {
             self.priority
                 .swap(process, below(&mut state, process as u32 + 1) as usize);
         }
@@ -82,5 +87,55 @@ impl Pct {
             }
         }
         self.deaths.of(first, moment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_many_processes_is_the_first_and_the_last_of_some_execution() {
+        for processes in [2, 8, 9, MAX_PROCESSES] {
+            let mut pct = Pct {
+                priority: [0; MAX_PROCESSES],
+                change: [0; MAX_POINTS],
+                lowest: 0,
+                points: 0,
+                length: 0,
+                seed: 0,
+                execution: 0,
+                deaths: Deaths::default(),
+            };
+            pct.set(7, 1, 0);
+            let (mut first, mut last) = (vec![0; processes], vec![0; processes]);
+            for _ in 0..200 * processes {
+                pct.begin(processes);
+                let order = |process: &usize| pct.priority[*process];
+                let highest = (0..processes).max_by_key(order).unwrap();
+                first[highest] += 1;
+                last[(0..processes).min_by_key(order).unwrap()] += 1;
+                // A point of change puts it behind all others.
+                pct.change = [3; MAX_POINTS];
+                let mut moment = Moment {
+                    enabled: (1 << processes) - 1,
+                    asleep: 0,
+                    killable: 0,
+                    current: highest as u32,
+                    step: 2,
+                    matters: true,
+                    probes: false,
+                };
+                assert_eq!(pct.pick(&moment), Choice::Step(highest));
+                moment.step = 3;
+                assert_ne!(pct.pick(&moment), Choice::Step(highest));
+            }
+            // About 200 times each.
+            let often = first
+                .iter()
+                .chain(&last)
+                .all(|times| (120..=280).contains(times));
+            assert!(often, "{first:?} {last:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ pub(super) const MAX_KILLS: usize = 4;
 
 /// When processes die: before which of the execution's steps. Learns how long executions are.
 #[repr(C)]
+#[derive(Default)]
 pub(super) struct Deaths {
     kills: u32,
     length: u32,

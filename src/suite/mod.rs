@@ -122,7 +122,7 @@ impl<S: Spec> Suite<S> {
     }
 
     /// Adds a role: how many processes have it, and how many of these operations each of them does. Process numbers follow
-    /// the order of the calls.
+    /// the order of the calls. All roles together have at most 16 processes; `loom` explores at most 4.
     #[must_use]
     #[track_caller]
     pub fn role(

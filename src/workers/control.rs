@@ -3,11 +3,9 @@
 
 use super::halt::Halts;
 use crate::memory::{Hardware, Memory, Resident};
+use crate::schedule::MAX_PROCESSES;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
-
-/// Processes of one case, at most.
-pub(crate) const MAX_PROCESSES: usize = 8;
 
 /// A word with writers of its own: alone in its pair of cache lines (the prefetcher fetches two).
 #[repr(C, align(128))]

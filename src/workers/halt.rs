@@ -7,9 +7,8 @@
 //! execution.
 
 use super::clock;
-use super::control::MAX_PROCESSES;
 use super::trap::{Others, Pause, Point, Way};
-use crate::schedule::split_mix;
+use crate::schedule::{MAX_PROCESSES, split_mix};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Executions with a halt get one part in this many of the time.

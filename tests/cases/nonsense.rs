@@ -72,9 +72,9 @@ fn each_call_that_makes_no_sense_is_refused_at_its_line() {
             "there are two roles \"setter\"",
         ),
         (
-            suite().role("getter", 8, 1..=1, get()),
+            suite().role("getter", 16, 1..=1, get()),
             line!() - 1,
-            "the suite has 9 processes; give it at most 8",
+            "the suite has 17 processes; give it at most 16",
         ),
         (
             suite().without("kill", "it is not robust"),
@@ -122,8 +122,8 @@ fn what_makes_sense_is_not_refused() {
             .check::<Stepped, Flag<SteppedMemory>>()
             .unwrap();
     }
-    // Eight processes are not too many.
-    let many = suite().role("getter", 7, 1..=1, Just(OnceOp::Get));
+    // Sixteen processes are not too many.
+    let many = suite().role("getter", 15, 1..=1, Just(OnceOp::Get));
     crate::passes::<Stepped, Flag<SteppedMemory>>(&many.cases(1).executions(20));
 }
 

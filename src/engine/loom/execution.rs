@@ -6,7 +6,7 @@
 use super::THREADS;
 use super::order::{Found, Order};
 use super::orders::Orders;
-use crate::case::{Access, Step};
+use crate::case::{Access, Form, Step};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::rc::Rc;
@@ -340,6 +340,7 @@ impl Execution {
             element: None,
             part: None,
             value,
+            form: Form::Unsigned,
             now: (access == Access::Store).then_some(value),
             stale: None,
             file: at.file().into(),
@@ -347,6 +348,13 @@ impl Execution {
             column: at.column(),
         });
         Some(self.steps.len() - 1)
+    }
+
+    /// The values of the step are written so.
+    pub(super) fn write_as(&mut self, step: Option<usize>, form: Form) {
+        if let Some(step) = step {
+            self.steps[step].form = form;
+        }
     }
 
     /// The step found an earlier value than there is.

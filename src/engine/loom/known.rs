@@ -2,7 +2,7 @@
 
 use super::execution::{End, Execution, Key, end, with};
 use super::order::Order;
-use crate::case::Access;
+use crate::case::{Access, Form};
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed};
 
@@ -11,13 +11,15 @@ use std::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed};
 pub(super) struct Known {
     key: Key,
     initial: AtomicU64,
+    form: Form,
 }
 
 impl Known {
-    pub(super) fn new(initial: u64) -> Self {
+    pub(super) fn new(initial: u64, form: Form) -> Self {
         Self {
             key: Key::default(),
             initial: AtomicU64::new(initial),
+            form,
         }
     }
 
@@ -63,6 +65,7 @@ impl Known {
                 _ => all.load(process, word, value, order),
             });
             let step = now.note(process, access, Some(object), value, at);
+            now.write_as(step, self.form);
             now.mark(step, found);
             now.find(process, object, value, found)
         });
@@ -78,6 +81,7 @@ impl Known {
                 now.changed();
             }
             let step = now.note(process, Access::Store, Some(object), value, at);
+            now.write_as(step, self.form);
             now.orders
                 .each(|all| all.store(process, word, value, order, step));
         });
@@ -93,6 +97,7 @@ impl Known {
                 now.changed();
             }
             let step = now.note(process, Access::Update, Some(object), value, at);
+            now.write_as(step, self.form);
             if let Some(step) = step {
                 now.steps[step].now = Some(new);
             }

@@ -3,6 +3,7 @@
 use super::execution;
 use super::known::{self, Known};
 use crate::case::Access;
+use crate::engine::value::Value;
 use crate::memory::{Atomic, Life, Memory, MemoryCell, Payload, WordsOf};
 use loom::sync::atomic as model;
 use loom::sync::{Condvar, Mutex, MutexGuard};
@@ -23,62 +24,73 @@ pub struct Word<A> {
 }
 
 macro_rules! loom_atomic {
-    ($($Word:ident $Value:ty),*) => {$(
+    ($($Word:ident $Value:ty),*: $methods:tt) => {$(loom_atomic! { @one $Word $Value, $methods })*};
+    (@one $Word:ident $Value:ty, {$($method:ident: $new:expr),*}) => {
         impl Atomic<$Value> for Word<model::$Word> {
             fn new(value: $Value) -> Self {
-                Self { model: model::$Word::new(value), known: Known::new(value as u64) }
+                Self { model: model::$Word::new(value), known: Known::new(value.to_bits(), <$Value>::FORM) }
             }
             fn load(&self, order: Ordering) -> $Value {
                 execution::look_at(order);
                 if !execution::goes_on() {
-                    return self.known.last() as $Value;
+                    return Value::from_bits(self.known.last());
                 }
                 let value = self.model.load(order);
-                self.known.loaded(value as u64, order, Location::caller());
+                self.known.loaded(value.to_bits(), order, Location::caller());
                 value
             }
             fn store(&self, value: $Value, order: Ordering) {
                 execution::look_at(order);
                 if execution::goes_on() {
                     self.model.store(value, order);
-                    self.known.stored(value as u64, order, Location::caller());
+                    self.known.stored(value.to_bits(), order, Location::caller());
                 }
             }
             fn compare_exchange(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
                 if !execution::goes_on() {
-                    let last = self.known.last() as $Value;
+                    let last = <$Value as Value>::from_bits(self.known.last());
                     return if last == current { Ok(last) } else { Err(last) };
                 }
                 let result = self.model.compare_exchange(current, new, success, failure);
                 match result {
-                    Ok(found) => self.known.exchanged((found as u64, new as u64), success, Location::caller()),
-                    Err(found) => self.known.missed(found as u64, failure, Location::caller()),
+                    Ok(found) => self.known.exchanged((found.to_bits(), new.to_bits()), success, Location::caller()),
+                    Err(found) => self.known.missed(found.to_bits(), failure, Location::caller()),
                 }
                 result
             }
             fn compare_exchange_weak(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
                 self.compare_exchange(current, new, success, failure)
             }
-            loom_atomic! { @update $Value,
-                swap: |_: $Value, value| value, fetch_add: <$Value>::wrapping_add, fetch_sub: <$Value>::wrapping_sub,
-                fetch_and: |found, value| found & value, fetch_or: |found, value| found | value, fetch_xor: |found, value| found ^ value,
-                fetch_max: Ord::max, fetch_min: Ord::min
-            }
+            $(
+                fn $method(&self, value: $Value, order: Ordering) -> $Value {
+                    if !execution::goes_on() {
+                        return Value::from_bits(self.known.last());
+                    }
+                    let found = self.model.$method(value, order);
+                    let new: fn($Value, $Value) -> $Value = $new;
+                    self.known.exchanged((found.to_bits(), new(found, value).to_bits()), order, Location::caller());
+                    found
+                }
+            )*
         }
-    )*};
-    (@update $Value:ty, $($method:ident: $new:expr),*) => {$(
-        fn $method(&self, value: $Value, order: Ordering) -> $Value {
-            if !execution::goes_on() {
-                return self.known.last() as $Value;
-            }
-            let found = self.model.$method(value, order);
-            let new: fn($Value, $Value) -> $Value = $new;
-            self.known.exchanged((found as u64, new(found, value) as u64), order, Location::caller());
-            found
-        }
-    )*};
+    };
 }
-loom_atomic!(AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
+loom_atomic!(AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicI32 i32, AtomicI64 i64, AtomicUsize usize: {
+    swap: |_, value| value,
+    fetch_add: |found, value| found.wrapping_add(value),
+    fetch_sub: |found, value| found.wrapping_sub(value),
+    fetch_and: |found, value| found & value,
+    fetch_or: |found, value| found | value,
+    fetch_xor: |found, value| found ^ value,
+    fetch_max: Ord::max,
+    fetch_min: Ord::min
+});
+loom_atomic!(AtomicBool bool: {
+    swap: |_, value| value,
+    fetch_and: |found, value| found & value,
+    fetch_or: |found, value| found | value,
+    fetch_xor: |found, value| found ^ value
+});
 
 /// A cell beside one of loom's, which panics when accesses race.
 #[derive(Debug)]
@@ -214,10 +226,13 @@ pub(super) fn leave() {
 }
 
 impl Memory for Loom {
+    type AtomicBool = Word<model::AtomicBool>;
     type AtomicU8 = Word<model::AtomicU8>;
     type AtomicU16 = Word<model::AtomicU16>;
     type AtomicU32 = Word<model::AtomicU32>;
     type AtomicU64 = Word<model::AtomicU64>;
+    type AtomicI32 = Word<model::AtomicI32>;
+    type AtomicI64 = Word<model::AtomicI64>;
     type AtomicUsize = Word<model::AtomicUsize>;
     type Words<T: Payload> = WordsOf<T, Word<model::AtomicU64>>;
     type Cell<T: Send + 'static> = LoomCell<T>;

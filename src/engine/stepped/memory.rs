@@ -4,15 +4,20 @@
 //! it is on hardware.
 
 use crate::case::Access;
+use crate::engine::MAX_PROCESSES;
+use crate::engine::value::Value;
+use crate::memory::part::{bytes_of, pieces};
 use crate::memory::{
-    Atomic, Hardware, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload, Words,
+    Atomic, Hardware, HardwareBool, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload,
+    Words,
 };
 use crate::workers::stepped::stepper::{self, Done, Part};
 use std::any::type_name;
 use std::ops::Range;
 use std::panic::Location;
 use std::sync::atomic::{
-    AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed,
+    AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    Ordering::Relaxed,
 };
 use std::time::Duration;
 
@@ -29,26 +34,31 @@ fn address<T>(word: &T) -> u64 {
     (&raw const *word).addr() as u64
 }
 
-fn stored(value: u64, changes: bool) -> Done {
+fn stored(value: impl Value, changes: bool) -> Done {
     Done {
-        kind: Access::Store,
-        value,
-        now: changes.then_some(value),
-        part: None,
+        now: changes.then_some(value.to_bits()),
+        ..seen(Access::Store, value)
     }
 }
 
-fn updated(found: u64, now: u64) -> Done {
+fn updated<V: Value + PartialEq>(found: V, now: V) -> Done {
     Done {
-        kind: Access::Update,
-        value: found,
-        now: (now != found).then_some(now),
-        part: None,
+        now: (now != found).then_some(now.to_bits()),
+        ..seen(Access::Update, found)
+    }
+}
+
+/// Nothing has changed.
+fn seen<V: Value>(kind: Access, value: V) -> Done {
+    Done {
+        form: V::FORM,
+        ..Done::seen(kind, value.to_bits())
     }
 }
 
 macro_rules! stepped_atomic {
-    ($($Word:ident $Value:ty),*) => {$(
+    ($($Word:ident $Value:ty),*: $methods:tt) => {$(stepped_atomic! { @one $Word $Value, $methods })*};
+    (@one $Word:ident $Value:ty, ($($method:ident)*)) => {
         impl Atomic<$Value> for SteppedWord<$Word> {
             fn new(value: $Value) -> Self {
                 Self($Word::new(value))
@@ -56,40 +66,43 @@ macro_rules! stepped_atomic {
             fn load(&self, order: Ordering) -> $Value {
                 stepper::step(Access::Load, address(self), Location::caller(), || {
                     let value = self.0.load(order);
-                    (value, Done::seen(Access::Load, value as u64))
+                    (value, seen(Access::Load, value))
                 })
             }
             fn store(&self, value: $Value, order: Ordering) {
                 stepper::step(Access::Store, address(self), Location::caller(), || {
                     let changes = self.0.load(Relaxed) != value;
                     self.0.store(value, order);
-                    ((), stored(value as u64, changes))
+                    ((), stored(value, changes))
                 })
             }
             fn compare_exchange(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
                 stepper::step(Access::Update, address(self), Location::caller(), || {
                     match self.0.compare_exchange(current, new, success, failure) {
-                        Ok(found) => (Ok(found), updated(found as u64, new as u64)),
-                        Err(found) => (Err(found), Done::seen(Access::Miss, found as u64)),
+                        Ok(found) => (Ok(found), updated(found, new)),
+                        Err(found) => (Err(found), seen(Access::Miss, found)),
                     }
                 })
             }
             fn compare_exchange_weak(&self, current: $Value, new: $Value, success: Ordering, failure: Ordering) -> Result<$Value, $Value> {
                 self.compare_exchange(current, new, success, failure)
             }
-            stepped_atomic!(@update $Value, swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min);
+            $(
+                fn $method(&self, value: $Value, order: Ordering) -> $Value {
+                    stepper::step(Access::Update, address(self), Location::caller(), || {
+                        let found = self.0.$method(value, order);
+                        (found, updated(found, self.0.load(Relaxed)))
+                    })
+                }
+            )*
         }
-    )*};
-    (@update $Value:ty, $($method:ident)*) => {$(
-        fn $method(&self, value: $Value, order: Ordering) -> $Value {
-            stepper::step(Access::Update, address(self), Location::caller(), || {
-                let found = self.0.$method(value, order);
-                (found, updated(found as u64, self.0.load(Relaxed) as u64))
-            })
-        }
-    )*};
+    };
 }
-stepped_atomic!(AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
+stepped_atomic!(
+    AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicI32 i32, AtomicI64 i64, AtomicUsize usize:
+    (swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min)
+);
+stepped_atomic!(HardwareBool bool: (swap fetch_and fetch_or fetch_xor));
 
 /// A payload in place, each word and each byte of its tail a step.
 #[repr(transparent)]
@@ -129,14 +142,14 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
             let part = 8 * number..8 * number + 8;
             let value = Self::step(Access::Load, word, part, at, || {
                 let value = word.load(Relaxed);
-                (value, Done::seen(Access::Load, value))
+                (value, seen(Access::Load, value))
             });
             bytes.copy_from_slice(&value.to_ne_bytes());
         }
         for (number, (byte, word)) in (whole..).zip(tail.iter_mut().zip(self.0.tail())) {
             *byte = Self::step(Access::Load, word, number..number + 1, at, || {
                 let value = word.load(Relaxed);
-                (value, Done::seen(Access::Load, value.into()))
+                (value, seen(Access::Load, value))
             });
         }
         copy
@@ -156,7 +169,61 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
         for (number, (&byte, word)) in (whole..).zip(tail.iter().zip(self.0.tail())) {
             Self::step(Access::Store, word, number..number + 1, at, || {
                 let changes = word.swap(byte, Relaxed) != byte;
-                ((), stored(byte.into(), changes))
+                ((), stored(byte, changes))
+            });
+        }
+    }
+    fn load_part<P: Payload>(&self, offset: usize) -> P {
+        let at = Location::caller();
+        let bytes = bytes_of::<T, P>(offset);
+        let (words, tail) = (self.0.words(), self.0.tail());
+        let whole = 8 * words.len();
+        let mut copy = P::new_zeroed();
+        let part = copy.as_mut_bytes();
+        for piece in pieces(&bytes, whole) {
+            let (word, number) = (&words[piece.word], piece.word);
+            let value = Self::step(Access::Load, word, 8 * number..8 * number + 8, at, || {
+                let value = word.load(Relaxed);
+                (value, seen(Access::Load, value))
+            });
+            piece.get(value, part);
+        }
+        for number in bytes.start.max(whole)..bytes.end {
+            let word = &tail[number - whole];
+            part[number - offset] = Self::step(Access::Load, word, number..number + 1, at, || {
+                let value = word.load(Relaxed);
+                (value, seen(Access::Load, value))
+            });
+        }
+        copy
+    }
+    fn store_part<P: Payload>(&self, offset: usize, part: P) {
+        let at = Location::caller();
+        let bytes = bytes_of::<T, P>(offset);
+        let (words, tail) = (self.0.words(), self.0.tail());
+        let whole = 8 * words.len();
+        let part = part.as_bytes();
+        for piece in pieces(&bytes, whole) {
+            let (word, number) = (&words[piece.word], piece.word);
+            let all = piece.within.len() == 8;
+            let kind = if all { Access::Store } else { Access::Update };
+            Self::step(kind, word, 8 * number..8 * number + 8, at, || {
+                let found = word.load(Relaxed);
+                let value = piece.put(found, part);
+                word.store(value, Relaxed);
+                let done = if all {
+                    stored(value, value != found)
+                } else {
+                    updated(found, value)
+                };
+                ((), done)
+            });
+        }
+        for number in bytes.start.max(whole)..bytes.end {
+            let (word, value) = (&tail[number - whole], part[number - offset]);
+            Self::step(Access::Store, word, number..number + 1, at, || {
+                let changes = word.swap(value, Relaxed) != value;
+                ((), stored(value, changes))
             });
         }
     }
@@ -164,22 +231,32 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
 
 /// A cell that knows who is in it: of each process a byte, with its life, and whether it writes.
 pub struct SteppedCell<T> {
-    within: AtomicU64,
+    within: [AtomicU64; MAX_PROCESSES / PER_WORD],
     value: HardwareCell<T>,
 }
 
 const INSIDE: u64 = 0x80;
 const WRITES: u64 = 0x40;
 const LIFE: u64 = 0x3f;
+/// Bytes of a word.
+const PER_WORD: usize = 8;
 
 impl<T> SteppedCell<T> {
-    /// Says who is within.
-    fn say(&self, within: u64) {
-        match stepper::beside(address(&self.within)) {
-            None => self.within.store(within, Relaxed),
+    /// The byte of a process.
+    fn byte(&self, process: usize) -> u64 {
+        let word = self.within[process / PER_WORD].load(Relaxed);
+        word >> (8 * (process % PER_WORD)) & 0xff
+    }
+    /// Sets it.
+    fn say(&self, process: usize, byte: u64) {
+        let within = &self.within[process / PER_WORD];
+        let lowest = 8 * (process % PER_WORD);
+        let word = within.load(Relaxed) & !(0xff << lowest) | byte << lowest;
+        match stepper::beside(address(within)) {
+            None => within.store(word, Relaxed),
             Some((region, offset)) => {
                 let same: &AtomicU64 = region.get(offset).expect("it is in the subject");
-                same.store(within, Relaxed);
+                same.store(word, Relaxed);
             }
         }
     }
@@ -189,21 +266,23 @@ impl<T> SteppedCell<T> {
             return 0;
         };
         let steps = stepper::enter_cell();
-        let within = self.within.load(Relaxed);
-        for other in (0..8).filter(|&other| other != me) {
-            let byte = within >> (8 * other) & 0xff;
+        let words = self.within.iter().zip((0..MAX_PROCESSES).step_by(PER_WORD));
+        // Mostly nobody is in it.
+        let words = words.filter(|(word, _)| word.load(Relaxed) != 0);
+        let others = words.flat_map(|(_, first)| first..first + PER_WORD);
+        for other in others.filter(|&other| other != me) {
+            let byte = self.byte(other);
             if byte & INSIDE != 0 && (writes || byte & WRITES != 0) {
                 stepper::race(other, (byte & LIFE) as u32);
             }
         }
         let mine = INSIDE | if writes { WRITES } else { 0 } | u64::from(life) & LIFE;
-        self.say(within & !(0xff << (8 * me)) | mine << (8 * me));
+        self.say(me, mine);
         steps
     }
     fn leave(&self) {
         if let Some((me, _)) = stepper::seat() {
-            let within = self.within.load(Relaxed);
-            self.say(within & !(0xff << (8 * me)));
+            self.say(me, 0);
             stepper::leave_cell();
         }
     }
@@ -212,7 +291,7 @@ impl<T> SteppedCell<T> {
 impl<T: Send + 'static> MemoryCell<T> for SteppedCell<T> {
     fn new(value: T) -> Self {
         Self {
-            within: AtomicU64::new(0),
+            within: [const { AtomicU64::new(0) }; MAX_PROCESSES / PER_WORD],
             value: HardwareCell::new(value),
         }
     }
@@ -234,10 +313,13 @@ impl<T: Send + 'static> MemoryCell<T> for SteppedCell<T> {
 }
 
 impl Memory for SteppedMemory {
+    type AtomicBool = SteppedWord<HardwareBool>;
     type AtomicU8 = SteppedWord<AtomicU8>;
     type AtomicU16 = SteppedWord<AtomicU16>;
     type AtomicU32 = SteppedWord<AtomicU32>;
     type AtomicU64 = SteppedWord<AtomicU64>;
+    type AtomicI32 = SteppedWord<AtomicI32>;
+    type AtomicI64 = SteppedWord<AtomicI64>;
     type AtomicUsize = SteppedWord<AtomicUsize>;
     type Words<T: Payload> = SteppedWords<T>;
     type Cell<T: Send + 'static> = SteppedCell<T>;

@@ -29,6 +29,7 @@ pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
             element: None,
             part: step.part.clone(),
             value: step.value,
+            form: step.form,
             now: step.now,
             stale: None,
             file: step.file.clone(),
@@ -181,7 +182,7 @@ impl<S: Spec> Teller<'_, S> {
             let seen = touched.next().map(|step| {
                 let word = crate::source::path(&step.file, step.line, step.column)
                     .map_or_else(|| "a word".into(), |path| path.short());
-                format!(", where {word} is {}", step.value)
+                format!(", where {word} is {}", step.form.shown(step.value))
             });
             spins |= last != Access::Wait;
             let role = named(self.roles, process);

@@ -9,7 +9,7 @@
 //! | `worker` | one forked process |
 //! | `execution` | the structure of one execution after another: built, used, judged, dropped |
 //! | [`stepper`] | what memory calls before each access, in a coroutine or a worker |
-//! | `plan` | what is known between two steps, and who goes next; `process` what of one process, `states` where all are, `footprint` which words matter to whom, `points` where a process was killed |
+//! | `plan` | what is known between two steps, and who goes next; `process` what of one process, `states` where all are, `footprint` which words matter to whom, `points` where a process was killed, `workers` who runs on which |
 //! | `board`, `shared` | the page that holds the plan, and what else all of them see |
 
 mod board;
@@ -27,6 +27,7 @@ mod shared;
 mod states;
 pub(crate) mod stepper;
 mod worker;
+mod workers;
 
 pub(crate) use crew::{Crew, Judge, RunAs};
 pub(crate) use ends::{Ended, Outside};

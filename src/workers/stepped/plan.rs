@@ -10,6 +10,7 @@ use super::footprint::Footprint;
 use super::points::Points;
 use super::process::{Death, Process};
 use super::states::{State, States};
+use super::workers::Workers;
 use crate::case::Access;
 use crate::schedule::{MAX_PROCESSES, MAX_STEPS, NOBODY, Scheduler};
 
@@ -62,8 +63,10 @@ struct Now {
     /// How often those that spin were let go on though nothing had changed since they looked.
     probes: u16,
     /// The worker that each process runs on.
-    workers: [u8; MAX_PROCESSES],
+    workers: Workers,
 }
+
+const _: () = assert!(size_of::<Now>() == 64);
 
 #[repr(C)]
 pub(super) struct Plan {
@@ -154,7 +157,7 @@ impl Plan {
             self.processes[process].life = 0;
             self.processes[process].sit_down();
         }
-        self.scheduler.begin();
+        self.scheduler.begin(self.count());
     }
 
     /// An execution is over: whether the strategy has another one.
@@ -182,7 +185,7 @@ impl Plan {
     /// The worker that a process runs on.
     #[inline]
     pub(super) fn worker_of(&self, process: usize) -> usize {
-        self.now.workers[process].into()
+        self.now.workers.of(process)
     }
     /// The same, for a worker that has the turn and is to give it on: where neither that process nor the one that it would
     /// be itself has begun, they change seats, and it goes on without a hand-off.
@@ -205,7 +208,7 @@ impl Plan {
         }
     }
     pub(super) fn seat(&mut self, process: usize, worker: usize) {
-        self.now.workers[process] = worker as u8;
+        self.now.workers.set(process, worker);
     }
     /// Who took the last step, or `NOBODY`.
     #[inline]
@@ -248,7 +251,8 @@ impl Plan {
         (at.of_operation, at.inside) = (0, 0);
         let times = (at.invoked, self.now.clock);
         if self.anew != 0 {
-            for other in &mut self.processes {
+            let count = self.count();
+            for other in &mut self.processes[..count] {
                 other.excused = other.of_operation;
             }
         }
@@ -300,7 +304,8 @@ impl Plan {
         if self.now.states.lazy() >> process & 1 == 1 {
             // Nobody else could: all begin to count again.
             self.now.states.nobody_is_lazy();
-            for other in &mut self.processes {
+            let count = self.count();
+            for other in &mut self.processes[..count] {
                 other.spun = 0;
             }
         }

@@ -1,5 +1,7 @@
 //! Where the processes of an execution are.
 
+use crate::schedule::MAX_PROCESSES;
+
 /// Where a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -18,108 +20,183 @@ pub(super) enum State {
 }
 
 /// Where all processes are: what a decision needs, so that nobody has to look into another's [`Process`]. A set of bits for
-/// each state, a byte each of one word: it is written and read at each step, and parts of it are slow to be read back.
+/// each state, [`SET`] bits each of two words: they are written and read at each step, and parts of a word are slow to be read
+/// back.
 ///
 /// [`Process`]: super::process::Process
-#[repr(transparent)]
+#[repr(C)]
 #[derive(Clone, Copy, Default)]
-pub(super) struct States(u64);
+pub(super) struct States {
+    /// The sets of those that can take a step.
+    can: u64,
+    /// The sets of those that cannot.
+    cannot: u64,
+}
 
-/// The bytes of those that can take a step, in the order of [`State`]; those of them ...
-const FRESH: u32 = 0;
-const READY: u32 = 8;
-const SPINNING: u32 = 16;
-const BLOCKED: u32 = 24;
-const DEAD: u32 = 32;
+/// Bits of a set: one for each process.
+const SET: u32 = 16;
+const _: () = assert!(MAX_PROCESSES <= SET as usize);
+
+/// The sets of `can`, each by its lowest bit, in the order of [`State`]; those of them ...
+const READY: u32 = 0;
+const FRESH: u32 = SET;
 /// ... that are ready and have changed nothing for so long that they are taken for ones that wait, ...
-const IDLE: u32 = 40;
+const IDLE: u32 = 2 * SET;
 /// ... or have spun for so long that others go first.
-const LAZY: u32 = 48;
-/// One process in all bytes.
-const EVERYWHERE: u64 = 0x01_01_01_01_01_01_01;
+const LAZY: u32 = 3 * SET;
+/// The sets of `cannot`. That of those that spin lies as that of those that are ready does.
+const SPINNING: u32 = READY;
+const BLOCKED: u32 = SET;
+const DEAD: u32 = 2 * SET;
+/// One set.
+const ALL: u64 = (1 << SET) - 1;
+/// One process in all sets.
+const EVERYWHERE: u64 = 1 | 1 << SET | 1 << (2 * SET) | 1 << (3 * SET);
+
+/// One of the sets of a word.
+#[inline]
+fn set_of(word: u64, lowest: u32) -> u16 {
+    (word >> lowest) as u16
+}
 
 impl States {
     #[inline]
-    fn set_of(self, byte: u32) -> u8 {
-        (self.0 >> byte) as u8
-    }
-
-    #[inline]
     pub(super) fn set(&mut self, process: usize, state: State) {
-        self.0 &= !(EVERYWHERE << process);
-        let byte = match state {
-            State::Fresh => FRESH,
-            State::Ready => READY,
-            State::Spinning => SPINNING,
-            State::Blocked => BLOCKED,
-            State::Dead => DEAD,
+        self.can &= !(EVERYWHERE << process);
+        self.cannot &= !(EVERYWHERE << process);
+        let (word, lowest) = match state {
+            State::Fresh => (&mut self.can, FRESH),
+            State::Ready => (&mut self.can, READY),
+            State::Spinning => (&mut self.cannot, SPINNING),
+            State::Blocked => (&mut self.cannot, BLOCKED),
+            State::Dead => (&mut self.cannot, DEAD),
             State::Done => return,
         };
-        self.0 |= 1 << (byte + process as u32);
+        *word |= 1 << (lowest + process as u32);
     }
 
     pub(super) fn of(self, process: usize) -> State {
         let sets = [
-            (FRESH, State::Fresh),
-            (READY, State::Ready),
-            (SPINNING, State::Spinning),
-            (BLOCKED, State::Blocked),
-            (DEAD, State::Dead),
+            (self.can, FRESH, State::Fresh),
+            (self.can, READY, State::Ready),
+            (self.cannot, SPINNING, State::Spinning),
+            (self.cannot, BLOCKED, State::Blocked),
+            (self.cannot, DEAD, State::Dead),
         ];
         let is_in = sets
             .iter()
-            .find(|&&(byte, _)| self.set_of(byte) >> process & 1 == 1);
-        is_in.map_or(State::Done, |&(_, state)| state)
+            .find(|&&(word, lowest, _)| set_of(word, lowest) >> process & 1 == 1);
+        is_in.map_or(State::Done, |&(_, _, state)| state)
     }
 
     /// Memory has changed: whoever waits for that may look again.
     #[inline]
     pub(super) fn changed(&mut self) {
-        self.0 |= u64::from(self.set_of(SPINNING)) << READY;
-        self.0 &= !(0xff << SPINNING | 0xff << IDLE);
+        self.can = (self.can | self.cannot & ALL << SPINNING) & !(ALL << IDLE);
+        self.cannot &= !(ALL << SPINNING);
     }
 
     /// This one, who is ready, has changed nothing for long.
     #[inline]
     pub(super) fn idles(&mut self, process: usize) {
-        self.0 |= 1 << (IDLE + process as u32);
+        self.can |= 1 << (IDLE + process as u32);
     }
     /// This one, who is ready, has spun for long.
     #[inline]
     pub(super) fn is_lazy(&mut self, process: usize) {
-        self.0 |= 1 << (LAZY + process as u32);
+        self.can |= 1 << (LAZY + process as u32);
     }
     #[inline]
-    pub(super) fn lazy(self) -> u8 {
-        self.set_of(LAZY)
+    pub(super) fn lazy(self) -> u16 {
+        set_of(self.can, LAZY)
     }
     pub(super) fn nobody_is_lazy(&mut self) {
-        self.0 &= !(0xff << LAZY);
+        self.can &= !(ALL << LAZY);
     }
 
     /// Who has not come to its first step.
     #[inline]
-    pub(super) fn fresh(self) -> u8 {
-        self.set_of(FRESH)
+    pub(super) fn fresh(self) -> u16 {
+        set_of(self.can, FRESH)
     }
 
     /// Whether somebody spins who, for all that is known, waits for a change.
     #[inline]
     pub(super) fn spins(self) -> bool {
-        self.set_of(SPINNING) != 0
+        set_of(self.cannot, SPINNING) != 0
     }
 
     /// Who waits, for a change or to be woken.
     #[inline]
-    pub(super) fn asleep(self) -> u8 {
-        self.set_of(SPINNING) | self.set_of(BLOCKED)
+    pub(super) fn asleep(self) -> u16 {
+        set_of(self.cannot, SPINNING) | set_of(self.cannot, BLOCKED)
     }
 
     /// Who can take a step: also those that have not come to their first, which is never one that waits.
     #[inline]
-    pub(super) fn enabled(self) -> u8 {
-        let can = self.set_of(READY) | self.fresh();
-        let busy = can & !self.set_of(IDLE) & !self.lazy();
+    pub(super) fn enabled(self) -> u16 {
+        let can = set_of(self.can, READY) | self.fresh();
+        let busy = can & !set_of(self.can, IDLE) & !self.lazy();
         if busy != 0 { busy } else { can }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATES: [State; 6] = [
+        State::Fresh,
+        State::Ready,
+        State::Spinning,
+        State::Blocked,
+        State::Done,
+        State::Dead,
+    ];
+
+    #[test]
+    fn each_of_sixteen_processes_is_in_one_state_and_changes_no_other() {
+        let mut states = States::default();
+        let mut expected = [State::Done; MAX_PROCESSES];
+        for round in 0..STATES.len() {
+            for process in 0..MAX_PROCESSES {
+                expected[process] = STATES[(round + 5 * process) % STATES.len()];
+                states.set(process, expected[process]);
+                states.idles(process);
+                states.is_lazy(process);
+                states.set(process, expected[process]);
+                for (other, state) in expected.iter().enumerate() {
+                    assert_eq!(states.of(other), *state, "{other} of {round}, {process}");
+                }
+                let all = |which: &[State]| -> u16 {
+                    let of = |n: usize| u16::from(which.contains(&expected[n])) << n;
+                    (0..MAX_PROCESSES).map(of).sum()
+                };
+                assert_eq!(states.enabled(), all(&[State::Fresh, State::Ready]));
+                assert_eq!(states.asleep(), all(&[State::Spinning, State::Blocked]));
+                assert_eq!(states.fresh(), all(&[State::Fresh]));
+                assert_eq!(states.lazy(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_lets_those_that_spin_look_again_and_those_that_idle_go_on() {
+        let last = MAX_PROCESSES - 1;
+        let mut states = States::default();
+        states.set(0, State::Ready);
+        states.set(last, State::Spinning);
+        states.set(1, State::Blocked);
+        states.idles(0);
+        assert!(states.spins());
+        states.changed();
+        assert!(!states.spins());
+        assert_eq!(states.of(last), State::Ready);
+        assert_eq!(states.of(1), State::Blocked);
+        assert_eq!(states.enabled(), 1 | 1 << last);
+        states.is_lazy(last);
+        assert_eq!((states.enabled(), states.lazy()), (1, 1 << last));
+        states.nobody_is_lazy();
+        assert_eq!(states.enabled(), 1 | 1 << last);
     }
 }

@@ -69,7 +69,7 @@ impl Plan {
         match choice {
             Choice::Step(process) => {
                 self.now.current = process as u32;
-                self.now.decided = states.fresh() >> process & 1;
+                self.now.decided = (states.fresh() >> process & 1) as u8;
                 Next::Turn(process)
             }
             Choice::Kill(process) => Next::Die(process),

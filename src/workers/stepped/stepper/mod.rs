@@ -12,7 +12,7 @@ use super::board::{BoardRef, duty};
 use super::ends::ended;
 use super::host::{self, Ask, Novelty, Resumed};
 use super::plan::Next;
-use crate::case::{Access, Turn, Until};
+use crate::case::{Access, Form, Turn, Until};
 use crate::memory::Life;
 use crate::region::Region;
 use crate::workers::bell::Sender;
@@ -168,6 +168,8 @@ pub(crate) struct Done {
     pub(crate) kind: Access,
     /// The value to note.
     pub(crate) value: u64,
+    /// How it is written.
+    pub(crate) form: Form,
     /// What the word holds now, if that is something else.
     pub(crate) now: Option<u64>,
     /// Index of the part, if it is one of a payload that is copied in several steps.
@@ -180,6 +182,7 @@ impl Done {
         Self {
             kind,
             value,
+            form: Form::Unsigned,
             now: None,
             part: None,
         }

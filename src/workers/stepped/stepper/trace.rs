@@ -1,7 +1,7 @@
 //! What is told of an execution that is to be told: each step with its name and place, each turn, each death.
 
 use super::{Done, Seat, Stepper};
-use crate::case::{Access, Kill, Names, Place, Turn, Until};
+use crate::case::{Access, Form, Kill, Names, Place, Turn, Until};
 use crate::workers::log::Log;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -31,6 +31,7 @@ pub(crate) struct Noted {
     pub(crate) offset: Option<usize>,
     pub(crate) part: Option<String>,
     pub(crate) value: u64,
+    pub(crate) form: Form,
     pub(crate) now: Option<u64>,
     pub(crate) file: String,
     pub(crate) line: u32,
@@ -176,6 +177,7 @@ impl Stepper {
             offset: None,
             part: None,
             value: 0,
+            form: Form::Unsigned,
             now: None,
             file,
             line,
@@ -209,6 +211,7 @@ impl Stepper {
             offset: offset.and_then(|offset| offset.checked_sub(begins)),
             part: done.part.as_ref().map(ToString::to_string),
             value: done.value,
+            form: done.form,
             now: done.now,
             file: at.file().to_owned(),
             line: at.line(),

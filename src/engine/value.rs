@@ -1,0 +1,41 @@
+//! Values of words as the engines that tell steps note them: as 64 bits, with the way in which they are written.
+
+use crate::case::Form;
+
+/// A value that a word holds.
+pub(super) trait Value: Copy {
+    const FORM: Form;
+    fn to_bits(self) -> u64;
+    /// The value that `to_bits` returned these bits of.
+    #[cfg(feature = "loom")]
+    fn from_bits(bits: u64) -> Self;
+}
+
+macro_rules! values {
+    ($form:ident: $($Value:ty)*) => {$(
+        impl Value for $Value {
+            const FORM: Form = Form::$form;
+            fn to_bits(self) -> u64 {
+                // A negative number keeps its sign in the high bits.
+                self as u64
+            }
+            #[cfg(feature = "loom")]
+            fn from_bits(bits: u64) -> Self {
+                bits as Self
+            }
+        }
+    )*};
+}
+values!(Unsigned: u8 u16 u32 u64 usize);
+values!(Signed: i32 i64);
+
+impl Value for bool {
+    const FORM: Form = Form::Bool;
+    fn to_bits(self) -> u64 {
+        self.into()
+    }
+    #[cfg(feature = "loom")]
+    fn from_bits(bits: u64) -> Self {
+        bits != 0
+    }
+}

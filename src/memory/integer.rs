@@ -1,0 +1,46 @@
+//! The integers that a word may hold: what words of them can calculate, and a `bool` cannot.
+
+use super::{Atomic, Ordering};
+
+/// A value that words can calculate with: an integer of the machine.
+///
+/// A `bool` is none, so a word of it has no `fetch_add`:
+/// ```compile_fail
+/// use forkcheck::memory::{Atomic, HardwareBool, Ordering};
+/// Atomic::fetch_add(&HardwareBool::new(false), true, Ordering::Relaxed);
+/// ```
+pub trait Integer: sealed::Calculate {}
+
+mod sealed {
+    pub trait Calculate: Copy + Ord {
+        fn plus(self, other: Self) -> Self;
+        fn minus(self, other: Self) -> Self;
+    }
+}
+use sealed::Calculate;
+
+macro_rules! integers {
+    ($($Value:ty)*) => {$(
+        impl Integer for $Value {}
+        impl Calculate for $Value {
+            fn plus(self, other: Self) -> Self {
+                self.wrapping_add(other)
+            }
+            fn minus(self, other: Self) -> Self {
+                self.wrapping_sub(other)
+            }
+        }
+    )*};
+}
+integers!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
+
+/// Replaces the value of a word by `new` of it, and returns the one found: for memories that do not calculate themselves.
+#[track_caller]
+pub(super) fn fetch<V: Integer + Eq>(
+    word: &(impl Atomic<V> + ?Sized),
+    order: Ordering,
+    new: impl Fn(V) -> V,
+) -> V {
+    let result = word.fetch_update(order, Ordering::Relaxed, |found| Some(new(found)));
+    result.unwrap_or_else(|found| found)
+}

@@ -1,0 +1,59 @@
+//! Parts of a payload: which of its words hold them, and which bytes of these.
+
+use std::ops::Range;
+
+/// The bytes of a part that one word holds.
+pub(crate) struct Piece {
+    /// The word, by number.
+    pub(crate) word: usize,
+    /// Its bytes.
+    pub(crate) within: Range<usize>,
+    /// The same bytes, as they are numbered in the part.
+    pub(crate) of_part: Range<usize>,
+}
+
+/// Returns the pieces of these bytes of a payload, of which the first `words` bytes are words of 8.
+pub(crate) fn pieces(bytes: &Range<usize>, words: usize) -> impl Iterator<Item = Piece> + use<> {
+    let (start, end) = (bytes.start, bytes.end.min(words));
+    let all = if start < end {
+        start / 8..(end - 1) / 8 + 1
+    } else {
+        0..0
+    };
+    all.map(move |word| {
+        let (first, last) = (start.max(8 * word), end.min(8 * word + 8));
+        Piece {
+            word,
+            within: first - 8 * word..last - 8 * word,
+            of_part: first - start..last - start,
+        }
+    })
+}
+
+impl Piece {
+    /// Returns the word's value with these bytes in place of its own.
+    pub(crate) fn put(&self, word: u64, part: &[u8]) -> u64 {
+        let mut bytes = word.to_ne_bytes();
+        bytes[self.within.clone()].copy_from_slice(&part[self.of_part.clone()]);
+        u64::from_ne_bytes(bytes)
+    }
+    /// Copies its bytes from the word's value to the part.
+    pub(crate) fn get(&self, word: u64, part: &mut [u8]) {
+        let bytes = &word.to_ne_bytes()[self.within.clone()];
+        part[self.of_part.clone()].copy_from_slice(bytes);
+    }
+}
+
+/// Returns the bytes of a `T` that a `P` at this offset takes.
+///
+/// # Panics
+/// If they are not all within it.
+#[track_caller]
+pub(crate) fn bytes_of<T, P>(offset: usize) -> Range<usize> {
+    let (part, whole) = (size_of::<P>(), size_of::<T>());
+    assert!(
+        part <= whole && offset <= whole - part,
+        "a part of {part} bytes at byte {offset} of a payload of {whole}: take the offset from offset_of!"
+    );
+    offset..offset + part
+}

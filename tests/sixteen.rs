@@ -1,0 +1,199 @@
+//! Sixteen processes, as many as there may be: each of them takes steps, is killed, races and replays as the first ones do, and a
+//! seventeenth is refused in words.
+#![forbid(unsafe_code)]
+
+use forkcheck::check::{Kind, Verdict};
+use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
+use forkcheck::prelude::*;
+use forkcheck::{Outcome, Rate};
+
+/// Processes of the role `early`; the two of `late` are the last.
+const EARLY: usize = 14;
+
+/// Two sums: each process adds to that of its role, and returns it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Sums([u64; 2]);
+
+impl Spec for Sums {
+    type Setup = ();
+    type Op = ();
+    type Ret = u64;
+    fn start(_: &()) -> Self {
+        Self([0; 2])
+    }
+    fn step(&mut self, process: usize, _: &()) -> u64 {
+        let sum = &mut self.0[usize::from(process >= EARLY)];
+        *sum += 1;
+        *sum
+    }
+}
+
+/// What the last two processes do.
+const ADD: u8 = 0;
+const LOSE: u8 = 1;
+const HOLD: u8 = 2;
+const RACE: u8 = 3;
+/// What all of them do.
+const ALL_LOSE: u8 = 4;
+
+struct Added<M: Memory, const HOW: u8> {
+    sums: [M::AtomicU64; 2],
+    held: M::AtomicBool,
+    guard: M::Cell<()>,
+}
+
+impl<M: Memory, const HOW: u8> Added<M, HOW> {
+    fn add(&self, late: bool) -> u64 {
+        let sum = &self.sums[usize::from(late)];
+        if HOW != ALL_LOSE && !late || HOW == ADD || HOW == RACE {
+            return sum.fetch_add(1, Ordering::AcqRel) + 1;
+        }
+        while HOW == HOLD && self.held.swap(true, Ordering::Acquire) {
+            M::spin_loop();
+        }
+        let added = sum.load(Ordering::Relaxed) + 1;
+        sum.store(added, Ordering::Relaxed);
+        if HOW == HOLD {
+            self.held.store(false, Ordering::Release);
+        }
+        added
+    }
+}
+
+impl<M: Memory, const HOW: u8> Subject<M> for Added<M, HOW> {
+    type Spec = Sums;
+    type Seat<'a> = (&'a Self, usize);
+    fn new(_: &()) -> Self {
+        Self {
+            sums: [Atomic::new(0), Atomic::new(0)],
+            held: Atomic::new(false),
+            guard: MemoryCell::new(()),
+        }
+    }
+    fn attach<'a>(&'a self, role: Role<'_>) -> (&'a Self, usize) {
+        (self, role.process)
+    }
+    fn apply((added, process): &mut (&Self, usize), _: &()) -> u64 {
+        let add = || added.add(*process >= EARLY);
+        if HOW == RACE && *process >= EARLY {
+            added.guard.with_mut(|_| add())
+        } else {
+            add()
+        }
+    }
+}
+
+fn suite(early: usize) -> Suite<Sums> {
+    Suite::new(forkcheck::site!(), "sixteen")
+        .role("early", early, 1..=1, Just(()))
+        .role("late", 2, 1..=1, Just(()))
+        .seed(1)
+        .cases(2)
+        .executions(300)
+        .regressions(None)
+}
+
+fn passes<E: Engine, T: Subject<E::Memory, Spec = Sums>>(suite: &Suite<Sums>) -> Outcome<Sums> {
+    let outcome = suite.check::<E, T>().unwrap();
+    assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
+    outcome
+}
+
+/// The bug is found; it is of the last processes, so that a token without them would not replay.
+fn found<E: Engine, T: Subject<E::Memory, Spec = Sums>>(suite: &Suite<Sums>, kind: Kind) -> String {
+    let outcome = suite.check::<E, T>().unwrap();
+    let report = suite.report(&outcome);
+    let Verdict::Finding(finding) = &outcome.verdict else {
+        panic!("not found: {report}")
+    };
+    assert_eq!(finding.kind, kind, "{report}");
+    let found = outcome.found.as_ref().expect("a finding is told");
+    if E::NAME != Processes::NAME {
+        assert!(matches!(found.rate, Rate::Replays(10, 10, _)), "{report}");
+    }
+    let again = suite.clone().replay(&found.token).check::<E, T>().unwrap();
+    let again = again.found.expect("it fails again");
+    assert_eq!(again.run.case, found.run.case, "{report}");
+    report
+}
+
+#[test]
+fn all_of_sixteen_processes_take_their_steps_and_each_is_killed_at_each_of_its_steps() {
+    let suite = suite(EARLY);
+    let stepped = passes::<Stepped, Added<SteppedMemory, ADD>>(&suite);
+    assert!(
+        stepped.covered.executions >= 300,
+        "{}",
+        suite.report(&stepped)
+    );
+    let killed = passes::<Kills, Added<SteppedMemory, ADD>>(&suite);
+    let (at, of) = (killed.covered.killed, killed.covered.kill_points);
+    assert!(at == of && of >= 16, "{at} of {of}");
+    let forked = passes::<Processes, Added<Hardware, ADD>>(&suite);
+    assert!(forked.covered.executions > 0, "{}", suite.report(&forked));
+}
+
+#[test]
+fn what_the_last_two_of_sixteen_processes_do_wrong_is_found() {
+    let suite = suite(EARLY);
+    let report = found::<Stepped, Added<SteppedMemory, LOSE>>(&suite, Kind::NotLinearizable);
+    assert!(report.contains("late 2:"), "{report}");
+    found::<Kills, Added<SteppedMemory, LOSE>>(&suite, Kind::NotLinearizable);
+}
+
+#[test]
+fn what_sixteen_processes_lose_side_by_side_is_found() {
+    found::<Processes, Added<Hardware, ALL_LOSE>>(&suite(EARLY), Kind::NotLinearizable);
+}
+
+#[test]
+fn a_lock_that_one_of_the_last_two_of_sixteen_processes_holds_as_it_is_killed_is_found() {
+    let suite = suite(EARLY);
+    passes::<Stepped, Added<SteppedMemory, HOLD>>(&suite);
+    let report = found::<Kills, Added<SteppedMemory, HOLD>>(&suite, Kind::NotCrashTolerant);
+    assert!(report.contains("SIGKILL"), "{report}");
+    // The early ones hold nothing.
+    let suite = suite.kill_only("early");
+    let spared = passes::<Kills, Added<SteppedMemory, HOLD>>(&suite);
+    assert_eq!(spared.spared, ["late"]);
+    let of = spared.covered.kill_points;
+    assert_eq!(of, EARLY as u64, "one step of each");
+}
+
+#[test]
+fn a_cell_that_the_last_two_of_sixteen_processes_use_at_once_is_a_race() {
+    let report = found::<Stepped, Added<SteppedMemory, RACE>>(&suite(EARLY), Kind::DataRace);
+    assert!(
+        report.contains("late 1") && report.contains("late 2"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_process_of_the_last_that_may_only_read_is_refused_its_write() {
+    let suite = suite(EARLY).read_only("late");
+    found::<Stepped, Added<SteppedMemory, ADD>>(&suite, Kind::WriteToReadOnly);
+}
+
+#[test]
+fn a_seventeenth_process_is_refused_in_words() {
+    let error = suite(EARLY + 1).check::<Stepped, Added<SteppedMemory, ADD>>();
+    let words = error.unwrap_err().to_string();
+    assert!(
+        words.contains("the suite has 17 processes; give it at most 16"),
+        "{words}"
+    );
+}
+
+#[cfg(feature = "loom")]
+#[test]
+fn loom_says_in_words_that_it_explores_four() {
+    use forkcheck::engine::loom::{Loom, LoomMemory};
+    let outcome = suite(EARLY)
+        .check::<Loom, Added<LoomMemory, ADD>>()
+        .unwrap();
+    let Verdict::Unavailable(words) = outcome.verdict else {
+        panic!("{:?}", outcome.verdict)
+    };
+    assert_eq!(words, "loom explores at most 4 processes, and there are 16");
+}
