@@ -5,7 +5,7 @@ use crate::case::{Case, History};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::process::Exit;
 use crate::subject::{Progress, Spec};
-use crate::workers::stepped::{Ended, Note};
+use crate::workers::stepped::{Ended, Note, Outside, Stop};
 use crate::workers::{PrivateWait, Stuck};
 
 /// Whether a history is Ok. All calls are in it: of those that a kill cut short, too.
@@ -24,7 +24,7 @@ pub(super) fn verdict<S: Spec>(
     roles: &[String],
     history: &History<S>,
     notes: &[Note],
-    ended: &Ended,
+    (ended, outside): (&Ended, &[(usize, Outside)]),
     (progress, read_only): (Progress, u32),
     private_wait: Option<PrivateWait>,
 ) -> Verdict<S> {
@@ -42,10 +42,10 @@ pub(super) fn verdict<S: Spec>(
         notes,
     };
     match ended {
-        Ended::Done | Ended::Exhausted | Ended::Judged => {
+        Ended::Stopped(stop) if stop.is_judged() => {
             explain(&case.setup, history, Criterion::RealTime, Limits::default())
         }
-        Ended::Stuck(outside) => {
+        Ended::Stopped(Stop::Stuck) => {
             // What returned has to be right; and those that wait may, if the spec says so.
             match explain(&case.setup, history, Criterion::RealTime, Limits::default()) {
                 Verdict::Ok => {}
@@ -67,20 +67,22 @@ pub(super) fn verdict<S: Spec>(
                 verdict => verdict,
             }
         }
-        Ended::TooLong if progress == Progress::Any && told.goes_on() => Verdict::Unknown(format!(
-            "{}, most of them on a word of its own: that is more than this engine follows; give it less to do here, such as a smaller payload or fewer items",
-            told.too_long(progress)
-        )),
-        Ended::TooLong => finding(Kind::StepBound, told.too_long(progress)),
-        Ended::Waits => {
+        Ended::Stopped(Stop::TooLong) if progress == Progress::Any && told.goes_on() => {
+            Verdict::Unknown(format!(
+                "{}, most of them on a word of its own: that is more than this engine follows; give it less to do here, such as a smaller payload or fewer items",
+                told.too_long(progress)
+            ))
+        }
+        Ended::Stopped(Stop::TooLong) => finding(Kind::StepBound, told.too_long(progress)),
+        Ended::Stopped(Stop::Waits) => {
             let (_, detail) = told.stuck(&[]);
             finding(
                 Kind::NotLockFree,
                 format!("{detail}, if the others are held up where they are"),
             )
         }
-        Ended::Wrote => finding(Kind::WriteToReadOnly, told.wrote()),
-        Ended::Race => finding(Kind::DataRace, told.race()),
+        Ended::Stopped(Stop::Wrote) => finding(Kind::WriteToReadOnly, told.wrote()),
+        Ended::Stopped(Stop::Race) => finding(Kind::DataRace, told.race()),
         Ended::Died { process, exit } => match exit {
             Exit::Panic(panic) => finding(
                 Kind::Panic,
@@ -108,8 +110,10 @@ pub(super) fn verdict<S: Spec>(
             ),
         },
         Ended::Lost(lost) => Verdict::Unknown(lost.to_string()),
-        Ended::Novel | Ended::Differs | Ended::Panicked => {
-            unreachable!("executions are told by processes of their own")
+        Ended::Stopped(stop) => {
+            unreachable!(
+                "{stop:?}: executions are told by processes of their own, once they are over"
+            )
         }
         Ended::Outside { process, stuck } => match (stuck, private_wait) {
             (Stuck::Endless(used), _) => finding(

@@ -1,6 +1,7 @@
 //! The shared page of a crew: whose turn it is, and the plan, which belongs to whoever has the turn.
 #![allow(unsafe_code, reason = "the plan is lent to whoever has the turn")]
 
+use super::decision::{Decision, Stop};
 use super::plan::Plan;
 use crate::error::Error;
 use crate::memory::{Hardware, Memory};
@@ -11,7 +12,9 @@ use crate::workers::control::{Line, Seal};
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 
 /// Turns of waiting before a worker sleeps that has a processor for itself, and where it shares one. Whoever has the turn
 /// gives it on within microseconds; if not, the supervisor may be at work, and needs a processor too.
@@ -49,9 +52,8 @@ pub(super) struct Board {
     pub(super) batch: AtomicU32,
     /// See [`duty`].
     pub(super) duty: AtomicU32,
-    /// How the batch or an execution ended. A worker writes it last, with Release: the supervisor sees the worker's
-    /// earlier stores.
-    pub(super) ended: AtomicU32,
+    /// Why the batch or an execution stopped, see [`Stop::to_word`].
+    stop: AtomicU32,
     /// 1: go on after a history that is not Ok, and count it.
     pub(super) keep_going: AtomicU32,
     /// 1: name each step, and note it.
@@ -145,6 +147,33 @@ impl Board {
     /// This worker has not the turn: the batch is over; or it is to be forked, and the one before it is gone.
     pub(super) fn lay_down(&self, worker: usize) {
         self.turns[worker].state.store(WAITS, Relaxed);
+    }
+
+    /// Says why it stops. Release: the supervisor, which may begin another batch from here on, sees the worker's earlier stores.
+    pub(super) fn stop(&self, why: Stop) {
+        self.stop.store(Stop::to_word(Some(why)), Release);
+    }
+    /// Nothing has stopped; for the supervisor, before it gives the turn away.
+    pub(super) fn go_on(&self) {
+        self.stop.store(Stop::to_word(None), Relaxed);
+    }
+    /// Why it stopped, if it did. Acquire: pairs with the Release in [`stop`](Self::stop).
+    pub(super) fn stopped(&self) -> Option<Stop> {
+        Stop::from_word(self.stop.load(Acquire))
+    }
+
+    /// Acts on a decision that is about another worker than the one that has the turn, `from`, or than none: gives the turn to
+    /// the one that is to run or to die. Returns the reason to stop, if that was decided.
+    pub(super) fn act(&self, from: Option<usize>, decision: Decision) -> Option<Stop> {
+        let worker = self.plan(|plan| match decision {
+            Decision::Run(process) => Ok(plan.worker_of(process)),
+            Decision::Kill(process) => {
+                plan.condemn(process);
+                Ok(plan.worker_of(process))
+            }
+            Decision::Stop(why) => Err(why),
+        });
+        worker.map(|worker| self.pass(from, worker)).err()
     }
 
     /// Gives the turn from a worker, or from the supervisor, to a worker.

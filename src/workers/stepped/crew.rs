@@ -2,10 +2,10 @@
 //! when one of them dies: then it gives the seat to another, and the turn on.
 
 use super::board::{BoardRef, duty};
-use super::ends::{Ended, Tally, ended};
+use super::decision::Stop;
+use super::ends::{Ended, Outside, Tally};
 use super::host::host;
-use super::plan::Next;
-use super::shared::Shared;
+use super::shared::{Judge, Shared};
 use super::states::State;
 use super::stepper::Note;
 use super::worker::work;
@@ -24,11 +24,8 @@ use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
-
-/// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
-pub(crate) type Judge<S> = fn(&Case<S>, &History<S>) -> bool;
 
 /// The worker that is the host.
 const HOST: usize = 0;
@@ -197,8 +194,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         self.shared.board.plan(|plan| plan.scheduler.follow(picks));
     }
 
-    /// Runs the case that was taken. After anything but [`Ended::Done`], [`Ended::Exhausted`] and [`Ended::Judged`] the crew
-    /// is of no more use: drop it.
+    /// Runs the case that was taken. Unless that [is judged](Stop::is_judged), or goes on, the crew is of no more use: drop it.
     pub(crate) fn run(
         &mut self,
         strategy: Strategy,
@@ -229,7 +225,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         self.supervise(until)
     }
 
-    /// After [`Ended::Stuck`], where all may rest so: goes on with the batch. Whoever is in the middle of an operation
+    /// After [`Stop::Stuck`], where all may rest so: goes on with the batch. Whoever is in the middle of an operation
     /// stays there for ever, so somebody else takes its place.
     pub(crate) fn go_on(&mut self, until: Instant) -> Result<Ended, Error> {
         for process in 0..self.processes() {
@@ -250,16 +246,16 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             (more, plan.tally.remaining)
         });
         if !more {
-            return Ok(Ended::Exhausted);
+            return Ok(Ended::Stopped(Stop::Exhausted));
         }
         if remaining == 0 || Instant::now() >= until {
-            return Ok(Ended::Done);
+            return Ok(Ended::Stopped(Stop::Done));
         }
         self.begin();
         self.supervise(until)
     }
 
-    /// Goes on with the batch, after [`Ended::Novel`].
+    /// Goes on with the batch, after [`Stop::Novel`].
     pub(crate) fn resume(&mut self, until: Instant) -> Result<Ended, Error> {
         self.begin();
         self.supervise(until)
@@ -268,7 +264,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     /// Has the first worker begin an execution.
     fn begin(&self) {
         let board = &self.shared.board;
-        board.ended.store(ended::RUNS, Relaxed);
+        board.go_on();
         board.duty.store(duty::BEGIN, Relaxed);
         board.pass(None, board.plan(|plan| plan.worker_of(0)));
     }
@@ -284,35 +280,24 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                 // The worker that finishes next sees that there is nothing left to run.
                 self.shared.board.out_of_time.store(1, Relaxed);
             }
-            // Acquire: pairs with the Release in `end`.
-            let how = self.shared.board.ended.load(Acquire);
-            if how == ended::SPENT {
-                // No process is in an operation: another host goes on, with a heap of its own.
-                self.workers[HOST] = None;
-                self.fork(HOST)?;
-                self.begin();
-                continue;
-            }
-            if how != ended::RUNS {
-                return match how {
-                    ended::DONE => Ok(Ended::Done),
-                    ended::EXHAUSTED => Ok(Ended::Exhausted),
-                    ended::JUDGED => Ok(Ended::Judged),
-                    ended::TOO_LONG => Ok(Ended::TooLong),
-                    ended::RACE => Ok(Ended::Race),
-                    ended::WAITS => Ok(Ended::Waits),
-                    ended::WROTE => Ok(Ended::Wrote),
-                    ended::NOVEL => Ok(Ended::Novel),
-                    ended::DIFFERS => Ok(Ended::Differs),
-                    ended::PANICKED => Ok(Ended::Panicked),
-                    ended::FULL => Err(Error::invalid(
+            match self.shared.board.stopped() {
+                None => {}
+                Some(Stop::Spent) => {
+                    // No process is in an operation: another host goes on, with a heap of its own.
+                    self.workers[HOST] = None;
+                    self.fork(HOST)?;
+                    self.begin();
+                    continue;
+                }
+                Some(Stop::Full) => {
+                    return Err(Error::invalid(
                         format!(
                             "the results of one process in one execution need more than {CAPACITY} bytes"
                         ),
                         "return less, or use fewer operations",
-                    )),
-                    _ => Ok(self.stuck()),
-                };
+                    ));
+                }
+                Some(why) => return Ok(Ended::Stopped(why)),
             }
             if let Some(slot) = ended {
                 match self.bury(slot)? {
@@ -337,8 +322,9 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         }
     }
 
-    fn stuck(&self) -> Ended {
-        Ended::Stuck(self.shared.board.plan(|plan| plan.outside()))
+    /// The processes that wait outside of an operation, after [`Stop::Stuck`].
+    pub(crate) fn outside(&self) -> Vec<(usize, Outside)> {
+        self.shared.board.plan(|plan| plan.outside())
     }
 
     fn process_of(&self, worker: usize) -> Option<usize> {
@@ -381,26 +367,15 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         }
         let board = &self.shared.board;
         board.plan(|plan| plan.bury(process, slot));
-        match board.plan(|plan| plan.decide()) {
-            Next::Turn(process) => {
-                board.pass(None, board.plan(|plan| plan.worker_of(process)));
-            }
-            Next::Die(process) => {
-                let worker = board.plan(|plan| {
-                    plan.condemn(process);
-                    plan.worker_of(process)
-                });
-                board.pass(None, worker);
-            }
-            Next::Over => {
+        match board.act(None, board.plan(|plan| plan.decide())) {
+            None => Ok(None),
+            Some(Stop::Over) => {
                 board.duty.store(duty::JUDGE, Relaxed);
                 board.pass(None, slot);
+                Ok(None)
             }
-            Next::Stuck => return Ok(Some(self.stuck())),
-            Next::TooLong => return Ok(Some(Ended::TooLong)),
-            Next::Waits => return Ok(Some(Ended::Waits)),
+            Some(why) => Ok(Some(Ended::Stopped(why))),
         }
-        Ok(None)
     }
 
     /// Waits for the end of the batch, the end of a worker, or the time for another look. Returns the slot of a worker that

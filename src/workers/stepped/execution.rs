@@ -4,7 +4,7 @@
     reason = "the subject is built in place in a shared region"
 )]
 
-use super::ends::ended;
+use super::decision::Stop;
 use super::shared::Shared;
 use super::stepper::{self, Sitting};
 use crate::case::{Case, Schedule};
@@ -18,7 +18,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Verdicts remembered by one process.
 const REMEMBERED: usize = 1 << 16;
@@ -94,7 +94,7 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
 
     /// The execution is over, and was `fine` or not: drops the subject, and begins the next, or says that the batch is over, or
     /// what is to be done `first`.
-    pub(super) fn finish(&mut self, fine: bool, first: Option<u32>) -> bool {
+    pub(super) fn finish(&mut self, fine: bool, first: Option<Stop>) -> bool {
         // SAFETY: drop in place.
         // 1. The slot holds a subject: `begin` wrote it, and only this drops it, once an execution. 2. Nobody else uses
         // it: every process is done, after dropping its seat, or dead.
@@ -104,36 +104,35 @@ impl<M: Memory, S: Subject<M>> Execution<M, S> {
 
     /// Begins the execution after one that was `fine` or not, or says that the batch is over, or what is to be done
     /// `first`. A subject in which a process still waits is written over.
-    pub(super) fn next(&mut self, fine: bool, first: Option<u32>) -> bool {
+    pub(super) fn next(&mut self, fine: bool, first: Option<Stop>) -> bool {
         let board = &self.shared.board;
         // An execution may have no step.
         board.count_step(self.slot);
         let more = board.plan(|plan| plan.end_execution(!fine));
         let remaining = board.plan(|plan| plan.tally.remaining);
-        let how = if board.full.load(Relaxed) != 0 {
-            ended::FULL
+        let why = if board.full.load(Relaxed) != 0 {
+            Stop::Full
         } else if !fine && board.keep_going.load(Relaxed) == 0 {
-            ended::JUDGED
+            Stop::Judged
         } else if !more {
-            ended::EXHAUSTED
+            Stop::Exhausted
         } else if remaining == 0 || board.out_of_time.load(Relaxed) != 0 {
-            ended::DONE
+            Stop::Done
         } else if let Some(first) = first {
             first
         } else {
             self.begin();
             return true;
         };
-        self.end(how);
+        self.end(why);
         false
     }
 
-    /// Says that the batch is over, and how.
-    pub(super) fn end(&self, how: u32) {
+    /// Says that the batch is over, and why.
+    pub(super) fn end(&self, why: Stop) {
         let board = &self.shared.board;
         board.lay_down(self.slot);
-        // Release: pairs with the Acquire of the supervisor, which may begin another batch from here on.
-        board.ended.store(how, Release);
+        board.stop(why);
         self.shared.bell.ring();
     }
 

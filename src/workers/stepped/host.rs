@@ -15,9 +15,8 @@ mod room;
 mod statics;
 
 use super::board::duty;
-use super::ends::ended;
+use super::decision::{Decision, Stop};
 use super::execution::{Execution, live};
-use super::plan::Next;
 use super::shared::Shared;
 use super::stepper::{self, Seat, Stepper};
 use crate::case::Case;
@@ -47,11 +46,11 @@ const EVERY: u64 = 1 << 12;
 /// Reason why a coroutine gives control back.
 pub(super) enum Ask {
     /// The plan chose another process.
-    Next(Next),
+    Next(Decision),
     /// The process has done its program; whether its log was full.
     Done(bool),
     /// The execution ends here.
-    End(u32),
+    End(Stop),
 }
 
 type Process = Coroutine<(), Ask, (), DefaultStack>;
@@ -173,7 +172,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
                 let body = || live::<M, S>(&shared, &subject, &case, process, &mut scratch);
                 yielder.suspend(match catch_unwind(AssertUnwindSafe(body)) {
                     Ok(full) => Ask::Done(full),
-                    Err(_) => Ask::End(ended::PANICKED),
+                    Err(_) => Ask::End(Stop::Panicked),
                 });
             }
         }));
@@ -210,7 +209,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
         let coroutine = place.coroutine.as_mut().expect("each has one");
         match coroutine.resume(()) {
             CoroutineResult::Yield(ask) => ask,
-            CoroutineResult::Return(()) => Ask::End(ended::PANICKED),
+            CoroutineResult::Return(()) => Ask::End(Stop::Panicked),
         }
     }
 
@@ -252,14 +251,14 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
     }
 
     /// Returns the reason to end the batch for a while before another execution begins.
-    fn before_the_next(&mut self) -> Option<u32> {
+    fn before_the_next(&mut self) -> Option<Stop> {
         let is_new = self.novelty.take();
         let board = &self.shared().board;
         board.plan(|plan| plan.novel = is_new.into());
         if self.room.is_spent() {
-            Some(ended::SPENT)
+            Some(Stop::Spent)
         } else {
-            is_new.then_some(ended::NOVEL)
+            is_new.then_some(Stop::Novel)
         }
     }
 
@@ -275,7 +274,7 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
         let mut next = self.shared().board.plan(|plan| plan.decide());
         loop {
             let goes_on = match next {
-                Next::Turn(process) => match self.resume(process) {
+                Decision::Run(process) => match self.resume(process) {
                     Ask::Next(decided) => {
                         next = decided;
                         continue;
@@ -289,42 +288,41 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
                         board.plan(|plan| plan.done(process));
                         true
                     }
-                    Ask::End(how) => return self.execution.end(how),
+                    Ask::End(why) => return self.execution.end(why),
                 },
-                Next::Die(process) => {
+                Decision::Kill(process) => {
                     self.shared().board.plan(|plan| plan.die(process));
                     self.reset(process);
                     self.shared().board.plan(|plan| plan.bury(process, 0));
                     true
                 }
-                Next::Over => {
+                Decision::Stop(Stop::Over) => {
                     stepper::become_process(None);
                     if self.differs() {
-                        return self.execution.end(ended::DIFFERS);
+                        return self.execution.end(Stop::Differs);
                     }
                     let fine = self.execution.judge();
                     let first = self.before_the_next();
                     self.look();
                     self.execution.finish(fine, first)
                 }
-                Next::Stuck => {
+                Decision::Stop(Stop::Stuck) => {
                     let rests = self.shared().board.plan(|plan| plan.outside().is_empty())
                         && self.execution.rests();
                     // One that must not wait so is counted, where all are to be.
                     if !rests && self.shared().board.keep_going.load(Relaxed) == 0 {
-                        return self.execution.end(ended::STUCK);
+                        return self.execution.end(Stop::Stuck);
                     }
                     stepper::become_process(None);
                     if self.differs() {
-                        return self.execution.end(ended::DIFFERS);
+                        return self.execution.end(Stop::Differs);
                     }
                     self.reset_all();
                     let first = self.before_the_next();
                     self.look();
                     self.execution.next(rests, first)
                 }
-                Next::TooLong => return self.execution.end(ended::TOO_LONG),
-                Next::Waits => return self.execution.end(ended::WAITS),
+                Decision::Stop(why) => return self.execution.end(why),
             };
             if !goes_on {
                 return;

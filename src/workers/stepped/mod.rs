@@ -9,11 +9,13 @@
 //! | `worker` | one forked process |
 //! | `execution` | the structure of one execution after another: built, used, judged, dropped |
 //! | [`stepper`] | what memory calls before each access, in a coroutine or a worker |
+//! | `decision` | what happens next, and why an execution or a batch stops |
 //! | `plan` | what is known between two steps, and who goes next; `process` what of one process, `states` where all are, `footprint` which words matter to whom, `points` where a process was killed, `workers` who runs on which |
 //! | `board`, `shared` | the page that holds the plan, and what else all of them see |
 
 mod board;
 mod crew;
+mod decision;
 mod ends;
 mod execution;
 mod footprint;
@@ -29,7 +31,9 @@ pub(crate) mod stepper;
 mod worker;
 mod workers;
 
-pub(crate) use crew::{Crew, Judge, RunAs};
+pub(crate) use crew::{Crew, RunAs};
+pub(crate) use decision::Stop;
 pub(crate) use ends::{Ended, Outside};
 pub(crate) use plan::LONGEST;
+pub(crate) use shared::Judge;
 pub(crate) use stepper::Note;

@@ -1,7 +1,8 @@
 //! What the enumeration leaves out is no other outcome: small programs, run by the plan in one process.
 
 use super::board::BoardRef;
-use super::plan::{Next, Plan};
+use super::decision::{Decision, Stop};
+use super::plan::Plan;
 use super::states::State;
 use crate::case::Access;
 use crate::schedule;
@@ -45,10 +46,10 @@ fn run(plan: &mut Plan, program: &Program) -> Outcome {
     };
     loop {
         match plan.decide() {
-            Next::Turn(process) if plan.state(process) == State::Fresh => {
+            Decision::Run(process) if plan.state(process) == State::Fresh => {
                 publish(plan, process, &mut at[process], &mut times);
             }
-            Next::Turn(process) => {
+            Decision::Run(process) => {
                 plan.take(process);
                 let (op, access) = at[process];
                 let (kind, word) = program[process][op][access];
@@ -64,7 +65,7 @@ fn run(plan: &mut Plan, program: &Program) -> Outcome {
                 at[process].1 += 1;
                 publish(plan, process, &mut at[process], &mut times);
             }
-            Next::Over => break,
+            Decision::Stop(Stop::Over) => break,
             other => panic!("{other:?}"),
         }
     }

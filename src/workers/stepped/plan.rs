@@ -29,23 +29,6 @@ const PROBES: u32 = 256;
 /// Deaths in one execution, at most.
 const MAX_DEATHS: usize = 16;
 
-/// Who is to do what now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// This process goes on.
-    Turn(usize),
-    /// This process dies.
-    Die(usize),
-    /// Everybody is done.
-    Over,
-    /// Nobody can move any more.
-    Stuck,
-    /// It takes too many steps.
-    TooLong,
-    /// Whoever does not sleep is one process in the middle of an operation: if that were stopped, nobody would get on.
-    Waits,
-}
-
 /// What changes with each step: it goes from processor to processor with the turn, so it is one line of the cache.
 #[repr(C, align(64))]
 struct Now {
@@ -186,26 +169,6 @@ impl Plan {
     #[inline]
     pub(super) fn worker_of(&self, process: usize) -> usize {
         self.now.workers.of(process)
-    }
-    /// The same, for a worker that has the turn and is to give it on: where neither that process nor the one that it would
-    /// be itself has begun, they change seats, and it goes on without a hand-off.
-    pub(super) fn worker_for(&mut self, process: usize, has_turn: usize) -> usize {
-        let worker = self.worker_of(process);
-        let begins = |plan: &Self, process: usize| {
-            plan.state(process) == State::Fresh && plan.of(process).life == 0
-        };
-        if worker == has_turn || !begins(self, process) {
-            return worker;
-        }
-        let mine = (0..self.count()).find(|&mine| self.worker_of(mine) == has_turn);
-        match mine.filter(|&mine| begins(self, mine)) {
-            Some(mine) => {
-                self.seat(mine, worker);
-                self.seat(process, has_turn);
-                has_turn
-            }
-            None => worker,
-        }
     }
     pub(super) fn seat(&mut self, process: usize, worker: usize) {
         self.now.workers.set(process, worker);

@@ -1,7 +1,6 @@
 //! Things that all processes of a crew share: the case, their logs, the board, and the history that follows from these.
 
 use super::board::BoardRef;
-use super::crew::Judge;
 use super::states::State;
 use crate::case::{Call, Case, History};
 use crate::region::Region;
@@ -11,6 +10,9 @@ use crate::workers::control::Seal;
 use crate::workers::log::Log;
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
+pub(crate) type Judge<S> = fn(&Case<S>, &History<S>) -> bool;
 
 /// The shared things, as every process of the crew sees them: forked, so at the same addresses.
 pub(super) struct Shared<S: Spec> {

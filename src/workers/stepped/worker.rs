@@ -2,9 +2,8 @@
 //! history and begins the next.
 
 use super::board::{BoardRef, duty};
-use super::ends::ended;
+use super::decision::{Decision, Stop};
 use super::execution::{Execution, live};
-use super::plan::Next;
 use super::shared::Shared;
 use super::states::State;
 use super::stepper::{self, Seat};
@@ -95,31 +94,21 @@ impl<M: Memory, S: Subject<M>> Worker<M, S> {
             }
         }
         loop {
-            let next = self.board().plan(|plan| plan.decide());
-            match next {
-                Next::Turn(process) => {
-                    let slot = self.slot;
-                    let worker = self.board().plan(|plan| plan.worker_for(process, slot));
-                    if worker != slot {
-                        return self.board().pass(Some(self.slot), worker);
-                    }
-                    self.be(process);
-                }
-                Next::Die(process) => {
-                    let worker = self.board().plan(|plan| {
-                        plan.condemn(process);
-                        plan.worker_of(process)
-                    });
-                    return self.board().pass(Some(self.slot), worker);
-                }
-                Next::Over => {
+            let decision = self.board().plan(|plan| plan.decide());
+            if let Decision::Run(process) = decision
+                && self.board().plan(|plan| plan.worker_of(process)) == self.slot
+            {
+                self.be(process);
+                continue;
+            }
+            match self.board().act(Some(self.slot), decision) {
+                None => return,
+                Some(Stop::Over) => {
                     if !self.finish() {
                         return;
                     }
                 }
-                Next::Stuck => return self.execution.end(ended::STUCK),
-                Next::TooLong => return self.execution.end(ended::TOO_LONG),
-                Next::Waits => return self.execution.end(ended::WAITS),
+                Some(why) => return self.execution.end(why),
             }
         }
     }

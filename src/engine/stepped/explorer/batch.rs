@@ -8,7 +8,7 @@ use crate::engine::stepped::verdict::rests;
 use crate::error::Error;
 use crate::schedule::Strategy;
 use crate::subject::{Spec, Subject};
-use crate::workers::stepped::{Ended, RunAs};
+use crate::workers::stepped::{Ended, RunAs, Stop};
 use std::time::{Duration, Instant};
 
 /// How a batch ended, for the one that goes on.
@@ -47,13 +47,13 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         let mut crew = self.searcher()?;
         crew.keep_going(keep_going);
         let mut ended = crew.run(strategy, (left.executions, left.steps), until, false)?;
-        while let Ended::Stuck(outside) = &ended
-            && outside.is_empty()
+        while matches!(ended, Ended::Stopped(Stop::Stuck))
+            && crew.outside().is_empty()
             && rests(case, &crew.history(case))
         {
             ended = crew.go_on(until)?;
         }
-        while let Ended::Novel = ended {
+        while let Ended::Stopped(Stop::Novel) = ended {
             let (picks, seen) = (crew.picks(), (crew.sum(), crew.history(case)));
             if !self.does_the_same(case, &picks, seen, covered)? {
                 self.switch_to_processes();
@@ -66,7 +66,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         if by == RunAs::Coroutines {
             match &ended {
                 // One by one they are too many for that.
-                Ended::Done | Ended::Exhausted
+                Ended::Stopped(Stop::Done | Stop::Exhausted)
                     if strategy != Strategy::Follow || crew.is_novel() =>
                 {
                     let seen = (crew.sum(), crew.history(case));
@@ -75,8 +75,8 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                         return Ok(Batch::Failed(Vec::new()));
                     }
                 }
-                Ended::Done | Ended::Exhausted | Ended::Judged => {}
-                Ended::Differs => {
+                Ended::Stopped(stop) if stop.is_judged() => {}
+                Ended::Stopped(Stop::Differs) => {
                     self.switch_to_processes();
                     return Ok(Batch::Failed(Vec::new()));
                 }
@@ -93,16 +93,16 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         left.steps = tally.steps;
         covered.failing += if keep_going { tally.failing } else { 0 };
         Ok(match ended {
-            Ended::Done => {
+            Ended::Stopped(Stop::Done) => {
                 if tally.remaining > 0 {
                     covered.timed_out = 1;
                 }
                 Batch::Cut
             }
-            Ended::Exhausted => Batch::Exhausted,
+            Ended::Stopped(Stop::Exhausted) => Batch::Exhausted,
             _ => {
                 covered.failing += 1;
-                if !matches!(ended, Ended::Judged) {
+                if !matches!(ended, Ended::Stopped(Stop::Judged)) {
                     covered.executions += 1;
                     if by != RunAs::Coroutines {
                         self.processes = None;
@@ -129,12 +129,12 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         let ended = crew.run(Strategy::Follow, (1, u64::MAX), until, false)?;
         let same = match ended {
             // A history that is not Ok too, where the search counts those and goes on.
-            Ended::Done | Ended::Exhausted | Ended::Judged | Ended::Stuck(_) => {
+            Ended::Stopped(stop) if stop.is_judged() || stop == Stop::Stuck => {
                 crew.sum() == sum && returned(&crew.history(case)) == returned(&history)
             }
             _ => false,
         };
-        if !matches!(ended, Ended::Done | Ended::Exhausted | Ended::Judged) {
+        if !matches!(ended, Ended::Stopped(stop) if stop.is_judged()) {
             self.processes = None;
         }
         covered.samples += 1;

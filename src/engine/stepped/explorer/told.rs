@@ -9,7 +9,7 @@ use crate::engine::{Answer, Budget, Covered, Run};
 use crate::error::Error;
 use crate::schedule::Strategy;
 use crate::subject::{Spec, Subject};
-use crate::workers::stepped::{Ended, Note, RunAs};
+use crate::workers::stepped::{Ended, Note, RunAs, Stop};
 use std::any::type_name;
 use std::time::{Duration, Instant};
 
@@ -135,7 +135,8 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         let again = crew.again() > before;
         let (history, mut notes) = (crew.history(case), crew.notes());
         // Who ended it in its turn had no time to say that it was its own.
-        if let Ended::Died { .. } | Ended::Race | Ended::Wrote | Ended::Outside { .. } = ended
+        if let Ended::Died { .. } | Ended::Stopped(Stop::Race | Stop::Wrote) | Ended::Outside { .. } =
+            ended
             && let Some(process) = crew.current()
         {
             notes.push(Note::Turn(Turn {
@@ -157,7 +158,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             &roles,
             &history,
             &notes,
-            &ended,
+            (&ended, &crew.outside()),
             self.promised,
             private_wait,
         );
@@ -167,7 +168,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             finding.detail +=
                 "; the kernel has given the pid of the one that was killed to another process";
         }
-        if !matches!(ended, Ended::Done | Ended::Exhausted | Ended::Judged) {
+        if !matches!(ended, Ended::Stopped(stop) if stop.is_judged()) {
             self.processes = None;
         }
         let steps = retell::steps(&notes);

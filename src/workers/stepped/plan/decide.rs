@@ -1,8 +1,9 @@
 //! The decision between two steps: who goes next, or why none does.
 
-use super::{Next, PROBES, Plan, writes};
+use super::{PROBES, Plan, writes};
 use crate::case::Access;
 use crate::schedule::{Choice, MAX_STEPS, Moment};
+use crate::workers::stepped::decision::{Decision, Stop};
 
 impl Plan {
     /// Whether it can make a difference who goes before the pending step of the one that moved last.
@@ -21,7 +22,7 @@ impl Plan {
 
     /// Decides which process is next.
     #[inline]
-    pub(in crate::workers::stepped) fn decide(&mut self) -> Next {
+    pub(in crate::workers::stepped) fn decide(&mut self) -> Decision {
         let now = &mut self.now;
         if now.states.enabled() == 0 && now.states.spins() && u32::from(now.probes) < PROBES {
             now.probes += 1;
@@ -29,13 +30,13 @@ impl Plan {
         }
         let states = self.now.states;
         if self.now.too_long != 0 {
-            return Next::TooLong;
+            return Decision::Stop(Stop::TooLong);
         }
         if states.fresh() != 0 && self.scheduler.asks_what_is_pending() {
-            return Next::Turn(states.fresh().trailing_zeros() as usize);
+            return Decision::Run(states.fresh().trailing_zeros() as usize);
         }
         if std::mem::take(&mut self.now.decided) != 0 {
-            return Next::Turn(self.now.current as usize);
+            return Decision::Run(self.now.current as usize);
         }
         let moment = Moment {
             enabled: states.enabled().into(),
@@ -48,19 +49,19 @@ impl Plan {
         };
         if moment.enabled == 0 {
             return if moment.asleep == 0 {
-                Next::Over
+                Decision::Stop(Stop::Over)
             } else {
-                Next::Stuck
+                Decision::Stop(Stop::Stuck)
             };
         }
         let decision = self.now.decisions as usize;
         if decision >= MAX_STEPS {
-            return Next::TooLong;
+            return Decision::Stop(Stop::TooLong);
         }
         if self.own_steps > 0 && moment.asleep != 0 && moment.enabled.count_ones() == 1 {
             let only = &self.processes[moment.enabled.trailing_zeros() as usize];
             if only.inside != 0 && only.invoked > 0 {
-                return Next::Waits;
+                return Decision::Stop(Stop::Waits);
             }
         }
         let choice = self.scheduler.pick(&moment);
@@ -70,9 +71,9 @@ impl Plan {
             Choice::Step(process) => {
                 self.now.current = process as u32;
                 self.now.decided = (states.fresh() >> process & 1) as u8;
-                Next::Turn(process)
+                Decision::Run(process)
             }
-            Choice::Kill(process) => Next::Die(process),
+            Choice::Kill(process) => Decision::Kill(process),
         }
     }
 }

@@ -9,9 +9,8 @@ pub(super) use trace::Trace;
 pub(crate) use trace::{Note, Part};
 
 use super::board::{BoardRef, duty};
-use super::ends::ended;
+use super::decision::{Decision, Stop};
 use super::host::{self, Ask, Novelty, Resumed};
-use super::plan::Next;
 use crate::case::{Access, Form, Turn, Until};
 use crate::memory::Life;
 use crate::region::Region;
@@ -21,7 +20,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The pid that a process has for its memory: the same for each life in a seat, as if the kernel had given it away again.
 const FIRST_PID: u32 = 1_000;
@@ -360,7 +359,7 @@ pub(crate) fn race(other: usize, life: u32) {
     if me.board.plan(|plan| plan.alive(other, life)) {
         let process = me.process.get();
         me.write(&Note::Race { process, other });
-        me.end(ended::RACE);
+        me.end(Stop::Race);
     }
 }
 
@@ -374,7 +373,7 @@ impl Stepper {
         let within = self.named_as as u64..(self.named_as + self.subject.len()) as u64;
         if within.contains(&word) {
             self.note(word, &Done::seen(Access::Refused, 0), at);
-            self.end(ended::WROTE);
+            self.end(Stop::Wrote);
         }
     }
 
@@ -409,46 +408,37 @@ impl Stepper {
     fn go_on(&self) {
         let (before, next) = self.board.plan(|plan| (plan.current(), plan.decide()));
         let me = self.process.get();
-        if next == Next::Turn(me) {
+        if next == Decision::Run(me) {
             return;
         }
-        let dies = next == Next::Die(me);
+        let dies = next == Decision::Kill(me);
         if self.traced.get() && before == me as u32 && !dies {
             self.note_turn();
         }
         match &self.seat {
             // The thread that unwinds is one for all coroutines: others would take themselves for panicking.
-            Seat::Coroutine { .. } if std::thread::panicking() => self.end(ended::DIFFERS),
+            Seat::Coroutine { .. } if std::thread::panicking() => self.end(Stop::Differs),
             Seat::Coroutine { resumed, .. } => host::suspend(resumed, Ask::Next(next)),
             Seat::Worker { alone, .. } => self.give_on(next, *alone),
         }
     }
 
     /// Gives the turn to the one that goes next, and waits until it comes back.
-    fn give_on(&self, next: Next, alone: bool) {
+    fn give_on(&self, decision: Decision, alone: bool) {
         let me = self.process.get();
-        match next {
-            Next::Die(process) if process == me => self.die(),
-            Next::Turn(process) => self.pass(process),
-            Next::Die(process) => {
-                self.board.plan(|plan| plan.condemn(process));
-                self.pass(process);
-            }
-            Next::Stuck => self.end(ended::STUCK),
-            Next::TooLong => self.end(ended::TOO_LONG),
-            Next::Waits => self.end(ended::WAITS),
+        if decision == Decision::Kill(me) {
+            self.die();
+        }
+        match self.board.act(Some(self.worker), decision) {
+            None => {}
             // Not while this process has a step to take; a board that was spoilt says so all the same.
-            Next::Over => self.end(ended::STUCK),
+            Some(Stop::Over) => self.end(Stop::Stuck),
+            Some(why) => self.end(why),
         }
         self.board.await_turn(self.worker, alone);
         if self.board.plan(|plan| plan.dying()) == me as u32 {
             self.die();
         }
-    }
-
-    fn pass(&self, process: usize) {
-        let worker = self.board.plan(|plan| plan.worker_of(process));
-        self.board.pass(Some(self.worker), worker);
     }
 
     /// Dies by SIGKILL, here and now. The supervisor sees it, and gives the turn on.
@@ -462,15 +452,14 @@ impl Stepper {
     }
 
     /// Ends the execution, and this process: the host takes its stack, or the supervisor kills this crew.
-    fn end(&self, how: u32) -> ! {
+    fn end(&self, why: Stop) -> ! {
         match &self.seat {
             Seat::Coroutine { resumed, .. } => loop {
-                host::suspend(resumed, Ask::End(how));
+                host::suspend(resumed, Ask::End(why));
             },
             Seat::Worker { bell, .. } => {
                 self.board.duty.store(duty::NONE, Relaxed);
-                // Release: pairs with the Acquire of the supervisor.
-                self.board.ended.store(how, Release);
+                self.board.stop(why);
                 bell.ring();
                 loop {
                     nix::unistd::pause();
