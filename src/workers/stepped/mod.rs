@@ -9,6 +9,7 @@
 //! | `worker` | one forked process |
 //! | `execution` | the structure of one execution after another: built, used, judged, dropped |
 //! | [`stepper`] | what memory calls before each access, in a coroutine or a worker |
+//! | `fairness` | the rules by which a process that waits by looking lets others go first |
 //! | `decision` | what happens next, and why an execution or a batch stops |
 //! | `plan` | what is known between two steps, and who goes next; `process` what of one process, `states` where all are, `footprint` which words matter to whom, `points` where a process was killed, `workers` who runs on which |
 //! | `board`, `shared` | the page that holds the plan, and what else all of them see |
@@ -18,6 +19,7 @@ mod crew;
 mod decision;
 mod ends;
 mod execution;
+mod fairness;
 mod footprint;
 mod host;
 #[cfg(test)]

@@ -16,16 +16,6 @@ use crate::schedule::{MAX_PROCESSES, MAX_STEPS, NOBODY, Scheduler};
 
 /// Steps of one operation, at most.
 pub(crate) const LONGEST: u32 = 4_000;
-/// Steps in a row by which a process that changes nothing, and for which nothing changes, is taken for one that waits.
-const IDLE: u32 = 100;
-/// Steps in a row, as above, after which the time that a process waits for is not up until something changes.
-const PATIENT: u32 = 50;
-/// Turns of a spin since the others last had to move, after which a process lets them go first: an unfair order, in which
-/// who waits by looking and taking back is let go on for ever, shows nothing (Musuvathi, Qadeer, PLDI 2008).
-const SPUN: u32 = 20;
-/// How often those that spin are let go on where nobody else can and nothing has changed: they may have spun to leave a
-/// word alone for a while, or to give up after so many tries. Who comes through all of them waits for ever.
-const PROBES: u32 = 256;
 /// Deaths in one execution, at most.
 const MAX_DEATHS: usize = 16;
 
@@ -43,7 +33,7 @@ struct Now {
     too_long: u8,
     /// 1: who moves next has been decided, before it came to its first step.
     decided: u8,
-    /// How often those that spin were let go on though nothing had changed since they looked.
+    /// How often those that spin were let go on though nothing had changed since they looked, see [`fairness`](super::fairness).
     probes: u16,
     /// The worker that each process runs on.
     workers: Workers,
@@ -196,7 +186,8 @@ impl Plan {
     pub(super) fn enter(&mut self, process: usize, operation: usize) {
         let process = &mut self.processes[process];
         process.operation = operation as u32 + 1;
-        (process.invoked, process.of_operation, process.seen) = (0, 0, u64::MAX);
+        (process.invoked, process.of_operation) = (0, 0);
+        process.patience.enter();
         (process.excused, process.inside) = (0, 1);
     }
 
@@ -236,27 +227,12 @@ impl Plan {
     pub(super) fn publish(&mut self, process: usize, kind: Access, word: u64) {
         let (version, at) = (self.now.version, &mut self.processes[process]);
         (at.kind, at.word) = (kind as u32, word);
-        let mut state = State::Ready;
-        if kind == Access::Spin {
-            if at.seen == version {
-                state = State::Spinning;
-            }
-            at.seen = version;
-        }
-        // Time is up for some waits in a row, but one that waits so again and again, and nothing changes, waits for ever.
-        if kind == Access::Timeout && at.idle_at == version && at.idle > PATIENT {
-            state = State::Spinning;
-        }
-        if at.idle_at != version {
-            (at.idle_at, at.idle) = (version, 0);
-        }
-        at.spun += u32::from(kind == Access::Spin);
-        let (idle, lazy) = (at.idle > IDLE, at.spun > SPUN);
-        self.now.states.set(process, state);
-        if idle {
+        let treated = at.patience.before(kind, version);
+        self.now.states.set(process, treated.state);
+        if treated.idle {
             self.now.states.idles(process);
         }
-        if lazy {
+        if treated.lazy {
             self.now.states.is_lazy(process);
         }
     }
@@ -269,7 +245,7 @@ impl Plan {
             self.now.states.nobody_is_lazy();
             let count = self.count();
             for other in &mut self.processes[..count] {
-                other.spun = 0;
+                other.patience.count_spins_anew();
             }
         }
         let (now, at) = (&mut self.now, &mut self.processes[process]);
@@ -288,10 +264,8 @@ impl Plan {
         if at.of_operation > most {
             now.too_long = 1;
         }
-        at.idle += 1;
-        if at.kind == Access::Spin as u32 {
-            at.seen = now.version;
-        }
+        let is_spin = at.kind == Access::Spin as u32;
+        at.patience.taken(is_spin, now.version);
         if at.invoked == 0 {
             now.clock += 1;
             at.invoked = now.clock;

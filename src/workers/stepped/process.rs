@@ -1,5 +1,7 @@
 //! One process, as the plan knows it, and the operations that processes died in. Plain integers, on the board.
 
+use super::fairness::Patience;
+
 /// One process. Others seldom look into it, so its line of the cache stays where it is.
 #[repr(C, align(128))]
 #[derive(Clone, Copy)]
@@ -20,12 +22,7 @@ pub(super) struct Process {
     /// Those of them that are not held against it, and whether it is within an operation: getting up and sitting down are none.
     pub(super) excused: u32,
     pub(super) inside: u32,
-    /// The version of memory at its last turn of a spin, and how many steps it made since memory last changed.
-    pub(super) seen: u64,
-    pub(super) idle_at: u64,
-    pub(super) idle: u32,
-    /// Turns of a spin since the others had to move.
-    pub(super) spun: u32,
+    pub(super) patience: Patience,
     /// The order of those that wait.
     pub(super) queue: u64,
 }
@@ -46,7 +43,6 @@ impl Process {
     pub(super) fn sit_down(&mut self) {
         (self.operation, self.invoked, self.steps, self.of_operation) = (0, 0, 0, 0);
         self.inside = 0;
-        (self.seen, self.idle, self.idle_at, self.queue) = (u64::MAX, 0, 0, 0);
-        self.spun = 0;
+        (self.patience, self.queue) = (Patience::NEW, 0);
     }
 }

@@ -1,9 +1,10 @@
 //! The decision between two steps: who goes next, or why none does.
 
-use super::{PROBES, Plan, writes};
+use super::{Plan, writes};
 use crate::case::Access;
 use crate::schedule::{Choice, MAX_STEPS, Moment};
 use crate::workers::stepped::decision::{Decision, Stop};
+use crate::workers::stepped::fairness::probe;
 
 impl Plan {
     /// Whether it can make a difference who goes before the pending step of the one that moved last.
@@ -24,10 +25,7 @@ impl Plan {
     #[inline]
     pub(in crate::workers::stepped) fn decide(&mut self) -> Decision {
         let now = &mut self.now;
-        if now.states.enabled() == 0 && now.states.spins() && u32::from(now.probes) < PROBES {
-            now.probes += 1;
-            now.states.changed();
-        }
+        probe(&mut now.states, &mut now.probes);
         let states = self.now.states;
         if self.now.too_long != 0 {
             return Decision::Stop(Stop::TooLong);

@@ -1,0 +1,192 @@
+//! Fairness: an order in which a process that waits by looking is let go on for ever, while the one that would end its wait does
+//! not move, shows nothing (Musuvathi, Qadeer, "Fair stateless model checking", PLDI 2008). The rules, each with what it is for:
+//!
+//! 1. A process that turns a spin (`spin_loop`), and finds memory as it was at its last turn, is asleep until memory changes: a
+//!    loop that waits costs two steps, and if all sleep so, that is a standstill and not a long execution.
+//! 2. Where nobody else can move, those that sleep by rule 1 are let go on, [`PROBES`] times in a row: they may have spun to leave
+//!    a word alone for a while, or to give up after so many tries. Who comes through all of them waits for ever.
+//! 3. A process that took more than [`IDLE`] steps in a row, and nothing changed, lets the others go first until something does:
+//!    it waits by looking, without the hint of `spin_loop`.
+//! 4. A process that turned a spin more than [`SPUN`] times lets the others go first, also if it changes memory at each turn
+//!    (`while lock.swap(1) == 1`, or a look that is taken back), until none of them can move; then all begin to count anew.
+//! 5. The time of a wait may be up whenever its process is let go on, but not more than [`PATIENT`] steps in a row in which
+//!    nothing changes: a process that waits again each time its time is up waits for ever.
+
+use super::states::{State, States};
+use crate::case::Access;
+
+/// See rule 2.
+const PROBES: u16 = 256;
+/// See rule 3.
+const IDLE: u32 = 100;
+/// See rule 4.
+const SPUN: u32 = 20;
+/// See rule 5.
+const PATIENT: u32 = 50;
+
+/// What the rules know of a process.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// The version of memory at its last turn of a spin.
+    seen: u64,
+    /// The version of memory at its last step, and the steps that it has taken in a row while that was the same.
+    idle_at: u64,
+    idle: u32,
+    /// Turns of a spin since the others had to move.
+    spun: u32,
+}
+
+/// A process is about to take a step: how it is to be treated until it does.
+pub(super) struct Treated {
+    pub(super) state: State,
+    /// By rule 3.
+    pub(super) idle: bool,
+    /// By rule 4.
+    pub(super) lazy: bool,
+}
+
+impl Patience {
+    /// Of a process that sits down.
+    pub(super) const NEW: Self = Self {
+        seen: u64::MAX,
+        idle_at: 0,
+        idle: 0,
+        spun: 0,
+    };
+
+    /// An operation begins, whose spins have not looked at anything.
+    pub(super) fn enter(&mut self) {
+        self.seen = u64::MAX;
+    }
+
+    /// A step of this kind is about to be taken, while memory has this version.
+    #[inline]
+    pub(super) fn before(&mut self, kind: Access, version: u64) -> Treated {
+        let mut state = State::Ready;
+        if kind == Access::Spin {
+            if self.seen == version {
+                state = State::Spinning;
+            }
+            self.seen = version;
+            self.spun += 1;
+        }
+        if kind == Access::Timeout && self.idle_at == version && self.idle > PATIENT {
+            state = State::Spinning;
+        }
+        if self.idle_at != version {
+            (self.idle_at, self.idle) = (version, 0);
+        }
+        Treated {
+            state,
+            idle: self.idle > IDLE,
+            lazy: self.spun > SPUN,
+        }
+    }
+
+    /// It is taken.
+    #[inline]
+    pub(super) fn taken(&mut self, is_spin: bool, version: u64) {
+        self.idle += 1;
+        if is_spin {
+            self.seen = version;
+        }
+    }
+
+    /// The others had to move, and could not.
+    pub(super) fn count_spins_anew(&mut self) {
+        self.spun = 0;
+    }
+}
+
+/// Lets those that sleep by rule 1 go on where nobody else can, if they may; `probes` counts how often that was done in a row.
+#[inline]
+pub(super) fn probe(states: &mut States, probes: &mut u16) {
+    if states.enabled() == 0 && states.spins() && *probes < PROBES {
+        *probes += 1;
+        states.changed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that takes steps of this kind, while memory has the version that `version` says of each.
+    fn takes(steps: u32, kind: Access, version: impl Fn(u32) -> u64) -> (Treated, u32) {
+        let mut patience = Patience::NEW;
+        patience.enter();
+        let mut asleep = 0;
+        for step in 0..steps {
+            let treated = patience.before(kind, version(step));
+            asleep += u32::from(treated.state == State::Spinning);
+            patience.taken(kind == Access::Spin, version(step));
+        }
+        (patience.before(kind, version(steps)), asleep)
+    }
+
+    #[test]
+    fn rule_1_a_spin_that_finds_memory_as_it_was_sleeps_and_no_other() {
+        assert_eq!(takes(0, Access::Spin, |_| 1).0.state, State::Ready);
+        assert_eq!(takes(1, Access::Spin, |_| 1).0.state, State::Spinning);
+        assert_eq!(takes(1, Access::Spin, u64::from).0.state, State::Ready);
+        assert_eq!(takes(9, Access::Load, |_| 1).0.state, State::Ready);
+        // Another operation has looked at nothing.
+        let mut patience = Patience::NEW;
+        patience.before(Access::Spin, 1);
+        patience.enter();
+        assert_eq!(patience.before(Access::Spin, 1).state, State::Ready);
+    }
+
+    #[test]
+    fn rule_2_those_that_sleep_so_are_let_go_on_where_nobody_else_can_so_many_times() {
+        let mut states = States::default();
+        states.set(0, State::Spinning);
+        states.set(1, State::Ready);
+        let mut probes = 0;
+        probe(&mut states, &mut probes);
+        assert_eq!((probes, states.of(0)), (0, State::Spinning), "another can");
+        states.set(1, State::Blocked);
+        for _ in 0..2 * PROBES {
+            probe(&mut states, &mut probes);
+            states.set(0, State::Spinning);
+        }
+        assert_eq!(probes, PROBES);
+        probe(&mut states, &mut probes);
+        assert_eq!(states.of(0), State::Spinning);
+        assert_eq!(states.of(1), State::Blocked, "who was not woken sleeps on");
+    }
+
+    #[test]
+    fn rule_3_steps_that_change_nothing_let_others_go_first_after_a_while() {
+        assert!(!takes(IDLE, Access::Load, |_| 1).0.idle);
+        assert!(takes(IDLE + 1, Access::Load, |_| 1).0.idle);
+        assert!(
+            !takes(2 * IDLE, Access::Load, |step| u64::from(step / IDLE))
+                .0
+                .idle
+        );
+    }
+
+    #[test]
+    fn rule_4_spins_let_others_go_first_after_a_while_also_where_memory_changes() {
+        assert!(!takes(SPUN - 1, Access::Spin, u64::from).0.lazy);
+        assert!(takes(SPUN, Access::Spin, u64::from).0.lazy);
+        assert!(!takes(2 * SPUN, Access::Update, u64::from).0.lazy);
+        let mut patience = Patience::NEW;
+        for version in 0..SPUN.into() {
+            patience.before(Access::Spin, version);
+        }
+        patience.count_spins_anew();
+        assert!(!patience.before(Access::Spin, 0).lazy);
+    }
+
+    #[test]
+    fn rule_5_the_time_of_a_wait_is_up_some_times_in_a_row_and_again_once_something_changes() {
+        let (treated, asleep) = takes(PATIENT + 1, Access::Timeout, |_| 1);
+        assert_eq!((treated.state, asleep), (State::Spinning, 0));
+        let changes = |step| u64::from(step / PATIENT);
+        let (treated, asleep) = takes(3 * PATIENT, Access::Timeout, changes);
+        assert_eq!((treated.state, asleep), (State::Ready, 0));
+    }
+}
