@@ -37,7 +37,10 @@ pub(crate) enum Place {
     TheSpec,
 }
 
-const ALL: &[&str] = &["processes", "stepped", "kills", "loom"];
+/// The engines, in the order of the columns of [`Misdeed::spec`].
+pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
+/// All places, in the order in which they are tried.
+pub(crate) const PLACES: [Place; 6] = [New, Attach, Operation, Detach, Drop, Place::TheSpec];
 const EVERYWHERE: &[Place] = &[New, Attach, Operation, Detach, Drop];
 /// In each process that the structure comes to: its handles are made and dropped in that of their operations.
 const EACH_PROCESS: &[Place] = &[New, Operation, Drop];
@@ -76,7 +79,7 @@ const fn row(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Mis
         name,
         does,
         places: EVERYWHERE,
-        engines: ALL,
+        engines: &ENGINES,
         real,
         loom,
         spec: [Untried; 4],
