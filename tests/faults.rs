@@ -231,6 +231,7 @@ fn a_program_of_no_operations_is_unknown_and_never_ok() {
         killable: u32::MAX,
         by: By::Bounds,
         known: Known::default(),
+        backtraces: false,
     };
     let roles = ["idle".to_owned(), "idle".to_owned()];
     let (_, run) = Processes::default()
