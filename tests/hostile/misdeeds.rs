@@ -287,11 +287,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     ends("abort", acts::abort, "SIGABRT"),
     ends("panic", acts::panic, "on purpose"),
     ends("panic_silently", acts::panic_silently, "on purpose"),
-    // It prints a backtrace, which takes a second.
-    on(
-        &["processes", "loom"],
-        not_in_spec(ends("panic_twice", acts::panic_twice, "panic")),
-    ),
+    ends("panic_twice", acts::panic_twice, "panic"),
     ends("panic_later", acts::panic_later, "panic"),
     harmless("catch_panic", acts::catch_panic),
     harmless("forget_hook", acts::forget_hook),

@@ -28,7 +28,7 @@ pub(crate) fn key(number: u32) -> i32 {
     ((std::process::id() << 8 | number & 0xff) | 1 << 30).cast_signed() & i32::MAX
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Held {
     /// All descendants, by name: those that have another parent now are known by their environment.
     processes: BTreeMap<String, usize>,
@@ -84,7 +84,9 @@ impl Held {
         loop {
             let held = Self::now();
             let is_settled = first.is_none_or(|first| {
-                more(&held.processes, &first.processes).is_empty() && held.threads <= first.threads
+                let one = usize::from(held.waits_for_the_machine(first));
+                more(&held.processes, &first.processes).is_empty()
+                    && held.threads <= first.threads + one
             });
             if is_settled || Instant::now() > until {
                 return held;
@@ -100,8 +102,7 @@ impl Held {
         let descriptors = entries("/proc/self/fd").into_iter();
         let descriptors = descriptors.filter_map(|number| {
             let target = read_link(format!("/proc/self/fd/{number}")).ok()?;
-            let target = target.to_string_lossy();
-            Some(target.replace(|c: char| c.is_ascii_digit(), ""))
+            Some(kind(&target.to_string_lossy()))
         });
         let mark = mark();
         let names = entries("/dev/shm").into_iter();
@@ -119,8 +120,24 @@ impl Held {
         }
     }
 
+    /// Whether a thread waits for the lock of the machine. `processes` gives up after two minutes, and goes on without it; the
+    /// thread ends once it has the lock. A program waits so once.
+    fn waits_for_the_machine(&self, first: &Held) -> bool {
+        let lock = kind(&std::env::var("FORKCHECK_LOCK").unwrap());
+        self.descriptors.get(&lock) == Some(&1)
+            && !first.descriptors.contains_key(&lock)
+            && self.threads > first.threads
+    }
+
     /// What is more than it was, in words.
     pub(crate) fn more_than(&self, first: &Held) -> Vec<String> {
+        if self.waits_for_the_machine(first) {
+            let lock = kind(&std::env::var("FORKCHECK_LOCK").unwrap());
+            let mut without = self.clone();
+            without.descriptors.remove(&lock);
+            without.threads -= 1;
+            return without.more_than(first);
+        }
         let mut all = Vec::new();
         let mut note = |what: &str, more: Vec<String>| {
             all.extend(more.into_iter().map(|more| format!("{what}: {more}")));
@@ -158,6 +175,11 @@ impl Held {
         }
         all
     }
+}
+
+/// The kind of a descriptor: what it is of, without the number of a socket or a process.
+fn kind(target: &str) -> String {
+    target.replace(|c: char| c.is_ascii_digit(), "")
 }
 
 fn counted(all: impl Iterator<Item = String>) -> BTreeMap<String, usize> {

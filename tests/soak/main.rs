@@ -46,6 +46,8 @@ fn in_a_process_of_its_own(test: &str, body: fn()) {
     let scratch = tempfile::tempdir().unwrap();
     // `processes` waits for the machine as it does in other tests.
     let lock = std::env::var_os("FORKCHECK_LOCK").unwrap_or(std::env::temp_dir().into());
+    // As a descriptor of it is named.
+    let lock = std::fs::canonicalize(lock).unwrap();
     let (output, sink) = std::io::pipe().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command

@@ -92,6 +92,25 @@ fn threads(number: usize) -> Mend {
     })
 }
 
+fn a_thread_that_waits_for_the_machine_is_no_leak_and_a_second_one_is() {
+    let lock = || File::open(std::env::var("FORKCHECK_LOCK").unwrap()).unwrap();
+    let before = Held::now();
+    let (first, mend) = (lock(), threads(1));
+    assert_eq!(Held::now().more_than(&before), [""; 0]);
+    let (second, mend_too) = (lock(), threads(1));
+    let more = Held::now().more_than(&before);
+    assert_eq!(kinds(&more), ["descriptors", "threads"], "{more:?}");
+    drop((first, second));
+    mend();
+    mend_too();
+    let more = Held::after(Some(&before)).more_than(&before);
+    assert!(more.is_empty(), "{more:?}");
+    // Without the thread it is a descriptor that was left.
+    let left = lock();
+    assert_eq!(kinds(&Held::now().more_than(&before)), ["descriptors"]);
+    drop(left);
+}
+
 /// The kinds of what is more, once each.
 fn kinds(more: &[String]) -> Vec<&str> {
     let mut kinds: Vec<&str> = more
@@ -113,6 +132,7 @@ pub(crate) fn each_is_seen() {
         let more = Held::after(Some(&before)).more_than(&before);
         assert!(more.is_empty(), "{kind}: {more:?}");
     }
+    a_thread_that_waits_for_the_machine_is_no_leak_and_a_second_one_is();
     // So many mappings that no cache explains them come with so many threads; and the memory of a descendant with it.
     let before = Held::now();
     let mend = threads(mappings() / 2 + 1);
