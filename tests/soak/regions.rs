@@ -36,7 +36,7 @@ fn fork_and_kill((mark, key, directory, number): Input) -> u64 {
     let mut child = process::spawn(forever).unwrap();
     child.kill().unwrap();
     // One that is dropped is killed and waited for.
-    drop(process::spawn(|| std::thread::park()).unwrap());
+    drop(process::spawn(std::thread::park).unwrap());
     let words = all
         .iter()
         .map(|region| region.get::<AtomicU64>(0).unwrap().load(Relaxed));
