@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Proves that memcheck (valgrind) finds nothing in what need not fork, nor ThreadSanitizer (a nightly compiler) in the
-# publications between threads. Each has to find a planted mistake first. Where one is not there, that is said, and skipped.
+# Proves that memcheck (valgrind) and AddressSanitizer (a nightly compiler) find nothing in what need not fork, nor
+# ThreadSanitizer (the same) in the publications between threads. Each has to find a planted mistake first. Where one is not
+# there, that is said, and skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -23,6 +24,9 @@ finds() {
     fi
 }
 
+# Unit tests that neither fork nor start a process.
+alone=(check::seen publish::latest subject:: report:: settings:: source:: workers::start process::record process::frame)
+
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -32,14 +36,35 @@ if command -v valgrind >/dev/null; then
     memcheck=(valgrind --quiet --error-exitcode=9 --exit-on-first-error=yes --fair-sched=yes)
     finds a_byte_that_nobody_wrote "${memcheck[@]}" "$threads"
     "${memcheck[@]}" "$threads"
-    "${memcheck[@]}" "$library" check::seen publish::latest subject:: report:: settings:: source:: workers::start process::record process::frame
+    "${memcheck[@]}" "$library" "${alone[@]}"
     echo "memcheck: nothing found, and the planted mistake was"
 else
     echo "SKIPPED: memcheck: no valgrind here; install it"
 fi
 
 host=$(rustc -vV | sed -n 's/^host: //p')
-if runtime=$(rustc +nightly --print sysroot 2>/dev/null) && compgen -G "$runtime/lib/rustlib/$host/lib/*tsan*" >/dev/null; then
+# Whether there is a nightly compiler with the runtime `$1`.
+has_runtime() {
+    local nightly
+    nightly=$(rustc +nightly --print sysroot 2>/dev/null) && compgen -G "$nightly/lib/rustlib/$host/lib/*$1*" >/dev/null
+}
+
+if has_runtime asan; then
+    # In a subshell: neither its flags nor its folder are those of the next.
+    (
+        export RUSTFLAGS="-Zsanitizer=address" CARGO_TARGET_DIR=target/asan
+        threads=$(binary threads +nightly test --test threads --no-default-features --target "$host")
+        library=$(binary forkcheck +nightly test --lib --no-default-features --features harness --target "$host")
+        finds a_byte_behind_an_allocation "$threads"
+        "$threads"
+        "$library" "${alone[@]}"
+    )
+    echo "AddressSanitizer: nothing found, and the planted mistake was"
+else
+    echo "SKIPPED: AddressSanitizer: no nightly compiler here with its runtime; rustup toolchain install nightly"
+fi
+
+if has_runtime tsan; then
     # The standard library was not built for it, so the fences by which it drops an Arc, and libtest's channel, are unseen.
     printf 'race:alloc::sync::Arc\nrace:test::event::CompletedTest\n' >"$scratch/known"
     export TSAN_OPTIONS="suppressions=$scratch/known"

@@ -37,13 +37,14 @@ const VARIABLES: [&str; 9] = [
 ];
 
 /// Variables that the tests and benches of this crate read.
-const OF_OUR_TESTS: [&str; 6] = [
+const OF_OUR_TESTS: [&str; 7] = [
     "FORKCHECK_HISTORIES",
     "FORKCHECK_INPUTS",
     "FORKCHECK_ISOLATED_PROOF",
     "FORKCHECK_RACES",
     "FORKCHECK_REPETITIONS",
     "FORKCHECK_ROUNDS",
+    "FORKCHECK_SOAK",
 ];
 /// The beginnings of names that this crate gives to its own processes: zygotes, and the children of its tests and benches.
 const OF_OUR_PROCESSES: [&str; 3] = ["FORKCHECK_ZYGOTE", "FORKCHECK_TESTS_", "FORKCHECK_BENCH_"];

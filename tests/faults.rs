@@ -2,7 +2,7 @@
 //! and the next test is undisturbed. No zombie, no orphan.
 
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Budget, By, Engine, Known, Processes};
+use forkcheck::engine::{Budget, By, Engine, Kills, Known, Processes, Stepped};
 use forkcheck::prelude::*;
 use forkcheck::{Outcome, Rate};
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 enum Op {
     Fine,
     Panic,
+    /// Panics, and catches it.
+    Caught,
     Abort,
     Exit(i32),
     /// Burns processor time without end.
@@ -56,6 +58,9 @@ impl<M: Memory> Subject<M> for Faulty<M> {
         match op {
             Op::Fine => {}
             Op::Panic => panic!("the subject's own words"),
+            Op::Caught => {
+                assert!(std::panic::catch_unwind(|| panic!("a caught one")).is_err());
+            }
             Op::Abort => std::process::abort(),
             Op::Exit(code) => std::process::exit(*code),
             Op::Loop => loop {
@@ -133,6 +138,63 @@ where
         "a sure thing comes again each time\n{text}"
     );
     (finding.kind, text)
+}
+
+/// What one check of a subject that does `op` printed, and its report.
+fn printed<E: Engine>(op: Op) -> (String, String)
+where
+    Faulty<E::Memory>: Subject<E::Memory, Spec = Seven>,
+{
+    let outcome = suite(op.clone()).check::<E, Faulty<E::Memory>>().unwrap();
+    let report = suite(op).report(&outcome);
+    (outcome.output, report)
+}
+
+/// Names the process in which backtraces are asked for.
+const BACKTRACES: &str = "FORKCHECK_TESTS_BACKTRACES";
+
+#[test]
+fn a_panic_that_is_told_comes_with_one_backtrace_and_one_that_is_caught_with_none() {
+    if std::env::var_os(BACKTRACES).is_none() {
+        let name = "a_panic_that_is_told_comes_with_one_backtrace_and_one_that_is_caught_with_none";
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", name, "--nocapture"]);
+        let output = command
+            .env(BACKTRACES, "1")
+            .env("RUST_BACKTRACE", "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            text.contains("1 passed"),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        return;
+    }
+    let on = [printed::<Processes>, printed::<Stepped>, printed::<Kills>];
+    for printed in on {
+        let (output, report) = printed(Op::Panic);
+        let backtraces = output.matches("stack backtrace:").count();
+        // The host of coroutines that meets it, and the process that tells it.
+        assert!(
+            (1..=2).contains(&backtraces),
+            "{backtraces} backtraces: {output}"
+        );
+        assert!(
+            output.matches("the subject's own words").count() > backtraces,
+            "{output}"
+        );
+        assert!(
+            report.contains("stack backtrace:") && report.contains("at ./tests/faults.rs:"),
+            "{report}"
+        );
+        let (output, _) = printed(Op::Caught);
+        assert!(
+            output.contains("a caught one") && !output.contains("stack backtrace:"),
+            "{output}"
+        );
+    }
 }
 
 macro_rules! on_each_engine {
@@ -231,6 +293,7 @@ fn a_program_of_no_operations_is_unknown_and_never_ok() {
         killable: u32::MAX,
         by: By::Bounds,
         known: Known::default(),
+        backtraces: false,
     };
     let roles = ["idle".to_owned(), "idle".to_owned()];
     let (_, run) = Processes::default()

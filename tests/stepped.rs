@@ -26,6 +26,7 @@ fn budget() -> Budget {
         killable: u32::MAX,
         by: By::Bounds,
         known: Known::default(),
+        backtraces: false,
     }
 }
 

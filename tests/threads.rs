@@ -1,8 +1,8 @@
 //! The publications between threads of one process, and payloads copied word by word: quick by themselves, and what
-//! `ci/sanitize.sh` runs under ThreadSanitizer and memcheck, which find what no result shows.
+//! `ci/sanitize.sh` runs under ThreadSanitizer, AddressSanitizer and memcheck, which find what no result shows.
 #![allow(
     unsafe_code,
-    reason = "the two mistakes that the sanitizers have to find"
+    reason = "the three mistakes that the sanitizers have to find"
 )]
 
 use forkcheck::memory::{HardwareWords, Words};
@@ -144,5 +144,14 @@ fn a_byte_that_nobody_wrote() {
     // SAFETY: none: this is the mistake that is to be found.
     let byte = unsafe { bytes[32].as_ptr().read_volatile() };
     // What memcheck sees is that something depends on it.
+    println!("{byte}");
+}
+
+#[test]
+#[ignore = "a byte behind an allocation, which AddressSanitizer has to find: ci/sanitize.sh runs it"]
+fn a_byte_behind_an_allocation() {
+    let bytes = std::hint::black_box(vec![1u8; 64]);
+    // SAFETY: none: this is the mistake that is to be found.
+    let byte = unsafe { bytes.as_ptr().add(64).read_volatile() };
     println!("{byte}");
 }

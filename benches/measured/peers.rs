@@ -128,6 +128,7 @@ fn loom(turns: u64, processes: usize) -> Duration {
         killable: u32::MAX,
         by: By::Bounds,
         known: Known::default(),
+        backtraces: false,
     };
     let start = Instant::now();
     let (covered, _) = Loom::default()

@@ -120,6 +120,8 @@ pub struct Budget {
     pub by: By,
     /// Facts that earlier programs have shown.
     pub known: Known,
+    /// Whether panics are printed with backtraces, if `RUST_BACKTRACE` asks for them: to print one takes up to a second.
+    pub backtraces: bool,
 }
 
 /// Facts that the programs of a suite have shown so far of its structure. The search keeps them in the order of the programs, so

@@ -6,7 +6,7 @@ use super::{Answer, Budget, Covered, Run, incomplete};
 use crate::case::{Case, History, Schedule};
 use crate::check::Verdict;
 use crate::error::Error;
-use crate::process::{Channel, Job, Session, end_strays};
+use crate::process::{Channel, Job, Session, end_strays, print_backtraces};
 use crate::subject::Spec;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -69,6 +69,7 @@ pub(super) fn serve_placed<S: Spec>(
     while let Some(request) = channel.next() {
         let answer =
             decode(&request).and_then(|(case, roles, budget): (Case<S>, Vec<String>, Budget)| {
+                print_backtraces(budget.backtraces)?;
                 match refused(&case, &roles) {
                     Some(verdict) => Ok((Covered::default(), Some(bare(case, verdict)))),
                     None => search(case, roles, budget),

@@ -1,4 +1,5 @@
-//! How a clean process and its client talk: frames over a stream socket, each a length and that many bytes.
+//! How a clean process and its client talk: frames over a stream socket, each a mark, a length and that many bytes. Bytes
+//! without the mark were written by code that does not own the socket: a spec that the clean process asks, say.
 
 use crate::Error;
 use crate::region::descriptor::Descriptor;
@@ -8,14 +9,16 @@ use std::os::unix::net::UnixStream;
 
 /// The longest frame, in bytes: beyond it a length is taken for a mistake.
 const LONGEST: u64 = 1 << 30;
-/// The length in front: a little-endian u64.
-const HEADER: usize = 8;
+/// The mark of a frame, in front. Without it a length that others wrote would be waited for.
+const MARK: [u8; 8] = *b"forkchk\xff";
+/// The mark and the length: a little-endian u64.
+pub(super) const HEADER: usize = MARK.len() + 8;
 
 /// A frame around `bytes`.
 pub(super) fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {
     check(bytes.len() as u64)?;
     let mut frame = Vec::with_capacity(HEADER + bytes.len());
-    frame.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    frame.extend_from_slice(&header(bytes.len() as u64));
     frame.extend_from_slice(bytes);
     Ok(frame)
 }
@@ -26,6 +29,25 @@ fn check(len: u64) -> io::Result<()> {
         return Err(io::Error::new(ErrorKind::InvalidData, text));
     }
     Ok(())
+}
+
+fn header(len: u64) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[..MARK.len()].copy_from_slice(&MARK);
+    header[MARK.len()..].copy_from_slice(&len.to_le_bytes());
+    header
+}
+
+/// The length that a header announces.
+fn length(header: [u8; HEADER]) -> io::Result<u64> {
+    let (mark, len) = header.split_at(MARK.len());
+    if mark != MARK {
+        let text = "bytes that are no frame of its own";
+        return Err(io::Error::new(ErrorKind::InvalidData, text));
+    }
+    let len = u64::from_le_bytes(len.try_into().expect("there are eight"));
+    check(len)?;
+    Ok(len)
 }
 
 /// The frames in bytes that arrive piece by piece.
@@ -42,8 +64,7 @@ impl Incoming {
         let Some(header) = self.0.first_chunk::<HEADER>() else {
             return Ok(None);
         };
-        let len = u64::from_le_bytes(*header);
-        check(len)?;
+        let len = length(*header)?;
         let end = HEADER + len as usize;
         if self.0.len() < end {
             return Ok(None);
@@ -60,8 +81,7 @@ impl Incoming {
 fn read(mut from: impl Read) -> Option<Vec<u8>> {
     let mut header = [0; HEADER];
     from.read_exact(&mut header).ok()?;
-    let len = u64::from_le_bytes(header);
-    check(len).ok()?;
+    let len = length(header).ok()?;
     let mut bytes = Vec::new();
     from.take(len).read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 == len).then_some(bytes)
@@ -122,7 +142,7 @@ mod tests {
     #[test]
     fn a_length_beyond_the_longest_is_an_error_and_not_an_allocation() {
         let mut incoming = Incoming::default();
-        incoming.extend(&u64::MAX.to_le_bytes());
+        incoming.extend(&header(u64::MAX));
         assert!(
             incoming
                 .take()
@@ -132,8 +152,19 @@ mod tests {
         );
 
         let (mut client, server) = UnixStream::pair().unwrap();
-        client.write_all(&u64::MAX.to_le_bytes()).unwrap();
+        client.write_all(&header(u64::MAX)).unwrap();
         assert_eq!(Channel::new(server).unwrap().next(), None);
+    }
+
+    #[test]
+    fn what_others_write_into_a_socket_is_an_error_and_no_length_to_wait_for() {
+        let mut incoming = Incoming::default();
+        // A length of a megabyte, once.
+        incoming.extend(&[0, 0, 16, 0, 0, 0, 0, 0, 7, 7]);
+        assert_eq!(incoming.take().unwrap(), None);
+        incoming.extend(&pack(b"the answer").unwrap());
+        let error = incoming.take().unwrap_err().to_string();
+        assert!(error.contains("no frame of its own"), "{error}");
     }
 
     /// A reader that gives bytes in pieces, and notes the largest buffer that it was offered.
@@ -200,7 +231,7 @@ mod tests {
         let frame = (length, any::<bool>(), vec(any::<u8>(), 0..300));
         let frame = frame.prop_map(|(length, wrong, bytes)| {
             let length = if wrong { length } else { bytes.len() as u64 };
-            [&length.to_le_bytes(), &bytes[..]].concat()
+            [&header(length), &bytes[..]].concat()
         });
         let frames = vec(frame, 0..4).prop_map(|frames| frames.concat());
         let inputs = (prop_oneof![frames, vec(any::<u8>(), 0..300)], 1..700usize);
@@ -216,7 +247,7 @@ mod tests {
         let (mut client, server) = UnixStream::pair().unwrap();
         client.write_all(&pack(b"whole").unwrap()).unwrap();
         client
-            .write_all(&pack(b"cut short").unwrap()[..12])
+            .write_all(&pack(b"cut short").unwrap()[..HEADER + 4])
             .unwrap();
         drop(client);
         let mut channel = Channel::new(server).unwrap();

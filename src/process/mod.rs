@@ -29,6 +29,8 @@
 //! ended. With the harness: `zygote` is the client of a clean process, `takeover` is how one starts, `job` is
 //! what it runs, `frame` is how both talk, `strays` are what its children leave behind.
 
+#[cfg(feature = "harness")]
+mod backtraces;
 mod child;
 mod exit;
 mod fork;
@@ -54,6 +56,7 @@ pub use job::clean;
 pub(crate) use fork::end_now;
 #[cfg(feature = "harness")]
 pub(crate) use {
+    backtraces::print_backtraces,
     fork::{die_with_parent, spawn_as},
     frame::Channel,
     job::Job,

@@ -120,8 +120,12 @@ impl Record {
         std::panic::set_hook(Box::new(move |info| {
             // A child that this process forks has a record of its own.
             if std::process::id() == me {
-                let _ =
-                    encode(&told(info)).map(|bytes| record.write(Kind::Panicking, &bytes, false));
+                let panic = told(info);
+                let _ = encode(&panic).map(|bytes| record.write(Kind::Panicking, &bytes, false));
+                #[cfg(feature = "harness")]
+                if super::backtraces::printed_without(info, &panic.message) {
+                    return;
+                }
             }
             before(info);
         }));

@@ -9,7 +9,7 @@
 )]
 
 use super::fork::{die_with, end_now, keep_from_children};
-use super::frame::Channel;
+use super::frame::{self, Channel};
 use super::job::Job;
 use super::record::Record;
 use super::strays::end_strays;
@@ -177,11 +177,12 @@ fn proven(socket: BorrowedFd<'_>) -> Option<Pid> {
     let stream = getsockopt(&socket, sockopt::SockType).ok()? == SockType::Stream;
     let peer = getsockopt(&socket, sockopt::PeerCredentials).ok()?;
     let ours = peer.pid() == getppid().as_raw() && peer.uid() == getuid().as_raw();
-    let mut start = [0; 16];
+    let mut start = [0; frame::HEADER + MAGIC.len()];
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     // A signal handler cannot interrupt a call that does not wait.
     let read: Result<usize, Errno> = recv(socket.as_raw_fd(), &mut start, flags);
-    (stream && ours && read == Ok(16) && start[8..] == MAGIC).then(getppid)
+    let greets = read == Ok(start.len()) && start[frame::HEADER..] == MAGIC;
+    (stream && ours && greets).then(getppid)
 }
 
 /// Runs those constructors of this program that come after ours: the job may need what they build, C++ statics for one.
@@ -239,7 +240,7 @@ pub(super) fn accepted(job: &Job) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::{clean, frame};
+    use crate::process::clean;
     use std::sync::atomic::Ordering::Relaxed;
 
     struct Said;

@@ -305,7 +305,7 @@ impl Session {
                 self.job.name()
             ),
             error,
-            "send less at once, and leave descriptors open that you did not open",
+            "send less at once, and neither close nor write to descriptors that you did not open",
         )
     }
 }

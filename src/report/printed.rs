@@ -19,16 +19,21 @@ pub(super) fn printed(to: &mut String, output: &str) -> std::fmt::Result {
 }
 
 /// A text in which backtraces show the calls of the code under test alone: not those of this crate, of those it uses, and of
-/// the standard library.
+/// the standard library. Calls of this crate outside of those of the code under test end a backtrace: all that are further
+/// out led here, and of some of them the compiler keeps only a short name.
 fn without_our_frames(output: &str) -> String {
     let mut kept = String::with_capacity(output.len());
-    let mut hides = false;
+    let (mut hides, mut shown, mut over) = (false, false, false);
     for line in output.lines() {
         match call(line) {
-            Some(call) => hides = is_ours(call),
+            Some(call) => {
+                over |= shown && is_of_this_crate(call);
+                hides = over || is_ours(call);
+                shown |= !hides;
+            }
             // The file of the call before.
             None if line.trim_start().starts_with("at ") => {}
-            None => hides = false,
+            None => (hides, shown, over) = (false, false, false),
         }
         let hint = line.starts_with("note: Some details are omitted");
         if !hides && !hint {
@@ -46,16 +51,26 @@ fn call(line: &str) -> Option<&str> {
     is_number.then_some(call)
 }
 
-fn is_ours(call: &str) -> bool {
+/// The crate of a call, and the rest of its path.
+fn path(call: &str) -> (&str, &str) {
     // The type that a method or the body of a trait is of.
     let path = call.trim_start_matches(['<', '&', '*', '(']);
     let path = ["mut ", "dyn ", "const "]
         .iter()
         .fold(path, |path, word| path.trim_start_matches(word));
-    let (crate_name, rest) = path.split_once("::").unwrap_or((path, ""));
+    path.split_once("::").unwrap_or((path, ""))
+}
+
+fn is_of_this_crate(call: &str) -> bool {
+    let (crate_name, rest) = path(call);
+    // Its publications and built-in subjects are code under test.
+    crate_name == "forkcheck" && !(rest.starts_with("publish::") || rest.starts_with("builtin::"))
+}
+
+fn is_ours(call: &str) -> bool {
+    let (crate_name, rest) = path(call);
     match crate_name {
-        // Its publications and built-in subjects are code under test.
-        "forkcheck" => !(rest.starts_with("publish::") || rest.starts_with("builtin::")),
+        "forkcheck" => is_of_this_crate(call),
         "std" | "core" | "alloc" | "test" | "loom" | "generator" | "proptest" | "__rustc" => true,
         // `main`, `_start`, and what has no name, as `fn() -> u8`.
         _ => rest.is_empty() || crate_name.contains([' ', '(']),
@@ -131,7 +146,8 @@ stack backtrace:
    5: <fn() -> core::result::Result<(), alloc::string::String> as core::ops::function::FnOnce<()>>::call_once
              at /rustc/library/core/src/ops/function.rs:250:5
    6: <alloc::boxed::Box<dyn core::ops::function::FnOnce<()>> as core::ops::function::FnOnce<()>>::call_once
-   7: forkcheck::publish::ring::Ring<T>::push
+   7: catch_unwind<core::result::Result<(), u8>, forkcheck::process::Body>
+             at /rustc/library/std/src/panic.rs:359:14
    8: main
 note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.
 at last: 3";
@@ -145,10 +161,21 @@ stack backtrace:
              at ./src/ring.rs:7:13
    3: <ring::Ring<M> as forkcheck::subject::Subject<M>>::apply
              at ./src/ring.rs:30:9
-   7: forkcheck::publish::ring::Ring<T>::push
 at last: 3
 "
         );
+        let ends = without_our_frames(
+            "\
+   0: forkcheck::memory::Words::load
+   1: forkcheck::publish::ring::Ring<T>::push
+   2: mine::push
+   3: forkcheck::workers::worker::Worker<S>::operation
+   4: start<mine::Mine>
+then: 1
+   0: mine::pop",
+        );
+        let kept = "   1: forkcheck::publish::ring::Ring<T>::push\n   2: mine::push\nthen: 1\n   0: mine::pop\n";
+        assert_eq!(ends, kept);
     }
 
     #[test]

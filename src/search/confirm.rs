@@ -97,6 +97,8 @@ impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
             replays += 1;
             let budget = Budget {
                 time: self.left_to_confirm(),
+                // The report shows one.
+                backtraces: again == 0,
                 ..budget
             };
             again += u64::from(

@@ -197,6 +197,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
             killable: self.plan.extent.killable,
             by: By::Bounds,
             known: self.known,
+            backtraces: false,
         }
     }
 

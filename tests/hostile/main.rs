@@ -1,251 +1,62 @@
 //! Structures that attack the processes that check them: each check ends, with a verdict in words, and leaves nothing behind.
 //!
-//! What they do, and where, is in `misdeeds`, one line each; each is done on each engine.
+//! A cell is a misdeed at a place in a check on an engine. `misdeeds` has a line for each misdeed, `cell` runs a cell, and
+//! `table` counts. `cargo test --test hostile -- --nocapture` ends with the table of all cells.
+//!
+//! Cells that are not tried, and why:
+//!
+//! | which | why |
+//! |---|---|
+//! | `Attach` and `Detach` of a misdeed that changes or ends its process alone | handles are made and dropped in the process of the operations, so the cell would repeat that of `Operation` |
+//! | all but `Operation` of a misdeed that is seen only while other processes run (`in_operations` in `misdeeds`) | nobody runs beside `new` and `drop` |
+//! | engines on which a misdeed is noticed after seconds of waiting (`on` in `misdeeds`): processes that are stopped, traced, or without their first thread | the wait is one code for all engines, and each that is named exercises it |
+//! | `TheSpec` of a misdeed that needs the structure's own pages (`unmap`, `protect`, `forget_pages`, `remove_pages`) or other processes of the case (`kill_siblings`) | a spec has neither |
+//! | `TheSpec` of `double`, and of `threads` where `kills` asks it | whether the second process or thread of the supervisor is there yet as it answers or forks is chance |
+//! | `no_memory` in loom's models; `new_pids` where `kills` asks the spec | a model allocates; the supervisor's first child is the init of its others and ends them, for which each execution waits 10 s |
 
 mod acts;
+mod cell;
 mod misdeeds;
 mod raw;
+mod table;
 
+use cell::{Cell, Hostile, Seven, cells, is_undisturbed};
 use forkcheck::check::Verdict;
 use forkcheck::engine::{Engine, Kills, Processes, Stepped};
 use forkcheck::prelude::*;
-use misdeeds::{Ends, MARK, MISDEEDS, Misdeed, Place, Site};
-use std::ffi::CString;
-use std::ops::Range;
-use std::path::PathBuf;
-use std::sync::atomic::AtomicU32;
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use misdeeds::{Ends, MISDEEDS, Place};
 
-/// A watchdog's time: that no check takes, on a busy machine either.
-const HANGS: Duration = Duration::from_secs(600);
-/// Numbers the checks of this program.
-static CHECKS: AtomicU32 = AtomicU32::new(0);
-
-/// The number of the misdeed, where it is committed, what marks that which it leaves behind, and the process of the tests.
-type Setup = (usize, Place, u32, u32);
-
-/// Whatever returns, returns 7.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Seven(Setup);
-impl Spec for Seven {
-    type Setup = Setup;
-    type Op = ();
-    type Ret = u8;
-    fn start(setup: &Setup) -> Self {
-        Seven(*setup)
-    }
-    fn step(&mut self, _: usize, _: &()) -> u8 {
-        let (misdeed, place, mark, tests) = self.0;
-        // Not in the process of the tests, which asks it too.
-        if place == Place::TheSpec && tests != std::process::id() {
-            commit(misdeed, mark, 0..0);
-        }
-        7
-    }
-}
-
-struct Hostile<M: Memory> {
-    calls: M::AtomicU32,
-    misdeed: usize,
-    place: Place,
-    mark: u32,
-}
-struct User<'a, M: Memory> {
-    all: &'a Hostile<M>,
-    is_hostile: bool,
-}
-impl<M: Memory> Subject<M> for Hostile<M> {
-    type Spec = Seven;
-    type Seat<'a> = User<'a, M>;
-    fn new(&(misdeed, place, mark, _): &Setup) -> Self {
-        let all = Hostile {
-            calls: Atomic::new(0),
-            misdeed,
-            place,
-            mark,
-        };
-        all.commit(Place::New);
-        all
-    }
-    fn attach<'a>(&'a self, role: Role<'_>) -> User<'a, M> {
-        let is_hostile = role.process == 0;
-        if is_hostile {
-            self.commit(Place::Attach);
-        }
-        User {
-            all: self,
-            is_hostile,
-        }
-    }
-    fn apply(user: &mut User<'_, M>, (): &()) -> u8 {
-        user.all.calls.fetch_add(1, Ordering::Relaxed);
-        if user.is_hostile {
-            user.all.commit(Place::Operation);
-        }
-        user.all.calls.fetch_add(1, Ordering::Relaxed);
-        7
-    }
-}
-
-impl<M: Memory> Hostile<M> {
-    fn commit(&self, place: Place) {
-        if self.place == place {
-            let own = std::ptr::from_ref(self).expose_provenance();
-            commit(self.misdeed, self.mark, own..own + size_of::<Self>());
-        }
-    }
-}
-
-/// Commits it in this process, whose name tells from then on that it is one of that check.
-fn commit(misdeed: usize, mark: u32, own: Range<usize>) {
-    let _ = nix::sys::prctl::set_name(&CString::new(name(mark)).unwrap());
-    (MISDEEDS[misdeed].does)(&Site {
-        own,
-        mark: mark.to_string(),
-    });
-}
-
-/// The name of processes in a check with this mark.
-fn name(mark: u32) -> String {
-    format!("hostile{mark:08x}")
-}
-impl<M: Memory> Drop for User<'_, M> {
-    fn drop(&mut self) {
-        if self.is_hostile {
-            self.all.commit(Place::Detach);
-        }
-    }
-}
-impl<M: Memory> Drop for Hostile<M> {
-    fn drop(&mut self) {
-        self.commit(Place::Drop);
-    }
-}
-
-/// Checks a structure that does this there, and returns the verdict, whether nothing was found, and the report.
-fn checked<E: Engine>(number: usize, place: Place) -> (Verdict<Seven>, bool, String)
+/// Runs the cells of a misdeed on an engine, and after them a check that nothing disturbs.
+fn ends<E: Engine>(name: &str)
 where
     Hostile<E::Memory>: Subject<E::Memory, Spec = Seven>,
 {
-    let (answer, result) = mpsc::channel();
-    // Process ids come again; those of tests that run at one time do not.
-    let tests = std::process::id();
-    let mark = tests << 16 | CHECKS.fetch_add(1, Ordering::Relaxed) & 0xffff;
-    // The engine's processes end with the thread that asked for them.
-    std::thread::spawn(move || {
-        let suite = Suite::new(forkcheck::site!(), "hostile")
-            .setup(Just((number, place, mark, tests)))
-            .role("hostile", 1, 1..=1, Just(()))
-            .role("innocent", 1, 1..=1, Just(()))
-            .cases(1)
-            .executions(20)
-            .regressions(None);
-        let outcome = suite.check::<E, Hostile<E::Memory>>().unwrap();
-        let report = suite.report(&outcome);
-        let fine = outcome.covered.failing == 0 && outcome.covered.executions > 0;
-        answer.send((outcome.verdict, fine, report)).unwrap();
-    });
-    let name = MISDEEDS[number].name;
-    let result = result
-        .recv_timeout(HANGS)
-        .unwrap_or_else(|_| panic!("{}, {name}: no verdict", E::NAME));
-    let files = || {
-        let all = std::fs::read_dir(std::env::temp_dir()).unwrap();
-        let all = all.map(|file| file.unwrap().path());
-        let is_marked = |path: &PathBuf| {
-            path.to_str()
-                .is_some_and(|path| path.contains(&format!("{MARK}-{mark}-")))
-        };
-        all.filter(is_marked).collect::<Vec<_>>()
-    };
-    for path in files() {
-        let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
-    }
-    assert_eq!(files(), [""; 0].map(PathBuf::from), "{name}: left behind");
-    // The kernel kills the children of an ended process, which takes a moment.
-    let until = Instant::now() + Duration::from_secs(10);
-    while !marked(mark).is_empty() && Instant::now() < until {
-        std::thread::yield_now();
-    }
-    assert_eq!(marked(mark), [0; 0], "{name}: left behind");
-    result
-}
-
-/// Processes that a check with this mark left behind: by their name, or by their environment where they run another program.
-fn marked(mark: u32) -> Vec<u32> {
-    let (name, mark) = (name(mark), format!("{MARK}={mark}\0"));
-    let has_mark = |process: &u32| {
-        let read = |file| std::fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
-        let stat = String::from_utf8_lossy(&read("stat")).into_owned();
-        // One that has ended, and is not waited for by whom its parent left it to, does nothing any more.
-        let is_over = stat
-            .rsplit_once(") ")
-            .is_some_and(|(_, fields)| fields.starts_with('Z'));
-        let environment = read("environ");
-        let mut windows = environment.windows(mark.len());
-        !is_over
-            && (stat.contains(&format!("({name})"))
-                || windows.any(|window| window == mark.as_bytes()))
-    };
-    let all = std::fs::read_dir("/proc").unwrap();
-    let all = all.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    all.filter(has_mark).collect()
-}
-
-fn ends<E: Engine>(name: &str, of: fn(&Misdeed) -> [Ends; 2])
-where
-    Hostile<E::Memory>: Subject<E::Memory, Spec = Seven>,
-{
+    let _test = table::Test;
     let number = MISDEEDS.iter().position(|misdeed| misdeed.name == name);
-    let number = number.expect("it has a row");
-    let misdeed = &MISDEEDS[number];
-    let [ends, in_spec] = of(misdeed);
-    let places = misdeed.places.iter().map(|&place| (place, ends));
-    let places = places.chain([(Place::TheSpec, in_spec)]);
-    // The check that comes last is undisturbed.
-    let cells = places.map(|(place, ends)| (number, place, ends));
-    let cells = cells.filter(|_| misdeed.engines.contains(&E::NAME));
-    let cells = cells.chain([(0, Place::Operation, Ends::Undisturbed)]);
-    let mut others = Vec::new();
-    for (number, place, ends) in cells {
-        if matches!(ends, Ends::Untried) {
+    let mut complaints = Vec::new();
+    for cell in cells::<E>(number.expect("it has a row")) {
+        if !cell.is_tried() {
+            table::leave_out(E::NAME, cell.place);
             continue;
         }
-        let (verdict, fine, report) = checked::<E>(number, place);
-        let told = report.split_whitespace().collect::<Vec<_>>().join(" ");
-        let as_it_should = match ends {
-            Ends::Undisturbed => fine && is_undisturbed(&verdict),
-            // An engine that schedules says that it did not schedule this.
-            Ends::Unscheduled if E::EXPLORES => {
-                fine && told.contains("changed without an access to `Memory`")
-            }
-            Ends::Unscheduled => fine && is_undisturbed(&verdict),
-            Ends::Words(words) => {
-                verdict != Verdict::Ok && words.split('|').any(|words| told.contains(words))
-            }
-            Ends::Untried => unreachable!("it was left out"),
-        };
-        if !as_it_should {
-            others.push(format!("{}, {place:?}:\n{report}", MISDEEDS[number].name));
+        let timed = table::Timed::start(E::NAME, cell.place);
+        match cell.complaint::<E>() {
+            None => timed.succeed(),
+            Some(complaint) => complaints.push(complaint),
         }
     }
-    assert!(others.is_empty(), "{}", others.join("\n"));
-}
-
-/// Whether a check with that verdict found nothing, and left out nothing but overlaps: in so few executions, calls may overlap
-/// too seldom.
-fn is_undisturbed(verdict: &Verdict<Seven>) -> bool {
-    match verdict {
-        Verdict::Ok => true,
-        Verdict::Unknown(reason) => reason.contains("did calls of different processes overlap"),
-        Verdict::Finding(_) | Verdict::Unavailable(_) => false,
-    }
+    let last = Cell {
+        misdeed: 0,
+        place: Place::Operation,
+        ends: Ends::Undisturbed,
+    };
+    complaints.extend(last.complaint::<E>());
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
 #[test]
 fn a_check_that_is_unknown_for_another_reason_than_overlaps_is_disturbed() {
-    let unknown = |reason: &str| Verdict::Unknown(reason.into());
+    let unknown = |reason: &str| Verdict::<cell::Seven>::Unknown(reason.into());
     assert!(!is_undisturbed(&unknown("nothing was run")));
     let seldom = "in only 0 of 20 executions did calls of different processes overlap";
     assert!(is_undisturbed(&unknown(seldom)));
@@ -261,12 +72,12 @@ macro_rules! matrix {
             assert_eq!(misdeeds, tried);
         }
     };
-    (@ $misdeed:ident {$($engine:ident: $type:ty, $of:ident, $spec:literal;)*}) => {
+    (@ $misdeed:ident {$($engine:ident: $type:ty;)*}) => {
         mod $misdeed {
             use super::*;
             $(#[test]
             fn $engine() {
-                ends::<$type>(stringify!($misdeed), |misdeed| [misdeed.$of, misdeed.spec[$spec]]);
+                ends::<$type>(stringify!($misdeed));
             })*
         }
     };
@@ -287,6 +98,6 @@ macro_rules! on {
     };
 }
 #[cfg(not(feature = "loom"))]
-on!({ processes: Processes, real, 0; stepped: Stepped, real, 1; kills: Kills, real, 2; });
+on!({ processes: Processes; stepped: Stepped; kills: Kills; });
 #[cfg(feature = "loom")]
-on!({ processes: Processes, real, 0; stepped: Stepped, real, 1; kills: Kills, real, 2; loom: forkcheck::engine::loom::Loom, loom, 3; });
+on!({ processes: Processes; stepped: Stepped; kills: Kills; loom: forkcheck::engine::loom::Loom; });

@@ -166,7 +166,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("tests/sandbox/mod.rs", "seccomp, which nix has no call for"),
     (
         "tests/threads.rs",
-        "the two mistakes that the sanitizers have to find",
+        "the three mistakes that the sanitizers have to find",
     ),
     ("src/main.rs", "SIGPIPE as other commands have it"),
     ("tests/region/main.rs", "a private mapping to compare with"),

@@ -77,6 +77,55 @@ fn a_dropped_session_leaves_no_process() {
     assert!(ends(worker));
 }
 
+/// Leaves a process behind that outlives its parent, and answers with its id.
+struct Leaves;
+impl Leaves {
+    const JOB: &'static Job = &Job::new(std::any::type_name::<Self>, Self::serve);
+    fn serve(channel: &mut Channel) {
+        channel.next().unwrap();
+        let command = "setsid sleep 600 </dev/null >/dev/null 2>&1 & echo $!";
+        let output = Command::new("sh").args(["-c", command]).output().unwrap();
+        let pid: u32 = String::from_utf8(output.stdout)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        channel.reply(&pid.to_le_bytes()).unwrap();
+        channel.next();
+    }
+}
+
+/// Drops a session while its zygote is stopped, if it is to be; returns whether that ended what the zygote's child left.
+fn ends_what_was_left(stop: Option<Signal>) -> bool {
+    let mut session = Session::start(Leaves::JOB).unwrap();
+    let left = worker(&session.ask(b"").unwrap());
+    assert!(runs(left));
+    if let Some(stop) = stop {
+        kill(Pid::from_raw(session.id() as i32), stop).unwrap();
+        let start = Instant::now();
+        while !session.process.is_stopped() && runs(session.id()) {
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "it is not stopped"
+            );
+            std::thread::yield_now();
+        }
+    }
+    drop(session);
+    let ended = !runs(left);
+    let _ = kill(Pid::from_raw(left as i32), Signal::SIGKILL);
+    ended
+}
+
+/// It is waited for until it has ended what its children left, for which it has to run.
+#[test]
+fn a_stopped_zygote_goes_on_as_its_session_is_dropped_and_ends_what_its_children_left() {
+    assert!(ends_what_was_left(None));
+    assert!(ends_what_was_left(Some(Signal::SIGSTOP)));
+    // One that is killed cannot, so the test would notice it.
+    assert!(!ends_what_was_left(Some(Signal::SIGKILL)));
+}
+
 #[test]
 fn a_zygote_killed_from_outside_is_an_error_with_its_exit_and_the_next_one_works() {
     let mut session = Session::start(Echo::JOB).unwrap();
