@@ -18,7 +18,7 @@ mod words;
 
 pub use boolean::HardwareBool;
 pub(crate) use hardware::mark;
-#[cfg(feature = "loom")]
+#[cfg(feature = "harness")]
 pub(crate) use hardware::refusal_of_futex;
 pub use hardware::{Hardware, HardwareCell, HardwareWords};
 pub use integer::Integer;

@@ -4,6 +4,7 @@
 
 use crate::case::Case;
 use crate::engine::{Answer, Budget, Engine};
+use crate::memory::refusal_of_futex;
 use crate::subject::{Spec, Subject};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -84,7 +85,8 @@ pub(super) struct Ahead<S: Spec> {
 }
 
 impl<S: Spec> Ahead<S> {
-    /// Starts `engines` engines, as far as there is room for threads.
+    /// Starts `engines` engines, as far as there is room for threads; none where a sandbox refuses futex(2): threads that meet at a
+    /// lock, std's or malloc's, would spin there, or be aborted by libc.
     pub(super) fn start<E: Engine, T: Subject<E::Memory, Spec = S>>(
         engines: usize,
         roles: &[String],
@@ -98,6 +100,10 @@ impl<S: Spec> Ahead<S> {
             }),
             changed: Condvar::new(),
         });
+        let engines = match refusal_of_futex() {
+            Some(_) => 0,
+            None => engines,
+        };
         let threads = (0..engines).map_while(|_| {
             let (shared, roles) = (Arc::clone(&shared), roles.to_vec());
             let body = move || {

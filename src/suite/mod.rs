@@ -461,7 +461,8 @@ impl<S: Spec> Suite<S> {
         }
     }
 
-    fn process_roles(&self) -> Vec<String> {
+    /// Returns the role of each process of a program, by its number.
+    pub fn process_roles(&self) -> Vec<String> {
         self.roles
             .iter()
             .flat_map(|role| std::iter::repeat_n(role.name.clone(), role.processes))

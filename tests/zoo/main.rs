@@ -2,7 +2,8 @@
 //! class. Each is found, shrunk and replayed ten times of ten, and what mends it passes the same suite.
 //!
 //! `cargo test --test zoo -- --nocapture` prints a row for each suite: the engine, the verdict, how many executions
-//! it took, how many of them forked processes took again, in how many programs these searched alone, and milliseconds.
+//! it took, how many of them forked processes took again, in how many programs these searched alone, and milliseconds; and
+//! for each bug that `stepped` finds, in how many executions each strategy does, of the program that it was shrunk to.
 
 mod aba;
 mod absolute_address;
@@ -22,11 +23,13 @@ mod spins_when_full;
 mod two_writers;
 mod unlinked_by_a_child;
 
+use forkcheck::case::Case;
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
+use forkcheck::engine::{Budget, By, Engine, Kills, Known, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
+use forkcheck::subject::Progress;
 use forkcheck::{Outcome, Rate};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a test here needs of a suite: the same each time, and nothing saved.
 fn suite<S: Spec>(name: &str) -> Suite<S> {
@@ -55,6 +58,11 @@ fn caught<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(
     assert!(matches!(found.rate, Rate::Replays(10, 10, _)), "{report}");
     assert!(found.run.case.operations() <= operations, "{report}");
     row::<T, _>(&outcome, started);
+    // What breaks a promise (`lock_free`, `read_only`) is none without it.
+    if E::NAME == Stepped::NAME && kind == Kind::NotLinearizable {
+        let strategies = strategies::<T>(suite, &found.run.case);
+        println!("| {} | strategies | {strategies} |", file_of::<T>());
+    }
     // By the token alone, as from the log of a machine that is gone.
     let again = suite.clone().replay(&found.token).check::<E, T>().unwrap();
     let Verdict::Finding(told) = &again.verdict else {
@@ -105,13 +113,53 @@ fn side_by_side<T: Subject<Hardware>>(
     report
 }
 
+/// Returns after how many executions each strategy finds the bug in this program.
+fn strategies<T: Subject<SteppedMemory>>(suite: &Suite<T::Spec>, case: &Case<T::Spec>) -> String {
+    const EXECUTIONS: u64 = 3_000;
+    let case = Case::free(case.setup.clone(), case.program.clone());
+    let found = [
+        ("bounds", By::Bounds),
+        ("PCT", By::Pct),
+        ("random", By::Random),
+    ]
+    .map(|(name, by)| {
+        let budget = Budget {
+            executions: EXECUTIONS,
+            time: Duration::from_secs(600),
+            seed: 7,
+            keep_going: false,
+            nobody_dies: true,
+            progress: Progress::Any,
+            read_only: 0,
+            killable: 0,
+            by,
+            known: Known::default(),
+            backtraces: false,
+        };
+        let searched = Stepped::default().search::<T>(&case, &suite.process_roles(), &budget);
+        let (covered, run) = searched.unwrap();
+        assert!(covered.executions > 0, "{name} ran nothing");
+        match run {
+            Some(_) => format!("{name} {}", covered.executions),
+            None => format!("{name} not in {}", covered.executions),
+        }
+    });
+    found.join(" | ")
+}
+
+fn file_of<T>() -> &'static str {
+    std::any::type_name::<T>()
+        .split("::")
+        .nth(1)
+        .unwrap_or_default()
+}
+
 /// A row of the table: the file, the engine, executions and milliseconds.
 fn row<T, S: Spec>(outcome: &Outcome<S>, started: Instant) {
-    let file = std::any::type_name::<T>().split("::").nth(1);
     let covered = outcome.covered;
     println!(
         "| {} | {} | {} | {} | {} | {} of {} | {} |",
-        file.unwrap_or_default(),
+        file_of::<T>(),
         outcome.engine,
         if outcome.found.is_some() {
             "found"
