@@ -177,7 +177,7 @@ fn futex_wake(word: &AtomicU32, n: u32) -> nix::Result<()> {
 }
 
 /// Returns the error of futex(2) where a sandbox refuses that call.
-#[cfg(feature = "loom")]
+#[cfg(feature = "harness")]
 pub(crate) fn refusal_of_futex() -> Option<Errno> {
     futex_wake(&AtomicU32::new(0), 0).err()
 }

@@ -14,7 +14,7 @@ pub mod weakened;
 mod words;
 
 pub(crate) use hardware::mark;
-#[cfg(feature = "loom")]
+#[cfg(feature = "harness")]
 pub(crate) use hardware::refusal_of_futex;
 pub use hardware::{Hardware, HardwareCell, HardwareWords};
 #[doc(hidden)]

@@ -4,6 +4,7 @@
 
 use crate::case::Case;
 use crate::engine::{Answer, Budget, Engine};
+use crate::memory::refusal_of_futex;
 use crate::subject::{Spec, Subject};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -84,7 +85,7 @@ pub(super) struct Ahead<S: Spec> {
 }
 
 impl<S: Spec> Ahead<S> {
-    /// Starts `engines` engines, as far as there is room for threads.
+    /// Starts `engines` engines, as far as there is room for threads, and none where a sandbox refuses futex.
     pub(super) fn start<E: Engine, T: Subject<E::Memory, Spec = S>>(
         engines: usize,
         roles: &[String],
@@ -98,6 +99,11 @@ impl<S: Spec> Ahead<S> {
             }),
             changed: Condvar::new(),
         });
+        // Where a sandbox refuses futex, glibc aborts the process that joins a thread.
+        let engines = match refusal_of_futex() {
+            None => engines,
+            Some(_) => 0,
+        };
         let threads = (0..engines).map_while(|_| {
             let (shared, roles) = (Arc::clone(&shared), roles.to_vec());
             let body = move || {
