@@ -140,7 +140,7 @@ where
     (finding.kind, text)
 }
 
-/// What one check of a subject that does `op` printed, and its report.
+/// Returns the output of one check of a subject that does `op`, and its report.
 fn printed<E: Engine>(op: Op) -> (String, String)
 where
     Faulty<E::Memory>: Subject<E::Memory, Spec = Seven>,

@@ -1,4 +1,4 @@
-//! Panics of the children of a clean process, printed with a backtrace only where that is shown to somebody.
+//! Panics of the children of a clean process, printed with a backtrace only where a report shows it.
 //!
 //! The names in a backtrace are read from the debug information of the whole program, by each process again. That takes up
 //! to a second, and an operation may panic in each execution of a search.

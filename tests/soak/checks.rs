@@ -201,14 +201,14 @@ pub(crate) fn hostile() -> Vec<Check> {
     on::<Stepped>(&mut all);
     on::<Kills>(&mut all);
     on::<Loom>(&mut all);
-    // The same each time: by a number that has nothing to do with their place.
+    // By a number that has nothing to do with their place, and that is the same in each run.
     let number = |place: u64| place.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut numbered: Vec<_> = (0u64..).map(number).zip(all).collect();
     numbered.sort_by_key(|(number, _)| *number);
     numbered.into_iter().map(|(_, check)| check).collect()
 }
 
-/// What was checked: verdicts by engine and end, and executions.
+/// Counts of what was checked: verdicts by engine and end, and executions.
 #[derive(Default)]
 pub(crate) struct Counts {
     verdicts: BTreeMap<(&'static str, &'static str), u64>,

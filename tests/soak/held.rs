@@ -1,4 +1,4 @@
-//! What a soak holds, as the kernel tells it: processes, descriptors, names, memory; and what is more than it was.
+//! A snapshot of what a soak holds, as the kernel tells it: processes, descriptors, names, memory; and the comparison of two.
 
 use crate::MARK;
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,7 +129,7 @@ impl Held {
             && self.threads > first.threads
     }
 
-    /// What is more than it was, in words.
+    /// Returns what is more than it was, in words.
     pub(crate) fn more_than(&self, first: &Held) -> Vec<String> {
         if self.waits_for_the_machine(first) {
             let lock = kind(&std::env::var("FORKCHECK_LOCK").unwrap());

@@ -39,7 +39,7 @@ const LONG: [usize; 3] = [32, 3, 6];
 /// Runs a test of this program again, in a process with that mark; there it is `body`. What that prints is printed.
 fn in_a_process_of_its_own(test: &str, body: fn()) {
     if std::env::var_os(MARK).is_some() {
-        // It does not outlive the test.
+        // This process does not outlive the test.
         set_pdeathsig(Signal::SIGKILL).unwrap();
         return body();
     }
@@ -108,7 +108,7 @@ fn rounds_of_checks_leave_nothing_behind() {
         let time = seconds.as_ref().map_or(0, |text| text.parse().unwrap());
         let seed = match std::env::var("FORKCHECK_SEED") {
             Ok(seed) => seed.parse().unwrap(),
-            // The same each time, unless more is wanted.
+            // An ordinary run draws the same cases each time.
             Err(_) if seconds.is_none() => 1,
             Err(_) => u64::from(std::process::id()) << 32,
         };

@@ -133,7 +133,7 @@ pub(crate) fn each_is_seen() {
         assert!(more.is_empty(), "{kind}: {more:?}");
     }
     a_thread_that_waits_for_the_machine_is_no_leak_and_a_second_one_is();
-    // So many mappings that no cache explains them come with so many threads; and the memory of a descendant with it.
+    // More mappings than any cache explains come with as many threads.
     let before = Held::now();
     let mend = threads(mappings() / 2 + 1);
     let more = Held::now().more_than(&before);

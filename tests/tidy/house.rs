@@ -81,7 +81,7 @@ fn every_ci_script_is_called_on_a_desk_and_on_the_server() {
     let rule = |repository: &Repository| {
         let mut complaints = vec![];
         for (path, text) in repository.under("ci/") {
-            // What takes too long there is named where contributors look.
+            // A script that takes too long for both is named where contributors look.
             let callers: &[&str] = match path == BY_HAND {
                 true => &["CONTRIBUTING.md"],
                 false => &[".ci/run", ".github/workflows/ci.yml"],

@@ -117,7 +117,7 @@ fn ends_what_was_left(stop: Option<Signal>) -> bool {
     ended
 }
 
-/// It is waited for until it has ended what its children left, for which it has to run.
+/// The drop waits until the zygote has ended what its children left; a stopped zygote cannot.
 #[test]
 fn a_stopped_zygote_goes_on_as_its_session_is_dropped_and_ends_what_its_children_left() {
     assert!(ends_what_was_left(None));
