@@ -273,9 +273,9 @@ fn a_suite_without_processes_or_with_too_many_says_what_to_do() {
         Suite::<Seven>::new(forkcheck::site!(), "none").check::<Processes, Faulty<Hardware>>();
     assert!(none.unwrap_err().to_string().contains("give it a role"));
     let many = suite(Op::Fine)
-        .role("more", 8, 1..=1, Just(Op::Fine))
+        .role("more", 16, 1..=1, Just(Op::Fine))
         .check::<Processes, Faulty<Hardware>>();
-    assert!(many.unwrap_err().to_string().contains("give it at most 8"));
+    assert!(many.unwrap_err().to_string().contains("give it at most 16"));
 }
 
 #[test]

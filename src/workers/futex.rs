@@ -42,10 +42,16 @@ impl PrivateWait {
 
     /// Returns the wait that the process with this number in `/proc` is in, if it is one.
     pub(super) fn of_number(number: u32) -> Option<Self> {
-        let (word, is_private) = endless_wait(&call_of_only_thread(number)?)?;
-        if !is_private {
+        // Threads first: one that ends after this was counted cannot end the wait that is seen after it.
+        if std::fs::read_dir(format!("/proc/{number}/task"))
+            .ok()?
+            .count()
+            != 1
+        {
             return None;
         }
+        let call = std::fs::read_to_string(format!("/proc/{number}/syscall")).ok()?;
+        let word = private_wait(&call)?;
         let maps = Maps::of(&number.to_string())?;
         let mapping = maps.find(word)?;
         Some(match mapping.mapped {
@@ -55,29 +61,8 @@ impl PrivateWait {
     }
 }
 
-/// Returns how often the process with this number in `/proc` gave up its processor, if it is of one thread and sleeps on a futex
-/// without a timeout, private or shared: the same number at two looks says that it slept all the while.
-pub(super) fn waits_for_another(number: u32) -> Option<u64> {
-    endless_wait(&call_of_only_thread(number)?)?;
-    let status = std::fs::read_to_string(format!("/proc/{number}/status")).ok()?;
-    let counts = status.lines().filter_map(|line| {
-        let (name, count) = line.split_once(':')?;
-        name.ends_with("ctxt_switches")
-            .then(|| count.trim().parse::<u64>().ok())?
-    });
-    Some(counts.sum())
-}
-
-/// The system call that a process of one thread is in, as `/proc/PID/syscall` has it.
-fn call_of_only_thread(number: u32) -> Option<String> {
-    // Threads first: one that ends after this was counted cannot end the wait that is seen after it.
-    let threads = std::fs::read_dir(format!("/proc/{number}/task")).ok()?;
-    (threads.count() == 1)
-        .then(|| std::fs::read_to_string(format!("/proc/{number}/syscall")).ok())?
-}
-
-/// The word that a system call waits on, if it is a futex, and without a timeout; and whether it is a private one.
-fn endless_wait(call: &str) -> Option<(usize, bool)> {
+/// The word that a system call waits on, as `/proc/PID/syscall` has it, if it is a private futex, and without a timeout.
+fn private_wait(call: &str) -> Option<usize> {
     let mut fields = call.split_ascii_whitespace();
     if fields.next()?.parse() != Ok(libc::SYS_futex) {
         return None;
@@ -89,8 +74,7 @@ fn endless_wait(call: &str) -> Option<(usize, bool)> {
         operation & libc::FUTEX_CMD_MASK,
         libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET
     );
-    let is_private = operation & libc::FUTEX_PRIVATE_FLAG != 0;
-    (waits && timeout == 0).then_some((word, is_private))
+    (waits && operation & libc::FUTEX_PRIVATE_FLAG != 0 && timeout == 0).then_some(word)
 }
 
 #[cfg(test)]
@@ -101,25 +85,21 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn only_a_wait_without_a_timeout_is_one() {
+    fn only_a_private_wait_without_a_timeout_is_one() {
         let call = |operation: i32, timeout: u32| {
             let number = libc::SYS_futex;
-            endless_wait(&format!(
+            private_wait(&format!(
                 "{number} 0x7f00 0x{operation:x} 0x2 0x{timeout:x} 0x0 0x0 0x7ffc 0x7f58"
             ))
         };
         let private = libc::FUTEX_PRIVATE_FLAG;
-        assert_eq!(call(libc::FUTEX_WAIT | private, 0), Some((0x7f00, true)));
-        assert_eq!(
-            call(libc::FUTEX_WAIT_BITSET | private, 0),
-            Some((0x7f00, true))
-        );
+        assert_eq!(call(libc::FUTEX_WAIT | private, 0), Some(0x7f00));
+        assert_eq!(call(libc::FUTEX_WAIT_BITSET | private, 0), Some(0x7f00));
         assert_eq!(call(libc::FUTEX_WAIT_BITSET | private, 0x10), None);
-        assert_eq!(call(libc::FUTEX_WAIT_BITSET, 0x10), None);
-        assert_eq!(call(libc::FUTEX_WAIT_BITSET, 0), Some((0x7f00, false)));
+        assert_eq!(call(libc::FUTEX_WAIT_BITSET, 0), None);
         assert_eq!(call(libc::FUTEX_WAKE | private, 0), None);
-        assert_eq!(endless_wait("running"), None);
-        assert_eq!(endless_wait("-1 0x7ffc 0x7f58"), None);
+        assert_eq!(private_wait("running"), None);
+        assert_eq!(private_wait("-1 0x7ffc 0x7f58"), None);
     }
 
     /// Whether a process that parks is seen to wait in its own memory, before 10 s are over.

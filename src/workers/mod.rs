@@ -24,9 +24,9 @@
 //! | [`MachineTurn`], where it is for the machine | other programs | 120 s |
 //! | saving a case, flock(2) | another program that saves one | 10 s |
 //!
-//! The [`Watch`] calls processes stuck if nothing changed while they used 1 s of processor time, or slept at 40 looks, or at 10
-//! of which a signal had stopped one, or at 4 in futexes that only another of them could wake, without running between. It watches
-//! those that have something to do, or all of them if none has. A stuck process is a verdict in words, and the workers are killed.
+//! The [`Watch`] calls processes stuck if nothing changed while they used 2 s of processor time, or slept at 40 looks, or at 10
+//! at which a signal had stopped one of them. It watches those that have something to do, or all of them if none has. A stuck
+//! process is a verdict in words, and the workers are killed.
 
 mod bell;
 mod clock;

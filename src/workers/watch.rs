@@ -3,12 +3,12 @@
 //! processes that all sleep through many looks are deadlocked, and processes that merely wait for a
 //! processor are neither.
 
-use super::futex::{PrivateWait, waits_for_another};
+use super::futex::PrivateWait;
 use crate::memory::pidfd::number_in_proc;
 use std::time::Duration;
 
 /// Processor time without progress after which an operation is called endless.
-pub(crate) const ENDLESS: Duration = Duration::from_secs(1);
+pub(crate) const ENDLESS: Duration = Duration::from_secs(2);
 /// Looks in a row at which every unfinished process was asleep: it did not wait for the disk (D), nor was it held by a
 /// debugger (t) other than us.
 const ASLEEP: u32 = 40;
@@ -17,9 +17,6 @@ const BLOCKED: u32 = 1_200;
 /// Looks in a row at which every unfinished process was asleep and a signal had stopped one of them: that one does not wait
 /// for anything that takes time, and nothing in a check continues it.
 const STOPPED: u32 = 10;
-/// Looks in a row at which every unfinished process slept on a futex without a timeout, and has not run since the look before:
-/// none of them can wake another, and nobody else is known to.
-const WAITING: u32 = 4;
 /// How long to wait between two looks.
 pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
@@ -41,17 +38,10 @@ pub(crate) struct Watch {
     since: Vec<Option<Duration>>,
     /// Processor time at the last look.
     last: Vec<Option<Duration>>,
-    /// How often each had run by the last look, if it was in a wait that another has to end.
-    runs: Vec<Option<u64>>,
     asleep: u32,
     stopped: u32,
     blocked: u32,
-    waiting: u32,
 }
-
-/// What is seen of an unfinished process: its index, its state, the processor time it has used, and, if it is in a wait
-/// that another has to end, how often it has run so far.
-type Seen = (usize, char, Duration, Option<u64>);
 
 impl Watch {
     pub(crate) fn new(processes: usize) -> Self {
@@ -59,11 +49,9 @@ impl Watch {
             progress: u64::MAX,
             since: vec![None; processes],
             last: vec![None; processes],
-            runs: vec![None; processes],
             asleep: 0,
             stopped: 0,
             blocked: 0,
-            waiting: 0,
         }
     }
 
@@ -82,24 +70,28 @@ impl Watch {
             if is_asleep(state) && PrivateWait::of_number(number).is_some() {
                 return Some((index, Stuck::Asleep));
             }
-            let runs = (state == 'S').then(|| waits_for_another(number)).flatten();
-            seen.push((index, state, used, runs));
+            seen.push((index, state, used));
         }
         self.count(progress, &seen)
     }
 
-    /// Counts one look.
-    fn count(&mut self, progress: u64, unfinished: &[Seen]) -> Option<(usize, Stuck)> {
+    /// Counts one look at processes in these states, which have used that much processor time.
+    fn count(
+        &mut self,
+        progress: u64,
+        unfinished: &[(usize, char, Duration)],
+    ) -> Option<(usize, Stuck)> {
         if progress != self.progress {
             self.progress = progress;
             self.since.fill(None);
             self.last.fill(None);
-            self.runs.fill(None);
-            (self.asleep, self.stopped, self.blocked, self.waiting) = (0, 0, 0, 0);
+            self.asleep = 0;
+            self.stopped = 0;
+            self.blocked = 0;
         }
         let mut all_asleep = !unfinished.is_empty();
-        let (mut all_blocked, mut all_wait) = (all_asleep, all_asleep);
-        for &(index, state, used, runs) in unfinished {
+        let mut all_blocked = all_asleep;
+        for &(index, state, used) in unfinished {
             let since = *self.since[index].get_or_insert(used);
             if used.saturating_sub(since) >= ENDLESS {
                 return Some((index, Stuck::Endless(used - since)));
@@ -109,20 +101,13 @@ impl Watch {
                 .is_none_or(|last| used > last);
             all_asleep &= is_asleep(state) && !moved;
             all_blocked &= (is_asleep(state) || state == 'D') && !moved;
-            let before = std::mem::replace(&mut self.runs[index], runs);
-            all_wait &= runs.is_some() && runs == before;
         }
-        let stopped = unfinished.iter().find(|(_, state, ..)| *state == 'T');
+        let stopped = unfinished.iter().find(|(_, state, _)| *state == 'T');
         let counted = |looks: u32, again: bool| if again { looks + 1 } else { 0 };
         self.asleep = counted(self.asleep, all_asleep);
         self.stopped = counted(self.stopped, all_asleep && stopped.is_some());
         self.blocked = counted(self.blocked, all_blocked);
-        self.waiting = counted(self.waiting, all_wait);
-        if self.asleep < ASLEEP
-            && self.stopped < STOPPED
-            && self.blocked < BLOCKED
-            && self.waiting < WAITING
-        {
+        if self.asleep < ASLEEP && self.stopped < STOPPED && self.blocked < BLOCKED {
             return None;
         }
         Some(match stopped {
@@ -239,48 +224,13 @@ mod tests {
     fn stuck_at(states: &str) -> Option<(u32, usize, Stuck)> {
         let seen = states.chars().enumerate();
         let seen: Vec<_> = seen
-            .map(|(index, state)| (index, state, Duration::ZERO, None))
+            .map(|(index, state)| (index, state, Duration::ZERO))
             .collect();
         let mut watch = Watch::new(seen.len());
         (1..=2 * BLOCKED).find_map(|look| {
             let (index, stuck) = watch.count(0, &seen)?;
             Some((look, index, stuck))
         })
-    }
-
-    /// The look at which two processes that sleep are stuck, of which the second has run so often by each look, if it is in a
-    /// wait that another has to end.
-    fn waits_at(runs: impl Fn(u32) -> Option<u64>) -> Option<u32> {
-        let mut watch = Watch::new(2);
-        (1..ASLEEP).find(|&look| {
-            let seen = [
-                (0, 'S', Duration::ZERO, Some(7)),
-                (1, 'S', Duration::ZERO, runs(look)),
-            ];
-            watch.count(0, &seen).is_some()
-        })
-    }
-
-    #[test]
-    fn processes_of_which_each_waits_for_another_are_stuck_soon_if_none_has_run_between_two_looks()
-    {
-        assert_eq!(waits_at(|_| Some(1)), Some(WAITING + 1));
-        assert_eq!(
-            waits_at(|look| Some(look.into())),
-            None,
-            "it runs between two looks"
-        );
-        assert_eq!(
-            waits_at(|look| Some((look / WAITING).into())),
-            None,
-            "once in a while"
-        );
-        assert_eq!(waits_at(|_| None), None, "it sleeps in something else");
-        assert_eq!(
-            waits_at(|look| (look % WAITING != 0).then_some(1)),
-            None,
-            "at times"
-        );
     }
 
     #[test]

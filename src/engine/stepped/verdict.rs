@@ -6,7 +6,7 @@ use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::process::Exit;
 use crate::subject::{Progress, Spec};
 use crate::workers::stepped::{Ended, Note, Outside, Stop};
-use crate::workers::{PrivateWait, Stuck};
+use crate::workers::{Lost, PrivateWait, Stuck};
 
 /// Whether a history is Ok. All calls are in it: of those that a kill cut short, too.
 pub(super) fn judge<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
@@ -42,7 +42,7 @@ pub(super) fn verdict<S: Spec>(
         notes,
     };
     match ended {
-        Ended::Stopped(stop) if stop.is_judged() => {
+        Ended::Stopped(stop) if stop.leaves_crew_usable() => {
             explain(&case.setup, history, Criterion::RealTime, Limits::default())
         }
         Ended::Stopped(Stop::Stuck) => {
@@ -110,11 +110,8 @@ pub(super) fn verdict<S: Spec>(
             ),
         },
         Ended::Lost(lost) => Verdict::Unknown(lost.to_string()),
-        Ended::Stopped(stop) => {
-            unreachable!(
-                "{stop:?}: executions are told by processes of their own, once they are over"
-            )
-        }
+        // No forked process says so: a number that was written over.
+        Ended::Stopped(_) => Verdict::Unknown(Lost::Overwritten.to_string()),
         Ended::Outside { process, stuck } => match (stuck, private_wait) {
             (Stuck::Endless(used), _) => finding(
                 Kind::Endless,

@@ -154,7 +154,7 @@ impl Board {
         self.stop.store(Stop::to_word(Some(why)), Release);
     }
     /// Nothing has stopped; for the supervisor, before it gives the turn away.
-    pub(super) fn go_on(&self) {
+    pub(super) fn clear_stop(&self) {
         self.stop.store(Stop::to_word(None), Relaxed);
     }
     /// Why it stopped, if it did. Acquire: pairs with the Release in [`stop`](Self::stop).
@@ -164,7 +164,7 @@ impl Board {
 
     /// Acts on a decision that is about another worker than the one that has the turn, `from`, or than none: gives the turn to
     /// the one that is to run or to die. Returns the reason to stop, if that was decided.
-    pub(super) fn act(&self, from: Option<usize>, decision: Decision) -> Option<Stop> {
+    pub(super) fn carry_out(&self, from: Option<usize>, decision: Decision) -> Option<Stop> {
         let worker = self.plan(|plan| match decision {
             Decision::Run(process) => Ok(plan.worker_of(process)),
             Decision::Kill(process) => {

@@ -194,7 +194,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         self.shared.board.plan(|plan| plan.scheduler.follow(picks));
     }
 
-    /// Runs the case that was taken. Unless that [is judged](Stop::is_judged), or goes on, the crew is of no more use: drop it.
+    /// Runs the case that was taken. Unless that [leaves it usable](Stop::leaves_crew_usable), or goes on, the crew is of no more use: drop it.
     pub(crate) fn run(
         &mut self,
         strategy: Strategy,
@@ -264,7 +264,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     /// Has the first worker begin an execution.
     fn begin(&self) {
         let board = &self.shared.board;
-        board.go_on();
+        board.clear_stop();
         board.duty.store(duty::BEGIN, Relaxed);
         board.pass(None, board.plan(|plan| plan.worker_of(0)));
     }
@@ -367,7 +367,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         }
         let board = &self.shared.board;
         board.plan(|plan| plan.bury(process, slot));
-        match board.act(None, board.plan(|plan| plan.decide())) {
+        match board.carry_out(None, board.plan(|plan| plan.decide())) {
             None => Ok(None),
             Some(Stop::Over) => {
                 board.duty.store(duty::JUDGE, Relaxed);

@@ -1,7 +1,7 @@
-//! What happens next in an execution, and why it stops, or the batch that it is of.
+//! The decision between two steps of an execution, and the reasons to stop an execution or a batch.
 
-/// What happens next: decided by the [`Plan`](super::plan::Plan), done by the [`host`](super::host) where processes are
-/// coroutines, and by [`Board::act`](super::board::Board::act) where they are forked.
+/// The next thing to do: decided by the [`Plan`](super::plan::Plan), done by the [`host`](super::host) where processes are
+/// coroutines, and by [`Board::carry_out`](super::board::Board::carry_out) where they are forked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// This process takes its next step, or begins.
@@ -21,7 +21,7 @@ pub(crate) enum Stop {
     Stuck,
     /// The execution, or an operation in it, takes too many steps.
     TooLong,
-    /// Whoever does not sleep is one process in the middle of an operation: if that were held up, nobody would get on.
+    /// All processes sleep but one, which is in the middle of an operation: if that were held up, none would get on.
     Waits,
     /// Two processes were in one cell.
     Race,
@@ -63,8 +63,8 @@ impl Stop {
         Self::Spent,
     ];
 
-    /// Whether all was well with the processes: they can run another execution.
-    pub(crate) fn is_judged(self) -> bool {
+    /// Whether the processes can run another execution.
+    pub(crate) fn leaves_crew_usable(self) -> bool {
         matches!(self, Self::Done | Self::Exhausted | Self::Judged)
     }
 
@@ -73,7 +73,7 @@ impl Stop {
         stop.map_or(0, |stop| stop as u32 + 1)
     }
 
-    /// What such a number stands for. One that stands for nothing was written over: whoever wrote it is [`Stuck`](Self::Stuck).
+    /// Returns the reason for such a number. A number without one was written over, and counts as [`Stuck`](Self::Stuck).
     pub(super) fn from_word(word: u32) -> Option<Self> {
         let stop = |index: u32| Self::ALL.get(index as usize).copied();
         word.checked_sub(1)

@@ -1,16 +1,16 @@
-//! Fairness: an order in which a process that waits by looking is let go on for ever, while the one that would end its wait does
-//! not move, shows nothing (Musuvathi, Qadeer, "Fair stateless model checking", PLDI 2008). The rules, each with what it is for:
+//! Fairness: an order in which a process that waits by looking goes on indefinitely, while the process that would end its wait
+//! does not move, shows nothing (Musuvathi, Qadeer, "Fair stateless model checking", PLDI 2008). The rules, each with its purpose:
 //!
 //! 1. A process that turns a spin (`spin_loop`), and finds memory as it was at its last turn, is asleep until memory changes: a
 //!    loop that waits costs two steps, and if all sleep so, that is a standstill and not a long execution.
 //! 2. Where nobody else can move, those that sleep by rule 1 are let go on, [`PROBES`] times in a row: they may have spun to leave
-//!    a word alone for a while, or to give up after so many tries. Who comes through all of them waits for ever.
+//!    a word alone for a while, or to give up after so many tries. A process that does so that often waits indefinitely.
 //! 3. A process that took more than [`IDLE`] steps in a row, and nothing changed, lets the others go first until something does:
 //!    it waits by looking, without the hint of `spin_loop`.
 //! 4. A process that turned a spin more than [`SPUN`] times lets the others go first, also if it changes memory at each turn
 //!    (`while lock.swap(1) == 1`, or a look that is taken back), until none of them can move; then all begin to count anew.
 //! 5. The time of a wait may be up whenever its process is let go on, but not more than [`PATIENT`] steps in a row in which
-//!    nothing changes: a process that waits again each time its time is up waits for ever.
+//!    nothing changes: a process that waits again each time its time is up waits indefinitely.
 
 use super::states::{State, States};
 use crate::case::Access;
@@ -24,7 +24,7 @@ const SPUN: u32 = 20;
 /// See rule 5.
 const PATIENT: u32 = 50;
 
-/// What the rules know of a process.
+/// State of a process for the rules.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
@@ -37,8 +37,8 @@ pub(super) struct Patience {
     spun: u32,
 }
 
-/// A process is about to take a step: how it is to be treated until it does.
-pub(super) struct Treated {
+/// Treatment of a process from the announcement of a step until it is taken.
+pub(super) struct Treatment {
     pub(super) state: State,
     /// By rule 3.
     pub(super) idle: bool,
@@ -62,7 +62,7 @@ impl Patience {
 
     /// A step of this kind is about to be taken, while memory has this version.
     #[inline]
-    pub(super) fn before(&mut self, kind: Access, version: u64) -> Treated {
+    pub(super) fn before(&mut self, kind: Access, version: u64) -> Treatment {
         let mut state = State::Ready;
         if kind == Access::Spin {
             if self.seen == version {
@@ -77,14 +77,14 @@ impl Patience {
         if self.idle_at != version {
             (self.idle_at, self.idle) = (version, 0);
         }
-        Treated {
+        Treatment {
             state,
             idle: self.idle > IDLE,
             lazy: self.spun > SPUN,
         }
     }
 
-    /// It is taken.
+    /// The step is taken.
     #[inline]
     pub(super) fn taken(&mut self, is_spin: bool, version: u64) {
         self.idle += 1;
@@ -94,7 +94,7 @@ impl Patience {
     }
 
     /// The others had to move, and could not.
-    pub(super) fn count_spins_anew(&mut self) {
+    pub(super) fn reset_spins(&mut self) {
         self.spun = 0;
     }
 }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     /// A process that takes steps of this kind, while memory has the version that `version` says of each.
-    fn takes(steps: u32, kind: Access, version: impl Fn(u32) -> u64) -> (Treated, u32) {
+    fn takes(steps: u32, kind: Access, version: impl Fn(u32) -> u64) -> (Treatment, u32) {
         let mut patience = Patience::NEW;
         patience.enter();
         let mut asleep = 0;
@@ -177,7 +177,7 @@ mod tests {
         for version in 0..SPUN.into() {
             patience.before(Access::Spin, version);
         }
-        patience.count_spins_anew();
+        patience.reset_spins();
         assert!(!patience.before(Access::Spin, 0).lazy);
     }
 

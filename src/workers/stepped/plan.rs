@@ -245,7 +245,7 @@ impl Plan {
             self.now.states.nobody_is_lazy();
             let count = self.count();
             for other in &mut self.processes[..count] {
-                other.patience.count_spins_anew();
+                other.patience.reset_spins();
             }
         }
         let (now, at) = (&mut self.now, &mut self.processes[process]);

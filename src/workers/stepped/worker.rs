@@ -101,7 +101,7 @@ impl<M: Memory, S: Subject<M>> Worker<M, S> {
                 self.be(process);
                 continue;
             }
-            match self.board().act(Some(self.slot), decision) {
+            match self.board().carry_out(Some(self.slot), decision) {
                 None => return,
                 Some(Stop::Over) => {
                     if !self.finish() {

@@ -75,7 +75,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
                         return Ok(Batch::Failed(Vec::new()));
                     }
                 }
-                Ended::Stopped(stop) if stop.is_judged() => {}
+                Ended::Stopped(stop) if stop.leaves_crew_usable() => {}
                 Ended::Stopped(Stop::Differs) => {
                     self.switch_to_processes();
                     return Ok(Batch::Failed(Vec::new()));
@@ -129,12 +129,12 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         let ended = crew.run(Strategy::Follow, (1, u64::MAX), until, false)?;
         let same = match ended {
             // A history that is not Ok too, where the search counts those and goes on.
-            Ended::Stopped(stop) if stop.is_judged() || stop == Stop::Stuck => {
+            Ended::Stopped(stop) if stop.leaves_crew_usable() || stop == Stop::Stuck => {
                 crew.sum() == sum && returned(&crew.history(case)) == returned(&history)
             }
             _ => false,
         };
-        if !matches!(ended, Ended::Stopped(stop) if stop.is_judged()) {
+        if !matches!(ended, Ended::Stopped(stop) if stop.leaves_crew_usable()) {
             self.processes = None;
         }
         covered.samples += 1;

@@ -153,12 +153,17 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             Ended::Outside { process, .. } => crew.private_wait(*process),
             _ => None,
         };
+        // The plan is ours to look into where all wait, and not while one of them still runs.
+        let outside = match ended {
+            Ended::Stopped(Stop::Stuck) => crew.outside(),
+            _ => Vec::new(),
+        };
         let mut verdict = self::verdict(
             case,
             &roles,
             &history,
             &notes,
-            (&ended, &crew.outside()),
+            (&ended, &outside),
             self.promised,
             private_wait,
         );
@@ -168,7 +173,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             finding.detail +=
                 "; the kernel has given the pid of the one that was killed to another process";
         }
-        if !matches!(ended, Ended::Stopped(stop) if stop.is_judged()) {
+        if !matches!(ended, Ended::Stopped(stop) if stop.leaves_crew_usable()) {
             self.processes = None;
         }
         let steps = retell::steps(&notes);

@@ -429,7 +429,7 @@ impl Stepper {
         if decision == Decision::Kill(me) {
             self.die();
         }
-        match self.board.act(Some(self.worker), decision) {
+        match self.board.carry_out(Some(self.worker), decision) {
             None => {}
             // Not while this process has a step to take; a board that was spoilt says so all the same.
             Some(Stop::Over) => self.end(Stop::Stuck),
