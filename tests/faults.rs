@@ -26,7 +26,7 @@ enum Op {
     Killed,
 }
 
-/// Whatever returns, returns 7.
+/// Each operation that returns gives 7.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Seven;
 

@@ -1,24 +1,17 @@
 //! Parts of a payload, read and written by themselves: what is copied, what is left alone, and what is found where two parts
 //! do not belong together or a part is not handed over.
 
-use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
+mod support;
+
+use forkcheck::check::Kind;
+use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::memory::HardwareWords;
 use forkcheck::memory::weakened::Weakened;
 use forkcheck::prelude::*;
 use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use support::found;
 
-/// Returns what a suite finds, and its report.
-fn found<E: Engine, T: Subject<E::Memory>>(suite: &Suite<T::Spec>) -> (Option<Kind>, String) {
-    let outcome = suite.check::<E, T>().unwrap();
-    let report = suite.report(&outcome);
-    match outcome.verdict {
-        Verdict::Finding(finding) => (Some(finding.kind), report),
-        Verdict::Ok => (None, report),
-        other => panic!("{other:?}: {report}"),
-    }
-}
-
+/// Returns a small suite without roles: the same each time, under the name of this program.
 fn suite<S: Spec>(name: &str) -> Suite<S> {
     Suite::new(forkcheck::site!(), name)
         .seed(7)
@@ -27,7 +20,7 @@ fn suite<S: Spec>(name: &str) -> Suite<S> {
         .regressions(None)
 }
 
-/// Whole words, less than a word, across words, the tail, nothing, everything: as a slice of the bytes.
+/// A part is compared with the slice of the bytes: whole words, less than a word, across words, the tail, none, all.
 #[test]
 fn a_part_is_the_bytes_at_its_offset_and_no_other_is_touched() {
     const LENGTH: usize = 21;

@@ -1,4 +1,4 @@
-//! What a structure promises of how its operations get on: lock-freedom and wait-freedom, with a bound on own steps; and many
+//! Promises of a structure on how its operations get on: lock-freedom and wait-freedom, with a bound on own steps; and many
 //! processes.
 #![forbid(unsafe_code)]
 

@@ -28,12 +28,12 @@ impl Spec for Sums {
     }
 }
 
-/// What the last two processes do.
+/// Tasks of the last two processes.
 const ADD: u8 = 0;
 const LOSE: u8 = 1;
 const HOLD: u8 = 2;
 const RACE: u8 = 3;
-/// What all of them do.
+/// The task of all of them.
 const ALL_LOSE: u8 = 4;
 
 struct Added<M: Memory, const HOW: u8> {

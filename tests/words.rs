@@ -2,23 +2,16 @@
 //! values as the source writes them.
 #![forbid(unsafe_code)]
 
-use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
+mod support;
+
+use forkcheck::check::Kind;
+use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::memory::HardwareBool;
 use forkcheck::prelude::*;
 use forkcheck::subject::{Counter, CounterOp, CounterRet};
+use support::found;
 
-/// Returns what a suite finds, and its report.
-fn found<E: Engine, T: Subject<E::Memory>>(suite: &Suite<T::Spec>) -> (Option<Kind>, String) {
-    let outcome = suite.check::<E, T>().unwrap();
-    let report = suite.report(&outcome);
-    match outcome.verdict {
-        Verdict::Finding(finding) => (Some(finding.kind), report),
-        Verdict::Ok => (None, report),
-        other => panic!("{other:?}: {report}"),
-    }
-}
-
+/// Returns a small suite without roles: the same each time, under the name of this program.
 fn suite<S: Spec>(name: &str) -> Suite<S> {
     Suite::new(forkcheck::site!(), name)
         .seed(7)

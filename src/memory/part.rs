@@ -6,9 +6,9 @@ use std::ops::Range;
 pub(crate) struct Piece {
     /// The word, by number.
     pub(crate) word: usize,
-    /// Its bytes.
+    /// Bytes of the word that the part has.
     pub(crate) within: Range<usize>,
-    /// The same bytes, as they are numbered in the part.
+    /// Those bytes as they are numbered in the part.
     pub(crate) of_part: Range<usize>,
 }
 

@@ -19,7 +19,7 @@ static CHECKS: AtomicU32 = AtomicU32::new(0);
 /// The number of the misdeed, where it is committed, what marks that which it leaves behind, and the process of the tests.
 type Setup = (usize, Place, u32, u32);
 
-/// Whatever returns, returns 7.
+/// Each operation that returns gives 7.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Seven(Setup);
 impl Spec for Seven {

@@ -196,7 +196,7 @@ impl Board {
         self.await_turn_for(worker, alone, left);
     }
 
-    /// The same for a worker that was just forked and may wait long.
+    /// Waits as [`await_turn`](Self::await_turn), for a worker that was just forked and may wait long.
     pub(super) fn await_first_turn(&self, worker: usize) {
         self.await_turn_for(worker, false, 0);
     }

@@ -3,12 +3,12 @@
 //!
 //! 1. A process that turns a spin (`spin_loop`), and finds memory as it was at its last turn, is asleep until memory changes: a
 //!    loop that waits costs two steps, and if all sleep so, that is a standstill and not a long execution.
-//! 2. Where nobody else can move, those that sleep by rule 1 are let go on, [`PROBES`] times in a row: they may have spun to leave
-//!    a word alone for a while, or to give up after so many tries. A process that does so that often waits indefinitely.
+//! 2. Where no other process can move, those that sleep by rule 1 are let go on, [`PROBES`] times in a row: they may have spun to leave
+//!    a word alone for a while, or to give up after some tries. A process that does so that often waits indefinitely.
 //! 3. A process that took more than [`IDLE`] steps in a row, and nothing changed, lets the others go first until something does:
 //!    it waits by looking, without the hint of `spin_loop`.
 //! 4. A process that turned a spin more than [`SPUN`] times lets the others go first, also if it changes memory at each turn
-//!    (`while lock.swap(1) == 1`, or a look that is taken back), until none of them can move; then all begin to count anew.
+//!    (`while lock.swap(1) == 1`, or a look that is taken back), until none of them can move; then all begin to count from 0.
 //! 5. The time of a wait may be up whenever its process is let go on, but not more than [`PATIENT`] steps in a row in which
 //!    nothing changes: a process that waits again each time its time is up waits indefinitely.
 
@@ -47,7 +47,7 @@ pub(super) struct Treatment {
 }
 
 impl Patience {
-    /// Of a process that sits down.
+    /// State of a process that begins a life.
     pub(super) const NEW: Self = Self {
         seen: u64::MAX,
         idle_at: 0,
@@ -99,7 +99,7 @@ impl Patience {
     }
 }
 
-/// Lets those that sleep by rule 1 go on where nobody else can, if they may; `probes` counts how often that was done in a row.
+/// Lets those that sleep by rule 1 go on where no other process can, if they may; `probes` counts how often that was done in a row.
 #[inline]
 pub(super) fn probe(states: &mut States, probes: &mut u16) {
     if states.enabled() == 0 && states.spins() && *probes < PROBES {
