@@ -6,6 +6,7 @@
 //! | `FORKCHECK_JOBS` | programs of one test that engines which explore search at the same time, a whole number from 1; as many as there are processors, unless set, once a test takes long; verdicts do not depend on it |
 //! | `FORKCHECK_EXECUTIONS` | executions of each program, a whole number from 1; `kills` takes a fifth where forked processes have to search |
 //! | `FORKCHECK_SECONDS` | time limit of a test, a number above 0; what is not done by then makes the verdict `Unknown` |
+//! | `FORKCHECK_WATCHDOG` | seconds without progress after which processes hang, of processor time or asleep, a number above 0; 2 unless set |
 //! | `FORKCHECK_SEED` | the seed of what is drawn, a whole number |
 //! | `FORKCHECK_REPLAY` | a token from a report: run exactly that case |
 //! | `FORKCHECK_REFRESH` | `1`: of saved cases whose steps the code no longer takes, the program alone is kept |
@@ -16,6 +17,7 @@
 //! crate's own tests and of its zygotes are let through.
 
 use crate::error::Error;
+use crate::workers::WATCHDOG;
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,7 +26,7 @@ use std::time::Duration;
 pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 /// The variables of the table above.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: [&str; 10] = [
     "FORKCHECK_CASES",
     "FORKCHECK_EXECUTIONS",
     "FORKCHECK_JOBS",
@@ -34,6 +36,7 @@ const VARIABLES: [&str; 9] = [
     "FORKCHECK_REPLAY",
     "FORKCHECK_REFRESH",
     "FORKCHECK_ALLOW_MISSING",
+    "FORKCHECK_WATCHDOG",
 ];
 
 /// Variables that the tests and benches of this crate read.
@@ -58,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) jobs: Option<usize>,
     /// The limit of a test; each engine has its own where nothing is set.
     pub(crate) time: Option<Duration>,
+    /// The time without progress that is a hang.
+    pub(crate) watchdog: Duration,
     pub(crate) seed: Option<u64>,
     pub(crate) replay: Option<String>,
     pub(crate) allow_missing: Vec<String>,
@@ -74,6 +79,7 @@ impl Default for Settings {
             executions: 10_000,
             jobs: None,
             time: None,
+            watchdog: WATCHDOG,
             seed: None,
             replay: None,
             allow_missing: Vec::new(),
@@ -132,22 +138,8 @@ impl Settings {
             }
             self.jobs = Some(jobs);
         }
-        if let Some(seconds) = number::<f64>(
-            &variable,
-            "FORKCHECK_SECONDS",
-            "a number above 0, such as 2.5",
-        )? {
-            let time = Duration::try_from_secs_f64(seconds)
-                .ok()
-                .filter(|time| !time.is_zero());
-            self.time = Some(time.ok_or_else(|| {
-                wrong(
-                    "FORKCHECK_SECONDS",
-                    &seconds.to_string(),
-                    "a number above 0, such as 2.5",
-                )
-            })?);
-        }
+        self.time = seconds(&variable, "FORKCHECK_SECONDS")?.or(self.time);
+        self.watchdog = seconds(&variable, "FORKCHECK_WATCHDOG")?.unwrap_or(self.watchdog);
         if let Some(seed) = number::<u64>(&variable, "FORKCHECK_SEED", "a whole number, such as 7")?
         {
             self.seed = Some(seed);
@@ -260,6 +252,21 @@ fn number<T: std::str::FromStr>(
     }
 }
 
+/// A time in seconds, where the variable is set.
+fn seconds(
+    variable: impl Fn(&str) -> Option<String>,
+    name: &str,
+) -> Result<Option<Duration>, Error> {
+    const WANTED: &str = "a number above 0, such as 2.5";
+    let Some(seconds) = number::<f64>(variable, name, WANTED)? else {
+        return Ok(None);
+    };
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if !time.is_zero() => Ok(Some(time)),
+        _ => Err(wrong(name, &seconds.to_string(), WANTED)),
+    }
+}
+
 fn wrong(name: &str, text: &str, wanted: &str) -> Error {
     Error::invalid(
         format!("the environment variable {name} is {text:?}"),
@@ -285,6 +292,10 @@ mod tests {
             Some(Duration::from_millis(500))
         );
         assert_eq!(
+            with("FORKCHECK_WATCHDOG", "0.5").unwrap().watchdog,
+            Duration::from_millis(500)
+        );
+        assert_eq!(
             with("FORKCHECK_ALLOW_MISSING", "loom, stepped")
                 .unwrap()
                 .allow_missing,
@@ -306,6 +317,8 @@ mod tests {
             ("FORKCHECK_SECONDS", "0"),
             ("FORKCHECK_SECONDS", "-3"),
             ("FORKCHECK_SECONDS", "NaN"),
+            ("FORKCHECK_WATCHDOG", "0"),
+            ("FORKCHECK_WATCHDOG", "never"),
             ("FORKCHECK_REFRESH", "yes"),
             ("FORKCHECK_LOCK", "/no/such/file"),
             ("FORKCHECK_LOCK", "/dev/null"),

@@ -6,6 +6,7 @@ use forkcheck::engine::{Budget, By, Engine, Kills, Known, Processes, Stepped};
 use forkcheck::prelude::*;
 use forkcheck::{Outcome, Rate};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What an operation does to the process that it runs in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,7 +81,13 @@ impl<M: Memory> Subject<M> for Faulty<M> {
 }
 
 fn suite(op: Op) -> Suite<Seven> {
+    // What hangs does so at once: nothing is learnt from a longer wait.
+    let watchdog = match op {
+        Op::Loop | Op::Wait => Duration::from_millis(300),
+        _ => Duration::from_secs(2),
+    };
     Suite::new(forkcheck::site!(), "faulty")
+        .watchdog(watchdog)
         .role("misbehaving", 1, 1..=3, Just(op))
         .role("innocent", 1, 0..=3, Just(Op::Fine))
         .cases(8)
@@ -230,7 +237,8 @@ macro_rules! on_each_engine {
             fn a_loop_without_end_is_told_by_its_processor_time() {
                 let (kind, text) = finding::<Engine>(Op::Loop);
                 assert_eq!(kind, Kind::Endless);
-                assert!(text.contains("s of processor time"), "{text}");
+                assert!(text.contains("used 0.3 s of processor time"), "{text}");
+                assert!(text.contains("raise FORKCHECK_WATCHDOG"), "{text}");
             }
 
             #[test]
@@ -293,6 +301,7 @@ fn a_program_of_no_operations_is_unknown_and_never_ok() {
         killable: u32::MAX,
         by: By::Bounds,
         known: Known::default(),
+        watchdog: Duration::from_secs(2),
         backtraces: false,
     };
     let roles = ["idle".to_owned(), "idle".to_owned()];

@@ -26,6 +26,7 @@ fn budget() -> Budget {
         killable: u32::MAX,
         by: By::Bounds,
         known: Known::default(),
+        watchdog: Duration::from_secs(2),
         backtraces: false,
     }
 }
@@ -170,6 +171,7 @@ fn programs(all: Vec<u64>, others: usize) -> Outcome<Register<u64>> {
         .seed(3)
         .cases(8)
         .executions(1_000)
+        .watchdog(Duration::from_millis(500))
         .regressions(None);
     if others > 0 {
         suite = suite.role("other", others, 1..=1, Just(RegisterOp::Write(FINE)));

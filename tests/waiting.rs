@@ -6,6 +6,7 @@ use forkcheck::engine::{Engine, Processes, Stepped};
 use forkcheck::prelude::*;
 use forkcheck::publish::EventCount;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// A counter that is raised and lowered; lowering it waits while it is 0.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -91,7 +92,10 @@ fn kind<S: Spec>(outcome: &Outcome<S>) -> Option<Kind> {
 
 #[test]
 fn who_sleeps_for_ever_where_the_spec_lets_it_is_no_finding() {
-    let outcome = suite(1, 2).check::<Processes, Right<Hardware>>().unwrap();
+    let outcome = suite(1, 2)
+        .watchdog(Duration::from_millis(500))
+        .check::<Processes, Right<Hardware>>()
+        .unwrap();
     assert_eq!(outcome.verdict, Verdict::Ok);
     assert_eq!(
         outcome.covered.executions, 2,
@@ -108,7 +112,7 @@ fn a_semaphore_that_wakes_passes() {
 
 #[test]
 fn a_post_that_wakes_nobody_is_a_deadlock_and_the_report_says_who_need_not_wait() {
-    let suite = suite(1, 1);
+    let suite = suite(1, 1).watchdog(Duration::from_millis(500));
     let outcome = suite.check::<Processes, Forgetful<Hardware>>().unwrap();
     assert_eq!(
         kind(&outcome),

@@ -211,6 +211,7 @@ fn budget(executions: u64, by: By) -> Budget {
         killable: u32::MAX,
         by,
         // As of a later program: what is looked for in the first few alone is not in it.
+        watchdog: Duration::from_secs(2),
         backtraces: false,
         known: Known {
             programs: u64::MAX,

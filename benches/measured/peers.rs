@@ -128,6 +128,7 @@ fn loom(turns: u64, processes: usize) -> Duration {
         killable: u32::MAX,
         by: By::Bounds,
         known: Known::default(),
+        watchdog: Duration::from_secs(2),
         backtraces: false,
     };
     let start = Instant::now();

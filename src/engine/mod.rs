@@ -79,6 +79,9 @@ pub trait Engine: Default {
 /// What a search answers: what was covered, and the execution that is not Ok, if there is one.
 pub type Answer<S> = (Covered, Option<Run<S>>);
 
+/// What an engine adds where an operation that does not return is told.
+const IF_SLOW: &str = "if it only takes long, raise FORKCHECK_WATCHDOG";
+
 /// How an engine came to have the machine for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
@@ -104,6 +107,8 @@ pub struct Budget {
     pub executions: u64,
     /// The safety net: what is not done by then is left out, and [`Covered::timed_out`] says so.
     pub time: Duration,
+    /// How long processes may go without progress until they hang: so much processor time, or so long asleep.
+    pub watchdog: Duration,
     /// For what is left to chance.
     pub seed: u64,
     /// Go on after the first execution that is not Ok, and count them.

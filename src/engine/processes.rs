@@ -5,7 +5,7 @@
 
 use super::private::Looks;
 use super::served::{self, Served, bare};
-use super::{Answer, Budget, Covered, Engine, Run, Turn, incomplete};
+use super::{Answer, Budget, Covered, Engine, IF_SLOW, Run, Turn, incomplete};
 use crate::case::{Case, History, named};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::error::Error;
@@ -84,6 +84,7 @@ fn search<S: Subject<Hardware>>(
         keep_going: budget.keep_going,
         read_only: budget.read_only,
         until: Instant::now() + budget.time,
+        watchdog: budget.watchdog,
     };
     let (tally, ended) = pool.run(&case, batch)?;
     if let Ended::Lost(lost) = ended {
@@ -201,8 +202,9 @@ fn told<S: Subject<Hardware>>(
             let verdict = match stuck {
                 Stuck::Endless(used) => {
                     let used = used.as_secs_f64();
-                    let detail =
-                        format!("{place} used {used:.1} s of processor time and did not return");
+                    let detail = format!(
+                        "{place} used {used:.1} s of processor time and did not return; {IF_SLOW}"
+                    );
                     finding(Kind::Endless, detail)
                 }
                 Stuck::Stopped => {

@@ -189,6 +189,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         Budget {
             executions: settings.executions.max(1),
             time: self.left(),
+            watchdog: settings.watchdog,
             seed: self.seed,
             keep_going: false,
             nobody_dies: false,

@@ -3,18 +3,16 @@
 mod macros;
 mod mistake;
 mod reports;
+mod running;
 
 #[doc(hidden)]
 pub use macros::Here;
 
-use crate::case::{Case, Extent};
-use crate::check::Verdict;
-use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
+use crate::case::Case;
 use crate::error::Error;
-use crate::report::{self, Site};
-use crate::search::{Origin, Outcome, Plan, elsewhere, search};
+use crate::report::Site;
 use crate::settings::Settings;
-use crate::subject::{Progress, Spec, Subject};
+use crate::subject::{Progress, Spec};
 use mistake::{At, Mistake};
 use proptest::collection::vec;
 use proptest::strategy::{BoxedStrategy, Just, Strategy};
@@ -202,6 +200,19 @@ impl<S: Spec> Suite<S> {
         self
     }
 
+    /// The time after which processes that make no progress are called a hang: that much processor time in an operation that
+    /// touches no shared memory and does not return ([`Endless`](crate::check::Kind::Endless)), or that long in which all of
+    /// them sleep ([`Deadlock`](crate::check::Kind::Deadlock)). 2 s, unless said otherwise: an operation that computes for
+    /// longer needs more, and one that never does may be found out sooner.
+    #[must_use]
+    #[track_caller]
+    pub fn watchdog(mut self, time: Duration) -> Self {
+        let mistake = Mistake::of_number(Location::caller(), "watchdog", time.as_nanos() as u64);
+        self.mistakes.extend(mistake);
+        self.settings.watchdog = time;
+        self
+    }
+
     /// Promises that somebody always gets on, whoever is held up where: an operation ends within so many steps of its own
     /// (accesses to shared memory), counted anew whenever another process's operation ends. `stepped` and `kills` hold the
     /// structure to that; sitting down and getting up are no operations. Who tries again because another one came first may
@@ -292,173 +303,6 @@ impl<S: Spec> Suite<S> {
     /// The name under which its cases are saved and told: the crate, its modules, and its own.
     pub(crate) fn id(&self) -> &str {
         &self.id
-    }
-
-    /// Checks a subject on an engine, and says what came of it.
-    ///
-    /// # Errors
-    /// What cannot be read or makes no sense: the environment, the token, a saved case, a suite without a role
-    /// or setup.
-    pub fn check<E: Engine, T: Subject<E::Memory, Spec = S>>(&self) -> Result<Outcome<S>, Error> {
-        self.outcome::<E, T>(self.settings.clone().overruled_by_environment()?)
-    }
-
-    fn outcome<E: Engine, T: Subject<E::Memory, Spec = S>>(
-        &self,
-        settings: Settings,
-    ) -> Result<Outcome<S>, Error> {
-        search::<E, T>(&self.plan(settings)?)
-    }
-
-    fn plan(&self, settings: Settings) -> Result<Plan<S>, Error> {
-        self.makes_sense()?;
-        let roles = self.process_roles();
-        let bits = |these: &[(String, At)]| {
-            let of = |role| these.iter().any(|(name, _)| name == role);
-            let bits = roles.iter().enumerate();
-            bits.fold(0, |bits, (process, role)| {
-                bits | u32::from(of(role)) << process
-            })
-        };
-        let operations = self.roles.iter();
-        let operations = operations
-            .flat_map(|role| std::iter::repeat_n(role.operations.clone(), role.processes))
-            .collect();
-        Ok(Plan {
-            suite: self.id.clone(),
-            read_only: bits(&self.read_only),
-            progress: self.progress,
-            allows_unscheduled: self.unscheduled.is_some(),
-            cases: self.strategy()?,
-            settings,
-            regressions: self.regressions.clone(),
-            extent: Extent {
-                roles: roles.clone(),
-                operations,
-                killable: match &self.kill_only[..] {
-                    [] => u32::MAX,
-                    only => bits(only),
-                },
-            },
-            roles,
-        })
-    }
-
-    /// The first of its settings that makes no sense, as an error.
-    fn makes_sense(&self) -> Result<(), Error> {
-        if let Some(mistake) = self.mistakes.first() {
-            return Err(mistake.error());
-        }
-        if self.roles.is_empty() {
-            return Err(Error::invalid(
-                format!("the suite {} has no processes", self.id),
-                "give it a role",
-            ));
-        }
-        let named = self.read_only.iter().chain(&self.kill_only);
-        for (role, at) in named {
-            if !self.roles.iter().any(|known| known.name == *role) {
-                let known: Vec<&str> = self.roles.iter().map(|role| &*role.name).collect();
-                let remedy = format!("name one of {}", known.join(", "));
-                let what = format!("the suite {} has no role {role:?}", self.id);
-                return Err(Mistake::new(at, what, remedy).error());
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks a subject on [`Processes`]; what is found there is then looked for on [`Stepped`], where it comes again each
-    /// time and shows its steps: [`Outcome::stepped`].
-    ///
-    /// # Errors
-    /// As [`check`](Suite::check).
-    pub fn check_forked<T, U>(&self) -> Result<Outcome<S>, Error>
-    where
-        T: Subject<<Processes as Engine>::Memory, Spec = S>,
-        U: Subject<SteppedMemory, Spec = S>,
-    {
-        self.forked::<T, U>(self.settings.clone().overruled_by_environment()?)
-    }
-
-    fn forked<T, U>(&self, settings: Settings) -> Result<Outcome<S>, Error>
-    where
-        T: Subject<<Processes as Engine>::Memory, Spec = S>,
-        U: Subject<SteppedMemory, Spec = S>,
-    {
-        let mut plan = self.plan(settings)?;
-        let mut outcome = search::<Processes, T>(&plan)?;
-        if let Some(found) = &outcome.found
-            && self.reason_against(Stepped::NAME).is_none()
-        {
-            if !matches!(found.origin, Origin::Drawn { .. }) {
-                // What came from a file or a token is known; nothing is added to that.
-                plan.regressions = None;
-            }
-            let first = (Processes::NAME, outcome.took);
-            let stepped = elsewhere::<Stepped, U>(&plan, found.run.case.clone(), first)?;
-            outcome.stepped = Some(Box::new(stepped));
-        }
-        Ok(outcome)
-    }
-
-    /// Checks a subject on an engine, as a test does.
-    ///
-    /// # Panics
-    /// With the report, if the verdict is a finding; with words, if it is neither that nor Ok, unless
-    /// `FORKCHECK_ALLOW_MISSING` names the engine; with the error of [`check`](Suite::check). Never on an engine that the
-    /// suite is [`without`](Suite::without).
-    #[track_caller]
-    pub fn test<E: Engine, T: Subject<E::Memory, Spec = S>>(&self) {
-        self.conclude(E::NAME, |settings| self.outcome::<E, T>(settings));
-    }
-
-    /// The same on [`Processes`], with [`check_forked`](Suite::check_forked).
-    ///
-    /// # Panics
-    /// As [`test`](Suite::test).
-    #[track_caller]
-    pub fn test_forked<T, U>(&self)
-    where
-        T: Subject<<Processes as Engine>::Memory, Spec = S>,
-        U: Subject<SteppedMemory, Spec = S>,
-    {
-        self.conclude(Processes::NAME, |settings| self.forked::<T, U>(settings));
-    }
-
-    fn reason_against(&self, engine: &str) -> Option<&str> {
-        let mut without = self.without.iter();
-        without.find_map(|(name, reason)| (name == engine).then_some(&**reason))
-    }
-
-    #[track_caller]
-    fn conclude(&self, engine: &str, outcome: impl FnOnce(Settings) -> Result<Outcome<S>, Error>) {
-        if let Err(error) = self.makes_sense() {
-            panic!("{}::{engine}: {error}", self.id);
-        }
-        if let Some(reason) = self.reason_against(engine) {
-            return report::loudly(&format!("not run  {}::{engine}  {reason}", self.id));
-        }
-        let at = Location::caller();
-        let settings = match self.settings.clone().overruled_by_environment() {
-            Ok(settings) => settings,
-            Err(error) => report::fail(error.to_string(), at),
-        };
-        let allowed = settings
-            .allow_missing
-            .iter()
-            .any(|allowed| allowed == engine);
-        let outcome = match outcome(settings) {
-            Ok(outcome) => outcome,
-            Err(error) => report::fail(format!("{}::{engine}: {error}", self.id), at),
-        };
-        let text = self.report(&outcome);
-        match outcome.verdict {
-            Verdict::Ok => println!("{text}"),
-            Verdict::Unknown(_) | Verdict::Unavailable(_) if allowed => report::loudly(&format!(
-                "{text}\nallowed by FORKCHECK_ALLOW_MISSING: this engine checked nothing that counts"
-            )),
-            _ => report::fail(text, at),
-        }
     }
 
     /// Returns the role of each process of a program, by its number.

@@ -56,7 +56,7 @@ pub(crate) use pool::{Batch, Ended, Pool, Tally};
 pub(crate) use turns::MachineTurn;
 pub(crate) use watch::Stuck;
 #[cfg(feature = "loom")]
-pub(crate) use watch::{BETWEEN_LOOKS, Watch};
+pub(crate) use watch::{BETWEEN_LOOKS, WATCHDOG, Watch};
 
 use crate::error::Error;
 use crate::schedule::MAX_PROCESSES;

@@ -35,6 +35,8 @@ pub(crate) struct Batch {
     pub(crate) read_only: u32,
     /// It ends after the execution that runs then.
     pub(crate) until: Instant,
+    /// The time without progress that is a hang.
+    pub(crate) watchdog: Duration,
 }
 
 /// What a batch counted.
@@ -157,7 +159,7 @@ impl<S: Subject<Hardware>> Pool<S> {
             .handed_over
             .store(control.round.load(Relaxed).wrapping_add(1), Relaxed);
         control.next_round();
-        let ended = self.supervise(case, batch.until)?;
+        let ended = self.supervise(case, batch)?;
         let tally = self.tally();
         let timed_out = matches!(ended, Ended::Done) && tally.executions < batch.executions;
         Ok((Tally { timed_out, ..tally }, ended))
@@ -186,8 +188,8 @@ impl<S: Subject<Hardware>> Pool<S> {
         }
     }
 
-    fn supervise(&mut self, case: &Case<S::Spec>, until: Instant) -> Result<Ended<S>, Error> {
-        let mut watch = Watch::new(self.workers.len());
+    fn supervise(&mut self, case: &Case<S::Spec>, batch: Batch) -> Result<Ended<S>, Error> {
+        let mut watch = Watch::new(self.workers.len(), batch.watchdog);
         let (mut before, mut quiet) = (u64::MAX, 0);
         loop {
             self.bell.wait(self.workers.iter().map(Child::pidfd))?;
@@ -207,7 +209,7 @@ impl<S: Subject<Hardware>> Pool<S> {
                     )),
                 };
             }
-            if Instant::now() >= until {
+            if Instant::now() >= batch.until {
                 self.shared.control().out_of_time.store(1, Relaxed);
             }
             // A worker that dies takes the execution with it: nobody else may have finished, so look at once.

@@ -7,11 +7,10 @@ use super::futex::PrivateWait;
 use crate::memory::pidfd::number_in_proc;
 use std::time::Duration;
 
-/// Processor time without progress after which an operation is called endless.
-pub(crate) const ENDLESS: Duration = Duration::from_secs(2);
-/// Looks in a row at which every unfinished process was asleep: it did not wait for the disk (D), nor was it held by a
-/// debugger (t) other than us.
-const ASLEEP: u32 = 40;
+/// The watchdog's time, where the suite and the environment set none: processor time without progress after which an operation is
+/// called endless, and the time of the looks in a row at which every unfinished process was asleep (it did not wait for the disk,
+/// D, nor was it held by a debugger, t, other than us).
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(2);
 /// Looks in a row at which every unfinished process was asleep or in D: a process whose vfork(2) does not return is in D, too.
 const BLOCKED: u32 = 1_200;
 /// Looks in a row at which every unfinished process was asleep and a signal had stopped one of them: that one does not wait
@@ -33,6 +32,10 @@ pub(crate) enum Stuck {
 
 /// Looks at a set of processes again and again.
 pub(crate) struct Watch {
+    /// Processor time without progress that is endless.
+    endless: Duration,
+    /// Looks in a row at sleeping processes that are a deadlock.
+    deadlock: u32,
     progress: u64,
     /// Processor time of each process when progress was last seen.
     since: Vec<Option<Duration>>,
@@ -44,8 +47,11 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(processes: usize) -> Self {
+    pub(crate) fn new(processes: usize, watchdog: Duration) -> Self {
+        let looks = watchdog.as_millis() / BETWEEN_LOOKS.as_millis();
         Self {
+            endless: watchdog,
+            deadlock: u32::try_from(looks).unwrap_or(u32::MAX).max(1),
             progress: u64::MAX,
             since: vec![None; processes],
             last: vec![None; processes],
@@ -93,7 +99,7 @@ impl Watch {
         let mut all_blocked = all_asleep;
         for &(index, state, used) in unfinished {
             let since = *self.since[index].get_or_insert(used);
-            if used.saturating_sub(since) >= ENDLESS {
+            if used.saturating_sub(since) >= self.endless {
                 return Some((index, Stuck::Endless(used - since)));
             }
             let moved = self.last[index]
@@ -107,7 +113,7 @@ impl Watch {
         self.asleep = counted(self.asleep, all_asleep);
         self.stopped = counted(self.stopped, all_asleep && stopped.is_some());
         self.blocked = counted(self.blocked, all_blocked);
-        if self.asleep < ASLEEP && self.stopped < STOPPED && self.blocked < BLOCKED {
+        if self.asleep < self.deadlock && self.stopped < STOPPED && self.blocked < BLOCKED {
             return None;
         }
         Some(match stopped {
@@ -165,16 +171,19 @@ mod tests {
     use nix::sys::signal::{Signal, raise};
     use std::time::Instant;
 
+    /// Looks in the watchdog's time.
+    const LOOKS: u32 = 40;
+
     #[test]
     fn a_process_that_moves_is_never_stuck() {
-        let mut watch = Watch::new(1);
+        let mut watch = Watch::new(1, WATCHDOG);
         let me = [(0, std::process::id())];
         assert!((0..100).all(|progress| watch.look(progress, &me).is_none()));
     }
 
     #[test]
     fn a_process_that_burns_time_without_progress_is_endless() {
-        let mut watch = Watch::new(1);
+        let mut watch = Watch::new(1, WATCHDOG);
         let me = [(0, std::process::id())];
         let used = || state_and_time(me[0].1).unwrap().1;
         let stuck = std::iter::repeat_with(|| {
@@ -186,7 +195,7 @@ mod tests {
             watch.look(0, &me)
         });
         assert!(
-            matches!(stuck.flatten().next(), Some((0, Stuck::Endless(used))) if used >= ENDLESS)
+            matches!(stuck.flatten().next(), Some((0, Stuck::Endless(used))) if used >= WATCHDOG)
         );
     }
 
@@ -195,7 +204,7 @@ mod tests {
         fn look() -> String {
             let stops = || raise(Signal::SIGSTOP).unwrap();
             let child = process::spawn(stops).unwrap();
-            let mut watch = Watch::new(1);
+            let mut watch = Watch::new(1, WATCHDOG);
             let until = Instant::now() + Duration::from_secs(10);
             while Instant::now() < until {
                 if let Some((_, stuck)) = watch.look(0, &[(0, child.id())]) {
@@ -216,8 +225,8 @@ mod tests {
 
     #[test]
     fn nobody_unfinished_is_not_stuck() {
-        let mut watch = Watch::new(1);
-        assert!((0..2 * ASLEEP).all(|_| watch.look(0, &[]).is_none()));
+        let mut watch = Watch::new(1, WATCHDOG);
+        assert!((0..2 * LOOKS).all(|_| watch.look(0, &[]).is_none()));
     }
 
     /// The look, counted from 1, at which processes in these states are stuck, and how.
@@ -226,7 +235,7 @@ mod tests {
         let seen: Vec<_> = seen
             .map(|(index, state)| (index, state, Duration::ZERO))
             .collect();
-        let mut watch = Watch::new(seen.len());
+        let mut watch = Watch::new(seen.len(), WATCHDOG);
         (1..=2 * BLOCKED).find_map(|look| {
             let (index, stuck) = watch.count(0, &seen)?;
             Some((look, index, stuck))
@@ -234,9 +243,25 @@ mod tests {
     }
 
     #[test]
+    fn a_longer_watchdog_takes_more_looks_and_more_processor_time() {
+        let after = |watchdog, each: Duration, state| {
+            let mut watch = Watch::new(1, watchdog);
+            (0..1_000).find(|&look| watch.count(0, &[(0, state, each * look)]).is_some())
+        };
+        let asleep = |watchdog| after(watchdog, Duration::ZERO, 'S');
+        let busy = |watchdog| after(watchdog, Duration::from_millis(10), 'R');
+        assert_eq!(asleep(WATCHDOG), Some(LOOKS));
+        assert_eq!(asleep(2 * WATCHDOG), Some(2 * LOOKS));
+        assert_eq!(asleep(Duration::from_millis(1)), Some(1));
+        assert_eq!(busy(WATCHDOG), Some(200));
+        assert_eq!(busy(2 * WATCHDOG), Some(400));
+        assert_eq!(busy(WATCHDOG / 10), Some(20));
+    }
+
+    #[test]
     fn processes_are_stuck_where_none_of_them_goes_on_by_itself() {
         // The first look has nothing to compare the processor time with.
-        let asleep = Some((ASLEEP + 1, 0, Stuck::Asleep));
+        let asleep = Some((LOOKS + 1, 0, Stuck::Asleep));
         assert_eq!(stuck_at("S"), asleep);
         assert_eq!(stuck_at("SS"), asleep);
         assert_eq!(stuck_at("Z"), asleep, "its first thread has ended");

@@ -6,6 +6,7 @@ use forkcheck::check::Kind;
 use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::memory::Life;
 use forkcheck::prelude::*;
+use std::time::Duration;
 
 /// Attaching waits for a word, which only the other process's attaching sets, or no process at all.
 struct Entrance<M: Memory, const SET: bool> {
@@ -86,7 +87,9 @@ fn is_found<T: Subject<SteppedMemory, Spec = Nothing>, H: Subject<Hardware, Spec
         );
     }
     // A watchdog notices it here, and shrinking would ask it again and again.
-    let alone = super::suite(name).role("worker", 1, 1..=1, Just(()));
+    let alone = super::suite(name)
+        .role("worker", 1, 1..=1, Just(()))
+        .watchdog(Duration::from_millis(300));
     let (_, report) = caught::<Processes, H>(&alone, Kind::Endless);
     assert!(report.contains("attach"), "{report}");
 }

@@ -81,6 +81,7 @@ fn what_a_report_says_passes_does() {
             killable: u32::MAX,
             by: By::Bounds,
             known: Known::default(),
+            watchdog: Duration::from_secs(2),
             backtraces: false,
         };
         let mut engine = E::default();

@@ -134,6 +134,7 @@ fn strategies<T: Subject<SteppedMemory>>(suite: &Suite<T::Spec>, case: &Case<T::
             killable: 0,
             by,
             known: Known::default(),
+            watchdog: Duration::from_secs(2),
             backtraces: false,
         };
         let searched = Stepped::default().search::<T>(&case, &suite.process_roles(), &budget);

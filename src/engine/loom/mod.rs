@@ -19,7 +19,7 @@ use explore::{BOUNDS, Explored, STACK_MIB};
 pub use memory::Loom as LoomMemory;
 
 use super::served::{self, Served, bare, decode};
-use super::{Answer, Budget, Covered, Engine};
+use super::{Answer, Budget, Covered, Engine, IF_SLOW};
 use crate::case::{Case, Program};
 use crate::check::{Criterion, Finding, Kind, Verdict};
 use crate::error::Error;
@@ -154,7 +154,7 @@ fn supervise<S: Subject<LoomMemory>>(
         .map_err(|errno| Error::system("set up a pipe", errno, "report this"))?;
     let mut child = process::spawn(|| explore::explore::<S>(case, roles, budget, &shared, answer))?;
     let mut bytes = Vec::new();
-    let mut watch = Watch::new(1);
+    let mut watch = Watch::new(1, budget.watchdog);
     // The loop ends with the process: an operation may close the pipe earlier, and a process that it started may keep
     // the pipe open.
     let mut open = true;
@@ -180,7 +180,7 @@ fn supervise<S: Subject<LoomMemory>>(
         if let Some((_, stuck)) = watch.look(counter.load(Relaxed), &[(0, child.id())]) {
             let detail = match stuck {
                 Stuck::Endless(used) => format!(
-                    "one execution of the model used {:.1} s of processor time: an operation loops without touching shared memory",
+                    "one execution of the model used {:.1} s of processor time: an operation loops without touching shared memory; {IF_SLOW}",
                     used.as_secs_f64()
                 ),
                 Stuck::Asleep => {

@@ -12,10 +12,10 @@ use crate::engine::{Answer, Budget, By, Covered, Run};
 use crate::error::Error;
 use crate::schedule::{Choice, Strategy};
 use crate::subject::{Progress, Subject};
-use crate::workers::Lost;
 use crate::workers::stepped::{Crew, Judge, RunAs};
+use crate::workers::{Lost, WATCHDOG};
 use batch::Batch;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bounds of `stepped`: preemptions, rising.
 const PREEMPTIONS: &[(u32, u32)] = &[(0, 0), (1, 0), (2, 0), (3, 0)];
@@ -50,6 +50,8 @@ pub(super) struct Explorer<S: Subject<SteppedMemory>> {
     promised: (Progress, u32),
     /// See [`Budget::killable`].
     killable: u32,
+    /// See [`Budget::watchdog`].
+    watchdog: Duration,
     /// The processes are [`RunAs::SameIds`], and search.
     same_id: bool,
     /// See [`Budget::keep_going`].
@@ -84,6 +86,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
             switched: false,
             promised: (Progress::Any, 0),
             killable: u32::MAX,
+            watchdog: WATCHDOG,
             same_id: false,
             keeps_going: false,
             lost: None,
@@ -97,6 +100,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
     fn begin(&mut self, budget: &Budget) {
         self.promised = (budget.progress, budget.read_only);
         self.killable = budget.killable;
+        self.watchdog = budget.watchdog;
         (self.differs, self.switched) = (budget.known.differs, false);
         self.same_id = false;
         self.lost = None;
@@ -151,6 +155,7 @@ impl<S: Subject<SteppedMemory>> Explorer<S> {
         let crew = place.as_mut().expect("it was just made");
         crew.promise(self.promised.0, self.promised.1);
         crew.spare_all_but(self.killable);
+        crew.watchdog(self.watchdog);
         Ok(crew)
     }
 

@@ -3,6 +3,7 @@
 use super::retell;
 use crate::case::{Case, History};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
+use crate::engine::IF_SLOW;
 use crate::process::Exit;
 use crate::subject::{Progress, Spec};
 use crate::workers::stepped::{Ended, Note, Outside, Stop};
@@ -116,7 +117,7 @@ pub(super) fn verdict<S: Spec>(
             (Stuck::Endless(used), _) => finding(
                 Kind::Endless,
                 format!(
-                    "{} used {:.1} s of processor time without touching shared memory, and did not return",
+                    "{} used {:.1} s of processor time without touching shared memory, and did not return; {IF_SLOW}",
                     told.place(*process),
                     used.as_secs_f64()
                 ),

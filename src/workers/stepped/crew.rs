@@ -18,14 +18,14 @@ use crate::schedule::{MAX_PROCESSES, MAX_TURNS, Strategy};
 use crate::subject::{Progress, Subject};
 use crate::workers::bell::Bell;
 use crate::workers::log::{CAPACITY, Log};
-use crate::workers::watch::{Stuck, Watch};
+use crate::workers::watch::{Stuck, WATCHDOG, Watch};
 use crate::workers::{Lost, PrivateWait, possible};
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The worker that is the host.
 const HOST: usize = 0;
@@ -53,6 +53,8 @@ pub(crate) struct Crew<M: Memory, S: Subject<M>> {
     kind: RunAs,
     /// How often a process got the id of one that was killed.
     again: u64,
+    /// The time without progress that is a hang.
+    watchdog: Duration,
     memory: PhantomData<fn() -> (M, S)>,
 }
 
@@ -89,6 +91,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
             bell,
             kind,
             again: 0,
+            watchdog: WATCHDOG,
             memory: PhantomData,
         };
         if kind == RunAs::Coroutines {
@@ -184,6 +187,11 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
         });
     }
 
+    /// The time without progress that is a hang.
+    pub(crate) fn watchdog(&mut self, watchdog: Duration) {
+        self.watchdog = watchdog;
+    }
+
     /// The processes that may be killed, as bits.
     pub(crate) fn spare_all_but(&self, killable: u32) {
         self.shared.board.plan(|plan| plan.killable = killable);
@@ -270,7 +278,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
     }
 
     fn supervise(&mut self, until: Instant) -> Result<Ended, Error> {
-        let mut watch = Watch::new(MAX_PROCESSES);
+        let mut watch = Watch::new(MAX_PROCESSES, self.watchdog);
         loop {
             let ended = self.heard()?;
             if !self.shared.is_whole() {
