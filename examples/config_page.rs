@@ -104,7 +104,7 @@ forkcheck::suite! {
     setup: config(),
     master: 1..=4 ops of config().prop_map(RegisterOp::Write),
     worker: 1..=4 ops of Just(RegisterOp::Read),
-    with: .cases(16).without("kills", "a master that is killed at work leaves the number odd: forkcheck::publish::SeqLock outlives that"),
+    with: .cases(8).without("kills", "a master that is killed at work leaves the number odd: forkcheck::publish::SeqLock outlives that"),
 }
 
 fn main() -> Result<(), forkcheck::Error> {

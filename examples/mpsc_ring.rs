@@ -181,7 +181,7 @@ forkcheck::suite! {
     fixed: Fixed<_>,
     producer: 2 processes, 1..=2 ops of (1u64..100).prop_map(QueueOp::Push),
     consumer: 1..=4 ops of Just(QueueOp::Pop),
-    with: .cases(16),
+    with: .cases(8).executions(2_000),
 }
 
 fn main() -> Result<(), forkcheck::Error> {

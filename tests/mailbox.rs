@@ -37,5 +37,5 @@ forkcheck::suite! {
     mailbox: Mailbox<_>,
     sender: 1..=1 ops of any::<[u64; 2]>().prop_map(OnceOp::Set),
     receiver: 2 processes, 1..=3 ops of Just(OnceOp::Get),
-    with: .cases(16), // programs to draw; 64 without this line
+    with: .cases(8), // programs to draw; 64 without this line
 }

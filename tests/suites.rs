@@ -60,7 +60,7 @@ forkcheck::suite! {
     setup: Just(0),
     writer: 1..=3 ops of (1u64..9).prop_map(RegisterOp::Write),
     reader: 1..=3 ops of Just(RegisterOp::Read),
-    with: .seed(3).cases(16).executions(1_000),
+    with: .seed(3).cases(8).executions(1_000),
 }
 
 forkcheck::suite! {
@@ -68,7 +68,7 @@ forkcheck::suite! {
     setup: 0u64..3,
     writer: 1..=2 ops of (1u64..9).prop_map(RegisterOp::Write),
     reader: 2 processes, 1..=2 ops of Just(RegisterOp::Read),
-    with: .seed(77).cases(4),
+    with: .seed(77).cases(4).executions(1_000),
 }
 
 /// On hardware only: a mailbox of one place.
@@ -108,7 +108,7 @@ forkcheck::suite! {
     setup: Just(1),
     sender: 1..=3 ops of (1u64..9).prop_map(QueueOp::Push),
     receiver: 1..=3 ops of Just(QueueOp::Pop),
-    with: .cases(16).executions(500),
+    with: .cases(8).executions(500),
 }
 
 /// This test binary, running one of its tests with this environment.
@@ -245,7 +245,7 @@ forkcheck::suite! {
     setup: Just(0),
     writer: 1..=3 ops of (1u64..9).prop_map(RegisterOp::Write),
     reader: 1..=3 ops of Just(RegisterOp::Read),
-    with: .cases(32).executions(2_000),
+    with: .cases(8).executions(1_000),
 }
 
 #[test]
@@ -314,7 +314,7 @@ forkcheck::suite! {
     setup: Just(0),
     writer: 1..=1 ops of (1u64..9).prop_map(RegisterOp::Write),
     reader: 1..=2 ops of Just(RegisterOp::Read),
-    with: .cases(32).executions(2_000),
+    with: .cases(8).executions(1_000),
 }
 
 #[cfg(feature = "loom")]
