@@ -8,7 +8,7 @@
 use forkcheck::engine::Processes;
 use forkcheck::engine::loom::{Loom, LoomMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -60,25 +60,22 @@ impl<M: Memory, const RECHECKS: bool> Page<M, RECHECKS> {
     }
 }
 
-impl<M: Memory, const RECHECKS: bool> Subject<M> for Page<M, RECHECKS> {
+impl<M: Memory, const RECHECKS: bool> Structure for Page<M, RECHECKS> {
+    type Memory = M;
     type Spec = Register<Config>;
-    type Seat<'a> = &'a Self;
     fn new(first: &Config) -> Self {
         Page {
             sequence: Atomic::new(0),
             config: Words::new(*first),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(page: &mut &Self, op: &RegisterOp<Config>) -> RegisterRet<Config> {
+    fn apply(&self, op: &RegisterOp<Config>) -> RegisterRet<Config> {
         match op {
             RegisterOp::Write(config) => {
-                page.publish(*config);
+                self.publish(*config);
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(page.current()),
+            RegisterOp::Read => RegisterRet::Value(self.current()),
         }
     }
 }
@@ -104,7 +101,7 @@ forkcheck::suite! {
     setup: config(),
     master: 1..=4 ops of config().prop_map(RegisterOp::Write),
     worker: 1..=4 ops of Just(RegisterOp::Read),
-    with: .cases(8).without("kills", "a master that is killed at work leaves the number odd: forkcheck::publish::SeqLock outlives that"),
+    with: .cases(8).executions(2_000).without("kills", "a master that is killed at work leaves the number odd: forkcheck::publish::SeqLock outlives that"),
 }
 
 fn main() -> Result<(), forkcheck::Error> {

@@ -8,7 +8,7 @@
 use forkcheck::engine::Processes;
 use forkcheck::engine::loom::{Loom, LoomMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::{QueueOp, QueueRet};
+use forkcheck::spec::{QueueOp, QueueRet};
 use std::collections::VecDeque;
 
 const SLOTS: usize = 2;
@@ -143,19 +143,20 @@ enum Seat<'a, M: Memory, const EXCHANGES: bool> {
     Consumer(Consumer<'a, M, EXCHANGES>),
 }
 
-impl<M: Memory, const EXCHANGES: bool> Subject<M> for Ring<M, EXCHANGES> {
+impl<M: Memory, const EXCHANGES: bool> WithHandles for Ring<M, EXCHANGES> {
+    type Memory = M;
     type Spec = Fifo;
-    type Seat<'a> = Seat<'a, M, EXCHANGES>;
+    type Handle<'a> = Seat<'a, M, EXCHANGES>;
     fn new(_: &()) -> Self {
         Ring::new()
     }
-    fn attach<'a>(&'a self, role: Role<'_>) -> Self::Seat<'a> {
+    fn attach<'a>(&'a self, role: Role<'_>) -> Self::Handle<'a> {
         match role.name {
             "consumer" => Seat::Consumer(self.consumer()),
             _ => Seat::Producer(self.producer()),
         }
     }
-    fn apply(seat: &mut Self::Seat<'_>, op: &QueueOp<u64>) -> QueueRet<u64> {
+    fn apply(seat: &mut Self::Handle<'_>, op: &QueueOp<u64>) -> QueueRet<u64> {
         match (seat, op) {
             (Seat::Producer(producer), QueueOp::Push(item)) => match producer.push(*item) {
                 true => QueueRet::Pushed,

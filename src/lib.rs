@@ -5,7 +5,7 @@
 //! | [`region`], [`process`] | memory shared over `fork`; children that return values, panics and exits, typed |
 //! | [`memory`] | what a protocol is written against: [`Memory`], atomic words, payloads, fences, who is alive |
 //! | [`publish`] | protocols that make a writer's data visible to readers |
-//! | [`subject`] | what you write: a [`Spec`] and a [`Subject`] |
+//! | [`mod@structure`], [`spec`] | what you write: a [`Structure`], and the [`Spec`] that says what it should do |
 //! | [`case`], [`check`] | programs and histories as plain data; the check for linearizability |
 //! | [`recorded`] | the verdict and the report of a history that was recorded elsewhere |
 //! | [`engine`] | ways to run a case: forked processes side by side, step by step, and with kills; loom's memory model |
@@ -44,7 +44,9 @@ pub mod publish;
 pub mod recorded;
 pub mod region;
 #[cfg(feature = "harness")]
-pub mod subject;
+pub mod spec;
+#[cfg(feature = "harness")]
+pub mod structure;
 #[cfg(feature = "harness")]
 pub mod suite;
 
@@ -71,7 +73,8 @@ pub use region::Region;
 pub use {
     report::Site,
     search::{Found, Origin, Outcome, Passing, Rate},
-    subject::{Spec, Subject},
+    spec::Spec,
+    structure::{Structure, WithHandles},
     suite::Suite,
 };
 
@@ -79,13 +82,14 @@ pub use {
 #[cfg(feature = "harness")]
 pub use proptest;
 
-/// What a file with a subject and a suite in it uses.
+/// The names that a file with a structure and its suite uses.
 pub mod prelude {
     pub use crate::Region;
     pub use crate::memory::{Atomic, Hardware, Memory, MemoryCell, Ordering, Words};
     #[cfg(feature = "harness")]
     pub use crate::{
-        subject::{OpOf, RetOf, Role, SetupOf, Spec, Subject},
+        spec::Spec,
+        structure::{OpOf, RetOf, Role, SetupOf, Structure, WithHandles},
         suite::Suite,
     };
     #[cfg(feature = "harness")]

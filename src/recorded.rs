@@ -4,7 +4,7 @@
 //! use forkcheck::case::{Call, History};
 //! use forkcheck::check::{Limits, Verdict};
 //! use forkcheck::recorded::judge;
-//! use forkcheck::subject::{Register, RegisterOp::{Read, Write}, RegisterRet::{Value, Written}};
+//! use forkcheck::spec::{Register, RegisterOp::{Read, Write}, RegisterRet::{Value, Written}};
 //!
 //! let write = Call { op: Write(7), ret: Some(Written), invoked: 10, returned: 12 };
 //! let read = Call { op: Read, ret: Some(Value(0)), invoked: 15, returned: 18 };
@@ -20,7 +20,7 @@ use crate::case::History;
 use crate::check::{Criterion, Limits, Verdict, blame, explain};
 pub use crate::report::Reason;
 use crate::report::of_history;
-use crate::subject::Spec;
+use crate::spec::Spec;
 
 /// Result of judging a recorded history.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ pub(crate) use tokens::{from_token, is_token, token, whose};
 
 use crate::case::{Case, Extent, Kill, Schedule, Until};
 use crate::error::Error;
-use crate::subject::Spec;
+use crate::spec::Spec;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use ron::value::RawValue;

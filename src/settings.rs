@@ -17,7 +17,6 @@
 //! crate's own tests and of its zygotes are let through.
 
 use crate::error::Error;
-use crate::workers::WATCHDOG;
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -61,8 +60,8 @@ pub(crate) struct Settings {
     pub(crate) jobs: Option<usize>,
     /// The limit of a test; each engine has its own where nothing is set.
     pub(crate) time: Option<Duration>,
-    /// The time without progress that is a hang.
-    pub(crate) watchdog: Duration,
+    /// The time without progress that is a hang; two seconds where nothing is set.
+    pub(crate) watchdog: Option<Duration>,
     pub(crate) seed: Option<u64>,
     pub(crate) replay: Option<String>,
     pub(crate) allow_missing: Vec<String>,
@@ -79,7 +78,7 @@ impl Default for Settings {
             executions: 10_000,
             jobs: None,
             time: None,
-            watchdog: WATCHDOG,
+            watchdog: None,
             seed: None,
             replay: None,
             allow_missing: Vec::new(),
@@ -139,7 +138,7 @@ impl Settings {
             self.jobs = Some(jobs);
         }
         self.time = seconds(&variable, "FORKCHECK_SECONDS")?.or(self.time);
-        self.watchdog = seconds(&variable, "FORKCHECK_WATCHDOG")?.unwrap_or(self.watchdog);
+        self.watchdog = seconds(&variable, "FORKCHECK_WATCHDOG")?.or(self.watchdog);
         if let Some(seed) = number::<u64>(&variable, "FORKCHECK_SEED", "a whole number, such as 7")?
         {
             self.seed = Some(seed);
@@ -293,7 +292,7 @@ mod tests {
         );
         assert_eq!(
             with("FORKCHECK_WATCHDOG", "0.5").unwrap().watchdog,
-            Duration::from_millis(500)
+            Some(Duration::from_millis(500))
         );
         assert_eq!(
             with("FORKCHECK_ALLOW_MISSING", "loom, stepped")

@@ -2,7 +2,7 @@
 //! them, a claim that is none, and a notification that wakes one where it has to wake all.
 #![forbid(unsafe_code)]
 
-use forkcheck::builtin::{EventCountSubject, OneShotSubject, event_count, one_shot};
+use forkcheck::builtin::{CheckedEventCount, CheckedOneShot, event_count, one_shot};
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Kills, Stepped, SteppedMemory};
 use forkcheck::memory::{Life, Payload};
@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 /// What a suite finds.
-fn found<E: Engine, T: Subject<E::Memory>>(suite: Suite<T::Spec>) -> Option<Kind> {
+fn found<E: Engine, T: WithHandles<Memory = E::Memory>>(suite: Suite<T::Spec>) -> Option<Kind> {
     let suite = suite.seed(1).time(Duration::from_secs(120));
     let outcome = suite.check::<E, T>().unwrap();
     match outcome.verdict {
@@ -20,19 +20,20 @@ fn found<E: Engine, T: Subject<E::Memory>>(suite: Suite<T::Spec>) -> Option<Kind
     }
 }
 
-/// A structure on a memory `N`, which is that of the engine with a fault.
-struct On<T, N>(T, PhantomData<fn() -> N>);
+/// A structure on a faulty form of the memory `M` of the engine.
+struct On<M, T>(T, PhantomData<fn() -> M>);
 
-impl<M: Memory, N: Memory, T: Subject<N>> Subject<M> for On<T, N> {
+impl<M: Memory, T: WithHandles> WithHandles for On<M, T> {
+    type Memory = M;
     type Spec = T::Spec;
-    type Seat<'a> = T::Seat<'a>;
+    type Handle<'a> = T::Handle<'a>;
     fn new(setup: &<T::Spec as Spec>::Setup) -> Self {
         On(T::new(setup), PhantomData)
     }
-    fn attach<'a>(&'a self, role: Role<'_>) -> T::Seat<'a> {
+    fn attach<'a>(&'a self, role: Role<'_>) -> T::Handle<'a> {
         self.0.attach(role)
     }
-    fn apply(seat: &mut T::Seat<'_>, op: &<T::Spec as Spec>::Op) -> <T::Spec as Spec>::Ret {
+    fn apply(seat: &mut T::Handle<'_>, op: &<T::Spec as Spec>::Op) -> <T::Spec as Spec>::Ret {
         T::apply(seat, op)
     }
 }
@@ -145,7 +146,7 @@ faulty!(WakesOne: M::AtomicU32, |word| word, 1);
 
 #[test]
 fn a_one_shot_that_is_never_claimed_is_set_twice() {
-    type Twin<M> = On<OneShotSubject<NeverClaims<M>>, NeverClaims<M>>;
+    type Twin<M> = On<M, CheckedOneShot<NeverClaims<M>>>;
     let twice = Some(Kind::NotLinearizable);
     assert_eq!(
         found::<Stepped, Twin<SteppedMemory>>(one_shot::suite()),
@@ -159,7 +160,7 @@ fn a_one_shot_that_is_never_claimed_is_set_twice() {
 
 #[test]
 fn an_event_count_that_wakes_one_leaves_the_other_asleep() {
-    type Twin<M> = On<EventCountSubject<WakesOne<M>>, WakesOne<M>>;
+    type Twin<M> = On<M, CheckedEventCount<WakesOne<M>>>;
     let asleep = Some(Kind::Deadlock);
     assert_eq!(
         found::<Stepped, Twin<SteppedMemory>>(event_count::suite()),
@@ -174,7 +175,7 @@ fn an_event_count_that_wakes_one_leaves_the_other_asleep() {
 #[cfg(feature = "loom")]
 mod orderings {
     use super::*;
-    use forkcheck::builtin::{LatestSubject, latest};
+    use forkcheck::builtin::{CheckedLatest, latest};
     use forkcheck::engine::loom::{Loom, LoomMemory};
     use forkcheck::memory::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
     use forkcheck::memory::weakened::{self, Weakened, Weakening};
@@ -183,19 +184,20 @@ mod orderings {
     /// A structure on a memory that has the weakening of this number in force.
     struct Weaker<T, const NUMBER: usize>(T);
 
-    impl<T: Subject<Weakened<LoomMemory>> + Publication, const NUMBER: usize> Subject<LoomMemory>
-        for Weaker<T, NUMBER>
+    impl<T: WithHandles<Memory = Weakened<LoomMemory>> + Publication, const NUMBER: usize>
+        WithHandles for Weaker<T, NUMBER>
     {
+        type Memory = LoomMemory;
         type Spec = T::Spec;
-        type Seat<'a> = T::Seat<'a>;
+        type Handle<'a> = T::Handle<'a>;
         fn new(setup: &<T::Spec as Spec>::Setup) -> Self {
             weakened::keep(weakenings::<T>()[NUMBER]);
             Weaker(T::new(setup))
         }
-        fn attach<'a>(&'a self, role: Role<'_>) -> T::Seat<'a> {
+        fn attach<'a>(&'a self, role: Role<'_>) -> T::Handle<'a> {
             self.0.attach(role)
         }
-        fn apply(seat: &mut T::Seat<'_>, op: &<T::Spec as Spec>::Op) -> <T::Spec as Spec>::Ret {
+        fn apply(seat: &mut T::Handle<'_>, op: &<T::Spec as Spec>::Op) -> <T::Spec as Spec>::Ret {
             T::apply(seat, op)
         }
     }
@@ -207,7 +209,7 @@ mod orderings {
         fn pass();
     }
     type Plain = Weakened<Hardware>;
-    impl<M: Memory> Publication for OneShotSubject<M> {
+    impl<M: Memory> Publication for CheckedOneShot<M> {
         const FILE: &'static str = "publish/one_shot.rs";
         fn pass() {
             let shared = OneShot::<u64, Plain>::new_in();
@@ -215,7 +217,7 @@ mod orderings {
             shared.get();
         }
     }
-    impl<M: Memory> Publication for LatestSubject<M> {
+    impl<M: Memory> Publication for CheckedLatest<M> {
         const FILE: &'static str = "publish/latest.rs";
         fn pass() {
             let shared = Latest::<u64, Plain>::new_in(0);
@@ -223,7 +225,7 @@ mod orderings {
             shared.read();
         }
     }
-    impl<M: Memory> Publication for EventCountSubject<M> {
+    impl<M: Memory> Publication for CheckedEventCount<M> {
         const FILE: &'static str = "publish/event_count.rs";
         fn pass() {
             let shared = EventCount::<Plain>::new_in();
@@ -254,7 +256,7 @@ mod orderings {
     #[test]
     fn every_weaker_ordering_of_a_one_shot_is_found() {
         finds! {
-            OneShotSubject, one_shot::suite(), Kind::DataRace,
+            CheckedOneShot, one_shot::suite(), Kind::DataRace,
             0: Release -> Some(Relaxed),
             1: Acquire -> Some(Relaxed),
         }
@@ -263,7 +265,7 @@ mod orderings {
     #[test]
     fn every_weaker_ordering_of_latest_is_found() {
         finds! {
-            LatestSubject, latest::suite(), Kind::DataRace,
+            CheckedLatest, latest::suite(), Kind::DataRace,
             0: AcqRel -> Some(Acquire),
             1: AcqRel -> Some(Release),
             2: AcqRel -> Some(Relaxed),
@@ -276,7 +278,7 @@ mod orderings {
     #[test]
     fn every_weaker_fence_of_an_event_count_is_found() {
         finds! {
-            EventCountSubject, event_count::suite(), Kind::Deadlock,
+            CheckedEventCount, event_count::suite(), Kind::Deadlock,
             0: SeqCst -> Some(AcqRel),
             1: SeqCst -> None,
             2: SeqCst -> Some(AcqRel),

@@ -4,7 +4,7 @@ mod seeds;
 
 use forkcheck::case::{Call, History};
 use forkcheck::check::{Criterion, Kind, Limits, Verdict, explain, rest};
-use forkcheck::subject::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, Spec};
+use forkcheck::spec::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, Spec};
 use proptest::prelude::*;
 use seeds::kept_in;
 use serde::{Deserialize, Serialize};
@@ -617,7 +617,7 @@ fn of_two_equal_calls_that_never_returned_the_one_that_may_take_effect_is_tried(
 #[test]
 fn a_call_cut_short_by_a_death_took_effect_or_not_or_left_what_a_crash_does() {
     use LockOp::Lock;
-    use forkcheck::subject::{
+    use forkcheck::spec::{
         Once,
         OnceOp::*,
         OnceRet::{Got, Set as WasSet},

@@ -110,7 +110,7 @@ fn the_table_says_what_was_expected_of_a_subject_on_each_engine() {
     let named = ["one_shot", "early_flag", "dead_writer"];
     let output = forkcheck(
         &[&["check"], &named[..]].concat(),
-        &[("FORKCHECK_EXECUTIONS", "500")],
+        &[("FORKCHECK_EXECUTIONS", "200")],
     );
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{printed}");
@@ -160,10 +160,10 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
     let arguments = [
         &["check"],
         &named[..],
-        &["--cases", "16", "--seed", "5", "--json"],
+        &["--cases", "6", "--seed", "5", "--json"],
     ]
     .concat();
-    let output = forkcheck(&arguments, &[("FORKCHECK_EXECUTIONS", "1000")]);
+    let output = forkcheck(&arguments, &[("FORKCHECK_EXECUTIONS", "400")]);
     assert_eq!(output.status.code(), Some(0));
     let objects = objects(&output);
     assert_eq!(objects.len(), named.len() * ENGINES.len());
@@ -227,7 +227,11 @@ fn only_the_subjects_and_the_engine_that_were_named_are_checked_and_options_win_
     ];
     let output = forkcheck(
         &arguments,
-        &[("FORKCHECK_CASES", "7"), ("FORKCHECK_SEED", "9")],
+        &[
+            ("FORKCHECK_CASES", "7"),
+            ("FORKCHECK_SEED", "9"),
+            ("FORKCHECK_EXECUTIONS", "200"),
+        ],
     );
     let objects = objects(&output);
     let rows: Vec<_> = objects

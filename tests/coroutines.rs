@@ -7,7 +7,7 @@ use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Kills, Stepped, SteppedMemory};
 use forkcheck::memory::MemoryCell;
 use forkcheck::prelude::*;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::panic::AssertUnwindSafe;
@@ -110,9 +110,10 @@ struct Handle<'a, const HABIT: usize> {
     owned: Vec<u8>,
 }
 
-impl<const HABIT: usize> Subject<SteppedMemory> for Odd<HABIT> {
+impl<const HABIT: usize> WithHandles for Odd<HABIT> {
+    type Memory = SteppedMemory;
     type Spec = Register<u64>;
-    type Seat<'a> = Handle<'a, HABIT>;
+    type Handle<'a> = Handle<'a, HABIT>;
     fn new(&first: &u64) -> Self {
         if HABITS[HABIT] == Habit::StaticInNew {
             COUNTER.fetch_add(1, Relaxed);

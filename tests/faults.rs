@@ -45,17 +45,14 @@ impl Spec for Seven {
 
 struct Faulty<M: Memory>(M::AtomicU32);
 
-impl<M: Memory> Subject<M> for Faulty<M> {
+impl<M: Memory> Structure for Faulty<M> {
+    type Memory = M;
     type Spec = Seven;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Faulty(Atomic::new(0))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &Op) -> u8 {
-        seat.0.fetch_add(1, Ordering::Relaxed);
+    fn apply(&self, op: &Op) -> u8 {
+        self.0.fetch_add(1, Ordering::Relaxed);
         match op {
             Op::Fine => {}
             Op::Panic => panic!("the subject's own words"),
@@ -98,7 +95,7 @@ fn suite(op: Op) -> Suite<Seven> {
 /// Checks it, asserts that nothing is left of it and that the next test is undisturbed.
 fn check<E: Engine>(op: Op) -> (Outcome<Seven>, String)
 where
-    Faulty<E::Memory>: Subject<E::Memory, Spec = Seven>,
+    Faulty<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
 {
     let outcome = suite(op).check::<E, Faulty<E::Memory>>().unwrap();
     assert_eq!(children(), "", "something is left of it");
@@ -125,7 +122,7 @@ fn children() -> String {
 /// The finding of a subject that does `op`, with its report.
 fn finding<E: Engine>(op: Op) -> (Kind, String)
 where
-    Faulty<E::Memory>: Subject<E::Memory, Spec = Seven>,
+    Faulty<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
 {
     let (outcome, text) = check::<E>(op.clone());
     let Verdict::Finding(finding) = &outcome.verdict else {
@@ -150,7 +147,7 @@ where
 /// Returns the output of one check of a subject that does `op`, and its report.
 fn printed<E: Engine>(op: Op) -> (String, String)
 where
-    Faulty<E::Memory>: Subject<E::Memory, Spec = Seven>,
+    Faulty<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
 {
     let outcome = suite(op.clone()).check::<E, Faulty<E::Memory>>().unwrap();
     let report = suite(op).report(&outcome);
@@ -296,7 +293,7 @@ fn a_program_of_no_operations_is_unknown_and_never_ok() {
         seed: 1,
         keep_going: false,
         nobody_dies: false,
-        progress: forkcheck::subject::Progress::Any,
+        progress: forkcheck::structure::Progress::Any,
         read_only: 0,
         killable: u32::MAX,
         by: By::Bounds,
@@ -317,7 +314,7 @@ fn a_program_of_no_operations_is_unknown_and_never_ok() {
 
 #[test]
 fn a_setup_that_is_missing_says_how_to_give_it() {
-    use forkcheck::subject::{Register, RegisterOp};
+    use forkcheck::spec::{Register, RegisterOp};
     let suite = Suite::<Register<u64>>::new(forkcheck::site!(), "unset").role(
         "reader",
         1,
@@ -325,15 +322,16 @@ fn a_setup_that_is_missing_says_how_to_give_it() {
         Just(RegisterOp::Read),
     );
     struct Unused;
-    impl Subject<Hardware> for Unused {
+    impl WithHandles for Unused {
+        type Memory = Hardware;
         type Spec = Register<u64>;
-        type Seat<'a> = ();
+        type Handle<'a> = ();
         fn new(_: &u64) -> Self {
             Unused
         }
         fn attach(&self, _: Role<'_>) {}
-        fn apply((): &mut (), _: &RegisterOp<u64>) -> forkcheck::subject::RegisterRet<u64> {
-            forkcheck::subject::RegisterRet::Written
+        fn apply((): &mut (), _: &RegisterOp<u64>) -> forkcheck::spec::RegisterRet<u64> {
+            forkcheck::spec::RegisterRet::Written
         }
     }
     let error = suite.check::<Processes, Unused>().unwrap_err();
@@ -342,9 +340,10 @@ fn a_setup_that_is_missing_says_how_to_give_it() {
 
 /// Says when it is made and when it is dropped.
 struct Held;
-impl Subject<Hardware> for Held {
+impl WithHandles for Held {
+    type Memory = Hardware;
     type Spec = Seven;
-    type Seat<'a> = ();
+    type Handle<'a> = ();
     fn new(_: &()) -> Self {
         println!("made");
         Held

@@ -5,7 +5,7 @@ use forkcheck::builtin::EarlyPublish;
 use forkcheck::check::Verdict;
 use forkcheck::engine::SteppedMemory;
 use forkcheck::prelude::*;
-use forkcheck::subject::{RegisterOp, Spec};
+use forkcheck::spec::{RegisterOp, Spec};
 use serde::{Deserialize, Serialize};
 
 #[test]
@@ -84,18 +84,15 @@ impl Spec for Raised {
     }
 }
 
-impl<M: Memory> Subject<M> for Flags<M> {
+impl<M: Memory> Structure for Flags<M> {
+    type Memory = M;
     type Spec = Raised;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self([Atomic::new(0), Atomic::new(0)])
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(flags: &mut &Self, whose: &usize) -> bool {
-        flags.0[*whose].store(1, Ordering::Release);
-        flags.0[1 - whose].load(Ordering::Acquire) == 1
+    fn apply(&self, whose: &usize) -> bool {
+        self.0[*whose].store(1, Ordering::Release);
+        self.0[1 - whose].load(Ordering::Acquire) == 1
     }
 }
 

@@ -1,12 +1,12 @@
 //! Programs of one test are searched at the same time, and the verdict is that of searching them one after the other.
 #![forbid(unsafe_code)]
 
-use forkcheck::builtin::{EarlyPublish, Pair, SeqLockSubject};
+use forkcheck::builtin::{CheckedSeqLock, EarlyPublish, Pair};
 use forkcheck::case::{Case, Program};
 use forkcheck::check::{Criterion, Verdict};
 use forkcheck::engine::{Answer, Budget, Covered, Engine, Kills, Known, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use forkcheck::{Error, Found, Outcome, Rate};
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex};
@@ -16,22 +16,19 @@ use std::time::Duration;
 /// A register that is right.
 struct Plain(<Hardware as Memory>::AtomicU64);
 
-impl Subject<Hardware> for Plain {
+impl Structure for Plain {
+    type Memory = Hardware;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
         Plain(Atomic::new(first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(plain: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
-                plain.0.store(*value, Ordering::Release);
+                self.0.store(*value, Ordering::Release);
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(plain.0.load(Ordering::Acquire)),
+            RegisterOp::Read => RegisterRet::Value(self.0.load(Ordering::Acquire)),
         }
     }
 }
@@ -91,7 +88,7 @@ impl Engine for Notes {
         program
     }
 
-    fn search<S: Subject<Hardware>>(
+    fn search<S: WithHandles<Memory = Hardware>>(
         &mut self,
         case: &Case<S::Spec>,
         _: &[String],
@@ -168,7 +165,7 @@ fn told<S: Spec>(outcome: &Outcome<S>) -> impl PartialEq + std::fmt::Debug + use
     (outcome.verdict.clone(), covered, found)
 }
 
-fn is_the_same<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(
+fn is_the_same<E: Engine<Memory = SteppedMemory>, T: WithHandles<Memory = SteppedMemory>>(
     suite: &Suite<T::Spec>,
 ) {
     let check = |jobs| told(&suite.clone().jobs(jobs).check::<E, T>().unwrap());
@@ -180,7 +177,7 @@ fn is_the_same<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(
 
 #[test]
 fn a_finding_and_what_was_covered_are_those_of_one_job() {
-    type Sound = SeqLockSubject<SteppedMemory>;
+    type Sound = CheckedSeqLock<SteppedMemory>;
     let write = (1u64..9).prop_map(|n| RegisterOp::Write([n, n]));
     let suite = Suite::<Register<Pair>>::new(forkcheck::site!(), "pairs")
         .setup(Just([0, 0]))

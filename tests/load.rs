@@ -4,7 +4,7 @@
 use forkcheck::check::Verdict;
 use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::{
+use forkcheck::spec::{
     Once, OnceOp, OnceRet, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, StaleQueue,
 };
 use nix::fcntl::{Flock, FlockArg};
@@ -26,7 +26,7 @@ fn forkcheck(engine: &str, subjects: &[&str]) -> Vec<String> {
 
 /// The objects that the command prints, without times, and without how often the kernel let it choose a pid that others use too.
 fn objects(mut command: Command) -> Vec<Value> {
-    let output = command.env("FORKCHECK_EXECUTIONS", "60").output().unwrap();
+    let output = command.env("FORKCHECK_EXECUTIONS", "30").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let objects = text.lines().map(|line| {
         let mut object: Value = serde_json::from_str(line).unwrap();
@@ -115,22 +115,19 @@ fn loom_does_the_same_alone_beside_busy_loops_at_nice_19_and_on_one_processor() 
 /// A register, right.
 struct Word<M: Memory>(M::AtomicU64);
 
-impl<M: Memory> Subject<M> for Word<M> {
+impl<M: Memory> Structure for Word<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(first: &u64) -> Self {
         Word(Atomic::new(*first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(word: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
-                word.0.store(*value, Ordering::Release);
+                self.0.store(*value, Ordering::Release);
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(word.0.load(Ordering::Acquire)),
+            RegisterOp::Read => RegisterRet::Value(self.0.load(Ordering::Acquire)),
         }
     }
 }
@@ -144,7 +141,7 @@ fn register() -> Suite<Register<u64>> {
         .regressions(None)
 }
 
-fn is_unknown_out_of_time<E: Engine, T: Subject<E::Memory, Spec = Register<u64>>>() {
+fn is_unknown_out_of_time<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>() {
     let suite = register().cases(5).time(Duration::from_nanos(1));
     let outcome = suite.check::<E, T>().unwrap();
     let report = suite.report(&outcome);
@@ -165,9 +162,10 @@ fn a_run_that_the_time_limit_cuts_short_is_unknown() {
 /// A word whose operations cannot be halted: they block the signal.
 struct Unhalted(std::sync::atomic::AtomicU64);
 
-impl Subject<Hardware> for Unhalted {
+impl WithHandles for Unhalted {
+    type Memory = Hardware;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
+    type Handle<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
         Unhalted(std::sync::atomic::AtomicU64::new(first))
     }
@@ -209,30 +207,27 @@ struct Flagged<const LATE: bool> {
     value: std::sync::atomic::AtomicU64,
 }
 
-impl<const LATE: bool> Subject<Hardware> for Flagged<LATE> {
+impl<const LATE: bool> Structure for Flagged<LATE> {
+    type Memory = Hardware;
     type Spec = Once<u64>;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Flagged {
             flag: 0.into(),
             value: 0.into(),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(flagged: &mut &Self, op: &OnceOp<u64>) -> OnceRet<u64> {
+    fn apply(&self, op: &OnceOp<u64>) -> OnceRet<u64> {
         match op {
             OnceOp::Set(value) => {
                 if !LATE {
-                    flagged.flag.store(1, Ordering::SeqCst);
+                    self.flag.store(1, Ordering::SeqCst);
                 }
-                flagged.value.store(*value, Ordering::SeqCst);
-                flagged.flag.store(1, Ordering::SeqCst);
+                self.value.store(*value, Ordering::SeqCst);
+                self.flag.store(1, Ordering::SeqCst);
                 OnceRet::Set(true)
             }
-            OnceOp::Get if flagged.flag.load(Ordering::SeqCst) == 0 => OnceRet::Got(None),
-            OnceOp::Get => OnceRet::Got(Some(flagged.value.load(Ordering::SeqCst))),
+            OnceOp::Get if self.flag.load(Ordering::SeqCst) == 0 => OnceRet::Got(None),
+            OnceOp::Get => OnceRet::Got(Some(self.value.load(Ordering::SeqCst))),
         }
     }
 }
@@ -285,20 +280,17 @@ struct TooMany {
     items: std::sync::atomic::AtomicU64,
 }
 
-impl Subject<Hardware> for TooMany {
+impl Structure for TooMany {
+    type Memory = Hardware;
     type Spec = StaleQueue<u64>;
-    type Seat<'a> = &'a Self;
     fn new(_: &usize) -> Self {
         TooMany {
             items: std::sync::atomic::AtomicU64::new(0),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(queue: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+    fn apply(&self, op: &QueueOp<u64>) -> QueueRet<u64> {
         let pushed = match op {
-            QueueOp::Push(_) => queue.items.fetch_add(1, Ordering::AcqRel) <= CAPACITY as u64,
+            QueueOp::Push(_) => self.items.fetch_add(1, Ordering::AcqRel) <= CAPACITY as u64,
             QueueOp::Pop => return QueueRet::Empty,
         };
         if pushed {
@@ -328,7 +320,7 @@ fn with_lock(engine: &str, lock: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_forkcheck"));
     command
         .args(forkcheck(engine, &["one_shot"]))
-        .env("FORKCHECK_EXECUTIONS", "60")
+        .env("FORKCHECK_EXECUTIONS", "30")
         .env("FORKCHECK_LOCK", lock)
         .stdout(Stdio::piped());
     command

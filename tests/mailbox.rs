@@ -1,6 +1,6 @@
 //! README's structure of one's own.
 use forkcheck::prelude::*;
-use forkcheck::subject::{Once, OnceOp, OnceRet};
+use forkcheck::spec::{Once, OnceOp, OnceRet};
 
 /// One message between processes: first the data, then the flag that says that it is there.
 struct Mailbox<M: Memory> {
@@ -8,27 +8,24 @@ struct Mailbox<M: Memory> {
     message: M::Words<[u64; 2]>,
 }
 
-impl<M: Memory> Subject<M> for Mailbox<M> {
+impl<M: Memory> Structure for Mailbox<M> {
+    type Memory = M;
     type Spec = Once<[u64; 2]>; // what it should do: a reader sees nothing, or all of it
-    type Seat<'a> = &'a Self; // what each process holds
     fn new(_: &()) -> Self {
         Mailbox {
             full: Atomic::new(0),
             message: Words::new([0, 0]),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(mailbox: &mut &Self, op: &OnceOp<[u64; 2]>) -> OnceRet<[u64; 2]> {
+    fn apply(&self, op: &OnceOp<[u64; 2]>) -> OnceRet<[u64; 2]> {
         match op {
             OnceOp::Set(message) => {
-                mailbox.message.store(*message);
-                mailbox.full.store(1, Ordering::Release); // with Relaxed, `loom` fails
+                self.message.store(*message);
+                self.full.store(1, Ordering::Release); // with Relaxed, `loom` fails
                 OnceRet::Set(true)
             }
-            OnceOp::Get if mailbox.full.load(Ordering::Acquire) == 0 => OnceRet::Got(None),
-            OnceOp::Get => OnceRet::Got(Some(mailbox.message.load())),
+            OnceOp::Get if self.full.load(Ordering::Acquire) == 0 => OnceRet::Got(None),
+            OnceOp::Get => OnceRet::Got(Some(self.message.load())),
         }
     }
 }

@@ -420,30 +420,27 @@ mod small {
         }
     }
 
-    impl<M: Memory> Subject<M> for Small<M> {
+    impl<M: Memory> Structure for Small<M> {
+        type Memory = M;
         type Spec = Both;
-        type Seat<'a> = &'a Self;
         fn new(&(byte, word): &(u8, u16)) -> Self {
             Small {
                 byte: Atomic::new(byte),
                 word: Atomic::new(word),
             }
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(small: &mut &Self, change: &Change) -> u16 {
+        fn apply(&self, change: &Change) -> u16 {
             let order = Ordering::AcqRel;
             match *change {
-                Change::Xor(with) => small.byte.fetch_xor(with, order).into(),
-                Change::Min(with) => small.byte.fetch_min(with, order).into(),
-                Change::Add(more) => small.byte.fetch_add(more, order).into(),
+                Change::Xor(with) => self.byte.fetch_xor(with, order).into(),
+                Change::Min(with) => self.byte.fetch_min(with, order).into(),
+                Change::Add(more) => self.byte.fetch_add(more, order).into(),
                 Change::Double => {
                     let doubled = |word: u16| word.checked_mul(2);
-                    let before = small.word.fetch_update(order, Ordering::Acquire, doubled);
+                    let before = self.word.fetch_update(order, Ordering::Acquire, doubled);
                     before.unwrap_or_else(|too_large| too_large)
                 }
-                Change::Max(with) => small.word.fetch_max(with, order),
+                Change::Max(with) => self.word.fetch_max(with, order),
             }
         }
     }

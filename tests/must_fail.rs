@@ -7,7 +7,7 @@ use forkcheck::engine::{Engine, Processes};
 use forkcheck::memory::MemoryCell;
 use forkcheck::prelude::*;
 use forkcheck::publish::Ring;
-use forkcheck::subject::{
+use forkcheck::spec::{
     Once, OnceOp, OnceRet, QueueOp, QueueRet, Register, RegisterOp, RegisterRet,
 };
 use forkcheck::{Outcome, Rate};
@@ -29,9 +29,9 @@ struct Mailbox<M: Memory, const MISTAKE: u8> {
     message: M::Words<Message>,
 }
 
-impl<M: Memory, const MISTAKE: u8> Subject<M> for Mailbox<M, MISTAKE> {
+impl<M: Memory, const MISTAKE: u8> Structure for Mailbox<M, MISTAKE> {
+    type Memory = M;
     type Spec = Once<Message>;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self {
             full: Atomic::new(0),
@@ -39,19 +39,16 @@ impl<M: Memory, const MISTAKE: u8> Subject<M> for Mailbox<M, MISTAKE> {
             message: Words::new([0, 0]),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(mailbox: &mut &Self, op: &OnceOp<Message>) -> OnceRet<Message> {
+    fn apply(&self, op: &OnceOp<Message>) -> OnceRet<Message> {
         let copy_in = |message: &Message| {
             if MISTAKE == FLAG_FIRST {
                 // Between the two, as long as encoding a message takes.
                 (0..50).for_each(|_| M::fence(Ordering::SeqCst));
             }
-            mailbox.message.store(*message);
+            self.message.store(*message);
         };
         let raise = || {
-            mailbox.full.store(
+            self.full.store(
                 1,
                 if MISTAKE == FLAG_RELAXED {
                     Ordering::Relaxed
@@ -67,7 +64,7 @@ impl<M: Memory, const MISTAKE: u8> Subject<M> for Mailbox<M, MISTAKE> {
                     copy_in(message);
                 } else if MISTAKE == UNGUARDED {
                     // Only the race detector minds: the message is one that is never read.
-                    mailbox.guard.with_mut(|_| ());
+                    self.guard.with_mut(|_| ());
                     raise();
                     copy_in(message);
                 } else {
@@ -83,11 +80,11 @@ impl<M: Memory, const MISTAKE: u8> Subject<M> for Mailbox<M, MISTAKE> {
                     Ordering::Acquire
                 };
                 if MISTAKE == UNGUARDED {
-                    mailbox.guard.with(|_| ());
+                    self.guard.with(|_| ());
                     return OnceRet::Got(None);
                 }
-                let there = mailbox.full.load(order) == 1;
-                OnceRet::Got(there.then(|| mailbox.message.load()))
+                let there = self.full.load(order) == 1;
+                OnceRet::Got(there.then(|| self.message.load()))
             }
         }
     }
@@ -154,21 +151,18 @@ impl Spec for Count {
     }
 }
 
-impl<M: Memory, const ATOMIC: bool> Subject<M> for Counter<M, ATOMIC> {
+impl<M: Memory, const ATOMIC: bool> Structure for Counter<M, ATOMIC> {
+    type Memory = M;
     type Spec = Count;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self(Atomic::new(0))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(counter: &mut &Self, _: &()) -> u64 {
+    fn apply(&self, _: &()) -> u64 {
         if ATOMIC {
-            return counter.0.fetch_add(1, Ordering::AcqRel) + 1;
+            return self.0.fetch_add(1, Ordering::AcqRel) + 1;
         }
-        let count = counter.0.load(Ordering::Acquire) + 1;
-        counter.0.store(count, Ordering::Release);
+        let count = self.0.load(Ordering::Acquire) + 1;
+        self.0.store(count, Ordering::Release);
         count
     }
 }
@@ -181,8 +175,8 @@ fn counter() -> Suite<Count> {
 
 fn lost_update<E: Engine>()
 where
-    Counter<E::Memory, false>: Subject<E::Memory, Spec = Count>,
-    Counter<E::Memory, true>: Subject<E::Memory, Spec = Count>,
+    Counter<E::Memory, false>: WithHandles<Memory = E::Memory, Spec = Count>,
+    Counter<E::Memory, true>: WithHandles<Memory = E::Memory, Spec = Count>,
 {
     let outcome = counter().check::<E, Counter<E::Memory, false>>().unwrap();
     finding(&counter(), &outcome, 2);
@@ -196,16 +190,17 @@ fn processes_catch_a_lost_update() {
 
 /// Reads return what was written last, but for a reader that keeps its first answer.
 struct Stale<M: Memory>(M::AtomicU64);
-impl<M: Memory> Subject<M> for Stale<M> {
+impl<M: Memory> WithHandles for Stale<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = (&'a Self, Option<u64>);
+    type Handle<'a> = (&'a Self, Option<u64>);
     fn new(&first: &u64) -> Self {
         Self(Atomic::new(first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> Self::Seat<'a> {
+    fn attach<'a>(&'a self, _: Role<'_>) -> Self::Handle<'a> {
         (self, None)
     }
-    fn apply((register, kept): &mut Self::Seat<'_>, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply((register, kept): &mut Self::Handle<'_>, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
                 register.0.store(*value, Ordering::Release);
@@ -270,12 +265,13 @@ impl<S: Spec<Setup = usize, Op = QueueOp<u8>, Ret = QueueRet<u8>>> Spec for OneO
     }
 }
 
-impl<M: Memory, S> Subject<M> for RingUnder<S, M>
+impl<M: Memory, S> WithHandles for RingUnder<S, M>
 where
     S: Spec<Setup = usize, Op = QueueOp<u8>, Ret = QueueRet<u8>>,
 {
+    type Memory = M;
     type Spec = OneOfTwo<S>;
-    type Seat<'a>
+    type Handle<'a>
         = &'a Ring<u8, 2, M>
     where
         S: 'a;
@@ -308,7 +304,7 @@ fn ring<S: Spec<Setup = usize, Op = QueueOp<u8>, Ret = QueueRet<u8>>>() -> Suite
 #[cfg(feature = "loom")]
 mod loom {
     use super::*;
-    use forkcheck::subject::{Queue, StaleQueue};
+    use forkcheck::spec::{Queue, StaleQueue};
 
     /// A push that finds the ring full and a pop that finds it empty, of which no order explains both: a spec with an
     /// exact `Full` and `Empty` promises more than a ring without a fence between its indices does.

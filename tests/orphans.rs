@@ -4,7 +4,7 @@ use forkcheck::check::Verdict;
 use forkcheck::engine::Processes;
 use forkcheck::prelude::*;
 use forkcheck::process::clean;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::process::{Command, Stdio};
@@ -12,22 +12,19 @@ use std::time::{Duration, Instant};
 
 struct Plain<M: Memory>(M::AtomicU64);
 
-impl<M: Memory> Subject<M> for Plain<M> {
+impl<M: Memory> Structure for Plain<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
         Plain(Atomic::new(first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
-                seat.0.store(*value, Ordering::Release);
+                self.0.store(*value, Ordering::Release);
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(seat.0.load(Ordering::Acquire)),
+            RegisterOp::Read => RegisterRet::Value(self.0.load(Ordering::Acquire)),
         }
     }
 }
@@ -131,20 +128,17 @@ const OTHER: u32 = 65_534;
 
 /// A structure whose operations change the user of their process, if root runs the check.
 struct Changing<M: Memory>(Plain<M>);
-impl<M: Memory> Subject<M> for Changing<M> {
+impl<M: Memory> Structure for Changing<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Plain<M>;
     fn new(first: &u64) -> Self {
-        Changing(Plain::new(first))
+        Changing(Structure::new(first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Plain<M> {
-        &self.0
-    }
-    fn apply(seat: &mut &Plain<M>, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         if nix::unistd::geteuid().is_root() {
             nix::unistd::seteuid(nix::unistd::Uid::from_raw(OTHER)).unwrap();
         }
-        Plain::apply(seat, op)
+        Structure::apply(&self.0, op)
     }
 }
 

@@ -8,7 +8,7 @@ use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::memory::HardwareWords;
 use forkcheck::memory::weakened::Weakened;
 use forkcheck::prelude::*;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use support::found;
 
 /// Returns a small suite without roles: the same each time, under the name of this program.
@@ -98,9 +98,10 @@ mod neighbours {
 
     pub(crate) struct Fields<M: Memory, const WHOLE: bool>(M::Words<[u32; 3]>);
 
-    impl<M: Memory, const WHOLE: bool> Subject<M> for Fields<M, WHOLE> {
+    impl<M: Memory, const WHOLE: bool> WithHandles for Fields<M, WHOLE> {
+        type Memory = M;
         type Spec = Own;
-        type Seat<'a> = (&'a Self, usize);
+        type Handle<'a> = (&'a Self, usize);
         fn new(_: &()) -> Self {
             Fields(Words::new([0; 3]))
         }
@@ -156,35 +157,32 @@ struct Halves<M: Memory, const COMPARED: bool> {
     data: M::Words<[u64; 2]>,
 }
 
-impl<M: Memory, const COMPARED: bool> Subject<M> for Halves<M, COMPARED> {
+impl<M: Memory, const COMPARED: bool> Structure for Halves<M, COMPARED> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
         Halves {
             sequence: Atomic::new(0),
             data: Words::new([first; 2]),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(halves: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
-                let before = halves.sequence.load(Ordering::Relaxed);
-                halves.sequence.store(before + 1, Ordering::Relaxed);
+                let before = self.sequence.load(Ordering::Relaxed);
+                self.sequence.store(before + 1, Ordering::Relaxed);
                 M::fence(Ordering::Release);
-                halves.data.store_part(0, *value);
-                halves.data.store_part(8, *value);
-                halves.sequence.store(before + 2, Ordering::Release);
+                self.data.store_part(0, *value);
+                self.data.store_part(8, *value);
+                self.sequence.store(before + 2, Ordering::Release);
                 RegisterRet::Written
             }
             RegisterOp::Read => loop {
-                let before = halves.sequence.load(Ordering::Acquire);
-                let second: u64 = halves.data.load_part(8);
-                let first: u64 = halves.data.load_part(0);
+                let before = self.sequence.load(Ordering::Acquire);
+                let second: u64 = self.data.load_part(8);
+                let first: u64 = self.data.load_part(0);
                 M::fence(Ordering::Acquire);
-                let same = halves.sequence.load(Ordering::Relaxed) == before;
+                let same = self.sequence.load(Ordering::Relaxed) == before;
                 if !COMPARED || before.is_multiple_of(2) && same {
                     // A pair that is torn is no value that was written.
                     let torn = u64::MAX;
@@ -247,9 +245,9 @@ mod in_loom {
         guards: [M::Cell<()>; 2],
     }
 
-    impl<M: Memory, const HOW: u8> Subject<M> for OneByOne<M, HOW> {
+    impl<M: Memory, const HOW: u8> Structure for OneByOne<M, HOW> {
+        type Memory = M;
         type Spec = Register<u64>;
-        type Seat<'a> = &'a Self;
         fn new(&first: &u64) -> Self {
             OneByOne {
                 done: Atomic::new(false),
@@ -257,16 +255,13 @@ mod in_loom {
                 guards: [MemoryCell::new(()), MemoryCell::new(())],
             }
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(fields: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
-            let [first, second] = &fields.guards;
+        fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+            let [first, second] = &self.guards;
             match op {
                 RegisterOp::Write(value) => {
-                    first.with_mut(|_| fields.data.store_part(0, *value));
-                    fields.done.store(true, Ordering::Release);
-                    second.with_mut(|_| fields.data.store_part(8, *value));
+                    first.with_mut(|_| self.data.store_part(0, *value));
+                    self.done.store(true, Ordering::Release);
+                    second.with_mut(|_| self.data.store_part(8, *value));
                     RegisterRet::Written
                 }
                 RegisterOp::Read => {
@@ -275,14 +270,14 @@ mod in_loom {
                     } else {
                         Ordering::Acquire
                     };
-                    if !fields.done.load(acquire) {
+                    if !self.done.load(acquire) {
                         return RegisterRet::Value(0);
                     }
                     let value = first.with(|_| {
                         if HOW == WITH_THE_OTHER {
-                            second.with(|_| fields.data.load())[0]
+                            second.with(|_| self.data.load())[0]
                         } else {
-                            fields.data.load_part(0)
+                            self.data.load_part(0)
                         }
                     });
                     RegisterRet::Value(value)

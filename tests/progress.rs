@@ -2,7 +2,7 @@
 //! processes.
 #![forbid(unsafe_code)]
 
-use forkcheck::builtin::{LatestSubject, OneShotSubject, RingSubject, latest, one_shot, ring};
+use forkcheck::builtin::{CheckedLatest, CheckedOneShot, CheckedRing, latest, one_shot, ring};
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
@@ -10,7 +10,7 @@ use forkcheck::prelude::*;
 /// The wait-free publications keep what they promise with every order of steps and every kill: so many steps of their own.
 #[test]
 fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
-    fn bounded<T: Subject<SteppedMemory>>(suite: Suite<T::Spec>, steps: u32) {
+    fn bounded<T: WithHandles<Memory = SteppedMemory>>(suite: Suite<T::Spec>, steps: u32) {
         let suite = suite.seed(5).cases(8).executions(2_000);
         let kept = suite
             .clone()
@@ -43,8 +43,8 @@ fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
         };
         assert_eq!(found.kind, Kind::StepBound);
     }
-    bounded::<OneShotSubject<_>>(one_shot::suite(), 4);
-    bounded::<RingSubject<_>>(ring::suite(), 7);
+    bounded::<CheckedOneShot<_>>(one_shot::suite(), 4);
+    bounded::<CheckedRing<_>>(ring::suite(), 7);
     // A read asks, tries once and again for each write that comes between, and copies two words.
     let four = Just(latest::Op::Write([1, 145]));
     let suite = Suite::new(forkcheck::site!(), "latest")
@@ -52,7 +52,7 @@ fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
         .role("writer", 1, 4..=4, four)
         .role("reader", 1, 1..=2, Just(latest::Op::Read))
         .regressions(None);
-    bounded::<LatestSubject<_>>(suite, 6);
+    bounded::<CheckedLatest<_>>(suite, 6);
 }
 
 /// A counter. `HOW` it adds: it tries again whenever another process came first; or does so behind a flag that each takes for
@@ -66,35 +66,31 @@ const AGAIN: u8 = 0;
 const CLAIMS: u8 = 1;
 const CARELESS: u8 = 2;
 
-impl<M: Memory, const HOW: u8> Subject<M> for Tries<M, HOW> {
+impl<M: Memory, const HOW: u8> Structure for Tries<M, HOW> {
+    type Memory = M;
     type Spec = Sum;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self {
             count: Atomic::new(0),
             claimed: Atomic::new(0),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(tries: &mut &Self, _: &()) -> u64 {
+    fn apply(&self, _: &()) -> u64 {
         let claim = |claim| {
-            let claimed = &tries.claimed;
+            let claimed = &self.claimed;
             while HOW == CLAIMS && claimed.swap(claim, Ordering::AcqRel) == claim {
                 M::spin_loop();
             }
         };
         claim(1);
         loop {
-            let count = tries.count.load(Ordering::Relaxed);
+            let count = self.count.load(Ordering::Relaxed);
             if HOW == CARELESS {
-                tries.count.store(count + 1, Ordering::Relaxed);
+                self.count.store(count + 1, Ordering::Relaxed);
                 return count + 1;
             }
             let added =
-                tries
-                    .count
+                self.count
                     .compare_exchange(count, count + 1, Ordering::AcqRel, Ordering::Relaxed);
             if added.is_ok() {
                 claim(0);
@@ -208,7 +204,7 @@ fn eight_processes_are_explored_and_killed_on_fewer_processors() {
 fn broken<E, T>(suite: &Suite<T::Spec>, kind: Kind, words: &str)
 where
     E: Engine<Memory = SteppedMemory>,
-    T: Subject<SteppedMemory>,
+    T: WithHandles<Memory = SteppedMemory>,
 {
     let outcome = suite.check::<E, T>().unwrap();
     let report = suite.report(&outcome);
@@ -257,22 +253,23 @@ impl Spec for Nothing {
     fn step(&mut self, _: usize, _: &bool) {}
 }
 
-impl<M: Memory, const AT_THE_TABLE: bool> Subject<M> for Looks<M, AT_THE_TABLE> {
+impl<M: Memory, const AT_THE_TABLE: bool> WithHandles for Looks<M, AT_THE_TABLE> {
+    type Memory = M;
     type Spec = Nothing;
-    type Seat<'a> = Looker<'a, M, AT_THE_TABLE>;
+    type Handle<'a> = Looker<'a, M, AT_THE_TABLE>;
     fn new(_: &()) -> Self {
         Self {
             word: Atomic::new(0),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> Self::Seat<'a> {
+    fn attach<'a>(&'a self, _: Role<'_>) -> Self::Handle<'a> {
         self.look(if AT_THE_TABLE { 10 } else { 0 });
         Looker {
             looks: self,
             surprised: false,
         }
     }
-    fn apply(looker: &mut Self::Seat<'_>, writes: &bool) {
+    fn apply(looker: &mut Self::Handle<'_>, writes: &bool) {
         let word = &looker.looks.word;
         if *writes {
             word.store(1, Ordering::Relaxed);

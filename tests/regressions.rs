@@ -7,7 +7,7 @@ mod seeds;
 use forkcheck::check::Verdict;
 use forkcheck::engine::Processes;
 use forkcheck::prelude::*;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use forkcheck::{Origin, Outcome};
 use nix::fcntl::{Flock, FlockArg};
 use seeds::kept_in;
@@ -27,9 +27,10 @@ struct Lossy<const WRONG_FROM: u64> {
     kept: AtomicU64,
 }
 
-impl<const WRONG_FROM: u64> Subject<Hardware> for Lossy<WRONG_FROM> {
+impl<const WRONG_FROM: u64> WithHandles for Lossy<WRONG_FROM> {
+    type Memory = Hardware;
     type Spec = Register<u64>;
-    type Seat<'a> = (&'a Self, bool);
+    type Handle<'a> = (&'a Self, bool);
     fn new(&first: &u64) -> Self {
         Lossy {
             written: first.into(),
@@ -78,7 +79,9 @@ fn file(directory: &Path) -> PathBuf {
     directory.join("regressions-lossy.ron")
 }
 
-fn check<S: Subject<Hardware, Spec = Register<u64>>>(directory: &Path) -> Outcome<Register<u64>> {
+fn check<S: WithHandles<Memory = Hardware, Spec = Register<u64>>>(
+    directory: &Path,
+) -> Outcome<Register<u64>> {
     suite(directory).check::<Processes, S>().unwrap()
 }
 
@@ -314,7 +317,9 @@ fn a_saved_case_that_names_what_its_program_cannot_have_is_an_error_that_names_t
 }
 
 /// Checks a subject where this is the only saved case.
-fn with_saved<S: Subject<Hardware, Spec = Register<u64>>>(case: &str) -> Outcome<Register<u64>> {
+fn with_saved<S: WithHandles<Memory = Hardware, Spec = Register<u64>>>(
+    case: &str,
+) -> Outcome<Register<u64>> {
     let directory = tempfile::tempdir().unwrap();
     let text =
         format!("(forkcheck: 1, cases: [(found: \"\", engine: \"processes\", case: {case})])");
@@ -446,16 +451,17 @@ mod refactored {
 
     pub(super) struct Lossy<const WRONG_FROM: u64>(super::Lossy<WRONG_FROM>);
 
-    impl<const WRONG_FROM: u64> Subject<Hardware> for Lossy<WRONG_FROM> {
+    impl<const WRONG_FROM: u64> WithHandles for Lossy<WRONG_FROM> {
+        type Memory = Hardware;
         type Spec = Register;
-        type Seat<'a> = (&'a super::Lossy<WRONG_FROM>, bool);
+        type Handle<'a> = (&'a super::Lossy<WRONG_FROM>, bool);
         fn new(first: &u64) -> Self {
-            Lossy(Subject::new(first))
+            Lossy(WithHandles::new(first))
         }
-        fn attach<'a>(&'a self, role: Role<'_>) -> Self::Seat<'a> {
+        fn attach<'a>(&'a self, role: Role<'_>) -> Self::Handle<'a> {
             self.0.attach(role)
         }
-        fn apply(seat: &mut Self::Seat<'_>, op: &Op) -> RegisterRet<u64> {
+        fn apply(seat: &mut Self::Handle<'_>, op: &Op) -> RegisterRet<u64> {
             super::Lossy::apply(seat, &old(op))
         }
     }
@@ -564,7 +570,7 @@ fn a_directory_that_another_program_keeps_locked_is_told_and_the_finding_too() {
 }
 
 proptest::proptest! {
-    #![proptest_config(kept_in!("regressions.txt", 64))]
+    #![proptest_config(kept_in!("regressions.txt", 24))]
 
     /// Any case comes back from its token as it was, and a token that lost or changed a digit does not come back.
     #[test]

@@ -48,7 +48,7 @@ fn count(name: &str) -> Suite<Count> {
 fn check<E, T>(suite: &Suite<T::Spec>) -> (Outcome<T::Spec>, String)
 where
     E: Engine<Memory = SteppedMemory>,
-    T: Subject<SteppedMemory>,
+    T: WithHandles<Memory = SteppedMemory>,
 {
     let outcome = suite.check::<E, T>().unwrap();
     let report = suite.report(&outcome);
@@ -59,7 +59,7 @@ where
 fn passes<E, T>(suite: &Suite<T::Spec>) -> Outcome<T::Spec>
 where
     E: Engine<Memory = SteppedMemory>,
-    T: Subject<SteppedMemory>,
+    T: WithHandles<Memory = SteppedMemory>,
 {
     let (outcome, report) = check::<E, T>(suite);
     assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
@@ -71,7 +71,7 @@ where
 fn found<E, T>(suite: &Suite<T::Spec>, kinds: &[Kind]) -> String
 where
     E: Engine<Memory = SteppedMemory>,
-    T: Subject<SteppedMemory>,
+    T: WithHandles<Memory = SteppedMemory>,
 {
     let (outcome, report) = check::<E, T>(suite);
     let Verdict::Finding(finding) = &outcome.verdict else {
@@ -96,9 +96,9 @@ const ABORTS: u8 = 1;
 const WRITES: u8 = 2;
 const RACES: u8 = 3;
 
-impl<M: Memory, const HOW: u8> Subject<M> for Twins<M, HOW> {
+impl<M: Memory, const HOW: u8> Structure for Twins<M, HOW> {
+    type Memory = M;
     type Spec = Count;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self {
             a: Atomic::new(0),
@@ -106,26 +106,23 @@ impl<M: Memory, const HOW: u8> Subject<M> for Twins<M, HOW> {
             guard: MemoryCell::new(()),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(twins: &mut &Self, op: &Op) -> Option<u64> {
+    fn apply(&self, op: &Op) -> Option<u64> {
         if *op == Op::Add {
-            twins.a.store(1, Ordering::Relaxed);
+            self.a.store(1, Ordering::Relaxed);
             if HOW == RACES {
-                twins.guard.with_mut(|_| ());
+                self.guard.with_mut(|_| ());
             }
-            twins.b.store(1, Ordering::Relaxed);
+            self.b.store(1, Ordering::Relaxed);
         } else {
             let (a, b) = (
-                twins.a.load(Ordering::Relaxed),
-                twins.b.load(Ordering::Relaxed),
+                self.a.load(Ordering::Relaxed),
+                self.b.load(Ordering::Relaxed),
             );
             match HOW {
                 PANICS => assert_eq!(a, b),
                 ABORTS if a != b => std::process::abort(),
-                WRITES if a != b => twins.b.store(a, Ordering::Relaxed),
-                RACES if a != b => twins.guard.with(|_| ()),
+                WRITES if a != b => self.b.store(a, Ordering::Relaxed),
+                RACES if a != b => self.guard.with(|_| ()),
                 _ => {}
             }
         }
@@ -218,9 +215,9 @@ impl<M: Memory, const HOW: u8> Locked<M, HOW> {
     }
 }
 
-impl<M: Memory, const HOW: u8> Subject<M> for Locked<M, HOW> {
+impl<M: Memory, const HOW: u8> Structure for Locked<M, HOW> {
+    type Memory = M;
     type Spec = Count;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self {
             lock: Atomic::new(0),
@@ -228,27 +225,24 @@ impl<M: Memory, const HOW: u8> Subject<M> for Locked<M, HOW> {
             data: MemoryCell::new(0),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(locked: &mut &Self, op: &Op) -> Option<u64> {
+    fn apply(&self, op: &Op) -> Option<u64> {
         let reads = *op == Op::Get;
-        if !locked.lock(reads) {
+        if !self.lock(reads) {
             return None;
         }
-        let mut now = locked.value.load(Ordering::Relaxed);
+        let mut now = self.value.load(Ordering::Relaxed);
         if !reads {
             now += 1;
-            locked.value.store(now, Ordering::Relaxed);
+            self.value.store(now, Ordering::Relaxed);
         }
         if HOW == BARE_CELL || HOW == CELL {
-            locked.data.with_mut(|_| ());
+            self.data.with_mut(|_| ());
         }
         // A reader that shares looks twice.
         if HOW == SHARED_BROKEN && reads {
-            now = locked.value.load(Ordering::Relaxed).min(now);
+            now = self.value.load(Ordering::Relaxed).min(now);
         }
-        locked.unlock(reads);
+        self.unlock(reads);
         Some(now)
     }
 }
@@ -300,9 +294,9 @@ impl<M: Memory, const HOW: u8> Redo<M, HOW> {
     }
 }
 
-impl<M: Memory, const HOW: u8> Subject<M> for Redo<M, HOW> {
+impl<M: Memory, const HOW: u8> Structure for Redo<M, HOW> {
+    type Memory = M;
     type Spec = Count;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self {
             owner: Atomic::new(0),
@@ -310,17 +304,14 @@ impl<M: Memory, const HOW: u8> Subject<M> for Redo<M, HOW> {
             words: [Atomic::new(0), Atomic::new(0)],
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(redo: &mut &Self, op: &Op) -> Option<u64> {
+    fn apply(&self, op: &Op) -> Option<u64> {
         let me = M::me().to_bits();
         loop {
-            let owner = redo.owner.load(Ordering::Relaxed);
+            let owner = self.owner.load(Ordering::Relaxed);
             let free = owner == 0 || !M::alive(Life::from_bits(owner));
             let (order, failed) = (Ordering::Acquire, Ordering::Relaxed);
             if free
-                && redo
+                && self
                     .owner
                     .compare_exchange(owner, me, order, failed)
                     .is_ok()
@@ -329,20 +320,20 @@ impl<M: Memory, const HOW: u8> Subject<M> for Redo<M, HOW> {
             }
             M::spin_loop();
         }
-        redo.redo();
-        let words = || [0, 1].map(|n: usize| redo.words[n].load(Ordering::Relaxed));
+        self.redo();
+        let words = || [0, 1].map(|n: usize| self.words[n].load(Ordering::Relaxed));
         let [first, second] = words();
         let now = if first == second { first } else { u64::MAX };
         let now = if *op == Op::Add && now != u64::MAX {
-            redo.next.store(now + 1, Ordering::Release);
-            redo.words[0].store(now + 1, Ordering::Relaxed);
-            redo.words[1].store(now + 1, Ordering::Relaxed);
-            redo.next.store(0, Ordering::Release);
+            self.next.store(now + 1, Ordering::Release);
+            self.words[0].store(now + 1, Ordering::Relaxed);
+            self.words[1].store(now + 1, Ordering::Relaxed);
+            self.next.store(0, Ordering::Release);
             now + 1
         } else {
             now
         };
-        redo.owner.store(0, Ordering::Release);
+        self.owner.store(0, Ordering::Release);
         Some(now)
     }
 }
@@ -367,9 +358,10 @@ impl<M: Memory> Drop for Leaving<'_, M> {
     }
 }
 
-impl<M: Memory> Subject<M> for Leaves<M> {
+impl<M: Memory> WithHandles for Leaves<M> {
+    type Memory = M;
     type Spec = Count;
-    type Seat<'a> = Leaving<'a, M>;
+    type Handle<'a> = Leaving<'a, M>;
     fn new(_: &()) -> Self {
         Self([Atomic::new(0), Atomic::new(0)])
     }
@@ -399,9 +391,10 @@ struct Chance<M: Memory>([M::AtomicU64; 2]);
 
 macro_rules! subject {
     ($Name:ident, $new:expr, |$seat:ident| $apply:expr) => {
-        impl<M: Memory> Subject<M> for $Name<M> {
+        impl<M: Memory> WithHandles for $Name<M> {
+            type Memory = M;
             type Spec = Count;
-            type Seat<'a> = &'a Self;
+            type Handle<'a> = &'a Self;
             fn new(_: &()) -> Self {
                 Self($new)
             }

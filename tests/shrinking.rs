@@ -4,7 +4,7 @@
 use forkcheck::case::Schedule;
 use forkcheck::engine::{Kills, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::Role;
+use forkcheck::structure::Role;
 
 /// Two play ball: nobody is to throw it so often. More switches than any bound that is enumerated.
 const THROWS: u32 = 6;
@@ -31,9 +31,10 @@ impl Spec for Kept {
     }
 }
 
-impl<M: Memory> Subject<M> for Ball<M> {
+impl<M: Memory> WithHandles for Ball<M> {
+    type Memory = M;
     type Spec = Kept;
-    type Seat<'a> = (&'a Self, u32);
+    type Handle<'a> = (&'a Self, u32);
     fn new(_: &()) -> Self {
         Self {
             throws: Atomic::new(0),
@@ -76,14 +77,15 @@ fn a_schedule_found_by_chance_has_no_turn_that_it_does_not_need() {
 /// Fails where one process died, and does not care when and how often.
 struct Mortal<M: Memory>(M::AtomicU32);
 
-impl<M: Memory> Subject<M> for Mortal<M> {
+impl<M: Memory> WithHandles for Mortal<M> {
+    type Memory = M;
     type Spec = Kept;
-    type Seat<'a> = (&'a Self, u32);
+    type Handle<'a> = (&'a Self, u32);
     fn new(_: &()) -> Self {
         Self(Atomic::new(0))
     }
     fn attach<'a>(&'a self, role: Role<'_>) -> (&'a Self, u32) {
-        (self, role.life)
+        (self, role.incarnation)
     }
     fn apply((mortal, life): &mut (&Self, u32), _: &()) -> bool {
         // So many steps that they are not all enumerated.

@@ -60,9 +60,10 @@ impl<M: Memory, const HOW: u8> Added<M, HOW> {
     }
 }
 
-impl<M: Memory, const HOW: u8> Subject<M> for Added<M, HOW> {
+impl<M: Memory, const HOW: u8> WithHandles for Added<M, HOW> {
+    type Memory = M;
     type Spec = Sums;
-    type Seat<'a> = (&'a Self, usize);
+    type Handle<'a> = (&'a Self, usize);
     fn new(_: &()) -> Self {
         Self {
             sums: [Atomic::new(0), Atomic::new(0)],
@@ -93,14 +94,19 @@ fn suite(early: usize) -> Suite<Sums> {
         .regressions(None)
 }
 
-fn passes<E: Engine, T: Subject<E::Memory, Spec = Sums>>(suite: &Suite<Sums>) -> Outcome<Sums> {
+fn passes<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Sums>>(
+    suite: &Suite<Sums>,
+) -> Outcome<Sums> {
     let outcome = suite.check::<E, T>().unwrap();
     assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
     outcome
 }
 
 /// The bug is found; it is of the last processes, so that a token without them would not replay.
-fn found<E: Engine, T: Subject<E::Memory, Spec = Sums>>(suite: &Suite<Sums>, kind: Kind) -> String {
+fn found<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Sums>>(
+    suite: &Suite<Sums>,
+    kind: Kind,
+) -> String {
     let outcome = suite.check::<E, T>().unwrap();
     let report = suite.report(&outcome);
     let Verdict::Finding(finding) = &outcome.verdict else {

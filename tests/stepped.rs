@@ -8,7 +8,8 @@ use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Budget, By, Covered, Engine, Kills, Known, Stepped, SteppedMemory};
 use forkcheck::memory::MemoryCell;
 use forkcheck::prelude::*;
-use forkcheck::subject::{Progress, Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
+use forkcheck::structure::Progress;
 use forkcheck::{Found, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -95,9 +96,9 @@ struct Wrong<M: Memory> {
 /// Private to a process: what it does to one execution depends on those before.
 static PRIVATE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
-impl<M: Memory> Subject<M> for Wrong<M> {
+impl<M: Memory> Structure for Wrong<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(_: &u64) -> Self {
         Self {
             word: Atomic::new(0),
@@ -105,27 +106,24 @@ impl<M: Memory> Subject<M> for Wrong<M> {
             cell: MemoryCell::new(()),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(wrong: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         let RegisterOp::Write(what) = op else {
-            return RegisterRet::Value(wrong.word.load(Ordering::Acquire));
+            return RegisterRet::Value(self.word.load(Ordering::Acquire));
         };
         match *what {
             SPINS => {
-                while wrong.word.load(Ordering::Acquire) != 99 {
+                while self.word.load(Ordering::Acquire) != 99 {
                     M::spin_loop();
                 }
             }
-            SPINS_BARE => while wrong.word.load(Ordering::Acquire) != 99 {},
-            WAITS => M::wait(&wrong.sleepers, 0),
+            SPINS_BARE => while self.word.load(Ordering::Acquire) != 99 {},
+            WAITS => M::wait(&self.sleepers, 0),
             LOOPS => loop {
-                wrong.word.fetch_add(1, Ordering::AcqRel);
+                self.word.fetch_add(1, Ordering::AcqRel);
             },
             PANICS => panic!("no such thing"),
             EXITS => {
-                wrong.word.store(1, Ordering::Release);
+                self.word.store(1, Ordering::Release);
                 std::process::abort();
             }
             COUNTS => loop {
@@ -134,23 +132,21 @@ impl<M: Memory> Subject<M> for Wrong<M> {
             SLEEPS => nix::unistd::pause(),
             DEPENDS => {
                 let times = PRIVATE.fetch_add(1, Ordering::Relaxed);
-                wrong
-                    .word
+                self.word
                     .store(if times == 3 { 7 } else { *what }, Ordering::Release);
                 return RegisterRet::Written;
             }
             // Looks, and then sleeps; whoever wakes in between wakes nobody.
             LOSES => {
-                if wrong.word.load(Ordering::Acquire) == 0 {
-                    wrong.sleepers.fetch_add(1, Ordering::AcqRel);
-                    M::wait(&wrong.sleepers, 1);
+                if self.word.load(Ordering::Acquire) == 0 {
+                    self.sleepers.fetch_add(1, Ordering::AcqRel);
+                    M::wait(&self.sleepers, 1);
                 }
             }
             _ => {
-                wrong
-                    .cell
-                    .with_mut(|_| wrong.word.store(*what, Ordering::Release));
-                M::wake(&wrong.sleepers, u32::MAX);
+                self.cell
+                    .with_mut(|_| self.word.store(*what, Ordering::Release));
+                M::wake(&self.sleepers, u32::MAX);
             }
         }
         RegisterRet::Written
@@ -321,9 +317,9 @@ struct Beside<M: Memory, const AT: u8> {
     cell: M::Cell<u64>,
 }
 
-impl<M: Memory, const AT: u8> Subject<M> for Beside<M, AT> {
+impl<M: Memory, const AT: u8> Structure for Beside<M, AT> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(_: &u64) -> Self {
         Self {
             stepped: Atomic::new(0),
@@ -331,17 +327,14 @@ impl<M: Memory, const AT: u8> Subject<M> for Beside<M, AT> {
             cell: MemoryCell::new(0),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(beside: &mut &Self, _: &RegisterOp<u64>) -> RegisterRet<u64> {
-        beside.stepped.load(Ordering::Relaxed);
+    fn apply(&self, _: &RegisterOp<u64>) -> RegisterRet<u64> {
+        self.stepped.load(Ordering::Relaxed);
         match AT {
-            0 => beside.stepped.store(1, Ordering::Relaxed),
-            1 => beside.bare.store(1, Ordering::Relaxed),
-            _ => beside.cell.with(|_| ()),
+            0 => self.stepped.store(1, Ordering::Relaxed),
+            1 => self.bare.store(1, Ordering::Relaxed),
+            _ => self.cell.with(|_| ()),
         }
-        beside.stepped.load(Ordering::Relaxed);
+        self.stepped.load(Ordering::Relaxed);
         RegisterRet::Written
     }
 }

@@ -4,7 +4,7 @@
 
 use forkcheck::prelude::*;
 use forkcheck::publish::SeqLock;
-use forkcheck::subject::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -17,9 +17,9 @@ struct Page<M: Memory> {
 
 const BROKEN: &str = "FORKCHECK_TESTS_BREAK_THE_PAGE";
 
-impl<M: Memory> Subject<M> for Page<M> {
+impl<M: Memory> Structure for Page<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
         Page {
             lock: SeqLock::new_in([first, first]),
@@ -27,27 +27,24 @@ impl<M: Memory> Subject<M> for Page<M> {
             broken: std::env::var_os(BROKEN).is_some(),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(page: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
-        match (op, page.broken) {
-            (RegisterOp::Write(value), false) => page.lock.writer().write([*value, *value]),
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        match (op, self.broken) {
+            (RegisterOp::Write(value), false) => self.lock.writer().write([*value, *value]),
             (RegisterOp::Write(value), true) => {
                 // The second process to look finds the old value in one word and the new one in the other.
-                page.words[0].store(*value, Ordering::Relaxed);
+                self.words[0].store(*value, Ordering::Relaxed);
                 (0..200).for_each(|_| M::fence(Ordering::SeqCst));
-                page.words[1].store(*value, Ordering::Relaxed);
+                self.words[1].store(*value, Ordering::Relaxed);
             }
             (RegisterOp::Read, false) => {
-                let Ok([a, b]) = page.lock.read() else {
+                let Ok([a, b]) = self.lock.read() else {
                     return RegisterRet::WriterGone;
                 };
                 assert_eq!(a, b);
                 return RegisterRet::Value(a);
             }
             (RegisterOp::Read, true) => {
-                let [a, b] = [0, 1].map(|word: usize| page.words[word].load(Ordering::Relaxed));
+                let [a, b] = [0, 1].map(|word: usize| self.words[word].load(Ordering::Relaxed));
                 return RegisterRet::Value(if a == b { a } else { 1_000 + a });
             }
         }
@@ -74,20 +71,17 @@ forkcheck::suite! {
 /// On hardware only: a mailbox of one place.
 struct Mailbox(std::sync::atomic::AtomicU64);
 
-impl Subject<Hardware> for Mailbox {
+impl Structure for Mailbox {
+    type Memory = Hardware;
     type Spec = Queue<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&capacity: &usize) -> Self {
         assert_eq!(capacity, 1);
         Mailbox(0.into())
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(mailbox: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+    fn apply(&self, op: &QueueOp<u64>) -> QueueRet<u64> {
         match op {
             QueueOp::Push(letter) => {
-                match mailbox
+                match self
                     .0
                     .compare_exchange(0, *letter, Ordering::AcqRel, Ordering::Acquire)
                 {
@@ -95,7 +89,7 @@ impl Subject<Hardware> for Mailbox {
                     Err(_) => QueueRet::Full,
                 }
             }
-            QueueOp::Pop => match mailbox.0.swap(0, Ordering::AcqRel) {
+            QueueOp::Pop => match self.0.swap(0, Ordering::AcqRel) {
                 0 => QueueRet::Empty,
                 letter => QueueRet::Popped(letter),
             },

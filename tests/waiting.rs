@@ -41,17 +41,14 @@ struct Semaphore<M: Memory, const WAKES: bool>(M::AtomicU32);
 type Right<M> = Semaphore<M, true>;
 type Forgetful<M> = Semaphore<M, false>;
 
-impl<M: Memory, const WAKES: bool> Subject<M> for Semaphore<M, WAKES> {
+impl<M: Memory, const WAKES: bool> Structure for Semaphore<M, WAKES> {
+    type Memory = M;
     type Spec = Count;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Semaphore(Atomic::new(0))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &Op) {
-        let count = &seat.0;
+    fn apply(&self, op: &Op) {
+        let count = &self.0;
         match op {
             Op::Post => {
                 count.fetch_add(1, Ordering::Release);
@@ -221,9 +218,10 @@ mod step_by_step {
         event: EventCount<M>,
     }
 
-    impl<M: Memory, const NOTIFIES: bool> Subject<M> for Event<M, NOTIFIES> {
+    impl<M: Memory, const NOTIFIES: bool> WithHandles for Event<M, NOTIFIES> {
+        type Memory = M;
         type Spec = Flag;
-        type Seat<'a> = &'a Self;
+        type Handle<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Event {
                 flag: Atomic::new(0),
@@ -231,7 +229,7 @@ mod step_by_step {
             }
         }
         fn attach<'a>(&'a self, role: Role<'_>) -> &'a Self {
-            if NOTIFIES && role.life > 0 {
+            if NOTIFIES && role.incarnation > 0 {
                 self.event.notify();
             }
             self
@@ -253,27 +251,24 @@ mod step_by_step {
     /// The same on a bare futex: one notification wakes that many, where `EventCount` promises all.
     struct Bell<M: Memory, const WAKES: u32>(M::AtomicU32);
 
-    impl<M: Memory, const WAKES: u32> Subject<M> for Bell<M, WAKES> {
+    impl<M: Memory, const WAKES: u32> Structure for Bell<M, WAKES> {
+        type Memory = M;
         type Spec = Flag;
-        type Seat<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Bell(Atomic::new(0))
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(seat: &mut &Self, op: &FlagOp) -> bool {
-            let is_set = || seat.0.load(Ordering::Acquire) == 1;
+        fn apply(&self, op: &FlagOp) -> bool {
+            let is_set = || self.0.load(Ordering::Acquire) == 1;
             match op {
                 FlagOp::Set => {
-                    seat.0.store(1, Ordering::Release);
-                    M::wake(&seat.0, WAKES);
+                    self.0.store(1, Ordering::Release);
+                    M::wake(&self.0, WAKES);
                     true
                 }
                 FlagOp::Look => is_set(),
                 FlagOp::Await => {
                     while !is_set() {
-                        M::wait(&seat.0, 0);
+                        M::wait(&self.0, 0);
                     }
                     true
                 }
@@ -282,7 +277,7 @@ mod step_by_step {
     }
 
     /// Two sleep, and one notification is all that there will ever be.
-    fn two_sleepers<S: Subject<SteppedMemory, Spec = Flag>>() -> Option<Kind> {
+    fn two_sleepers<S: WithHandles<Memory = SteppedMemory, Spec = Flag>>() -> Option<Kind> {
         let suite = Suite::<Flag>::new(forkcheck::site!(), "two_sleepers")
             .role("setter", 1, 1..=1, Just(FlagOp::Set))
             .role("waiter", 2, 1..=1, Just(FlagOp::Await))
@@ -336,17 +331,14 @@ mod in_time {
     /// `LOOKS`: after the wait it looks whether something is there; the broken twin takes it for granted.
     struct Takes<M: Memory, const LOOKS: bool>(M::AtomicU32);
 
-    impl<M: Memory, const LOOKS: bool> Subject<M> for Takes<M, LOOKS> {
+    impl<M: Memory, const LOOKS: bool> Structure for Takes<M, LOOKS> {
+        type Memory = M;
         type Spec = Posted;
-        type Seat<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Takes(Atomic::new(0))
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(seat: &mut &Self, op: &Op) -> bool {
-            let posted = &seat.0;
+        fn apply(&self, op: &Op) -> bool {
+            let posted = &self.0;
             let mut left = Duration::from_millis(1);
             match op {
                 Op::Post(more) => {

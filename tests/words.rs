@@ -8,7 +8,7 @@ use forkcheck::check::Kind;
 use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::memory::HardwareBool;
 use forkcheck::prelude::*;
-use forkcheck::subject::{Counter, CounterOp, CounterRet};
+use forkcheck::spec::{Counter, CounterOp, CounterRet};
 use support::found;
 
 /// Returns a small suite without roles: the same each time, under the name of this program.
@@ -83,9 +83,9 @@ mod every_method {
         }
     }
 
-    impl<M: Memory> Subject<M> for Words<M> {
+    impl<M: Memory> Structure for Words<M> {
+        type Memory = M;
         type Spec = Values;
-        type Seat<'a> = &'a Self;
         fn new(&(flag, small, large): &(bool, i32, i64)) -> Self {
             Words {
                 flag: Atomic::new(flag),
@@ -94,30 +94,27 @@ mod every_method {
                 index: Atomic::new(0),
             }
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(words: &mut &Self, change: &Change) -> i64 {
+        fn apply(&self, change: &Change) -> i64 {
             let (order, acquire) = (Ordering::AcqRel, Ordering::Acquire);
             match *change {
-                Change::Swap(with) => words.flag.swap(with, order).into(),
-                Change::And(with) => words.flag.fetch_and(with, order).into(),
-                Change::Or(with) => words.flag.fetch_or(with, order).into(),
-                Change::Xor(with) => words.flag.fetch_xor(with, order).into(),
+                Change::Swap(with) => self.flag.swap(with, order).into(),
+                Change::And(with) => self.flag.fetch_and(with, order).into(),
+                Change::Or(with) => self.flag.fetch_or(with, order).into(),
+                Change::Xor(with) => self.flag.fetch_xor(with, order).into(),
                 Change::Set => {
-                    let set = words.flag.compare_exchange(false, true, order, acquire);
+                    let set = self.flag.compare_exchange(false, true, order, acquire);
                     set.unwrap_or_else(|found| found).into()
                 }
-                Change::Min(with) => words.small.fetch_min(with, order).into(),
-                Change::Max(with) => words.small.fetch_max(with, order).into(),
-                Change::Add(more) => words.large.fetch_add(more, order),
-                Change::Sub(less) => words.large.fetch_sub(less, order),
+                Change::Min(with) => self.small.fetch_min(with, order).into(),
+                Change::Max(with) => self.small.fetch_max(with, order).into(),
+                Change::Add(more) => self.large.fetch_add(more, order),
+                Change::Sub(less) => self.large.fetch_sub(less, order),
                 Change::Halve => {
                     let half = |large: i64| (large % 2 == 0).then_some(large / 2);
-                    let before = words.large.fetch_update(order, acquire, half);
+                    let before = self.large.fetch_update(order, acquire, half);
                     before.unwrap_or_else(|odd| odd)
                 }
-                Change::Next(more) => words.index.fetch_add(more, order) as i64,
+                Change::Next(more) => self.index.fetch_add(more, order) as i64,
             }
         }
     }
@@ -150,27 +147,24 @@ mod every_method {
 /// A counter that adds by one step, or by a load and a store.
 struct Sum<M: Memory, const LOSES: bool>(M::AtomicI64);
 
-impl<M: Memory, const LOSES: bool> Subject<M> for Sum<M, LOSES> {
+impl<M: Memory, const LOSES: bool> Structure for Sum<M, LOSES> {
+    type Memory = M;
     type Spec = Counter;
-    type Seat<'a> = &'a Self;
     fn new(&first: &i64) -> Self {
         Sum(Atomic::new(first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(sum: &mut &Self, op: &CounterOp) -> CounterRet {
+    fn apply(&self, op: &CounterOp) -> CounterRet {
         match op {
             CounterOp::Add(number) if LOSES => {
-                let found = sum.0.load(Ordering::Relaxed);
-                sum.0.store(found.wrapping_add(*number), Ordering::Relaxed);
+                let found = self.0.load(Ordering::Relaxed);
+                self.0.store(found.wrapping_add(*number), Ordering::Relaxed);
                 CounterRet::Added
             }
             CounterOp::Add(number) => {
-                sum.0.fetch_add(*number, Ordering::Relaxed);
+                self.0.fetch_add(*number, Ordering::Relaxed);
                 CounterRet::Added
             }
-            CounterOp::Read => CounterRet::Value(sum.0.load(Ordering::Relaxed)),
+            CounterOp::Read => CounterRet::Value(self.0.load(Ordering::Relaxed)),
         }
     }
 }
@@ -206,9 +200,9 @@ struct Held<M: Memory> {
     guard: M::Cell<()>,
 }
 
-impl<M: Memory> Subject<M> for Held<M> {
+impl<M: Memory> Structure for Held<M> {
+    type Memory = M;
     type Spec = Counter;
-    type Seat<'a> = &'a Self;
     fn new(&first: &i64) -> Self {
         Held {
             held: Atomic::new(false),
@@ -216,24 +210,21 @@ impl<M: Memory> Subject<M> for Held<M> {
             guard: MemoryCell::new(()),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(held: &mut &Self, op: &CounterOp) -> CounterRet {
-        while held.held.swap(true, Ordering::Acquire) {
+    fn apply(&self, op: &CounterOp) -> CounterRet {
+        while self.held.swap(true, Ordering::Acquire) {
             M::spin_loop();
         }
-        let ret = held.guard.with_mut(|_| {
-            let found = held.data.load();
+        let ret = self.guard.with_mut(|_| {
+            let found = self.data.load();
             match op {
                 CounterOp::Add(number) => {
-                    held.data.store(found.wrapping_add(*number));
+                    self.data.store(found.wrapping_add(*number));
                     CounterRet::Added
                 }
                 CounterOp::Read => CounterRet::Value(found),
             }
         });
-        held.held.store(false, Ordering::Release);
+        self.held.store(false, Ordering::Release);
         ret
     }
 }
@@ -241,17 +232,14 @@ impl<M: Memory> Subject<M> for Held<M> {
 /// A flag that is tested and set in two steps.
 struct TakenTwice<M: Memory>(Held<M>);
 
-impl<M: Memory> Subject<M> for TakenTwice<M> {
+impl<M: Memory> Structure for TakenTwice<M> {
+    type Memory = M;
     type Spec = Counter;
-    type Seat<'a> = &'a Self;
     fn new(first: &i64) -> Self {
-        TakenTwice(Held::new(first))
+        TakenTwice(Structure::new(first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(taken: &mut &Self, op: &CounterOp) -> CounterRet {
-        let held = &taken.0;
+    fn apply(&self, op: &CounterOp) -> CounterRet {
+        let held = &self.0;
         while held.held.load(Ordering::Acquire) {
             M::spin_loop();
         }
@@ -341,24 +329,21 @@ mod in_loom {
     /// A lock by a flag, with one of its two orderings taken away.
     struct Weaker<const KIND: u8>(Held<Weakened<LoomMemory>>);
 
-    impl<const KIND: u8> Subject<LoomMemory> for Weaker<KIND> {
+    impl<const KIND: u8> Structure for Weaker<KIND> {
+        type Memory = LoomMemory;
         type Spec = Counter;
-        type Seat<'a> = &'a Held<Weakened<LoomMemory>>;
         fn new(first: &i64) -> Self {
             let ((), sites) = weakened::record(|| {
-                let mut held = &Held::<Weakened<Hardware>>::new(&0);
-                Held::apply(&mut held, &CounterOp::Read);
+                let held: Held<Weakened<Hardware>> = Structure::new(&0);
+                Structure::apply(&held, &CounterOp::Read);
             });
             let kind = [SiteKind::Update, SiteKind::Store][usize::from(KIND)];
             let mut weaker = weakened::weakenings(&sites).into_iter();
             weakened::keep(weaker.find(|weaker| weaker.site.kind == kind).unwrap());
-            Weaker(Held::new(first))
+            Weaker(Structure::new(first))
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> Self::Seat<'a> {
-            &self.0
-        }
-        fn apply(held: &mut Self::Seat<'_>, op: &CounterOp) -> CounterRet {
-            Held::apply(held, op)
+        fn apply(&self, op: &CounterOp) -> CounterRet {
+            Structure::apply(&self.0, op)
         }
     }
 

@@ -3,13 +3,14 @@
 
 use super::{Measured, peers};
 use forkcheck::Hardware;
-use forkcheck::builtin::{EarlyPublish, Pair, SeqLockSubject};
+use forkcheck::builtin::{CheckedSeqLock, EarlyPublish, Pair};
 use forkcheck::case::Case;
 use forkcheck::engine::{
     Budget, By, Covered, Engine, Kills, Known, Processes, Stepped, SteppedMemory,
 };
 use forkcheck::process::clean;
-use forkcheck::subject::{Progress, Register, RegisterOp, Subject};
+use forkcheck::spec::{Register, RegisterOp};
+use forkcheck::structure::{Progress, WithHandles};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -47,7 +48,7 @@ pub(super) fn all() -> Vec<Measured> {
                 },
             ));
         }
-        type Sound<M> = SeqLockSubject<M>;
+        type Sound<M> = CheckedSeqLock<M>;
         type Planted<M> = EarlyPublish<M>;
         let free = |name| (name, By::Bounds);
         let (random, pct) = (
@@ -91,7 +92,7 @@ fn two_at_once(group: &str) -> Measured {
         let (answer, answered) = mpsc::channel();
         std::thread::spawn(move || {
             let by = ("", By::Random);
-            let mut half = engine::<Stepped, SeqLockSubject<SteppedMemory>>("", by, 2);
+            let mut half = engine::<Stepped, CheckedSeqLock<SteppedMemory>>("", by, 2);
             for turns in asked {
                 (half.run)(turns);
                 answer.send(()).expect("it is waited for");
@@ -171,7 +172,7 @@ fn kills(group: &str) -> Measured {
             // From the first bound again: kills beside no preemption, then some beside one.
             let budget = budget(KILLED, By::Bounds);
             let (covered, run) = engine
-                .search::<SeqLockSubject<SteppedMemory>>(&case, &roles, &budget)
+                .search::<CheckedSeqLock<SteppedMemory>>(&case, &roles, &budget)
                 .expect("it can run here");
             assert!(run.is_none(), "a seqlock outlives its writer");
             done += covered.executions.max(1);
@@ -221,7 +222,7 @@ fn budget(executions: u64, by: By) -> Budget {
 }
 
 /// Executions of one program of two operations a process: one writes, the others read.
-fn engine<E: Engine + 'static, S: Subject<E::Memory, Spec = Register<Pair>>>(
+fn engine<E: Engine + 'static, S: WithHandles<Memory = E::Memory, Spec = Register<Pair>>>(
     group: &str,
     (name, by): (&str, By),
     processes: usize,

@@ -9,7 +9,7 @@ use super::Measured;
 use forkcheck::Spec;
 use forkcheck::case::{self, Call};
 use forkcheck::check::{Criterion, Limits, Verdict, explain};
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use format::{History, Model, parse};
 use generate::{Size, impossible, invented, queue, register, stale};
 use std::hint::black_box;

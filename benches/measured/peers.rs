@@ -2,11 +2,12 @@
 //! which also explores what weak memory allows. In each, one writes a seqlock twice, and the others read it twice.
 
 use super::Measured;
-use forkcheck::builtin::{Pair, SeqLockSubject};
+use forkcheck::builtin::{CheckedSeqLock, Pair};
 use forkcheck::case::Case;
 use forkcheck::engine::loom::{Loom, LoomMemory};
 use forkcheck::engine::{Budget, By, Engine, Known};
-use forkcheck::subject::{Progress, Register, RegisterOp};
+use forkcheck::spec::{Register, RegisterOp};
+use forkcheck::structure::Progress;
 use shuttle::Runner;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::sync::Arc;
@@ -133,7 +134,7 @@ fn loom(turns: u64, processes: usize) -> Duration {
     };
     let start = Instant::now();
     let (covered, _) = Loom::default()
-        .search::<SeqLockSubject<LoomMemory>>(&case, &roles, &budget)
+        .search::<CheckedSeqLock<LoomMemory>>(&case, &roles, &budget)
         .expect("it can run here");
     start
         .elapsed()

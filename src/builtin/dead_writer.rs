@@ -3,7 +3,8 @@
 
 use super::{Pair, seq_lock, tests};
 use crate::memory::{Atomic, Memory, Ordering, Words};
-use crate::subject::{Register, RegisterOp, RegisterRet, Role, Subject};
+use crate::spec::{Register, RegisterOp, RegisterRet};
+use crate::structure::Structure;
 use crate::suite::Suite;
 
 /// A message, and the number that is odd while it is written.
@@ -35,25 +36,22 @@ impl<M: Memory> DeadWriter<M> {
     }
 }
 
-impl<M: Memory> Subject<M> for DeadWriter<M> {
+impl<M: Memory> Structure for DeadWriter<M> {
+    type Memory = M;
     type Spec = Register<Pair>;
-    type Seat<'a> = &'a Self;
     fn new(first: &Pair) -> Self {
         Self {
             sequence: M::AtomicU64::new(0),
             data: M::Words::new(*first),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
+    fn apply(&self, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
         match op {
             RegisterOp::Write(value) => {
-                seat.write(*value);
+                self.write(*value);
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(seat.read()),
+            RegisterOp::Read => RegisterRet::Value(self.read()),
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use super::{Pair, message, seq_lock, tests};
 use crate::memory::{Atomic, Memory, Ordering};
-use crate::subject::{Register, RegisterOp, RegisterRet, Role, Subject};
+use crate::spec::{Register, RegisterOp, RegisterRet};
+use crate::structure::Structure;
 use crate::suite::Suite;
 
 /// Two messages, and which of them is newer.
@@ -12,31 +13,28 @@ pub struct DoubleBuffer<M: Memory> {
     slots: [[M::AtomicU64; 2]; 2],
 }
 
-impl<M: Memory> Subject<M> for DoubleBuffer<M> {
+impl<M: Memory> Structure for DoubleBuffer<M> {
+    type Memory = M;
     type Spec = Register<Pair>;
-    type Seat<'a> = &'a Self;
     fn new(first: &Pair) -> Self {
         Self {
             newest: M::AtomicU32::new(0),
             slots: [first.map(Atomic::new), first.map(Atomic::new)],
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
+    fn apply(&self, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
         match op {
             RegisterOp::Write(value) => {
-                let other = 1 - seat.newest.load(Ordering::Relaxed);
-                for (word, value) in seat.slots[other as usize].iter().zip(value) {
+                let other = 1 - self.newest.load(Ordering::Relaxed);
+                for (word, value) in self.slots[other as usize].iter().zip(value) {
                     word.store(*value, Ordering::Relaxed);
                 }
-                seat.newest.store(other, Ordering::Release);
+                self.newest.store(other, Ordering::Release);
                 RegisterRet::Written
             }
             RegisterOp::Read => {
-                let newest = seat.newest.load(Ordering::Acquire);
-                let [value, sum] = &seat.slots[newest as usize];
+                let newest = self.newest.load(Ordering::Acquire);
+                let [value, sum] = &self.slots[newest as usize];
                 let value = value.load(Ordering::Relaxed);
                 // What was decoded is used, whatever the sum says.
                 std::hint::black_box(message(value));

@@ -2,7 +2,8 @@
 
 use super::{Pair, message, one_shot, tests};
 use crate::memory::{Atomic, Memory, Ordering, Words};
-use crate::subject::{Once, OnceOp, OnceRet, Role, Subject};
+use crate::spec::{Once, OnceOp, OnceRet};
+use crate::structure::Structure;
 use crate::suite::Suite;
 
 /// A value, and whether it is there.
@@ -11,29 +12,26 @@ pub struct EarlyFlag<M: Memory> {
     data: M::Words<Pair>,
 }
 
-impl<M: Memory> Subject<M> for EarlyFlag<M> {
+impl<M: Memory> Structure for EarlyFlag<M> {
+    type Memory = M;
     type Spec = Once<Pair>;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self {
             set: M::AtomicU32::new(0),
             data: M::Words::new([0, 0]),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &OnceOp<Pair>) -> OnceRet<Pair> {
+    fn apply(&self, op: &OnceOp<Pair>) -> OnceRet<Pair> {
         match op {
             OnceOp::Set(value) => {
-                let first = seat.set.swap(1, Ordering::AcqRel) == 0;
+                let first = self.set.swap(1, Ordering::AcqRel) == 0;
                 if first {
-                    seat.data.store(message(value[0]));
+                    self.data.store(message(value[0]));
                 }
                 OnceRet::Set(first)
             }
-            OnceOp::Get if seat.set.load(Ordering::Acquire) == 0 => OnceRet::Got(None),
-            OnceOp::Get => OnceRet::Got(Some(seat.data.load())),
+            OnceOp::Get if self.set.load(Ordering::Acquire) == 0 => OnceRet::Got(None),
+            OnceOp::Get => OnceRet::Got(Some(self.data.load())),
         }
     }
 }

@@ -3,7 +3,8 @@
 use super::ring::{SLOTS, Start, Started, producer_and_consumer};
 use super::{Pair, message, tests};
 use crate::memory::{Atomic, Memory, Ordering, Words};
-use crate::subject::{QueueOp, QueueRet, Role, Subject};
+use crate::spec::{QueueOp, QueueRet};
+use crate::structure::Structure;
 use crate::suite::Suite;
 
 /// Items that were pushed and popped, counted from the first, and the slots.
@@ -34,9 +35,9 @@ impl<M: Memory> EarlyIndex<M> {
     }
 }
 
-impl<M: Memory> Subject<M> for EarlyIndex<M> {
+impl<M: Memory> Structure for EarlyIndex<M> {
+    type Memory = M;
     type Spec = Started;
-    type Seat<'a> = &'a Self;
     fn new(setup: &Start) -> Self {
         let ring = Self {
             pushed: M::AtomicU64::new(setup.earlier.into()),
@@ -48,14 +49,11 @@ impl<M: Memory> Subject<M> for EarlyIndex<M> {
         }
         ring
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &QueueOp<Pair>) -> QueueRet<Pair> {
+    fn apply(&self, op: &QueueOp<Pair>) -> QueueRet<Pair> {
         match op {
-            QueueOp::Push(item) if seat.push(item[0]) => QueueRet::Pushed,
+            QueueOp::Push(item) if self.push(item[0]) => QueueRet::Pushed,
             QueueOp::Push(_) => QueueRet::Full,
-            QueueOp::Pop => seat.pop().map_or(QueueRet::Empty, QueueRet::Popped),
+            QueueOp::Pop => self.pop().map_or(QueueRet::Empty, QueueRet::Popped),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Pair, message, seq_lock, tests};
 use crate::memory::{Atomic, Memory, Ordering, Words};
-use crate::subject::{Register, RegisterOp, RegisterRet, Role, Subject};
+use crate::spec::{Register, RegisterOp, RegisterRet};
+use crate::structure::{Role, WithHandles};
 use crate::suite::Suite;
 
 /// A message, and the number that is to say that it is whole.
@@ -12,12 +13,12 @@ pub struct EarlyPublish<M: Memory> {
 }
 
 /// A seat of [`EarlyPublish`]: the writer counts for itself.
-pub struct EarlySeat<'a, M: Memory> {
+pub struct EarlyHandle<'a, M: Memory> {
     page: &'a EarlyPublish<M>,
     sequence: u64,
 }
 
-impl<M: Memory> EarlySeat<'_, M> {
+impl<M: Memory> EarlyHandle<'_, M> {
     fn write(&mut self, value: u64) {
         self.sequence = self.sequence.wrapping_add(2);
         self.page.sequence.store(self.sequence, Ordering::Release);
@@ -36,22 +37,23 @@ impl<M: Memory> EarlySeat<'_, M> {
     }
 }
 
-impl<M: Memory> Subject<M> for EarlyPublish<M> {
+impl<M: Memory> WithHandles for EarlyPublish<M> {
+    type Memory = M;
     type Spec = Register<Pair>;
-    type Seat<'a> = EarlySeat<'a, M>;
+    type Handle<'a> = EarlyHandle<'a, M>;
     fn new(first: &Pair) -> Self {
         Self {
             sequence: M::AtomicU64::new(0),
             data: M::Words::new(*first),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> EarlySeat<'a, M> {
-        EarlySeat {
+    fn attach<'a>(&'a self, _: Role<'_>) -> EarlyHandle<'a, M> {
+        EarlyHandle {
             page: self,
             sequence: 0,
         }
     }
-    fn apply(seat: &mut EarlySeat<'_, M>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
+    fn apply(seat: &mut EarlyHandle<'_, M>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
         match op {
             RegisterOp::Write(value) => {
                 seat.write(value[0]);

@@ -3,7 +3,8 @@
 use super::tests;
 use crate::memory::{Atomic, Memory, Ordering};
 use crate::publish::EventCount;
-use crate::subject::{Role, Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::Structure;
 use crate::suite::Suite;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use serde::{Deserialize, Serialize};
@@ -51,7 +52,7 @@ impl Spec for Posted {
 }
 
 /// [`EventCount`] around a counter that waits at zero.
-pub struct EventCountSubject<M: Memory> {
+pub struct CheckedEventCount<M: Memory> {
     posted: M::AtomicU32,
     event: EventCount<M>,
 }
@@ -65,32 +66,29 @@ pub(super) fn take<M: Memory>(posted: &M::AtomicU32) -> Option<()> {
     took.map_or_else(|_| take::<M>(posted), |_| Some(()))
 }
 
-impl<M: Memory> Subject<M> for EventCountSubject<M> {
+impl<M: Memory> Structure for CheckedEventCount<M> {
+    type Memory = M;
     type Spec = Posted;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self {
             posted: M::AtomicU32::new(0),
             event: EventCount::new_in(),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &Op) -> bool {
+    fn apply(&self, op: &Op) -> bool {
         match op {
             Op::Post(more) => {
-                seat.posted.fetch_add(*more, Ordering::Release);
-                seat.event.notify();
+                self.posted.fetch_add(*more, Ordering::Release);
+                self.event.notify();
                 true
             }
             Op::Take => {
-                seat.event.wait(|| take::<M>(&seat.posted));
+                self.event.wait(|| take::<M>(&self.posted));
                 true
             }
             Op::TakeSoon => {
                 let soon = Duration::from_micros(50);
-                let took = seat.event.wait_timeout(soon, || take::<M>(&seat.posted));
+                let took = self.event.wait_timeout(soon, || take::<M>(&self.posted));
                 took.is_some()
             }
         }
@@ -108,4 +106,4 @@ pub fn suite() -> Suite<Posted> {
         .regressions(None)
 }
 
-tests!(EventCountSubject);
+tests!(CheckedEventCount);

@@ -3,7 +3,8 @@
 use super::{Pair, message, tests};
 use crate::memory::Memory;
 use crate::publish::{Latest, LatestWriter};
-use crate::subject::{Register, RegisterOp, RegisterRet, Role, Spec, Subject};
+use crate::spec::{Register, RegisterOp, RegisterRet, Spec};
+use crate::structure::{Role, WithHandles};
 use crate::suite::Suite;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Newest(Register<Pair>);
 
-/// An operation of [`LatestSubject`].
+/// An operation of [`CheckedLatest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Op {
     /// Makes this the newest value.
@@ -43,19 +44,20 @@ impl Spec for Newest {
 }
 
 /// [`Latest`] against [`Newest`].
-pub struct LatestSubject<M: Memory>(Latest<Pair, M>);
+pub struct CheckedLatest<M: Memory>(Latest<Pair, M>);
 
-impl<M: Memory> Subject<M> for LatestSubject<M> {
+impl<M: Memory> WithHandles for CheckedLatest<M> {
+    type Memory = M;
     type Spec = Newest;
     /// The writer goes on as the writer that it is.
-    type Seat<'a> = (&'a Latest<Pair, M>, Option<LatestWriter<'a, Pair, M>>);
+    type Handle<'a> = (&'a Latest<Pair, M>, Option<LatestWriter<'a, Pair, M>>);
     fn new(first: &Pair) -> Self {
         Self(Latest::new_in(*first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> Self::Seat<'a> {
+    fn attach<'a>(&'a self, _: Role<'_>) -> Self::Handle<'a> {
         (&self.0, None)
     }
-    fn apply((latest, writer): &mut Self::Seat<'_>, op: &Op) -> RegisterRet<Pair> {
+    fn apply((latest, writer): &mut Self::Handle<'_>, op: &Op) -> RegisterRet<Pair> {
         let (value, times) = match op {
             Op::Write(value) => (*value, 1),
             Op::WriteTwice(value) => (*value, 2),
@@ -81,4 +83,4 @@ pub fn suite() -> Suite<Newest> {
         .regressions(None)
 }
 
-tests!(LatestSubject);
+tests!(CheckedLatest);

@@ -4,9 +4,10 @@
 use super::event_count::{Op, Posted, take};
 use super::{message, tests};
 use crate::memory::{Atomic, Memory, Ordering};
-use crate::subject::{Role, Subject};
+use crate::structure::Structure;
 use crate::suite::Suite;
 use proptest::prelude::Just;
+use std::time::Duration;
 
 /// A counter that waits at zero, and the number that each post raises.
 pub struct LostWake<M: Memory> {
@@ -14,20 +15,17 @@ pub struct LostWake<M: Memory> {
     epoch: M::AtomicU32,
 }
 
-impl<M: Memory> Subject<M> for LostWake<M> {
+impl<M: Memory> Structure for LostWake<M> {
+    type Memory = M;
     type Spec = Posted;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self {
             posted: M::AtomicU32::new(0),
             epoch: M::AtomicU32::new(0),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &Op) -> bool {
-        let Self { posted, epoch } = *seat;
+    fn apply(&self, op: &Op) -> bool {
+        let Self { posted, epoch } = self;
         match op {
             Op::Post(more) => {
                 posted.fetch_add(*more, Ordering::Release);
@@ -54,6 +52,8 @@ pub fn suite() -> Suite<Posted> {
     Suite::of_module(crate::site!())
         .role("poster", 1, 2..=2, Just(Op::Post(1)))
         .role("taker", 2, 1..=1, Just(Op::Take))
+        // No operation takes long, and no look tells more than these.
+        .watchdog(Duration::from_millis(500))
         .regressions(None)
 }
 

@@ -22,13 +22,13 @@ pub use double_buffer::DoubleBuffer;
 pub use early_flag::EarlyFlag;
 pub use early_index::EarlyIndex;
 pub use early_publish::EarlyPublish;
-pub use event_count::EventCountSubject;
-pub use latest::LatestSubject;
+pub use event_count::CheckedEventCount;
+pub use latest::CheckedLatest;
 pub use lost_wake::LostWake;
-pub use one_shot::OneShotSubject;
+pub use one_shot::CheckedOneShot;
 pub use replay::{Known, known};
-pub use ring::RingSubject;
-pub use seq_lock::SeqLockSubject;
+pub use ring::CheckedRing;
+pub use seq_lock::CheckedSeqLock;
 
 use crate::case::{Case, Kill, Schedule, Step};
 use crate::check::{Kind, Verdict};
@@ -39,7 +39,8 @@ use crate::error::Error;
 use crate::memory::Hardware;
 pub use crate::report::{Reason, Words};
 use crate::search::Outcome;
-use crate::subject::{Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::WithHandles;
 use crate::suite::Suite;
 use std::time::Duration;
 
@@ -149,20 +150,20 @@ macro_rules! builtins {
     };
 }
 builtins! {
-    one_shot: OneShotSubject, SOUND, "a value that is set once";
+    one_shot: CheckedOneShot, SOUND, "a value that is set once";
     early_flag: EarlyFlag, BROKEN, "its twin: the flag is set before the data is there";
-    seq_lock: SeqLockSubject, SOUND, "a value that one writes and many read";
+    seq_lock: CheckedSeqLock, SOUND, "a value that one writes and many read";
     early_publish: EarlyPublish, BROKEN, "its twin: published before the copy";
     dead_writer: DeadWriter, MORTAL, "its other twin: who is killed at work leaves readers spinning";
-    latest: LatestSubject, SOUND, "the newest value, nobody waits";
+    latest: CheckedLatest, SOUND, "the newest value, nobody waits";
     double_buffer: DoubleBuffer, BROKEN, "its twin: two slots where it takes three";
-    ring: RingSubject, SOUND, "a bounded queue from one to one";
+    ring: CheckedRing, SOUND, "a bounded queue from one to one";
     early_index: EarlyIndex, BROKEN, "its twin: the index moves before the copy";
-    event_count: EventCountSubject, SOUND, "sleep until something is there";
+    event_count: CheckedEventCount, SOUND, "sleep until something is there";
     lost_wake: LostWake, BROKEN, "its twin: looks too late at what wakes it";
 }
 
-fn tell<E: Engine, S: Subject<E::Memory>>(
+fn tell<E: Engine, S: WithHandles<Memory = E::Memory>>(
     suite: Suite<S::Spec>,
     limits: &Limits,
 ) -> Result<Told, Error> {
@@ -229,7 +230,7 @@ fn told<S: Spec>(outcome: Outcome<S>, report: String, words: Option<Words>) -> T
 /// be found, so it gets all executions, and more time. `halts_miss_it`: its window is a few instructions among thousands, so on
 /// one processor, or a busy one, it may be missed where the report says so of all programs.
 #[cfg(test)]
-pub(crate) fn test<E: Engine, T: Subject<E::Memory>>(
+pub(crate) fn test<E: Engine, T: WithHandles<Memory = E::Memory>>(
     suite: Suite<T::Spec>,
     planted: &str,
     halts_miss_it: bool,

@@ -3,7 +3,8 @@
 use super::{Pair, message, tests};
 use crate::memory::Memory;
 use crate::publish::OneShot;
-use crate::subject::{Once, OnceOp, OnceRet, Role, Spec, Subject};
+use crate::spec::{Once, OnceOp, OnceRet, Spec};
+use crate::structure::Structure;
 use crate::suite::Suite;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
@@ -63,21 +64,18 @@ impl Spec for Claimed {
 }
 
 /// [`OneShot`] against [`Claimed`].
-pub struct OneShotSubject<M: Memory>(OneShot<Pair, M>);
+pub struct CheckedOneShot<M: Memory>(OneShot<Pair, M>);
 
-impl<M: Memory> Subject<M> for OneShotSubject<M> {
+impl<M: Memory> Structure for CheckedOneShot<M> {
+    type Memory = M;
     type Spec = Claimed;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self(OneShot::new_in())
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &OnceOp<Pair>) -> OnceRet<Pair> {
+    fn apply(&self, op: &OnceOp<Pair>) -> OnceRet<Pair> {
         match op {
-            OnceOp::Set(value) => OnceRet::Set(seat.0.set(*value).is_ok()),
-            OnceOp::Get => OnceRet::Got(seat.0.get()),
+            OnceOp::Set(value) => OnceRet::Set(self.0.set(*value).is_ok()),
+            OnceOp::Get => OnceRet::Got(self.0.get()),
         }
     }
 }
@@ -104,4 +102,4 @@ fn sets() -> impl Strategy<Value = OnceOp<Pair>> + Clone + 'static {
     any::<u8>().prop_map(|value| OnceOp::Set(message(value.into())))
 }
 
-tests!(OneShotSubject);
+tests!(CheckedOneShot);

@@ -4,7 +4,7 @@ use super::all;
 use crate::error::Error;
 use crate::regression;
 use crate::report;
-use crate::subject::Spec;
+use crate::spec::Spec;
 use std::path::Path;
 
 /// A case that failed before.

@@ -3,7 +3,8 @@
 use super::{Pair, message, tests};
 use crate::memory::Memory;
 use crate::publish::Ring;
-use crate::subject::{QueueOp, QueueRet, Role, Spec, StaleQueue, Subject};
+use crate::spec::{QueueOp, QueueRet, Spec, StaleQueue};
+use crate::structure::Structure;
 use crate::suite::Suite;
 use proptest::prelude::{Just, Strategy, any};
 use serde::{Deserialize, Serialize};
@@ -44,11 +45,11 @@ impl Spec for Started {
 }
 
 /// [`Ring`] against [`StaleQueue`].
-pub struct RingSubject<M: Memory>(Ring<Pair, SLOTS, M>);
+pub struct CheckedRing<M: Memory>(Ring<Pair, SLOTS, M>);
 
-impl<M: Memory> Subject<M> for RingSubject<M> {
+impl<M: Memory> Structure for CheckedRing<M> {
+    type Memory = M;
     type Spec = Started;
-    type Seat<'a> = &'a Self;
     fn new(setup: &Start) -> Self {
         let ring = Ring::new_in();
         for _ in 0..setup.earlier {
@@ -60,16 +61,13 @@ impl<M: Memory> Subject<M> for RingSubject<M> {
         }
         Self(ring)
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &QueueOp<Pair>) -> QueueRet<Pair> {
+    fn apply(&self, op: &QueueOp<Pair>) -> QueueRet<Pair> {
         match op {
-            QueueOp::Push(item) => match seat.0.push(*item) {
+            QueueOp::Push(item) => match self.0.push(*item) {
                 Ok(()) => QueueRet::Pushed,
                 Err(_) => QueueRet::Full,
             },
-            QueueOp::Pop => seat.0.pop().map_or(QueueRet::Empty, QueueRet::Popped),
+            QueueOp::Pop => self.0.pop().map_or(QueueRet::Empty, QueueRet::Popped),
         }
     }
 }
@@ -90,4 +88,4 @@ pub(super) fn producer_and_consumer(suite: Suite<Started>) -> Suite<Started> {
         .regressions(None)
 }
 
-tests!(RingSubject);
+tests!(CheckedRing);

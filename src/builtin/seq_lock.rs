@@ -3,26 +3,28 @@
 use super::{Pair, message, tests};
 use crate::memory::Memory;
 use crate::publish::{SeqLock, Writer, WriterGone};
-use crate::subject::{Register, RegisterOp, RegisterRet, Role, Subject};
+use crate::spec::{Register, RegisterOp, RegisterRet};
+use crate::structure::{Role, WithHandles};
 use crate::suite::Suite;
 use proptest::prelude::{Just, Strategy, any};
 
 /// [`SeqLock`] against [`Register`].
-pub struct SeqLockSubject<M: Memory>(SeqLock<Pair, M>);
+pub struct CheckedSeqLock<M: Memory>(SeqLock<Pair, M>);
 
-impl<M: Memory> Subject<M> for SeqLockSubject<M> {
+impl<M: Memory> WithHandles for CheckedSeqLock<M> {
+    type Memory = M;
     type Spec = Register<Pair>;
-    type Seat<'a> = SeqLockSeat<'a, M>;
+    type Handle<'a> = SeqLockHandle<'a, M>;
     fn new(first: &Pair) -> Self {
         Self(SeqLock::new_in(*first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> SeqLockSeat<'a, M> {
-        SeqLockSeat {
+    fn attach<'a>(&'a self, _: Role<'_>) -> SeqLockHandle<'a, M> {
+        SeqLockHandle {
             lock: &self.0,
             writer: self.0.writer(),
         }
     }
-    fn apply(seat: &mut SeqLockSeat<'_, M>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
+    fn apply(seat: &mut SeqLockHandle<'_, M>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
         match op {
             RegisterOp::Write(value) => {
                 seat.writer.write(*value);
@@ -36,8 +38,8 @@ impl<M: Memory> Subject<M> for SeqLockSubject<M> {
     }
 }
 
-/// A seat of [`SeqLockSubject`]: of the handle only the writer makes use.
-pub struct SeqLockSeat<'a, M: Memory> {
+/// A seat of [`CheckedSeqLock`]: of the handle only the writer makes use.
+pub struct SeqLockHandle<'a, M: Memory> {
     lock: &'a SeqLock<Pair, M>,
     writer: Writer<'a, Pair, M>,
 }
@@ -56,4 +58,4 @@ pub(super) fn writer_and_reader(suite: Suite<Register<Pair>>) -> Suite<Register<
         .regressions(None)
 }
 
-tests!(SeqLockSubject);
+tests!(CheckedSeqLock);

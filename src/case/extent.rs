@@ -1,7 +1,7 @@
 //! The cases that belong to a suite.
 
 use super::{Case, named};
-use crate::subject::Spec;
+use crate::spec::Spec;
 use std::ops::RangeInclusive;
 
 /// The cases of a suite: how many operations each process does, and which processes are killed.
@@ -75,7 +75,7 @@ impl Extent {
 mod tests {
     use super::*;
     use crate::case::{Kill, Place};
-    use crate::subject::{Register, RegisterOp};
+    use crate::spec::{Register, RegisterOp};
 
     fn case(lengths: &[usize]) -> Case<Register<u8>> {
         let ops = |&length| vec![RegisterOp::Read; length];

@@ -1,6 +1,6 @@
 //! What happened: calls with their results in real-time order, and the steps between.
 
-use crate::subject::Spec;
+use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 
 /// For each process, its calls in the order it made them.

@@ -11,7 +11,7 @@ pub use history::{Access, Call, Form, History, Step};
 pub(crate) use place::Names;
 pub use place::Place;
 
-use crate::subject::Spec;
+use crate::spec::Spec;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::marker::PhantomData;

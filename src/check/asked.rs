@@ -1,7 +1,7 @@
 //! Calls the user's spec so that a panic of it is told as the spec's own, with its message and source line.
 
 use super::{Finding, Kind, Verdict};
-use crate::subject::Spec;
+use crate::spec::Spec;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;

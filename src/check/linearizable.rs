@@ -14,7 +14,7 @@ use super::search::{Answer, Ending, Of, Search};
 use super::verdict::{Finding, Kind};
 use super::{Blocked, Explanation, Verdict, asked};
 use crate::case::History;
-use crate::subject::Spec;
+use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ const GROWTH: u64 = 4;
 /// ```
 /// use forkcheck::case::{Call, History};
 /// use forkcheck::check::{Criterion, Kind, Limits, Verdict, explain};
-/// use forkcheck::subject::{Register, RegisterOp::*, RegisterRet::*};
+/// use forkcheck::spec::{Register, RegisterOp::*, RegisterRet::*};
 ///
 /// let write = Call { op: Write(7), ret: Some(Written), invoked: 0, returned: 1 };
 /// let read = |value, invoked| Call { op: Read, ret: Some(Value(value)), invoked, returned: 9 };

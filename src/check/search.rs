@@ -19,7 +19,7 @@ use lanes::{Item, Pending, lanes};
 use super::seen::Seen;
 use super::{Blocked, Criterion, Explanation, Limits, asked, bits};
 use crate::case::Call;
-use crate::subject::Spec;
+use crate::spec::Spec;
 
 /// The calls of one process, each with its number in the history.
 pub(super) type Of<'a, S> = (usize, Vec<(usize, &'a Call<S>)>);

@@ -1,6 +1,6 @@
 //! What a check says.
 
-use crate::subject::Spec;
+use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

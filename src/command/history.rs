@@ -11,7 +11,7 @@ use fields::{Fields, Json, OpAndRet};
 use forkcheck::Spec;
 use forkcheck::check::{Limits, Verdict};
 use forkcheck::recorded::{Judged, judge};
-use forkcheck::subject::{CasRegister, Counter, Lock, Map, Queue, Register, Set, Stack};
+use forkcheck::spec::{CasRegister, Counter, Lock, Map, Queue, Register, Set, Stack};
 use input::{Recorded, recorded};
 use serde_json::{Value, json};
 use specs::{of_cas, of_counter, of_lock, of_map, of_queue, of_register, of_set, of_stack};

@@ -18,8 +18,10 @@ use crate::check::{Criterion, Verdict};
 use crate::error::Error;
 use crate::memory::Memory;
 pub(crate) use crate::schedule::MAX_PROCESSES;
-use crate::subject::{Progress, Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::{Progress, WithHandles};
 use crate::workers::MachineTurn;
+pub(crate) use crate::workers::WATCHDOG;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
@@ -65,7 +67,7 @@ pub trait Engine: Default {
     ///
     /// # Errors
     /// Where the case could not be run at all; the suite's verdict is then [`Verdict::Unavailable`].
-    fn search<S: Subject<Self::Memory>>(
+    fn search<S: WithHandles<Memory = Self::Memory>>(
         &mut self,
         case: &Case<S::Spec>,
         roles: &[String],
@@ -300,7 +302,7 @@ fn incomplete<S: Spec>(case: &Case<S>, history: &History<S>) -> Option<Verdict<S
 mod tests {
     use super::*;
     use crate::case::Call;
-    use crate::subject::{Register, RegisterOp, RegisterRet};
+    use crate::spec::{Register, RegisterOp, RegisterRet};
 
     #[test]
     fn a_history_with_fewer_responses_than_operations_is_unknown() {

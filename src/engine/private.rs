@@ -7,7 +7,8 @@ use crate::case::{Call, Case, named};
 use crate::check::{Finding, Kind, Verdict};
 use crate::error::Error;
 use crate::memory::Memory;
-use crate::subject::{Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::WithHandles;
 use crate::workers::private::{self, After, Looked, Pointer};
 use crate::workers::private_lock;
 
@@ -22,7 +23,7 @@ pub(super) struct Looks;
 
 impl Looks {
     /// Looks, and then searches, if there is no pointer to private memory.
-    pub(super) fn before<M: Memory, S: Subject<M>>(
+    pub(super) fn before<M: Memory, S: WithHandles<Memory = M>>(
         case: Case<S::Spec>,
         roles: Vec<String>,
         known: Known,

@@ -11,7 +11,8 @@ use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::error::Error;
 use crate::memory::Hardware;
 use crate::process::{Channel, Exit, Job};
-use crate::subject::{Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::WithHandles;
 use crate::workers::{Batch, Ended, MachineTurn, Phase, Pool, PrivateWait, Stuck, Tally};
 use std::marker::PhantomData;
 use std::path::Path;
@@ -38,7 +39,7 @@ impl Engine for Processes {
         Turn::of(turn)
     }
 
-    fn search<S: Subject<Hardware>>(
+    fn search<S: WithHandles<Memory = Hardware>>(
         &mut self,
         case: &Case<S::Spec>,
         roles: &[String],
@@ -55,11 +56,11 @@ impl Engine for Processes {
 /// The job in the zygote, for one subject.
 struct Serve<S>(PhantomData<S>);
 
-impl<S: Subject<Hardware>> Serve<S> {
+impl<S: WithHandles<Memory = Hardware>> Serve<S> {
     const JOB: &'static Job = &Job::new(std::any::type_name::<Self>, serve::<S>);
 }
 
-fn serve<S: Subject<Hardware>>(channel: &mut Channel) {
+fn serve<S: WithHandles<Memory = Hardware>>(channel: &mut Channel) {
     let mut kept = None;
     served::serve(channel, |case, roles, budget| {
         Looks::before::<Hardware, S>(case, roles, budget.known, |case, roles| {
@@ -68,7 +69,7 @@ fn serve<S: Subject<Hardware>>(channel: &mut Channel) {
     });
 }
 
-fn search<S: Subject<Hardware>>(
+fn search<S: WithHandles<Memory = Hardware>>(
     kept: &mut Option<(Vec<String>, Pool<S>)>,
     case: Case<S::Spec>,
     roles: Vec<String>,
@@ -139,13 +140,19 @@ fn search<S: Subject<Hardware>>(
     Ok((covered, run))
 }
 
-fn judge<S: Subject<Hardware>>(case: &Case<S::Spec>, history: &History<S::Spec>) -> bool {
+fn judge<S: WithHandles<Memory = Hardware>>(
+    case: &Case<S::Spec>,
+    history: &History<S::Spec>,
+) -> bool {
     incomplete(case, history).is_none()
         && explain(&case.setup, history, Criterion::RealTime, Limits::default()) == Verdict::Ok
 }
 
 /// Whether every process is done, or waits in a call that may block there, and what returned is right.
-fn rests<S: Subject<Hardware>>(case: &Case<S::Spec>, history: &History<S::Spec>) -> bool {
+fn rests<S: WithHandles<Memory = Hardware>>(
+    case: &Case<S::Spec>,
+    history: &History<S::Spec>,
+) -> bool {
     let (setup, order) = (&case.setup, Criterion::RealTime);
     waits_in_calls(case, history)
         && explain(setup, history, order, Limits::default()) == Verdict::Ok
@@ -161,7 +168,7 @@ fn waits_in_calls<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
 }
 
 /// The end of a batch as a run with its verdict; `None` if all went well.
-fn told<S: Subject<Hardware>>(
+fn told<S: WithHandles<Memory = Hardware>>(
     case: &Case<S::Spec>,
     roles: &[String],
     ended: Ended<S>,
@@ -238,7 +245,7 @@ fn told<S: Subject<Hardware>>(
 }
 
 /// No process can move any more, and not all of them may wait where they do: a deadlock.
-fn asleep<S: Subject<Hardware>>(
+fn asleep<S: WithHandles<Memory = Hardware>>(
     case: &Case<S::Spec>,
     history: &History<S::Spec>,
     place: &str,

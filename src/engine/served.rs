@@ -7,7 +7,7 @@ use crate::case::{Case, History, Schedule};
 use crate::check::Verdict;
 use crate::error::Error;
 use crate::process::{Channel, Job, Session, end_strays, print_backtraces};
-use crate::subject::Spec;
+use crate::spec::Spec;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The client of a zygote that runs one job, started when it is first asked.

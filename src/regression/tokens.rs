@@ -4,7 +4,7 @@
 use super::{VERSION, out_of_range};
 use crate::case::Case;
 use crate::error::Error;
-use crate::subject::Spec;
+use crate::spec::Spec;
 
 /// The contents of a token.
 #[derive(Debug, PartialEq)]

@@ -4,7 +4,7 @@ use super::text::{counted, kept, wrapped};
 use crate::check::Verdict;
 use crate::engine::{Covered, Turn};
 use crate::search::Outcome;
-use crate::subject::Spec;
+use crate::spec::Spec;
 use std::time::Duration;
 
 /// A shorter wait for the machine is not worth a word.

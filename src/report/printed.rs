@@ -139,7 +139,7 @@ stack backtrace:
    1: core::panicking::panic_fmt
    2: ring::Ring<M>::push
              at ./src/ring.rs:7:13
-   3: <ring::Ring<M> as forkcheck::subject::Subject<M>>::apply
+   3: <ring::Ring<M> as forkcheck::structure::Structure>::apply
              at ./src/ring.rs:30:9
    4: forkcheck::workers::worker::Worker<S>::operation
              at /forkcheck/src/workers/worker.rs:100:5
@@ -159,7 +159,7 @@ no such slot
 stack backtrace:
    2: ring::Ring<M>::push
              at ./src/ring.rs:7:13
-   3: <ring::Ring<M> as forkcheck::subject::Subject<M>>::apply
+   3: <ring::Ring<M> as forkcheck::structure::Structure>::apply
              at ./src/ring.rs:30:9
 at last: 3
 "

@@ -6,7 +6,7 @@ use super::table::render;
 use super::text::{Reason, reason, why};
 use crate::case::History;
 use crate::check::{Blocked, Explanation, Finding};
-use crate::subject::Spec;
+use crate::spec::Spec;
 use std::fmt::Write;
 
 /// Calls that are shown of the end of the longest order, ...

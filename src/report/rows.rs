@@ -4,7 +4,7 @@ use super::table::{Row, short};
 use crate::case::{Access, History, Step};
 use crate::engine::Run;
 use crate::source::{self, Path};
-use crate::subject::Spec;
+use crate::spec::Spec;
 
 /// Rows that repeat are looked for in cycles of at most so many.
 const CYCLE: usize = 12;

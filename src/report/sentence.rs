@@ -4,7 +4,7 @@ use super::table::{apart, short};
 use crate::case::{Call, History, named};
 use crate::check::{Blocked, Criterion, Finding, Kind, blame};
 use crate::engine::Run;
-use crate::subject::Spec;
+use crate::spec::Spec;
 
 /// Describes in words what is wrong, or the actual and the expected result.
 pub(super) fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::case::Case;
     use crate::check::{Explanation, Verdict};
-    use crate::subject::{Register, RegisterOp, RegisterRet};
+    use crate::spec::{Register, RegisterOp, RegisterRet};
 
     #[test]
     fn a_standstill_without_steps_says_what_is_wrong_with_it() {

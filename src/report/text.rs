@@ -10,7 +10,7 @@ use crate::case::{Call, History, named};
 use crate::check::{Explanation, Finding, Verdict};
 use crate::engine::Run;
 use crate::search::{Found, Origin, Outcome, Rate};
-use crate::subject::Spec;
+use crate::spec::Spec;
 use serde::Serialize;
 use std::fmt::Write;
 

@@ -5,7 +5,8 @@
 use crate::case::Case;
 use crate::engine::{Answer, Budget, Engine};
 use crate::memory::refusal_of_futex;
-use crate::subject::{Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::WithHandles;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -47,7 +48,7 @@ impl<S: Spec> Shared<S> {
     }
 
     /// Searches what waits first. Returns whether something did.
-    fn search<E: Engine, T: Subject<E::Memory, Spec = S>>(
+    fn search<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(
         &self,
         engine: &mut E,
         roles: &[String],
@@ -87,7 +88,7 @@ pub(super) struct Ahead<S: Spec> {
 impl<S: Spec> Ahead<S> {
     /// Starts `engines` engines, as far as there is room for threads; none where a sandbox refuses futex(2): threads that meet at a
     /// lock, std's or malloc's, would spin there, or be aborted by libc.
-    pub(super) fn start<E: Engine, T: Subject<E::Memory, Spec = S>>(
+    pub(super) fn start<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(
         engines: usize,
         roles: &[String],
     ) -> Self {
@@ -141,7 +142,7 @@ impl<S: Spec> Ahead<S> {
 
     /// The answer to a program whose turn it is, if it was given for this budget. While it is on its way, `engine` searches
     /// others.
-    pub(super) fn take<E: Engine, T: Subject<E::Memory, Spec = S>>(
+    pub(super) fn take<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(
         &self,
         number: usize,
         budget: &Budget,

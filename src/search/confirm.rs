@@ -4,7 +4,7 @@ use super::{Found, Origin, PATIENCE, Rate, Search, hangs, kind};
 use crate::engine::{Budget, Engine, Run};
 use crate::error::Error;
 use crate::regression;
-use crate::subject::Subject;
+use crate::structure::WithHandles;
 
 /// A finding is run again this often before it is reported.
 const REPLAYS: u64 = 10;
@@ -14,7 +14,7 @@ const THAT_HANG: u64 = 3;
 const FIRST_BATCH: u64 = 1_000;
 const ENOUGH: u64 = 100;
 
-impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
     /// Runs it again, to say how surely it comes; makes the token; saves it.
     pub(super) fn tell(
         &mut self,

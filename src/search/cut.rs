@@ -3,9 +3,9 @@
 use super::{Search, kind};
 use crate::check::Kind;
 use crate::engine::{Engine, Run};
-use crate::subject::Subject;
+use crate::structure::WithHandles;
 
-impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
     /// A program that was cut below the range of a role may stand still for what was cut, though the suite's programs do not:
     /// what its calls returned counts, and that some of them never returned does not. Returns that in words.
     pub(super) fn waits_for_what_was_cut(&self, run: &Run<S::Spec>) -> Option<String> {

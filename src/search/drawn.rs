@@ -6,7 +6,8 @@ use crate::case::Case;
 use crate::check::Verdict;
 use crate::engine::{Budget, Engine};
 use crate::error::Error;
-use crate::subject::{Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::WithHandles;
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::HashSet;
@@ -68,7 +69,7 @@ impl<S: Spec> Programs<'_, S> {
     }
 }
 
-impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
     /// New cases, until one fails or the budget is spent.
     pub(super) fn drawn(&mut self) -> Result<Option<Found<S::Spec>>, Error> {
         self.drew = true;

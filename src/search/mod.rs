@@ -13,11 +13,12 @@ pub use outcome::{Found, Origin, Outcome, Passing, Rate};
 
 use crate::case::{Case, Extent};
 use crate::check::{Kind, Verdict};
-use crate::engine::{Answer, Budget, By, Covered, Engine, Known, Run, Turn};
+use crate::engine::{Answer, Budget, By, Covered, Engine, Known, Run, Turn, WATCHDOG};
 use crate::error::Error;
 use crate::regression;
 use crate::settings::{ENGINES, Settings};
-use crate::subject::{Progress, Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::{Progress, WithHandles};
 use proptest::strategy::BoxedStrategy;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -54,7 +55,7 @@ pub(crate) struct Plan<S: Spec> {
 ///
 /// # Errors
 /// A saved case, a token or a setting that cannot be read.
-pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
+pub(crate) fn search<E: Engine, S: WithHandles<Memory = E::Memory>>(
     plan: &Plan<S::Spec>,
 ) -> Result<Outcome<S::Spec>, Error> {
     // What cannot be read is an error before anything waits.
@@ -100,7 +101,7 @@ pub(crate) fn search<E: Engine, S: Subject<E::Memory>>(
 ///
 /// # Errors
 /// A case that cannot be made a token.
-pub(crate) fn elsewhere<E: Engine, S: Subject<E::Memory>>(
+pub(crate) fn elsewhere<E: Engine, S: WithHandles<Memory = E::Memory>>(
     plan: &Plan<S::Spec>,
     case: Case<S::Spec>,
     (first, spent): (&'static str, Duration),
@@ -120,7 +121,7 @@ pub(crate) fn elsewhere<E: Engine, S: Subject<E::Memory>>(
     Ok(search.outcome(found, 0))
 }
 
-struct Search<'a, E: Engine, S: Subject<E::Memory>> {
+struct Search<'a, E: Engine, S: WithHandles<Memory = E::Memory>> {
     plan: &'a Plan<S::Spec>,
     engine: E,
     turn: Turn,
@@ -141,7 +142,7 @@ struct Search<'a, E: Engine, S: Subject<E::Memory>> {
     stale: Vec<String>,
 }
 
-impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
+impl<'a, E: Engine, S: WithHandles<Memory = E::Memory>> Search<'a, E, S> {
     fn new(plan: &'a Plan<S::Spec>, limit: Duration) -> Self {
         let mut engine = E::default();
         let turn = engine.take_machine(plan.settings.lock.as_deref());
@@ -189,7 +190,7 @@ impl<'a, E: Engine, S: Subject<E::Memory>> Search<'a, E, S> {
         Budget {
             executions: settings.executions.max(1),
             time: self.left(),
-            watchdog: settings.watchdog,
+            watchdog: settings.watchdog.unwrap_or(WATCHDOG),
             seed: self.seed,
             keep_going: false,
             nobody_dies: false,

@@ -3,7 +3,7 @@
 use super::{Passing, Search, free, hangs};
 use crate::case::{Access, Case, Kill, Names, Place, Schedule, Step, Turn, Until, named};
 use crate::engine::{Budget, Engine, Run};
-use crate::subject::Subject;
+use crate::structure::WithHandles;
 use std::collections::HashMap;
 
 /// Neighbours that are tried, and the executions of one of which all orders are.
@@ -12,7 +12,7 @@ const NEIGHBOURS: usize = 100;
 const THAT_HANG: usize = 3;
 const ORDERS: u64 = 2_000;
 
-impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
     /// In words: without the kill, with the kill elsewhere, with a turn that ends one step later or earlier.
     pub(super) fn nearby(&mut self, run: &Run<S::Spec>) -> Vec<Passing<S::Spec>> {
         let Schedule::Turns(turns) = &run.case.schedule else {

@@ -3,7 +3,7 @@
 use crate::case::Case;
 use crate::check::Verdict;
 use crate::engine::{Covered, Run, Turn};
-use crate::subject::Spec;
+use crate::spec::Spec;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 use super::{Origin, Search, fit, free, hangs, kind};
 use crate::case::{Case, Schedule};
 use crate::engine::{Budget, Engine, Run};
-use crate::subject::Subject;
+use crate::structure::WithHandles;
 use proptest::strategy::ValueTree;
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -33,7 +33,7 @@ struct Effort {
     cut: bool,
 }
 
-impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
     /// The smallest case found that fails in the same way: first proptest's own steps, on values and lengths,
     /// then each operation left out, down to processes that do nothing.
     pub(super) fn shrink(

@@ -3,7 +3,7 @@
 use super::{Found, Search};
 use crate::check::Verdict;
 use crate::engine::{Covered, Engine};
-use crate::subject::Subject;
+use crate::structure::WithHandles;
 
 /// Reason of an engine that places steps, and had none to place.
 const UNTOUCHED: &str = "no operation touched `Memory`: is this `std::sync::atomic`, plain memory or a crate? This engine sees \
@@ -13,7 +13,7 @@ const UNTOUCHED: &str = "no operation touched `Memory`: is this `std::sync::atom
 const UNKILLED: &str = "no process that may be killed took a step, so no kill was tried: name a role whose operations access `Memory` \
     (`.kill_only`), or give its operations something to do";
 
-impl<E: Engine, S: Subject<E::Memory>> Search<'_, E, S> {
+impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
     /// Returns the verdict: the finding, or the first reason why less was checked than an `ok` promises.
     pub(super) fn verdict(&self, found: Option<&Found<S::Spec>>) -> Verdict<S::Spec> {
         if let Some(found) = found {

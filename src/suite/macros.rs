@@ -27,7 +27,7 @@
 ///
 /// ```compile_fail
 /// # use forkcheck::prelude::*;
-/// # use forkcheck::subject::RegisterOp;
+/// # use forkcheck::spec::RegisterOp;
 /// # type Plain<M> = forkcheck::publish::SeqLock<u64, M>;
 /// forkcheck::suite! { plain: Plain<_>, reader: from 1 to 4 ops of Just(RegisterOp::Read), }
 /// ```
@@ -90,7 +90,7 @@ macro_rules! suite {
         }
     };
     (@suite $name:ident, $structure:ty, $($rest:tt)+) => {
-        pub(super) fn suite() -> $crate::Suite<<$structure as $crate::Subject<$crate::memory::Hardware>>::Spec> {
+        pub(super) fn suite() -> $crate::Suite<<$structure as $crate::WithHandles>::Spec> {
             let suite = $crate::Suite::of_module($crate::site!());
             $crate::suite!(@role suite, $($rest)+)
         }

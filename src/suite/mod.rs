@@ -12,7 +12,8 @@ use crate::case::Case;
 use crate::error::Error;
 use crate::report::Site;
 use crate::settings::Settings;
-use crate::subject::{Progress, Spec};
+use crate::spec::Spec;
+use crate::structure::Progress;
 use mistake::{At, Mistake};
 use proptest::collection::vec;
 use proptest::strategy::{BoxedStrategy, Just, Strategy};
@@ -25,18 +26,17 @@ use std::time::Duration;
 ///
 /// ```
 /// use forkcheck::prelude::*;
-/// use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+/// use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 ///
 /// struct Plain<M: Memory>(M::AtomicU64);
-/// impl<M: Memory> Subject<M> for Plain<M> {
+/// impl<M: Memory> Structure for Plain<M> {
+///     type Memory = M;
 ///     type Spec = Register<u64>;
-///     type Seat<'a> = &'a Self;
 ///     fn new(first: &u64) -> Self { Plain(Atomic::new(*first)) }
-///     fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self { self }
-///     fn apply(seat: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+///     fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
 ///         match op {
-///             RegisterOp::Write(value) => { seat.0.store(*value, Ordering::Release); RegisterRet::Written }
-///             RegisterOp::Read => RegisterRet::Value(seat.0.load(Ordering::Acquire)),
+///             RegisterOp::Write(value) => { self.0.store(*value, Ordering::Release); RegisterRet::Written }
+///             RegisterOp::Read => RegisterRet::Value(self.0.load(Ordering::Acquire)),
 ///         }
 ///     }
 /// }
@@ -209,7 +209,7 @@ impl<S: Spec> Suite<S> {
     pub fn watchdog(mut self, time: Duration) -> Self {
         let mistake = Mistake::of_number(Location::caller(), "watchdog", time.as_nanos() as u64);
         self.mistakes.extend(mistake);
-        self.settings.watchdog = time;
+        self.settings.watchdog = Some(time);
         self
     }
 

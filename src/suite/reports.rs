@@ -4,7 +4,7 @@ use super::Suite;
 use crate::check::Verdict;
 use crate::report::{self, Words};
 use crate::search::Outcome;
-use crate::subject::Spec;
+use crate::spec::Spec;
 
 impl<S: Spec> Suite<S> {
     /// The report of an outcome of this suite, as a person reads it.

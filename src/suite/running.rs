@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::report;
 use crate::search::{Origin, Outcome, Plan, elsewhere, search};
 use crate::settings::Settings;
-use crate::subject::{Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::WithHandles;
 use std::panic::Location;
 
 impl<S: Spec> Suite<S> {
@@ -18,11 +19,13 @@ impl<S: Spec> Suite<S> {
     /// # Errors
     /// What cannot be read or makes no sense: the environment, the token, a saved case, a suite without a role
     /// or setup.
-    pub fn check<E: Engine, T: Subject<E::Memory, Spec = S>>(&self) -> Result<Outcome<S>, Error> {
+    pub fn check<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(
+        &self,
+    ) -> Result<Outcome<S>, Error> {
         self.outcome::<E, T>(self.settings.clone().overruled_by_environment()?)
     }
 
-    fn outcome<E: Engine, T: Subject<E::Memory, Spec = S>>(
+    fn outcome<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(
         &self,
         settings: Settings,
     ) -> Result<Outcome<S>, Error> {
@@ -93,16 +96,16 @@ impl<S: Spec> Suite<S> {
     /// As [`check`](Suite::check).
     pub fn check_forked<T, U>(&self) -> Result<Outcome<S>, Error>
     where
-        T: Subject<<Processes as Engine>::Memory, Spec = S>,
-        U: Subject<SteppedMemory, Spec = S>,
+        T: WithHandles<Memory = <Processes as Engine>::Memory, Spec = S>,
+        U: WithHandles<Memory = SteppedMemory, Spec = S>,
     {
         self.forked::<T, U>(self.settings.clone().overruled_by_environment()?)
     }
 
     fn forked<T, U>(&self, settings: Settings) -> Result<Outcome<S>, Error>
     where
-        T: Subject<<Processes as Engine>::Memory, Spec = S>,
-        U: Subject<SteppedMemory, Spec = S>,
+        T: WithHandles<Memory = <Processes as Engine>::Memory, Spec = S>,
+        U: WithHandles<Memory = SteppedMemory, Spec = S>,
     {
         let mut plan = self.plan(settings)?;
         let mut outcome = search::<Processes, T>(&plan)?;
@@ -127,7 +130,7 @@ impl<S: Spec> Suite<S> {
     /// `FORKCHECK_ALLOW_MISSING` names the engine; with the error of [`check`](Suite::check). Never on an engine that the
     /// suite is [`without`](Suite::without).
     #[track_caller]
-    pub fn test<E: Engine, T: Subject<E::Memory, Spec = S>>(&self) {
+    pub fn test<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(&self) {
         self.conclude(E::NAME, |settings| self.outcome::<E, T>(settings));
     }
 
@@ -138,8 +141,8 @@ impl<S: Spec> Suite<S> {
     #[track_caller]
     pub fn test_forked<T, U>(&self)
     where
-        T: Subject<<Processes as Engine>::Memory, Spec = S>,
-        U: Subject<SteppedMemory, Spec = S>,
+        T: WithHandles<Memory = <Processes as Engine>::Memory, Spec = S>,
+        U: WithHandles<Memory = SteppedMemory, Spec = S>,
     {
         self.conclude(Processes::NAME, |settings| self.forked::<T, U>(settings));
     }

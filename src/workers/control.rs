@@ -121,11 +121,11 @@ pub(super) struct Place {
 pub(crate) enum Phase {
     /// Waiting for the next execution.
     Idle,
-    /// In `Subject::new`, or dropping the subject.
+    /// In `WithHandles::new`, or dropping the subject.
     Setup,
-    /// In `Subject::attach`, or dropping the seat.
+    /// In `WithHandles::attach`, or dropping the seat.
     Attach,
-    /// In `Subject::apply`, for the operation of this number, called at this time.
+    /// In `WithHandles::apply`, for the operation of this number, called at this time.
     Operation { number: usize, invoked: u64 },
     /// Judging a history: in the user's spec.
     Check,

@@ -20,7 +20,8 @@ use crate::error::Error;
 use crate::memory::Memory;
 use crate::process;
 use crate::region::Region;
-use crate::subject::{Role, Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::{Role, WithHandles};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ const ASLEEP: u32 = 5;
 const ENDLESS: Duration = Duration::from_millis(30);
 
 /// The process whose first operation waits on a private futex in the structure, and the wait.
-pub(crate) fn private_lock<M: Memory, S: Subject<M>>(
+pub(crate) fn private_lock<M: Memory, S: WithHandles<Memory = M>>(
     case: &Case<S::Spec>,
     roles: &[String],
 ) -> Result<Option<(usize, PrivateWait)>, Error> {
@@ -84,7 +85,7 @@ pub(crate) fn private_lock<M: Memory, S: Subject<M>>(
 }
 
 /// The first operation of a process, where this word is 1.
-fn try_word<M: Memory, S: Subject<M>>(
+fn try_word<M: Memory, S: WithHandles<Memory = M>>(
     case: &Case<S::Spec>,
     roles: &[String],
     word: usize,
@@ -108,11 +109,7 @@ fn try_word<M: Memory, S: Subject<M>>(
         return;
     }
     word.store(1, Relaxed);
-    let mut handle = structures[0].attach(Role {
-        name: &roles[process],
-        process,
-        life: 0,
-    });
+    let mut handle = structures[0].attach(Role::of(roles, process, 0));
     // Its result, which may be a value that is none, is not looked at.
     std::mem::forget(without_copies(|| S::apply(&mut handle, op)));
 }

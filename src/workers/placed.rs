@@ -8,7 +8,7 @@ use super::original::without_copies;
 use crate::error::Error;
 use crate::memory::Memory;
 use crate::region::Region;
-use crate::subject::{SetupOf, Subject};
+use crate::structure::{SetupOf, WithHandles};
 use std::cell::UnsafeCell;
 use std::hint::black_box;
 use std::marker::PhantomData;
@@ -21,7 +21,7 @@ const PAGE: usize = 4096;
 const WIPED: usize = 64 << 10;
 
 /// Places for a number of structures.
-pub(super) struct Placed<M: Memory, S: Subject<M>> {
+pub(super) struct Placed<M: Memory, S: WithHandles<Memory = M>> {
     region: Arc<Region>,
     count: usize,
     /// How many there are, in this process.
@@ -29,7 +29,7 @@ pub(super) struct Placed<M: Memory, S: Subject<M>> {
     kind: PhantomData<fn() -> (M, S)>,
 }
 
-impl<M: Memory, S: Subject<M>> Placed<M, S> {
+impl<M: Memory, S: WithHandles<Memory = M>> Placed<M, S> {
     /// The bytes from the beginning of one to that of the next.
     pub(super) const STRIDE: usize = size_of::<S>().div_ceil(PAGE) * PAGE;
 
@@ -48,7 +48,7 @@ impl<M: Memory, S: Subject<M>> Placed<M, S> {
     }
 
     /// Builds all of them, at one depth of the stack.
-    pub(super) fn build(&mut self, setup: &SetupOf<S, M>) -> Vec<&S> {
+    pub(super) fn build(&mut self, setup: &SetupOf<S>) -> Vec<&S> {
         while self.built < self.count {
             self.build_one(setup);
         }
@@ -61,7 +61,7 @@ impl<M: Memory, S: Subject<M>> Placed<M, S> {
     }
 
     #[inline(never)]
-    fn build_one(&mut self, setup: &SetupOf<S, M>) {
+    fn build_one(&mut self, setup: &SetupOf<S>) {
         wipe_stack();
         let subject = without_copies(|| S::new(setup));
         // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and exclusively ours: no other process has
@@ -82,7 +82,7 @@ impl<M: Memory, S: Subject<M>> Placed<M, S> {
     }
 }
 
-impl<M: Memory, S: Subject<M>> Drop for Placed<M, S> {
+impl<M: Memory, S: WithHandles<Memory = M>> Drop for Placed<M, S> {
     fn drop(&mut self) {
         for number in 0..self.built {
             // SAFETY: drop in place. `build_one` wrote it in this process, and handles and references borrow `self`, so none

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::memory::Hardware;
 use crate::process::{self, Child, Exit};
 use crate::region::Region;
-use crate::subject::Subject;
+use crate::structure::WithHandles;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -53,7 +53,7 @@ pub(crate) struct Tally {
 }
 
 /// How a batch ended.
-pub(crate) enum Ended<S: Subject<Hardware>> {
+pub(crate) enum Ended<S: WithHandles<Memory = Hardware>> {
     /// All executions ran.
     Done,
     /// This history was not Ok.
@@ -79,14 +79,14 @@ pub(crate) enum Ended<S: Subject<Hardware>> {
 }
 
 /// Forked workers for one subject and one number of processes.
-pub(crate) struct Pool<S: Subject<Hardware>> {
+pub(crate) struct Pool<S: WithHandles<Memory = Hardware>> {
     shared: Shared<S>,
     workers: Vec<Child<()>>,
     bell: Bell,
     rests: Judge<S::Spec>,
 }
 
-impl<S: Subject<Hardware>> Pool<S> {
+impl<S: WithHandles<Memory = Hardware>> Pool<S> {
     /// Forks a worker for each role. Only from a single-threaded process: the zygote.
     /// `rests` says whether all that a history leaves waiting may wait.
     pub(crate) fn start(
@@ -285,7 +285,7 @@ impl<S: Subject<Hardware>> Pool<S> {
     }
 }
 
-impl<S: Subject<Hardware>> Drop for Pool<S> {
+impl<S: WithHandles<Memory = Hardware>> Drop for Pool<S> {
     fn drop(&mut self) {
         // The workers sleep or work; dropping their handles kills and reaps them, whatever they do.
         self.shared.control().stop.store(1, Relaxed);

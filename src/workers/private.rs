@@ -29,7 +29,8 @@ use crate::error::Error;
 use crate::memory::Memory;
 use crate::process;
 use crate::region::Region;
-use crate::subject::{Role, Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::{Role, WithHandles};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -89,7 +90,7 @@ pub(crate) enum After {
 /// single-threaded process: the zygote.
 ///
 /// The flag says whether it had to be given up.
-pub(crate) fn look<M: Memory, S: Subject<M>>(
+pub(crate) fn look<M: Memory, S: WithHandles<Memory = M>>(
     case: &Case<S::Spec>,
     roles: &[String],
     operations: bool,
@@ -133,7 +134,7 @@ pub(crate) fn look<M: Memory, S: Subject<M>>(
     Ok((child.value().unwrap_or(Looked::Short), false))
 }
 
-struct Looker<'a, M: Memory, S: Subject<M>> {
+struct Looker<'a, M: Memory, S: WithHandles<Memory = M>> {
     case: &'a Case<S::Spec>,
     roles: &'a [String],
     region: Arc<Region>,
@@ -141,7 +142,7 @@ struct Looker<'a, M: Memory, S: Subject<M>> {
     memory: std::marker::PhantomData<fn() -> (M, S)>,
 }
 
-impl<M: Memory, S: Subject<M>> Looker<'_, M, S> {
+impl<M: Memory, S: WithHandles<Memory = M>> Looker<'_, M, S> {
     fn look(&self, placed: &mut Placed<M, S>, operations: bool) -> Looked<S::Spec> {
         let mut returned = Vec::new();
         let structures = placed.build(&self.case.setup);
@@ -160,11 +161,7 @@ impl<M: Memory, S: Subject<M>> Looker<'_, M, S> {
             next[process] += 1;
             if handles[process].is_empty() {
                 for structure in &structures {
-                    let role = Role {
-                        name: &self.roles[process],
-                        process,
-                        life: 0,
-                    };
+                    let role = Role::of(self.roles, process, 0);
                     let handle = without_copies(|| structure.attach(role));
                     handles[process].push(handle);
                 }

@@ -16,7 +16,8 @@ use crate::case::{Call, Case, History};
 use crate::memory::{Hardware, Memory};
 use crate::process::die_with_parent;
 use crate::region::Region;
-use crate::subject::{Role, Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::{Role, WithHandles};
 use std::cell::UnsafeCell;
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
@@ -30,7 +31,7 @@ const YIELDS: u32 = 200;
 const REMEMBERED: usize = 1 << 16;
 
 /// The shared things, as every process of the pool sees them: forked, so at the same addresses.
-pub(super) struct Shared<S: Subject<Hardware>> {
+pub(super) struct Shared<S: WithHandles<Memory = Hardware>> {
     pub(super) roles: Vec<String>,
     pub(super) control: Region,
     pub(super) subject: Region,
@@ -46,7 +47,7 @@ pub(super) struct Shared<S: Subject<Hardware>> {
 /// One call in a log.
 pub(super) type Record<S> = (u64, u64, <S as Spec>::Ret);
 
-impl<S: Subject<Hardware>> Shared<S> {
+impl<S: WithHandles<Memory = Hardware>> Shared<S> {
     pub(super) fn control(&self) -> &Control {
         self.control.get(0).expect("the region was made for it")
     }
@@ -109,7 +110,7 @@ impl<S: Subject<Hardware>> Shared<S> {
 }
 
 /// The life of worker `me`, until it is told to stop.
-pub(super) fn work<S: Subject<Hardware>>(shared: &Shared<S>, me: usize) {
+pub(super) fn work<S: WithHandles<Memory = Hardware>>(shared: &Shared<S>, me: usize) {
     original::mark();
     let mut alone = false;
     if let Some(&(processor, own)) = shared.processors.get(me) {
@@ -154,7 +155,7 @@ pub(super) fn work<S: Subject<Hardware>>(shared: &Shared<S>, me: usize) {
     }
 }
 
-struct Worker<'a, S: Subject<Hardware>> {
+struct Worker<'a, S: WithHandles<Memory = Hardware>> {
     shared: &'a Shared<S>,
     me: usize,
     /// It has its processor for itself, so it may spin.
@@ -169,7 +170,7 @@ struct Worker<'a, S: Subject<Hardware>> {
     scratch: Vec<u8>,
 }
 
-impl<S: Subject<Hardware>> Worker<'_, S> {
+impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
     fn await_round(&self, seen: u32) -> u32 {
         let round = &self.shared.control().round;
         let mut turns = if self.alone { SPINS } else { YIELDS };
@@ -251,11 +252,7 @@ impl<S: Subject<Hardware>> Worker<'_, S> {
         // 1. `start_execution` wrote it before it moved `round`, which this worker has seen by Acquire.
         // 2. It is dropped only when all workers have finished, after this one's seat is gone. 3. `S: Sync`.
         let subject = unsafe { (*self.shared.slot().get()).assume_init_ref() };
-        let role = Role {
-            name: &self.shared.roles[self.me],
-            process: self.me,
-            life: 0,
-        };
+        let role = Role::of(&self.shared.roles, self.me, 0);
         let only_reads = control.read_only.load(Relaxed) >> self.me & 1 == 1;
         if only_reads {
             self.may_write(false);

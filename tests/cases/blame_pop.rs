@@ -5,7 +5,7 @@ use super::{caught, passes, suite};
 use forkcheck::check::Kind;
 use forkcheck::engine::Stepped;
 use forkcheck::prelude::*;
-use forkcheck::subject::{QueueOp, QueueRet, StaleQueue};
+use forkcheck::spec::{QueueOp, QueueRet, StaleQueue};
 
 const SLOTS: u64 = 2;
 
@@ -53,9 +53,9 @@ impl<M: Memory, const FIXED: bool> Ring<M, FIXED> {
     }
 }
 
-impl<M: Memory, const FIXED: bool> Subject<M> for Ring<M, FIXED> {
+impl<M: Memory, const FIXED: bool> Structure for Ring<M, FIXED> {
+    type Memory = M;
     type Spec = StaleQueue<u64>;
-    type Seat<'a> = &'a Self;
     fn new(_: &usize) -> Self {
         Self {
             produced: Atomic::new(0),
@@ -64,14 +64,11 @@ impl<M: Memory, const FIXED: bool> Subject<M> for Ring<M, FIXED> {
             items: [Atomic::new(0), Atomic::new(0)],
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(ring: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+    fn apply(&self, op: &QueueOp<u64>) -> QueueRet<u64> {
         match op {
-            QueueOp::Push(item) if ring.push(*item) => QueueRet::Pushed,
+            QueueOp::Push(item) if self.push(*item) => QueueRet::Pushed,
             QueueOp::Push(_) => QueueRet::Full,
-            QueueOp::Pop => ring.pop().map_or(QueueRet::Empty, QueueRet::Popped),
+            QueueOp::Pop => self.pop().map_or(QueueRet::Empty, QueueRet::Popped),
         }
     }
 }

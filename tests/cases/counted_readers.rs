@@ -6,7 +6,7 @@ use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Kills, Stepped, SteppedMemory};
 use forkcheck::memory::Life;
 use forkcheck::prelude::*;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 
 const WRITER: u64 = 1 << 63;
 
@@ -53,9 +53,9 @@ impl<M: Memory, const FIXED: bool> Cache<M, FIXED> {
     }
 }
 
-impl<M: Memory, const FIXED: bool> Subject<M> for Cache<M, FIXED> {
+impl<M: Memory, const FIXED: bool> Structure for Cache<M, FIXED> {
+    type Memory = M;
     type Spec = Register<[u64; 2]>;
-    type Seat<'a> = &'a Self;
     fn new(first: &[u64; 2]) -> Self {
         Cache {
             lock: Atomic::new(0),
@@ -63,35 +63,32 @@ impl<M: Memory, const FIXED: bool> Subject<M> for Cache<M, FIXED> {
             data: Words::new(*first),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(cache: &mut &Self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
+    fn apply(&self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
         match op {
             RegisterOp::Write(value) => {
                 if FIXED {
-                    cache.owned()
+                    self.owned()
                 } else {
-                    cache.write_lock()
+                    self.write_lock()
                 }
-                cache.dirty.store(1, Ordering::Relaxed);
-                cache.data.store(*value);
-                cache.dirty.store(0, Ordering::Relaxed);
-                cache.lock.store(0, Ordering::Release);
+                self.dirty.store(1, Ordering::Relaxed);
+                self.data.store(*value);
+                self.dirty.store(0, Ordering::Relaxed);
+                self.lock.store(0, Ordering::Release);
                 RegisterRet::Written
             }
             RegisterOp::Read => {
                 if FIXED {
-                    cache.owned()
+                    self.owned()
                 } else {
-                    cache.read_lock()
+                    self.read_lock()
                 }
-                let dirty = cache.dirty.load(Ordering::Relaxed) == 1;
-                let value = cache.data.load();
+                let dirty = self.dirty.load(Ordering::Relaxed) == 1;
+                let value = self.data.load();
                 if FIXED {
-                    cache.lock.store(0, Ordering::Release)
+                    self.lock.store(0, Ordering::Release)
                 } else {
-                    cache.lock.fetch_sub(1, Ordering::AcqRel);
+                    self.lock.fetch_sub(1, Ordering::AcqRel);
                 }
                 if dirty {
                     RegisterRet::WriterGone

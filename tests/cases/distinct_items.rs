@@ -4,7 +4,7 @@ use crate::{caught, passes, suite};
 use forkcheck::check::Kind;
 use forkcheck::engine::{Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::{QueueOp, QueueRet, StaleQueue};
+use forkcheck::spec::{QueueOp, QueueRet, StaleQueue};
 
 const SLOTS: u64 = 2;
 
@@ -54,9 +54,9 @@ impl<M: Memory, const FIXED: bool> Ring<M, FIXED> {
     }
 }
 
-impl<M: Memory, const FIXED: bool> Subject<M> for Ring<M, FIXED> {
+impl<M: Memory, const FIXED: bool> Structure for Ring<M, FIXED> {
+    type Memory = M;
     type Spec = StaleQueue<u64>;
-    type Seat<'a> = &'a Self;
     fn new(_: &usize) -> Self {
         let empty = || [Atomic::new(0), Atomic::new(0)];
         Ring {
@@ -66,14 +66,11 @@ impl<M: Memory, const FIXED: bool> Subject<M> for Ring<M, FIXED> {
             items: empty(),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(ring: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+    fn apply(&self, op: &QueueOp<u64>) -> QueueRet<u64> {
         match op {
-            QueueOp::Push(item) if ring.push(*item) => QueueRet::Pushed,
+            QueueOp::Push(item) if self.push(*item) => QueueRet::Pushed,
             QueueOp::Push(_) => QueueRet::Full,
-            QueueOp::Pop => ring.pop().map_or(QueueRet::Empty, QueueRet::Popped),
+            QueueOp::Pop => self.pop().map_or(QueueRet::Empty, QueueRet::Popped),
         }
     }
 }
@@ -104,18 +101,15 @@ fn the_mended_ring_passes() {
 /// A register that loses a value which is written twice: values that have to be equal stay equal.
 struct Forgets<M: Memory>(M::AtomicU64);
 
-impl<M: Memory> Subject<M> for Forgets<M> {
+impl<M: Memory> Structure for Forgets<M> {
+    type Memory = M;
     type Spec = StaleQueue<u64>;
-    type Seat<'a> = &'a Self;
     fn new(_: &usize) -> Self {
         Forgets(Atomic::new(0))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(last: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+    fn apply(&self, op: &QueueOp<u64>) -> QueueRet<u64> {
         match op {
-            QueueOp::Push(item) if last.0.swap(*item, Ordering::AcqRel) == *item => {
+            QueueOp::Push(item) if self.0.swap(*item, Ordering::AcqRel) == *item => {
                 QueueRet::Popped(0)
             }
             QueueOp::Push(_) => QueueRet::Pushed,

@@ -4,7 +4,7 @@ use super::{Nothing, caught, passes, suite, unknown};
 use forkcheck::check::Kind;
 use forkcheck::engine::loom::{Loom, LoomMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::{Queue, QueueOp, QueueRet, StaleQueue};
+use forkcheck::spec::{Queue, QueueOp, QueueRet, StaleQueue};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -48,20 +48,17 @@ mod locks {
         lock: M::AtomicU32,
         count: M::AtomicU32,
     }
-    impl<M: Memory, const HOW: u8, const MISTAKE: u8> Subject<M> for Locked<M, HOW, MISTAKE> {
+    impl<M: Memory, const HOW: u8, const MISTAKE: u8> Structure for Locked<M, HOW, MISTAKE> {
+        type Memory = M;
         type Spec = Count;
-        type Seat<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Locked {
                 lock: Atomic::new(0),
                 count: Atomic::new(0),
             }
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(all: &mut &Self, _: &()) -> u32 {
-            let taken = || all.lock.swap(1, Ordering::Acquire) == 1;
+        fn apply(&self, _: &()) -> u32 {
+            let taken = || self.lock.swap(1, Ordering::Acquire) == 1;
             match HOW {
                 SWAP => {
                     while taken() {
@@ -70,14 +67,14 @@ mod locks {
                 }
                 TEST_FIRST => {
                     while taken() {
-                        while all.lock.load(Ordering::Relaxed) == 1 {
+                        while self.lock.load(Ordering::Relaxed) == 1 {
                             M::spin_loop();
                         }
                     }
                 }
                 _ => {
                     let try_lock = || {
-                        all.lock
+                        self.lock
                             .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
                     };
                     while try_lock().is_err() {
@@ -85,11 +82,11 @@ mod locks {
                     }
                 }
             }
-            let n = all.count.load(Ordering::Relaxed) + 1;
-            all.count.store(n, Ordering::Relaxed);
+            let n = self.count.load(Ordering::Relaxed) + 1;
+            self.count.store(n, Ordering::Relaxed);
             match MISTAKE {
-                RIGHT => all.lock.store(0, Ordering::Release),
-                RELAXED => all.lock.store(0, Ordering::Relaxed),
+                RIGHT => self.lock.store(0, Ordering::Release),
+                RELAXED => self.lock.store(0, Ordering::Relaxed),
                 _ => {}
             }
             n
@@ -157,9 +154,9 @@ mod parking {
         parked: M::AtomicU32,
         token: M::AtomicU32,
     }
-    impl<M: Memory, const FENCED: bool> Subject<M> for Pool<M, FENCED> {
+    impl<M: Memory, const FENCED: bool> Structure for Pool<M, FENCED> {
+        type Memory = M;
         type Spec = Tasks;
-        type Seat<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Pool {
                 tasks: Atomic::new(0),
@@ -167,44 +164,41 @@ mod parking {
                 token: Atomic::new(0),
             }
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(pool: &mut &Self, op: &Op) {
+        fn apply(&self, op: &Op) {
             let fence = || {
                 if FENCED {
                     M::fence(Ordering::SeqCst);
                 }
             };
             let take = || {
-                let n = pool.tasks.load(Ordering::Acquire);
+                let n = self.tasks.load(Ordering::Acquire);
                 n > 0
-                    && pool
+                    && self
                         .tasks
                         .compare_exchange(n, n - 1, Ordering::AcqRel, Ordering::Relaxed)
                         .is_ok()
             };
             match op {
                 Op::Spawn => {
-                    pool.tasks.fetch_add(1, Ordering::AcqRel);
+                    self.tasks.fetch_add(1, Ordering::AcqRel);
                     fence();
-                    if pool.parked.load(Ordering::Acquire) == 1
-                        && pool.parked.swap(0, Ordering::AcqRel) == 1
+                    if self.parked.load(Ordering::Acquire) == 1
+                        && self.parked.swap(0, Ordering::AcqRel) == 1
                     {
-                        pool.token.store(1, Ordering::Release);
-                        M::wake(&pool.token, 1);
+                        self.token.store(1, Ordering::Release);
+                        M::wake(&self.token, 1);
                     }
                 }
                 Op::Run => {
                     while !take() {
-                        pool.parked.swap(1, Ordering::AcqRel);
+                        self.parked.swap(1, Ordering::AcqRel);
                         fence();
-                        if pool.tasks.load(Ordering::Acquire) > 0 {
-                            pool.parked.swap(0, Ordering::AcqRel);
+                        if self.tasks.load(Ordering::Acquire) > 0 {
+                            self.parked.swap(0, Ordering::AcqRel);
                             continue;
                         }
-                        while pool.token.swap(0, Ordering::AcqRel) == 0 {
-                            M::wait(&pool.token, 0);
+                        while self.token.swap(0, Ordering::AcqRel) == 0 {
+                            M::wait(&self.token, 0);
                         }
                     }
                 }
@@ -243,9 +237,9 @@ mod coverage {
         guard: M::Cell<()>,
         item: M::AtomicU64,
     }
-    impl<M: Memory, const FIXED: bool> Subject<M> for Slot<M, FIXED> {
+    impl<M: Memory, const FIXED: bool> Structure for Slot<M, FIXED> {
+        type Memory = M;
         type Spec = StaleQueue<u64>;
-        type Seat<'a> = &'a Self;
         fn new(_: &usize) -> Self {
             Slot {
                 write: Atomic::new(0),
@@ -254,10 +248,7 @@ mod coverage {
                 item: Atomic::new(0),
             }
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(slot: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+        fn apply(&self, op: &QueueOp<u64>) -> QueueRet<u64> {
             let (acquire, release) = if FIXED {
                 (Ordering::Acquire, Ordering::Release)
             } else {
@@ -265,22 +256,22 @@ mod coverage {
             };
             match op {
                 QueueOp::Push(item) => {
-                    let write = slot.write.load(Ordering::Relaxed);
-                    if write == slot.read.load(acquire) + 1 {
+                    let write = self.write.load(Ordering::Relaxed);
+                    if write == self.read.load(acquire) + 1 {
                         return QueueRet::Full;
                     }
-                    slot.guard
-                        .with_mut(|_| slot.item.store(*item, Ordering::Relaxed));
-                    slot.write.store(write + 1, Ordering::Release);
+                    self.guard
+                        .with_mut(|_| self.item.store(*item, Ordering::Relaxed));
+                    self.write.store(write + 1, Ordering::Release);
                     QueueRet::Pushed
                 }
                 QueueOp::Pop => {
-                    let read = slot.read.load(Ordering::Relaxed);
-                    if read == slot.write.load(Ordering::Acquire) {
+                    let read = self.read.load(Ordering::Relaxed);
+                    if read == self.write.load(Ordering::Acquire) {
                         return QueueRet::Empty;
                     }
-                    let item = slot.guard.with(|_| slot.item.load(Ordering::Relaxed));
-                    slot.read.store(read + 1, release);
+                    let item = self.guard.with(|_| self.item.load(Ordering::Relaxed));
+                    self.read.store(read + 1, release);
                     QueueRet::Popped(item)
                 }
             }
@@ -340,19 +331,16 @@ mod coverage {
 
     /// A word whose loads have many stores to read from.
     struct Busy<M: Memory>(M::AtomicU32);
-    impl<M: Memory> Subject<M> for Busy<M> {
+    impl<M: Memory> Structure for Busy<M> {
+        type Memory = M;
         type Spec = Nothing;
-        type Seat<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Busy(Atomic::new(0))
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(word: &mut &Self, _: &()) {
+        fn apply(&self, _: &()) {
             for value in 1..4 {
-                word.0.store(value, Ordering::Relaxed);
-                word.0.load(Ordering::Relaxed);
+                self.0.store(value, Ordering::Relaxed);
+                self.0.load(Ordering::Relaxed);
             }
         }
     }
@@ -377,17 +365,14 @@ mod words_of_the_standard_library {
     use std::sync::atomic::AtomicU32;
 
     struct Outside(AtomicU32);
-    impl<M: Memory> Subject<M> for Outside {
+    impl Structure for Outside {
+        type Memory = LoomMemory;
         type Spec = Count;
-        type Seat<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Outside(AtomicU32::new(0))
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(all: &mut &Self, _: &()) -> u32 {
-            all.0.fetch_add(1, Ordering::AcqRel) + 1
+        fn apply(&self, _: &()) -> u32 {
+            self.0.fetch_add(1, Ordering::AcqRel) + 1
         }
     }
 
@@ -421,9 +406,10 @@ mod handles {
             }
         }
     }
-    impl<M: Memory, const WHERE: u8> Subject<M> for Waits<M, WHERE> {
+    impl<M: Memory, const WHERE: u8> WithHandles for Waits<M, WHERE> {
+        type Memory = M;
         type Spec = Nothing;
-        type Seat<'a> = Handle<'a, M, WHERE>;
+        type Handle<'a> = Handle<'a, M, WHERE>;
         fn new(_: &()) -> Self {
             Waits {
                 ready: Atomic::new(0),
@@ -521,9 +507,10 @@ mod blocking {
         arrived: bool,
         round: u32,
     }
-    impl<M: Memory, const FIXED: bool> Subject<M> for Barrier<M, FIXED> {
+    impl<M: Memory, const FIXED: bool> WithHandles for Barrier<M, FIXED> {
+        type Memory = M;
         type Spec = Rounds;
-        type Seat<'a> = Handle<'a, M>;
+        type Handle<'a> = Handle<'a, M>;
         fn new(_: &()) -> Self {
             Barrier(Atomic::new(0))
         }
@@ -603,24 +590,21 @@ mod blocking {
     }
     /// A semaphore that spins; the broken one forgets a post.
     struct Posts<M: Memory, const RIGHT: bool>(M::AtomicU32);
-    impl<M: Memory, const RIGHT: bool> Subject<M> for Posts<M, RIGHT> {
+    impl<M: Memory, const RIGHT: bool> Structure for Posts<M, RIGHT> {
+        type Memory = M;
         type Spec = Posted;
-        type Seat<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Posts(Atomic::new(0))
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(all: &mut &Self, post: &bool) {
+        fn apply(&self, post: &bool) {
             if *post {
-                all.0.fetch_add(u32::from(RIGHT), Ordering::Release);
+                self.0.fetch_add(u32::from(RIGHT), Ordering::Release);
                 return;
             }
             loop {
-                let n = all.0.load(Ordering::Acquire);
+                let n = self.0.load(Ordering::Acquire);
                 let taken = n > 0
-                    && all
+                    && self
                         .0
                         .compare_exchange(n, n - 1, Ordering::Acquire, Ordering::Relaxed)
                         .is_ok();
@@ -689,9 +673,9 @@ mod stale_values {
             Some(item)
         }
     }
-    impl<M: Memory, const FIXED: bool> Subject<M> for Ring<M, FIXED> {
+    impl<M: Memory, const FIXED: bool> Structure for Ring<M, FIXED> {
+        type Memory = M;
         type Spec = Queue<u64>;
-        type Seat<'a> = &'a Self;
         fn new(_: &usize) -> Self {
             Ring {
                 r_head: Atomic::new(0),
@@ -700,14 +684,11 @@ mod stale_values {
                 items: std::array::from_fn(|_| Atomic::new(0)),
             }
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(ring: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+        fn apply(&self, op: &QueueOp<u64>) -> QueueRet<u64> {
             match op {
-                QueueOp::Push(item) if ring.push(*item) => QueueRet::Pushed,
+                QueueOp::Push(item) if self.push(*item) => QueueRet::Pushed,
                 QueueOp::Push(_) => QueueRet::Full,
-                QueueOp::Pop => ring.pop().map_or(QueueRet::Empty, QueueRet::Popped),
+                QueueOp::Pop => self.pop().map_or(QueueRet::Empty, QueueRet::Popped),
             }
         }
     }
@@ -743,18 +724,15 @@ mod stacks {
 
     /// An operation with this number of bytes of local data.
     struct Local<M: Memory, const BYTES: usize>(M::AtomicU32);
-    impl<M: Memory, const BYTES: usize> Subject<M> for Local<M, BYTES> {
+    impl<M: Memory, const BYTES: usize> Structure for Local<M, BYTES> {
+        type Memory = M;
         type Spec = Count;
-        type Seat<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Local(Atomic::new(0))
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(all: &mut &Self, _: &()) -> u32 {
+        fn apply(&self, _: &()) -> u32 {
             let mut local = [0u8; BYTES];
-            let n = all.0.fetch_add(1, Ordering::AcqRel);
+            let n = self.0.fetch_add(1, Ordering::AcqRel);
             std::hint::black_box(&mut local)[n as usize] = 1;
             n + u32::from(std::hint::black_box(&local)[n as usize])
         }
@@ -771,9 +749,10 @@ mod stacks {
     fn much() {
         std::hint::black_box(&mut [0u8; 256 << 10]);
     }
-    impl<M: Memory> Subject<M> for AllAround<M> {
+    impl<M: Memory> WithHandles for AllAround<M> {
+        type Memory = M;
         type Spec = Much;
-        type Seat<'a> = User<'a, M>;
+        type Handle<'a> = User<'a, M>;
         fn new(_: &()) -> Self {
             much();
             AllAround(Atomic::new(0))
@@ -855,9 +834,9 @@ mod unwinding {
             }
         }
     }
-    impl<M: Memory, const DOES: bool> Subject<M> for Counted<M, DOES> {
+    impl<M: Memory, const DOES: bool> Structure for Counted<M, DOES> {
+        type Memory = M;
         type Spec = Count;
-        type Seat<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Counted {
                 lock: Atomic::new(0),
@@ -865,18 +844,15 @@ mod unwinding {
                 users: Atomic::new(0),
             }
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(all: &mut &Self, _: &()) -> u32 {
-            all.users.fetch_add(1, Ordering::AcqRel);
-            let mut user = User(all, false);
-            while all.lock.swap(1, Ordering::Acquire) == 1 {
+        fn apply(&self, _: &()) -> u32 {
+            self.users.fetch_add(1, Ordering::AcqRel);
+            let mut user = User(self, false);
+            while self.lock.swap(1, Ordering::Acquire) == 1 {
                 M::spin_loop();
             }
-            let n = all.count.load(Ordering::Relaxed) + 1;
-            all.count.store(n, Ordering::Relaxed);
-            all.lock.store(0, Ordering::Release);
+            let n = self.count.load(Ordering::Relaxed) + 1;
+            self.count.store(n, Ordering::Relaxed);
+            self.lock.store(0, Ordering::Release);
             user.1 = true;
             n
         }
@@ -916,26 +892,23 @@ mod catching {
             self.0.lock.store(0, Ordering::Release);
         }
     }
-    impl<M: Memory> Subject<M> for Panics<M> {
+    impl<M: Memory> Structure for Panics<M> {
+        type Memory = M;
         type Spec = Count;
-        type Seat<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Panics {
                 lock: Atomic::new(0),
                 count: Atomic::new(0),
             }
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(all: &mut &Self, _: &()) -> u32 {
-            while all.lock.swap(1, Ordering::Acquire) == 1 {
+        fn apply(&self, _: &()) -> u32 {
+            while self.lock.swap(1, Ordering::Acquire) == 1 {
                 M::spin_loop();
             }
             let counts = || {
-                let _unlocks = Guard(all);
-                let n = all.count.load(Ordering::Relaxed) + 1;
-                all.count.store(n, Ordering::Relaxed);
+                let _unlocks = Guard(self);
+                let n = self.count.load(Ordering::Relaxed) + 1;
+                self.count.store(n, Ordering::Relaxed);
                 panic_any(n)
             };
             let caught = catch_unwind(AssertUnwindSafe(counts));
@@ -969,19 +942,16 @@ mod catching {
 
     /// Operations that sleep until a word changes, which it never does, and return one if that panics.
     struct Sleeps<M: Memory>(M::AtomicU32);
-    impl<M: Memory> Subject<M> for Sleeps<M> {
+    impl<M: Memory> Structure for Sleeps<M> {
+        type Memory = M;
         type Spec = Waits;
-        type Seat<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Sleeps(Atomic::new(0))
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(all: &mut &Self, _: &()) -> u32 {
+        fn apply(&self, _: &()) -> u32 {
             let sleeps = || {
-                while all.0.load(Ordering::Acquire) == 0 {
-                    M::wait(&all.0, 0);
+                while self.0.load(Ordering::Acquire) == 0 {
+                    M::wait(&self.0, 0);
                 }
                 0
             };

@@ -2,7 +2,7 @@
 
 use forkcheck::engine::{Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 
 const MOST: usize = 3;
 
@@ -15,22 +15,19 @@ mod limits {
 /// A structure with more parameters than its memory.
 struct Plain<M: Memory, T, const N: usize>(M::AtomicU64, std::marker::PhantomData<T>);
 
-impl<M: Memory, T: Send + Sync + 'static, const N: usize> Subject<M> for Plain<M, T, N> {
+impl<M: Memory, T: Send + Sync + 'static, const N: usize> Structure for Plain<M, T, N> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(first: &u64) -> Self {
         Plain(Atomic::new(*first), std::marker::PhantomData)
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(plain: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
-                plain.0.store(*value, Ordering::Release);
+                self.0.store(*value, Ordering::Release);
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(plain.0.load(Ordering::Acquire)),
+            RegisterOp::Read => RegisterRet::Value(self.0.load(Ordering::Acquire)),
         }
     }
 }

@@ -43,7 +43,7 @@ impl Spec for Nothing {
 
 /// Asserts that the engine finds nothing, and returns the report of an outcome in which something ran.
 #[track_caller]
-fn passes<E: Engine, T: Subject<E::Memory>>(suite: &Suite<T::Spec>) -> String {
+fn passes<E: Engine, T: WithHandles<Memory = E::Memory>>(suite: &Suite<T::Spec>) -> String {
     let outcome = suite.check::<E, T>().unwrap();
     let report = suite.report(&outcome);
     assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
@@ -53,7 +53,7 @@ fn passes<E: Engine, T: Subject<E::Memory>>(suite: &Suite<T::Spec>) -> String {
 
 /// Asserts a finding of this kind.
 #[track_caller]
-fn caught<E: Engine, T: Subject<E::Memory>>(
+fn caught<E: Engine, T: WithHandles<Memory = E::Memory>>(
     suite: &Suite<T::Spec>,
     kind: Kind,
 ) -> (Outcome<T::Spec>, String) {
@@ -68,7 +68,7 @@ fn caught<E: Engine, T: Subject<E::Memory>>(
 
 /// Asserts that the verdict is unknown, and returns its reason.
 #[track_caller]
-fn unknown<E: Engine, T: Subject<E::Memory>>(suite: &Suite<T::Spec>) -> String {
+fn unknown<E: Engine, T: WithHandles<Memory = E::Memory>>(suite: &Suite<T::Spec>) -> String {
     let outcome = suite.check::<E, T>().unwrap();
     let Verdict::Unknown(reason) = &outcome.verdict else {
         panic!("not unknown: {}", suite.report(&outcome))

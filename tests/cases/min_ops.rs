@@ -26,22 +26,19 @@ struct Meeting<M: Memory, const ALL: u32, const FIXED: bool> {
 type Broken<M> = Meeting<M, 2, false>;
 type Fixed<M> = Meeting<M, 2, true>;
 
-impl<M: Memory, const ALL: u32, const FIXED: bool> Subject<M> for Meeting<M, ALL, FIXED> {
+impl<M: Memory, const ALL: u32, const FIXED: bool> Structure for Meeting<M, ALL, FIXED> {
+    type Memory = M;
     type Spec = Met;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Meeting {
             came: Atomic::new(0),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(meeting: &mut &Self, number: &u32) {
+    fn apply(&self, number: &u32) {
         if FIXED || number % 2 == 1 {
-            meeting.came.fetch_add(1, Ordering::AcqRel);
+            self.came.fetch_add(1, Ordering::AcqRel);
         }
-        while meeting.came.load(Ordering::Acquire) < ALL {
+        while self.came.load(Ordering::Acquire) < ALL {
             M::spin_loop()
         }
     }
@@ -152,28 +149,25 @@ mod on_loom {
         came: M::AtomicU32,
     }
 
-    impl<M: Memory> Subject<M> for Party<M> {
+    impl<M: Memory> Structure for Party<M> {
+        type Memory = M;
         type Spec = Met;
-        type Seat<'a> = &'a Self;
         fn new(_: &()) -> Self {
             Party {
                 came: Atomic::new(0),
             }
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-            self
-        }
-        fn apply(party: &mut &Self, number: &u32) {
+        fn apply(&self, number: &u32) {
             if *number == 0 {
-                party.came.fetch_add(1, Ordering::AcqRel);
-                return M::wake(&party.came, 1);
+                self.came.fetch_add(1, Ordering::AcqRel);
+                return M::wake(&self.came, 1);
             }
             loop {
-                let came = party.came.load(Ordering::Acquire);
+                let came = self.came.load(Ordering::Acquire);
                 if came >= *number {
                     return;
                 }
-                M::wait(&party.came, came);
+                M::wait(&self.came, came);
             }
         }
     }
@@ -201,16 +195,15 @@ mod on_loom {
     /// Wrong results are wrong, however the program was cut.
     #[test]
     fn what_a_cut_program_returns_is_still_judged() {
-        use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+        use forkcheck::spec::{Register, RegisterOp, RegisterRet};
         struct Zero;
-        impl<M: Memory> Subject<M> for Zero {
+        impl Structure for Zero {
+            type Memory = LoomMemory;
             type Spec = Register<u64>;
-            type Seat<'a> = ();
             fn new(_: &u64) -> Self {
                 Zero
             }
-            fn attach(&self, _: Role<'_>) {}
-            fn apply(_: &mut (), _: &RegisterOp<u64>) -> RegisterRet<u64> {
+            fn apply(&self, _: &RegisterOp<u64>) -> RegisterRet<u64> {
                 RegisterRet::Value(7)
             }
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use forkcheck::engine::{Stepped, SteppedMemory};
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 
 const WORDS: usize = 8;
 
@@ -33,35 +33,32 @@ fn put<A: Atomic<u64>>(cell: &A, value: u64) {
     cell.store(value, Ordering::Relaxed);
 }
 
-impl<M: Memory, const BY: u8> Subject<M> for Page<M, BY> {
+impl<M: Memory, const BY: u8> Structure for Page<M, BY> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
         Self {
             words: std::array::from_fn(|_| Atomic::new(first)),
             extra: Atomic::new(0),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(page: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
-        page.extra.fetch_add(1, Ordering::Relaxed);
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        self.extra.fetch_add(1, Ordering::Relaxed);
         match op {
             RegisterOp::Write(value) => {
-                page.put(4, *value);
-                page.put(6, *value);
+                self.put(4, *value);
+                self.put(6, *value);
                 RegisterRet::Written
             }
             RegisterOp::Read => {
-                let [a, b] = [4, 6].map(|at: usize| page.words[at].load(Ordering::Relaxed));
+                let [a, b] = [4, 6].map(|at: usize| self.words[at].load(Ordering::Relaxed));
                 RegisterRet::Value(if a == b { a } else { 1_000 })
             }
         }
     }
 }
 
-fn report<T: Subject<SteppedMemory, Spec = Register<u64>>>() -> String {
+fn report<T: WithHandles<Memory = SteppedMemory, Spec = Register<u64>>>() -> String {
     let suite = suite("names")
         .setup(Just(0))
         .role("writer", 1, 1..=1, (1u64..9).prop_map(RegisterOp::Write))
@@ -94,9 +91,9 @@ struct Between<M: Memory> {
     _after: [M::AtomicU64; 3],
 }
 
-impl<M: Memory> Subject<M> for Between<M> {
+impl<M: Memory> Structure for Between<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
         let word = |_| M::AtomicU64::new(first);
         Self {
@@ -105,11 +102,8 @@ impl<M: Memory> Subject<M> for Between<M> {
             _after: std::array::from_fn(word),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(page: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
-        let at = |at: usize| &page.cells[at];
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        let at = |at: usize| &self.cells[at];
         let both = [at(3), at(4)];
         match op {
             RegisterOp::Write(value) => {
@@ -118,7 +112,7 @@ impl<M: Memory> Subject<M> for Between<M> {
                 RegisterRet::Written
             }
             RegisterOp::Read => {
-                let [a, b] = [3, 4].map(|at: usize| page.cells[at].load(Ordering::Relaxed));
+                let [a, b] = [3, 4].map(|at: usize| self.cells[at].load(Ordering::Relaxed));
                 RegisterRet::Value(if a == b { a } else { 1_000 })
             }
         }

@@ -2,23 +2,20 @@
 
 use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::{Once, OnceOp, OnceRet};
+use forkcheck::spec::{Once, OnceOp, OnceRet};
 
 struct Flag<M: Memory>(M::AtomicU32);
 
-impl<M: Memory> Subject<M> for Flag<M> {
+impl<M: Memory> Structure for Flag<M> {
+    type Memory = M;
     type Spec = Once<()>;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Flag(Atomic::new(0))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(flag: &mut &Self, op: &OnceOp<()>) -> OnceRet<()> {
+    fn apply(&self, op: &OnceOp<()>) -> OnceRet<()> {
         match op {
-            OnceOp::Set(()) => OnceRet::Set(flag.0.swap(1, Ordering::AcqRel) == 0),
-            OnceOp::Get => OnceRet::Got((flag.0.load(Ordering::Acquire) == 1).then_some(())),
+            OnceOp::Set(()) => OnceRet::Set(self.0.swap(1, Ordering::AcqRel) == 0),
+            OnceOp::Get => OnceRet::Got((self.0.load(Ordering::Acquire) == 1).then_some(())),
         }
     }
 }

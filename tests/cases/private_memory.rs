@@ -2,7 +2,7 @@
 
 use super::*;
 use forkcheck::engine::{Kills, Processes, Stepped};
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -24,26 +24,23 @@ trait Held<M: Memory>: Sized + Sync + 'static {
     }
 }
 
-impl<M: Memory, T: Held<M>> Subject<M> for Holds<M, T> {
+impl<M: Memory, T: Held<M>> Structure for Holds<M, T> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&setup: &u64) -> Self {
         Self {
             value: Atomic::new(setup),
             held: T::new(setup),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(holds: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
-                holds.held.write(*value);
-                holds.value.store(*value, Ordering::Release);
+                self.held.write(*value);
+                self.value.store(*value, Ordering::Release);
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(holds.value.load(Ordering::Acquire)),
+            RegisterOp::Read => RegisterRet::Value(self.value.load(Ordering::Acquire)),
         }
     }
 }
@@ -79,7 +76,10 @@ macro_rules! on_each {
 
 /// The pointer is found in the first program, named, and found again by the token.
 #[track_caller]
-fn points<E: Engine, T: Subject<E::Memory, Spec = Register<u64>>>(name: &str, words: &str) {
+fn points<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(
+    name: &str,
+    words: &str,
+) {
     let suite = registers(name);
     let (outcome, report) = caught::<E, T>(&suite, Kind::PrivatePointer);
     assert!(report.contains("POINTS TO PRIVATE MEMORY"), "{report}");
@@ -101,7 +101,7 @@ fn points<E: Engine, T: Subject<E::Memory, Spec = Register<u64>>>(name: &str, wo
 
 /// Nothing is found, and all operations were looked through.
 #[track_caller]
-fn holds_nothing<E: Engine, T: Subject<E::Memory, Spec = Register<u64>>>(name: &str) {
+fn holds_nothing<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(name: &str) {
     let report = passes::<E, T>(&registers(name).cases(2));
     assert!(!report.contains("looked through"), "{report}");
 }
@@ -249,17 +249,14 @@ on_each! {
 
 /// A value behind a lock of std's, and nothing that an engine could place. It works, until two processes contend for it.
 struct Locked<M>(Mutex<u64>, PhantomData<M>);
-impl<M: Memory> Subject<M> for Locked<M> {
+impl<M: Memory> Structure for Locked<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&setup: &u64) -> Self {
         Self(Mutex::new(setup), PhantomData)
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(locked: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
-        let mut value = locked.0.lock().unwrap();
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        let mut value = self.0.lock().unwrap();
         match op {
             RegisterOp::Write(new) => {
                 *value = *new;
@@ -274,9 +271,10 @@ impl<M: Memory> Subject<M> for Locked<M> {
 struct LockedLater<M: Memory>(Mutex<()>, M::AtomicU64);
 /// One process's handle, and whether it has done an operation.
 struct Later<'a, M: Memory>(&'a LockedLater<M>, bool);
-impl<M: Memory> Subject<M> for LockedLater<M> {
+impl<M: Memory> WithHandles for LockedLater<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = Later<'a, M>;
+    type Handle<'a> = Later<'a, M>;
     fn new(&setup: &u64) -> Self {
         Self(Mutex::new(()), Atomic::new(setup))
     }
@@ -298,7 +296,10 @@ impl<M: Memory> Subject<M> for LockedLater<M> {
 
 /// A process that waits for the lock is never woken.
 #[track_caller]
-fn sleeps<E: Engine, T: Subject<E::Memory, Spec = Register<u64>>>(name: &str, words: &str) {
+fn sleeps<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(
+    name: &str,
+    words: &str,
+) {
     let suite = super::suite(name)
         .setup(Just(0))
         .executions(200)
@@ -343,18 +344,15 @@ fn a_std_mutex_that_later_operations_take_on_kills() {
 
 /// The reader parks, where the writer cannot unpark it.
 struct Parks<M: Memory>(M::AtomicU64);
-impl<M: Memory> Subject<M> for Parks<M> {
+impl<M: Memory> Structure for Parks<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&setup: &u64) -> Self {
         Self(Atomic::new(setup))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(parks: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         if let RegisterOp::Write(value) = op {
-            parks.0.store(*value, Ordering::Relaxed);
+            self.0.store(*value, Ordering::Relaxed);
             return RegisterRet::Written;
         }
         loop {

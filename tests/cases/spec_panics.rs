@@ -64,9 +64,10 @@ struct Handle<'a, M: Memory, const FIXED: bool> {
     round: u32,
 }
 
-impl<M: Memory, const FIXED: bool, const PANICS: u8> Subject<M> for Barrier<M, FIXED, PANICS> {
+impl<M: Memory, const FIXED: bool, const PANICS: u8> WithHandles for Barrier<M, FIXED, PANICS> {
+    type Memory = M;
     type Spec = Rounds<PANICS>;
-    type Seat<'a> = Handle<'a, M, FIXED>;
+    type Handle<'a> = Handle<'a, M, FIXED>;
     fn new(_: &()) -> Self {
         Self {
             count: Atomic::new(0),
@@ -137,7 +138,7 @@ fn a_barrier_that_loses_a_round_is_found_and_no_expected_value_is_told() {
 #[track_caller]
 fn told<E: forkcheck::engine::Engine, const PANICS: u8>(message: &str)
 where
-    Barrier<E::Memory, true, PANICS>: Subject<E::Memory, Spec = Rounds<PANICS>>,
+    Barrier<E::Memory, true, PANICS>: WithHandles<Memory = E::Memory, Spec = Rounds<PANICS>>,
 {
     let (outcome, report) =
         caught::<E, Barrier<E::Memory, true, PANICS>>(&barrier(), Kind::SpecPanic);

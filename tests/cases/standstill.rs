@@ -13,9 +13,10 @@ struct Entrance<M: Memory, const SET: bool> {
     ready: M::AtomicU32,
 }
 
-impl<M: Memory, const SET: bool> Subject<M> for Entrance<M, SET> {
+impl<M: Memory, const SET: bool> WithHandles for Entrance<M, SET> {
+    type Memory = M;
     type Spec = Nothing;
-    type Seat<'a> = &'a Self;
+    type Handle<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Entrance {
             ready: Atomic::new(0),
@@ -50,9 +51,10 @@ impl<M: Memory, const SET: bool> Drop for Handle<'_, M, SET> {
     }
 }
 
-impl<M: Memory, const SET: bool> Subject<M> for Exit<M, SET> {
+impl<M: Memory, const SET: bool> WithHandles for Exit<M, SET> {
+    type Memory = M;
     type Spec = Nothing;
-    type Seat<'a> = Handle<'a, M, SET>;
+    type Handle<'a> = Handle<'a, M, SET>;
     fn new(_: &()) -> Self {
         Exit {
             ready: Atomic::new(0),
@@ -72,7 +74,10 @@ fn workers(name: &str) -> Suite<Nothing> {
         .executions(1_000)
 }
 
-fn is_found<T: Subject<SteppedMemory, Spec = Nothing>, H: Subject<Hardware, Spec = Nothing>>(
+fn is_found<
+    T: WithHandles<Memory = SteppedMemory, Spec = Nothing>,
+    H: WithHandles<Memory = Hardware, Spec = Nothing>,
+>(
     name: &str,
     place: &str,
 ) {
@@ -163,11 +168,12 @@ impl<M: Memory, const FIXED: bool, const IN_ATTACH: bool> Segment<M, FIXED, IN_A
     }
 }
 
-impl<M: Memory, const FIXED: bool, const IN_ATTACH: bool> Subject<M>
+impl<M: Memory, const FIXED: bool, const IN_ATTACH: bool> WithHandles
     for Segment<M, FIXED, IN_ATTACH>
 {
+    type Memory = M;
     type Spec = Opened;
-    type Seat<'a> = &'a Self;
+    type Handle<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Segment {
             state: Atomic::new(0),

@@ -4,29 +4,26 @@ use super::{caught, passes, suite, unknown};
 use forkcheck::check::Kind;
 use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
 
 /// The `M::` was forgotten.
 struct Forgotten<M>(AtomicU64, PhantomData<fn() -> M>);
 
-impl<M: Memory> Subject<M> for Forgotten<M> {
+impl<M: Memory> Structure for Forgotten<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(first: &u64) -> Self {
         Forgotten(AtomicU64::new(*first), PhantomData)
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(word: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
-                word.0.store(*value, Ordering::Release);
+                self.0.store(*value, Ordering::Release);
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(word.0.load(Ordering::Acquire)),
+            RegisterOp::Read => RegisterRet::Value(self.0.load(Ordering::Acquire)),
         }
     }
 }
@@ -34,18 +31,15 @@ impl<M: Memory> Subject<M> for Forgotten<M> {
 /// It was forgotten for one word of two.
 struct Half<M: Memory>(Forgotten<M>, M::AtomicU64);
 
-impl<M: Memory> Subject<M> for Half<M> {
+impl<M: Memory> Structure for Half<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(first: &u64) -> Self {
-        Half(Subject::<M>::new(first), Atomic::new(0))
+        Half(WithHandles::new(first), Atomic::new(0))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(half: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
-        half.1.fetch_add(1, Ordering::Relaxed);
-        <Forgotten<M> as Subject<M>>::apply(&mut &half.0, op)
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        <Forgotten<M> as WithHandles>::apply(&mut &self.0, op)
     }
 }
 
@@ -85,17 +79,14 @@ fn processes_need_no_steps() {
 /// Two words that hold one value. Broken: a reader reports that they differ, where a writer is between the two.
 struct Pair<M: Memory, const MENDED: bool>([M::AtomicU64; 2]);
 
-impl<M: Memory, const MENDED: bool> Subject<M> for Pair<M, MENDED> {
+impl<M: Memory, const MENDED: bool> Structure for Pair<M, MENDED> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(first: &u64) -> Self {
         Pair([Atomic::new(*first), Atomic::new(*first)])
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(pair: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
-        let [first, second] = &pair.0;
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        let [first, second] = &self.0;
         match op {
             RegisterOp::Write(value) => {
                 first.store(*value, Ordering::Release);
@@ -126,9 +117,10 @@ fn a_token_that_mended_code_applies_in_full_passes() {
 /// The word is touched as a process attaches, and by writers.
 struct Attached<M: Memory, const READS: bool>(M::AtomicU64);
 
-impl<M: Memory, const READS: bool> Subject<M> for Attached<M, READS> {
+impl<M: Memory, const READS: bool> WithHandles for Attached<M, READS> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = (&'a Self, u64);
+    type Handle<'a> = (&'a Self, u64);
     fn new(first: &u64) -> Self {
         Attached(Atomic::new(*first))
     }
@@ -161,19 +153,16 @@ fn what_only_attach_touches_is_unknown() {
 /// The writer touches the word; the reader knows what it always holds.
 struct Constant<M: Memory>(M::AtomicU64);
 
-impl<M: Memory> Subject<M> for Constant<M> {
+impl<M: Memory> Structure for Constant<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(first: &u64) -> Self {
         Constant(Atomic::new(*first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(word: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
-                word.0.store(*value, Ordering::Release);
+                self.0.store(*value, Ordering::Release);
                 RegisterRet::Written
             }
             RegisterOp::Read => RegisterRet::Value(0),

@@ -13,7 +13,7 @@ use fields::{Fields, Json, OpAndRet};
 use forkcheck::Spec;
 use forkcheck::check::Limits;
 use forkcheck::recorded::judge;
-use forkcheck::subject::{CasRegister, Counter, Lock, Map, Queue, Register, Set, Stack};
+use forkcheck::spec::{CasRegister, Counter, Lock, Map, Queue, Register, Set, Stack};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::select;

@@ -7,7 +7,7 @@ use forkcheck::builtin::known;
 use forkcheck::case::{Case, Kill, Place, Schedule, Turn, Until};
 use forkcheck::engine::{Engine, Stepped};
 use forkcheck::prelude::*;
-use forkcheck::subject::{Queue, QueueOp};
+use forkcheck::spec::{Queue, QueueOp};
 use std::fs;
 
 /// A spec of a counter that no operation reads; its only operation is `()`.
@@ -23,17 +23,14 @@ impl Spec for Nothing {
     fn step(&mut self, _: usize, _: &()) {}
 }
 struct Counter<M: Memory>(M::AtomicU32);
-impl<M: Memory> Subject<M> for Counter<M> {
+impl<M: Memory> Structure for Counter<M> {
+    type Memory = M;
     type Spec = Nothing;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Counter(Atomic::new(0))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, (): &()) {
-        seat.0.fetch_add(1, Ordering::Relaxed);
+    fn apply(&self, (): &()) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,7 @@
 use super::format::{Register, RegisterOp, RegisterRet};
 use forkcheck::Spec;
 use forkcheck::case::{Call, History};
-use forkcheck::subject::{Queue, QueueOp, QueueRet};
+use forkcheck::spec::{Queue, QueueOp, QueueRet};
 
 /// How large, and how dense.
 #[derive(Clone, Copy, Debug)]

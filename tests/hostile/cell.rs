@@ -49,9 +49,10 @@ pub(crate) struct User<'a, M: Memory> {
     all: &'a Hostile<M>,
     is_hostile: bool,
 }
-impl<M: Memory> Subject<M> for Hostile<M> {
+impl<M: Memory> WithHandles for Hostile<M> {
+    type Memory = M;
     type Spec = Seven;
-    type Seat<'a> = User<'a, M>;
+    type Handle<'a> = User<'a, M>;
     fn new(&(misdeed, place, mark, _): &Setup) -> Self {
         let all = Hostile {
             calls: Atomic::new(0),
@@ -120,7 +121,7 @@ impl<M: Memory> Drop for Hostile<M> {
 /// Checks a structure that does this there, and returns the verdict, whether nothing was found, and the report.
 fn checked<E: Engine>(number: usize, place: Place) -> (Verdict<Seven>, bool, String)
 where
-    Hostile<E::Memory>: Subject<E::Memory, Spec = Seven>,
+    Hostile<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
 {
     let (answer, result) = mpsc::channel();
     // Process ids come again; those of tests that run at one time do not.
@@ -229,7 +230,7 @@ impl Cell {
     /// Checks a structure that commits the misdeed there, and returns the report if the check does not end as it should.
     pub(crate) fn complaint<E: Engine>(&self) -> Option<String>
     where
-        Hostile<E::Memory>: Subject<E::Memory, Spec = Seven>,
+        Hostile<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
     {
         let (verdict, fine, report) = checked::<E>(self.misdeed, self.place);
         let told = report.split_whitespace().collect::<Vec<_>>().join(" ");

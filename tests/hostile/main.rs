@@ -29,7 +29,7 @@ use misdeeds::{Ends, MISDEEDS, Place};
 /// Runs the cells of a misdeed on an engine, and after them a check that nothing disturbs.
 fn ends<E: Engine>(name: &str)
 where
-    Hostile<E::Memory>: Subject<E::Memory, Spec = Seven>,
+    Hostile<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
 {
     let _test = table::Test;
     let number = MISDEEDS.iter().position(|misdeed| misdeed.name == name);

@@ -3,16 +3,16 @@
 use crate::cell::{Cell, Hostile, Seven, cells, is_undisturbed};
 use crate::misdeeds::{ENGINES, MISDEEDS};
 use forkcheck::builtin::{
-    DeadWriter, DoubleBuffer, EarlyFlag, EarlyIndex, EarlyPublish, EventCountSubject,
-    LatestSubject, LostWake, OneShotSubject, RingSubject, SeqLockSubject, dead_writer,
-    double_buffer, early_flag, early_index, early_publish, event_count, latest, lost_wake,
-    one_shot, ring, seq_lock,
+    CheckedEventCount, CheckedLatest, CheckedOneShot, CheckedRing, CheckedSeqLock, DeadWriter,
+    DoubleBuffer, EarlyFlag, EarlyIndex, EarlyPublish, LostWake, dead_writer, double_buffer,
+    early_flag, early_index, early_publish, event_count, latest, lost_wake, one_shot, ring,
+    seq_lock,
 };
 use forkcheck::check::Verdict;
 use forkcheck::engine::loom::Loom;
 use forkcheck::engine::{Covered, Engine, Kills, Processes, Stepped};
 use forkcheck::prelude::*;
-use forkcheck::subject::{Counter, CounterOp, CounterRet, Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Counter, CounterOp, CounterRet, Register, RegisterOp, RegisterRet};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -38,22 +38,19 @@ impl Check {
 /// A register of one word.
 pub(crate) struct Word<M: Memory>(M::AtomicU64);
 
-impl<M: Memory> Subject<M> for Word<M> {
+impl<M: Memory> Structure for Word<M> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
         Word(Atomic::new(first))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
-                seat.0.store(*value, Ordering::Release);
+                self.0.store(*value, Ordering::Release);
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(seat.0.load(Ordering::Acquire)),
+            RegisterOp::Read => RegisterRet::Value(self.0.load(Ordering::Acquire)),
         }
     }
 }
@@ -68,23 +65,20 @@ fn word() -> Suite<Register<u64>> {
 /// A counter that two processes add to by exchanges that they try again.
 pub(crate) struct Added<M: Memory>(M::AtomicU64);
 
-impl<M: Memory> Subject<M> for Added<M> {
+impl<M: Memory> Structure for Added<M> {
+    type Memory = M;
     type Spec = Counter;
-    type Seat<'a> = &'a Self;
     fn new(&first: &i64) -> Self {
         Added(Atomic::new(first.cast_unsigned()))
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(seat: &mut &Self, op: &CounterOp) -> CounterRet {
-        let mut seen = seat.0.load(Ordering::Acquire);
+    fn apply(&self, op: &CounterOp) -> CounterRet {
+        let mut seen = self.0.load(Ordering::Acquire);
         let CounterOp::Add(more) = op else {
             return CounterRet::Value(seen.cast_signed());
         };
         loop {
             let sum = seen.wrapping_add(more.cast_unsigned());
-            match seat
+            match self
                 .0
                 .compare_exchange(seen, sum, Ordering::AcqRel, Ordering::Acquire)
             {
@@ -102,7 +96,7 @@ fn added() -> Suite<Counter> {
         .role("reader", 1, 1..=2, Just(CounterOp::Read))
 }
 
-fn checked<E: Engine, T: Subject<E::Memory>>(
+fn checked<E: Engine, T: WithHandles<Memory = E::Memory>>(
     suite: Suite<T::Spec>,
     is_broken: bool,
     seed: u64,
@@ -145,11 +139,11 @@ pub(crate) fn right() -> Vec<Check> {
     checks! { "passed":
         word, Word on Processes Stepped Kills Loom;
         added, Added on Processes Stepped Kills Loom;
-        one_shot::suite, OneShotSubject on Processes Stepped Kills Loom;
-        seq_lock::suite, SeqLockSubject on Processes Stepped Kills Loom;
-        latest::suite, LatestSubject on Processes Stepped Kills Loom;
-        ring::suite, RingSubject on Processes Stepped Kills Loom;
-        event_count::suite, EventCountSubject on Processes Stepped Kills Loom;
+        one_shot::suite, CheckedOneShot on Processes Stepped Kills Loom;
+        seq_lock::suite, CheckedSeqLock on Processes Stepped Kills Loom;
+        latest::suite, CheckedLatest on Processes Stepped Kills Loom;
+        ring::suite, CheckedRing on Processes Stepped Kills Loom;
+        event_count::suite, CheckedEventCount on Processes Stepped Kills Loom;
         // Broken in what `kills` alone sees.
         dead_writer::suite, DeadWriter on Stepped Loom;
     }
@@ -177,7 +171,7 @@ pub(crate) fn unexpected() -> Vec<Check> {
 /// Cells of the hostile matrix on an engine.
 fn on<E: Engine>(all: &mut Vec<Check>)
 where
-    Hostile<E::Memory>: Subject<E::Memory, Spec = Seven>,
+    Hostile<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
 {
     let cells = (0..MISDEEDS.len())
         .flat_map(cells::<E>)

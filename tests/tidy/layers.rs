@@ -18,7 +18,7 @@ fn imports_go_one_way() {
         ),
         (
             "src/region/planted.rs",
-            "//! .\nuse crate::{memory::{self, Life}, subject::{Spec}};",
+            "//! .\nuse crate::{memory::{self, Life}, spec::{Spec}};",
         ),
         (
             "src/case/planted.rs",
@@ -28,7 +28,7 @@ fn imports_go_one_way() {
             "src/check/planted.rs",
             "//! .\nmacro_rules! m { () => { $crate::engine::Run } }",
         ),
-        ("src/subject/planted.rs", "//! .\nuse crate::*;"),
+        ("src/spec/planted.rs", "//! .\nuse crate::*;"),
         ("src/planted.rs", "//! A module without a row."),
         ("src/main.rs", "//! .\nuse forkcheck::workers::Pool;"),
     ];

@@ -18,46 +18,51 @@ const LAYERS: &[(&str, &str)] = &[
     ("main", "command"),
     // What a table of built-in subjects says of each is what an engine covered.
     // A history from a file is of a ready spec, and is judged without an engine.
-    ("command", "builtin recorded engine check case subject"),
+    (
+        "command",
+        "builtin recorded engine check case structure spec",
+    ),
     // Where a suite is defined is `site!` of `report`. Its subjects run on every engine and are told without their types,
     // and of a saved case it says whose it is.
     (
         "builtin",
-        "suite report search engine regression check case subject publish memory",
+        "suite report search engine regression check case structure spec publish memory",
     ),
     (
         "suite",
-        "report search engine settings regression check case subject memory",
+        "report search engine settings regression check case structure spec memory",
     ),
     // A history from elsewhere is judged and told, without a suite.
-    ("recorded", "report check case subject"),
+    ("recorded", "report check case structure spec"),
     // What it renders is the outcome of a search, which tells what an engine covered. Words have the names that their
     // source lines give them, in reports and in saved cases.
-    ("report", "search engine check case source subject"),
+    ("report", "search engine check case source structure spec"),
     (
         "search",
-        "engine regression settings check case source subject memory",
+        "engine regression settings check case source structure spec memory",
     ),
     // An engine owns regions and processes: loom's runs a whole search in a child.
     (
         "engine",
-        "workers schedule check case source subject region process memory",
+        "workers schedule check case source structure spec region process memory",
     ),
     // A saved case names the verdict that it was saved for.
-    ("regression", "check case subject"),
+    ("regression", "check case structure spec"),
     // The builder's and the environment's limits: plain numbers that know nobody.
     ("settings", ""),
     // Whoever has the turn asks the strategy itself: there is no scheduler apart from the workers.
     (
         "workers",
-        "schedule case source subject region process memory",
+        "schedule case source structure spec region process memory",
     ),
     ("schedule", ""),
-    ("check", "case subject"),
+    ("check", "case structure spec"),
     // A step has the name that its source line gives it.
-    ("case", "source subject"),
+    ("case", "source structure spec"),
     ("source", ""),
-    ("subject", "memory"),
+    ("structure", "spec memory"),
+    // A state machine, and no more.
+    ("spec", ""),
     ("publish", "memory"),
     // Its own tests have a word that two processes share.
     ("process", "region memory"),
@@ -115,7 +120,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "src/workers/stepped/execution.rs",
-        "the subject is built in place in a shared region",
+        "the structure is built in place in a shared region",
     ),
     (
         "src/workers/stepped/host.rs",
@@ -133,7 +138,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "src/workers/placed.rs",
-        "the subject is built in place in a shared region",
+        "the structure is built in place in a shared region",
     ),
     (
         "src/workers/trap.rs",
@@ -141,7 +146,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "src/workers/worker.rs",
-        "the subject is built in place in a shared region",
+        "the structure is built in place in a shared region",
     ),
     (
         "benches/measured/engines.rs",

@@ -125,9 +125,10 @@ impl<M: Memory, const TAG: u8> Seat<'_, M, TAG> {
     }
 }
 
-impl<M: Memory, const TAG: u8> Subject<M> for List<M, TAG> {
+impl<M: Memory, const TAG: u8> WithHandles for List<M, TAG> {
+    type Memory = M;
     type Spec = Pool;
-    type Seat<'a> = Seat<'a, M, TAG>;
+    type Handle<'a> = Seat<'a, M, TAG>;
     fn new(&slots: &u32) -> Self {
         let next = |slot: u64| if slot < u64::from(slots) { slot + 1 } else { 0 };
         Self {

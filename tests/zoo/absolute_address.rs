@@ -1,7 +1,7 @@
 //! An address is stored in memory that another process has mapped elsewhere. speedtables 25.
 
 use super::*;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 
 /// A value in one of two places, and where.
 struct Pointed<M: Memory, const MENDED: bool> {
@@ -20,31 +20,28 @@ impl<M: Memory, const MENDED: bool> Pointed<M, MENDED> {
     }
 }
 
-impl<M: Memory, const MENDED: bool> Subject<M> for Pointed<M, MENDED> {
+impl<M: Memory, const MENDED: bool> Structure for Pointed<M, MENDED> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
         Self {
             at: Atomic::new(0),
             places: [Atomic::new(first), Atomic::new(first)],
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(pointed: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
-        let at = pointed.at.load(Ordering::Acquire);
-        let now = (0..2).find(|&place| at == pointed.address(place));
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        let at = self.at.load(Ordering::Acquire);
+        let now = (0..2).find(|&place| at == self.address(place));
         match op {
             RegisterOp::Write(value) => {
                 let other = 1 - now.unwrap_or(0);
-                pointed.places[other].store(*value, Ordering::Relaxed);
-                pointed.at.store(pointed.address(other), Ordering::Release);
+                self.places[other].store(*value, Ordering::Relaxed);
+                self.at.store(self.address(other), Ordering::Release);
                 RegisterRet::Written
             }
             // C would follow the address to wherever it leads here.
             RegisterOp::Read => {
-                RegisterRet::Value(pointed.places[now.unwrap_or(0)].load(Ordering::Relaxed))
+                RegisterRet::Value(self.places[now.unwrap_or(0)].load(Ordering::Relaxed))
             }
         }
     }

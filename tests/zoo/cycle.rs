@@ -3,7 +3,7 @@
 
 use super::*;
 use forkcheck::Origin;
-use forkcheck::subject::{Once, OnceOp, OnceRet, Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Once, OnceOp, OnceRet, Register, RegisterOp, RegisterRet};
 use std::path::Path;
 
 /// Two words that belong together. Mended, they are one behind the other in a lock; refactored, the second comes first.
@@ -30,9 +30,9 @@ impl<M: Memory, const HOW: u8> Pair<M, HOW> {
     }
 }
 
-impl<M: Memory, const HOW: u8> Subject<M> for Pair<M, HOW> {
+impl<M: Memory, const HOW: u8> Structure for Pair<M, HOW> {
+    type Memory = M;
     type Spec = Register<[u64; 2]>;
-    type Seat<'a> = &'a Self;
     fn new(_: &[u64; 2]) -> Self {
         Self {
             lock: Atomic::new(0),
@@ -40,27 +40,24 @@ impl<M: Memory, const HOW: u8> Subject<M> for Pair<M, HOW> {
             second: Atomic::new(0),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(pair: &mut &Self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
+    fn apply(&self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
         match op {
             // Mended, the words are written the other way round: not a step of the saved case is where it was.
-            RegisterOp::Write([first, second]) => pair.locked(|| {
+            RegisterOp::Write([first, second]) => self.locked(|| {
                 if HOW == MENDED {
-                    let both = [(&pair.second, *second), (&pair.first, *first)];
+                    let both = [(&self.second, *second), (&self.first, *first)];
                     for (word, value) in both {
                         word.store(value, Ordering::Relaxed);
                     }
                 } else {
-                    pair.first.store(*first, Ordering::Relaxed);
-                    pair.second.store(*second, Ordering::Relaxed);
+                    self.first.store(*first, Ordering::Relaxed);
+                    self.second.store(*second, Ordering::Relaxed);
                 }
                 RegisterRet::Written
             }),
-            RegisterOp::Read => pair.locked(|| {
-                let first = pair.first.load(Ordering::Relaxed);
-                RegisterRet::Value([first, pair.second.load(Ordering::Relaxed)])
+            RegisterOp::Read => self.locked(|| {
+                let first = self.first.load(Ordering::Relaxed);
+                RegisterRet::Value([first, self.second.load(Ordering::Relaxed)])
             }),
         }
     }
@@ -155,9 +152,9 @@ struct Flagged<M: Memory, const HOW: u8> {
     value: M::AtomicU64,
 }
 
-impl<M: Memory, const HOW: u8> Subject<M> for Flagged<M, HOW> {
+impl<M: Memory, const HOW: u8> Structure for Flagged<M, HOW> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
         Self {
             busy: Atomic::new(0),
@@ -165,25 +162,22 @@ impl<M: Memory, const HOW: u8> Subject<M> for Flagged<M, HOW> {
             value: Atomic::new(first),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(flagged: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
                 if HOW == MENDED {
-                    flagged.copy.store(*value, Ordering::Relaxed);
+                    self.copy.store(*value, Ordering::Relaxed);
                 }
-                flagged.busy.store(1, Ordering::Relaxed);
-                flagged.value.store(*value, Ordering::Release);
-                flagged.busy.store(0, Ordering::Release);
+                self.busy.store(1, Ordering::Relaxed);
+                self.value.store(*value, Ordering::Release);
+                self.busy.store(0, Ordering::Release);
                 RegisterRet::Written
             }
             RegisterOp::Read => {
-                while HOW == BROKEN && flagged.busy.load(Ordering::Acquire) == 1 {
+                while HOW == BROKEN && self.busy.load(Ordering::Acquire) == 1 {
                     M::spin_loop();
                 }
-                RegisterRet::Value(flagged.value.load(Ordering::Acquire))
+                RegisterRet::Value(self.value.load(Ordering::Acquire))
             }
         }
     }
@@ -285,31 +279,28 @@ impl<M: Memory, const WORDS: u8> Page<M, WORDS> {
     }
 }
 
-impl<M: Memory, const WORDS: u8> Subject<M> for Page<M, WORDS> {
+impl<M: Memory, const WORDS: u8> Structure for Page<M, WORDS> {
+    type Memory = M;
     type Spec = Once<u64>;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self {
             done: Atomic::new(0),
             data: [Atomic::new(0), Atomic::new(0)],
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(page: &mut &Self, op: &OnceOp<u64>) -> OnceRet<u64> {
+    fn apply(&self, op: &OnceOp<u64>) -> OnceRet<u64> {
         match op {
             OnceOp::Set(value) => {
                 match WORDS {
-                    SHORT => Self::set_short(page, *value),
-                    LONG => Self::set_long(page, *value),
-                    _ => page.set_by_references(*value),
+                    SHORT => Self::set_short(self, *value),
+                    LONG => Self::set_long(self, *value),
+                    _ => self.set_by_references(*value),
                 }
                 OnceRet::Set(true)
             }
             OnceOp::Get => {
-                let there = page.done.load(Ordering::Acquire) == 1;
-                OnceRet::Got(there.then(|| page.data[1].load(Ordering::Relaxed)))
+                let there = self.done.load(Ordering::Acquire) == 1;
+                OnceRet::Got(there.then(|| self.data[1].load(Ordering::Relaxed)))
             }
         }
     }

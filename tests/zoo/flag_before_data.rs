@@ -1,39 +1,36 @@
 //! The flag is raised before the data is there. crossbeam 0.2.12 (RUSTSEC-2022-0029) and many others.
 
 use super::*;
-use forkcheck::subject::{Once, OnceOp, OnceRet};
+use forkcheck::spec::{Once, OnceOp, OnceRet};
 
 struct Mailbox<M: Memory, const MENDED: bool> {
     full: M::AtomicU32,
     message: M::Words<[u64; 2]>,
 }
 
-impl<M: Memory, const MENDED: bool> Subject<M> for Mailbox<M, MENDED> {
+impl<M: Memory, const MENDED: bool> Structure for Mailbox<M, MENDED> {
+    type Memory = M;
     type Spec = Once<[u64; 2]>;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self {
             full: Atomic::new(0),
             message: Words::new([0; 2]),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(mailbox: &mut &Self, op: &OnceOp<[u64; 2]>) -> OnceRet<[u64; 2]> {
+    fn apply(&self, op: &OnceOp<[u64; 2]>) -> OnceRet<[u64; 2]> {
         match op {
             OnceOp::Set(message) if MENDED => {
-                mailbox.message.store(*message);
-                mailbox.full.store(1, Ordering::Release);
+                self.message.store(*message);
+                self.full.store(1, Ordering::Release);
                 OnceRet::Set(true)
             }
             OnceOp::Set(message) => {
-                mailbox.full.store(1, Ordering::Release);
-                mailbox.message.store(*message);
+                self.full.store(1, Ordering::Release);
+                self.message.store(*message);
                 OnceRet::Set(true)
             }
-            OnceOp::Get if mailbox.full.load(Ordering::Acquire) == 0 => OnceRet::Got(None),
-            OnceOp::Get => OnceRet::Got(Some(mailbox.message.load())),
+            OnceOp::Get if self.full.load(Ordering::Acquire) == 0 => OnceRet::Got(None),
+            OnceOp::Get => OnceRet::Got(Some(self.message.load())),
         }
     }
 }
@@ -65,7 +62,7 @@ fn flag_before_data() {
 #[test]
 fn what_a_report_says_passes_does() {
     use forkcheck::engine::{Budget, By, Known};
-    use forkcheck::subject::Progress;
+    use forkcheck::structure::Progress;
     fn all_pass<E: Engine<Memory = SteppedMemory>>() -> usize {
         let outcome = check::<E, Mailbox<_, false>>(&once());
         let found = outcome.found.expect("it fails");

@@ -1,7 +1,7 @@
 //! A queue says that it is full when it is not, because a peer is held up half way through a pop. heapless 0.9.1, issue 583.
 
 use super::*;
-use forkcheck::subject::{Queue, QueueOp, QueueRet};
+use forkcheck::spec::{Queue, QueueOp, QueueRet};
 
 const SLOTS: u32 = 2;
 
@@ -59,9 +59,9 @@ impl<M: Memory, const MENDED: bool> Slots<M, MENDED> {
     }
 }
 
-impl<M: Memory, const MENDED: bool> Subject<M> for Slots<M, MENDED> {
+impl<M: Memory, const MENDED: bool> Structure for Slots<M, MENDED> {
+    type Memory = M;
     type Spec = Queue<u64>;
-    type Seat<'a> = &'a Self;
     fn new(_: &usize) -> Self {
         Self {
             head: Atomic::new(0),
@@ -70,14 +70,11 @@ impl<M: Memory, const MENDED: bool> Subject<M> for Slots<M, MENDED> {
             items: [Atomic::new(0), Atomic::new(0)],
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(slots: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+    fn apply(&self, op: &QueueOp<u64>) -> QueueRet<u64> {
         match op {
-            QueueOp::Push(item) if slots.push(*item) => QueueRet::Pushed,
+            QueueOp::Push(item) if self.push(*item) => QueueRet::Pushed,
             QueueOp::Push(_) => QueueRet::Full,
-            QueueOp::Pop => slots.pop().map_or(QueueRet::Empty, QueueRet::Popped),
+            QueueOp::Pop => self.pop().map_or(QueueRet::Empty, QueueRet::Popped),
         }
     }
 }

@@ -38,9 +38,9 @@ struct Shelf<M: Memory, const MENDED: bool> {
     counts: M::AtomicU32,
 }
 
-impl<M: Memory, const MENDED: bool> Subject<M> for Shelf<M, MENDED> {
+impl<M: Memory, const MENDED: bool> Structure for Shelf<M, MENDED> {
+    type Memory = M;
     type Spec = Ordered;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         let copy = || [10, 20, 30].map(Atomic::new);
         Self {
@@ -48,21 +48,18 @@ impl<M: Memory, const MENDED: bool> Subject<M> for Shelf<M, MENDED> {
             counts: Atomic::new(0),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(shelf: &mut &Self, op: &Op) -> Items {
-        let counts = shelf.counts.load(Ordering::Acquire) as usize;
+    fn apply(&self, op: &Op) -> Items {
+        let counts = self.counts.load(Ordering::Acquire) as usize;
         let other = if MENDED { 1 - counts } else { counts };
         let list =
-            |copy: usize| std::array::from_fn(|n| shelf.copies[copy][n].load(Ordering::Relaxed));
+            |copy: usize| std::array::from_fn(|n| self.copies[copy][n].load(Ordering::Relaxed));
         if let Op::Insert(item) = op {
             let items: Items = list(counts);
             for n in (1..PLACES).rev() {
-                shelf.copies[other][n].store(items[n - 1], Ordering::Relaxed);
+                self.copies[other][n].store(items[n - 1], Ordering::Relaxed);
             }
-            shelf.copies[other][0].store(*item, Ordering::Relaxed);
-            shelf.counts.store(other as u32, Ordering::Release);
+            self.copies[other][0].store(*item, Ordering::Relaxed);
+            self.counts.store(other as u32, Ordering::Release);
         }
         list(match op {
             Op::Insert(_) => other,

@@ -9,7 +9,7 @@
 )]
 
 use super::*;
-use forkcheck::subject::{Queue, QueueOp, QueueRet};
+use forkcheck::spec::{Queue, QueueOp, QueueRet};
 use serde::{Deserialize, Serialize};
 use std::cell::UnsafeCell;
 
@@ -40,9 +40,10 @@ macro_rules! spsc {
         // SAFETY: `attach` gives each half to one process, and the halves are made to be used side by side.
         unsafe impl Sync for $name {}
 
-        impl Subject<Hardware> for $name {
+        impl WithHandles for $name {
+            type Memory = Hardware;
             type Spec = Advanced<$capacity>;
-            type Seat<'a> = Half<$producer, $consumer>;
+            type Handle<'a> = Half<$producer, $consumer>;
 
             fn new(&Rounds(rounds): &Rounds) -> Self {
                 let mut queue = $new;
@@ -52,7 +53,7 @@ macro_rules! spsc {
                 }
                 Self(UnsafeCell::new(queue))
             }
-            fn attach<'a>(&'a self, role: Role<'_>) -> Self::Seat<'a> {
+            fn attach<'a>(&'a self, role: Role<'_>) -> Self::Handle<'a> {
                 // SAFETY: `split` wants the queue for itself, and only makes two pointers to it. Each process
                 // keeps the half of its role and drops the other, so no half is used by two.
                 let (producer, consumer) = unsafe { &mut *self.0.get() }.split();
@@ -61,7 +62,7 @@ macro_rules! spsc {
                     _ => Half::Consumer(consumer),
                 }
             }
-            fn apply(seat: &mut Self::Seat<'_>, op: &QueueOp<u64>) -> QueueRet<u64> {
+            fn apply(seat: &mut Self::Handle<'_>, op: &QueueOp<u64>) -> QueueRet<u64> {
                 match (seat, op) {
                     (Half::Producer(half), QueueOp::Push(item)) => match half.enqueue(*item) {
                         Ok(()) => QueueRet::Pushed,

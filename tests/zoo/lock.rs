@@ -99,9 +99,9 @@ impl<M: Memory, const HOW: u8> Bank<M, HOW> {
     }
 }
 
-impl<M: Memory, const HOW: u8> Subject<M> for Bank<M, HOW> {
+impl<M: Memory, const HOW: u8> Structure for Bank<M, HOW> {
+    type Memory = M;
     type Spec = Accounts;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self {
             owner: Atomic::new(0),
@@ -110,22 +110,19 @@ impl<M: Memory, const HOW: u8> Subject<M> for Bank<M, HOW> {
             begun: Atomic::new(0),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(bank: &mut &Self, op: &Op) -> [u64; 2] {
-        bank.lock();
+    fn apply(&self, op: &Op) -> [u64; 2] {
+        self.lock();
         if let Op::Move(sum) = op {
-            let [from, to] = bank.look();
-            bank.before[0].store(from, Ordering::Relaxed);
-            bank.before[1].store(to, Ordering::Relaxed);
-            bank.begun.store(1, Ordering::Release);
-            bank.accounts[0].store(from - sum, Ordering::Relaxed);
-            bank.accounts[1].store(to + sum, Ordering::Relaxed);
-            bank.begun.store(0, Ordering::Release);
+            let [from, to] = self.look();
+            self.before[0].store(from, Ordering::Relaxed);
+            self.before[1].store(to, Ordering::Relaxed);
+            self.begun.store(1, Ordering::Release);
+            self.accounts[0].store(from - sum, Ordering::Relaxed);
+            self.accounts[1].store(to + sum, Ordering::Relaxed);
+            self.begun.store(0, Ordering::Release);
         }
-        let now = bank.look();
-        bank.owner.store(0, Ordering::Release);
+        let now = self.look();
+        self.owner.store(0, Ordering::Release);
         now
     }
 }

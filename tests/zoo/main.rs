@@ -27,7 +27,7 @@ use forkcheck::case::Case;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Budget, By, Engine, Kills, Known, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::subject::Progress;
+use forkcheck::structure::Progress;
 use forkcheck::{Outcome, Rate};
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ fn suite<S: Spec>(name: &str) -> Suite<S> {
 
 /// The bug is found, is of this kind, shrinks to so many operations, and comes again ten times of ten. The report is given.
 #[track_caller]
-fn caught<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(
+fn caught<E: Engine<Memory = SteppedMemory>, T: WithHandles<Memory = SteppedMemory>>(
     suite: &Suite<T::Spec>,
     kind: Kind,
     operations: usize,
@@ -87,7 +87,7 @@ fn caught<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(
 
 /// The same where processes run side by side: how often it fails is told, and the token finds it again.
 #[track_caller]
-fn side_by_side<T: Subject<Hardware>>(
+fn side_by_side<T: WithHandles<Memory = Hardware>>(
     suite: &Suite<T::Spec>,
     kind: Kind,
     operations: usize,
@@ -114,7 +114,10 @@ fn side_by_side<T: Subject<Hardware>>(
 }
 
 /// Returns after how many executions each strategy finds the bug in this program.
-fn strategies<T: Subject<SteppedMemory>>(suite: &Suite<T::Spec>, case: &Case<T::Spec>) -> String {
+fn strategies<T: WithHandles<Memory = SteppedMemory>>(
+    suite: &Suite<T::Spec>,
+    case: &Case<T::Spec>,
+) -> String {
     const EXECUTIONS: u64 = 3_000;
     let case = Case::free(case.setup.clone(), case.program.clone());
     let found = [
@@ -177,7 +180,9 @@ fn row<T, S: Spec>(outcome: &Outcome<S>, started: Instant) {
 
 /// What mends it passes, and all of it was tried.
 #[track_caller]
-fn passes<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(suite: &Suite<T::Spec>) {
+fn passes<E: Engine<Memory = SteppedMemory>, T: WithHandles<Memory = SteppedMemory>>(
+    suite: &Suite<T::Spec>,
+) {
     let started = Instant::now();
     let outcome = check::<E, T>(suite);
     assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
@@ -205,7 +210,7 @@ fn passes<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(suite: &
     }
 }
 
-fn check<E: Engine<Memory = SteppedMemory>, T: Subject<SteppedMemory>>(
+fn check<E: Engine<Memory = SteppedMemory>, T: WithHandles<Memory = SteppedMemory>>(
     suite: &Suite<T::Spec>,
 ) -> Outcome<T::Spec> {
     suite.check::<E, T>().unwrap()

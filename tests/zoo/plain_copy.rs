@@ -2,36 +2,33 @@
 
 use super::*;
 use forkcheck::publish::{SeqLock, WriterGone};
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 
 struct Page<M: Memory, const MENDED: bool> {
     bare: M::Words<[u64; 2]>,
     lock: SeqLock<[u64; 2], M>,
 }
 
-impl<M: Memory, const MENDED: bool> Subject<M> for Page<M, MENDED> {
+impl<M: Memory, const MENDED: bool> Structure for Page<M, MENDED> {
+    type Memory = M;
     type Spec = Register<[u64; 2]>;
-    type Seat<'a> = &'a Self;
     fn new(_: &[u64; 2]) -> Self {
         Self {
             bare: Words::new([0; 2]),
             lock: SeqLock::new_in([0; 2]),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(page: &mut &Self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
+    fn apply(&self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
         match op {
-            RegisterOp::Write(value) if MENDED => page.lock.writer().write(*value),
-            RegisterOp::Write(value) => page.bare.store(*value),
+            RegisterOp::Write(value) if MENDED => self.lock.writer().write(*value),
+            RegisterOp::Write(value) => self.bare.store(*value),
             RegisterOp::Read if MENDED => {
-                return match page.lock.read() {
+                return match self.lock.read() {
                     Ok(value) => RegisterRet::Value(value),
                     Err(WriterGone) => RegisterRet::WriterGone,
                 };
             }
-            RegisterOp::Read => return RegisterRet::Value(page.bare.load()),
+            RegisterOp::Read => return RegisterRet::Value(self.bare.load()),
         }
         RegisterRet::Written
     }

@@ -1,7 +1,7 @@
 //! A pop waits for a slot that was claimed, and whose pusher is dead. crossbeam-queue's ArrayQueue and SegQueue.
 
 use super::*;
-use forkcheck::subject::{QueueOp, QueueRet, StaleQueue};
+use forkcheck::spec::{QueueOp, QueueRet, StaleQueue};
 
 const SLOTS: u32 = 4;
 
@@ -44,9 +44,9 @@ impl<M: Memory, const MENDED: bool> Slots<M, MENDED> {
     }
 }
 
-impl<M: Memory, const MENDED: bool> Subject<M> for Slots<M, MENDED> {
+impl<M: Memory, const MENDED: bool> Structure for Slots<M, MENDED> {
+    type Memory = M;
     type Spec = StaleQueue<u64>;
-    type Seat<'a> = &'a Self;
     fn new(_: &usize) -> Self {
         Self {
             head: Atomic::new(0),
@@ -55,14 +55,11 @@ impl<M: Memory, const MENDED: bool> Subject<M> for Slots<M, MENDED> {
             items: std::array::from_fn(|_| Atomic::new(0)),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(slots: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+    fn apply(&self, op: &QueueOp<u64>) -> QueueRet<u64> {
         match op {
-            QueueOp::Push(item) if slots.push(*item) => QueueRet::Pushed,
+            QueueOp::Push(item) if self.push(*item) => QueueRet::Pushed,
             QueueOp::Push(_) => QueueRet::Full,
-            QueueOp::Pop => slots.pop().map_or(QueueRet::Empty, QueueRet::Popped),
+            QueueOp::Pop => self.pop().map_or(QueueRet::Empty, QueueRet::Popped),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::*;
 use forkcheck::process;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use std::sync::atomic::AtomicU64;
 
 /// A buffer that a process hands to the children which it forks, one for each write.
@@ -41,9 +41,10 @@ impl Buffer for Region {
 
 struct Filled<B>(std::marker::PhantomData<fn() -> B>);
 
-impl<B: Buffer> Subject<Hardware> for Filled<B> {
+impl<B: Buffer> WithHandles for Filled<B> {
+    type Memory = Hardware;
     type Spec = Register<u64>;
-    type Seat<'a> = B;
+    type Handle<'a> = B;
     fn new(_: &u64) -> Self {
         Self(std::marker::PhantomData)
     }

@@ -2,7 +2,7 @@
 //! process that did nothing wrong, and only when there is something new to read.
 
 use super::*;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use std::sync::atomic::AtomicU64;
 
 const MENDED: u8 = 0;
@@ -17,9 +17,9 @@ struct Marked<M: Memory, const HOW: u8> {
     guard: M::Cell<()>,
 }
 
-impl<M: Memory, const HOW: u8> Subject<M> for Marked<M, HOW> {
+impl<M: Memory, const HOW: u8> Structure for Marked<M, HOW> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
         Self {
             value: Atomic::new(first),
@@ -28,24 +28,21 @@ impl<M: Memory, const HOW: u8> Subject<M> for Marked<M, HOW> {
             guard: MemoryCell::new(()),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(marked: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
-                marked.value.store(*value, Ordering::Release);
+                self.value.store(*value, Ordering::Release);
                 RegisterRet::Written
             }
             RegisterOp::Read => {
-                let value = marked.value.load(Ordering::Acquire);
+                let value = self.value.load(Ordering::Acquire);
                 // Being in a cell is no write of the reader's.
-                marked.guard.with(|_| ());
+                self.guard.with(|_| ());
                 if HOW == MARKS_BESIDE {
-                    marked.beside.store(value, Ordering::Relaxed);
+                    self.beside.store(value, Ordering::Relaxed);
                 }
-                if HOW == MARKS && value != marked.seen.load(Ordering::Relaxed) {
-                    marked.seen.store(value, Ordering::Relaxed);
+                if HOW == MARKS && value != self.seen.load(Ordering::Relaxed) {
+                    self.seen.store(value, Ordering::Relaxed);
                 }
                 RegisterRet::Value(value)
             }

@@ -1,7 +1,7 @@
 //! A sequence number of a few bits comes round while a reader sleeps. Any generation count that shares a word with flags.
 
 use super::*;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 
 /// The bits that are left for it.
 const MASK: u32 = 7;
@@ -17,35 +17,32 @@ impl<M: Memory, const MENDED: bool> Page<M, MENDED> {
     }
 }
 
-impl<M: Memory, const MENDED: bool> Subject<M> for Page<M, MENDED> {
+impl<M: Memory, const MENDED: bool> Structure for Page<M, MENDED> {
+    type Memory = M;
     type Spec = Register<u64>;
-    type Seat<'a> = &'a Self;
     fn new(_: &u64) -> Self {
         Self {
             sequence: Atomic::new(Self::kept(u32::MAX - 3)),
             data: Words::new([0; 2]),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(page: &mut &Self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         match op {
             RegisterOp::Write(value) => {
-                let even = page.sequence.load(Ordering::Relaxed);
-                page.sequence
+                let even = self.sequence.load(Ordering::Relaxed);
+                self.sequence
                     .store(Self::kept(even.wrapping_add(1)), Ordering::Relaxed);
                 M::fence(Ordering::Release);
-                page.data.store([*value, *value]);
-                page.sequence
+                self.data.store([*value, *value]);
+                self.sequence
                     .store(Self::kept(even.wrapping_add(2)), Ordering::Release);
                 RegisterRet::Written
             }
             RegisterOp::Read => loop {
-                let before = page.sequence.load(Ordering::Acquire);
-                let [a, b] = page.data.load();
+                let before = self.sequence.load(Ordering::Acquire);
+                let [a, b] = self.data.load();
                 M::fence(Ordering::Acquire);
-                if before & 1 == 0 && page.sequence.load(Ordering::Relaxed) == before {
+                if before & 1 == 0 && self.sequence.load(Ordering::Relaxed) == before {
                     return RegisterRet::Value(a.max(b) * u64::from(a == b));
                 }
                 M::spin_loop();

@@ -39,33 +39,30 @@ struct Slots<M: Memory, const MENDED: bool> {
     content: [M::AtomicU64; SLOTS],
 }
 
-impl<M: Memory, const MENDED: bool> Subject<M> for Slots<M, MENDED> {
+impl<M: Memory, const MENDED: bool> Structure for Slots<M, MENDED> {
+    type Memory = M;
     type Spec = Table;
-    type Seat<'a> = &'a Self;
     fn new(_: &()) -> Self {
         Self {
             used: Atomic::new(0),
             content: std::array::from_fn(|_| Atomic::new(0)),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(slots: &mut &Self, op: &Op) -> Vec<u64> {
-        let used = slots.used.load(Ordering::Acquire) as usize;
+    fn apply(&self, op: &Op) -> Vec<u64> {
+        let used = self.used.load(Ordering::Acquire) as usize;
         match op {
             Op::Enter(_) if used == SLOTS => Vec::new(),
             Op::Enter(value) => {
                 if !MENDED {
-                    slots.used.store(used as u32 + 1, Ordering::Release);
+                    self.used.store(used as u32 + 1, Ordering::Release);
                 }
-                slots.content[used].store(*value, Ordering::Relaxed);
+                self.content[used].store(*value, Ordering::Relaxed);
                 if MENDED {
-                    slots.used.store(used as u32 + 1, Ordering::Release);
+                    self.used.store(used as u32 + 1, Ordering::Release);
                 }
                 Vec::new()
             }
-            Op::List => slots.content[..used]
+            Op::List => self.content[..used]
                 .iter()
                 .map(|slot| slot.load(Ordering::Relaxed))
                 .collect(),

@@ -2,7 +2,7 @@
 //! with the defect and in one where it is gone. It compares positions in eight bits, and 256 less is 0 more.
 
 use super::*;
-use forkcheck::subject::{Queue, QueueOp, QueueRet};
+use forkcheck::spec::{Queue, QueueOp, QueueRet};
 use serde::{Deserialize, Serialize};
 
 const CAPACITY: usize = 256;
@@ -35,9 +35,9 @@ macro_rules! mpmc {
     ($name:ident, $queue:ty) => {
         struct $name($queue);
 
-        impl Subject<Hardware> for $name {
+        impl Structure for $name {
+            type Memory = Hardware;
             type Spec = Filled;
-            type Seat<'a> = &'a Self;
             #[allow(deprecated, reason = "see above")]
             fn new(&Items(items): &Items) -> Self {
                 let queue = <$queue>::new();
@@ -46,16 +46,13 @@ macro_rules! mpmc {
                 }
                 Self(queue)
             }
-            fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-                self
-            }
-            fn apply(seat: &mut &Self, op: &QueueOp<u64>) -> QueueRet<u64> {
+            fn apply(&self, op: &QueueOp<u64>) -> QueueRet<u64> {
                 match op {
-                    QueueOp::Push(item) => match seat.0.enqueue(*item) {
+                    QueueOp::Push(item) => match self.0.enqueue(*item) {
                         Ok(()) => QueueRet::Pushed,
                         Err(_) => QueueRet::Full,
                     },
-                    QueueOp::Pop => match seat.0.dequeue() {
+                    QueueOp::Pop => match self.0.dequeue() {
                         Some(item) => QueueRet::Popped(item),
                         None => QueueRet::Empty,
                     },

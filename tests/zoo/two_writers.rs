@@ -3,7 +3,7 @@
 
 use super::*;
 use forkcheck::memory::Life;
-use forkcheck::subject::{Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 
 const UNLOCKED: u8 = 0;
 const LOCKED: u8 = 1;
@@ -74,9 +74,9 @@ impl<M: Memory, const HOW: u8> Page<M, HOW> {
     }
 }
 
-impl<M: Memory, const HOW: u8> Subject<M> for Page<M, HOW> {
+impl<M: Memory, const HOW: u8> Structure for Page<M, HOW> {
+    type Memory = M;
     type Spec = Register<[u64; 2]>;
-    type Seat<'a> = &'a Self;
     fn new(_: &[u64; 2]) -> Self {
         Self {
             sequence: Atomic::new(0),
@@ -84,22 +84,19 @@ impl<M: Memory, const HOW: u8> Subject<M> for Page<M, HOW> {
             data: Words::new([0; 2]),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
-        self
-    }
-    fn apply(page: &mut &Self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
+    fn apply(&self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
         match op {
             RegisterOp::Write(value) => {
-                let even = page.lock();
+                let even = self.lock();
                 M::fence(Ordering::Release);
-                page.data.store(*value);
-                page.sequence.store(even + 2, Ordering::Release);
+                self.data.store(*value);
+                self.sequence.store(even + 2, Ordering::Release);
                 if HOW == ROBUST {
-                    page.owner.store(0, Ordering::Release);
+                    self.owner.store(0, Ordering::Release);
                 }
                 RegisterRet::Written
             }
-            RegisterOp::Read => page
+            RegisterOp::Read => self
                 .read()
                 .map_or(RegisterRet::WriterGone, RegisterRet::Value),
         }

@@ -68,9 +68,10 @@ impl Named for Ours {
 
 struct Handle<N>(std::marker::PhantomData<fn() -> N>);
 
-impl<N: Named> Subject<Hardware> for Handle<N> {
+impl<N: Named> WithHandles for Handle<N> {
+    type Memory = Hardware;
     type Spec = Owned;
-    type Seat<'a> = Option<N>;
+    type Handle<'a> = Option<N>;
     fn new(_: &()) -> Self {
         Self(std::marker::PhantomData)
     }

@@ -5,7 +5,7 @@
 
 use c_ring::{Build, Consumer, Fixed, Message, Producer, Ring, Shipped};
 use forkcheck::prelude::*;
-use forkcheck::subject::{QueueOp, QueueRet, StaleQueue};
+use forkcheck::spec::{QueueOp, QueueRet, StaleQueue};
 
 /// A ring under test, of three slots that begin empty.
 struct CRing<B: Build>(Ring<B>);
@@ -33,9 +33,10 @@ enum Seat<'a, B: Build> {
     Consumer(Consumer<'a, B>),
 }
 
-impl<B: Build> Subject<Hardware> for CRing<B> {
+impl<B: Build> WithHandles for CRing<B> {
+    type Memory = Hardware;
     type Spec = StaleQueue<String>;
-    type Seat<'a> = Seat<'a, B>;
+    type Handle<'a> = Seat<'a, B>;
     fn new(_: &usize) -> Self {
         CRing(Ring::new())
     }

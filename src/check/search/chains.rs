@@ -2,7 +2,7 @@
 
 use super::lanes::Pending;
 use super::{Ending, Frame, Search, Way, bits};
-use crate::subject::Spec;
+use crate::spec::Spec;
 use std::collections::{HashMap, VecDeque};
 
 /// The chains of pending calls from one frame, short ones first.

@@ -2,7 +2,7 @@
 
 use super::{Criterion, Of};
 use crate::case::Call;
-use crate::subject::Spec;
+use crate::spec::Spec;
 
 /// A call, where it is looked at most.
 pub(super) struct Item<'a, S: Spec> {

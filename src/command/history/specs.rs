@@ -1,7 +1,7 @@
 //! The operations and results of each ready spec, as a line has them.
 
 use super::fields::{Fields, Json, OpAndRet};
-use forkcheck::subject::{
+use forkcheck::spec::{
     CasOp, CasRegister, CasRet, Counter, CounterOp, CounterRet, Lock, LockOp, LockRet, Map, MapOp,
     MapRet, Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, Set, SetOp, Stack,
     StackOp, StackRet,

@@ -11,7 +11,8 @@ use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, is_of_the
 use crate::engine::served::encode;
 use crate::engine::{Budget, Run, incomplete};
 use crate::region::Region;
-use crate::subject::{Role, Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::{Role, WithHandles};
 use crate::workers::Sender;
 use crate::workers::original::{self, without_copies};
 use serde::{Deserialize, Serialize};
@@ -39,7 +40,7 @@ const BEYOND: u64 = 6;
 pub(super) const STACK_MIB: usize = 8;
 
 /// Everything that outlives one execution of the model.
-struct Model<S: Subject<LoomMemory>> {
+struct Model<S: WithHandles<Memory = LoomMemory>> {
     case: Case<S::Spec>,
     roles: Vec<String>,
     history: Mutex<History<S::Spec>>,
@@ -76,7 +77,7 @@ pub(super) struct Explored<S: Spec> {
 }
 
 /// Tries all orders, once with each process as the first thread of the model, and writes its answer.
-pub(super) fn explore<S: Subject<LoomMemory>>(
+pub(super) fn explore<S: WithHandles<Memory = LoomMemory>>(
     case: &Case<S::Spec>,
     roles: &[String],
     budget: &Budget,
@@ -106,7 +107,7 @@ pub(super) fn explore<S: Subject<LoomMemory>>(
         let panic = Panic::new(info);
         // Before `end` takes the execution.
         let unwinds = execution::ended().is_some();
-        if unwinds || panic.of != Of::Subject {
+        if unwinds || panic.of != Of::Structure {
             hooked.end(|steps, race| panic.verdict(unwinds, || hooked.race(steps, race)));
         }
         panic.note();
@@ -149,7 +150,7 @@ fn thread(run: impl FnOnce() + Send + 'static) -> loom::thread::JoinHandle<()> {
 }
 
 /// Runs one execution: each process on a thread of its own, `first` on the calling thread, so that it begins.
-fn execute<S: Subject<LoomMemory>>(model: &Arc<Model<S>>, first: usize) {
+fn execute<S: WithHandles<Memory = LoomMemory>>(model: &Arc<Model<S>>, first: usize) {
     let processes = model.case.program.len();
     let asked = Arc::clone(model);
     execution::start(processes, Rc::new(move || asked.may_wait()));
@@ -184,7 +185,7 @@ fn the_subject<S: 'static>() -> Rc<S> {
     subject.expect("it is there as long as the threads are")
 }
 
-impl<S: Subject<LoomMemory>> Model<S> {
+impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
     fn history(&self) -> MutexGuard<'_, History<S::Spec>> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -243,12 +244,8 @@ impl<S: Subject<LoomMemory>> Model<S> {
     }
 
     /// Attaches and does all operations; `None` if the execution ended meanwhile.
-    fn operations<'a>(&self, subject: &'a S, process: usize) -> Option<S::Seat<'a>> {
-        let role = Role {
-            name: &self.roles[process],
-            process,
-            life: 0,
-        };
+    fn operations<'a>(&self, subject: &'a S, process: usize) -> Option<S::Handle<'a>> {
+        let role = Role::of(&self.roles, process, 0);
         let mut seat = self.enters(Phase::Attach, || subject.attach(role))?;
         for (number, op) in self.case.program[process].iter().enumerate() {
             // The numbers only keep the calls of one process in order; a model has no clock.

@@ -26,7 +26,8 @@ use crate::error::Error;
 use crate::memory::refusal_of_futex;
 use crate::process::{self, Channel, Exit, Job};
 use crate::region::Region;
-use crate::subject::{Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::WithHandles;
 use crate::workers::{BETWEEN_LOOKS, NO_POLL, Sender, Stuck, Watch};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -78,7 +79,7 @@ impl Engine for Loom {
         program
     }
 
-    fn search<S: Subject<LoomMemory>>(
+    fn search<S: WithHandles<Memory = LoomMemory>>(
         &mut self,
         case: &Case<S::Spec>,
         roles: &[String],
@@ -95,11 +96,11 @@ impl Engine for Loom {
 /// The job in the zygote, for one subject.
 struct Serve<S>(PhantomData<S>);
 
-impl<S: Subject<LoomMemory>> Serve<S> {
+impl<S: WithHandles<Memory = LoomMemory>> Serve<S> {
     const JOB: &'static Job = &Job::new(std::any::type_name::<Self>, serve::<S>);
 }
 
-fn serve<S: Subject<LoomMemory>>(channel: &mut Channel) {
+fn serve<S: WithHandles<Memory = LoomMemory>>(channel: &mut Channel) {
     served::serve(channel, |case, roles, budget| {
         let (executions, explored) = supervise::<S>(&case, &roles, &budget)?;
         let failing = explored
@@ -127,7 +128,7 @@ fn serve<S: Subject<LoomMemory>>(channel: &mut Channel) {
 }
 
 /// Runs the model in a child, and watches it; the executions that it began come first.
-fn supervise<S: Subject<LoomMemory>>(
+fn supervise<S: WithHandles<Memory = LoomMemory>>(
     case: &Case<S::Spec>,
     roles: &[String],
     budget: &Budget,

@@ -4,7 +4,7 @@
 
 use super::explore::BRANCHES;
 use crate::check::{Finding, Kind, Verdict};
-use crate::subject::Spec;
+use crate::spec::Spec;
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
@@ -20,7 +20,7 @@ pub(super) enum Of {
     Loom,
     /// The crate that makes loom's threads.
     Generator,
-    Subject,
+    Structure,
     /// Of a destructor or of a function that cannot unwind: the process is about to abort.
     Aborting,
 }
@@ -47,7 +47,7 @@ impl<'a> Panic<'a> {
         } else if message.starts_with("panic in a ") && place.contains("core/src/panicking.rs") {
             Of::Aborting
         } else {
-            Of::Subject
+            Of::Structure
         };
         Self { of, place, message }
     }

@@ -11,7 +11,7 @@ use crate::engine::served::bare;
 use crate::engine::{Answer, Budget, By, Covered, Run};
 use crate::error::Error;
 use crate::schedule::{Choice, Strategy};
-use crate::subject::{Progress, Subject};
+use crate::structure::{Progress, WithHandles};
 use crate::workers::stepped::{Crew, Judge, RunAs};
 use crate::workers::{Lost, WATCHDOG};
 use batch::Batch;
@@ -39,7 +39,7 @@ const REAL_KILLS: u64 = 100;
 const REAL: u64 = 5;
 
 /// Runs cases of one subject on crews that are kept as long as they are of use: coroutines search, and processes confirm.
-pub(super) struct Explorer<S: Subject<SteppedMemory>> {
+pub(super) struct Explorer<S: WithHandles<Memory = SteppedMemory>> {
     roles: Vec<String>,
     coroutines: Option<Crew<SteppedMemory, S>>,
     processes: Option<Crew<SteppedMemory, S>>,
@@ -76,7 +76,7 @@ impl Left {
     }
 }
 
-impl<S: Subject<SteppedMemory>> Explorer<S> {
+impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
     pub(super) fn of(roles: Vec<String>) -> Self {
         Self {
             roles,

@@ -19,7 +19,7 @@ use crate::case::{Case, Schedule};
 use crate::check::Criterion;
 use crate::error::Error;
 use crate::process::{Channel, Job};
-use crate::subject::Subject;
+use crate::structure::WithHandles;
 use crate::workers::MachineTurn;
 use explorer::Explorer;
 use std::marker::PhantomData;
@@ -54,7 +54,7 @@ macro_rules! engine {
                 Turn::of(self.turn.insert(MachineTurn::beside_others()))
             }
 
-            fn search<S: Subject<SteppedMemory>>(
+            fn search<S: WithHandles<Memory = SteppedMemory>>(
                 &mut self,
                 case: &Case<S::Spec>,
                 roles: &[String],
@@ -89,11 +89,11 @@ engine!(
 /// The job in the zygote, for one subject.
 struct Serve<S, const KILLS: bool>(PhantomData<S>);
 
-impl<S: Subject<SteppedMemory>, const KILLS: bool> Serve<S, KILLS> {
+impl<S: WithHandles<Memory = SteppedMemory>, const KILLS: bool> Serve<S, KILLS> {
     const JOB: &'static Job = &Job::new(std::any::type_name::<Self>, serve::<S, KILLS>);
 }
 
-fn serve<S: Subject<SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
+fn serve<S: WithHandles<Memory = SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
     let mut explorer: Option<Explorer<S>> = None;
     served::serve_placed(channel, |case, roles, budget| {
         if explorer.as_ref().is_none_or(|known| !known.has(&roles)) {

@@ -6,7 +6,8 @@ use crate::check::{Kind, Verdict};
 use crate::engine::served::bare;
 use crate::engine::{Covered, Run};
 use crate::schedule::MAX_STEPS;
-use crate::subject::{Progress, Spec};
+use crate::spec::Spec;
+use crate::structure::Progress;
 use crate::workers::stepped::{LONGEST, Note, Outside};
 
 /// The steps that were noted, with words numbered in the order of their addresses.

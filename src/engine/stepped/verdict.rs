@@ -5,7 +5,8 @@ use crate::case::{Case, History};
 use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
 use crate::engine::IF_SLOW;
 use crate::process::Exit;
-use crate::subject::{Progress, Spec};
+use crate::spec::Spec;
+use crate::structure::Progress;
 use crate::workers::stepped::{Ended, Note, Outside, Stop};
 use crate::workers::{Lost, PrivateWait, Stuck};
 

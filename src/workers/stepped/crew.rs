@@ -15,7 +15,7 @@ use crate::memory::Memory;
 use crate::process::{self, Child, Exit};
 use crate::region::Region;
 use crate::schedule::{MAX_PROCESSES, MAX_TURNS, Strategy};
-use crate::subject::{Progress, Subject};
+use crate::structure::{Progress, WithHandles};
 use crate::workers::bell::Bell;
 use crate::workers::log::{CAPACITY, Log};
 use crate::workers::watch::{Stuck, WATCHDOG, Watch};
@@ -46,7 +46,7 @@ pub(crate) enum RunAs {
 }
 
 /// Forked workers for one subject and one number of processes.
-pub(crate) struct Crew<M: Memory, S: Subject<M>> {
+pub(crate) struct Crew<M: Memory, S: WithHandles<Memory = M>> {
     shared: Arc<Shared<S::Spec>>,
     workers: Vec<Option<Child<()>>>,
     bell: Bell,
@@ -58,7 +58,7 @@ pub(crate) struct Crew<M: Memory, S: Subject<M>> {
     memory: PhantomData<fn() -> (M, S)>,
 }
 
-impl<M: Memory, S: Subject<M>> Crew<M, S> {
+impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     /// Forks a worker for each role, or one that is the host of all. Only from a single-threaded process: the zygote. `judge`
     /// says whether a history is right, and `rests` whether all that it leaves waiting may wait.
     pub(crate) fn start(

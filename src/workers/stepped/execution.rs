@@ -10,7 +10,7 @@ use super::stepper::{self, Sitting};
 use crate::case::{Case, Schedule};
 use crate::memory::Memory;
 use crate::region::Region;
-use crate::subject::{Role, Subject};
+use crate::structure::{Role, WithHandles};
 use crate::workers::original::without_copies;
 use std::cell::UnsafeCell;
 use std::collections::HashSet;
@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering::Relaxed;
 const REMEMBERED: usize = 1 << 16;
 
 /// State with which a process builds and judges executions.
-pub(super) struct Execution<M: Memory, S: Subject<M>> {
+pub(super) struct Execution<M: Memory, S: WithHandles<Memory = M>> {
     shared: Arc<Shared<S::Spec>>,
     /// Where this process sees the subject.
     subject: Arc<Region>,
@@ -38,7 +38,7 @@ pub(super) struct Execution<M: Memory, S: Subject<M>> {
     memory: PhantomData<fn() -> (M, S)>,
 }
 
-impl<M: Memory, S: Subject<M>> Execution<M, S> {
+impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
     pub(super) fn new(shared: Arc<Shared<S::Spec>>, subject: Arc<Region>, slot: usize) -> Self {
         Self {
             shared,
@@ -209,7 +209,7 @@ impl Hasher for Mixed {
 }
 
 /// The place of the subject in a mapping of its region.
-fn slot<M: Memory, S: Subject<M>>(subject: &Region) -> &UnsafeCell<MaybeUninit<S>> {
+fn slot<M: Memory, S: WithHandles<Memory = M>>(subject: &Region) -> &UnsafeCell<MaybeUninit<S>> {
     let slot = subject
         .slot::<UnsafeCell<MaybeUninit<S>>>(0)
         .expect("the region was made for it");
@@ -220,7 +220,7 @@ fn slot<M: Memory, S: Subject<M>>(subject: &Region) -> &UnsafeCell<MaybeUninit<S
 }
 
 /// One life of one process, from its first step to its last. Returns whether its log was full.
-pub(super) fn live<M: Memory, S: Subject<M>>(
+pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
     shared: &Shared<S::Spec>,
     subject: &Region,
     case: &Case<S::Spec>,
@@ -246,11 +246,7 @@ pub(super) fn live<M: Memory, S: Subject<M>>(
     // 1. `begin` wrote it before it gave the turn on, and this process has had the turn since.
     // 2. It is dropped only when every process is done or dead, after this one's seat is gone. 3. `S: Sync`.
     let subject = unsafe { (*slot::<M, S>(subject).get()).assume_init_ref() };
-    let role = Role {
-        name: &shared.roles[me],
-        process: me,
-        life,
-    };
+    let role = Role::of(&shared.roles, me, life);
     let log = shared.log(me);
     stepper::on(sitting, || {
         let mut seat = without_copies(|| subject.attach(role));

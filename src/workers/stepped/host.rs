@@ -22,7 +22,7 @@ use super::stepper::{self, Seat, Stepper};
 use crate::case::Case;
 use crate::memory::Memory;
 use crate::region::Region;
-use crate::subject::Subject;
+use crate::structure::WithHandles;
 use crate::workers::original;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
@@ -80,7 +80,7 @@ struct Hosted {
 /// The case that was taken last, for all coroutines.
 type Taken<S> = Rc<RefCell<Option<Arc<Case<S>>>>>;
 
-struct Host<M: Memory, S: Subject<M>> {
+struct Host<M: Memory, S: WithHandles<Memory = M>> {
     execution: Execution<M, S>,
     /// The case that each coroutine runs.
     case: Taken<S::Spec>,
@@ -96,7 +96,7 @@ struct Host<M: Memory, S: Subject<M>> {
 }
 
 /// The life of a host, until it is killed.
-pub(super) fn host<M: Memory, S: Subject<M>>(shared: &Arc<Shared<S::Spec>>) {
+pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(shared: &Arc<Shared<S::Spec>>) {
     original::mark();
     let subjects: Vec<Arc<Region>> = shared
         .roles
@@ -151,7 +151,7 @@ pub(super) fn host<M: Memory, S: Subject<M>>(shared: &Arc<Shared<S::Spec>>) {
     }
 }
 
-impl<M: Memory, S: Subject<M>> Host<M, S> {
+impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
     fn shared(&self) -> &Shared<S::Spec> {
         self.execution.shared()
     }

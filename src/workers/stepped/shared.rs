@@ -4,7 +4,7 @@ use super::board::BoardRef;
 use super::states::State;
 use crate::case::{Call, Case, History};
 use crate::region::Region;
-use crate::subject::Spec;
+use crate::spec::Spec;
 use crate::workers::bell::Sender;
 use crate::workers::control::Seal;
 use crate::workers::log::Log;

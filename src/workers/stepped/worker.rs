@@ -9,13 +9,16 @@ use super::states::State;
 use super::stepper::{self, Seat};
 use crate::memory::Memory;
 use crate::region::Region;
-use crate::subject::Subject;
+use crate::structure::WithHandles;
 use crate::workers::original;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The life of a worker, until it is killed.
-pub(super) fn work<M: Memory, S: Subject<M>>(shared: &Arc<Shared<S::Spec>>, slot: usize) {
+pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
+    shared: &Arc<Shared<S::Spec>>,
+    slot: usize,
+) {
     original::mark();
     if let Some(&processor) = shared.processors.get(slot) {
         let mut set = nix::sched::CpuSet::new();
@@ -56,7 +59,7 @@ pub(super) fn work<M: Memory, S: Subject<M>>(shared: &Arc<Shared<S::Spec>>, slot
     }
 }
 
-struct Worker<M: Memory, S: Subject<M>> {
+struct Worker<M: Memory, S: WithHandles<Memory = M>> {
     execution: Execution<M, S>,
     /// Where this process sees the subject.
     subject: Arc<Region>,
@@ -64,7 +67,7 @@ struct Worker<M: Memory, S: Subject<M>> {
     scratch: Vec<u8>,
 }
 
-impl<M: Memory, S: Subject<M>> Worker<M, S> {
+impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
     fn shared(&self) -> &Shared<S::Spec> {
         self.execution.shared()
     }

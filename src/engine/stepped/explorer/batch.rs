@@ -7,7 +7,8 @@ use crate::engine::stepped::SteppedMemory;
 use crate::engine::stepped::verdict::rests;
 use crate::error::Error;
 use crate::schedule::Strategy;
-use crate::subject::{Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::WithHandles;
 use crate::workers::stepped::{Ended, RunAs, Stop};
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ fn returned<S: Spec>(history: &History<S>) -> Vec<Vec<Option<&S::Ret>>> {
     returned.collect()
 }
 
-impl<S: Subject<SteppedMemory>> Explorer<S> {
+impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
     /// One batch of executions; those that end in rest as the spec allows are gone on from.
     pub(super) fn batch(
         &mut self,

@@ -8,7 +8,8 @@ use crate::engine::stepped::{SteppedMemory, elements, retell};
 use crate::engine::{Answer, Budget, Covered, Run};
 use crate::error::Error;
 use crate::schedule::Strategy;
-use crate::subject::{Spec, Subject};
+use crate::spec::Spec;
+use crate::structure::WithHandles;
 use crate::workers::stepped::{Ended, Note, RunAs, Stop};
 use std::any::type_name;
 use std::time::{Duration, Instant};
@@ -38,7 +39,7 @@ impl<S: Spec> Retold<S> {
     }
 }
 
-impl<S: Subject<SteppedMemory>> Explorer<S> {
+impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
     /// An execution that is not Ok: runs it again to tell its steps, names its turns, and runs it by these.
     pub(super) fn failed(
         &mut self,

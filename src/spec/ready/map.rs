@@ -1,7 +1,7 @@
 //! A map from keys to values.
 
 use super::hashed;
-use crate::subject::{Data, Spec};
+use crate::spec::{Data, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::hash::Hash;
@@ -9,7 +9,7 @@ use std::hash::Hash;
 /// A map, empty at first. Keys are independent of each other, so a history is judged key by key.
 ///
 /// ```
-/// use forkcheck::subject::{Map, MapOp, MapRet, Spec};
+/// use forkcheck::spec::{Map, MapOp, MapRet, Spec};
 /// let mut map = Map::start(&());
 /// assert_eq!(map.step(0, &MapOp::Put("a".to_string(), 7)), MapRet::Done);
 /// assert_eq!(map.step(0, &MapOp::Get("a".to_string())), MapRet::Value(Some(7)));

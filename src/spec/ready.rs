@@ -32,7 +32,7 @@ fn hashed(key: &impl Hash) -> u64 {
 /// killed in the middle, reads may say so until the next write.
 ///
 /// ```
-/// use forkcheck::subject::{Register, RegisterOp, RegisterRet, Spec};
+/// use forkcheck::spec::{Register, RegisterOp, RegisterRet, Spec};
 /// let mut register = Register::start(&0);
 /// assert_eq!(register.step(0, &RegisterOp::Write(7)), RegisterRet::Written);
 /// assert_eq!(register.step(0, &RegisterOp::Read), RegisterRet::Value(7));
@@ -106,7 +106,7 @@ impl<T: Data + Eq + Hash> Spec for Register<T> {
 /// A value that is set once: later sets are refused, reads see nothing or the value.
 ///
 /// ```
-/// use forkcheck::subject::{Once, OnceOp, OnceRet, Spec};
+/// use forkcheck::spec::{Once, OnceOp, OnceRet, Spec};
 /// let mut once = Once::start(&());
 /// assert_eq!(once.step(0, &OnceOp::Set(7)), OnceRet::Set(true));
 /// assert_eq!(once.step(0, &OnceOp::Set(8)), OnceRet::Set(false));
@@ -184,7 +184,7 @@ impl<T: Data + Eq + Hash> Spec for Once<T> {
 /// a ring whose sides look at each other's index without a fence promises less, and wants a [`StaleQueue`].
 ///
 /// ```
-/// use forkcheck::subject::{Queue, QueueOp, QueueRet, Spec};
+/// use forkcheck::spec::{Queue, QueueOp, QueueRet, Spec};
 /// let mut queue = Queue::start(&1);
 /// assert_eq!(queue.step(0, &QueueOp::Push(7)), QueueRet::Pushed);
 /// assert_eq!(queue.step(0, &QueueOp::Push(8)), QueueRet::Full);
@@ -255,7 +255,7 @@ impl<T: Data + Eq + Hash> Spec for Queue<T> {
 /// the other are not ordered, so of a push that finds the ring full and a pop that finds it empty both can be wrong.
 ///
 /// ```
-/// use forkcheck::subject::{QueueOp, QueueRet, Spec, StaleQueue};
+/// use forkcheck::spec::{QueueOp, QueueRet, Spec, StaleQueue};
 /// let (producer, consumer) = (0, 1);
 /// let mut queue = StaleQueue::start(&1);
 /// assert!(queue.allows(producer, &QueueOp::Push(7), &QueueRet::Pushed));

@@ -1,13 +1,13 @@
 //! A last-in, first-out stack.
 
-use crate::subject::{Data, Spec};
+use crate::spec::{Data, Spec};
 use serde::{Deserialize, Serialize};
 use std::hash::Hash;
 
 /// A last-in, first-out stack without a bound.
 ///
 /// ```
-/// use forkcheck::subject::{Spec, Stack, StackOp, StackRet};
+/// use forkcheck::spec::{Spec, Stack, StackOp, StackRet};
 /// let mut stack = Stack::start(&());
 /// assert_eq!(stack.step(0, &StackOp::Push(7)), StackRet::Pushed);
 /// assert_eq!(stack.step(0, &StackOp::Push(8)), StackRet::Pushed);

@@ -1,12 +1,12 @@
 //! A number that is added to.
 
-use crate::subject::Spec;
+use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 
 /// A counter: the setup is its first value, and additions wrap.
 ///
 /// ```
-/// use forkcheck::subject::{Counter, CounterOp, CounterRet, Spec};
+/// use forkcheck::spec::{Counter, CounterOp, CounterRet, Spec};
 /// let mut counter = Counter::start(&40);
 /// assert_eq!(counter.step(0, &CounterOp::Add(2)), CounterRet::Added);
 /// assert_eq!(counter.step(0, &CounterOp::Read), CounterRet::Value(42));

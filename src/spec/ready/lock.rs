@@ -1,13 +1,13 @@
 //! A lock that knows which process holds it.
 
-use crate::subject::Spec;
+use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 
 /// A lock with an owner: `Lock` waits while another process holds it, or the process itself; an `Unlock` by a process that
 /// does not hold it is refused. The death of the holder may free it.
 ///
 /// ```
-/// use forkcheck::subject::{Lock, LockOp, LockRet, Spec};
+/// use forkcheck::spec::{Lock, LockOp, LockRet, Spec};
 /// let mut lock = Lock::start(&());
 /// assert_eq!(lock.step(0, &LockOp::Lock), LockRet::Acquired);
 /// assert!(lock.may_block(1, &LockOp::Lock));

@@ -1,17 +1,15 @@
-//! What users write: a [`Spec`] says what a structure should do, a [`Subject`] is the structure itself.
-//!
-//! Both are plain safe Rust: placing the subject in shared memory is the engines' business.
+//! Sequential specifications: a [`Spec`] says what a structure should do, as a state machine. The ready ones are those of the
+//! common structures.
 
-mod specs;
+mod ready;
 
-pub use specs::{
+pub use ready::{
     CasOp, CasRegister, CasRet, Counter, CounterOp, CounterRet, Lock, LockOp, LockRet, Map, MapOp,
     MapRet, Once, OnceOp, OnceRet, Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet,
     Set, SetOp, Stack, StackOp, StackRet, StaleQueue,
 };
 
-use crate::memory::Memory;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 use std::hash::Hash;
 
@@ -29,7 +27,7 @@ impl<T: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync +
 /// returns when nobody else is there.
 ///
 /// ```
-/// use forkcheck::subject::Spec;
+/// use forkcheck::spec::Spec;
 ///
 /// /// A counter that processes add to.
 /// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -98,70 +96,4 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
         let _ = op;
         0
     }
-}
-
-/// The structure under test, over a memory `M`. A subject that runs on one memory only (foreign code, say)
-/// implements it for that one; one that is generic over `M` runs on every engine.
-///
-/// On real processes it lies in a shared region, built and dropped by whichever of them comes to it, and each may see it
-/// at another address: all that it is made of lies in it. What it allocates on the heap, or opens, is there in one process
-/// alone, so no `Box`, `Vec` or file may be part of it; nor a lock of std's, which wakes the threads of one process only.
-pub trait Subject<M: Memory>: Sized + Sync + 'static {
-    /// What it should do.
-    type Spec: Spec;
-    /// What one process of a case holds: a producer, a consumer, private indices, or a plain `&Self`.
-    type Seat<'a>
-    where
-        Self: 'a;
-
-    /// Builds it, in place in a shared region or inside a model. Called again for each execution.
-    fn new(setup: &SetupOf<Self, M>) -> Self;
-
-    /// A process sits down: `role` says which, and which of its lives.
-    fn attach<'a>(&'a self, role: Role<'_>) -> Self::Seat<'a>;
-
-    /// One operation, from call to return.
-    fn apply(seat: &mut Self::Seat<'_>, op: &OpOf<Self, M>) -> RetOf<Self, M>;
-}
-
-/// The setup of a subject's spec.
-pub type SetupOf<S, M> = <<S as Subject<M>>::Spec as Spec>::Setup;
-/// The operations of a subject's spec.
-pub type OpOf<S, M> = <<S as Subject<M>>::Spec as Spec>::Op;
-/// The results of a subject's spec.
-pub type RetOf<S, M> = <<S as Subject<M>>::Spec as Spec>::Ret;
-
-/// What a structure promises of how its operations get on, whoever is held up where. A step is an access to shared memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Progress {
-    /// Nothing.
-    #[default]
-    Any,
-    /// Somebody always gets on: an operation ends within so many steps of its own from its beginning, or from the last end
-    /// of another process's operation.
-    LockFree(u32),
-    /// Everybody always gets on: an operation ends within so many steps of its own.
-    WaitFree(u32),
-}
-
-impl Progress {
-    /// The steps of its own that an operation may take.
-    #[must_use]
-    pub fn own_steps(self) -> Option<u32> {
-        match self {
-            Self::Any => None,
-            Self::LockFree(steps) | Self::WaitFree(steps) => Some(steps),
-        }
-    }
-}
-
-/// Which process of a case sits down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Role<'a> {
-    /// The role's name in the suite: `"writer"`.
-    pub name: &'a str,
-    /// The process, counted from 0 through all roles.
-    pub process: usize,
-    /// Which life in this seat: 0 for the first, 1 after a kill, ...
-    pub life: u32,
 }

@@ -1,7 +1,7 @@
 //! A set of elements.
 
 use super::hashed;
-use crate::subject::{Data, Spec};
+use crate::spec::{Data, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::hash::Hash;
@@ -10,7 +10,7 @@ use std::hash::Hash;
 /// each other, so a history is judged element by element.
 ///
 /// ```
-/// use forkcheck::subject::{Set, SetOp, Spec};
+/// use forkcheck::spec::{Set, SetOp, Spec};
 /// let mut set = Set::start(&());
 /// assert!(set.step(0, &SetOp::Add(7)));
 /// assert!(!set.step(0, &SetOp::Add(7)));

@@ -1,13 +1,13 @@
 //! A register with compare-and-swap.
 
-use crate::subject::{Data, Spec};
+use crate::spec::{Data, Spec};
 use serde::{Deserialize, Serialize};
 use std::hash::Hash;
 
 /// A register with compare-and-swap: a swap takes place where the value is the expected one, and says whether it did.
 ///
 /// ```
-/// use forkcheck::subject::{CasOp, CasRegister, CasRet, Spec};
+/// use forkcheck::spec::{CasOp, CasRegister, CasRet, Spec};
 /// let mut register = CasRegister::start(&0);
 /// assert_eq!(register.step(0, &CasOp::Cas(0, 7)), CasRet::Swapped(true));
 /// assert_eq!(register.step(0, &CasOp::Cas(0, 8)), CasRet::Swapped(false));

@@ -1,0 +1,221 @@
+//! Structures under test: what users write beside a [`Spec`]. Plain safe Rust: the engines place it in shared memory.
+
+use crate::memory::Memory;
+use crate::spec::Spec;
+use serde::{Deserialize, Serialize};
+
+/// A structure under test of which each process holds a plain reference: the common form. It is checked as
+/// [`WithHandles`] with the handle `&Self`; a structure with producers and consumers implements that one.
+///
+/// A structure that is generic over its memory runs on each engine; foreign code, say, whose memory is
+/// [`Hardware`](crate::memory::Hardware), runs on [`Processes`](crate::engine::Processes) alone.
+///
+/// On real processes it lies in a shared region, built and dropped by whichever of them comes to it, and each may see it
+/// at another address: all that it is made of lies in it. What it allocates on the heap, or opens, is there in one process
+/// alone, so no `Box`, `Vec` or file may be part of it; nor a lock of std's, which wakes the threads of one process only.
+///
+/// ```
+/// use forkcheck::prelude::*;
+/// use forkcheck::spec::{Register, RegisterOp, RegisterRet};
+///
+/// struct Word<M: Memory>(M::AtomicU64);
+///
+/// impl<M: Memory> Structure for Word<M> {
+///     type Memory = M;
+///     type Spec = Register<u64>;
+///     fn new(first: &u64) -> Self { Word(Atomic::new(*first)) }
+///     fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+///         match op {
+///             RegisterOp::Write(value) => { self.0.store(*value, Ordering::Release); RegisterRet::Written }
+///             RegisterOp::Read => RegisterRet::Value(self.0.load(Ordering::Acquire)),
+///         }
+///     }
+/// }
+/// # let word = <Word<Hardware> as Structure>::new(&7);
+/// # assert_eq!(Structure::apply(&word, &RegisterOp::Read), RegisterRet::Value(7));
+/// ```
+pub trait Structure: Sized + Sync + 'static {
+    /// The memory that it runs on.
+    type Memory: Memory;
+    /// What it should do.
+    type Spec: Spec;
+
+    /// Builds it, in place in a shared region or inside a model. Called again for each execution.
+    fn new(setup: &<Self::Spec as Spec>::Setup) -> Self;
+
+    /// One operation, from call to return.
+    fn apply(&self, op: &<Self::Spec as Spec>::Op) -> <Self::Spec as Spec>::Ret;
+}
+
+/// A structure under test of which processes hold handles: a producer, a consumer, private indices. Where it may lie, and what it
+/// may be made of, is as for [`Structure`].
+///
+/// ```
+/// use forkcheck::prelude::*;
+/// use forkcheck::spec::{Register, RegisterOp, RegisterRet};
+///
+/// /// The value, and how often it was written.
+/// struct Counted<M: Memory>(M::AtomicU64, M::AtomicU64);
+///
+/// /// What a process holds: the writer counts, and what it has counted is its own.
+/// struct Handle<'a, M: Memory> { at: &'a Counted<M>, written: u64, is_writer: bool }
+///
+/// impl<M: Memory> WithHandles for Counted<M> {
+///     type Memory = M;
+///     type Spec = Register<u64>;
+///     type Handle<'a> = Handle<'a, M>;
+///     fn new(first: &u64) -> Self { Counted(Atomic::new(*first), Atomic::new(0)) }
+///     fn attach<'a>(&'a self, role: Role<'_>) -> Handle<'a, M> {
+///         Handle { at: self, written: 0, is_writer: role.is("writer") }
+///     }
+///     fn apply(handle: &mut Handle<'_, M>, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+///         match op {
+///             RegisterOp::Write(value) => {
+///                 assert!(handle.is_writer, "a reader writes");
+///                 handle.written += 1;
+///                 handle.at.0.store(*value, Ordering::Release);
+///                 handle.at.1.store(handle.written, Ordering::Release);
+///                 RegisterRet::Written
+///             }
+///             RegisterOp::Read => RegisterRet::Value(handle.at.0.load(Ordering::Acquire)),
+///         }
+///     }
+/// }
+///
+/// forkcheck::suite! {
+///     counted: Counted<_>,
+///     setup: Just(0),
+///     writer: 1..=2 ops of (1u64..9).prop_map(RegisterOp::Write),
+///     reader: 2 processes, 1..=2 ops of Just(RegisterOp::Read),
+/// }
+/// ```
+pub trait WithHandles: Sized + Sync + 'static {
+    /// The memory that it runs on.
+    type Memory: Memory;
+    /// What it should do.
+    type Spec: Spec;
+    /// What one process of a case holds.
+    type Handle<'a>
+    where
+        Self: 'a;
+
+    /// Builds it, in place in a shared region or inside a model. Called again for each execution.
+    fn new(setup: &SetupOf<Self>) -> Self;
+
+    /// Gives a process its handle: `role` says which process, and which incarnation of it.
+    fn attach<'a>(&'a self, role: Role<'_>) -> Self::Handle<'a>;
+
+    /// One operation, from call to return.
+    fn apply(handle: &mut Self::Handle<'_>, op: &OpOf<Self>) -> RetOf<Self>;
+}
+
+impl<S: Structure> WithHandles for S {
+    type Memory = S::Memory;
+    type Spec = S::Spec;
+    type Handle<'a> = &'a S;
+    fn new(setup: &SetupOf<Self>) -> Self {
+        Structure::new(setup)
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a S {
+        self
+    }
+    fn apply(handle: &mut &S, op: &OpOf<Self>) -> RetOf<Self> {
+        Structure::apply(*handle, op)
+    }
+}
+
+/// The setup of a structure's spec.
+pub type SetupOf<S> = <<S as WithHandles>::Spec as Spec>::Setup;
+/// The operations of a structure's spec.
+pub type OpOf<S> = <<S as WithHandles>::Spec as Spec>::Op;
+/// The results of a structure's spec.
+pub type RetOf<S> = <<S as WithHandles>::Spec as Spec>::Ret;
+
+/// What a structure promises of how its operations get on, whoever is held up where. A step is an access to shared memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Progress {
+    /// Nothing.
+    #[default]
+    Any,
+    /// Somebody always gets on: an operation ends within so many steps of its own from its beginning, or from the last end
+    /// of another process's operation.
+    LockFree(u32),
+    /// Everybody always gets on: an operation ends within so many steps of its own.
+    WaitFree(u32),
+}
+
+impl Progress {
+    /// The steps of its own that an operation may take.
+    #[must_use]
+    pub fn own_steps(self) -> Option<u32> {
+        match self {
+            Self::Any => None,
+            Self::LockFree(steps) | Self::WaitFree(steps) => Some(steps),
+        }
+    }
+}
+
+/// Which process of a case attaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Role<'a> {
+    /// The role's name in the suite: `"writer"`.
+    pub name: &'a str,
+    /// The process, counted from 0 through all roles.
+    pub process: usize,
+    /// Which incarnation of the process: 0 for the first, 1 after a kill, ...
+    pub incarnation: u32,
+    /// The role of each process.
+    roles: &'a [String],
+}
+
+impl<'a> Role<'a> {
+    /// The role of a process, by the roles of all.
+    pub(crate) fn of(roles: &'a [String], process: usize, incarnation: u32) -> Self {
+        Self {
+            name: &roles[process],
+            process,
+            incarnation,
+            roles,
+        }
+    }
+
+    /// Returns whether the process has this role.
+    ///
+    /// # Panics
+    /// If no role of the suite has that name: a mistyped one would never be true.
+    #[must_use]
+    #[track_caller]
+    pub fn is(&self, name: &str) -> bool {
+        assert!(
+            self.roles.iter().any(|role| role == name),
+            "the suite has no role {name:?}: name one of {}",
+            self.names().join(", ")
+        );
+        self.name == name
+    }
+
+    /// The names of the roles, each once.
+    fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.roles.iter().map(String::as_str).collect();
+        names.dedup();
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_is_asked_for_by_a_name_that_the_suite_has() {
+        let roles = ["writer", "reader", "reader"].map(String::from);
+        let role = Role::of(&roles, 2, 0);
+        assert!(role.is("reader") && !role.is("writer"));
+        let refused = std::panic::catch_unwind(|| role.is("raeder")).unwrap_err();
+        let words = refused.downcast::<String>().unwrap();
+        assert_eq!(
+            *words,
+            "the suite has no role \"raeder\": name one of writer, reader"
+        );
+    }
+}
