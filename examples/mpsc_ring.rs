@@ -132,7 +132,7 @@ impl Spec for Fifo {
             QueueOp::Pop => self.0.pop_front().map_or(QueueRet::Empty, QueueRet::Popped),
         }
     }
-    fn allows(&mut self, _: usize, op: &QueueOp<u64>, ret: &QueueRet<u64>) -> bool {
+    fn accept(&mut self, _: usize, op: &QueueOp<u64>, ret: &QueueRet<u64>) -> bool {
         matches!(ret, QueueRet::Full | QueueRet::Empty) || self.step(0, op) == *ret
     }
 }

@@ -72,7 +72,7 @@ pub use region::Region;
 #[cfg(feature = "harness")]
 pub use {
     report::Site,
-    search::{Found, Origin, Outcome, Passing, Rate},
+    search::{Found, NearMiss, Origin, Outcome, Rate},
     spec::Spec,
     structure::{Structure, WithHandles},
     suite::Suite,

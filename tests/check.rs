@@ -33,7 +33,7 @@ fn oracle<S: Spec>(
         state: &S,
     ) -> bool {
         if left.iter().all(|(process, _, call)| {
-            call.ret.is_none() && (!at_rest || !sleeps(call) || state.may_block(*process, &call.op))
+            call.ret.is_none() && (!at_rest || !sleeps(call) || state.blocks(*process, &call.op))
         }) {
             return true;
         }
@@ -48,12 +48,12 @@ fn oracle<S: Spec>(
             if comes_too_early || at_rest && sleeps(call) {
                 return false;
             }
-            if state.may_block(process, &call.op) {
+            if state.blocks(process, &call.op) {
                 return false;
             }
             let mut state = state.clone();
             let fits = match &call.ret {
-                Some(ret) => state.allows(process, &call.op, ret),
+                Some(ret) => state.accept(process, &call.op, ret),
                 None => {
                     state.step(0, &call.op);
                     true
@@ -225,12 +225,12 @@ impl Spec for Stack {
             StackOp::Height => self.0.len() as u8,
         }
     }
-    fn allows(&mut self, _: usize, op: &StackOp, ret: &u8) -> bool {
+    fn accept(&mut self, _: usize, op: &StackOp, ret: &u8) -> bool {
         // A height that is one too low is allowed.
         let here = self.step(0, op);
         here == *ret || *op == StackOp::Height && here == ret + 1
     }
-    fn may_block(&self, _: usize, op: &StackOp) -> bool {
+    fn blocks(&self, _: usize, op: &StackOp) -> bool {
         *op == StackOp::Pop && self.0.is_empty()
     }
 }
@@ -502,7 +502,7 @@ impl Spec for HeldLock {
             LockOp::Unlock => None,
         };
     }
-    fn may_block(&self, process: usize, op: &LockOp) -> bool {
+    fn blocks(&self, process: usize, op: &LockOp) -> bool {
         match op {
             LockOp::Lock(_) => self.0.is_some(),
             LockOp::Unlock => self.0 != Some(process),

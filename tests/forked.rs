@@ -78,7 +78,7 @@ impl Spec for Raised {
         self.0[1 - whose]
     }
     /// It may see a flag that is raised by an operation at the same time.
-    fn allows(&mut self, _: usize, whose: &usize, seen: &bool) -> bool {
+    fn accept(&mut self, _: usize, whose: &usize, seen: &bool) -> bool {
         let raised = self.step(0, whose);
         *seen || !raised
     }

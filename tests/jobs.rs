@@ -80,7 +80,7 @@ impl Engine for Notes {
     type Memory = Hardware;
     const NAME: &'static str = "notes";
     const CRITERION: Criterion = Criterion::RealTime;
-    const BLIND_TO: &'static str = "everything";
+    const LIMITATIONS: &'static str = "everything";
     const EXPLORES: bool = true;
     const PROGRAMS: u64 = 1_000;
 

@@ -4,7 +4,7 @@ mod seeds;
 
 use forkcheck::Region;
 use forkcheck::memory::{Hardware, HardwareWords, Life, Memory, Payload, Words};
-use forkcheck::process::{Child, clean, spawn};
+use forkcheck::process::{Child, in_fresh_process, spawn};
 use forkcheck::publish::{EventCount, Ring};
 use proptest::prelude::*;
 use seeds::kept_in;
@@ -40,7 +40,7 @@ proptest! {
 
 #[test]
 fn a_child_is_alive_until_it_ends_even_while_it_is_not_reaped() {
-    let (alive, zombie, reaped, reused) = clean(
+    let (alive, zombie, reaped, reused) = in_fresh_process(
         |()| {
             let region = Region::anonymous(8).unwrap();
             let go: &AtomicU32 = region.get(0).unwrap();
@@ -89,7 +89,7 @@ fn a_child_is_alive_until_it_ends_even_while_it_is_not_reaped() {
 
 #[test]
 fn a_forked_child_is_another_life_than_its_parent() {
-    let (parent, child) = clean(
+    let (parent, child) = in_fresh_process(
         |()| {
             let parent = Hardware::me();
             (parent, forkcheck::process::run(Hardware::me).unwrap())
@@ -104,7 +104,7 @@ fn a_forked_child_is_another_life_than_its_parent() {
 
 #[test]
 fn a_wait_returns_at_once_where_the_word_has_changed_and_is_woken_by_another_process() {
-    let woken = clean(
+    let woken = in_fresh_process(
         |()| {
             let region = Region::anonymous(8).unwrap();
             let [word, looked]: &[AtomicU32; 2] = region.get(0).unwrap();
@@ -157,7 +157,7 @@ fn woken<T: Serialize + DeserializeOwned>(mut child: Child<T>) -> Option<T> {
 
 #[test]
 fn one_notification_of_an_event_count_wakes_every_process_that_sleeps() {
-    let woken = clean(
+    let woken = in_fresh_process(
         |()| {
             let region = Region::anonymous(size_of::<Bell>()).unwrap();
             let bell: &Bell = region.get(0).unwrap();
@@ -195,7 +195,7 @@ forkcheck::layout! {
 
 #[test]
 fn a_wait_for_a_time_says_what_is_left_of_it() {
-    let (changed, up, woken) = clean(
+    let (changed, up, woken) = in_fresh_process(
         |()| {
             let region = Region::anonymous(8).unwrap();
             let word: &AtomicU32 = region.get(0).unwrap();
@@ -228,7 +228,7 @@ fn a_wait_for_a_time_says_what_is_left_of_it() {
 #[test]
 fn an_event_count_between_processes_loses_no_wake_up_and_knows_when_time_is_up() {
     const ITEMS: u32 = 20_000;
-    let (sum, late) = clean(
+    let (sum, late) = in_fresh_process(
         |()| {
             let region = Region::anonymous(size_of::<(Page, Page)>()).unwrap();
             let [jobs, results]: &[Page; 2] = region.get(0).unwrap();
@@ -286,7 +286,7 @@ impl Page {
 fn without_a_descriptor_left_the_living_are_not_taken_for_dead() {
     use forkcheck::memory::Life;
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let seen = forkcheck::process::clean(
+    let seen = forkcheck::process::in_fresh_process(
         |()| {
             let parent = Hardware::me();
             let dead = forkcheck::process::run(|| Hardware::me().to_bits()).unwrap();
@@ -327,7 +327,7 @@ fn a_dead_writer_is_known_where_proc_shows_the_processes_of_another_namespace() 
         );
         return;
     }
-    let seen = clean(
+    let seen = in_fresh_process(
         |()| {
             let outside = std::process::id();
             unshare(CloneFlags::CLONE_NEWPID).unwrap();

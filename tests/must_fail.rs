@@ -260,8 +260,8 @@ impl<S: Spec<Setup = usize, Op = QueueOp<u8>, Ret = QueueRet<u8>>> Spec for OneO
     fn step(&mut self, process: usize, op: &QueueOp<u8>) -> QueueRet<u8> {
         self.0.step(process, op)
     }
-    fn allows(&mut self, process: usize, op: &QueueOp<u8>, ret: &QueueRet<u8>) -> bool {
-        self.0.allows(process, op, ret)
+    fn accept(&mut self, process: usize, op: &QueueOp<u8>, ret: &QueueRet<u8>) -> bool {
+        self.0.accept(process, op, ret)
     }
 }
 

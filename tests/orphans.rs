@@ -3,7 +3,7 @@
 use forkcheck::check::Verdict;
 use forkcheck::engine::Processes;
 use forkcheck::prelude::*;
-use forkcheck::process::clean;
+use forkcheck::process::in_fresh_process;
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -190,7 +190,7 @@ fn without_room((): ()) -> (bool, String) {
 
 #[test]
 fn no_room_for_a_process_is_unavailable_with_the_remedy() {
-    let (unavailable, text) = clean(without_room, ()).unwrap();
+    let (unavailable, text) = in_fresh_process(without_room, ()).unwrap();
     assert!(unavailable, "{text}");
     assert!(
         text.contains("EAGAIN") || text.contains("temporarily unavailable"),

@@ -31,7 +31,7 @@ impl Spec for Count {
         self.0 += u64::from(*op == Op::Add);
         Some(self.0)
     }
-    fn allows(&mut self, _: usize, op: &Op, ret: &Option<u64>) -> bool {
+    fn accept(&mut self, _: usize, op: &Op, ret: &Option<u64>) -> bool {
         ret.is_none() || self.step(0, op) == *ret
     }
 }

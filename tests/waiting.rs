@@ -31,7 +31,7 @@ impl Spec for Count {
             Op::Wait => self.0 -= 1,
         }
     }
-    fn may_block(&self, _: usize, op: &Op) -> bool {
+    fn blocks(&self, _: usize, op: &Op) -> bool {
         *op == Op::Wait && self.0 == 0
     }
 }
@@ -207,7 +207,7 @@ mod step_by_step {
             self.0 |= *op == FlagOp::Set;
             self.0
         }
-        fn may_block(&self, _: usize, op: &FlagOp) -> bool {
+        fn blocks(&self, _: usize, op: &FlagOp) -> bool {
             *op == FlagOp::Await && !self.0
         }
     }

@@ -14,7 +14,7 @@
 mod seeds;
 
 use forkcheck::memory::{HardwareWords, Memory, Words};
-use forkcheck::process::{clean, spawn};
+use forkcheck::process::{in_fresh_process, spawn};
 use forkcheck::publish::{Latest, OneShot, Ring, SeqLock};
 use forkcheck::{Hardware, Region};
 use proptest::prelude::*;
@@ -77,7 +77,7 @@ proptest! {
 
     #[test]
     fn the_parent_finds_what_the_child_wrote(writes in writes()) {
-        let found = clean(written_by_a_child, writes.clone()).unwrap();
+        let found = in_fresh_process(written_by_a_child, writes.clone()).unwrap();
         prop_assert_eq!(found, model(&writes));
     }
 }
@@ -91,7 +91,7 @@ fn a_page_that_is_not_shared_is_noticed() {
         ..config(64)
     });
     let failed = runner.run(&writes(), |writes| {
-        let found = clean(written_to_a_private_page, writes.clone()).unwrap();
+        let found = in_fresh_process(written_to_a_private_page, writes.clone()).unwrap();
         prop_assert_eq!(found, model(&writes));
         Ok(())
     });
@@ -220,7 +220,7 @@ proptest! {
 
     #[test]
     fn the_parent_sees_whole_values_in_order_while_the_child_writes(values in values()) {
-        let seen = clean(published_by_a_child, values.clone()).unwrap();
+        let seen = in_fresh_process(published_by_a_child, values.clone()).unwrap();
         in_order(&values, &seen)?;
     }
 }
@@ -234,7 +234,10 @@ fn a_copy_without_a_seqlock_is_noticed() {
         ..config(500)
     });
     let failed = runner.run(&prop::collection::vec(1u64.., 400..401), |values| {
-        in_order(&values, &clean(copied_by_a_child, values.clone()).unwrap())
+        in_order(
+            &values,
+            &in_fresh_process(copied_by_a_child, values.clone()).unwrap(),
+        )
     });
     assert!(
         failed
@@ -461,7 +464,7 @@ macro_rules! shapes {
                 #![proptest_config(config(12))]
                 #[test]
                 fn $name(sequence in sequences()) {
-                    let seen = clean(shared_by_processes::<$size>, sequence.clone()).unwrap();
+                    let seen = in_fresh_process(shared_by_processes::<$size>, sequence.clone()).unwrap();
                     let seen = seen.map_err(TestCaseError::fail)?;
                     prop_assert_eq!(seen.len(), sequence.readers);
                 }
@@ -493,7 +496,9 @@ fn an_odd_sequence_number_that_a_dead_writer_left_is_written_over() {
         readers: 2,
         start: u64::MAX,
     };
-    let seen = clean(shared_by_processes::<24>, sequence).unwrap().unwrap();
+    let seen = in_fresh_process(shared_by_processes::<24>, sequence)
+        .unwrap()
+        .unwrap();
     assert_eq!(seen.len(), 2);
 }
 
@@ -507,7 +512,7 @@ fn bare_words_are_torn<const N: usize>() {
         start: 0,
     };
     let torn = (0..500).find_map(|_| {
-        clean(shared_by_processes::<N>, sequence.clone())
+        in_fresh_process(shared_by_processes::<N>, sequence.clone())
             .unwrap()
             .err()
     });

@@ -377,7 +377,7 @@ pub(super) fn all() -> Vec<Measured> {
         ($group:literal, $unit:literal, $turns:literal, $($name:literal: $how:ident $run:path;)*) => {
             $(all.push(Measured::new($group, $name, $unit, $turns, group!(@ $how $run)));)*
         };
-        (@ processes $run:path) => { |turns| process::clean($run, turns).expect("a child runs and ends") };
+        (@ processes $run:path) => { |turns| process::in_fresh_process($run, turns).expect("a child runs and ends") };
         (@ threads $run:path) => { $run };
     }
     group!("there and back, spinning, two processors", "round trip", 50_000,

@@ -8,7 +8,7 @@ use forkcheck::case::Case;
 use forkcheck::engine::{
     Budget, By, Covered, Engine, Kills, Known, Processes, Stepped, SteppedMemory,
 };
-use forkcheck::process::clean;
+use forkcheck::process::in_fresh_process;
 use forkcheck::spec::{Register, RegisterOp};
 use forkcheck::structure::{Progress, WithHandles};
 use std::cell::Cell;
@@ -32,7 +32,8 @@ pub(super) fn all() -> Vec<Measured> {
             "execution",
             200,
             move |turns| {
-                clean(fork_and_wait, (processes, turns)).expect("children are forked and reaped")
+                in_fresh_process(fork_and_wait, (processes, turns))
+                    .expect("children are forked and reaped")
             },
         ));
         if processes == 2 {

@@ -43,10 +43,10 @@ impl Spec for Posted {
         true
     }
     /// How soon is soon is left open.
-    fn allows(&mut self, _: usize, op: &Op, ret: &bool) -> bool {
+    fn accept(&mut self, _: usize, op: &Op, ret: &bool) -> bool {
         (*op == Op::TakeSoon && !*ret) || self.step(0, op) == *ret
     }
-    fn may_block(&self, _: usize, op: &Op) -> bool {
+    fn blocks(&self, _: usize, op: &Op) -> bool {
         *op == Op::Take && self.0 == 0
     }
 }

@@ -39,7 +39,7 @@ impl Spec for Claimed {
             OnceOp::Get => OnceRet::Got(self.value),
         }
     }
-    fn allows(&mut self, process: usize, op: &OnceOp<Pair>, ret: &OnceRet<Pair>) -> bool {
+    fn accept(&mut self, process: usize, op: &OnceOp<Pair>, ret: &OnceRet<Pair>) -> bool {
         match ret {
             OnceRet::Got(None) => !self.seen && self.setter != Some(process),
             OnceRet::Got(Some(_)) => {

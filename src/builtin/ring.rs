@@ -39,8 +39,8 @@ impl Spec for Started {
     fn step(&mut self, process: usize, op: &Self::Op) -> Self::Ret {
         self.0.step(process, op)
     }
-    fn allows(&mut self, process: usize, op: &Self::Op, ret: &Self::Ret) -> bool {
-        self.0.allows(process, op, ret)
+    fn accept(&mut self, process: usize, op: &Self::Op, ret: &Self::Ret) -> bool {
+        self.0.accept(process, op, ret)
     }
 }
 

@@ -86,7 +86,7 @@ pub fn explain<S: Spec>(
 }
 
 /// Judges an execution in which every process is done or sleeps, and so none will ever move: [`Verdict::Ok`] if
-/// some order of the calls that returned ends in a state in which every other call may wait ([`Spec::may_block`]),
+/// some order of the calls that returned ends in a state in which every other call may wait ([`Spec::blocks`]),
 /// else a deadlock.
 pub fn rest<S: Spec>(
     setup: &S::Setup,

@@ -347,7 +347,7 @@ impl<'a, S: Spec> Search<'a, S> {
         let ret = call.ret.as_ref()?;
         self.steps += 1;
         let before = self.seen.state(state);
-        if before.may_block(process, &call.op) {
+        if before.blocks(process, &call.op) {
             return None;
         }
         let mut after = match self.copy.take() {
@@ -358,7 +358,7 @@ impl<'a, S: Spec> Search<'a, S> {
             after.step(process, &call.op);
             true
         } else {
-            after.allows(process, &call.op, ret)
+            after.accept(process, &call.op, ret)
         };
         if after == *before {
             self.copy = Some((state, after));
@@ -376,7 +376,7 @@ impl<'a, S: Spec> Search<'a, S> {
     fn effect(&mut self, process: usize, call: &Call<S>, state: u32) -> Option<u32> {
         self.steps += 1;
         let before = self.seen.state(state);
-        if before.may_block(process, &call.op) {
+        if before.blocks(process, &call.op) {
             return None;
         }
         let mut after = before.clone();
@@ -401,8 +401,7 @@ impl<'a, S: Spec> Search<'a, S> {
         let rest = (self.lanes.iter().zip(&self.at)).flat_map(|(lane, &at)| &lane[at as usize..]);
         let mut sleeping = (rest.chain(self.pending.iter().map(|pending| &pending.item)))
             .filter(|item| item.returned == Call::<S>::NEVER);
-        self.ending == Ending::Any
-            || sleeping.all(|item| state.may_block(item.process, &item.call.op))
+        self.ending == Ending::Any || sleeping.all(|item| state.blocks(item.process, &item.call.op))
     }
 
     /// Decodes a move: a lane and a way, or a pending call.
@@ -472,12 +471,12 @@ impl<'a, S: Spec> Search<'a, S> {
 impl<S: Spec> Blocked<S> {
     /// A call that does not fit `state`, and what would.
     pub(super) fn at(state: &S, process: usize, number: usize, call: &Call<S>) -> Self {
-        let waits = state.may_block(process, &call.op);
+        let waits = state.blocks(process, &call.op);
         let step = || state.clone().step(process, &call.op);
         Self {
             process,
             call: number,
-            // `step` may be missing where `allows` decides.
+            // `step` may be missing where `accept` decides.
             expected: (!waits).then(|| asked::words_of_panic(step).ok()).flatten(),
             waits,
         }

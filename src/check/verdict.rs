@@ -117,7 +117,7 @@ pub struct Blocked<S: Spec> {
     pub process: usize,
     /// Which of its calls.
     pub call: usize,
-    /// Result that the spec expects; `None` where the call waits, or where `step` panics because `allows` decides.
+    /// Result that the spec expects; `None` where the call waits, or where `step` panics because `accept` decides.
     pub expected: Option<S::Ret>,
     /// The spec lets it wait there.
     pub waits: bool,

@@ -35,7 +35,7 @@ pub trait Engine: Default {
     /// Which orders of the calls explain a history here.
     const CRITERION: Criterion;
     /// What it could never see, in words.
-    const BLIND_TO: &'static str;
+    const LIMITATIONS: &'static str;
     /// Whether it explores all orders of a program, within its bounds; the others sample, and so have to show that
     /// calls of different processes overlapped.
     const EXPLORES: bool;

@@ -1,4 +1,4 @@
-//! Panics of the children of a clean process, printed with a backtrace only where a report shows it.
+//! Panics of the children of a fresh process, printed with a backtrace only where a report shows it.
 //!
 //! The names in a backtrace are read from the debug information of the whole program, by each process again. That takes up
 //! to a second, and an operation may panic in each execution of a search.
@@ -10,7 +10,7 @@ use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// The clean process whose children this is about, and a word that these see whenever they were forked: not zero where
+/// The fresh process whose children this is about, and a word that these see whenever they were forked: not zero where
 /// panics are printed as the standard library does. Another value than ours does no harm.
 static CHOICE: OnceLock<(u32, Region)> = OnceLock::new();
 

@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 ///
 /// # Errors
 /// This process has more than one thread: locks that others hold would stay locked in the child for ever. In a test
-/// use [`clean`](fn@super::clean). Or there is no room for another process or descriptor.
+/// use [`in_fresh_process`](fn@super::clean). Or there is no room for another process or descriptor.
 pub fn spawn<T, F>(body: F) -> Result<Child<T>, Error>
 where
     F: FnOnce() -> T,
@@ -99,7 +99,7 @@ fn alone() -> Result<Record, Error> {
             format!(
                 "fork a process of {threads} threads, of which the child would have one and the locks of all"
             ),
-            "run it in a clean process by process::clean(job, input) of feature `harness`, or fork before the first thread starts",
+            "run it in a fresh process by process::in_fresh_process(job, input) of feature `harness`, or fork before the first thread starts",
         ));
     }
     let record = Record::new()?;

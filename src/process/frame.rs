@@ -1,5 +1,5 @@
-//! How a clean process and its client talk: frames over a stream socket, each a mark, a length and that many bytes. Bytes
-//! without the mark were written by code that does not own the socket: a spec that the clean process asks, say.
+//! How a fresh process and its client talk: frames over a stream socket, each a mark, a length and that many bytes. Bytes
+//! without the mark were written by code that does not own the socket: a spec that the fresh process asks, say.
 
 use crate::Error;
 use crate::region::descriptor::Descriptor;
@@ -87,7 +87,7 @@ fn read(mut from: impl Read) -> Option<Vec<u8>> {
     (bytes.len() as u64 == len).then_some(bytes)
 }
 
-/// The clean process's end: what a job reads its requests from, and replies on.
+/// The fresh process's end: what a job reads its requests from, and replies on.
 pub(crate) struct Channel(Descriptor<UnixStream>);
 
 impl Channel {

@@ -1,7 +1,7 @@
-//! What a clean process runs: a job, named by its place in the image of the program, and [`clean`] as the
+//! What a fresh process runs: a job, named by its place in the image of the program, and [`in_fresh_process`] as the
 //! simplest of them.
 //!
-//! The clean process is this program again, at other addresses. So a job travels as its distance from a
+//! The fresh process is this program again, at other addresses. So a job travels as its distance from a
 //! static of ours, which both have, and is checked before it is believed.
 #![allow(
     unsafe_code,
@@ -19,7 +19,7 @@ use std::ptr::NonNull;
 /// What stands at the start of each job.
 const MAGIC: u64 = u64::from_le_bytes(*b"fc-job-1");
 
-/// A function for a clean process. Make it a promoted constant, so that it has a place in the image:
+/// A function for a fresh process. Make it a promoted constant, so that it has a place in the image:
 /// `const JOB: &'static Job = &Job::new(type_name::<Self>, serve::<S>)`. It may be of a generic type.
 #[repr(C)]
 pub(crate) struct Job {
@@ -113,7 +113,7 @@ fn same_image(maps: &str, anchor: usize, address: usize) -> bool {
     })
 }
 
-/// Runs `job(input)` in a clean process: this program again, stopped before its `main`, with one thread, no test
+/// Runs `job(input)` in a fresh process: this program again, stopped before its `main`, with one thread, no test
 /// harness and no locks held, so that it may fork. Returns what the job returned.
 ///
 /// The job is a function, or a closure that captures nothing: all it gets is its input. (A captured zero-sized
@@ -122,23 +122,23 @@ fn same_image(maps: &str, anchor: usize, address: usize) -> bool {
 /// ```
 /// use forkcheck::process::{self, Exit};
 ///
-/// let sum = process::clean(|numbers: Vec<u32>| process::run(|| numbers.iter().sum::<u32>()).unwrap(), vec![1, 2, 3])?;
+/// let sum = process::in_fresh_process(|numbers: Vec<u32>| process::run(|| numbers.iter().sum::<u32>()).unwrap(), vec![1, 2, 3])?;
 /// assert_eq!(sum, 6);
 ///
-/// let error = process::clean(|()| -> () { std::process::exit(3) }, ()).unwrap_err();
+/// let error = process::in_fresh_process(|()| -> () { std::process::exit(3) }, ()).unwrap_err();
 /// assert_eq!(error.exit(), Some(&Exit::Code(3)));
 /// # Ok::<(), forkcheck::Error>(())
 /// ```
 /// What a closure captures would not be there:
 /// ```compile_fail
 /// let three = 3;
-/// forkcheck::process::clean(move |n: u32| n + three, 4);
+/// forkcheck::process::in_fresh_process(move |n: u32| n + three, 4);
 /// ```
 ///
 /// # Errors
 /// The job panicked, aborted, was killed or ended the process: [`Error::exit`] tells, and the text has what it
 /// printed last. Or its input or output could not be turned into bytes and back. Or the process could not be started.
-pub fn clean<I, O, F>(job: F, input: I) -> Result<O, Error>
+pub fn in_fresh_process<I, O, F>(job: F, input: I) -> Result<O, Error>
 where
     F: Fn(I) -> O + Copy + 'static,
     I: Serialize + DeserializeOwned,
@@ -147,14 +147,14 @@ where
     const {
         assert!(
             size_of::<F>() == 0,
-            "a job for a clean process captures nothing: give it what it needs as its input"
+            "a job for a fresh process captures nothing: give it what it needs as its input"
         )
     }
     let _: F = job;
     let unfit = |what| {
         move |why| {
             Error::invalid(
-                format!("the {what} of a job for a clean process did not come through: {why}"),
+                format!("the {what} of a job for a fresh process did not come through: {why}"),
                 "use a type that serde writes and reads back in a binary format",
             )
         }
@@ -166,7 +166,7 @@ where
         .map_err(unfit("input or output"))
 }
 
-/// The job behind [`clean`].
+/// The job behind [`in_fresh_process`].
 struct Clean<I, O, F>(PhantomData<fn(I) -> (O, F)>);
 
 impl<I, O, F> Clean<I, O, F>
@@ -182,8 +182,8 @@ where
             return;
         };
         // SAFETY: reading an `F` from a dangling pointer.
-        // 1. Aligned, and valid for its size: that is zero, which `clean` asserts for each `F` with a job.
-        // 2. It is a value of `F`: zero bytes have one pattern, `clean` was given a value in another process of
+        // 1. Aligned, and valid for its size: that is zero, which `in_fresh_process` asserts for each `F` with a job.
+        // 2. It is a value of `F`: zero bytes have one pattern, `in_fresh_process` was given a value in another process of
         //    this program, and `F: Copy` says that one more does no harm.
         let job = unsafe { NonNull::<F>::dangling().read() };
         let output = decode(&request).map(job);

@@ -1,7 +1,7 @@
 //! Children that return more than an exit code: values of any size, panics with their words, typed exits.
 //!
 //! [`run`] and [`spawn`] fork, from a process that has one thread. Under `cargo test` every test has company;
-//! there [`clean`] runs a job in a fresh process with one thread, and forks happen inside it. A child dies with
+//! there [`in_fresh_process`] runs a job in a fresh process with one thread, and forks happen inside it. A child dies with
 //! the process that started it, and a handle never leaves a zombie behind.
 //!
 //! # Untrusted input, and how waits end
@@ -21,12 +21,12 @@
 //! | [`Child::wait`] | with the child; its owner has [`Child::wait_timeout`] and [`Child::kill`] |
 //! | [`Child::kill`] | with the child, which the kernel ends; where no call may kill it, at once and with an error |
 //! | dropping a handle | as a kill, and after ten seconds at the latest |
-//! | the start of a clean process | after ten seconds at the latest |
-//! | the answer of a clean process | with the answer or the process; a timeout around the test is its owner's |
-//! | a request (in the clean process) | with the client, with which the process is killed as well |
+//! | the start of a fresh process | after ten seconds at the latest |
+//! | the answer of a fresh process | with the answer or the process; a timeout around the test is its owner's |
+//! | a request (in the fresh process) | with the client, with which the process is killed as well |
 //!
 //! In here: `fork` starts a child, `record` is what it leaves behind, `child` waits for it, `exit` says how it
-//! ended. With the harness: `zygote` is the client of a clean process, `takeover` is how one starts, `job` is
+//! ended. With the harness: `zygote` is the client of a fresh process, `takeover` is how one starts, `job` is
 //! what it runs, `frame` is how both talk, `strays` are what its children leave behind.
 
 #[cfg(feature = "harness")]
@@ -50,7 +50,7 @@ pub use child::Child;
 pub use exit::{Exit, Panic};
 pub use fork::{run, spawn};
 #[cfg(feature = "harness")]
-pub use job::clean;
+pub use job::in_fresh_process;
 
 #[cfg(feature = "harness")]
 pub(crate) use fork::end_now;

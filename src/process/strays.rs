@@ -1,7 +1,7 @@
 //! Processes that became children of this one when their parents ended: daemons of its children.
 //! proc_pid_children(5), prctl(2), `PR_SET_CHILD_SUBREAPER`.
 //!
-//! No handle of this process started these children. A clean process is their subreaper, and ends them.
+//! No handle of this process started these children. A fresh process is their subreaper, and ends them.
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -30,7 +30,7 @@ pub(super) fn reaped(child: Pid) {
 }
 
 /// Kills and reaps the children of this process that have no handle, and the processes that they leave in turn.
-/// Returns those that are still there. Only for a process in which nothing else waits for children: a clean process,
+/// Returns those that are still there. Only for a process in which nothing else waits for children: a fresh process,
 /// between requests.
 pub(crate) fn end_strays() -> Vec<Pid> {
     let until = Instant::now() + ENDING;

@@ -1,4 +1,4 @@
-//! How a clean process starts: this program again, taken over in a constructor before `main`.
+//! How a fresh process starts: this program again, taken over in a constructor before `main`.
 //!
 //! A variable of the environment names a socket and a record; it is no proof by itself. The socket must be one of
 //! our parent, made by our own user, with a greeting in it: else the program runs as usual. The variable's name holds
@@ -87,7 +87,7 @@ pub(super) fn invite(
         ));
     }
     let record = record.fd().map_err(|error| {
-        let tried = "hand a record to a clean process";
+        let tried = "hand a record to a fresh process";
         Error::system(tried, error, "leave descriptors open that you did not open")
     })?;
     let (socket, record, parent) = (socket.as_raw_fd(), record.as_raw_fd(), getpid());
@@ -232,7 +232,7 @@ fn serve(mut channel: Channel) {
     }
 }
 
-/// What a clean process that found its job answers.
+/// What a fresh process that found its job answers.
 pub(super) fn accepted(job: &Job) -> Vec<u8> {
     [&MAGIC[..], job.name().as_bytes()].concat()
 }
@@ -240,7 +240,7 @@ pub(super) fn accepted(job: &Job) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::clean;
+    use crate::process::in_fresh_process;
     use std::sync::atomic::Ordering::Relaxed;
 
     struct Said;
@@ -331,6 +331,9 @@ mod tests {
             "LATER comes before ENTRY"
         );
         assert_eq!(LATER_RAN.load(Relaxed), 1);
-        assert_eq!(clean(|()| LATER_RAN.load(Relaxed), ()).unwrap(), 1);
+        assert_eq!(
+            in_fresh_process(|()| LATER_RAN.load(Relaxed), ()).unwrap(),
+            1
+        );
     }
 }

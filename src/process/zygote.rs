@@ -1,6 +1,6 @@
-//! The client of a clean process (a zygote: born early, forks many).
+//! The client of a fresh process (a zygote: born early, forks many).
 //!
-//! Engines keep a [`Session`] for as long as they run cases; [`clean`](fn@super::clean) has one for a single question.
+//! Engines keep a [`Session`] for as long as they run cases; [`in_fresh_process`](fn@super::clean) has one for a single question.
 //! While it waits for an answer it reads what the zygote and its children print, so that they never block on a full pipe.
 
 use super::child::{Process, ready};
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 /// How much of what was printed is kept, in bytes.
 const KEPT: usize = 16 << 10;
-/// How long a clean process may take to start.
+/// How long a fresh process may take to start.
 const START: Duration = Duration::from_secs(10);
 /// Limit on how long it may be stopped by a signal, and the time between two looks at whether it is.
 const STOPPED: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 const END: Duration = Duration::from_secs(10);
 const WHILE_ENDING: Duration = Duration::from_millis(50);
 
-/// A clean process that runs a job and answers requests. It belongs to the thread that started it, since the
+/// A fresh process that runs a job and answers requests. It belongs to the thread that started it, since the
 /// kernel kills it when that thread ends; dropping it kills it, and reaps it.
 pub(crate) struct Session {
     process: Process,
@@ -66,7 +66,7 @@ impl Drop for Session {
 }
 
 impl Session {
-    /// Starts a clean process with that job.
+    /// Starts a fresh process with that job.
     pub(crate) fn start(job: &'static Job) -> Result<Self, Error> {
         let command = Command::new("/proc/self/exe");
         Self::start_with(job, &takeover::greeting(job), command, START)
@@ -78,7 +78,7 @@ impl Session {
         mut command: Command,
         patience: Duration,
     ) -> Result<Self, Error> {
-        let tried = |what: &str| format!("start a clean process for {}: {what}", job.name());
+        let tried = |what: &str| format!("start a fresh process for {}: {what}", job.name());
         let room = |what| {
             let tried = tried(what);
             move |e: std::io::Error| {
@@ -192,7 +192,7 @@ impl Session {
                 // The socket is checked at the start of the loop.
                 Err(Errno::EINTR | Errno::EBADF) => continue,
                 Err(errno) => {
-                    let tried = format!("wait for the clean process {}", self.id());
+                    let tried = format!("wait for the fresh process {}", self.id());
                     let otherwise = "report this: the call has no such error";
                     return Err(Error::call(tried, errno, "ppoll", otherwise));
                 }
@@ -264,7 +264,7 @@ impl Session {
         let remedy = format!("{}; {}", exit.remedy(), self.printed);
         Error::system(
             format!(
-                "get an answer of the clean process {} for {}",
+                "get an answer of the fresh process {} for {}",
                 self.id(),
                 self.job.name()
             ),
@@ -289,7 +289,7 @@ impl Session {
     fn halted(&self) -> Error {
         Error::invalid(
             format!(
-                "the clean process {} for {} was stopped by a signal (SIGSTOP, say), and nothing continued it",
+                "the fresh process {} for {} was stopped by a signal (SIGSTOP, say), and nothing continued it",
                 self.id(),
                 self.job.name()
             ),
@@ -300,7 +300,7 @@ impl Session {
     fn garbled(&self, error: std::io::Error) -> Error {
         Error::system(
             format!(
-                "talk to the clean process {} for {}",
+                "talk to the fresh process {} for {}",
                 self.id(),
                 self.job.name()
             ),

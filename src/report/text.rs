@@ -193,7 +193,7 @@ fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
             counted(candidates, "candidate"),
             if cut { ", then the time limit" } else { "" }
         ),
-        Origin::Elsewhere(first) => {
+        Origin::CrossCheck(first) => {
             let operations = counted(run.case.operations() as u64, "operation");
             format!("what {first} found, in {operations}")
         }

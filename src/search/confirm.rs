@@ -27,7 +27,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
         (self.covered, self.unknown) = before;
         let token = regression::token(&self.plan.suite, E::NAME, &run.case)?;
         let saved = match (&self.plan.regressions, origin) {
-            (Some(directory), Origin::Drawn { .. } | Origin::Elsewhere(_)) => {
+            (Some(directory), Origin::Drawn { .. } | Origin::CrossCheck(_)) => {
                 let file = regression::file_of(directory, &self.plan.suite);
                 let found = kind(&run)
                     .map(|kind| kind.to_string().to_lowercase())

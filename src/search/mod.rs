@@ -9,7 +9,7 @@ mod outcome;
 mod shrink;
 mod verdict;
 
-pub use outcome::{Found, Origin, Outcome, Passing, Rate};
+pub use outcome::{Found, NearMiss, Origin, Outcome, Rate};
 
 use crate::case::{Case, Extent};
 use crate::check::{Kind, Verdict};
@@ -114,7 +114,7 @@ pub(crate) fn elsewhere<E: Engine, S: WithHandles<Memory = E::Memory>>(
     let found = match search.run(&fit::<E, S::Spec>(free(case)), &search.budget()) {
         Some(run) => {
             let run = search.leave_out(run);
-            Some(search.tell(run, Origin::Elsewhere(first))?)
+            Some(search.tell(run, Origin::CrossCheck(first))?)
         }
         None => None,
     };
@@ -166,7 +166,7 @@ impl<'a, E: Engine, S: WithHandles<Memory = E::Memory>> Search<'a, E, S> {
     fn outcome(self, found: Option<Found<S::Spec>>, saved_cases: usize) -> Outcome<S::Spec> {
         Outcome {
             engine: E::NAME,
-            blind_to: E::BLIND_TO,
+            blind_to: E::LIMITATIONS,
             verdict: self.verdict(found.as_ref()),
             covered: self.covered,
             saved_cases,

@@ -1,6 +1,6 @@
 //! What is almost the same as a failing case, and passes: it says more than the failing case alone.
 
-use super::{Passing, Search, free, hangs};
+use super::{NearMiss, Search, free, hangs};
 use crate::case::{Access, Case, Kill, Names, Place, Schedule, Step, Turn, Until, named};
 use crate::engine::{Budget, Engine, Run};
 use crate::structure::WithHandles;
@@ -14,7 +14,7 @@ const ORDERS: u64 = 2_000;
 
 impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
     /// In words: without the kill, with the kill elsewhere, with a turn that ends one step later or earlier.
-    pub(super) fn nearby(&mut self, run: &Run<S::Spec>) -> Vec<Passing<S::Spec>> {
+    pub(super) fn nearby(&mut self, run: &Run<S::Spec>) -> Vec<NearMiss<S::Spec>> {
         let Schedule::Turns(turns) = &run.case.schedule else {
             return Vec::new();
         };
@@ -42,7 +42,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
                 } else {
                     format!("without {kills}, in this order")
                 };
-                passing.push(Passing {
+                passing.push(NearMiss {
                     words,
                     step: None,
                     case,
@@ -73,7 +73,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
                     1 => String::new(),
                     _ => format!("{} ", named(&self.plan.roles, usize::from(kill.process))),
                 };
-                passing.push(Passing {
+                passing.push(NearMiss {
                     words: format!("{who}killed before {}", elsewhere.join(", ")),
                     step,
                     case,
@@ -107,7 +107,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
                 // The execution ended before it came to that step.
                 let rest = with(Until::End);
                 if self.passes(&rest) {
-                    passing.push(Passing {
+                    passing.push(NearMiss {
                         words: format!("where {role} does the rest first, from {}", before.word),
                         step: None,
                         case: rest,
@@ -131,7 +131,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
             };
             let later = with(later);
             if self.passes(&later) {
-                passing.push(Passing {
+                passing.push(NearMiss {
                     words: format!(
                         "where {role} takes one more step first ({})",
                         place(own[at])
@@ -142,7 +142,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
             } else if let Some(earlier) = earlier.map(with)
                 && self.passes(&earlier)
             {
-                passing.push(Passing {
+                passing.push(NearMiss {
                     words: format!(
                         "where {role} stops one step sooner (before {})",
                         place(own[at - 1])

@@ -50,7 +50,7 @@ pub struct Found<S: Spec> {
     /// How surely it comes again.
     pub rate: Rate,
     /// Similar cases that pass, where the engine places steps.
-    pub passes: Vec<Passing<S>>,
+    pub passes: Vec<NearMiss<S>>,
     /// The case as a token.
     pub token: String,
     /// File in which it was saved, or why it was not; `None` if it was not to be.
@@ -59,7 +59,7 @@ pub struct Found<S: Spec> {
 
 /// A case that is almost a failing one, and passes.
 #[derive(Clone, Debug)]
-pub struct Passing<S: Spec> {
+pub struct NearMiss<S: Spec> {
     /// Difference in words.
     pub words: String,
     /// The step of the failing run from which on it is, where there is one.
@@ -83,7 +83,7 @@ pub enum Origin {
         cut: bool,
     },
     /// Another engine found it, and it was looked for on this one.
-    Elsewhere(&'static str),
+    CrossCheck(&'static str),
     /// A saved case.
     Saved,
     /// The token in `FORKCHECK_REPLAY`.

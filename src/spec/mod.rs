@@ -42,7 +42,7 @@ impl<T: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync +
 /// }
 ///
 /// let mut counter = Counter::start(&40);
-/// assert!(counter.allows(0, &2, &42));
+/// assert!(counter.accept(0, &2, &42));
 /// ```
 pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
     /// The drawn parameters from which a case starts: a capacity, a first sequence number near a wrap.
@@ -55,7 +55,7 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
     /// The state before the first operation.
     fn start(setup: &Self::Setup) -> Self;
 
-    /// Does `op` of `process` and returns the expected result. Where [`allows`](Spec::allows) is overridden, `step` is called
+    /// Does `op` of `process` and returns the expected result. Where [`accept`](Spec::accept) is overridden, `step` is called
     /// for calls that never returned, and to say in a report what a call would have returned; never to judge one that returned.
     /// If it panics for a report, that leaves the expected result out; a panic of a spec anywhere else is a finding of its own
     /// ([`SpecPanic`](crate::check::Kind::SpecPanic)).
@@ -63,14 +63,14 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
 
     /// Whether `op` of `process` may return `ret` here; if so the state has taken the step. Override it
     /// where several results are allowed. A spec must not promise more than the structure does.
-    fn allows(&mut self, process: usize, op: &Self::Op, ret: &Self::Ret) -> bool {
+    fn accept(&mut self, process: usize, op: &Self::Op, ret: &Self::Ret) -> bool {
         let _ = process;
         self.step(process, op) == *ret
     }
 
     /// Whether `op` of `process` has to wait in this state: a pop from an empty queue that blocks. It then takes no
     /// effect here, [`step`](Spec::step) is not asked, and a process that sleeps in it for ever is no deadlock.
-    fn may_block(&self, process: usize, op: &Self::Op) -> bool {
+    fn blocks(&self, process: usize, op: &Self::Op) -> bool {
         let _ = (process, op);
         false
     }

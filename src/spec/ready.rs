@@ -258,15 +258,15 @@ impl<T: Data + Eq + Hash> Spec for Queue<T> {
 /// use forkcheck::spec::{QueueOp, QueueRet, Spec, StaleQueue};
 /// let (producer, consumer) = (0, 1);
 /// let mut queue = StaleQueue::start(&1);
-/// assert!(queue.allows(producer, &QueueOp::Push(7), &QueueRet::Pushed));
-/// assert!(queue.allows(consumer, &QueueOp::Pop, &QueueRet::Popped(7)));
+/// assert!(queue.accept(producer, &QueueOp::Push(7), &QueueRet::Pushed));
+/// assert!(queue.accept(consumer, &QueueOp::Pop, &QueueRet::Popped(7)));
 /// // It has not seen the pop yet ...
-/// assert!(queue.clone().allows(producer, &QueueOp::Push(8), &QueueRet::Full));
+/// assert!(queue.clone().accept(producer, &QueueOp::Push(8), &QueueRet::Full));
 /// // ... or it has; and then it cannot be full of nothing a second time.
-/// assert!(queue.allows(producer, &QueueOp::Push(8), &QueueRet::Pushed));
-/// assert!(queue.allows(producer, &QueueOp::Push(9), &QueueRet::Full));
-/// assert!(queue.allows(consumer, &QueueOp::Pop, &QueueRet::Popped(8)));
-/// assert!(!queue.clone().allows(consumer, &QueueOp::Pop, &QueueRet::Popped(9)));
+/// assert!(queue.accept(producer, &QueueOp::Push(8), &QueueRet::Pushed));
+/// assert!(queue.accept(producer, &QueueOp::Push(9), &QueueRet::Full));
+/// assert!(queue.accept(consumer, &QueueOp::Pop, &QueueRet::Popped(8)));
+/// assert!(!queue.clone().accept(consumer, &QueueOp::Pop, &QueueRet::Popped(9)));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StaleQueue<T> {
@@ -295,7 +295,7 @@ impl<T: Data + Eq + Hash> Spec for StaleQueue<T> {
     fn step(&mut self, process: usize, op: &QueueOp<T>) -> QueueRet<T> {
         self.queue.step(process, op)
     }
-    fn allows(&mut self, process: usize, op: &QueueOp<T>, ret: &QueueRet<T>) -> bool {
+    fn accept(&mut self, process: usize, op: &QueueOp<T>, ret: &QueueRet<T>) -> bool {
         let (length, capacity) = (self.queue.items.len(), self.queue.capacity);
         match op {
             QueueOp::Push(_) => {
@@ -349,7 +349,7 @@ mod tests {
         let mut queue = StaleQueue::start(&2);
         calls
             .iter()
-            .all(|(process, op, ret)| queue.allows(*process, op, ret))
+            .all(|(process, op, ret)| queue.accept(*process, op, ret))
     }
 
     #[test]

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_process_that_parks_is_seen_to_wait_in_its_own_memory() {
-        assert!(process::clean(|()| parks(), ()).unwrap());
+        assert!(process::in_fresh_process(|()| parks(), ()).unwrap());
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
             unshare(CloneFlags::CLONE_NEWPID).ok()?;
             Some(process::run(parks).map_err(|error| error.to_string()))
         };
-        match process::clean(seen, ()).unwrap() {
+        match process::in_fresh_process(seen, ()).unwrap() {
             Some(seen) => assert_eq!(seen, Ok(true)),
             None => eprintln!("SKIPPED: no pid namespace is permitted here"),
         }

@@ -94,7 +94,7 @@ fn try_word<M: Memory, S: WithHandles<Memory = M>>(
     let Some(op) = case.program[process].first() else {
         return;
     };
-    if S::Spec::start(&case.setup).may_block(process, op) {
+    if S::Spec::start(&case.setup).blocks(process, op) {
         return;
     }
     let Ok(mut placed) = Placed::<M, S>::new(1) else {

@@ -182,7 +182,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Looker<'_, M, S> {
                 return looked;
             }
             let state = Self::state(&mut states, self.case, op);
-            if !state.allows(process, op, &ret) {
+            if !state.accept(process, op, &ret) {
                 // Wrong even alone: the engine says so.
                 return Looked::Short;
             }
@@ -207,7 +207,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Looker<'_, M, S> {
         (0..next.len()).find(|&process| {
             self.case.program[process]
                 .get(next[process])
-                .is_some_and(|op| !Self::state(states, self.case, op).may_block(process, op))
+                .is_some_and(|op| !Self::state(states, self.case, op).blocks(process, op))
         })
     }
 

@@ -283,7 +283,7 @@ mod stepping {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::process::{self, Exit, clean};
+    use crate::process::{self, Exit, in_fresh_process};
     use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
     use std::sync::atomic::Ordering::{Acquire, Release};
 
@@ -429,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_trap_of_the_codes_own_does_what_it_does_without_us() {
-        let all = clean(|()| (0..4).map(ends).collect::<Vec<_>>(), ()).unwrap();
+        let all = in_fresh_process(|()| (0..4).map(ends).collect::<Vec<_>>(), ()).unwrap();
         let trap = format!("signal {}", libc::SIGTRAP);
         for (how, (halting, bare)) in all.into_iter().enumerate() {
             assert_eq!(halting, bare, "{how}");

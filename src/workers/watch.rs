@@ -217,7 +217,7 @@ mod tests {
             unshare(CloneFlags::CLONE_NEWPID).ok()?;
             Some(process::run(look).map_err(|error| error.to_string()))
         };
-        match process::clean(seen, ()).unwrap() {
+        match process::in_fresh_process(seen, ()).unwrap() {
             Some(seen) => assert_eq!(seen, Ok("Stopped".into())),
             None => eprintln!("SKIPPED: no pid namespace is permitted here"),
         }

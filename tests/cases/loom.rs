@@ -143,7 +143,7 @@ mod parking {
                 Op::Run => self.0 = self.0.saturating_sub(1),
             }
         }
-        fn may_block(&self, _: usize, op: &Op) -> bool {
+        fn blocks(&self, _: usize, op: &Op) -> bool {
             *op == Op::Run && self.0 == 0
         }
     }
@@ -492,11 +492,11 @@ mod blocking {
                 self.left[process] += 1;
             }
         }
-        fn allows(&mut self, process: usize, op: &(), _: &()) -> bool {
+        fn accept(&mut self, process: usize, op: &(), _: &()) -> bool {
             self.step(process, op);
             self.arrived[1 - process] >= self.left[process]
         }
-        fn may_block(&self, process: usize, _: &()) -> bool {
+        fn blocks(&self, process: usize, _: &()) -> bool {
             self.arrived[process] > self.left[process]
                 && self.arrived[1 - process] < self.arrived[process]
         }
@@ -584,7 +584,7 @@ mod blocking {
                 self.0.saturating_sub(1)
             };
         }
-        fn may_block(&self, _: usize, post: &bool) -> bool {
+        fn blocks(&self, _: usize, post: &bool) -> bool {
             !post && self.0 == 0
         }
     }
@@ -935,7 +935,7 @@ mod catching {
         fn step(&mut self, _: usize, _: &()) -> u32 {
             0
         }
-        fn may_block(&self, _: usize, _: &()) -> bool {
+        fn blocks(&self, _: usize, _: &()) -> bool {
             true
         }
     }

@@ -1,5 +1,5 @@
 //! A panic of the user's spec is told as such, with its message and line, on every engine; and `step` need not know what
-//! `allows` decides.
+//! `accept` decides.
 
 use super::{caught, passes, suite};
 use forkcheck::check::Kind;
@@ -34,7 +34,7 @@ impl<const PANICS: u8> Spec for Rounds<PANICS> {
     fn step(&mut self, _: usize, _: &()) {
         unreachable!("allows says it")
     }
-    fn allows(&mut self, process: usize, _: &(), _: &()) -> bool {
+    fn accept(&mut self, process: usize, _: &(), _: &()) -> bool {
         assert!(PANICS != IN_ALLOWS, "no rule for this");
         if self.arrived[process] == self.left[process] {
             self.arrived[process] += 1;
@@ -43,7 +43,7 @@ impl<const PANICS: u8> Spec for Rounds<PANICS> {
         self.left[process] += 1;
         self.arrived[1 - process] >= self.left[process]
     }
-    fn may_block(&self, process: usize, _: &()) -> bool {
+    fn blocks(&self, process: usize, _: &()) -> bool {
         assert!(PANICS != IN_MAY_BLOCK, "nothing waits here");
         self.arrived[process] > self.left[process]
             && self.arrived[1 - process] < self.arrived[process]

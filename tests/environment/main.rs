@@ -63,7 +63,7 @@ fn core(scratch: &Scratch, alone: bool) -> Vec<(String, String)> {
     let names = names.map(|(what, name)| (what, name.and_then(|name| named(&name))));
     let eight = |()| process::run(|| 8).map_err(|error| error.to_string());
     let child = process::run(|| 7).map(|seven| assert_eq!(seven, 7));
-    let clean = process::clean(eight, ());
+    let clean = process::in_fresh_process(eight, ());
     let all = regions.into_iter().chain(names).chain([("child", child)]);
     let mut all: Vec<_> = all
         .map(|(what, done)| (what.to_string(), told(done.err())))
@@ -230,7 +230,7 @@ fn names_and_files_that_are_left_are_noticed() {
         }
         (before, left(&scratch, alone).len(), alone)
     };
-    let (before, after, alone) = process::clean(job, ()).unwrap();
+    let (before, after, alone) = process::in_fresh_process(job, ()).unwrap();
     assert_eq!((before, after), (0, if alone { 3 } else { 1 }));
 }
 
@@ -254,7 +254,7 @@ fn expect(name: &str, seen: &[(String, String)], but: &[(&str, &str)]) {
 
 fn tried(name: &str) {
     let number = ROWS.iter().position(|row| row.name == name).unwrap();
-    let seen = process::clean(seen, number).unwrap();
+    let seen = process::in_fresh_process(seen, number).unwrap();
     let row: &Row = &ROWS[number];
     match seen.unwrap_or_else(|hangs| panic!("{name}: {hangs}")) {
         None => {

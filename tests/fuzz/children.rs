@@ -72,6 +72,6 @@ fn anything_that_a_child_leaves_is_a_value_or_an_error() {
         values += seen.get();
         found.map(|()| values).map_err(|error| error.to_string())
     };
-    let values = process::clean(job, count()).unwrap();
+    let values = process::in_fresh_process(job, count()).unwrap();
     assert!(values.unwrap() > 0, "some are valid");
 }

@@ -65,7 +65,7 @@ impl Spec for Register {
             }
         }
     }
-    fn allows(&mut self, _: usize, op: &RegisterOp, ret: &RegisterRet) -> bool {
+    fn accept(&mut self, _: usize, op: &RegisterOp, ret: &RegisterRet) -> bool {
         self.step(0, op) == *ret || *ret == RegisterRet::Nothing
     }
     fn only_reads(op: &RegisterOp, ret: &RegisterRet) -> bool {

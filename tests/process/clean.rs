@@ -6,7 +6,7 @@ use forkcheck::process::{self, Exit};
 #[test]
 fn a_job_takes_and_returns_large_values() {
     let input = "x".repeat(20_000_000);
-    let output = process::clean(|input: String| input + "!", input.clone()).unwrap();
+    let output = process::in_fresh_process(|input: String| input + "!", input.clone()).unwrap();
     assert!(output.len() == 20_000_001 && output.starts_with(&input) && output.ends_with('!'));
 }
 
@@ -15,19 +15,25 @@ fn a_job_is_any_function_and_each_closure_is_its_own() {
     fn generic<T: std::ops::Add<Output = T>>((a, b): (T, T)) -> T {
         a + b
     }
-    assert_eq!(process::clean(generic::<u8>, (1, 2)).unwrap(), 3);
-    assert_eq!(process::clean(generic::<f64>, (0.5, 0.25)).unwrap(), 0.75);
+    assert_eq!(process::in_fresh_process(generic::<u8>, (1, 2)).unwrap(), 3);
+    assert_eq!(
+        process::in_fresh_process(generic::<f64>, (0.5, 0.25)).unwrap(),
+        0.75
+    );
     // Closures of one function have one name; their places differ.
     let closures = [
-        process::clean(|n: u32| n + 1, 1),
-        process::clean(|n: u32| n + 2, 1),
+        process::in_fresh_process(|n: u32| n + 1, 1),
+        process::in_fresh_process(|n: u32| n + 2, 1),
     ];
     assert_eq!(closures.map(Result::unwrap), [2, 3]);
 }
 
 #[test]
 fn a_job_that_does_not_return_is_an_error_with_its_exit_and_what_it_printed() {
-    let (text, exit) = told(process::clean(|()| -> () { std::process::exit(3) }, ()));
+    let (text, exit) = told(process::in_fresh_process(
+        |()| -> () { std::process::exit(3) },
+        (),
+    ));
     assert_eq!(exit, Some(Exit::Code(3)));
     assert!(text.contains("it printed nothing"), "{text}");
 
@@ -35,11 +41,11 @@ fn a_job_that_does_not_return_is_an_error_with_its_exit_and_what_it_printed() {
         println!("{words}");
         std::process::abort()
     };
-    let (text, exit) = told(process::clean(aborts, "last words".into()));
+    let (text, exit) = told(process::in_fresh_process(aborts, "last words".into()));
     assert_eq!(exit, Some(Exit::Signal(6)));
     assert!(text.ends_with("last words\n"), "{text}");
 
-    let (text, exit) = told(process::clean(
+    let (text, exit) = told(process::in_fresh_process(
         |n: u32| -> () { panic!("clean panic {n}") },
         7,
     ));
@@ -56,7 +62,7 @@ fn a_job_that_does_not_return_is_an_error_with_its_exit_and_what_it_printed() {
 #[test]
 fn a_job_that_prints_a_lot_does_not_hang_and_its_last_words_are_kept() {
     // It prints before it has read its input, most of which does not fit the socket.
-    let (text, exit) = told(process::clean(
+    let (text, exit) = told(process::in_fresh_process(
         |input: String| -> () {
             process::run(|| (0..5_000).for_each(|_| println!("{}", "c".repeat(1023)))).unwrap();
             for _ in 0..5_000 {
@@ -82,7 +88,7 @@ fn a_job_that_prints_a_lot_does_not_hang_and_its_last_words_are_kept() {
 
 #[test]
 fn a_clean_process_has_one_thread_and_none_of_what_started_it() {
-    let (threads, variables, input) = process::clean(
+    let (threads, variables, input) = process::in_fresh_process(
         |()| {
             let ours = |(name, _): &(String, String)| name.starts_with("FORKCHECK_ZYGOTE");
             let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
@@ -109,14 +115,15 @@ fn a_clean_process_has_one_thread_and_none_of_what_started_it() {
 
 #[test]
 fn clean_processes_nest() {
-    let value = process::clean(
+    let value = process::in_fresh_process(
         |n: u32| {
-            let inner = process::clean(
+            let inner = process::in_fresh_process(
                 |n: u32| (process::run(|| n + 1).unwrap(), std::process::id()),
                 n,
             )
             .unwrap();
-            let forked = process::run(|| process::clean(|n: u32| n + 2, n).unwrap()).unwrap();
+            let forked =
+                process::run(|| process::in_fresh_process(|n: u32| n + 2, n).unwrap()).unwrap();
             (inner, forked, std::process::id())
         },
         40,
@@ -128,7 +135,7 @@ fn clean_processes_nest() {
 
 #[test]
 fn what_is_printed_around_a_fork_comes_out_once_and_in_order() {
-    let (text, _) = told(process::clean(
+    let (text, _) = told(process::in_fresh_process(
         |()| -> () {
             print!("before,");
             process::run(|| print!("child,")).unwrap();

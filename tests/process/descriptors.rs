@@ -42,7 +42,7 @@ fn take_over_descriptors(path: &Path) {
 fn what_a_child_leaves_behind_goes_to_no_file_that_has_its_descriptor() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("precious");
-    let told_of = process::clean(
+    let told_of = process::in_fresh_process(
         |path: String| {
             let path = Path::new(&path);
             let ends: [fn(); 2] = [|| (), || panic!("a panic is written down at once")];
@@ -73,7 +73,7 @@ fn what_a_clean_process_answers_goes_to_no_file_that_has_its_descriptor() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("precious");
     std::fs::write(&path, PRECIOUS).unwrap();
-    let (why, _) = told(process::clean(
+    let (why, _) = told(process::in_fresh_process(
         |path: String| {
             take_over_descriptors(Path::new(&path));
             7
@@ -93,7 +93,7 @@ fn what_a_clean_process_answers_goes_to_no_file_that_has_its_descriptor() {
 
 #[test]
 fn a_child_that_claims_more_than_it_left_is_an_error_and_takes_no_memory() {
-    let told_of = process::clean(
+    let told_of = process::in_fresh_process(
         |()| {
             [1 << 40, 1 << 62].map(|claimed: u64| {
                 told(process::run(|| -> u8 {
@@ -125,7 +125,7 @@ fn a_child_that_claims_more_than_it_left_is_an_error_and_takes_no_memory() {
 
 #[test]
 fn a_child_is_killed_although_the_descriptor_that_it_is_waited_by_was_closed() {
-    let seen = process::clean(
+    let seen = process::in_fresh_process(
         |()| {
             [false, true].map(|asked| {
                 let mut child = process::spawn(|| -> () { park_for_ever() }).unwrap();

@@ -50,7 +50,7 @@ pub(crate) fn ends(pid: u32) -> bool {
 
 #[test]
 fn a_kill_after_a_timeout_takes_grandchildren_along() {
-    let (pids, before, exit, after) = process::clean(
+    let (pids, before, exit, after) = process::in_fresh_process(
         |()| {
             let region = Region::anonymous(8).unwrap();
             let words: &[AtomicU32; 2] = region.get(0).unwrap();
@@ -84,7 +84,7 @@ fn a_kill_after_a_timeout_takes_grandchildren_along() {
 
 #[test]
 fn a_child_that_ends_in_time_does_not_wait_for_the_timeout() {
-    let seen = process::clean(
+    let seen = process::in_fresh_process(
         |()| {
             let start = Instant::now();
             let exit = process::spawn(|| ())
@@ -105,7 +105,7 @@ fn a_fork_beside_another_thread_is_an_error_that_names_the_remedy() {
         scope.spawn(move || stopped.recv());
         let error = process::run(|| ()).unwrap_err().to_string();
         assert!(
-            error.contains("process::clean(job, input)") && error.contains("threads"),
+            error.contains("process::in_fresh_process(job, input)") && error.contains("threads"),
             "{error}"
         );
         drop(stop);
@@ -114,7 +114,7 @@ fn a_fork_beside_another_thread_is_an_error_that_names_the_remedy() {
 
 #[test]
 fn a_thread_that_was_joined_does_not_forbid_a_fork() {
-    let sum = process::clean(
+    let sum = process::in_fresh_process(
         |()| {
             (0..200)
                 .map(|n| {
@@ -129,7 +129,7 @@ fn a_thread_that_was_joined_does_not_forbid_a_fork() {
 
 #[test]
 fn a_dropped_handle_leaves_neither_an_orphan_nor_a_zombie() {
-    let seen = process::clean(
+    let seen = process::in_fresh_process(
         |()| {
             let running = process::spawn(|| -> () { park_for_ever() }).unwrap();
             let pid = running.id();
@@ -151,7 +151,7 @@ fn a_dropped_handle_leaves_neither_an_orphan_nor_a_zombie() {
 
 #[test]
 fn a_child_that_somebody_else_reaped_is_an_error_in_words() {
-    let (reaped, waited, killed) = process::clean(
+    let (reaped, waited, killed) = process::in_fresh_process(
         |()| {
             let mut child = process::spawn(|| ()).unwrap();
             let pid = Pid::from_raw(child.id() as i32);
@@ -169,7 +169,7 @@ fn a_child_that_somebody_else_reaped_is_an_error_in_words() {
 
 #[test]
 fn a_fork_that_the_limits_forbid_is_an_error_with_a_remedy() {
-    let text = process::clean(
+    let text = process::in_fresh_process(
         |()| {
             if geteuid().is_root() {
                 // The limit does not bind root.
@@ -189,7 +189,7 @@ fn a_fork_that_the_limits_forbid_is_an_error_with_a_remedy() {
 
 #[test]
 fn a_handle_in_a_forked_copy_of_its_owner_does_nothing() {
-    let seen = process::clean(
+    let seen = process::in_fresh_process(
         |()| {
             let region = Region::anonymous(4).unwrap();
             let word: &AtomicU32 = region.get(0).unwrap();

@@ -15,7 +15,7 @@ fn clean<T>(body: impl Fn() -> T + Copy + 'static) -> T
 where
     T: Serialize + DeserializeOwned,
 {
-    process::clean(move |()| body(), ()).unwrap()
+    process::in_fresh_process(move |()| body(), ()).unwrap()
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_child_that_a_sandbox_keeps_from_its_beginnings_is_an_error_that_says_which_
             let why = victim(move || {
                 forbid(call, libc::EPERM);
                 let forked = told(process::run(|| 7)).0;
-                let executed = told(process::clean(|()| 7, ())).0;
+                let executed = told(process::in_fresh_process(|()| 7, ())).0;
                 (forked, executed, childless())
             });
             (name.to_string(), why)

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 #[test]
 fn values_of_any_size_come_back_whole() {
     for len in [0, 1, 4096, 100_000_000] {
-        let value = process::clean(
+        let value = process::in_fresh_process(
             |len: usize| {
                 let text: String = ('a'..='z').cycle().take(len).collect();
                 let returned = process::run(|| text.clone()).unwrap();
@@ -36,7 +36,7 @@ fn values_of_any_size_come_back_whole() {
 
 #[test]
 fn a_body_without_a_value_ends_with_code_0_and_every_wait_says_so() {
-    let seen = process::clean(
+    let seen = process::in_fresh_process(
         |()| {
             let region = Region::anonymous(4).unwrap();
             let word: &AtomicU32 = region.get(0).unwrap();
@@ -59,7 +59,7 @@ fn a_body_without_a_value_ends_with_code_0_and_every_wait_says_so() {
 
 #[test]
 fn a_panic_comes_back_with_its_message_and_location() {
-    let ((text, exit), waited, line) = process::clean(
+    let ((text, exit), waited, line) = process::in_fresh_process(
         |()| {
             fn body(n: u32) -> u32 {
                 assert!(n != 7, "seven is {n}");
@@ -88,7 +88,7 @@ fn a_panic_comes_back_with_its_message_and_location() {
 
 #[test]
 fn a_panic_of_a_grandchild_is_its_own_and_not_its_parents() {
-    let (middle, inner) = process::clean(
+    let (middle, inner) = process::in_fresh_process(
         |()| {
             let region = Region::anonymous(4).unwrap();
             let panicked: &AtomicU32 = region.get(0).unwrap();
@@ -109,7 +109,7 @@ fn a_panic_of_a_grandchild_is_its_own_and_not_its_parents() {
 
 #[test]
 fn a_panic_that_the_body_catches_is_none() {
-    let seen = process::clean(
+    let seen = process::in_fresh_process(
         |()| {
             let value = process::run(|| std::panic::catch_unwind(|| panic!("caught")).is_err());
             let exit = process::spawn(|| -> () {
@@ -128,15 +128,15 @@ fn a_panic_that_cannot_unwind_and_aborts_is_told_as_a_panic() {
     extern "C" fn aborts() {
         panic!("in C's stack");
     }
-    let exit = process::clean(|()| told(process::run(|| aborts())).1, ()).unwrap();
+    let exit = process::in_fresh_process(|()| told(process::run(|| aborts())).1, ()).unwrap();
     assert!(matches!(&exit, Some(Exit::Panic(_))), "{exit:?}");
-    let exit = told(process::clean(|()| aborts(), ())).1;
+    let exit = told(process::in_fresh_process(|()| aborts(), ())).1;
     assert!(matches!(&exit, Some(Exit::Panic(_))), "{exit:?}");
 }
 
 #[test]
 fn a_panic_without_a_text_or_a_hook_is_told_all_the_same() {
-    let seen = process::clean(
+    let seen = process::in_fresh_process(
         |()| {
             [
                 told(process::run(|| -> u8 { std::panic::panic_any(7) })).1,
@@ -167,7 +167,7 @@ fn a_panic_without_a_text_or_a_hook_is_told_all_the_same() {
 
 #[test]
 fn exits_signals_and_aborts_are_told_apart() {
-    let seen = process::clean(
+    let seen = process::in_fresh_process(
         |()| {
             [
                 told(process::run(|| -> u8 { std::process::exit(3) })),
@@ -207,7 +207,7 @@ fn a_child_that_dies_half_way_through_its_value_gave_none() {
             std::process::exit(0)
         }
     }
-    let (whole, file, bytes) = process::clean(
+    let (whole, file, bytes) = process::in_fresh_process(
         |()| {
             let limited = |len| {
                 process::run(move || {
@@ -253,14 +253,14 @@ fn a_value_that_cannot_be_written_or_read_is_an_error_that_says_why() {
             (1u8, 2u8).serialize(serializer)
         }
     }
-    let inside = process::clean(
+    let inside = process::in_fresh_process(
         |()| [told(process::run(|| Shy)), told(process::run(|| Wordy(1)))],
         (),
     )
     .unwrap();
     let outside = [
-        told(process::clean(|()| Shy, ())),
-        told(process::clean(|()| Wordy(1), ())),
+        told(process::in_fresh_process(|()| Shy, ())),
+        told(process::in_fresh_process(|()| Wordy(1), ())),
     ];
     for [shy, wordy] in [inside, outside] {
         assert!(
@@ -275,12 +275,12 @@ fn a_value_that_cannot_be_written_or_read_is_an_error_that_says_why() {
         );
     }
     assert!(
-        told(process::clean(|_: Shy| (), Shy))
+        told(process::in_fresh_process(|_: Shy| (), Shy))
             .0
             .contains("turning it into bytes")
     );
     assert!(
-        told(process::clean(|_: Wordy| (), Wordy(1)))
+        told(process::in_fresh_process(|_: Wordy| (), Wordy(1)))
             .0
             .contains("left 1 bytes over")
     );

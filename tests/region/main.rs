@@ -112,7 +112,7 @@ fn a_place_that_is_not_aligned_is_an_error() {
 /// number would be 0 as well.
 #[test]
 fn what_a_forked_child_writes_to_a_region_is_seen_and_to_a_private_mapping_is_not() {
-    let seen = process::clean(
+    let seen = process::in_fresh_process(
         |()| {
             let region = Region::anonymous(8).unwrap();
             let shared: &AtomicU64 = region.get(0).unwrap();
@@ -140,7 +140,7 @@ fn what_a_forked_child_writes_to_a_region_is_seen_and_to_a_private_mapping_is_no
 
 #[test]
 fn a_handle_dropped_in_a_child_leaves_the_parents_mapping() {
-    let seen = process::clean(
+    let seen = process::in_fresh_process(
         |()| {
             let mut region = Some(Region::anonymous(8).unwrap());
             let place = region.as_ref().unwrap().get::<AtomicU64>(0).unwrap() as *const AtomicU64;
@@ -164,7 +164,7 @@ fn a_handle_dropped_in_a_child_leaves_the_parents_mapping() {
 #[test]
 fn dropping_a_region_unmaps_all_of_it() {
     // In a process of its own: beside other threads the addresses would be taken again at once.
-    let seen = process::clean(
+    let seen = process::in_fresh_process(
         |()| {
             let region = Region::anonymous(3 * page()).unwrap();
             let places = [0, 2 * page()]

@@ -82,7 +82,7 @@ where
     F: Fn() -> T + Copy + Send + Sync + 'static,
     T: Serialize + DeserializeOwned,
 {
-    process::clean(move |()| body(), ()).unwrap()
+    process::in_fresh_process(move |()| body(), ()).unwrap()
 }
 
 /// Whether a process sleeps: field 3 of `/proc/PID/stat`, proc_pid_stat(5).

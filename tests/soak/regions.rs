@@ -45,7 +45,8 @@ fn fork_and_kill((mark, key, directory, number): Input) -> u64 {
 
 pub(crate) fn round(number: u64) {
     let directory = std::env::temp_dir().to_str().unwrap().to_owned();
-    let sum = process::clean(fork_and_kill, (mark(), key(1), directory, number)).unwrap();
+    let sum =
+        process::in_fresh_process(fork_and_kill, (mark(), key(1), directory, number)).unwrap();
     // Killed before its first word, after its last, or in between.
     assert!(
         (6 * (number + 1)..=6 * (number + 2)).contains(&sum),

@@ -36,7 +36,7 @@ impl Spec for Pool {
     fn step(&mut self, _: usize, _: &Op) -> Option<u32> {
         self.free.first().copied()
     }
-    fn allows(&mut self, process: usize, op: &Op, ret: &Option<u32>) -> bool {
+    fn accept(&mut self, process: usize, op: &Op, ret: &Option<u32>) -> bool {
         let taken = self.taken.entry(process).or_default();
         match (op, ret) {
             (Op::Take, None) => self.free.is_empty(),

@@ -60,7 +60,7 @@ fn reader_writes() {
     let report = caught::<Stepped, Marked<_, MARKS>>(&only, Kind::WriteToReadOnly, 2);
     assert!(
         report.contains("reader: Read writes, where its mapping is read-only")
-            && report.contains("seen: write refused  reader_writes.rs:48"),
+            && report.contains("seen: write refused  reader_writes.rs:45"),
         "{report}"
     );
     caught::<Kills, Marked<_, MARKS>>(&only, Kind::WriteToReadOnly, 2);

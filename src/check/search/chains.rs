@@ -130,7 +130,7 @@ impl<S: Spec> Search<'_, S> {
             let (item, other) = (&self.pending[pending].item, &self.pending[twin].item);
             let states = [self.seen.state(link.state), self.seen.state(after)];
             // Which processes wait here, and after it, may depend on the process.
-            let waits = |process| states.map(|state| state.may_block(process, &item.call.op));
+            let waits = |process| states.map(|state| state.blocks(process, &item.call.op));
             if item.call.op == other.call.op
                 && waits(item.process) == waits(other.process)
                 && self.pending_effect(twin, link.state) == Some(after)

@@ -45,7 +45,7 @@ macro_rules! engine {
             type Memory = SteppedMemory;
             const NAME: &'static str = $name;
             const CRITERION: Criterion = Criterion::RealTime;
-            const BLIND_TO: &'static str = $blind_to;
+            const LIMITATIONS: &'static str = $blind_to;
             const EXPLORES: bool = true;
             const KILLS: bool = $kills;
             const PROGRAMS: u64 = 16;

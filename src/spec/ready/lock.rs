@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// use forkcheck::spec::{Lock, LockOp, LockRet, Spec};
 /// let mut lock = Lock::start(&());
 /// assert_eq!(lock.step(0, &LockOp::Lock), LockRet::Acquired);
-/// assert!(lock.may_block(1, &LockOp::Lock));
+/// assert!(lock.blocks(1, &LockOp::Lock));
 /// assert_eq!(lock.step(1, &LockOp::TryLock), LockRet::Refused);
 /// assert_eq!(lock.step(1, &LockOp::Unlock), LockRet::Refused);
 /// assert_eq!(lock.step(0, &LockOp::Unlock), LockRet::Released);
@@ -62,7 +62,7 @@ impl Spec for Lock {
             LockOp::Lock | LockOp::TryLock | LockOp::Unlock => LockRet::Refused,
         }
     }
-    fn may_block(&self, _: usize, op: &LockOp) -> bool {
+    fn blocks(&self, _: usize, op: &LockOp) -> bool {
         *op == LockOp::Lock && self.owner.is_some()
     }
     fn only_reads(_: &LockOp, ret: &LockRet) -> bool {
