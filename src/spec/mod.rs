@@ -4,9 +4,9 @@
 mod ready;
 
 pub use ready::{
-    CasOp, CasRegister, CasRet, Counter, CounterOp, CounterRet, Lock, LockOp, LockRet, Map, MapOp,
-    MapRet, Once, OnceOp, OnceRet, Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet,
-    Set, SetOp, Stack, StackOp, StackRet, StaleQueue,
+    Assertions, CasOp, CasRegister, CasRet, Counter, CounterOp, CounterRet, Lock, LockOp, LockRet,
+    Map, MapOp, MapRet, Once, OnceOp, OnceRet, Queue, QueueOp, QueueRet, Register, RegisterOp,
+    RegisterRet, Run, Set, SetOp, Stack, StackOp, StackRet, StaleQueue,
 };
 
 use serde::{Serialize, de::DeserializeOwned};

@@ -1,6 +1,8 @@
 //! Ready specs: a register, a value that is set once, a bounded queue, and one that may be late to see its other end; and in
-//! a file each, a register with compare-and-swap, a counter, a lock, a map, a set and a stack.
+//! a file each, a register with compare-and-swap, a counter, a lock, a map, a set, a stack, and
+//! the assertions of a scenario.
 
+mod assertions;
 mod cas;
 mod counter;
 mod lock;
@@ -8,6 +10,7 @@ mod map;
 mod set;
 mod stack;
 
+pub use assertions::{Assertions, Run};
 pub use cas::{CasOp, CasRegister, CasRet};
 pub use counter::{Counter, CounterOp, CounterRet};
 pub use lock::{Lock, LockOp, LockRet};

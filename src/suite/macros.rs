@@ -65,29 +65,32 @@ macro_rules! suite {
             }
         }
     };
-    (@tests [$(#[$attribute:meta])*] $name:ident, ($($structure:tt)+) [$($more:tt)*], $($rest:tt)+) => {
+    (@tests [$($attributes:tt)*] $name:ident, $structure:tt $more:tt, $($rest:tt)+) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
-            type UnderTest<M> = $($structure)+<M $($more)*>;
-            $crate::suite!(@suite $name, UnderTest<$crate::memory::Hardware>, $($rest)+);
-            #[test]
-            $(#[$attribute])*
-            fn processes() {
-                suite().test_forked::<UnderTest<$crate::memory::Hardware>, UnderTest<$crate::engine::SteppedMemory>>()
-            }
-            #[test]
-            $(#[$attribute])*
-            fn stepped() {
-                suite().test::<$crate::engine::Stepped, UnderTest<$crate::engine::SteppedMemory>>()
-            }
-            #[test]
-            $(#[$attribute])*
-            fn kills() {
-                suite().test::<$crate::engine::Kills, UnderTest<$crate::engine::SteppedMemory>>()
-            }
-            $crate::__loom_test!($(#[$attribute])* UnderTest);
+            $crate::suite!(@on_each_engine [$($attributes)*] $name, $structure $more, $($rest)+);
         }
+    };
+    (@on_each_engine [$(#[$attribute:meta])*] $name:ident, ($($structure:tt)+) [$($more:tt)*], $($rest:tt)+) => {
+        type UnderTest<M> = $($structure)+<M $($more)*>;
+        $crate::suite!(@suite $name, UnderTest<$crate::memory::Hardware>, $($rest)+);
+        #[test]
+        $(#[$attribute])*
+        fn processes() {
+            suite().test_forked::<UnderTest<$crate::memory::Hardware>, UnderTest<$crate::engine::SteppedMemory>>()
+        }
+        #[test]
+        $(#[$attribute])*
+        fn stepped() {
+            suite().test::<$crate::engine::Stepped, UnderTest<$crate::engine::SteppedMemory>>()
+        }
+        #[test]
+        $(#[$attribute])*
+        fn kills() {
+            suite().test::<$crate::engine::Kills, UnderTest<$crate::engine::SteppedMemory>>()
+        }
+        $crate::__loom_test!($(#[$attribute])* UnderTest);
     };
     (@suite $name:ident, $structure:ty, $($rest:tt)+) => {
         pub(super) fn suite() -> $crate::Suite<<$structure as $crate::WithHandles>::Spec> {

@@ -4,6 +4,7 @@ mod macros;
 mod mistake;
 mod reports;
 mod running;
+mod scenario;
 
 #[doc(hidden)]
 pub use macros::Here;

@@ -1,0 +1,117 @@
+//! The macro `scenario!`.
+
+/// A test without a spec: each process runs a body once, with assertions in it, on a structure that they share; `suite!` is for
+/// operations that are drawn, and a spec that judges what they return.
+///
+/// ```
+/// # use forkcheck::prelude::*;
+/// /// A value, and a flag that says that it is there.
+/// struct Handover<M: Memory> { ready: M::AtomicU32, value: M::AtomicU64 }
+///
+/// forkcheck::scenario! {
+///     handover: Handover<_>,
+///     new: Handover { ready: Atomic::new(0), value: Atomic::new(0) },
+///     sender: |handover| {
+///         handover.value.store(7, Ordering::Relaxed);
+///         handover.ready.store(1, Ordering::Release);          // with Relaxed, `loom` fails
+///     },
+///     receiver: 2 processes, |handover| {
+///         if handover.ready.load(Ordering::Acquire) == 1 {
+///             assert_eq!(handover.value.load(Ordering::Relaxed), 7);
+///         }
+///     },
+///     finally: |handover| {
+///         assert_eq!(handover.value.load(Ordering::Relaxed), 7);
+///     },
+///     with: .without("kills", "a sender that is killed sends nothing"),
+/// }
+/// ```
+///
+/// It makes the tests that `suite!` makes: `handover::processes`, `stepped`, `kills` and `loom`. A failed assertion is a finding
+/// ([`Panic`](crate::check::Kind::Panic)) with the steps that led to it, which is shrunk, saved and replayed as any other; so are a
+/// deadlock, a data race, an end of a process. The structure is any type that is generic over its memory, and needs no trait; the
+/// memory is its first parameter (for another order, name a type: `type Page<M> = SeqLock<u64, M>;`).
+///
+/// `finally` runs once all processes are done, in each execution in which none of them is stuck; it sees what they left, and where
+/// `kills` killed one, what that one left. It takes no steps of its own. The number of processes in `2 processes` is one word,
+/// number or block. Whatever a body waits for has to come: a process that waits for ever is a finding.
+#[macro_export]
+macro_rules! scenario {
+    ($(#[$attribute:meta])* $name:ident: $structure:ident <_ $(, $parameter:tt)* $(,)?>, new: $new:expr, $($rest:tt)+) => {
+        $crate::scenario!(
+            @read [$(#[$attribute])*] $name ($structure) [$(, $parameter)*] ($new) [] [] [] $($rest)+
+        );
+    };
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt [] $with:tt
+        finally: |$at:ident| $body:block $(, $($rest:tt)*)?) => {
+        $crate::scenario!(@read $attributes $name $structure $more $new $roles [$at, $body] $with $($($rest)*)?);
+    };
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $finally:tt [$($with:tt)*]
+        with: $(.$method:tt $arguments:tt)+ $(, $($rest:tt)*)?) => {
+        $crate::scenario!(
+            @read $attributes $name $structure $more $new $roles $finally [$($with)* $(.$method $arguments)+] $($($rest)*)?
+        );
+    };
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt [$($roles:tt)*] $finally:tt $with:tt
+        $role:ident: |$at:ident| $body:block $(, $($rest:tt)*)?) => {
+        $crate::scenario!(
+            @read $attributes $name $structure $more $new [$($roles)* ($role, 1, $at, $body)] $finally $with $($($rest)*)?
+        );
+    };
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt [$($roles:tt)*] $finally:tt $with:tt
+        $role:ident: $number:tt processes, |$at:ident| $body:block $(, $($rest:tt)*)?) => {
+        $crate::scenario!(
+            @read $attributes $name $structure $more $new [$($roles)* ($role, $number, $at, $body)] $finally $with
+            $($($rest)*)?
+        );
+    };
+    (@read $attributes:tt $name:ident ($structure:ident) [$($more:tt)*] ($new:expr)
+        [$(($role:ident, $number:tt, $at:ident, $body:block))+] [$($last:ident, $finally:block)?] [$($with:tt)*]) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            pub(super) struct Scenario<M: $crate::Memory>($structure<M $($more)*>);
+
+            impl<M: $crate::Memory> $crate::Structure for Scenario<M> {
+                type Memory = M;
+                type Spec = $crate::spec::Assertions;
+                fn new(_: &()) -> Self {
+                    Scenario($new)
+                }
+                fn apply(&self, run: &$crate::spec::Run) {
+                    $(
+                        if run.is(stringify!($role)) {
+                            let $at = &self.0;
+                            $body
+                        }
+                    )+
+                }
+            }
+
+            $(
+                impl<M: $crate::Memory> Drop for Scenario<M> {
+                    fn drop(&mut self) {
+                        let $last = &self.0;
+                        $finally
+                    }
+                }
+            )?
+
+            $crate::suite!(
+                @on_each_engine $attributes $name, (Scenario) [],
+                $($role: $number processes, 1..=1 ops of $crate::proptest::prelude::Just($crate::spec::Run::of(stringify!($role))),)+
+                with: .cases(1) $($with)*,
+            );
+        }
+    };
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $finally:tt $with:tt $($rest:tt)*) => {
+        compile_error!(concat!(
+            "scenario!: expected `role: |structure| { ... },` or `role: 2 processes, |structure| { ... },`, at last `finally: ",
+            "|structure| { ... },` and `with: .setting(value),`, and there is `", stringify!($($rest)*), "`"
+        ));
+    };
+    ($($other:tt)*) => {
+        compile_error!("scenario!: expected `name: Structure<_>, new: expression, role: |structure| { ... },`");
+    };
+}
