@@ -27,7 +27,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A way to run a case.
-pub trait Engine: Default {
+pub trait Engine: Default + 'static {
     /// What its subjects run on.
     type Memory: Memory;
     /// Its name in tests, reports and saved cases.

@@ -2,11 +2,11 @@
 //! taken in the order of the programs, and one is only taken if its engine knew what is known by then: so with any number of
 //! engines the verdict is that of one.
 
+use super::runner::{Runner, Runs};
 use crate::case::Case;
-use crate::engine::{Answer, Budget, Engine};
+use crate::engine::{Answer, Budget};
 use crate::memory::refusal_of_futex;
 use crate::spec::Spec;
-use crate::structure::WithHandles;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -48,11 +48,7 @@ impl<S: Spec> Shared<S> {
     }
 
     /// Searches what waits first. Returns whether something did.
-    fn search<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(
-        &self,
-        engine: &mut E,
-        roles: &[String],
-    ) -> bool {
+    fn search(&self, engine: &mut dyn Runs<S>, roles: &[String]) -> bool {
         let mut state = self.lock();
         let Some((number, task)) = state.waiting.pop_front() else {
             return false;
@@ -64,7 +60,7 @@ impl<S: Spec> Shared<S> {
             time: left.min(LONGEST),
             ..task.budget
         };
-        let search = || engine.search::<T>(&task.case, roles, &budget);
+        let search = || engine.search(&task.case, roles, &budget);
         // Whatever goes wrong here is met again by the one whose turn it is.
         let answer = catch_unwind(AssertUnwindSafe(search)).ok();
         let answer = answer.and_then(Result::ok);
@@ -88,10 +84,7 @@ pub(super) struct Ahead<S: Spec> {
 impl<S: Spec> Ahead<S> {
     /// Starts `engines` engines, as far as there is room for threads; none where a sandbox refuses futex(2): threads that meet at a
     /// lock, std's or malloc's, would spin there, or be aborted by libc.
-    pub(super) fn start<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(
-        engines: usize,
-        roles: &[String],
-    ) -> Self {
+    pub(super) fn start(runner: Runner<S>, engines: usize, roles: &[String]) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(Queue {
                 waiting: VecDeque::new(),
@@ -108,9 +101,9 @@ impl<S: Spec> Ahead<S> {
         let threads = (0..engines).map_while(|_| {
             let (shared, roles) = (Arc::clone(&shared), roles.to_vec());
             let body = move || {
-                let mut engine = E::default();
+                let mut engine = (runner.start)();
                 loop {
-                    if shared.search::<E, T>(&mut engine, &roles) {
+                    if shared.search(&mut *engine, &roles) {
                         continue;
                     }
                     let state = shared.lock();
@@ -142,11 +135,11 @@ impl<S: Spec> Ahead<S> {
 
     /// The answer to a program whose turn it is, if it was given for this budget. While it is on its way, `engine` searches
     /// others.
-    pub(super) fn take<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(
+    pub(super) fn take(
         &self,
         number: usize,
         budget: &Budget,
-        engine: &mut E,
+        engine: &mut dyn Runs<S>,
         roles: &[String],
     ) -> Option<Answer<S>> {
         loop {
@@ -167,7 +160,7 @@ impl<S: Spec> Ahead<S> {
                 continue;
             }
             drop(state);
-            self.shared.search::<E, T>(engine, roles);
+            self.shared.search(engine, roles);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A finding before it is reported: run again, set beside its neighbours, made a token and saved.
 
-use super::{Found, Origin, PATIENCE, Rate, Search, hangs, kind};
-use crate::engine::{Budget, Engine, Run};
+use super::{Found, Origin, PATIENCE, Rate, Search, kind};
+use crate::engine::{Budget, Run};
 use crate::error::Error;
 use crate::regression;
-use crate::structure::WithHandles;
+use crate::spec::Spec;
 
 /// A finding is run again this often before it is reported.
 const REPLAYS: u64 = 10;
@@ -14,18 +14,14 @@ const THAT_HANG: u64 = 3;
 const FIRST_BATCH: u64 = 1_000;
 const ENOUGH: u64 = 100;
 
-impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
+impl<S: Spec> Search<'_, S> {
     /// Runs it again, to say how surely it comes; makes the token; saves it.
-    pub(super) fn tell(
-        &mut self,
-        run: Run<S::Spec>,
-        origin: Origin,
-    ) -> Result<Found<S::Spec>, Error> {
+    pub(super) fn tell(&mut self, run: Run<S>, origin: Origin) -> Result<Found<S>, Error> {
         let before = (self.covered, self.unknown.clone());
         let rate = self.rate(&run);
         let passes = self.nearby(&run);
         (self.covered, self.unknown) = before;
-        let token = regression::token(&self.plan.suite, E::NAME, &run.case)?;
+        let token = regression::token(&self.plan.suite, self.runner.name, &run.case)?;
         let saved = match (&self.plan.regressions, origin) {
             (Some(directory), Origin::Drawn { .. } | Origin::CrossCheck(_)) => {
                 let file = regression::file_of(directory, &self.plan.suite);
@@ -33,7 +29,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
                     .map(|kind| kind.to_string().to_lowercase())
                     .unwrap_or_default();
                 Some(
-                    regression::save(&file, E::NAME, &found, &run.case)
+                    regression::save(&file, self.runner.name, &found, &run.case)
                         .map(|()| file)
                         .map_err(|e| e.to_string()),
                 )
@@ -53,13 +49,13 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
         })
     }
 
-    fn rate(&mut self, run: &Run<S::Spec>) -> Rate {
+    fn rate(&mut self, run: &Run<S>) -> Rate {
         let budget = Budget {
             executions: self.budget().executions.saturating_mul(PATIENCE),
             time: self.left_to_confirm(),
             ..self.budget()
         };
-        if !E::EXPLORES && kind(run).is_some_and(|kind| kind.is_of_history()) {
+        if !self.runner.explores && kind(run).is_some_and(|kind| kind.is_of_history()) {
             let before = self.covered;
             // A hundred failures among the first executions tell a rate; else a whole budget does, again until one failed:
             // what fails more rarely than once in a budget was found all the same.
@@ -87,7 +83,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
                 self.covered.executions - before.executions,
             );
         }
-        let most = if hangs::<E, _>(run) {
+        let most = if self.runner.hangs(run) {
             THAT_HANG
         } else {
             REPLAYS

@@ -2,13 +2,13 @@
 
 use super::{Search, kind};
 use crate::check::Kind;
-use crate::engine::{Engine, Run};
-use crate::structure::WithHandles;
+use crate::engine::Run;
+use crate::spec::Spec;
 
-impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
+impl<S: Spec> Search<'_, S> {
     /// A program that was cut below the range of a role may stand still for what was cut, though the suite's programs do not:
     /// what its calls returned counts, and that some of them never returned does not. Returns that in words.
-    pub(super) fn waits_for_what_was_cut(&self, run: &Run<S::Spec>) -> Option<String> {
+    pub(super) fn waits_for_what_was_cut(&self, run: &Run<S>) -> Option<String> {
         let waits = matches!(
             kind(run),
             Some(Kind::Deadlock | Kind::Endless | Kind::Livelock | Kind::StepBound)
@@ -17,7 +17,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
         Some(format!(
             "a program that was cut to what {} explores stands still, and may do so for want of what was cut: {short}; let \
              the suite draw shorter programs, or run it without this engine",
-            E::NAME
+            self.runner.name
         ))
     }
 }

@@ -1,13 +1,13 @@
 //! Programs that are drawn, one after the other, until one fails or the budget is spent.
 
 use super::ahead::{Ahead, Task};
-use super::{Found, Search, fit};
+use super::runner::Runner;
+use super::{Found, Search};
 use crate::case::Case;
 use crate::check::Verdict;
-use crate::engine::{Budget, Engine};
+use crate::engine::Budget;
 use crate::error::Error;
 use crate::spec::Spec;
-use crate::structure::WithHandles;
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::HashSet;
@@ -37,24 +37,25 @@ struct Drawn<S: Spec> {
 
 /// The programs of a suite, drawn as they are needed.
 struct Programs<'a, S: Spec> {
+    runner: Runner<S>,
     cases: &'a BoxedStrategy<Case<S>>,
-    runner: TestRunner,
+    drawing: TestRunner,
     drawn: Vec<Drawn<S>>,
 }
 
 impl<S: Spec> Programs<'_, S> {
-    fn get<E: Engine>(&mut self, number: usize) -> Result<&Drawn<S>, Error> {
+    fn get(&mut self, number: usize) -> Result<&Drawn<S>, Error> {
         while self.drawn.len() <= number {
-            let tree = self.cases.new_tree(&mut self.runner).map_err(|reason| {
+            let tree = self.cases.new_tree(&mut self.drawing).map_err(|reason| {
                 Error::invalid(
                     format!("no case could be drawn: {reason}"),
                     "loosen the filters of the suite's strategies",
                 )
             })?;
             let whole = tree.current();
-            let case = fit::<E, S>(whole.clone());
+            let case = self.runner.fit(whole.clone());
             // All orders of a program are explored once.
-            let again = E::EXPLORES
+            let again = self.runner.explores
                 && self
                     .drawn
                     .iter()
@@ -69,9 +70,9 @@ impl<S: Spec> Programs<'_, S> {
     }
 }
 
-impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
+impl<S: Spec> Search<'_, S> {
     /// New cases, until one fails or the budget is spent.
-    pub(super) fn drawn(&mut self) -> Result<Option<Found<S::Spec>>, Error> {
+    pub(super) fn drawn(&mut self) -> Result<Option<Found<S>>, Error> {
         self.drew = true;
         let mut key = [0; 32];
         key[..8].copy_from_slice(&self.seed.to_le_bytes());
@@ -81,13 +82,14 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
         };
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &key);
         let mut programs = Programs {
+            runner: self.runner,
             cases: &self.plan.cases,
-            runner: TestRunner::new_with_rng(config, rng),
+            drawing: TestRunner::new_with_rng(config, rng),
             drawn: Vec::new(),
         };
         let cases = self.plan.settings.cases;
         let full = self.budget().executions;
-        let rounds = if E::EXPLORES || full <= FIRST_ROUND {
+        let rounds = if self.runner.explores || full <= FIRST_ROUND {
             vec![full]
         } else {
             vec![FIRST_ROUND, full]
@@ -105,7 +107,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
                     self.planned = (round == 0).then_some(cases.into());
                     return Ok(None);
                 }
-                let Drawn { case, cut, .. } = programs.get::<E>(number)?;
+                let Drawn { case, cut, .. } = programs.get(number)?;
                 let (case, cut) = (case.clone(), *cut);
                 let Some(case) = case else { continue };
                 let budget = Budget {
@@ -113,7 +115,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
                     seed: self.seed.wrapping_add(round as u64),
                     ..self.budget()
                 };
-                if E::EXPLORES && ahead.is_none() {
+                if self.runner.explores && ahead.is_none() {
                     ahead = self.search_ahead(began);
                     given = number + 1;
                 }
@@ -124,7 +126,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
                 let roles = &self.plan.roles;
                 let answer = ahead
                     .as_ref()
-                    .and_then(|ahead| ahead.take::<E, S>(number, &budget, &mut self.engine, roles));
+                    .and_then(|ahead| ahead.take(number, &budget, &mut *self.engine, roles));
                 let run = match answer {
                     Some(answer) => self.answered(answer),
                     None => self.run(&case, &budget),
@@ -160,21 +162,21 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
     }
 
     /// Other engines that search ahead, if there are to be some and it takes long enough.
-    fn search_ahead(&self, began: Instant) -> Option<Ahead<S::Spec>> {
+    fn search_ahead(&self, began: Instant) -> Option<Ahead<S>> {
         let jobs = match self.plan.settings.jobs {
             Some(jobs) => jobs,
             None if began.elapsed() < SHORT => 1,
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
         let jobs = jobs.min(self.plan.settings.cases as usize);
-        (jobs > 1).then(|| Ahead::start::<E, S>(jobs - 1, &self.plan.roles))
+        (jobs > 1).then(|| Ahead::start(self.runner, jobs - 1, &self.plan.roles))
     }
 
     /// Gives the programs after `number` to the engines that search ahead, from the first that was not `given` yet.
     fn give(
         &self,
-        ahead: &Ahead<S::Spec>,
-        programs: &mut Programs<'_, S::Spec>,
+        ahead: &Ahead<S>,
+        programs: &mut Programs<'_, S>,
         (number, given): (usize, &mut usize),
         budget: &Budget,
     ) -> Result<(), Error> {
@@ -182,7 +184,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
         let last = (number + 1 + ahead.wants()).min(self.plan.settings.cases as usize);
         *given = (*given).max(number + 1);
         for later in number + 1..last {
-            let Some(case) = programs.get::<E>(later)?.case.clone() else {
+            let Some(case) = programs.get(later)?.case.clone() else {
                 continue;
             };
             // The knowledge at that program's turn, if the ones before it change nothing.
@@ -204,13 +206,13 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
     /// Whether no other program needs to be drawn.
     fn is_enough(&self, round: usize, full: u64) -> bool {
         matches!(self.unknown, Some(Verdict::Unavailable(_)))
-            || E::EXPLORES && self.spent >= full.saturating_mul(E::PROGRAMS)
+            || self.runner.explores && self.spent >= full.saturating_mul(self.runner.programs)
             || (round > 0 || is_one_processor()) && self.overlaps_too_seldom().is_some()
     }
 
     /// Whether the time is up: for what has to be done, or, of an engine that samples, for sampling on.
     fn is_over(&self, round: usize) -> bool {
-        let share = if E::EXPLORES || round == 0 {
+        let share = if self.runner.explores || round == 0 {
             1.0
         } else {
             SAMPLING

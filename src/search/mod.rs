@@ -6,10 +6,12 @@ mod cut;
 mod drawn;
 mod nearby;
 mod outcome;
+mod runner;
 mod shrink;
 mod verdict;
 
 pub use outcome::{Found, NearMiss, Origin, Outcome, Rate};
+use runner::{Runner, Runs};
 
 use crate::case::{Case, Extent};
 use crate::check::{Kind, Verdict};
@@ -55,28 +57,32 @@ pub(crate) struct Plan<S: Spec> {
 ///
 /// # Errors
 /// A saved case, a token or a setting that cannot be read.
-pub(crate) fn search<E: Engine, S: WithHandles<Memory = E::Memory>>(
-    plan: &Plan<S::Spec>,
-) -> Result<Outcome<S::Spec>, Error> {
+pub(crate) fn search<E: Engine, T: WithHandles<Memory = E::Memory>>(
+    plan: &Plan<T::Spec>,
+) -> Result<Outcome<T::Spec>, Error> {
+    search_with(Runner::of::<E, T>(), plan)
+}
+
+fn search_with<S: Spec>(runner: Runner<S>, plan: &Plan<S>) -> Result<Outcome<S>, Error> {
     // What cannot be read is an error before anything waits.
     let token = match &plan.settings.replay {
-        Some(token) => Some(regression::from_token::<S::Spec>(
+        Some(token) => Some(regression::from_token::<S>(
             token,
             &plan.suite,
-            E::NAME,
+            runner.name,
         )?),
         None => None,
     };
     let saved = match &plan.regressions {
         Some(directory) if token.is_none() => {
             let file = regression::file_of(directory, &plan.suite);
-            regression::load(&file, E::NAME, &ENGINES, &plan.extent, E::CUTS)?
+            regression::load(&file, runner.name, &ENGINES, &plan.extent, runner.cuts)?
         }
         _ => Vec::new(),
     };
-    let mut search = Search::<E, S>::new(plan, plan.settings.time.unwrap_or(E::TIME));
+    let mut search = Search::new(runner, plan, plan.settings.time.unwrap_or(runner.time));
     if let Some(token) = token {
-        if let Some(why) = plan.extent.excludes(&token.case, E::CUTS) {
+        if let Some(why) = plan.extent.excludes(&token.case, runner.cuts) {
             let words = "the case of this token is not one of the suite, and was run all the same";
             search.stale.push(format!("{words}: {why}"));
         }
@@ -101,17 +107,26 @@ pub(crate) fn search<E: Engine, S: WithHandles<Memory = E::Memory>>(
 ///
 /// # Errors
 /// A case that cannot be made a token.
-pub(crate) fn elsewhere<E: Engine, S: WithHandles<Memory = E::Memory>>(
-    plan: &Plan<S::Spec>,
-    case: Case<S::Spec>,
+pub(crate) fn elsewhere<E: Engine, T: WithHandles<Memory = E::Memory>>(
+    plan: &Plan<T::Spec>,
+    case: Case<T::Spec>,
+    found: (&'static str, Duration),
+) -> Result<Outcome<T::Spec>, Error> {
+    elsewhere_with(Runner::of::<E, T>(), plan, case, found)
+}
+
+fn elsewhere_with<S: Spec>(
+    runner: Runner<S>,
+    plan: &Plan<S>,
+    case: Case<S>,
     (first, spent): (&'static str, Duration),
-) -> Result<Outcome<S::Spec>, Error> {
+) -> Result<Outcome<S>, Error> {
     let limit = match plan.settings.time {
         Some(limit) => limit.saturating_sub(spent).max(limit / 5),
-        None => E::TIME,
+        None => runner.time,
     };
-    let mut search = Search::<E, S>::new(plan, limit);
-    let found = match search.run(&fit::<E, S::Spec>(free(case)), &search.budget()) {
+    let mut search = Search::new(runner, plan, limit);
+    let found = match search.run(&runner.fit(free(case)), &search.budget()) {
         Some(run) => {
             let run = search.leave_out(run);
             Some(search.tell(run, Origin::CrossCheck(first))?)
@@ -121,9 +136,10 @@ pub(crate) fn elsewhere<E: Engine, S: WithHandles<Memory = E::Memory>>(
     Ok(search.outcome(found, 0))
 }
 
-struct Search<'a, E: Engine, S: WithHandles<Memory = E::Memory>> {
-    plan: &'a Plan<S::Spec>,
-    engine: E,
+struct Search<'a, S: Spec> {
+    plan: &'a Plan<S>,
+    runner: Runner<S>,
+    engine: Box<dyn Runs<S>>,
     turn: Turn,
     /// When it had the machine, and how long it may take from there.
     started: Instant,
@@ -137,17 +153,18 @@ struct Search<'a, E: Engine, S: WithHandles<Memory = E::Memory>> {
     known: Known,
     seed: u64,
     /// The first verdict that was neither Ok nor a finding.
-    unknown: Option<Verdict<S::Spec>>,
+    unknown: Option<Verdict<S>>,
     /// Saved cases that do not apply any more, in words.
     stale: Vec<String>,
 }
 
-impl<'a, E: Engine, S: WithHandles<Memory = E::Memory>> Search<'a, E, S> {
-    fn new(plan: &'a Plan<S::Spec>, limit: Duration) -> Self {
-        let mut engine = E::default();
+impl<'a, S: Spec> Search<'a, S> {
+    fn new(runner: Runner<S>, plan: &'a Plan<S>, limit: Duration) -> Self {
+        let mut engine = (runner.start)();
         let turn = engine.take_machine(plan.settings.lock.as_deref());
         Self {
             plan,
+            runner,
             engine,
             turn,
             started: Instant::now(),
@@ -163,10 +180,10 @@ impl<'a, E: Engine, S: WithHandles<Memory = E::Memory>> Search<'a, E, S> {
         }
     }
 
-    fn outcome(self, found: Option<Found<S::Spec>>, saved_cases: usize) -> Outcome<S::Spec> {
+    fn outcome(self, found: Option<Found<S>>, saved_cases: usize) -> Outcome<S> {
         Outcome {
-            engine: E::NAME,
-            blind_to: E::LIMITATIONS,
+            engine: self.runner.name,
+            blind_to: self.runner.limitations,
             verdict: self.verdict(found.as_ref()),
             covered: self.covered,
             saved_cases,
@@ -218,8 +235,8 @@ impl<'a, E: Engine, S: WithHandles<Memory = E::Memory>> Search<'a, E, S> {
     }
 
     /// Runs a case; a finding comes back, anything else that is not Ok is noted.
-    fn run(&mut self, case: &Case<S::Spec>, budget: &Budget) -> Option<Run<S::Spec>> {
-        match self.engine.search::<S>(case, &self.plan.roles, budget) {
+    fn run(&mut self, case: &Case<S>, budget: &Budget) -> Option<Run<S>> {
+        match self.engine.search(case, &self.plan.roles, budget) {
             Ok(answer) => self.answered(answer),
             Err(error) => {
                 self.unknown = Some(Verdict::Unavailable(error.to_string()));
@@ -229,14 +246,14 @@ impl<'a, E: Engine, S: WithHandles<Memory = E::Memory>> Search<'a, E, S> {
     }
 
     /// Counts what an engine has covered; as [`run`](Self::run).
-    fn answered(&mut self, (covered, run): Answer<S::Spec>) -> Option<Run<S::Spec>> {
+    fn answered(&mut self, (covered, run): Answer<S>) -> Option<Run<S>> {
         self.covered.add(covered);
         self.known.differs |= covered.by_processes > 0;
         self.known.given_up += covered.given_up;
         self.known.locks |= covered.locks > 0;
         let mut run = run?;
         self.known.for_real = covered.for_real > 0;
-        if E::CUTS
+        if self.runner.cuts
             && let Some(why) = self.waits_for_what_was_cut(&run)
         {
             run.verdict = Verdict::Unknown(why);
@@ -251,11 +268,7 @@ impl<'a, E: Engine, S: WithHandles<Memory = E::Memory>> Search<'a, E, S> {
     }
 
     /// A case that failed before, as it is.
-    fn known(
-        &mut self,
-        case: Case<S::Spec>,
-        origin: Origin,
-    ) -> Result<Option<Found<S::Spec>>, Error> {
+    fn known(&mut self, case: Case<S>, origin: Origin) -> Result<Option<Found<S>>, Error> {
         let budget = Budget {
             executions: self.budget().executions.saturating_mul(PATIENCE),
             ..self.budget()
@@ -273,7 +286,7 @@ impl<'a, E: Engine, S: WithHandles<Memory = E::Memory>> Search<'a, E, S> {
             let refreshed = match &self.plan.regressions {
                 Some(directory) if self.plan.settings.refresh => {
                     let file = regression::file_of(directory, &self.plan.suite);
-                    regression::replace(&file, E::NAME, &case, &anew)?;
+                    regression::replace(&file, self.runner.name, &case, &anew)?;
                     "from now on its program is kept alone"
                 }
                 _ => "FORKCHECK_REFRESH=1 keeps its program alone",
@@ -306,22 +319,6 @@ impl<'a, E: Engine, S: WithHandles<Memory = E::Memory>> Search<'a, E, S> {
 /// Returns the program without a schedule.
 fn free<S: Spec>(case: Case<S>) -> Case<S> {
     Case::free(case.setup, case.program)
-}
-
-fn fit<E: Engine, S: Spec>(case: Case<S>) -> Case<S> {
-    Case {
-        program: E::fit::<S>(case.program),
-        ..case
-    }
-}
-
-/// Whether a watchdog has to notice such a failure, which takes seconds each time.
-fn hangs<E: Engine, S: Spec>(run: &Run<S>) -> bool {
-    match kind(run) {
-        Some(Kind::Endless) => true,
-        Some(Kind::Deadlock) => !E::EXPLORES,
-        _ => false,
-    }
 }
 
 fn kind<S: Spec>(run: &Run<S>) -> Option<Kind> {

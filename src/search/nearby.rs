@@ -1,9 +1,9 @@
 //! What is almost the same as a failing case, and passes: it says more than the failing case alone.
 
-use super::{NearMiss, Search, free, hangs};
+use super::{NearMiss, Search, free};
 use crate::case::{Access, Case, Kill, Names, Place, Schedule, Step, Turn, Until, named};
-use crate::engine::{Budget, Engine, Run};
-use crate::structure::WithHandles;
+use crate::engine::{Budget, Run};
+use crate::spec::Spec;
 use std::collections::HashMap;
 
 /// Neighbours that are tried, and the executions of one of which all orders are.
@@ -12,13 +12,13 @@ const NEIGHBOURS: usize = 100;
 const THAT_HANG: usize = 3;
 const ORDERS: u64 = 2_000;
 
-impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
+impl<S: Spec> Search<'_, S> {
     /// In words: without the kill, with the kill elsewhere, with a turn that ends one step later or earlier.
-    pub(super) fn nearby(&mut self, run: &Run<S::Spec>) -> Vec<NearMiss<S::Spec>> {
+    pub(super) fn nearby(&mut self, run: &Run<S>) -> Vec<NearMiss<S>> {
         let Schedule::Turns(turns) = &run.case.schedule else {
             return Vec::new();
         };
-        let mut left = if hangs::<E, _>(run) {
+        let mut left = if self.runner.hangs(run) {
             THAT_HANG
         } else {
             NEIGHBOURS
@@ -162,14 +162,14 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
         spent
     }
 
-    fn passes(&mut self, case: &Case<S::Spec>) -> bool {
+    fn passes(&mut self, case: &Case<S>) -> bool {
         let budget = Budget {
             time: self.left_to_confirm(),
             executions: ORDERS.min(self.budget().executions),
             nobody_dies: true,
             ..self.budget()
         };
-        let answer = self.engine.search::<S>(case, &self.plan.roles, &budget);
+        let answer = self.engine.search(case, &self.plan.roles, &budget);
         // What the time limit cut short did not pass.
         matches!(answer, Ok((covered, None)) if covered.timed_out == 0)
     }

@@ -1,10 +1,10 @@
 //! From a failing case to the smallest one that fails in the same way: fewer and smaller operations, then fewer kills, then
 //! fewer switches. What ends it is counted, so that a seed leads to the same case on every machine.
 
-use super::{Origin, Search, fit, free, hangs, kind};
+use super::{Origin, Search, free, kind};
 use crate::case::{Case, Schedule};
-use crate::engine::{Budget, Engine, Run};
-use crate::structure::WithHandles;
+use crate::engine::{Budget, Run};
+use crate::spec::Spec;
 use proptest::strategy::ValueTree;
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -33,22 +33,22 @@ struct Effort {
     cut: bool,
 }
 
-impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
+impl<S: Spec> Search<'_, S> {
     /// The smallest case found that fails in the same way: first proptest's own steps, on values and lengths,
     /// then each operation left out, down to processes that do nothing.
     pub(super) fn shrink(
         &mut self,
-        mut tree: impl ValueTree<Value = Case<S::Spec>>,
-        run: Run<S::Spec>,
+        mut tree: impl ValueTree<Value = Case<S>>,
+        run: Run<S>,
         took: u64,
-    ) -> (Run<S::Spec>, Origin) {
+    ) -> (Run<S>, Origin) {
         let operations = run.case.operations();
         let mut effort = self.effort(took);
         let before = (self.covered, self.unknown.clone());
         let mut best = run;
         let mut more = tree.simplify();
         while more && self.goes_on(&best, &mut effort) {
-            let case = fit::<E, S::Spec>(tree.current());
+            let case = self.runner.fit(tree.current());
             let fails = case == free(best.case.clone())
                 || repeated(&case.program) <= repeated(&best.case.program)
                     && self.fails_alike(&case, &mut best, &mut effort);
@@ -74,7 +74,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
     }
 
     /// The same for a case that was not drawn: its values stay.
-    pub(super) fn leave_out(&mut self, run: Run<S::Spec>) -> Run<S::Spec> {
+    pub(super) fn leave_out(&mut self, run: Run<S>) -> Run<S> {
         let mut effort = self.effort(0);
         let before = (self.covered, self.unknown.clone());
         let mut best = self.leave_out_operations(run, &mut effort);
@@ -83,11 +83,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
         best
     }
 
-    fn leave_out_operations(
-        &mut self,
-        mut best: Run<S::Spec>,
-        effort: &mut Effort,
-    ) -> Run<S::Spec> {
+    fn leave_out_operations(&mut self, mut best: Run<S>, effort: &mut Effort) -> Run<S> {
         let mut at = (0, 0);
         while at.0 < best.case.program.len() && self.goes_on(&best, effort) {
             let operations = best.case.program[at.0].len();
@@ -109,7 +105,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
 
     /// Without each kill; then without each turn, so that whoever has the one before goes on for longer. What the bounds
     /// found has the fewest already; what was found by chance has some that it does not need.
-    fn leave_out_kills_and_turns(&mut self, best: &mut Run<S::Spec>, effort: &mut Effort) {
+    fn leave_out_kills_and_turns(&mut self, best: &mut Run<S>, effort: &mut Effort) {
         self.leave_out_last_turns(best, effort);
         let mut at = 0;
         loop {
@@ -145,7 +141,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
     }
 
     /// Without the turns after the first 0, 1, 2, 4, ...: a standstill has many that repeat what led to it.
-    fn leave_out_last_turns(&mut self, best: &mut Run<S::Spec>, effort: &mut Effort) {
+    fn leave_out_last_turns(&mut self, best: &mut Run<S>, effort: &mut Effort) {
         let Schedule::Turns(turns) = &best.case.schedule else {
             return;
         };
@@ -163,13 +159,9 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
 
     /// Whether it fails in the same way within the budget; where chance plays a part, twice, since a form that hardly
     /// ever fails is of less use than a larger one.
-    fn fails_alike(
-        &mut self,
-        case: &Case<S::Spec>,
-        best: &mut Run<S::Spec>,
-        effort: &mut Effort,
-    ) -> bool {
+    fn fails_alike(&mut self, case: &Case<S>, best: &mut Run<S>, effort: &mut Effort) -> bool {
         effort.candidates += 1;
+        let runner = self.runner;
         let mut alike = || {
             let budget = Budget {
                 executions: effort.each,
@@ -181,7 +173,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
             run.filter(|run| kind(run) == kind(best))
         };
         let Some(run) = alike() else { return false };
-        if !E::EXPLORES && !hangs::<E, _>(&run) && alike().is_none() {
+        if !runner.explores && !runner.hangs(&run) && alike().is_none() {
             return false;
         }
         *best = run;
@@ -190,7 +182,14 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
 
     /// For a case that failed after this many executions.
     fn effort(&self, took: u64) -> Effort {
-        let (times, most) = (if E::EXPLORES { PLACED } else { SAMPLED }, self.budget());
+        let (times, most) = (
+            if self.runner.explores {
+                PLACED
+            } else {
+                SAMPLED
+            },
+            self.budget(),
+        );
         Effort {
             started: Instant::now(),
             candidates: 0,
@@ -201,8 +200,8 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
     }
 
     /// Whether another candidate may be tried.
-    fn goes_on(&self, best: &Run<S::Spec>, effort: &mut Effort) -> bool {
-        let candidates = if hangs::<E, _>(best) {
+    fn goes_on(&self, best: &Run<S>, effort: &mut Effort) -> bool {
+        let candidates = if self.runner.hangs(best) {
             THAT_HANG
         } else {
             CANDIDATES

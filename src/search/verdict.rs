@@ -2,8 +2,8 @@
 
 use super::{Found, Search};
 use crate::check::Verdict;
-use crate::engine::{Covered, Engine};
-use crate::structure::WithHandles;
+use crate::engine::Covered;
+use crate::spec::Spec;
 
 /// Reason of an engine that places steps, and had none to place.
 const UNTOUCHED: &str = "no operation touched `Memory`: is this `std::sync::atomic`, plain memory or a crate? This engine sees \
@@ -13,9 +13,9 @@ const UNTOUCHED: &str = "no operation touched `Memory`: is this `std::sync::atom
 const UNKILLED: &str = "no process that may be killed took a step, so no kill was tried: name a role whose operations access `Memory` \
     (`.kill_only`), or give its operations something to do";
 
-impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
+impl<S: Spec> Search<'_, S> {
     /// Returns the verdict: the finding, or the first reason why less was checked than an `ok` promises.
-    pub(super) fn verdict(&self, found: Option<&Found<S::Spec>>) -> Verdict<S::Spec> {
+    pub(super) fn verdict(&self, found: Option<&Found<S>>) -> Verdict<S> {
         if let Some(found) = found {
             return found.run.verdict.clone();
         }
@@ -28,10 +28,10 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
         if self.covered.executions == 0 {
             return Verdict::Unknown("nothing was run".into());
         }
-        if E::EXPLORES && self.covered.accesses == 0 {
+        if self.runner.explores && self.covered.accesses == 0 {
             return Verdict::Unknown(UNTOUCHED.into());
         }
-        if E::KILLS && self.drew && self.covered.kill_points == 0 {
+        if self.runner.kills && self.drew && self.covered.kill_points == 0 {
             return Verdict::Unknown(UNKILLED.into());
         }
         if let Some(reason) = self.overlaps_too_seldom() {
@@ -76,7 +76,7 @@ impl<E: Engine, S: WithHandles<Memory = E::Memory>> Search<'_, E, S> {
             could_overlap,
             ..
         } = self.covered;
-        (!E::EXPLORES && overlapping * 1_000 < could_overlap).then(|| {
+        (!self.runner.explores && overlapping * 1_000 < could_overlap).then(|| {
             format!(
                 "in only {overlapping} of {could_overlap} executions did calls of different processes overlap, so hardly \
                  anything was tried; give it a processor for each process, or fewer processes"

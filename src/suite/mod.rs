@@ -7,7 +7,7 @@ mod running;
 mod scenario;
 
 #[doc(hidden)]
-pub use macros::Here;
+pub use {macros::Here, scenario::run};
 
 use crate::case::Case;
 use crate::error::Error;

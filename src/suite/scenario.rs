@@ -1,5 +1,14 @@
 //! The macro `scenario!`.
 
+use crate::spec::Run;
+use proptest::strategy::Just;
+
+/// The operations of a role of a scenario.
+#[doc(hidden)]
+pub fn run(role: &str) -> Just<Run> {
+    Just(Run::of(role))
+}
+
 /// A test without a spec: each process runs a body once, with assertions in it, on a structure that they share; `suite!` is for
 /// operations that are drawn, and a spec that judges what they return.
 ///
@@ -100,7 +109,7 @@ macro_rules! scenario {
 
             $crate::suite!(
                 @on_each_engine $attributes $name, (Scenario) [],
-                $($role: $number processes, 1..=1 ops of $crate::proptest::prelude::Just($crate::spec::Run::of(stringify!($role))),)+
+                $($role: $number processes, 1..=1 ops of $crate::suite::run(stringify!($role)),)+
                 with: .cases(1) $($with)*,
             );
         }

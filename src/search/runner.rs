@@ -1,0 +1,97 @@
+//! An engine that runs one structure, without the types of either: so the search is compiled once for each spec, and not for each
+//! structure on each engine.
+
+use super::kind;
+use crate::case::{Case, Program};
+use crate::check::Kind;
+use crate::engine::{Answer, Budget, Engine, Run, Turn};
+use crate::error::Error;
+use crate::spec::Spec;
+use crate::structure::WithHandles;
+use std::marker::PhantomData;
+use std::path::Path;
+use std::time::Duration;
+
+/// What the search has to know of an engine, and how it gets one. See [`Engine`] for each.
+pub(super) struct Runner<S: Spec> {
+    pub(super) name: &'static str,
+    pub(super) limitations: &'static str,
+    pub(super) explores: bool,
+    pub(super) kills: bool,
+    pub(super) cuts: bool,
+    pub(super) programs: u64,
+    pub(super) time: Duration,
+    pub(super) fit: fn(Program<S>) -> Program<S>,
+    pub(super) start: fn() -> Box<dyn Runs<S>>,
+}
+
+impl<S: Spec> Clone for Runner<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<S: Spec> Copy for Runner<S> {}
+
+impl<S: Spec> Runner<S> {
+    pub(super) fn of<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>() -> Self {
+        Self {
+            name: E::NAME,
+            limitations: E::LIMITATIONS,
+            explores: E::EXPLORES,
+            kills: E::KILLS,
+            cuts: E::CUTS,
+            programs: E::PROGRAMS,
+            time: E::TIME,
+            fit: E::fit::<S>,
+            start: || Box::new(On::<E, T>(E::default(), PhantomData)),
+        }
+    }
+
+    /// The part of a case that the engine can explore.
+    pub(super) fn fit(&self, case: Case<S>) -> Case<S> {
+        Case {
+            program: (self.fit)(case.program),
+            ..case
+        }
+    }
+
+    /// Whether a watchdog has to notice such a failure, which takes seconds each time.
+    pub(super) fn hangs(&self, run: &Run<S>) -> bool {
+        match kind(run) {
+            Some(Kind::Endless) => true,
+            Some(Kind::Deadlock) => !self.explores,
+            _ => false,
+        }
+    }
+}
+
+/// An engine with the structure that it runs. See [`Engine`] for each.
+pub(super) trait Runs<S: Spec> {
+    fn take_machine(&mut self, lock: Option<&Path>) -> Turn;
+    fn search(
+        &mut self,
+        case: &Case<S>,
+        roles: &[String],
+        budget: &Budget,
+    ) -> Result<Answer<S>, Error>;
+    fn output(&self) -> String;
+}
+
+struct On<E, T>(E, PhantomData<fn() -> T>);
+
+impl<E: Engine, T: WithHandles<Memory = E::Memory>> Runs<T::Spec> for On<E, T> {
+    fn take_machine(&mut self, lock: Option<&Path>) -> Turn {
+        self.0.take_machine(lock)
+    }
+    fn search(
+        &mut self,
+        case: &Case<T::Spec>,
+        roles: &[String],
+        budget: &Budget,
+    ) -> Result<Answer<T::Spec>, Error> {
+        self.0.search::<T>(case, roles, budget)
+    }
+    fn output(&self) -> String {
+        self.0.output()
+    }
+}
