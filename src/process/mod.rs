@@ -56,7 +56,7 @@ pub use job::clean;
 pub(crate) use fork::end_now;
 #[cfg(feature = "harness")]
 pub(crate) use {
-    backtraces::print_backtraces,
+    backtraces::{print_backtraces, printed_panics},
     fork::{die_with_parent, spawn_as},
     frame::Channel,
     job::Job,

@@ -3,6 +3,8 @@
 mod macros;
 mod mistake;
 mod reports;
+#[cfg(test)]
+mod unjudged;
 
 #[doc(hidden)]
 pub use macros::Here;

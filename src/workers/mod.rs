@@ -24,7 +24,9 @@
 //! | [`MachineTurn`], where it is for the machine | other programs | 120 s |
 //! | saving a case, flock(2) | another program that saves one | 10 s |
 //!
-//! The [`Watch`] calls processes stuck if nothing changed while they used 2 s of processor time, or slept at 40 looks, or at 10
+//! The check of a history makes progress with each step of the spec, and is ended after a minute ([`Judging`]).
+//!
+//! The [`Watch`] calls processes stuck if nothing changed while they used 2 s of processor time (20 s while one prints a panic), or slept at 40 looks, or at 10
 //! at which a signal had stopped one of them. It watches those that have something to do, or all of them if none has. A stuck
 //! process is a verdict in words, and the workers are killed.
 
@@ -33,6 +35,7 @@ mod clock;
 mod control;
 mod futex;
 mod halt;
+mod judging;
 mod locks;
 mod log;
 mod maps;
@@ -51,6 +54,7 @@ mod worker;
 pub(crate) use bell::{NO_POLL, Sender};
 pub(crate) use control::Phase;
 pub(crate) use futex::PrivateWait;
+pub(crate) use judging::Judging;
 pub(crate) use locks::private_lock;
 pub(crate) use pool::{Batch, Ended, Pool, Tally};
 pub(crate) use turns::MachineTurn;
@@ -65,13 +69,15 @@ use std::fmt;
 /// The largest subject, in bytes. It is built on the stack, which without optimisation holds several copies, and moved.
 const LARGEST: usize = 1 << 20;
 
-/// The reason why an engine's own machinery cannot go on: damage by a structure.
+/// The reason why an engine's own machinery cannot go on: damage by a structure, or a check of a history that does not end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lost {
     /// Memory that does not belong to the structure has changed: a seal is broken.
     Overwritten,
     /// Every process sleeps, and none of them has a step to take.
     Idle,
+    /// The check of a history took too long.
+    Unjudged,
 }
 
 impl fmt::Display for Lost {
@@ -84,6 +90,10 @@ impl fmt::Display for Lost {
             Self::Idle => {
                 "every process of the check sleeps and none has a step to take, so nothing can be said: look for an operation that \
                  writes beyond the structure, or wakes and stops processes that it does not know"
+            }
+            Self::Unjudged => {
+                "the check of a history was not done after a minute, so nothing can be said; use fewer operations or fewer \
+                 processes, or a spec whose steps take less time"
             }
         })
     }

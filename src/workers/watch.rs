@@ -5,10 +5,14 @@
 
 use super::futex::PrivateWait;
 use crate::memory::pidfd::number_in_proc;
+use crate::process::printed_panics;
 use std::time::Duration;
 
 /// Processor time without progress after which an operation is called endless.
 pub(crate) const ENDLESS: Duration = Duration::from_secs(2);
+/// The same while a process prints a panic: the standard library reads the names of a backtrace from the debug information of
+/// the whole program, which takes up to a second where processors are free.
+const PRINTING: Duration = Duration::from_secs(20);
 /// Looks in a row at which every unfinished process was asleep: it did not wait for the disk (D), nor was it held by a
 /// debugger (t) other than us.
 const ASLEEP: u32 = 40;
@@ -72,13 +76,16 @@ impl Watch {
             }
             seen.push((index, state, used));
         }
-        self.count(progress, &seen)
+        let (printed, prints) = printed_panics();
+        let endless = if prints { PRINTING } else { ENDLESS };
+        self.count(progress.wrapping_add(printed.into()), endless, &seen)
     }
 
     /// Counts one look at processes in these states, which have used that much processor time.
     fn count(
         &mut self,
         progress: u64,
+        endless: Duration,
         unfinished: &[(usize, char, Duration)],
     ) -> Option<(usize, Stuck)> {
         if progress != self.progress {
@@ -93,7 +100,7 @@ impl Watch {
         let mut all_blocked = all_asleep;
         for &(index, state, used) in unfinished {
             let since = *self.since[index].get_or_insert(used);
-            if used.saturating_sub(since) >= ENDLESS {
+            if used.saturating_sub(since) >= endless {
                 return Some((index, Stuck::Endless(used - since)));
             }
             let moved = self.last[index]
@@ -191,6 +198,22 @@ mod tests {
     }
 
     #[test]
+    fn a_process_may_take_longer_while_it_prints_a_panic_and_not_indefinitely() {
+        let burns = |used| [(0, 'R', used)];
+        let used_up = |endless: Duration, used: Duration| {
+            let mut watch = Watch::new(1);
+            assert_eq!(watch.count(0, endless, &burns(Duration::ZERO)), None);
+            watch.count(0, endless, &burns(used)).is_some()
+        };
+        assert!(used_up(ENDLESS, ENDLESS) && !used_up(PRINTING, ENDLESS));
+        assert!(used_up(PRINTING, PRINTING));
+        // Once it has been printed, the time begins again.
+        let mut watch = Watch::new(1);
+        assert_eq!(watch.count(0, PRINTING, &burns(Duration::ZERO)), None);
+        assert_eq!(watch.count(1, ENDLESS, &burns(ENDLESS)), None);
+    }
+
+    #[test]
     fn a_stopped_process_is_seen_where_proc_shows_another_pid_namespace() {
         fn look() -> String {
             let stops = || raise(Signal::SIGSTOP).unwrap();
@@ -228,7 +251,7 @@ mod tests {
             .collect();
         let mut watch = Watch::new(seen.len());
         (1..=2 * BLOCKED).find_map(|look| {
-            let (index, stuck) = watch.count(0, &seen)?;
+            let (index, stuck) = watch.count(0, ENDLESS, &seen)?;
             Some((look, index, stuck))
         })
     }

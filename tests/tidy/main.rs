@@ -47,10 +47,11 @@ const LAYERS: &[(&str, &str)] = &[
     ("regression", "check case subject"),
     // The builder's and the environment's limits: plain numbers that know nobody.
     ("settings", ""),
-    // Whoever has the turn asks the strategy itself: there is no scheduler apart from the workers.
+    // Whoever has the turn asks the strategy itself: there is no scheduler apart from the workers. The check of a history tells
+    // a worker of each step of the spec.
     (
         "workers",
-        "schedule case source subject region process memory",
+        "schedule check case source subject region process memory",
     ),
     ("schedule", ""),
     ("check", "case subject"),

@@ -35,7 +35,7 @@ use std::io::{PipeReader, Read};
 use std::marker::PhantomData;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Operations of each of two processes that are explored: what loom can do in seconds. Of more processes each does one
@@ -147,8 +147,8 @@ fn supervise<S: Subject<LoomMemory>>(
         );
         return Ok((0, ended(Verdict::Unavailable(why))));
     }
-    let shared = Arc::new(Region::anonymous(size_of::<[AtomicU64; 2]>())?);
-    let [counter, answered]: &[AtomicU64; 2] = shared.get(0)?;
+    let shared = Arc::new(Region::anonymous(size_of::<explore::Shared>())?);
+    let [counter, answered, spec_steps]: &explore::Shared = shared.get(0)?;
     let (mut answers, answer) = Sender::new()?;
     fcntl(&answers, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
         .map_err(|errno| Error::system("set up a pipe", errno, "report this"))?;
@@ -177,7 +177,8 @@ fn supervise<S: Subject<LoomMemory>>(
         if let Some(exit) = over {
             break exit;
         }
-        if let Some((_, stuck)) = watch.look(counter.load(Relaxed), &[(0, child.id())]) {
+        let progress = counter.load(Relaxed).wrapping_add(spec_steps.load(Relaxed));
+        if let Some((_, stuck)) = watch.look(progress, &[(0, child.id())]) {
             let detail = match stuck {
                 Stuck::Endless(used) => format!(
                     "one execution of the model used {:.1} s of processor time: an operation loops without touching shared memory",

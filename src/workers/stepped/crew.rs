@@ -297,6 +297,7 @@ impl<M: Memory, S: Subject<M>> Crew<M, S> {
                         "return less, or use fewer operations",
                     ));
                 }
+                Some(Stop::Unjudged) => return Ok(Ended::Lost(Lost::Unjudged)),
                 Some(why) => return Ok(Ended::Stopped(why)),
             }
             if let Some(slot) = ended {

@@ -309,6 +309,9 @@ impl<M: Memory, S: Subject<M>> Host<M, S> {
                 Decision::Stop(Stop::Stuck) => {
                     let rests = self.shared().board.plan(|plan| plan.outside().is_empty())
                         && self.execution.rests();
+                    if self.execution.is_unjudged() {
+                        return self.execution.end(Stop::Unjudged);
+                    }
                     // One that must not wait so is counted, where all are to be.
                     if !rests && self.shared().board.keep_going.load(Relaxed) == 0 {
                         return self.execution.end(Stop::Stuck);
