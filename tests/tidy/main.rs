@@ -103,6 +103,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/process/fork.rs", "fork and _exit"),
     ("src/process/child.rs", "pidfd_send_signal and waitid"),
     (
+        "src/process/guardian.rs",
+        "fork, and waitpid for the signals that nix does not know",
+    ),
+    (
         "src/process/job.rs",
         "a job is found by its place in the image",
     ),
