@@ -94,7 +94,7 @@ fn nothing_is_left_once(signal: Signal, test: &str, is_ready: impl Fn(&[i32]) ->
     );
     let (name, value) = mark.split_once('=').unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test])
+        .args(["--exact", "--include-ignored", test])
         .env(name, value)
         .envs([
             ("FORKCHECK_CASES", "100000000"),
@@ -159,6 +159,34 @@ forkcheck::suite! {
     with: .cases(8).executions(500).regressions(None),
 }
 
+/// The same, and they do not return.
+struct Staying<M: Memory>(Plain<M>);
+impl<M: Memory> Subject<M> for Staying<M> {
+    type Spec = Register<u64>;
+    type Seat<'a> = &'a Plain<M>;
+    fn new(first: &u64) -> Self {
+        Staying(Plain::new(first))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> &'a Plain<M> {
+        &self.0
+    }
+    fn apply(seat: &mut &Plain<M>, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        Changing::apply(seat, op);
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+forkcheck::suite! {
+    #[ignore = "it finds that its operations do not return; a test runs it to kill it"]
+    staying: Staying<_>,
+    setup: Just(0),
+    writer: 1..=4 ops of (1u64..9).prop_map(RegisterOp::Write),
+    reader: 1..=4 ops of Just(RegisterOp::Read),
+    with: .cases(8).executions(500).regressions(None),
+}
+
 #[test]
 fn processes_that_changed_their_user_are_no_orphans_either() {
     if !nix::unistd::geteuid().is_root() {
@@ -173,6 +201,9 @@ fn processes_that_changed_their_user_are_no_orphans_either() {
             pool.iter().filter(changed).count() >= 2
         });
     }
+    nothing_is_left_once(Signal::SIGKILL, "staying::processes", |pool| {
+        pool.iter().any(|process| changed(&process))
+    });
 }
 
 /// The name of the variable that marks a daemon of an operation.
@@ -241,8 +272,8 @@ impl<M: Memory> Subject<M> for Leaving<M> {
         }
         let mark = format!("{DAEMON}={}", op.mark);
         until("two daemons", || {
-            let sleep = |id: &i32| std::fs::read_to_string(format!("/proc/{id}/comm"));
-            let sleeps = |id: &&i32| sleep(id).is_ok_and(|name| name == "sleep\n");
+            let name = |id: &i32| std::fs::read_to_string(format!("/proc/{id}/comm"));
+            let sleeps = |id: &&i32| name(id).is_ok_and(|name| name == "sleep\n");
             marked(&mark).iter().filter(sleeps).count() >= 2
         });
         if op.kills_parent {
