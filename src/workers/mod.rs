@@ -3,6 +3,12 @@
 //!
 //! All of it lives in the zygote, which is single-threaded, so forking is safe there.
 //!
+//! # Memory
+//!
+//! A process of a suite takes the pages that it touches. Of addresses, coroutines take 8 MiB each, less where there are fewer, and
+//! a model of loom 8 MiB for each of its threads. A limit on addresses (RLIMIT_AS), and `vm.overcommit_memory=2`, count all of
+//! them: where they do not fit, the engine says so with the remedy.
+//!
 //! # Waits
 //!
 //! A structure may close descriptors, write anywhere, stop or kill processes. So each wait of a check has an end that

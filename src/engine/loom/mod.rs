@@ -147,6 +147,9 @@ fn supervise<S: Subject<LoomMemory>>(
         );
         return Ok((0, ended(Verdict::Unavailable(why))));
     }
+    // loom aborts the process where it cannot allocate.
+    let room = room_of(roles.len());
+    has_room_for(room)?;
     let shared = Arc::new(Region::anonymous(size_of::<explore::Shared>())?);
     let [counter, answered, spec_steps]: &explore::Shared = shared.get(0)?;
     let (mut answers, answer) = Sender::new()?;
@@ -213,6 +216,10 @@ fn supervise<S: Subject<LoomMemory>>(
         // The C library aborts where a wait of its own is refused.
         return Err(Error::call("run the model of loom", errno, "futex", ""));
     }
+    if exit == Exit::Signal(libc::SIGABRT) {
+        // It may have needed more.
+        has_room_for(2 * room)?;
+    }
     let verdict = match exit {
         Exit::Code(0) if answered.load(Relaxed) != 0 => Verdict::Unknown(
             "the model ended without an answer: an operation closed a descriptor that it did not open, or opened its own in its \
@@ -235,6 +242,19 @@ fn supervise<S: Subject<LoomMemory>>(
         }
     };
     Ok((count, ended(verdict)))
+}
+
+/// Memory that the model of so many processes may need beside the stacks of its threads, in bytes.
+const HEAP: usize = 8 << 20;
+
+/// The memory that a model needs: a stack for each process and for the thread that starts them, and what loom allocates.
+fn room_of(processes: usize) -> usize {
+    (processes + 1) * (STACK_MIB << 20) + HEAP
+}
+
+/// Returns an error if there are not that many bytes of addresses, or of memory where each mapped byte counts.
+fn has_room_for(bytes: usize) -> Result<(), Error> {
+    Region::anonymous(bytes).map(drop)
 }
 
 /// Reads the part of the answer that has arrived. Returns whether more may come.
