@@ -370,12 +370,7 @@ mod tests {
         let size = size.unwrap().trim().trim_end_matches(" kB");
         let size = size.parse::<u64>().unwrap() << 10;
         let sizes = rooms.into_iter().map(|room| {
-            setrlimit(
-                Resource::RLIMIT_AS,
-                pages * 4096 + room,
-                pages * 4096 + room,
-            )
-            .unwrap();
+            setrlimit(Resource::RLIMIT_AS, size + room, size + room).unwrap();
             stack_size(4).map_err(|error| error.to_string())
         });
         sizes.collect()
