@@ -362,3 +362,18 @@ fn only_processes_waits_for_the_machine_and_its_clock_starts_when_it_has_it() {
     drop(lock);
     assert!(waited(waits.wait_with_output().unwrap()) > 0.0);
 }
+
+#[test]
+fn a_report_says_that_another_suite_kept_the_machine() {
+    let suite = register();
+    let mut outcome = suite.check::<Stepped, Word<SteppedMemory>>().unwrap();
+    assert!(!suite.report(&outcome).contains("another suite"));
+    outcome.turn.shared = true;
+    outcome.turn.waited = Duration::from_secs(120);
+    let report = suite.report(&outcome);
+    let words = report.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("beside another suite, which kept the machine for 120.0 s"),
+        "{report}"
+    );
+}

@@ -46,6 +46,12 @@ impl Default for Limits {
     }
 }
 
+/// A function that is called at each step of the spec: the check ends, and is unknown, where it returns false.
+pub(crate) type Watcher<'a> = &'a dyn Fn() -> bool;
+
+/// The watcher of a check that only its limits end.
+const UNWATCHED: Watcher<'static> = &|| true;
+
 /// Calls of a history beyond which no single one is looked for that is to blame.
 const LONG: usize = 64;
 
@@ -82,6 +88,16 @@ pub fn explain<S: Spec>(
     criterion: Criterion,
     limits: Limits,
 ) -> Verdict<S> {
+    explain_watched(setup, history, criterion, (limits, UNWATCHED))
+}
+
+/// The same with a watcher.
+pub(crate) fn explain_watched<S: Spec>(
+    setup: &S::Setup,
+    history: &History<S>,
+    criterion: Criterion,
+    limits: (Limits, Watcher<'_>),
+) -> Verdict<S> {
     asked::verdict(|| judge(setup, history, criterion, limits, Ending::Any))
 }
 
@@ -93,6 +109,16 @@ pub fn rest<S: Spec>(
     history: &History<S>,
     criterion: Criterion,
     limits: Limits,
+) -> Verdict<S> {
+    rest_watched(setup, history, criterion, (limits, UNWATCHED))
+}
+
+/// The same with a watcher.
+pub(crate) fn rest_watched<S: Spec>(
+    setup: &S::Setup,
+    history: &History<S>,
+    criterion: Criterion,
+    limits: (Limits, Watcher<'_>),
 ) -> Verdict<S> {
     match asked::verdict(|| judge(setup, history, criterion, limits, Ending::AtRest)) {
         Verdict::Finding(finding) if finding.kind.is_of_history() => Verdict::Finding(Finding {
@@ -138,6 +164,7 @@ fn wrong<S: Spec>(setup: &S::Setup, history: &History<S>, criterion: Criterion) 
         steps: 1 << 14,
     };
     for of_key in keys(history, criterion).into_values() {
+        let limits = (limits, UNWATCHED);
         let search = || Search::new(&of_key, S::start(setup), criterion, Ending::Any, limits);
         if matches!(search().run(), Answer::Explained(_)) {
             continue;
@@ -182,7 +209,7 @@ fn judge<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
     criterion: Criterion,
-    limits: Limits,
+    (limits, watcher): (Limits, Watcher<'_>),
     ending: Ending,
 ) -> Verdict<S> {
     let keys = keys(history, criterion);
@@ -200,7 +227,8 @@ fn judge<S: Spec>(
         let mut unknown = None;
         let mut still_open = Vec::new();
         for calls in open {
-            let mut search = Search::new(&calls, S::start(setup), criterion, ending, limits);
+            let bounds = (limits, watcher);
+            let mut search = Search::new(&calls, S::start(setup), criterion, ending, bounds);
             let answer = search.run();
             steps += search.steps();
             match answer {
@@ -216,7 +244,11 @@ fn judge<S: Spec>(
                     });
                 }
                 Answer::Spent => {
-                    unknown.get_or_insert_with(|| spent(&search, limits, several, &calls));
+                    let why = || spent(&search, limits, several, &calls);
+                    if search.is_ended() {
+                        return Verdict::Unknown(why());
+                    }
+                    unknown.get_or_insert_with(why);
                     still_open.push(calls);
                 }
             }
@@ -238,10 +270,12 @@ fn spent<S: Spec>(
     calls: &[Of<'_, S>],
 ) -> String {
     let (states, steps) = (search.states(), search.steps());
-    let limit = if states > limits.states {
-        "Limits::states"
+    let remedy = if search.is_ended() {
+        ", and then its time was over; use fewer operations or fewer processes, or a spec whose steps take less time"
+    } else if states > limits.states {
+        " and was not done; use fewer operations or fewer processes, or raise Limits::states"
     } else {
-        "Limits::steps"
+        " and was not done; use fewer operations or fewer processes, or raise Limits::steps"
     };
     let what = match calls.first().and_then(|(_, calls)| calls.first()) {
         Some((_, call)) if keys > 1 => {
@@ -250,7 +284,6 @@ fn spent<S: Spec>(
         _ => "a history".into(),
     };
     format!(
-        "the check of {what} remembered {states} states after {steps} steps of the spec and was not done; \
-         use fewer operations or fewer processes, or raise {limit}"
+        "the check of {what} remembered {states} states after {steps} steps of the spec{remedy}"
     )
 }

@@ -11,6 +11,6 @@ mod verdict;
 
 #[cfg(feature = "loom")]
 pub(crate) use asked::is_of_the_spec;
-pub(crate) use linearizable::blame;
 pub use linearizable::{Criterion, Limits, explain, rest};
+pub(crate) use linearizable::{Watcher, blame, explain_watched, rest_watched};
 pub use verdict::{Blocked, Explanation, Finding, Kind, Verdict};

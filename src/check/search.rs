@@ -17,7 +17,7 @@ use chains::Chains;
 use lanes::{Item, Pending, lanes};
 
 use super::seen::Seen;
-use super::{Blocked, Criterion, Explanation, Limits, asked, bits};
+use super::{Blocked, Criterion, Explanation, Limits, Watcher, asked, bits};
 use crate::case::Call;
 use crate::spec::Spec;
 
@@ -94,6 +94,9 @@ pub(super) struct Search<'a, S: Spec> {
     /// A state by its number, and a copy of it to try calls on.
     copy: Option<(u32, S)>,
     steps: u64,
+    watcher: Watcher<'a>,
+    /// The watcher ended it.
+    is_ended: bool,
 }
 
 impl<'a, S: Spec> Search<'a, S> {
@@ -102,7 +105,7 @@ impl<'a, S: Spec> Search<'a, S> {
         start: S,
         criterion: Criterion,
         ending: Ending,
-        limits: Limits,
+        (limits, watcher): (Limits, Watcher<'a>),
     ) -> Self {
         let (lanes, pending) = lanes(calls, criterion);
         Self {
@@ -118,6 +121,8 @@ impl<'a, S: Spec> Search<'a, S> {
             moves: Vec::new(),
             copy: None,
             steps: 0,
+            watcher,
+            is_ended: false,
         }
     }
 
@@ -129,6 +134,16 @@ impl<'a, S: Spec> Search<'a, S> {
         }
         self.any = Some(call);
         self
+    }
+
+    fn count_step(&mut self) {
+        self.steps += 1;
+        self.is_ended = self.is_ended || !(self.watcher)();
+    }
+
+    /// Whether its watcher ended it.
+    pub(super) fn is_ended(&self) -> bool {
+        self.is_ended
     }
 
     /// How many steps of the spec it took.
@@ -196,7 +211,7 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     fn is_spent(&self) -> bool {
-        self.states() > self.limits.states || self.steps > self.limits.steps
+        self.is_ended || self.states() > self.limits.states || self.steps > self.limits.steps
     }
 
     fn stand_at(&mut self, node: u32) {
@@ -345,7 +360,7 @@ impl<'a, S: Spec> Search<'a, S> {
         state: u32,
     ) -> Option<u32> {
         let ret = call.ret.as_ref()?;
-        self.steps += 1;
+        self.count_step();
         let before = self.seen.state(state);
         if before.blocks(process, &call.op) {
             return None;
@@ -374,7 +389,7 @@ impl<'a, S: Spec> Search<'a, S> {
 
     /// The state after a call that did not return, if it takes effect.
     fn effect(&mut self, process: usize, call: &Call<S>, state: u32) -> Option<u32> {
-        self.steps += 1;
+        self.count_step();
         let before = self.seen.state(state);
         if before.blocks(process, &call.op) {
             return None;
@@ -388,7 +403,7 @@ impl<'a, S: Spec> Search<'a, S> {
 
     /// The state after the death of a process in a call, where that is a case of its own.
     fn crash(&mut self, process: usize, call: &Call<S>, state: u32) -> Option<u32> {
-        self.steps += 1;
+        self.count_step();
         let mut after = self.seen.state(state).clone();
         after.crash(process, &call.op);
         let after = self.seen.number(after);

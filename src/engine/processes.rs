@@ -7,7 +7,10 @@ use super::private::Looks;
 use super::served::{self, Served, bare};
 use super::{Answer, Budget, Covered, Engine, IF_SLOW, Run, Turn, incomplete};
 use crate::case::{Case, History, named};
-use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
+use crate::check::{
+    Criterion, Finding, Kind, Limits, Verdict, Watcher, explain, explain_watched, rest,
+    rest_watched,
+};
 use crate::error::Error;
 use crate::memory::Hardware;
 use crate::process::{Channel, Exit, Job};
@@ -143,20 +146,24 @@ fn search<S: WithHandles<Memory = Hardware>>(
 fn judge<S: WithHandles<Memory = Hardware>>(
     case: &Case<S::Spec>,
     history: &History<S::Spec>,
+    watcher: Watcher<'_>,
 ) -> bool {
+    let limits = (Limits::default(), watcher);
     incomplete(case, history).is_none()
-        && explain(&case.setup, history, Criterion::RealTime, Limits::default()) == Verdict::Ok
+        && explain_watched(&case.setup, history, Criterion::RealTime, limits) == Verdict::Ok
 }
 
 /// Whether every process is done, or waits in a call that may block there, and what returned is right.
 fn rests<S: WithHandles<Memory = Hardware>>(
     case: &Case<S::Spec>,
     history: &History<S::Spec>,
+    watcher: Watcher<'_>,
 ) -> bool {
     let (setup, order) = (&case.setup, Criterion::RealTime);
+    let limits = (Limits::default(), watcher);
     waits_in_calls(case, history)
-        && explain(setup, history, order, Limits::default()) == Verdict::Ok
-        && rest(setup, history, order, Limits::default()) == Verdict::Ok
+        && explain_watched(setup, history, order, limits) == Verdict::Ok
+        && rest_watched(setup, history, order, limits) == Verdict::Ok
 }
 
 /// Whether each process has done its operations, or is in one.

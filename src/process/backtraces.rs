@@ -10,34 +10,38 @@ use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// The fresh process whose children this is about, and a word that these see whenever they were forked: not zero where
-/// panics are printed as the standard library does. Another value than ours does no harm.
+/// Words that the children of a fresh process see whenever they were forked: not zero where panics are printed as the standard
+/// library does; the number of panics that processes have begun to print so; and that of those that they have printed. Other
+/// values than ours cost time.
+type Words = [AtomicU32; 3];
+
+/// The fresh process whose children this is about, and their words.
 static CHOICE: OnceLock<(u32, Region)> = OnceLock::new();
 
 /// Sets whether panics of the children of this process are printed with backtraces, where `RUST_BACKTRACE` asks for them.
 pub(crate) fn print_backtraces(print: bool) -> Result<(), Error> {
     if CHOICE.get().is_none() {
-        let region = Region::anonymous(size_of::<AtomicU32>())?;
+        let region = Region::anonymous(size_of::<Words>())?;
         // There is one thread here that asks.
         let _ = CHOICE.set((std::process::id(), region));
     }
-    if let Some(word) = word() {
-        word.store(print.into(), Relaxed);
+    if let Some([with, begun, printed]) = words() {
+        with.store(print.into(), Relaxed);
+        // A process may have been killed in between.
+        begun.store(0, Relaxed);
+        printed.store(0, Relaxed);
     }
     Ok(())
 }
 
-fn word() -> Option<&'static AtomicU32> {
+fn words() -> Option<&'static Words> {
     let (_, region) = CHOICE.get()?;
     region.get(0).ok()
 }
 
 /// Prints a panic without a backtrace, if this is a child that is to do so, and returns whether it did.
 pub(super) fn printed_without(info: &PanicHookInfo<'_>, message: &str) -> bool {
-    let is_child = CHOICE
-        .get()
-        .is_some_and(|(parent, _)| *parent != std::process::id());
-    if !is_child || word().is_none_or(|word| word.load(Relaxed) != 0) {
+    if !is_child() || words().is_none_or(|[with, ..]| with.load(Relaxed) != 0) {
         return false;
     }
     let thread = std::thread::current();
@@ -51,4 +55,63 @@ pub(super) fn printed_without(info: &PanicHookInfo<'_>, message: &str) -> bool {
         "\nthread '{name}' panicked at {place}:\n{message}"
     );
     true
+}
+
+fn is_child() -> bool {
+    CHOICE
+        .get()
+        .is_some_and(|(parent, _)| *parent != std::process::id())
+}
+
+/// A panic that is being printed by this process, as long as this lives.
+pub(super) struct Printing(());
+
+impl Printing {
+    pub(super) fn begin() -> Self {
+        if let Some([_, begun, _]) = words().filter(|_| is_child()) {
+            begun.fetch_add(1, Relaxed);
+        }
+        Self(())
+    }
+}
+
+impl Drop for Printing {
+    fn drop(&mut self) {
+        if let Some([_, _, printed]) = words().filter(|_| is_child()) {
+            printed.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+/// Returns the number of panics that the children of this process have printed, and whether one of them prints one now.
+pub(crate) fn printed_panics() -> (u32, bool) {
+    words().map_or((0, false), |[_, begun, printed]| {
+        let printed = printed.load(Relaxed);
+        (printed, begun.load(Relaxed) != printed)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process;
+
+    #[test]
+    fn a_panic_that_a_child_prints_is_seen_while_it_does_and_counted() {
+        let seen = |()| {
+            print_backtraces(true).unwrap();
+            let seen = Region::anonymous(8).unwrap();
+            let seen: &'static [AtomicU32; 2] = Box::leak(Box::new(seen)).get(0).unwrap();
+            std::panic::set_hook(Box::new(|_| {
+                seen[0].store(printed_panics().0, Relaxed);
+                seen[1].store(printed_panics().1.into(), Relaxed);
+            }));
+            let before = printed_panics();
+            process::run(|| -> () { panic!("printed") }).unwrap_err();
+            let meanwhile = seen.each_ref().map(|word| word.load(Relaxed));
+            (before, meanwhile, printed_panics())
+        };
+        let seen = process::in_fresh_process(seen, ()).unwrap();
+        assert_eq!(seen, ((0, false), [0, 1], (1, false)));
+    }
 }

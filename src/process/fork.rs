@@ -192,7 +192,7 @@ pub(super) fn die_with(parent: Pid) -> nix::Result<()> {
 }
 
 /// How many threads this process has.
-fn threads() -> Result<usize, Error> {
+pub(super) fn threads() -> Result<usize, Error> {
     let mut threads = 0;
     // A thread that was joined is listed for a moment longer: join returns before the kernel takes it off.
     for _ in 0..1_000 {

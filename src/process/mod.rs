@@ -24,10 +24,11 @@
 //! | the start of a fresh process | after ten seconds at the latest |
 //! | the answer of a fresh process | with the answer or the process; a timeout around the test is its owner's |
 //! | a request (in the fresh process) | with the client, with which the process is killed as well |
+//! | the guardian of a fresh process | with that or the client, and after all that they left, for which it waits five seconds |
 //!
 //! In here: `fork` starts a child, `record` is what it leaves behind, `child` waits for it, `exit` says how it
 //! ended. With the harness: `zygote` is the client of a fresh process, `takeover` is how one starts, `job` is
-//! what it runs, `frame` is how both talk, `strays` are what its children leave behind.
+//! what it runs, `frame` is how both talk, `strays` are what its children leave behind, which its `guardian` ends where it cannot.
 
 #[cfg(feature = "harness")]
 mod backtraces;
@@ -36,6 +37,8 @@ mod exit;
 mod fork;
 #[cfg(feature = "harness")]
 mod frame;
+#[cfg(feature = "harness")]
+mod guardian;
 #[cfg(feature = "harness")]
 mod job;
 mod record;
@@ -56,7 +59,7 @@ pub use job::in_fresh_process;
 pub(crate) use fork::end_now;
 #[cfg(feature = "harness")]
 pub(crate) use {
-    backtraces::print_backtraces,
+    backtraces::{print_backtraces, printed_panics},
     fork::{die_with_parent, spawn_as},
     frame::Channel,
     job::Job,

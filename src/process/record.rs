@@ -127,6 +127,8 @@ impl Record {
                     return;
                 }
             }
+            #[cfg(feature = "harness")]
+            let _printing = super::backtraces::Printing::begin();
             before(info);
         }));
     }

@@ -10,13 +10,13 @@
 
 use super::fork::{die_with, end_now, keep_from_children};
 use super::frame::{self, Channel};
+use super::guardian::Guardian;
 use super::job::Job;
 use super::record::Record;
 use super::strays::end_strays;
 use crate::Error;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::socket::{MsgFlags, SockType, UnixAddr, getsockname, getsockopt, recv, sockopt};
 use nix::unistd::{Pid, getpid, getppid, getuid};
@@ -125,8 +125,10 @@ extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const 
         // The call was permitted before this program was executed.
         end_now(1);
     }
-    // Orphans of our children come to us, where they can be found.
-    let _ = set_child_subreaper(true);
+    if let Some(guardian) = Guardian::fork(parent) {
+        drop((channel, record));
+        guardian.guard();
+    }
     let code = record.of(|| {
         serve(channel);
         Ok(Vec::new())

@@ -472,7 +472,7 @@ fn refused(tried: String, errno: Errno) -> Error {
         }
         Errno::EFBIG => "ask for less, or raise RLIMIT_FSIZE (ulimit -f)",
         Errno::ENOMEM => {
-            "ask for less, or raise RLIMIT_AS (ulimit -v) or the memory limit of the cgroup"
+            "ask for less, or raise RLIMIT_AS (ulimit -v), the memory limit of the cgroup or, with vm.overcommit_memory=2, vm.overcommit_ratio"
         }
         Errno::EMFILE | Errno::ENFILE => "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
         Errno::EACCES | Errno::EPERM => {

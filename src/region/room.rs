@@ -1,5 +1,8 @@
 //! The memory of the machine and of the cgroups that this process is in. The kernel kills a process that takes up
 //! more, so an error comes first. proc_meminfo(5), cgroups(7).
+//!
+//! A limit on the address space (RLIMIT_AS), and a kernel that never overcommits (`sysctl vm.overcommit_memory=2`), refuse a
+//! mapping as it is made, and count all of it whether it is used or not: that is an error with its remedy as well.
 
 use super::refused;
 use crate::Error;

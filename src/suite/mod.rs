@@ -5,6 +5,8 @@ mod mistake;
 mod reports;
 mod running;
 mod scenario;
+#[cfg(test)]
+mod unjudged;
 
 #[doc(hidden)]
 pub use {macros::Here, scenario::run};

@@ -70,7 +70,9 @@ pub(super) struct Control {
     pub(super) executions: AtomicU64,
     pub(super) overlapping: AtomicU64,
     pub(super) failing: AtomicU64,
-    /// 1: the logs hold a history that is not Ok. 2: a log was full.
+    /// Steps of the spec that the check of histories has taken.
+    pub(super) spec_steps: AtomicU64,
+    /// 1: the logs hold a history that is not Ok. 2: a log was full. 3: the check of a history took too long.
     pub(super) found: AtomicU32,
     /// 1: the batch is over. Stored with Release: the supervisor sees the logs and counts.
     pub(super) over: AtomicU32,

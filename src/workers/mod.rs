@@ -3,6 +3,12 @@
 //!
 //! All of it lives in the zygote, which is single-threaded, so forking is safe there.
 //!
+//! # Memory
+//!
+//! A process of a suite takes the pages that it touches. Of addresses, coroutines take 8 MiB each, less where there are fewer, and
+//! a model of loom 8 MiB for each of its threads. A limit on addresses (RLIMIT_AS), and `vm.overcommit_memory=2`, count all of
+//! them: where they do not fit, the engine says so with the remedy.
+//!
 //! # Waits
 //!
 //! A structure may close descriptors, write anywhere, stop or kill processes. So each wait of a check has an end that
@@ -10,8 +16,9 @@
 //!
 //! | wait | for | ended at the latest by |
 //! |---|---|---|
-//! | the test's thread, `Session::exchange` | the reply of the zygote | the zygote's end (pidfd), 0.5 s after a signal stopped it, 10 s at its start |
-//! | the zygote, `Channel::next` | a request | the end of the client: its socket closes, and the kernel kills the zygote |
+//! | the test's thread, `Session::exchange` | the reply of the zygote | the zygote's end (pidfd), a second after a signal stopped it, 10 s at its start |
+//! | the zygote, `Channel::next` | a request | the end of the client: its socket closes, and the guardian kills the zygote |
+//! | the guardian, `Guardian::guard` | the end of the zygote or of the client | that, or its SIGKILL by the client; then 5 s for what is left |
 //! | a supervisor, [`Bell::wait`](bell::Bell::wait) | a worker to ring or to end | 50 ms; then it looks at the seals, at the word that says how the batch ended, and at the [`Watch`] |
 //! | the supervisor of a model, `poll` | the answer or the end of the model | 50 ms, and the [`Watch`] |
 //! | a supervisor of looks (`private`, `locks`) | a process that looks | 2 ms; it gives up after 30 ms of processor time, or 5 looks at a sleeping process |
@@ -24,7 +31,9 @@
 //! | [`MachineTurn`], where it is for the machine | other programs | 120 s |
 //! | saving a case, flock(2) | another program that saves one | 10 s |
 //!
-//! The [`Watch`] calls processes stuck if nothing changed while they used 2 s of processor time, or slept at 40 looks, or at 10
+//! The check of a history makes progress with each step of the spec, and is ended after a minute ([`Judging`]).
+//!
+//! The [`Watch`] calls processes stuck if nothing changed while they used 2 s of processor time (20 s while one prints a panic), or slept at 40 looks, or at 10
 //! at which a signal had stopped one of them. It watches those that have something to do, or all of them if none has. A stuck
 //! process is a verdict in words, and the workers are killed.
 
@@ -33,6 +42,7 @@ mod clock;
 mod control;
 mod futex;
 mod halt;
+mod judging;
 mod locks;
 mod log;
 mod maps;
@@ -51,6 +61,7 @@ mod worker;
 pub(crate) use bell::{NO_POLL, Sender};
 pub(crate) use control::Phase;
 pub(crate) use futex::PrivateWait;
+pub(crate) use judging::Judging;
 pub(crate) use locks::private_lock;
 pub(crate) use pool::{Batch, Ended, Pool, Tally};
 pub(crate) use turns::MachineTurn;
@@ -65,13 +76,15 @@ use std::fmt;
 /// The largest subject, in bytes. It is built on the stack, which without optimisation holds several copies, and moved.
 const LARGEST: usize = 1 << 20;
 
-/// The reason why an engine's own machinery cannot go on: damage by a structure.
+/// The reason why an engine's own machinery cannot go on: damage by a structure, or a check of a history that does not end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lost {
     /// Memory that does not belong to the structure has changed: a seal is broken.
     Overwritten,
     /// Every process sleeps, and none of them has a step to take.
     Idle,
+    /// The check of a history took too long.
+    Unjudged,
 }
 
 impl fmt::Display for Lost {
@@ -84,6 +97,10 @@ impl fmt::Display for Lost {
             Self::Idle => {
                 "every process of the check sleeps and none has a step to take, so nothing can be said: look for an operation that \
                  writes beyond the structure, or wakes and stops processes that it does not know"
+            }
+            Self::Unjudged => {
+                "the check of a history was not done after a minute, so nothing can be said; use fewer operations or fewer \
+                 processes, or a spec whose steps take less time"
             }
         })
     }

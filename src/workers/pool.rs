@@ -3,11 +3,13 @@
 use super::bell::Bell;
 use super::control::{Control, Phase, Seal};
 use super::futex::PrivateWait;
+use super::judging::Judging;
 use super::log::{CAPACITY, Log};
 use super::watch::{Stuck, Watch};
 use super::worker::{Shared, work};
 use super::{Lost, possible};
 use crate::case::{Case, History};
+use crate::check::Watcher;
 use crate::error::Error;
 use crate::memory::Hardware;
 use crate::process::{self, Child, Exit};
@@ -19,7 +21,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
 
 /// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
-pub(crate) type Judge<S> = fn(&Case<S>, &History<S>) -> bool;
+pub(crate) type Judge<S> = fn(&Case<S>, &History<S>, Watcher<'_>) -> bool;
 
 /// Looks in a row without progress after which the spec is asked whether all may wait where they are. If one of them would
 /// have gone on after all, one execution fewer is judged to its end.
@@ -201,6 +203,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
                 return match self.shared.control().found.load(Relaxed) {
                     0 => Ok(Ended::Done),
                     1 => Ok(Ended::Judged(self.shared.history(case))),
+                    3 => Ok(Ended::Lost(Lost::Unjudged)),
                     _ => Err(Error::invalid(
                         format!(
                             "the results of one process in one execution need more than {CAPACITY} bytes"
@@ -229,7 +232,8 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             before = progress;
             if quiet >= QUIET && self.waits_in_operations() {
                 let history = self.shared.history(case);
-                if (self.rests)(case, &history) {
+                let judging = Judging::begin();
+                if (self.rests)(case, &history, &|| judging.goes_on()) {
                     return Ok(Ended::AtRest);
                 }
             }
@@ -275,6 +279,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         control.executions.load(Relaxed) << 20
             ^ control.clock.load(Relaxed)
             ^ u64::from(control.round.load(Relaxed)) << 40
+            ^ control.spec_steps.load(Relaxed) << 10
     }
 
     /// Whether all processes that are not done are in an operation.

@@ -42,8 +42,8 @@ impl MachineTurn {
         let asking = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
         // First of the machine: tests of this program that need no other one's leave go on meanwhile.
         let (between_programs, shared) = match lock {
-            Some(path) => between_programs(path),
-            None => between_programs(&std::env::temp_dir()),
+            Some(path) => between_programs(path, LONGEST),
+            None => between_programs(&std::env::temp_dir(), LONGEST),
         };
         // A test that failed as it had the turn left nothing half done.
         let alone = IN_THIS_PROGRAM.write();
@@ -73,7 +73,7 @@ impl MachineTurn {
 }
 
 /// The lock, and whether another program has it.
-fn between_programs(path: &Path) -> (Option<Flock<File>>, bool) {
+fn between_programs(path: &Path, longest: Duration) -> (Option<Flock<File>>, bool) {
     let Ok(file) = File::open(path) else {
         return (None, false);
     };
@@ -90,11 +90,43 @@ fn between_programs(path: &Path) -> (Option<Flock<File>>, bool) {
     if std::thread::Builder::new().spawn(waits).is_err() {
         return (None, true);
     }
-    match get.recv_timeout(LONGEST) {
+    match get.recv_timeout(longest) {
         Ok(lock) => (lock, false),
         Err(_) => {
             REFUSED.store(true, Relaxed);
             (None, true)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process;
+
+    /// Waits for a lock that another open file keeps, with these limits, and for one that is free. Returns whether it had each
+    /// lock and whether it was told that another program has it, and whether the waits were shorter than their limits.
+    fn waits(limits: [Duration; 2]) -> ([(bool, bool); 3], [bool; 2]) {
+        let [kept, free] = [(); 2].map(|()| tempfile::NamedTempFile::new().unwrap());
+        let file = File::open(kept.path()).unwrap();
+        let keeper = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno);
+        let keeper = keeper.unwrap();
+        let wait = |path: &Path, limit| {
+            let started = Instant::now();
+            let (lock, shared) = between_programs(path, limit);
+            ((lock.is_some(), shared), started.elapsed() < limit)
+        };
+        let waits = limits.map(|limit| wait(kept.path(), limit));
+        let free = wait(free.path(), limits[1]);
+        drop(keeper);
+        ([waits[0].0, waits[1].0, free.0], waits.map(|wait| wait.1))
+    }
+
+    #[test]
+    fn a_lock_that_another_program_keeps_is_waited_for_once_and_no_longer_than_the_limit() {
+        let limits = [Duration::from_millis(100), Duration::from_secs(60)];
+        let (had, shorter) = process::in_fresh_process(waits, limits).unwrap();
+        assert_eq!(had, [(false, true), (false, true), (true, false)]);
+        assert_eq!(shorter, [false, true], "the second does not wait");
     }
 }

@@ -5,12 +5,17 @@
 
 use super::futex::PrivateWait;
 use crate::memory::pidfd::number_in_proc;
+use crate::process::printed_panics;
 use std::time::Duration;
 
 /// The watchdog's time, where the suite and the environment set none: processor time without progress after which an operation is
 /// called endless, and the time of the looks in a row at which every unfinished process was asleep (it did not wait for the disk,
 /// D, nor was it held by a debugger, t, other than us).
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(2);
+/// Processor time without progress that is endless while a process prints a panic, where the watchdog's time is shorter: the standard
+/// library reads the names of a backtrace from the debug information of the whole program, which takes up to a second where
+/// processors are free.
+const PRINTING: Duration = Duration::from_secs(20);
 /// Looks in a row at which every unfinished process was asleep or in D: a process whose vfork(2) does not return is in D, too.
 const BLOCKED: u32 = 1_200;
 /// Looks in a row at which every unfinished process was asleep and a signal had stopped one of them: that one does not wait
@@ -78,13 +83,19 @@ impl Watch {
             }
             seen.push((index, state, used));
         }
-        self.count(progress, &seen)
+        let (printed, prints) = printed_panics();
+        let endless = match prints {
+            true => self.endless.max(PRINTING),
+            false => self.endless,
+        };
+        self.count(progress.wrapping_add(printed.into()), endless, &seen)
     }
 
     /// Counts one look at processes in these states, which have used that much processor time.
     fn count(
         &mut self,
         progress: u64,
+        endless: Duration,
         unfinished: &[(usize, char, Duration)],
     ) -> Option<(usize, Stuck)> {
         if progress != self.progress {
@@ -99,7 +110,7 @@ impl Watch {
         let mut all_blocked = all_asleep;
         for &(index, state, used) in unfinished {
             let since = *self.since[index].get_or_insert(used);
-            if used.saturating_sub(since) >= self.endless {
+            if used.saturating_sub(since) >= endless {
                 return Some((index, Stuck::Endless(used - since)));
             }
             let moved = self.last[index]
@@ -200,6 +211,22 @@ mod tests {
     }
 
     #[test]
+    fn a_process_may_take_longer_while_it_prints_a_panic_and_not_indefinitely() {
+        let burns = |used| [(0, 'R', used)];
+        let used_up = |endless: Duration, used: Duration| {
+            let mut watch = Watch::new(1, WATCHDOG);
+            assert_eq!(watch.count(0, endless, &burns(Duration::ZERO)), None);
+            watch.count(0, endless, &burns(used)).is_some()
+        };
+        assert!(used_up(WATCHDOG, WATCHDOG) && !used_up(PRINTING, WATCHDOG));
+        assert!(used_up(PRINTING, PRINTING));
+        // Once it has been printed, the time begins again.
+        let mut watch = Watch::new(1, WATCHDOG);
+        assert_eq!(watch.count(0, PRINTING, &burns(Duration::ZERO)), None);
+        assert_eq!(watch.count(1, WATCHDOG, &burns(WATCHDOG)), None);
+    }
+
+    #[test]
     fn a_stopped_process_is_seen_where_proc_shows_another_pid_namespace() {
         fn look() -> String {
             let stops = || raise(Signal::SIGSTOP).unwrap();
@@ -237,7 +264,7 @@ mod tests {
             .collect();
         let mut watch = Watch::new(seen.len(), WATCHDOG);
         (1..=2 * BLOCKED).find_map(|look| {
-            let (index, stuck) = watch.count(0, &seen)?;
+            let (index, stuck) = watch.count(0, WATCHDOG, &seen)?;
             Some((look, index, stuck))
         })
     }
@@ -246,7 +273,11 @@ mod tests {
     fn a_longer_watchdog_takes_more_looks_and_more_processor_time() {
         let after = |watchdog, each: Duration, state| {
             let mut watch = Watch::new(1, watchdog);
-            (0..1_000).find(|&look| watch.count(0, &[(0, state, each * look)]).is_some())
+            (0..1_000).find(|&look| {
+                watch
+                    .count(0, watchdog, &[(0, state, each * look)])
+                    .is_some()
+            })
         };
         let asleep = |watchdog| after(watchdog, Duration::ZERO, 'S');
         let busy = |watchdog| after(watchdog, Duration::from_millis(10), 'R');

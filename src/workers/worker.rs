@@ -8,6 +8,7 @@
 use super::bell::Sender;
 use super::control::{Control, Phase, Seal};
 use super::halt::Part;
+use super::judging::Judging;
 use super::log::Log;
 use super::original::{self, without_copies};
 use super::pool::Judge;
@@ -372,7 +373,16 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
                 } else {
                     history.first()
                 };
-                let fine = (self.shared.judge)(case, &history);
+                let judging = Judging::begin();
+                let watcher = || {
+                    let steps = &control.spec_steps;
+                    steps.store(steps.load(Relaxed).wrapping_add(1), Relaxed);
+                    judging.goes_on()
+                };
+                let fine = (self.shared.judge)(case, &history, &watcher);
+                if judging.is_over() {
+                    control.found.store(3, Relaxed);
+                }
                 if fine && self.remembered.len() < REMEMBERED {
                     self.remembered.insert(self.key.as_slice().into(), alone);
                 }

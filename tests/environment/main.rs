@@ -310,6 +310,7 @@ each_row!(
     no_socketpair
     few_descriptors
     little_address_space
+    hardly_any_address_space
     no_more_processes
     short_files
     a_full_disk

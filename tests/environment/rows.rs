@@ -47,7 +47,7 @@ const fn all(words: &'static str) -> [(&'static str, &'static str); 4] {
     ]
 }
 
-pub(crate) const ROWS: [Row; 32] = [
+pub(crate) const ROWS: [Row; 33] = [
     PLAIN,
     Row {
         name: "no_proc",
@@ -222,7 +222,14 @@ pub(crate) const ROWS: [Row; 32] = [
     },
     Row {
         name: "little_address_space",
-        enter: |_| limited(Resource::RLIMIT_AS, 64 << 20),
+        enter: |_| limited(Resource::RLIMIT_AS, 128 << 20),
+        ..PLAIN
+    },
+    // The program takes about 30 MiB, and a stack of a coroutine 8 MiB where there is room for it.
+    Row {
+        name: "hardly_any_address_space",
+        enter: |_| limited(Resource::RLIMIT_AS, 44 << 20),
+        command: &[("loom", "raise RLIMIT_AS (ulimit -v)")],
         ..PLAIN
     },
     Row {

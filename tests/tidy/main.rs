@@ -50,10 +50,11 @@ const LAYERS: &[(&str, &str)] = &[
     ("regression", "check case structure spec"),
     // The builder's and the environment's limits: plain numbers that know nobody.
     ("settings", ""),
-    // Whoever has the turn asks the strategy itself: there is no scheduler apart from the workers.
+    // Whoever has the turn asks the strategy itself: there is no scheduler apart from the workers. The check of a history tells
+    // a worker of each step of the spec.
     (
         "workers",
-        "schedule case source structure spec region process memory",
+        "schedule check case source structure spec region process memory",
     ),
     ("schedule", ""),
     ("check", "case structure spec"),
@@ -106,6 +107,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/region/sysv.rs", "shmget, shmat and shmctl"),
     ("src/process/fork.rs", "fork and _exit"),
     ("src/process/child.rs", "pidfd_send_signal and waitid"),
+    (
+        "src/process/guardian.rs",
+        "fork, and waitpid for the signals that nix does not know",
+    ),
     (
         "src/process/job.rs",
         "a job is found by its place in the image",

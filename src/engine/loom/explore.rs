@@ -7,14 +7,16 @@ use super::execution::{self, End, Phase, Waits};
 use super::panics::{self, Of, Panic};
 use super::{LoomMemory, memory};
 use crate::case::{Call, Case, History, Step, named};
-use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, is_of_the_spec, rest};
+use crate::check::{
+    Criterion, Finding, Kind, Limits, Verdict, explain_watched, is_of_the_spec, rest_watched,
+};
 use crate::engine::served::encode;
 use crate::engine::{Budget, Run, incomplete};
 use crate::region::Region;
 use crate::spec::Spec;
 use crate::structure::{Role, WithHandles};
-use crate::workers::Sender;
 use crate::workers::original::{self, without_copies};
+use crate::workers::{Judging, Sender};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::RefCell;
@@ -39,6 +41,10 @@ const BEYOND: u64 = 6;
 /// The stack of each thread of the model: what a process has, of which only what is used is ever there.
 pub(super) const STACK_MIB: usize = 8;
 
+/// What the supervisor reads: the number of executions begun, 1 once the answer is being written, and the number of steps of
+/// the spec that the check of histories has taken.
+pub(super) type Shared = [AtomicU64; 3];
+
 /// Everything that outlives one execution of the model.
 struct Model<S: WithHandles<Memory = LoomMemory>> {
     case: Case<S::Spec>,
@@ -46,7 +52,7 @@ struct Model<S: WithHandles<Memory = LoomMemory>> {
     history: Mutex<History<S::Spec>>,
     /// Executions begun. The count is in this process's own memory, where no operation writes by mistake.
     begun: AtomicU64,
-    /// Two `AtomicU64` that the supervisor reads: executions begun, and 1 once the answer is being written.
+    /// [`Shared`], for the supervisor.
     shared: Arc<Region>,
     /// Rounds that are done, and executions begun until those that are wanted were.
     rounds: AtomicUsize,
@@ -190,7 +196,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shared(&self) -> &[AtomicU64; 2] {
+    fn shared(&self) -> &Shared {
         self.shared.get(0).expect("the region was made for it")
     }
 
@@ -289,18 +295,30 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         self.end(|_, _| verdict)
     }
 
+    /// Tells the supervisor of a step of the spec, and returns whether there is time for it.
+    fn watches(&self, judging: &Judging) -> bool {
+        self.shared()[2].fetch_add(1, Relaxed);
+        judging.goes_on()
+    }
+
     /// Whether what returned is right, and all that did not may wait.
     fn may_wait(&self) -> bool {
         let history = self.history();
         let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
-        explain(setup, &history, order, Limits::default()) == Verdict::Ok
-            && rest(setup, &history, order, Limits::default()) == Verdict::Ok
+        let judging = Judging::begin();
+        let watcher = || self.watches(&judging);
+        let limits = (Limits::default(), &watcher as _);
+        explain_watched(setup, &history, order, limits) == Verdict::Ok
+            && rest_watched(setup, &history, order, limits) == Verdict::Ok
     }
 
     fn judge(&self) {
         let history = self.history();
         let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
-        let returned = || explain(setup, &history, order, Limits::default());
+        let judging = Judging::begin();
+        let watcher = || self.watches(&judging);
+        let limits = (Limits::default(), &watcher as _);
+        let returned = || explain_watched(setup, &history, order, limits);
         let verdict = match execution::ended() {
             Some(End::Impossible | End::Unfair) => return,
             // What returned has to be right; and those that wait may, if the spec says so.
@@ -345,7 +363,9 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
             });
         }
         let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
-        match rest(setup, history, order, Limits::default()) {
+        let judging = Judging::begin();
+        let watcher = || self.watches(&judging);
+        match rest_watched(setup, history, order, (Limits::default(), &watcher)) {
             Verdict::Finding(found) => Verdict::Finding(Finding {
                 kind,
                 detail: format!("every process that is not done {waits}"),

@@ -36,7 +36,7 @@ use std::io::{PipeReader, Read};
 use std::marker::PhantomData;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Operations of each of two processes that are explored: what loom can do in seconds. Of more processes each does one
@@ -148,8 +148,11 @@ fn supervise<S: WithHandles<Memory = LoomMemory>>(
         );
         return Ok((0, ended(Verdict::Unavailable(why))));
     }
-    let shared = Arc::new(Region::anonymous(size_of::<[AtomicU64; 2]>())?);
-    let [counter, answered]: &[AtomicU64; 2] = shared.get(0)?;
+    // loom aborts the process where it cannot allocate.
+    let room = room_of(roles.len());
+    has_room_for(room)?;
+    let shared = Arc::new(Region::anonymous(size_of::<explore::Shared>())?);
+    let [counter, answered, spec_steps]: &explore::Shared = shared.get(0)?;
     let (mut answers, answer) = Sender::new()?;
     fcntl(&answers, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
         .map_err(|errno| Error::system("set up a pipe", errno, "report this"))?;
@@ -178,7 +181,8 @@ fn supervise<S: WithHandles<Memory = LoomMemory>>(
         if let Some(exit) = over {
             break exit;
         }
-        if let Some((_, stuck)) = watch.look(counter.load(Relaxed), &[(0, child.id())]) {
+        let progress = counter.load(Relaxed).wrapping_add(spec_steps.load(Relaxed));
+        if let Some((_, stuck)) = watch.look(progress, &[(0, child.id())]) {
             let detail = match stuck {
                 Stuck::Endless(used) => format!(
                     "one execution of the model used {:.1} s of processor time: an operation loops without touching shared memory; {IF_SLOW}",
@@ -213,6 +217,10 @@ fn supervise<S: WithHandles<Memory = LoomMemory>>(
         // The C library aborts where a wait of its own is refused.
         return Err(Error::call("run the model of loom", errno, "futex", ""));
     }
+    if exit == Exit::Signal(libc::SIGABRT) {
+        // It may have needed more.
+        has_room_for(2 * room)?;
+    }
     let verdict = match exit {
         Exit::Code(0) if answered.load(Relaxed) != 0 => Verdict::Unknown(
             "the model ended without an answer: an operation closed a descriptor that it did not open, or opened its own in its \
@@ -235,6 +243,19 @@ fn supervise<S: WithHandles<Memory = LoomMemory>>(
         }
     };
     Ok((count, ended(verdict)))
+}
+
+/// Memory that the model of so many processes may need beside the stacks of its threads, in bytes.
+const HEAP: usize = 8 << 20;
+
+/// The memory that a model needs: a stack for each process and for the thread that starts them, and what loom allocates.
+fn room_of(processes: usize) -> usize {
+    (processes + 1) * (STACK_MIB << 20) + HEAP
+}
+
+/// Returns an error if there are not that many bytes of addresses, or of memory where each mapped byte counts.
+fn has_room_for(bytes: usize) -> Result<(), Error> {
+    Region::anonymous(bytes).map(drop)
 }
 
 /// Reads the part of the answer that has arrived. Returns whether more may come.

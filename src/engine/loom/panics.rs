@@ -2,7 +2,7 @@
 //! ends the process from within its hook. One of the subject may be caught by the operation that it is in, and is a finding
 //! only if it is not.
 
-use super::explore::BRANCHES;
+use super::explore::{BRANCHES, STACK_MIB};
 use crate::check::{Finding, Kind, Verdict};
 use crate::spec::Spec;
 use std::any::Any;
@@ -86,6 +86,11 @@ impl<'a> Panic<'a> {
             Verdict::Unknown(format!(
                 "an execution of the model made more than {BRANCHES} accesses: an operation never ends, or spins without spin_loop(); \
                  ask `stepped`"
+            ))
+        } else if self.of == Of::Generator && message.contains("failed to alloc") {
+            Verdict::Unknown(format!(
+                "there is no room for the stacks of the model's threads, of {STACK_MIB} MiB each; raise RLIMIT_AS (ulimit -v) or, with \
+                 vm.overcommit_memory=2, vm.overcommit_ratio"
             ))
         } else if of_loom || self.of == Of::Generator {
             Verdict::Unknown(format!("loom cannot go on here ({place}): {message}"))

@@ -2,7 +2,10 @@
 
 use super::retell;
 use crate::case::{Case, History};
-use crate::check::{Criterion, Finding, Kind, Limits, Verdict, explain, rest};
+use crate::check::{
+    Criterion, Finding, Kind, Limits, Verdict, Watcher, explain, explain_watched, rest,
+    rest_watched,
+};
 use crate::engine::IF_SLOW;
 use crate::process::Exit;
 use crate::spec::Spec;
@@ -11,14 +14,16 @@ use crate::workers::stepped::{Ended, Note, Outside, Stop};
 use crate::workers::{Lost, PrivateWait, Stuck};
 
 /// Whether a history is Ok. All calls are in it: of those that a kill cut short, too.
-pub(super) fn judge<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
-    explain(&case.setup, history, Criterion::RealTime, Limits::default()) == Verdict::Ok
+pub(super) fn judge<S: Spec>(case: &Case<S>, history: &History<S>, watcher: Watcher<'_>) -> bool {
+    let limits = (Limits::default(), watcher);
+    explain_watched(&case.setup, history, Criterion::RealTime, limits) == Verdict::Ok
 }
 
 /// Whether all who are in the middle of an operation may wait there for ever, and what returned is right.
-pub(super) fn rests<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
-    judge(case, history)
-        && rest(&case.setup, history, Criterion::RealTime, Limits::default()) == Verdict::Ok
+pub(super) fn rests<S: Spec>(case: &Case<S>, history: &History<S>, watcher: Watcher<'_>) -> bool {
+    let limits = (Limits::default(), watcher);
+    judge(case, history, watcher)
+        && rest_watched(&case.setup, history, Criterion::RealTime, limits) == Verdict::Ok
 }
 
 pub(super) fn verdict<S: Spec>(

@@ -90,18 +90,32 @@ impl Leaves {
             .trim()
             .parse()
             .unwrap();
-        channel.reply(&pid.to_le_bytes()).unwrap();
+        let ids = [pid, std::process::id()];
+        channel.reply(&ids.map(u32::to_le_bytes).concat()).unwrap();
         channel.next();
     }
 }
 
-/// Drops a session while its zygote is stopped, if it is to be; returns whether that ended what the zygote's child left.
-fn ends_what_was_left(stop: Option<Signal>) -> bool {
+/// A process of a session.
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    Guardian,
+    Zygote,
+}
+
+/// Drops a session after a signal to one of its processes, if there is to be one; returns whether that ended what the zygote's
+/// child left.
+fn ends_what_was_left(signal: Option<(Of, Signal)>) -> bool {
     let mut session = Session::start(Leaves::JOB).unwrap();
-    let left = worker(&session.ask(b"").unwrap());
+    let ids = session.ask(b"").unwrap();
+    let (left, zygote) = (worker(&ids), worker(&ids[4..]));
     assert!(runs(left));
-    if let Some(stop) = stop {
-        kill(Pid::from_raw(session.id() as i32), stop).unwrap();
+    if let Some((of, signal)) = signal {
+        let to = match of {
+            Of::Guardian => session.id(),
+            Of::Zygote => zygote,
+        };
+        kill(Pid::from_raw(to as i32), signal).unwrap();
         let start = Instant::now();
         while !session.process.is_stopped() && runs(session.id()) {
             assert!(
@@ -121,16 +135,28 @@ fn ends_what_was_left(stop: Option<Signal>) -> bool {
 #[test]
 fn a_stopped_zygote_goes_on_as_its_session_is_dropped_and_ends_what_its_children_left() {
     assert!(ends_what_was_left(None));
-    assert!(ends_what_was_left(Some(Signal::SIGSTOP)));
-    // One that is killed cannot, so the test would notice it.
-    assert!(!ends_what_was_left(Some(Signal::SIGKILL)));
+    assert!(ends_what_was_left(Some((Of::Guardian, Signal::SIGSTOP))));
+    assert!(ends_what_was_left(Some((Of::Zygote, Signal::SIGSTOP))));
+}
+
+#[test]
+fn what_the_children_of_a_killed_zygote_left_ends_as_well() {
+    assert!(ends_what_was_left(Some((Of::Zygote, Signal::SIGKILL))));
+    assert!(ends_what_was_left(Some((Of::Zygote, Signal::SIGSEGV))));
+    // A guardian that is killed cannot, so the test would notice it.
+    assert!(!ends_what_was_left(Some((Of::Guardian, Signal::SIGKILL))));
 }
 
 #[test]
 fn a_zygote_killed_from_outside_is_an_error_with_its_exit_and_the_next_one_works() {
     let mut session = Session::start(Echo::JOB).unwrap();
     let worker = worker(&session.ask(b"first").unwrap());
-    kill(Pid::from_raw(session.id() as i32), Signal::SIGKILL).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let zygote = fields.split_ascii_whitespace().nth(1).unwrap();
+    let zygote = Pid::from_raw(zygote.parse().unwrap());
+    assert_ne!(zygote.as_raw() as u32, session.id(), "it has a guardian");
+    kill(zygote, Signal::SIGKILL).unwrap();
     // The second finds it dead from the start.
     for _ in 0..2 {
         let error = session.ask(b"second").unwrap_err();

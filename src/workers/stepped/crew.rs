@@ -4,7 +4,7 @@
 use super::board::{BoardRef, duty};
 use super::decision::Stop;
 use super::ends::{Ended, Outside, Tally};
-use super::host::host;
+use super::host::{host, stack_size};
 use super::shared::{Judge, Shared};
 use super::states::State;
 use super::stepper::Note;
@@ -118,11 +118,14 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
 
     fn fork(&mut self, slot: usize) -> Result<(), Error> {
         self.shared.board.lay_down(slot);
-        let (shared, kind) = (&self.shared, self.kind);
-        self.workers[slot] = Some(process::spawn(|| match kind {
-            RunAs::Coroutines => host::<M, S>(shared),
-            RunAs::Processes | RunAs::SameIds => work::<M, S>(shared, slot),
-        })?);
+        let shared = &self.shared;
+        self.workers[slot] = Some(match self.kind {
+            RunAs::Coroutines => {
+                let stack = stack_size(self.processes())?;
+                process::spawn(|| host::<M, S>(shared, stack))?
+            }
+            RunAs::Processes | RunAs::SameIds => process::spawn(|| work::<M, S>(shared, slot))?,
+        });
         Ok(())
     }
 
@@ -305,6 +308,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
                         "return less, or use fewer operations",
                     ));
                 }
+                Some(Stop::Unjudged) => return Ok(Ended::Lost(Lost::Unjudged)),
                 Some(why) => return Ok(Ended::Stopped(why)),
             }
             if let Some(slot) = ended {

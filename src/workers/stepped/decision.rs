@@ -37,6 +37,8 @@ pub(crate) enum Stop {
     Exhausted,
     /// The last history is not Ok.
     Judged,
+    /// The check of the last history took too long.
+    Unjudged,
     /// The log of a process was full.
     Full,
     /// An execution had a step of a kind that none had before: [`resume`](super::Crew::resume) goes on with the batch.
@@ -46,7 +48,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Over,
         Self::Stuck,
         Self::TooLong,
@@ -58,6 +60,7 @@ impl Stop {
         Self::Done,
         Self::Exhausted,
         Self::Judged,
+        Self::Unjudged,
         Self::Full,
         Self::Novel,
         Self::Spent,

@@ -8,9 +8,11 @@ use super::decision::Stop;
 use super::shared::Shared;
 use super::stepper::{self, Sitting};
 use crate::case::{Case, Schedule};
+use crate::check::Watcher;
 use crate::memory::Memory;
 use crate::region::Region;
 use crate::structure::{Role, WithHandles};
+use crate::workers::judging::Judging;
 use crate::workers::original::without_copies;
 use std::cell::UnsafeCell;
 use std::collections::HashSet;
@@ -35,6 +37,8 @@ pub(super) struct Execution<M: Memory, S: WithHandles<Memory = M>> {
     /// The bytes of logs, deaths and waits of histories that were Ok.
     remembered: HashSet<Box<[u8]>, BuildHasherDefault<Mixed>>,
     key: Vec<u8>,
+    /// The check of the last history took too long.
+    is_unjudged: bool,
     memory: PhantomData<fn() -> (M, S)>,
 }
 
@@ -48,6 +52,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
             batch: 0,
             remembered: HashSet::default(),
             key: Vec::new(),
+            is_unjudged: false,
             memory: PhantomData,
         }
     }
@@ -110,7 +115,9 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         board.count_step(self.slot);
         let more = board.plan(|plan| plan.end_execution(!fine));
         let remaining = board.plan(|plan| plan.tally.remaining);
-        let why = if board.full.load(Relaxed) != 0 {
+        let why = if self.is_unjudged {
+            Stop::Unjudged
+        } else if board.full.load(Relaxed) != 0 {
             Stop::Full
         } else if !fine && board.keep_going.load(Relaxed) == 0 {
             Stop::Judged
@@ -141,7 +148,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         self.key.clear();
         self.add_logs();
         let judge = self.shared.judge;
-        self.remembered(|shared, case| judge(case, &shared.history(case)))
+        self.remembered(|shared, case, watcher| judge(case, &shared.history(case), watcher))
     }
 
     /// Whether every waiting process may wait indefinitely, and what returned is right.
@@ -158,7 +165,12 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
             self.key.extend(now.invoked.to_le_bytes());
         }
         let rests = self.shared.rests;
-        self.remembered(|shared, case| rests(case, &shared.history(case)))
+        self.remembered(|shared, case, watcher| rests(case, &shared.history(case), watcher))
+    }
+
+    /// Returns whether the check of the last history took too long.
+    pub(super) fn is_unjudged(&self) -> bool {
+        self.is_unjudged
     }
 
     fn add_logs(&mut self) {
@@ -176,11 +188,21 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
     }
 
     /// Asks once for each key.
-    fn remembered(&mut self, judge: impl FnOnce(&Shared<S::Spec>, &Case<S::Spec>) -> bool) -> bool {
+    fn remembered(
+        &mut self,
+        judge: impl FnOnce(&Shared<S::Spec>, &Case<S::Spec>, Watcher<'_>) -> bool,
+    ) -> bool {
+        self.is_unjudged = false;
         if self.remembered.contains(&*self.key) {
             return true;
         }
-        let fine = judge(&self.shared, self.case());
+        let judging = Judging::begin();
+        let watcher = || {
+            self.shared.board.count_step(self.slot);
+            judging.goes_on()
+        };
+        let fine = judge(&self.shared, self.case(), &watcher);
+        self.is_unjudged = judging.is_over();
         if fine && self.remembered.len() < REMEMBERED {
             self.remembered.insert(self.key.as_slice().into());
         }

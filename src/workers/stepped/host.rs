@@ -20,6 +20,7 @@ use super::execution::{Execution, live};
 use super::shared::Shared;
 use super::stepper::{self, Seat, Stepper};
 use crate::case::Case;
+use crate::error::Error;
 use crate::memory::Memory;
 use crate::region::Region;
 use crate::structure::WithHandles;
@@ -36,9 +37,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// A process's stack, in bytes, as the main thread of a process usually has. Only pages that it touches use memory; below it is
-/// an inaccessible guard page.
-const STACK: usize = 8 << 20;
+/// Sizes of the stack of a process, in bytes: that of the main thread of a process, as usual, of which only pages that are
+/// touched use memory, and smaller ones for where not even the addresses are there (RLIMIT_AS), or all of it counts
+/// (`vm.overcommit_memory=2`). An operation that needs more ends the host, and forked processes search. Below each is an
+/// inaccessible guard page.
+const STACKS: [usize; 3] = [8 << 20, 1 << 20, 256 << 10];
 /// Executions at the beginning of a case of which it is seen whether statics change, and which of the later ones.
 const LOOKS: u64 = 8;
 const EVERY: u64 = 1 << 12;
@@ -95,8 +98,30 @@ struct Host<M: Memory, S: WithHandles<Memory = M>> {
     novelty: Rc<Novelty>,
 }
 
+/// Returns the size of stacks of which there is room for this many.
+pub(super) fn stack_size(processes: usize) -> Result<usize, Error> {
+    let make = |size| -> std::io::Result<usize> {
+        let stacks = (0..processes).map(|_| DefaultStack::new(size));
+        stacks.collect::<Result<Vec<_>, _>>().map(|_| size)
+    };
+    let [usual, smaller, smallest] = STACKS;
+    let made = make(usual)
+        .or_else(|_| make(smaller))
+        .or_else(|_| make(smallest));
+    made.map_err(|error| {
+        Error::system(
+            format!("map {processes} stacks of {smallest} bytes for processes that are coroutines"),
+            error,
+            "raise RLIMIT_AS (ulimit -v) or, with vm.overcommit_memory=2, vm.overcommit_ratio, or check fewer processes",
+        )
+    })
+}
+
 /// The life of a host, until it is killed.
-pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(shared: &Arc<Shared<S::Spec>>) {
+pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
+    shared: &Arc<Shared<S::Spec>>,
+    stack: usize,
+) {
     original::mark();
     let subjects: Vec<Arc<Region>> = shared
         .roles
@@ -141,7 +166,7 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(shared: &Arc<Shared<S:
         novelty: Rc::clone(&novelty),
     };
     for process in 0..host.places.len() {
-        let stack = DefaultStack::new(STACK).expect("there is room for stacks");
+        let stack = DefaultStack::new(stack).expect("there was room for it before the fork");
         host.fresh(process, stack);
     }
     shared.board.await_first_turn(0);
@@ -309,6 +334,9 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                 Decision::Stop(Stop::Stuck) => {
                     let rests = self.shared().board.plan(|plan| plan.outside().is_empty())
                         && self.execution.rests();
+                    if self.execution.is_unjudged() {
+                        return self.execution.end(Stop::Unjudged);
+                    }
                     // One that must not wait so is counted, where all are to be.
                     if !rests && self.shared().board.keep_going.load(Relaxed) == 0 {
                         return self.execution.end(Stop::Stuck);
@@ -329,5 +357,35 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
             }
             next = self.shared().board.plan(|plan| plan.decide());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process;
+    use nix::sys::resource::{Resource, setrlimit};
+
+    /// The sizes of four stacks with room for this many bytes, and why there are none where there is less.
+    fn sizes(rooms: Vec<u64>) -> Vec<Result<usize, String>> {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
+        let size = size.unwrap().trim().trim_end_matches(" kB");
+        let size = size.parse::<u64>().unwrap() << 10;
+        let sizes = rooms.into_iter().map(|room| {
+            setrlimit(Resource::RLIMIT_AS, size + room, size + room).unwrap();
+            stack_size(4).map_err(|error| error.to_string())
+        });
+        sizes.collect()
+    }
+
+    #[test]
+    fn stacks_are_smaller_where_there_is_less_room_and_an_error_where_there_is_none() {
+        let rooms = [40, 20, 3, 0].map(|mib| mib << 20).to_vec();
+        let sizes = process::in_fresh_process(sizes, rooms).unwrap();
+        assert_eq!(sizes[..3], [8 << 20, 1 << 20, 256 << 10].map(Ok));
+        let why = sizes[3].as_ref().unwrap_err();
+        assert!(why.contains("raise RLIMIT_AS (ulimit -v)"), "{why}");
+        assert!(why.contains("vm.overcommit_ratio"), "{why}");
     }
 }

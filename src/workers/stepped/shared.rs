@@ -3,6 +3,7 @@
 use super::board::BoardRef;
 use super::states::State;
 use crate::case::{Call, Case, History};
+use crate::check::Watcher;
 use crate::region::Region;
 use crate::spec::Spec;
 use crate::workers::bell::Sender;
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
-pub(crate) type Judge<S> = fn(&Case<S>, &History<S>) -> bool;
+pub(crate) type Judge<S> = fn(&Case<S>, &History<S>, Watcher<'_>) -> bool;
 
 /// The shared things, as every process of the crew sees them: forked, so at the same addresses.
 pub(super) struct Shared<S: Spec> {

@@ -10,6 +10,7 @@ use crate::schedule::Strategy;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
 use crate::workers::stepped::{Ended, RunAs, Stop};
+use crate::workers::{Judging, Lost};
 use std::time::{Duration, Instant};
 
 /// How a batch ended, for the one that goes on.
@@ -17,6 +18,12 @@ pub(super) enum Batch {
     Exhausted,
     Cut,
     Failed(Vec<u8>),
+}
+
+/// Whether all processes may wait where they do.
+fn may_rest<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
+    let judging = Judging::begin();
+    rests(case, history, &|| judging.goes_on())
 }
 
 /// Returns the results of all calls. An operation without a step has its times where its process happened to come to it: before its first
@@ -50,7 +57,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         let mut ended = crew.run(strategy, (left.executions, left.steps), until, false)?;
         while matches!(ended, Ended::Stopped(Stop::Stuck))
             && crew.outside().is_empty()
-            && rests(case, &crew.history(case))
+            && may_rest(case, &crew.history(case))
         {
             ended = crew.go_on(until)?;
         }
@@ -84,9 +91,12 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
                 // Another host begins with what is known of processes by then.
                 _ => self.coroutines = None,
             }
-        } else if let Ended::Lost(lost) = ended {
+        }
+        if let Ended::Lost(lost) = ended
+            && (by != RunAs::Coroutines || lost == Lost::Unjudged)
+        {
             self.lose(case, lost);
-            covered.executions += 1;
+            covered.executions += tally.executions + 1;
             return Ok(Batch::Failed(Vec::new()));
         }
         covered.executions += tally.executions;

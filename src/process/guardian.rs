@@ -1,0 +1,165 @@
+//! The guardian of a fresh process: its parent, which ends what the fresh process leaves behind, and then ends as that did.
+//!
+//! A fresh process ends the daemons of its children itself. If one of these kills it, the daemons become children of the
+//! guardian, which no code under test has seen: it runs nothing but what is here. It also ends all of them when the client
+//! ends, so that neither Ctrl-C nor kill -9 of a test leaves a daemon. A stop of the fresh process becomes one of the
+//! guardian, which the client sees. prctl(2), `PR_SET_CHILD_SUBREAPER`; waitpid(2).
+#![allow(
+    unsafe_code,
+    reason = "fork, and waitpid for the signals that nix does not know"
+)]
+
+use super::child::ready;
+use super::fork::{die_with, end_now, threads};
+use super::strays::end_strays;
+use crate::memory::pidfd;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigSet, Signal, kill, raise};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Limit on how long the fresh process may be stopped by a signal before its guardian stops as well, and the time between two
+/// looks at whether it is.
+const STOPPED: Duration = Duration::from_millis(250);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(125);
+
+pub(super) struct Guardian {
+    client: Pid,
+    clean: Pid,
+}
+
+/// What the kernel reports of the fresh process.
+enum Report {
+    Nothing,
+    Stopped,
+    Continued,
+    /// It has ended and was reaped; the status of waitpid(2).
+    Ended(i32),
+    /// It cannot be waited for.
+    Lost,
+}
+
+impl Guardian {
+    /// Forks the fresh process: this one is its guardian from now on. `None` in the fresh process, which is this one if it
+    /// cannot be forked. Only before `main`, in a process that dies with `client`.
+    pub(super) fn fork(client: Pid) -> Option<Self> {
+        let guardian = getpid();
+        // Orphans of our children come to us, where they can be found.
+        let _ = set_child_subreaper(true);
+        // Other constructors may have started threads, which the fresh process has to have.
+        if !matches!(threads(), Ok(1)) {
+            return None;
+        }
+        // SAFETY: fork. The process has one thread, so the child is a full copy, and no other thread holds a lock.
+        match unsafe { fork() } {
+            Ok(ForkResult::Parent { child }) => Some(Self {
+                client,
+                clean: child,
+            }),
+            Ok(ForkResult::Child) => {
+                if die_with(guardian).is_err() {
+                    end_now(1);
+                }
+                let _ = set_child_subreaper(true);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Waits until the fresh process ends, and ends as it did, after all that it left.
+    pub(super) fn guard(self) -> ! {
+        let clean = pidfd::open(self.clean.as_raw().unsigned_abs()).ok();
+        let mut client = self.watched_client();
+        let mut stopped: Option<Instant> = None;
+        loop {
+            match self.report(libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED) {
+                Report::Ended(status) => end_as(status),
+                Report::Lost => end_now(1),
+                Report::Stopped => stopped = stopped.or_else(|| Some(Instant::now())),
+                Report::Continued => stopped = None,
+                Report::Nothing => {}
+            }
+            if stopped.is_some_and(|since| since.elapsed() >= STOPPED) {
+                stopped = None;
+                let _ = raise(Signal::SIGSTOP);
+                // The client has continued us, so that all ends.
+                let _ = kill(self.clean, Signal::SIGCONT);
+            }
+            let both = [&clean, &client];
+            let both = both.into_iter().flatten();
+            let mut fds: Vec<_> = both
+                .map(|fd: &OwnedFd| PollFd::new(fd.as_fd(), PollFlags::POLLIN))
+                .collect();
+            match ready(&mut fds, BETWEEN_LOOKS) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                // Without that call, the kernel kills this process with its client.
+                Err(_) => {
+                    let _ = die_with(self.client);
+                    if let Report::Ended(status) = self.report(0) {
+                        end_as(status);
+                    }
+                }
+            }
+            if client.is_some() && fds.last().and_then(PollFd::any) == Some(true) {
+                client = None;
+                let _ = kill(self.clean, Signal::SIGKILL);
+            }
+        }
+    }
+
+    /// Returns a pidfd of the client; then the kernel does not kill this process with it. `None` if there can be no pidfd.
+    fn watched_client(&self) -> Option<OwnedFd> {
+        let client = pidfd::open(self.client.as_raw().unsigned_abs()).ok()?;
+        set_pdeathsig(None).ok()?;
+        if getppid() != self.client {
+            // The number may belong to another process by now.
+            let _ = kill(self.clean, Signal::SIGKILL);
+            return None;
+        }
+        Some(client)
+    }
+
+    fn report(&self, flags: i32) -> Report {
+        let mut status = 0;
+        // SAFETY: waitpid writes to `status`, which is a live integer.
+        match unsafe { libc::waitpid(self.clean.as_raw(), &mut status, flags) } {
+            0 => Report::Nothing,
+            -1 if Errno::last() == Errno::EINTR => Report::Nothing,
+            -1 => Report::Lost,
+            _ if libc::WIFSTOPPED(status) => Report::Stopped,
+            _ if libc::WIFCONTINUED(status) => Report::Continued,
+            _ => Report::Ended(status),
+        }
+    }
+}
+
+/// Ends all processes that became children of this one, and then this one as that status says.
+fn end_as(status: i32) -> ! {
+    let left = end_strays();
+    if !left.is_empty() {
+        // The client shows it; one that cannot be written is lost.
+        let _ = writeln!(
+            std::io::stderr(),
+            "processes that operations started are left and cannot be killed: {left:?}; end them by hand"
+        );
+    }
+    if libc::WIFEXITED(status) {
+        end_now(libc::WEXITSTATUS(status));
+    }
+    let signal = libc::WTERMSIG(status);
+    // The fresh process has left the core already, if there was to be one.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    let _ = SigSet::all().thread_unblock();
+    // SAFETY: signal with SIG_DFL installs no handler, and raise takes an integer.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+    end_now(128 + signal)
+}

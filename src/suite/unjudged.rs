@@ -1,0 +1,68 @@
+//! A history whose check takes longer than it may: nothing is said about it, on each engine that checks in a watched process.
+
+use super::Suite;
+use crate::check::Verdict;
+use crate::engine::{Engine, Processes, Stepped};
+use crate::memory::{Atomic, Memory};
+use crate::spec::Spec;
+use crate::structure::{Structure, WithHandles};
+use proptest::prelude::Just;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// A counter; each call returns what it was before, and takes 0.1 s to check.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Slow(u32);
+
+impl Spec for Slow {
+    type Setup = ();
+    type Op = ();
+    type Ret = u32;
+    fn start(_: &()) -> Self {
+        Slow(0)
+    }
+    fn step(&mut self, _: usize, _: &()) -> u32 {
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_millis(100) {
+            std::hint::spin_loop();
+        }
+        self.0 += 1;
+        self.0 - 1
+    }
+}
+
+struct Counter<M: Memory>(M::AtomicU32);
+
+impl<M: Memory> Structure for Counter<M> {
+    type Memory = M;
+    type Spec = Slow;
+    fn new(_: &()) -> Self {
+        Counter(Atomic::new(0))
+    }
+    fn apply(&self, _: &()) -> u32 {
+        self.0.fetch_add(1, Ordering::AcqRel)
+    }
+}
+
+/// Checks histories of 60 calls, which takes twice as long as it may in tests of this crate.
+fn is_unknown<E: Engine>()
+where
+    Counter<E::Memory>: WithHandles<Memory = E::Memory, Spec = Slow>,
+{
+    let suite = Suite::new(crate::site!(), "unjudged")
+        .role("adder", 1, 60..=60, Just(()))
+        .cases(1)
+        .executions(1)
+        .regressions(None);
+    let verdict = suite.check::<E, Counter<E::Memory>>().unwrap().verdict;
+    let Verdict::Unknown(why) = &verdict else {
+        panic!("{verdict:?}")
+    };
+    assert!(why.contains("the check of a history was not done"), "{why}");
+}
+
+#[test]
+fn a_history_whose_check_takes_too_long_is_unknown() {
+    is_unknown::<Stepped>();
+    is_unknown::<Processes>();
+}
