@@ -254,6 +254,10 @@ impl<M: Memory> Structure for Leaving<M> {
         shell.args(["-c", line]).env(DAEMON, &op.mark);
         shell.stdin(Stdio::null());
         shell.stdout(Stdio::null()).stderr(Stdio::null());
+        #[expect(
+            clippy::zombie_processes,
+            reason = "the first process of a namespace outlives the operation"
+        )]
         let mut shell = shell.spawn().unwrap();
         if op.way != Way::Namespace {
             shell.wait().unwrap();
