@@ -30,16 +30,17 @@ pub use replay::{Known, known};
 pub use ring::RingSubject;
 pub use seq_lock::SeqLockSubject;
 
-use crate::case::{Case, Kill, Schedule, Step};
-use crate::check::{Kind, Verdict};
+#[cfg(test)]
+use crate::check::Verdict;
+#[cfg(test)]
+use crate::engine::Covered;
 #[cfg(feature = "loom")]
 use crate::engine::loom::{Loom, LoomMemory};
-use crate::engine::{Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
+use crate::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
 use crate::memory::Hardware;
-pub use crate::report::{Reason, Words};
-use crate::search::Outcome;
-use crate::subject::{Spec, Subject};
+use crate::report::Report;
+use crate::subject::Subject;
 use crate::suite::Suite;
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ pub struct Builtin {
 }
 
 /// Checks one subject on one engine.
-pub type Check = fn(&Limits) -> Result<Told, Error>;
+pub type Check = fn(&Limits) -> Result<Report, Error>;
 
 /// How much to run; what is `None` is left to the environment, and then to the suite.
 #[derive(Clone, Debug, Default)]
@@ -85,36 +86,6 @@ pub struct Limits {
     pub replay: Option<Known>,
     /// How the command is called that replays a token.
     pub command: String,
-}
-
-/// What came of it, without the types of the subject.
-pub struct Told {
-    /// `ok`, `finding`, `unknown` or `unavailable`.
-    pub verdict: &'static str,
-    /// What kind of finding.
-    pub kind: Option<Kind>,
-    /// Why it is unknown or unavailable.
-    pub reason: Option<String>,
-    /// What was covered.
-    pub covered: Covered,
-    /// The seed of what was drawn.
-    pub seed: u64,
-    /// How long it took.
-    pub took: Duration,
-    /// How long it waited for the machine before that.
-    pub waited: Duration,
-    /// The case of a finding.
-    pub token: Option<String>,
-    /// Who takes each step in it, and who is killed where.
-    pub schedule: Option<(Schedule, Vec<Kill>)>,
-    /// Its steps, where the engine sees them.
-    pub steps: Vec<Step>,
-    /// What is almost the same and passes, in words.
-    pub passes: Vec<String>,
-    /// What else is said of a finding.
-    pub words: Option<Words>,
-    /// All of it, as a person reads it.
-    pub report: String,
 }
 
 impl Builtin {
@@ -165,7 +136,7 @@ builtins! {
 fn tell<E: Engine, S: Subject<E::Memory>>(
     suite: Suite<S::Spec>,
     limits: &Limits,
-) -> Result<Told, Error> {
+) -> Result<Report, Error> {
     let mut suite = suite.with_environment()?;
     if let Some(cases) = limits.cases {
         suite = suite.cases(cases);
@@ -180,49 +151,9 @@ fn tell<E: Engine, S: Subject<E::Memory>>(
         suite = suite.replay(&known.token::<S::Spec>()?);
     }
     let outcome = suite.check::<E, S>()?;
-    let report = suite.report_with(&outcome, |token| {
+    Ok(suite.report_with(&outcome, |token| {
         format!("{} replay {token}", limits.command)
-    });
-    let words = suite.words(&outcome);
-    Ok(told(outcome, report, words))
-}
-
-fn told<S: Spec>(outcome: Outcome<S>, report: String, words: Option<Words>) -> Told {
-    let found = outcome.found;
-    let (verdict, kind, reason) = match outcome.verdict {
-        Verdict::Ok => ("ok", None, None),
-        Verdict::Finding(finding) => ("finding", Some(finding.kind), None),
-        Verdict::Unknown(why) => ("unknown", None, Some(why)),
-        Verdict::Unavailable(why) => ("unavailable", None, Some(why)),
-    };
-    Told {
-        verdict,
-        kind,
-        reason,
-        covered: outcome.covered,
-        seed: outcome.seed,
-        took: outcome.took,
-        waited: outcome.turn.waited,
-        token: found.as_ref().map(|found| found.token.clone()),
-        schedule: found.as_ref().map(|found| {
-            let Case {
-                schedule, kills, ..
-            } = &found.run.case;
-            (schedule.clone(), kills.clone())
-        }),
-        steps: found
-            .as_ref()
-            .map_or(Vec::new(), |found| found.run.steps.clone()),
-        passes: found.map_or(Vec::new(), |found| {
-            found
-                .passes
-                .into_iter()
-                .map(|passing| passing.words)
-                .collect()
-        }),
-        words,
-        report,
-    }
+    }))
 }
 
 /// Runs a test of a built-in suite: a small part of what the command does with it, the same part each time. A planted bug has to

@@ -63,7 +63,7 @@ fn told(builtin: &Builtin, known: Known, json: bool) -> Result<Standing, String>
     if json {
         say!("{}", json::outcome(builtin, engine, &Ok(told)));
     } else {
-        say!("{}", told.report);
+        say!("{told}");
         if standing == Standing::AsExpected {
             say!(
                 "it did not fail again, in {} executions",

@@ -1,8 +1,6 @@
 //! Events in one column a process, in the order in which they happened; one below the other where the columns
 //! would not fit.
 
-use crate::case::named;
-
 /// Widest line of a report.
 pub(super) const WIDTH: usize = 100;
 /// Events shown; of more, what says least is left out.
@@ -83,11 +81,9 @@ fn shown(rows: &[Row]) -> Vec<bool> {
     shown
 }
 
-pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
-    let heads: Vec<String> = (0..roles.len())
-        .map(|process| named(roles, process))
-        .collect();
-    let widths: Vec<usize> = (0..roles.len())
+/// Renders the rows, each in the column of its process; `heads` are the names of the processes.
+pub(super) fn render(heads: &[&str], rows: &[Row]) -> String {
+    let widths: Vec<usize> = (0..heads.len())
         .map(|process| {
             let of_process = rows
                 .iter()
@@ -110,7 +106,7 @@ pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
     // A column of its own, if there is room for it.
     let region = (region > 0 && processes + 5 + 2 + region <= WIDTH).then_some("region");
     if beside {
-        let heads = heads.iter().map(String::as_str).chain(region);
+        let heads = heads.iter().copied().chain(region);
         let head: String = heads
             .zip(widths.iter().chain([&0]))
             .map(|(head, width)| format!("  {head:width$}"))
@@ -143,9 +139,13 @@ pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
 
 /// A value as text that fits a cell.
 pub(super) fn short(value: &impl std::fmt::Debug) -> String {
-    let text = format!("{value:?}");
+    cut(&format!("{value:?}"))
+}
+
+/// A text, cut to what fits a cell.
+pub(super) fn cut(text: &str) -> String {
     if text.chars().count() <= 60 {
-        return text;
+        return text.to_owned();
     }
     format!("{}…", text.chars().take(59).collect::<String>())
 }
@@ -191,7 +191,7 @@ mod tests {
         many[100] = Row::end(0, "the end".into());
         many[200].kept = true;
         many[200].text = "SIGKILL".into();
-        let roles = ["one".to_owned(), "two".to_owned()];
+        let roles = ["one", "two"];
         let table = render(&roles, &many);
         for kept in [
             "event 0",
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn processes_stand_side_by_side_while_they_fit() {
-        let roles = ["writer".to_owned(), "reader".to_owned()];
+        let roles = ["writer", "reader"];
         let table = render(
             &roles,
             &rows(&[(0, "Write(7) -> Written"), (1, "Read -> Value(0)")]),
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn wide_events_stand_one_below_the_other() {
-        let roles = ["reader".to_owned(), "reader".to_owned()];
+        let roles = ["reader 1", "reader 2"];
         let long = "x".repeat(60);
         let table = render(&roles, &rows(&[(0, &long), (1, &long)]));
         assert!(
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn of_very_many_events_the_middle_is_left_out() {
         let many: Vec<Row> = (0..200).map(|n| Row::of(0, format!("event {n}"))).collect();
-        let table = render(&["only".to_owned()], &many);
+        let table = render(&["only"], &many);
         assert!(
             table.contains("event 0") && table.contains("event 199") && table.contains("140 more"),
             "{table}"

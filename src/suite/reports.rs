@@ -1,52 +1,55 @@
 //! The reports of a suite: the name of the test that runs, and the command that runs it again.
 
 use super::Suite;
-use crate::check::Verdict;
-use crate::report::{self, Words};
+use crate::report::{self, About, Report};
 use crate::search::Outcome;
 use crate::subject::Spec;
 
 impl<S: Spec> Suite<S> {
-    /// The report of an outcome of this suite, as a person reads it.
+    /// Returns the report of an outcome of this suite as text.
     pub fn report(&self, outcome: &Outcome<S>) -> String {
-        let mut text = self.report_of(outcome, &self.test_name(outcome.engine));
+        self.report_data(outcome).to_string()
+    }
+
+    /// Returns the report of an outcome of this suite as data. See [`Report`] for an example.
+    pub fn report_data(&self, outcome: &Outcome<S>) -> Report {
+        let replay = |test: &str, token: &str| {
+            let command = self.site.command(test);
+            format!("FORKCHECK_REPLAY={token} {command}")
+        };
+        let mut report = self.report_of(outcome, self.test_name(outcome.engine), &replay);
         if let Some(stepped) = &outcome.stepped {
             let test = format!("{}::{}", self.id, stepped.engine);
-            text.push_str(match stepped.verdict {
-                Verdict::Finding(_) => "\n\nthe program of this case, step by step:\n",
-                _ => "\n\nthe program of this case, step by step: it passes under `stepped`, so the failure needs something that `stepped` does not check\n",
-            });
-            text.push_str(&self.report_of(stepped, &test));
+            let stepped = self.report_of(stepped, test, &replay);
+            report.cross_check = Some(Box::new(stepped));
         }
-        text
+        report
     }
 
-    fn report_of(&self, outcome: &Outcome<S>, test: &str) -> String {
-        let command = self.site.command(test);
-        let home = self.site.manifest_directory;
-        report::text(test, &self.process_roles(), outcome, home, &|token| {
-            format!("FORKCHECK_REPLAY={token} {command}")
-        })
-    }
-
-    /// Reports with another command that replays a token.
+    /// Returns the report with another command that replays a token.
     pub(crate) fn report_with(
         &self,
         outcome: &Outcome<S>,
         replay: impl Fn(&str) -> String,
-    ) -> String {
-        report::text(
-            &self.test_name(outcome.engine),
-            &self.process_roles(),
-            outcome,
-            self.site.manifest_directory,
-            &replay,
-        )
+    ) -> Report {
+        let test = self.test_name(outcome.engine);
+        self.report_of(outcome, test, &|_, token| replay(token))
     }
 
-    /// Of a finding: why it is one, where its case came from, and how surely it comes again.
-    pub(crate) fn words(&self, outcome: &Outcome<S>) -> Option<Words> {
-        report::words(&self.process_roles(), outcome)
+    fn report_of(
+        &self,
+        outcome: &Outcome<S>,
+        test: String,
+        replay: &dyn Fn(&str, &str) -> String,
+    ) -> Report {
+        let about = About {
+            suite: &self.id,
+            roles: &self.process_roles(),
+            home: self.site.manifest_directory,
+            replay: &|token| replay(&test, token),
+            test: test.clone(),
+        };
+        report::report(&about, outcome)
     }
 
     /// The path of the test that runs, the crate first. What `suite!` makes is known; libtest names its thread
