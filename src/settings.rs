@@ -9,6 +9,7 @@
 //! | `FORKCHECK_SEED` | the seed of what is drawn, a whole number |
 //! | `FORKCHECK_REPLAY` | a token from a report: run exactly that case |
 //! | `FORKCHECK_REFRESH` | `1`: of saved cases whose steps the code no longer takes, the program alone is kept |
+//! | `FORKCHECK_HTML` | a directory, made if it is not there: a failing test writes its report there as a page, `crate-module-suite-engine.html`, which opens in any browser and needs no network; from the directory that the test runs in, which is that of its package |
 //! | `FORKCHECK_LOCK` | a file or directory whose lock (flock) is the turn of `processes` on this machine; the temporary directory where it is not set |
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
 //!
@@ -24,9 +25,10 @@ use std::time::Duration;
 pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 /// The variables of the table above.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: [&str; 10] = [
     "FORKCHECK_CASES",
     "FORKCHECK_EXECUTIONS",
+    "FORKCHECK_HTML",
     "FORKCHECK_JOBS",
     "FORKCHECK_LOCK",
     "FORKCHECK_SECONDS",
@@ -63,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) allow_missing: Vec<String>,
     pub(crate) refresh: bool,
     pub(crate) lock: Option<PathBuf>,
+    /// Directory of the pages of failing tests.
+    pub(crate) html: Option<PathBuf>,
     /// The environment was asked already, and what was set since wins over it.
     pub(crate) asked: bool,
 }
@@ -79,6 +83,7 @@ impl Default for Settings {
             allow_missing: Vec::new(),
             refresh: false,
             lock: None,
+            html: None,
             asked: false,
         }
     }
@@ -171,6 +176,8 @@ impl Settings {
             }
             self.lock = Some(path.into());
         }
+        let html = variable("FORKCHECK_HTML").filter(|path| !path.is_empty());
+        self.html = html.map(PathBuf::from).or(self.html);
         if let Some(engines) = variable("FORKCHECK_ALLOW_MISSING") {
             self.allow_missing = engines
                 .split(',')
@@ -280,6 +287,9 @@ mod tests {
         assert_eq!(with("FORKCHECK_CASES", " 7 ").unwrap().cases, 7);
         assert_eq!(with("FORKCHECK_EXECUTIONS", "12").unwrap().executions, 12);
         assert_eq!(with("FORKCHECK_SEED", "9").unwrap().seed(), 9);
+        let html = with("FORKCHECK_HTML", "pages").unwrap().html;
+        assert_eq!(html, Some("pages".into()));
+        assert_eq!(with("FORKCHECK_HTML", "").unwrap().html, None);
         assert_eq!(
             with("FORKCHECK_SECONDS", "0.5").unwrap().time,
             Some(Duration::from_millis(500))

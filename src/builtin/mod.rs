@@ -42,6 +42,7 @@ use crate::memory::Hardware;
 use crate::report::Report;
 use crate::subject::Subject;
 use crate::suite::Suite;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A message of two words that belong together: a value and its check sum. A torn copy shows.
@@ -86,6 +87,20 @@ pub struct Limits {
     pub replay: Option<Known>,
     /// How the command is called that replays a token.
     pub command: String,
+    /// Where the report is written as a page; `FORKCHECK_HTML` names a directory where this names nothing.
+    pub html: Html,
+}
+
+/// Place of a page.
+#[derive(Clone, Debug, Default)]
+pub enum Html {
+    /// None is asked for.
+    #[default]
+    Nowhere,
+    /// In this directory, under the name of the suite and the engine, unless the verdict is `ok`.
+    Directory(PathBuf),
+    /// In this file, whatever the verdict.
+    File(PathBuf),
 }
 
 impl Builtin {
@@ -151,9 +166,19 @@ fn tell<E: Engine, S: Subject<E::Memory>>(
         suite = suite.replay(&known.token::<S::Spec>()?);
     }
     let outcome = suite.check::<E, S>()?;
-    Ok(suite.report_with(&outcome, |token| {
+    let report = suite.report_with(&outcome, |token| {
         format!("{} replay {token}", limits.command)
-    }))
+    });
+    let page = match (&limits.html, suite.html()) {
+        (Html::File(file), _) => Some(file.clone()),
+        _ if report.verdict == "ok" => None,
+        (Html::Directory(directory), _) => Some(report.page_in(directory)),
+        (Html::Nowhere, directory) => directory.map(|directory| report.page_in(directory)),
+    };
+    Ok(match page {
+        Some(page) => report.with_page(&page),
+        None => report,
+    })
 }
 
 /// Runs a test of a built-in suite: a small part of what the command does with it, the same part each time. A planted bug has to

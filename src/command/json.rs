@@ -61,6 +61,8 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, S
     object["explanation"] = json!(linearization.map(|attempt| &attempt.reason));
     object["origin"] = json!(report.origin);
     object["rate"] = json!(report.rate);
+    object["page"] = json!(report.page);
+    object["no_page"] = json!(report.no_page);
     object
 }
 

@@ -4,7 +4,6 @@ use crate::case::{Access, Form, Kill, Schedule, Step};
 use crate::engine::Covered;
 use serde::Serialize;
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// The result of checking a suite on one engine, as data. [`Suite::report_data`](crate::Suite::report_data) makes it.
@@ -92,7 +91,7 @@ pub struct Report {
     /// Reason why it could not be saved.
     pub not_saved: Option<String>,
     /// File of the page, where one was asked for.
-    pub page: Option<PathBuf>,
+    pub page: Option<String>,
     /// Reason why the page could not be written, with the remedy.
     pub no_page: Option<String>,
     /// Counts of what was run.
@@ -193,10 +192,19 @@ pub struct NearMiss {
 impl Report {
     /// Returns an access in words, and the line that made it: `tail.load -> 7  ring.rs:12`.
     pub(super) fn step(&self, step: &Step) -> String {
-        let name = self.name(step);
         let file = step.file.rsplit('/').next().unwrap_or(&step.file);
+        let between = match step.access {
+            Access::Killed => " before ",
+            _ => "  ",
+        };
+        format!("{}{between}{file}:{}", self.access(step), step.line)
+    }
+
+    /// Returns an access in words.
+    pub(super) fn access(&self, step: &Step) -> String {
+        let name = self.name(step);
         let (value, shown) = (step.value, step.form.shown(step.value));
-        let what = match step.access {
+        match step.access {
             Access::Load => format!("{name}.load -> {shown}"),
             Access::Store => format!("{name}.store {shown}"),
             Access::Update => format!("{name}.update, was {shown}"),
@@ -211,9 +219,8 @@ impl Report {
             Access::Timeout => format!("{name}: woken"),
             Access::Wake => format!("{name}.wake {value}"),
             Access::Alive => format!("alive? -> {}", if value == 0 { "no" } else { "yes" }),
-            Access::Killed => return format!("x SIGKILL before {file}:{}", step.line),
-        };
-        format!("{what}  {file}:{}", step.line)
+            Access::Killed => "x SIGKILL".into(),
+        }
     }
 
     /// Returns the name of the word that a step accesses.

@@ -3,6 +3,7 @@
 mod covered;
 mod data;
 mod made;
+mod page;
 mod printed;
 mod recorded;
 mod rows;

@@ -15,13 +15,7 @@ pub(super) fn text(report: &Report) -> String {
         "finding" => of_finding(&mut text, report),
         "unknown" => not_green(&mut text, "UNKNOWN", report),
         "unavailable" => not_green(&mut text, "UNAVAILABLE", report),
-        _ => write!(
-            text,
-            "ok  {}  {}{}",
-            report.test,
-            ran(report).replace(KEPT, " "),
-            limits(report)
-        ),
+        _ => ok(&mut text, report),
     };
     if let Some(cross_check) = &report.cross_check {
         text.push_str(match cross_check.verdict {
@@ -31,6 +25,18 @@ pub(super) fn text(report: &Report) -> String {
         text.push_str(&self::text(cross_check));
     }
     text
+}
+
+fn ok(to: &mut String, report: &Report) -> std::fmt::Result {
+    let ran = ran(report).replace(KEPT, " ");
+    write!(to, "ok  {}  {ran}{}", report.test, limits(report))?;
+    // It stands last, where the others have it before their coverage.
+    let mut of_page = String::new();
+    page(&mut of_page, report)?;
+    if !of_page.is_empty() {
+        write!(to, "\n{}", of_page.trim_end())?;
+    }
+    Ok(())
 }
 
 fn not_green(to: &mut String, what: &str, report: &Report) -> std::fmt::Result {
@@ -104,7 +110,7 @@ fn of_finding(to: &mut String, report: &Report) -> std::fmt::Result {
 /// The file of the page, or why there is none.
 fn page(to: &mut String, report: &Report) -> std::fmt::Result {
     if let Some(page) = &report.page {
-        writeln!(to, " page:   {}", page.display())?;
+        writeln!(to, " page:   {page}")?;
     }
     if let Some(error) = &report.no_page {
         writeln!(to, " no page: {error}")?;

@@ -127,6 +127,18 @@ impl Part {
     }
 }
 
+/// Returns the lines of a file from `before` lines above this one to as many below it, each with its number; none where the
+/// file cannot be read.
+pub(crate) fn around(file: &str, line: u32, before: u32) -> Vec<(u32, String)> {
+    let lines = lines(file).unwrap_or_default();
+    let first = line.saturating_sub(before).max(1);
+    let numbered = (first..=line.saturating_add(before)).filter_map(|number| {
+        let text = lines.get(number as usize - 1)?;
+        Some((number, text.clone()))
+    });
+    numbered.collect()
+}
+
 fn lines(file: &str) -> Lines {
     FILES.with_borrow_mut(|files| {
         files
@@ -269,6 +281,17 @@ pub(super) mod tests {
         assert_eq!(of("region.get::<Word>(0).load(x)", "load"), None);
         assert_eq!(field("no/such/file.rs", 1, 1), None);
         assert_eq!(receiver(&["x".into()], 7, 1), None);
+    }
+
+    #[test]
+    fn the_lines_around_one_end_where_the_file_does() {
+        let around = |line| around(file!(), line, 2);
+        assert_eq!(around(1).len(), 3);
+        assert_eq!(around(1)[0].0, 1);
+        assert!(around(1)[0].1.starts_with("//! The names of words"));
+        assert_eq!(around(3).len(), 5);
+        assert!(around(1_000_000).is_empty() && around(u32::MAX).is_empty());
+        assert!(super::around("no/such/file.rs", 1, 2).is_empty());
     }
 
     struct Word;
