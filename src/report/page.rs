@@ -143,7 +143,7 @@ impl Report {
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                     "make room there, or name a directory on another file system"
                 }
-                _ => "name a directory that can be made and written, for HTML alone",
+                _ => "name a directory that can be made and written",
             };
             Error::system(format!("cannot {what} {}", path.display()), error, remedy)
         };
