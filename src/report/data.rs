@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The result of checking a suite on one engine, as data. [`Suite::report_data`](crate::Suite::report_data) makes it.
 ///
-/// Displayed, it is the text of a failing test; serialized, it is what a page shows.
+/// Displayed, it is the text of a failing test; [`html`](Report::html) is a page for a browser.
 ///
 /// ```
 /// use forkcheck::prelude::*;

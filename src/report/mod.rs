@@ -2,6 +2,7 @@
 
 mod covered;
 mod data;
+mod json;
 mod made;
 mod page;
 mod printed;

@@ -5,11 +5,11 @@
 mod tests;
 
 use super::data::{Linearization, Report};
+use super::json::{ToJson, json, object};
 use super::rows::{Event, events};
 use crate::case::{Access, Step};
 use crate::error::Error;
 use crate::source;
-use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -21,16 +21,14 @@ const AROUND: u32 = 4;
 /// Stands for "none" among the numbers of a row.
 const NONE: i64 = -1;
 
-#[derive(Serialize)]
 struct Page<'a> {
     /// The report, and that of the cross-check if there is one.
     reports: Vec<Part<'a>>,
-    /// Of each file the lines around its steps.
-    sources: BTreeMap<&'a str, BTreeMap<u32, String>>,
+    /// Of each file the lines around its steps, each with its number.
+    sources: Vec<(&'a str, Vec<(u32, String)>)>,
 }
 
 /// One report. Numbers that JavaScript cannot hold are texts.
-#[derive(Serialize)]
 struct Part<'a> {
     test: &'a str,
     engine: &'a str,
@@ -63,11 +61,79 @@ struct Part<'a> {
     printed: &'a [String],
 }
 
-#[derive(Serialize)]
 struct Lane<'a> {
     name: &'a str,
     /// Of each operation: the call, the result, and whether the process was killed in it.
     operations: Vec<(&'a str, Option<&'a str>, bool)>,
+}
+
+impl ToJson for Page<'_> {
+    fn write(&self, to: &mut String) {
+        object(
+            to,
+            &[("reports", &self.reports), ("sources", &self.sources)],
+        );
+    }
+}
+
+impl ToJson for Part<'_> {
+    fn write(&self, to: &mut String) {
+        object(
+            to,
+            &[
+                ("test", &self.test),
+                ("engine", &self.engine),
+                ("verdict", &self.verdict),
+                ("kind", &self.kind),
+                ("headline", &self.headline),
+                ("origin", &self.origin),
+                ("rate", &self.rate),
+                ("machine", &self.machine),
+                ("setup", &self.setup),
+                ("processes", &self.processes),
+                ("words", &self.words),
+                ("legend", &self.legend),
+                ("kinds", &self.kinds),
+                ("rows", &self.rows),
+                ("texts", &self.texts),
+                ("places", &self.places),
+                ("linearization", &self.linearization),
+                ("near_misses", &self.near_misses),
+                ("replay", &self.replay),
+                ("saved", &self.saved),
+                ("coverage", &self.coverage),
+                ("seed", &self.seed),
+                ("stale", &self.stale),
+                ("unscheduled", &self.unscheduled),
+                ("not_checked", &self.not_checked),
+                ("printed", &self.printed),
+            ],
+        );
+    }
+}
+
+impl ToJson for Lane<'_> {
+    fn write(&self, to: &mut String) {
+        object(
+            to,
+            &[("name", &self.name), ("operations", &self.operations)],
+        );
+    }
+}
+
+impl ToJson for Linearization {
+    fn write(&self, to: &mut String) {
+        object(
+            to,
+            &[
+                ("words", &self.reason.longest),
+                ("state", &self.reason.state),
+                ("breaks", &self.reason.blocked),
+                ("longest", &self.longest),
+                ("blocked", &self.blocked),
+            ],
+        );
+    }
 }
 
 /// Values that are numbered in the order in which they first come.
@@ -108,14 +174,17 @@ impl Report {
         }
         let page = Page {
             reports: parts.into_iter().map(part).collect(),
-            sources,
+            sources: sources
+                .into_iter()
+                .map(|(file, lines)| (file, lines.into_iter().collect()))
+                .collect(),
         };
         let title = self.kind.as_deref().unwrap_or(self.verdict);
         let title = format!("{title}  {}", self.test);
         filled(&[
             ("<!--TITLE-->", &escaped(&title)),
             ("<!--TEXT-->", &escaped(&self.to_string())),
-            ("<!--DATA-->", &data(&page)),
+            ("<!--DATA-->", &json(&page)),
         ])
     }
 
@@ -201,13 +270,6 @@ fn escaped(text: &str) -> String {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
-}
-
-/// Returns JSON that may stand in a script element. `<` occurs in strings only: without it neither `</script>` ends the
-/// element nor does `<!--` begin what looks like a comment there.
-fn data(page: &impl Serialize) -> String {
-    let json = serde_json::to_string(page).expect("plain data becomes JSON");
-    json.replace('<', "\\u003c")
 }
 
 fn part(report: &Report) -> Part<'_> {

@@ -289,11 +289,6 @@ impl<S: Spec> Suite<S> {
         Ok(self)
     }
 
-    /// Returns the directory for the pages of its reports, if there is to be one.
-    pub(crate) fn html(&self) -> Option<&Path> {
-        self.settings.html.as_deref()
-    }
-
     /// The name under which its cases are saved and told: the crate, its modules, and its own.
     pub(crate) fn id(&self) -> &str {
         &self.id
@@ -457,14 +452,7 @@ impl<S: Spec> Suite<S> {
             Ok(outcome) => outcome,
             Err(error) => report::fail(format!("{}::{engine}: {error}", self.id), at),
         };
-        let mut report = self.report_data(&outcome);
-        if let Some(directory) = html
-            && outcome.verdict != Verdict::Ok
-        {
-            let page = report.page_in(&directory);
-            report = report.with_page(&page);
-        }
-        let text = report.to_string();
+        let text = self.report_and_page(&outcome, html.as_deref());
         match outcome.verdict {
             Verdict::Ok => println!("{text}"),
             Verdict::Unknown(_) | Verdict::Unavailable(_) if allowed => report::loudly(&format!(

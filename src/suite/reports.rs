@@ -1,9 +1,11 @@
 //! The reports of a suite: the name of the test that runs, and the command that runs it again.
 
 use super::Suite;
+use crate::check::Verdict;
 use crate::report::{self, About, Report};
 use crate::search::Outcome;
 use crate::subject::Spec;
+use std::path::Path;
 
 impl<S: Spec> Suite<S> {
     /// Returns the report of an outcome of this suite as text.
@@ -24,6 +26,22 @@ impl<S: Spec> Suite<S> {
             report.cross_check = Some(Box::new(stepped));
         }
         report
+    }
+
+    /// Returns the report as text, and writes its page into this directory unless the verdict is Ok.
+    pub(super) fn report_and_page(&self, outcome: &Outcome<S>, html: Option<&Path>) -> String {
+        let report = self.report_data(outcome);
+        let page = html.filter(|_| outcome.verdict != Verdict::Ok);
+        let page = page.map(|directory| report.page_in(directory));
+        match page {
+            Some(page) => report.with_page(&page).to_string(),
+            None => report.to_string(),
+        }
+    }
+
+    /// Returns the directory for the pages of its reports, if there is to be one.
+    pub(crate) fn html(&self) -> Option<&Path> {
+        self.settings.html.as_deref()
     }
 
     /// Returns the report with another command that replays a token.
