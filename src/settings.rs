@@ -13,6 +13,9 @@
 //! | `FORKCHECK_LOCK` | a file or directory whose lock (flock) is the turn of `processes` on this machine; the temporary directory where it is not set |
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
 //!
+//! In a job of GitHub Actions (`GITHUB_ACTIONS` is `true`) a failing test also prints its finding as an annotation of the source
+//! line.
+//!
 //! Any other variable whose name begins with `FORKCHECK_` is refused, so that a mistyped one is not ignored; those of the
 //! crate's own tests and of its zygotes are let through.
 
@@ -67,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) lock: Option<PathBuf>,
     /// Directory of the pages of failing tests.
     pub(crate) html: Option<PathBuf>,
+    /// In a job of GitHub Actions the directory of the checkout.
+    pub(crate) checkout: Option<PathBuf>,
     /// The environment was asked already, and what was set since wins over it.
     pub(crate) asked: bool,
 }
@@ -84,6 +89,7 @@ impl Default for Settings {
             refresh: false,
             lock: None,
             html: None,
+            checkout: None,
             asked: false,
         }
     }
@@ -178,6 +184,9 @@ impl Settings {
         }
         let html = variable("FORKCHECK_HTML").filter(|path| !path.is_empty());
         self.html = html.map(PathBuf::from).or(self.html);
+        if variable("GITHUB_ACTIONS").as_deref() == Some("true") {
+            self.checkout = Some(variable("GITHUB_WORKSPACE").unwrap_or_default().into());
+        }
         if let Some(engines) = variable("FORKCHECK_ALLOW_MISSING") {
             self.allow_missing = engines
                 .split(',')
@@ -290,6 +299,9 @@ mod tests {
         let html = with("FORKCHECK_HTML", "pages").unwrap().html;
         assert_eq!(html, Some("pages".into()));
         assert_eq!(with("FORKCHECK_HTML", "").unwrap().html, None);
+        let checkout = |value| with("GITHUB_ACTIONS", value).unwrap().checkout;
+        assert_eq!(checkout("true"), Some(PathBuf::new()));
+        assert_eq!(checkout("false"), None);
         assert_eq!(
             with("FORKCHECK_SECONDS", "0.5").unwrap().time,
             Some(Duration::from_millis(500))

@@ -160,12 +160,47 @@ fn run_test(name: &str, environment: &[(&str, &str)]) -> Output {
         .args(["--exact", name, "--nocapture"])
         .env_remove("FORKCHECK_REPLAY")
         .env_remove("FORKCHECK_HTML")
+        .env_remove("GITHUB_ACTIONS")
         .env_remove("RUST_BACKTRACE");
     command.envs(environment.iter().copied()).output().unwrap()
 }
 
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+#[test]
+fn a_job_of_github_actions_gets_an_annotation_of_the_line_and_no_other_run_does() {
+    let annotations = |output: &Output| {
+        let text = text(output);
+        let lines = text.lines().filter(|line| line.starts_with("::"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let job = [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_WORKSPACE", env!("CARGO_MANIFEST_DIR")),
+        (BROKEN, "1"),
+    ];
+    let failing = run_test("sum::stepped", &job);
+    // The store that comes too late.
+    let line = include_str!("pages.rs").lines();
+    let line = line
+        .take_while(|line| !line.contains("store(total +"))
+        .count()
+        + 1;
+    let expected = format!(
+        "::error file=tests/pages.rs,line={line},title=NOT LINEARIZABLE pages%3A%3Asum%3A%3Astepped::reader: Read returned Value("
+    );
+    let lines = annotations(&failing);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with(&expected), "{lines:?}");
+    assert!(
+        lines[0].contains("%0Areplay: FORKCHECK_REPLAY=fk1:"),
+        "{lines:?}"
+    );
+    assert!(annotations(&run_test("sum::stepped", &job[2..])).is_empty());
+    let passing = run_test("sum::stepped", &job[..2]);
+    assert!(passing.status.success() && annotations(&passing).is_empty());
 }
 
 /// The data in a page.

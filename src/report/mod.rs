@@ -1,5 +1,6 @@
 //! Reports of checks: an outcome becomes one [`Report`], which is data, and that becomes text, JSON or a page.
 
+mod annotation;
 mod covered;
 mod data;
 mod json;

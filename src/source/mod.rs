@@ -150,14 +150,24 @@ fn lines(file: &str) -> Lines {
 
 /// The file as the compiler named it: from the root of the workspace, which is at or above the package.
 fn read(file: &str) -> Lines {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let places = package.iter().flat_map(|package| package.ancestors());
-    let text = std::fs::read_to_string(file).ok().or_else(|| {
-        places
-            .take(8)
-            .find_map(|place| std::fs::read_to_string(place.join(file)).ok())
-    })?;
+    let text = places(file)
+        .into_iter()
+        .find_map(|place| std::fs::read_to_string(place).ok())?;
     Some(text.lines().map(str::to_owned).collect())
+}
+
+/// Returns the file that the compiler named so, where it is there.
+pub(crate) fn found(file: &str) -> Option<PathBuf> {
+    let place = places(file).into_iter().find(|place| place.is_file())?;
+    std::path::absolute(place).ok()
+}
+
+/// Paths at which the file may be.
+fn places(file: &str) -> Vec<PathBuf> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let above = package.iter().flat_map(|package| package.ancestors());
+    let above = above.take(8).map(|place| place.join(file));
+    std::iter::once(file.into()).chain(above).collect()
 }
 
 /// The path of the expression before the method, or of the argument of `M::wait(&self.full, 0)`.

@@ -447,18 +447,18 @@ impl<S: Spec> Suite<S> {
             .allow_missing
             .iter()
             .any(|allowed| allowed == engine);
-        let html = settings.html.clone();
+        let (html, checkout) = (settings.html.clone(), settings.checkout.clone());
         let outcome = match outcome(settings) {
             Ok(outcome) => outcome,
             Err(error) => report::fail(format!("{}::{engine}: {error}", self.id), at),
         };
-        let text = self.report_and_page(&outcome, html.as_deref());
+        let told = self.report_and_page(&outcome, html.as_deref());
         match outcome.verdict {
-            Verdict::Ok => println!("{text}"),
+            Verdict::Ok => println!("{told}"),
             Verdict::Unknown(_) | Verdict::Unavailable(_) if allowed => report::loudly(&format!(
-                "{text}\nallowed by FORKCHECK_ALLOW_MISSING: this engine checked nothing that counts"
+                "{told}\nallowed by FORKCHECK_ALLOW_MISSING: this engine checked nothing that counts"
             )),
-            _ => report::fail(text, at),
+            _ => reports::fail(&told, at, checkout.as_deref()),
         }
     }
 

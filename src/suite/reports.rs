@@ -5,7 +5,16 @@ use crate::check::Verdict;
 use crate::report::{self, About, Report};
 use crate::search::Outcome;
 use crate::subject::Spec;
+use std::panic::Location;
 use std::path::Path;
+
+/// Fails a test with its report, and prints an annotation if a checkout is named.
+pub(super) fn fail(report: &Report, at: &Location<'_>, checkout: Option<&Path>) -> ! {
+    if let Some(checkout) = checkout {
+        eprintln!("{}", report.annotation(at, checkout));
+    }
+    report::fail(report.to_string(), at)
+}
 
 impl<S: Spec> Suite<S> {
     /// Returns the report of an outcome of this suite as text.
@@ -28,14 +37,14 @@ impl<S: Spec> Suite<S> {
         report
     }
 
-    /// Returns the report as text, and writes its page into this directory unless the verdict is Ok.
-    pub(super) fn report_and_page(&self, outcome: &Outcome<S>, html: Option<&Path>) -> String {
+    /// Returns the report, and writes its page into this directory unless the verdict is Ok.
+    pub(super) fn report_and_page(&self, outcome: &Outcome<S>, html: Option<&Path>) -> Report {
         let report = self.report_data(outcome);
         let page = html.filter(|_| outcome.verdict != Verdict::Ok);
         let page = page.map(|directory| report.page_in(directory));
         match page {
-            Some(page) => report.with_page(&page).to_string(),
-            None => report.to_string(),
+            Some(page) => report.with_page(&page),
+            None => report,
         }
     }
 
