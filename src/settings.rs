@@ -14,7 +14,7 @@
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
 //!
 //! In a job of GitHub Actions (`GITHUB_ACTIONS` is `true`) a failing test also prints its finding as an annotation of the source
-//! line.
+//! line. `COLUMNS`, where a shell exports it, is the width of a report's table.
 //!
 //! Any other variable whose name begins with `FORKCHECK_` is refused, so that a mistyped one is not ignored; those of the
 //! crate's own tests and of its zygotes are let through.
@@ -72,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) html: Option<PathBuf>,
     /// In a job of GitHub Actions the directory of the checkout.
     pub(crate) checkout: Option<PathBuf>,
+    /// Columns of the terminal.
+    pub(crate) columns: Option<usize>,
     /// The environment was asked already, and what was set since wins over it.
     pub(crate) asked: bool,
 }
@@ -90,6 +92,7 @@ impl Default for Settings {
             lock: None,
             html: None,
             checkout: None,
+            columns: None,
             asked: false,
         }
     }
@@ -184,6 +187,8 @@ impl Settings {
         }
         let html = variable("FORKCHECK_HTML").filter(|path| !path.is_empty());
         self.html = html.map(PathBuf::from).or(self.html);
+        // Not a variable of this crate: what makes no sense in it is no mistake of the user's.
+        self.columns = variable("COLUMNS").and_then(|columns| columns.trim().parse().ok());
         if variable("GITHUB_ACTIONS").as_deref() == Some("true") {
             self.checkout = Some(variable("GITHUB_WORKSPACE").unwrap_or_default().into());
         }
@@ -299,6 +304,8 @@ mod tests {
         let html = with("FORKCHECK_HTML", "pages").unwrap().html;
         assert_eq!(html, Some("pages".into()));
         assert_eq!(with("FORKCHECK_HTML", "").unwrap().html, None);
+        assert_eq!(with("COLUMNS", "160").unwrap().columns, Some(160));
+        assert_eq!(with("COLUMNS", "wide").unwrap().columns, None);
         let checkout = |value| with("GITHUB_ACTIONS", value).unwrap().checkout;
         assert_eq!(checkout("true"), Some(PathBuf::new()));
         assert_eq!(checkout("false"), None);

@@ -14,6 +14,7 @@ fn forkcheck(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     command
         .args(arguments)
         .env_remove("FORKCHECK_REPLAY")
+        .env_remove("COLUMNS")
         .envs(environment.iter().copied())
         .output()
         .unwrap()

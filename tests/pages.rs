@@ -161,6 +161,7 @@ fn run_test(name: &str, environment: &[(&str, &str)]) -> Output {
         .env_remove("FORKCHECK_REPLAY")
         .env_remove("FORKCHECK_HTML")
         .env_remove("GITHUB_ACTIONS")
+        .env_remove("COLUMNS")
         .env_remove("RUST_BACKTRACE");
     command.envs(environment.iter().copied()).output().unwrap()
 }
@@ -201,6 +202,35 @@ fn a_job_of_github_actions_gets_an_annotation_of_the_line_and_no_other_run_does(
     assert!(annotations(&run_test("sum::stepped", &job[2..])).is_empty());
     let passing = run_test("sum::stepped", &job[..2]);
     assert!(passing.status.success() && annotations(&passing).is_empty());
+}
+
+#[test]
+fn the_table_is_as_wide_as_the_environment_says() {
+    let head = |columns: &[(&str, &str)]| {
+        let environment = [columns, &[(BROKEN, "1")]].concat();
+        let told = text(&run_test("sum::stepped", &environment));
+        let found = told.lines().position(|line| line.starts_with("shrunk "));
+        let head = told.lines().nth(found.unwrap() + 4);
+        (head.unwrap().to_owned(), told)
+    };
+    let (narrow, told) = head(&[("COLUMNS", "70")]);
+    assert!(narrow.starts_with("    1  adder 1: Add(1)"), "{told}");
+    let unseen = told
+        .lines()
+        .skip_while(|line| !line.starts_with(" unseen:"));
+    let wrapped = unseen.take_while(|line| line.starts_with(' '));
+    assert!(
+        wrapped.map(|line| line.chars().count()).max() <= Some(70),
+        "{told}"
+    );
+    let (wide, told) = head(&[("COLUMNS", "160")]);
+    let words: Vec<&str> = wide.split_whitespace().collect();
+    assert_eq!(
+        words,
+        ["adder", "1", "adder", "2", "reader", "region"],
+        "{told}"
+    );
+    assert_eq!(head(&[]).0, head(&[("COLUMNS", "100")]).0);
 }
 
 /// The data in a page.

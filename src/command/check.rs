@@ -1,6 +1,6 @@
 //! `forkcheck check`: a row for each subject on each engine, and the report of whatever is not ok.
 
-use super::print::say;
+use super::print::{columns, say};
 use super::{Options, Standing, expected, json};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use forkcheck::Report;
@@ -192,7 +192,7 @@ impl<'a> Row<'a> {
     fn report(self) -> Option<String> {
         match self.told {
             Err(error) => Some(error),
-            Ok(told) => (told.verdict != "ok").then(|| told.to_string()),
+            Ok(told) => (told.verdict != "ok").then(|| told.text(columns())),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `forkcheck replay`: a case that failed before, from a token or a file of saved cases.
 
-use super::print::{complain, say};
+use super::print::{columns, complain, say};
 use super::{Standing, called, json};
 use forkcheck::builtin::{self, Builtin, Html, Known, Limits};
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ fn told(builtin: &Builtin, known: Known, html: Html, json: bool) -> Result<Stand
     if json {
         say!("{}", json::outcome(builtin, engine, &Ok(told)));
     } else {
-        say!("{told}");
+        say!("{}", told.text(columns()));
         if standing == Standing::AsExpected {
             say!(
                 "it did not fail again, in {} executions",

@@ -4,7 +4,7 @@ use super::data::{Process, Reason};
 use super::made::{operations, reason};
 use super::rows::rows_of_calls;
 use super::sentence::accusation;
-use super::table::render;
+use super::table::{WIDTH, render};
 use super::text::why;
 use crate::case::{History, named};
 use crate::check::{Blocked, Explanation, Finding};
@@ -53,7 +53,11 @@ pub(crate) fn of_history<S: Spec>(
         });
         let processes: Vec<Process> = processes.collect();
         let heads: Vec<&str> = processes.iter().map(|process| &*process.name).collect();
-        let _ = writeln!(text, "\n\n{}\n", render(&heads, &rows_of_calls(&processes)));
+        let _ = writeln!(
+            text,
+            "\n\n{}\n",
+            render(&heads, &rows_of_calls(&processes), WIDTH)
+        );
         let mut reason = reason(&names, &shown, &explanation);
         if let before @ 1.. = order - explanation.longest.len() {
             reason

@@ -1,7 +1,7 @@
 //! Events in one column a process, in the order in which they happened; one below the other where the columns
 //! would not fit.
 
-/// Widest line of a report.
+/// Width of a report, unless another is asked for, and the widest that its sentences are wrapped to.
 pub(super) const WIDTH: usize = 100;
 /// Events shown; of more, what says least is left out.
 const ROWS: usize = 60;
@@ -81,8 +81,8 @@ fn shown(rows: &[Row]) -> Vec<bool> {
     shown
 }
 
-/// Renders the rows, each in the column of its process; `heads` are the names of the processes.
-pub(super) fn render(heads: &[&str], rows: &[Row]) -> String {
+/// Renders the rows, each in the column of its process if that fits the width; `heads` are the names of the processes.
+pub(super) fn render(heads: &[&str], rows: &[Row], width: usize) -> String {
     let widths: Vec<usize> = (0..heads.len())
         .map(|process| {
             let of_process = rows
@@ -96,20 +96,20 @@ pub(super) fn render(heads: &[&str], rows: &[Row]) -> String {
         })
         .collect();
     let mut lines = Vec::new();
-    let processes = widths.iter().map(|width| width + 2).sum::<usize>();
-    let beside = processes + 5 <= WIDTH;
+    let processes = widths.iter().map(|wide| wide + 2).sum::<usize>();
+    let beside = processes + 5 <= width;
     let region = rows
         .iter()
         .map(|row| row.region.chars().count())
         .max()
         .unwrap_or(0);
     // A column of its own, if there is room for it.
-    let region = (region > 0 && processes + 5 + 2 + region <= WIDTH).then_some("region");
+    let region = (region > 0 && processes + 5 + 2 + region <= width).then_some("region");
     if beside {
         let heads = heads.iter().copied().chain(region);
         let head: String = heads
             .zip(widths.iter().chain([&0]))
-            .map(|(head, width)| format!("  {head:width$}"))
+            .map(|(head, wide)| format!("  {head:wide$}"))
             .collect();
         lines.push(format!("     {}", head.trim_end()));
     }
@@ -125,7 +125,7 @@ pub(super) fn render(heads: &[&str], rows: &[Row]) -> String {
             hidden = 0;
         }
         lines.push(if beside {
-            let before: usize = widths[..row.process].iter().map(|width| width + 2).sum();
+            let before: usize = widths[..row.process].iter().map(|wide| wide + 2).sum();
             let line = format!("{:before$}  {}", "", row.text);
             let region = region.map_or("", |_| &row.region);
             let line = format!("{:>5}{line:processes$}  {region}", number + 1);
@@ -192,7 +192,7 @@ mod tests {
         many[200].kept = true;
         many[200].text = "SIGKILL".into();
         let roles = ["one", "two"];
-        let table = render(&roles, &many);
+        let table = render(&roles, &many, WIDTH);
         for kept in [
             "event 0",
             "event 399",
@@ -227,6 +227,7 @@ mod tests {
         let table = render(
             &roles,
             &rows(&[(0, "Write(7) -> Written"), (1, "Read -> Value(0)")]),
+            WIDTH,
         );
         assert_eq!(
             table,
@@ -238,18 +239,25 @@ mod tests {
     fn wide_events_stand_one_below_the_other() {
         let roles = ["reader 1", "reader 2"];
         let long = "x".repeat(60);
-        let table = render(&roles, &rows(&[(0, &long), (1, &long)]));
+        let table = render(&roles, &rows(&[(0, &long), (1, &long)]), WIDTH);
         assert!(
             table.lines().all(|line| line.chars().count() <= WIDTH),
             "{table}"
         );
         assert!(table.contains("reader 2: x"), "{table}");
+        // On a wider terminal they have room.
+        let table = render(&roles, &rows(&[(0, &long), (1, &long)]), 160);
+        assert!(!table.contains("reader 2: x"), "{table}");
+        assert!(
+            table.lines().all(|line| line.chars().count() <= 160),
+            "{table}"
+        );
     }
 
     #[test]
     fn of_very_many_events_the_middle_is_left_out() {
         let many: Vec<Row> = (0..200).map(|n| Row::of(0, format!("event {n}"))).collect();
-        let table = render(&["only"], &many);
+        let table = render(&["only"], &many, WIDTH);
         assert!(
             table.contains("event 0") && table.contains("event 199") && table.contains("140 more"),
             "{table}"

@@ -7,29 +7,29 @@ use super::rows::rows;
 use super::table::{WIDTH, cut, render};
 use std::fmt::Write;
 
-/// Returns the whole report.
-pub(super) fn text(report: &Report) -> String {
+/// Returns the whole report for a terminal of this many columns.
+pub(super) fn text(report: &Report, width: usize) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = match report.verdict {
-        "finding" => of_finding(&mut text, report),
-        "unknown" => not_green(&mut text, "UNKNOWN", report),
-        "unavailable" => not_green(&mut text, "UNAVAILABLE", report),
-        _ => ok(&mut text, report),
+        "finding" => of_finding(&mut text, report, width),
+        "unknown" => not_green(&mut text, "UNKNOWN", report, width),
+        "unavailable" => not_green(&mut text, "UNAVAILABLE", report, width),
+        _ => ok(&mut text, report, width),
     };
     if let Some(cross_check) = &report.cross_check {
         text.push_str(match cross_check.verdict {
             "finding" => "\n\nthe program of this case, step by step:\n",
             _ => "\n\nthe program of this case, step by step: it passes under `stepped`, so the failure needs something that `stepped` does not check\n",
         });
-        text.push_str(&self::text(cross_check));
+        text.push_str(&self::text(cross_check, width));
     }
     text
 }
 
-fn ok(to: &mut String, report: &Report) -> std::fmt::Result {
+fn ok(to: &mut String, report: &Report, width: usize) -> std::fmt::Result {
     let ran = ran(report).replace(KEPT, " ");
-    write!(to, "ok  {}  {ran}{}", report.test, limits(report))?;
+    write!(to, "ok  {}  {ran}{}", report.test, limits(report, width))?;
     // It stands last, where the others have it before their coverage.
     let mut of_page = String::new();
     page(&mut of_page, report)?;
@@ -39,10 +39,15 @@ fn ok(to: &mut String, report: &Report) -> std::fmt::Result {
     Ok(())
 }
 
-fn not_green(to: &mut String, what: &str, report: &Report) -> std::fmt::Result {
+fn not_green(to: &mut String, what: &str, report: &Report, width: usize) -> std::fmt::Result {
     writeln!(to, "{what}  {}  {}", report.test, report.headline)?;
     page(to, report)?;
-    writeln!(to, " ran:    {}{}", wrapped(&ran(report)), limits(report))?;
+    writeln!(
+        to,
+        " ran:    {}{}",
+        wrapped(&ran(report), width),
+        limits(report, width)
+    )?;
     write!(
         to,
         " allow:  where this has to pass all the same, FORKCHECK_ALLOW_MISSING={}",
@@ -51,7 +56,7 @@ fn not_green(to: &mut String, what: &str, report: &Report) -> std::fmt::Result {
     printed(to, report)
 }
 
-fn of_finding(to: &mut String, report: &Report) -> std::fmt::Result {
+fn of_finding(to: &mut String, report: &Report, width: usize) -> std::fmt::Result {
     let of = |words: &Option<String>| words.clone().unwrap_or_default();
     let kind = of(&report.kind);
     writeln!(to, "{kind}  {}  {}", report.test, report.headline)?;
@@ -70,10 +75,10 @@ fn of_finding(to: &mut String, report: &Report) -> std::fmt::Result {
     if rows.is_empty() {
         writeln!(to)?;
     } else {
-        writeln!(to, "\n{}\n", render(&report.names(), &rows))?;
+        writeln!(to, "\n{}\n", render(&report.names(), &rows, width))?;
     }
     if let Some(legend) = report.legend {
-        writeln!(to, " words:  {}", wrapped(legend))?;
+        writeln!(to, " words:  {}", wrapped(legend, width))?;
     }
     if let Some(linearization) = &report.linearization {
         why(to, &linearization.reason)?;
@@ -90,7 +95,7 @@ fn of_finding(to: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(
             to,
             "{label} {}",
-            wrapped(&format!("{row}{}", near_miss.words))
+            wrapped(&format!("{row}{}", near_miss.words), width)
         )?;
     }
     if let Some(replay) = &report.replay {
@@ -103,7 +108,12 @@ fn of_finding(to: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(to, " not saved: {error}")?;
     }
     page(to, report)?;
-    write!(to, " ran:    {}{}", wrapped(&ran(report)), limits(report))?;
+    write!(
+        to,
+        " ran:    {}{}",
+        wrapped(&ran(report), width),
+        limits(report, width)
+    )?;
     printed(to, report)
 }
 
@@ -119,16 +129,16 @@ fn page(to: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 /// What was not covered and cannot be, in lines of their own.
-fn limits(report: &Report) -> String {
+fn limits(report: &Report, width: usize) -> String {
     let stale = report.stale.iter();
     let stale: String = stale
-        .map(|stale| format!("\n stale:  {}", wrapped(stale)))
+        .map(|stale| format!("\n stale:  {}", wrapped(stale, width)))
         .collect();
     let coarse = report.unscheduled.as_ref();
     let coarse = coarse.map_or(String::new(), |coarse| {
-        format!("\n coarse: {}", wrapped(coarse))
+        format!("\n coarse: {}", wrapped(coarse, width))
     });
-    let unseen = wrapped(&report.not_checked.join("; "));
+    let unseen = wrapped(&report.not_checked.join("; "), width);
     format!("{stale}{coarse}\n unseen: {unseen}")
 }
 
@@ -168,13 +178,14 @@ fn short_state(state: &str) -> String {
 }
 
 /// Words that stand under each other behind a label of nine columns. What [`kept`] has joined stays on one line.
-pub(super) fn wrapped(text: &str) -> String {
+pub(super) fn wrapped(text: &str, width: usize) -> String {
+    let width = width.min(WIDTH);
     let mut lines: Vec<String> = Vec::new();
     let words = text.split(|c: char| c.is_whitespace() && c != KEPT);
     for word in words.filter(|word| !word.is_empty()) {
         let length = |text: &str| text.chars().count();
         match lines.last_mut() {
-            Some(line) if length(line) + length(word) + 10 <= WIDTH => {
+            Some(line) if length(line) + length(word) + 10 <= width => {
                 line.push(' ');
                 line.push_str(word);
             }
@@ -203,10 +214,10 @@ mod tests {
     fn a_seed_a_token_and_a_variable_stand_on_one_line() {
         for filler in 60..100 {
             let seed = kept("seed 12345678901234567890");
-            let text = wrapped(&format!(
-                "{} {seed}, FORKCHECK_REFRESH=1",
-                "x".repeat(filler)
-            ));
+            let text = wrapped(
+                &format!("{} {seed}, FORKCHECK_REFRESH=1", "x".repeat(filler)),
+                WIDTH,
+            );
             assert!(
                 text.lines()
                     .any(|line| line.contains("seed 12345678901234567890,")),
@@ -218,6 +229,6 @@ mod tests {
             );
         }
         let token = "f".repeat(3 * WIDTH);
-        assert_eq!(wrapped(&format!("a {token} b")).lines().count(), 3);
+        assert_eq!(wrapped(&format!("a {token} b"), WIDTH).lines().count(), 3);
     }
 }

@@ -8,7 +8,6 @@ mod reports;
 pub use macros::Here;
 
 use crate::case::{Case, Extent};
-use crate::check::Verdict;
 use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
 use crate::report::{self, Site};
@@ -443,23 +442,12 @@ impl<S: Spec> Suite<S> {
             Ok(settings) => settings,
             Err(error) => report::fail(error.to_string(), at),
         };
-        let allowed = settings
-            .allow_missing
-            .iter()
-            .any(|allowed| allowed == engine);
-        let (html, checkout) = (settings.html.clone(), settings.checkout.clone());
+        let environment = settings.clone();
         let outcome = match outcome(settings) {
             Ok(outcome) => outcome,
             Err(error) => report::fail(format!("{}::{engine}: {error}", self.id), at),
         };
-        let told = self.report_and_page(&outcome, html.as_deref());
-        match outcome.verdict {
-            Verdict::Ok => println!("{told}"),
-            Verdict::Unknown(_) | Verdict::Unavailable(_) if allowed => report::loudly(&format!(
-                "{told}\nallowed by FORKCHECK_ALLOW_MISSING: this engine checked nothing that counts"
-            )),
-            _ => reports::fail(&told, at, checkout.as_deref()),
-        }
+        self.tell(&outcome, &environment, at);
     }
 
     /// Returns the role of each process of a program, by its number.

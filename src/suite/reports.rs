@@ -4,17 +4,10 @@ use super::Suite;
 use crate::check::Verdict;
 use crate::report::{self, About, Report};
 use crate::search::Outcome;
+use crate::settings::Settings;
 use crate::subject::Spec;
 use std::panic::Location;
 use std::path::Path;
-
-/// Fails a test with its report, and prints an annotation if a checkout is named.
-pub(super) fn fail(report: &Report, at: &Location<'_>, checkout: Option<&Path>) -> ! {
-    if let Some(checkout) = checkout {
-        eprintln!("{}", report.annotation(at, checkout));
-    }
-    report::fail(report.to_string(), at)
-}
 
 impl<S: Spec> Suite<S> {
     /// Returns the report of an outcome of this suite as text.
@@ -37,15 +30,35 @@ impl<S: Spec> Suite<S> {
         report
     }
 
-    /// Returns the report, and writes its page into this directory unless the verdict is Ok.
-    pub(super) fn report_and_page(&self, outcome: &Outcome<S>, html: Option<&Path>) -> Report {
-        let report = self.report_data(outcome);
-        let page = html.filter(|_| outcome.verdict != Verdict::Ok);
-        let page = page.map(|directory| report.page_in(directory));
-        match page {
-            Some(page) => report.with_page(&page),
-            None => report,
+    /// Tells a test what came of it: prints the report, or panics with it. A verdict that is not Ok gets its page and its
+    /// annotation where the environment asks for them.
+    ///
+    /// # Panics
+    /// With the report, unless the verdict is Ok, or neither that nor a finding and the environment allows it.
+    pub(super) fn tell(&self, outcome: &Outcome<S>, environment: &Settings, at: &Location<'_>) {
+        let mut report = self.report_data(outcome);
+        let columns = environment.columns;
+        let text = |report: &Report| columns.map_or(report.to_string(), |n| report.text(n));
+        if outcome.verdict == Verdict::Ok {
+            return println!("{}", text(&report));
         }
+        if let Some(directory) = &environment.html {
+            let page = report.page_in(directory);
+            report = report.with_page(&page);
+        }
+        let mut allowed = environment.allow_missing.iter();
+        if !matches!(outcome.verdict, Verdict::Finding(_))
+            && allowed.any(|allowed| allowed == outcome.engine)
+        {
+            return report::loudly(&format!(
+                "{}\nallowed by FORKCHECK_ALLOW_MISSING: this engine checked nothing that counts",
+                text(&report)
+            ));
+        }
+        if let Some(checkout) = &environment.checkout {
+            eprintln!("{}", report.annotation(at, checkout));
+        }
+        report::fail(text(&report), at)
     }
 
     /// Returns the directory for the pages of its reports, if there is to be one.
