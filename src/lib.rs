@@ -9,6 +9,7 @@
 //! | [`case`], [`check`] | programs and histories as plain data; the check for linearizability |
 //! | [`recorded`] | the verdict and the report of a history that was recorded elsewhere |
 //! | [`engine`] | ways to run a case: forked processes side by side, step by step, and with kills; loom's memory model |
+//! | [`report`] | the result of a check as data, which text, JSON and pages are rendered from |
 //! | [`mod@suite`] | what a test calls: [`suite!`] and [`Suite`] |
 //!
 //! The first four are the core and build alone (`default-features = false`); the rest is the harness. Data flows
@@ -44,6 +45,8 @@ pub mod publish;
 pub mod recorded;
 pub mod region;
 #[cfg(feature = "harness")]
+pub mod report;
+#[cfg(feature = "harness")]
 pub mod spec;
 #[cfg(feature = "harness")]
 pub mod structure;
@@ -53,8 +56,6 @@ pub mod suite;
 mod error;
 #[cfg(feature = "harness")]
 mod regression;
-#[cfg(feature = "harness")]
-mod report;
 #[cfg(feature = "harness")]
 mod schedule;
 #[cfg(feature = "harness")]
@@ -71,7 +72,7 @@ pub use memory::{Hardware, Memory};
 pub use region::Region;
 #[cfg(feature = "harness")]
 pub use {
-    report::Site,
+    report::{Report, Site},
     search::{Found, NearMiss, Origin, Outcome, Rate},
     spec::Spec,
     structure::{Structure, WithHandles},

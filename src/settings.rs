@@ -10,8 +10,12 @@
 //! | `FORKCHECK_SEED` | the seed of what is drawn, a whole number |
 //! | `FORKCHECK_REPLAY` | a token from a report: run exactly that case |
 //! | `FORKCHECK_REFRESH` | `1`: of saved cases whose steps the code no longer takes, the program alone is kept |
+//! | `FORKCHECK_HTML` | a directory, made if it is not there: a failing test writes its report there as a page, `crate-module-suite-engine.html`, which opens in any browser and needs no network; from the directory that the test runs in, which is that of its package |
 //! | `FORKCHECK_LOCK` | a file or directory whose lock (flock) is the turn of `processes` on this machine; the temporary directory where it is not set |
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
+//!
+//! In a job of GitHub Actions (`GITHUB_ACTIONS` is `true`) a failing test also prints its finding as an annotation of the source
+//! line. `COLUMNS`, where a shell exports it, is the width of a report's table.
 //!
 //! Any other variable whose name begins with `FORKCHECK_` is refused, so that a mistyped one is not ignored; those of the
 //! crate's own tests and of its zygotes are let through.
@@ -25,9 +29,10 @@ use std::time::Duration;
 pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 /// The variables of the table above.
-const VARIABLES: [&str; 10] = [
+const VARIABLES: [&str; 11] = [
     "FORKCHECK_CASES",
     "FORKCHECK_EXECUTIONS",
+    "FORKCHECK_HTML",
     "FORKCHECK_JOBS",
     "FORKCHECK_LOCK",
     "FORKCHECK_SECONDS",
@@ -67,6 +72,12 @@ pub(crate) struct Settings {
     pub(crate) allow_missing: Vec<String>,
     pub(crate) refresh: bool,
     pub(crate) lock: Option<PathBuf>,
+    /// Directory of the pages of failing tests.
+    pub(crate) html: Option<PathBuf>,
+    /// In a job of GitHub Actions the directory of the checkout.
+    pub(crate) checkout: Option<PathBuf>,
+    /// Columns of the terminal.
+    pub(crate) columns: Option<usize>,
     /// The environment was asked already, and what was set since wins over it.
     pub(crate) asked: bool,
 }
@@ -84,6 +95,9 @@ impl Default for Settings {
             allow_missing: Vec::new(),
             refresh: false,
             lock: None,
+            html: None,
+            checkout: None,
+            columns: None,
             asked: false,
         }
     }
@@ -161,6 +175,13 @@ impl Settings {
                 return Err(wrong("FORKCHECK_LOCK", &path, wanted));
             }
             self.lock = Some(path.into());
+        }
+        let html = variable("FORKCHECK_HTML").filter(|path| !path.is_empty());
+        self.html = html.map(PathBuf::from).or(self.html);
+        // Not a variable of this crate: what makes no sense in it is no mistake of the user's.
+        self.columns = variable("COLUMNS").and_then(|columns| columns.trim().parse().ok());
+        if variable("GITHUB_ACTIONS").as_deref() == Some("true") {
+            self.checkout = Some(variable("GITHUB_WORKSPACE").unwrap_or_default().into());
         }
         if let Some(engines) = variable("FORKCHECK_ALLOW_MISSING") {
             self.allow_missing = engines
@@ -286,6 +307,14 @@ mod tests {
         assert_eq!(with("FORKCHECK_CASES", " 7 ").unwrap().cases, 7);
         assert_eq!(with("FORKCHECK_EXECUTIONS", "12").unwrap().executions, 12);
         assert_eq!(with("FORKCHECK_SEED", "9").unwrap().seed(), 9);
+        let html = with("FORKCHECK_HTML", "pages").unwrap().html;
+        assert_eq!(html, Some("pages".into()));
+        assert_eq!(with("FORKCHECK_HTML", "").unwrap().html, None);
+        assert_eq!(with("COLUMNS", "160").unwrap().columns, Some(160));
+        assert_eq!(with("COLUMNS", "wide").unwrap().columns, None);
+        let checkout = |value| with("GITHUB_ACTIONS", value).unwrap().checkout;
+        assert_eq!(checkout("true"), Some(PathBuf::new()));
+        assert_eq!(checkout("false"), None);
         assert_eq!(
             with("FORKCHECK_SECONDS", "0.5").unwrap().time,
             Some(Duration::from_millis(500))

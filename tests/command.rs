@@ -14,6 +14,7 @@ fn forkcheck(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     command
         .args(arguments)
         .env_remove("FORKCHECK_REPLAY")
+        .env_remove("COLUMNS")
         .envs(environment.iter().copied())
         .output()
         .unwrap()
@@ -510,4 +511,39 @@ fn a_replay_of_what_is_no_file_is_refused_and_not_waited_on() {
     assert!(told.contains("not a file"), "{told}");
     let (status, told) = ended(&["replay", "/dev/zero"], Stdio::null(), Stdio::piped());
     assert_eq!(status.code(), Some(2), "{told}");
+}
+
+#[test]
+fn a_page_is_written_where_it_was_asked_for_and_json_says_where() {
+    let directory = tempfile::tempdir().unwrap();
+    let pages = directory.path().join("pages");
+    let check = ["check", "early_flag", "--engine", "stepped", "--json"];
+    let named = [&check[..], &["--html", pages.to_str().unwrap()]].concat();
+    let found = &objects(&forkcheck(&named, &[]))[0];
+    let page = pages.join("forkcheck-builtin-early_flag-stepped.html");
+    assert_eq!(found["page"], page.to_str().unwrap());
+    assert!(page.exists());
+    assert!(objects(&forkcheck(&check, &[]))[0]["page"].is_null());
+    // The environment names it where no option does.
+    std::fs::remove_file(&page).unwrap();
+    forkcheck(&check, &[("FORKCHECK_HTML", pages.to_str().unwrap())]);
+    assert!(page.exists());
+
+    let file = directory.path().join("replay.html");
+    let token = found["token"].as_str().unwrap();
+    let replay = ["replay", token, "--html", file.to_str().unwrap()];
+    let output = forkcheck(&replay, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = text(&output.stdout);
+    assert!(
+        printed.contains(&format!("\n page:   {}\n", file.display())),
+        "{printed}"
+    );
+    assert!(std::fs::read_to_string(&file).unwrap().contains(token));
+    // What cannot be written changes neither the verdict nor the exit code.
+    let output = forkcheck(&["replay", token, "--html", "/dev/null/page.html"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = text(&output.stdout);
+    assert!(printed.starts_with("NOT LINEARIZABLE"), "{printed}");
+    assert!(printed.contains("\n no page: cannot "), "{printed}");
 }

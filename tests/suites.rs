@@ -111,6 +111,7 @@ fn run_test(name: &str, environment: &[(&str, &str)]) -> Output {
     command
         .args(["--exact", name, "--nocapture"])
         .env_remove("FORKCHECK_REPLAY")
+        .env_remove("GITHUB_ACTIONS")
         .env_remove("NEXTEST")
         .env_remove("RUST_BACKTRACE");
     command.envs(environment.iter().copied()).output().unwrap()
@@ -274,6 +275,7 @@ fn a_failing_suite_prints_its_report_once_at_the_users_line_and_without_a_backtr
     command
         .args(["--exact", "panics::stepped"])
         .env_remove("FORKCHECK_REPLAY")
+        .env_remove("GITHUB_ACTIONS")
         .envs([(BROKEN, "1"), ("RUST_BACKTRACE", "1"), ("NEXTEST", "1")]);
     let output = command.output().unwrap();
     let told = text(&output);

@@ -30,18 +30,19 @@ pub use replay::{Known, known};
 pub use ring::CheckedRing;
 pub use seq_lock::CheckedSeqLock;
 
-use crate::case::{Case, Kill, Schedule, Step};
-use crate::check::{Kind, Verdict};
+#[cfg(test)]
+use crate::check::Verdict;
+#[cfg(test)]
+use crate::engine::Covered;
 #[cfg(feature = "loom")]
 use crate::engine::loom::{Loom, LoomMemory};
-use crate::engine::{Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
+use crate::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
 use crate::memory::Hardware;
-pub use crate::report::{Reason, Words};
-use crate::search::Outcome;
-use crate::spec::Spec;
+use crate::report::Report;
 use crate::structure::WithHandles;
 use crate::suite::Suite;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A message of two words that belong together: a value and its check sum. A torn copy shows.
@@ -71,7 +72,7 @@ pub struct Builtin {
 }
 
 /// Checks one subject on one engine.
-pub type Check = fn(&Limits) -> Result<Told, Error>;
+pub type Check = fn(&Limits) -> Result<Report, Error>;
 
 /// How much to run; what is `None` is left to the environment, and then to the suite.
 #[derive(Clone, Debug, Default)]
@@ -86,36 +87,20 @@ pub struct Limits {
     pub replay: Option<Known>,
     /// How the command is called that replays a token.
     pub command: String,
+    /// Where the report is written as a page; `FORKCHECK_HTML` names a directory where this names nothing.
+    pub html: Html,
 }
 
-/// What came of it, without the types of the subject.
-pub struct Told {
-    /// `ok`, `finding`, `unknown` or `unavailable`.
-    pub verdict: &'static str,
-    /// What kind of finding.
-    pub kind: Option<Kind>,
-    /// Why it is unknown or unavailable.
-    pub reason: Option<String>,
-    /// What was covered.
-    pub covered: Covered,
-    /// The seed of what was drawn.
-    pub seed: u64,
-    /// How long it took.
-    pub took: Duration,
-    /// How long it waited for the machine before that.
-    pub waited: Duration,
-    /// The case of a finding.
-    pub token: Option<String>,
-    /// Who takes each step in it, and who is killed where.
-    pub schedule: Option<(Schedule, Vec<Kill>)>,
-    /// Its steps, where the engine sees them.
-    pub steps: Vec<Step>,
-    /// What is almost the same and passes, in words.
-    pub passes: Vec<String>,
-    /// What else is said of a finding.
-    pub words: Option<Words>,
-    /// All of it, as a person reads it.
-    pub report: String,
+/// Place of a page.
+#[derive(Clone, Debug, Default)]
+pub enum Html {
+    /// None is asked for.
+    #[default]
+    Nowhere,
+    /// In this directory, under the name of the suite and the engine, unless the verdict is `ok`.
+    Directory(PathBuf),
+    /// In this file, whatever the verdict.
+    File(PathBuf),
 }
 
 impl Builtin {
@@ -166,7 +151,7 @@ builtins! {
 fn tell<E: Engine, S: WithHandles<Memory = E::Memory>>(
     suite: Suite<S::Spec>,
     limits: &Limits,
-) -> Result<Told, Error> {
+) -> Result<Report, Error> {
     let mut suite = suite.with_environment()?;
     if let Some(cases) = limits.cases {
         suite = suite.cases(cases);
@@ -184,46 +169,16 @@ fn tell<E: Engine, S: WithHandles<Memory = E::Memory>>(
     let report = suite.report_with(&outcome, |token| {
         format!("{} replay {token}", limits.command)
     });
-    let words = suite.words(&outcome);
-    Ok(told(outcome, report, words))
-}
-
-fn told<S: Spec>(outcome: Outcome<S>, report: String, words: Option<Words>) -> Told {
-    let found = outcome.found;
-    let (verdict, kind, reason) = match outcome.verdict {
-        Verdict::Ok => ("ok", None, None),
-        Verdict::Finding(finding) => ("finding", Some(finding.kind), None),
-        Verdict::Unknown(why) => ("unknown", None, Some(why)),
-        Verdict::Unavailable(why) => ("unavailable", None, Some(why)),
+    let page = match (&limits.html, suite.html()) {
+        (Html::File(file), _) => Some(file.clone()),
+        _ if report.verdict == "ok" => None,
+        (Html::Directory(directory), _) => Some(report.page_in(directory)),
+        (Html::Nowhere, directory) => directory.map(|directory| report.page_in(directory)),
     };
-    Told {
-        verdict,
-        kind,
-        reason,
-        covered: outcome.covered,
-        seed: outcome.seed,
-        took: outcome.took,
-        waited: outcome.turn.waited,
-        token: found.as_ref().map(|found| found.token.clone()),
-        schedule: found.as_ref().map(|found| {
-            let Case {
-                schedule, kills, ..
-            } = &found.run.case;
-            (schedule.clone(), kills.clone())
-        }),
-        steps: found
-            .as_ref()
-            .map_or(Vec::new(), |found| found.run.steps.clone()),
-        passes: found.map_or(Vec::new(), |found| {
-            found
-                .passes
-                .into_iter()
-                .map(|passing| passing.words)
-                .collect()
-        }),
-        words,
-        report,
-    }
+    Ok(match page {
+        Some(page) => report.with_page(&page),
+        None => report,
+    })
 }
 
 /// Runs a test of a built-in suite: a small part of what the command does with it, the same part each time. A planted bug has to

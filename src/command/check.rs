@@ -1,9 +1,10 @@
 //! `forkcheck check`: a row for each subject on each engine, and the report of whatever is not ok.
 
-use super::print::say;
+use super::print::{columns, say};
 use super::{Options, Standing, expected, json};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
-use forkcheck::builtin::{self, Builtin, Told};
+use forkcheck::Report;
+use forkcheck::builtin::{self, Builtin};
 use forkcheck::engine::Covered;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
@@ -138,12 +139,12 @@ fn table() -> Table {
 struct Row<'a> {
     builtin: &'a Builtin,
     engine: &'a str,
-    told: Result<Told, String>,
+    told: Result<Report, String>,
     standing: Standing,
 }
 
 impl<'a> Row<'a> {
-    fn of(builtin: &'a Builtin, engine: &'a str, told: Result<Told, String>) -> Self {
+    fn of(builtin: &'a Builtin, engine: &'a str, told: Result<Report, String>) -> Self {
         let standing = match &told {
             Ok(told) if told.verdict == expected(builtin.is_planted(engine)) => {
                 Standing::AsExpected
@@ -181,7 +182,7 @@ impl<'a> Row<'a> {
                 told.covered.programs.to_string(),
                 told.covered.executions.to_string(),
                 covered(&told.covered),
-                format!("{:.1}", told.took.as_secs_f64()),
+                format!("{:.1}", told.seconds),
             ]);
         }
         cells
@@ -191,7 +192,7 @@ impl<'a> Row<'a> {
     fn report(self) -> Option<String> {
         match self.told {
             Err(error) => Some(error),
-            Ok(told) => (told.verdict != "ok").then_some(told.report),
+            Ok(told) => (told.verdict != "ok").then(|| told.text(columns())),
         }
     }
 }
@@ -246,21 +247,8 @@ mod tests {
         // One that cannot see the bug does not say that the structure is right.
         let all = builtin::all();
         let dead_writer = all.iter().find(|b| b.name == "dead_writer").unwrap();
-        let told = Told {
-            verdict: "ok",
-            kind: None,
-            reason: None,
-            covered: Covered::default(),
-            seed: 0,
-            took: Duration::ZERO,
-            waited: Duration::ZERO,
-            token: None,
-            schedule: None,
-            steps: Vec::new(),
-            passes: Vec::new(),
-            words: None,
-            report: String::new(),
-        };
+        let mut told = Report::default();
+        told.verdict = "ok";
         let row = Row::of(dead_writer, "stepped", Ok(told));
         assert_eq!(row.standing, Standing::AsExpected);
         assert_eq!(row.cells()[2], "not visible");

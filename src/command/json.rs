@@ -1,22 +1,20 @@
 //! Outcomes and subjects as one JSON object a line.
 
 use super::expected;
-use forkcheck::builtin::{Builtin, Told};
+use forkcheck::Report;
+use forkcheck::builtin::Builtin;
 use serde_json::{Value, json};
 
 /// What came of a subject on an engine. What could not be run is `unavailable`, with the reason.
-pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, String>) -> Value {
+pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, String>) -> Value {
     let mut object = json!({
         "subject": builtin.name,
         "engine": engine,
         "expected": expected(builtin.is_planted(engine)),
     });
-    object["verdict"] = told
-        .as_ref()
-        .map_or("unavailable", |told| told.verdict)
-        .into();
-    let told = match told {
+    let report = match report {
         Err(error) => {
+            object["verdict"] = "unavailable".into();
             object["reason"] = error.as_str().into();
             for nothing in ["kind", "seed", "token"] {
                 object[nothing] = Value::Null;
@@ -26,39 +24,45 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, told: &Result<Told, Strin
             }
             return object;
         }
-        Ok(told) => told,
+        Ok(report) => report,
     };
-    object["kind"] = told.kind.map(|kind| kind.to_string().to_lowercase()).into();
-    object["reason"] = told.reason.clone().into();
-    object["cases"] = told.covered.programs.into();
-    object["executions"] = told.covered.executions.into();
-    object["failing"] = told.covered.failing.into();
-    object["halted"] = told.covered.halted.into();
-    object["overlapping"] = told.covered.overlapping.into();
-    object["seconds"] = told.took.as_secs_f64().into();
-    object["waited"] = told.waited.as_secs_f64().into();
-    object["seed"] = told.seed.into();
-    object["token"] = told.token.clone().into();
-    object["kill_points"] = told.covered.kill_points.into();
-    object["killed"] = told.covered.killed.into();
-    object["later_points"] = told.covered.later_points.into();
-    object["killed_again"] = told.covered.killed_again.into();
-    object["killed_by_sigkill"] = told.covered.by_sigkill.into();
-    object["samples"] = told.covered.samples.into();
-    object["by_processes"] = told.covered.by_processes.into();
-    object["same_pid"] = told.covered.same_id.into();
-    object["worst_steps"] = told.covered.worst.into();
-    // The finding as the report tells it: plain data, so that nothing fails to become JSON.
-    let (schedule, kills) = told.schedule.clone().unzip();
-    object["schedule"] = json!(schedule);
-    object["kills"] = json!(kills);
-    object["steps"] = json!(told.steps);
-    object["passes"] = json!(told.passes);
-    let words = told.words.as_ref();
-    object["why"] = json!(words.map(|words| &words.why));
-    object["explanation"] = json!(words.map(|words| &words.reason));
-    object["origin"] = json!(words.map(|words| &words.origin));
-    object["rate"] = json!(words.map(|words| &words.rate));
+    let covered = &report.covered;
+    object["verdict"] = report.verdict.into();
+    object["kind"] = report.kind.as_ref().map(|kind| kind.to_lowercase()).into();
+    let has_reason = matches!(report.verdict, "unknown" | "unavailable");
+    object["reason"] = has_reason.then(|| report.headline.clone()).into();
+    object["cases"] = covered.programs.into();
+    object["executions"] = covered.executions.into();
+    object["failing"] = covered.failing.into();
+    object["halted"] = covered.halted.into();
+    object["overlapping"] = covered.overlapping.into();
+    object["seconds"] = report.seconds.into();
+    object["waited"] = report.waited.into();
+    object["seed"] = report.seed.into();
+    object["token"] = report.token.clone().into();
+    object["kill_points"] = covered.kill_points.into();
+    object["killed"] = covered.killed.into();
+    object["later_points"] = covered.later_points.into();
+    object["killed_again"] = covered.killed_again.into();
+    object["killed_by_sigkill"] = covered.by_sigkill.into();
+    object["samples"] = covered.samples.into();
+    object["by_processes"] = covered.by_processes.into();
+    object["same_pid"] = covered.same_id.into();
+    object["worst_steps"] = covered.worst.into();
+    // The finding: plain data, so that nothing fails to become JSON.
+    let is_finding = report.schedule.is_some();
+    object["schedule"] = json!(report.schedule);
+    object["kills"] = json!(is_finding.then_some(&report.kills));
+    object["steps"] = json!(report.steps);
+    let passes = report.near_misses.iter();
+    object["passes"] = passes.map(|near_miss| near_miss.words.as_str()).collect();
+    object["why"] = json!(is_finding.then_some(&report.headline));
+    let linearization = report.linearization.as_ref();
+    object["explanation"] = json!(linearization.map(|attempt| &attempt.reason));
+    object["origin"] = json!(report.origin);
+    object["rate"] = json!(report.rate);
+    object["page"] = json!(report.page);
+    object["no_page"] = json!(report.no_page);
     object
 }
 

@@ -9,7 +9,7 @@ mod replay;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use forkcheck::builtin::{self, Limits};
+use forkcheck::builtin::{self, Html, Limits};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -49,6 +49,9 @@ enum What {
         /// A token from a report (fk1:...), or a file of saved cases (proptest-regressions/*.ron).
         #[arg(value_name = "FILE-or-token")]
         target: String,
+        /// Writes the report to this file too, as a page for a browser; of several cases the later ones to FILE-2 and so on.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
         /// One JSON object a line, for programs, and nothing else.
         #[arg(long)]
         json: bool,
@@ -104,6 +107,9 @@ struct Options {
     /// The seed of what is drawn; a new one each time, unless it is given.
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     seed: Option<u64>,
+    /// Writes the report of each check that is not ok into this directory too, as a page for a browser: SUITE-ENGINE.html.
+    #[arg(long, value_name = "DIR")]
+    html: Option<PathBuf>,
     /// One JSON object a line, for programs, and nothing else.
     #[arg(long)]
     json: bool,
@@ -117,6 +123,7 @@ impl Options {
             seed: self.seed,
             replay: None,
             command: called(),
+            html: self.html.clone().map_or(Html::Nowhere, Html::Directory),
         }
     }
     fn names(&self, engine: &str) -> bool {
@@ -131,7 +138,9 @@ impl Command {
             None => check::check(&[], &self.options),
             Some(What::Check { subjects, options }) => check::check(&subjects, &options),
             Some(What::List { json }) => list::list(json),
-            Some(What::Replay { target, json }) => replay::replay(&target, json),
+            Some(What::Replay { target, html, json }) => {
+                replay::replay(&target, html.as_deref(), json)
+            }
             Some(What::History {
                 file,
                 spec,
@@ -229,7 +238,7 @@ mod tests {
             failure_persistence: None,
             ..Config::default()
         };
-        let known = "check list replay history help one_shot early_flag --engine --cases --seconds --seed --json --spec \
+        let known = "check list replay history help one_shot early_flag --engine --cases --seconds --seed --json --html --spec \
              --states --steps --help --version -h -V -- - = --cases=3 --seconds=1e400 --seconds=-1 --seed=-0 stepped \
              loom queue 0 1 -1 18446744073709551615 18446744073709551616 4294967296 NaN inf 1e308 0x10 1e-400 fk1: fk";
         let known: Vec<&str> = known.split_whitespace().collect();

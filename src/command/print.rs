@@ -20,6 +20,14 @@ macro_rules! complain {
 
 pub(super) use {complain, say};
 
+/// Returns the columns of a report: those that `COLUMNS` says, or that the terminal has, or 100.
+pub(super) fn columns() -> usize {
+    let said = std::env::var("COLUMNS").ok();
+    let said = said.and_then(|columns| columns.trim().parse().ok());
+    let terminal = || comfy_table::Table::new().width().map(usize::from);
+    said.or_else(terminal).unwrap_or(100)
+}
+
 pub(super) fn to_output(line: Arguments<'_>) {
     let mut out = stdout().lock();
     let written = writeln!(out, "{line}").and_then(|()| out.flush());

@@ -1,11 +1,12 @@
 //! `forkcheck replay`: a case that failed before, from a token or a file of saved cases.
 
-use super::print::{complain, say};
+use super::print::{columns, complain, say};
 use super::{Standing, called, json};
-use forkcheck::builtin::{self, Builtin, Known, Limits};
+use forkcheck::builtin::{self, Builtin, Html, Known, Limits};
+use std::path::{Path, PathBuf};
 
 /// Runs all cases of the target that are of built-in subjects, and says how to run the others.
-pub(super) fn replay(target: &str, json: bool) -> Standing {
+pub(super) fn replay(target: &str, html: Option<&Path>, json: bool) -> Standing {
     let known = match builtin::known(target) {
         Ok(known) => known,
         Err(error) => {
@@ -13,8 +14,12 @@ pub(super) fn replay(target: &str, json: bool) -> Standing {
             return Standing::CannotSay;
         }
     };
-    let cases = known.into_iter();
-    let standings: Vec<Standing> = cases.map(|known| one(known, json)).collect();
+    let cases = known.into_iter().zip(1..);
+    let cases = cases.map(|(known, number)| {
+        let html = html.map_or(Html::Nowhere, |file| Html::File(numbered(file, number)));
+        one(known, html, json)
+    });
+    let standings: Vec<Standing> = cases.collect();
     let Some(worst) = standings.into_iter().max() else {
         complain!("error: {target} holds no case");
         return Standing::CannotSay;
@@ -22,7 +27,21 @@ pub(super) fn replay(target: &str, json: bool) -> Standing {
     worst
 }
 
-fn one(known: Known, json: bool) -> Standing {
+/// The file of the page of this case, counted from 1: `page.html`, `page-2.html`.
+fn numbered(file: &Path, number: u32) -> PathBuf {
+    if number == 1 {
+        return file.to_owned();
+    }
+    let mut name = file.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{number}"));
+    if let Some(extension) = file.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    file.with_file_name(name)
+}
+
+fn one(known: Known, html: Html, json: bool) -> Standing {
     let all = builtin::all();
     let Some(builtin) = all
         .iter()
@@ -34,7 +53,7 @@ fn one(known: Known, json: bool) -> Standing {
         );
         return Standing::CannotSay;
     };
-    match told(builtin, known, json) {
+    match told(builtin, known, html, json) {
         Ok(standing) => standing,
         Err(error) => {
             complain!("error: {error}");
@@ -43,7 +62,7 @@ fn one(known: Known, json: bool) -> Standing {
     }
 }
 
-fn told(builtin: &Builtin, known: Known, json: bool) -> Result<Standing, String> {
+fn told(builtin: &Builtin, known: Known, html: Html, json: bool) -> Result<Standing, String> {
     let engine = known.engine.clone();
     let check = builtin.engines.iter().find(|(name, _)| *name == engine);
     let (engine, check) = check.ok_or_else(|| {
@@ -52,6 +71,7 @@ fn told(builtin: &Builtin, known: Known, json: bool) -> Result<Standing, String>
     let limits = Limits {
         replay: Some(known),
         command: called(),
+        html,
         ..Limits::default()
     };
     let told = check(&limits).map_err(|error| error.to_string())?;
@@ -63,7 +83,7 @@ fn told(builtin: &Builtin, known: Known, json: bool) -> Result<Standing, String>
     if json {
         say!("{}", json::outcome(builtin, engine, &Ok(told)));
     } else {
-        say!("{}", told.report);
+        say!("{}", told.text(columns()));
         if standing == Standing::AsExpected {
             say!(
                 "it did not fail again, in {} executions",

@@ -1,6 +1,7 @@
 //! The last lines of a report: coverage of a run, and its limits.
 
-use super::text::{counted, kept, wrapped};
+use super::data::Report;
+use super::text::{counted, kept};
 use crate::check::Verdict;
 use crate::engine::{Covered, Turn};
 use crate::search::Outcome;
@@ -10,8 +11,15 @@ use std::time::Duration;
 /// A shorter wait for the machine is not worth a word.
 const WAITED: Duration = Duration::from_secs(1);
 
-/// Returns the coverage in words.
-pub(super) fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
+/// Returns the coverage, the time and the seed.
+pub(super) fn ran(report: &Report) -> String {
+    let (coverage, took) = (report.coverage.join(", "), report.seconds);
+    let seed = kept(&format!("seed {}", report.seed));
+    format!("{coverage} in {took:.1} s, {seed}")
+}
+
+/// Returns the coverage in words, part by part.
+pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
     let Covered {
         programs: covered_programs,
         executions,
@@ -120,52 +128,48 @@ pub(super) fn ran<S: Spec>(outcome: &Outcome<S>) -> String {
     } else if shared {
         parts.push("beside another suite".into());
     }
-    let took = outcome.took.as_secs_f64();
-    let seed = kept(&format!("seed {}", outcome.seed));
-    format!("{} in {took:.1} s, {seed}", parts.join(", "))
+    parts
 }
 
-/// Returns what was not covered and cannot be, in lines of their own.
-pub(super) fn blind_to<S: Spec>(outcome: &Outcome<S>) -> String {
+/// Returns what an engine could not schedule, in words, if there was anything.
+pub(super) fn unscheduled<S: Spec>(outcome: &Outcome<S>) -> Option<String> {
+    let unseen = outcome.covered.unseen;
+    (unseen > 0).then(|| {
+        format!(
+            "in {} the subject changed without a step: what is not of its `Memory` came where it happened to come",
+            counted(unseen, "program")
+        )
+    })
+}
+
+/// Returns what was not covered and cannot be, item by item.
+pub(super) fn not_checked<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
     let Covered {
         killed,
         same_id,
-        unseen,
         short_looks,
         by_halts,
         ..
     } = outcome.covered;
-    let stale = outcome.stale.iter();
-    let stale: String = stale
-        .map(|stale| format!("\n stale:  {}", wrapped(stale)))
-        .collect();
-    let coarse = if unseen > 0 {
-        let coarse = format!(
-            "in {} the subject changed without a step: what is not of its `Memory` came where it happened to come",
-            counted(unseen, "program")
-        );
-        format!("\n coarse: {}", wrapped(&coarse))
-    } else {
-        String::new()
-    };
-    let mut unseen = outcome.blind_to.to_string();
+    let items = outcome.blind_to.split("; ");
+    let mut items: Vec<String> = items.map(str::to_owned).collect();
     if killed > 0 && same_id == 0 {
-        unseen += "; pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)";
+        items.push("pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)".into());
     }
     if by_halts > 0 {
-        unseen += &format!(
-            "; calls on several processors at the same time, in {}: there they met only where a process was halted",
+        items.push(format!(
+            "calls on several processors at the same time, in {}: there they met only where a process was halted",
             counted(by_halts, "program")
-        );
+        ));
     }
     if !outcome.spared.is_empty() {
-        unseen += &format!("; kills of {}", outcome.spared.join(", "));
+        items.push(format!("kills of {}", outcome.spared.join(", ")));
     }
     if short_looks > 0 {
-        unseen += &format!(
-            "; pointers to private memory that operations store, in {} that could not be looked through operation by operation",
+        items.push(format!(
+            "pointers to private memory that operations store, in {} that could not be looked through operation by operation",
             counted(short_looks, "program")
-        );
+        ));
     }
-    format!("{stale}{coarse}\n unseen: {}", wrapped(&unseen))
+    items
 }

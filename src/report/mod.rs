@@ -1,6 +1,11 @@
-//! What a person reads. Rendering only: it is given an outcome and gives text.
+//! Reports of checks: an outcome becomes one [`Report`], which is data, and that becomes text, JSON or a page.
 
+mod annotation;
 mod covered;
+mod data;
+mod json;
+mod made;
+mod page;
 mod printed;
 mod recorded;
 mod rows;
@@ -8,12 +13,13 @@ mod sentence;
 mod site;
 mod table;
 mod text;
+mod words;
 
+pub use data::{Linearization, NearMiss, Operation, Process, Reason, Report, Word};
+pub(crate) use made::{About, report};
 pub(crate) use recorded::of_history;
 pub use site::Site;
 pub(crate) use site::command_of_suite;
-pub use text::{Reason, Words};
-pub(crate) use text::{text, words};
 
 use std::io::Write;
 use std::panic::Location;

@@ -1,21 +1,15 @@
 //! What the processes of a suite printed lately, without what they printed again and again: each replay of a panic
 //! prints the same.
 
-use std::fmt::Write;
-
 /// Lines shown, the last.
 const LINES: usize = 20;
 /// Lines that repeat are looked for in blocks of at most so many: a panic with a short backtrace.
 const BLOCK: usize = 60;
 
-pub(super) fn printed(to: &mut String, output: &str) -> std::fmt::Result {
-    if output.trim().is_empty() {
-        return Ok(());
-    }
-    write!(to, "\n its processes printed, last:\n")?;
-    let lines = collapsed(&without_our_frames(output));
-    let last = &lines[lines.len().saturating_sub(LINES)..];
-    last.iter().try_for_each(|line| writeln!(to, "   | {line}"))
+/// Returns the last lines of an output.
+pub(super) fn printed(output: &str) -> Vec<String> {
+    let mut lines = collapsed(&without_our_frames(output));
+    lines.split_off(lines.len().saturating_sub(LINES))
 }
 
 /// A text in which backtraces show the calls of the code under test alone: not those of this crate, of those it uses, and of
@@ -183,15 +177,14 @@ then: 1
         let panic =
             |id: u32| format!("\nthread 'main' ({id}) panicked at a.rs:1:2:\nno such slot\n");
         let output: String = (70..80).map(panic).collect();
-        let mut text = String::new();
-        printed(&mut text, &format!("first\n{output}last\n")).unwrap();
-        assert_eq!(text.matches("panicked").count(), 1, "{text}");
+        let lines = printed(&format!("first\n{output}last\n")).join("\n");
+        assert!(lines.starts_with("first\n"), "{lines}");
+        assert_eq!(lines.matches("panicked").count(), 1, "{lines}");
         assert!(
-            text.contains("| first\n")
-                && text.contains("no such slot  (these 2 lines 10 times)\n")
-                && text.contains("| last\n"),
-            "{text}"
+            lines.contains("no such slot  (these 2 lines 10 times)\nlast"),
+            "{lines}"
         );
+        assert!(printed(" \n\n").is_empty());
         assert_eq!(collapsed("a\na\nb\na"), ["a  (2 times)", "b", "a"]);
     }
 }

@@ -1,10 +1,12 @@
 //! The report of a history that no engine made: of a long one, the calls around what is wrong.
 
+use super::data::{Process, Reason};
+use super::made::{operations, reason};
 use super::rows::rows_of_calls;
 use super::sentence::accusation;
-use super::table::render;
-use super::text::{Reason, reason, why};
-use crate::case::History;
+use super::table::{WIDTH, render};
+use super::text::why;
+use crate::case::{History, named};
 use crate::check::{Blocked, Explanation, Finding};
 use crate::spec::Spec;
 use std::fmt::Write;
@@ -43,7 +45,19 @@ pub(crate) fn of_history<S: Spec>(
         if few < all {
             let _ = write!(text, "\n{few} of {all} calls, those around it");
         }
-        let _ = writeln!(text, "\n\n{}\n", render(&names, &rows_of_calls(&shown)));
+        let processes = operations(&shown).into_iter().enumerate();
+        let processes = processes.map(|(process, operations)| Process {
+            name: named(&names, process),
+            role: names[process].clone(),
+            operations,
+        });
+        let processes: Vec<Process> = processes.collect();
+        let heads: Vec<&str> = processes.iter().map(|process| &*process.name).collect();
+        let _ = writeln!(
+            text,
+            "\n\n{}\n",
+            render(&heads, &rows_of_calls(&processes), WIDTH)
+        );
         let mut reason = reason(&names, &shown, &explanation);
         if let before @ 1.. = order - explanation.longest.len() {
             reason

@@ -1,23 +1,81 @@
-//! The events of a run as rows: calls and returns, and the steps between them where the engine saw them.
+//! The events of a failing execution as rows of a table: calls and returns, and the steps between them where the engine
+//! saw them.
 
-use super::table::{Row, short};
-use crate::case::{Access, History, Step};
-use crate::engine::Run;
-use crate::source::{self, Path};
-use crate::spec::Spec;
+use super::data::{Operation, Process, Report};
+use super::table::{Row, cut};
+use crate::case::{Access, Step};
+use std::collections::HashMap;
 
-/// Rows that repeat are looked for in cycles of at most so many.
+/// Rows that repeat are looked for in cycles of at most this many.
 const CYCLE: usize = 12;
 
-/// The events of a run: its steps where the engine saw them, else its calls and returns; and what the names of words in
-/// them mean, where that is not plain.
-pub(super) fn rows<S: Spec>(run: &Run<S>) -> (Vec<Row>, Option<&'static str>) {
-    if run.steps.is_empty() {
-        return (rows_of_calls(&run.history), None);
+/// An event of an execution; an operation is named by its process and its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Call(usize, usize),
+    Step(usize),
+    Return(usize, usize),
+}
+
+/// Returns the events of a report in the order in which they happened.
+pub(super) fn events(report: &Report) -> Vec<Event> {
+    if report.steps.is_empty() {
+        return events_of_calls(&report.processes);
     }
-    let names = names(&run.steps);
-    let rows = stale(&run.steps, folded(rows_of_steps(run, &names.of)));
-    (rows, names.legend())
+    // The last step of each operation.
+    let mut last = HashMap::new();
+    for (number, step) in report.steps.iter().enumerate() {
+        last.insert((step.process, step.operation), number);
+    }
+    let mut events = Vec::new();
+    let mut shown = vec![0; report.processes.len()];
+    for (number, step) in report.steps.iter().enumerate() {
+        let Some(process) = report.processes.get(step.process) else {
+            continue;
+        };
+        // A step between operations is of attaching or detaching.
+        if let Some(operation) = step.operation {
+            while shown[step.process] <= operation && shown[step.process] < process.operations.len()
+            {
+                events.push(Event::Call(step.process, shown[step.process]));
+                shown[step.process] += 1;
+            }
+        }
+        events.push(Event::Step(number));
+        if let Some(operation) = step.operation
+            && last[&(step.process, step.operation)] == number
+            && let Some(returned) = process.operations.get(operation)
+            && returned.result.is_some()
+        {
+            events.push(Event::Return(step.process, operation));
+        }
+    }
+    events
+}
+
+fn events_of_calls(processes: &[Process]) -> Vec<Event> {
+    let mut events = Vec::new();
+    for (process, of_process) in processes.iter().enumerate() {
+        for (number, operation) in of_process.operations.iter().enumerate() {
+            let returned = operation.returned.unwrap_or(match operation.killed {
+                true => u64::MAX - 1,
+                false => u64::MAX,
+            });
+            events.push((operation.invoked, process, Event::Call(process, number)));
+            events.push((returned, process, Event::Return(process, number)));
+        }
+    }
+    // The sort is stable: calls of one process stay in their order.
+    events.sort_by_key(|&(time, process, _)| (time, process));
+    events.into_iter().map(|(_, _, event)| event).collect()
+}
+
+/// Returns the rows of the table: of the steps where the engine saw them, else of the calls and returns.
+pub(super) fn rows(report: &Report) -> Vec<Row> {
+    if report.steps.is_empty() {
+        return rows_of_calls(&report.processes);
+    }
+    stale(&report.steps, folded(rows_of_steps(report)))
 }
 
 /// Loads that found an earlier value say which row stored the later one.
@@ -40,25 +98,21 @@ fn stale(steps: &[Step], mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-pub(super) fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
-    let mut events = Vec::new();
-    for (process, calls) in history.calls.iter().enumerate() {
-        for call in calls {
-            events.push((call.invoked, process, call, true));
-            events.push((call.returned, process, call, false));
-        }
-    }
-    events.sort_by_key(|&(time, process, _, _)| (time, process));
+/// Returns the calls and returns in the order of their times; a return right after its own call is on the same row.
+pub(super) fn rows_of_calls(processes: &[Process]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let mut open = None;
-    for (_, process, call, is_call) in events {
+    for event in events_of_calls(processes) {
+        let (process, number, is_call) = match event {
+            Event::Call(process, number) => (process, number, true),
+            Event::Return(process, number) => (process, number, false),
+            Event::Step(_) => continue,
+        };
+        let operation = &processes[process].operations[number];
         let text = if is_call {
-            short(&call.op)
+            cut(&operation.call)
         } else {
-            let ret = call.ret.as_ref().map_or("…never returned".into(), |ret| {
-                format!("-> {}", short(ret))
-            });
-            // A return right after its own call stands on the same line.
+            let ret = returned(operation);
             match rows.last_mut() {
                 Some(last) if open == Some(process) => {
                     last.text = format!("{} {ret}", last.text);
@@ -74,187 +128,39 @@ pub(super) fn rows_of_calls<S: Spec>(history: &History<S>) -> Vec<Row> {
     rows
 }
 
-fn rows_of_steps<S: Spec>(run: &Run<S>, names: &[String]) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    let mut shown = vec![0; run.history.calls.len()];
-    for (number, step) in run.steps.iter().enumerate() {
-        let Some(calls) = run.history.calls.get(step.process) else {
-            continue;
-        };
-        // A step between operations is of sitting down, or of getting up.
-        if let Some(operation) = step.operation {
-            while shown[step.process] <= operation
-                && let Some(call) = calls.get(shown[step.process])
-            {
-                shown[step.process] += 1;
-                rows.push(Row::end(step.process, short(&call.op)));
+/// Returns the result of an operation as its row has it.
+pub(super) fn returned(operation: &Operation) -> String {
+    let result = operation.result.as_ref();
+    result.map_or("…never returned".into(), |result| {
+        format!("-> {}", cut(result))
+    })
+}
+
+fn rows_of_steps(report: &Report) -> Vec<Row> {
+    let events = events(report).into_iter();
+    let rows = events.map(|event| match event {
+        Event::Call(process, number) => {
+            let operation = &report.processes[process].operations[number];
+            Row::end(process, cut(&operation.call))
+        }
+        Event::Return(process, number) => {
+            let operation = &report.processes[process].operations[number];
+            Row::end(process, returned(operation))
+        }
+        Event::Step(number) => {
+            let step = &report.steps[number];
+            let name = report.name(step);
+            let now = step.now.map(|now| step.form.shown(now));
+            Row {
+                process: step.process,
+                kept: step.access == Access::Killed,
+                step: Some(number),
+                text: format!("  {}", report.step(step)),
+                region: now.map_or(String::new(), |now| format!("{name}={now}")),
             }
         }
-        let name = step.word.map_or("", |word| &names[word]);
-        rows.push(Row {
-            process: step.process,
-            kept: step.access == Access::Killed,
-            step: Some(number),
-            text: format!("  {}", access(step, name)),
-            region: step
-                .now
-                .map(|now| format!("{name}={}", step.form.shown(now)))
-                .unwrap_or_default(),
-        });
-        let mut later = run.steps[number + 1..].iter();
-        if let Some(operation) = step.operation
-            && !later
-                .any(|other| other.process == step.process && other.operation == Some(operation))
-            && let Some(ret) = calls.get(operation).and_then(|call| call.ret.as_ref())
-        {
-            rows.push(Row::end(step.process, format!("-> {}", short(ret))));
-        }
-    }
-    rows
-}
-
-/// The names of words, by their numbers.
-struct Names {
-    of: Vec<String>,
-    /// Whether one of them says at which byte of the structure it is, or which of its name it is.
-    bytes: bool,
-    numbers: bool,
-}
-
-impl Names {
-    fn legend(&self) -> Option<&'static str> {
-        if self.bytes {
-            Some(
-                "@ and a number: the byte of the structure at which the word begins, where the source does not say which element it is",
-            )
-        } else if self.numbers {
-            Some(
-                "# and a number: the words of one name in the order in which they are first touched; no index",
-            )
-        } else {
-            None
-        }
-    }
-}
-
-/// Names each word by the source lines that access it: by its last field, or by its whole path where another word has the same
-/// last field. An index that is a number in the source is part of the name. Otherwise the start of the array is not known, so
-/// the name has the byte offset in the structure, or, where the engine does not know that, the number of the word among those
-/// of its name: never a number that could pass for an index.
-fn names(steps: &[Step]) -> Names {
-    struct Word {
-        path: Option<Path>,
-        /// Object that the name stands for: two parts of one payload are one.
-        object: Result<usize, usize>,
-        part: String,
-    }
-    let count = steps.iter().filter_map(|step| step.word).max();
-    let mut words: Vec<Word> = (0..count.map_or(0, |last| last + 1))
-        .map(|number| Word {
-            path: None,
-            object: Err(number),
-            part: String::new(),
-        })
-        .collect();
-    for step in steps {
-        let Some(word) = step.word else {
-            continue;
-        };
-        let word = &mut words[word];
-        if let Some(offset) = step.offset {
-            word.object = Ok(offset);
-        }
-        if let Some(part) = &step.part {
-            word.part.clone_from(part);
-        }
-        // Of several lines the one that says most: a field, and which element of it.
-        let path = source::path(&step.file, step.line, step.column);
-        let path = path.map(|path| match step.element {
-            Some(element) => path.at(element),
-            None => path,
-        });
-        let unknown = |path: &Path| (path.is_variable(), path.unknown_indexes());
-        if let Some(path) = path
-            && word
-                .path
-                .as_ref()
-                .is_none_or(|known| unknown(known) > unknown(&path))
-        {
-            word.path = Some(path);
-        }
-    }
-    let paths: Vec<(String, String)> = words
-        .iter()
-        .filter_map(|word| word.path.as_ref())
-        .map(|path| (path.full(), path.short()))
-        .collect();
-    // The last part says enough, where no other word ends so.
-    let called = |path: &Path| {
-        let (full, short) = (path.full(), path.short());
-        let other = paths.iter().any(|(f, s)| *f != full && *s == short);
-        if other { full } else { short }
-    };
-    let called: Vec<Option<String>> = words
-        .iter()
-        .map(|word| word.path.as_ref().map(called))
-        .collect();
-    let mut names = Names {
-        of: Vec::new(),
-        bytes: false,
-        numbers: false,
-    };
-    for (number, (word, name)) in words.iter().zip(&called).enumerate() {
-        let Some(name) = name else {
-            names.of.push(format!("word {number}{}", word.part));
-            continue;
-        };
-        let mut same: Vec<_> = words
-            .iter()
-            .zip(&called)
-            .filter(|(_, other)| other.as_ref() == Some(name))
-            .map(|(word, _)| word.object)
-            .collect();
-        same.sort_unstable();
-        same.dedup();
-        let unknown = word.path.as_ref().map_or(0, Path::unknown_indexes) > 0;
-        let which = match word.object {
-            Ok(offset) if unknown || same.len() > 1 => {
-                names.bytes = true;
-                format!("@{offset}")
-            }
-            Err(_) if same.len() > 1 => {
-                names.numbers = true;
-                let nth = same.binary_search(&word.object).unwrap_or_default();
-                format!("#{}", nth + 1)
-            }
-            _ => String::new(),
-        };
-        names.of.push(format!("{name}{which}{}", word.part));
-    }
-    names
-}
-
-fn access(step: &Step, name: &str) -> String {
-    let file = step.file.rsplit('/').next().unwrap_or(&step.file);
-    let (value, shown) = (step.value, step.form.shown(step.value));
-    let what = match step.access {
-        Access::Load => format!("{name}.load -> {shown}"),
-        Access::Store => format!("{name}.store {shown}"),
-        Access::Update => format!("{name}.update, was {shown}"),
-        Access::Read => format!("{name}: read"),
-        Access::Write => format!("{name}: written"),
-        Access::Refused => format!("{name}: write refused"),
-        Access::Miss => format!("{name}.exchange missed, was {shown}"),
-        Access::Fence => "fence".into(),
-        Access::Spin => "spin".into(),
-        Access::Wait => format!("{name}.wait, was {value}"),
-        Access::Timeout if value == 0 => format!("{name}: time is up"),
-        Access::Timeout => format!("{name}: woken"),
-        Access::Wake => format!("{name}.wake {value}"),
-        Access::Alive => format!("alive? -> {}", if value == 0 { "no" } else { "yes" }),
-        Access::Killed => return format!("x SIGKILL before {file}:{}", step.line),
-    };
-    format!("{what}  {file}:{}", step.line)
+    });
+    rows.collect()
 }
 
 /// Rows that come again and again in the same order, once, with the number of times.
@@ -292,100 +198,6 @@ fn folded(rows: Vec<Row>) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::Form;
-
-    struct Word;
-    impl Word {
-        #[track_caller]
-        fn touch(&self, word: usize) -> Step {
-            let at = std::panic::Location::caller();
-            Step {
-                process: 0,
-                operation: Some(0),
-                access: Access::Load,
-                word: Some(word),
-                offset: None,
-                element: None,
-                part: None,
-                value: 0,
-                form: Form::Unsigned,
-                now: None,
-                stale: None,
-                file: at.file().into(),
-                line: at.line(),
-                column: at.column(),
-            }
-        }
-    }
-
-    fn at(step: Step, offset: usize, part: Option<&str>) -> Step {
-        Step {
-            offset: Some(offset),
-            part: part.map(Into::into),
-            ..step
-        }
-    }
-
-    #[test]
-    fn a_word_whose_index_is_not_known_is_called_by_its_place_and_not_as_by_an_index() {
-        let (cells, tail, last) = ([Word, Word, Word, Word], Word, 3);
-        // The engine saw three words; the higher of the two that are called the same is touched first.
-        let steps = [
-            at(cells[last].touch(1), 24, None),
-            at(tail.touch(2), 32, None),
-            at(cells[last - 2].touch(0), 8, None),
-        ];
-        let told = names(&steps);
-        assert_eq!(told.of, ["cells@8", "cells@24", "tail"]);
-        assert!(told.bytes && !told.numbers);
-        // One word alone could be any of them as well.
-        assert_eq!(names(&steps[..2]).of[1..], ["cells@24", "tail"]);
-        // loom knows no places.
-        let steps = [
-            cells[last].touch(0),
-            tail.touch(2),
-            cells[last - 2].touch(1),
-        ];
-        let told = names(&steps);
-        assert_eq!(told.of, ["cells#1", "cells#2", "tail"]);
-        assert!(told.numbers && !told.bytes);
-    }
-
-    #[test]
-    fn an_index_in_a_line_is_told_although_other_lines_touch_the_word() {
-        let (cells, last) = ([Word, Word, Word, Word], 3);
-        let steps = [
-            at(cells[last].touch(1), 24, None),
-            at(cells[3].touch(1), 24, None),
-            at(cells[last - 2].touch(0), 8, None),
-        ];
-        assert_eq!(names(&steps).of, ["cells@8", "cells[3]"]);
-        // Two arrays of one name, each with an element of that number.
-        let (one, other) = ([Word], [Word]);
-        let cells = &one;
-        let mut steps = vec![at(cells[0].touch(0), 0, None)];
-        let cells = &other;
-        steps.push(at(cells[0].touch(1), 8, None));
-        assert_eq!(names(&steps).of, ["one[0]", "other[0]"]);
-    }
-
-    #[test]
-    fn parts_of_a_payload_are_told_apart_by_what_the_memory_knows_of_them() {
-        let (data, tail) = (Word, Word);
-        let steps = [
-            at(data.touch(0), 8, Some("[0]")),
-            at(data.touch(1), 8, Some("[1]")),
-            at(tail.touch(2), 24, None),
-        ];
-        assert_eq!(names(&steps).of, ["data[0]", "data[1]", "tail"]);
-        // Two payloads of one name.
-        let (slots, i) = ([Word], 0);
-        let steps = [
-            at(slots[i].touch(0), 8, Some("[0]")),
-            at(slots[i].touch(1), 24, Some("[0]")),
-        ];
-        assert_eq!(names(&steps).of, ["slots@8[0]", "slots@24[0]"]);
-    }
 
     fn texts(rows: &[&str]) -> Vec<String> {
         let rows = rows

@@ -1,9 +1,7 @@
 //! Events in one column a process, in the order in which they happened; one below the other where the columns
 //! would not fit.
 
-use crate::case::named;
-
-/// Widest line of a report.
+/// Width of a report, unless another is asked for, and the widest that its sentences are wrapped to.
 pub(super) const WIDTH: usize = 100;
 /// Events shown; of more, what says least is left out.
 const ROWS: usize = 60;
@@ -83,11 +81,9 @@ fn shown(rows: &[Row]) -> Vec<bool> {
     shown
 }
 
-pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
-    let heads: Vec<String> = (0..roles.len())
-        .map(|process| named(roles, process))
-        .collect();
-    let widths: Vec<usize> = (0..roles.len())
+/// Renders the rows, each in the column of its process if that fits the width; `heads` are the names of the processes.
+pub(super) fn render(heads: &[&str], rows: &[Row], width: usize) -> String {
+    let widths: Vec<usize> = (0..heads.len())
         .map(|process| {
             let of_process = rows
                 .iter()
@@ -100,20 +96,20 @@ pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
         })
         .collect();
     let mut lines = Vec::new();
-    let processes = widths.iter().map(|width| width + 2).sum::<usize>();
-    let beside = processes + 5 <= WIDTH;
+    let processes = widths.iter().map(|wide| wide + 2).sum::<usize>();
+    let beside = processes + 5 <= width;
     let region = rows
         .iter()
         .map(|row| row.region.chars().count())
         .max()
         .unwrap_or(0);
     // A column of its own, if there is room for it.
-    let region = (region > 0 && processes + 5 + 2 + region <= WIDTH).then_some("region");
+    let region = (region > 0 && processes + 5 + 2 + region <= width).then_some("region");
     if beside {
-        let heads = heads.iter().map(String::as_str).chain(region);
+        let heads = heads.iter().copied().chain(region);
         let head: String = heads
             .zip(widths.iter().chain([&0]))
-            .map(|(head, width)| format!("  {head:width$}"))
+            .map(|(head, wide)| format!("  {head:wide$}"))
             .collect();
         lines.push(format!("     {}", head.trim_end()));
     }
@@ -129,7 +125,7 @@ pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
             hidden = 0;
         }
         lines.push(if beside {
-            let before: usize = widths[..row.process].iter().map(|width| width + 2).sum();
+            let before: usize = widths[..row.process].iter().map(|wide| wide + 2).sum();
             let line = format!("{:before$}  {}", "", row.text);
             let region = region.map_or("", |_| &row.region);
             let line = format!("{:>5}{line:processes$}  {region}", number + 1);
@@ -143,9 +139,13 @@ pub(super) fn render(roles: &[String], rows: &[Row]) -> String {
 
 /// A value as text that fits a cell.
 pub(super) fn short(value: &impl std::fmt::Debug) -> String {
-    let text = format!("{value:?}");
+    cut(&format!("{value:?}"))
+}
+
+/// A text, cut to what fits a cell.
+pub(super) fn cut(text: &str) -> String {
     if text.chars().count() <= 60 {
-        return text;
+        return text.to_owned();
     }
     format!("{}…", text.chars().take(59).collect::<String>())
 }
@@ -191,8 +191,8 @@ mod tests {
         many[100] = Row::end(0, "the end".into());
         many[200].kept = true;
         many[200].text = "SIGKILL".into();
-        let roles = ["one".to_owned(), "two".to_owned()];
-        let table = render(&roles, &many);
+        let roles = ["one", "two"];
+        let table = render(&roles, &many, WIDTH);
         for kept in [
             "event 0",
             "event 399",
@@ -223,10 +223,11 @@ mod tests {
 
     #[test]
     fn processes_stand_side_by_side_while_they_fit() {
-        let roles = ["writer".to_owned(), "reader".to_owned()];
+        let roles = ["writer", "reader"];
         let table = render(
             &roles,
             &rows(&[(0, "Write(7) -> Written"), (1, "Read -> Value(0)")]),
+            WIDTH,
         );
         assert_eq!(
             table,
@@ -236,20 +237,27 @@ mod tests {
 
     #[test]
     fn wide_events_stand_one_below_the_other() {
-        let roles = ["reader".to_owned(), "reader".to_owned()];
+        let roles = ["reader 1", "reader 2"];
         let long = "x".repeat(60);
-        let table = render(&roles, &rows(&[(0, &long), (1, &long)]));
+        let table = render(&roles, &rows(&[(0, &long), (1, &long)]), WIDTH);
         assert!(
             table.lines().all(|line| line.chars().count() <= WIDTH),
             "{table}"
         );
         assert!(table.contains("reader 2: x"), "{table}");
+        // On a wider terminal they have room.
+        let table = render(&roles, &rows(&[(0, &long), (1, &long)]), 160);
+        assert!(!table.contains("reader 2: x"), "{table}");
+        assert!(
+            table.lines().all(|line| line.chars().count() <= 160),
+            "{table}"
+        );
     }
 
     #[test]
     fn of_very_many_events_the_middle_is_left_out() {
         let many: Vec<Row> = (0..200).map(|n| Row::of(0, format!("event {n}"))).collect();
-        let table = render(&["only".to_owned()], &many);
+        let table = render(&["only"], &many, WIDTH);
         assert!(
             table.contains("event 0") && table.contains("event 199") && table.contains("140 more"),
             "{table}"

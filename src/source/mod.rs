@@ -127,6 +127,18 @@ impl Part {
     }
 }
 
+/// Returns the lines of a file from `before` lines above this one to as many below it, each with its number; none where the
+/// file cannot be read.
+pub(crate) fn around(file: &str, line: u32, before: u32) -> Vec<(u32, String)> {
+    let lines = lines(file).unwrap_or_default();
+    let first = line.saturating_sub(before).max(1);
+    let numbered = (first..=line.saturating_add(before)).filter_map(|number| {
+        let text = lines.get(number as usize - 1)?;
+        Some((number, text.clone()))
+    });
+    numbered.collect()
+}
+
 fn lines(file: &str) -> Lines {
     FILES.with_borrow_mut(|files| {
         files
@@ -138,14 +150,24 @@ fn lines(file: &str) -> Lines {
 
 /// The file as the compiler named it: from the root of the workspace, which is at or above the package.
 fn read(file: &str) -> Lines {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let places = package.iter().flat_map(|package| package.ancestors());
-    let text = std::fs::read_to_string(file).ok().or_else(|| {
-        places
-            .take(8)
-            .find_map(|place| std::fs::read_to_string(place.join(file)).ok())
-    })?;
+    let text = places(file)
+        .into_iter()
+        .find_map(|place| std::fs::read_to_string(place).ok())?;
     Some(text.lines().map(str::to_owned).collect())
+}
+
+/// Returns the file that the compiler named so, where it is there.
+pub(crate) fn found(file: &str) -> Option<PathBuf> {
+    let place = places(file).into_iter().find(|place| place.is_file())?;
+    std::path::absolute(place).ok()
+}
+
+/// Paths at which the file may be.
+fn places(file: &str) -> Vec<PathBuf> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let above = package.iter().flat_map(|package| package.ancestors());
+    let above = above.take(8).map(|place| place.join(file));
+    std::iter::once(file.into()).chain(above).collect()
 }
 
 /// The path of the expression before the method, or of the argument of `M::wait(&self.full, 0)`.
@@ -269,6 +291,17 @@ pub(super) mod tests {
         assert_eq!(of("region.get::<Word>(0).load(x)", "load"), None);
         assert_eq!(field("no/such/file.rs", 1, 1), None);
         assert_eq!(receiver(&["x".into()], 7, 1), None);
+    }
+
+    #[test]
+    fn the_lines_around_one_end_where_the_file_does() {
+        let around = |line| around(file!(), line, 2);
+        assert_eq!(around(1).len(), 3);
+        assert_eq!(around(1)[0].0, 1);
+        assert!(around(1)[0].1.starts_with("//! The names of words"));
+        assert_eq!(around(3).len(), 5);
+        assert!(around(1_000_000).is_empty() && around(u32::MAX).is_empty());
+        assert!(super::around("no/such/file.rs", 1, 2).is_empty());
     }
 
     struct Word;

@@ -2,51 +2,94 @@
 
 use super::Suite;
 use crate::check::Verdict;
-use crate::report::{self, Words};
+use crate::report::{self, About, Report};
 use crate::search::Outcome;
+use crate::settings::Settings;
 use crate::spec::Spec;
+use std::panic::Location;
+use std::path::Path;
 
 impl<S: Spec> Suite<S> {
-    /// The report of an outcome of this suite, as a person reads it.
+    /// Returns the report of an outcome of this suite as text.
     pub fn report(&self, outcome: &Outcome<S>) -> String {
-        let mut text = self.report_of(outcome, &self.test_name(outcome.engine));
+        self.report_data(outcome).to_string()
+    }
+
+    /// Returns the report of an outcome of this suite as data. See [`Report`] for an example.
+    pub fn report_data(&self, outcome: &Outcome<S>) -> Report {
+        let replay = |test: &str, token: &str| {
+            let command = self.site.command(test);
+            format!("FORKCHECK_REPLAY={token} {command}")
+        };
+        let mut report = self.report_of(outcome, self.test_name(outcome.engine), &replay);
         if let Some(stepped) = &outcome.stepped {
             let test = format!("{}::{}", self.id, stepped.engine);
-            text.push_str(match stepped.verdict {
-                Verdict::Finding(_) => "\n\nthe program of this case, step by step:\n",
-                _ => "\n\nthe program of this case, step by step: it passes under `stepped`, so the failure needs something that `stepped` does not check\n",
-            });
-            text.push_str(&self.report_of(stepped, &test));
+            let stepped = self.report_of(stepped, test, &replay);
+            report.cross_check = Some(Box::new(stepped));
         }
-        text
+        report
     }
 
-    fn report_of(&self, outcome: &Outcome<S>, test: &str) -> String {
-        let command = self.site.command(test);
-        let home = self.site.manifest_directory;
-        report::text(test, &self.process_roles(), outcome, home, &|token| {
-            format!("FORKCHECK_REPLAY={token} {command}")
-        })
+    /// Tells a test what came of it: prints the report, or panics with it. A verdict that is not Ok gets its page and its
+    /// annotation where the environment asks for them.
+    ///
+    /// # Panics
+    /// With the report, unless the verdict is Ok, or neither that nor a finding and the environment allows it.
+    pub(super) fn tell(&self, outcome: &Outcome<S>, environment: &Settings, at: &Location<'_>) {
+        let mut report = self.report_data(outcome);
+        let columns = environment.columns;
+        let text = |report: &Report| columns.map_or(report.to_string(), |n| report.text(n));
+        if outcome.verdict == Verdict::Ok {
+            return println!("{}", text(&report));
+        }
+        if let Some(directory) = &environment.html {
+            let page = report.page_in(directory);
+            report = report.with_page(&page);
+        }
+        let mut allowed = environment.allow_missing.iter();
+        if !matches!(outcome.verdict, Verdict::Finding(_))
+            && allowed.any(|allowed| allowed == outcome.engine)
+        {
+            return report::loudly(&format!(
+                "{}\nallowed by FORKCHECK_ALLOW_MISSING: this engine checked nothing that counts",
+                text(&report)
+            ));
+        }
+        if let Some(checkout) = &environment.checkout {
+            eprintln!("{}", report.annotation(at, checkout));
+        }
+        report::fail(text(&report), at)
     }
 
-    /// Reports with another command that replays a token.
+    /// Returns the directory for the pages of its reports, if there is to be one.
+    pub(crate) fn html(&self) -> Option<&Path> {
+        self.settings.html.as_deref()
+    }
+
+    /// Returns the report with another command that replays a token.
     pub(crate) fn report_with(
         &self,
         outcome: &Outcome<S>,
         replay: impl Fn(&str) -> String,
-    ) -> String {
-        report::text(
-            &self.test_name(outcome.engine),
-            &self.process_roles(),
-            outcome,
-            self.site.manifest_directory,
-            &replay,
-        )
+    ) -> Report {
+        let test = self.test_name(outcome.engine);
+        self.report_of(outcome, test, &|_, token| replay(token))
     }
 
-    /// Of a finding: why it is one, where its case came from, and how surely it comes again.
-    pub(crate) fn words(&self, outcome: &Outcome<S>) -> Option<Words> {
-        report::words(&self.process_roles(), outcome)
+    fn report_of(
+        &self,
+        outcome: &Outcome<S>,
+        test: String,
+        replay: &dyn Fn(&str, &str) -> String,
+    ) -> Report {
+        let about = About {
+            suite: &self.id,
+            roles: &self.process_roles(),
+            home: self.site.manifest_directory,
+            replay: &|token| replay(&test, token),
+            test: test.clone(),
+        };
+        report::report(&about, outcome)
     }
 
     /// The path of the test that runs, the crate first. What `suite!` makes is known; libtest names its thread

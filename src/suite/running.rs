@@ -3,7 +3,6 @@
 use super::Suite;
 use super::mistake::{At, Mistake};
 use crate::case::Extent;
-use crate::check::Verdict;
 use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
 use crate::report;
@@ -165,21 +164,11 @@ impl<S: Spec> Suite<S> {
             Ok(settings) => settings,
             Err(error) => report::fail(error.to_string(), at),
         };
-        let allowed = settings
-            .allow_missing
-            .iter()
-            .any(|allowed| allowed == engine);
+        let environment = settings.clone();
         let outcome = match outcome(settings) {
             Ok(outcome) => outcome,
             Err(error) => report::fail(format!("{}::{engine}: {error}", self.id), at),
         };
-        let text = self.report(&outcome);
-        match outcome.verdict {
-            Verdict::Ok => println!("{text}"),
-            Verdict::Unknown(_) | Verdict::Unavailable(_) if allowed => report::loudly(&format!(
-                "{text}\nallowed by FORKCHECK_ALLOW_MISSING: this engine checked nothing that counts"
-            )),
-            _ => report::fail(text, at),
-        }
+        self.tell(&outcome, &environment, at);
     }
 }

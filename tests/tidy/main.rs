@@ -18,9 +18,10 @@ const LAYERS: &[(&str, &str)] = &[
     ("main", "command"),
     // What a table of built-in subjects says of each is what an engine covered.
     // A history from a file is of a ready spec, and is judged without an engine.
+    // It prints reports.
     (
         "command",
-        "builtin recorded engine check case structure spec",
+        "builtin recorded report engine check case structure spec",
     ),
     // Where a suite is defined is `site!` of `report`. Its subjects run on every engine and are told without their types,
     // and of a saved case it says whose it is.

@@ -1,0 +1,261 @@
+//! A report as plain data: strings and numbers, made once from an outcome. Text, JSON and pages are rendered from it.
+
+use super::table::WIDTH;
+use crate::case::{Access, Form, Kill, Schedule, Step};
+use crate::engine::Covered;
+use serde::Serialize;
+use std::fmt;
+use std::time::Duration;
+
+/// Fewest columns that lines are wrapped to.
+const NARROW: usize = 40;
+
+/// The result of checking a suite on one engine, as data. [`Suite::report_data`](crate::Suite::report_data) makes it.
+///
+/// Displayed, it is the text of a failing test; [`html`](Report::html) is a page for a browser.
+///
+/// ```
+/// use forkcheck::prelude::*;
+/// use forkcheck::engine::{Stepped, SteppedMemory};
+/// use forkcheck::spec::{Counter, CounterOp, CounterRet};
+///
+/// /// A counter that loses what two processes add at the same time.
+/// struct Lossy<M: Memory>(M::AtomicU64);
+/// impl<M: Memory> Structure for Lossy<M> {
+///     type Memory = M;
+///     type Spec = Counter;
+///     fn new(&first: &i64) -> Self { Lossy(Atomic::new(first as u64)) }
+///     fn apply(&self, op: &CounterOp) -> CounterRet {
+///         let now = self.0.load(Ordering::SeqCst);
+///         let CounterOp::Add(more) = op else { return CounterRet::Value(now as i64) };
+///         self.0.store(now + *more as u64, Ordering::SeqCst);
+///         CounterRet::Added
+///     }
+/// }
+///
+/// let suite = Suite::new(forkcheck::site!(), "lossy")
+///     .setup(Just(0))
+///     .role("adder", 2, 1..=2, Just(CounterOp::Add(1)))
+///     .role("reader", 1, 1..=1, Just(CounterOp::Read))
+///     .seed(1)
+///     .regressions(None);
+/// let report = suite.report_data(&suite.check::<Stepped, Lossy<SteppedMemory>>()?);
+/// assert_eq!(report.verdict, "finding");
+/// assert_eq!(report.kind.as_deref(), Some("NOT LINEARIZABLE"));
+/// assert_eq!(report.processes[0].name, "adder 1");
+/// assert!(report.to_string().starts_with("NOT LINEARIZABLE"));
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The path of the test, the crate first: `crate::module::suite::engine`.
+    pub test: String,
+    /// The name of the suite: `crate::module::suite`.
+    pub suite: String,
+    /// The engine's name.
+    pub engine: String,
+    /// `ok`, `finding`, `unknown` or `unavailable`.
+    pub verdict: &'static str,
+    /// The kind of a finding, as reports write it: `NOT LINEARIZABLE`.
+    pub kind: Option<String>,
+    /// Of a finding what is wrong, in one sentence; of an unknown or unavailable verdict the reason.
+    pub headline: String,
+    /// Origin of the failing case, in words.
+    pub origin: Option<String>,
+    /// How often the case failed when it was run again, in words.
+    pub rate: Option<String>,
+    /// The profile, the architecture and the number of cores.
+    pub machine: String,
+    /// Parameters from which the failing case starts, where the spec has any.
+    pub setup: Option<String>,
+    /// Processes of the suite, and what each did in the failing execution.
+    pub processes: Vec<Process>,
+    /// Steps of the failing execution, where the engine sees them.
+    pub steps: Vec<Step>,
+    /// The words that steps access, by [`Step::word`].
+    pub words: Vec<Word>,
+    /// Explanation of the names of words, where one is needed.
+    pub legend: Option<&'static str>,
+    /// The schedule of the failing case.
+    pub schedule: Option<Schedule>,
+    /// The kills of the failing case.
+    pub kills: Vec<Kill>,
+    /// The longest order of operations that the spec explains, and where it breaks.
+    pub linearization: Option<Linearization>,
+    /// Neighbouring cases that pass.
+    pub near_misses: Vec<NearMiss>,
+    /// The failing case as a token.
+    pub token: Option<String>,
+    /// The command that runs it again.
+    pub replay: Option<String>,
+    /// File in which it was saved, from the directory of the package.
+    pub saved: Option<String>,
+    /// Reason why it could not be saved.
+    pub not_saved: Option<String>,
+    /// File of the page, where one was asked for.
+    pub page: Option<String>,
+    /// Reason why the page could not be written, with the remedy.
+    pub no_page: Option<String>,
+    /// Counts of what was run.
+    pub covered: Covered,
+    /// Coverage in words, part by part.
+    pub coverage: Vec<String>,
+    /// Seconds that the check took, without the wait for the machine.
+    pub seconds: f64,
+    /// Seconds that it waited for other suites on the machine.
+    pub waited: f64,
+    /// The seed of what was drawn.
+    pub seed: u64,
+    /// Saved cases that no longer apply as they are, in words.
+    pub stale: Vec<String>,
+    /// Accesses that the engine could not schedule, in words, where there were any.
+    pub unscheduled: Option<String>,
+    /// What the engine did not check, item by item.
+    pub not_checked: Vec<String>,
+    /// Last lines that the processes printed.
+    pub printed: Vec<String>,
+    /// The report of `stepped` on the same program, where a finding of forked processes was checked there too.
+    pub cross_check: Option<Box<Report>>,
+}
+
+/// A process and its operations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Process {
+    /// Role, with a number where several processes have the same.
+    pub name: String,
+    /// The role.
+    pub role: String,
+    /// Operations in the order in which it called them.
+    pub operations: Vec<Operation>,
+}
+
+/// An operation from its call to its return.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Operation {
+    /// The operation with its arguments.
+    pub call: String,
+    /// The result, if it returned.
+    pub result: Option<String>,
+    /// The time of the call, on a clock that all processes share.
+    pub invoked: u64,
+    /// The time of the return; of a call that a kill interrupted, the time of the next incarnation's first call.
+    pub returned: Option<u64>,
+    /// The process was killed in it.
+    pub killed: bool,
+}
+
+/// A word of the region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Word {
+    /// The name that the source gives it.
+    pub name: String,
+    /// The byte of the structure at which it begins, where the engine knows.
+    pub offset: Option<usize>,
+    /// How its values are written.
+    pub form: Form,
+}
+
+/// Why no order of the calls explains a history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// The longest order that works, call by call.
+    pub longest: Vec<String>,
+    /// The state of the spec after it.
+    pub state: String,
+    /// What cannot come next, and what it would return.
+    pub blocked: Vec<String>,
+}
+
+/// The longest order of operations that the spec explains. An operation is named by its process and its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Linearization {
+    /// The order, and what breaks it, in words.
+    pub reason: Reason,
+    /// The operations of the order.
+    pub longest: Vec<(usize, usize)>,
+    /// The operations of which none can come next.
+    pub blocked: Vec<(usize, usize)>,
+}
+
+/// A case that differs little from the failing one, and passes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct NearMiss {
+    /// Difference in words.
+    pub words: String,
+    /// The step of the failing execution at which they part, where there is one.
+    pub step: Option<usize>,
+}
+
+impl Report {
+    /// Returns an access in words, and the line that made it: `tail.load -> 7  ring.rs:12`.
+    pub(super) fn step(&self, step: &Step) -> String {
+        let file = step.file.rsplit('/').next().unwrap_or(&step.file);
+        let between = match step.access {
+            Access::Killed => " before ",
+            _ => "  ",
+        };
+        format!("{}{between}{file}:{}", self.access(step), step.line)
+    }
+
+    /// Returns an access in words.
+    pub(super) fn access(&self, step: &Step) -> String {
+        let name = self.name(step);
+        let (value, shown) = (step.value, step.form.shown(step.value));
+        match step.access {
+            Access::Load => format!("{name}.load -> {shown}"),
+            Access::Store => format!("{name}.store {shown}"),
+            Access::Update => format!("{name}.update, was {shown}"),
+            Access::Read => format!("{name}: read"),
+            Access::Write => format!("{name}: written"),
+            Access::Refused => format!("{name}: write refused"),
+            Access::Miss => format!("{name}.exchange missed, was {shown}"),
+            Access::Fence => "fence".into(),
+            Access::Spin => "spin".into(),
+            Access::Wait => format!("{name}.wait, was {value}"),
+            Access::Timeout if value == 0 => format!("{name}: time is up"),
+            Access::Timeout => format!("{name}: woken"),
+            Access::Wake => format!("{name}.wake {value}"),
+            Access::Alive => format!("alive? -> {}", if value == 0 { "no" } else { "yes" }),
+            Access::Killed => "x SIGKILL".into(),
+        }
+    }
+
+    /// Returns the name of the word that a step accesses.
+    pub(super) fn name(&self, step: &Step) -> &str {
+        let word = step.word.and_then(|word| self.words.get(word));
+        word.map_or("", |word| &word.name)
+    }
+
+    /// Returns the names of the processes.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.processes.iter().map(|p| &*p.name).collect()
+    }
+
+    /// Returns the report as text for a terminal of this many columns: in a wide one more processes stand side by side in the
+    /// table, and in a narrow one lines are wrapped sooner. Displayed, a report has 100 columns.
+    ///
+    /// ```
+    /// # let report = forkcheck::Report::default();
+    /// assert_eq!(report.text(100), report.to_string());
+    /// ```
+    pub fn text(&self, columns: usize) -> String {
+        super::text::text(self, columns.max(NARROW))
+    }
+
+    /// Returns the time that the check took.
+    pub fn took(&self) -> Duration {
+        Duration::try_from_secs_f64(self.seconds).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(WIDTH))
+    }
+}

@@ -1,0 +1,208 @@
+//! A report from the outcome of a check.
+
+use super::covered::{coverage, not_checked, unscheduled};
+use super::data::{Linearization, NearMiss, Operation, Process, Reason, Report};
+use super::printed::printed;
+use super::sentence::sentence;
+use super::table::{apart, short};
+use super::text::counted;
+use super::words::words;
+use crate::case::{Call, History, named};
+use crate::check::{Explanation, Verdict};
+use crate::engine::Run;
+use crate::search::{Found, Origin, Outcome, Rate};
+use crate::spec::Spec;
+
+/// What a report says of its suite.
+pub(crate) struct About<'a> {
+    /// The path of the test.
+    pub(crate) test: String,
+    /// The name of the suite.
+    pub(crate) suite: &'a str,
+    /// The role of each process.
+    pub(crate) roles: &'a [String],
+    /// Directory from which files are named.
+    pub(crate) home: &'a str,
+    /// Returns the command that runs the case of a token again.
+    pub(crate) replay: &'a dyn Fn(&str) -> String,
+}
+
+/// Makes the report of an outcome.
+pub(crate) fn report<S: Spec>(about: &About<'_>, outcome: &Outcome<S>) -> Report {
+    let (verdict, headline) = match &outcome.verdict {
+        Verdict::Ok => ("ok", String::new()),
+        Verdict::Finding(finding) => ("finding", finding.detail.clone()),
+        Verdict::Unknown(why) => ("unknown", why.clone()),
+        Verdict::Unavailable(why) => ("unavailable", why.clone()),
+    };
+    let processes = (0..about.roles.len()).map(|process| Process {
+        name: named(about.roles, process),
+        role: about.roles[process].clone(),
+        operations: Vec::new(),
+    });
+    let mut report = Report {
+        test: about.test.clone(),
+        suite: about.suite.to_owned(),
+        engine: outcome.engine.to_owned(),
+        verdict,
+        headline,
+        machine: machine(),
+        processes: processes.collect(),
+        covered: outcome.covered,
+        coverage: coverage(outcome),
+        seconds: outcome.took.as_secs_f64(),
+        waited: outcome.turn.waited.as_secs_f64(),
+        seed: outcome.seed,
+        stale: outcome.stale.clone(),
+        unscheduled: unscheduled(outcome),
+        not_checked: not_checked(outcome),
+        printed: printed(&outcome.output),
+        ..Report::default()
+    };
+    if let (Verdict::Finding(finding), Some(found)) = (&outcome.verdict, &outcome.found) {
+        report.kind = Some(finding.kind.to_string());
+        report.headline = sentence(about.roles, &found.run, finding);
+        let explanation = finding.explanation.as_ref();
+        report.linearization = explanation.map(|explanation| Linearization {
+            reason: reason(about.roles, &found.run.history, explanation),
+            longest: explanation.longest.clone(),
+            blocked: explanation
+                .blocked
+                .iter()
+                .map(|blocked| (blocked.process, blocked.call))
+                .collect(),
+        });
+        of_found(&mut report, about, found);
+    }
+    report
+}
+
+fn of_found<S: Spec>(report: &mut Report, about: &About<'_>, found: &Found<S>) {
+    let run = &found.run;
+    report.origin = Some(origin(found.origin, run));
+    report.rate = Some(rate(found.rate));
+    report.setup = (size_of::<S::Setup>() > 0).then(|| format!("{:?}", run.case.setup));
+    for (process, operations) in report.processes.iter_mut().zip(operations(&run.history)) {
+        process.operations = operations;
+    }
+    let words = words(&run.steps);
+    report.legend = words.legend();
+    report.words = words.all;
+    report.steps.clone_from(&run.steps);
+    report.schedule = Some(run.case.schedule.clone());
+    report.kills.clone_from(&run.case.kills);
+    let near_misses = found.passes.iter().map(|passing| NearMiss {
+        words: passing.words.clone(),
+        step: passing.step,
+    });
+    report.near_misses = near_misses.collect();
+    report.token = Some(found.token.clone());
+    report.replay = Some((about.replay)(&found.token));
+    match &found.saved {
+        Some(Ok(file)) => {
+            let file = file.strip_prefix(about.home).unwrap_or(file);
+            report.saved = Some(file.display().to_string());
+        }
+        Some(Err(error)) => report.not_saved = Some(error.clone()),
+        None => {}
+    }
+}
+
+/// Returns the operations of each process of a history.
+pub(super) fn operations<S: Spec>(history: &History<S>) -> Vec<Vec<Operation>> {
+    let operation = |call: &Call<S>| Operation {
+        call: format!("{:?}", call.op),
+        result: call.ret.as_ref().map(|ret| format!("{ret:?}")),
+        invoked: call.invoked,
+        returned: (call.returned < Call::<S>::DIED).then_some(call.returned),
+        killed: call.ret.is_none() && call.returned != Call::<S>::NEVER,
+    };
+    let processes = history.calls.iter();
+    processes
+        .map(|calls| calls.iter().map(operation).collect())
+        .collect()
+}
+
+fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
+    match origin {
+        Origin::Drawn {
+            operations,
+            candidates,
+            took,
+            cut,
+        } => format!(
+            "shrunk from {} to {} in {:.1} s ({}{})",
+            counted(operations as u64, "operation"),
+            run.case.operations(),
+            took.as_secs_f64(),
+            counted(candidates, "candidate"),
+            if cut { ", then the time limit" } else { "" }
+        ),
+        Origin::CrossCheck(first) => {
+            let operations = counted(run.case.operations() as u64, "operation");
+            format!("what {first} found, in {operations}")
+        }
+        Origin::Saved => "a saved case".into(),
+        Origin::Replayed => "replayed from its token".into(),
+    }
+}
+
+fn rate(rate: Rate) -> String {
+    match rate {
+        Rate::Executions(0, of) => format!("seen before, and in none of {of} executions since"),
+        Rate::Executions(failing, of) => format!("seen in {failing} of {of} executions"),
+        Rate::Replays(again, of, _) => format!("replayed {again} of {of} times"),
+    }
+}
+
+fn machine() -> String {
+    let profile = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!(
+        "{profile}, {}, {}",
+        std::env::consts::ARCH,
+        counted(cores as u64, "core")
+    )
+}
+
+/// Why no order works: the longest that does, and what stands in its way.
+pub(super) fn reason<S: Spec>(
+    roles: &[String],
+    history: &History<S>,
+    explanation: &Explanation<S>,
+) -> Reason {
+    let called = |process: usize, call: usize| {
+        let Call { op, ret, .. } = &history.calls[process][call];
+        let ret = ret.as_ref().map_or("no return".into(), short);
+        format!("{} {} -> {ret}", named(roles, process), short(op))
+    };
+    let longest = explanation.longest.iter();
+    let blocked = explanation.blocked.iter().map(|blocked| {
+        let ret = history.calls[blocked.process][blocked.call].ret.as_ref();
+        let would = match &blocked.expected {
+            Some(expected) if ret != Some(expected) => {
+                let wanted = ret.map_or_else(|| short(expected), |ret| apart(ret, expected).1);
+                format!(": it would return {wanted}")
+            }
+            _ if blocked.waits => ": it would wait".into(),
+            _ => String::new(),
+        };
+        let cannot = match ret {
+            Some(_) => "cannot come next",
+            None => "need not wait",
+        };
+        let call = called(blocked.process, blocked.call);
+        format!("{call} {cannot}{would}")
+    });
+    Reason {
+        longest: longest
+            .map(|&(process, call)| called(process, call))
+            .collect(),
+        state: explanation.state.clone(),
+        blocked: blocked.collect(),
+    }
+}

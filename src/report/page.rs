@@ -1,0 +1,394 @@
+//! A report as a page: one HTML file that needs nothing else. The template holds the style and the script, and this file
+//! gives it the data of a report in the form that the script reads.
+
+#[cfg(test)]
+mod tests;
+
+use super::data::{Linearization, Report};
+use super::json::{ToJson, json, object};
+use super::rows::{Event, events};
+use crate::case::{Access, Step};
+use crate::error::Error;
+use crate::source;
+use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+const TEMPLATE: &str = include_str!("page.html");
+/// Source lines that are shown above a step's, and as many below it.
+const AROUND: u32 = 4;
+
+/// Stands for "none" among the numbers of a row.
+const NONE: i64 = -1;
+
+struct Page<'a> {
+    /// The report, and that of the cross-check if there is one.
+    reports: Vec<Part<'a>>,
+    /// Of each file the lines around its steps, each with its number.
+    sources: Vec<(&'a str, Vec<(u32, String)>)>,
+}
+
+/// One report. Numbers that JavaScript cannot hold are texts.
+struct Part<'a> {
+    test: &'a str,
+    engine: &'a str,
+    verdict: &'a str,
+    kind: Option<&'a str>,
+    headline: &'a str,
+    origin: Option<&'a str>,
+    rate: Option<&'a str>,
+    machine: &'a str,
+    setup: Option<&'a str>,
+    processes: Vec<Lane<'a>>,
+    words: Vec<&'a str>,
+    legend: Option<&'a str>,
+    kinds: Vec<&'static str>,
+    /// Of each row: kind, process, operation, text, place, word, value found, value from now on, row of the later store.
+    rows: Vec<[i64; 9]>,
+    /// The texts and values of rows, each once.
+    texts: Vec<String>,
+    /// File, line and column of steps, each once.
+    places: Vec<(&'a str, u32, u32)>,
+    linearization: Option<&'a Linearization>,
+    near_misses: Vec<(&'a str, Option<usize>)>,
+    replay: Option<&'a str>,
+    saved: Option<&'a str>,
+    coverage: String,
+    seed: String,
+    stale: &'a [String],
+    unscheduled: Option<&'a str>,
+    not_checked: &'a [String],
+    printed: &'a [String],
+}
+
+struct Lane<'a> {
+    name: &'a str,
+    /// Of each operation: the call, the result, and whether the process was killed in it.
+    operations: Vec<(&'a str, Option<&'a str>, bool)>,
+}
+
+impl ToJson for Page<'_> {
+    fn write(&self, to: &mut String) {
+        object(
+            to,
+            &[("reports", &self.reports), ("sources", &self.sources)],
+        );
+    }
+}
+
+impl ToJson for Part<'_> {
+    fn write(&self, to: &mut String) {
+        object(
+            to,
+            &[
+                ("test", &self.test),
+                ("engine", &self.engine),
+                ("verdict", &self.verdict),
+                ("kind", &self.kind),
+                ("headline", &self.headline),
+                ("origin", &self.origin),
+                ("rate", &self.rate),
+                ("machine", &self.machine),
+                ("setup", &self.setup),
+                ("processes", &self.processes),
+                ("words", &self.words),
+                ("legend", &self.legend),
+                ("kinds", &self.kinds),
+                ("rows", &self.rows),
+                ("texts", &self.texts),
+                ("places", &self.places),
+                ("linearization", &self.linearization),
+                ("near_misses", &self.near_misses),
+                ("replay", &self.replay),
+                ("saved", &self.saved),
+                ("coverage", &self.coverage),
+                ("seed", &self.seed),
+                ("stale", &self.stale),
+                ("unscheduled", &self.unscheduled),
+                ("not_checked", &self.not_checked),
+                ("printed", &self.printed),
+            ],
+        );
+    }
+}
+
+impl ToJson for Lane<'_> {
+    fn write(&self, to: &mut String) {
+        object(
+            to,
+            &[("name", &self.name), ("operations", &self.operations)],
+        );
+    }
+}
+
+impl ToJson for Linearization {
+    fn write(&self, to: &mut String) {
+        object(
+            to,
+            &[
+                ("words", &self.reason.longest),
+                ("state", &self.reason.state),
+                ("breaks", &self.reason.blocked),
+                ("longest", &self.longest),
+                ("blocked", &self.blocked),
+            ],
+        );
+    }
+}
+
+/// Values that are numbered in the order in which they first come.
+struct Numbered<T>(HashMap<T, usize>);
+
+impl<T: std::hash::Hash + Eq> Numbered<T> {
+    fn number(&mut self, value: T) -> i64 {
+        let next = self.0.len();
+        *self.0.entry(value).or_insert(next) as i64
+    }
+    fn all(self) -> Vec<T> {
+        let mut all: Vec<(T, usize)> = self.0.into_iter().collect();
+        all.sort_unstable_by_key(|&(_, number)| number);
+        all.into_iter().map(|(value, _)| value).collect()
+    }
+}
+
+impl Report {
+    /// Returns the report as a page: one HTML file that needs no network. It shows the failing execution step by step, with
+    /// the words of the region, the source lines, and the order that the spec explains.
+    ///
+    /// ```
+    /// let page = forkcheck::Report::default().html();
+    /// assert!(page.starts_with("<!doctype html>"));
+    /// ```
+    #[must_use]
+    pub fn html(&self) -> String {
+        let parts: Vec<&Report> = std::iter::once(self)
+            .chain(self.cross_check.as_deref())
+            .collect();
+        let mut sources: BTreeMap<&str, BTreeMap<u32, String>> = BTreeMap::new();
+        let mut seen = std::collections::HashSet::new();
+        for step in parts.iter().flat_map(|part| &part.steps) {
+            if seen.insert((&step.file, step.line)) {
+                let lines = source::around(&step.file, step.line, AROUND);
+                sources.entry(&step.file).or_default().extend(lines);
+            }
+        }
+        let page = Page {
+            reports: parts.into_iter().map(part).collect(),
+            sources: sources
+                .into_iter()
+                .map(|(file, lines)| (file, lines.into_iter().collect()))
+                .collect(),
+        };
+        let title = self.kind.as_deref().unwrap_or(self.verdict);
+        let title = format!("{title}  {}", self.test);
+        filled(&[
+            ("<!--TITLE-->", &escaped(&title)),
+            ("<!--TEXT-->", &escaped(&self.to_string())),
+            ("<!--DATA-->", &json(&page)),
+        ])
+    }
+
+    /// Writes the report as a [page](Report::html) to a file, whose directory is made if it is not there. Whoever opens the
+    /// file meanwhile finds the earlier page, or all of this one.
+    ///
+    /// ```
+    /// # let directory = std::env::temp_dir().join(format!("forkcheck-page-{}", std::process::id()));
+    /// let file = directory.join("report.html");
+    /// forkcheck::Report::default().write_html(&file)?;
+    /// assert!(std::fs::read_to_string(&file).unwrap().contains("<title>"));
+    /// # std::fs::remove_dir_all(directory).unwrap();
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The directory cannot be made, or the file cannot be written.
+    pub fn write_html(&self, file: &Path) -> Result<(), Error> {
+        let directory = match file.parent() {
+            Some(directory) if !directory.as_os_str().is_empty() => directory,
+            _ => Path::new("."),
+        };
+        let failed = |error: std::io::Error, what: &str, path: &Path| {
+            let remedy = match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    "make room there, or name a directory on another file system"
+                }
+                _ => "name a directory that can be made and written",
+            };
+            Error::system(format!("cannot {what} {}", path.display()), error, remedy)
+        };
+        std::fs::create_dir_all(directory)
+            .map_err(|error| failed(error, "make the directory", directory))?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let draft = directory.join(format!(".{name}.{}", std::process::id()));
+        let written =
+            std::fs::write(&draft, self.html()).and_then(|()| std::fs::rename(&draft, file));
+        written.map_err(|error| {
+            // It may not be there.
+            let _ = std::fs::remove_file(&draft);
+            failed(error, "write the page", file)
+        })
+    }
+
+    /// Writes the page, and says in the report where it is, or why there is none.
+    pub(crate) fn with_page(mut self, file: &Path) -> Self {
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        match self.write_html(&file) {
+            Ok(()) => self.page = Some(file.display().to_string()),
+            Err(error) => self.no_page = Some(error.to_string()),
+        }
+        self
+    }
+
+    /// Returns the name of the file of its page in a directory: `crate-module-suite-engine.html`.
+    pub(crate) fn page_in(&self, directory: &Path) -> PathBuf {
+        let suite = self.suite.replace("::", "-");
+        let plain = |c: char| match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => c,
+            _ => '_',
+        };
+        let name: String = suite.chars().map(plain).collect();
+        directory.join(format!("{name}-{}.html", self.engine))
+    }
+}
+
+/// Returns the template with texts in the place of marks. A mark within one of the texts stays what it is.
+fn filled(texts: &[(&str, &str)]) -> String {
+    let mut page = String::new();
+    let mut rest = TEMPLATE;
+    for (mark, text) in texts {
+        let (before, after) = rest.split_once(mark).expect("the template has each mark");
+        page.push_str(before);
+        page.push_str(text);
+        rest = after;
+    }
+    page + rest
+}
+
+/// Returns a text as HTML shows it.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+fn part(report: &Report) -> Part<'_> {
+    let mut texts = Numbered(HashMap::new());
+    let mut places = Numbered(HashMap::new());
+    let mut kinds = Numbered(HashMap::new());
+    let events = events(report);
+    let mut row_of_step = vec![0; report.steps.len()];
+    for (row, event) in events.iter().enumerate() {
+        if let Event::Step(step) = event {
+            row_of_step[*step] = row;
+        }
+    }
+    let rows = events.iter().map(|event| match *event {
+        Event::Call(process, number) | Event::Return(process, number) => {
+            let operation = &report.processes[process].operations[number];
+            let (kind, text) = match event {
+                Event::Call(..) => ("call", operation.call.clone()),
+                _ => match &operation.result {
+                    Some(result) => ("return", format!("→ {result}")),
+                    None => ("pending", "never returned".into()),
+                },
+            };
+            let (kind, text) = (kinds.number(kind), texts.number(text));
+            let (process, number) = (process as i64, number as i64);
+            [kind, process, number, text, NONE, NONE, NONE, NONE, NONE]
+        }
+        Event::Step(number) => {
+            let step = &report.steps[number];
+            let operation = step.operation.map_or(NONE, |operation| operation as i64);
+            let place = places.number((step.file.as_str(), step.line, step.column));
+            let now = step.now.map(|now| texts.number(step.form.shown(now)));
+            [
+                kinds.number(kind(step.access)),
+                step.process as i64,
+                operation,
+                texts.number(report.access(step)),
+                place,
+                step.word.map_or(NONE, |word| word as i64),
+                found(step).map_or(NONE, |found| texts.number(found)),
+                now.unwrap_or(NONE),
+                step.stale.map_or(NONE, |later| row_of_step[later] as i64),
+            ]
+        }
+    });
+    let rows = rows.collect();
+    let seed = report.seed.to_string();
+    let near_misses = report.near_misses.iter();
+    Part {
+        test: &report.test,
+        engine: &report.engine,
+        verdict: report.verdict,
+        kind: report.kind.as_deref(),
+        headline: &report.headline,
+        origin: report.origin.as_deref(),
+        rate: report.rate.as_deref(),
+        machine: &report.machine,
+        setup: report.setup.as_deref(),
+        processes: report.processes.iter().map(lane).collect(),
+        words: report.words.iter().map(|word| &*word.name).collect(),
+        legend: report.legend,
+        kinds: kinds.all(),
+        rows,
+        texts: texts.all(),
+        places: places.all(),
+        linearization: report.linearization.as_ref(),
+        near_misses: near_misses
+            .map(|near_miss| {
+                (
+                    &*near_miss.words,
+                    near_miss.step.map(|step| row_of_step[step]),
+                )
+            })
+            .collect(),
+        replay: report.replay.as_deref(),
+        saved: report.saved.as_deref(),
+        coverage: format!("{} in {:.1} s", report.coverage.join(", "), report.seconds),
+        seed,
+        stale: &report.stale,
+        unscheduled: report.unscheduled.as_deref(),
+        not_checked: &report.not_checked,
+        printed: &report.printed,
+    }
+}
+
+fn lane(process: &super::Process) -> Lane<'_> {
+    let operations = process.operations.iter();
+    Lane {
+        name: &process.name,
+        operations: operations
+            .map(|o| (&*o.call, o.result.as_deref(), o.killed))
+            .collect(),
+    }
+}
+
+/// Returns the value that an access found in its word, where it looked.
+fn found(step: &Step) -> Option<String> {
+    matches!(
+        step.access,
+        Access::Load | Access::Update | Access::Miss | Access::Store
+    )
+    .then(|| step.form.shown(step.value))
+}
+
+fn kind(access: Access) -> &'static str {
+    match access {
+        Access::Load => "load",
+        Access::Store => "store",
+        Access::Update => "update",
+        Access::Miss => "miss",
+        Access::Read => "read",
+        Access::Write => "write",
+        Access::Refused => "refused",
+        Access::Fence => "fence",
+        Access::Spin => "spin",
+        Access::Wait => "wait",
+        Access::Timeout => "timeout",
+        Access::Wake => "wake",
+        Access::Alive => "alive",
+        Access::Killed => "killed",
+    }
+}
