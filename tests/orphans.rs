@@ -267,7 +267,9 @@ impl<M: Memory> Subject<M> for Leaving<M> {
         shell.stdin(Stdio::null());
         shell.stdout(Stdio::null()).stderr(Stdio::null());
         let mut shell = shell.spawn().unwrap();
-        if op.way != Way::Namespace {
+        if op.way == Way::Namespace {
+            std::mem::forget(shell);
+        } else {
             shell.wait().unwrap();
         }
         let mark = format!("{DAEMON}={}", op.mark);
