@@ -237,6 +237,10 @@ impl<M: Memory> Structure for Leaving<M> {
     fn new(_: &()) -> Self {
         Leaving(Atomic::new(0))
     }
+    #[allow(
+        clippy::zombie_processes,
+        reason = "the first process of a namespace outlives the operation"
+    )]
     fn apply(&self, op: &Leaves) {
         self.0.fetch_add(1, Ordering::Relaxed);
         match op.way {
@@ -254,12 +258,10 @@ impl<M: Memory> Structure for Leaving<M> {
         shell.args(["-c", line]).env(DAEMON, &op.mark);
         shell.stdin(Stdio::null());
         shell.stdout(Stdio::null()).stderr(Stdio::null());
-        #[expect(
-            clippy::zombie_processes,
-            reason = "the first process of a namespace outlives the operation"
-        )]
         let mut shell = shell.spawn().unwrap();
-        if op.way != Way::Namespace {
+        if op.way == Way::Namespace {
+            std::mem::forget(shell);
+        } else {
             shell.wait().unwrap();
         }
         let mark = format!("{DAEMON}={}", op.mark);

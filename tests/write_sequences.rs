@@ -45,7 +45,7 @@ fn model(writes: &[(usize, u64)]) -> Vec<u64> {
     page
 }
 
-/// In a clean process: a child writes to a page, and the page is read when it has ended.
+/// In a fresh process: a child writes to a page, and the page is read when it has ended.
 fn written_by_a_child(writes: Vec<(usize, u64)>) -> Vec<u64> {
     let region = Region::anonymous(size_of::<[AtomicU64; WORDS]>()).unwrap();
     let page: &[AtomicU64; WORDS] = region.get(0).unwrap();
@@ -142,7 +142,7 @@ fn quad(value: u64) -> [u64; 4] {
     [value, !value, value.rotate_left(7), value ^ 0x5555]
 }
 
-/// In a clean process: a child publishes each value through a seqlock, and the parent reads until it has ended.
+/// In a fresh process: a child publishes each value through a seqlock, and the parent reads until it has ended.
 fn published_by_a_child(values: Vec<u64>) -> Seen {
     let region = Region::anonymous(size_of::<SeqLock<[u64; 4]>>()).unwrap();
     let page: &SeqLock<[u64; 4]> = region.get(0).unwrap();
@@ -390,7 +390,7 @@ impl Publication {
     }
 }
 
-/// In a clean process: one child writes, the others read. How many different values each reader got.
+/// In a fresh process: one child writes, the others read. How many different values each reader got.
 fn shared_by_processes<const N: usize>(sequence: Sequence) -> Result<Vec<u32>, String> {
     let Sequence {
         publication,

@@ -6,7 +6,7 @@ use super::{Answer, Budget, Covered, Run, incomplete};
 use crate::case::{Case, History, Schedule};
 use crate::check::Verdict;
 use crate::error::Error;
-use crate::process::{Channel, Job, Session, end_strays, print_backtraces};
+use crate::process::{Channel, Job, Session, answer_requests, end_strays, print_backtraces};
 use crate::spec::Spec;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -66,6 +66,7 @@ pub(super) fn serve_placed<S: Spec>(
     channel: &mut Channel,
     mut search: impl FnMut(Case<S>, Vec<String>, Budget) -> Result<Answer<S>, Error>,
 ) {
+    answer_requests();
     while let Some(request) = channel.next() {
         let answer =
             decode(&request).and_then(|(case, roles, budget): (Case<S>, Vec<String>, Budget)| {

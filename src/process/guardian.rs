@@ -4,6 +4,9 @@
 //! guardian, which no code under test has seen: it runs nothing but what is here. It also ends all of them when the client
 //! ends, so that neither Ctrl-C nor kill -9 of a test leaves a daemon. A stop of the fresh process becomes one of the
 //! guardian, which the client sees. prctl(2), `PR_SET_CHILD_SUBREAPER`; waitpid(2).
+//!
+//! A fresh process that answers requests calls the spec of a suite itself, which may not return. The guardian kills one that
+//! uses processor time without a wait, as no fresh process does that watches others.
 #![allow(
     unsafe_code,
     reason = "fork, and waitpid for the signals that nix does not know"
@@ -12,7 +15,8 @@
 use super::child::ready;
 use super::fork::{die_with, end_now, threads};
 use super::strays::end_strays;
-use crate::memory::pidfd;
+use crate::memory::pidfd::{self, number_in_proc};
+use crate::region::Region;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
@@ -21,12 +25,79 @@ use nix::sys::signal::{SigSet, Signal, kill, raise};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Limit on how long the fresh process may be stopped by a signal before its guardian stops as well, and the time between two
 /// looks at whether it is.
 const STOPPED: Duration = Duration::from_millis(250);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(125);
+
+/// Processor time without a wait after which a fresh process that answers requests counts as endless: more than the check of a
+/// history may take. And the time between two looks at it.
+const ENDLESS: Duration = Duration::from_secs(if cfg!(test) { 5 } else { 90 });
+const BETWEEN_LOOKS_AT_TIME: Duration = Duration::from_secs(1);
+
+/// A word that a fresh process shares with its guardian: not zero if it answers requests.
+static ANSWERS: OnceLock<Region> = OnceLock::new();
+
+fn answers() -> Option<&'static AtomicU32> {
+    ANSWERS.get()?.get(0).ok()
+}
+
+/// Tells the guardian of this process that it answers requests from now on, and else waits.
+pub(crate) fn answer_requests() {
+    if let Some(answers) = answers() {
+        answers.store(1, Relaxed);
+    }
+}
+
+/// The processor time of a fresh process since its last wait.
+struct Used {
+    number: Option<u32>,
+    looked: Instant,
+    waits: String,
+    since: Duration,
+}
+
+impl Used {
+    fn by(clean: Pid) -> Self {
+        Self {
+            number: number_in_proc(clean.as_raw().unsigned_abs()),
+            looked: Instant::now(),
+            waits: String::new(),
+            since: Duration::ZERO,
+        }
+    }
+
+    /// Returns whether it used too much. proc_pid_status(5), and proc_pid_schedstat(5): nanoseconds on a processor.
+    fn is_endless(&mut self) -> bool {
+        if self.looked.elapsed() < BETWEEN_LOOKS_AT_TIME
+            || answers().is_none_or(|answers| answers.load(Relaxed) == 0)
+        {
+            return false;
+        }
+        self.looked = Instant::now();
+        let seen = self.number.and_then(|number| {
+            let read = |file| std::fs::read_to_string(format!("/proc/{number}/{file}")).ok();
+            let status = read("status")?;
+            let waits = status
+                .lines()
+                .find(|line| line.starts_with("voluntary_ctxt_switches"))?;
+            let used = read("schedstat")?;
+            let used = used.split_ascii_whitespace().next()?.parse().ok()?;
+            Some((waits.to_owned(), Duration::from_nanos(used)))
+        });
+        let Some((waits, used)) = seen else {
+            return false;
+        };
+        if waits != self.waits {
+            (self.waits, self.since) = (waits, used);
+        }
+        used.saturating_sub(self.since) >= ENDLESS
+    }
+}
 
 pub(super) struct Guardian {
     client: Pid,
@@ -55,6 +126,9 @@ impl Guardian {
         if !matches!(threads(), Ok(1)) {
             return None;
         }
+        if let Ok(region) = Region::anonymous(size_of::<AtomicU32>()) {
+            let _ = ANSWERS.set(region);
+        }
         // SAFETY: fork. The process has one thread, so the child is a full copy, and no other thread holds a lock.
         match unsafe { fork() } {
             Ok(ForkResult::Parent { child }) => Some(Self {
@@ -77,6 +151,7 @@ impl Guardian {
         let clean = pidfd::open(self.clean.as_raw().unsigned_abs()).ok();
         let mut client = self.watched_client();
         let mut stopped: Option<Instant> = None;
+        let mut used = Used::by(self.clean);
         loop {
             match self.report(libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED) {
                 Report::Ended(status) => end_as(status),
@@ -90,6 +165,16 @@ impl Guardian {
                 let _ = raise(Signal::SIGSTOP);
                 // The client has continued us, so that all ends.
                 let _ = kill(self.clean, Signal::SIGCONT);
+            }
+            if used.is_endless() {
+                used.number = None;
+                let seconds = ENDLESS.as_secs();
+                // The client shows it.
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "a question to the spec (step, blocks, key) took more than {seconds} s and was ended: let it return"
+                );
+                let _ = kill(self.clean, Signal::SIGKILL);
             }
             let both = [&clean, &client];
             let both = both.into_iter().flatten();

@@ -62,6 +62,7 @@ pub(crate) use {
     backtraces::{print_backtraces, printed_panics},
     fork::{die_with_parent, spawn_as},
     frame::Channel,
+    guardian::answer_requests,
     job::Job,
     strays::end_strays,
     zygote::Session,

@@ -1,4 +1,4 @@
-//! A history whose check takes longer than it may: nothing is said about it, on each engine that checks in a watched process.
+//! A history whose check takes longer than it may, and a spec that does not return to a fresh process: the check ends in words.
 
 use super::Suite;
 use crate::check::Verdict;
@@ -65,4 +65,61 @@ where
 fn a_history_whose_check_takes_too_long_is_unknown() {
     is_unknown::<Stepped>();
     is_unknown::<Processes>();
+}
+
+/// A call that waits; whether it may is a question that the spec does not answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Undecided;
+
+impl Spec for Undecided {
+    type Setup = ();
+    type Op = ();
+    type Ret = ();
+    fn start(_: &()) -> Self {
+        Undecided
+    }
+    fn step(&mut self, _: usize, _: &()) {}
+    fn blocks(&self, _: usize, _: &()) -> bool {
+        loop {
+            std::hint::black_box(());
+        }
+    }
+}
+
+struct Waits<M: Memory>(M::AtomicU32);
+
+impl<M: Memory> Structure for Waits<M> {
+    type Memory = M;
+    type Spec = Undecided;
+    fn new(_: &()) -> Self {
+        Waits(Atomic::new(0))
+    }
+    fn apply(&self, (): &()) {
+        while self.0.load(Ordering::Acquire) == 0 {
+            M::wait(&self.0, 0);
+        }
+    }
+}
+
+/// Whether a call may wait is asked where nothing moves any more, also by the fresh process.
+fn is_ended<E: Engine>()
+where
+    Waits<E::Memory>: WithHandles<Memory = E::Memory, Spec = Undecided>,
+{
+    let suite = Suite::new(crate::site!(), "undecided")
+        .role("waiter", 1, 1..=1, Just(()))
+        .cases(1)
+        .executions(1)
+        .regressions(None);
+    let verdict = suite.check::<E, Waits<E::Memory>>().unwrap().verdict;
+    let Verdict::Unavailable(why) = &verdict else {
+        panic!("{verdict:?}")
+    };
+    assert!(why.contains("a question to the spec"), "{why}");
+}
+
+#[test]
+fn a_spec_that_does_not_say_whether_a_call_may_wait_ends_the_check_in_words() {
+    is_ended::<Stepped>();
+    is_ended::<Processes>();
 }

@@ -18,6 +18,7 @@
 //! |---|---|---|
 //! | the test's thread, `Session::exchange` | the reply of the zygote | the zygote's end (pidfd), a second after a signal stopped it, 10 s at its start |
 //! | the zygote, `Channel::next` | a request | the end of the client: its socket closes, and the guardian kills the zygote |
+//! | the zygote, in the spec of a suite | its answer | the guardian, after 90 s of processor time without a wait |
 //! | the guardian, `Guardian::guard` | the end of the zygote or of the client | that, or its SIGKILL by the client; then 5 s for what is left |
 //! | a supervisor, [`Bell::wait`](bell::Bell::wait) | a worker to ring or to end | 50 ms; then it looks at the seals, at the word that says how the batch ended, and at the [`Watch`] |
 //! | the supervisor of a model, `poll` | the answer or the end of the model | 50 ms, and the [`Watch`] |

@@ -3,7 +3,7 @@
 //! and its remedy, and nothing is left behind.
 //!
 //! The rows are in `rows`, one place each. A place that this machine cannot make is skipped with a message. Each row
-//! runs in a clean process, whose children enter the place.
+//! runs in a fresh process, whose children enter the place.
 #![cfg(feature = "loom")]
 
 mod place;
@@ -178,7 +178,7 @@ impl Row {
     }
 }
 
-/// Runs a row in a clean process. Returns `None` if the place cannot be made here.
+/// Runs a row in a fresh process. Returns `None` if the place cannot be made here.
 fn seen(number: usize) -> Result<Option<Seen>, String> {
     let row = &ROWS[number];
     // If all other watchdogs hang, the alarm ends this process.

@@ -160,7 +160,7 @@ pub(crate) const MARK: &str = "FORKCHECK_TESTS_HOSTILE";
 const OVERWROTE: Ends = Words("wrote over memory of the check itself");
 const NO_ANSWER: Ends = Words("ended without an answer");
 /// Of the process that supervises.
-const NO_ANSWER_EITHER: Ends = Words("get an answer of the clean process");
+const NO_ANSWER_EITHER: Ends = Words("get an answer of the fresh process");
 const NO_FRAME: Ends = Words("no frame of its own");
 const GARBLED: Ends = Words("is garbled");
 const KILLED: Ends = Words("SIGKILL");

@@ -1,6 +1,6 @@
-//! Children and clean processes: what comes back, how they end, and that nothing of them is left.
+//! Children and fresh processes: what comes back, how they end, and that nothing of them is left.
 //!
-//! Forks happen in clean processes, since a test has threads beside it. Each job returns what it saw, so that a
+//! Forks happen in fresh processes, since a test has threads beside it. Each job returns what it saw, so that a
 //! job that did not run fails its test.
 #![cfg(feature = "harness")]
 

@@ -5,7 +5,7 @@ use forkcheck::region::Name;
 use forkcheck::{Region, process};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Input of the clean process: the part of the names that is this soak's, the key, and the directory.
+/// Input of the fresh process: the part of the names that is this soak's, the key, and the directory.
 type Input = (String, i32, String, u64);
 
 /// A word in each of several regions, that forked processes write to.
