@@ -371,7 +371,7 @@ mod loom {
         assert!(
             mailbox()
                 .report(&outcome)
-                .contains("missing barriers that x86 forgives")
+                .contains("missing orderings that x86-64 makes")
         );
     }
 }

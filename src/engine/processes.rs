@@ -32,8 +32,8 @@ impl Engine for Processes {
     type Memory = Hardware;
     const NAME: &'static str = "processes";
     const CRITERION: Criterion = Criterion::RealTime;
-    const LIMITATIONS: &'static str = "orders that this machine did not happen to take; missing barriers that x86 forgives, \
-        or that the fence of the clock around each call hides";
+    const LIMITATIONS: &'static str = "interleavings that did not occur on this machine; missing orderings that x86-64 makes \
+        up for, or that the fence of the clock around each call hides";
     const EXPLORES: bool = false;
     const TIME: Duration = Duration::from_secs(30);
 

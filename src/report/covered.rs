@@ -151,7 +151,7 @@ pub(super) fn not_checked<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         by_halts,
         ..
     } = outcome.covered;
-    let items = outcome.blind_to.split("; ");
+    let items = outcome.limitations.split("; ");
     let mut items: Vec<String> = items.map(str::to_owned).collect();
     if killed > 0 && same_id == 0 {
         items.push("pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)".into());

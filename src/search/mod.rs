@@ -183,7 +183,7 @@ impl<'a, S: Spec> Search<'a, S> {
     fn outcome(self, found: Option<Found<S>>, saved_cases: usize) -> Outcome<S> {
         Outcome {
             engine: self.runner.name,
-            blind_to: self.runner.limitations,
+            limitations: self.runner.limitations,
             verdict: self.verdict(found.as_ref()),
             covered: self.covered,
             saved_cases,

@@ -13,7 +13,7 @@ pub struct Outcome<S: Spec> {
     /// The engine's name.
     pub engine: &'static str,
     /// Faults that the engine cannot see.
-    pub blind_to: &'static str,
+    pub limitations: &'static str,
     /// The verdict.
     pub verdict: Verdict<S>,
     /// Counts of what was run.

@@ -59,7 +59,7 @@ impl Engine for Loom {
     const NAME: &'static str = "loom";
     const CRITERION: Criterion = Criterion::ProgramOrder;
     const LIMITATIONS: &'static str = "more preemptions than are named here; more than two turns of a spin; kills; the order in real time of \
-        calls of different processes; executions that loom 0.7.3 misses (its issues 166, 392)";
+        calls of different processes; executions that loom 0.7.3 misses (loom issues 166, 392)";
     const EXPLORES: bool = true;
     const CUTS: bool = true;
 

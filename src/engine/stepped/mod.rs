@@ -40,12 +40,12 @@ pub struct Kills {
 }
 
 macro_rules! engine {
-    ($Engine:ident, $name:literal, $kills:literal, $blind_to:expr) => {
+    ($Engine:ident, $name:literal, $kills:literal, $limitations:expr) => {
         impl Engine for $Engine {
             type Memory = SteppedMemory;
             const NAME: &'static str = $name;
             const CRITERION: Criterion = Criterion::RealTime;
-            const LIMITATIONS: &'static str = $blind_to;
+            const LIMITATIONS: &'static str = $limitations;
             const EXPLORES: bool = true;
             const KILLS: bool = $kills;
             const PROGRAMS: u64 = 16;
@@ -74,16 +74,15 @@ engine!(
     Stepped,
     "stepped",
     false,
-    "more than three preemptions, but by chance; missing barriers: all accesses are in one order that everybody agrees \
-        on; accesses to shared memory that are not of this memory; exchanges and waits that fail for no reason; kills"
+    "more than three preemptions, except at random; weak memory (execution is sequentially consistent); accesses that bypass \
+        `Memory`; spurious failures of `compare_exchange_weak` and spurious wake-ups; kills"
 );
 engine!(
     Kills,
     "kills",
     true,
-    "more than one preemption beside a kill; more than two kills in one execution; missing barriers: all accesses are in one \
-        order that everybody agrees on; accesses to shared memory that are not of this memory; exchanges and waits that fail \
-        for no reason"
+    "more than one preemption beside a kill; more than two kills in one execution; weak memory (execution is sequentially \
+        consistent); accesses that bypass `Memory`; spurious failures of `compare_exchange_weak` and spurious wake-ups"
 );
 
 /// The job in the zygote, for one subject.
