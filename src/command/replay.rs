@@ -93,3 +93,16 @@ fn told(builtin: &Builtin, known: Known, html: Html, json: bool) -> Result<Stand
     }
     Ok(standing)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_case_of_a_file_has_a_page_of_its_own() {
+        let page = |file: &str, number| numbered(Path::new(file), number);
+        assert_eq!(page("a/page.html", 1), Path::new("a/page.html"));
+        assert_eq!(page("a/page.html", 2), Path::new("a/page-2.html"));
+        assert_eq!(page("page", 3), Path::new("page-3"));
+    }
+}

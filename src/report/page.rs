@@ -13,10 +13,14 @@ use crate::source;
 use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const TEMPLATE: &str = include_str!("page.html");
 /// Source lines that are shown above a step's, and as many below it.
 const AROUND: u32 = 4;
+
+/// Drafts of pages that this process began.
+static DRAFTS: AtomicU64 = AtomicU64::new(0);
 
 /// Stands for "none" among the numbers of a row.
 const NONE: i64 = -1;
@@ -219,7 +223,9 @@ impl Report {
         std::fs::create_dir_all(directory)
             .map_err(|error| failed(error, "make the directory", directory))?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let draft = directory.join(format!(".{name}.{}", std::process::id()));
+        // Several tests may write the page of one suite at the same time.
+        let (process, draft) = (std::process::id(), DRAFTS.fetch_add(1, Ordering::Relaxed));
+        let draft = directory.join(format!(".{name}.{process}.{draft}"));
         let written =
             std::fs::write(&draft, self.html()).and_then(|()| std::fs::rename(&draft, file));
         written.map_err(|error| {

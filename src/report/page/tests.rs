@@ -169,6 +169,25 @@ fn a_page_that_cannot_be_written_is_told_with_the_remedy_and_leaves_nothing() {
 }
 
 #[test]
+fn tests_that_write_one_page_at_the_same_time_each_write_all_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("page.html");
+    let report = report(400);
+    let page = report.html();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    report.write_html(&file).unwrap();
+                    assert!(std::fs::read_to_string(&file).unwrap() == page);
+                }
+            });
+        }
+    });
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn a_page_is_named_after_its_suite_and_engine() {
     let mut report = report(4);
     let page = |report: &Report| report.page_in(Path::new("pages"));
