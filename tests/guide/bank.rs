@@ -1,3 +1,4 @@
+//! Two accounts, and a journal to undo a transfer that was interrupted.
 use forkcheck::prelude::*;
 use serde::{Deserialize, Serialize};
 

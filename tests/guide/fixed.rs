@@ -1,3 +1,4 @@
+//! A ticket machine: it hands out each number once.
 use forkcheck::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -128,7 +128,10 @@ fn the_recovery_shows_what_is_printed() {
 #[test]
 fn the_page_on_reports_explains_labels_that_there_are() {
     let page = include_str!("../../docs/src/reports.md");
-    let table = page.split("## The lines below").nth(1).expect("there is one");
+    let table = page
+        .split("## The lines below")
+        .nth(1)
+        .expect("there is one");
     let rows = table.split("\n## ").next().expect("split yields one");
     let labels = rows.lines().filter_map(|row| {
         let label = row.strip_prefix("| `")?.split('`').next()?;

@@ -1,3 +1,4 @@
+//! A counter behind a spin lock.
 use forkcheck::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -1,3 +1,4 @@
+//! A counter behind a spin lock that knows its owner.
 use forkcheck::memory::Life;
 use forkcheck::prelude::*;
 use serde::{Deserialize, Serialize};
