@@ -87,7 +87,7 @@ type Forgetful<M> = Bank<M, false>;
 type Robust<M> = Bank<M, true>;
 
 fn ops() -> impl Strategy<Value = Op> {
-    prop_oneof![(1u64..9).prop_map(Op::Move), Just(Op::Look)]
+    prop_oneof![Just(Op::Look), (1u64..9).prop_map(Op::Move)]
 }
 
 forkcheck::suite! {
