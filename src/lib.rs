@@ -101,3 +101,24 @@ pub mod prelude {
 #[cfg(all(doctest, feature = "harness"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The guide's samples, compiled.
+#[cfg(all(doctest, feature = "loom"))]
+mod guide {
+    #[doc = include_str!("../docs/src/tutorial.md")]
+    struct Tutorial;
+    #[doc = include_str!("../docs/src/suites.md")]
+    struct Suites;
+    #[doc = include_str!("../docs/src/specs.md")]
+    struct Specs;
+    #[doc = include_str!("../docs/src/recovery.md")]
+    struct Recovery;
+    #[doc = include_str!("../docs/src/loom.md")]
+    struct Loom;
+    #[doc = include_str!("../docs/src/foreign.md")]
+    struct Foreign;
+    #[doc = include_str!("../docs/src/histories.md")]
+    struct Histories;
+    #[doc = include_str!("../docs/src/core.md")]
+    struct Core;
+}

@@ -66,9 +66,9 @@ pub(crate) use judging::Judging;
 pub(crate) use locks::private_lock;
 pub(crate) use pool::{Batch, Ended, Pool, Tally};
 pub(crate) use turns::MachineTurn;
-pub(crate) use watch::Stuck;
 #[cfg(feature = "loom")]
-pub(crate) use watch::{BETWEEN_LOOKS, WATCHDOG, Watch};
+pub(crate) use watch::{BETWEEN_LOOKS, Watch};
+pub(crate) use watch::{Stuck, WATCHDOG};
 
 use crate::error::Error;
 use crate::schedule::MAX_PROCESSES;

@@ -379,14 +379,10 @@ fn a_line_without_an_end_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn the_readme_shows_what_the_command_prints() {
-    let readme = include_str!("../../README.md");
-    let section = readme
-        .split("## A history that you recorded")
-        .nth(1)
-        .unwrap();
+fn the_guide_shows_what_the_command_prints() {
+    let page = include_str!("../../docs/src/histories.md");
     let block = |language: &str| {
-        let rest = section.split(&format!("```{language}\n")).nth(1).unwrap();
+        let rest = page.split(&format!("```{language}\n")).nth(1).unwrap();
         rest.split("```").next().unwrap()
     };
     let (_kept, path) = file(block("json"));

@@ -5,6 +5,7 @@
 //! Where a rule has to change, change it here and say why.
 
 mod code;
+mod guide;
 mod house;
 mod imports;
 mod layers;
@@ -212,7 +213,7 @@ const UNSAFE: &[(&str, &str)] = &[
 ];
 
 /// What the top level of the repository may hold; everything else has a folder, or is ignored by git.
-const TOP_LEVEL: &str = "Cargo.toml Cargo.lock src tests examples benches fuzz proptest-regressions ci \
+const TOP_LEVEL: &str = "Cargo.toml Cargo.lock src tests examples benches docs fuzz proptest-regressions ci \
     README.md CHANGELOG.md CONTRIBUTING.md LICENSE-MIT LICENSE-APACHE .ci .config .git .github .gitignore";
 
 /// The README's commands, and the script that runs each.

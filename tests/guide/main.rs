@@ -1,0 +1,150 @@
+//! The guide's structures: the pages show these files, and the reports that engines print of them.
+
+mod bank;
+mod fixed;
+mod ported;
+mod robust;
+mod tickets;
+
+/// A page, a file that it shows, and the text of both.
+const SHOWN: [(&str, &str, &str); 4] = [
+    (
+        include_str!("../../docs/src/tutorial.md"),
+        "tickets.rs",
+        include_str!("tickets.rs"),
+    ),
+    (
+        include_str!("../../docs/src/loom.md"),
+        "ported.rs",
+        include_str!("ported.rs"),
+    ),
+    (
+        include_str!("../../docs/src/loom.md"),
+        "robust.rs",
+        include_str!("robust.rs"),
+    ),
+    (
+        include_str!("../../docs/src/recovery.md"),
+        "bank.rs",
+        include_str!("bank.rs"),
+    ),
+];
+
+/// Blocks of a language on a page.
+fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("\n```{language}\n");
+    let rest = page.split(&*fence).skip(1);
+    rest.map(|rest| rest.split("```").next().unwrap_or(rest))
+        .collect()
+}
+
+/// The part of a file that its page shows: without the lines that say that they are of the test alone, and what is below.
+fn on_the_page(file: &str) -> String {
+    let above = file.split("\n// Not on the page.\n").next();
+    let lines = above.expect("split yields one").lines();
+    let lines = lines.filter(|line| !line.ends_with("// of the test alone"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_guide_shows_each_structure_as_it_is_tested() {
+    for (page, name, file) in SHOWN {
+        let text = on_the_page(file);
+        assert!(text.contains("forkcheck::suite!"), "{name}:\n{text}");
+        assert!(
+            blocks(page, "rust").contains(&&*text),
+            "no page of the guide has tests/guide/{name}:\n{text}"
+        );
+    }
+}
+
+#[test]
+fn the_fix_of_the_tutorial_makes_the_one_file_of_the_other() {
+    let diff = blocks(include_str!("../../docs/src/tutorial.md"), "diff");
+    let with = |sign: char| {
+        let lines = diff[0].lines();
+        let lines = lines.filter_map(move |line| line.strip_prefix([' ', sign]));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let (broken, fixed) = (with('-'), with('+'));
+    let (before, after) = (
+        on_the_page(include_str!("tickets.rs")),
+        on_the_page(include_str!("fixed.rs")),
+    );
+    assert!(broken != fixed && before.contains(&broken), "{broken}");
+    assert_eq!(before.replace(&broken, &fixed), after);
+}
+
+/// Lines of a report that do not depend on the machine, the crate, or the time that it took.
+fn lasting(report: &str) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut goes_on = true;
+    for (number, line) in report.trim_end().lines().enumerate() {
+        let is_label = line.starts_with(' ') && !line.starts_with("  ");
+        if is_label {
+            goes_on = !["replay:", "saved:", "ran:"]
+                .iter()
+                .any(|label| line.trim_start().starts_with(label));
+        }
+        // The second line has the time, the profile and the processors.
+        if goes_on && number != 1 {
+            kept.push(line.replace("guide::", ""));
+        }
+    }
+    kept
+}
+
+/// Asserts that the page has the report as it is printed.
+#[track_caller]
+fn shows(page: &str, report: &str) {
+    let shown = blocks(page, "text");
+    let headline = lasting(report)[0].clone();
+    let shown = shown.iter().find(|block| block.starts_with(&headline));
+    let shown = shown.unwrap_or_else(|| panic!("the page has no block of this report:\n{report}"));
+    let (shown, printed) = (lasting(shown), lasting(report));
+    assert!(printed.len() > 10, "{report}");
+    assert_eq!(shown, printed, "printed is now\n{report}");
+}
+
+#[test]
+fn the_tutorial_shows_what_is_printed() {
+    shows(
+        include_str!("../../docs/src/tutorial.md"),
+        &tickets::report(),
+    );
+}
+
+#[test]
+fn the_port_shows_what_is_printed() {
+    shows(include_str!("../../docs/src/loom.md"), &ported::report());
+}
+
+#[test]
+fn the_recovery_shows_what_is_printed() {
+    shows(include_str!("../../docs/src/recovery.md"), &bank::report());
+}
+
+/// Each label that the page on reports explains is one that reports have.
+#[test]
+fn the_page_on_reports_explains_labels_that_there_are() {
+    let page = include_str!("../../docs/src/reports.md");
+    let table = page
+        .split("## The lines below")
+        .nth(1)
+        .expect("there is one");
+    let rows = table.split("\n## ").next().expect("split yields one");
+    let labels = rows.lines().filter_map(|row| {
+        let label = row.strip_prefix("| `")?.split('`').next()?;
+        label.ends_with(':').then_some(label)
+    });
+    let labels: Vec<&str> = labels.collect();
+    assert!(labels.len() > 8, "{labels:?}");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report");
+    let sources: String = std::fs::read_dir(root)
+        .expect("src/report is there")
+        .filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok())
+        .collect();
+    for label in labels {
+        assert!(sources.contains(label), "no report has the label {label}");
+    }
+}
