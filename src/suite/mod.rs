@@ -447,7 +447,7 @@ impl<S: Spec> Suite<S> {
             Ok(outcome) => outcome,
             Err(error) => report::fail(format!("{}::{engine}: {error}", self.id), at),
         };
-        self.tell(&outcome, &environment, at);
+        self.finish(&outcome, &environment, at);
     }
 
     /// Returns the role of each process of a program, by its number.
