@@ -27,7 +27,7 @@ pub(super) fn replay(target: &str, html: Option<&Path>, json: bool) -> Standing 
     worst
 }
 
-/// The file of the page of this case, counted from 1: `page.html`, `page-2.html`.
+/// Returns the file of the page of this case, counted from 1: `page.html`, `page-2.html`.
 fn numbered(file: &Path, number: u32) -> PathBuf {
     if number == 1 {
         return file.to_owned();

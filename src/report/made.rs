@@ -13,7 +13,7 @@ use crate::engine::Run;
 use crate::search::{Found, Origin, Outcome, Rate};
 use crate::spec::Spec;
 
-/// What a report says of its suite.
+/// Facts about the suite of a report.
 pub(crate) struct About<'a> {
     /// The path of the test.
     pub(crate) test: String,

@@ -192,8 +192,8 @@ impl Report {
         ])
     }
 
-    /// Writes the report as a [page](Report::html) to a file, whose directory is made if it is not there. Whoever opens the
-    /// file meanwhile finds the earlier page, or all of this one.
+    /// Writes the report as a [page](Report::html) to a file, whose directory is made if it is not there. A reader of the file
+    /// finds the earlier page or all of this one.
     ///
     /// ```
     /// # let directory = std::env::temp_dir().join(format!("forkcheck-page-{}", std::process::id()));

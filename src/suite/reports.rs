@@ -30,12 +30,12 @@ impl<S: Spec> Suite<S> {
         report
     }
 
-    /// Tells a test what came of it: prints the report, or panics with it. A verdict that is not Ok gets its page and its
+    /// Ends a test with its report: prints the report, or panics with it. A verdict that is not Ok gets its page and its
     /// annotation where the environment asks for them.
     ///
     /// # Panics
     /// With the report, unless the verdict is Ok, or neither that nor a finding and the environment allows it.
-    pub(super) fn tell(&self, outcome: &Outcome<S>, environment: &Settings, at: &Location<'_>) {
+    pub(super) fn finish(&self, outcome: &Outcome<S>, environment: &Settings, at: &Location<'_>) {
         let mut report = self.report_data(outcome);
         let columns = environment.columns;
         let text = |report: &Report| columns.map_or(report.to_string(), |n| report.text(n));

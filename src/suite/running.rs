@@ -169,6 +169,6 @@ impl<S: Spec> Suite<S> {
             Ok(outcome) => outcome,
             Err(error) => report::fail(format!("{}::{engine}: {error}", self.id), at),
         };
-        self.tell(&outcome, &environment, at);
+        self.finish(&outcome, &environment, at);
     }
 }
