@@ -45,7 +45,7 @@ fn masked(line: &str) -> String {
 /// The rest of a line after the name by which the command was called, which differs.
 fn uncalled(line: &str) -> String {
     match line.split_once(" replay: ") {
-        Some((_, command)) if !command.starts_with("FORKCHECK") => {
+        Some((_, command)) if !command.trim_start().starts_with("FORKCHECK") => {
             let token = command.split_once(" replay ").unwrap().1;
             format!(" replay: forkcheck replay {token}")
         }
@@ -273,6 +273,7 @@ fn a_token_that_the_command_printed_fails_again_with_the_line_that_it_printed() 
         let line = printed
             .lines()
             .find_map(|line| line.trim().strip_prefix("replay: "))
+            .map(str::trim)
             .unwrap_or_else(|| panic!("{printed}"));
         let again = Command::new("sh").args(["-c", line]).output().unwrap();
         assert_eq!(again.status.code(), Some(1), "{}", text(&again.stderr));

@@ -211,7 +211,7 @@ fn the_table_is_as_wide_as_the_environment_says() {
     assert!(narrow.starts_with("    1  adder 1: Add(1)"), "{told}");
     let unseen = told
         .lines()
-        .skip_while(|line| !line.starts_with(" unseen:"));
+        .skip_while(|line| !line.starts_with(" not checked:"));
     let wrapped = unseen.take_while(|line| line.starts_with(' '));
     assert!(
         wrapped.map(|line| line.chars().count()).max() <= Some(70),
@@ -297,7 +297,7 @@ fn a_page_that_cannot_be_written_is_told_beside_the_report_and_changes_no_verdic
         "{words}"
     );
     assert!(
-        words.contains(" ran:    ") && words.contains(" unseen: "),
+        words.contains(" ran:  ") && words.contains(" not checked: "),
         "{words}"
     );
 

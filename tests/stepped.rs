@@ -358,7 +358,7 @@ fn accesses_that_are_not_of_this_memory_are_told() {
             .check::<Stepped, Beside<SteppedMemory, AT>>()
             .unwrap();
         assert_eq!(outcome.verdict, Verdict::Ok);
-        let coarse = suite.report(&outcome).contains(" coarse: in ");
+        let coarse = suite.report(&outcome).contains(" unscheduled: in ");
         assert_eq!(coarse, unseen > 0);
         (unseen > 0, unseen / programs)
     }

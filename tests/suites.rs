@@ -159,7 +159,7 @@ fn failure_is_told_saved_and_replayed(engine: &str) {
         "writer",
         "why:",
         "cannot come next",
-        "unseen: ",
+        "not checked: ",
     ] {
         assert!(told.contains(part), "no {part:?}: {told}");
     }
@@ -179,6 +179,7 @@ fn failure_is_told_saved_and_replayed(engine: &str) {
     let replay = told
         .lines()
         .find_map(|line| line.trim().strip_prefix("replay: "))
+        .map(str::trim)
         .unwrap_or_else(|| panic!("{told}"));
     assert!(
         replay.ends_with(&format!(
@@ -337,6 +338,7 @@ fn under_nextest_the_printed_command_is_one_of_nextest() {
     let replay = told
         .lines()
         .find_map(|line| line.trim().strip_prefix("replay: "))
+        .map(str::trim)
         .unwrap_or_else(|| panic!("{told}"));
     assert!(
         replay.ends_with(

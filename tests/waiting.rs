@@ -123,7 +123,7 @@ fn a_post_that_wakes_nobody_is_a_deadlock_and_the_report_says_who_need_not_wait(
         "{report}"
     );
     assert!(
-        report.contains("where waiter Wait -> no return need not wait: it would return ()"),
+        report.contains("where waiter Wait -> no return does not block: the spec expects ()"),
         "{report}"
     );
 }

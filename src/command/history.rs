@@ -98,7 +98,7 @@ fn told<S: Spec>(
     } = judged;
     let line = blamed.map(|(process, call)| lines[process][call]);
     if let Some(line) = line {
-        report += &format!("\n line:   {line}");
+        report += &format!("\n line:        {line}");
     }
     let (standing, word, kind, unknown) = match verdict {
         Verdict::Ok => (Standing::AsExpected, "ok", None, None),

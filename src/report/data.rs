@@ -166,7 +166,7 @@ pub struct Reason {
     pub longest: Vec<String>,
     /// The state of the spec after it.
     pub state: String,
-    /// What cannot come next, and what it would return.
+    /// What cannot come next, and what the spec expects there.
     pub blocked: Vec<String>,
 }
 

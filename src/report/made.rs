@@ -186,14 +186,14 @@ pub(super) fn reason<S: Spec>(
         let would = match &blocked.expected {
             Some(expected) if ret != Some(expected) => {
                 let wanted = ret.map_or_else(|| short(expected), |ret| apart(ret, expected).1);
-                format!(": it would return {wanted}")
+                format!(": the spec expects {wanted}")
             }
-            _ if blocked.waits => ": it would wait".into(),
+            _ if blocked.waits => ": the spec blocks it".into(),
             _ => String::new(),
         };
         let cannot = match ret {
             Some(_) => "cannot come next",
-            None => "need not wait",
+            None => "does not block",
         };
         let call = called(blocked.process, blocked.call);
         format!("{call} {cannot}{would}")

@@ -17,6 +17,7 @@ pub(super) fn text(report: &Report, width: usize) -> String {
         "unavailable" => not_green(&mut text, "UNAVAILABLE", report, width),
         _ => ok(&mut text, report, width),
     };
+    text.truncate(text.trim_end().len());
     if let Some(cross_check) = &report.cross_check {
         text.push_str(match cross_check.verdict {
             "finding" => "\n\nthe program of this case, step by step:\n",
@@ -29,30 +30,22 @@ pub(super) fn text(report: &Report, width: usize) -> String {
 
 fn ok(to: &mut String, report: &Report, width: usize) -> std::fmt::Result {
     let ran = ran(report).replace(KEPT, " ");
-    write!(to, "ok  {}  {ran}{}", report.test, limits(report, width))?;
+    writeln!(to, "ok  {}  {ran}", report.test)?;
+    limits(to, report, width)?;
     // It stands last, where the others have it before their coverage.
-    let mut of_page = String::new();
-    page(&mut of_page, report)?;
-    if !of_page.is_empty() {
-        write!(to, "\n{}", of_page.trim_end())?;
-    }
-    Ok(())
+    page(to, report)
 }
 
 fn not_green(to: &mut String, what: &str, report: &Report, width: usize) -> std::fmt::Result {
     writeln!(to, "{what}  {}  {}", report.test, report.headline)?;
     page(to, report)?;
-    writeln!(
-        to,
-        " ran:    {}{}",
-        wrapped(&ran(report), width),
-        limits(report, width)
-    )?;
-    write!(
-        to,
-        " allow:  where this has to pass all the same, FORKCHECK_ALLOW_MISSING={}",
+    labelled(to, "ran", &wrapped(&ran(report), width))?;
+    limits(to, report, width)?;
+    let allow = format!(
+        "where this has to pass all the same, FORKCHECK_ALLOW_MISSING={}",
         report.engine
-    )?;
+    );
+    labelled(to, "allow", &allow)?;
     printed(to, report)
 }
 
@@ -78,13 +71,13 @@ fn of_finding(to: &mut String, report: &Report, width: usize) -> std::fmt::Resul
         writeln!(to, "\n{}\n", render(&report.names(), &rows, width))?;
     }
     if let Some(legend) = report.legend {
-        writeln!(to, " words:  {}", wrapped(legend, width))?;
+        labelled(to, "words", &wrapped(legend, width))?;
     }
     if let Some(linearization) = &report.linearization {
         why(to, &linearization.reason)?;
     }
     for (number, near_miss) in report.near_misses.iter().enumerate() {
-        let label = if number == 0 { " passes:" } else { "        " };
+        let label = if number == 0 { "near miss" } else { "" };
         // A step that was folded away is in the rows that say so.
         let shown = |step: usize| {
             rows.iter()
@@ -92,77 +85,90 @@ fn of_finding(to: &mut String, report: &Report, width: usize) -> std::fmt::Resul
         };
         let row = near_miss.step.and_then(shown);
         let row = row.map_or(String::new(), |row| format!("row {}: ", row + 1));
-        writeln!(
+        labelled(
             to,
-            "{label} {}",
-            wrapped(&format!("{row}{}", near_miss.words), width)
+            label,
+            &wrapped(&format!("{row}{}", near_miss.words), width),
         )?;
     }
     if let Some(replay) = &report.replay {
-        writeln!(to, " replay: {replay}")?;
+        labelled(to, "replay", replay)?;
     }
     if let Some(saved) = &report.saved {
-        writeln!(to, " saved:  {saved}")?;
+        labelled(to, "saved", saved)?;
     }
     if let Some(error) = &report.not_saved {
-        writeln!(to, " not saved: {error}")?;
+        labelled(to, "not saved", error)?;
     }
     page(to, report)?;
-    write!(
-        to,
-        " ran:    {}{}",
-        wrapped(&ran(report), width),
-        limits(report, width)
-    )?;
+    labelled(to, "ran", &wrapped(&ran(report), width))?;
+    limits(to, report, width)?;
     printed(to, report)
 }
 
 /// The file of the page, or why there is none.
 fn page(to: &mut String, report: &Report) -> std::fmt::Result {
     if let Some(page) = &report.page {
-        writeln!(to, " page:   {page}")?;
+        labelled(to, "page", page)?;
     }
     if let Some(error) = &report.no_page {
-        writeln!(to, " no page: {error}")?;
+        labelled(to, "no page", error)?;
     }
     Ok(())
 }
 
-/// What was not covered and cannot be, in lines of their own.
-fn limits(report: &Report, width: usize) -> String {
-    let stale = report.stale.iter();
-    let stale: String = stale
-        .map(|stale| format!("\n stale:  {}", wrapped(stale, width)))
-        .collect();
-    let coarse = report.unscheduled.as_ref();
-    let coarse = coarse.map_or(String::new(), |coarse| {
-        format!("\n coarse: {}", wrapped(coarse, width))
-    });
-    let unseen = wrapped(&report.not_checked.join("; "), width);
-    format!("{stale}{coarse}\n unseen: {unseen}")
+/// Writes what was not covered, and what the engine cannot cover, in lines of their own.
+fn limits(to: &mut String, report: &Report, width: usize) -> std::fmt::Result {
+    for stale in &report.stale {
+        labelled(to, "stale", &wrapped(stale, width))?;
+    }
+    if let Some(unscheduled) = &report.unscheduled {
+        labelled(to, "unscheduled", &wrapped(unscheduled, width))?;
+    }
+    labelled(
+        to,
+        "not checked",
+        &wrapped(&report.not_checked.join("; "), width),
+    )
 }
+
+/// Writes a line that begins with a label; without one it goes on with the line before.
+fn labelled(to: &mut String, label: &str, words: &str) -> std::fmt::Result {
+    let label = match label {
+        "" => String::new(),
+        label => format!("{label}:"),
+    };
+    writeln!(to, " {label:<LABEL$}{words}")
+}
+
+/// Columns of a label, with the space after it.
+const LABEL: usize = 13;
 
 fn printed(to: &mut String, report: &Report) -> std::fmt::Result {
     if report.printed.is_empty() {
         return Ok(());
     }
-    write!(to, "\n its processes printed, last:\n")?;
+    writeln!(to, " its processes printed, last:")?;
     let mut lines = report.printed.iter();
     lines.try_for_each(|line| writeln!(to, "   | {line}"))
 }
 
 pub(super) fn why(to: &mut String, reason: &Reason) -> std::fmt::Result {
     if reason.longest.is_empty() {
-        writeln!(to, " why:    at the start {}", short_state(&reason.state))?;
+        labelled(
+            to,
+            "why",
+            &format!("at the start {}", short_state(&reason.state)),
+        )?;
     } else {
-        writeln!(to, " why:    the longest order that works is")?;
+        labelled(to, "why", "the longest order that works is")?;
         for call in &reason.longest {
-            writeln!(to, "           {call}")?;
+            labelled(to, "", &format!("  {call}"))?;
         }
-        writeln!(to, "         and then {}", short_state(&reason.state))?;
+        labelled(to, "", &format!("and then {}", short_state(&reason.state)))?;
     }
     for blocked in &reason.blocked {
-        writeln!(to, "         where {blocked}")?;
+        labelled(to, "", &format!("where {blocked}"))?;
     }
     Ok(())
 }
@@ -177,7 +183,7 @@ fn short_state(state: &str) -> String {
     )
 }
 
-/// Words that stand under each other behind a label of nine columns. What [`kept`] has joined stays on one line.
+/// Words that stand under each other behind a label. What [`kept`] has joined stays on one line.
 pub(super) fn wrapped(text: &str, width: usize) -> String {
     let width = width.min(WIDTH);
     let mut lines: Vec<String> = Vec::new();
@@ -185,14 +191,16 @@ pub(super) fn wrapped(text: &str, width: usize) -> String {
     for word in words.filter(|word| !word.is_empty()) {
         let length = |text: &str| text.chars().count();
         match lines.last_mut() {
-            Some(line) if length(line) + length(word) + 10 <= width => {
+            Some(line) if length(line) + length(word) + LABEL + 2 <= width => {
                 line.push(' ');
                 line.push_str(word);
             }
             _ => lines.push(word.to_owned()),
         }
     }
-    lines.join("\n         ").replace(KEPT, " ")
+    lines
+        .join(&format!("\n{}", " ".repeat(LABEL + 1)))
+        .replace(KEPT, " ")
 }
 
 /// A space at which no line ends.

@@ -129,7 +129,7 @@ fn where_nothing_says_the_index_the_name_says_the_byte_and_what_that_means() {
         assert!(report.contains(&name), "no {name:?}: {report}");
     }
     assert!(
-        report.contains(" words:  @ and a number: the byte of the structure"),
+        report.contains(" words:       @ and a number: the byte of the structure"),
         "{report}"
     );
 }

@@ -213,7 +213,7 @@ fn the_report_names_the_key_the_line_and_the_calls_around_it() {
         path.display()
     );
     assert_eq!(report.lines().next(), Some(&*headline), "{report}");
-    assert!(report.contains("\n line:   644\n"), "{report}");
+    assert!(report.contains("\n line:        644\n"), "{report}");
     assert!(report.contains("Put(1, 321) -> Done"), "{report}");
     assert!(
         report.contains("and then the state is Map({1: 321})"),

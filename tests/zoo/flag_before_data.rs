@@ -50,7 +50,7 @@ fn once() -> Suite<Once<[u64; 2]>> {
 fn flag_before_data() {
     let report = caught::<Stepped, Mailbox<_, false>>(&once(), Kind::NotLinearizable, 3);
     assert!(
-        report.contains(" passes: row ")
+        report.contains(" near miss:   row ")
             && report.contains(": where sender takes one more step first"),
         "{report}"
     );
