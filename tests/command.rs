@@ -537,7 +537,7 @@ fn a_page_is_written_where_it_was_asked_for_and_json_says_where() {
     assert_eq!(output.status.code(), Some(1));
     let printed = text(&output.stdout);
     assert!(
-        printed.contains(&format!("\n page:   {}\n", file.display())),
+        printed.contains(&format!("\n page:        {}\n", file.display())),
         "{printed}"
     );
     assert!(std::fs::read_to_string(&file).unwrap().contains(token));
@@ -546,5 +546,5 @@ fn a_page_is_written_where_it_was_asked_for_and_json_says_where() {
     assert_eq!(output.status.code(), Some(1));
     let printed = text(&output.stdout);
     assert!(printed.starts_with("NOT LINEARIZABLE"), "{printed}");
-    assert!(printed.contains("\n no page: cannot "), "{printed}");
+    assert!(printed.contains("\n no page:     cannot "), "{printed}");
 }

@@ -248,7 +248,7 @@ fn a_failing_test_writes_its_page_and_says_where() {
     assert!(!failing.status.success(), "{told}");
     let page = pages.join("pages-sum-stepped.html");
     assert!(
-        told.contains(&format!("\n page:   {}\n", page.display())),
+        told.contains(&format!("\n page:        {}\n", page.display())),
         "{told}"
     );
     let of_page = data(&page);
@@ -292,7 +292,7 @@ fn a_page_that_cannot_be_written_is_told_beside_the_report_and_changes_no_verdic
         "{words}"
     );
     assert!(
-        words.contains(" no page: cannot make the directory /dev/null/pages: ")
+        words.contains(" no page:     cannot make the directory /dev/null/pages: ")
             && words.contains("name a directory"),
         "{words}"
     );
@@ -316,7 +316,7 @@ fn a_page_that_cannot_be_written_is_told_beside_the_report_and_changes_no_verdic
         Ok(full) if full.status.code() == Some(101) => {
             let words = text(&full);
             assert!(
-                words.contains(" no page: cannot write the page "),
+                words.contains(" no page:     cannot write the page "),
                 "{words}"
             );
             assert!(words.contains("make room there"), "{words}");
