@@ -52,7 +52,7 @@ fn the_guide_shows_each_structure_as_it_is_tested() {
         let text = on_the_page(file);
         assert!(text.contains("forkcheck::suite!"), "{name}:\n{text}");
         assert!(
-            blocks(page, "rust").contains(&&*text),
+            blocks(page, "rust,no_run,test_harness").contains(&&*text),
             "no page of the guide has tests/guide/{name}:\n{text}"
         );
     }
@@ -112,6 +112,27 @@ fn the_tutorial_shows_what_is_printed() {
         include_str!("../../docs/src/tutorial.md"),
         &tickets::report(),
     );
+}
+
+/// A page on which one row, one label or one line is another is noticed.
+#[test]
+fn a_page_that_shows_something_else_is_noticed() {
+    let (page, report) = (
+        include_str!("../../docs/src/tutorial.md"),
+        tickets::report(),
+    );
+    let others = [
+        ("last.load -> 0", "last.load -> 1"),
+        (" why: ", " reason: "),
+        (" passes: row 7", " passes: row 6"),
+        ("kills\n```", "```"),
+    ];
+    for (shown, other) in others {
+        let page = page.replace(shown, other);
+        assert!(page.contains(other));
+        let noticed = std::panic::catch_unwind(|| shows(&page, &report)).is_err();
+        assert!(noticed, "{shown} and {other}");
+    }
 }
 
 #[test]
