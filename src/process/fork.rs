@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 ///
 /// # Errors
 /// This process has more than one thread: locks that others hold would stay locked in the child for ever. In a test
-/// use [`in_fresh_process`](fn@super::clean). Or there is no room for another process or descriptor.
+/// use [`in_fresh_process`](fn@super::in_fresh_process). Or there is no room for another process or descriptor.
 pub fn spawn<T, F>(body: F) -> Result<Child<T>, Error>
 where
     F: FnOnce() -> T,

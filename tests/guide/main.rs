@@ -52,7 +52,7 @@ fn the_guide_shows_each_structure_as_it_is_tested() {
         let text = on_the_page(file);
         assert!(text.contains("forkcheck::suite!"), "{name}:\n{text}");
         assert!(
-            blocks(page, "rust").contains(&&*text),
+            blocks(page, "rust,no_run,test_harness").contains(&&*text),
             "no page of the guide has tests/guide/{name}:\n{text}"
         );
     }
@@ -114,6 +114,27 @@ fn the_tutorial_shows_what_is_printed() {
     );
 }
 
+/// A page on which one row, one label or one line is another is noticed.
+#[test]
+fn a_page_that_shows_something_else_is_noticed() {
+    let (page, report) = (
+        include_str!("../../docs/src/tutorial.md"),
+        tickets::report(),
+    );
+    let others = [
+        ("last.load -> 0", "last.load -> 1"),
+        (" why: ", " reason: "),
+        ("row 7: where", "row 6: where"),
+        ("   -> 1\n", ""),
+    ];
+    for (shown, other) in others {
+        let page = page.replace(shown, other);
+        assert_ne!(page, include_str!("../../docs/src/tutorial.md"), "{shown}");
+        let noticed = std::panic::catch_unwind(|| shows(&page, &report)).is_err();
+        assert!(noticed, "{shown} and {other}");
+    }
+}
+
 #[test]
 fn the_port_shows_what_is_printed() {
     shows(include_str!("../../docs/src/loom.md"), &ported::report());
@@ -145,6 +166,11 @@ fn the_page_on_reports_explains_labels_that_there_are() {
         .filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok())
         .collect();
     for label in labels {
-        assert!(sources.contains(label), "no report has the label {label}");
+        // Where labels are aligned, the source has the word alone.
+        let word = format!("\"{}\"", label.trim_end_matches(':'));
+        assert!(
+            sources.contains(&format!(" {label}")) || sources.contains(&word),
+            "no report has the label {label}"
+        );
     }
 }
