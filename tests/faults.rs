@@ -15,6 +15,8 @@ enum Op {
     Panic,
     /// Panics, and catches it.
     Caught,
+    /// The same without end.
+    CaughtEndlessly,
     Abort,
     Exit(i32),
     /// Burns processor time without end.
@@ -59,6 +61,9 @@ impl<M: Memory> Structure for Faulty<M> {
             Op::Caught => {
                 assert!(std::panic::catch_unwind(|| panic!("a caught one")).is_err());
             }
+            Op::CaughtEndlessly => loop {
+                assert!(std::panic::catch_unwind(|| panic!("a caught one")).is_err());
+            },
             Op::Abort => std::process::abort(),
             Op::Exit(code) => std::process::exit(*code),
             Op::Loop => loop {
@@ -80,7 +85,7 @@ impl<M: Memory> Structure for Faulty<M> {
 fn suite(op: Op) -> Suite<Seven> {
     // What hangs does so at once: nothing is learnt from a longer wait.
     let watchdog = match op {
-        Op::Loop | Op::Wait => Duration::from_millis(300),
+        Op::Loop | Op::Wait | Op::CaughtEndlessly => Duration::from_millis(300),
         _ => Duration::from_secs(2),
     };
     Suite::new(forkcheck::site!(), "faulty")
@@ -250,6 +255,28 @@ macro_rules! on_each_engine {
 on_each_engine!(processes: Processes);
 #[cfg(feature = "loom")]
 on_each_engine!(loom: forkcheck::engine::loom::Loom);
+
+/// Printing a panic counts as progress, a hundred times: with `RUST_BACKTRACE` set too, a test by itself sets it.
+#[test]
+fn panics_that_are_caught_without_end_are_endless() {
+    const WITH: &str = "FORKCHECK_TESTS_CATCH_PANICS";
+    if std::env::var_os(WITH).is_some() {
+        let (kind, text) = finding::<Processes>(Op::CaughtEndlessly);
+        assert_eq!(kind, Kind::Endless, "{text}");
+        return;
+    }
+    let name = "panics_that_are_caught_without_end_are_endless";
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", name])
+        .envs([(WITH, "1"), ("RUST_BACKTRACE", "1")]);
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && told.contains("1 passed"),
+        "{told}"
+    );
+}
 
 #[test]
 fn a_sleep_that_nobody_ends_is_a_deadlock() {

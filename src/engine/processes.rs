@@ -295,7 +295,8 @@ fn finding<S: Spec>(kind: Kind, detail: String) -> Verdict<S> {
 
 fn place<S: Spec>(case: &Case<S>, roles: &[String], process: usize, phase: Phase) -> String {
     let what = match phase {
-        Phase::Setup => "building the subject".into(),
+        Phase::Setup => "building the structure".into(),
+        Phase::Drop => "dropping the structure".into(),
         Phase::Attach => "attach".into(),
         Phase::Check => "the spec".into(),
         Phase::Idle => "between two executions, it".into(),

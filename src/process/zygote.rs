@@ -1,6 +1,6 @@
 //! The client of a fresh process (a zygote: born early, forks many).
 //!
-//! Engines keep a [`Session`] for as long as they run cases; [`in_fresh_process`](fn@super::clean) has one for a single question.
+//! Engines keep a [`Session`] for as long as they run cases; [`in_fresh_process`](fn@super::in_fresh_process) has one for a single question.
 //! While it waits for an answer it reads what the zygote and its children print, so that they never block on a full pipe.
 
 use super::child::{Process, ready};
@@ -34,8 +34,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 const END: Duration = Duration::from_secs(10);
 const WHILE_ENDING: Duration = Duration::from_millis(50);
 
-/// A fresh process that runs a job and answers requests. It belongs to the thread that started it, since the
-/// kernel kills it when that thread ends; dropping it kills it, and reaps it.
+/// A fresh process that runs a job and answers requests. Its guardian kills it when the process of the
+/// client ends; dropping it kills it, and reaps it.
 pub(crate) struct Session {
     process: Process,
     socket: Descriptor<UnixStream>,

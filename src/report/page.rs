@@ -289,6 +289,7 @@ fn part(report: &Report) -> Part<'_> {
             row_of_step[*step] = row;
         }
     }
+    let row = |step: usize| row_of_step.get(step).copied();
     let rows = events.iter().map(|event| match *event {
         Event::Call(process, number) | Event::Return(process, number) => {
             let operation = &report.processes[process].operations[number];
@@ -317,7 +318,7 @@ fn part(report: &Report) -> Part<'_> {
                 step.word.map_or(NONE, |word| word as i64),
                 found(step).map_or(NONE, |found| texts.number(found)),
                 now.unwrap_or(NONE),
-                step.stale.map_or(NONE, |later| row_of_step[later] as i64),
+                step.stale.and_then(row).map_or(NONE, |row| row as i64),
             ]
         }
     });
@@ -343,12 +344,7 @@ fn part(report: &Report) -> Part<'_> {
         places: places.all(),
         linearization: report.linearization.as_ref(),
         near_misses: near_misses
-            .map(|near_miss| {
-                (
-                    &*near_miss.words,
-                    near_miss.step.map(|step| row_of_step[step]),
-                )
-            })
+            .map(|near_miss| (&*near_miss.words, near_miss.step.and_then(row)))
             .collect(),
         replay: report.replay.as_deref(),
         saved: report.saved.as_deref(),

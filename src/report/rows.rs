@@ -86,7 +86,7 @@ fn stale(steps: &[Step], mut rows: Vec<Row>) -> Vec<Row> {
         let stored = |later: usize| {
             let shown = |row: &Row| row.step.is_some_and(|step| step <= later);
             Some((
-                steps[later].form.shown(steps[later].now?),
+                steps.get(later)?.form.shown(steps[later].now?),
                 rows.iter().rposition(shown)?,
             ))
         };

@@ -20,7 +20,7 @@ pub(super) fn text(report: &Report, width: usize) -> String {
     text.truncate(text.trim_end().len());
     if let Some(cross_check) = &report.cross_check {
         text.push_str(match cross_check.verdict {
-            "finding" => "\n\nthe program of this case, step by step:\n",
+            "finding" | "unknown" | "unavailable" => "\n\nthe program of this case, step by step:\n",
             _ => "\n\nthe program of this case, step by step: it passes under `stepped`, so the failure needs something that `stepped` does not check\n",
         });
         text.push_str(&self::text(cross_check, width));

@@ -39,9 +39,23 @@ pub fn run(role: &str) -> Just<Run> {
 /// It makes the tests that `suite!` makes: `handover::processes`, `stepped`, `kills` and `loom`. A failed assertion is a finding
 /// ([`Panic`](crate::check::Kind::Panic)) with the steps that led to it, which is shrunk, saved and replayed as any other; so are a
 /// deadlock, a data race, an end of a process. The structure is any type that is generic over its memory, and needs no trait; the
-/// memory is its first parameter (for another order, name a type: `type Page<M> = SeqLock<u64, M>;`).
+/// memory is its first parameter (for another order, name a type: `type Page<M> = SeqLock<u64, M>;`). Bodies may name it: `M::spin_loop()`.
 ///
-/// `finally` runs once all processes are done, in each execution in which none of them is stuck; it sees what they left, and where
+/// A form that it cannot read is an error of the compiler; so is a second `finally`:
+///
+/// ```compile_fail
+/// # use forkcheck::prelude::*;
+/// # struct Word<M: Memory>(M::AtomicU32);
+/// forkcheck::scenario! {
+///     word: Word<_>,
+///     new: Word(Atomic::new(0)),
+///     one: |word| { word.0.store(1, Ordering::Relaxed); },
+///     finally: |word| { assert_eq!(word.0.load(Ordering::Relaxed), 1); },
+///     finally: |word| { assert_eq!(word.0.load(Ordering::Relaxed), 1); },
+/// }
+/// ```
+///
+/// `finally` runs once all processes are done, in each execution in which none of them is stuck, died or panicked; it sees what they left, and where
 /// `kills` killed one, what that one left. It takes no steps of its own. The number of processes in `2 processes` is one word,
 /// number or block. Whatever a body waits for has to come: a process that waits for ever is a finding.
 #[macro_export]
@@ -54,6 +68,9 @@ macro_rules! scenario {
     (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt [] $with:tt
         finally: |$at:ident| $body:block $(, $($rest:tt)*)?) => {
         $crate::scenario!(@read $attributes $name $structure $more $new $roles [$at, $body] $with $($($rest)*)?);
+    };
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $finally:tt $with:tt finally: $($rest:tt)*) => {
+        compile_error!("scenario!: `finally: |structure| { ... },` stands once, and runs in no process of its own");
     };
     (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $finally:tt [$($with:tt)*]
         with: $(.$method:tt $arguments:tt)+ $(, $($rest:tt)*)?) => {
@@ -80,13 +97,13 @@ macro_rules! scenario {
             #[allow(unused_imports)]
             use super::*;
 
-            pub(super) struct Scenario<M: $crate::Memory>($structure<M $($more)*>);
+            pub(super) struct __Scenario<M: $crate::Memory>($structure<M $($more)*>);
 
-            impl<M: $crate::Memory> $crate::Structure for Scenario<M> {
+            impl<M: $crate::Memory> $crate::Structure for __Scenario<M> {
                 type Memory = M;
                 type Spec = $crate::spec::Assertions;
                 fn new(_: &()) -> Self {
-                    Scenario($new)
+                    __Scenario($new)
                 }
                 fn apply(&self, run: &$crate::spec::Run) {
                     $(
@@ -99,7 +116,7 @@ macro_rules! scenario {
             }
 
             $(
-                impl<M: $crate::Memory> Drop for Scenario<M> {
+                impl<M: $crate::Memory> Drop for __Scenario<M> {
                     fn drop(&mut self) {
                         let $last = &self.0;
                         $finally
@@ -108,7 +125,7 @@ macro_rules! scenario {
             )?
 
             $crate::suite!(
-                @on_each_engine $attributes $name, (Scenario) [],
+                @on_each_engine $attributes $name, (__Scenario) [],
                 $($role: $number processes, 1..=1 ops of $crate::suite::run(stringify!($role)),)+
                 with: .cases(1) $($with)*,
             );

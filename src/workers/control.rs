@@ -123,8 +123,10 @@ pub(super) struct Place {
 pub(crate) enum Phase {
     /// Waiting for the next execution.
     Idle,
-    /// In `WithHandles::new`, or dropping the subject.
+    /// In `WithHandles::new`.
     Setup,
+    /// Dropping the structure, and with it what a scenario asserts at the end.
+    Drop,
     /// In `WithHandles::attach`, or dropping the seat.
     Attach,
     /// In `WithHandles::apply`, for the operation of this number, called at this time.
@@ -138,6 +140,7 @@ impl Place {
         let code = match phase {
             Phase::Idle => 0,
             Phase::Setup => 1,
+            Phase::Drop => 5,
             Phase::Attach => 2,
             Phase::Operation { number, invoked } => {
                 self.operation.store(number as u32, Relaxed);
@@ -151,6 +154,7 @@ impl Place {
     pub(super) fn get(&self) -> Phase {
         match self.phase.load(Relaxed) {
             1 => Phase::Setup,
+            5 => Phase::Drop,
             2 => Phase::Attach,
             3 => Phase::Operation {
                 number: self.operation.load(Relaxed) as usize,

@@ -22,7 +22,7 @@
 //! | the guardian, `Guardian::guard` | the end of the zygote or of the client | that, or its SIGKILL by the client; then 5 s for what is left |
 //! | a supervisor, [`Bell::wait`](bell::Bell::wait) | a worker to ring or to end | 50 ms; then it looks at the seals, at the word that says how the batch ended, and at the [`Watch`] |
 //! | the supervisor of a model, `poll` | the answer or the end of the model | 50 ms, and the [`Watch`] |
-//! | a supervisor of looks (`private`, `locks`) | a process that looks | 2 ms; it gives up after 30 ms of processor time, or 5 looks at a sleeping process |
+//! | a supervisor of looks (`private`, `locks`) | a process that looks | 2 or 5 ms; it gives up after 30 or 100 ms of processor time, or 5 or 20 looks at a sleeping process |
 //! | a worker or a host, `await_round`, `await_turn` | another worker, or its supervisor | the supervisor, which kills it when it drops its handle; the kernel, when the supervisor ends |
 //! | a worker, `await_start_line`, `Halts::wait` | a moment; a halt of another worker | the moment; 2 ms |
 //! | a worker that has ended the batch or has to die, `pause` | its SIGKILL | the supervisor, as above |
@@ -34,8 +34,8 @@
 //!
 //! The check of a history makes progress with each step of the spec, and is ended after a minute ([`Judging`]).
 //!
-//! The [`Watch`] calls processes stuck if nothing changed while they used 2 s of processor time (20 s while one prints a panic), or slept at 40 looks, or at 10
-//! at which a signal had stopped one of them. It watches those that have something to do, or all of them if none has. A stuck
+//! The [`Watch`] calls processes stuck if nothing changed while they used the watchdog's processor time (2 s, or what
+//! the suite says; 20 s while one prints a panic), or slept at the looks of that time, or at 10 at which a signal had stopped one of them. It watches those that have something to do, or all of them if none has. A stuck
 //! process is a verdict in words, and the workers are killed.
 
 mod bell;

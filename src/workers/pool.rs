@@ -282,11 +282,12 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             ^ control.spec_steps.load(Relaxed) << 10
     }
 
-    /// Whether all processes that are not done are in an operation.
+    /// Whether all processes that are not done are in an operation, and there is one.
     fn waits_in_operations(&self) -> bool {
         let places = &self.shared.control().places[..self.workers.len()];
-        let mut phases = places.iter().map(|place| place.get());
-        phases.all(|phase| matches!(phase, Phase::Idle | Phase::Operation { .. }))
+        let phases = || places.iter().map(|place| place.get());
+        let is_in_one = |phase| matches!(phase, Phase::Operation { .. });
+        phases().any(is_in_one) && phases().all(|phase| phase == Phase::Idle || is_in_one(phase))
     }
 }
 

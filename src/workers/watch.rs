@@ -16,6 +16,8 @@ pub(crate) const WATCHDOG: Duration = Duration::from_secs(2);
 /// library reads the names of a backtrace from the debug information of the whole program, which takes up to a second where
 /// processors are free.
 const PRINTING: Duration = Duration::from_secs(20);
+/// Panics that count as progress once they have been printed.
+const PRINTED: u32 = 100;
 /// Looks in a row at which every unfinished process was asleep or in D: a process whose vfork(2) does not return is in D, too.
 const BLOCKED: u32 = 1_200;
 /// Looks in a row at which every unfinished process was asleep and a signal had stopped one of them: that one does not wait
@@ -88,7 +90,9 @@ impl Watch {
             true => self.endless.max(PRINTING),
             false => self.endless,
         };
-        self.count(progress.wrapping_add(printed.into()), endless, &seen)
+        // A process that panics again and again makes no progress for that.
+        let printed = u64::from(printed.min(PRINTED));
+        self.count(progress.wrapping_add(printed), endless, &seen)
     }
 
     /// Counts one look at processes in these states, which have used that much processor time.
@@ -124,7 +128,10 @@ impl Watch {
         self.asleep = counted(self.asleep, all_asleep);
         self.stopped = counted(self.stopped, all_asleep && stopped.is_some());
         self.blocked = counted(self.blocked, all_blocked);
-        if self.asleep < self.deadlock && self.stopped < STOPPED && self.blocked < BLOCKED {
+        if self.asleep < self.deadlock
+            && self.stopped < STOPPED
+            && self.blocked < self.deadlock.max(BLOCKED)
+        {
             return None;
         }
         Some(match stopped {

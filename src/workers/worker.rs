@@ -215,7 +215,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
     /// Drops the subject of the execution that has just ended: nothing that it holds outlives its turn.
     fn drop_subject(&self) {
         let place = &self.shared.control().places[self.me];
-        place.set(Phase::Setup);
+        place.set(Phase::Drop);
         // SAFETY: drop in place.
         // 1. The slot holds a subject: `start_execution` wrote it, and only this drops it, once an execution. 2. Nobody
         // else uses it: every worker has counted itself as finished, after dropping its seat, and waits for `round`.
