@@ -88,6 +88,7 @@ pub trait Structure: Sized + Sync + 'static {
 ///     writer: 1..=2 ops of (1u64..9).prop_map(RegisterOp::Write),
 ///     reader: 2 processes, 1..=2 ops of Just(RegisterOp::Read),
 /// }
+/// # fn main() {}
 /// ```
 pub trait WithHandles: Sized + Sync + 'static {
     /// The memory that it runs on.

@@ -34,6 +34,7 @@ pub fn run(role: &str) -> Just<Run> {
 ///     },
 ///     with: .without("kills", "a sender that is killed sends nothing"),
 /// }
+/// # fn main() {}
 /// ```
 ///
 /// It makes the tests that `suite!` makes: `handover::processes`, `stepped`, `kills` and `loom`. A failed assertion is a finding
@@ -53,6 +54,7 @@ pub fn run(role: &str) -> Just<Run> {
 ///     finally: |word| { assert_eq!(word.0.load(Ordering::Relaxed), 1); },
 ///     finally: |word| { assert_eq!(word.0.load(Ordering::Relaxed), 1); },
 /// }
+/// # fn main() {}
 /// ```
 ///
 /// `finally` runs once all processes are done, in each execution in which none of them is stuck, died or panicked; it sees what they left, and where
