@@ -1,4 +1,4 @@
-//! The `forkcheck` command: checks the built-in subjects on the engines there are, lists them, replays what failed.
+//! The `forkcheck` command: checks the built-in structures on the engines there are, lists them, replays what failed.
 #![allow(unsafe_code, reason = "SIGPIPE as other commands have it")]
 
 mod command;

@@ -208,6 +208,8 @@ enum Way {
     Subreaper,
     /// As the first process of a pid namespace, if that is permitted.
     Namespace,
+    /// Alone, and the parent of its parent, which ends what is left, is killed as well.
+    Unguarded,
 }
 
 /// An operation that leaves a daemon, and then kills the parent of its process if it is to.
@@ -244,7 +246,7 @@ impl<M: Memory> Structure for Leaving<M> {
     fn apply(&self, op: &Leaves) {
         self.0.fetch_add(1, Ordering::Relaxed);
         match op.way {
-            Way::Alone => {}
+            Way::Alone | Way::Unguarded => {}
             Way::Subreaper => set_child_subreaper(true).unwrap(),
             Way::Namespace => drop(unshare(CloneFlags::CLONE_NEWPID)),
         }
@@ -270,6 +272,12 @@ impl<M: Memory> Structure for Leaving<M> {
             let sleeps = |id: &&i32| name(id).is_ok_and(|name| name == "sleep\n");
             marked(&mark).iter().filter(sleeps).count() >= 2
         });
+        if op.way == Way::Unguarded {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", getppid())).unwrap();
+            let (_, fields) = stat.rsplit_once(')').unwrap();
+            let guardian = fields.split_whitespace().nth(1).unwrap().parse().unwrap();
+            kill(Pid::from_raw(guardian), Signal::SIGKILL).unwrap();
+        }
         if op.kills_parent {
             kill(getppid(), Signal::SIGKILL).unwrap();
         }
@@ -306,7 +314,7 @@ where
 
 #[test]
 fn daemons_of_an_operation_that_kills_its_parent_end_with_the_check() {
-    for way in [Way::Alone, Way::Subreaper, Way::Namespace] {
+    for way in [Way::Alone, Way::Subreaper, Way::Namespace, Way::Unguarded] {
         for words in [
             left_by::<Processes>(way, true),
             left_by::<Stepped>(way, true),

@@ -357,7 +357,10 @@ fn a_stale_case_runs_as_far_as_it_applies_and_says_what_does_not() {
     let fixed = with_saved::<Sound>(renamed);
     assert_eq!(fixed.verdict, Verdict::Ok);
     let report = suite(Path::new("/nowhere")).report(&fixed);
-    assert!(report.contains("stale:  3 of 5 operations"), "{report}");
+    assert!(
+        report.contains("stale:       3 of 5 operations"),
+        "{report}"
+    );
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn failure_is_told_saved_and_replayed(engine: &str) {
     }
     assert!(
         told.contains(&format!(
-            "saved:  proptest-regressions/suites-{engine}_only.ron"
+            "saved:       proptest-regressions/suites-{engine}_only.ron"
         )),
         "{told}"
     );

@@ -12,7 +12,7 @@ pub struct EarlyPublish<M: Memory> {
     data: M::Words<Pair>,
 }
 
-/// A seat of [`EarlyPublish`]: the writer counts for itself.
+/// A handle of [`EarlyPublish`]: the writer counts for itself.
 pub struct EarlyHandle<'a, M: Memory> {
     page: &'a EarlyPublish<M>,
     sequence: u64,
@@ -53,13 +53,13 @@ impl<M: Memory> WithHandles for EarlyPublish<M> {
             sequence: 0,
         }
     }
-    fn apply(seat: &mut EarlyHandle<'_, M>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
+    fn apply(handle: &mut EarlyHandle<'_, M>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
         match op {
             RegisterOp::Write(value) => {
-                seat.write(value[0]);
+                handle.write(value[0]);
                 RegisterRet::Written
             }
-            RegisterOp::Read => RegisterRet::Value(seat.read()),
+            RegisterOp::Read => RegisterRet::Value(handle.read()),
         }
     }
 }

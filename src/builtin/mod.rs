@@ -1,4 +1,4 @@
-//! The crate's own publications as subjects, and for each a planted broken twin that the engines must find: a harness
+//! The crate's own publications as structures, and for each a planted broken twin that the engines must find: a harness
 //! that was never seen to fail proves nothing.
 //!
 //! Each is a file with a `suite()` and the tests that its reports name. [`all`] lists them without their types, for the
@@ -58,7 +58,7 @@ fn message(value: u64) -> Pair {
     [value, (0..64).fold(value, round) % 1000]
 }
 
-/// A built-in subject with its suite, and how to check it on each engine.
+/// A built-in structure with its suite, and how to check it on each engine.
 pub struct Builtin {
     /// Its name: that of its module.
     pub name: &'static str,
@@ -71,7 +71,7 @@ pub struct Builtin {
     suite: String,
 }
 
-/// Checks one subject on one engine.
+/// Checks one structure on one engine.
 pub type Check = fn(&Limits) -> Result<Report, Error>;
 
 /// How much to run; what is `None` is left to the environment, and then to the suite.
@@ -115,19 +115,19 @@ const BROKEN: &[&str] = &["processes", "stepped", "kills", "loom"];
 const MORTAL: &[&str] = &["kills"];
 
 macro_rules! builtins {
-    ($($name:ident: $subject:ident, $planted:ident, $about:literal;)*) => {
-        /// Every built-in subject, each broken one after the sound one that it is a twin of.
+    ($($name:ident: $structure:ident, $planted:ident, $about:literal;)*) => {
+        /// Every built-in structure, each broken one after the sound one that it is a twin of.
         pub fn all() -> Vec<Builtin> {
             vec![$(Builtin {
                 name: stringify!($name),
                 about: $about,
                 planted: $planted,
                 engines: Vec::from([
-                    (Processes::NAME, (|limits| tell::<Processes, $subject<Hardware>>($name::suite(), limits)) as Check),
-                    (Stepped::NAME, |limits| tell::<Stepped, $subject<SteppedMemory>>($name::suite(), limits)),
-                    (Kills::NAME, |limits| tell::<Kills, $subject<SteppedMemory>>($name::suite(), limits)),
+                    (Processes::NAME, (|limits| tell::<Processes, $structure<Hardware>>($name::suite(), limits)) as Check),
+                    (Stepped::NAME, |limits| tell::<Stepped, $structure<SteppedMemory>>($name::suite(), limits)),
+                    (Kills::NAME, |limits| tell::<Kills, $structure<SteppedMemory>>($name::suite(), limits)),
                     #[cfg(feature = "loom")]
-                    (Loom::NAME, |limits| tell::<Loom, $subject<LoomMemory>>($name::suite(), limits)),
+                    (Loom::NAME, |limits| tell::<Loom, $structure<LoomMemory>>($name::suite(), limits)),
                 ]),
                 suite: $name::suite().id().to_owned(),
             }),*]
@@ -211,14 +211,14 @@ pub(crate) fn test<E: Engine, T: WithHandles<Memory = E::Memory>>(
 /// Tests that the reports of a suite name, in the module of that suite. For a planted bug: how the reports begin, and for
 /// `processes`, where it applies, `or halts_miss_it`.
 macro_rules! tests {
-    ($subject:ident) => {
-        crate::builtin::tests!($subject, "", "", "", "");
+    ($structure:ident) => {
+        crate::builtin::tests!($structure, "", "", "", "");
     };
-    ($subject:ident, $processes:literal $(or $halts_miss_it:ident)?, $stepped:literal, $kills:literal, $loom:literal $(,)?) => {
+    ($structure:ident, $processes:literal $(or $halts_miss_it:ident)?, $stepped:literal, $kills:literal, $loom:literal $(,)?) => {
         #[cfg(test)]
         #[test]
         fn processes() {
-            crate::builtin::test::<crate::engine::Processes, $subject<crate::Hardware>>(
+            crate::builtin::test::<crate::engine::Processes, $structure<crate::Hardware>>(
                 suite(),
                 $processes,
                 !str::is_empty(concat!("" $(, stringify!($halts_miss_it))?)),
@@ -229,21 +229,21 @@ macro_rules! tests {
         #[test]
         fn stepped() {
             use crate::engine::{Stepped, SteppedMemory};
-            crate::builtin::test::<Stepped, $subject<SteppedMemory>>(suite(), $stepped, false);
+            crate::builtin::test::<Stepped, $structure<SteppedMemory>>(suite(), $stepped, false);
         }
 
         #[cfg(test)]
         #[test]
         fn kills() {
             use crate::engine::{Kills, SteppedMemory};
-            crate::builtin::test::<Kills, $subject<SteppedMemory>>(suite(), $kills, false);
+            crate::builtin::test::<Kills, $structure<SteppedMemory>>(suite(), $kills, false);
         }
 
         #[cfg(all(test, feature = "loom"))]
         #[test]
         fn loom() {
             use crate::engine::loom::{Loom, LoomMemory};
-            crate::builtin::test::<Loom, $subject<LoomMemory>>(suite(), $loom, false);
+            crate::builtin::test::<Loom, $structure<LoomMemory>>(suite(), $loom, false);
         }
     };
 }

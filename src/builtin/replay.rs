@@ -10,11 +10,11 @@ use std::path::Path;
 /// A case that failed before.
 #[derive(Clone, Debug)]
 pub struct Known {
-    /// The name of the built-in subject, if it is of one.
+    /// The name of the built-in structure, if it is of one.
     pub builtin: Option<&'static str>,
     /// The engine that found it.
     pub engine: String,
-    /// The command that runs it again, where it is not of a built-in subject.
+    /// The command that runs it again, where it is not of a built-in structure.
     pub command: String,
     case: Form,
 }

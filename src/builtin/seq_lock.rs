@@ -24,13 +24,13 @@ impl<M: Memory> WithHandles for CheckedSeqLock<M> {
             writer: self.0.writer(),
         }
     }
-    fn apply(seat: &mut SeqLockHandle<'_, M>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
+    fn apply(handle: &mut SeqLockHandle<'_, M>, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
         match op {
             RegisterOp::Write(value) => {
-                seat.writer.write(*value);
+                handle.writer.write(*value);
                 RegisterRet::Written
             }
-            RegisterOp::Read => match seat.lock.read() {
+            RegisterOp::Read => match handle.lock.read() {
                 Ok(value) => RegisterRet::Value(value),
                 Err(WriterGone) => RegisterRet::WriterGone,
             },
@@ -38,7 +38,7 @@ impl<M: Memory> WithHandles for CheckedSeqLock<M> {
     }
 }
 
-/// A seat of [`CheckedSeqLock`]: of the handle only the writer makes use.
+/// A handle of [`CheckedSeqLock`]: of the handle only the writer makes use.
 pub struct SeqLockHandle<'a, M: Memory> {
     lock: &'a SeqLock<Pair, M>,
     writer: Writer<'a, Pair, M>,

@@ -23,7 +23,7 @@ pub type Program<S> = Vec<Vec<<S as Spec>::Op>>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "", deny_unknown_fields)]
 pub struct Case<S: Spec> {
-    /// From where the subject and its spec start.
+    /// From where the structure and its spec start.
     pub setup: S::Setup,
     /// What each process does.
     #[serde(deserialize_with = "program")]

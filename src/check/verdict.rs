@@ -4,7 +4,7 @@ use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What was found out about a subject.
+/// What was found out about a structure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub enum Verdict<S: Spec> {
@@ -37,7 +37,7 @@ pub enum Kind {
     NotLinearizable,
     /// Not even an order that keeps only each process's own order gives these results.
     NotSequentiallyConsistent,
-    /// The subject panicked.
+    /// The structure panicked.
     Panic,
     /// The user's spec panicked, so the structure cannot be judged by it.
     SpecPanic,

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 /// A way to run a case.
 pub trait Engine: Default + 'static {
-    /// What its subjects run on.
+    /// What its structures run on.
     type Memory: Memory;
     /// Its name in tests, reports and saved cases.
     const NAME: &'static str;
@@ -226,7 +226,7 @@ pub struct Covered {
     pub by_processes: u64,
     /// The most steps of its own that an operation needed.
     pub worst: u64,
-    /// Programs in which the subject changed without a step: accesses that are not of its `Memory` were not placed.
+    /// Programs in which the structure changed without a step: accesses that are not of its `Memory` were not placed.
     pub unseen: u64,
     /// Accesses of operations to the structure's `Memory`, in the first execution of each program.
     pub accesses: u64,

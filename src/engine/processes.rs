@@ -1,6 +1,6 @@
 //! `processes`: really forked processes, really in parallel, on the machine's own memory.
 //!
-//! A zygote keeps a pool of workers for one subject; a request is a case and a budget, the answer what came of
+//! A zygote keeps a pool of workers for one structure; a request is a case and a budget, the answer what came of
 //! it. The pool is forked anew after a process of it has died or got stuck.
 
 use super::private::Looks;
@@ -56,7 +56,7 @@ impl Engine for Processes {
     }
 }
 
-/// The job in the zygote, for one subject.
+/// The job in the zygote, for one structure.
 struct Serve<S>(PhantomData<S>);
 
 impl<S: WithHandles<Memory = Hardware>> Serve<S> {

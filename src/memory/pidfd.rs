@@ -1,5 +1,8 @@
 //! Pidfds: whether a process has ended, and its number in `/proc`. pidfd_open(2), proc_pid_fdinfo(5).
-#![allow(unsafe_code, reason = "pidfd_open, for which nix has no safe wrapper")]
+#![allow(
+    unsafe_code,
+    reason = "pidfd_open and pidfd_send_signal, for which nix has no safe wrapper"
+)]
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -11,6 +14,16 @@ pub(crate) fn open(pid: u32) -> Result<OwnedFd, Errno> {
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
     // SAFETY: the kernel just made this descriptor for this call, so it is open and has no other owner.
     Errno::result(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Sends SIGKILL to the process of a pidfd, and to no other that has got its pid since. pidfd_send_signal(2).
+#[cfg(feature = "harness")]
+pub(crate) fn kill(pidfd: &OwnedFd) -> Result<(), Errno> {
+    let info = std::ptr::null::<libc::siginfo_t>();
+    let fd = pidfd.as_raw_fd();
+    // SAFETY: pidfd_send_signal takes a descriptor, which is open as long as its owner, and no siginfo_t.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGKILL, info, 0) };
+    Errno::result(sent).map(drop)
 }
 
 /// Returns whether the process has ended: from then on its pidfd is readable, before and after the process is reaped.

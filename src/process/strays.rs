@@ -3,6 +3,7 @@
 //!
 //! No handle of this process started these children. A fresh process is their subreaper, and ends them.
 
+use crate::memory::pidfd;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -47,6 +48,41 @@ pub(crate) fn end_strays() -> Vec<Pid> {
             matches!(ended, Ok(WaitStatus::StillAlive) | Err(Errno::EINTR))
         });
         if strays.is_empty() || Instant::now() >= until {
+            return left;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// The variable that all processes of a session have in their environment, those too that execute other programs.
+pub(super) const SESSION: &str = "FORKCHECK_ZYGOTE_SESSION";
+
+/// Kills the processes of a session, and returns those that are still there: for a client whose fresh process was killed, perhaps
+/// with its guardian. One that was started with another environment is not among them.
+pub(super) fn end_session(mark: &str) -> Vec<Pid> {
+    let until = Instant::now() + ENDING;
+    let entry = format!("{SESSION}={mark}");
+    let is_of_it = |shown: &str| {
+        let environment = std::fs::read(format!("/proc/{shown}/environ")).unwrap_or_default();
+        environment
+            .split(|&byte| byte == 0)
+            .any(|variable| variable == entry.as_bytes())
+    };
+    loop {
+        let mut left = Vec::new();
+        for shown in all().filter(|shown| is_of_it(shown)) {
+            let Some(pid) = own_number(&shown) else {
+                continue;
+            };
+            // Looked at again once no other process can get its pid.
+            if let Ok(pidfd) = pidfd::open(pid.as_raw().unsigned_abs())
+                && is_of_it(&shown)
+            {
+                let _ = pidfd::kill(&pidfd);
+            }
+            left.push(pid);
+        }
+        if left.is_empty() || Instant::now() >= until {
             return left;
         }
         std::thread::yield_now();

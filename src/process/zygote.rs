@@ -4,9 +4,11 @@
 //! While it waits for an answer it reads what the zygote and its children print, so that they never block on a full pipe.
 
 use super::child::{Process, ready};
+use super::exit::Exit;
 use super::frame::{self, Incoming};
 use super::job::Job;
 use super::record::Record;
+use super::strays::{SESSION, end_session};
 use super::takeover;
 use crate::Error;
 use crate::region::descriptor::Descriptor;
@@ -20,7 +22,8 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How much of what was printed is kept, in bytes.
 const KEPT: usize = 16 << 10;
@@ -42,6 +45,8 @@ pub(crate) struct Session {
     incoming: Incoming,
     printed: Printed,
     job: &'static Job,
+    /// The value of the variable by which its processes are known.
+    mark: String,
     not_send: PhantomData<*const ()>,
 }
 
@@ -58,11 +63,24 @@ impl Drop for Session {
             self.process.go_on();
             let left = until.saturating_duration_since(Instant::now());
             let ended = self.process.wait_timeout(left.min(WHILE_ENDING));
+            if let Ok(Some(Exit::Signal(_))) = ended {
+                // Perhaps with its guardian.
+                end_session(&self.mark);
+            }
             if left.is_zero() || !matches!(ended, Ok(None)) {
                 break;
             }
         }
     }
+}
+
+/// A value that no other session has.
+fn mark() -> String {
+    static SESSIONS: AtomicU64 = AtomicU64::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanoseconds = since.map_or(0, |since| since.as_nanos());
+    let session = SESSIONS.fetch_add(1, Relaxed);
+    format!("{}-{session}-{nanoseconds}", std::process::id())
 }
 
 impl Session {
@@ -98,7 +116,9 @@ impl Session {
         frame::pack(greeting)
             .and_then(|frame| std::io::Write::write_all(&mut &socket, &frame))
             .map_err(room("greet it"))?;
+        let mark = mark();
         command
+            .env(SESSION, &mark)
             .stdin(Stdio::null())
             .stdout(sink)
             .stderr(errors)
@@ -133,6 +153,7 @@ impl Session {
                 kept: Vec::new(),
             },
             job,
+            mark,
             not_send: PhantomData,
         };
         let answer = session.exchange(&[], Some(Instant::now() + patience))?;
@@ -261,7 +282,15 @@ impl Session {
             Ok(exit) => exit,
             Err(error) => return error,
         };
-        let remedy = format!("{}; {}", exit.remedy(), self.printed);
+        let left = match exit {
+            Exit::Signal(_) => end_session(&self.mark),
+            _ => Vec::new(),
+        };
+        let by_hand = match &left[..] {
+            [] => String::new(),
+            left => format!("end by hand what operations started and nobody may kill ({left:?}); "),
+        };
+        let remedy = format!("{}; {by_hand}{}", exit.remedy(), self.printed);
         Error::system(
             format!(
                 "get an answer of the fresh process {} for {}",

@@ -136,7 +136,7 @@ pub(super) fn unscheduled<S: Spec>(outcome: &Outcome<S>) -> Option<String> {
     let unseen = outcome.covered.unseen;
     (unseen > 0).then(|| {
         format!(
-            "in {} the subject changed without a step: what is not of its `Memory` came where it happened to come",
+            "in {} the structure changed without a step: what is not of its `Memory` came where it happened to come",
             counted(unseen, "program")
         )
     })

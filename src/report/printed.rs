@@ -57,7 +57,7 @@ fn path(call: &str) -> (&str, &str) {
 
 fn is_of_this_crate(call: &str) -> bool {
     let (crate_name, rest) = path(call);
-    // Publications and built-in subjects of this crate are code under test.
+    // Publications and built-in structures of this crate are code under test.
     crate_name == "forkcheck" && !(rest.starts_with("publish::") || rest.starts_with("builtin::"))
 }
 

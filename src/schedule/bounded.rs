@@ -62,7 +62,7 @@ impl Bounded {
                 self.depth = self.passed + 1;
             }
             self.passed += 1;
-            // Another option than there was: the subject is not deterministic, and the run ends soon.
+            // Another option than there was: the structure is not deterministic, and the run ends soon.
             if options >> branch.taken & 1 == 1 {
                 branch.taken
             } else {

@@ -1,4 +1,4 @@
-//! What a test calls: a suite says who does what how often, and checks a subject on an engine.
+//! What a test calls: a suite says who does what how often, and checks a structure on an engine.
 
 mod macros;
 mod mistake;

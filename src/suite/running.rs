@@ -13,7 +13,7 @@ use crate::structure::WithHandles;
 use std::panic::Location;
 
 impl<S: Spec> Suite<S> {
-    /// Checks a subject on an engine, and says what came of it.
+    /// Checks a structure on an engine, and says what came of it.
     ///
     /// # Errors
     /// What cannot be read or makes no sense: the environment, the token, a saved case, a suite without a role
@@ -88,7 +88,7 @@ impl<S: Spec> Suite<S> {
         Ok(())
     }
 
-    /// Checks a subject on [`Processes`]; what is found there is then looked for on [`Stepped`], where it comes again each
+    /// Checks a structure on [`Processes`]; what is found there is then looked for on [`Stepped`], where it comes again each
     /// time and shows its steps: [`Outcome::stepped`].
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl<S: Spec> Suite<S> {
         Ok(outcome)
     }
 
-    /// Checks a subject on an engine, as a test does.
+    /// Checks a structure on an engine, as a test does.
     ///
     /// # Panics
     /// With the report, if the verdict is a finding; with words, if it is neither that nor Ok, unless

@@ -62,7 +62,7 @@ pub(super) struct Control {
     pub(super) stop: AtomicU32,
     /// 1: go on after a history that is not Ok, and count it.
     pub(super) keep_going: AtomicU32,
-    /// Processes whose mapping of the subject is read-only while they are in it, as bits.
+    /// Processes whose mapping of the structure is read-only while they are in it, as bits.
     pub(super) read_only: AtomicU32,
     pub(super) remaining: AtomicU64,
     /// 1: the batch ends with the execution that runs.
@@ -127,7 +127,7 @@ pub(crate) enum Phase {
     Setup,
     /// Dropping the structure, and with it what a scenario asserts at the end.
     Drop,
-    /// In `WithHandles::attach`, or dropping the seat.
+    /// In `WithHandles::attach`, or dropping the handle.
     Attach,
     /// In `WithHandles::apply`, for the operation of this number, called at this time.
     Operation { number: usize, invoked: u64 },

@@ -34,9 +34,10 @@
 //!
 //! The check of a history makes progress with each step of the spec, and is ended after a minute ([`Judging`]).
 //!
-//! The [`Watch`] calls processes stuck if nothing changed while they used the watchdog's processor time (2 s, or what
-//! the suite says; 20 s while one prints a panic), or slept at the looks of that time, or at 10 at which a signal had stopped one of them. It watches those that have something to do, or all of them if none has. A stuck
-//! process is a verdict in words, and the workers are killed.
+//! The [`Watch`] calls processes stuck if nothing changed while they used the watchdog's processor time (2 s, or what the suite
+//! says; 20 s while one prints a panic), or slept at the looks of that time, or at 10 at which a signal had stopped one of
+//! them. It watches those that have something to do, or all of them if none has. A stuck process is a verdict in words, and
+//! the workers are killed.
 
 mod bell;
 mod clock;
@@ -74,7 +75,7 @@ use crate::error::Error;
 use crate::schedule::MAX_PROCESSES;
 use std::fmt;
 
-/// The largest subject, in bytes. It is built on the stack, which without optimisation holds several copies, and moved.
+/// The largest structure, in bytes. It is built on the stack, which without optimisation holds several copies, and moved.
 const LARGEST: usize = 1 << 20;
 
 /// The reason why an engine's own machinery cannot go on: damage by a structure, or a check of a history that does not end.
@@ -107,7 +108,7 @@ impl fmt::Display for Lost {
     }
 }
 
-/// Whether workers can be forked for so many roles and for such a subject.
+/// Whether workers can be forked for so many roles and for such a structure.
 fn possible<S>(roles: &[String]) -> Result<(), Error> {
     if roles.is_empty() || roles.len() > MAX_PROCESSES {
         return Err(Error::invalid(
@@ -118,7 +119,7 @@ fn possible<S>(roles: &[String]) -> Result<(), Error> {
     if size_of::<S>() > LARGEST {
         return Err(Error::invalid(
             format!(
-                "a subject of {} bytes, which is built on the stack",
+                "a structure of {} bytes, which is built on the stack",
                 size_of::<S>()
             ),
             format!("check a smaller one, of at most {LARGEST} bytes: a few slots show the same"),

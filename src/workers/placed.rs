@@ -1,7 +1,7 @@
 //! Structures built in shared memory for one process alone, which looks at them and is gone.
 #![allow(
     unsafe_code,
-    reason = "the subject is built in place in a shared region"
+    reason = "the structure is built in place in a shared region"
 )]
 
 use super::original::without_copies;
@@ -64,10 +64,10 @@ impl<M: Memory, S: WithHandles<Memory = M>> Placed<M, S> {
     #[inline(never)]
     fn build_one(&mut self, setup: &SetupOf<S>) {
         wipe_stack();
-        let subject = without_copies(|| S::new(setup));
+        let structure = without_copies(|| S::new(setup));
         // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and exclusively ours: no other process has
         // the region, and there is no reference to this slot yet.
-        unsafe { (*self.slot(self.built).get()).write(subject) };
+        unsafe { (*self.slot(self.built).get()).write(structure) };
         self.built += 1;
     }
 

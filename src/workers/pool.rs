@@ -80,7 +80,7 @@ pub(crate) enum Ended<S: WithHandles<Memory = Hardware>> {
     Lost(Lost),
 }
 
-/// Forked workers for one subject and one number of processes.
+/// Forked workers for one structure and one number of processes.
 pub(crate) struct Pool<S: WithHandles<Memory = Hardware>> {
     shared: Shared<S>,
     workers: Vec<Child<()>>,
@@ -100,7 +100,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         let (bell, ring) = Bell::new()?;
         let shared = Shared {
             control: Region::anonymous(size_of::<Control>())?,
-            subject: Region::anonymous(size_of::<UnsafeCell<MaybeUninit<S>>>().max(1))?,
+            structure: Region::anonymous(size_of::<UnsafeCell<MaybeUninit<S>>>().max(1))?,
             program: Log::region()?,
             logs: roles
                 .iter()

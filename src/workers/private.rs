@@ -130,7 +130,7 @@ pub(crate) fn look<M: Memory, S: WithHandles<Memory = M>>(
             return Ok((Looked::Short, true));
         }
     }
-    // A subject that panics or ends its process is a finding of the engine's.
+    // A structure that panics or ends its process is a finding of the engine's.
     Ok((child.value().unwrap_or(Looked::Short), false))
 }
 

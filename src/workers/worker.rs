@@ -2,7 +2,7 @@
 //! judges the history and starts the next. There is no coordinator: a round trip to one costs more than a case.
 #![allow(
     unsafe_code,
-    reason = "the subject is built in place in a shared region"
+    reason = "the structure is built in place in a shared region"
 )]
 
 use super::bell::Sender;
@@ -35,7 +35,7 @@ const REMEMBERED: usize = 1 << 16;
 pub(super) struct Shared<S: WithHandles<Memory = Hardware>> {
     pub(super) roles: Vec<String>,
     pub(super) control: Region,
-    pub(super) subject: Region,
+    pub(super) structure: Region,
     pub(super) program: Region,
     pub(super) logs: Vec<Region>,
     /// To the supervisor: rung when a batch is over.
@@ -68,7 +68,7 @@ impl<S: WithHandles<Memory = Hardware>> Shared<S> {
     }
     fn slot(&self) -> &UnsafeCell<MaybeUninit<S>> {
         let slot = self
-            .subject
+            .structure
             .slot::<UnsafeCell<MaybeUninit<S>>>(0)
             .expect("the region was made for it");
         // SAFETY: a reference to the slot.
@@ -212,27 +212,27 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         self.remembered.clear();
     }
 
-    /// Drops the subject of the execution that has just ended: nothing that it holds outlives its turn.
-    fn drop_subject(&self) {
+    /// Drops the structure of the execution that has just ended: nothing that it holds outlives its turn.
+    fn drop_structure(&self) {
         let place = &self.shared.control().places[self.me];
         place.set(Phase::Drop);
         // SAFETY: drop in place.
-        // 1. The slot holds a subject: `start_execution` wrote it, and only this drops it, once an execution. 2. Nobody
-        // else uses it: every worker has counted itself as finished, after dropping its seat, and waits for `round`.
+        // 1. The slot holds a structure: `start_execution` wrote it, and only this drops it, once an execution. 2. Nobody
+        // else uses it: every worker has counted itself as finished, after dropping its handle, and waits for `round`.
         without_copies(|| unsafe { (*self.shared.slot().get()).assume_init_drop() });
         place.set(Phase::Idle);
     }
 
-    /// Builds the subject anew and lets everybody go.
+    /// Builds the structure anew and lets everybody go.
     fn start_execution(&self) {
         let control = self.shared.control();
         let case = self.case.as_ref().expect("a batch was taken");
         control.places[self.me].set(Phase::Setup);
         let slot = self.shared.slot().get();
-        let subject = without_copies(|| S::new(&case.setup));
+        let structure = without_copies(|| S::new(&case.setup));
         // SAFETY: the slot is a place for an `S` that is valid for writes and aligned, and nobody's but ours: the
         // other workers wait for `round`. What was in it has been dropped.
-        unsafe { (*slot).write(subject) };
+        unsafe { (*slot).write(structure) };
         for process in 0..case.program.len() {
             self.shared.log(process).clear();
         }
@@ -249,16 +249,16 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         let case = self.case.as_ref().expect("a batch was taken");
         let place = &control.places[self.me];
         place.set(Phase::Attach);
-        // SAFETY: a shared reference to the subject.
+        // SAFETY: a shared reference to the structure.
         // 1. `start_execution` wrote it before it moved `round`, which this worker has seen by Acquire.
-        // 2. It is dropped only when all workers have finished, after this one's seat is gone. 3. `S: Sync`.
-        let subject = unsafe { (*self.shared.slot().get()).assume_init_ref() };
+        // 2. It is dropped only when all workers have finished, after this one's handle is gone. 3. `S: Sync`.
+        let structure = unsafe { (*self.shared.slot().get()).assume_init_ref() };
         let role = Role::of(&self.shared.roles, self.me, 0);
         let only_reads = control.read_only.load(Relaxed) >> self.me & 1 == 1;
         if only_reads {
             self.may_write(false);
         }
-        let mut seat = without_copies(|| subject.attach(role));
+        let mut handle = without_copies(|| structure.attach(role));
         let log = self.shared.log(self.me);
         let seed = control.drawn();
         let part = control.halts.part(self.me, self.operations[self.me], seed);
@@ -282,11 +282,11 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
                     count: self.operations.len() as u32 - 1,
                 });
                 let point = control.halts.point(others, seed);
-                let (ret, halted) = halting(point, || without_copies(|| S::apply(&mut seat, op)));
+                let (ret, halted) = halting(point, || without_copies(|| S::apply(&mut handle, op)));
                 control.halts.learn(self.me, halted);
                 ret
             } else {
-                without_copies(|| S::apply(&mut seat, op))
+                without_copies(|| S::apply(&mut handle, op))
             };
             let returned = control.clock.fetch_add(1, SeqCst);
             if log
@@ -298,20 +298,20 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
             }
         }
         place.set(Phase::Attach);
-        without_copies(|| drop(seat));
+        without_copies(|| drop(handle));
         if only_reads {
             self.may_write(true);
         }
         place.set(Phase::Idle);
     }
 
-    /// Whether this process's mapping of the subject may be written to.
+    /// Whether this process's mapping of the structure may be written to.
     fn may_write(&self, may: bool) {
-        let subject = &self.shared.subject;
-        subject.may_write(may).expect("it is our own mapping");
+        let structure = &self.shared.structure;
+        structure.may_write(may).expect("it is our own mapping");
     }
 
-    /// Brings the subject into this processor's cache, so that it is shared by all of them when the operations
+    /// Brings the structure into this processor's cache, so that it is shared by all of them when the operations
     /// begin: each first store then has to fetch its line, which takes longer than the operations of others.
     /// Without it one process owns all lines, its stores follow each other at once, and nobody gets between.
     fn share_lines(&self) {
@@ -333,7 +333,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         }
         control.places[self.me].set(Phase::Check);
         let fine = control.found.load(Relaxed) == 0 && self.judge(halted);
-        self.drop_subject();
+        self.drop_structure();
         let executions = control.executions.fetch_add(1, Relaxed) + 1;
         let overlapping = control.overlapping.load(Relaxed);
         control.halts.decide(executions, overlapping);

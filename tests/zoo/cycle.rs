@@ -116,7 +116,7 @@ fn save_fix_refactor_refresh_revert() {
     assert!(
         pair(directory.path())
             .report(&green)
-            .contains("stale:  0 of 1 steps applied")
+            .contains("stale:       0 of 1 steps applied")
     );
     assert_eq!(saved(), text, "nothing is forgotten unasked");
     // The fix is lost: red from the saved case, before anything is drawn.
@@ -249,7 +249,10 @@ fn a_token_whose_steps_nobody_takes_is_unknown_and_never_passes() {
             if why.starts_with("only 0 of 1 steps of this token applied: this is no replay;")),
         "{report}"
     );
-    assert!(report.contains("stale:  only 0 of 1 steps"), "{report}");
+    assert!(
+        report.contains("stale:       only 0 of 1 steps"),
+        "{report}"
+    );
 }
 
 /// A flag that is set before the data is there, by code that says the same in other words.

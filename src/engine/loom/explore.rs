@@ -160,39 +160,39 @@ fn execute<S: WithHandles<Memory = LoomMemory>>(model: &Arc<Model<S>>, first: us
     let processes = model.case.program.len();
     let asked = Arc::clone(model);
     execution::start(processes, Rc::new(move || asked.may_wait()));
-    let subject = model.calls(|| S::new(&model.case.setup));
-    SUBJECT.set(Some(Rc::new(subject)));
+    let structure = model.calls(|| S::new(&model.case.setup));
+    STRUCTURE.set(Some(Rc::new(structure)));
     let others: Vec<_> = (1..processes)
         .map(|n| {
             let process = (first + n) % processes;
             let model = Arc::clone(model);
-            thread(move || model.process(&*the_subject::<S>(), process))
+            thread(move || model.process(&*the_structure::<S>(), process))
         })
         .collect();
-    model.process(&*the_subject::<S>(), first);
+    model.process(&*the_structure::<S>(), first);
     execution::exit();
     for other in others {
         let _ = other.join();
     }
     // No thread has it any more.
-    let subject = SUBJECT.take();
+    let structure = STRUCTURE.take();
     if execution::ended().is_some() {
         // Processes stand in the middle of operations: nothing that a destructor asserts has to hold.
-        return std::mem::forget(subject);
+        return std::mem::forget(structure);
     }
-    model.calls(|| drop(subject));
+    model.calls(|| drop(structure));
 }
 
 thread_local! {
-    /// The subject of this execution. All threads of the model run on one of the system's, and what a new one is given has
-    /// to be `Send`, which a subject need not be.
-    static SUBJECT: RefCell<Option<Rc<dyn Any>>> = const { RefCell::new(None) };
+    /// The structure of this execution. All threads of the model run on one of the system's, and what a new one is given has
+    /// to be `Send`, which a structure need not be.
+    static STRUCTURE: RefCell<Option<Rc<dyn Any>>> = const { RefCell::new(None) };
 }
 
-fn the_subject<S: 'static>() -> Rc<S> {
-    let subject = SUBJECT.with_borrow(Clone::clone);
-    let subject = subject.and_then(|subject| subject.downcast().ok());
-    subject.expect("it is there as long as the threads are")
+fn the_structure<S: 'static>() -> Rc<S> {
+    let structure = STRUCTURE.with_borrow(Clone::clone);
+    let structure = structure.and_then(|structure| structure.downcast().ok());
+    structure.expect("it is there as long as the threads are")
 }
 
 impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
@@ -242,21 +242,21 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
     }
 
     /// The operations of one process, on the thread of the model that it is.
-    fn process(&self, subject: &S, process: usize) {
+    fn process(&self, structure: &S, process: usize) {
         execution::enter(process);
         // An execution that has ended drops nothing: the drop would wait indefinitely.
-        if let Some(seat) = self.operations(subject, process) {
-            let mut seat = Some(seat);
-            self.enters(Phase::Detach, || drop(seat.take()));
-            std::mem::forget(seat);
+        if let Some(handle) = self.operations(structure, process) {
+            let mut handle = Some(handle);
+            self.enters(Phase::Detach, || drop(handle.take()));
+            std::mem::forget(handle);
         }
         memory::leave();
     }
 
     /// Attaches and does all operations; `None` if the execution ended meanwhile.
-    fn operations<'a>(&self, subject: &'a S, process: usize) -> Option<S::Handle<'a>> {
+    fn operations<'a>(&self, structure: &'a S, process: usize) -> Option<S::Handle<'a>> {
         let role = Role::of(&self.roles, process, 0);
-        let mut seat = self.enters(Phase::Attach, || subject.attach(role))?;
+        let mut handle = self.enters(Phase::Attach, || structure.attach(role))?;
         for (number, op) in self.case.program[process].iter().enumerate() {
             // The numbers only keep the calls of one process in order; a model has no clock.
             let invoked = 2 * number as u64;
@@ -268,24 +268,24 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
             };
             self.history().calls[process].push(call);
             let phase = Phase::Operation(number);
-            let Some(ret) = self.enters(phase, || S::apply(&mut seat, op)) else {
-                std::mem::forget(seat);
+            let Some(ret) = self.enters(phase, || S::apply(&mut handle, op)) else {
+                std::mem::forget(handle);
                 return None;
             };
             let call = &mut self.history().calls[process][number];
             call.ret = Some(ret);
             call.returned = invoked + 1;
         }
-        Some(seat)
+        Some(handle)
     }
 
-    /// Calls code of the subject outside of its processes. A panic that it does not catch is a finding.
+    /// Calls code of the structure outside of its processes. A panic that it does not catch is a finding.
     fn calls<R>(&self, call: impl FnOnce() -> R) -> R {
         let called = catch_unwind(AssertUnwindSafe(|| without_copies(call)));
         called.unwrap_or_else(|payload| self.panicked(payload))
     }
 
-    /// Calls code of the subject in a phase of the process that calls; `None` if the execution ended meanwhile. A panic that
+    /// Calls code of the structure in a phase of the process that calls; `None` if the execution ended meanwhile. A panic that
     /// it does not catch is a finding.
     fn enters<R>(&self, phase: Phase, call: impl FnOnce() -> R) -> Option<R> {
         let called = execution::unless_abandoned(phase, || without_copies(call));

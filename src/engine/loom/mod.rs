@@ -1,9 +1,9 @@
-//! `loom`: the subject on the atomics of loom's memory model, each process a thread of the model.
+//! `loom`: the structure on the atomics of loom's memory model, each process a thread of the model.
 //!
 //! loom tries the orders of a small program, and what a weak memory may show in them. It is a second opinion: loom 0.7.3
 //! misses some allowed executions (its issues 166 and 392); impossible ones that it reports (254, 389) are told by the
 //! order of the stores, which is kept beside it. Which process begins matters to what it misses, so each does once.
-//! The model runs in a forked child of the zygote, so that a subject that aborts, exits or never returns is a
+//! The model runs in a forked child of the zygote, so that a structure that aborts, exits or never returns is a
 //! verdict like any other.
 
 mod execution;
@@ -93,7 +93,7 @@ impl Engine for Loom {
     }
 }
 
-/// The job in the zygote, for one subject.
+/// The job in the zygote, for one structure.
 struct Serve<S>(PhantomData<S>);
 
 impl<S: WithHandles<Memory = LoomMemory>> Serve<S> {
@@ -237,7 +237,7 @@ fn supervise<S: WithHandles<Memory = LoomMemory>>(
             };
             Verdict::Finding(Finding {
                 kind: Kind::Died,
-                detail: format!("the subject ended the model's process: {exit}{or}"),
+                detail: format!("the structure ended the model's process: {exit}{or}"),
                 explanation: None,
             })
         }

@@ -1,5 +1,5 @@
 //! Panics in the process of a model. loom reports by panics of its own, and what it unwinds then panics again, so such a panic
-//! ends the process from within its hook. One of the subject may be caught by the operation that it is in, and is a finding
+//! ends the process from within its hook. One of the structure may be caught by the operation that it is in, and is a finding
 //! only if it is not.
 
 use super::explore::{BRANCHES, STACK_MIB};
@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::panic::PanicHookInfo;
 
 thread_local! {
-    /// The place and the message of the subject's last panic.
+    /// The place and the message of the structure's last panic.
     static LAST: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
 }
 
@@ -100,13 +100,13 @@ impl<'a> Panic<'a> {
                 (first.as_ref()).map_or((&**place, message), |(place, message)| (place, message));
             finding(
                 Kind::Panic,
-                format!("the subject panicked at {place}: {message}"),
+                format!("the structure panicked at {place}: {message}"),
             )
         }
     }
 }
 
-/// The finding of a panic that unwound out of the subject.
+/// The finding of a panic that unwound out of the structure.
 pub(super) fn uncaught<S: Spec>(payload: &(dyn Any + Send)) -> Verdict<S> {
     let message = words(payload).trim();
     // The last one that was noted may be another: `resume_unwind` calls no hook.
@@ -116,7 +116,7 @@ pub(super) fn uncaught<S: Spec>(payload: &(dyn Any + Send)) -> Verdict<S> {
         .map_or(String::new(), |(place, _)| format!(" at {place}"));
     finding(
         Kind::Panic,
-        format!("the subject panicked{place}: {message}"),
+        format!("the structure panicked{place}: {message}"),
     )
 }
 

@@ -38,7 +38,7 @@ const REAL_KILLS: u64 = 100;
 /// The part of the executions that there are with kills where processes search: a real one takes as long as two hundred steps.
 const REAL: u64 = 5;
 
-/// Runs cases of one subject on crews that are kept as long as they are of use: coroutines search, and processes confirm.
+/// Runs cases of one structure on crews that are kept as long as they are of use: coroutines search, and processes confirm.
 pub(super) struct Explorer<S: WithHandles<Memory = SteppedMemory>> {
     roles: Vec<String>,
     coroutines: Option<Crew<SteppedMemory, S>>,
@@ -209,7 +209,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         let mut in_bounds = Left::of(executions - 2 * (executions / BY_CHANCE));
         // All are forked before code of the suite runs in this process, which may take away what that needs.
         self.searcher()?;
-        // One execution with all its steps, to see whether they are all that changes the subject, and once more, to see whether
+        // One execution with all its steps, to see whether they are all that changes the structure, and once more, to see whether
         // it takes the same ones.
         let first_trace = self.traced(case, Strategy::Follow, &[])?;
         if self.lost.is_some() {

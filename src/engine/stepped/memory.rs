@@ -1,6 +1,6 @@
 //! The machine's own words in the shared region, with a step of the scheduler before each access.
 //!
-//! Outside of an execution (the subject is built, a test calls it by hand) there is nobody to ask, and an access is what
+//! Outside of an execution (the structure is built, a test calls it by hand) there is nobody to ask, and an access is what
 //! it is on hardware.
 
 use crate::case::Access;
@@ -255,7 +255,7 @@ impl<T> SteppedCell<T> {
         match stepper::beside(address(within)) {
             None => within.store(word, Relaxed),
             Some((region, offset)) => {
-                let same: &AtomicU64 = region.get(offset).expect("it is in the subject");
+                let same: &AtomicU64 = region.get(offset).expect("it is in the structure");
                 same.store(word, Relaxed);
             }
         }

@@ -85,7 +85,7 @@ engine!(
         consistent); accesses that bypass `Memory`; spurious failures of `compare_exchange_weak` and spurious wake-ups"
 );
 
-/// The job in the zygote, for one subject.
+/// The job in the zygote, for one structure.
 struct Serve<S, const KILLS: bool>(PhantomData<S>);
 
 impl<S: WithHandles<Memory = SteppedMemory>, const KILLS: bool> Serve<S, KILLS> {

@@ -157,7 +157,10 @@ fn a_page_that_cannot_be_written_is_told_with_the_remedy_and_leaves_nothing() {
     assert!(error.contains("name a directory"), "{error}");
     let text = report.to_string();
     assert!(text.starts_with("NOT LINEARIZABLE"), "{text}");
-    assert!(text.contains(&format!("\n no page: {error}\n")), "{text}");
+    assert!(
+        text.contains(&format!("\n no page:     {error}\n")),
+        "{text}"
+    );
     // A directory that has the name of the page.
     let taken = directory.path().join("taken.html");
     std::fs::create_dir(&taken).unwrap();

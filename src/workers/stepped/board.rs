@@ -39,7 +39,7 @@ struct Turn {
 pub(super) mod duty {
     /// Go on as a process.
     pub(in super::super) const NONE: u32 = 0;
-    /// Build the subject and begin the first execution.
+    /// Build the structure and begin the first execution.
     pub(in super::super) const BEGIN: u32 = 1;
     /// Judge the execution, which is over.
     pub(in super::super) const JUDGE: u32 = 2;
@@ -140,7 +140,7 @@ impl Board {
         // 1. In this process: callers do not call this from within `with` (it is private to this module's few files).
         // 2. In others: only the holder of the turn calls it, and the turn goes from one to the next by a Release that
         //    the next Acquires, so their accesses do not overlap.
-        // 3. Any integers are a `Plan`, so bytes that a stray write of the subject left are no invalid value.
+        // 3. Any integers are a `Plan`, so bytes that a stray write of the structure left are no invalid value.
         with(unsafe { &mut *self.plan.get() })
     }
 

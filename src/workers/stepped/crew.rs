@@ -45,7 +45,7 @@ pub(crate) enum RunAs {
     SameIds,
 }
 
-/// Forked workers for one subject and one number of processes.
+/// Forked workers for one structure and one number of processes.
 pub(crate) struct Crew<M: Memory, S: WithHandles<Memory = M>> {
     shared: Arc<Shared<S::Spec>>,
     workers: Vec<Option<Child<()>>>,
@@ -70,7 +70,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         let (bell, ring) = Bell::new()?;
         let shared = Arc::new(Shared {
             board: BoardRef::new()?,
-            subject: Arc::new(Region::anonymous(
+            structure: Arc::new(Region::anonymous(
                 size_of::<UnsafeCell<MaybeUninit<S>>>().max(1),
             )?),
             program: Arc::new(Log::region()?),
@@ -446,7 +446,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     pub(crate) fn kill_points(&self) -> [(u64, u64); 2] {
         self.shared.board.plan(|plan| plan.points.counted())
     }
-    /// Whether the subject changed without a step, in the last execution that was traced.
+    /// Whether the structure changed without a step, in the last execution that was traced.
     pub(crate) fn unseen(&self) -> bool {
         self.shared.board.plan(|plan| plan.unseen != 0)
     }

@@ -1,7 +1,7 @@
 //! The structure of one execution after another: built, used, judged and dropped in place.
 #![allow(
     unsafe_code,
-    reason = "the subject is built in place in a shared region"
+    reason = "the structure is built in place in a shared region"
 )]
 
 use super::decision::Stop;
@@ -28,8 +28,8 @@ const REMEMBERED: usize = 1 << 16;
 /// State with which a process builds and judges executions.
 pub(super) struct Execution<M: Memory, S: WithHandles<Memory = M>> {
     shared: Arc<Shared<S::Spec>>,
-    /// Where this process sees the subject.
-    subject: Arc<Region>,
+    /// Where this process sees the structure.
+    structure: Arc<Region>,
     /// Number of the worker.
     slot: usize,
     case: Option<Arc<Case<S::Spec>>>,
@@ -43,10 +43,10 @@ pub(super) struct Execution<M: Memory, S: WithHandles<Memory = M>> {
 }
 
 impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
-    pub(super) fn new(shared: Arc<Shared<S::Spec>>, subject: Arc<Region>, slot: usize) -> Self {
+    pub(super) fn new(shared: Arc<Shared<S::Spec>>, structure: Arc<Region>, slot: usize) -> Self {
         Self {
             shared,
-            subject,
+            structure,
             slot,
             case: None,
             batch: 0,
@@ -78,37 +78,37 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         true
     }
 
-    /// Builds the subject again, and forgets the last execution.
+    /// Builds the structure again, and forgets the last execution.
     pub(super) fn begin(&self) {
         let case = self.case();
-        let subject = without_copies(|| S::new(&case.setup));
+        let structure = without_copies(|| S::new(&case.setup));
         // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and nobody's but ours: this process has
-        // the turn, and no process of an execution is in the subject. What was in it has been dropped.
-        unsafe { (*slot::<M, S>(&self.subject).get()).write(subject) };
+        // the turn, and no process of an execution is in the structure. What was in it has been dropped.
+        unsafe { (*slot::<M, S>(&self.structure).get()).write(structure) };
         for process in 0..case.program.len() {
             self.shared.log(process).clear();
         }
         self.shared.board.plan(|plan| plan.begin());
         if self.shared.board.traced.load(Relaxed) != 0 {
-            let bytes = self.subject.fingerprint();
+            let bytes = self.structure.fingerprint();
             self.shared
                 .board
                 .plan(|plan| (plan.bytes, plan.unseen) = (bytes, 0));
         }
     }
 
-    /// The execution is over, and was `fine` or not: drops the subject, and begins the next, or says that the batch is over, or
+    /// The execution is over, and was `fine` or not: drops the structure, and begins the next, or says that the batch is over, or
     /// what is to be done `first`.
     pub(super) fn finish(&mut self, fine: bool, first: Option<Stop>) -> bool {
         // SAFETY: drop in place.
-        // 1. The slot holds a subject: `begin` wrote it, and only this drops it, once an execution. 2. Nobody else uses
-        // it: every process is done, after dropping its seat, or dead.
-        without_copies(|| unsafe { (*slot::<M, S>(&self.subject).get()).assume_init_drop() });
+        // 1. The slot holds a structure: `begin` wrote it, and only this drops it, once an execution. 2. Nobody else uses
+        // it: every process is done, after dropping its handle, or dead.
+        without_copies(|| unsafe { (*slot::<M, S>(&self.structure).get()).assume_init_drop() });
         self.next(fine, first)
     }
 
     /// Begins the execution after one that was `fine` or not, or says that the batch is over, or what is to be done
-    /// `first`. A subject in which a process still waits is written over.
+    /// `first`. A structure in which a process still waits is written over.
     pub(super) fn next(&mut self, fine: bool, first: Option<Stop>) -> bool {
         let board = &self.shared.board;
         // An execution may have no step.
@@ -230,9 +230,9 @@ impl Hasher for Mixed {
     }
 }
 
-/// The place of the subject in a mapping of its region.
-fn slot<M: Memory, S: WithHandles<Memory = M>>(subject: &Region) -> &UnsafeCell<MaybeUninit<S>> {
-    let slot = subject
+/// The place of the structure in a mapping of its region.
+fn slot<M: Memory, S: WithHandles<Memory = M>>(structure: &Region) -> &UnsafeCell<MaybeUninit<S>> {
+    let slot = structure
         .slot::<UnsafeCell<MaybeUninit<S>>>(0)
         .expect("the region was made for it");
     // SAFETY: a reference to the slot.
@@ -244,7 +244,7 @@ fn slot<M: Memory, S: WithHandles<Memory = M>>(subject: &Region) -> &UnsafeCell<
 /// One life of one process, from its first step to its last. Returns whether its log was full.
 pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
     shared: &Shared<S::Spec>,
-    subject: &Region,
+    structure: &Region,
     case: &Case<S::Spec>,
     me: usize,
     scratch: &mut Vec<u8>,
@@ -264,24 +264,24 @@ pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
         life,
         traced,
     };
-    // SAFETY: a shared reference to the subject.
+    // SAFETY: a shared reference to the structure.
     // 1. `begin` wrote it before it gave the turn on, and this process has had the turn since.
-    // 2. It is dropped only when every process is done or dead, after this one's seat is gone. 3. `S: Sync`.
-    let subject = unsafe { (*slot::<M, S>(subject).get()).assume_init_ref() };
+    // 2. It is dropped only when every process is done or dead, after this one's handle is gone. 3. `S: Sync`.
+    let structure = unsafe { (*slot::<M, S>(structure).get()).assume_init_ref() };
     let role = Role::of(&shared.roles, me, life);
     let log = shared.log(me);
     stepper::on(sitting, || {
-        let mut seat = without_copies(|| subject.attach(role));
+        let mut handle = without_copies(|| structure.attach(role));
         let mut full = false;
         for (number, op) in case.program[me].iter().enumerate().skip(first) {
             stepper::enter(number);
-            let ret = without_copies(|| S::apply(&mut seat, op));
+            let ret = without_copies(|| S::apply(&mut handle, op));
             let (invoked, returned) = stepper::leave();
             full |= log
                 .push(&(number as u32, invoked, returned, ret), scratch)
                 .is_err();
         }
-        without_copies(|| drop(seat));
+        without_copies(|| drop(handle));
         stepper::done();
         full
     })

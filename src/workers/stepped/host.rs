@@ -1,4 +1,4 @@
-//! All processes of a case in one forked process, to search with: each is a coroutine that sees the subject at an address of
+//! All processes of a case in one forked process, to search with: each is a coroutine that sees the structure at an address of
 //! its own. It asks the plan that workers ask, and a switch takes nanoseconds. A kill is a coroutine that is never resumed: its
 //! stack is given to the next life without being unwound, so what is left of it are the stores that it made.
 //!
@@ -72,7 +72,7 @@ pub(super) fn suspend(resumed: &Resumed, ask: Ask) {
 
 /// One process of the case, as the host keeps it.
 struct Hosted {
-    subject: Arc<Region>,
+    structure: Arc<Region>,
     stepper: &'static Stepper,
     read_only: bool,
     coroutine: Option<Process>,
@@ -123,20 +123,20 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
     stack: usize,
 ) {
     original::mark();
-    let subjects: Vec<Arc<Region>> = shared
+    let structures: Vec<Arc<Region>> = shared
         .roles
         .iter()
         .map(|_| {
             Arc::new(
                 shared
-                    .subject
+                    .structure
                     .twice()
                     .expect("there is room for a few pages"),
             )
         })
         .collect();
     let novelty = Rc::new(Novelty::default());
-    let places = subjects.into_iter().map(|subject| {
+    let places = structures.into_iter().map(|structure| {
         let seat = Seat::Coroutine {
             resumed: Resumed(Cell::new(null())),
             novelty: Rc::clone(&novelty),
@@ -144,10 +144,10 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
         let stepper = stepper::install(
             (shared.board.clone(), Arc::clone(&shared.notes), seat),
             0,
-            (Arc::clone(&subject), shared.subject.address()),
+            (Arc::clone(&structure), shared.structure.address()),
         );
         Hosted {
-            subject,
+            structure,
             stepper,
             read_only: false,
             coroutine: None,
@@ -155,7 +155,7 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
         }
     });
     let mut host = Host::<M, S> {
-        execution: Execution::new(Arc::clone(shared), Arc::clone(&shared.subject), 0),
+        execution: Execution::new(Arc::clone(shared), Arc::clone(&shared.structure), 0),
         case: Rc::default(),
         places: places.collect(),
         statics: Statics::of_this_program(),
@@ -185,7 +185,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
     fn fresh(&mut self, process: usize, stack: DefaultStack) {
         let (shared, case) = (Arc::clone(self.execution.shared()), Rc::clone(&self.case));
         let place = &mut self.places[process];
-        let (subject, stepper) = (Arc::clone(&place.subject), place.stepper);
+        let (structure, stepper) = (Arc::clone(&place.structure), place.stepper);
         place.coroutine = Some(Process::with_stack(stack, move |yielder, ()| {
             let Seat::Coroutine { resumed, .. } = stepper.seat() else {
                 return;
@@ -194,7 +194,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
             let mut scratch = Vec::new();
             loop {
                 let case = Arc::clone(case.borrow().as_ref().expect("a batch was taken"));
-                let body = || live::<M, S>(&shared, &subject, &case, process, &mut scratch);
+                let body = || live::<M, S>(&shared, &structure, &case, process, &mut scratch);
                 yielder.suspend(match catch_unwind(AssertUnwindSafe(body)) {
                     Ok(full) => Ask::Done(full),
                     Err(_) => Ask::End(Stop::Panicked),
@@ -210,7 +210,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         place.busy = false;
         let mut coroutine = place.coroutine.take().expect("each has one");
         // SAFETY: force_reset of a coroutine with living values on its stack: what longjmp(3) over their frames would do.
-        // 1. Nothing on the stack is used again, and nobody borrows from it: others see of it what it stored in the subject,
+        // 1. Nothing on the stack is used again, and nobody borrows from it: others see of it what it stored in the structure,
         //    which is not on it, and its `Stepper`, which is never freed. A structure whose threads, or
         //    thread-locals, point to the stack of a killed coroutine is outside of this argument: threads are counted where statics are compared. 2. What it owns elsewhere is leaked, never freed twice.
         // 3. A killed process runs no destructors either, which is what is wanted.
@@ -238,7 +238,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         }
     }
 
-    /// A new case, or another host's: its processes see the subject with the rights that they have.
+    /// A new case, or another host's: its processes see the structure with the rights that they have.
     fn take(&mut self) {
         if !self.execution.take() {
             return;
@@ -251,13 +251,13 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         for (process, place) in self.places.iter_mut().enumerate() {
             let only_reads = read_only >> process & 1 == 1;
             if std::mem::replace(&mut place.read_only, only_reads) != only_reads {
-                let may = place.subject.may_write(!only_reads);
+                let may = place.structure.may_write(!only_reads);
                 may.expect("it is our own mapping");
             }
         }
     }
 
-    /// The first executions of a case, and some of the others, are looked at: from before the subject is built, or the last one
+    /// The first executions of a case, and some of the others, are looked at: from before the structure is built, or the last one
     /// dropped, until all are done. What the check itself does is left out.
     fn look(&mut self) {
         if std::mem::take(&mut self.first) {

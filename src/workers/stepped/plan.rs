@@ -1,6 +1,6 @@
 //! What is known between two steps, and who goes next. Whoever holds the turn reads and writes it; nobody else does.
 //!
-//! It lies in shared memory, so it is plain integers: whatever a subject that writes where it should not makes of them
+//! It lies in shared memory, so it is plain integers: whatever a structure that writes where it should not makes of them
 //! is a wrong number, never an invalid value.
 
 mod decide;
@@ -62,7 +62,7 @@ pub(super) struct Plan {
     /// Processes that are not to write, and those that may be killed, as bits.
     pub(super) read_only: u32,
     pub(super) killable: u32,
-    /// Of a traced execution: a number that stands for the subject's bytes, and whether they changed without a step.
+    /// Of a traced execution: a number that stands for the structure's bytes, and whether they changed without a step.
     pub(super) bytes: u64,
     pub(super) unseen: u32,
     /// Processes that are within a cell, whose data changes as it likes.
@@ -283,7 +283,7 @@ impl Plan {
         self.now.states.changed();
     }
 
-    /// The subject's bytes, as they are before a step.
+    /// The structure's bytes, as they are before a step.
     pub(super) fn look(&mut self, bytes: u64) {
         if bytes != self.bytes && self.in_cells == 0 {
             (self.bytes, self.unseen) = (bytes, 1);

@@ -19,7 +19,7 @@ pub(crate) type Judge<S> = fn(&Case<S>, &History<S>, Watcher<'_>) -> bool;
 pub(super) struct Shared<S: Spec> {
     pub(super) roles: Vec<String>,
     pub(super) board: BoardRef,
-    pub(super) subject: Arc<Region>,
+    pub(super) structure: Arc<Region>,
     pub(super) program: Arc<Region>,
     pub(super) logs: Vec<Region>,
     pub(super) notes: Arc<Region>,

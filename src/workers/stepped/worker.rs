@@ -26,12 +26,12 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
         // Where it is refused, it runs where the kernel likes.
         let _ = nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set);
     }
-    // Every process but the first has the subject at an address of its own: a stored address shows.
-    let subject = match slot {
-        0 => Arc::clone(&shared.subject),
+    // Every process but the first has the structure at an address of its own: a stored address shows.
+    let structure = match slot {
+        0 => Arc::clone(&shared.structure),
         _ => Arc::new(
             shared
-                .subject
+                .structure
                 .elsewhere()
                 .expect("there is room for a few pages"),
         ),
@@ -44,11 +44,11 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
     stepper::become_process(Some(stepper::install(
         (shared.board.clone(), Arc::clone(&shared.notes), seat),
         slot,
-        (Arc::clone(&subject), shared.subject.address()),
+        (Arc::clone(&structure), shared.structure.address()),
     )));
     let mut worker = Worker::<M, S> {
-        execution: Execution::new(Arc::clone(shared), Arc::clone(&subject), slot),
-        subject,
+        execution: Execution::new(Arc::clone(shared), Arc::clone(&structure), slot),
+        structure,
         slot,
         scratch: Vec::new(),
     };
@@ -61,8 +61,8 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
 
 struct Worker<M: Memory, S: WithHandles<Memory = M>> {
     execution: Execution<M, S>,
-    /// Where this process sees the subject.
-    subject: Arc<Region>,
+    /// Where this process sees the structure.
+    structure: Arc<Region>,
     slot: usize,
     scratch: Vec<u8>,
 }
@@ -127,13 +127,15 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
         let only_reads = self.board().plan(|plan| plan.read_only) >> me & 1 == 1;
         let may_write = |may| {
             if only_reads {
-                self.subject.may_write(may).expect("it is our own mapping");
+                self.structure
+                    .may_write(may)
+                    .expect("it is our own mapping");
             }
         };
         may_write(false);
         let execution = &self.execution;
         let (shared, case) = (execution.shared(), execution.case());
-        let full = live::<M, S>(shared, &self.subject, case, me, &mut self.scratch);
+        let full = live::<M, S>(shared, &self.structure, case, me, &mut self.scratch);
         may_write(true);
         if full {
             self.board().full.store(1, Relaxed);

@@ -51,15 +51,15 @@ pub(super) struct Stepper {
     notes: Arc<Region>,
     seat: Seat,
     worker: usize,
-    /// Where the subject is in this process, and where the others say that it is.
-    subject: Arc<Region>,
+    /// Where the structure is in this process, and where the others say that it is.
+    structure: Arc<Region>,
     named_as: usize,
     /// Between executions there is nobody to be.
     sits: Cell<bool>,
     process: Cell<usize>,
     life: Cell<u32>,
     operation: Cell<Option<usize>>,
-    /// Its mapping of the subject is read-only, ...
+    /// Its mapping of the structure is read-only, ...
     read_only: Cell<bool>,
     /// ... but for what is noted in it besides: here.
     beside: OnceCell<Arc<Region>>,
@@ -80,14 +80,14 @@ pub(super) struct Sitting {
 pub(super) fn install(
     (board, notes, seat): (BoardRef, Arc<Region>, Seat),
     worker: usize,
-    (subject, named_as): (Arc<Region>, usize),
+    (structure, named_as): (Arc<Region>, usize),
 ) -> &'static Stepper {
     Box::leak(Box::new(Stepper {
         board,
         notes,
         seat,
         worker,
-        subject,
+        structure,
         named_as,
         sits: Cell::new(false),
         process: Cell::new(0),
@@ -331,15 +331,15 @@ pub(crate) fn write(word: u64, at: &Location<'_>) {
     }
 }
 
-/// Where to note something in the subject that is not of its accesses, if its own mapping is read-only: another one, and
+/// Where to note something in the structure that is not of its accesses, if its own mapping is read-only: another one, and
 /// the offset there.
 pub(crate) fn beside(word: u64) -> Option<(Arc<Region>, usize)> {
     let me = here().filter(|me| me.read_only.get())?;
-    let offset = (word as usize).checked_sub(me.subject.address());
-    let offset = offset.filter(|&offset| offset < me.subject.len())?;
+    let offset = (word as usize).checked_sub(me.structure.address());
+    let offset = offset.filter(|&offset| offset < me.structure.len())?;
     let region = me.beside.get_or_init(|| {
         // It comes with the rights of the first.
-        let again = me.subject.twice().and_then(|again| {
+        let again = me.structure.twice().and_then(|again| {
             again.may_write(true)?;
             Ok(again)
         });
@@ -370,7 +370,7 @@ impl Stepper {
 
     /// A write where the mapping is read-only: the kernel would end the process here.
     fn may_not_write(&self, word: u64, at: &Location<'_>) {
-        let within = self.named_as as u64..(self.named_as + self.subject.len()) as u64;
+        let within = self.named_as as u64..(self.named_as + self.structure.len()) as u64;
         if within.contains(&word) {
             self.note(word, &Done::seen(Access::Refused, 0), at);
             self.end(Stop::Wrote);
@@ -380,7 +380,7 @@ impl Stepper {
     /// The address that all processes know a word by.
     #[inline]
     fn common(&self, word: u64) -> u64 {
-        let (at, len) = (self.subject.address(), self.subject.len());
+        let (at, len) = (self.structure.address(), self.structure.len());
         let offset = (word as usize).checked_sub(at);
         let offset = offset.filter(|&offset| offset < len);
         offset.map_or(word, |offset| (self.named_as + offset) as u64)

@@ -90,7 +90,7 @@ impl Trace {
     }
 }
 
-/// Adds a step to a number that stands for all steps of an execution: the same for the same steps, wherever the subject lies.
+/// Adds a step to a number that stands for all steps of an execution: the same for the same steps, wherever the structure lies.
 #[inline]
 fn summed(sum: u64, process: usize, kind: Access, offset: Option<usize>, value: u64) -> u64 {
     let word = offset.map_or(u64::MAX, |offset| offset as u64);
@@ -120,18 +120,18 @@ impl Stepper {
         trace.at = Some((at.file().to_owned(), at.line(), at.column()));
     }
 
-    /// What the subject's bytes were after the last step; they change by steps alone, or there are accesses that nobody sees.
+    /// What the structure's bytes were after the last step; they change by steps alone, or there are accesses that nobody sees.
     #[inline]
     pub(super) fn remember(&self) {
         if self.traced.get() {
-            let bytes = self.subject.fingerprint();
+            let bytes = self.structure.fingerprint();
             self.board.plan(|plan| plan.bytes = bytes);
         }
     }
     #[inline]
     pub(super) fn look(&self) {
         if self.traced.get() {
-            let bytes = self.subject.fingerprint();
+            let bytes = self.structure.fingerprint();
             self.board.plan(|plan| plan.look(bytes));
         }
     }
@@ -188,7 +188,7 @@ impl Stepper {
     #[inline]
     pub(super) fn note(&self, word: u64, done: &Done, at: &Location<'_>) {
         let within = (word as usize).checked_sub(self.named_as);
-        let offset = within.filter(|&offset| offset < self.subject.len());
+        let offset = within.filter(|&offset| offset < self.structure.len());
         let process = self.process.get();
         self.board
             .plan(|plan| plan.sum = summed(plan.sum, process, done.kind, offset, done.value));
