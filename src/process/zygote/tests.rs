@@ -143,8 +143,8 @@ fn a_stopped_zygote_goes_on_as_its_session_is_dropped_and_ends_what_its_children
 fn what_the_children_of_a_killed_zygote_left_ends_as_well() {
     assert!(ends_what_was_left(Some((Of::Zygote, Signal::SIGKILL))));
     assert!(ends_what_was_left(Some((Of::Zygote, Signal::SIGSEGV))));
-    // A guardian that is killed cannot, so the test would notice it.
-    assert!(!ends_what_was_left(Some((Of::Guardian, Signal::SIGKILL))));
+    // A guardian that is killed cannot; the client knows them by the mark of their session.
+    assert!(ends_what_was_left(Some((Of::Guardian, Signal::SIGKILL))));
 }
 
 #[test]
