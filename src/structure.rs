@@ -132,16 +132,17 @@ pub type OpOf<S> = <<S as WithHandles>::Spec as Spec>::Op;
 /// The results of a structure's spec.
 pub type RetOf<S> = <<S as WithHandles>::Spec as Spec>::Ret;
 
-/// What a structure promises of how its operations get on, whoever is held up where. A step is an access to shared memory.
+/// The progress that a structure promises of its operations, wherever other processes are held up. A step is an access to shared
+/// memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Progress {
     /// Nothing.
     #[default]
     Any,
-    /// Somebody always gets on: an operation ends within so many steps of its own from its beginning, or from the last end
-    /// of another process's operation.
+    /// Lock-free: an operation ends within N steps of its own from its beginning, or from the last end of another process's
+    /// operation.
     LockFree(u32),
-    /// Everybody always gets on: an operation ends within so many steps of its own.
+    /// Wait-free: an operation ends within N steps of its own.
     WaitFree(u32),
 }
 

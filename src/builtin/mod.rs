@@ -87,7 +87,7 @@ pub struct Limits {
     pub replay: Option<Known>,
     /// How the command is called that replays a token.
     pub command: String,
-    /// Where the report is written as a page; `FORKCHECK_HTML` names a directory where this names nothing.
+    /// The file or directory of the report as a page; `FORKCHECK_HTML` names a directory where this names nothing.
     pub html: Html,
 }
 

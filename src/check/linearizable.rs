@@ -91,7 +91,7 @@ pub fn explain<S: Spec>(
     explain_watched(setup, history, criterion, (limits, UNWATCHED))
 }
 
-/// The same with a watcher.
+/// Does what [`explain`] does, with a watcher.
 pub(crate) fn explain_watched<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
@@ -113,7 +113,7 @@ pub fn rest<S: Spec>(
     rest_watched(setup, history, criterion, (limits, UNWATCHED))
 }
 
-/// The same with a watcher.
+/// Does what [`rest`] does, with a watcher.
 pub(crate) fn rest_watched<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,

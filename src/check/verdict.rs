@@ -4,7 +4,7 @@ use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What was found out about a structure.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub enum Verdict<S: Spec> {

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 /// A way to run a case.
 pub trait Engine: Default + 'static {
-    /// What its structures run on.
+    /// The memory that its structures run on.
     type Memory: Memory;
     /// Its name in tests, reports and saved cases.
     const NAME: &'static str;
@@ -81,7 +81,7 @@ pub trait Engine: Default + 'static {
 /// What a search answers: what was covered, and the execution that is not Ok, if there is one.
 pub type Answer<S> = (Covered, Option<Run<S>>);
 
-/// What an engine adds where an operation that does not return is told.
+/// Remedy of a finding that an operation does not return.
 const IF_SLOW: &str = "if it only takes long, raise FORKCHECK_WATCHDOG";
 
 /// How an engine came to have the machine for itself.

@@ -8,7 +8,7 @@ pub(crate) struct Piece {
     pub(crate) word: usize,
     /// Bytes of the word that the part has.
     pub(crate) within: Range<usize>,
-    /// Those bytes as they are numbered in the part.
+    /// The same bytes, as they are numbered in the part.
     pub(crate) of_part: Range<usize>,
 }
 

@@ -6,7 +6,7 @@
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Calls pidfd_open(2).
 pub(crate) fn open(pid: u32) -> Result<OwnedFd, Errno> {
@@ -16,13 +16,12 @@ pub(crate) fn open(pid: u32) -> Result<OwnedFd, Errno> {
     Errno::result(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// Sends SIGKILL to the process of a pidfd, and to no other that has got its pid since. pidfd_send_signal(2).
-#[cfg(feature = "harness")]
-pub(crate) fn kill(pidfd: &OwnedFd) -> Result<(), Errno> {
-    let info = std::ptr::null::<libc::siginfo_t>();
-    let fd = pidfd.as_raw_fd();
-    // SAFETY: pidfd_send_signal takes a descriptor, which is open as long as its owner, and no siginfo_t.
-    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGKILL, info, 0) };
+/// Sends a signal to the process of a pidfd, and to no other that has got its pid since; 0 asks whether one could be sent.
+/// pidfd_send_signal(2).
+pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
+    let (fd, info) = (pidfd.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+    // SAFETY: pidfd_send_signal takes a descriptor, which is open as long as it is borrowed, and no siginfo_t.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, 0) };
     Errno::result(sent).map(drop)
 }
 

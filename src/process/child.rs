@@ -1,10 +1,7 @@
 //! Waiting for a child: by pidfd, once, with a deadline. pidfd_open(2), pidfd_send_signal(2), waitid(2).
 //!
 //! [`Process`] is any process that this one started, by fork or by exec; [`Child`] is one that returns a value.
-#![allow(
-    unsafe_code,
-    reason = "pidfd_send_signal and waitid, which nix lacks or wraps incompletely"
-)]
+#![allow(unsafe_code, reason = "waitid, which nix wraps incompletely")]
 
 use super::record::{Left, NOT_BEGUN, Record};
 use super::{Exit, decode};
@@ -257,10 +254,7 @@ impl Process {
     /// Calls pidfd_send_signal(2), which cannot reach another process.
     fn signal(&self, signal: i32) -> nix::Result<()> {
         let pidfd = self.pidfd.get().map_err(|_| Errno::EBADF)?;
-        let (fd, info) = (pidfd.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
-        // SAFETY: pidfd_send_signal takes a descriptor, which was just seen to be open, and no siginfo_t.
-        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, 0) };
-        Errno::result(sent).map(drop)
+        pidfd::send(pidfd.as_fd(), signal)
     }
 
     /// The exit, if it has been reaped; an error, if it is not ours to wait for.

@@ -62,9 +62,9 @@ struct Used {
 }
 
 impl Used {
-    fn by(clean: Pid) -> Self {
+    fn by(fresh: Pid) -> Self {
         Self {
-            number: number_in_proc(clean.as_raw().unsigned_abs()),
+            number: number_in_proc(fresh.as_raw().unsigned_abs()),
             looked: Instant::now(),
             waits: String::new(),
             since: Duration::ZERO,
@@ -101,7 +101,7 @@ impl Used {
 
 pub(super) struct Guardian {
     client: Pid,
-    clean: Pid,
+    fresh: Pid,
 }
 
 /// What the kernel reports of the fresh process.
@@ -133,7 +133,7 @@ impl Guardian {
         match unsafe { fork() } {
             Ok(ForkResult::Parent { child }) => Some(Self {
                 client,
-                clean: child,
+                fresh: child,
             }),
             Ok(ForkResult::Child) => {
                 if die_with(guardian).is_err() {
@@ -148,10 +148,10 @@ impl Guardian {
 
     /// Waits until the fresh process ends, and ends as it did, after all that it left.
     pub(super) fn guard(self) -> ! {
-        let clean = pidfd::open(self.clean.as_raw().unsigned_abs()).ok();
+        let fresh = pidfd::open(self.fresh.as_raw().unsigned_abs()).ok();
         let mut client = self.watched_client();
         let mut stopped: Option<Instant> = None;
-        let mut used = Used::by(self.clean);
+        let mut used = Used::by(self.fresh);
         loop {
             match self.report(libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED) {
                 Report::Ended(status) => end_as(status),
@@ -164,7 +164,7 @@ impl Guardian {
                 stopped = None;
                 let _ = raise(Signal::SIGSTOP);
                 // The client has continued us, so that all ends.
-                let _ = kill(self.clean, Signal::SIGCONT);
+                let _ = kill(self.fresh, Signal::SIGCONT);
             }
             if used.is_endless() {
                 used.number = None;
@@ -174,9 +174,9 @@ impl Guardian {
                     std::io::stderr(),
                     "a question to the spec (step, blocks, key) took more than {seconds} s and was ended: let it return"
                 );
-                let _ = kill(self.clean, Signal::SIGKILL);
+                let _ = kill(self.fresh, Signal::SIGKILL);
             }
-            let both = [&clean, &client];
+            let both = [&fresh, &client];
             let both = both.into_iter().flatten();
             let mut fds: Vec<_> = both
                 .map(|fd: &OwnedFd| PollFd::new(fd.as_fd(), PollFlags::POLLIN))
@@ -193,7 +193,7 @@ impl Guardian {
             }
             if client.is_some() && fds.last().and_then(PollFd::any) == Some(true) {
                 client = None;
-                let _ = kill(self.clean, Signal::SIGKILL);
+                let _ = kill(self.fresh, Signal::SIGKILL);
             }
         }
     }
@@ -204,7 +204,7 @@ impl Guardian {
         set_pdeathsig(None).ok()?;
         if getppid() != self.client {
             // The number may belong to another process by now.
-            let _ = kill(self.clean, Signal::SIGKILL);
+            let _ = kill(self.fresh, Signal::SIGKILL);
             return None;
         }
         Some(client)
@@ -213,7 +213,7 @@ impl Guardian {
     fn report(&self, flags: i32) -> Report {
         let mut status = 0;
         // SAFETY: waitpid writes to `status`, which is a live integer.
-        match unsafe { libc::waitpid(self.clean.as_raw(), &mut status, flags) } {
+        match unsafe { libc::waitpid(self.fresh.as_raw(), &mut status, flags) } {
             0 => Report::Nothing,
             -1 if Errno::last() == Errno::EINTR => Report::Nothing,
             -1 => Report::Lost,

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -78,7 +79,7 @@ pub(super) fn end_session(mark: &str) -> Vec<Pid> {
             if let Ok(pidfd) = pidfd::open(pid.as_raw().unsigned_abs())
                 && is_of_it(&shown)
             {
-                let _ = pidfd::kill(&pidfd);
+                let _ = pidfd::send(pidfd.as_fd(), libc::SIGKILL);
             }
             left.push(pid);
         }

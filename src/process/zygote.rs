@@ -1,6 +1,7 @@
 //! The client of a fresh process (a zygote: born early, forks many).
 //!
-//! Engines keep a [`Session`] for as long as they run cases; [`in_fresh_process`](fn@super::in_fresh_process) has one for a single question.
+//! Engines keep a [`Session`] for as long as they run cases; [`in_fresh_process`](fn@super::in_fresh_process) has one for a
+//! single question.
 //! While it waits for an answer it reads what the zygote and its children print, so that they never block on a full pipe.
 
 use super::child::{Process, ready};
@@ -288,7 +289,9 @@ impl Session {
         };
         let by_hand = match &left[..] {
             [] => String::new(),
-            left => format!("end by hand what operations started and nobody may kill ({left:?}); "),
+            left => format!(
+                "end by hand what operations started and this process may not kill ({left:?}); "
+            ),
         };
         let remedy = format!("{}; {by_hand}{}", exit.remedy(), self.printed);
         Error::system(

@@ -59,7 +59,7 @@ pub fn run(role: &str) -> Just<Run> {
 ///
 /// `finally` runs once all processes are done, in each execution in which none of them is stuck, died or panicked; it sees what they left, and where
 /// `kills` killed one, what that one left. It takes no steps of its own. The number of processes in `2 processes` is one word,
-/// number or block. Whatever a body waits for has to come: a process that waits for ever is a finding.
+/// number or block. A process that waits indefinitely is a finding.
 #[macro_export]
 macro_rules! scenario {
     ($(#[$attribute:meta])* $name:ident: $structure:ident <_ $(, $parameter:tt)* $(,)?>, new: $new:expr, $($rest:tt)+) => {

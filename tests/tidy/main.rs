@@ -108,7 +108,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/region/memfd.rs", "descriptors that the kernel made"),
     ("src/region/sysv.rs", "shmget, shmat and shmctl"),
     ("src/process/fork.rs", "fork and _exit"),
-    ("src/process/child.rs", "pidfd_send_signal and waitid"),
+    ("src/process/child.rs", "waitid"),
     (
         "src/process/guardian.rs",
         "fork, and waitpid for the signals that nix does not know",

@@ -41,7 +41,7 @@ const BEYOND: u64 = 6;
 /// The stack of each thread of the model: what a process has, of which only what is used is ever there.
 pub(super) const STACK_MIB: usize = 8;
 
-/// What the supervisor reads: the number of executions begun, 1 once the answer is being written, and the number of steps of
+/// Counters that the supervisor reads: the number of executions begun, 1 once the answer is being written, and the number of steps of
 /// the spec that the check of histories has taken.
 pub(super) type Shared = [AtomicU64; 3];
 

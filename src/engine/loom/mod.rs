@@ -245,7 +245,7 @@ fn supervise<S: WithHandles<Memory = LoomMemory>>(
     Ok((count, ended(verdict)))
 }
 
-/// Memory that the model of so many processes may need beside the stacks of its threads, in bytes.
+/// Memory that the model of N processes may need beside the stacks of its threads, in bytes.
 const HEAP: usize = 8 << 20;
 
 /// The memory that a model needs: a stack for each process and for the thread that starts them, and what loom allocates.
