@@ -86,7 +86,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "src/memory/hardware.rs",
         "payloads in place are viewed as atomic words; futex has no safe wrapper",
     ),
-    ("src/memory/pidfd.rs", "pidfd_open"),
+    ("src/memory/pidfd.rs", "pidfd_open and pidfd_send_signal"),
     (
         "src/memory/resident.rs",
         "Resident is the contract of a region's typed view",
