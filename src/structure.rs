@@ -149,7 +149,7 @@ pub enum Progress {
 impl Progress {
     /// The steps of its own that an operation may take.
     #[must_use]
-    pub fn own_steps(self) -> Option<u32> {
+    pub fn step_bound(self) -> Option<u32> {
         match self {
             Self::Any => None,
             Self::LockFree(steps) | Self::WaitFree(steps) => Some(steps),

@@ -2,7 +2,7 @@
 //! and the next test is undisturbed. No zombie, no orphan.
 
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Budget, By, Engine, Kills, Known, Processes, Stepped};
+use forkcheck::engine::{Budget, Engine, Kills, Known, Processes, Stepped, Strategy};
 use forkcheck::prelude::*;
 use forkcheck::{Outcome, Rate};
 use serde::{Deserialize, Serialize};
@@ -139,7 +139,10 @@ where
         [&op],
         "shrunk to what matters\n{text}"
     );
-    let Rate::Replays(again, of, _) = found.rate else {
+    let Rate::Reproduced {
+        times: again, of, ..
+    } = found.rate
+    else {
         panic!("{text}")
     };
     assert!(
@@ -323,7 +326,7 @@ fn a_program_of_no_operations_is_unknown_and_never_ok() {
         progress: forkcheck::structure::Progress::Any,
         read_only: 0,
         killable: u32::MAX,
-        by: By::Bounds,
+        strategy: Strategy::Bounded,
         known: Known::default(),
         watchdog: Duration::from_secs(2),
         backtraces: false,

@@ -27,7 +27,14 @@ fn what_fails_in_processes_comes_with_a_schedule() {
     assert!(matches!(outcome.verdict, Verdict::Finding(_)));
     let stepped = outcome.stepped.as_ref().unwrap();
     let found = stepped.found.as_ref().unwrap();
-    assert_eq!(found.rate, Rate::Replays(10, 10, 40_000));
+    assert_eq!(
+        found.rate,
+        Rate::Reproduced {
+            times: 10,
+            of: 10,
+            limit: 40_000
+        }
+    );
     assert!(found.run.case.operations() <= 2 && !found.run.steps.is_empty());
     let report = suite.report(&outcome);
     for told in [

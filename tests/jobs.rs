@@ -153,7 +153,17 @@ fn told<S: Spec>(outcome: &Outcome<S>) -> impl PartialEq + std::fmt::Debug + use
         |Found {
              run, token, rate, ..
          }| {
-            assert!(matches!(rate, Rate::Replays(10, 10, _)), "{rate:?}");
+            assert!(
+                matches!(
+                    rate,
+                    Rate::Reproduced {
+                        times: 10,
+                        of: 10,
+                        ..
+                    }
+                ),
+                "{rate:?}"
+            );
             (run.clone(), token.clone())
         },
     );

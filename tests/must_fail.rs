@@ -116,7 +116,9 @@ fn finding<S: Spec>(suite: &Suite<S>, outcome: &Outcome<S>, operations: usize) -
         "not the smallest: {text}"
     );
     match found.rate {
-        Rate::Replays(again, of, _) => assert_eq!((again, of), (10, 10), "{text}"),
+        Rate::Reproduced {
+            times: again, of, ..
+        } => assert_eq!((again, of), (10, 10), "{text}"),
         Rate::Executions(failing, of) => assert!(failing > 0 && of > 0, "{text}"),
     }
     finding.kind

@@ -79,7 +79,17 @@ where
     };
     assert!(kinds.contains(&finding.kind), "{report}");
     let found = outcome.found.as_ref().expect("a finding is told");
-    assert!(matches!(found.rate, Rate::Replays(10, 10, _)), "{report}");
+    assert!(
+        matches!(
+            found.rate,
+            Rate::Reproduced {
+                times: 10,
+                of: 10,
+                ..
+            }
+        ),
+        "{report}"
+    );
     let again = suite.clone().replay(&found.token).check::<E, T>().unwrap();
     assert_eq!(again.verdict, outcome.verdict, "{report}");
     report

@@ -115,7 +115,17 @@ fn found<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Sums>>(
     assert_eq!(finding.kind, kind, "{report}");
     let found = outcome.found.as_ref().expect("a finding is told");
     if E::NAME != Processes::NAME {
-        assert!(matches!(found.rate, Rate::Replays(10, 10, _)), "{report}");
+        assert!(
+            matches!(
+                found.rate,
+                Rate::Reproduced {
+                    times: 10,
+                    of: 10,
+                    ..
+                }
+            ),
+            "{report}"
+        );
     }
     let again = suite.clone().replay(&found.token).check::<E, T>().unwrap();
     let again = again.found.expect("it fails again");

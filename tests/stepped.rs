@@ -5,7 +5,7 @@
 use forkcheck::builtin::{EarlyPublish, Pair};
 use forkcheck::case::{Access, Case, Schedule};
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Budget, By, Covered, Engine, Kills, Known, Stepped, SteppedMemory};
+use forkcheck::engine::{Budget, Covered, Engine, Kills, Known, Stepped, SteppedMemory};
 use forkcheck::memory::MemoryCell;
 use forkcheck::prelude::*;
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
@@ -25,7 +25,7 @@ fn budget() -> Budget {
         progress: Progress::Any,
         read_only: 0,
         killable: u32::MAX,
-        by: By::Bounds,
+        strategy: forkcheck::engine::Strategy::Bounded,
         known: Known::default(),
         watchdog: Duration::from_secs(2),
         backtraces: false,

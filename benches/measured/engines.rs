@@ -6,7 +6,7 @@ use forkcheck::Hardware;
 use forkcheck::builtin::{CheckedSeqLock, EarlyPublish, Pair};
 use forkcheck::case::Case;
 use forkcheck::engine::{
-    Budget, By, Covered, Engine, Kills, Known, Processes, Stepped, SteppedMemory,
+    Budget, Covered, Engine, Kills, Known, Processes, Stepped, SteppedMemory, Strategy,
 };
 use forkcheck::process::in_fresh_process;
 use forkcheck::spec::{Register, RegisterOp};
@@ -51,10 +51,10 @@ pub(super) fn all() -> Vec<Measured> {
         }
         type Sound<M> = CheckedSeqLock<M>;
         type Planted<M> = EarlyPublish<M>;
-        let free = |name| (name, By::Bounds);
+        let free = |name| (name, Strategy::Bounded);
         let (random, pct) = (
-            ("stepped, random, seqlock", By::Random),
-            ("stepped, PCT, seqlock", By::Pct),
+            ("stepped, random, seqlock", Strategy::Random),
+            ("stepped, PCT, seqlock", Strategy::Pct),
         );
         all.push(engine::<Processes, Sound<Hardware>>(
             &group,
@@ -71,7 +71,7 @@ pub(super) fn all() -> Vec<Measured> {
         all.push(engine::<Stepped, Sound<SteppedMemory>>(
             &group, pct, processes,
         ));
-        let planted = ("stepped, PCT, planted early publish", By::Pct);
+        let planted = ("stepped, PCT, planted early publish", Strategy::Pct);
         all.push(engine::<Stepped, Planted<SteppedMemory>>(
             &group, planted, processes,
         ));
@@ -92,7 +92,7 @@ fn two_at_once(group: &str) -> Measured {
         let (ask, asked) = mpsc::channel::<u64>();
         let (answer, answered) = mpsc::channel();
         std::thread::spawn(move || {
-            let by = ("", By::Random);
+            let by = ("", Strategy::Random);
             let mut half = engine::<Stepped, CheckedSeqLock<SteppedMemory>>("", by, 2);
             for turns in asked {
                 (half.run)(turns);
@@ -171,7 +171,7 @@ fn kills(group: &str) -> Measured {
         let mut done = 0;
         while done < turns {
             // From the first bound again: kills beside no preemption, then some beside one.
-            let budget = budget(KILLED, By::Bounds);
+            let budget = budget(KILLED, Strategy::Bounded);
             let (covered, run) = engine
                 .search::<CheckedSeqLock<SteppedMemory>>(&case, &roles, &budget)
                 .expect("it can run here");
@@ -201,7 +201,7 @@ fn kills(group: &str) -> Measured {
     measured
 }
 
-fn budget(executions: u64, by: By) -> Budget {
+fn budget(executions: u64, strategy: Strategy) -> Budget {
     Budget {
         executions,
         time: Duration::from_secs(60),
@@ -211,7 +211,7 @@ fn budget(executions: u64, by: By) -> Budget {
         progress: Progress::Any,
         read_only: 0,
         killable: u32::MAX,
-        by,
+        strategy,
         // As of a later program: what is looked for in the first few alone is not in it.
         watchdog: Duration::from_secs(2),
         backtraces: false,
@@ -225,7 +225,7 @@ fn budget(executions: u64, by: By) -> Budget {
 /// Executions of one program of two operations a process: one writes, the others read.
 fn engine<E: Engine + 'static, S: WithHandles<Memory = E::Memory, Spec = Register<Pair>>>(
     group: &str,
-    (name, by): (&str, By),
+    (name, strategy): (&str, Strategy),
     processes: usize,
 ) -> Measured {
     let mut program = vec![vec![
@@ -240,7 +240,7 @@ fn engine<E: Engine + 'static, S: WithHandles<Memory = E::Memory, Spec = Registe
     let last = Rc::new(Cell::new((Covered::default(), Duration::ZERO)));
     let noted = Rc::clone(&last);
     let run = move |turns| {
-        let budget = budget(turns, by);
+        let budget = budget(turns, strategy);
         let start = Instant::now();
         let (covered, _) = engine
             .search::<S>(&case, &roles, &budget)

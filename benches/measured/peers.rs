@@ -5,7 +5,7 @@ use super::Measured;
 use forkcheck::builtin::{CheckedSeqLock, Pair};
 use forkcheck::case::Case;
 use forkcheck::engine::loom::{Loom, LoomMemory};
-use forkcheck::engine::{Budget, By, Engine, Known};
+use forkcheck::engine::{Budget, Engine, Known, Strategy};
 use forkcheck::spec::{Register, RegisterOp};
 use forkcheck::structure::Progress;
 use shuttle::Runner;
@@ -127,7 +127,7 @@ fn loom(turns: u64, processes: usize) -> Duration {
         progress: Progress::Any,
         read_only: 0,
         killable: u32::MAX,
-        by: By::Bounds,
+        strategy: Strategy::Bounded,
         known: Known::default(),
         watchdog: Duration::from_secs(2),
         backtraces: false,

@@ -124,7 +124,7 @@ pub struct Budget {
     /// Processes that may be killed, as bits, by an engine that kills.
     pub killable: u32,
     /// How an engine that places steps chooses them.
-    pub by: By,
+    pub strategy: Strategy,
     /// Facts that earlier programs have shown.
     pub known: Known,
     /// Whether panics are printed with backtraces, if `RUST_BACKTRACE` asks for them: to print one takes up to a second.
@@ -149,10 +149,10 @@ pub struct Known {
 
 /// Who takes the next step, where an engine says that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum By {
+pub enum Strategy {
     /// All orders within bounds that rise, and some by chance if that takes too long.
     #[default]
-    Bounds,
+    Bounded,
     /// Priorities drawn from the seed, and three points at which they change.
     Pct,
     /// Whoever can, drawn from the seed.
@@ -205,9 +205,9 @@ pub struct Covered {
     /// Programs cut down to what the engine can explore.
     pub cut: u64,
     /// Steps that the cases named, as ends of turns or for kills, ...
-    pub placed: u64,
+    pub requested: u64,
     /// ... and those of them that came.
-    pub applied: u64,
+    pub matched: u64,
     /// Steps at which a process could be killed, ...
     pub kill_points: u64,
     /// ... and those at which one was.
@@ -226,7 +226,7 @@ pub struct Covered {
     pub by_processes: u64,
     /// The most steps of its own that an operation needed.
     pub worst: u64,
-    /// Programs in which the structure changed without a step: accesses that are not of its `Memory` were not placed.
+    /// Programs in which the structure changed without a step: accesses that are not of its `Memory` were not requested.
     pub unseen: u64,
     /// Accesses of operations to the structure's `Memory`, in the first execution of each program.
     pub accesses: u64,
@@ -261,8 +261,8 @@ impl Covered {
         self.partly += more.partly;
         self.hardly += more.hardly;
         self.cut += more.cut;
-        self.placed += more.placed;
-        self.applied += more.applied;
+        self.requested += more.requested;
+        self.matched += more.matched;
         self.kill_points += more.kill_points;
         self.killed += more.killed;
         self.later_points += more.later_points;

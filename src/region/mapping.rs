@@ -111,7 +111,7 @@ impl Mapping {
     }
 
     /// The same pages at another address as well, with the same rights. (Not of a mapping with guards: those are others.)
-    pub(super) fn twice(&self) -> Result<Self, Error> {
+    pub(super) fn map_again(&self) -> Result<Self, Error> {
         // SAFETY: mremap with an old size of zero maps the pages of a shared mapping a second time, at an address that the
         // kernel chooses, and changes nothing that is mapped.
         let again = unsafe { mremap(self.base, 0, self.len, MRemapFlags::MREMAP_MAYMOVE, None) };

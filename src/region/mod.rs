@@ -277,7 +277,7 @@ impl Region {
                 "open it by its name (View::open), or the part of the file that it is (View::file)",
             ));
         }
-        self.pages.twice(Access::Read).map(View::of)
+        self.pages.map_again(Access::Read).map(View::of)
     }
 
     /// Leaves the name when this is dropped, and to be left alone by [`sweep`].
@@ -384,8 +384,8 @@ impl Region {
     /// The same pages at another address, in this process alone, where the old one is closed: who has kept an address
     /// from before, faults.
     #[cfg(feature = "harness")]
-    pub(crate) fn elsewhere(&self) -> Result<Self, Error> {
-        let again = self.twice()?;
+    pub(crate) fn relocate(&self) -> Result<Self, Error> {
+        let again = self.map_again()?;
         self.pages
             .mapping()
             .open_for(nix::sys::mman::ProtFlags::PROT_NONE)?;
@@ -401,8 +401,8 @@ impl Region {
 
     /// The same pages at another address as well, in this process alone.
     #[cfg(feature = "harness")]
-    pub(crate) fn twice(&self) -> Result<Self, Error> {
-        self.pages.twice(Access::Write).map(Self::nameless)
+    pub(crate) fn map_again(&self) -> Result<Self, Error> {
+        self.pages.map_again(Access::Write).map(Self::nameless)
     }
 
     /// A number that changes with the first 64 KiB of its bytes. Only while nobody writes to them.

@@ -52,8 +52,8 @@ impl Pages {
     }
 
     /// The same pages at another address as well, of nothing that can be named.
-    pub(super) fn twice(&self, access: Access) -> Result<Self, Error> {
-        let again = self.mapping.twice()?;
+    pub(super) fn map_again(&self, access: Access) -> Result<Self, Error> {
+        let again = self.mapping.map_again()?;
         again.open_for(access.flags())?;
         Ok(Self::new(again, self.start, self.len))
     }

@@ -151,7 +151,9 @@ fn rate(rate: Rate) -> String {
     match rate {
         Rate::Executions(0, of) => format!("seen before, and in none of {of} executions since"),
         Rate::Executions(failing, of) => format!("seen in {failing} of {of} executions"),
-        Rate::Replays(again, of, _) => format!("replayed {again} of {of} times"),
+        Rate::Reproduced {
+            times: again, of, ..
+        } => format!("replayed {again} of {of} times"),
     }
 }
 

@@ -2,7 +2,7 @@
 //! follows the last one up to the last branch that has an option left. With the bound rising from 0, the first failure
 //! has the fewest preemptions.
 
-use super::{Choice, MAX_PROCESSES, Moment};
+use super::{Choice, MAX_PROCESSES, SchedulePoint};
 
 /// Branches of one execution that are remembered; behind them the default is taken, and executions are left out.
 const MAX_BRANCHES: usize = 4_096;
@@ -11,7 +11,7 @@ const KILLS: u32 = MAX_PROCESSES as u32;
 const STEPS: u32 = (1 << KILLS) - 1;
 const _: () = assert!(2 * KILLS <= u32::BITS, "an option is a bit of 32");
 
-/// A moment with more than one option.
+/// A point with more than one option.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Branch {
@@ -30,27 +30,27 @@ pub(super) struct Bounded {
     passed: u32,
     /// Branches that are to be taken as they are.
     depth: u32,
-    left_out: u32,
+    truncated: u32,
     branches: [Branch; MAX_BRANCHES],
 }
 
 impl Bounded {
     pub(super) fn set(&mut self, preemptions: u32, kills: u32) {
         (self.preemptions, self.kills) = (preemptions, kills);
-        (self.depth, self.left_out) = (0, 0);
+        (self.depth, self.truncated) = (0, 0);
     }
 
     pub(super) fn begin(&mut self) {
         (self.preempted, self.killed, self.passed) = (0, 0, 0);
     }
 
-    pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
-        let options = self.options(moment);
-        let first = first(options, moment);
+    pub(super) fn choose(&mut self, point: &SchedulePoint) -> Choice {
+        let options = self.options(point);
+        let first = first(options, point);
         let taken = if options.count_ones() == 1 {
             first
         } else if self.passed as usize >= MAX_BRANCHES {
-            self.left_out = 1;
+            self.truncated = 1;
             first
         } else {
             let branch = &mut self.branches[self.passed as usize];
@@ -70,7 +70,7 @@ impl Bounded {
             }
         };
         let process = taken % KILLS;
-        if moment.can(moment.current) && process != moment.current {
+        if point.can(point.current) && process != point.current {
             self.preempted += 1;
         }
         if taken >= KILLS {
@@ -82,21 +82,21 @@ impl Bounded {
     }
 
     /// What may come next within the bounds.
-    fn options(&self, moment: &Moment) -> u32 {
-        let goes_on = moment.can(moment.current);
-        let may_preempt = moment.matters && self.preempted < self.preemptions;
+    fn options(&self, point: &SchedulePoint) -> u32 {
+        let goes_on = point.can(point.current);
+        let may_preempt = point.conflicts && self.preempted < self.preemptions;
         let who = if goes_on && !may_preempt {
-            1 << moment.current
+            1 << point.current
         } else {
-            moment.enabled
+            point.enabled
         };
         let mut dies = 0;
-        if self.killed < self.kills && !moment.probes {
+        if self.killed < self.kills && !point.probes {
             dies = who;
             if !goes_on {
-                dies |= moment.asleep;
+                dies |= point.asleep;
             }
-            dies &= moment.killable;
+            dies &= point.killable;
         }
         (who & STEPS) | (dies & STEPS) << KILLS
     }
@@ -115,15 +115,15 @@ impl Bounded {
         false
     }
 
-    pub(super) fn left_out(&self) -> bool {
-        self.left_out != 0
+    pub(super) fn truncated(&self) -> bool {
+        self.truncated != 0
     }
 }
 
 /// What is tried first: that who moved last goes on.
-fn first(options: u32, moment: &Moment) -> u32 {
-    if moment.can(moment.current) && options >> moment.current & 1 == 1 {
-        moment.current
+fn first(options: u32, point: &SchedulePoint) -> u32 {
+    if point.can(point.current) && options >> point.current & 1 == 1 {
+        point.current
     } else {
         options.trailing_zeros()
     }
@@ -143,20 +143,20 @@ mod tests {
             killed: 0,
             passed: 0,
             depth: 0,
-            left_out: 0,
+            truncated: 0,
             branches: [Branch { taken: 0, left: 0 }; MAX_BRANCHES],
         };
         bounded.set(preemptions, kills);
         bounded
     }
 
-    /// Every choice at one moment, in the order in which they are tried.
-    fn tried(kills: u32, moment: &Moment) -> Vec<Choice> {
+    /// Every choice at one point, in the order in which they are tried.
+    fn tried(kills: u32, point: &SchedulePoint) -> Vec<Choice> {
         let mut bounded = bounded(1, kills);
         let mut choices = Vec::new();
         loop {
             bounded.begin();
-            choices.push(bounded.pick(moment));
+            choices.push(bounded.choose(point));
             if !bounded.next() {
                 return choices;
             }
@@ -166,27 +166,27 @@ mod tests {
     #[test]
     fn each_of_sixteen_processes_takes_the_step_once_and_is_killed_once() {
         let last = MAX_PROCESSES - 1;
-        let mut moment = Moment {
+        let mut point = SchedulePoint {
             enabled: ALL,
             asleep: 0,
             killable: u32::MAX,
             current: last as u32,
             step: 1,
-            matters: true,
+            conflicts: true,
             probes: false,
         };
         let steps = || (0..MAX_PROCESSES).map(Choice::Step);
         let kills = || (0..MAX_PROCESSES).map(Choice::Kill);
         // The one that moved last goes on first.
         let first = || std::iter::once(Choice::Step(last)).chain(steps().take(last));
-        assert!(tried(0, &moment).into_iter().eq(first()));
-        assert!(tried(1, &moment).into_iter().eq(first().chain(kills())));
-        moment.killable = 1 << last;
+        assert!(tried(0, &point).into_iter().eq(first()));
+        assert!(tried(1, &point).into_iter().eq(first().chain(kills())));
+        point.killable = 1 << last;
         let spared = first().chain([Choice::Kill(last)]);
-        assert!(tried(1, &moment).into_iter().eq(spared));
+        assert!(tried(1, &point).into_iter().eq(spared));
         // One that sleeps dies where nobody could go on.
-        (moment.enabled, moment.asleep) = (1, 1 << last);
+        (point.enabled, point.asleep) = (1, 1 << last);
         let asleep = [Choice::Step(0), Choice::Kill(last)];
-        assert_eq!(tried(1, &moment), asleep);
+        assert_eq!(tried(1, &point), asleep);
     }
 }

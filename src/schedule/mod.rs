@@ -1,4 +1,4 @@
-//! Strategies: who takes the next step. Pure: a strategy sees a [`Moment`] and answers with a [`Choice`].
+//! Strategies: who takes the next step. Pure: a strategy sees a [`SchedulePoint`] and answers with a [`Choice`].
 //!
 //! Their state is plain integers, so that it can lie in memory that several processes share: whoever holds the turn asks
 //! the strategy. A [`Scheduler`] is one strategy for one execution after another; the next is begun by
@@ -12,8 +12,8 @@ mod script;
 use bounded::Bounded;
 use pct::Pct;
 use random::Random;
+use script::{Choices, Script};
 pub(crate) use script::{MAX_STEPS, MAX_TURNS};
-use script::{Picks, Script};
 
 /// Processes of one case, at most: a set of them is a mask of bits.
 pub(crate) const MAX_PROCESSES: usize = 16;
@@ -22,7 +22,7 @@ pub(crate) const NOBODY: u32 = u32::MAX;
 
 /// What a strategy sees: between two steps.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct SchedulePoint {
     /// Who can take a step, as bits.
     pub(crate) enabled: u32,
     /// Who could be killed besides: processes that sleep.
@@ -34,12 +34,12 @@ pub(crate) struct Moment {
     /// Steps taken so far.
     pub(crate) step: u32,
     /// Whether it can make a difference who goes before the pending step of `current`.
-    pub(crate) matters: bool,
+    pub(crate) conflicts: bool,
     /// Nothing has changed since all that can move were found to wait: they are let go on to see whether they give up.
     pub(crate) probes: bool,
 }
 
-impl Moment {
+impl SchedulePoint {
     fn can(&self, process: u32) -> bool {
         process < MAX_PROCESSES as u32 && self.enabled >> process & 1 == 1
     }
@@ -82,7 +82,7 @@ impl Choice {
 
 /// Which strategy, with what bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Strategy {
+pub(crate) enum Exploration {
     /// Whoever can move, with equal chances; so many kills in an execution.
     Random { seed: u64, kills: u32 },
     /// Probabilistic concurrency testing: priorities, and so many points at which the first falls behind all others.
@@ -102,19 +102,19 @@ pub(crate) struct Scheduler {
     random: Random,
     pct: Pct,
     bounded: Bounded,
-    picks: Picks,
+    choices: Choices,
     pub(crate) turns: Script,
 }
 
 impl Scheduler {
     /// Begins a strategy anew.
-    pub(crate) fn set(&mut self, strategy: Strategy) {
+    pub(crate) fn set(&mut self, strategy: Exploration) {
         self.kind = match strategy {
-            Strategy::Random { seed, kills } => {
+            Exploration::Random { seed, kills } => {
                 self.random.set(seed, kills);
                 0
             }
-            Strategy::Pct {
+            Exploration::Pct {
                 seed,
                 points,
                 kills,
@@ -122,21 +122,21 @@ impl Scheduler {
                 self.pct.set(seed, points, kills);
                 1
             }
-            Strategy::Bounded { preemptions, kills } => {
+            Exploration::Bounded { preemptions, kills } => {
                 self.bounded.set(preemptions, kills);
                 2
             }
-            Strategy::Follow => 3,
-            Strategy::Script => 4,
+            Exploration::Follow => 3,
+            Exploration::Script => 4,
         };
     }
 
-    /// The choices that [`Strategy::Follow`] follows.
-    pub(crate) fn follow(&mut self, picks: &[u8]) {
-        self.picks.set(picks);
+    /// The choices that [`Exploration::Follow`] follows.
+    pub(crate) fn follow(&mut self, choices: &[u8]) {
+        self.choices.set(choices);
     }
 
-    /// The turns that [`Strategy::Script`] gives: whose each is, and whether it ends before a step that is named.
+    /// The turns that [`Exploration::Script`] gives: whose each is, and whether it ends before a step that is named.
     pub(crate) fn script(&mut self, turns: impl Iterator<Item = (usize, bool)>) {
         self.turns.set(turns);
     }
@@ -147,20 +147,20 @@ impl Scheduler {
             0 => self.random.begin(),
             1 => self.pct.begin(processes),
             2 => self.bounded.begin(),
-            3 => self.picks.begin(),
+            3 => self.choices.begin(),
             _ => self.turns.begin(),
         }
     }
 
     /// Who moves. Somebody can.
     #[inline(always)]
-    pub(crate) fn pick(&mut self, moment: &Moment) -> Choice {
+    pub(crate) fn choose(&mut self, point: &SchedulePoint) -> Choice {
         match self.kind {
-            0 => self.random.pick(moment),
-            1 => self.pct.pick(moment),
-            2 => self.bounded.pick(moment),
-            3 => self.picks.pick(moment),
-            _ => self.turns.pick(moment),
+            0 => self.random.choose(point),
+            1 => self.pct.choose(point),
+            2 => self.bounded.choose(point),
+            3 => self.choices.choose(point),
+            _ => self.turns.choose(point),
         }
     }
 
@@ -177,9 +177,9 @@ impl Scheduler {
         }
     }
 
-    /// Whether it looks at [`Moment::matters`], which takes time to find out.
+    /// Whether it looks at [`SchedulePoint::conflicts`], which takes time to find out.
     #[inline]
-    pub(crate) fn asks_what_matters(&self) -> bool {
+    pub(crate) fn asks_for_conflicts(&self) -> bool {
         self.kind == 2
     }
 
@@ -193,9 +193,9 @@ impl Scheduler {
         }
     }
 
-    /// Whether [`Strategy::Bounded`] had to leave executions out: one was too long for its records.
-    pub(crate) fn left_out(&self) -> bool {
-        self.kind == 2 && self.bounded.left_out()
+    /// Whether [`Exploration::Bounded`] had to leave executions out: one was too long for its records.
+    pub(crate) fn truncated(&self) -> bool {
+        self.kind == 2 && self.bounded.truncated()
     }
 }
 

@@ -3,7 +3,7 @@
 //! that needs d orders of steps is found with a chance of at least 1 / (n k^(d-1)), for n processes and k steps.
 
 use super::random::Deaths;
-use super::{Choice, MAX_PROCESSES, Moment, below, split_mix};
+use super::{Choice, MAX_PROCESSES, SchedulePoint, below, split_mix};
 
 /// Points of change in one execution, at most.
 const MAX_POINTS: usize = 4;
@@ -68,17 +68,17 @@ impl Pct {
         self.deaths.any()
     }
     #[inline(always)]
-    pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
+    pub(super) fn choose(&mut self, point: &SchedulePoint) -> Choice {
         let points = (self.points as usize).min(MAX_POINTS);
-        if self.change[..points].contains(&moment.step)
-            && let Some(priority) = self.priority.get_mut(moment.current as usize)
-            // Once: where a kill comes between, the moment comes again.
+        if self.change[..points].contains(&point.step)
+            && let Some(priority) = self.priority.get_mut(point.current as usize)
+            // Once: where a kill comes between, the point comes again.
             && *priority >= FIRST
         {
             *priority = self.lowest;
             self.lowest = self.lowest.saturating_sub(1);
         }
-        let (mut first, mut others) = (moment.default(), moment.enabled);
+        let (mut first, mut others) = (point.default(), point.enabled);
         while others != 0 {
             let process = others.trailing_zeros();
             others &= others - 1;
@@ -86,7 +86,7 @@ impl Pct {
                 first = process;
             }
         }
-        self.deaths.of(first, moment)
+        self.deaths.of(first, point)
     }
 }
 
@@ -117,18 +117,18 @@ mod tests {
                 last[(0..processes).min_by_key(order).unwrap()] += 1;
                 // A point of change puts it behind all others.
                 pct.change = [3; MAX_POINTS];
-                let mut moment = Moment {
+                let mut point = SchedulePoint {
                     enabled: (1 << processes) - 1,
                     asleep: 0,
                     killable: 0,
                     current: highest as u32,
                     step: 2,
-                    matters: true,
+                    conflicts: true,
                     probes: false,
                 };
-                assert_eq!(pct.pick(&moment), Choice::Step(highest));
-                moment.step = 3;
-                assert_ne!(pct.pick(&moment), Choice::Step(highest));
+                assert_eq!(pct.choose(&point), Choice::Step(highest));
+                point.step = 3;
+                assert_ne!(pct.choose(&point), Choice::Step(highest));
             }
             // About 200 times each.
             let often = first

@@ -1,6 +1,6 @@
 //! Seeded random: at each step whoever can move, with equal chances. Kills fall on steps drawn before.
 
-use super::{Choice, Moment, below, nth, split_mix};
+use super::{Choice, SchedulePoint, below, nth, split_mix};
 
 /// Kills in one execution, at most.
 pub(super) const MAX_KILLS: usize = 4;
@@ -31,23 +31,23 @@ impl Deaths {
             *at = below(state, length);
         }
     }
-    /// What `process` is to do at this moment.
+    /// What `process` is to do at this point.
     #[inline]
-    pub(super) fn of(&mut self, process: u32, moment: &Moment) -> Choice {
+    pub(super) fn of(&mut self, process: u32, point: &SchedulePoint) -> Choice {
         if !self.any() {
             return Choice::Step(process as usize);
         }
-        self.length = self.length.max(moment.step + 1);
-        if process < u32::BITS && moment.killable >> process & 1 == 0 {
+        self.length = self.length.max(point.step + 1);
+        if process < u32::BITS && point.killable >> process & 1 == 0 {
             return Choice::Step(process as usize);
         }
         // One that fell on a process that is not to die comes with the next that may.
         let dies = self.at[..(self.kills as usize).min(MAX_KILLS)]
             .iter_mut()
-            .find(|at| **at <= moment.step);
+            .find(|at| **at <= point.step);
         match dies {
             Some(at) => {
-                // Once: a kill is no step, so the moment comes again.
+                // Once: a kill is no step, so the point comes again.
                 *at = u32::MAX;
                 Choice::Kill(process as usize)
             }
@@ -79,11 +79,11 @@ impl Random {
         self.deaths.any()
     }
     #[inline(always)]
-    pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
-        let process = match moment.enabled.count_ones() {
-            1 => moment.enabled.trailing_zeros(),
-            n => nth(moment.enabled, below(&mut self.state, n)),
+    pub(super) fn choose(&mut self, point: &SchedulePoint) -> Choice {
+        let process = match point.enabled.count_ones() {
+            1 => point.enabled.trailing_zeros(),
+            n => nth(point.enabled, below(&mut self.state, n)),
         };
-        self.deaths.of(process, moment)
+        self.deaths.of(process, point)
     }
 }

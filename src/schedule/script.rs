@@ -1,7 +1,7 @@
 //! Executions that are told beforehand: choice by choice, as another strategy made them, or turn by turn, as a saved case
 //! names them.
 
-use super::{Choice, MAX_PROCESSES, Moment};
+use super::{Choice, MAX_PROCESSES, SchedulePoint};
 
 /// Steps of one execution, at most.
 pub(crate) const MAX_STEPS: usize = 1 << 14;
@@ -10,32 +10,32 @@ pub(crate) const MAX_TURNS: usize = 4_096;
 
 /// Choices as bytes.
 #[repr(C)]
-pub(super) struct Picks {
+pub(super) struct Choices {
     len: u32,
     next: u32,
-    picks: [u8; MAX_STEPS],
+    choices: [u8; MAX_STEPS],
 }
 
-impl Picks {
-    pub(super) fn set(&mut self, picks: &[u8]) {
-        let len = picks.len().min(MAX_STEPS);
-        self.picks[..len].copy_from_slice(&picks[..len]);
+impl Choices {
+    pub(super) fn set(&mut self, choices: &[u8]) {
+        let len = choices.len().min(MAX_STEPS);
+        self.choices[..len].copy_from_slice(&choices[..len]);
         self.len = len as u32;
     }
     pub(super) fn begin(&mut self) {
         self.next = 0;
     }
-    pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
+    pub(super) fn choose(&mut self, point: &SchedulePoint) -> Choice {
         let next = self.next as usize;
         self.next += 1;
         if next < (self.len as usize).min(MAX_STEPS) {
-            let choice = Choice::from_byte(self.picks[next]);
+            let choice = Choice::from_byte(self.choices[next]);
             let (Choice::Step(process) | Choice::Kill(process)) = choice;
-            if (moment.enabled | moment.asleep) >> process & 1 == 1 {
+            if (point.enabled | point.asleep) >> process & 1 == 1 {
                 return choice;
             }
         }
-        Choice::Step(moment.default() as usize)
+        Choice::Step(point.default() as usize)
     }
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Script {
     len: u32,
     now: u32,
     /// Turns that ended before the step that they name.
-    met: u32,
+    matched: u32,
     /// Of each turn the process, and the top bit where it names a step.
     turns: [u8; MAX_TURNS],
     /// For each process what its pending step is: one more than the turn that ends before it, and whether it dies.
@@ -63,7 +63,7 @@ impl Script {
         }
     }
     pub(super) fn begin(&mut self) {
-        (self.now, self.met) = (0, 0);
+        (self.now, self.matched) = (0, 0);
         (self.ends, self.dies) = ([0; MAX_PROCESSES], [0; MAX_PROCESSES]);
     }
 
@@ -80,28 +80,28 @@ impl Script {
     }
 
     /// Turns that ended before the step that they name.
-    pub(crate) fn met(&self) -> u32 {
-        self.met
+    pub(crate) fn matched(&self) -> u32 {
+        self.matched
     }
 
-    pub(super) fn pick(&mut self, moment: &Moment) -> Choice {
+    pub(super) fn choose(&mut self, point: &SchedulePoint) -> Choice {
         while (self.now as usize) < (self.len as usize).min(MAX_TURNS) {
             let process = (self.turns[self.now as usize] & 0x7f) as usize % MAX_PROCESSES;
             let ended = self.ends[process] == self.now + 1;
             if ended {
-                self.met += 1;
+                self.matched += 1;
             }
-            if !ended && self.may_go_on(process, moment) {
+            if !ended && self.may_go_on(process, point) {
                 return self.choice(process);
             }
             self.now += 1;
         }
-        self.choice(moment.default() as usize % MAX_PROCESSES)
+        self.choice(point.default() as usize % MAX_PROCESSES)
     }
 
     /// It can move; or it sleeps, and is to die there.
-    fn may_go_on(&self, process: usize, moment: &Moment) -> bool {
-        moment.can(process as u32) || self.dies[process] != 0 && moment.asleep >> process & 1 == 1
+    fn may_go_on(&self, process: usize, point: &SchedulePoint) -> bool {
+        point.can(process as u32) || self.dies[process] != 0 && point.asleep >> process & 1 == 1
     }
 
     fn choice(&mut self, process: usize) -> Choice {

@@ -102,6 +102,10 @@ impl<S: Spec> Search<'_, S> {
                     .is_some_and(|replayed| kind(&replayed) == kind(run)),
             );
         }
-        Rate::Replays(again, replays, budget.executions)
+        Rate::Reproduced {
+            times: again,
+            of: replays,
+            limit: budget.executions,
+        }
     }
 }

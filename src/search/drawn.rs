@@ -72,7 +72,7 @@ impl<S: Spec> Programs<'_, S> {
 
 impl<S: Spec> Search<'_, S> {
     /// New cases, until one fails or the budget is spent.
-    pub(super) fn drawn(&mut self) -> Result<Option<Found<S>>, Error> {
+    pub(super) fn search_random(&mut self) -> Result<Option<Found<S>>, Error> {
         self.drew = true;
         let mut key = [0; 32];
         key[..8].copy_from_slice(&self.seed.to_le_bytes());

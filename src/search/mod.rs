@@ -4,7 +4,7 @@ mod ahead;
 mod confirm;
 mod cut;
 mod drawn;
-mod nearby;
+mod near_miss;
 mod outcome;
 mod runner;
 mod shrink;
@@ -15,7 +15,7 @@ use runner::{Runner, Runs};
 
 use crate::case::{Case, Extent};
 use crate::check::{Kind, Verdict};
-use crate::engine::{Answer, Budget, By, Covered, Engine, Known, Run, Turn, WATCHDOG};
+use crate::engine::{Answer, Budget, Covered, Engine, Known, Run, Strategy, Turn, WATCHDOG};
 use crate::error::Error;
 use crate::regression;
 use crate::settings::{ENGINES, Settings};
@@ -86,19 +86,19 @@ fn search_with<S: Spec>(runner: Runner<S>, plan: &Plan<S>) -> Result<Outcome<S>,
             let words = "the case of this token is not one of the suite, and was run all the same";
             search.stale.push(format!("{words}: {why}"));
         }
-        let found = search.known(token.case, Origin::Replayed)?;
+        let found = search.replay_saved(token.case, Origin::Replayed)?;
         return Ok(search.outcome(found, 0));
     }
     let saved_cases = saved.len();
     for saved in saved {
         search.stale.extend(saved.stale);
         if let Some(case) = saved.case
-            && let Some(found) = search.known(case, Origin::Saved)?
+            && let Some(found) = search.replay_saved(case, Origin::Saved)?
         {
             return Ok(search.outcome(Some(found), saved_cases));
         }
     }
-    let found = search.drawn()?;
+    let found = search.search_random()?;
     Ok(search.outcome(found, saved_cases))
 }
 
@@ -107,7 +107,7 @@ fn search_with<S: Spec>(runner: Runner<S>, plan: &Plan<S>) -> Result<Outcome<S>,
 ///
 /// # Errors
 /// A case that cannot be made a token.
-pub(crate) fn elsewhere<E: Engine, T: WithHandles<Memory = E::Memory>>(
+pub(crate) fn cross_check<E: Engine, T: WithHandles<Memory = E::Memory>>(
     plan: &Plan<T::Spec>,
     case: Case<T::Spec>,
     found: (&'static str, Duration),
@@ -214,7 +214,7 @@ impl<'a, S: Spec> Search<'a, S> {
             progress: self.plan.progress,
             read_only: self.plan.read_only,
             killable: self.plan.extent.killable,
-            by: By::Bounds,
+            strategy: Strategy::Bounded,
             known: self.known,
             backtraces: false,
         }
@@ -268,7 +268,7 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     /// A case that failed before, as it is.
-    fn known(&mut self, case: Case<S>, origin: Origin) -> Result<Option<Found<S>>, Error> {
+    fn replay_saved(&mut self, case: Case<S>, origin: Origin) -> Result<Option<Found<S>>, Error> {
         let budget = Budget {
             executions: self.budget().executions.saturating_mul(PATIENCE),
             ..self.budget()
@@ -277,12 +277,12 @@ impl<'a, S: Spec> Search<'a, S> {
         if let Some(run) = self.run(&case, &budget) {
             return self.tell(run, origin).map(Some);
         }
-        let (placed, applied) = (
-            self.covered.placed - before.placed,
-            self.covered.applied - before.applied,
+        let (requested, matched) = (
+            self.covered.requested - before.requested,
+            self.covered.matched - before.matched,
         );
         let anew = free(case.clone());
-        if applied < placed && origin == Origin::Saved {
+        if matched < requested && origin == Origin::Saved {
             let refreshed = match &self.plan.regressions {
                 Some(directory) if self.plan.settings.refresh => {
                     let file = regression::file_of(directory, &self.plan.suite);
@@ -292,12 +292,12 @@ impl<'a, S: Spec> Search<'a, S> {
                 _ => "FORKCHECK_REFRESH=1 keeps its program alone",
             };
             self.stale.push(format!(
-                "{applied} of {placed} steps applied that a saved case names, so its program was searched anew; {refreshed} ({:?})",
+                "{matched} of {requested} steps matched that a saved case names, so its program was searched anew; {refreshed} ({:?})",
                 case.program
             ));
         }
-        if applied < placed && origin == Origin::Replayed {
-            let of_these = format!("only {applied} of {placed} steps of this token applied");
+        if matched < requested && origin == Origin::Replayed {
+            let of_these = format!("only {matched} of {requested} steps of this token matched");
             self.stale.push(of_these.clone());
             // What did not happen again was not looked for: that is not to pass for a mended bug.
             self.unknown.get_or_insert(Verdict::Unknown(format!(

@@ -95,6 +95,13 @@ pub enum Origin {
 pub enum Rate {
     /// Failing executions, and all executions, of the case.
     Executions(u64, u64),
-    /// Failing replays of the case, all replays, and the most executions of each.
-    Replays(u64, u64, u64),
+    /// Replays of the case.
+    Reproduced {
+        /// Replays that failed.
+        times: u64,
+        /// All replays.
+        of: u64,
+        /// The most executions that a replay may take.
+        limit: u64,
+    },
 }

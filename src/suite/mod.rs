@@ -222,20 +222,20 @@ impl<S: Spec> Suite<S> {
     /// take so many as steps alone times processes, and once more for each that was killed.
     #[must_use]
     #[track_caller]
-    pub fn lock_free(mut self, own_steps: u32) -> Self {
-        let mistake = Mistake::of_number(Location::caller(), "lock_free", own_steps.into());
+    pub fn lock_free(mut self, step_bound: u32) -> Self {
+        let mistake = Mistake::of_number(Location::caller(), "lock_free", step_bound.into());
         self.mistakes.extend(mistake);
-        self.progress = Progress::LockFree(own_steps);
+        self.progress = Progress::LockFree(step_bound);
         self
     }
 
     /// Promises that everybody always gets on: an operation ends within so many steps of its own, whatever others do.
     #[must_use]
     #[track_caller]
-    pub fn wait_free(mut self, own_steps: u32) -> Self {
-        let mistake = Mistake::of_number(Location::caller(), "wait_free", own_steps.into());
+    pub fn wait_free(mut self, step_bound: u32) -> Self {
+        let mistake = Mistake::of_number(Location::caller(), "wait_free", step_bound.into());
         self.mistakes.extend(mistake);
-        self.progress = Progress::WaitFree(own_steps);
+        self.progress = Progress::WaitFree(step_bound);
         self
     }
 

@@ -6,7 +6,7 @@ use crate::case::Extent;
 use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
 use crate::report;
-use crate::search::{Origin, Outcome, Plan, elsewhere, search};
+use crate::search::{Origin, Outcome, Plan, cross_check, search};
 use crate::settings::Settings;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
@@ -116,7 +116,7 @@ impl<S: Spec> Suite<S> {
                 plan.regressions = None;
             }
             let first = (Processes::NAME, outcome.took);
-            let stepped = elsewhere::<Stepped, U>(&plan, found.run.case.clone(), first)?;
+            let stepped = cross_check::<Stepped, U>(&plan, found.run.case.clone(), first)?;
             outcome.stepped = Some(Box::new(stepped));
         }
         Ok(outcome)

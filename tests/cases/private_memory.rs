@@ -92,7 +92,7 @@ fn points<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(
     assert_eq!(outcome.covered.programs, 1, "{report}");
     let found = outcome.found.expect("a finding is told");
     assert!(
-        matches!(found.rate, Rate::Replays(again, of, _) if again == of && of >= 3),
+        matches!(found.rate, Rate::Reproduced { times: again, of, .. } if again == of && of >= 3),
         "{report}"
     );
     let again = suite.replay(&found.token).check::<E, T>().unwrap();
@@ -312,7 +312,7 @@ fn sleeps<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(
     assert!(told.contains(words), "{report}");
     let found = outcome.found.expect("a finding is told");
     assert!(
-        matches!(found.rate, Rate::Replays(again, of, _) if again == of && of >= 3),
+        matches!(found.rate, Rate::Reproduced { times: again, of, .. } if again == of && of >= 3),
         "{report}"
     );
 }

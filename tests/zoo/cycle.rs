@@ -344,10 +344,10 @@ fn a_variable_of_another_name_and_a_reference_leave_all_steps_what_they_are() {
             assert_eq!(found.origin, origin, "{report}");
             assert_eq!(outcome.stale, [""; 0], "{report}");
             assert_eq!(
-                (outcome.covered.applied, outcome.covered.programs),
-                (outcome.covered.placed, 1)
+                (outcome.covered.matched, outcome.covered.programs),
+                (outcome.covered.requested, 1)
             );
-            assert!(outcome.covered.placed > 0, "{report}");
+            assert!(outcome.covered.requested > 0, "{report}");
             assert_eq!(found.run.case, first.run.case, "{report}");
             // In the report they are what the source says.
             assert!(report.contains("  data[1].store "), "{report}");

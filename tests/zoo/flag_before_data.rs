@@ -61,7 +61,7 @@ fn flag_before_data() {
 
 #[test]
 fn what_a_report_says_passes_does() {
-    use forkcheck::engine::{Budget, By, Known};
+    use forkcheck::engine::{Budget, Known, Strategy};
     use forkcheck::structure::Progress;
     fn all_pass<E: Engine<Memory = SteppedMemory>>() -> usize {
         let outcome = check::<E, Mailbox<_, false>>(&once());
@@ -76,7 +76,7 @@ fn what_a_report_says_passes_does() {
             progress: Progress::Any,
             read_only: 0,
             killable: u32::MAX,
-            by: By::Bounds,
+            strategy: Strategy::Bounded,
             known: Known::default(),
             watchdog: Duration::from_secs(2),
             backtraces: false,

@@ -25,7 +25,7 @@ mod unlinked_by_a_child;
 
 use forkcheck::case::Case;
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{Budget, By, Engine, Kills, Known, Processes, Stepped, SteppedMemory};
+use forkcheck::engine::{Budget, Engine, Kills, Known, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::structure::Progress;
 use forkcheck::{Outcome, Rate};
@@ -55,7 +55,17 @@ fn caught<E: Engine<Memory = SteppedMemory>, T: WithHandles<Memory = SteppedMemo
     };
     assert_eq!(finding.kind, kind, "{report}");
     let found = outcome.found.as_ref().expect("a finding is told");
-    assert!(matches!(found.rate, Rate::Replays(10, 10, _)), "{report}");
+    assert!(
+        matches!(
+            found.rate,
+            Rate::Reproduced {
+                times: 10,
+                of: 10,
+                ..
+            }
+        ),
+        "{report}"
+    );
     assert!(found.run.case.operations() <= operations, "{report}");
     row::<T, _>(&outcome, started);
     // What breaks a promise (`lock_free`, `read_only`) is none without it.
@@ -101,7 +111,7 @@ fn side_by_side<T: WithHandles<Memory = Hardware>>(
     assert_eq!(finding.kind, kind, "{report}");
     let found = outcome.found.as_ref().expect("a finding is told");
     assert!(
-        matches!(found.rate, Rate::Executions(failed, _) | Rate::Replays(failed, _, _) if failed > 0),
+        matches!(found.rate, Rate::Executions(failed, _) | Rate::Reproduced { times: failed, .. } if failed > 0),
         "{report}"
     );
     assert!(found.run.case.operations() <= operations, "{report}");
@@ -121,11 +131,11 @@ fn strategies<T: WithHandles<Memory = SteppedMemory>>(
     const EXECUTIONS: u64 = 3_000;
     let case = Case::free(case.setup.clone(), case.program.clone());
     let found = [
-        ("bounds", By::Bounds),
-        ("PCT", By::Pct),
-        ("random", By::Random),
+        ("bounds", forkcheck::engine::Strategy::Bounded),
+        ("PCT", forkcheck::engine::Strategy::Pct),
+        ("random", forkcheck::engine::Strategy::Random),
     ]
-    .map(|(name, by)| {
+    .map(|(name, strategy)| {
         let budget = Budget {
             executions: EXECUTIONS,
             time: Duration::from_secs(600),
@@ -135,7 +145,7 @@ fn strategies<T: WithHandles<Memory = SteppedMemory>>(
             progress: Progress::Any,
             read_only: 0,
             killable: 0,
-            by,
+            strategy,
             known: Known::default(),
             watchdog: Duration::from_secs(2),
             backtraces: false,

@@ -1,16 +1,16 @@
 //! All executions of a program that an engine is to try: within rising bounds, by chance, with pids that come again.
 
 mod batch;
-mod told;
+mod traced;
 
 use super::verdict::{judge, rests};
-use super::{SteppedMemory, retell};
+use super::{SteppedMemory, trace};
 use crate::case::Case;
 use crate::check::Verdict;
 use crate::engine::served::bare;
-use crate::engine::{Answer, Budget, By, Covered, Run};
+use crate::engine::{Answer, Budget, Covered, Run, Strategy};
 use crate::error::Error;
-use crate::schedule::{Choice, Strategy};
+use crate::schedule::{Choice, Exploration};
 use crate::structure::{Progress, WithHandles};
 use crate::workers::stepped::{Crew, Judge, RunAs};
 use crate::workers::{Lost, WATCHDOG};
@@ -202,7 +202,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
             self.keeps_going = false;
             let ended = ended?;
             return match ended {
-                Batch::Failed(picks) => self.failed(case, &picks, covered),
+                Batch::Failed(choices) => self.failed(case, &choices, covered),
                 Batch::Exhausted | Batch::Cut => Ok((covered, None)),
             };
         }
@@ -211,7 +211,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         self.searcher()?;
         // One execution with all its steps, to see whether they are all that changes the structure, and once more, to see whether
         // it takes the same ones.
-        let first_trace = self.traced(case, Strategy::Follow, &[])?;
+        let first_trace = self.traced(case, Exploration::Follow, &[])?;
         if self.lost.is_some() {
             covered.executions = 1;
             return Ok((covered, first_trace.run));
@@ -223,14 +223,14 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
             covered.executions = 1;
             return Ok((covered, first_trace.run));
         }
-        let again = self.traced(case, Strategy::Follow, &[])?;
+        let again = self.traced(case, Exploration::Follow, &[])?;
         if !first_trace.is_like(&again) {
-            return Ok((covered, Some(retell::not_deterministic(case))));
+            return Ok((covered, Some(trace::not_deterministic(case))));
         }
         self.searcher()?.take(case)?;
         let reached = match self.rising(case, bounds, &mut in_bounds, until, &mut covered)? {
             Reached::Bound(bound) => bound,
-            Reached::Failed(picks) => return self.failed(case, &picks, covered),
+            Reached::Failed(choices) => return self.failed(case, &choices, covered),
         };
         // Of a program that is done within its bounds some executions beyond them, of any other all that it may take.
         let done = reached == bounds.last().copied();
@@ -241,30 +241,30 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         };
         if kills
             && !done
-            && let Some(picks) = self.each_kill_point(case, until, &mut covered)?
+            && let Some(choices) = self.each_kill_point(case, until, &mut covered)?
         {
-            return self.failed(case, &picks, covered);
+            return self.failed(case, &choices, covered);
         }
         let kills = if kills { 2 } else { 0 };
         for strategy in [
-            Strategy::Pct {
+            Exploration::Pct {
                 seed: budget.seed,
                 points: POINTS,
                 kills,
             },
-            Strategy::Random {
+            Exploration::Random {
                 seed: budget.seed,
                 kills,
             },
         ] {
-            if let Batch::Failed(picks) = self.batch(
+            if let Batch::Failed(choices) = self.batch(
                 case,
                 strategy,
                 &mut Left::of(by_chance),
                 until,
                 &mut covered,
             )? {
-                return self.failed(case, &picks, covered);
+                return self.failed(case, &choices, covered);
             }
         }
         let kills = kills > 0;
@@ -292,10 +292,10 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         let known = budget.known;
         if kills
             && (known.programs < KILLED_FOR_REAL || known.for_real)
-            && let Some(picks) = self.for_real(case, by_chance, until, &mut covered)?
+            && let Some(choices) = self.for_real(case, by_chance, until, &mut covered)?
         {
             covered.for_real = 1;
-            return self.failed(case, &picks, covered);
+            return self.failed(case, &choices, covered);
         }
         Ok((covered, None))
     }
@@ -311,20 +311,20 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
     ) -> Result<Reached, Error> {
         let mut reached = None;
         for &(preemptions, kills) in bounds {
-            let strategy = Strategy::Bounded { preemptions, kills };
+            let strategy = Exploration::Bounded { preemptions, kills };
             loop {
                 let ended = self.batch(case, strategy, left, until, covered)?;
                 let exhausted = match ended {
                     Batch::Exhausted => true,
                     Batch::Cut => false,
-                    Batch::Failed(picks) => return Ok(Reached::Failed(picks)),
+                    Batch::Failed(choices) => return Ok(Reached::Failed(choices)),
                 };
                 let crew = self.searcher()?;
                 // Words that were not known to be shared may matter in executions that were left out: once more.
-                if exhausted && !crew.settled() {
+                if exhausted && !crew.footprint_stable() {
                     continue;
                 }
-                if exhausted && !crew.left_out() {
+                if exhausted && !crew.truncated() {
                     reached = Some((preemptions, kills));
                 }
                 break;
@@ -350,8 +350,8 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         let bounds = &[(0, 0), (0, 1)];
         let executions = executions.min(REAL_KILLS);
         let reached = self.rising(case, bounds, &mut Left::of(executions), until, covered)?;
-        if let Reached::Failed(picks) = reached {
-            return Ok(Some(picks));
+        if let Reached::Failed(choices) = reached {
+            return Ok(Some(choices));
         }
         let crew = self.searcher()?;
         covered.same_id = crew.again();
@@ -372,10 +372,10 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         let mut left = KILLS_MADE_UP_FOR;
         for first in 0..case.program.len() {
             let begins = [Choice::Step(first).to_byte()];
-            if let Batch::Failed(picks) = self.follow(case, &begins, until, covered)? {
-                return Ok(Some(picks));
+            if let Batch::Failed(choices) = self.follow(case, &begins, until, covered)? {
+                return Ok(Some(choices));
             }
-            let undisturbed = self.searcher()?.picks();
+            let undisturbed = self.searcher()?.choices();
             let mut steps = vec![0; case.program.len()];
             for (decision, &pick) in undisturbed.iter().enumerate() {
                 let Choice::Step(process) = Choice::from_byte(pick) else {
@@ -390,10 +390,10 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
                     return Ok(None);
                 }
                 left -= 1;
-                let mut picks = undisturbed[..decision].to_vec();
-                picks.push(Choice::Kill(process).to_byte());
-                if let Batch::Failed(picks) = self.follow(case, &picks, until, covered)? {
-                    return Ok(Some(picks));
+                let mut choices = undisturbed[..decision].to_vec();
+                choices.push(Choice::Kill(process).to_byte());
+                if let Batch::Failed(choices) = self.follow(case, &choices, until, covered)? {
+                    return Ok(Some(choices));
                 }
             }
         }
@@ -404,26 +404,26 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
     fn follow(
         &mut self,
         case: &Case<S::Spec>,
-        picks: &[u8],
+        choices: &[u8],
         until: Instant,
         covered: &mut Covered,
     ) -> Result<Batch, Error> {
-        self.searcher()?.follow(picks);
-        self.batch(case, Strategy::Follow, &mut Left::of(1), until, covered)
+        self.searcher()?.follow(choices);
+        self.batch(case, Exploration::Follow, &mut Left::of(1), until, covered)
     }
 }
 
 /// The strategy that a budget names, if it is not that of rising bounds.
-fn by_chance(budget: &Budget) -> Option<Strategy> {
+fn by_chance(budget: &Budget) -> Option<Exploration> {
     let (seed, kills) = (budget.seed, 0);
-    match budget.by {
-        By::Bounds => None,
-        By::Pct => Some(Strategy::Pct {
+    match budget.strategy {
+        Strategy::Bounded => None,
+        Strategy::Pct => Some(Exploration::Pct {
             seed,
             points: POINTS,
             kills,
         }),
-        By::Random => Some(Strategy::Random { seed, kills }),
+        Strategy::Random => Some(Exploration::Random { seed, kills }),
     }
 }
 

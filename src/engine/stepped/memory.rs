@@ -252,7 +252,7 @@ impl<T> SteppedCell<T> {
         let within = &self.within[process / PER_WORD];
         let lowest = 8 * (process % PER_WORD);
         let word = within.load(Relaxed) & !(0xff << lowest) | byte << lowest;
-        match stepper::beside(address(within)) {
+        match stepper::writable_alias(address(within)) {
             None => within.store(word, Relaxed),
             Some((region, offset)) => {
                 let same: &AtomicU64 = region.get(offset).expect("it is in the structure");

@@ -7,7 +7,7 @@
 mod elements;
 mod explorer;
 mod memory;
-mod retell;
+mod trace;
 mod verdict;
 
 pub use memory::SteppedMemory;

@@ -1,6 +1,6 @@
 //! What an execution that ended so comes to.
 
-use super::retell;
+use super::trace;
 use crate::case::{Case, History};
 use crate::check::{
     Criterion, Finding, Kind, Limits, Verdict, Watcher, explain, explain_watched, rest,
@@ -42,7 +42,7 @@ pub(super) fn verdict<S: Spec>(
             explanation: None,
         })
     };
-    let told = retell::Teller {
+    let told = trace::Narrator {
         case,
         roles,
         history,

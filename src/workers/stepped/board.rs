@@ -168,7 +168,7 @@ impl Board {
         let worker = self.plan(|plan| match decision {
             Decision::Run(process) => Ok(plan.worker_of(process)),
             Decision::Kill(process) => {
-                plan.condemn(process);
+                plan.schedule_kill(process);
                 Ok(plan.worker_of(process))
             }
             Decision::Stop(why) => Err(why),

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::memory::Memory;
 use crate::process::{self, Child, Exit};
 use crate::region::Region;
-use crate::schedule::{MAX_PROCESSES, MAX_TURNS, Strategy};
+use crate::schedule::{Exploration, MAX_PROCESSES, MAX_TURNS};
 use crate::structure::{Progress, WithHandles};
 use crate::workers::bell::Bell;
 use crate::workers::log::{CAPACITY, Log};
@@ -184,8 +184,8 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     /// What the structure promises of how its operations get on, and the processes that are not to write, as bits.
     pub(crate) fn promise(&self, progress: Progress, read_only: u32) {
         self.shared.board.plan(|plan| {
-            plan.own_steps = progress.own_steps().unwrap_or(0);
-            plan.anew = matches!(progress, Progress::LockFree(_)).into();
+            plan.step_bound = progress.step_bound().unwrap_or(0);
+            plan.reset_on_completion = matches!(progress, Progress::LockFree(_)).into();
             plan.read_only = read_only;
         });
     }
@@ -200,15 +200,17 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         self.shared.board.plan(|plan| plan.killable = killable);
     }
 
-    /// Follows these choices in the next batch of [`Strategy::Follow`].
-    pub(crate) fn follow(&self, picks: &[u8]) {
-        self.shared.board.plan(|plan| plan.scheduler.follow(picks));
+    /// Follows these choices in the next batch of [`Exploration::Follow`].
+    pub(crate) fn follow(&self, choices: &[u8]) {
+        self.shared
+            .board
+            .plan(|plan| plan.scheduler.follow(choices));
     }
 
     /// Runs the case that was taken. Unless that [leaves it usable](Stop::leaves_crew_usable), or goes on, the crew is of no more use: drop it.
     pub(crate) fn run(
         &mut self,
-        strategy: Strategy,
+        strategy: Exploration,
         (executions, steps): (u64, u64),
         until: Instant,
         traced: bool,
@@ -221,7 +223,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         board.plan(|plan| {
             plan.scheduler.set(strategy);
             // Those of a program that runs undisturbed: who is preempted may come to more, by spinning.
-            let undisturbed = Strategy::Bounded {
+            let undisturbed = Exploration::Bounded {
                 preemptions: 0,
                 kills: 0,
             };
@@ -312,7 +314,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
                 Some(why) => return Ok(Ended::Stopped(why)),
             }
             if let Some(slot) = ended {
-                match self.bury(slot)? {
+                match self.replace_dead(slot)? {
                     Some(ended) => return Ok(ended),
                     None => continue,
                 }
@@ -352,7 +354,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     }
 
     /// Looks after a dead worker: one that was to die is replaced, and the turn goes on.
-    fn bury(&mut self, slot: usize) -> Result<Option<Ended>, Error> {
+    fn replace_dead(&mut self, slot: usize) -> Result<Option<Ended>, Error> {
         let Some(worker) = self.workers[slot].as_mut() else {
             return Ok(None);
         };
@@ -378,7 +380,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             self.fork(slot)?;
         }
         let board = &self.shared.board;
-        board.plan(|plan| plan.bury(process, slot));
+        board.plan(|plan| plan.replace_dead(process, slot));
         match board.carry_out(None, board.plan(|plan| plan.decide())) {
             None => Ok(None),
             Some(Stop::Over) => {
@@ -408,8 +410,8 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         self.shared.history(case)
     }
     /// The choices of the last execution.
-    pub(crate) fn picks(&self) -> Vec<u8> {
-        self.shared.board.plan(|plan| plan.picks().to_vec())
+    pub(crate) fn choices(&self) -> Vec<u8> {
+        self.shared.board.plan(|plan| plan.choices().to_vec())
     }
     /// Whether the last execution had a step of a kind that none had before.
     pub(crate) fn is_novel(&self) -> bool {
@@ -427,10 +429,10 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         self.shared.board.plan(|plan| plan.tally)
     }
     /// How many turns ended before the step that they name, and how many processes were killed, in the last execution.
-    pub(crate) fn met(&self) -> (u32, u32) {
+    pub(crate) fn matched(&self) -> (u32, u32) {
         self.shared
             .board
-            .plan(|plan| (plan.scheduler.turns.met(), plan.died))
+            .plan(|plan| (plan.scheduler.turns.matched(), plan.died))
     }
     /// Whose turn it was at the end of the last execution.
     pub(crate) fn current(&self) -> Option<u16> {
@@ -455,12 +457,12 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         self.shared.board.plan(|plan| plan.worst)
     }
     /// Whether the executions so far touched no word that was not known before the last batch.
-    pub(crate) fn settled(&self) -> bool {
-        self.shared.board.plan(|plan| plan.footprint.settled())
+    pub(crate) fn footprint_stable(&self) -> bool {
+        self.shared.board.plan(|plan| plan.footprint.is_stable())
     }
     /// Whether the strategy left executions out: they were too long for its records.
-    pub(crate) fn left_out(&self) -> bool {
-        self.shared.board.plan(|plan| plan.scheduler.left_out())
+    pub(crate) fn truncated(&self) -> bool {
+        self.shared.board.plan(|plan| plan.scheduler.truncated())
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::decision::Stop;
 use super::shared::Shared;
-use super::stepper::{self, Sitting};
+use super::stepper::{self, Incarnation};
 use crate::case::{Case, Schedule};
 use crate::check::Watcher;
 use crate::memory::Memory;
@@ -259,7 +259,7 @@ pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
         };
         stepper::Trace::of(turns, case.kills.clone())
     });
-    let sitting = Sitting {
+    let incarnation = Incarnation {
         process: me,
         life,
         traced,
@@ -270,7 +270,7 @@ pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
     let structure = unsafe { (*slot::<M, S>(structure).get()).assume_init_ref() };
     let role = Role::of(&shared.roles, me, life);
     let log = shared.log(me);
-    stepper::on(sitting, || {
+    stepper::on(incarnation, || {
         let mut handle = without_copies(|| structure.attach(role));
         let mut full = false;
         for (number, op) in case.program[me].iter().enumerate().skip(first) {

@@ -41,9 +41,9 @@ pub(super) struct Patience {
 pub(super) struct Treatment {
     pub(super) state: State,
     /// By rule 3.
-    pub(super) idle: bool,
+    pub(super) unproductive: bool,
     /// By rule 4.
-    pub(super) lazy: bool,
+    pub(super) deprioritised: bool,
 }
 
 impl Patience {
@@ -79,8 +79,8 @@ impl Patience {
         }
         Treatment {
             state,
-            idle: self.idle > IDLE,
-            lazy: self.spun > SPUN,
+            unproductive: self.idle > IDLE,
+            deprioritised: self.spun > SPUN,
         }
     }
 
@@ -159,26 +159,26 @@ mod tests {
 
     #[test]
     fn rule_3_steps_that_change_nothing_let_others_go_first_after_a_while() {
-        assert!(!takes(IDLE, Access::Load, |_| 1).0.idle);
-        assert!(takes(IDLE + 1, Access::Load, |_| 1).0.idle);
+        assert!(!takes(IDLE, Access::Load, |_| 1).0.unproductive);
+        assert!(takes(IDLE + 1, Access::Load, |_| 1).0.unproductive);
         assert!(
             !takes(2 * IDLE, Access::Load, |step| u64::from(step / IDLE))
                 .0
-                .idle
+                .unproductive
         );
     }
 
     #[test]
     fn rule_4_spins_let_others_go_first_after_a_while_also_where_memory_changes() {
-        assert!(!takes(SPUN - 1, Access::Spin, u64::from).0.lazy);
-        assert!(takes(SPUN, Access::Spin, u64::from).0.lazy);
-        assert!(!takes(2 * SPUN, Access::Update, u64::from).0.lazy);
+        assert!(!takes(SPUN - 1, Access::Spin, u64::from).0.deprioritised);
+        assert!(takes(SPUN, Access::Spin, u64::from).0.deprioritised);
+        assert!(!takes(2 * SPUN, Access::Update, u64::from).0.deprioritised);
         let mut patience = Patience::NEW;
         for version in 0..SPUN.into() {
             patience.before(Access::Spin, version);
         }
         patience.reset_spins();
-        assert!(!patience.before(Access::Spin, 0).lazy);
+        assert!(!patience.before(Access::Spin, 0).deprioritised);
     }
 
     #[test]

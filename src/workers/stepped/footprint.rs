@@ -18,7 +18,7 @@ struct Word {
 pub(super) struct Footprint {
     words: [Word; WORDS],
     count: u32,
-    /// Something was added since `settled` was asked.
+    /// Something was added since `is_stable` was asked.
     grew: u32,
 }
 
@@ -83,7 +83,7 @@ impl Footprint {
     }
 
     /// Whether nothing was added since this was asked last.
-    pub(super) fn settled(&mut self) -> bool {
+    pub(super) fn is_stable(&mut self) -> bool {
         std::mem::take(&mut self.grew) == 0
     }
 }

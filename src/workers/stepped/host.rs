@@ -130,7 +130,7 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
             Arc::new(
                 shared
                     .structure
-                    .twice()
+                    .map_again()
                     .expect("there is room for a few pages"),
             )
         })
@@ -318,7 +318,9 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                 Decision::Kill(process) => {
                     self.shared().board.plan(|plan| plan.die(process));
                     self.reset(process);
-                    self.shared().board.plan(|plan| plan.bury(process, 0));
+                    self.shared()
+                        .board
+                        .plan(|plan| plan.replace_dead(process, 0));
                     true
                 }
                 Decision::Stop(Stop::Over) => {

@@ -94,7 +94,7 @@ fn outcomes(
         // What is shared is learnt on the way, as the engine does: bound by bound, and again until nothing is new.
         for bound in 0..=preemptions {
             loop {
-                plan.scheduler.set(schedule::Strategy::Bounded {
+                plan.scheduler.set(schedule::Exploration::Bounded {
                     preemptions: bound,
                     kills: 0,
                 });
@@ -107,7 +107,7 @@ fn outcomes(
                         break;
                     }
                 }
-                if plan.footprint.settled() {
+                if plan.footprint.is_stable() {
                     break;
                 }
             }

@@ -45,7 +45,7 @@ const _: () = assert!(size_of::<Now>() == 64);
 pub(super) struct Plan {
     now: Now,
     processes: [Process; MAX_PROCESSES],
-    picks: [u8; MAX_STEPS],
+    choices: [u8; MAX_STEPS],
     pub(super) scheduler: Scheduler,
     count: u32,
     /// The most steps that an operation may take.
@@ -54,11 +54,10 @@ pub(super) struct Plan {
     pub(super) deaths: [Death; MAX_DEATHS],
     pub(super) died: u32,
     pub(super) footprint: Footprint,
-    /// The steps of its own that an operation may take, and that nobody may wait for one that is held up; 0: nobody
-    /// promised that.
-    pub(super) own_steps: u32,
-    /// 1: they are counted anew when another process ends an operation.
-    pub(super) anew: u32,
+    /// Lock- or wait-freedom bound: the most steps of its own per operation; 0 if the suite promised none.
+    pub(super) step_bound: u32,
+    /// 1: the count begins again when another process completes an operation (lock-freedom).
+    pub(super) reset_on_completion: u32,
     /// Processes that are not to write, and those that may be killed, as bits.
     pub(super) read_only: u32,
     pub(super) killable: u32,
@@ -88,8 +87,8 @@ impl Plan {
         for (process, operations) in self.processes.iter_mut().zip(operations) {
             process.operations = *operations as u32;
         }
-        self.longest = if self.own_steps > 0 {
-            self.own_steps
+        self.longest = if self.step_bound > 0 {
+            self.step_bound
         } else {
             LONGEST
         };
@@ -128,7 +127,7 @@ impl Plan {
         for process in 0..self.count() {
             self.now.states.set(process, State::Fresh);
             self.processes[process].life = 0;
-            self.processes[process].sit_down();
+            self.processes[process].begin_incarnation();
         }
         self.scheduler.begin(self.count());
     }
@@ -174,7 +173,7 @@ impl Plan {
         self.now.dying
     }
     /// Somebody is to die as soon as it gets the turn.
-    pub(super) fn condemn(&mut self, process: usize) {
+    pub(super) fn schedule_kill(&mut self, process: usize) {
         self.now.dying = process as u32;
     }
     /// Steps of this execution.
@@ -188,7 +187,7 @@ impl Plan {
         process.operation = operation as u32 + 1;
         (process.invoked, process.of_operation) = (0, 0);
         process.patience.enter();
-        (process.excused, process.inside) = (0, 1);
+        (process.exempt_steps, process.inside) = (0, 1);
     }
 
     /// It is done with it: the times of call and return.
@@ -204,10 +203,10 @@ impl Plan {
         }
         (at.of_operation, at.inside) = (0, 0);
         let times = (at.invoked, self.now.clock);
-        if self.anew != 0 {
+        if self.reset_on_completion != 0 {
             let count = self.count();
             for other in &mut self.processes[..count] {
-                other.excused = other.of_operation;
+                other.exempt_steps = other.of_operation;
             }
         }
         times
@@ -229,20 +228,20 @@ impl Plan {
         (at.kind, at.word) = (kind as u32, word);
         let treated = at.patience.before(kind, version);
         self.now.states.set(process, treated.state);
-        if treated.idle {
-            self.now.states.idles(process);
+        if treated.unproductive {
+            self.now.states.mark_unproductive(process);
         }
-        if treated.lazy {
-            self.now.states.is_lazy(process);
+        if treated.deprioritised {
+            self.now.states.deprioritise(process);
         }
     }
 
     /// It does it: nobody else moves meanwhile.
     #[inline]
     pub(super) fn take(&mut self, process: usize) {
-        if self.now.states.lazy() >> process & 1 == 1 {
+        if self.now.states.deprioritised() >> process & 1 == 1 {
             // Nobody else could: all begin to count again.
-            self.now.states.nobody_is_lazy();
+            self.now.states.restore_priorities();
             let count = self.count();
             for other in &mut self.processes[..count] {
                 other.patience.reset_spins();
@@ -259,7 +258,7 @@ impl Plan {
         at.of_operation += 1;
         let most = match at.inside {
             0 => LONGEST,
-            _ => self.longest.saturating_add(at.excused),
+            _ => self.longest.saturating_add(at.exempt_steps),
         };
         if at.of_operation > most {
             now.too_long = 1;
@@ -270,7 +269,7 @@ impl Plan {
             now.clock += 1;
             at.invoked = now.clock;
         }
-        if self.scheduler.asks_what_matters() {
+        if self.scheduler.asks_for_conflicts() {
             self.footprint.add(at.word, process, writes(at.kind));
         }
     }
@@ -366,7 +365,7 @@ impl Plan {
     }
 
     /// The process that was to die is gone: another life sits down in its seat, if there is something left to do.
-    pub(super) fn bury(&mut self, process: usize, worker: usize) {
+    pub(super) fn replace_dead(&mut self, process: usize, worker: usize) {
         self.now.dying = NOBODY;
         self.changed();
         self.seat(process, worker);
@@ -374,7 +373,7 @@ impl Plan {
         if at.operation < at.operations {
             at.life += 1;
             let done = at.operation;
-            at.sit_down();
+            at.begin_incarnation();
             at.operation = done;
             self.now.states.set(process, State::Fresh);
         } else {
@@ -385,8 +384,8 @@ impl Plan {
     pub(super) fn deaths(&self) -> &[Death] {
         &self.deaths[..(self.died as usize).min(MAX_DEATHS)]
     }
-    pub(super) fn picks(&self) -> &[u8] {
-        &self.picks[..(self.now.decisions as usize).min(MAX_STEPS)]
+    pub(super) fn choices(&self) -> &[u8] {
+        &self.choices[..(self.now.decisions as usize).min(MAX_STEPS)]
     }
     /// Whether a process could take its pending step.
     pub(super) fn can_go_on(&self, process: usize) -> bool {

@@ -20,7 +20,7 @@ pub(super) struct Process {
     pub(super) steps: u32,
     pub(super) of_operation: u32,
     /// Those of them that are not held against it, and whether it is within an operation: getting up and sitting down are none.
-    pub(super) excused: u32,
+    pub(super) exempt_steps: u32,
     pub(super) inside: u32,
     pub(super) patience: Patience,
     /// The order of those that wait.
@@ -40,7 +40,7 @@ pub(super) struct Death {
 
 impl Process {
     /// Another life, or another execution, begins.
-    pub(super) fn sit_down(&mut self) {
+    pub(super) fn begin_incarnation(&mut self) {
         (self.operation, self.invoked, self.steps, self.of_operation) = (0, 0, 0, 0);
         self.inside = 0;
         (self.patience, self.queue) = (Patience::NEW, 0);

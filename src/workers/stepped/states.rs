@@ -98,19 +98,19 @@ impl States {
 
     /// This one, who is ready, has changed nothing for long.
     #[inline]
-    pub(super) fn idles(&mut self, process: usize) {
+    pub(super) fn mark_unproductive(&mut self, process: usize) {
         self.can |= 1 << (IDLE + process as u32);
     }
     /// This one, who is ready, has spun for long.
     #[inline]
-    pub(super) fn is_lazy(&mut self, process: usize) {
+    pub(super) fn deprioritise(&mut self, process: usize) {
         self.can |= 1 << (LAZY + process as u32);
     }
     #[inline]
-    pub(super) fn lazy(self) -> u16 {
+    pub(super) fn deprioritised(self) -> u16 {
         set_of(self.can, LAZY)
     }
-    pub(super) fn nobody_is_lazy(&mut self) {
+    pub(super) fn restore_priorities(&mut self) {
         self.can &= !(ALL << LAZY);
     }
 
@@ -136,7 +136,7 @@ impl States {
     #[inline]
     pub(super) fn enabled(self) -> u16 {
         let can = set_of(self.can, READY) | self.fresh();
-        let busy = can & !set_of(self.can, IDLE) & !self.lazy();
+        let busy = can & !set_of(self.can, IDLE) & !self.deprioritised();
         if busy != 0 { busy } else { can }
     }
 }
@@ -162,8 +162,8 @@ mod tests {
             for process in 0..MAX_PROCESSES {
                 expected[process] = STATES[(round + 5 * process) % STATES.len()];
                 states.set(process, expected[process]);
-                states.idles(process);
-                states.is_lazy(process);
+                states.mark_unproductive(process);
+                states.deprioritise(process);
                 states.set(process, expected[process]);
                 for (other, state) in expected.iter().enumerate() {
                     assert_eq!(states.of(other), *state, "{other} of {round}, {process}");
@@ -175,7 +175,7 @@ mod tests {
                 assert_eq!(states.enabled(), all(&[State::Fresh, State::Ready]));
                 assert_eq!(states.asleep(), all(&[State::Spinning, State::Blocked]));
                 assert_eq!(states.fresh(), all(&[State::Fresh]));
-                assert_eq!(states.lazy(), 0);
+                assert_eq!(states.deprioritised(), 0);
             }
         }
     }
@@ -187,16 +187,16 @@ mod tests {
         states.set(0, State::Ready);
         states.set(last, State::Spinning);
         states.set(1, State::Blocked);
-        states.idles(0);
+        states.mark_unproductive(0);
         assert!(states.spins());
         states.changed();
         assert!(!states.spins());
         assert_eq!(states.of(last), State::Ready);
         assert_eq!(states.of(1), State::Blocked);
         assert_eq!(states.enabled(), 1 | 1 << last);
-        states.is_lazy(last);
-        assert_eq!((states.enabled(), states.lazy()), (1, 1 << last));
-        states.nobody_is_lazy();
+        states.deprioritise(last);
+        assert_eq!((states.enabled(), states.deprioritised()), (1, 1 << last));
+        states.restore_priorities();
         assert_eq!(states.enabled(), 1 | 1 << last);
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
         _ => Arc::new(
             shared
                 .structure
-                .elsewhere()
+                .relocate()
                 .expect("there is room for a few pages"),
         ),
     };

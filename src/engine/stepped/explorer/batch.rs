@@ -6,7 +6,7 @@ use crate::engine::Covered;
 use crate::engine::stepped::SteppedMemory;
 use crate::engine::stepped::verdict::rests;
 use crate::error::Error;
-use crate::schedule::Strategy;
+use crate::schedule::Exploration;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
 use crate::workers::stepped::{Ended, RunAs, Stop};
@@ -39,7 +39,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
     pub(super) fn batch(
         &mut self,
         case: &Case<S::Spec>,
-        strategy: Strategy,
+        strategy: Exploration,
         left: &mut Left,
         until: Instant,
         covered: &mut Covered,
@@ -62,23 +62,23 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
             ended = crew.go_on(until)?;
         }
         while let Ended::Stopped(Stop::Novel) = ended {
-            let (picks, seen) = (crew.picks(), (crew.sum(), crew.history(case)));
-            if !self.does_the_same(case, &picks, seen, covered)? {
+            let (choices, seen) = (crew.choices(), (crew.sum(), crew.history(case)));
+            if !self.does_the_same(case, &choices, seen, covered)? {
                 self.switch_to_processes();
                 return Ok(Batch::Failed(Vec::new()));
             }
             crew = self.searcher()?;
             ended = crew.resume(until)?;
         }
-        let (tally, picks) = (crew.tally(), crew.picks());
+        let (tally, choices) = (crew.tally(), crew.choices());
         if by == RunAs::Coroutines {
             match &ended {
                 // One by one they are too many for that.
                 Ended::Stopped(Stop::Done | Stop::Exhausted)
-                    if strategy != Strategy::Follow || crew.is_novel() =>
+                    if strategy != Exploration::Follow || crew.is_novel() =>
                 {
                     let seen = (crew.sum(), crew.history(case));
-                    if !self.does_the_same(case, &picks, seen, covered)? {
+                    if !self.does_the_same(case, &choices, seen, covered)? {
                         self.switch_to_processes();
                         return Ok(Batch::Failed(Vec::new()));
                     }
@@ -119,7 +119,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
                         self.processes = None;
                     }
                 }
-                Batch::Failed(picks)
+                Batch::Failed(choices)
             }
         })
     }
@@ -128,16 +128,16 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
     fn does_the_same(
         &mut self,
         case: &Case<S::Spec>,
-        picks: &[u8],
+        choices: &[u8],
         (sum, history): (u64, History<S::Spec>),
         covered: &mut Covered,
     ) -> Result<bool, Error> {
         let until = Instant::now() + Duration::from_secs(3_600);
         let crew = self.crew(RunAs::Processes)?;
         crew.take(case)?;
-        crew.follow(picks);
+        crew.follow(choices);
         crew.keep_going(false);
-        let ended = crew.run(Strategy::Follow, (1, u64::MAX), until, false)?;
+        let ended = crew.run(Exploration::Follow, (1, u64::MAX), until, false)?;
         let same = match ended {
             // A history that is not Ok too, where the search counts those and goes on.
             Ended::Stopped(stop) if stop.leaves_crew_usable() || stop == Stop::Stuck => {

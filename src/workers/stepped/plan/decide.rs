@@ -2,13 +2,13 @@
 
 use super::{Plan, writes};
 use crate::case::Access;
-use crate::schedule::{Choice, MAX_STEPS, Moment};
+use crate::schedule::{Choice, MAX_STEPS, SchedulePoint};
 use crate::workers::stepped::decision::{Decision, Stop};
 use crate::workers::stepped::fairness::probe;
 
 impl Plan {
     /// Whether it can make a difference who goes before the pending step of the one that moved last.
-    fn matters(&self) -> bool {
+    fn conflicts(&self) -> bool {
         let current = self.now.current as usize;
         let Some(at) = self.processes[..self.count()].get(current) else {
             return true;
@@ -36,17 +36,19 @@ impl Plan {
         if std::mem::take(&mut self.now.decided) != 0 {
             return Decision::Run(self.now.current as usize);
         }
-        let moment = Moment {
+        let point = SchedulePoint {
             enabled: states.enabled().into(),
             asleep: states.asleep().into(),
             killable: self.killable,
             current: self.now.current,
             step: self.now.step,
-            matters: self.scheduler.asks_what_matters() && self.now.probes == 0 && self.matters(),
+            conflicts: self.scheduler.asks_for_conflicts()
+                && self.now.probes == 0
+                && self.conflicts(),
             probes: self.now.probes > 0,
         };
-        if moment.enabled == 0 {
-            return if moment.asleep == 0 {
+        if point.enabled == 0 {
+            return if point.asleep == 0 {
                 Decision::Stop(Stop::Over)
             } else {
                 Decision::Stop(Stop::Stuck)
@@ -56,14 +58,14 @@ impl Plan {
         if decision >= MAX_STEPS {
             return Decision::Stop(Stop::TooLong);
         }
-        if self.own_steps > 0 && moment.asleep != 0 && moment.enabled.count_ones() == 1 {
-            let only = &self.processes[moment.enabled.trailing_zeros() as usize];
+        if self.step_bound > 0 && point.asleep != 0 && point.enabled.count_ones() == 1 {
+            let only = &self.processes[point.enabled.trailing_zeros() as usize];
             if only.inside != 0 && only.invoked > 0 {
                 return Decision::Stop(Stop::Waits);
             }
         }
-        let choice = self.scheduler.pick(&moment);
-        self.picks[decision] = choice.to_byte();
+        let choice = self.scheduler.choose(&point);
+        self.choices[decision] = choice.to_byte();
         self.now.decisions += 1;
         match choice {
             Choice::Step(process) => {

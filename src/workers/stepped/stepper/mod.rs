@@ -55,21 +55,21 @@ pub(super) struct Stepper {
     structure: Arc<Region>,
     named_as: usize,
     /// Between executions there is nobody to be.
-    sits: Cell<bool>,
+    active: Cell<bool>,
     process: Cell<usize>,
     life: Cell<u32>,
     operation: Cell<Option<usize>>,
     /// Its mapping of the structure is read-only, ...
     read_only: Cell<bool>,
     /// ... but for what is noted in it besides: here.
-    beside: OnceCell<Arc<Region>>,
+    writable_alias: OnceCell<Arc<Region>>,
     /// Steps are named and noted.
     traced: Cell<bool>,
     trace: RefCell<Trace>,
 }
 
 /// One life of one process.
-pub(super) struct Sitting {
+pub(super) struct Incarnation {
     pub(super) process: usize,
     pub(super) life: u32,
     /// The turns and kills to look out for, if steps are to be named and noted.
@@ -89,12 +89,12 @@ pub(super) fn install(
         worker,
         structure,
         named_as,
-        sits: Cell::new(false),
+        active: Cell::new(false),
         process: Cell::new(0),
         life: Cell::new(0),
         operation: Cell::new(None),
         read_only: Cell::new(false),
-        beside: OnceCell::new(),
+        writable_alias: OnceCell::new(),
         traced: Cell::new(false),
         trace: RefCell::new(Trace::default()),
     }))
@@ -107,20 +107,20 @@ pub(super) fn become_process(process: Option<&'static Stepper>) {
 }
 
 /// Runs `body` as a process whose accesses are steps.
-pub(super) fn on<R>(sitting: Sitting, body: impl FnOnce() -> R) -> R {
+pub(super) fn on<R>(incarnation: Incarnation, body: impl FnOnce() -> R) -> R {
     let me = CURRENT.get().expect("the worker has installed it");
-    me.process.set(sitting.process);
-    me.life.set(sitting.life);
+    me.process.set(incarnation.process);
+    me.life.set(incarnation.life);
     let read_only = me.board.plan(|plan| plan.read_only);
-    me.read_only.set(read_only >> sitting.process & 1 == 1);
-    me.traced.set(sitting.traced.is_some());
-    if let Some(trace) = sitting.traced {
+    me.read_only.set(read_only >> incarnation.process & 1 == 1);
+    me.traced.set(incarnation.traced.is_some());
+    if let Some(trace) = incarnation.traced {
         me.trace.replace(trace);
     }
     me.operation.set(None);
-    me.sits.set(true);
+    me.active.set(true);
     let result = body();
-    me.sits.set(false);
+    me.active.set(false);
     result
 }
 
@@ -129,7 +129,7 @@ pub(super) fn on<R>(sitting: Sitting, body: impl FnOnce() -> R) -> R {
 fn here() -> Option<&'static Stepper> {
     CURRENT
         .with(|current| current.get())
-        .filter(|me| me.sits.get())
+        .filter(|me| me.active.get())
 }
 
 /// An operation begins.
@@ -333,13 +333,13 @@ pub(crate) fn write(word: u64, at: &Location<'_>) {
 
 /// Where to note something in the structure that is not of its accesses, if its own mapping is read-only: another one, and
 /// the offset there.
-pub(crate) fn beside(word: u64) -> Option<(Arc<Region>, usize)> {
+pub(crate) fn writable_alias(word: u64) -> Option<(Arc<Region>, usize)> {
     let me = here().filter(|me| me.read_only.get())?;
     let offset = (word as usize).checked_sub(me.structure.address());
     let offset = offset.filter(|&offset| offset < me.structure.len())?;
-    let region = me.beside.get_or_init(|| {
+    let region = me.writable_alias.get_or_init(|| {
         // It comes with the rights of the first.
-        let again = me.structure.twice().and_then(|again| {
+        let again = me.structure.map_again().and_then(|again| {
             again.may_write(true)?;
             Ok(again)
         });

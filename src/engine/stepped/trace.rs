@@ -58,8 +58,8 @@ pub(super) fn case<S: Spec>(case: &Case<S>, notes: &[Note]) -> Case<S> {
     }
 }
 
-/// How much of a case's turns and kills applied.
-pub(super) fn placed<S: Spec>(case: &Case<S>, met: u32, died: u32) -> Covered {
+/// How much of a case's turns and kills matched.
+pub(super) fn requested<S: Spec>(case: &Case<S>, matched: u32, died: u32) -> Covered {
     let named = match &case.schedule {
         Schedule::Turns(turns) => turns
             .iter()
@@ -70,8 +70,8 @@ pub(super) fn placed<S: Spec>(case: &Case<S>, met: u32, died: u32) -> Covered {
     Covered {
         programs: 1,
         executions: 1,
-        placed: (named + case.kills.len()) as u64,
-        applied: u64::from(met) + u64::from(died).min(case.kills.len() as u64),
+        requested: (named + case.kills.len()) as u64,
+        matched: u64::from(matched) + u64::from(died).min(case.kills.len() as u64),
         ..Covered::default()
     }
 }
@@ -91,14 +91,14 @@ pub(super) fn not_deterministic<S: Spec>(case: &Case<S>) -> Run<S> {
 }
 
 /// Says of an execution who was where.
-pub(super) struct Teller<'a, S: Spec> {
+pub(super) struct Narrator<'a, S: Spec> {
     pub(super) case: &'a Case<S>,
     pub(super) roles: &'a [String],
     pub(super) history: &'a History<S>,
     pub(super) notes: &'a [Note],
 }
 
-impl<S: Spec> Teller<'_, S> {
+impl<S: Spec> Narrator<'_, S> {
     /// A process, and the operation that it is in.
     pub(super) fn place(&self, process: usize) -> String {
         let role = named(self.roles, process);

@@ -4,10 +4,10 @@ use super::Explorer;
 use crate::case::{Case, Step, Turn, Until};
 use crate::check::{Kind, Verdict};
 use crate::engine::stepped::verdict::verdict;
-use crate::engine::stepped::{SteppedMemory, elements, retell};
+use crate::engine::stepped::{SteppedMemory, elements, trace};
 use crate::engine::{Answer, Budget, Covered, Run};
 use crate::error::Error;
-use crate::schedule::Strategy;
+use crate::schedule::Exploration;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
 use crate::workers::stepped::{Ended, Note, RunAs, Stop};
@@ -44,7 +44,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
     pub(super) fn failed(
         &mut self,
         case: &Case<S::Spec>,
-        picks: &[u8],
+        choices: &[u8],
         covered: Covered,
     ) -> Result<Answer<S::Spec>, Error> {
         if let Some(lost) = self.lost {
@@ -53,7 +53,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         if self.switched {
             return Ok((covered, None));
         }
-        let first = self.traced(case, Strategy::Follow, picks)?;
+        let first = self.traced(case, Exploration::Follow, choices)?;
         if self.lost.is_some() {
             return Ok((covered, first.run));
         }
@@ -65,12 +65,12 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
             // A watchdog takes seconds to notice it; its replays say how surely it comes again.
             return Ok((covered, first.run));
         }
-        let again = self.traced(case, Strategy::Follow, picks)?;
+        let again = self.traced(case, Exploration::Follow, choices)?;
         let run = match first.run {
-            Some(_) if !first.is_like(&again) => Some(retell::not_deterministic(case)),
+            Some(_) if !first.is_like(&again) => Some(trace::not_deterministic(case)),
             Some(run) => {
                 // By its turns, as it will be saved: only what comes again so is told so.
-                let by_turns = self.traced(&run.case, Strategy::Script, &[])?;
+                let by_turns = self.traced(&run.case, Exploration::Script, &[])?;
                 by_turns
                     .run
                     .filter(|again| again.steps == run.steps)
@@ -80,7 +80,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
                     })
                     .or(Some(run))
             }
-            None => Some(retell::not_deterministic(case)),
+            None => Some(trace::not_deterministic(case)),
         };
         Ok((covered, run))
     }
@@ -96,10 +96,10 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
             mut run,
             mut covered,
             ..
-        } = self.traced(case, Strategy::Script, &[])?;
+        } = self.traced(case, Exploration::Script, &[])?;
         if run.is_none() && !case.kills.is_empty() {
             self.same_id = true;
-            Retold { run, covered, .. } = self.traced(case, Strategy::Script, &[])?;
+            Retold { run, covered, .. } = self.traced(case, Exploration::Script, &[])?;
         }
         // What was saved keeps its turns: those of the code as it is now would follow every change.
         let run = run.map(|run| Run {
@@ -113,13 +113,13 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
     pub(super) fn traced(
         &mut self,
         case: &Case<S::Spec>,
-        strategy: Strategy,
-        picks: &[u8],
+        strategy: Exploration,
+        choices: &[u8],
     ) -> Result<Retold<S::Spec>, Error> {
         let roles = self.roles.clone();
         let crew = self.confirming()?;
         crew.take(case)?;
-        crew.follow(picks);
+        crew.follow(choices);
         // One execution has its own ends: bounds on steps, and the watch.
         let until = Instant::now() + Duration::from_secs(3_600);
         crew.keep_going(false);
@@ -145,10 +145,10 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
                 until: Until::End,
             }));
         }
-        let (met, died) = crew.met();
+        let (matched, died) = crew.matched();
         let covered = Covered {
             unseen: crew.unseen().into(),
-            ..retell::placed(case, met, died)
+            ..trace::requested(case, matched, died)
         };
         let private_wait = match &ended {
             Ended::Outside { process, .. } => crew.private_wait(*process),
@@ -177,7 +177,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         if !matches!(ended, Ended::Stopped(stop) if stop.leaves_crew_usable()) {
             self.processes = None;
         }
-        let steps = retell::steps(&notes);
+        let steps = trace::steps(&notes);
         let accesses =
             (steps.iter()).filter(|step| step.word.is_some() && step.operation.is_some());
         let covered = Covered {
@@ -190,7 +190,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
             let mut steps = steps.clone();
             elements::number(&mut steps, type_name::<S>(), size_of::<S>());
             Run {
-                case: retell::case(case, &notes),
+                case: trace::case(case, &notes),
                 history,
                 steps,
                 verdict,
