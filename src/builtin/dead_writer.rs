@@ -1,7 +1,7 @@
 //! Planted: a seqlock as most people write it. Every order of its steps is right, and a writer that is killed between its
 //! two stores of the sequence number leaves readers spinning for ever.
 
-use super::{Pair, seq_lock, tests};
+use super::{Pair, seq_lock};
 use crate::memory::{Atomic, Memory, Ordering, Words};
 use crate::spec::{Register, RegisterOp, RegisterRet};
 use crate::structure::Structure;
@@ -60,11 +60,3 @@ impl<M: Memory> Structure for DeadWriter<M> {
 pub fn suite() -> Suite<Register<Pair>> {
     seq_lock::writer_and_reader(Suite::of_module(crate::site!()))
 }
-
-tests!(
-    DeadWriter,
-    "",
-    "",
-    "NOT CRASH-TOLERANT  forkcheck::builtin::dead_writer::kills  writer killed in Write",
-    ""
-);

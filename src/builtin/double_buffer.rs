@@ -1,7 +1,7 @@
 //! Planted: the newest value in two slots where it takes three. The writer fills the slot that is not the newest, and
 //! a reader that decodes its message in place is still in it.
 
-use super::{Pair, message, seq_lock, tests};
+use super::{Pair, message, seq_lock};
 use crate::memory::{Atomic, Memory, Ordering};
 use crate::spec::{Register, RegisterOp, RegisterRet};
 use crate::structure::Structure;
@@ -48,11 +48,3 @@ impl<M: Memory> Structure for DoubleBuffer<M> {
 pub fn suite() -> Suite<Register<Pair>> {
     seq_lock::writer_and_reader(Suite::of_module(crate::site!()))
 }
-
-tests!(
-    DoubleBuffer,
-    "NOT LINEARIZABLE  forkcheck::builtin::double_buffer::processes  reader: Read returned",
-    "NOT LINEARIZABLE  forkcheck::builtin::double_buffer::stepped  reader: Read returned",
-    "NOT LINEARIZABLE  forkcheck::builtin::double_buffer::kills  reader: Read returned",
-    "NOT SEQUENTIALLY CONSISTENT  forkcheck::builtin::double_buffer::loom  reader: Read returned"
-);

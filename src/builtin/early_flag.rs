@@ -1,6 +1,6 @@
 //! Planted: a one-shot value whose flag is set *before* the data is there (crossbeam 0.2.12 had the like).
 
-use super::{Pair, message, one_shot, tests};
+use super::{Pair, message, one_shot};
 use crate::memory::{Atomic, Memory, Ordering, Words};
 use crate::spec::{Once, OnceOp, OnceRet};
 use crate::structure::Structure;
@@ -40,11 +40,3 @@ impl<M: Memory> Structure for EarlyFlag<M> {
 pub fn suite() -> Suite<Once<Pair>> {
     one_shot::setter_and_getter(Suite::of_module(crate::site!()))
 }
-
-tests!(
-    EarlyFlag,
-    "NOT LINEARIZABLE  forkcheck::builtin::early_flag::processes  getter: Get returned",
-    "NOT LINEARIZABLE  forkcheck::builtin::early_flag::stepped  getter: Get returned",
-    "NOT LINEARIZABLE  forkcheck::builtin::early_flag::kills  getter: Get returned",
-    "NOT SEQUENTIALLY CONSISTENT  forkcheck::builtin::early_flag::loom  getter: Get returned"
-);

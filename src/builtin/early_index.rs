@@ -1,7 +1,7 @@
 //! Planted: a ring whose producer moves its index *before* it encodes and copies the item (jack2 886 is the like).
 
 use super::ring::{SLOTS, Start, Started, producer_and_consumer};
-use super::{Pair, message, tests};
+use super::{Pair, message};
 use crate::memory::{Atomic, Memory, Ordering, Words};
 use crate::spec::{QueueOp, QueueRet};
 use crate::structure::Structure;
@@ -62,11 +62,3 @@ impl<M: Memory> Structure for EarlyIndex<M> {
 pub fn suite() -> Suite<Started> {
     producer_and_consumer(Suite::of_module(crate::site!()))
 }
-
-tests!(
-    EarlyIndex,
-    "NOT LINEARIZABLE  forkcheck::builtin::early_index::processes  consumer: Pop returned",
-    "NOT LINEARIZABLE  forkcheck::builtin::early_index::stepped  consumer: Pop returned",
-    "NOT LINEARIZABLE  forkcheck::builtin::early_index::kills  consumer: Pop returned",
-    "NOT SEQUENTIALLY CONSISTENT  forkcheck::builtin::early_index::loom  consumer: Pop returned"
-);

@@ -1,6 +1,6 @@
 //! Planted: a seqlock whose writer publishes the new sequence number *before* it encodes and copies the message.
 
-use super::{Pair, message, seq_lock, tests};
+use super::{Pair, message, seq_lock};
 use crate::memory::{Atomic, Memory, Ordering, Words};
 use crate::spec::{Register, RegisterOp, RegisterRet};
 use crate::structure::{Role, WithHandles};
@@ -68,11 +68,3 @@ impl<M: Memory> WithHandles for EarlyPublish<M> {
 pub fn suite() -> Suite<Register<Pair>> {
     seq_lock::writer_and_reader(Suite::of_module(crate::site!()))
 }
-
-tests!(
-    EarlyPublish,
-    "NOT LINEARIZABLE  forkcheck::builtin::early_publish::processes  reader: Read returned" or halts_miss_it,
-    "NOT LINEARIZABLE  forkcheck::builtin::early_publish::stepped  reader: Read returned",
-    "NOT LINEARIZABLE  forkcheck::builtin::early_publish::kills  reader: Read returned",
-    "NOT SEQUENTIALLY CONSISTENT  forkcheck::builtin::early_publish::loom  reader: Read returned"
-);

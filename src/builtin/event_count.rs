@@ -1,6 +1,5 @@
 //! [`EventCount`] around a counter that waits at zero.
 
-use super::tests;
 use crate::memory::{Atomic, Memory, Ordering};
 use crate::publish::EventCount;
 use crate::spec::Spec;
@@ -105,5 +104,3 @@ pub fn suite() -> Suite<Posted> {
         .kill_only("taker")
         .regressions(None)
 }
-
-tests!(CheckedEventCount);

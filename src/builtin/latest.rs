@@ -1,6 +1,6 @@
 //! [`Latest`] against a register that its writer writes once or twice at a time.
 
-use super::{Pair, message, tests};
+use super::{Pair, message};
 use crate::memory::Memory;
 use crate::publish::{Latest, LatestWriter};
 use crate::spec::{Register, RegisterOp, RegisterRet, Spec};
@@ -82,5 +82,3 @@ pub fn suite() -> Suite<Newest> {
         .role("reader", 1, 1..=4, Just(Op::Read))
         .regressions(None)
 }
-
-tests!(CheckedLatest);

@@ -2,7 +2,7 @@
 //! comes in between is lost (brpc 3539 is the like).
 
 use super::event_count::{Op, Posted, take};
-use super::{message, tests};
+use super::message;
 use crate::memory::{Atomic, Memory, Ordering};
 use crate::structure::Structure;
 use crate::suite::Suite;
@@ -56,11 +56,3 @@ pub fn suite() -> Suite<Posted> {
         .watchdog(Duration::from_millis(500))
         .regressions(None)
 }
-
-tests!(
-    LostWake,
-    "DEADLOCK  forkcheck::builtin::lost_wake::processes  ",
-    "DEADLOCK  forkcheck::builtin::lost_wake::stepped  ",
-    "DEADLOCK  forkcheck::builtin::lost_wake::kills  ",
-    "DEADLOCK  forkcheck::builtin::lost_wake::loom  "
-);

@@ -1,6 +1,6 @@
 //! [`OneShot`] with two setters.
 
-use super::{Pair, message, tests};
+use super::{Pair, message};
 use crate::memory::Memory;
 use crate::publish::OneShot;
 use crate::spec::{Once, OnceOp, OnceRet, Spec};
@@ -101,5 +101,3 @@ pub(super) fn setter_and_getter(suite: Suite<Once<Pair>>) -> Suite<Once<Pair>> {
 fn sets() -> impl Strategy<Value = OnceOp<Pair>> + Clone + 'static {
     any::<u8>().prop_map(|value| OnceOp::Set(message(value.into())))
 }
-
-tests!(CheckedOneShot);

@@ -1,6 +1,5 @@
 //! Cases that failed before, from a token or a file, for whichever suite they are.
 
-use super::all;
 use crate::error::Error;
 use crate::regression;
 use crate::report;
@@ -10,8 +9,8 @@ use std::path::Path;
 /// A case that failed before.
 #[derive(Clone, Debug)]
 pub struct Known {
-    /// The name of the built-in structure, if it is of one.
-    pub builtin: Option<&'static str>,
+    /// The suite that it is of, if that is one of those it was looked for in.
+    pub suite: Option<String>,
     /// The engine that found it.
     pub engine: String,
     /// The command that runs it again, where it is not of a built-in structure.
@@ -39,41 +38,37 @@ impl Known {
     }
 }
 
-/// The cases that `target` holds: a token from a report, or a file of saved cases.
+/// Returns the cases that `target` holds: a token from a report, or a file of saved cases. They may be of these `suites`, by
+/// their names.
 ///
 /// # Errors
 /// It is neither, or cannot be read.
-pub fn known(target: &str) -> Result<Vec<Known>, Error> {
+pub fn known(target: &str, suites: &[&str]) -> Result<Vec<Known>, Error> {
     if regression::is_token(target) {
         let (suite, engine) = regression::whose(target)?;
-        let builtin = all().into_iter().find(|builtin| builtin.suite == suite);
         return Ok(vec![Known {
-            builtin: builtin.map(|builtin| builtin.name),
             command: format!(
                 "FORKCHECK_REPLAY={} {}",
                 target.trim(),
                 report::command_of_suite(&suite, &engine)
             ),
+            suite: suites.contains(&&*suite).then_some(suite),
             engine,
             case: Form::Token(target.trim().to_owned()),
         }]);
     }
     let file = Path::new(target);
-    let named = |builtin: &super::Builtin| regression::file_of(Path::new(""), &builtin.suite);
-    let builtin = all()
-        .into_iter()
-        .find(|builtin| file.file_name() == named(builtin).file_name());
+    let is_of = |suite: &&&str| {
+        let named = regression::file_of(Path::new(""), suite);
+        file.file_name() == named.file_name()
+    };
+    let suite = suites.iter().find(is_of).map(|suite| suite.to_string());
     let entries = regression::entries(file)?;
     let known = entries.into_iter().map(|(engine, case)| Known {
-        builtin: builtin.as_ref().map(|builtin| builtin.name),
+        suite: suite.clone(),
         command: "cargo test".into(),
         engine,
-        case: Form::Text(
-            builtin
-                .as_ref()
-                .map_or(String::new(), |builtin| builtin.suite.clone()),
-            case,
-        ),
+        case: Form::Text(suite.clone().unwrap_or_default(), case),
     });
     Ok(known.collect())
 }

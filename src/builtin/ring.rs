@@ -1,6 +1,6 @@
 //! [`Ring`] against [`StaleQueue`].
 
-use super::{Pair, message, tests};
+use super::{Pair, message};
 use crate::memory::Memory;
 use crate::publish::Ring;
 use crate::spec::{QueueOp, QueueRet, Spec, StaleQueue};
@@ -87,5 +87,3 @@ pub(super) fn producer_and_consumer(suite: Suite<Started>) -> Suite<Started> {
         .role("consumer", 1, 1..=4, Just(QueueOp::Pop))
         .regressions(None)
 }
-
-tests!(CheckedRing);

@@ -1,6 +1,6 @@
 //! [`SeqLock`] against [`Register`].
 
-use super::{Pair, message, tests};
+use super::{Pair, message};
 use crate::memory::Memory;
 use crate::publish::{SeqLock, Writer, WriterGone};
 use crate::spec::{Register, RegisterOp, RegisterRet};
@@ -57,5 +57,3 @@ pub(super) fn writer_and_reader(suite: Suite<Register<Pair>>) -> Suite<Register<
         .role("reader", 1, 1..=4, Just(RegisterOp::Read))
         .regressions(None)
 }
-
-tests!(CheckedSeqLock);

@@ -1,8 +1,8 @@
 //! Outcomes and subjects as one JSON object a line.
 
+use super::builtins::Builtin;
 use super::expected;
 use forkcheck::Report;
-use forkcheck::builtin::Builtin;
 use serde_json::{Value, json};
 
 /// What came of a subject on an engine. What could not be run is `unavailable`, with the reason.
@@ -35,6 +35,7 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, S
     object["executions"] = covered.executions.into();
     object["failing"] = covered.failing.into();
     object["halted"] = covered.halted.into();
+    object["by_halts"] = covered.by_halts.into();
     object["overlapping"] = covered.overlapping.into();
     object["seconds"] = report.seconds.into();
     object["waited"] = report.waited.into();

@@ -1,13 +1,13 @@
 //! `forkcheck list`: the subjects there are.
 
+use super::builtins;
 use super::print::say;
 use super::{Standing, expected, json};
 use comfy_table::{ContentArrangement, Table, presets};
-use forkcheck::builtin;
 
 /// Prints them, as a table or as JSON.
 pub(super) fn list(json: bool) -> Standing {
-    let all = builtin::all();
+    let all = builtins::all();
     if json {
         for builtin in &all {
             say!("{}", json::subject(builtin));

@@ -1,5 +1,6 @@
 //! The arguments of the `forkcheck` command, and what is done for each.
 
+mod builtins;
 mod check;
 mod history;
 mod json;
@@ -9,7 +10,7 @@ mod replay;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use forkcheck::builtin::{self, Html, Limits};
+use forkcheck::builtin::{Html, Limits};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -177,12 +178,12 @@ impl From<Standing> for ExitCode {
 }
 
 fn subjects() -> impl TypedValueParser<Value = String> {
-    PossibleValuesParser::new(builtin::all().iter().map(|builtin| builtin.name))
+    PossibleValuesParser::new(builtins::all().iter().map(|builtin| builtin.name))
 }
 
 fn engines() -> impl TypedValueParser<Value = String> {
     let mut names: Vec<&str> = Vec::new();
-    for (engine, _) in builtin::all().iter().flat_map(|builtin| &builtin.engines) {
+    for (engine, _) in builtins::all().iter().flat_map(|builtin| &builtin.engines) {
         if !names.contains(engine) {
             names.push(engine);
         }

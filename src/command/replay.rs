@@ -1,13 +1,16 @@
 //! `forkcheck replay`: a case that failed before, from a token or a file of saved cases.
 
+use super::builtins::{self, Builtin};
 use super::print::{columns, complain, say};
 use super::{Standing, called, json};
-use forkcheck::builtin::{self, Builtin, Html, Known, Limits};
+use forkcheck::builtin::{Html, Known, Limits, known};
 use std::path::{Path, PathBuf};
 
 /// Runs all cases of the target that are of built-in subjects, and says how to run the others.
 pub(super) fn replay(target: &str, html: Option<&Path>, json: bool) -> Standing {
-    let known = match builtin::known(target) {
+    let all = builtins::all();
+    let suites: Vec<&str> = all.iter().map(|builtin| &*builtin.suite).collect();
+    let known = match known(target, &suites) {
         Ok(known) => known,
         Err(error) => {
             complain!("error: {error}");
@@ -17,7 +20,7 @@ pub(super) fn replay(target: &str, html: Option<&Path>, json: bool) -> Standing 
     let cases = known.into_iter().zip(1..);
     let cases = cases.map(|(known, number)| {
         let html = html.map_or(Html::Nowhere, |file| Html::File(numbered(file, number)));
-        one(known, html, json)
+        one(&all, known, html, json)
     });
     let standings: Vec<Standing> = cases.collect();
     let Some(worst) = standings.into_iter().max() else {
@@ -41,11 +44,10 @@ fn numbered(file: &Path, number: u32) -> PathBuf {
     file.with_file_name(name)
 }
 
-fn one(known: Known, html: Html, json: bool) -> Standing {
-    let all = builtin::all();
+fn one(all: &[Builtin], known: Known, html: Html, json: bool) -> Standing {
     let Some(builtin) = all
         .iter()
-        .find(|builtin| Some(builtin.name) == known.builtin)
+        .find(|builtin| known.suite.as_ref() == Some(&builtin.suite))
     else {
         complain!(
             "error: it is not of a built-in subject: run it in the package that it is from, where `suite!` named its test so:\n  {}",

@@ -303,8 +303,8 @@ impl<S: Spec> Suite<S> {
         Ok(self)
     }
 
-    /// The name under which its cases are saved and told: the crate, its modules, and its own.
-    pub(crate) fn id(&self) -> &str {
+    /// Returns the name under which its cases are saved and told: the crate, its modules, and its own.
+    pub fn id(&self) -> &str {
         &self.id
     }
 

@@ -94,15 +94,15 @@ fn valid() -> Vec<Vec<u8>> {
 fn any_token_is_refused_in_words_or_names_its_suite() {
     each(bytes(valid()), count(), |bytes| {
         let token = token(bytes);
-        let known = in_proportion(token.len(), || known(&token));
+        let known = in_proportion(token.len(), || known(&token, &[]));
         match known {
             Ok(known) => assert_eq!(known.len(), 1),
             Err(why) => assert!(why.to_string().contains("paste the whole token"), "{why}"),
         }
     });
     each(text(&[&token(&valid()[0])]), count(), |text| {
-        let _ = in_proportion(text.len(), || known(&format!("fk1:{text}")));
-        let _ = in_proportion(text.len(), || known(&format!("fk{text}:")));
+        let _ = in_proportion(text.len(), || known(&format!("fk1:{text}"), &[]));
+        let _ = in_proportion(text.len(), || known(&format!("fk{text}:"), &[]));
     });
 }
 
@@ -174,12 +174,12 @@ fn any_file_of_saved_cases_is_read_or_refused() {
     let file = directory.path().join("fuzz-tokens-nothing.ron");
     let valid = file_of_cases();
     fs::write(&file, &valid).unwrap();
-    assert_eq!(known(file.to_str().unwrap()).unwrap().len(), 2);
+    assert_eq!(known(file.to_str().unwrap(), &[]).unwrap().len(), 2);
     let file = (directory, file);
     each(text(&[&valid]), count(), move |text| {
         let (_kept, path) = &file;
         fs::write(path, text).unwrap();
-        let known = in_proportion(text.len(), || known(path.to_str().unwrap()));
+        let known = in_proportion(text.len(), || known(path.to_str().unwrap(), &[]));
         if let Err(why) = known {
             let why = why.to_string();
             assert!(why.contains("nothing in it was changed"), "{why}");

@@ -1,0 +1,69 @@
+//! The built-in structures, each with how to check it on each engine.
+
+use forkcheck::builtin::*;
+#[cfg(feature = "loom")]
+use forkcheck::engine::loom::{Loom, LoomMemory};
+use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
+use forkcheck::{Error, Hardware, Report};
+
+/// A built-in structure with its suite, without its type.
+pub(super) struct Builtin {
+    /// Its name: that of its module.
+    pub(super) name: &'static str,
+    /// What it is, in one line.
+    pub(super) about: &'static str,
+    /// The engines to which a bug was planted in it, so that a finding is what is expected of them.
+    pub(super) planted: &'static [&'static str],
+    /// The engines that it runs on, by name.
+    pub(super) engines: Vec<(&'static str, Check)>,
+    /// The name of its suite.
+    pub(super) suite: String,
+}
+
+/// Checks one structure on one engine.
+pub(super) type Check = fn(&Limits) -> Result<Report, Error>;
+
+impl Builtin {
+    /// Returns whether this engine has to find something.
+    pub(super) fn is_planted(&self, engine: &str) -> bool {
+        self.planted.contains(&engine)
+    }
+}
+
+const SOUND: &[&str] = &[];
+const BROKEN: &[&str] = &["processes", "stepped", "kills", "loom"];
+const MORTAL: &[&str] = &["kills"];
+
+macro_rules! builtins {
+    ($($name:ident: $structure:ident, $planted:ident, $about:literal;)*) => {
+        /// Returns every built-in structure, each broken one after the sound one that it is a twin of.
+        pub(super) fn all() -> Vec<Builtin> {
+            vec![$(Builtin {
+                name: stringify!($name),
+                about: $about,
+                planted: $planted,
+                engines: Vec::from([
+                    (Processes::NAME, (|limits| check::<Processes, $structure<Hardware>>($name::suite(), limits)) as Check),
+                    (Stepped::NAME, |limits| check::<Stepped, $structure<SteppedMemory>>($name::suite(), limits)),
+                    (Kills::NAME, |limits| check::<Kills, $structure<SteppedMemory>>($name::suite(), limits)),
+                    #[cfg(feature = "loom")]
+                    (Loom::NAME, |limits| check::<Loom, $structure<LoomMemory>>($name::suite(), limits)),
+                ]),
+                suite: $name::suite().id().to_owned(),
+            }),*]
+        }
+    };
+}
+builtins! {
+    one_shot: CheckedOneShot, SOUND, "a value that is set once";
+    early_flag: EarlyFlag, BROKEN, "its twin: the flag is set before the data is there";
+    seq_lock: CheckedSeqLock, SOUND, "a value that one writes and many read";
+    early_publish: EarlyPublish, BROKEN, "its twin: published before the copy";
+    dead_writer: DeadWriter, MORTAL, "its other twin: who is killed at work leaves readers spinning";
+    latest: CheckedLatest, SOUND, "the newest value, nobody waits";
+    double_buffer: DoubleBuffer, BROKEN, "its twin: two slots where it takes three";
+    ring: CheckedRing, SOUND, "a bounded queue from one to one";
+    early_index: EarlyIndex, BROKEN, "its twin: the index moves before the copy";
+    event_count: CheckedEventCount, SOUND, "sleep until something is there";
+    lost_wake: LostWake, BROKEN, "its twin: looks too late at what wakes it";
+}
