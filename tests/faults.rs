@@ -259,7 +259,7 @@ on_each_engine!(processes: Processes);
 #[cfg(feature = "loom")]
 on_each_engine!(loom: forkcheck::engine::loom::Loom);
 
-/// Printing a panic counts as progress, a hundred times: with `RUST_BACKTRACE` set too, a test by itself sets it.
+/// Printing a panic counts as progress, twenty times: with `RUST_BACKTRACE` set too, a test by itself sets it.
 #[test]
 fn panics_that_are_caught_without_end_are_endless() {
     const WITH: &str = "FORKCHECK_TESTS_CATCH_PANICS";

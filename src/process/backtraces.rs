@@ -1,10 +1,15 @@
 //! Panics of the children of a fresh process, printed with a backtrace only where a report shows it.
 //!
 //! The names in a backtrace are read from the debug information of the whole program, by each process again. That takes up
-//! to a second, and an operation may panic in each execution of a search.
+//! to a second, and an operation may panic in each execution of a search, or fail to allocate.
+#![allow(
+    unsafe_code,
+    reason = "the environment of a process with one thread is changed"
+)]
 
 use crate::Error;
 use crate::region::Region;
+use std::ffi::OsString;
 use std::io::Write;
 use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
@@ -18,12 +23,32 @@ type Words = [AtomicU32; 3];
 /// The fresh process whose children this is about, and their words.
 static CHOICE: OnceLock<(u32, Region)> = OnceLock::new();
 
+/// The variable that asks the standard library for backtraces, which reads it as a process prints its first one, and what
+/// it was.
+const VARIABLE: &str = "RUST_BACKTRACE";
+static ASKED: OnceLock<Option<OsString>> = OnceLock::new();
+
 /// Sets whether panics of the children of this process are printed with backtraces, where `RUST_BACKTRACE` asks for them.
 pub(crate) fn print_backtraces(print: bool) -> Result<(), Error> {
     if CHOICE.get().is_none() {
         let region = Region::anonymous(size_of::<Words>())?;
         // There is one thread here that asks.
         let _ = CHOICE.set((std::process::id(), region));
+    }
+    let asked = ASKED.get_or_init(|| std::env::var_os(VARIABLE));
+    let value = if print {
+        asked.as_deref()
+    } else {
+        Some("0".as_ref())
+    };
+    // SAFETY: set_var and remove_var.
+    // 1. No other thread reads or writes the environment: a fresh process has one, which answers requests, when it is asked for
+    //    this. What a structure starts ends with its worker. 2. The name has no `=` and no NUL.
+    unsafe {
+        match value {
+            Some(value) => std::env::set_var(VARIABLE, value),
+            None => std::env::remove_var(VARIABLE),
+        }
     }
     if let Some([with, begun, printed]) = words() {
         with.store(print.into(), Relaxed);

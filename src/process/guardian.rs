@@ -36,8 +36,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(125);
 
 /// Processor time without a wait after which a fresh process that answers requests counts as endless: more than the check of a
 /// history may take. And the time between two looks at it.
-const ENDLESS: Duration = Duration::from_secs(if cfg!(test) { 5 } else { 90 });
-const BETWEEN_LOOKS_AT_TIME: Duration = Duration::from_secs(1);
+const ENDLESS: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 90 });
+const BETWEEN_LOOKS_AT_TIME: Duration = Duration::from_millis(if cfg!(test) { 250 } else { 1_000 });
 
 /// A word that a fresh process shares with its guardian: not zero if it answers requests.
 static ANSWERS: OnceLock<Region> = OnceLock::new();

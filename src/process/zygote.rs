@@ -157,7 +157,11 @@ impl Session {
             mark,
             not_send: PhantomData,
         };
-        let answer = session.exchange(&[], Some(Instant::now() + patience))?;
+        let answer = session.exchange(&[], Some(Instant::now() + patience));
+        let answer = answer.inspect_err(|_| {
+            // It is none of ours, so it does not end by itself. The error that there is says more than one of this.
+            let _ = session.process.kill();
+        })?;
         if answer != takeover::accepted(job) {
             return Err(Error::invalid(
                 tried(&String::from_utf8_lossy(&answer)),

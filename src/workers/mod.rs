@@ -32,7 +32,7 @@
 //! | [`MachineTurn`], where it is for the machine | other programs | 120 s |
 //! | saving a case, flock(2) | another program that saves one | 10 s |
 //!
-//! The check of a history makes progress with each step of the spec, and is ended after a minute ([`Judging`]).
+//! The check of a history makes progress with each step of the spec, and is ended after a minute of processor time ([`Judging`]).
 //!
 //! The [`Watch`] calls processes stuck if nothing changed while they used the watchdog's processor time (2 s, or what the suite
 //! says; 20 s while one prints a panic), or slept at the looks of that time, or at 10 at which a signal had stopped one of
@@ -44,7 +44,7 @@ mod clock;
 mod control;
 mod futex;
 mod halt;
-mod judging;
+pub(crate) mod judging;
 mod locks;
 mod log;
 mod maps;
@@ -101,7 +101,7 @@ impl fmt::Display for Lost {
                  writes beyond the structure, or wakes and stops processes that it does not know"
             }
             Self::Unjudged => {
-                "the check of a history was not done after a minute, so nothing can be said; use fewer operations or fewer \
+                "the check of a history was not done after a minute of processor time, so nothing can be said; use fewer operations or fewer \
                  processes, or a spec whose steps take less time"
             }
         })

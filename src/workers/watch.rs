@@ -17,7 +17,7 @@ pub(crate) const WATCHDOG: Duration = Duration::from_secs(2);
 /// processors are free.
 const PRINTING: Duration = Duration::from_secs(20);
 /// Panics that count as progress once they have been printed.
-const PRINTED: u32 = 100;
+const PRINTED: u32 = 20;
 /// Looks in a row at which every unfinished process was asleep or in D: a process whose vfork(2) does not return is in D, too.
 const BLOCKED: u32 = 1_200;
 /// Looks in a row at which every unfinished process was asleep and a signal had stopped one of them: that one does not wait

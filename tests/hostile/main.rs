@@ -26,12 +26,12 @@ use forkcheck::engine::{Engine, Kills, Processes, Stepped};
 use forkcheck::prelude::*;
 use misdeeds::{Ends, MISDEEDS, Place};
 
-/// Runs the cells of a misdeed on an engine, and after them a check that nothing disturbs.
-fn ends<E: Engine>(name: &str)
+/// Runs the cells of a misdeed on an engine, and after them a check that nothing disturbs; returns what is wrong.
+fn complaints<E: Engine>(name: &str) -> Vec<String>
 where
     Hostile<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
 {
-    let _test = table::Test;
+    let _column = table::Column;
     let number = MISDEEDS.iter().position(|misdeed| misdeed.name == name);
     let mut complaints = Vec::new();
     for cell in cells::<E>(number.expect("it has a row")) {
@@ -51,6 +51,27 @@ where
         ends: Ends::Undisturbed,
     };
     complaints.extend(last.complaint::<E>());
+    complaints
+}
+
+/// Runs the cells of a misdeed on all engines at once: most of a cell's time is waiting.
+fn ends(name: &'static str) {
+    let engines = [
+        complaints::<Processes>,
+        complaints::<Stepped>,
+        complaints::<Kills>,
+        #[cfg(feature = "loom")]
+        complaints::<forkcheck::engine::loom::Loom>,
+    ];
+    let complaints = std::thread::scope(|scope| {
+        let all = engines.map(|on_it| scope.spawn(move || on_it(name)));
+        all.map(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    });
+    let complaints = complaints.concat();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
@@ -63,8 +84,11 @@ fn a_check_that_is_unknown_for_another_reason_than_overlaps_is_disturbed() {
 }
 
 macro_rules! matrix {
-    ($engines:tt; $($misdeed:ident)*) => {
-        $(matrix!(@ $misdeed $engines);)*
+    ($($misdeed:ident)*) => {
+        $(#[test]
+        fn $misdeed() {
+            ends(stringify!($misdeed));
+        })*
         #[test]
         fn each_misdeed_is_tried() {
             let tried = [$(stringify!($misdeed)),*];
@@ -72,32 +96,17 @@ macro_rules! matrix {
             assert_eq!(misdeeds, tried);
         }
     };
-    (@ $misdeed:ident {$($engine:ident: $type:ty;)*}) => {
-        mod $misdeed {
-            use super::*;
-            $(#[test]
-            fn $engine() {
-                ends::<$type>(stringify!($misdeed));
-            })*
-        }
-    };
 }
-macro_rules! on {
-    ($engines:tt) => {
-        matrix!($engines; nothing close_all replace_all close_std junk zeros ones stop_self
-            stop_parent stop_siblings kill_parent kill_siblings daemon no_descriptors no_memory
-            starve a_second no_file_size no_stack no_processes no_locked_memory block_signals
-            handlers ignore_signals interrupts alarm raise_term raise_segv raise_trap raise_chld
-            raise_cont kill_group traced forget_parent undumpable no_privileges
-            strict idle leave_session leave_group leave_processor leave_directory leave_root
-            leave_user new_user new_pids new_mounts no_modes change_environment trap_numbers unmap
-            protect forget_pages remove_pages overflow allocate read_all cut_all hang_up_all
-            hurry_all print child zombie double linger run_true run_nothing steal_exits changeling
-            become_true threads panic_beside exit end abort panic panic_silently panic_twice
-            panic_later catch_panic forget_hook end_first_thread);
-    };
+matrix! {
+    nothing close_all replace_all close_std junk zeros ones stop_self
+    stop_parent stop_siblings kill_parent kill_siblings daemon no_descriptors no_memory
+    starve a_second no_file_size no_stack no_processes no_locked_memory block_signals
+    handlers ignore_signals interrupts alarm raise_term raise_segv raise_trap raise_chld
+    raise_cont kill_group traced forget_parent undumpable no_privileges
+    strict idle leave_session leave_group leave_processor leave_directory leave_root
+    leave_user new_user new_pids new_mounts no_modes change_environment trap_numbers unmap
+    protect forget_pages remove_pages overflow allocate read_all cut_all hang_up_all
+    hurry_all print child zombie double linger run_true run_nothing steal_exits changeling
+    become_true threads panic_beside exit end abort panic panic_silently panic_twice
+    panic_later catch_panic forget_hook end_first_thread
 }
-#[cfg(not(feature = "loom"))]
-on!({ processes: Processes; stepped: Stepped; kills: Kills; });
-#[cfg(feature = "loom")]
-on!({ processes: Processes; stepped: Stepped; kills: Kills; loom: forkcheck::engine::loom::Loom; });

@@ -23,13 +23,13 @@ const NONE: Count = Count {
 
 struct Table {
     counts: [[Count; PLACES.len()]; ENGINES.len()],
-    /// Tests that have ended.
-    tests: usize,
+    /// Misdeeds that have ended, each on one engine.
+    columns: usize,
 }
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
     counts: [[NONE; PLACES.len()]; ENGINES.len()],
-    tests: 0,
+    columns: 0,
 });
 
 impl Table {
@@ -83,15 +83,15 @@ impl Drop for Timed {
     }
 }
 
-/// A test of one misdeed on one engine; the last one of all prints the table.
-pub(crate) struct Test;
+/// One misdeed on one engine; the last one of all prints the table.
+pub(crate) struct Column;
 
-impl Drop for Test {
+impl Drop for Column {
     fn drop(&mut self) {
         let engines = ENGINES.len() - usize::from(cfg!(not(feature = "loom")));
         let table = with(|table| {
-            table.tests += 1;
-            (table.tests == engines * MISDEEDS.len()).then(|| text(&table.counts[..engines]))
+            table.columns += 1;
+            (table.columns == engines * MISDEEDS.len()).then(|| text(&table.counts[..engines]))
         });
         if let Some(table) = table {
             println!("{table}");

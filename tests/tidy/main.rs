@@ -108,6 +108,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/region/memfd.rs", "descriptors that the kernel made"),
     ("src/region/sysv.rs", "shmget, shmat and shmctl"),
     ("src/process/fork.rs", "fork and _exit"),
+    (
+        "src/process/backtraces.rs",
+        "the environment of a process with one thread is changed",
+    ),
     ("src/process/child.rs", "waitid"),
     (
         "src/process/guardian.rs",

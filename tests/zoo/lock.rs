@@ -160,7 +160,11 @@ fn an_owner_known_by_a_pid_that_the_kernel_gave_away_again() {
         let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
         return;
     }
-    let report = caught::<Kills, Bank<_, BY_KERNELS_PID>>(&bank(), Kind::NotCrashTolerant, 2);
+    let report = caught::<Kills, Bank<_, BY_KERNELS_PID>>(
+        &bank().executions(300),
+        Kind::NotCrashTolerant,
+        2,
+    );
     assert!(
         report
             .contains("the kernel has given the pid of the one that was killed to another process"),

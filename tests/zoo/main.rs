@@ -36,7 +36,7 @@ fn suite<S: Spec>(name: &str) -> Suite<S> {
     Suite::new(forkcheck::site!(), name)
         .seed(7)
         .cases(8)
-        .executions(3_000)
+        .executions(1_000)
         .regressions(None)
 }
 
@@ -128,7 +128,7 @@ fn strategies<T: WithHandles<Memory = SteppedMemory>>(
     suite: &Suite<T::Spec>,
     case: &Case<T::Spec>,
 ) -> String {
-    const EXECUTIONS: u64 = 3_000;
+    const EXECUTIONS: u64 = 1_000;
     let case = Case::free(case.setup.clone(), case.program.clone());
     let found = [
         ("bounds", forkcheck::engine::Strategy::Bounded),
