@@ -43,6 +43,6 @@ impl Judging {
 }
 
 /// Returns the processor time that this thread has used.
-pub(crate) fn used() -> Duration {
+fn used() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }

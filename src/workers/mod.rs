@@ -44,7 +44,7 @@ mod clock;
 mod control;
 mod futex;
 mod halt;
-pub(crate) mod judging;
+mod judging;
 mod locks;
 mod log;
 mod maps;

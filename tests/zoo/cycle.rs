@@ -109,14 +109,14 @@ fn save_fix_refactor_refresh_revert() {
     let green = run(false);
     assert_eq!((&green.verdict, green.saved_cases), (&Verdict::Ok, 1));
     assert!(
-        green.stale[0].starts_with("0 of 1 steps applied"),
+        green.stale[0].starts_with("0 of 1 steps matched"),
         "{:?}",
         green.stale
     );
     assert!(
         pair(directory.path())
             .report(&green)
-            .contains("stale:       0 of 1 steps applied")
+            .contains("stale:       0 of 1 steps matched")
     );
     assert_eq!(saved(), text, "nothing is forgotten unasked");
     // The fix is lost: red from the saved case, before anything is drawn.
@@ -219,7 +219,7 @@ fn a_saved_kill_is_found_again_and_says_how_much_of_it_applies() {
         green
             .stale
             .iter()
-            .any(|stale| stale.starts_with("1 of 2 steps applied")),
+            .any(|stale| stale.starts_with("1 of 2 steps matched")),
         "{:?}",
         green.stale
     );
@@ -246,7 +246,7 @@ fn a_token_whose_steps_nobody_takes_is_unknown_and_never_passes() {
     let report = suite.report(&other);
     assert!(
         matches!(&other.verdict, Verdict::Unknown(why)
-            if why.starts_with("only 0 of 1 steps of this token applied: this is no replay;")),
+            if why.starts_with("only 0 of 1 steps of this token matched: this is no replay;")),
         "{report}"
     );
     assert!(
