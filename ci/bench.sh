@@ -5,4 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-cargo bench --locked --bench table -- "$@"
+# Unoptimised, to see that they run: the tests have built the library so.
+profile=bench
+[[ ${1-} != quick ]] || profile=dev
+cargo bench --locked --profile "$profile" --bench table -- "$@"

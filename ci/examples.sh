@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo test --locked -p c-ring
 cargo test --locked -p two-programs
 for example in config_page mpsc_ring; do
-    reports=$(cargo run --locked --release --quiet --example "$example")
+    reports=$(cargo run --locked --quiet --example "$example")
     for line in "NOT LINEARIZABLE  $example::.*::processes  " "NOT SEQUENTIALLY CONSISTENT  $example::.*::loom  " \
         "ok  $example::fixed::processes  " "ok  $example::fixed::loom  "; do
         grep "^$line" <<<"$reports" ||

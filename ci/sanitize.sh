@@ -25,7 +25,8 @@ finds() {
 }
 
 # Unit tests that neither fork nor start a process.
-alone=(check::seen publish::latest structure:: spec:: report:: settings:: source:: workers::start process::record process::frame)
+alone=(check::seen publish::latest structure:: spec:: report:: settings:: source:: workers::start process::record process::frame
+    --skip report::page)
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
