@@ -72,8 +72,8 @@ pub use memory::{Hardware, Memory};
 pub use region::Region;
 #[cfg(feature = "harness")]
 pub use {
-    report::{Report, Site},
-    search::{Found, NearMiss, Origin, Outcome, Rate},
+    report::Report,
+    search::Outcome,
     spec::Spec,
     structure::{Structure, WithHandles},
     suite::Suite,

@@ -24,6 +24,7 @@ use crate::spec::Spec;
 
 /// Result of judging a recorded history.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Judged<S: Spec> {
     /// The verdict: Ok, a finding, or Unknown where the limits are spent.
     pub verdict: Verdict<S>,

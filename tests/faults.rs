@@ -1,10 +1,11 @@
 //! Subjects that misbehave, and a world that does: each is a verdict or an error in plain words, within bounds,
 //! and the next test is undisturbed. No zombie, no orphan.
 
+use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Budget, Engine, Kills, Known, Processes, Stepped, Strategy};
 use forkcheck::prelude::*;
-use forkcheck::{Outcome, Rate};
+use forkcheck::suite::Rate;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
 //! What `processes` finds is told step by step, if `stepped` finds it too; and if it does not, that is said.
 
-use forkcheck::Rate;
 use forkcheck::builtin::EarlyPublish;
 use forkcheck::check::Verdict;
 use forkcheck::engine::SteppedMemory;
 use forkcheck::prelude::*;
 use forkcheck::spec::{RegisterOp, Spec};
+use forkcheck::suite::Rate;
 use serde::{Deserialize, Serialize};
 
 #[test]

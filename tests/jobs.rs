@@ -7,7 +7,8 @@ use forkcheck::check::{Criterion, Verdict};
 use forkcheck::engine::{Answer, Budget, Covered, Engine, Kills, Known, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
-use forkcheck::{Error, Found, Outcome, Rate};
+use forkcheck::suite::{Found, Rate};
+use forkcheck::{Error, Outcome};
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex};
 use std::thread::ThreadId;
@@ -96,13 +97,11 @@ impl Engine for Notes {
     ) -> Result<Answer<S::Spec>, Error> {
         let known = budget.known;
         asked(known);
-        let covered = Covered {
-            programs: 1,
-            executions: case.operations() as u64 + 100 * u64::from(known.differs),
-            by_processes: u64::from(known.programs == 4),
-            accesses: 1,
-            ..Covered::default()
-        };
+        let mut covered = Covered::default();
+        covered.programs = 1;
+        covered.executions = case.operations() as u64 + 100 * u64::from(known.differs);
+        covered.by_processes = u64::from(known.programs == 4);
+        covered.accesses = 1;
         Ok((covered, None))
     }
 
@@ -168,10 +167,8 @@ fn told<S: Spec>(outcome: &Outcome<S>) -> impl PartialEq + std::fmt::Debug + use
         },
     );
     // How often the kernel lets a pid be chosen that others use too.
-    let covered = Covered {
-        same_id: 0,
-        ..outcome.covered
-    };
+    let mut covered = outcome.covered;
+    covered.same_id = 0;
     (outcome.verdict.clone(), covered, found)
 }
 

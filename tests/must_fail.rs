@@ -2,6 +2,7 @@
 //! was never seen to fail proves nothing. Which engine could never see which is part of what is asserted.
 #![forbid(unsafe_code)]
 
+use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Processes};
 use forkcheck::memory::MemoryCell;
@@ -10,7 +11,7 @@ use forkcheck::publish::Ring;
 use forkcheck::spec::{
     Once, OnceOp, OnceRet, QueueOp, QueueRet, Register, RegisterOp, RegisterRet,
 };
-use forkcheck::{Outcome, Rate};
+use forkcheck::suite::Rate;
 use std::marker::PhantomData;
 
 /// What is wrong with a mailbox.
@@ -120,6 +121,7 @@ fn finding<S: Spec>(suite: &Suite<S>, outcome: &Outcome<S>, operations: usize) -
             times: again, of, ..
         } => assert_eq!((again, of), (10, 10), "{text}"),
         Rate::Executions(failing, of) => assert!(failing > 0 && of > 0, "{text}"),
+        rate => panic!("{rate:?}: {text}"),
     }
     finding.kind
 }

@@ -4,11 +4,12 @@
 
 mod seeds;
 
+use forkcheck::Outcome;
 use forkcheck::check::Verdict;
 use forkcheck::engine::Processes;
 use forkcheck::prelude::*;
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
-use forkcheck::{Origin, Outcome};
+use forkcheck::suite::Origin;
 use nix::fcntl::{Flock, FlockArg};
 use seeds::kept_in;
 use std::fs::File;

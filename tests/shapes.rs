@@ -2,11 +2,12 @@
 //! broken twin is found, and what is found comes again ten times of ten.
 #![forbid(unsafe_code)]
 
+use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Kills, Stepped, SteppedMemory};
 use forkcheck::memory::{Life, MemoryCell};
 use forkcheck::prelude::*;
-use forkcheck::{Outcome, Rate};
+use forkcheck::suite::Rate;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 

@@ -2,10 +2,11 @@
 //! seventeenth is refused in words.
 #![forbid(unsafe_code)]
 
+use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::{Outcome, Rate};
+use forkcheck::suite::Rate;
 
 /// Processes of the role `early`; the two of `late` are the last.
 const EARLY: usize = 14;

@@ -2,6 +2,7 @@
 //! subject does behind the engine's back is told.
 #![forbid(unsafe_code)]
 
+use forkcheck::Outcome;
 use forkcheck::builtin::{EarlyPublish, Pair};
 use forkcheck::case::{Access, Case, Schedule};
 use forkcheck::check::{Kind, Verdict};
@@ -10,7 +11,7 @@ use forkcheck::memory::MemoryCell;
 use forkcheck::prelude::*;
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use forkcheck::structure::Progress;
-use forkcheck::{Found, Outcome};
+use forkcheck::suite::Found;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;

@@ -102,6 +102,7 @@ pub struct Step {
 
 /// How the value of a word is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Form {
     /// As a number without a sign.
     #[default]
@@ -125,6 +126,7 @@ impl Form {
 
 /// A kind of access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Access {
     /// An atomic load.
     Load,

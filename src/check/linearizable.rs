@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 
 /// Which orders of the calls count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Criterion {
     /// Those that keep real time: a call that returned before another began comes first (linearizability).
     RealTime,

@@ -21,6 +21,7 @@ pub enum Verdict<S: Spec> {
 /// What is wrong, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
+#[non_exhaustive]
 pub struct Finding<S: Spec> {
     /// The kind.
     pub kind: Kind,
@@ -32,6 +33,7 @@ pub struct Finding<S: Spec> {
 
 /// The kinds of findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Kind {
     /// No order of the calls that keeps real time gives these results.
     NotLinearizable,
@@ -100,6 +102,7 @@ impl fmt::Display for Kind {
 /// Why no order of the calls gives the results that were seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
+#[non_exhaustive]
 pub struct Explanation<S: Spec> {
     /// The longest order that works, as (process, number of its call).
     pub longest: Vec<(usize, usize)>,
@@ -112,6 +115,7 @@ pub struct Explanation<S: Spec> {
 /// A call that no order allows at the point that was reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
+#[non_exhaustive]
 pub struct Blocked<S: Spec> {
     /// Who called.
     pub process: usize,

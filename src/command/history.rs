@@ -95,6 +95,7 @@ fn told<S: Spec>(
         why,
         reason,
         blamed,
+        ..
     } = judged;
     let line = blamed.map(|(process, call)| lines[process][call]);
     if let Some(line) = line {

@@ -149,6 +149,7 @@ pub struct Known {
 
 /// Who takes the next step, where an engine says that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Strategy {
     /// All orders within bounds that rise, and some by chance if that takes too long.
     #[default]
@@ -175,6 +176,7 @@ pub struct Run<S: Spec> {
 
 /// What was covered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Covered {
     /// Programs.
     pub programs: u64,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 /// # Ok::<(), forkcheck::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
 pub enum Exit {
     /// With this code: 0 where its body returned, else what it gave to `exit`.
     #[error("exited with code {0}")]
@@ -39,6 +40,7 @@ pub enum Exit {
 /// # Ok::<(), forkcheck::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Panic {
     /// The text given to `panic!`.
     pub message: String,

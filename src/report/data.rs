@@ -161,6 +161,7 @@ pub struct Word {
 
 /// Why no order of the calls explains a history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Reason {
     /// The longest order that works, call by call.
     pub longest: Vec<String>,

@@ -21,7 +21,7 @@ pub struct Site {
 #[macro_export]
 macro_rules! site {
     () => {
-        $crate::Site {
+        $crate::report::Site {
             package: env!("CARGO_PKG_NAME"),
             manifest_directory: env!("CARGO_MANIFEST_DIR"),
             module: module_path!(),

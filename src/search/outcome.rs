@@ -9,6 +9,7 @@ use std::time::Duration;
 
 /// Result of checking a suite on one engine.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outcome<S: Spec> {
     /// The engine's name.
     pub engine: &'static str,
@@ -42,6 +43,7 @@ pub struct Outcome<S: Spec> {
 
 /// A finding, shrunk and confirmed.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Found<S: Spec> {
     /// The smallest execution that shows it.
     pub run: Run<S>,
@@ -59,6 +61,7 @@ pub struct Found<S: Spec> {
 
 /// A case that is almost a failing one, and passes.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NearMiss<S: Spec> {
     /// Difference in words.
     pub words: String,
@@ -70,6 +73,7 @@ pub struct NearMiss<S: Spec> {
 
 /// Origin of a failing case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origin {
     /// Drawn, and then shrunk.
     Drawn {
@@ -92,6 +96,7 @@ pub enum Origin {
 
 /// How surely a finding comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Rate {
     /// Failing executions, and all executions, of the case.
     Executions(u64, u64),

@@ -9,6 +9,7 @@ mod scenario;
 mod unjudged;
 
 #[doc(hidden)]
+pub use crate::search::{Found, NearMiss, Origin, Rate};
 pub use {macros::Here, scenario::run};
 
 use crate::case::Case;

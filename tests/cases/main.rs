@@ -14,10 +14,11 @@ mod spec_panics;
 mod standstill;
 mod untouched;
 
+use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::Engine;
 use forkcheck::prelude::*;
-use forkcheck::{Outcome, Rate};
+use forkcheck::suite::Rate;
 
 /// A suite with a fixed seed that saves nothing.
 fn suite<S: Spec>(name: &str) -> Suite<S> {

@@ -1,10 +1,10 @@
 //! Two processes that meet, each exactly once: shrinking and saved cases stay within the suite.
 
 use crate::{caught, passes, suite};
-use forkcheck::Origin;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Stepped, SteppedMemory};
 use forkcheck::prelude::*;
+use forkcheck::suite::Origin;
 use std::path::Path;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

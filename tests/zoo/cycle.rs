@@ -2,8 +2,8 @@
 //! refreshed, and red again, from the saved case first, when the fix is lost.
 
 use super::*;
-use forkcheck::Origin;
 use forkcheck::spec::{Once, OnceOp, OnceRet, Register, RegisterOp, RegisterRet};
+use forkcheck::suite::Origin;
 use std::path::Path;
 
 /// Two words that belong together. Mended, they are one behind the other in a lock; refactored, the second comes first.

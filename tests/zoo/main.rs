@@ -23,12 +23,13 @@ mod spins_when_full;
 mod two_writers;
 mod unlinked_by_a_child;
 
+use forkcheck::Outcome;
 use forkcheck::case::Case;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Budget, Engine, Kills, Known, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::structure::Progress;
-use forkcheck::{Outcome, Rate};
+use forkcheck::suite::Rate;
 use std::time::{Duration, Instant};
 
 /// What a test here needs of a suite: the same each time, and nothing saved.
