@@ -83,6 +83,15 @@ pub(super) fn all() -> Vec<Measured> {
             all.push(kills(&group));
         }
     }
+    let group = "an execution of 8 processes";
+    for by in [
+        ("stepped, random, seqlock", Strategy::Random),
+        ("stepped, PCT, seqlock", Strategy::Pct),
+    ] {
+        all.push(engine::<Stepped, CheckedSeqLock<SteppedMemory>>(
+            group, by, 8,
+        ));
+    }
     all
 }
 
