@@ -75,6 +75,8 @@ struct Raw {
     schedule: Schedule,
     #[serde(default)]
     kills: Vec<Kill>,
+    #[serde(default)]
+    prefix: Vec<u16>,
 }
 
 /// A saved case as far as it still applies, and what does not, in words.
@@ -124,7 +126,7 @@ pub(crate) fn load<S: Spec>(
                 Error::system(format!("read {name}"), e, remedy)
             })?;
             let operations: Vec<usize> = raw.program.iter().map(Vec::len).collect();
-            if let Some(slip) = out_of_range(&operations, &raw.schedule, &raw.kills) {
+            if let Some(slip) = out_of_range(&operations, &raw.schedule, &raw.kills, &raw.prefix) {
                 let remedy = "correct it, or delete the case: nothing in it was changed";
                 return Err(Error::invalid(format!("{name} says {slip}"), remedy));
             }
@@ -135,7 +137,29 @@ pub(crate) fn load<S: Spec>(
 
 /// Returns where a case names a process, an operation or a step that its own program cannot have, such as a slip of
 /// an edit by hand. `operations` says how many each process has.
-fn out_of_range(operations: &[usize], schedule: &Schedule, kills: &[Kill]) -> Option<String> {
+fn out_of_range(
+    operations: &[usize],
+    schedule: &Schedule,
+    kills: &[Kill],
+    prefix: &[u16],
+) -> Option<String> {
+    let mut left = operations.to_vec();
+    for &process in prefix {
+        match left.get_mut(usize::from(process)) {
+            Some(0) => {
+                return Some(format!(
+                    "`{process}` in its prefix more often than process {process} has operations"
+                ));
+            }
+            Some(left) => *left -= 1,
+            None => {
+                return Some(format!(
+                    "`{process}` in its prefix: it has {} processes, counted from 0",
+                    operations.len()
+                ));
+            }
+        }
+    }
     let turns = match schedule {
         Schedule::Turns(turns) => turns.as_slice(),
         Schedule::Free => &[],
@@ -176,6 +200,16 @@ fn out_of_range(operations: &[usize], schedule: &Schedule, kills: &[Kill]) -> Op
 fn applied<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<S> {
     let all: usize = raw.program.iter().map(Vec::len).sum();
     let mut whys: Vec<String> = Vec::new();
+    // An operation of the prefix that does not apply is none of the prefix.
+    let (mut next, mut prefix) = (vec![0; raw.program.len()], Vec::new());
+    for &process in &raw.prefix {
+        let at = usize::from(process);
+        let op = raw.program[at][next[at]].trim();
+        if op.into_rust::<S::Op>().is_ok() {
+            prefix.push(process);
+        }
+        next[at] += 1;
+    }
     let mut read = |op: &RawValue| {
         let op = op.trim();
         op.into_rust::<S::Op>()
@@ -197,6 +231,7 @@ fn applied<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<
         program,
         schedule: raw.schedule,
         kills: raw.kills,
+        prefix,
     });
     let excluded = case.as_ref().and_then(|case| extent.excludes(case, cuts));
     let case = case.filter(|case| case.operations() > 0 && excluded.is_none());

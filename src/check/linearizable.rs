@@ -13,7 +13,7 @@
 use super::search::{Answer, Ending, Of, Search};
 use super::verdict::{Finding, Kind};
 use super::{Blocked, Explanation, Verdict, asked};
-use crate::case::History;
+use crate::case::{Call, History};
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -191,6 +191,9 @@ fn keys<S: Spec>(history: &History<S>, criterion: Criterion) -> BTreeMap<u64, Ve
     let mut keys: BTreeMap<u64, Vec<Of<S>>> = BTreeMap::new();
     for (process, calls) in history.calls.iter().enumerate() {
         for (number, call) in calls.iter().enumerate() {
+            if is_allowed_beside(history, criterion, process, call) {
+                continue;
+            }
             let key = match criterion {
                 Criterion::RealTime => S::key(&call.op),
                 Criterion::ProgramOrder => 0,
@@ -203,6 +206,31 @@ fn keys<S: Spec>(history: &History<S>, criterion: Criterion) -> BTreeMap<u64, Ve
         }
     }
     keys
+}
+
+/// Returns whether a call may return what it did because a call of another process had not returned
+/// ([`Spec::allowed_beside`]): then it says nothing about the state, and is not judged.
+fn is_allowed_beside<S: Spec>(
+    history: &History<S>,
+    criterion: Criterion,
+    process: usize,
+    call: &Call<S>,
+) -> bool {
+    let Some(ret) = &call.ret else { return false };
+    let others = history.calls.iter().enumerate();
+    let others = others.filter(|(other, _)| *other != process);
+    others.into_iter().any(|(_, calls)| {
+        let first = match criterion {
+            Criterion::RealTime => calls.partition_point(|other| other.returned < call.invoked),
+            Criterion::ProgramOrder => 0,
+        };
+        let beside = calls[first..].iter().take_while(|other| {
+            criterion == Criterion::ProgramOrder || other.invoked <= call.returned
+        });
+        beside
+            .into_iter()
+            .any(|other| S::allowed_beside(&call.op, ret, &other.op))
+    })
 }
 
 fn judge<S: Spec>(

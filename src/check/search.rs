@@ -14,7 +14,7 @@ mod chains;
 mod lanes;
 
 use chains::Chains;
-use lanes::{Item, Pending, lanes};
+use lanes::{Item, Pending, bound, lanes};
 
 use super::seen::Seen;
 use super::{Blocked, Criterion, Explanation, Limits, Watcher, asked, bits};
@@ -247,11 +247,8 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     fn frame(&self, node: u32, left: usize) -> Frame {
-        let returns = (0..self.lanes.len()).filter_map(|lane| self.item(lane));
-        let bound = match self.criterion {
-            Criterion::RealTime => returns.map(|item| item.returned).min().unwrap_or(u64::MAX),
-            Criterion::ProgramOrder => u64::MAX,
-        };
+        let items = (0..self.lanes.len()).filter_map(|lane| self.item(lane));
+        let bound = bound(items, self.criterion);
         Frame {
             node,
             left,

@@ -47,12 +47,19 @@ impl<S: Spec> Runner<S> {
         }
     }
 
-    /// The part of a case that the engine can explore.
+    /// The part of a case that the engine can explore; its prefix stays whole.
     pub(super) fn fit(&self, case: Case<S>) -> Case<S> {
-        Case {
-            program: (self.fit)(case.program),
-            ..case
+        let mut prefixes: Program<S> = Vec::new();
+        let mut own: Program<S> = Vec::new();
+        for (process, mut ops) in case.program.iter().cloned().enumerate() {
+            own.push(ops.split_off(case.prefix_of(process)));
+            prefixes.push(ops);
         }
+        let mut program = prefixes;
+        for (ops, own) in program.iter_mut().zip((self.fit)(own)) {
+            ops.extend(own);
+        }
+        Case { program, ..case }
     }
 
     /// Whether a watchdog has to notice such a failure, which takes seconds each time.

@@ -87,12 +87,15 @@ impl<S: Spec> Search<'_, S> {
         let mut at = (0, 0);
         while at.0 < best.case.program.len() && self.goes_on(&best, effort) {
             let operations = best.case.program[at.0].len();
-            if at.1 >= operations || self.plan.extent.is_least(at.0, operations) {
+            let of_prefix = best.case.prefix_of(at.0);
+            let own = operations - of_prefix;
+            let is_least = at.1 >= of_prefix && self.plan.extent.is_least(at.0, own);
+            if at.1 >= operations || is_least {
                 at = (at.0 + 1, 0);
                 continue;
             }
             let mut case = free(best.case.clone());
-            case.program[at.0].remove(at.1);
+            case.leave_out(at.0, at.1);
             // Leaving one out may make another needless that was needed before.
             at = if case.operations() > 0 && self.fails_alike(&case, &mut best, effort) {
                 (0, 0)

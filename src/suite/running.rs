@@ -45,6 +45,9 @@ impl<S: Spec> Suite<S> {
         let operations = operations
             .flat_map(|role| std::iter::repeat_n(role.operations.clone(), role.processes))
             .collect();
+        let sequences = self.roles.iter();
+        let sequences =
+            sequences.flat_map(|role| std::iter::repeat_n(role.is_sequence, role.processes));
         Ok(Plan {
             suite: self.id.clone(),
             read_only: bits(&self.read_only),
@@ -56,6 +59,9 @@ impl<S: Spec> Suite<S> {
             extent: Extent {
                 roles: roles.clone(),
                 operations,
+                sequences: sequences
+                    .enumerate()
+                    .fold(0, |bits, (process, is)| bits | u32::from(is) << process),
                 killable: match &self.kill_only[..] {
                     [] => u32::MAX,
                     only => bits(only),
@@ -77,7 +83,9 @@ impl<S: Spec> Suite<S> {
             ));
         }
         let named = self.read_only.iter().chain(&self.kill_only);
-        for (role, at) in named {
+        let named = named.map(|(role, at)| (role, at));
+        let prefix = self.prefix.iter().map(|(role, at, _)| (role, at));
+        for (role, at) in named.chain(prefix) {
             if !self.roles.iter().any(|known| known.name == *role) {
                 let known: Vec<&str> = self.roles.iter().map(|role| &*role.name).collect();
                 let remedy = format!("name one of {}", known.join(", "));

@@ -173,6 +173,58 @@ fn a_lock() {
 }
 
 #[test]
+fn a_relaxed_queue() {
+    let push = |process, from, to, value| {
+        format!(
+            "{{\"process\": {process}, \"call\": {from}, \"return\": {to}, \"op\": \"push\", \"value\": {value}}}\n"
+        )
+    };
+    let empty = "{\"process\": 3, \"call\": 4, \"return\": 5, \"op\": \"pop\", \"result\": null}\n";
+    let beside = format!("{}{}{empty}", push(1, 0, 9, 1), push(2, 2, 3, 2));
+    let alone = format!("{}{}{empty}", push(1, 0, 1, 1), push(2, 2, 3, 2));
+    assert_eq!(judged("relaxed-queue", &beside).0, 0);
+    assert_eq!(judged("relaxed-queue", &alone).0, 1);
+    assert_eq!(judged("queue", &beside).0, 1, "which is exact");
+}
+
+#[test]
+fn a_semaphore() {
+    told_apart(
+        "semaphore",
+        &[
+            r#""op": "try_acquire", "result": false"#,
+            r#""op": "release""#,
+            r#""op": "acquire""#,
+            r#""op": "release""#,
+            r#""op": "try_acquire", "result": true"#,
+        ],
+        r#""op": "try_acquire", "result": false"#,
+    );
+}
+
+#[test]
+fn a_barrier() {
+    // Its parties are the two processes that take turns.
+    let arrive = r#""op": "arrive""#;
+    told_apart("barrier", &[arrive, arrive, r#""op": "leave""#], arrive);
+}
+
+#[test]
+fn an_event() {
+    told_apart(
+        "event",
+        &[
+            r#""op": "is_set", "result": false"#,
+            r#""op": "set""#,
+            r#""op": "wait""#,
+            r#""op": "reset""#,
+            r#""op": "is_set", "result": false"#,
+        ],
+        r#""op": "wait""#,
+    );
+}
+
+#[test]
 fn a_call_that_never_returned_took_effect_or_did_not() {
     let lines = |read: &str| {
         format!(

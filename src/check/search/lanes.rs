@@ -29,6 +29,20 @@ pub(super) struct Pending<'a, S: Spec> {
     pub(super) after: Option<(usize, u32)>,
 }
 
+/// Returns the time after which none of these may begin that comes next: the first return. Without a clock it is that of a prefix,
+/// which comes before all else in its own order.
+pub(super) fn bound<'i, S: Spec + 'i>(
+    items: impl Iterator<Item = &'i Item<'i, S>>,
+    criterion: Criterion,
+) -> u64 {
+    let counts = |item: &&Item<S>| match criterion {
+        Criterion::RealTime => true,
+        Criterion::ProgramOrder => item.call.is_of_prefix(),
+    };
+    let returns = items.filter(counts).map(|item| item.returned);
+    returns.min().unwrap_or(u64::MAX)
+}
+
 /// The calls in lanes, and the pending ones.
 pub(super) fn lanes<'a, S: Spec>(
     calls: &[Of<'a, S>],

@@ -1,0 +1,86 @@
+//! A bounded queue of several producers and consumers, whose `Full` and `Empty` are exact only where no operation of the other
+//! side is under way.
+
+use super::{Queue, QueueOp, QueueRet};
+use crate::spec::{Data, Spec};
+use std::hash::Hash;
+
+/// A bounded first-in, first-out [`Queue`] in which a pop may say `Empty` beside a push that has not returned, and a push may
+/// say `Full` beside a pop that has not returned. All else is exact: the order of the items, that none is lost or comes
+/// twice, and both answers where no operation of the other side is under way.
+///
+/// That is what a queue promises whose producers first claim a slot and then fill it (Vyukov's array queue, heapless's
+/// `mpmc`): a producer that is held up between the two hides all that others push after it.
+///
+/// ```
+/// use forkcheck::spec::{QueueOp, QueueRet, RelaxedQueue, Spec};
+/// let mut queue = RelaxedQueue::start(&1);
+/// assert_eq!(queue.step(0, &QueueOp::Push(7)), QueueRet::Pushed);
+/// assert!(!queue.accept(1, &QueueOp::Pop, &QueueRet::Empty)); // alone it is exact
+/// let beside_a_push = RelaxedQueue::allowed_beside(&QueueOp::Pop, &QueueRet::Empty, &QueueOp::Push(8));
+/// assert!(beside_a_push);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RelaxedQueue<T>(Queue<T>);
+
+impl<T: Data + Eq + Hash> Spec for RelaxedQueue<T> {
+    type Setup = usize;
+    type Op = QueueOp<T>;
+    type Ret = QueueRet<T>;
+    fn start(capacity: &usize) -> Self {
+        Self(Queue::start(capacity))
+    }
+    fn step(&mut self, process: usize, op: &QueueOp<T>) -> QueueRet<T> {
+        self.0.step(process, op)
+    }
+    fn only_reads(op: &QueueOp<T>, ret: &QueueRet<T>) -> bool {
+        Queue::only_reads(op, ret)
+    }
+    fn allowed_beside(_: &QueueOp<T>, ret: &QueueRet<T>, other: &QueueOp<T>) -> bool {
+        match other {
+            QueueOp::Push(_) => *ret == QueueRet::Empty,
+            QueueOp::Pop => *ret == QueueRet::Full,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::{Call, History};
+    use crate::check::{Criterion, Limits, Verdict, explain};
+
+    /// Whether pushes of 1 and 2 and a pop that says `Empty` are right: each with its times, and the one of 2 comes first.
+    fn is_right(first: (u64, u64), pop: (u64, u64), criterion: Criterion) -> bool {
+        let call = |op, ret, (invoked, returned)| Call::<RelaxedQueue<u8>> {
+            op,
+            ret,
+            invoked,
+            returned,
+        };
+        let returned = |ret, (_, returned)| (returned < u64::MAX).then_some(ret);
+        let history = History {
+            calls: vec![
+                vec![call(
+                    QueueOp::Push(1),
+                    returned(QueueRet::Pushed, first),
+                    first,
+                )],
+                vec![call(QueueOp::Push(2), Some(QueueRet::Pushed), (2, 3))],
+                vec![call(QueueOp::Pop, Some(QueueRet::Empty), pop)],
+            ],
+        };
+        explain(&4, &history, criterion, Limits::default()) == Verdict::Ok
+    }
+
+    #[test]
+    fn a_pop_says_empty_beside_a_push_that_has_not_returned_and_otherwise_not() {
+        use Criterion::{ProgramOrder, RealTime};
+        assert!(is_right((0, 9), (4, 5), RealTime), "the push of 1 goes on");
+        assert!(is_right((0, u64::MAX), (4, 5), RealTime), "for good");
+        assert!(is_right((4, 9), (5, 6), RealTime), "it began later");
+        assert!(!is_right((0, 1), (4, 5), RealTime), "it had returned");
+        assert!(!is_right((6, 7), (4, 5), RealTime), "it had not begun");
+        assert!(is_right((0, 1), (4, 5), ProgramOrder), "there is no clock");
+    }
+}
