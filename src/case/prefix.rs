@@ -20,16 +20,6 @@ impl<S: Spec> Case<S> {
             .collect()
     }
 
-    /// Leaves out an operation.
-    pub(crate) fn leave_out(&mut self, process: usize, operation: usize) {
-        self.program[process].remove(operation);
-        let of_prefix = self.prefix.iter().enumerate();
-        let mut of_prefix = of_prefix.filter(|(_, other)| usize::from(**other) == process);
-        if let Some((place, _)) = of_prefix.nth(operation) {
-            self.prefix.remove(place);
-        }
-    }
-
     /// Does the prefix on a structure that was just built, and tells each operation with its process, its number and its
     /// result. A process attaches, does the operations that it has in a row, and detaches.
     pub(crate) fn do_prefix<T: WithHandles<Spec = S>>(

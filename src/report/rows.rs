@@ -157,26 +157,35 @@ pub(super) fn returned(operation: &Operation) -> String {
 
 fn rows_of_steps(report: &Report) -> Vec<Row> {
     let events = events(report).into_iter();
-    let rows = events.map(|event| match event {
+    let rows = events.filter_map(|event| match event {
         Event::Call(process, number) => {
             let operation = &report.processes[process].operations[number];
-            Row::end(process, called(operation))
+            let called = called(operation);
+            Some(Row::end(
+                process,
+                match operation.is_of_prefix() {
+                    true => format!("{called} {}", returned(operation)),
+                    false => called,
+                },
+            ))
         }
         Event::Return(process, number) => {
             let operation = &report.processes[process].operations[number];
-            Row::end(process, returned(operation))
+            // That of the prefix stands with its call.
+            let own = !operation.is_of_prefix();
+            own.then(|| Row::end(process, returned(operation)))
         }
         Event::Step(number) => {
             let step = &report.steps[number];
             let name = report.name(step);
             let now = step.now.map(|now| step.form.shown(now));
-            Row {
+            Some(Row {
                 process: step.process,
                 kept: step.access == Access::Killed,
                 step: Some(number),
                 text: format!("  {}", report.step(step)),
                 region: now.map_or(String::new(), |now| format!("{name}={now}")),
-            }
+            })
         }
     });
     rows.collect()

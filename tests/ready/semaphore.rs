@@ -24,14 +24,14 @@ type Forgetful<M> = Futex<M, FORGETFUL>;
 impl<M: Memory, const TWIN: u8> Futex<M, TWIN> {
     fn take(&self) -> bool {
         let permits = &self.permits;
-        let mut seen = permits.load(Ordering::SeqCst);
+        let mut seen = permits.load(Ordering::Relaxed);
         while seen > 0 {
             if TWIN == NOT_ATOMIC {
-                permits.store(seen - 1, Ordering::SeqCst);
+                permits.store(seen - 1, Ordering::Relaxed);
                 return true;
             }
-            // SeqCst: pairs with the load of `waiting` in a release; one of the two sees the other.
-            let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
+            // Acquire: pairs with the Release of who gave the permit back.
+            let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
             match permits.compare_exchange(seen, seen - 1, success, failure) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
@@ -58,15 +58,18 @@ impl<M: Memory, const TWIN: u8> Structure for Futex<M, TWIN> {
             },
             SemaphoreOp::Acquire => {
                 while !self.take() {
-                    self.waiting.fetch_add(1, Ordering::SeqCst);
+                    self.waiting.fetch_add(1, Ordering::Relaxed);
+                    // SeqCst: with the fence of a release. Either the permit is seen here, or this process there.
+                    M::fence(Ordering::SeqCst);
                     M::wait(&self.permits, 0);
-                    self.waiting.fetch_sub(1, Ordering::SeqCst);
+                    self.waiting.fetch_sub(1, Ordering::Relaxed);
                 }
                 SemaphoreRet::Acquired
             }
             SemaphoreOp::Release => {
-                self.permits.fetch_add(1, Ordering::SeqCst);
-                if TWIN != FORGETFUL && self.waiting.load(Ordering::SeqCst) > 0 {
+                self.permits.fetch_add(1, Ordering::Release);
+                M::fence(Ordering::SeqCst);
+                if TWIN != FORGETFUL && self.waiting.load(Ordering::Relaxed) > 0 {
                     M::wake(&self.permits, 1);
                 }
                 SemaphoreRet::Released
