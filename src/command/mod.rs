@@ -66,12 +66,17 @@ enum What {
     ///   cas       the same; cas expected value -> result (true if it swapped)
     ///   queue     push value; pop -> result (null: empty)
     ///   stack     the same
+    ///   relaxed-queue  the same as queue; pop may return null beside a push that has not returned
     ///   set       add value, remove value, contains value -> result (true or false)
     ///   map       put key value; remove key; get key -> result (null: none)
     ///   counter   add value; read -> result
     ///   lock      lock; try_lock -> result (true: acquired); unlock -> result (false: refused; true if it is left out)
+    ///   semaphore acquire; try_acquire -> result; release
+    ///   barrier   arrive; leave (of all processes of the file)
+    ///   event     set; reset; wait; is_set -> result
     ///
-    /// Values and keys are any JSON; a register begins with null, a counter with 0, all others empty or free.
+    /// Values and keys are any JSON; a register begins with null, a counter with 0, a semaphore with no permit, all others empty or
+    /// free.
     #[command(verbatim_doc_comment)]
     History {
         /// The file.

@@ -21,6 +21,8 @@ pub(crate) struct About<'a> {
     pub(crate) suite: &'a str,
     /// The role of each process.
     pub(crate) roles: &'a [String],
+    /// Labels that are not to be reached.
+    pub(crate) unreached: &'a [&'a str],
     /// Directory from which files are named.
     pub(crate) home: &'a str,
     /// Returns the command that runs the case of a token again.
@@ -55,6 +57,10 @@ pub(crate) fn report<S: Spec>(about: &About<'_>, outcome: &Outcome<S>) -> Report
         seed: outcome.seed,
         stale: outcome.stale.clone(),
         unscheduled: unscheduled(outcome),
+        not_reached: match outcome.verdict {
+            Verdict::Ok => (outcome.covered.reached).missing(outcome.structure, about.unreached),
+            _ => Vec::new(),
+        },
         not_checked: not_checked(outcome),
         printed: printed(&outcome.output),
         ..Report::default()

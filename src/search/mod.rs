@@ -189,6 +189,7 @@ impl<'a, S: Spec> Search<'a, S> {
     fn outcome(self, found: Option<Found<S>>, saved_cases: usize) -> Outcome<S> {
         Outcome {
             engine: self.runner.name,
+            structure: self.runner.structure,
             limitations: self.runner.limitations,
             verdict: self.verdict(found.as_ref()),
             covered: self.covered,

@@ -15,6 +15,7 @@ use std::time::Duration;
 /// What the search has to know of an engine, and how it gets one. See [`Engine`] for each.
 pub(super) struct Runner<S: Spec> {
     pub(super) name: &'static str,
+    pub(super) structure: &'static str,
     pub(super) limitations: &'static str,
     pub(super) explores: bool,
     pub(super) kills: bool,
@@ -36,6 +37,7 @@ impl<S: Spec> Runner<S> {
     pub(super) fn of<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>() -> Self {
         Self {
             name: E::NAME,
+            structure: std::any::type_name::<T>(),
             limitations: E::LIMITATIONS,
             explores: E::EXPLORES,
             kills: E::KILLS,

@@ -75,6 +75,8 @@ pub struct Suite<S: Spec> {
     regressions: Option<PathBuf>,
     /// Engines that are not to run, and why.
     without: Vec<(String, String)>,
+    /// Labels that are not to be reached, and why.
+    unreached: Vec<(String, String)>,
     /// Calls that made no sense.
     mistakes: Vec<Mistake>,
 }
@@ -116,6 +118,7 @@ impl<S: Spec> Suite<S> {
             settings: Settings::default(),
             regressions,
             without: Vec::new(),
+            unreached: Vec::new(),
             mistakes: Vec::new(),
         }
     }
@@ -384,6 +387,14 @@ impl<S: Spec> Suite<S> {
         let mistake = Mistake::of_engine(Location::caller(), engine);
         self.mistakes.extend(mistake);
         self.without.push((engine.to_owned(), reason.to_owned()));
+        self
+    }
+
+    /// Does not list this label of a [`reached!`](crate::reached!) or [`sometimes!`](crate::sometimes!) where no execution of
+    /// this suite reaches it, for this reason.
+    #[must_use]
+    pub fn unreached(mut self, label: &str, reason: &str) -> Self {
+        self.unreached.push((label.to_owned(), reason.to_owned()));
         self
     }
 

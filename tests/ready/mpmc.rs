@@ -2,7 +2,8 @@
 //! `Empty` and `Full` are those of `RelaxedQueue`, and not those of `Queue`.
 
 use crate::{caught, passes, suite};
-use forkcheck::check::Kind;
+use forkcheck::case::{Call, History};
+use forkcheck::check::{Criterion, Kind, Limits, Verdict, explain};
 use forkcheck::engine::{Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::spec::{Queue, QueueOp, QueueRet, RelaxedQueue};
@@ -172,4 +173,38 @@ fn loom_finds_a_slot_that_is_filled_before_its_item_is_there() {
         .role("producer", 1, 1..=2, (1u64..9).prop_map(QueueOp::Push))
         .role("consumer", 1, 1..=2, Just(QueueOp::Pop));
     caught::<Loom, Early<LoomMemory>>(&one_to_one, Kind::NotSequentiallyConsistent);
+}
+
+/// Whether pushes of 1 and 2 and a pop that says `Empty` are right: each with its times, and the one of 2 comes first.
+fn is_right(first: (u64, u64), pop: (u64, u64), criterion: Criterion) -> bool {
+    let call = |op, ret, (invoked, returned)| Call::<RelaxedQueue<u8>> {
+        op,
+        ret,
+        invoked,
+        returned,
+    };
+    let returned = |ret, (_, returned)| (returned < u64::MAX).then_some(ret);
+    let history = History {
+        calls: vec![
+            vec![call(
+                QueueOp::Push(1),
+                returned(QueueRet::Pushed, first),
+                first,
+            )],
+            vec![call(QueueOp::Push(2), Some(QueueRet::Pushed), (2, 3))],
+            vec![call(QueueOp::Pop, Some(QueueRet::Empty), pop)],
+        ],
+    };
+    explain(&4, &history, criterion, Limits::default()) == Verdict::Ok
+}
+
+#[test]
+fn a_pop_says_empty_beside_a_push_that_has_not_returned_and_otherwise_not() {
+    use Criterion::{ProgramOrder, RealTime};
+    assert!(is_right((0, 9), (4, 5), RealTime), "the push of 1 goes on");
+    assert!(is_right((0, u64::MAX), (4, 5), RealTime), "for good");
+    assert!(is_right((4, 9), (5, 6), RealTime), "it began later");
+    assert!(!is_right((0, 1), (4, 5), RealTime), "it had returned");
+    assert!(!is_right((6, 7), (4, 5), RealTime), "it had not begun");
+    assert!(is_right((0, 1), (4, 5), ProgramOrder), "there is no clock");
 }
