@@ -341,27 +341,43 @@ fn change(file: &Path, with: impl FnOnce(&mut Vec<Entry>)) -> Result<(), Error> 
     with(&mut contents.cases);
     let pretty = ron::ser::PrettyConfig::new().depth_limit(3);
     let text = ron::ser::to_string_pretty(&contents, pretty).map_err(|e| unwritten(file, e))?;
-    // One name, since one writes at a time: what somebody left who was killed here, the next one writes over.
+    let text = format!("{HEAD}{text}\n");
+    replace_file(file, &text, Kept::ThroughACrash).map_err(|e| failed("write", e))
+}
+
+/// How long a file that was replaced is sure to have its new text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// While the machine runs.
+    WhileItRuns,
+    /// Though the machine crashes right after.
+    ThroughACrash,
+}
+
+/// Replaces a file as a whole, by rename. Whoever calls holds the lock of its directory.
+pub(crate) fn replace_file(file: &Path, text: &str, kept: Kept) -> std::io::Result<()> {
+    // One name, since one writes at a time: what a killed process left, the next one writes over.
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = directory.join(format!(".{name}.new"));
+    let temporary = file.with_file_name(format!(".{name}.new"));
     // It may be another user's.
     let _ = fs::remove_file(&temporary);
+    let synced = |file: &File| match kept {
+        Kept::WhileItRuns => Ok(()),
+        Kept::ThroughACrash => file.sync_all(),
+    };
     let written = File::create_new(&temporary)
-        .and_then(|mut to| {
-            to.write_all(format!("{HEAD}{text}\n").as_bytes())
-                .and_then(|()| to.sync_all())
-        })
+        .and_then(|mut to| to.write_all(text.as_bytes()).and_then(|()| synced(&to)))
         .and_then(|()| fs::rename(&temporary, file));
     if written.is_err() {
         // What is half written goes; the old file stands.
         let _ = fs::remove_file(&temporary);
     }
-    written.map_err(|e| failed("write", e))
+    written
 }
 
 /// Locks a directory. Waits for another program that has locked it, for [`LOCKED`] at most: any user may lock a directory, and
 /// a program that was stopped keeps it.
-fn lock(directory: &Path) -> std::io::Result<Flock<File>> {
+pub(crate) fn lock(directory: &Path) -> std::io::Result<Flock<File>> {
     let file = match Flock::lock(File::open(directory)?, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => return Ok(lock),
         Err((file, Errno::EWOULDBLOCK)) => file,
@@ -381,7 +397,7 @@ fn lock(directory: &Path) -> std::io::Result<Flock<File>> {
 }
 
 /// Reads the text of a file. A FIFO is refused, since a read from it may wait indefinitely.
-fn text_of(file: &Path) -> std::io::Result<String> {
+pub(crate) fn text_of(file: &Path) -> std::io::Result<String> {
     let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
     let file = File::options().read(true).custom_flags(flags).open(file)?;
     if !file.metadata()?.is_file() {

@@ -5,6 +5,7 @@ mod mistake;
 mod reports;
 mod running;
 mod scenario;
+mod summary;
 #[cfg(test)]
 mod unjudged;
 

@@ -1,6 +1,6 @@
 //! The reports of a suite: the name of the test that runs, and the command that runs it again.
 
-use super::Suite;
+use super::{Suite, summary};
 use crate::check::Verdict;
 use crate::report::{self, About, Report};
 use crate::search::Outcome;
@@ -43,6 +43,9 @@ impl<S: Spec> Suite<S> {
         let all = environment.require_reached && environment.replay.is_none();
         if all && !report.not_reached.is_empty() {
             report = report.with_all_required();
+        }
+        if environment.replay.is_none() {
+            summary::leave(&report::summary::line(&report));
         }
         if report.verdict == "ok" {
             return println!("{}", text(&report));

@@ -2,6 +2,7 @@
 
 use super::Suite;
 use super::mistake::{At, Mistake};
+use super::summary;
 use crate::case::Extent;
 use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
@@ -165,7 +166,9 @@ impl<S: Spec> Suite<S> {
             panic!("{}::{engine}: {error}", self.id);
         }
         if let Some(reason) = self.reason_against(engine) {
-            return report::loudly(&format!("not run  {}::{engine}  {reason}", self.id));
+            let test = format!("{}::{engine}", self.id);
+            summary::leave(&report::summary::not_run(&self.id, engine, reason));
+            return report::loudly(&format!("not run  {test}  {reason}"));
         }
         let at = Location::caller();
         let settings = match self.settings.clone().overruled_by_environment() {
