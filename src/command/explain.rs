@@ -121,7 +121,15 @@ mod tests {
         ];
         #[cfg(feature = "loom")]
         limitations.push(forkcheck::engine::loom::Loom::LIMITATIONS);
-        for item in limitations.iter().flat_map(|all| all.split("; ")) {
+        // What a report adds to those of its engine.
+        let added = [
+            "kills of reader",
+            "pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)",
+            "calls on several processors at the same time, in 3 programs: there they met only where a process was halted",
+            "pointers to private memory that operations store, in 1 program that could not be looked through operation by operation",
+        ];
+        let items = limitations.iter().flat_map(|all| all.split("; "));
+        for item in items.chain(added) {
             let (_, text) = section(item).unwrap_or_else(|near| panic!("{item}: {near:?}"));
             assert!(text.contains("**What to do.**"), "{item}: {text}");
         }
@@ -130,10 +138,6 @@ mod tests {
     #[test]
     fn a_name_that_is_none_or_several_is_no_section() {
         assert!(section("no such thing").is_err_and(|near| near.is_empty()));
-        assert!(
-            section("preemption").is_ok()
-                || section("preemption").is_err_and(|near| near.len() > 1)
-        );
         assert!(section("not").is_err_and(|near| near.len() > 1));
         assert!(section("not checked: weak memory (execution is sequentially consistent)").is_ok());
     }

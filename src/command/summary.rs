@@ -104,7 +104,7 @@ fn told(lines: &[Line]) -> String {
             .collect()
     };
     let reason = |line: &Line| line.reason.clone().unwrap_or_default();
-    add("why not ok:".into(), of_each(reason));
+    add("reasons:".into(), of_each(reason));
     add(
         "not reached:".into(),
         of_each(|line| line.not_reached.join(", ")),

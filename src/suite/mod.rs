@@ -63,8 +63,8 @@ pub struct Suite<S: Spec> {
     id: String,
     setup: Option<BoxedStrategy<S::Setup>>,
     roles: Vec<RoleOf<S>>,
-    /// Roles, each with the operations that its first process does before all processes begin.
-    prefix: Vec<(String, At, BoxedStrategy<Vec<S::Op>>)>,
+    /// Operations that are done before all processes begin.
+    prefix: Vec<PrefixOf<S>>,
     /// Roles that map the region read-only, and the calls that said so.
     read_only: Vec<(String, At)>,
     /// The only roles that are killed, if there are any here.
@@ -80,6 +80,14 @@ pub struct Suite<S: Spec> {
     unreached: Vec<(String, String)>,
     /// Calls that made no sense.
     mistakes: Vec<Mistake>,
+}
+
+/// Operations that the first process of a role does before all processes begin.
+#[derive(Clone, Debug)]
+struct PrefixOf<S: Spec> {
+    role: String,
+    at: At,
+    operations: BoxedStrategy<Vec<S::Op>>,
 }
 
 #[derive(Clone, Debug)]
@@ -250,8 +258,11 @@ impl<S: Spec> Suite<S> {
         role: &str,
         operations: impl Strategy<Value = Vec<S::Op>> + 'static,
     ) -> Self {
-        self.prefix
-            .push((role.to_owned(), Location::caller(), operations.boxed()));
+        self.prefix.push(PrefixOf {
+            role: role.to_owned(),
+            at: Location::caller(),
+            operations: operations.boxed(),
+        });
         self
     }
 
@@ -440,7 +451,7 @@ impl<S: Spec> Suite<S> {
         let (processes, prefixes): (Vec<u16>, Vec<_>) = self
             .prefix
             .iter()
-            .map(|(role, _, operations)| (self.first_of(role), operations.clone()))
+            .map(|prefix| (self.first_of(&prefix.role), prefix.operations.clone()))
             .unzip();
         // The program first: what comes first is shrunk first, and a short program says more than a small setup.
         Ok((programs, setup, prefixes)

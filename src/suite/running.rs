@@ -85,7 +85,8 @@ impl<S: Spec> Suite<S> {
         }
         let named = self.read_only.iter().chain(&self.kill_only);
         let named = named.map(|(role, at)| (role, at));
-        let prefix = self.prefix.iter().map(|(role, at, _)| (role, at));
+        let prefix = self.prefix.iter();
+        let prefix = prefix.map(|prefix| (&prefix.role, &prefix.at));
         for (role, at) in named.chain(prefix) {
             if !self.roles.iter().any(|known| known.name == *role) {
                 let known: Vec<&str> = self.roles.iter().map(|role| &*role.name).collect();

@@ -139,7 +139,7 @@ mod tests {
         let written = (Write(vec![1, 2, 3, 4]), Wrote(2));
         let got = |bytes: &[u8]| (Read(9), Bytes(bytes.to_vec()));
         for right in [&[got(&[1, 2])][..], &[got(&[1]), got(&[2])]] {
-            assert!(allowed(&[&[written.clone()], right].concat()));
+            assert!(allowed(&[std::slice::from_ref(&written), right].concat()));
         }
         for wrong in [
             &[got(&[2])][..],
@@ -147,7 +147,10 @@ mod tests {
             &[got(&[1]), got(&[1])],
             &[got(&[1, 2]), got(&[2])],
         ] {
-            assert!(!allowed(&[&[written.clone()], wrong].concat()), "{wrong:?}");
+            assert!(
+                !allowed(&[std::slice::from_ref(&written), wrong].concat()),
+                "{wrong:?}"
+            );
         }
         assert!(
             !allowed(&[(Write(vec![1]), Bytes(vec![]))]),
