@@ -234,7 +234,12 @@ fn applied<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<
         prefix,
     });
     let excluded = case.as_ref().and_then(|case| extent.excludes(case, cuts));
-    let case = case.filter(|case| case.operations() > 0 && excluded.is_none());
+    let does = |case: &Case<S>| {
+        case.own_operations()
+            .iter()
+            .any(|operations| *operations > 0)
+    };
+    let case = case.filter(|case| does(case) && excluded.is_none());
     let apply = case.as_ref().map_or(0, Case::operations);
     whys.extend(excluded);
     Saved {

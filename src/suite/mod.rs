@@ -236,7 +236,8 @@ impl<S: Spec> Suite<S> {
 
     /// Starts each case from the state that these operations lead to: the first process of the role attaches, does them, and
     /// detaches, before all processes begin. Called again, that role's operations follow. They are a part of the case: the
-    /// history that is judged begins with them, and reports show them. They take no steps that an engine places, and no kills.
+    /// history that is judged begins with them, and reports show them. They take no steps that an engine places, and no kills;
+    /// [`Memory::me`](crate::Memory::me) is there that of no process of the case.
     ///
     /// ```
     /// use forkcheck::prelude::*;
