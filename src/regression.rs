@@ -359,7 +359,7 @@ pub(crate) enum Kept {
     ThroughACrash,
 }
 
-/// Replaces a file as a whole, by rename. Whoever calls holds the lock of its directory.
+/// Replaces a file as a whole, by rename. The caller holds the lock of its directory.
 pub(crate) fn replace_file(file: &Path, text: &str, kept: Kept) -> std::io::Result<()> {
     // One name, since one writes at a time: what a killed process left, the next one writes over.
     let name = file.file_name().unwrap_or_default().to_string_lossy();

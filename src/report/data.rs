@@ -141,19 +141,14 @@ pub struct Operation {
     pub call: String,
     /// The result, if it returned.
     pub result: Option<String>,
-    /// The time of the call, on a clock that all processes share; an operation of the prefix has one time for call and return.
+    /// The time of the call, on a clock that all processes share.
     pub invoked: u64,
     /// The time of the return; of a call that a kill interrupted, the time of the next incarnation's first call.
     pub returned: Option<u64>,
     /// The process was killed in it.
     pub killed: bool,
-}
-
-impl Operation {
-    /// Returns whether it is of the prefix, which is done before the processes begin.
-    pub(super) fn is_of_prefix(&self) -> bool {
-        self.returned == Some(self.invoked)
-    }
+    /// It is of the prefix, which is done before the processes begin.
+    pub is_of_prefix: bool,
 }
 
 /// A word of the region.

@@ -32,7 +32,7 @@ pub(super) fn events(report: &Report) -> Vec<Event> {
     // The prefix takes no steps.
     for event in events_of_calls(&report.processes) {
         if let Event::Call(process, number) = event
-            && report.processes[process].operations[number].is_of_prefix()
+            && report.processes[process].operations[number].is_of_prefix
             && !last.contains_key(&(process, Some(number)))
         {
             events.extend([event, Event::Return(process, number)]);
@@ -141,7 +141,7 @@ pub(super) fn rows_of_calls(processes: &[Process]) -> Vec<Row> {
 /// Returns an operation as its row has it.
 fn called(operation: &Operation) -> String {
     let call = cut(&operation.call);
-    match operation.is_of_prefix() {
+    match operation.is_of_prefix {
         true => format!("prefix: {call}"),
         false => call,
     }
@@ -163,7 +163,7 @@ fn rows_of_steps(report: &Report) -> Vec<Row> {
             let called = called(operation);
             Some(Row::end(
                 process,
-                match operation.is_of_prefix() {
+                match operation.is_of_prefix {
                     true => format!("{called} {}", returned(operation)),
                     false => called,
                 },
@@ -172,7 +172,7 @@ fn rows_of_steps(report: &Report) -> Vec<Row> {
         Event::Return(process, number) => {
             let operation = &report.processes[process].operations[number];
             // That of the prefix stands with its call.
-            let own = !operation.is_of_prefix();
+            let own = !operation.is_of_prefix;
             own.then(|| Row::end(process, returned(operation)))
         }
         Event::Step(number) => {

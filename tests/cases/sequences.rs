@@ -6,7 +6,7 @@ use forkcheck::engine::{Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::spec::{Lock, LockOp, LockRet};
 
-/// A spin lock. `FIXED`: whoever unlocks it is its owner; the broken twin unlocks it twice where it was tried in between.
+/// A spin lock. The broken twin looks whether it is free and takes it in two steps.
 struct SpinLock<M: Memory, const FIXED: bool> {
     locked: M::AtomicU32,
 }

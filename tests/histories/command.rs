@@ -274,6 +274,21 @@ fn the_report_names_the_key_the_line_and_the_calls_around_it() {
     assert!(report.lines().count() < 60, "{report}");
 }
 
+/// Calls of a case's prefix have one time for both too; those of a file are none.
+#[test]
+fn a_call_that_returned_at_the_time_of_its_call_is_shown_as_any_other() {
+    let text = "{\"process\": 0, \"call\": 1, \"return\": 1, \"op\": \"write\", \"value\": 5}\n\
+                {\"process\": 1, \"call\": 2, \"return\": 2, \"op\": \"read\", \"result\": 6}\n";
+    let (_kept, path) = file(text);
+    let output = history(&path, &["--spec", "register"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.starts_with("NOT LINEARIZABLE"), "{told}");
+    assert!(
+        told.contains("Write(5) -> Written") && !told.contains("prefix"),
+        "{told}"
+    );
+}
+
 #[test]
 fn limits_that_are_spent_are_unknown_and_name_the_option() {
     let line = |n: u64| {

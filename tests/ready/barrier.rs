@@ -31,7 +31,7 @@ impl<M: Memory, const FIXED: bool> Generations<M, FIXED> {
             if FIXED {
                 self.arrived.store(0, Ordering::Relaxed);
             }
-            // Release: who sees the next generation sees the count that belongs to it.
+            // Release: a process that sees the next generation sees the count that belongs to it.
             self.generation.store(generation + 1, Ordering::Release);
             M::wake(&self.generation, u32::MAX);
             if !FIXED {

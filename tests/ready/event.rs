@@ -21,7 +21,7 @@ impl<M: Memory, const WAKES: u32> Structure for Futex<M, WAKES> {
     fn apply(&self, op: &EventOp) -> EventRet {
         match op {
             EventOp::Set => {
-                // Release: who waited for the event sees what was done before it.
+                // Release: a process that waited for the event sees what was done before it.
                 self.0.store(1, Ordering::Release);
                 M::wake(&self.0, WAKES);
             }

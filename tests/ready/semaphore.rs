@@ -30,7 +30,7 @@ impl<M: Memory, const TWIN: u8> Futex<M, TWIN> {
                 permits.store(seen - 1, Ordering::Relaxed);
                 return true;
             }
-            // Acquire: pairs with the Release of who gave the permit back.
+            // Acquire: pairs with the Release of the process that gave the permit back.
             let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
             match permits.compare_exchange(seen, seen - 1, success, failure) {
                 Ok(_) => return true,

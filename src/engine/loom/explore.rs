@@ -8,7 +8,7 @@ use super::panics::{self, Of, Panic};
 use super::{LoomMemory, memory};
 use crate::case::{Call, Case, History, Step, named};
 use crate::check::{
-    Criterion, Finding, Kind, Limits, Verdict, explain_watched, is_of_the_spec, rest_watched,
+    Finding, Kind, Limits, Order, Verdict, explain_watched, is_of_the_spec, rest_watched,
 };
 use crate::engine::served::encode;
 use crate::engine::{Budget, Run, incomplete};
@@ -331,7 +331,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
     /// Whether what returned is right, and all that did not may wait.
     fn may_wait(&self) -> bool {
         let history = self.history();
-        let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
+        let (setup, order) = (&self.case.setup, Order::AfterPrefix);
         let judging = Judging::begin();
         let watcher = || self.watches(&judging);
         let limits = (Limits::default(), &watcher as _);
@@ -341,7 +341,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
 
     fn judge(&self) {
         let history = self.history();
-        let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
+        let (setup, order) = (&self.case.setup, Order::AfterPrefix);
         let judging = Judging::begin();
         let watcher = || self.watches(&judging);
         let limits = (Limits::default(), &watcher as _);
@@ -389,7 +389,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
                 explanation: None,
             });
         }
-        let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
+        let (setup, order) = (&self.case.setup, Order::AfterPrefix);
         let judging = Judging::begin();
         let watcher = || self.watches(&judging);
         match rest_watched(setup, history, order, (Limits::default(), &watcher)) {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A barrier of as many processes as its setup says: `Arrive` counts the process, and never waits; `Leave` waits until all have
-/// arrived. Then the next phase begins, and who left may arrive again. An `Arrive` before the `Leave` of the phase before, and a
+/// arrived. Then the next phase begins, and a process that has left may arrive again. An `Arrive` before the `Leave` of the phase before, and a
 /// `Leave` without an `Arrive`, are refused.
 ///
 /// A barrier with one operation `wait` is given to it as these two: a `wait` has to overlap the `wait`s of all others, so it is

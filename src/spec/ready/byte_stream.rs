@@ -45,7 +45,7 @@ pub enum ByteStreamOp {
 /// A result of [`ByteStream`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ByteStreamRet {
-    /// So many bytes were appended.
+    /// This many bytes were appended.
     Wrote(usize),
     /// The oldest bytes.
     Bytes(Vec<u8>),

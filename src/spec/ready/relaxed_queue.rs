@@ -9,7 +9,7 @@ use std::hash::Hash;
 /// say `Full` beside a pop that has not returned. All else is exact: the order of the items, that none is lost or comes
 /// twice, and both answers where no operation of the other side is under way.
 ///
-/// That is what a queue promises whose producers first claim a slot and then fill it (Vyukov's array queue, heapless's
+/// A queue promises that if its producers first claim a slot and then fill it (Vyukov's array queue, heapless's
 /// `mpmc`): a producer that is held up between the two hides all that others push after it.
 ///
 /// ```
