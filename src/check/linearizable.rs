@@ -33,12 +33,8 @@ pub(crate) enum Order {
     /// [`Criterion::RealTime`].
     RealTime,
     /// [`Criterion::ProgramOrder`].
-    ProgramOrder,
+    OfProcesses,
     /// [`Criterion::ProgramOrder`] after a prefix: calls that have one time for call and return come before all others, in the order of these times.
-    #[cfg_attr(
-        not(feature = "loom"),
-        expect(dead_code, reason = "it is that of `loom`")
-    )]
     AfterPrefix,
 }
 
@@ -46,7 +42,7 @@ impl From<Criterion> for Order {
     fn from(criterion: Criterion) -> Self {
         match criterion {
             Criterion::RealTime => Self::RealTime,
-            Criterion::ProgramOrder => Self::ProgramOrder,
+            Criterion::ProgramOrder => Self::OfProcesses,
         }
     }
 }
@@ -223,7 +219,7 @@ fn keys<S: Spec>(history: &History<S>, order: Order) -> BTreeMap<u64, Vec<Of<'_,
             }
             let key = match order {
                 Order::RealTime => S::key(&call.op),
-                Order::ProgramOrder | Order::AfterPrefix => 0,
+                Order::OfProcesses | Order::AfterPrefix => 0,
             };
             let of_key = keys.entry(key).or_default();
             match of_key.last_mut() {
@@ -249,7 +245,7 @@ fn is_allowed_beside<S: Spec>(
     others.into_iter().any(|(_, calls)| {
         let first = match order {
             Order::RealTime => calls.partition_point(|other| other.returned < call.invoked),
-            Order::ProgramOrder | Order::AfterPrefix => 0,
+            Order::OfProcesses | Order::AfterPrefix => 0,
         };
         let beside = calls[first..]
             .iter()

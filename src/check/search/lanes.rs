@@ -37,7 +37,7 @@ pub(super) fn bound<'i, S: Spec + 'i>(
 ) -> u64 {
     let counts = |item: &&Item<S>| match order {
         Order::RealTime => true,
-        Order::ProgramOrder => false,
+        Order::OfProcesses => false,
         Order::AfterPrefix => item.call.is_of_prefix(),
     };
     let returns = items.filter(counts).map(|item| item.returned);
