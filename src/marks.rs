@@ -11,7 +11,8 @@
 /// label that a suite cannot reach is excused by [`Suite::unreached`](crate::Suite::unreached). Outside of a check a mark is one
 /// relaxed load; without the feature `harness` it is nothing.
 ///
-/// ```
+#[cfg_attr(feature = "harness", doc = "```")]
+#[cfg_attr(not(feature = "harness"), doc = "```ignore")]
 /// use forkcheck::prelude::*;
 /// use forkcheck::spec::{Queue, QueueOp, QueueRet};
 ///
