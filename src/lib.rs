@@ -54,6 +54,10 @@ pub mod structure;
 pub mod suite;
 
 mod error;
+mod marks;
+#[cfg(feature = "harness")]
+#[doc(hidden)]
+pub mod reached;
 #[cfg(feature = "harness")]
 mod regression;
 #[cfg(feature = "harness")]

@@ -75,6 +75,8 @@ struct Raw {
     schedule: Schedule,
     #[serde(default)]
     kills: Vec<Kill>,
+    #[serde(default)]
+    prefix: Vec<u16>,
 }
 
 /// A saved case as far as it still applies, and what does not, in words.
@@ -124,7 +126,7 @@ pub(crate) fn load<S: Spec>(
                 Error::system(format!("read {name}"), e, remedy)
             })?;
             let operations: Vec<usize> = raw.program.iter().map(Vec::len).collect();
-            if let Some(slip) = out_of_range(&operations, &raw.schedule, &raw.kills) {
+            if let Some(slip) = out_of_range(&operations, &raw.schedule, &raw.kills, &raw.prefix) {
                 let remedy = "correct it, or delete the case: nothing in it was changed";
                 return Err(Error::invalid(format!("{name} says {slip}"), remedy));
             }
@@ -135,7 +137,29 @@ pub(crate) fn load<S: Spec>(
 
 /// Returns where a case names a process, an operation or a step that its own program cannot have, such as a slip of
 /// an edit by hand. `operations` says how many each process has.
-fn out_of_range(operations: &[usize], schedule: &Schedule, kills: &[Kill]) -> Option<String> {
+fn out_of_range(
+    operations: &[usize],
+    schedule: &Schedule,
+    kills: &[Kill],
+    prefix: &[u16],
+) -> Option<String> {
+    let mut left = operations.to_vec();
+    for &process in prefix {
+        match left.get_mut(usize::from(process)) {
+            Some(0) => {
+                return Some(format!(
+                    "`{process}` in its prefix more often than process {process} has operations"
+                ));
+            }
+            Some(left) => *left -= 1,
+            None => {
+                return Some(format!(
+                    "`{process}` in its prefix: it has {} processes, counted from 0",
+                    operations.len()
+                ));
+            }
+        }
+    }
     let turns = match schedule {
         Schedule::Turns(turns) => turns.as_slice(),
         Schedule::Free => &[],
@@ -176,6 +200,16 @@ fn out_of_range(operations: &[usize], schedule: &Schedule, kills: &[Kill]) -> Op
 fn applied<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<S> {
     let all: usize = raw.program.iter().map(Vec::len).sum();
     let mut whys: Vec<String> = Vec::new();
+    // An operation of the prefix that does not apply is none of the prefix.
+    let (mut next, mut prefix) = (vec![0; raw.program.len()], Vec::new());
+    for &process in &raw.prefix {
+        let at = usize::from(process);
+        let op = raw.program[at][next[at]].trim();
+        if op.into_rust::<S::Op>().is_ok() {
+            prefix.push(process);
+        }
+        next[at] += 1;
+    }
     let mut read = |op: &RawValue| {
         let op = op.trim();
         op.into_rust::<S::Op>()
@@ -197,9 +231,15 @@ fn applied<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<
         program,
         schedule: raw.schedule,
         kills: raw.kills,
+        prefix,
     });
     let excluded = case.as_ref().and_then(|case| extent.excludes(case, cuts));
-    let case = case.filter(|case| case.operations() > 0 && excluded.is_none());
+    let does = |case: &Case<S>| {
+        case.own_operations()
+            .iter()
+            .any(|operations| *operations > 0)
+    };
+    let case = case.filter(|case| does(case) && excluded.is_none());
     let apply = case.as_ref().map_or(0, Case::operations);
     whys.extend(excluded);
     Saved {
@@ -306,27 +346,43 @@ fn change(file: &Path, with: impl FnOnce(&mut Vec<Entry>)) -> Result<(), Error> 
     with(&mut contents.cases);
     let pretty = ron::ser::PrettyConfig::new().depth_limit(3);
     let text = ron::ser::to_string_pretty(&contents, pretty).map_err(|e| unwritten(file, e))?;
-    // One name, since one writes at a time: what somebody left who was killed here, the next one writes over.
+    let text = format!("{HEAD}{text}\n");
+    replace_file(file, &text, Kept::ThroughACrash).map_err(|e| failed("write", e))
+}
+
+/// How long a file that was replaced is sure to have its new text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// While the machine runs.
+    WhileItRuns,
+    /// Though the machine crashes right after.
+    ThroughACrash,
+}
+
+/// Replaces a file as a whole, by rename. The caller holds the lock of its directory.
+pub(crate) fn replace_file(file: &Path, text: &str, kept: Kept) -> std::io::Result<()> {
+    // One name, since one writes at a time: what a killed process left, the next one writes over.
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = directory.join(format!(".{name}.new"));
+    let temporary = file.with_file_name(format!(".{name}.new"));
     // It may be another user's.
     let _ = fs::remove_file(&temporary);
+    let synced = |file: &File| match kept {
+        Kept::WhileItRuns => Ok(()),
+        Kept::ThroughACrash => file.sync_all(),
+    };
     let written = File::create_new(&temporary)
-        .and_then(|mut to| {
-            to.write_all(format!("{HEAD}{text}\n").as_bytes())
-                .and_then(|()| to.sync_all())
-        })
+        .and_then(|mut to| to.write_all(text.as_bytes()).and_then(|()| synced(&to)))
         .and_then(|()| fs::rename(&temporary, file));
     if written.is_err() {
         // What is half written goes; the old file stands.
         let _ = fs::remove_file(&temporary);
     }
-    written.map_err(|e| failed("write", e))
+    written
 }
 
 /// Locks a directory. Waits for another program that has locked it, for [`LOCKED`] at most: any user may lock a directory, and
 /// a program that was stopped keeps it.
-fn lock(directory: &Path) -> std::io::Result<Flock<File>> {
+pub(crate) fn lock(directory: &Path) -> std::io::Result<Flock<File>> {
     let file = match Flock::lock(File::open(directory)?, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => return Ok(lock),
         Err((file, Errno::EWOULDBLOCK)) => file,
@@ -346,7 +402,7 @@ fn lock(directory: &Path) -> std::io::Result<Flock<File>> {
 }
 
 /// Reads the text of a file. A FIFO is refused, since a read from it may wait indefinitely.
-fn text_of(file: &Path) -> std::io::Result<String> {
+pub(crate) fn text_of(file: &Path) -> std::io::Result<String> {
     let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
     let file = File::options().read(true).custom_flags(flags).open(file)?;
     if !file.metadata()?.is_file() {

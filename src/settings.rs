@@ -11,6 +11,7 @@
 //! | `FORKCHECK_REPLAY` | a token from a report: run exactly that case |
 //! | `FORKCHECK_REFRESH` | `1`: of saved cases whose steps the code no longer takes, the program alone is kept |
 //! | `FORKCHECK_HTML` | a directory, made if it is not there: a failing test writes its report there as a page, `crate-module-suite-engine.html`, which opens in any browser and needs no network; from the directory that the test runs in, which is that of its package |
+//! | `FORKCHECK_REQUIRE_REACHED` | `1`: a test fails where no execution reached some label of `reached!` or `sometimes!` |
 //! | `FORKCHECK_LOCK` | a file or directory whose lock (flock) is the turn of `processes` on this machine; the temporary directory where it is not set |
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
 //!
@@ -29,7 +30,7 @@ use std::time::Duration;
 pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 /// The variables of the table above.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 12] = [
     "FORKCHECK_CASES",
     "FORKCHECK_EXECUTIONS",
     "FORKCHECK_HTML",
@@ -39,6 +40,7 @@ const VARIABLES: [&str; 11] = [
     "FORKCHECK_SEED",
     "FORKCHECK_REPLAY",
     "FORKCHECK_REFRESH",
+    "FORKCHECK_REQUIRE_REACHED",
     "FORKCHECK_ALLOW_MISSING",
     "FORKCHECK_WATCHDOG",
 ];
@@ -71,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) replay: Option<String>,
     pub(crate) allow_missing: Vec<String>,
     pub(crate) refresh: bool,
+    /// Labels that no execution reached let a test fail.
+    pub(crate) require_reached: bool,
     pub(crate) lock: Option<PathBuf>,
     /// Directory of the pages of failing tests.
     pub(crate) html: Option<PathBuf>,
@@ -94,6 +98,7 @@ impl Default for Settings {
             replay: None,
             allow_missing: Vec::new(),
             refresh: false,
+            require_reached: false,
             lock: None,
             html: None,
             checkout: None,
@@ -160,11 +165,8 @@ impl Settings {
         self.replay = variable("FORKCHECK_REPLAY")
             .filter(|token| !token.is_empty())
             .or(self.replay);
-        match variable("FORKCHECK_REFRESH").as_deref() {
-            Some("1") => self.refresh = true,
-            None | Some("" | "0") => {}
-            Some(other) => return Err(wrong("FORKCHECK_REFRESH", other, "1")),
-        }
+        self.refresh |= is_asked_for(&variable, "FORKCHECK_REFRESH")?;
+        self.require_reached |= is_asked_for(&variable, "FORKCHECK_REQUIRE_REACHED")?;
         if let Some(path) = variable("FORKCHECK_LOCK").filter(|path| !path.is_empty()) {
             // A FIFO would be waited for as it is opened.
             let is_lockable = |about: std::fs::Metadata| about.is_file() || about.is_dir();
@@ -272,6 +274,15 @@ fn number<T: std::str::FromStr>(
     }
 }
 
+/// Whether a variable is 1.
+fn is_asked_for(variable: impl Fn(&str) -> Option<String>, name: &str) -> Result<bool, Error> {
+    match variable(name).as_deref() {
+        Some("1") => Ok(true),
+        None | Some("" | "0") => Ok(false),
+        Some(other) => Err(wrong(name, other, "1")),
+    }
+}
+
 /// A time in seconds, where the variable is set.
 fn seconds(
     variable: impl Fn(&str) -> Option<String>,
@@ -348,6 +359,7 @@ mod tests {
             ("FORKCHECK_WATCHDOG", "0"),
             ("FORKCHECK_WATCHDOG", "never"),
             ("FORKCHECK_REFRESH", "yes"),
+            ("FORKCHECK_REQUIRE_REACHED", "all"),
             ("FORKCHECK_LOCK", "/no/such/file"),
             ("FORKCHECK_LOCK", "/dev/null"),
             ("FORKCHECK_ALLOW_MISSING", "loom,stpped"),

@@ -739,3 +739,23 @@ fn a_spec_that_says_wrongly_that_an_operation_only_reads_is_told_so() {
         finding.detail
     );
 }
+
+/// Times say nothing there, be they what they may.
+#[test]
+fn program_order_asks_for_no_order_in_time() {
+    let call = |op, ret, time| Call::<Register<u8>> {
+        op,
+        ret: Some(ret),
+        invoked: time,
+        returned: time,
+    };
+    let history = History {
+        calls: vec![
+            vec![call(RegisterOp::Write(7), RegisterRet::Written, 1)],
+            vec![call(RegisterOp::Read, RegisterRet::Value(0), 2)],
+        ],
+    };
+    let verdict = |criterion| explain(&0, &history, criterion, Limits::default());
+    assert_eq!(verdict(Criterion::ProgramOrder), Verdict::Ok);
+    assert_ne!(verdict(Criterion::RealTime), Verdict::Ok);
+}

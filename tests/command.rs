@@ -251,6 +251,61 @@ fn only_the_subjects_and_the_engine_that_were_named_are_checked_and_options_win_
 }
 
 #[test]
+fn engines_that_are_named_are_run_and_no_others() {
+    let arguments = [
+        "check", "seq_lock", "--cases", "1", "--json", "--engine", "stepped", "--engine", "loom",
+    ];
+    let output = forkcheck(&arguments, &[]);
+    let engines: Vec<Value> = objects(&output)
+        .iter()
+        .map(|object| object["engine"].clone())
+        .collect();
+    assert_eq!(engines, ["stepped", "loom"], "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_verdict_and_a_limitation_are_explained_as_the_guide_does() {
+    let page = include_str!("../docs/src/verdicts.md");
+    for name in [
+        &["DEADLOCK"][..],
+        &["weak", "memory"],
+        &["not linearizable"],
+    ] {
+        let output = forkcheck(&[&["explain"], name].concat(), &[]);
+        let told = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        let (heading, body) = told
+            .split_once(
+                "
+
+",
+            )
+            .unwrap();
+        let section = format!(
+            "### {heading}
+
+{}",
+            body.trim_end()
+        );
+        assert!(page.contains(&section), "{told}");
+    }
+    let all = text(&forkcheck(&["explain"], &[]).stdout);
+    assert!(
+        all.lines().any(|line| line == "UNKNOWN") && all.lines().count() > 30,
+        "{all}"
+    );
+    for (name, words) in [
+        ("nonsense", "lists what there is"),
+        ("not", "NOT LINEARIZABLE"),
+    ] {
+        let output = forkcheck(&["explain", name], &[]);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(words), "{told}");
+    }
+}
+
+#[test]
 fn the_list_names_all_and_what_is_expected_of_them() {
     let listed = forkcheck(&["list", "--json"], &[]);
     assert_eq!(listed.status.code(), Some(0));

@@ -11,6 +11,8 @@ pub(crate) struct Extent {
     pub(crate) roles: Vec<String>,
     /// Operations of each process, by number.
     pub(crate) operations: Vec<RangeInclusive<usize>>,
+    /// Processes whose operations are drawn as a whole sequence, as bits.
+    pub(crate) sequences: u32,
     /// Processes that may be killed, as bits.
     pub(crate) killable: u32,
 }
@@ -25,13 +27,14 @@ impl Extent {
                 "it has {processes} processes and the suite {suites}"
             ));
         }
-        let lengths = case.program.iter().zip(&self.operations).enumerate();
-        let outside = |(process, (ops, range)): (usize, (&Vec<_>, &RangeInclusive<usize>))| {
+        let own = case.own_operations();
+        let lengths = own.into_iter().zip(&self.operations).enumerate();
+        let outside = |(process, (length, range)): (usize, (usize, &RangeInclusive<usize>))| {
             let (least, most) = (*range.start(), *range.end());
             let needed = if cuts { least.min(1) } else { least };
-            (ops.len() < needed || ops.len() > most).then(|| {
+            (length < needed || length > most).then(|| {
                 let role = named(&self.roles, process);
-                format!("{role} has {} of {least}..={most} operations", ops.len())
+                format!("{role} has {length} of {least}..={most} operations")
             })
         };
         lengths.into_iter().find_map(outside).or_else(|| {
@@ -51,14 +54,23 @@ impl Extent {
         roles
     }
 
-    /// Whether a process of a program has no operation to spare.
+    /// Whether a process of a program has no operation to spare, beside those of the prefix. A sequence has none: without one
+    /// of its operations it may be none that the suite draws.
     pub(crate) fn is_least(&self, process: usize, operations: usize) -> bool {
-        operations <= *self.operations[process].start()
+        operations <= *self.operations[process].start() || self.sequences >> process & 1 == 1
+    }
+
+    /// Returns in words which process of a case that was cut has a part of a sequence.
+    pub(crate) fn cut_sequence<S: Spec>(&self, case: &Case<S>) -> Option<String> {
+        let of_sequence = |process: &usize| self.sequences >> process & 1 == 1;
+        let process = (0..case.program.len()).find(of_sequence)?;
+        let role = named(&self.roles, process);
+        Some(format!("{role} may have lost operations of its sequence"))
     }
 
     /// Returns in words which process of a case does fewer operations than in any of the suite's.
     pub(crate) fn cut_short<S: Spec>(&self, case: &Case<S>) -> Option<String> {
-        let mut lengths = case.program.iter().map(Vec::len).enumerate();
+        let mut lengths = case.own_operations().into_iter().enumerate();
         let (process, length) =
             lengths.find(|&(process, length)| length < *self.operations[process].start())?;
         let (role, least) = (
@@ -87,6 +99,7 @@ mod tests {
         let extent = Extent {
             roles: ["one", "other", "other"].map(String::from).into(),
             operations: vec![2..=3, 0..=1, 0..=1],
+            sequences: 0,
             killable: 0b110,
         };
         let words = |lengths: &[usize], cuts| extent.excludes(&case(lengths), cuts);

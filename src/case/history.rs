@@ -34,10 +34,14 @@ impl<S: Spec> History<S> {
         })
     }
 
-    /// The process that called first, if there is one.
+    /// The process that called first after the prefix, if there is one.
     pub fn first(&self) -> Option<usize> {
         let firsts = self.calls.iter().enumerate();
-        let firsts = firsts.filter_map(|(p, calls)| Some((calls.first()?.invoked, p)));
+        let own = |calls: &'_ Vec<Call<S>>| {
+            let mut own = calls.iter().filter(|call| !call.is_of_prefix());
+            own.next().map(|call| call.invoked)
+        };
+        let firsts = firsts.filter_map(|(p, calls)| Some((own(calls)?, p)));
         firsts.min().map(|(_, p)| p)
     }
 }
@@ -50,7 +54,7 @@ pub struct Call<S: Spec> {
     pub op: S::Op,
     /// What came back; `None` if nothing did, so that it took effect or did not.
     pub ret: Option<S::Ret>,
-    /// The time of the call, on a clock that all processes share.
+    /// The time of the call, on a clock that all processes share. A call of a case's prefix has one time for call and return.
     pub invoked: u64,
     /// The time of the return; [`Call::NEVER`] where there was none. Where a process died in a call, the time at which its
     /// next life made the next one, or [`Call::DIED`].

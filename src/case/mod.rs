@@ -5,6 +5,7 @@
 mod extent;
 mod history;
 mod place;
+mod prefix;
 
 pub(crate) use extent::Extent;
 pub use history::{Access, Call, Form, History, Step};
@@ -20,12 +21,12 @@ use std::marker::PhantomData;
 pub type Program<S> = Vec<Vec<<S as Spec>::Op>>;
 
 /// One execution, as far as it can be told beforehand: setup, program, schedule, kills.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(bound = "", deny_unknown_fields)]
 pub struct Case<S: Spec> {
     /// From where the structure and its spec start.
     pub setup: S::Setup,
-    /// What each process does.
+    /// What each process does, operations of the prefix first.
     #[serde(deserialize_with = "program")]
     pub program: Program<S>,
     /// Who takes each step.
@@ -34,6 +35,10 @@ pub struct Case<S: Spec> {
     /// Who dies at which step.
     #[serde(default)]
     pub kills: Vec<Kill>,
+    /// The prefix: operations that are done one after the other before the processes begin. Each entry is a process, of which
+    /// the next operation of its program is done.
+    #[serde(default)]
+    pub prefix: Vec<u16>,
 }
 
 impl<S: Spec> Case<S> {
@@ -44,6 +49,7 @@ impl<S: Spec> Case<S> {
             program,
             schedule: Schedule::Free,
             kills: Vec::new(),
+            prefix: Vec::new(),
         }
     }
     /// How many operations all processes have together.
@@ -96,7 +102,7 @@ const MOST_OPERATIONS: usize = u16::MAX as usize;
 
 /// Reads a program, with a limit on the operations of a process: if an operation takes no bytes, a few bytes can
 /// announce 2^64.
-fn program<'de, D, T>(from: D) -> Result<Vec<Vec<T>>, D::Error>
+pub(crate) fn program<'de, D, T>(from: D) -> Result<Vec<Vec<T>>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

@@ -13,7 +13,7 @@
 use super::search::{Answer, Ending, Of, Search};
 use super::verdict::{Finding, Kind};
 use super::{Blocked, Explanation, Verdict, asked};
-use crate::case::History;
+use crate::case::{Call, History};
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +26,26 @@ pub enum Criterion {
     RealTime,
     /// Those that keep each process's own order (sequential consistency): for models, which have no clock.
     ProgramOrder,
+}
+
+/// A criterion as engines ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// [`Criterion::RealTime`].
+    RealTime,
+    /// [`Criterion::ProgramOrder`].
+    OfProcesses,
+    /// [`Criterion::ProgramOrder`] after a prefix: calls that have one time for call and return come before all others, in the order of these times.
+    AfterPrefix,
+}
+
+impl From<Criterion> for Order {
+    fn from(criterion: Criterion) -> Self {
+        match criterion {
+            Criterion::RealTime => Self::RealTime,
+            Criterion::ProgramOrder => Self::OfProcesses,
+        }
+    }
 }
 
 /// How much the check of one history may take. It is deterministic: no clock decides.
@@ -96,10 +116,11 @@ pub fn explain<S: Spec>(
 pub(crate) fn explain_watched<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
-    criterion: Criterion,
+    order: impl Into<Order>,
     limits: (Limits, Watcher<'_>),
 ) -> Verdict<S> {
-    asked::verdict(|| judge(setup, history, criterion, limits, Ending::Any))
+    let order = order.into();
+    asked::verdict(|| judge(setup, history, order, limits, Ending::Any))
 }
 
 /// Judges an execution in which every process is done or sleeps, and so none will ever move: [`Verdict::Ok`] if
@@ -118,10 +139,11 @@ pub fn rest<S: Spec>(
 pub(crate) fn rest_watched<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
-    criterion: Criterion,
+    order: impl Into<Order>,
     limits: (Limits, Watcher<'_>),
 ) -> Verdict<S> {
-    match asked::verdict(|| judge(setup, history, criterion, limits, Ending::AtRest)) {
+    let order = order.into();
+    match asked::verdict(|| judge(setup, history, order, limits, Ending::AtRest)) {
         Verdict::Finding(finding) if finding.kind.is_of_history() => Verdict::Finding(Finding {
             kind: Kind::Deadlock,
             ..finding
@@ -135,12 +157,13 @@ pub(crate) fn rest_watched<S: Spec>(
 pub(crate) fn blame<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
-    criterion: Criterion,
+    order: impl Into<Order>,
     explanation: &Explanation<S>,
 ) -> Option<Blocked<S>> {
     let blocked = &explanation.blocked;
     // A panic of the spec here does not hide the finding.
-    let wrong = asked::words_of_panic(|| wrong(setup, history, criterion));
+    let order = order.into();
+    let wrong = asked::words_of_panic(|| wrong(setup, history, order));
     let mut wrong = wrong.unwrap_or_default();
     let is_blocked = |one: &Blocked<S>| {
         let same = |other: &Blocked<S>| (other.process, other.call) == (one.process, one.call);
@@ -154,7 +177,7 @@ pub(crate) fn blame<S: Spec>(
 }
 
 /// The calls each of which alone is enough to explain the history, had it returned something else.
-fn wrong<S: Spec>(setup: &S::Setup, history: &History<S>, criterion: Criterion) -> Vec<Blocked<S>> {
+fn wrong<S: Spec>(setup: &S::Setup, history: &History<S>, order: Order) -> Vec<Blocked<S>> {
     let mut wrong = Vec::new();
     // Of a long history nearly every call is right: it is not worth the time.
     if history.calls.iter().map(Vec::len).sum::<usize>() > LONG {
@@ -164,9 +187,9 @@ fn wrong<S: Spec>(setup: &S::Setup, history: &History<S>, criterion: Criterion) 
         states: 1 << 12,
         steps: 1 << 14,
     };
-    for of_key in keys(history, criterion).into_values() {
+    for of_key in keys(history, order).into_values() {
         let limits = (limits, UNWATCHED);
-        let search = || Search::new(&of_key, S::start(setup), criterion, Ending::Any, limits);
+        let search = || Search::new(&of_key, S::start(setup), order, Ending::Any, limits);
         if matches!(search().run(), Answer::Explained(_)) {
             continue;
         }
@@ -188,13 +211,16 @@ fn wrong<S: Spec>(setup: &S::Setup, history: &History<S>, criterion: Criterion) 
 }
 
 /// The calls of each key, process by process. All have one where they cannot be taken apart.
-fn keys<S: Spec>(history: &History<S>, criterion: Criterion) -> BTreeMap<u64, Vec<Of<'_, S>>> {
+fn keys<S: Spec>(history: &History<S>, order: Order) -> BTreeMap<u64, Vec<Of<'_, S>>> {
     let mut keys: BTreeMap<u64, Vec<Of<S>>> = BTreeMap::new();
     for (process, calls) in history.calls.iter().enumerate() {
         for (number, call) in calls.iter().enumerate() {
-            let key = match criterion {
-                Criterion::RealTime => S::key(&call.op),
-                Criterion::ProgramOrder => 0,
+            if is_allowed_beside(history, order, process, call) {
+                continue;
+            }
+            let key = match order {
+                Order::RealTime => S::key(&call.op),
+                Order::OfProcesses | Order::AfterPrefix => 0,
             };
             let of_key = keys.entry(key).or_default();
             match of_key.last_mut() {
@@ -206,14 +232,39 @@ fn keys<S: Spec>(history: &History<S>, criterion: Criterion) -> BTreeMap<u64, Ve
     keys
 }
 
+/// Returns whether a call may return what it did because a call of another process had not returned
+/// ([`Spec::allowed_beside`]): then it says nothing about the state, and is not judged.
+fn is_allowed_beside<S: Spec>(
+    history: &History<S>,
+    order: Order,
+    process: usize,
+    call: &Call<S>,
+) -> bool {
+    let Some(ret) = &call.ret else { return false };
+    let others = history.calls.iter().enumerate();
+    let others = others.filter(|(other, _)| *other != process);
+    others.into_iter().any(|(_, calls)| {
+        let first = match order {
+            Order::RealTime => calls.partition_point(|other| other.returned < call.invoked),
+            Order::OfProcesses | Order::AfterPrefix => 0,
+        };
+        let beside = calls[first..]
+            .iter()
+            .take_while(|other| order != Order::RealTime || other.invoked <= call.returned);
+        beside
+            .into_iter()
+            .any(|other| S::allowed_beside(&call.op, ret, &other.op))
+    })
+}
+
 fn judge<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
-    criterion: Criterion,
+    order: Order,
     (limits, watcher): (Limits, Watcher<'_>),
     ending: Ending,
 ) -> Verdict<S> {
-    let keys = keys(history, criterion);
+    let keys = keys(history, order);
     let several = keys.len();
     let mut open: Vec<_> = keys.into_values().collect();
     let (mut steps, mut share) = (0, SHARE);
@@ -229,16 +280,16 @@ fn judge<S: Spec>(
         let mut still_open = Vec::new();
         for calls in open {
             let bounds = (limits, watcher);
-            let mut search = Search::new(&calls, S::start(setup), criterion, ending, bounds);
+            let mut search = Search::new(&calls, S::start(setup), order, ending, bounds);
             let answer = search.run();
             steps += search.steps();
             match answer {
                 Answer::Explained(_) => {}
                 Answer::Inexplicable(explanation) => {
                     return Verdict::Finding(Finding {
-                        kind: match criterion {
-                            Criterion::RealTime => Kind::NotLinearizable,
-                            Criterion::ProgramOrder => Kind::NotSequentiallyConsistent,
+                        kind: match order {
+                            Order::RealTime => Kind::NotLinearizable,
+                            _ => Kind::NotSequentiallyConsistent,
                         },
                         detail: String::new(),
                         explanation: Some(explanation),

@@ -12,5 +12,5 @@ mod verdict;
 #[cfg(feature = "loom")]
 pub(crate) use asked::is_of_the_spec;
 pub use linearizable::{Criterion, Limits, explain, rest};
-pub(crate) use linearizable::{Watcher, blame, explain_watched, rest_watched};
+pub(crate) use linearizable::{Order, Watcher, blame, explain_watched, rest_watched};
 pub use verdict::{Blocked, Explanation, Finding, Kind, Verdict};

@@ -14,10 +14,10 @@ mod chains;
 mod lanes;
 
 use chains::Chains;
-use lanes::{Item, Pending, lanes};
+use lanes::{Item, Pending, bound, lanes};
 
 use super::seen::Seen;
-use super::{Blocked, Criterion, Explanation, Limits, Watcher, asked, bits};
+use super::{Blocked, Explanation, Limits, Order, Watcher, asked, bits};
 use crate::case::Call;
 use crate::spec::Spec;
 
@@ -81,7 +81,7 @@ struct Frame {
 pub(super) struct Search<'a, S: Spec> {
     lanes: Vec<Vec<Item<'a, S>>>,
     pending: Vec<Pending<'a, S>>,
-    criterion: Criterion,
+    order: Order,
     ending: Ending,
     limits: Limits,
     /// A call that may have returned anything.
@@ -103,18 +103,18 @@ impl<'a, S: Spec> Search<'a, S> {
     pub(super) fn new(
         calls: &[Of<'a, S>],
         start: S,
-        criterion: Criterion,
+        order: Order,
         ending: Ending,
         (limits, watcher): (Limits, Watcher<'a>),
     ) -> Self {
-        let (lanes, pending) = lanes(calls, criterion);
+        let (lanes, pending) = lanes(calls, order);
         Self {
             seen: Seen::new(lanes.len(), pending.len(), start),
             at: vec![0; lanes.len()],
             used: vec![0; pending.len().div_ceil(64)],
             lanes,
             pending,
-            criterion,
+            order,
             ending,
             limits,
             any: None,
@@ -247,11 +247,8 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     fn frame(&self, node: u32, left: usize) -> Frame {
-        let returns = (0..self.lanes.len()).filter_map(|lane| self.item(lane));
-        let bound = match self.criterion {
-            Criterion::RealTime => returns.map(|item| item.returned).min().unwrap_or(u64::MAX),
-            Criterion::ProgramOrder => u64::MAX,
-        };
+        let items = (0..self.lanes.len()).filter_map(|lane| self.item(lane));
+        let bound = bound(items, self.order);
         Frame {
             node,
             left,

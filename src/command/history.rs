@@ -11,10 +11,17 @@ use fields::{Fields, Json, OpAndRet};
 use forkcheck::Spec;
 use forkcheck::check::{Limits, Verdict};
 use forkcheck::recorded::{Judged, judge};
-use forkcheck::spec::{CasRegister, Counter, Lock, Map, Queue, Register, Set, Stack};
+use forkcheck::spec::{
+    Barrier, CasRegister, Counter, Event, Lock, Map, Queue, Register, RelaxedQueue, Semaphore, Set,
+    Stack,
+};
 use input::{Recorded, recorded};
 use serde_json::{Value, json};
-use specs::{of_cas, of_counter, of_lock, of_map, of_queue, of_register, of_set, of_stack};
+use specs::{
+    of_barrier, of_cas, of_counter, of_event, of_lock, of_map, of_queue, of_register,
+    of_relaxed_queue, of_semaphore, of_set, of_stack,
+};
+
 use std::path::Path;
 
 /// The ready specs.
@@ -26,6 +33,8 @@ pub(super) enum Ready {
     Cas,
     /// First in, first out.
     Queue,
+    /// First in, first out; a pop may be empty beside a push that has not returned.
+    RelaxedQueue,
     /// Last in, first out.
     Stack,
     /// Elements, judged one by one.
@@ -36,6 +45,12 @@ pub(super) enum Ready {
     Counter,
     /// A lock with an owner.
     Lock,
+    /// Permits, none at first.
+    Semaphore,
+    /// A barrier of all processes of the file.
+    Barrier,
+    /// An event that is set and reset, not set at first.
+    Event,
 }
 
 /// Judges the history in a file, and prints what came of it.
@@ -44,11 +59,19 @@ pub(super) fn history(file: &Path, spec: Ready, limits: Limits, json: bool) -> S
         Ready::Register => told::<Register<Json>>(file, &Json("null".into()), of_register, limits),
         Ready::Cas => told::<CasRegister<Json>>(file, &Json("null".into()), of_cas, limits),
         Ready::Queue => told::<Queue<Json>>(file, &usize::MAX, of_queue, limits),
+        Ready::RelaxedQueue => {
+            told::<RelaxedQueue<Json>>(file, &usize::MAX, of_relaxed_queue, limits)
+        }
         Ready::Stack => told::<Stack<Json>>(file, &(), of_stack, limits),
         Ready::Set => told::<Set<Json>>(file, &(), of_set, limits),
         Ready::Map => told::<Map<Json, Json>>(file, &(), of_map, limits),
         Ready::Counter => told::<Counter>(file, &0, of_counter, limits),
         Ready::Lock => told::<Lock>(file, &(), of_lock, limits),
+        Ready::Semaphore => told::<Semaphore>(file, &0, of_semaphore, limits),
+        Ready::Barrier => {
+            processes(file).and_then(|parties| told::<Barrier>(file, &parties, of_barrier, limits))
+        }
+        Ready::Event => told::<Event>(file, &false, of_event, limits),
     };
     match told {
         Err(error) => {
@@ -67,6 +90,11 @@ pub(super) fn history(file: &Path, spec: Ready, limits: Limits, json: bool) -> S
             told.standing
         }
     }
+}
+
+/// Returns the number of processes of a file, which are the parties of its barrier.
+fn processes(file: &Path) -> Result<usize, String> {
+    recorded::<Barrier>(file, of_barrier).map(|recorded| recorded.names.len())
 }
 
 /// Outcome to print, as text and as JSON.

@@ -2,11 +2,13 @@
 
 mod builtins;
 mod check;
+mod explain;
 mod history;
 mod json;
 mod list;
 mod print;
 mod replay;
+mod summary;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -57,6 +59,21 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Prints what the suites of a package covered when they ran last, and what was not checked: 1 if one has a finding, 2 if one is
+    /// unknown or unavailable.
+    Summary {
+        /// The file; target/forkcheck/summary.json of this directory or of one above, unless it is given.
+        file: Option<PathBuf>,
+        /// The lines of the file, one JSON object for each test.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Says what a verdict or a limitation of a report means, and what to do. Without a name it lists those that there are.
+    Explain {
+        /// As a report writes it: DEADLOCK, UNKNOWN, weak memory.
+        #[arg(value_name = "VERDICT-or-limitation")]
+        name: Vec<String>,
+    },
     /// Judges a recorded history by a ready spec: 1 if no order of its calls explains their results.
     ///
     /// One call a line, as a JSON object: {"process": 0, "call": 12, "return": 15, "op": "write", "value": 7}. `process` is
@@ -67,12 +84,17 @@ enum What {
     ///   cas       the same; cas expected value -> result (true if it swapped)
     ///   queue     push value; pop -> result (null: empty)
     ///   stack     the same
+    ///   relaxed-queue  the same as queue; pop may return null beside a push that has not returned
     ///   set       add value, remove value, contains value -> result (true or false)
     ///   map       put key value; remove key; get key -> result (null: none)
     ///   counter   add value; read -> result
     ///   lock      lock; try_lock -> result (true: acquired); unlock -> result (false: refused; true if it is left out)
+    ///   semaphore acquire; try_acquire -> result; release
+    ///   barrier   arrive; leave (of all processes of the file)
+    ///   event     set; reset; wait; is_set -> result
     ///
-    /// Values and keys are any JSON; a register begins with null, a counter with 0, all others empty or free.
+    /// Values and keys are any JSON; a register begins with null, a counter with 0, a semaphore with no permit, all others empty or
+    /// free.
     #[command(verbatim_doc_comment)]
     History {
         /// The file.
@@ -95,9 +117,9 @@ enum What {
 /// On what, how much, and how it is told.
 #[derive(Clone, Debug, Args)]
 struct Options {
-    /// Only on this engine.
+    /// Only on this engine; given again, on that one too.
     #[arg(long, value_name = "NAME", value_parser = engines())]
-    engine: Option<String>,
+    engine: Vec<String>,
     /// Programs to draw for each; engines that explore stop once they have run as many executions as four may take, or
     /// sixteen of `stepped` and `kills`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
@@ -128,7 +150,7 @@ impl Options {
         }
     }
     fn names(&self, engine: &str) -> bool {
-        self.engine.as_deref().is_none_or(|name| name == engine)
+        self.engine.is_empty() || self.engine.iter().any(|name| name == engine)
     }
 }
 
@@ -142,6 +164,8 @@ impl Command {
             Some(What::Replay { target, html, json }) => {
                 replay::replay(&target, html.as_deref(), json)
             }
+            Some(What::Summary { file, json }) => summary::summary(file.as_deref(), json),
+            Some(What::Explain { name }) => explain::explain(&name),
             Some(What::History {
                 file,
                 spec,
@@ -239,7 +263,7 @@ mod tests {
             failure_persistence: None,
             ..Config::default()
         };
-        let known = "check list replay history help one_shot early_flag --engine --cases --seconds --seed --json --html --spec \
+        let known = "check list replay history summary explain help one_shot early_flag --engine --cases --seconds --seed --json --html --spec \
              --states --steps --help --version -h -V -- - = --cases=3 --seconds=1e400 --seconds=-1 --seed=-0 stepped \
              loom queue 0 1 -1 18446744073709551615 18446744073709551616 4294967296 NaN inf 1e308 0x10 1e-400 fk1: fk";
         let known: Vec<&str> = known.split_whitespace().collect();

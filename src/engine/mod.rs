@@ -17,6 +17,7 @@ use crate::case::{Case, History, Program, Step};
 use crate::check::{Criterion, Verdict};
 use crate::error::Error;
 use crate::memory::Memory;
+use crate::reached::Reached;
 pub(crate) use crate::schedule::MAX_PROCESSES;
 use crate::spec::Spec;
 use crate::structure::{Progress, WithHandles};
@@ -244,6 +245,8 @@ pub struct Covered {
     pub locks: u64,
     /// Findings that took a real kill.
     pub for_real: u64,
+    /// Marks in the structure's code that executions reached.
+    pub reached: Reached,
 }
 
 impl Covered {
@@ -282,6 +285,7 @@ impl Covered {
         self.given_up += more.given_up;
         self.locks += more.locks;
         self.for_real += more.for_real;
+        self.reached.add(more.reached);
     }
 }
 

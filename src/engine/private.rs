@@ -7,6 +7,7 @@ use crate::case::{Call, Case, named};
 use crate::check::{Finding, Kind, Verdict};
 use crate::error::Error;
 use crate::memory::Memory;
+use crate::reached;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
 use crate::workers::private::{self, After, Looked, Pointer};
@@ -53,6 +54,8 @@ impl Looks {
             );
             return Ok((found, Some(bare(case, finding(Kind::Deadlock, detail)))));
         }
+        // A look for locks runs operations from states that there are not.
+        reached::taken();
         let (mut covered, run) = search(case, roles)?;
         covered.short_looks += short;
         covered.given_up += u64::from(given_up);

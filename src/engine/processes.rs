@@ -128,7 +128,8 @@ fn search<S: WithHandles<Memory = Hardware>>(
     } else {
         (executions + 1, failing + u64::from(run.is_some()))
     };
-    let could_overlap = case.program.iter().filter(|ops| !ops.is_empty()).count() > 1;
+    let own = case.own_operations();
+    let could_overlap = own.iter().filter(|operations| **operations > 0).count() > 1;
     let covered = Covered {
         programs: 1,
         executions,

@@ -7,6 +7,7 @@ use crate::case::{Case, History, Schedule};
 use crate::check::Verdict;
 use crate::error::Error;
 use crate::process::{Channel, Job, Session, answer_requests, end_strays, print_backtraces};
+use crate::reached;
 use crate::spec::Spec;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -67,6 +68,7 @@ pub(super) fn serve_placed<S: Spec>(
     mut search: impl FnMut(Case<S>, Vec<String>, Budget) -> Result<Answer<S>, Error>,
 ) {
     answer_requests();
+    reached::follow();
     while let Some(request) = channel.next() {
         let answer =
             decode(&request).and_then(|(case, roles, budget): (Case<S>, Vec<String>, Budget)| {
@@ -76,6 +78,10 @@ pub(super) fn serve_placed<S: Spec>(
                     None => search(case, roles, budget),
                 }
             });
+        let answer = answer.map(|(covered, run)| {
+            let reached = reached::taken();
+            (Covered { reached, ..covered }, run)
+        });
         let answer = match end_strays() {
             left if left.is_empty() => answer,
             left => Err(Error::invalid(

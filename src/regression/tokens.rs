@@ -2,9 +2,10 @@
 //! trusted: its checksum is compared, and each process, operation and step in it is looked up in its own program.
 
 use super::{VERSION, out_of_range};
-use crate::case::Case;
+use crate::case::{Case, Kill, Program, Schedule};
 use crate::error::Error;
 use crate::spec::Spec;
+use serde::Deserialize;
 
 /// The contents of a token.
 #[derive(Debug, PartialEq)]
@@ -14,11 +15,35 @@ pub(crate) struct Token<S: Spec> {
     pub(crate) case: Case<S>,
 }
 
+/// A case as earlier versions wrote it.
+#[derive(Deserialize)]
+#[serde(bound = "")]
+#[expect(dead_code, reason = "it is read to see whether that is all there is")]
+struct WithoutPrefix<S: Spec> {
+    setup: S::Setup,
+    #[serde(deserialize_with = "crate::case::program")]
+    program: Program<S>,
+    schedule: Schedule,
+    kills: Vec<Kill>,
+}
+
 /// Returns one case as a word that can be pasted: `fk1:`, the suite, engine and case in postcard as hexadecimal
 /// digits, and eight digits that tell whether all of it was pasted.
 pub(crate) fn token<S: Spec>(suite: &str, engine: &str, case: &Case<S>) -> Result<String, Error> {
-    let bytes = postcard::to_stdvec(&(suite, engine, case))
-        .map_err(|e| Error::system("write a case as a token", e, "use the saved file instead"))?;
+    let unwritten = |e| Error::system("write a case as a token", e, "use the saved file instead");
+    // An earlier version had no prefix: it comes last, and only if there is one.
+    let Case {
+        setup,
+        program,
+        schedule,
+        kills,
+        prefix,
+    } = case;
+    let earlier = (suite, engine, setup, program, schedule, kills);
+    let mut bytes = postcard::to_stdvec(&earlier).map_err(unwritten)?;
+    if !prefix.is_empty() {
+        bytes.extend(postcard::to_stdvec(prefix).map_err(unwritten)?);
+    }
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(format!("fk{VERSION}:{digits}{:08x}", sum(&bytes)))
 }
@@ -49,7 +74,11 @@ pub(crate) fn from_token<S: Spec>(
             "run that test alone, with the command from its report, or unset FORKCHECK_REPLAY",
         ));
     }
-    let case = postcard::take_from_bytes(&case).and_then(|(case, rest)| match rest {
+    let with_prefix = match postcard::take_from_bytes::<WithoutPrefix<S>>(&case) {
+        Ok((_, [])) => [case.as_slice(), &[0]].concat(),
+        _ => case,
+    };
+    let case = postcard::take_from_bytes(&with_prefix).and_then(|(case, rest)| match rest {
         [] => Ok(case),
         _ => Err(postcard::Error::DeserializeBadEncoding),
     });
@@ -62,7 +91,7 @@ pub(crate) fn from_token<S: Spec>(
     })?;
     let case: Case<S> = case;
     let operations: Vec<usize> = case.program.iter().map(Vec::len).collect();
-    if let Some(slip) = out_of_range(&operations, &case.schedule, &case.kills) {
+    if let Some(slip) = out_of_range(&operations, &case.schedule, &case.kills, &case.prefix) {
         return Err(Error::invalid(
             format!("the token {:?} says {slip}", shown(token)),
             "paste the token that a report printed",

@@ -111,6 +111,8 @@ pub struct Report {
     pub stale: Vec<String>,
     /// Accesses that the engine could not schedule, in words, where there were any.
     pub unscheduled: Option<String>,
+    /// Labels in the structure's code that no execution reached, each with its line; of an `ok` alone.
+    pub not_reached: Vec<String>,
     /// What the engine did not check, item by item.
     pub not_checked: Vec<String>,
     /// Last lines that the processes printed.
@@ -145,6 +147,8 @@ pub struct Operation {
     pub returned: Option<u64>,
     /// The process was killed in it.
     pub killed: bool,
+    /// It is of the prefix, which is done before the processes begin.
+    pub is_of_prefix: bool,
 }
 
 /// A word of the region.
@@ -247,6 +251,15 @@ impl Report {
     /// ```
     pub fn text(&self, columns: usize) -> String {
         super::text::text(self, columns.max(NARROW))
+    }
+
+    /// Returns the report where each label has to be reached, and some were not.
+    pub(crate) fn with_all_required(mut self) -> Self {
+        self.verdict = "unknown";
+        self.headline = "no execution reached the labels below, and FORKCHECK_REQUIRE_REACHED asks for all of them: let the suite \
+            draw what leads there, begin near it (`.prefix`), run more, or excuse a label (`.unreached(\"label\", \"the reason\")`)"
+            .into();
+        self
     }
 
     /// Returns the time that the check took.

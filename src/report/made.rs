@@ -21,6 +21,8 @@ pub(crate) struct About<'a> {
     pub(crate) suite: &'a str,
     /// The role of each process.
     pub(crate) roles: &'a [String],
+    /// Labels that are not to be reached.
+    pub(crate) unreached: &'a [&'a str],
     /// Directory from which files are named.
     pub(crate) home: &'a str,
     /// Returns the command that runs the case of a token again.
@@ -55,6 +57,10 @@ pub(crate) fn report<S: Spec>(about: &About<'_>, outcome: &Outcome<S>) -> Report
         seed: outcome.seed,
         stale: outcome.stale.clone(),
         unscheduled: unscheduled(outcome),
+        not_reached: match outcome.verdict {
+            Verdict::Ok => (outcome.covered.reached).missing(outcome.structure, about.unreached),
+            _ => Vec::new(),
+        },
         not_checked: not_checked(outcome),
         printed: printed(&outcome.output),
         ..Report::default()
@@ -82,8 +88,12 @@ fn of_found<S: Spec>(report: &mut Report, about: &About<'_>, found: &Found<S>) {
     report.origin = Some(origin(found.origin, run));
     report.rate = Some(rate(found.rate));
     report.setup = (size_of::<S::Setup>() > 0).then(|| format!("{:?}", run.case.setup));
-    for (process, operations) in report.processes.iter_mut().zip(operations(&run.history)) {
+    let of_processes = report.processes.iter_mut().zip(operations(&run.history));
+    for (number, (process, operations)) in of_processes.enumerate() {
         process.operations = operations;
+        let of_prefix = run.case.prefix_of(number);
+        let of_prefix = process.operations.iter_mut().take(of_prefix);
+        of_prefix.for_each(|operation| operation.is_of_prefix = true);
     }
     let words = words(&run.steps);
     report.legend = words.legend();
@@ -116,6 +126,7 @@ pub(super) fn operations<S: Spec>(history: &History<S>) -> Vec<Vec<Operation>> {
         invoked: call.invoked,
         returned: (call.returned < Call::<S>::DIED).then_some(call.returned),
         killed: call.ret.is_none() && call.returned != Call::<S>::NEVER,
+        is_of_prefix: false,
     };
     let processes = history.calls.iter();
     processes

@@ -11,6 +11,7 @@ mod recorded;
 mod rows;
 mod sentence;
 mod site;
+pub(crate) mod summary;
 mod table;
 mod text;
 mod words;

@@ -294,6 +294,9 @@ fn part(report: &Report) -> Part<'_> {
         Event::Call(process, number) | Event::Return(process, number) => {
             let operation = &report.processes[process].operations[number];
             let (kind, text) = match event {
+                Event::Call(..) if operation.is_of_prefix => {
+                    ("call", format!("prefix: {}", operation.call))
+                }
                 Event::Call(..) => ("call", operation.call.clone()),
                 _ => match &operation.result {
                     Some(result) => ("return", format!("→ {result}")),

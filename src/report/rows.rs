@@ -29,6 +29,16 @@ pub(super) fn events(report: &Report) -> Vec<Event> {
     }
     let mut events = Vec::new();
     let mut shown = vec![0; report.processes.len()];
+    // The prefix takes no steps.
+    for event in events_of_calls(&report.processes) {
+        if let Event::Call(process, number) = event
+            && report.processes[process].operations[number].is_of_prefix
+            && !last.contains_key(&(process, Some(number)))
+        {
+            events.extend([event, Event::Return(process, number)]);
+            shown[process] = number + 1;
+        }
+    }
     for (number, step) in report.steps.iter().enumerate() {
         let Some(process) = report.processes.get(step.process) else {
             continue;
@@ -110,7 +120,7 @@ pub(super) fn rows_of_calls(processes: &[Process]) -> Vec<Row> {
         };
         let operation = &processes[process].operations[number];
         let text = if is_call {
-            cut(&operation.call)
+            called(operation)
         } else {
             let ret = returned(operation);
             match rows.last_mut() {
@@ -128,6 +138,15 @@ pub(super) fn rows_of_calls(processes: &[Process]) -> Vec<Row> {
     rows
 }
 
+/// Returns an operation as its row has it.
+fn called(operation: &Operation) -> String {
+    let call = cut(&operation.call);
+    match operation.is_of_prefix {
+        true => format!("prefix: {call}"),
+        false => call,
+    }
+}
+
 /// Returns the result of an operation as its row has it.
 pub(super) fn returned(operation: &Operation) -> String {
     let result = operation.result.as_ref();
@@ -138,26 +157,35 @@ pub(super) fn returned(operation: &Operation) -> String {
 
 fn rows_of_steps(report: &Report) -> Vec<Row> {
     let events = events(report).into_iter();
-    let rows = events.map(|event| match event {
+    let rows = events.filter_map(|event| match event {
         Event::Call(process, number) => {
             let operation = &report.processes[process].operations[number];
-            Row::end(process, cut(&operation.call))
+            let called = called(operation);
+            Some(Row::end(
+                process,
+                match operation.is_of_prefix {
+                    true => format!("{called} {}", returned(operation)),
+                    false => called,
+                },
+            ))
         }
         Event::Return(process, number) => {
             let operation = &report.processes[process].operations[number];
-            Row::end(process, returned(operation))
+            // That of the prefix stands with its call.
+            let own = !operation.is_of_prefix;
+            own.then(|| Row::end(process, returned(operation)))
         }
         Event::Step(number) => {
             let step = &report.steps[number];
             let name = report.name(step);
             let now = step.now.map(|now| step.form.shown(now));
-            Row {
+            Some(Row {
                 process: step.process,
                 kept: step.access == Access::Killed,
                 step: Some(number),
                 text: format!("  {}", report.step(step)),
                 region: now.map_or(String::new(), |now| format!("{name}={now}")),
-            }
+            })
         }
     });
     rows.collect()

@@ -2,7 +2,7 @@
 
 use super::table::{apart, short};
 use crate::case::{Call, History, named};
-use crate::check::{Blocked, Criterion, Finding, Kind, blame};
+use crate::check::{Blocked, Finding, Kind, Order, blame};
 use crate::engine::Run;
 use crate::spec::Spec;
 
@@ -12,11 +12,11 @@ pub(super) fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Findin
     let Some(explanation) = explanation.filter(|_| finding.detail.is_empty()) else {
         return format!("{}{}", finding.detail, standstill(roles, run, finding));
     };
-    let criterion = match finding.kind {
-        Kind::NotSequentiallyConsistent => Criterion::ProgramOrder,
-        _ => Criterion::RealTime,
+    let order = match finding.kind {
+        Kind::NotSequentiallyConsistent => Order::AfterPrefix,
+        _ => Order::RealTime,
     };
-    let blamed = blame(&run.case.setup, &run.history, criterion, explanation);
+    let blamed = blame(&run.case.setup, &run.history, order, explanation);
     blamed.map_or_else(String::new, |blamed| {
         accusation(roles, &run.history, &blamed)
     })

@@ -125,6 +125,10 @@ fn limits(to: &mut String, report: &Report, width: usize) -> std::fmt::Result {
     if let Some(unscheduled) = &report.unscheduled {
         labelled(to, "unscheduled", &wrapped(unscheduled, width))?;
     }
+    if !report.not_reached.is_empty() {
+        let labels: Vec<String> = report.not_reached.iter().map(|label| kept(label)).collect();
+        labelled(to, "not reached", &wrapped(&labels.join(", "), width))?;
+    }
     labelled(
         to,
         "not checked",

@@ -13,7 +13,12 @@ impl<S: Spec> Search<'_, S> {
             kind(run),
             Some(Kind::Deadlock | Kind::Endless | Kind::Livelock | Kind::StepBound)
         );
-        let short = self.plan.extent.cut_short(&run.case).filter(|_| waits)?;
+        let extent = &self.plan.extent;
+        let short = extent.cut_short(&run.case).or_else(|| {
+            let sequence = extent.cut_sequence(&run.case);
+            sequence.filter(|_| self.is_cut)
+        });
+        let short = short.filter(|_| waits)?;
         Some(format!(
             "a program that was cut to what {} explores stands still, and may do so for want of what was cut: {short}; let \
              the suite draw shorter programs, or run it without this engine",

@@ -110,6 +110,7 @@ impl<S: Spec> Search<'_, S> {
                 let Drawn { case, cut, .. } = programs.get(number)?;
                 let (case, cut) = (case.clone(), *cut);
                 let Some(case) = case else { continue };
+                self.is_cut = cut;
                 let budget = Budget {
                     executions,
                     seed: self.seed.wrapping_add(round as u64),

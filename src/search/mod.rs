@@ -126,7 +126,10 @@ fn elsewhere_with<S: Spec>(
         None => runner.time,
     };
     let mut search = Search::new(runner, plan, limit);
-    let found = match search.run(&runner.fit(free(case)), &search.budget()) {
+    let whole = free(case);
+    let case = runner.fit(whole.clone());
+    search.is_cut = case != whole;
+    let found = match search.run(&case, &search.budget()) {
         Some(run) => {
             let run = search.leave_out(run);
             Some(search.tell(run, Origin::CrossCheck(first))?)
@@ -149,6 +152,8 @@ struct Search<'a, S: Spec> {
     spent: u64,
     /// Programs were drawn, and not only known cases run.
     drew: bool,
+    /// The program that is searched was cut to fit the engine.
+    is_cut: bool,
     covered: Covered,
     known: Known,
     seed: u64,
@@ -172,6 +177,7 @@ impl<'a, S: Spec> Search<'a, S> {
             planned: None,
             spent: 0,
             drew: false,
+            is_cut: false,
             covered: Covered::default(),
             known: Known::default(),
             seed: plan.settings.seed(),
@@ -183,6 +189,7 @@ impl<'a, S: Spec> Search<'a, S> {
     fn outcome(self, found: Option<Found<S>>, saved_cases: usize) -> Outcome<S> {
         Outcome {
             engine: self.runner.name,
+            structure: self.runner.structure,
             limitations: self.runner.limitations,
             verdict: self.verdict(found.as_ref()),
             covered: self.covered,
@@ -318,7 +325,10 @@ impl<'a, S: Spec> Search<'a, S> {
 
 /// Returns the program without a schedule.
 fn free<S: Spec>(case: Case<S>) -> Case<S> {
-    Case::free(case.setup, case.program)
+    Case {
+        prefix: case.prefix,
+        ..Case::free(case.setup, case.program)
+    }
 }
 
 fn kind<S: Spec>(run: &Run<S>) -> Option<Kind> {

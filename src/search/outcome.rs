@@ -13,6 +13,8 @@ use std::time::Duration;
 pub struct Outcome<S: Spec> {
     /// The engine's name.
     pub engine: &'static str,
+    /// The type of the structure.
+    pub structure: &'static str,
     /// Faults that the engine cannot see.
     pub limitations: &'static str,
     /// The verdict.

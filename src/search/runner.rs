@@ -15,6 +15,7 @@ use std::time::Duration;
 /// What the search has to know of an engine, and how it gets one. See [`Engine`] for each.
 pub(super) struct Runner<S: Spec> {
     pub(super) name: &'static str,
+    pub(super) structure: &'static str,
     pub(super) limitations: &'static str,
     pub(super) explores: bool,
     pub(super) kills: bool,
@@ -36,6 +37,7 @@ impl<S: Spec> Runner<S> {
     pub(super) fn of<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>() -> Self {
         Self {
             name: E::NAME,
+            structure: std::any::type_name::<T>(),
             limitations: E::LIMITATIONS,
             explores: E::EXPLORES,
             kills: E::KILLS,
@@ -47,12 +49,19 @@ impl<S: Spec> Runner<S> {
         }
     }
 
-    /// The part of a case that the engine can explore.
+    /// The part of a case that the engine can explore; its prefix stays whole.
     pub(super) fn fit(&self, case: Case<S>) -> Case<S> {
-        Case {
-            program: (self.fit)(case.program),
-            ..case
+        let mut prefixes: Program<S> = Vec::new();
+        let mut own: Program<S> = Vec::new();
+        for (process, mut ops) in case.program.iter().cloned().enumerate() {
+            own.push(ops.split_off(case.prefix_of(process)));
+            prefixes.push(ops);
         }
+        let mut program = prefixes;
+        for (ops, own) in program.iter_mut().zip((self.fit)(own)) {
+            ops.extend(own);
+        }
+        Case { program, ..case }
     }
 
     /// Whether a watchdog has to notice such a failure, which takes seconds each time.

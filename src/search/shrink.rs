@@ -35,7 +35,7 @@ struct Effort {
 
 impl<S: Spec> Search<'_, S> {
     /// The smallest case found that fails in the same way: first proptest's own steps, on values and lengths,
-    /// then each operation left out, down to processes that do nothing.
+    /// then each operation left out, down to processes that do nothing. A prefix stays one that the suite draws.
     pub(super) fn shrink(
         &mut self,
         mut tree: impl ValueTree<Value = Case<S>>,
@@ -86,15 +86,17 @@ impl<S: Spec> Search<'_, S> {
     fn leave_out_operations(&mut self, mut best: Run<S>, effort: &mut Effort) -> Run<S> {
         let mut at = (0, 0);
         while at.0 < best.case.program.len() && self.goes_on(&best, effort) {
-            let operations = best.case.program[at.0].len();
-            if at.1 >= operations || self.plan.extent.is_least(at.0, operations) {
+            let of_prefix = best.case.prefix_of(at.0);
+            let own = best.case.program[at.0].len() - of_prefix;
+            if at.1 >= own || self.plan.extent.is_least(at.0, own) {
                 at = (at.0 + 1, 0);
                 continue;
             }
             let mut case = free(best.case.clone());
-            case.program[at.0].remove(at.1);
+            case.program[at.0].remove(of_prefix + at.1);
             // Leaving one out may make another needless that was needed before.
-            at = if case.operations() > 0 && self.fails_alike(&case, &mut best, effort) {
+            let operations: usize = case.own_operations().iter().sum();
+            at = if operations > 0 && self.fails_alike(&case, &mut best, effort) {
                 (0, 0)
             } else {
                 (at.0, at.1 + 1)

@@ -4,9 +4,11 @@
 mod ready;
 
 pub use ready::{
-    Assertions, CasOp, CasRegister, CasRet, Counter, CounterOp, CounterRet, Lock, LockOp, LockRet,
-    Map, MapOp, MapRet, Once, OnceOp, OnceRet, Queue, QueueOp, QueueRet, Register, RegisterOp,
-    RegisterRet, Run, Set, SetOp, Stack, StackOp, StackRet, StaleQueue,
+    Assertions, Barrier, BarrierOp, BarrierRet, ByteStream, ByteStreamOp, ByteStreamRet, CasOp,
+    CasRegister, CasRet, Counter, CounterOp, CounterRet, Event, EventOp, EventRet, Lock, LockOp,
+    LockRet, Map, MapOp, MapRet, Once, OnceOp, OnceRet, Queue, QueueOp, QueueRet, Register,
+    RegisterOp, RegisterRet, RelaxedQueue, Run, Semaphore, SemaphoreOp, SemaphoreRet, Set, SetOp,
+    Stack, StackOp, StackRet, StaleQueue,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -87,6 +89,15 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
     /// compare-and-swap that failed. A check of a long history then tries far fewer orders; short ones do not need it.
     fn only_reads(op: &Self::Op, ret: &Self::Ret) -> bool {
         let _ = (op, ret);
+        false
+    }
+
+    /// Returns whether `op` may return `ret` in any state, and leave it as it is, because a call of `other` by another process
+    /// had not returned: a pop that says empty beside a push ([`RelaxedQueue`]), a try that fails beside a release. Such a call
+    /// is not judged. Calls that never returned, and those that a kill interrupted until the next incarnation calls, count as
+    /// not returned. A model without a clock (`loom`) takes each call of another process for one beside it.
+    fn allowed_beside(op: &Self::Op, ret: &Self::Ret, other: &Self::Op) -> bool {
+        let _ = (op, ret, other);
         false
     }
 

@@ -1,20 +1,30 @@
 //! Ready specs: a register, a value that is set once, a bounded queue, and one that may be late to see its other end; and in
-//! a file each, a register with compare-and-swap, a counter, a lock, a map, a set, a stack, and
-//! the assertions of a scenario.
+//! a file each, a barrier, a stream of bytes, a register with compare-and-swap, a counter, an event, a lock, a map, a relaxed
+//! queue, a semaphore, a set, a stack, and the assertions of a scenario.
 
 mod assertions;
+mod barrier;
+mod byte_stream;
 mod cas;
 mod counter;
+mod event;
 mod lock;
 mod map;
+mod relaxed_queue;
+mod semaphore;
 mod set;
 mod stack;
 
 pub use assertions::{Assertions, Run};
+pub use barrier::{Barrier, BarrierOp, BarrierRet};
+pub use byte_stream::{ByteStream, ByteStreamOp, ByteStreamRet};
 pub use cas::{CasOp, CasRegister, CasRet};
 pub use counter::{Counter, CounterOp, CounterRet};
+pub use event::{Event, EventOp, EventRet};
 pub use lock::{Lock, LockOp, LockRet};
 pub use map::{Map, MapOp, MapRet};
+pub use relaxed_queue::RelaxedQueue;
+pub use semaphore::{Semaphore, SemaphoreOp, SemaphoreRet};
 pub use set::{Set, SetOp};
 pub use stack::{Stack, StackOp, StackRet};
 
@@ -184,7 +194,8 @@ impl<T: Data + Eq + Hash> Spec for Once<T> {
 }
 
 /// A first-in, first-out queue of bounded capacity, which is its setup. `Full` and `Empty` are exact here:
-/// a ring whose sides look at each other's index without a fence promises less, and wants a [`StaleQueue`].
+/// a ring whose sides look at each other's index without a fence promises less, and wants a [`StaleQueue`]; one of
+/// several producers, of which a slow one hides what others pushed after it, a [`RelaxedQueue`].
 ///
 /// ```
 /// use forkcheck::spec::{Queue, QueueOp, QueueRet, Spec};

@@ -9,6 +9,7 @@
 ///     setup: strategy,                                   // only where the spec's setup is not ()
 ///     writer: 1..=4 ops of strategy,                     // one process
 ///     reader: 2 processes, 1..=MOST ops of strategy,     // two
+///     owner: ops in strategy,                            // a strategy of whole sequences (`Vec`), for one or for more
 ///     with: .cases(200).executions(10_000),              // anything else that `Suite` can be told, if anything
 /// }
 /// ```
@@ -114,6 +115,25 @@ macro_rules! suite {
             "suite!: expected `role: 1..=4 ops of strategy,` or `setup: strategy,` or `with: .setting(value),`, and there is `",
             stringify!($($rest)+), "`"
         ))
+    };
+    (@processes $suite:expr, $role:tt, [] ops in $sequences:expr $(, $($rest:tt)*)?) => {
+        $crate::suite!(@operations $suite, $role, (1), [] ops in $sequences, $($($rest)*)?)
+    };
+    (@operations $suite:expr, $role:tt, ($($number:tt)+), [] ops in $sequences:expr $(, $($rest:tt)*)?) => {
+        $crate::suite!(
+            @role $suite.sequence_at(
+                {
+                    // The user's word alone becomes a place, so it is the line of the role.
+                    #[allow(non_upper_case_globals)]
+                    const $role: &$crate::suite::Here = &$crate::suite::Here;
+                    $role
+                },
+                stringify!($role),
+                $($number)+,
+                $sequences,
+            ),
+            $($($rest)*)?
+        )
     };
     // Token by token: the number of processes, if it is said, and the range of operations.
     (@processes $suite:expr, $role:tt, [$($number:tt)+] processes, $($rest:tt)+) => {

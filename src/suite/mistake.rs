@@ -10,7 +10,7 @@ use std::panic::Location;
 pub(super) type At = &'static Location<'static>;
 
 /// The most operations of one process: saved cases number them in 16 bits.
-const MOST: usize = u16::MAX as usize;
+pub(super) const MOST: usize = u16::MAX as usize;
 
 /// A setting that makes no sense: the place of its call, and what to do about it.
 #[derive(Clone, Debug)]

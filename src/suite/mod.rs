@@ -5,6 +5,7 @@ mod mistake;
 mod reports;
 mod running;
 mod scenario;
+mod summary;
 #[cfg(test)]
 mod unjudged;
 
@@ -12,7 +13,7 @@ mod unjudged;
 pub use crate::search::{Found, NearMiss, Origin, Rate};
 pub use {macros::Here, scenario::run};
 
-use crate::case::Case;
+use crate::case::{Case, Program};
 use crate::error::Error;
 use crate::report::Site;
 use crate::settings::Settings;
@@ -63,6 +64,8 @@ pub struct Suite<S: Spec> {
     id: String,
     setup: Option<BoxedStrategy<S::Setup>>,
     roles: Vec<RoleOf<S>>,
+    /// Operations that are done before all processes begin.
+    prefix: Vec<PrefixOf<S>>,
     /// Roles that map the region read-only, and the calls that said so.
     read_only: Vec<(String, At)>,
     /// The only roles that are killed, if there are any here.
@@ -74,8 +77,18 @@ pub struct Suite<S: Spec> {
     regressions: Option<PathBuf>,
     /// Engines that are not to run, and why.
     without: Vec<(String, String)>,
+    /// Labels that are not to be reached, and why.
+    unreached: Vec<(String, String)>,
     /// Calls that made no sense.
     mistakes: Vec<Mistake>,
+}
+
+/// Operations that the first process of a role does before all processes begin.
+#[derive(Clone, Debug)]
+struct PrefixOf<S: Spec> {
+    role: String,
+    at: At,
+    operations: BoxedStrategy<Vec<S::Op>>,
 }
 
 #[derive(Clone, Debug)]
@@ -84,6 +97,8 @@ struct RoleOf<S: Spec> {
     processes: usize,
     operations: RangeInclusive<usize>,
     programs: BoxedStrategy<Vec<S::Op>>,
+    /// A program is one sequence, and not some of its operations.
+    is_sequence: bool,
 }
 
 impl<S: Spec> Suite<S> {
@@ -105,6 +120,7 @@ impl<S: Spec> Suite<S> {
             id,
             setup: None,
             roles: Vec::new(),
+            prefix: Vec::new(),
             read_only: Vec::new(),
             kill_only: Vec::new(),
             progress: Progress::Any,
@@ -112,6 +128,7 @@ impl<S: Spec> Suite<S> {
             settings: Settings::default(),
             regressions,
             without: Vec::new(),
+            unreached: Vec::new(),
             mistakes: Vec::new(),
         }
     }
@@ -158,6 +175,95 @@ impl<S: Spec> Suite<S> {
             processes,
             operations: operations.clone(),
             programs: vec(each, operations).boxed(),
+            is_sequence: false,
+        });
+        self
+    }
+
+    /// Adds a role whose processes each do one sequence that is drawn whole: a lock and then its unlock, a protocol with
+    /// an opening, operations whose weights depend on their place. In [`suite!`](crate::suite!) it is `role: ops in strategy`.
+    /// A failing case is shrunk by the strategy alone, so it stays a sequence of it.
+    ///
+    /// ```
+    /// use forkcheck::prelude::*;
+    /// use forkcheck::spec::{Lock, LockOp};
+    ///
+    /// let rounds = proptest::collection::vec(Just([LockOp::Lock, LockOp::Unlock]), 1..=2);
+    /// let suite = Suite::<Lock>::new(forkcheck::site!(), "lock")
+    ///     .sequence("owner", 2, rounds.prop_map(|rounds| rounds.concat()));
+    /// assert_eq!(suite.process_roles(), ["owner", "owner"]);
+    /// # use forkcheck::proptest;
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn sequence(
+        self,
+        name: &str,
+        processes: usize,
+        sequences: impl Strategy<Value = Vec<S::Op>> + 'static,
+    ) -> Self {
+        self.sequence_at(Location::caller(), name, processes, sequences)
+    }
+
+    /// Adds a role of sequences that stands at this place of the source.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sequence_at(
+        mut self,
+        at: &'static Location<'static>,
+        name: &str,
+        processes: usize,
+        sequences: impl Strategy<Value = Vec<S::Op>> + 'static,
+    ) -> Self {
+        let others = self.roles.iter().map(|role| (&*role.name, role.processes));
+        let operations = 0..=mistake::MOST;
+        if let Some(mistake) = Mistake::of_role(at, name, processes, &operations, others) {
+            self.mistakes.push(mistake);
+            return self;
+        }
+        self.roles.push(RoleOf {
+            name: name.to_owned(),
+            processes,
+            operations,
+            programs: sequences
+                .prop_filter("it has too many operations", |operations| {
+                    operations.len() <= mistake::MOST
+                })
+                .boxed(),
+            is_sequence: true,
+        });
+        self
+    }
+
+    /// Starts each case from the state that these operations lead to: the first process of the role attaches, does them, and
+    /// detaches, before all processes begin. Called again, that role's operations follow. They are a part of the case: the
+    /// history that is judged begins with them, and reports show them. They take no steps that an engine places, and no kills;
+    /// [`Memory::me`](crate::Memory::me) is there that of no process of the case.
+    ///
+    /// ```
+    /// use forkcheck::prelude::*;
+    /// use forkcheck::spec::{Queue, QueueOp};
+    ///
+    /// // A queue of three places of which the first two are used up once: the next push is the last before the index wraps.
+    /// let suite = Suite::<Queue<u64>>::new(forkcheck::site!(), "ring")
+    ///     .setup(Just(3))
+    ///     .role("producer", 1, 1..=3, (1u64..9).prop_map(QueueOp::Push))
+    ///     .role("consumer", 1, 1..=3, Just(QueueOp::Pop))
+    ///     .prefix("producer", Just(vec![QueueOp::Push(1), QueueOp::Push(2)]))
+    ///     .prefix("consumer", Just(vec![QueueOp::Pop; 2]));
+    /// # assert_eq!(suite.process_roles().len(), 2);
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn prefix(
+        mut self,
+        role: &str,
+        operations: impl Strategy<Value = Vec<S::Op>> + 'static,
+    ) -> Self {
+        self.prefix.push(PrefixOf {
+            role: role.to_owned(),
+            at: Location::caller(),
+            operations: operations.boxed(),
         });
         self
     }
@@ -298,6 +404,14 @@ impl<S: Spec> Suite<S> {
         self
     }
 
+    /// Does not list this label of a [`reached!`](crate::reached!) or [`sometimes!`](crate::sometimes!) where no execution of
+    /// this suite reaches it, for this reason.
+    #[must_use]
+    pub fn unreached(mut self, label: &str, reason: &str) -> Self {
+        self.unreached.push((label.to_owned(), reason.to_owned()));
+        self
+    }
+
     /// With what the environment says; what is set after this wins over it.
     pub(crate) fn with_environment(mut self) -> Result<Self, Error> {
         self.settings = self.settings.overruled_by_environment()?;
@@ -336,10 +450,46 @@ impl<S: Spec> Suite<S> {
                 }
             },
         };
+        let (processes, prefixes): (Vec<u16>, Vec<_>) = self
+            .prefix
+            .iter()
+            .map(|prefix| (self.first_of(&prefix.role), prefix.operations.clone()))
+            .unzip();
         // The program first: what comes first is shrunk first, and a short program says more than a small setup.
-        Ok((programs, setup)
-            .prop_map(|(program, setup)| Case::free(setup, program))
-            .prop_filter("it has no operations", |case| case.operations() > 0)
+        Ok((programs, setup, prefixes)
+            .prop_filter("it has no operations", |(program, ..)| {
+                program.iter().any(|operations| !operations.is_empty())
+            })
+            .prop_map(move |(program, setup, prefixes)| {
+                Self::case(setup, program, processes.iter().copied().zip(prefixes))
+            })
             .boxed())
+    }
+
+    /// Returns the first process of a role.
+    fn first_of(&self, role: &str) -> u16 {
+        let before = self.roles.iter().take_while(|other| other.name != role);
+        before.map(|role| role.processes as u16).sum()
+    }
+
+    /// Returns a case with what these processes do before all begin.
+    fn case(
+        setup: S::Setup,
+        own: Program<S>,
+        prefixes: impl Iterator<Item = (u16, Vec<S::Op>)>,
+    ) -> Case<S> {
+        let mut program: Program<S> = own.iter().map(|_| Vec::new()).collect();
+        let mut prefix = Vec::new();
+        for (process, operations) in prefixes {
+            prefix.extend(operations.iter().map(|_| process));
+            program[usize::from(process)].extend(operations);
+        }
+        for (all, own) in program.iter_mut().zip(own) {
+            all.extend(own);
+        }
+        Case {
+            prefix,
+            ..Case::free(setup, program)
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The reports of a suite: the name of the test that runs, and the command that runs it again.
 
-use super::Suite;
+use super::{Suite, summary};
 use crate::check::Verdict;
 use crate::report::{self, About, Report};
 use crate::search::Outcome;
@@ -39,7 +39,15 @@ impl<S: Spec> Suite<S> {
         let mut report = self.report_data(outcome);
         let columns = environment.columns;
         let text = |report: &Report| columns.map_or(report.to_string(), |n| report.text(n));
-        if outcome.verdict == Verdict::Ok {
+        // One case need not reach all.
+        let all = environment.require_reached && environment.replay.is_none();
+        if all && !report.not_reached.is_empty() {
+            report = report.with_all_required();
+        }
+        if environment.replay.is_none() {
+            summary::leave(&report::summary::line(&report));
+        }
+        if report.verdict == "ok" {
             return println!("{}", text(&report));
         }
         if let Some(directory) = &environment.html {
@@ -82,7 +90,9 @@ impl<S: Spec> Suite<S> {
         test: String,
         replay: &dyn Fn(&str, &str) -> String,
     ) -> Report {
+        let unreached: Vec<&str> = self.unreached.iter().map(|(label, _)| &**label).collect();
         let about = About {
+            unreached: &unreached,
             suite: &self.id,
             roles: &self.process_roles(),
             home: self.site.manifest_directory,

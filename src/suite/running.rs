@@ -2,6 +2,7 @@
 
 use super::Suite;
 use super::mistake::{At, Mistake};
+use super::summary;
 use crate::case::Extent;
 use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
@@ -45,6 +46,9 @@ impl<S: Spec> Suite<S> {
         let operations = operations
             .flat_map(|role| std::iter::repeat_n(role.operations.clone(), role.processes))
             .collect();
+        let sequences = self.roles.iter();
+        let sequences =
+            sequences.flat_map(|role| std::iter::repeat_n(role.is_sequence, role.processes));
         Ok(Plan {
             suite: self.id.clone(),
             read_only: bits(&self.read_only),
@@ -56,6 +60,9 @@ impl<S: Spec> Suite<S> {
             extent: Extent {
                 roles: roles.clone(),
                 operations,
+                sequences: sequences
+                    .enumerate()
+                    .fold(0, |bits, (process, is)| bits | u32::from(is) << process),
                 killable: match &self.kill_only[..] {
                     [] => u32::MAX,
                     only => bits(only),
@@ -77,7 +84,10 @@ impl<S: Spec> Suite<S> {
             ));
         }
         let named = self.read_only.iter().chain(&self.kill_only);
-        for (role, at) in named {
+        let named = named.map(|(role, at)| (role, at));
+        let prefix = self.prefix.iter();
+        let prefix = prefix.map(|prefix| (&prefix.role, &prefix.at));
+        for (role, at) in named.chain(prefix) {
             if !self.roles.iter().any(|known| known.name == *role) {
                 let known: Vec<&str> = self.roles.iter().map(|role| &*role.name).collect();
                 let remedy = format!("name one of {}", known.join(", "));
@@ -157,7 +167,9 @@ impl<S: Spec> Suite<S> {
             panic!("{}::{engine}: {error}", self.id);
         }
         if let Some(reason) = self.reason_against(engine) {
-            return report::loudly(&format!("not run  {}::{engine}  {reason}", self.id));
+            let test = format!("{}::{engine}", self.id);
+            summary::leave(&report::summary::not_run(&self.id, engine, reason));
+            return report::loudly(&format!("not run  {test}  {reason}"));
         }
         let at = Location::caller();
         let settings = match self.settings.clone().overruled_by_environment() {

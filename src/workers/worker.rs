@@ -162,7 +162,7 @@ struct Worker<'a, S: WithHandles<Memory = Hardware>> {
     /// It has its processor for itself, so it may spin.
     alone: bool,
     case: Option<Case<S::Spec>>,
-    /// How many each process has.
+    /// How many each process has beside the prefix.
     operations: Vec<usize>,
     batch: u32,
     /// The logs' bytes of histories that were Ok, and who called first if no calls overlapped.
@@ -207,8 +207,10 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
     fn take_batch(&mut self) {
         self.batch = self.shared.control().batch.load(Relaxed);
         self.case = self.shared.program().records().pop();
-        let program = self.case.iter().flat_map(|case| &case.program);
-        self.operations = program.map(Vec::len).collect();
+        self.operations = self
+            .case
+            .as_ref()
+            .map_or_else(Vec::new, Case::own_operations);
         self.remembered.clear();
     }
 
@@ -236,11 +238,38 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         for process in 0..case.program.len() {
             self.shared.log(process).clear();
         }
-        control.clock.store(0, Relaxed);
+        self.do_prefix();
+        control.clock.store(case.prefix.len() as u64, Relaxed);
         control.finished.store(0, Relaxed);
         control.places[self.me].set(Phase::Idle);
         control.draw_start_line(&self.operations);
         control.next_round();
+    }
+
+    /// Does the prefix of the case on the structure that was just built.
+    fn do_prefix(&self) {
+        let case = self.case.as_ref().expect("a batch was taken");
+        if case.prefix.is_empty() {
+            return;
+        }
+        // SAFETY: a shared reference to the structure.
+        // 1. `start_execution` has just written it. 2. It is dropped once an execution, after this. 3. `S: Sync`.
+        let structure = unsafe { (*self.shared.slot().get()).assume_init_ref() };
+        let (mut time, mut scratch) = (0, Vec::new());
+        without_copies(|| {
+            case.do_prefix(structure, &self.shared.roles, |process, _, ret| {
+                let record: Record<S::Spec> = (time, time, ret);
+                time += 1;
+                if self
+                    .shared
+                    .log(process)
+                    .push(&record, &mut scratch)
+                    .is_err()
+                {
+                    self.shared.control().found.store(2, Relaxed);
+                }
+            });
+        });
     }
 
     /// This process's part of one execution.
@@ -264,16 +293,18 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         let part = control.halts.part(self.me, self.operations[self.me], seed);
         self.share_lines();
         control.await_start_line(self.me, self.alone);
-        for (number, op) in case.program[self.me].iter().enumerate() {
+        let of_prefix = case.prefix_of(self.me);
+        for (own, op) in case.program[self.me][of_prefix..].iter().enumerate() {
+            let number = of_prefix + own;
             if let Part::Waits(first, longer) = part
-                && first == number
+                && first == own
             {
                 control.halts.wait(self.alone, longer);
             }
             // SeqCst read-modify-writes: one order of all calls and returns that every process agrees on.
             let invoked = control.clock.fetch_add(1, SeqCst);
             place.set(Phase::Operation { number, invoked });
-            let ret = if part == Part::Halts(number) {
+            let ret = if part == Part::Halts(own) {
                 // Beside other work the other processes may have no processor just now, although each has one of its own.
                 let shared = !self.alone || control.halts.are_always();
                 let others = shared.then(|| Others {

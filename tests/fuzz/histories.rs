@@ -13,16 +13,32 @@ use fields::{Fields, Json, OpAndRet};
 use forkcheck::Spec;
 use forkcheck::check::Limits;
 use forkcheck::recorded::judge;
-use forkcheck::spec::{CasRegister, Counter, Lock, Map, Queue, Register, Set, Stack};
+use forkcheck::spec::{
+    Barrier, CasRegister, Counter, Event, Lock, Map, Queue, Register, RelaxedQueue, Semaphore, Set,
+    Stack,
+};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::select;
-use specs::{of_cas, of_counter, of_lock, of_map, of_queue, of_register, of_set, of_stack};
+use specs::{
+    of_barrier, of_cas, of_counter, of_event, of_lock, of_map, of_queue, of_register,
+    of_relaxed_queue, of_semaphore, of_set, of_stack,
+};
 use std::fs;
 use std::path::Path;
 
 /// A valid history for each spec.
-const VALID: [&str; 8] = [
+const VALID: [&str; 11] = [
+    r#"{"process": 0, "call": 1, "return": 2, "op": "release"}
+{"process": 1, "call": 3, "return": 4, "op": "try_acquire", "result": true}
+"#,
+    r#"{"process": 0, "call": 1, "return": 4, "op": "arrive"}
+{"process": 1, "call": 2, "return": 3, "op": "arrive"}
+{"process": 0, "call": 5, "return": 6, "op": "leave"}
+"#,
+    r#"{"process": 0, "call": 1, "return": 2, "op": "set"}
+{"process": 1, "call": 3, "return": 4, "op": "is_set", "result": true}
+"#,
     r#"{"process": 0, "call": 1, "return": 4, "op": "write", "value": 7}
 {"process": "b", "call": 2, "return": 3, "op": "read", "result": null}
 {"process": 1, "call": 5, "op": "read"}
@@ -57,7 +73,8 @@ const VALID: [&str; 8] = [
 
 /// Lines in which each field is there or not, whatever the operation needs.
 fn lines() -> impl Strategy<Value = Vec<u8>> {
-    let ops = "write read cas push pop add remove contains put get lock try_lock unlock other";
+    let ops = "write read cas push pop add remove contains put get lock try_lock unlock acquire try_acquire release \
+        arrive leave set reset wait is_set other";
     let ops: Vec<&str> = ops.split_whitespace().collect();
     let values = [
         "7",
@@ -129,6 +146,10 @@ fn any_history_is_judged_or_refused() {
             judged::<Map<Json, Json>>(file, len, &(), of_map),
             judged::<Counter>(file, len, &0, of_counter),
             judged::<Lock>(file, len, &(), of_lock),
+            judged::<RelaxedQueue<Json>>(file, len, &usize::MAX, of_relaxed_queue),
+            judged::<Semaphore>(file, len, &0, of_semaphore),
+            judged::<Barrier>(file, len, &2, of_barrier),
+            judged::<Event>(file, len, &false, of_event),
         ]
         .contains(&true)
     };

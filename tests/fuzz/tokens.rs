@@ -52,6 +52,7 @@ fn place() -> Place {
 fn case<S: Spec>(setup: S::Setup, program: Vec<Vec<S::Op>>) -> Case<S> {
     let turn = |process, until| Turn { process, until };
     Case {
+        prefix: Vec::new(),
         setup,
         program,
         schedule: Schedule::Turns(vec![turn(0, Until::Before(place())), turn(1, Until::End)]),

@@ -173,6 +173,58 @@ fn a_lock() {
 }
 
 #[test]
+fn a_relaxed_queue() {
+    let push = |process, from, to, value| {
+        format!(
+            "{{\"process\": {process}, \"call\": {from}, \"return\": {to}, \"op\": \"push\", \"value\": {value}}}\n"
+        )
+    };
+    let empty = "{\"process\": 3, \"call\": 4, \"return\": 5, \"op\": \"pop\", \"result\": null}\n";
+    let beside = format!("{}{}{empty}", push(1, 0, 9, 1), push(2, 2, 3, 2));
+    let alone = format!("{}{}{empty}", push(1, 0, 1, 1), push(2, 2, 3, 2));
+    assert_eq!(judged("relaxed-queue", &beside).0, 0);
+    assert_eq!(judged("relaxed-queue", &alone).0, 1);
+    assert_eq!(judged("queue", &beside).0, 1, "which is exact");
+}
+
+#[test]
+fn a_semaphore() {
+    told_apart(
+        "semaphore",
+        &[
+            r#""op": "try_acquire", "result": false"#,
+            r#""op": "release""#,
+            r#""op": "acquire""#,
+            r#""op": "release""#,
+            r#""op": "try_acquire", "result": true"#,
+        ],
+        r#""op": "try_acquire", "result": false"#,
+    );
+}
+
+#[test]
+fn a_barrier() {
+    // Its parties are the two processes that take turns.
+    let arrive = r#""op": "arrive""#;
+    told_apart("barrier", &[arrive, arrive, r#""op": "leave""#], arrive);
+}
+
+#[test]
+fn an_event() {
+    told_apart(
+        "event",
+        &[
+            r#""op": "is_set", "result": false"#,
+            r#""op": "set""#,
+            r#""op": "wait""#,
+            r#""op": "reset""#,
+            r#""op": "is_set", "result": false"#,
+        ],
+        r#""op": "wait""#,
+    );
+}
+
+#[test]
 fn a_call_that_never_returned_took_effect_or_did_not() {
     let lines = |read: &str| {
         format!(
@@ -220,6 +272,21 @@ fn the_report_names_the_key_the_line_and_the_calls_around_it() {
         "{report}"
     );
     assert!(report.lines().count() < 60, "{report}");
+}
+
+/// Calls of a case's prefix have one time for both too; those of a file are none.
+#[test]
+fn a_call_that_returned_at_the_time_of_its_call_is_shown_as_any_other() {
+    let text = "{\"process\": 0, \"call\": 1, \"return\": 1, \"op\": \"write\", \"value\": 5}\n\
+                {\"process\": 1, \"call\": 2, \"return\": 2, \"op\": \"read\", \"result\": 6}\n";
+    let (_kept, path) = file(text);
+    let output = history(&path, &["--spec", "register"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.starts_with("NOT LINEARIZABLE"), "{told}");
+    assert!(
+        told.contains("Write(5) -> Written") && !told.contains("prefix"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -38,7 +38,10 @@ const LAYERS: &[(&str, &str)] = &[
     ("recorded", "report check case structure spec"),
     // What it renders is the outcome of a search, which tells what an engine covered. Words have the names that their
     // source lines give them, in reports and in saved cases.
-    ("report", "search engine check case source structure spec"),
+    (
+        "report",
+        "search engine check case source structure spec reached",
+    ),
     (
         "search",
         "engine regression settings check case source structure spec memory",
@@ -46,7 +49,7 @@ const LAYERS: &[(&str, &str)] = &[
     // An engine owns regions and processes: loom's runs a whole search in a child.
     (
         "engine",
-        "workers schedule check case source structure spec region process memory",
+        "workers schedule check case source structure spec reached region process memory",
     ),
     // A saved case names the verdict that it was saved for.
     ("regression", "check case structure spec"),
@@ -67,6 +70,10 @@ const LAYERS: &[(&str, &str)] = &[
     // A state machine, and no more.
     ("spec", ""),
     ("publish", "memory"),
+    // Macros that structures call, with the harness or without.
+    ("marks", "reached"),
+    // Flags lie in a region that forked processes share.
+    ("reached", "region"),
     // Its own tests have a word that two processes share.
     ("process", "region memory"),
     // A region's typed views are of residents, whose contract is in `memory`.
@@ -90,6 +97,14 @@ const UNSAFE: &[(&str, &str)] = &[
     (
         "src/memory/resident.rs",
         "Resident is the contract of a region's typed view",
+    ),
+    (
+        "src/marks.rs",
+        "each mark is a static in a section of the program",
+    ),
+    (
+        "src/reached.rs",
+        "marks lie in a section of the program, and flags behind a pointer to a page",
     ),
     ("src/publish/event_count.rs", "unsafe impl Resident"),
     ("src/publish/latest.rs", "unsafe impl Resident"),

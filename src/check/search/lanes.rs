@@ -1,6 +1,6 @@
 //! Calls that follow each other in real time in one lane, and pending calls apart.
 
-use super::{Criterion, Of};
+use super::{Of, Order};
 use crate::case::Call;
 use crate::spec::Spec;
 
@@ -29,12 +29,27 @@ pub(super) struct Pending<'a, S: Spec> {
     pub(super) after: Option<(usize, u32)>,
 }
 
+/// Returns the time after which none of these may begin that comes next: the first return. Without a clock it is that of a prefix,
+/// which comes before all else in its own order.
+pub(super) fn bound<'i, S: Spec + 'i>(
+    items: impl Iterator<Item = &'i Item<'i, S>>,
+    order: Order,
+) -> u64 {
+    let counts = |item: &&Item<S>| match order {
+        Order::RealTime => true,
+        Order::OfProcesses => false,
+        Order::AfterPrefix => item.call.is_of_prefix(),
+    };
+    let returns = items.filter(counts).map(|item| item.returned);
+    returns.min().unwrap_or(u64::MAX)
+}
+
 /// The calls in lanes, and the pending ones.
 pub(super) fn lanes<'a, S: Spec>(
     calls: &[Of<'a, S>],
-    criterion: Criterion,
+    order: Order,
 ) -> (Vec<Vec<Item<'a, S>>>, Vec<Pending<'a, S>>) {
-    let mut in_time = criterion == Criterion::RealTime;
+    let mut in_time = order == Order::RealTime;
     let mut items = Vec::new();
     let mut pending = Vec::new();
     // The lane of the last call of each process: by its place in `calls`.

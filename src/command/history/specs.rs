@@ -2,9 +2,10 @@
 
 use super::fields::{Fields, Json, OpAndRet};
 use forkcheck::spec::{
-    CasOp, CasRegister, CasRet, Counter, CounterOp, CounterRet, Lock, LockOp, LockRet, Map, MapOp,
-    MapRet, Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, Set, SetOp, Stack,
-    StackOp, StackRet,
+    Barrier, BarrierOp, BarrierRet, CasOp, CasRegister, CasRet, Counter, CounterOp, CounterRet,
+    Event, EventOp, EventRet, Lock, LockOp, LockRet, Map, MapOp, MapRet, Queue, QueueOp, QueueRet,
+    Register, RegisterOp, RegisterRet, RelaxedQueue, Semaphore, SemaphoreOp, SemaphoreRet, Set,
+    SetOp, Stack, StackOp, StackRet,
 };
 use serde_json::Value;
 
@@ -58,6 +59,12 @@ pub(super) fn of_queue(line: &mut Fields<'_>) -> Result<OpAndRet<Queue<Json>>, S
         }
         _ => return line.unknown("push and pop"),
     })
+}
+
+pub(super) fn of_relaxed_queue(
+    line: &mut Fields<'_>,
+) -> Result<OpAndRet<RelaxedQueue<Json>>, String> {
+    of_queue(line)
 }
 
 pub(super) fn of_stack(line: &mut Fields<'_>) -> Result<OpAndRet<Stack<Json>>, String> {
@@ -134,5 +141,38 @@ pub(super) fn of_lock(line: &mut Fields<'_>) -> Result<OpAndRet<Lock>, String> {
             (LockOp::Unlock, released)
         }
         _ => return line.unknown("lock, try_lock and unlock"),
+    })
+}
+
+pub(super) fn of_semaphore(line: &mut Fields<'_>) -> Result<OpAndRet<Semaphore>, String> {
+    Ok(match &*line.line.op {
+        "acquire" => (SemaphoreOp::Acquire, line.nothing(SemaphoreRet::Acquired)?),
+        "try_acquire" => {
+            let ret = |acquired| match acquired {
+                true => SemaphoreRet::Acquired,
+                false => SemaphoreRet::Refused,
+            };
+            (SemaphoreOp::TryAcquire, line.flag()?.map(ret))
+        }
+        "release" => (SemaphoreOp::Release, line.nothing(SemaphoreRet::Released)?),
+        _ => return line.unknown("acquire, try_acquire and release"),
+    })
+}
+
+pub(super) fn of_barrier(line: &mut Fields<'_>) -> Result<OpAndRet<Barrier>, String> {
+    Ok(match &*line.line.op {
+        "arrive" => (BarrierOp::Arrive, line.nothing(BarrierRet::Arrived)?),
+        "leave" => (BarrierOp::Leave, line.nothing(BarrierRet::Left)?),
+        _ => return line.unknown("arrive and leave"),
+    })
+}
+
+pub(super) fn of_event(line: &mut Fields<'_>) -> Result<OpAndRet<Event>, String> {
+    Ok(match &*line.line.op {
+        "set" => (EventOp::Set, line.nothing(EventRet::Done)?),
+        "reset" => (EventOp::Reset, line.nothing(EventRet::Done)?),
+        "wait" => (EventOp::Wait, line.nothing(EventRet::Done)?),
+        "is_set" => (EventOp::IsSet, line.flag()?.map(EventRet::State)),
+        _ => return line.unknown("set, reset, wait and is_set"),
     })
 }

@@ -8,7 +8,7 @@ use super::panics::{self, Of, Panic};
 use super::{LoomMemory, memory};
 use crate::case::{Call, Case, History, Step, named};
 use crate::check::{
-    Criterion, Finding, Kind, Limits, Verdict, explain_watched, is_of_the_spec, rest_watched,
+    Finding, Kind, Limits, Order, Verdict, explain_watched, is_of_the_spec, rest_watched,
 };
 use crate::engine::served::encode;
 use crate::engine::{Budget, Run, incomplete};
@@ -162,6 +162,7 @@ fn execute<S: WithHandles<Memory = LoomMemory>>(model: &Arc<Model<S>>, first: us
     execution::start(processes, Rc::new(move || asked.may_wait()));
     let structure = model.calls(|| S::new(&model.case.setup));
     STRUCTURE.set(Some(Rc::new(structure)));
+    model.do_prefix(&*the_structure::<S>());
     let others: Vec<_> = (1..processes)
         .map(|n| {
             let process = (first + n) % processes;
@@ -253,13 +254,35 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         memory::leave();
     }
 
+    /// Does the prefix, before there is another thread.
+    fn do_prefix(&self, structure: &S) {
+        let mut time = 0;
+        self.calls(|| {
+            self.case
+                .do_prefix(structure, &self.roles, |process, number, ret| {
+                    self.history().calls[process].push(Call {
+                        op: self.case.program[process][number].clone(),
+                        ret: Some(ret),
+                        invoked: time,
+                        returned: time,
+                    });
+                    time += 1;
+                });
+        });
+    }
+
     /// Attaches and does all operations; `None` if the execution ended meanwhile.
     fn operations<'a>(&self, structure: &'a S, process: usize) -> Option<S::Handle<'a>> {
         let role = Role::of(&self.roles, process, 0);
         let mut handle = self.enters(Phase::Attach, || structure.attach(role))?;
-        for (number, op) in self.case.program[process].iter().enumerate() {
-            // The numbers only keep the calls of one process in order; a model has no clock.
-            let invoked = 2 * number as u64;
+        let of_prefix = self.case.prefix_of(process);
+        for (number, op) in self.case.program[process]
+            .iter()
+            .enumerate()
+            .skip(of_prefix)
+        {
+            // The numbers only keep the calls of one process in order, behind the prefix; a model has no clock.
+            let invoked = (self.case.prefix.len() + 2 * number) as u64;
             let call = Call {
                 op: op.clone(),
                 ret: None,
@@ -308,7 +331,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
     /// Whether what returned is right, and all that did not may wait.
     fn may_wait(&self) -> bool {
         let history = self.history();
-        let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
+        let (setup, order) = (&self.case.setup, Order::AfterPrefix);
         let judging = Judging::begin();
         let watcher = || self.watches(&judging);
         let limits = (Limits::default(), &watcher as _);
@@ -318,7 +341,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
 
     fn judge(&self) {
         let history = self.history();
-        let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
+        let (setup, order) = (&self.case.setup, Order::AfterPrefix);
         let judging = Judging::begin();
         let watcher = || self.watches(&judging);
         let limits = (Limits::default(), &watcher as _);
@@ -366,7 +389,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
                 explanation: None,
             });
         }
-        let (setup, order) = (&self.case.setup, Criterion::ProgramOrder);
+        let (setup, order) = (&self.case.setup, Order::AfterPrefix);
         let judging = Judging::begin();
         let watcher = || self.watches(&judging);
         match rest_watched(setup, history, order, (Limits::default(), &watcher)) {

@@ -24,6 +24,7 @@ fn report(steps: usize) -> Report {
             invoked: 0,
             returned: result.map(|_| 9),
             killed: result.is_none(),
+            is_of_prefix: false,
         }],
     };
     let step = |number: usize| Step {

@@ -89,12 +89,41 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
             self.shared.log(process).clear();
         }
         self.shared.board.plan(|plan| plan.begin());
+        self.do_prefix();
         if self.shared.board.traced.load(Relaxed) != 0 {
             let bytes = self.structure.fingerprint();
             self.shared
                 .board
                 .plan(|plan| (plan.bytes, plan.unseen) = (bytes, 0));
         }
+    }
+
+    /// Does the prefix of the case, without steps, on the structure that was just built.
+    fn do_prefix(&self) {
+        let case = self.case();
+        if case.prefix.is_empty() {
+            return;
+        }
+        // SAFETY: a shared reference to the structure.
+        // 1. `begin` has just written it. 2. It is dropped once an execution, after this. 3. `S: Sync`.
+        let structure = unsafe { (*slot::<M, S>(&self.structure).get()).assume_init_ref() };
+        let board = &self.shared.board;
+        let (mut time, mut scratch) = (0, Vec::new());
+        without_copies(|| {
+            case.do_prefix(structure, &self.shared.roles, |process, number, ret| {
+                let record = (number as u32, time, time, ret);
+                time += 1;
+                if self
+                    .shared
+                    .log(process)
+                    .push(&record, &mut scratch)
+                    .is_err()
+                {
+                    board.full.store(1, Relaxed);
+                }
+                board.plan(|plan| plan.skip(process, time));
+            });
+        });
     }
 
     /// The execution is over, and was `fine` or not: drops the structure, and begins the next, or says that the batch is over, or

@@ -132,6 +132,12 @@ impl Plan {
         self.scheduler.begin(self.count());
     }
 
+    /// An operation of a process was done before the execution, which begins at this time.
+    pub(super) fn skip(&mut self, process: usize, time: u64) {
+        self.processes[process].operation += 1;
+        self.now.clock = time;
+    }
+
     /// An execution is over: whether the strategy has another one.
     pub(super) fn end_execution(&mut self, failing: bool) -> bool {
         self.tally.executions += 1;

@@ -1,0 +1,144 @@
+//! `forkcheck explain`: what a verdict or a limitation means, and what to do. The text is that of the guide's page.
+
+use super::Standing;
+use super::print::{complain, say};
+
+/// The page, with a section for each.
+const PAGE: &str = include_str!("../../docs/src/verdicts.md");
+
+/// Prints the section of a name, or the names that there are.
+pub(super) fn explain(name: &[String]) -> Standing {
+    let name = name.join(" ");
+    if plain(&name).is_empty() {
+        say!("{}", names(|_| true).join("\n"));
+        return Standing::AsExpected;
+    }
+    match section(&name) {
+        Ok((heading, text)) => {
+            say!("{heading}\n\n{text}");
+            Standing::AsExpected
+        }
+        Err(near) => {
+            let remedy = match near.as_slice() {
+                [] => "`forkcheck explain` lists what there is".into(),
+                near => format!("name one of {}", near.join(", ")),
+            };
+            complain!("error: no one section is called {name:?}; {remedy}");
+            Standing::CannotSay
+        }
+    }
+}
+
+/// The sections, each with its heading and its text.
+fn sections() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let sections = PAGE.split("\n### ").skip(1);
+    sections.map(|section| {
+        let (heading, text) = section.split_once('\n').unwrap_or((section, ""));
+        let text = text.split("\n## ").next().unwrap_or(text);
+        (heading, text.trim())
+    })
+}
+
+fn names(fits: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    let headings = sections().map(|(heading, _)| heading);
+    headings.filter(|heading| fits(&plain(heading))).collect()
+}
+
+/// Returns a name as it is compared: in lower case, without what a report or a page adds.
+fn plain(name: &str) -> String {
+    let name = name.to_lowercase().replace(['`', '*', '-', '_'], " ");
+    let name = name.trim_start_matches("not checked:");
+    let words: Vec<&str> = name.split_whitespace().collect();
+    words.join(" ").trim_end_matches(['.', ';', ',']).to_owned()
+}
+
+/// Returns the section of a name: the one called so; else the one of which the name says more, as a report does; else the only one
+/// whose heading holds it.
+///
+/// # Errors
+/// The headings that hold it, if there are several.
+fn section(name: &str) -> Result<(&'static str, &'static str), Vec<&'static str>> {
+    let name = plain(name);
+    let called = |heading: &str| plain(heading) == name;
+    let said = |heading: &str| name.contains(&plain(heading));
+    if let Some(found) = sections().find(|(heading, _)| called(heading)) {
+        return Ok(found);
+    }
+    let within = sections().filter(|(heading, _)| said(heading));
+    if let Some(found) = within.max_by_key(|(heading, _)| heading.len()) {
+        return Ok(found);
+    }
+    match names(|heading| heading.contains(&name)).as_slice() {
+        [one] => sections()
+            .find(|(heading, _)| heading == one)
+            .ok_or_else(Vec::new),
+        several => Err(several.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forkcheck::check::Kind;
+    use forkcheck::engine::{Engine, Kills, Processes, Stepped};
+
+    /// All kinds; a new one does not compile until it is here.
+    const KINDS: [Kind; 15] = [
+        Kind::NotLinearizable,
+        Kind::NotSequentiallyConsistent,
+        Kind::Panic,
+        Kind::SpecPanic,
+        Kind::Died,
+        Kind::Endless,
+        Kind::Deadlock,
+        Kind::Livelock,
+        Kind::NotCrashTolerant,
+        Kind::NotLockFree,
+        Kind::StepBound,
+        Kind::DataRace,
+        Kind::WriteToReadOnly,
+        Kind::PrivatePointer,
+        Kind::NotDeterministic,
+    ];
+
+    #[test]
+    fn each_verdict_has_a_section_that_says_what_it_means_and_what_to_do() {
+        let kinds = KINDS.map(|kind| kind.to_string());
+        let others = ["ok", "UNKNOWN", "UNAVAILABLE", "not run"].map(String::from);
+        for name in kinds.iter().chain(&others) {
+            let (heading, text) = section(name).unwrap_or_else(|near| panic!("{name}: {near:?}"));
+            assert_eq!(plain(heading), plain(name));
+            assert!(text.contains("**What to do.**"), "{heading}: {text}");
+        }
+    }
+
+    #[test]
+    fn each_limitation_of_each_engine_has_a_section() {
+        let mut limitations = vec![
+            Processes::LIMITATIONS,
+            Stepped::LIMITATIONS,
+            Kills::LIMITATIONS,
+        ];
+        #[cfg(feature = "loom")]
+        limitations.push(forkcheck::engine::loom::Loom::LIMITATIONS);
+        // What a report adds to those of its engine.
+        let added = [
+            "kills of reader",
+            "pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)",
+            "calls on several processors at the same time, in 3 programs: there they met only where a process was halted",
+            "pointers to private memory that operations store, in 1 program that could not be looked through operation by operation",
+        ];
+        let items = limitations.iter().flat_map(|all| all.split("; "));
+        for item in items.chain(added) {
+            let (_, text) = section(item).unwrap_or_else(|near| panic!("{item}: {near:?}"));
+            assert!(text.contains("**What to do.**"), "{item}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_none_or_several_is_no_section() {
+        assert!(section("no such thing").is_err_and(|near| near.is_empty()));
+        assert!(section("not").is_err_and(|near| near.len() > 1));
+        assert!(section("not checked: weak memory (execution is sequentially consistent)").is_ok());
+    }
+}

@@ -1,0 +1,212 @@
+//! `forkcheck summary`: what the tests of a package covered when they ran last, and what was not checked.
+
+use super::Standing;
+use super::print::{complain, say};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A line of the file.
+#[derive(Deserialize)]
+struct Line {
+    test: String,
+    engine: String,
+    verdict: String,
+    kind: Option<String>,
+    reason: Option<String>,
+    programs: u64,
+    executions: u64,
+    covered: Vec<String>,
+    not_reached: Vec<String>,
+    unscheduled: Option<String>,
+    not_checked: Vec<String>,
+    milliseconds: u64,
+}
+
+/// Prints the lines of a file, or of the target directory of this package.
+pub(super) fn summary(file: Option<&Path>, json: bool) -> Standing {
+    let Some(file) = file.map(Path::to_owned).or_else(found) else {
+        complain!(
+            "error: there is no target/forkcheck/summary.json here or above: run `cargo test`, whose suites leave it, or give its path"
+        );
+        return Standing::CannotSay;
+    };
+    match lines(&file) {
+        Ok((text, lines)) => {
+            match json {
+                true => say!("{}", text.trim_end()),
+                false => say!("{}", told(lines.as_slice())),
+            }
+            standing(&lines)
+        }
+        Err(error) => {
+            complain!("error: {}: {error}", file.display());
+            Standing::CannotSay
+        }
+    }
+}
+
+/// Returns the file of the nearest directory, from this one upwards.
+fn found() -> Option<PathBuf> {
+    let file =
+        |target: PathBuf| Some(target.join("forkcheck/summary.json")).filter(|f| f.is_file());
+    if let Some(target) = std::env::var_os("CARGO_TARGET_DIR") {
+        return file(target.into());
+    }
+    let here = std::env::current_dir().ok()?;
+    here.ancestors()
+        .find_map(|directory| file(directory.join("target")))
+}
+
+fn lines(file: &Path) -> Result<(String, Vec<Line>), String> {
+    let about = std::fs::metadata(file).map_err(|error| error.to_string())?;
+    if !about.is_file() {
+        return Err("not a file".into());
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let mut lines = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line: Line = serde_json::from_str(line).map_err(|error| {
+            format!(
+                "line {}: {error}; remove the file, and run `cargo test` again",
+                number + 1
+            )
+        })?;
+        lines.push(line);
+    }
+    lines.sort_by(|a, b| a.test.cmp(&b.test));
+    Ok((text, lines))
+}
+
+fn standing(lines: &[Line]) -> Standing {
+    let of = |line: &Line| match &*line.verdict {
+        "ok" | "not run" => Standing::AsExpected,
+        "finding" => Standing::NotAsExpected,
+        _ => Standing::CannotSay,
+    };
+    lines.iter().map(of).max().unwrap_or(Standing::CannotSay)
+}
+
+fn told(lines: &[Line]) -> String {
+    let mut text = table(lines).to_string();
+    let mut add = |heading: String, items: Vec<String>| {
+        if !items.is_empty() {
+            text += &format!("\n\n{heading}");
+            items.iter().for_each(|item| text += &format!("\n  {item}"));
+        }
+    };
+    let of_each = |of: fn(&Line) -> String| {
+        let items = lines.iter().map(|line| (line, of(line)));
+        let items = items.filter(|(_, item)| !item.is_empty());
+        items
+            .map(|(line, item)| format!("{}: {item}", line.test))
+            .collect()
+    };
+    let reason = |line: &Line| line.reason.clone().unwrap_or_default();
+    add("reasons:".into(), of_each(reason));
+    add(
+        "not reached:".into(),
+        of_each(|line| line.not_reached.join(", ")),
+    );
+    let unscheduled = |line: &Line| line.unscheduled.clone().unwrap_or_default();
+    add("unscheduled:".into(), of_each(unscheduled));
+    for (engine, of_engine) in by_engine(lines) {
+        // What no test of the engine checked, and then what some did not.
+        let in_all = |item: &String| of_engine.iter().all(|line| line.not_checked.contains(item));
+        let first = of_engine.first().map_or(&[][..], |line| &line.not_checked);
+        let mut items: Vec<String> = first.iter().filter(|item| in_all(item)).cloned().collect();
+        for line in &of_engine {
+            let more = line.not_checked.iter().filter(|item| !in_all(item));
+            items.extend(more.map(|item| format!("{}: {item}", line.test)));
+        }
+        add(format!("not checked by {engine}:"), items);
+    }
+    text
+}
+
+/// The tests that ran, by engine.
+fn by_engine(lines: &[Line]) -> BTreeMap<&str, Vec<&Line>> {
+    let mut engines: BTreeMap<&str, Vec<&Line>> = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.verdict != "not run") {
+        engines.entry(&line.engine).or_default().push(line);
+    }
+    engines
+}
+
+fn table(lines: &[Line]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header([
+            "test",
+            "verdict",
+            "programs",
+            "executions",
+            "covered",
+            "seconds",
+        ]);
+    for column in table.column_iter_mut().take(2) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    for line in lines {
+        let verdict = line.kind.as_ref().unwrap_or(&line.verdict);
+        // The first two parts are the numbers before.
+        let covered = line.covered.get(2..).unwrap_or_default();
+        table.add_row([
+            line.test.clone(),
+            verdict.clone(),
+            line.programs.to_string(),
+            line.executions.to_string(),
+            covered.join(", "),
+            format!("{:.1}", line.milliseconds as f64 / 1_000.0),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(test: &str, verdict: &str, not_checked: &[&str]) -> Line {
+        let object = serde_json::json!({
+            "test": test, "suite": "ring", "engine": "stepped", "verdict": verdict, "kind": null, "reason": null, "programs": 4,
+            "executions": 900, "covered": ["4 programs", "900 executions", "4 explored to the end"], "not_reached": [],
+            "unscheduled": null, "not_checked": not_checked, "milliseconds": 1200, "seed": "7", "at": 1,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn what_no_test_of_an_engine_checked_is_told_once() {
+        let lines = [
+            line("a", "ok", &["weak memory", "kills"]),
+            line("b", "ok", &["weak memory", "kills", "kills of reader"]),
+            line("c", "not run", &[]),
+        ];
+        let text = told(&lines);
+        assert_eq!(text.matches("weak memory").count(), 1, "{text}");
+        assert!(
+            text.ends_with("not checked by stepped:\n  weak memory\n  kills\n  b: kills of reader"),
+            "{text}"
+        );
+        assert!(text.contains("4 explored to the end"), "{text}");
+        assert_eq!(standing(&lines), Standing::AsExpected);
+    }
+
+    #[test]
+    fn the_worst_verdict_is_the_exit_code_and_nothing_is_not_ok() {
+        let ok = || line("a", "ok", &[]);
+        assert_eq!(
+            standing(&[ok(), line("b", "unknown", &[])]),
+            Standing::CannotSay
+        );
+        assert_eq!(
+            standing(&[ok(), line("b", "finding", &[])]),
+            Standing::NotAsExpected
+        );
+        assert_eq!(standing(&[]), Standing::CannotSay);
+    }
+}

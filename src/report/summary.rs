@@ -1,0 +1,106 @@
+//! The line that a test leaves in `target/forkcheck/summary.json`: what came of it, what was covered, and what was not checked.
+
+use super::data::Report;
+use super::json::{ToJson, object};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// File that cargo writes into each target directory.
+const TAG: &str = "CACHEDIR.TAG";
+
+/// Returns the file with the lines of the tests of this binary: in the target directory that it lies in.
+pub(crate) fn file() -> Option<PathBuf> {
+    file_above(&std::env::current_exe().ok()?)
+}
+
+fn file_above(binary: &Path) -> Option<PathBuf> {
+    let target = binary
+        .ancestors()
+        .skip(1)
+        .find(|directory| directory.join(TAG).is_file())?;
+    Some(target.join("forkcheck/summary.json"))
+}
+
+/// A test that did not run, with the reason.
+pub(crate) fn not_run(suite: &str, engine: &str, reason: &str) -> String {
+    let mut report = Report {
+        test: format!("{suite}::{engine}"),
+        suite: suite.to_owned(),
+        engine: engine.to_owned(),
+        headline: reason.to_owned(),
+        ..Report::default()
+    };
+    report.verdict = "not run";
+    line(&report)
+}
+
+/// Returns a report as one line of JSON.
+pub(crate) fn line(report: &Report) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    // Texts, since a JSON number may be read as one that is rounded.
+    let seed = report.seed.to_string();
+    let reason = (!report.headline.is_empty()).then_some(&report.headline);
+    let mut line = String::new();
+    let fields: &[(&str, &dyn ToJson)] = &[
+        ("test", &report.test),
+        ("suite", &report.suite),
+        ("engine", &report.engine),
+        ("verdict", &report.verdict),
+        ("kind", &report.kind),
+        ("reason", &reason),
+        ("programs", &number(report.covered.programs)),
+        ("executions", &number(report.covered.executions)),
+        ("covered", &report.coverage),
+        ("not_reached", &report.not_reached),
+        ("unscheduled", &report.unscheduled),
+        ("not_checked", &report.not_checked),
+        ("milliseconds", &number((report.seconds * 1_000.0) as u64)),
+        ("seed", &seed),
+        ("at", &number(now.map_or(0, |now| now.as_secs()))),
+    ];
+    object(&mut line, fields);
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_json_and_has_what_was_covered_and_what_was_not() {
+        let report = Report {
+            test: "ring::spsc::stepped".into(),
+            verdict: "ok",
+            coverage: vec!["4 programs".into(), "900 executions".into()],
+            not_reached: vec!["\"full\" (ring.rs:7)".into()],
+            seed: u64::MAX,
+            ..Report::default()
+        };
+        let line = line(&report);
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert!(!line.contains('\n'));
+        assert_eq!(read["test"], "ring::spsc::stepped");
+        assert_eq!(read["covered"][1], "900 executions");
+        assert_eq!(read["not_reached"][0], "\"full\" (ring.rs:7)");
+        assert_eq!(read["reason"], serde_json::Value::Null);
+        assert_eq!(read["seed"], u64::MAX.to_string());
+        let not_run = not_run("ring::spsc", "loom", "it is C");
+        let read: serde_json::Value = serde_json::from_str(&not_run).unwrap();
+        assert_eq!(
+            (&read["verdict"], &read["reason"]),
+            (&"not run".into(), &"it is C".into())
+        );
+    }
+
+    #[test]
+    fn the_file_is_in_the_target_directory_above_the_binary_and_nowhere_without_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let binary = directory.path().join("target/debug/deps/ring-1");
+        assert_eq!(file_above(&binary), None);
+        std::fs::create_dir_all(binary.parent().unwrap()).unwrap();
+        std::fs::write(directory.path().join("target").join(TAG), "").unwrap();
+        let file = directory.path().join("target/forkcheck/summary.json");
+        assert_eq!(file_above(&binary), Some(file));
+    }
+}

@@ -1,0 +1,44 @@
+//! A structure from the field for each of the ready specs that ask for one, on all engines, and its broken twin.
+
+mod barrier;
+mod byte_stream;
+mod event;
+mod mpmc;
+mod semaphore;
+
+use forkcheck::check::{Kind, Verdict};
+use forkcheck::engine::Engine;
+use forkcheck::prelude::*;
+
+/// A suite with a fixed seed that saves nothing, and runs little.
+fn suite<S: Spec>(name: &str) -> Suite<S> {
+    Suite::new(forkcheck::site!(), name)
+        .seed(7)
+        .cases(8)
+        .executions(400)
+        .regressions(None)
+}
+
+/// Asserts that the engine finds nothing in what it ran.
+#[track_caller]
+fn passes<E: Engine, T: WithHandles<Memory = E::Memory>>(suite: &Suite<T::Spec>) {
+    let outcome = suite.check::<E, T>().unwrap();
+    let report = suite.report(&outcome);
+    assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
+    assert!(outcome.covered.executions > 0, "{report}");
+}
+
+/// Asserts a finding of this kind, and returns its report.
+#[track_caller]
+fn caught<E: Engine, T: WithHandles<Memory = E::Memory>>(
+    suite: &Suite<T::Spec>,
+    kind: Kind,
+) -> String {
+    let outcome = suite.check::<E, T>().unwrap();
+    let report = suite.report(&outcome);
+    match &outcome.verdict {
+        Verdict::Finding(finding) => assert_eq!(finding.kind, kind, "{report}"),
+        _ => panic!("{report}"),
+    }
+    report
+}
