@@ -1,11 +1,12 @@
 //! Cases that begin with a prefix: operations that are done before the processes begin.
 
 use crate::{caught, passes, suite};
+use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::spec::{Queue, QueueOp, QueueRet};
-use forkcheck::{Origin, Outcome};
+use forkcheck::suite::Origin;
 use std::path::Path;
 
 const SLOTS: u64 = 3;
