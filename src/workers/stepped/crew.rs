@@ -11,15 +11,17 @@ use super::stepper::Note;
 use super::worker::work;
 use crate::case::{Case, History, Schedule, Until};
 use crate::error::Error;
-use crate::memory::Memory;
+use crate::memory::{Hardware, Memory};
 use crate::process::{self, Child, Exit};
 use crate::region::Region;
 use crate::schedule::{Exploration, MAX_PROCESSES, MAX_TURNS};
 use crate::structure::{Progress, WithHandles};
 use crate::workers::bell::Bell;
+use crate::workers::instrumented;
 use crate::workers::log::{CAPACITY, Log};
 use crate::workers::watch::{Stuck, WATCHDOG, Watch};
 use crate::workers::{Lost, PrivateWait, possible};
+use std::any::TypeId;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -68,11 +70,18 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     ) -> Result<Self, Error> {
         possible::<S>(&roles)?;
         let (bell, ring) = Bell::new()?;
+        // The one memory whose accesses are not its own to tell.
+        let instrumented = TypeId::of::<M>() == TypeId::of::<Hardware>();
+        let structure = if instrumented {
+            instrumented::start()?
+        } else {
+            let size = size_of::<UnsafeCell<MaybeUninit<S>>>().max(1);
+            Arc::new(Region::anonymous(size)?)
+        };
         let shared = Arc::new(Shared {
             board: BoardRef::new()?,
-            structure: Arc::new(Region::anonymous(
-                size_of::<UnsafeCell<MaybeUninit<S>>>().max(1),
-            )?),
+            structure,
+            instrumented,
             program: Arc::new(Log::region()?),
             logs: roles
                 .iter()
@@ -379,6 +388,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         } else {
             self.fork(slot)?;
         }
+        instrumented::end_incarnation(process);
         let board = &self.shared.board;
         board.plan(|plan| plan.replace_dead(process, slot));
         match board.carry_out(None, board.plan(|plan| plan.decide())) {

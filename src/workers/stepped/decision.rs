@@ -25,6 +25,8 @@ pub(crate) enum Stop {
     Waits,
     /// Two processes were in one cell.
     Race,
+    /// A process accessed memory that was freed.
+    Freed,
     /// A process wrote whose mapping is read-only.
     Wrote,
     /// Coroutines did what processes could not do, or would not notice.
@@ -48,12 +50,13 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Over,
         Self::Stuck,
         Self::TooLong,
         Self::Waits,
         Self::Race,
+        Self::Freed,
         Self::Wrote,
         Self::Differs,
         Self::Panicked,

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::memory::Memory;
 use crate::region::Region;
 use crate::structure::WithHandles;
-use crate::workers::original;
+use crate::workers::{instrumented, original};
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 pub(super) use novelty::Novelty;
@@ -126,13 +126,12 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
     let structures: Vec<Arc<Region>> = shared
         .roles
         .iter()
-        .map(|_| {
-            Arc::new(
-                shared
-                    .structure
-                    .map_again()
-                    .expect("there is room for a few pages"),
-            )
+        .map(|_| match shared.instrumented {
+            true => Arc::clone(&shared.structure),
+            false => {
+                let again = shared.structure.map_again();
+                Arc::new(again.expect("there is room for a few pages"))
+            }
         })
         .collect();
     let novelty = Rc::new(Novelty::default());
@@ -145,6 +144,7 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
             (shared.board.clone(), Arc::clone(&shared.notes), seat),
             0,
             (Arc::clone(&structure), shared.structure.address()),
+            shared.instrumented,
         );
         Hosted {
             structure,
@@ -249,7 +249,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         self.case.replace(Some(Arc::clone(self.execution.case())));
         let read_only = self.shared().board.plan(|plan| plan.read_only);
         for (process, place) in self.places.iter_mut().enumerate() {
-            let only_reads = read_only >> process & 1 == 1;
+            let only_reads = read_only >> process & 1 == 1 && !self.execution.shared().instrumented;
             if std::mem::replace(&mut place.read_only, only_reads) != only_reads {
                 let may = place.structure.may_write(!only_reads);
                 may.expect("it is our own mapping");
@@ -317,6 +317,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                 },
                 Decision::Kill(process) => {
                     self.shared().board.plan(|plan| plan.die(process));
+                    instrumented::end_incarnation(process);
                     self.reset(process);
                     self.shared()
                         .board

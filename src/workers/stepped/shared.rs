@@ -20,6 +20,8 @@ pub(super) struct Shared<S: Spec> {
     pub(super) roles: Vec<String>,
     pub(super) board: BoardRef,
     pub(super) structure: Arc<Region>,
+    /// The structure's code was compiled with instrumentation: the region is that of its heap, too.
+    pub(super) instrumented: bool,
     pub(super) program: Arc<Region>,
     pub(super) logs: Vec<Region>,
     pub(super) notes: Arc<Region>,

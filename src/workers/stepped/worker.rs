@@ -26,9 +26,11 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
         // Where it is refused, it runs where the kernel likes.
         let _ = nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set);
     }
-    // Every process but the first has the structure at an address of its own: a stored address shows.
+    // Every process but the first has the structure at an address of its own: a stored address shows. Code that nobody rewrote
+    // has a heap beside its structure, and may store addresses in it.
     let structure = match slot {
         0 => Arc::clone(&shared.structure),
+        _ if shared.instrumented => Arc::clone(&shared.structure),
         _ => Arc::new(
             shared
                 .structure
@@ -45,6 +47,7 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
         (shared.board.clone(), Arc::clone(&shared.notes), seat),
         slot,
         (Arc::clone(&structure), shared.structure.address()),
+        shared.instrumented,
     )));
     let mut worker = Worker::<M, S> {
         execution: Execution::new(Arc::clone(shared), Arc::clone(&structure), slot),
@@ -124,7 +127,9 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
 
     /// One life of one process.
     fn be(&mut self, me: usize) {
-        let only_reads = self.board().plan(|plan| plan.read_only) >> me & 1 == 1;
+        // Where steps are seen by instruction, so are writes; and a process that only reads may have a heap.
+        let only_reads = self.board().plan(|plan| plan.read_only) >> me & 1 == 1
+            && !self.shared().instrumented;
         let may_write = |may| {
             if only_reads {
                 self.structure

@@ -1,0 +1,264 @@
+//! An access of code under test: a step, if it is an atomic or touches what other processes touch; and a race, if nothing orders it
+//! with another one.
+#![allow(unsafe_code, reason = "bytes of the arena are read and copied")]
+
+use super::clocks::Order;
+use super::runtime::{Runtime, with};
+use super::shadow::{Clash, Kind, Marked};
+use super::{CHECK, RUNS, UNDER_TEST, symbols};
+use crate::case::Access;
+use crate::workers::stepped::stepper::{self, At, Done};
+
+/// Runs code of the check amid code under test, where a process of an execution is at work: its number is given.
+#[inline]
+pub(super) fn as_process<R>(does: impl FnOnce(usize) -> R) -> Option<R> {
+    let (me, _) = stepper::seat()?;
+    RUNS.set(CHECK);
+    let result = does(me);
+    RUNS.set(UNDER_TEST);
+    Some(result)
+}
+
+/// What an atomic access found, and what it left, if that is something else.
+pub(super) struct Atomic {
+    pub(super) access: Access,
+    pub(super) found: u64,
+    pub(super) now: Option<u64>,
+}
+
+/// The orders of an atomic access: as it was written, and of one that changed nothing.
+pub(super) type Orders = (Order, Order);
+
+/// An atomic access: always a step. `pending` is what it may do, `access` does it.
+#[inline]
+pub(super) fn atomic<R>(
+    pending: Access,
+    (address, length): (usize, usize),
+    (order, on_miss): Orders,
+    code: u32,
+    access: impl Fn() -> (R, Atomic),
+) -> R {
+    let step = |me: usize| {
+        if pending != Access::Store {
+            let version = stepper::version();
+            if with(|runtime| runtime.reads[me].again(version, address, code)) == Some(true) {
+                stepper::spin(At::Code(code));
+            }
+        }
+        let mut did = Access::Load;
+        let result = stepper::access(pending, address as u64, At::Code(code), || {
+            let (result, atomic) = access();
+            did = atomic.access;
+            let done = Done::seen(atomic.access, atomic.found);
+            (
+                result,
+                Done {
+                    now: atomic.now,
+                    ..done
+                },
+            )
+        });
+        let writes = matches!(did, Access::Store | Access::Update);
+        let kind = if writes {
+            Kind::AtomicWrite
+        } else {
+            Kind::AtomicRead
+        };
+        let order = if did == Access::Miss { on_miss } else { order };
+        let clash = with(|runtime| {
+            let clash = mark(runtime, (address, length), kind, me, code);
+            let processes = runtime.processes as usize;
+            let known = (me, &mut runtime.known[..processes]);
+            let does = (did != Access::Store, writes);
+            runtime.shadow.synchronise(address, known, does, order);
+            clash
+        });
+        tell(me, code, clash.flatten());
+        result
+    };
+    as_process(step).unwrap_or_else(|| access().0)
+}
+
+/// A fence.
+pub(super) fn fence(order: Order, code: u32) {
+    let _ = as_process(|me| {
+        stepper::fence(At::Code(code));
+        with(|runtime| runtime.known[me].fence(me, order))
+    });
+}
+
+/// Plain accesses to some bytes, one for each eight of them: before they are done.
+#[inline]
+pub(super) fn plain(address: usize, length: usize, writes: bool, code: u32) {
+    if with(|runtime| runtime.arena.holds(address)) != Some(true) {
+        return;
+    }
+    let _ = as_process(|me| {
+        let end = address + length;
+        let mut at = address;
+        while at < end {
+            let next = end.min((at & !7) + 8);
+            piece(me, (at, next - at), writes, code);
+            at = next;
+        }
+    });
+}
+
+/// A plain access within eight bytes, or a volatile one, which is a step wherever it is and races with none of its kind.
+fn piece(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
+    let is_step = with(|runtime| {
+        if runtime.learns != 0 {
+            runtime.touched.add(address, me, writes);
+            runtime.see(code);
+        }
+        runtime.learns != 0 || runtime.touched.matters(address, me, writes)
+    });
+    if is_step == Some(true) {
+        step(me, (address, length), writes, code);
+    }
+    let kind = if writes { Kind::Write } else { Kind::Read };
+    let clash = with(|runtime| mark(runtime, (address, length), kind, me, code));
+    if writes {
+        stepper::changed();
+    }
+    tell(me, code, clash.flatten());
+}
+
+fn step(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
+    let access = if writes { Access::Write } else { Access::Read };
+    if !writes {
+        let version = stepper::version();
+        if with(|runtime| runtime.reads[me].again(version, address, code)) == Some(true) {
+            stepper::spin(At::Code(code));
+        }
+    }
+    stepper::access(access, address as u64, At::Code(code), || {
+        // Code under test writes after this returns, so what it writes is not known.
+        let value = if writes { 0 } else { value(address, length) };
+        ((), Done::seen(access, value))
+    });
+}
+
+/// Volatile accesses: steps, ordered with others as relaxed atomics.
+pub(super) fn volatile(address: usize, length: usize, writes: bool, code: u32) {
+    let _ = as_process(|me| {
+        step(me, (address, length), writes, code);
+        let kind = if writes {
+            Kind::AtomicWrite
+        } else {
+            Kind::AtomicRead
+        };
+        let clash = with(|runtime| mark(runtime, (address, length), kind, me, code));
+        if writes {
+            stepper::changed();
+        }
+        tell(me, code, clash.flatten());
+    });
+}
+
+/// The number in at most eight bytes.
+fn value(address: usize, length: usize) -> u64 {
+    let mut bytes = [0; 8];
+    let from = std::ptr::with_exposed_provenance::<u8>(address);
+    // SAFETY: a copy of `length` bytes.
+    // 1. Code under test is about to read them itself, so they are mapped; they lie within eight bytes. 2. No other process
+    //    moves: this one has the turn.
+    unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), length.min(8)) };
+    u64::from_ne_bytes(bytes)
+}
+
+fn mark(
+    runtime: &mut Runtime,
+    (address, length): (usize, usize),
+    kind: Kind,
+    process: usize,
+    code: u32,
+) -> Option<Clash> {
+    if runtime.learns != 0 {
+        runtime.see(code);
+        return None;
+    }
+    if !runtime.arena.holds(address) {
+        return None;
+    }
+    let me = Marked {
+        process,
+        kind,
+        code,
+    };
+    let known = &runtime.known[..runtime.processes as usize];
+    runtime.shadow.mark(address, length, me, known)
+}
+
+/// Ends the execution for an access that clashes with another one.
+fn tell(me: usize, code: u32, clash: Option<Clash>) {
+    let Some(clash) = clash else { return };
+    let at = |code| {
+        let place = symbols::site(code);
+        match place.line {
+            0 => "code without lines".to_owned(),
+            line => format!("{}:{line}", stepper::short(&place.file)),
+        }
+    };
+    let does = |kind| match kind {
+        Kind::Write => "writes",
+        Kind::Read => "reads",
+        Kind::AtomicWrite => "writes an atomic",
+        Kind::AtomicRead => "reads an atomic",
+    };
+    let (here, there) = (at(code), at(clash.code));
+    match clash.other {
+        None => stepper::freed(me, format!("{here}, which was freed at {there}")),
+        Some((other, kind)) => stepper::clash(
+            (me, format!("{} at {here}", does(clash.mine))),
+            (other, format!("{} at {there}", does(kind))),
+        ),
+    }
+}
+
+/// Memory of the arena is freed, and was not before.
+pub(super) fn freed(address: usize, length: usize, code: u32) {
+    plain_without_step(address, length, code);
+    let _ = as_process(|_| {
+        with(|runtime| {
+            let processes = runtime.processes as usize;
+            for at in (address..address + length.max(1)).step_by(8) {
+                runtime.shadow.free(at, code, processes);
+            }
+        })
+    });
+}
+
+/// A write to some bytes that is no step: it only has to be ordered with all others.
+fn plain_without_step(address: usize, length: usize, code: u32) {
+    let _ = as_process(|me| {
+        let end = address + length.max(1);
+        for at in (address..end).step_by(8) {
+            let bytes = (at, (end - at).min(8));
+            let clash = with(|runtime| mark(runtime, bytes, Kind::Write, me, code));
+            tell(me, code, clash.flatten());
+        }
+    });
+}
+
+/// Copies as the pass has it do: by words, each a step on both sides where others touch it.
+///
+/// # Safety
+/// As `memcpy`.
+pub(super) unsafe fn copy(to: usize, from: usize, length: usize, code: u32) {
+    let mut done = 0;
+    while done < length {
+        let (source, target) = (from + done, to + done);
+        let part = (8 - source % 8).min(8 - target % 8).min(length - done);
+        let mut bytes = [0u8; 8];
+        plain(source, part, false, code);
+        let read = std::ptr::with_exposed_provenance::<u8>(source);
+        // SAFETY: by the contract of this function, both ranges are valid; `part` is at most eight and ends within them.
+        unsafe { read.copy_to_nonoverlapping(bytes.as_mut_ptr(), part) };
+        plain(target, part, true, code);
+        let write = std::ptr::with_exposed_provenance_mut::<u8>(target);
+        // SAFETY: as above.
+        unsafe { write.copy_from_nonoverlapping(bytes.as_ptr(), part) };
+        done += part;
+    }
+}
