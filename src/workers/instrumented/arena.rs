@@ -16,7 +16,7 @@ pub(super) struct Arena {
 
 impl Arena {
     pub(super) fn place(&mut self, first: usize, length: usize) {
-        (self.first, self.end, self.next) = (first, first + length, first + length);
+        (self.first, self.end, self.next) = (first, first + length, first);
     }
 
     #[inline]
