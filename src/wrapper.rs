@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// Set for cargo, and by it for the wrapper: the wrapper that the user has, or nothing.
-const WRAPS: &str = "FORKCHECK_WRAPS";
+const WRAPS: &str = "CARGO_FORKCHECK_WRAPS";
 
 /// Set for the wrapper: the functions that programs without forkcheck call, as a library.
-const ALONE: &str = "FORKCHECK_ALONE";
+const ALONE: &str = "CARGO_FORKCHECK_ALONE";
 
 /// The condition for which code is compiled that is instrumented, or that answers it.
 const CFG: &str = "forkcheck_instrumented";

@@ -9,6 +9,8 @@ use forkcheck::spec::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRe
 use serde::{Deserialize, Serialize};
 use std::cell::UnsafeCell;
 
+const PRIVATE: &str = "its heap is private to a process that is not built by cargo forkcheck";
+
 /// Parts of a structure, each of which one process uses: by its number, or as it is in the list of roles.
 struct Parts<T>(Vec<UnsafeCell<T>>);
 
@@ -188,7 +190,7 @@ forkcheck::suite! {
     setup: Just([0, 0]),
     writer: 1..=3 ops of (1u64..9).prop_map(|n| RegisterOp::Write([n, n])),
     reader: 1..=3 ops of Just(RegisterOp::Read),
-    with: .regressions(None),
+    with: .without("processes", PRIVATE).regressions(None),
 }
 
 forkcheck::suite! {
@@ -196,6 +198,7 @@ forkcheck::suite! {
     setup: Just([0, 0]),
     writer: 1..=3 ops of (1u64..9).prop_map(|n| RegisterOp::Write([n, n])),
     reader: 1..=3 ops of Just(RegisterOp::Read),
+    with: .without("processes", PRIVATE),
 }
 
 /// spmc's ends, on the heap.
@@ -256,7 +259,7 @@ forkcheck::suite! {
     setup: Just(99),
     sender: 1..=3 ops of (1u64..100).prop_map(QueueOp::Push),
     receiver: 2 processes, 1..=2 ops of Just(QueueOp::Pop),
-    with: .regressions(None),
+    with: .without("processes", PRIVATE).regressions(None),
 }
 
 forkcheck::suite! {
@@ -264,4 +267,5 @@ forkcheck::suite! {
     setup: Just(99),
     sender: 1..=3 ops of (1u64..100).prop_map(QueueOp::Push),
     receiver: 2 processes, 1..=2 ops of Just(QueueOp::Pop),
+    with: .without("processes", PRIVATE).without("kills", "a receiver that is killed keeps the others out"),
 }

@@ -6,8 +6,10 @@ use super::clocks::Order;
 use super::runtime::{Runtime, with};
 use super::shadow::{Clash, Kind, Marked};
 use super::{CHECK, RUNS, UNDER_TEST, symbols};
-use crate::case::Access;
+use crate::case::{Access, Form};
 use crate::workers::stepped::stepper::{self, At, Done};
+
+const ACQUIRE_AND_RELEASE: Order = Order(4);
 
 /// Runs code of the check amid code under test, where a process of an execution is at work: its number is given.
 #[inline]
@@ -49,14 +51,9 @@ pub(super) fn atomic<R>(
         let result = stepper::access(pending, address as u64, At::Code(code), || {
             let (result, atomic) = access();
             did = atomic.access;
-            let done = Done::seen(atomic.access, atomic.found);
-            (
-                result,
-                Done {
-                    now: atomic.now,
-                    ..done
-                },
-            )
+            let now = atomic.now.map(|now| shown(now).0);
+            let seen = seen(atomic.access, atomic.found);
+            (result, Done { now, ..seen })
         });
         let writes = matches!(did, Access::Store | Access::Update);
         let kind = if writes {
@@ -135,7 +132,7 @@ fn step(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
     stepper::access(access, address as u64, At::Code(code), || {
         // Code under test writes after this returns, so what it writes is not known.
         let value = if writes { 0 } else { value(address, length) };
-        ((), Done::seen(access, value))
+        ((), seen(access, value))
     });
 }
 
@@ -156,6 +153,21 @@ pub(super) fn volatile(address: usize, length: usize, writes: bool, code: u32) {
     });
 }
 
+/// A value as it is noted: an address in the arena by its distance from the first byte, which is the same in each run.
+fn shown(value: u64) -> (u64, Form) {
+    let distance = with(|runtime| runtime.arena.distance(value as usize)).flatten();
+    distance.map_or((value, Form::Unsigned), |byte| (byte as u64, Form::Address))
+}
+
+/// Nothing has changed.
+fn seen(access: Access, value: u64) -> Done {
+    let (value, form) = shown(value);
+    Done {
+        form,
+        ..Done::seen(access, value)
+    }
+}
+
 /// The number in at most eight bytes.
 fn value(address: usize, length: usize) -> u64 {
     let mut bytes = [0; 8];
@@ -165,6 +177,35 @@ fn value(address: usize, length: usize) -> u64 {
     //    moves: this one has the turn.
     unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), length.min(8)) };
     u64::from_ne_bytes(bytes)
+}
+
+/// Code that is not seen may have taken a lock on a word that the process slept on: what it was released with is known by now.
+#[inline]
+fn acquire_slept(runtime: &mut Runtime, process: usize) {
+    for word in runtime.known[process].slept_on() {
+        synchronise(runtime, process, word, (true, false));
+    }
+}
+
+fn synchronise(runtime: &mut Runtime, process: usize, word: usize, does: (bool, bool)) {
+    let processes = runtime.processes as usize;
+    let known = (process, &mut runtime.known[..processes]);
+    runtime.shadow.synchronise(word, known, does, ACQUIRE_AND_RELEASE);
+}
+
+/// A process is about to sleep on a word: code that is not seen may have given back locks that it took.
+pub(super) fn sleeps_on(process: usize, word: usize) {
+    with(|runtime| {
+        runtime.known[process].sleeps_on(word);
+        for word in runtime.known[process].slept_on() {
+            synchronise(runtime, process, word, (true, true));
+        }
+    });
+}
+
+/// A process wakes others from a word, or was woken.
+pub(super) fn meets(process: usize, word: usize) {
+    with(|runtime| synchronise(runtime, process, word, (true, true)));
 }
 
 fn mark(
@@ -181,6 +222,7 @@ fn mark(
     if !runtime.arena.holds(address) {
         return None;
     }
+    acquire_slept(runtime, process);
     let me = Marked {
         process,
         kind,

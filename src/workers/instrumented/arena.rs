@@ -24,6 +24,11 @@ impl Arena {
         (self.first..self.end).contains(&address)
     }
 
+    /// Which byte an address is that of, if it is in here.
+    pub(super) fn distance(&self, address: usize) -> Option<usize> {
+        self.holds(address).then(|| address - self.first)
+    }
+
     /// Takes all allocations back, and leaves the memory as it was: zeros, so that an execution finds nothing of the one before it.
     pub(super) fn reset(&mut self, size: usize) {
         let begin = self.first + size.next_multiple_of(HEADER);

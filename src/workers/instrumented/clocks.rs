@@ -27,6 +27,9 @@ impl Order {
     }
 }
 
+/// Words on which a process slept that are remembered.
+const SLEPT: usize = 4;
+
 /// What one process knows.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -37,6 +40,8 @@ pub(super) struct Knowledge {
     released: Clock,
     /// What its relaxed loads have seen, for the next acquire fence.
     acquired: Clock,
+    /// Words that it slept on, whose locks it may take and give back in code that is not seen; 0: none.
+    slept: [usize; SLEPT],
     /// The epoch in which its incarnation began: accesses before that are of a dead one.
     pub(super) born: u32,
 }
@@ -49,6 +54,7 @@ impl Knowledge {
             clock,
             released: ZERO,
             acquired: ZERO,
+            slept: [0; SLEPT],
             born: 1,
         }
     }
@@ -57,7 +63,19 @@ impl Knowledge {
     pub(super) fn end_incarnation(&mut self, process: usize) {
         self.clock[process] += 1;
         self.born = self.clock[process];
-        (self.released, self.acquired) = (ZERO, ZERO);
+        (self.released, self.acquired, self.slept) = (ZERO, ZERO, [0; SLEPT]);
+    }
+
+    /// Words that it slept on.
+    pub(super) fn slept_on(&self) -> impl Iterator<Item = usize> + use<> {
+        self.slept.into_iter().filter(|&word| word != 0)
+    }
+    /// It sleeps on a word.
+    pub(super) fn sleeps_on(&mut self, word: usize) {
+        if !self.slept.contains(&word) {
+            self.slept.rotate_right(1);
+            self.slept[0] = word;
+        }
     }
 
     /// A read of an atomic whose last release left `given`.

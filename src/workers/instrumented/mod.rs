@@ -10,6 +10,7 @@
 //! | `runtime` | state of all processes of an execution, in shared memory |
 //! | `clocks`, `shadow` | what happened before what, by the orderings that the code gives |
 //! | `touched` | memory that more than one process touches, whose plain accesses are steps |
+//! | `waits` | system calls by which code waits |
 //! | `zeroed` | tables in shared memory |
 //! | `symbols` | source lines of instructions |
 //!
@@ -40,6 +41,8 @@ mod shadow;
 mod symbols;
 #[cfg(any(forkcheck_instrumented, test))]
 mod touched;
+#[cfg(forkcheck_instrumented)]
+mod waits;
 #[cfg(any(forkcheck_instrumented, test))]
 mod zeroed;
 

@@ -4,6 +4,7 @@
 use addr2line::Loader;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 /// A place in the source; all empty where nothing says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,17 +40,21 @@ pub(crate) fn site(code: u32) -> Place {
 }
 
 fn innermost(loader: &Loader, code: u32) -> Option<Place> {
+    if code == 0 {
+        return None;
+    }
     // A return address is that of the instruction after the call.
     let address = loader.relative_address_base() + u64::from(code) - 1;
     let mut frames = loader.find_frames(address).ok()?;
     let mut innermost = None;
     while let Ok(Some(frame)) = frames.next() {
         let Some(at) = frame.location else { continue };
-        let (Some(file), Some(line)) = (at.file, at.line) else {
+        // Line 0 is code that the compiler made up.
+        let (Some(file), Some(line @ 1..)) = (at.file, at.line) else {
             continue;
         };
         let place = Place {
-            file: file.to_owned(),
+            file: relative(file).to_owned(),
             line,
             column: at.column.unwrap_or(0),
         };
@@ -59,6 +64,15 @@ fn innermost(loader: &Loader, code: u32) -> Option<Place> {
         innermost.get_or_insert(place);
     }
     innermost
+}
+
+/// A file as the compiler names it: from the root of the workspace, if it is in there.
+fn relative(file: &str) -> &str {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let above = package.iter().flat_map(|package| package.ancestors());
+    let root = above.filter(|place| place.join("Cargo.lock").is_file()).last();
+    let below = root.and_then(|root| Path::new(file).strip_prefix(root).ok());
+    below.and_then(Path::to_str).unwrap_or(file)
 }
 
 /// Whether a file is the standard library's or this crate's.

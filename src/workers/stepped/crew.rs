@@ -106,19 +106,35 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         if kind == RunAs::Coroutines {
             crew.fork(HOST)?;
         }
-        for process in 0..crew.processes() {
-            let slot = match kind {
+        crew.fork_processes()?;
+        Ok(crew)
+    }
+
+    /// Forks a worker for each process, where they are processes, and gives each process its worker.
+    fn fork_processes(&mut self) -> Result<(), Error> {
+        for process in 0..self.processes() {
+            let slot = match self.kind {
                 RunAs::Coroutines => HOST,
                 RunAs::Processes | RunAs::SameIds => process,
             };
-            if kind == RunAs::Processes
-                || kind == RunAs::SameIds && !crew.fork_as(slot, FIRST_ID + process as u32)?
+            if self.kind == RunAs::Processes
+                || self.kind == RunAs::SameIds && !self.fork_as(slot, FIRST_ID + process as u32)?
             {
-                crew.fork(slot)?;
+                self.fork(slot)?;
             }
-            crew.shared.board.plan(|plan| plan.seat(process, slot));
+            self.shared.board.plan(|plan| plan.seat(process, slot));
         }
-        Ok(crew)
+        Ok(())
+    }
+
+    /// Replaces all workers, which have used up what they have: no process is in an operation.
+    fn replace_all(&mut self) -> Result<(), Error> {
+        self.workers.fill_with(|| None);
+        self.shared.board.dirty.store(0, Relaxed);
+        if self.kind == RunAs::Coroutines {
+            self.fork(HOST)?;
+        }
+        self.fork_processes()
     }
 
     fn processes(&self) -> usize {
@@ -243,7 +259,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
                 ..Tally::default()
             };
         });
-        self.begin();
+        self.begin()?;
         self.supervise(until)
     }
 
@@ -273,22 +289,26 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         if remaining == 0 || Instant::now() >= until {
             return Ok(Ended::Stopped(Stop::Done));
         }
-        self.begin();
+        self.begin()?;
         self.supervise(until)
     }
 
     /// Goes on with the batch, after [`Stop::Novel`].
     pub(crate) fn resume(&mut self, until: Instant) -> Result<Ended, Error> {
-        self.begin();
+        self.begin()?;
         self.supervise(until)
     }
 
     /// Has the first worker begin an execution.
-    fn begin(&self) {
+    fn begin(&mut self) -> Result<(), Error> {
+        if self.shared.board.dirty.load(Relaxed) != 0 {
+            self.replace_all()?;
+        }
         let board = &self.shared.board;
         board.clear_stop();
         board.duty.store(duty::BEGIN, Relaxed);
         board.pass(None, board.plan(|plan| plan.worker_of(0)));
+        Ok(())
     }
 
     fn supervise(&mut self, until: Instant) -> Result<Ended, Error> {
@@ -305,10 +325,9 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             match self.shared.board.stopped() {
                 None => {}
                 Some(Stop::Spent) => {
-                    // No process is in an operation: another host goes on, with a heap of its own.
-                    self.workers[HOST] = None;
-                    self.fork(HOST)?;
-                    self.begin();
+                    // No process is in an operation: others go on, with a heap of their own.
+                    self.replace_all()?;
+                    self.begin()?;
                     continue;
                 }
                 Some(Stop::Full) => {

@@ -29,7 +29,7 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 pub(super) use novelty::Novelty;
 use room::Room;
-use statics::Statics;
+pub(super) use statics::Statics;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null;
@@ -260,11 +260,13 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
     /// The first executions of a case, and some of the others, are looked at: from before the structure is built, or the last one
     /// dropped, until all are done. What the check itself does is left out.
     fn look(&mut self) {
-        if std::mem::take(&mut self.first) {
+        let has_heap = self.shared().instrumented;
+        if std::mem::take(&mut self.first) && !has_heap {
             self.before = None;
             return;
         }
-        let looks = self.begun < LOOKS || self.begun.is_multiple_of(EVERY);
+        // A static that points to its heap would point to that of another execution.
+        let looks = self.begun < LOOKS || self.begun.is_multiple_of(EVERY) || has_heap;
         self.begun += 1;
         self.before = looks.then(|| self.statics.sum());
     }

@@ -4,6 +4,7 @@
 use super::board::{BoardRef, duty};
 use super::decision::{Decision, Stop};
 use super::execution::{Execution, live};
+use super::host::Statics;
 use super::shared::Shared;
 use super::states::State;
 use super::stepper::{self, Seat};
@@ -54,6 +55,11 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
         structure,
         slot,
         scratch: Vec::new(),
+        statics: shared.instrumented.then(|| {
+            let statics = Statics::of_this_program();
+            let sum = statics.sum();
+            (statics, sum)
+        }),
     };
     shared.board.await_first_turn(slot);
     loop {
@@ -68,6 +74,8 @@ struct Worker<M: Memory, S: WithHandles<Memory = M>> {
     structure: Arc<Region>,
     slot: usize,
     scratch: Vec<u8>,
+    /// Of code that has a heap: the statics, and their sum before the first execution.
+    statics: Option<(Statics, u64)>,
 }
 
 impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
@@ -122,7 +130,18 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
     /// The execution is over: begins the next, or says that the batch is over.
     fn finish(&mut self) -> bool {
         let fine = self.execution.judge();
-        self.execution.finish(fine, None)
+        self.look();
+        let dirty = self.board().dirty.load(Relaxed) != 0;
+        self.execution.finish(fine, dirty.then_some(Stop::Spent))
+    }
+
+    /// Sees whether code under test changed a static.
+    fn look(&self) {
+        if let Some((statics, sum)) = &self.statics
+            && statics.sum() != *sum
+        {
+            self.board().dirty.store(1, Relaxed);
+        }
     }
 
     /// One life of one process.
@@ -142,6 +161,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
         let (shared, case) = (execution.shared(), execution.case());
         let full = live::<M, S>(shared, &self.structure, case, me, &mut self.scratch);
         may_write(true);
+        self.look();
         if full {
             self.board().full.store(1, Relaxed);
         }

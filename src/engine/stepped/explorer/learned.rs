@@ -53,7 +53,9 @@ impl<S: WithHandles> Explorer<S> {
             while matches!(ended, Ended::Stopped(Stop::Novel)) {
                 ended = crew.resume(until)?;
             }
-            if !matches!(ended, Ended::Stopped(stop) if stop.leaves_crew_usable()) {
+            if matches!(ended, Ended::Stopped(Stop::Differs)) {
+                (self.coroutines, self.differs) = (None, true);
+            } else if !matches!(ended, Ended::Stopped(stop) if stop.leaves_crew_usable()) {
                 (self.coroutines, self.processes) = (None, None);
             }
         }

@@ -241,7 +241,7 @@ pub(crate) fn spin<'a>(at: impl Into<At<'a>>) {
 }
 
 /// Sleeps on a word, if `look` says that it holds what it should.
-pub(crate) fn wait(word: u64, at: &Location<'_>, look: impl FnOnce() -> (bool, u64)) {
+pub(crate) fn wait<'a>(word: u64, at: impl Into<At<'a>>, look: impl FnOnce() -> (bool, u64)) {
     let Some(me) = here() else { return };
     let at = at.into();
     let word = me.common(word);
@@ -256,9 +256,9 @@ pub(crate) fn wait(word: u64, at: &Location<'_>, look: impl FnOnce() -> (bool, u
 
 /// Sleeps on a word, if `look` says that it holds what it should, and comes back when it is woken or when its time is
 /// up, which may be whenever it gets a turn: whether it was in time.
-pub(crate) fn wait_timeout(
+pub(crate) fn wait_timeout<'a>(
     word: u64,
-    at: &Location<'_>,
+    at: impl Into<At<'a>>,
     look: impl FnOnce() -> (bool, u64),
 ) -> bool {
     let Some(me) = here() else { return true };
@@ -278,7 +278,7 @@ pub(crate) fn wait_timeout(
 }
 
 /// Wakes those that sleep on a word.
-pub(crate) fn wake(word: u64, n: u32, at: &Location<'_>) {
+pub(crate) fn wake<'a>(word: u64, n: u32, at: impl Into<At<'a>>) {
     let Some(me) = here() else { return };
     let at = at.into();
     let word = me.common(word);
