@@ -337,6 +337,9 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                     self.execution.finish(fine, first)
                 }
                 Decision::Stop(Stop::Stuck) => {
+                    stepper::become_process(None);
+                    // Before a check of the history, which has statics of its own.
+                    let differs = self.differs();
                     let rests = self.shared().board.plan(|plan| plan.outside().is_empty())
                         && self.execution.rests();
                     if self.execution.is_unjudged() {
@@ -346,8 +349,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                     if !rests && self.shared().board.keep_going.load(Relaxed) == 0 {
                         return self.execution.end(Stop::Stuck);
                     }
-                    stepper::become_process(None);
-                    if self.differs() {
+                    if differs {
                         return self.execution.end(Stop::Differs);
                     }
                     self.reset_all();

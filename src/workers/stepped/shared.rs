@@ -9,7 +9,7 @@ use crate::spec::Spec;
 use crate::workers::bell::Sender;
 use crate::workers::control::Seal;
 use crate::workers::log::Log;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
@@ -67,7 +67,7 @@ impl<S: Spec> Shared<S> {
     pub(super) fn history(&self, case: &Case<S>) -> History<S> {
         let calls = case.program.iter().enumerate().map(|(process, ops)| {
             let records: Vec<Record<S>> = self.log(process).records();
-            let mut returned: HashMap<usize, Record<S>> = records
+            let mut returned: BTreeMap<usize, Record<S>> = records
                 .into_iter()
                 .map(|record| (record.0 as usize, record))
                 .collect();

@@ -55,11 +55,7 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
         structure,
         slot,
         scratch: Vec::new(),
-        statics: shared.instrumented.then(|| {
-            let statics = Statics::of_this_program();
-            let sum = statics.sum();
-            (statics, sum)
-        }),
+        statics: shared.instrumented.then(Statics::of_this_program),
     };
     shared.board.await_first_turn(slot);
     loop {
@@ -74,8 +70,8 @@ struct Worker<M: Memory, S: WithHandles<Memory = M>> {
     structure: Arc<Region>,
     slot: usize,
     scratch: Vec<u8>,
-    /// Of code that has a heap: the statics, and their sum before the first execution.
-    statics: Option<(Statics, u64)>,
+    /// Of code that has a heap.
+    statics: Option<Statics>,
 }
 
 impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
@@ -90,7 +86,11 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
     fn turn(&mut self) {
         self.execution.take();
         match self.board().duty() {
-            duty::BEGIN => self.execution.begin(),
+            duty::BEGIN => {
+                let before = self.sum();
+                self.execution.begin();
+                self.look(before);
+            }
             duty::JUDGE => {
                 if !self.finish() {
                     return;
@@ -130,16 +130,21 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
     /// The execution is over: begins the next, or says that the batch is over.
     fn finish(&mut self) -> bool {
         let fine = self.execution.judge();
-        self.look();
         let dirty = self.board().dirty.load(Relaxed) != 0;
-        self.execution.finish(fine, dirty.then_some(Stop::Spent))
+        let before = self.sum();
+        let goes_on = self.execution.finish(fine, dirty.then_some(Stop::Spent));
+        self.look(before);
+        goes_on
     }
 
-    /// Sees whether code under test changed a static.
-    fn look(&self) {
-        if let Some((statics, sum)) = &self.statics
-            && statics.sum() != *sum
-        {
+    /// A number that changes with the statics of code that has a heap.
+    fn sum(&self) -> Option<u64> {
+        self.statics.as_ref().map(Statics::sum)
+    }
+
+    /// Sees whether code under test has changed a static since then.
+    fn look(&self, before: Option<u64>) {
+        if self.sum() != before {
             self.board().dirty.store(1, Relaxed);
         }
     }
@@ -157,11 +162,12 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
             }
         };
         may_write(false);
+        let before = self.sum();
         let execution = &self.execution;
         let (shared, case) = (execution.shared(), execution.case());
         let full = live::<M, S>(shared, &self.structure, case, me, &mut self.scratch);
         may_write(true);
-        self.look();
+        self.look(before);
         if full {
             self.board().full.store(1, Relaxed);
         }
