@@ -18,6 +18,9 @@ const WRAPS: &str = "CARGO_FORKCHECK_WRAPS";
 /// Set for the wrapper: the functions that programs without forkcheck call, as a library.
 const ALONE: &str = "CARGO_FORKCHECK_ALONE";
 
+/// Names of crates, set by a user: they are built without the pass, and what they do is not seen.
+const LEFT_PLAIN: &str = "CARGO_FORKCHECK_PLAIN";
+
 /// The condition for which code is compiled that is instrumented, or that answers it.
 const CFG: &str = "forkcheck_instrumented";
 
@@ -241,7 +244,9 @@ fn instrumented(arguments: Vec<OsString>) -> Vec<OsString> {
     let mut arguments = optimised(arguments);
     arguments.extend(cfg);
     arguments.extend(["--check-cfg".into(), format!("cfg({CFG})").into()]);
-    if !PLAIN.contains(&&*name) && value(&arguments, "--crate-type").as_deref() != Some("proc-macro") {
+    let left = env::var(LEFT_PLAIN).unwrap_or_default();
+    let is_plain = PLAIN.contains(&&*name) || left.split_whitespace().any(|left| left == name);
+    if !is_plain && value(&arguments, "--crate-type").as_deref() != Some("proc-macro") {
         arguments.extend(PASS.map(OsString::from));
     }
     if let Some(alone) = env::var_os(ALONE) {

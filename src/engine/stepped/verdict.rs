@@ -88,6 +88,11 @@ pub(super) fn verdict<S: Spec>(
                 format!("{detail}, if the others are held up where they are"),
             )
         }
+        Ended::Stopped(Stop::Beyond) => Verdict::Unknown(
+            "an execution allocates more than 16 MiB, or touches more than 128 KiB of what processes share: that is more than this \
+             engine follows; check a smaller structure, or fewer items"
+                .into(),
+        ),
         Ended::Stopped(Stop::Wrote) => finding(Kind::WriteToReadOnly, told.wrote()),
         Ended::Stopped(Stop::Race) => finding(Kind::DataRace, told.race()),
         Ended::Stopped(Stop::Freed) => finding(Kind::UseAfterFree, told.race()),

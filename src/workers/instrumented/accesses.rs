@@ -223,6 +223,7 @@ fn mark(
         return None;
     }
     acquire_slept(runtime, process);
+    runtime.last[process] = code;
     let me = Marked {
         process,
         kind,
@@ -232,9 +233,14 @@ fn mark(
     runtime.shadow.mark(address, length, me, known)
 }
 
-/// Ends the execution for an access that clashes with another one.
+/// Ends the execution for an access that clashes with another one, or that is beyond what is followed.
 fn tell(me: usize, code: u32, clash: Option<Clash>) {
-    let Some(clash) = clash else { return };
+    let Some(clash) = clash else {
+        if with(|runtime| runtime.shadow.full != 0 || runtime.arena.is_full()) == Some(true) {
+            stepper::beyond();
+        }
+        return;
+    };
     let at = |code| {
         let place = symbols::site(code);
         match place.line {
@@ -242,45 +248,45 @@ fn tell(me: usize, code: u32, clash: Option<Clash>) {
             line => format!("{}:{line}", stepper::short(&place.file)),
         }
     };
-    let does = |kind| match kind {
-        Kind::Write => "writes",
-        Kind::Read => "reads",
-        Kind::AtomicWrite => "writes an atomic",
-        Kind::AtomicRead => "reads an atomic",
+    let does = |kind, code| {
+        let does = match kind {
+            Kind::Write => "writes at",
+            Kind::Read => "reads at",
+            Kind::AtomicWrite => "writes an atomic at",
+            Kind::AtomicRead => "reads an atomic at",
+            // The call is the standard library's, and what came before it is known.
+            Kind::Free => "frees after",
+        };
+        format!("{does} {}", at(code))
     };
-    let (here, there) = (at(code), at(clash.code));
-    match clash.other {
-        None => stepper::freed(me, format!("{here}, which was freed at {there}")),
-        Some((other, kind)) => stepper::clash(
-            (me, format!("{} at {here}", does(clash.mine))),
-            (other, format!("{} at {there}", does(kind))),
-        ),
-    }
+    let mine = does(clash.mine, code);
+    let (mine, other) = match clash.other {
+        None => {
+            let words = format!("{mine} memory that was freed after {}", at(clash.code));
+            ((me, words), None)
+        }
+        Some((other, kind)) => ((me, mine), Some((other, does(kind, clash.code)))),
+    };
+    let freed = clash.mine == Kind::Free || other.is_none();
+    stepper::clash(mine, other, freed);
 }
 
-/// Memory of the arena is freed, and was not before.
-pub(super) fn freed(address: usize, length: usize, code: u32) {
-    plain_without_step(address, length, code);
-    let _ = as_process(|_| {
-        with(|runtime| {
-            let processes = runtime.processes as usize;
-            for at in (address..address + length.max(1)).step_by(8) {
-                runtime.shadow.free(at, code, processes);
-            }
-        })
-    });
-}
-
-/// A write to some bytes that is no step: it only has to be ordered with all others.
-fn plain_without_step(address: usize, length: usize, code: u32) {
+/// Memory of the arena is freed: what touched it has to come before, and nothing may come after.
+pub(super) fn freed(address: usize, length: usize) {
     let _ = as_process(|me| {
+        let code = with(|runtime| runtime.last[me]).unwrap_or(0);
         let end = address + length.max(1);
         for at in (address..end).step_by(8) {
             let bytes = (at, (end - at).min(8));
-            let clash = with(|runtime| mark(runtime, bytes, Kind::Write, me, code));
+            let clash = with(|runtime| mark(runtime, bytes, Kind::Free, me, code));
             tell(me, code, clash.flatten());
         }
     });
+}
+
+/// An allocation failed: the arena is full.
+pub(super) fn refused() {
+    let _ = as_process(|_| stepper::beyond());
 }
 
 /// Copies as the pass has it do: by words, each a step on both sides where others touch it.

@@ -41,6 +41,11 @@ impl Arena {
         self.next = begin;
     }
 
+    /// Whether an allocation was refused in this execution.
+    pub(super) fn is_full(&self) -> bool {
+        self.next > self.end
+    }
+
     /// Room for `size` bytes at a multiple of `align`; 0 if there is none left.
     pub(super) fn take(&mut self, size: usize, align: usize) -> usize {
         let align = align.max(HEADER);
@@ -51,7 +56,10 @@ impl Arena {
                 self.next = end;
                 address
             }
-            _ => 0,
+            _ => {
+                self.next = self.end + 1;
+                0
+            }
         }
     }
 }

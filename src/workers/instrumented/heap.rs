@@ -27,6 +27,7 @@ fn is_under_test() -> bool {
 fn take(size: usize, align: usize) -> *mut c_void {
     let address = with(|runtime| runtime.arena.take(size, align)).unwrap_or(0);
     if address == 0 {
+        accesses::refused();
         return null_mut();
     }
     // SAFETY: the bytes before an allocation are the header's, by `Arena::take`, and no process reads them meanwhile.
@@ -95,7 +96,7 @@ unsafe extern "C" fn free(old: *mut c_void) {
     if is_under_test() {
         // SAFETY: it is one of the arena.
         let length = unsafe { length(old) };
-        accesses::freed(old.addr(), length, 0);
+        accesses::freed(old.addr(), length);
     }
 }
 

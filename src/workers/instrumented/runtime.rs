@@ -59,6 +59,8 @@ pub(super) struct Runtime {
     pub(super) learns: u32,
     pub(super) known: [Knowledge; MAX_PROCESSES],
     pub(super) reads: [Reads; MAX_PROCESSES],
+    /// The last instruction of each process that touched memory.
+    pub(super) last: [u32; MAX_PROCESSES],
     codes: [u32; CODES],
     pub(super) touched: Touched,
     pub(super) shadow: Shadow,

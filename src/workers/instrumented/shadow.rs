@@ -16,6 +16,8 @@ pub(super) enum Kind {
     Read,
     AtomicWrite,
     AtomicRead,
+    /// What follows it is no access of the same memory.
+    Free,
 }
 
 impl Kind {
@@ -28,8 +30,8 @@ impl Kind {
 
     /// Whether two accesses of these kinds are a race, if nothing orders them: one writes, and one is not atomic.
     fn races(self, other: Self) -> bool {
-        let writes = |kind| matches!(kind, Self::Write | Self::AtomicWrite);
-        let plain = |kind| matches!(kind, Self::Write | Self::Read);
+        let writes = |kind| matches!(kind, Self::Write | Self::AtomicWrite | Self::Free);
+        let plain = |kind| matches!(kind, Self::Write | Self::Read | Self::Free);
         (writes(self) || writes(other)) && (plain(self) || plain(other))
     }
 }
@@ -171,6 +173,10 @@ impl Shadow {
                 }
             }
         }
+        if me.kind == Kind::Free {
+            (granule.freed, granule.by) = (1, me.code);
+            return None;
+        }
         let past = &mut granule.past[me.process][me.kind as usize];
         let now = clock[me.process];
         let before = if past.epoch == now { past.bytes } else { 0 };
@@ -180,13 +186,6 @@ impl Shadow {
             bytes: before | bytes,
         };
         None
-    }
-
-    /// The bytes of a granule were freed.
-    pub(super) fn free(&mut self, address: usize, code: u32, processes: usize) {
-        if let Some(at) = self.granule(address, processes) {
-            (self.granules[at].freed, self.granules[at].by) = (1, code);
-        }
     }
 
     /// An atomic was read, or read and written, or written alone: what orders it with others.
@@ -320,9 +319,16 @@ mod tests {
     }
 
     #[test]
+    fn a_free_clashes_with_an_access_that_nothing_orders_before_it() {
+        let mut two = Two::new();
+        two.clashes(0, Kind::Read, 8, 1);
+        assert!(two.clashes(1, Kind::Free, 8, 8));
+    }
+
+    #[test]
     fn freed_memory_clashes_with_each_access_until_the_next_execution() {
         let mut two = Two::new();
-        two.shadow.free(8, 7, 2);
+        assert!(!two.clashes(0, Kind::Free, 8, 8));
         assert!(two.clashes(0, Kind::Read, 8, 1) && two.clashes(1, Kind::AtomicRead, 8, 8));
         two.shadow.begin();
         assert!(!two.clashes(0, Kind::Read, 8, 1));

@@ -39,12 +39,16 @@ pub(crate) fn site(code: u32) -> Place {
     })
 }
 
+/// Bytes before an instruction in which another one has a line, where that one has none: the compiler merged two into it.
+const BEFORE: u64 = 64;
+
 fn innermost(loader: &Loader, code: u32) -> Option<Place> {
-    if code == 0 {
-        return None;
-    }
     // A return address is that of the instruction after the call.
-    let address = loader.relative_address_base() + u64::from(code) - 1;
+    let address = loader.relative_address_base() + u64::from(code.checked_sub(1)?);
+    (0..BEFORE).find_map(|bytes| line(loader, address.checked_sub(bytes)?))
+}
+
+fn line(loader: &Loader, address: u64) -> Option<Place> {
     let mut frames = loader.find_frames(address).ok()?;
     let mut innermost = None;
     while let Ok(Some(frame)) = frames.next() {

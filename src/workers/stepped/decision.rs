@@ -27,6 +27,8 @@ pub(crate) enum Stop {
     Race,
     /// A process accessed memory that was freed.
     Freed,
+    /// More memory was allocated, or touched, than is followed.
+    Beyond,
     /// A process wrote whose mapping is read-only.
     Wrote,
     /// Coroutines did what processes could not do, or would not notice.
@@ -50,13 +52,14 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Over,
         Self::Stuck,
         Self::TooLong,
         Self::Waits,
         Self::Race,
         Self::Freed,
+        Self::Beyond,
         Self::Wrote,
         Self::Differs,
         Self::Panicked,

@@ -137,7 +137,7 @@ impl<S: WithHandles> Explorer<S> {
         let again = crew.again() > before;
         let (history, mut notes) = (crew.history(case), crew.notes());
         // Who ended it in its turn had no time to say that it was its own.
-        if let Ended::Died { .. } | Ended::Stopped(Stop::Race | Stop::Freed | Stop::Wrote) | Ended::Outside { .. } =
+        if let Ended::Died { .. } | Ended::Stopped(Stop::Race | Stop::Freed | Stop::Beyond | Stop::Wrote) | Ended::Outside { .. } =
             ended
             && let Some(process) = crew.current()
         {

@@ -91,28 +91,26 @@ pub(crate) fn version() -> u64 {
     here().map_or(0, |me| me.board.plan(|plan| plan.version()))
 }
 
-/// Two accesses that nothing orders, each in words: that ends the execution, if the other process still lives.
+/// Two accesses that nothing orders, each in words, or one of freed memory: that ends the execution, if the other process still
+/// lives.
 #[cfg(forkcheck_instrumented)]
-pub(crate) fn clash(mine: (usize, String), other: (usize, String)) {
+pub(crate) fn clash(mine: (usize, String), other: Option<(usize, String)>, freed: bool) {
     let Some(me) = here() else { return };
-    if me.board.plan(|plan| plan.state(other.0)) != State::Dead {
-        me.write(&super::Note::Clash {
-            mine,
-            other: Some(other),
-        });
-        me.end(Stop::Race);
+    let is_dead = |&(process, _): &(usize, String)| {
+        me.board.plan(|plan| plan.state(process)) == State::Dead
+    };
+    if !other.as_ref().is_some_and(is_dead) {
+        me.write(&super::Note::Clash { mine, other });
+        me.end(if freed { Stop::Freed } else { Stop::Race });
     }
 }
 
-/// An access to freed memory, in words: that ends the execution.
+/// The execution goes beyond what is followed: that ends it.
 #[cfg(forkcheck_instrumented)]
-pub(crate) fn freed(process: usize, words: String) {
-    let Some(me) = here() else { return };
-    me.write(&super::Note::Clash {
-        mine: (process, words),
-        other: None,
-    });
-    me.end(Stop::Freed);
+pub(crate) fn beyond() {
+    if let Some(me) = here() {
+        me.end(Stop::Beyond);
+    }
 }
 
 /// The last parts of a path: the file, and the release of the crate that it is of.

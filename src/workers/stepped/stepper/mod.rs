@@ -8,7 +8,7 @@ mod trace;
 
 pub(crate) use code::At;
 #[cfg(forkcheck_instrumented)]
-pub(crate) use code::{access, changed, clash, freed, short, version};
+pub(crate) use code::{access, beyond, changed, clash, short, version};
 pub(super) use trace::Trace;
 pub(crate) use trace::{Note, Part};
 
