@@ -120,8 +120,16 @@ fn only_tests(arguments: &mut Vec<OsString>) -> Result<(), String> {
         let name = text.split('=').next().unwrap_or_default();
         matches!(
             name,
-            "--lib" | "--bins" | "--bin" | "--tests" | "--test" | "--examples" | "--example"
-                | "--benches" | "--bench" | "--all-targets"
+            "--lib"
+                | "--bins"
+                | "--bin"
+                | "--tests"
+                | "--test"
+                | "--examples"
+                | "--example"
+                | "--benches"
+                | "--bench"
+                | "--all-targets"
         )
     };
     if !own.iter().any(selects) {
@@ -139,7 +147,10 @@ fn value(arguments: &[OsString], option: &str) -> Option<String> {
         if text == option {
             return arguments.next().map(|value| value.to_string_lossy().into());
         }
-        if let Some(value) = text.strip_prefix(option).and_then(|rest| rest.strip_prefix('=')) {
+        if let Some(value) = text
+            .strip_prefix(option)
+            .and_then(|rest| rest.strip_prefix('='))
+        {
             return Some(value.into());
         }
     }
@@ -168,7 +179,8 @@ fn host() -> Result<String, String> {
     }
     let version = printed(Command::new(tool("RUSTC", "rustc")).arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).ok_or_else(|| "rustc -vV names no host".into())
+    host.map(str::to_owned)
+        .ok_or_else(|| "rustc -vV names no host".into())
 }
 
 /// A directory of its own in the one that cargo would use.
@@ -266,7 +278,10 @@ fn optimised(arguments: Vec<OsString>) -> Vec<OsString> {
         let text = argument.to_string_lossy().into_owned();
         let (words, option) = match text.as_str() {
             "-C" | "--codegen" => match arguments.next() {
-                Some(next) => (vec![argument, next.clone()], next.to_string_lossy().into_owned()),
+                Some(next) => (
+                    vec![argument, next.clone()],
+                    next.to_string_lossy().into_owned(),
+                ),
                 None => (vec![argument], String::new()),
             },
             _ => {
@@ -310,30 +325,54 @@ mod tests {
     fn options(text: &str) -> String {
         let arguments = text.split_whitespace().map(OsString::from).collect();
         let options = instrumented(arguments).into_iter();
-        let options: Vec<String> = options.map(|option| option.to_string_lossy().into()).collect();
+        let options: Vec<String> = options
+            .map(|option| option.to_string_lossy().into())
+            .collect();
         options.join(" ")
     }
 
     #[test]
     fn crates_of_the_target_have_the_pass_and_what_answers_it_has_none() {
         let has_pass = |text| options(text).contains("-Cpasses=function(tsan)");
-        assert!(has_pass("--crate-name heapless --crate-type lib --target x86_64-unknown-linux-gnu"));
-        assert!(has_pass("--crate-name a --test --target=x86_64-unknown-linux-gnu"));
-        assert!(!has_pass("--crate-name forkcheck --crate-type lib --target x"));
-        assert!(!has_pass("--crate-name build_script_build --crate-type bin"));
-        assert!(!has_pass("--crate-name derive --crate-type proc-macro --target x"));
+        assert!(has_pass(
+            "--crate-name heapless --crate-type lib --target x86_64-unknown-linux-gnu"
+        ));
+        assert!(has_pass(
+            "--crate-name a --test --target=x86_64-unknown-linux-gnu"
+        ));
+        assert!(!has_pass(
+            "--crate-name forkcheck --crate-type lib --target x"
+        ));
+        assert!(!has_pass(
+            "--crate-name build_script_build --crate-type bin"
+        ));
+        assert!(!has_pass(
+            "--crate-name derive --crate-type proc-macro --target x"
+        ));
         assert_eq!(options("-vV"), "-vV");
     }
 
     #[test]
     fn all_of_them_are_optimised_and_keep_lines_and_assertions() {
         let debug = options("--crate-name a --target x -C debuginfo=2");
-        assert!(debug.contains("-Copt-level=2 -Cdebug-assertions=on"), "{debug}");
+        assert!(
+            debug.contains("-Copt-level=2 -Cdebug-assertions=on"),
+            "{debug}"
+        );
         let release = options("--crate-name a --target x -C opt-level=3 -C strip=debuginfo");
-        assert!(release.contains("-Copt-level=3 -Cdebuginfo=line-tables-only"), "{release}");
-        assert!(!release.contains("strip") && !release.contains("assertions"), "{release}");
+        assert!(
+            release.contains("-Copt-level=3 -Cdebuginfo=line-tables-only"),
+            "{release}"
+        );
+        assert!(
+            !release.contains("strip") && !release.contains("assertions"),
+            "{release}"
+        );
         let small = options("--crate-name a --target x -Copt-level=s");
-        assert!(small.contains("-Copt-level=2") && !small.contains("assertions"), "{small}");
+        assert!(
+            small.contains("-Copt-level=2") && !small.contains("assertions"),
+            "{small}"
+        );
         assert!(options("--crate-name ___ --target x").ends_with("--cfg forkcheck_instrumented"));
     }
 }

@@ -182,7 +182,9 @@ macro_rules! triple {
         }
     };
 }
-triple!(Triple505, triple505, |first| triple505::TripleBuffer::new(*first));
+triple!(Triple505, triple505, |first| triple505::TripleBuffer::new(
+    *first
+));
 triple!(Triple9, triple9, |first| triple9::TripleBuffer::new(first));
 
 forkcheck::suite! {

@@ -4,8 +4,8 @@ mod batch;
 mod learned;
 mod traced;
 
-use super::verdict::{judge, rests};
 use super::trace;
+use super::verdict::{judge, rests};
 use crate::case::Case;
 use crate::check::Verdict;
 use crate::engine::served::bare;

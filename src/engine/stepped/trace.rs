@@ -247,9 +247,8 @@ impl<S: Spec> Narrator<'_, S> {
 
     /// The accesses that ended the execution, each with its process.
     fn clash(&self) -> Option<(String, Option<String>)> {
-        let words = |(process, words): &(usize, String)| {
-            format!("{} {words}", named(self.roles, *process))
-        };
+        let words =
+            |(process, words): &(usize, String)| format!("{} {words}", named(self.roles, *process));
         self.notes.iter().rev().find_map(|note| match note {
             Note::Clash { mine, other } => Some((words(mine), other.as_ref().map(words))),
             _ => None,

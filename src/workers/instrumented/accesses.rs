@@ -190,7 +190,9 @@ fn acquire_slept(runtime: &mut Runtime, process: usize) {
 fn synchronise(runtime: &mut Runtime, process: usize, word: usize, does: (bool, bool)) {
     let processes = runtime.processes as usize;
     let known = (process, &mut runtime.known[..processes]);
-    runtime.shadow.synchronise(word, known, does, ACQUIRE_AND_RELEASE);
+    runtime
+        .shadow
+        .synchronise(word, known, does, ACQUIRE_AND_RELEASE);
 }
 
 /// A process is about to sleep on a word: code that is not seen may have given back locks that it took.

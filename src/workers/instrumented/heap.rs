@@ -61,7 +61,9 @@ unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
 unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     if is_under_test() {
         // The arena is zeros, and gives nothing away twice.
-        return count.checked_mul(size).map_or(null_mut(), |size| take(size, 0));
+        return count
+            .checked_mul(size)
+            .map_or(null_mut(), |size| take(size, 0));
     }
     // SAFETY: the contract of calloc.
     unsafe { __libc_calloc(count, size) }
@@ -80,7 +82,8 @@ unsafe extern "C" fn realloc(old: *mut c_void, size: usize) -> *mut c_void {
     }
     // SAFETY: the old block is one of the arena, as `is_ours` said; the new one is another, and both are that long.
     unsafe {
-        new.cast::<u8>().copy_from_nonoverlapping(old.cast(), length(old).min(size));
+        new.cast::<u8>()
+            .copy_from_nonoverlapping(old.cast(), length(old).min(size));
         free(old);
     }
     new

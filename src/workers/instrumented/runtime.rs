@@ -1,5 +1,8 @@
 //! State of all processes of an execution, in memory that they share: forked ones judge an access by what others did.
-#![allow(unsafe_code, reason = "the state is lent to the process that has the turn")]
+#![allow(
+    unsafe_code,
+    reason = "the state is lent to the process that has the turn"
+)]
 
 use super::arena::{self, Arena};
 use super::clocks::Knowledge;

@@ -21,12 +21,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [
-        Self::Write,
-        Self::Read,
-        Self::AtomicWrite,
-        Self::AtomicRead,
-    ];
+    const ALL: [Self; 4] = [Self::Write, Self::Read, Self::AtomicWrite, Self::AtomicRead];
 
     /// Whether two accesses of these kinds are a race, if nothing orders them: one writes, and one is not atomic.
     fn races(self, other: Self) -> bool {
@@ -262,9 +257,7 @@ mod tests {
                 kind,
                 code,
             };
-            self.shadow
-                .mark(address, length, me, &self.known)
-                .is_some()
+            self.shadow.mark(address, length, me, &self.known).is_some()
         }
         fn synchronise(&mut self, process: usize, writes: bool, order: Order) {
             let reads = !writes;
@@ -307,7 +300,10 @@ mod tests {
         two.synchronise(0, true, RELEASE);
         two.clashes(0, Kind::Write, 8, 8);
         two.synchronise(1, false, ACQUIRE);
-        assert!(two.clashes(1, Kind::Read, 8, 8), "it came after the release");
+        assert!(
+            two.clashes(1, Kind::Read, 8, 8),
+            "it came after the release"
+        );
     }
 
     #[test]

@@ -31,7 +31,9 @@ pub(crate) fn site(code: u32) -> Place {
         if let Some(known) = symbols.known.get(&code) {
             return known.clone();
         }
-        let loader = symbols.loader.get_or_insert_with(|| Loader::new("/proc/self/exe").ok());
+        let loader = symbols
+            .loader
+            .get_or_insert_with(|| Loader::new("/proc/self/exe").ok());
         let place = loader.as_ref().and_then(|loader| innermost(loader, code));
         let place = place.unwrap_or_default();
         symbols.known.insert(code, place.clone());
@@ -74,7 +76,9 @@ fn line(loader: &Loader, address: u64) -> Option<Place> {
 fn relative(file: &str) -> &str {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let above = package.iter().flat_map(|package| package.ancestors());
-    let root = above.filter(|place| place.join("Cargo.lock").is_file()).last();
+    let root = above
+        .filter(|place| place.join("Cargo.lock").is_file())
+        .last();
     let below = root.and_then(|root| Path::new(file).strip_prefix(root).ok());
     below.and_then(Path::to_str).unwrap_or(file)
 }

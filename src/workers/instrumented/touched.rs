@@ -90,7 +90,10 @@ mod tests {
         let touched: &mut Touched = zeroed().unwrap();
         touched.add(8, 0, true);
         touched.add(12, 1, false);
-        assert!(touched.matters(9, 1, false), "another writes these eight bytes");
+        assert!(
+            touched.matters(9, 1, false),
+            "another writes these eight bytes"
+        );
         assert!(touched.matters(8, 0, true), "another reads them");
         assert!(!touched.matters(8, 0, false), "its own");
         assert!(!touched.matters(16, 1, true), "nobody else's");

@@ -5,7 +5,7 @@ use super::board::{BoardRef, duty};
 use super::decision::Stop;
 use super::ends::{Ended, Outside, Tally};
 use super::host::{host, stack_size};
-use super::shared::{Judge, Shared};
+use super::shared::{Judge, Shared, processors};
 use super::states::State;
 use super::stepper::Note;
 use super::worker::work;
@@ -493,20 +493,4 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     pub(crate) fn truncated(&self) -> bool {
         self.shared.board.plan(|plan| plan.scheduler.truncated())
     }
-}
-
-/// A processor for each worker; none if the kernel does not say.
-fn processors(processes: usize) -> Vec<usize> {
-    let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else {
-        return Vec::new();
-    };
-    let allowed: Vec<usize> = (0..nix::sched::CpuSet::count())
-        .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
-        .collect();
-    if allowed.is_empty() {
-        return Vec::new();
-    }
-    (0..processes)
-        .map(|slot| allowed[slot % allowed.len()])
-        .collect()
 }

@@ -114,3 +114,19 @@ impl<S: Spec> Shared<S> {
         }
     }
 }
+
+/// A processor for each worker; none if the kernel does not say.
+pub(super) fn processors(processes: usize) -> Vec<usize> {
+    let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else {
+        return Vec::new();
+    };
+    let allowed: Vec<usize> = (0..nix::sched::CpuSet::count())
+        .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
+        .collect();
+    if allowed.is_empty() {
+        return Vec::new();
+    }
+    (0..processes)
+        .map(|slot| allowed[slot % allowed.len()])
+        .collect()
+}

@@ -152,8 +152,8 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
     /// One life of one process.
     fn be(&mut self, me: usize) {
         // Where steps are seen by instruction, so are writes; and a process that only reads may have a heap.
-        let only_reads = self.board().plan(|plan| plan.read_only) >> me & 1 == 1
-            && !self.shared().instrumented;
+        let only_reads =
+            self.board().plan(|plan| plan.read_only) >> me & 1 == 1 && !self.shared().instrumented;
         let may_write = |may| {
             if only_reads {
                 self.structure

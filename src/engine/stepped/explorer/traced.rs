@@ -137,8 +137,9 @@ impl<S: WithHandles> Explorer<S> {
         let again = crew.again() > before;
         let (history, mut notes) = (crew.history(case), crew.notes());
         // Who ended it in its turn had no time to say that it was its own.
-        if let Ended::Died { .. } | Ended::Stopped(Stop::Race | Stop::Freed | Stop::Beyond | Stop::Wrote) | Ended::Outside { .. } =
-            ended
+        if let Ended::Died { .. }
+        | Ended::Stopped(Stop::Race | Stop::Freed | Stop::Beyond | Stop::Wrote)
+        | Ended::Outside { .. } = ended
             && let Some(process) = crew.current()
         {
             notes.push(Note::Turn(Turn {

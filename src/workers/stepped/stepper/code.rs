@@ -85,10 +85,14 @@ pub(crate) fn changed() {
     }
 }
 
-/// A number that changes with memory.
+/// A number that changes with memory, and with the operation that this process is in: what it looked at in another one says
+/// nothing of a spin.
 #[cfg(forkcheck_instrumented)]
 pub(crate) fn version() -> u64 {
-    here().map_or(0, |me| me.board.plan(|plan| plan.version()))
+    here().map_or(0, |me| {
+        let operation = me.operation.get().map_or(0, |number| number as u64 + 1);
+        me.board.plan(|plan| plan.version()) << 16 | operation
+    })
 }
 
 /// Two accesses that nothing orders, each in words, or one of freed memory: that ends the execution, if the other process still
@@ -96,9 +100,8 @@ pub(crate) fn version() -> u64 {
 #[cfg(forkcheck_instrumented)]
 pub(crate) fn clash(mine: (usize, String), other: Option<(usize, String)>, freed: bool) {
     let Some(me) = here() else { return };
-    let is_dead = |&(process, _): &(usize, String)| {
-        me.board.plan(|plan| plan.state(process)) == State::Dead
-    };
+    let is_dead =
+        |&(process, _): &(usize, String)| me.board.plan(|plan| plan.state(process)) == State::Dead;
     if !other.as_ref().is_some_and(is_dead) {
         me.write(&super::Note::Clash { mine, other });
         me.end(if freed { Stop::Freed } else { Stop::Race });

@@ -108,7 +108,9 @@ impl Stepper {
     pub(super) fn name_pending(&self, kind: Access, at: At<'_>) {
         let (file, line, column) = at.place();
         let mut trace = self.trace.borrow_mut();
-        let place = trace.names.next(self.operation.get(), kind, (&file, line, column));
+        let place = trace
+            .names
+            .next(self.operation.get(), kind, (&file, line, column));
         let (process, life) = (self.process.get(), self.life.get());
         self.board.plan(|plan| {
             let script = &mut plan.scheduler.turns;
