@@ -115,8 +115,8 @@ unsafe extern "C" fn sched_yield() -> c_int {
 }
 
 /// nanosleep(2): no time passes in a schedule, so it is a turn of a spin.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn nanosleep(request: *const c_void, left: *mut c_void) -> c_int {
+#[unsafe(export_name = "nanosleep")]
+unsafe extern "C" fn pass_time(request: *const c_void, left: *mut c_void) -> c_int {
     if is_under_test() && as_process(|_| stepper::spin(NOWHERE)).is_some() {
         return 0;
     }
@@ -125,8 +125,8 @@ unsafe extern "C" fn nanosleep(request: *const c_void, left: *mut c_void) -> c_i
 }
 
 /// clock_nanosleep(2), as nanosleep(2); it returns the error.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn clock_nanosleep(
+#[unsafe(export_name = "clock_nanosleep")]
+unsafe extern "C" fn pass_time_of_clock(
     clock: c_int,
     flags: c_int,
     request: *const c_void,
