@@ -41,16 +41,10 @@ pub(super) fn atomic<R>(
     access: impl Fn() -> (R, Atomic),
 ) -> R {
     let step = |me: usize| {
-        if pending != Access::Store {
-            let version = stepper::version();
-            if with(|runtime| runtime.reads[me].again(version, address, code)) == Some(true) {
-                stepper::spin(At::Code(code));
-            }
-        }
-        let mut did = Access::Load;
+        let (mut did, mut changed) = (Access::Load, false);
         let result = stepper::access(pending, address as u64, At::Code(code), || {
             let (result, atomic) = access();
-            did = atomic.access;
+            (did, changed) = (atomic.access, atomic.now.is_some());
             let now = atomic.now.map(|now| shown(now).0);
             let seen = seen(atomic.access, atomic.found);
             (result, Done { now, ..seen })
@@ -71,6 +65,9 @@ pub(super) fn atomic<R>(
             clash
         });
         tell(me, code, clash.flatten());
+        if did != Access::Store && !changed {
+            looked(me, address, code);
+        }
         result
     };
     as_process(step).unwrap_or_else(|| access().0)
@@ -123,17 +120,24 @@ fn piece(me: usize, (address, length): (usize, usize), writes: bool, code: u32) 
 
 fn step(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
     let access = if writes { Access::Write } else { Access::Read };
-    if !writes {
-        let version = stepper::version();
-        if with(|runtime| runtime.reads[me].again(version, address, code)) == Some(true) {
-            stepper::spin(At::Code(code));
-        }
-    }
     stepper::access(access, address as u64, At::Code(code), || {
         // Code under test writes after this returns, so what it writes is not known.
         let value = if writes { 0 } else { value(address, length) };
         ((), seen(access, value))
     });
+    if !writes {
+        looked(me, address, code);
+    }
+}
+
+/// A process has looked at memory. Where it looks there again and again and nothing changes, it spins: that is known once
+/// the step is taken, since what is pending may be asked for sooner or later.
+#[inline]
+fn looked(me: usize, address: usize, code: u32) {
+    let version = stepper::version();
+    if with(|runtime| runtime.reads[me].again(version, address, code)) == Some(true) {
+        stepper::spin(At::Code(code));
+    }
 }
 
 /// Volatile accesses: steps, ordered with others as relaxed atomics.
