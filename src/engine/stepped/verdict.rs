@@ -89,7 +89,7 @@ pub(super) fn verdict<S: Spec>(
             )
         }
         Ended::Stopped(Stop::Beyond) => Verdict::Unknown(
-            "an execution allocates more than 16 MiB, or touches more than 128 KiB of what processes share: that is more than this \
+            "a process allocates more than 4 MiB in one execution, or all touch more than 128 KiB of what processes share: that is more than this \
              engine follows; check a smaller structure, or fewer items"
                 .into(),
         ),

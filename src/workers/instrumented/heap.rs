@@ -8,6 +8,7 @@
 use super::arena::header;
 use super::runtime::with;
 use super::{RUNS, UNDER_TEST, accesses};
+use crate::workers::stepped::stepper;
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 
@@ -25,7 +26,13 @@ fn is_under_test() -> bool {
 }
 
 fn take(size: usize, align: usize) -> *mut c_void {
-    let address = with(|runtime| runtime.arena.take(size, align)).unwrap_or(0);
+    let process = stepper::seat().map(|(process, _)| process);
+    let address = with(|runtime| runtime.arena.take(size, align, process)).unwrap_or(0);
+    if address == 0 && process.is_none() {
+        // Private memory: the first access of a process ends the execution, which goes beyond what is followed.
+        // SAFETY: the contract of memalign.
+        return unsafe { __libc_memalign(align.max(16), size) };
+    }
     if address == 0 {
         accesses::refused();
         return null_mut();

@@ -95,7 +95,7 @@ pub(crate) fn start() -> Result<Arc<Region>, Error> {
     }
     let region = Arc::new(Region::anonymous(arena::LENGTH)?);
     let runtime: &'static mut Runtime = zeroed()?;
-    runtime.arena.place(region.address(), region.len());
+    runtime.arena.place(region.address());
     RUNTIME.store(runtime, Relaxed);
     heap_is_ours()?;
     Ok(Arc::clone(REGION.get_or_init(|| region)))
