@@ -98,7 +98,7 @@ pub(super) fn plain(address: usize, length: usize, writes: bool, code: u32) {
     });
 }
 
-/// A plain access within eight bytes, or a volatile one, which is a step wherever it is and races with none of its kind.
+/// A plain access within eight bytes.
 fn piece(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
     let is_step = with(|runtime| {
         if runtime.learns != 0 {

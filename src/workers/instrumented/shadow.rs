@@ -307,6 +307,18 @@ mod tests {
     }
 
     #[test]
+    fn a_word_gives_nothing_of_what_its_neighbour_released() {
+        let mut two = Two::new();
+        two.clashes(0, Kind::Write, 8, 8);
+        two.synchronise(0, true, RELEASE);
+        // Another word of the same eight bytes.
+        let (reads, writes) = (true, false);
+        let known = (1, &mut two.known[..]);
+        two.shadow.synchronise(68, known, (reads, writes), ACQUIRE);
+        assert!(two.clashes(1, Kind::Read, 8, 8));
+    }
+
+    #[test]
     fn an_incarnation_that_was_killed_clashes_with_none() {
         let mut two = Two::new();
         two.clashes(0, Kind::Write, 8, 8);
