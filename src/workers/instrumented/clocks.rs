@@ -141,4 +141,15 @@ mod tests {
         assert!(!is_known(RELEASE, None, RELAXED, None));
         assert!(!is_known(RELAXED, Some(ACQUIRE), RELAXED, Some(RELEASE)));
     }
+
+    #[test]
+    fn the_last_words_that_a_process_slept_on_are_known_until_it_is_killed() {
+        let mut process = Knowledge::of_first(0);
+        for word in [8, 16, 16, 24, 32, 40] {
+            process.sleeps_on(word);
+        }
+        assert_eq!(process.slept_on().collect::<Vec<_>>(), [40, 32, 24, 16]);
+        process.end_incarnation(0);
+        assert_eq!(process.slept_on().count(), 0);
+    }
 }
