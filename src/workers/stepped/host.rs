@@ -91,6 +91,8 @@ struct Host<M: Memory, S: WithHandles<Memory = M>> {
     statics: Statics,
     /// Sum of the statics before this execution, if it is one of those that are compared.
     before: Option<u64>,
+    /// Whether its threads are counted too, which takes longer.
+    counts_threads: bool,
     /// Executions of this case, but for the first of all: what is set up once is set up in it.
     begun: u64,
     first: bool,
@@ -160,6 +162,7 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
         places: places.collect(),
         statics: Statics::of_this_program(),
         before: None,
+        counts_threads: false,
         begun: 0,
         first: true,
         room: Room::default(),
@@ -266,14 +269,16 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
             return;
         }
         // A static that points to its heap would point to that of another execution.
-        let looks = self.begun < LOOKS || self.begun.is_multiple_of(EVERY) || has_heap;
+        let looks = self.begun < LOOKS || self.begun.is_multiple_of(EVERY);
         self.begun += 1;
-        self.before = looks.then(|| self.statics.sum());
+        self.counts_threads = looks;
+        self.before = (looks || has_heap).then(|| self.statics.sum());
     }
 
     /// Whether this execution, if it is looked at, changed what is private to a process, or left a thread.
     fn differs(&self) -> bool {
-        let changed = |before| before != self.statics.sum() || statics::threads() > 1;
+        let changed =
+            |before| before != self.statics.sum() || self.counts_threads && statics::threads() > 1;
         self.before.is_some_and(changed)
     }
 
