@@ -115,6 +115,8 @@ pub enum Form {
     Signed,
     /// As `true` or `false`.
     Bool,
+    /// As a byte of the structure, or of its heap behind it, which it is the address of.
+    Address,
 }
 
 impl Form {
@@ -124,6 +126,7 @@ impl Form {
             Self::Unsigned => value.to_string(),
             Self::Signed => value.cast_signed().to_string(),
             Self::Bool => (value != 0).to_string(),
+            Self::Address => format!("@{value}"),
         }
     }
 }

@@ -59,6 +59,8 @@ pub enum Kind {
     StepBound,
     /// Two accesses to the same data, not ordered by anything, one of them a write.
     DataRace,
+    /// An access to memory that was freed.
+    UseAfterFree,
     /// A process whose mapping is to be read-only wrote.
     WriteToReadOnly,
     /// The structure holds a pointer to memory that is private to one process.
@@ -92,6 +94,7 @@ impl fmt::Display for Kind {
             Kind::NotLockFree => "NOT LOCK-FREE",
             Kind::StepBound => "STEP BOUND",
             Kind::DataRace => "DATA RACE",
+            Kind::UseAfterFree => "USE AFTER FREE",
             Kind::WriteToReadOnly => "WRITE TO READ-ONLY MEMORY",
             Kind::PrivatePointer => "POINTS TO PRIVATE MEMORY",
             Kind::NotDeterministic => "NOT DETERMINISTIC",

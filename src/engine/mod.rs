@@ -11,7 +11,9 @@ mod stepped;
 mod value;
 
 pub use processes::Processes;
-pub use stepped::{Kills, Stepped, SteppedMemory};
+#[doc(hidden)]
+pub use stepped::probe;
+pub use stepped::{Kills, KillsCode, Stepped, SteppedCode, SteppedMemory};
 
 use crate::case::{Case, History, Program, Step};
 use crate::check::{Criterion, Verdict};

@@ -32,10 +32,17 @@ macro_rules! site {
     };
 }
 
+/// Cargo, as it was called for this program: code that was built with instrumentation is built so again.
+const CARGO: &str = if cfg!(forkcheck_instrumented) {
+    "cargo forkcheck"
+} else {
+    "cargo"
+};
+
 /// The command that runs a suite of which only the name is known: in the package that it is of.
 pub(crate) fn command_of_suite(suite: &str, engine: &str) -> String {
     let test = suite.split_once("::").map_or(suite, |(_, test)| test);
-    format!("cargo test {test}::{engine} -- --exact")
+    format!("{CARGO} test {test}::{engine} -- --exact")
 }
 
 impl Site {
@@ -48,9 +55,9 @@ impl Site {
         let test = test.split_once("::").map_or(test, |(_, test)| test);
         let (package, target) = (self.package, self.target());
         if nextest {
-            format!("cargo nextest run -p {package} {target} -E 'test(={test})'")
+            format!("{CARGO} nextest run -p {package} {target} -E 'test(={test})'")
         } else {
-            format!("cargo test -p {package} {target} {test} -- --exact")
+            format!("{CARGO} test -p {package} {target} {test} -- --exact")
         }
     }
 

@@ -21,7 +21,8 @@
 /// | `1..=4` in `1..=4 ops` | any expression of type `RangeInclusive<usize>`: `1..=MOST`, `LEAST..=limits::MOST` |
 ///
 /// The tests are `name::processes` and, for `Structure<_>`, `name::stepped`, `name::kills` and `name::loom`; `name::suite()`
-/// returns the [`Suite`](crate::Suite). A structure that does not promise to outlive its processes says so:
+/// returns the [`Suite`](crate::Suite). For a structure on hardware only, `name::stepped` and `name::kills` run where it is built by
+/// `cargo forkcheck`, and are ignored elsewhere. A structure that does not promise to outlive its processes says so:
 /// `with: .without("kills", "a killed owner takes the lock along"),`.
 ///
 /// A form that it cannot read is an error of the compiler, which says what is expected there:
@@ -64,6 +65,7 @@ macro_rules! suite {
             fn processes() {
                 suite().test::<$crate::engine::Processes, $structure>()
             }
+            $crate::__code_tests!([$(#[$attribute])*] $structure);
         }
     };
     (@tests [$($attributes:tt)*] $name:ident, $structure:tt $more:tt, $($rest:tt)+) => {
@@ -177,6 +179,45 @@ macro_rules! suite {
     };
     ($($other:tt)*) => {
         compile_error!("suite!: expected `name: Structure<_>, role: 1..=4 ops of strategy,`");
+    };
+}
+
+/// The tests that see the steps of code that nobody rewrote; without instrumentation they are ignored, and say why.
+#[cfg(forkcheck_instrumented)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __code_tests {
+    ([$($attributes:tt)*] $structure:ty) => {
+        $crate::__code_test!([$($attributes)*] stepped, $crate::engine::SteppedCode, $structure);
+        $crate::__code_test!([$($attributes)*] kills, $crate::engine::KillsCode, $structure);
+    };
+}
+#[cfg(not(forkcheck_instrumented))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __code_tests {
+    ([$($attributes:tt)*] $structure:ty) => {
+        $crate::__code_test!(
+            [$($attributes)* #[ignore = "run: cargo forkcheck test"]] stepped, $crate::engine::SteppedCode, $structure
+        );
+        $crate::__code_test!(
+            [$($attributes)* #[ignore = "run: cargo forkcheck test"]] kills, $crate::engine::KillsCode, $structure
+        );
+    };
+}
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __code_test {
+    ([$($attributes:tt)*] $name:ident, $engine:ty, $structure:ty) => {
+        #[test]
+        $($attributes)*
+        fn $name() {
+            $crate::engine::probe(|atomic, plain| {
+                atomic.store(1, $crate::memory::Ordering::Relaxed);
+                *plain = 1;
+            });
+            suite().test::<$engine, $structure>()
+        }
     };
 }
 

@@ -44,6 +44,7 @@ mod clock;
 mod control;
 mod futex;
 mod halt;
+pub(crate) mod instrumented;
 mod judging;
 mod locks;
 mod log;

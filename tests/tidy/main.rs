@@ -17,6 +17,8 @@ use source::{Repository, Token};
 /// goes beyond the chain of CONTRIBUTING.md. A row names only rows below it, so there is no cycle.
 const LAYERS: &[(&str, &str)] = &[
     ("main", "command"),
+    // `cargo forkcheck`, which cargo runs as its compiler wrapper too, and what it compiles for programs without this crate.
+    ("wrapper", ""),
     // What a table of built-in subjects says of each is what an engine covered.
     // A history from a file is of a ready spec, and is judged without an engine.
     // It prints reports.
@@ -155,6 +157,50 @@ const UNSAFE: &[(&str, &str)] = &[
     (
         "src/workers/stepped/host/statics.rs",
         "the program's own writable segments are read as bytes",
+    ),
+    (
+        "src/workers/instrumented/accesses.rs",
+        "bytes of the arena are read and copied",
+    ),
+    (
+        "src/workers/instrumented/arena.rs",
+        "bytes of the arena are set to zero",
+    ),
+    (
+        "src/workers/instrumented/atomics.rs",
+        "functions of fixed names that instrumented code calls",
+    ),
+    (
+        "src/workers/instrumented/heap.rs",
+        "functions of fixed names, and those of the C library behind them",
+    ),
+    (
+        "src/workers/instrumented/hooks.rs",
+        "functions of fixed names that instrumented code calls",
+    ),
+    (
+        "src/workers/instrumented/runtime.rs",
+        "the state is lent to the process that has the turn",
+    ),
+    (
+        "src/workers/instrumented/waits.rs",
+        "functions of fixed names, and system calls as they are",
+    ),
+    (
+        "src/workers/instrumented/zeroed.rs",
+        "a table of zeros is placed in a region",
+    ),
+    (
+        "src/wrapper/alone.rs",
+        "functions of fixed names that instrumented code calls",
+    ),
+    (
+        "examples/unmodified/tests/published.rs",
+        "each half of a queue is lent to the one process that has its role",
+    ),
+    (
+        "examples/unmodified/tests/waits.rs",
+        "a stack of raw pointers, as C++ has it",
     ),
     ("src/workers/control.rs", "unsafe impl Resident"),
     ("src/workers/log.rs", "unsafe impl Resident"),

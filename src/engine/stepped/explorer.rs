@@ -1,10 +1,11 @@
 //! All executions of a program that an engine is to try: within rising bounds, by chance, with pids that come again.
 
 mod batch;
+mod learned;
 mod traced;
 
+use super::trace;
 use super::verdict::{judge, rests};
-use super::{SteppedMemory, trace};
 use crate::case::Case;
 use crate::check::Verdict;
 use crate::engine::served::bare;
@@ -39,10 +40,10 @@ const REAL_KILLS: u64 = 100;
 const REAL: u64 = 5;
 
 /// Runs cases of one structure on crews that are kept as long as they are of use: coroutines search, and processes confirm.
-pub(super) struct Explorer<S: WithHandles<Memory = SteppedMemory>> {
+pub(super) struct Explorer<S: WithHandles> {
     roles: Vec<String>,
-    coroutines: Option<Crew<SteppedMemory, S>>,
-    processes: Option<Crew<SteppedMemory, S>>,
+    coroutines: Option<Crew<S::Memory, S>>,
+    processes: Option<Crew<S::Memory, S>>,
     /// Processes did something else than coroutines, so they search; and that was just seen.
     differs: bool,
     switched: bool,
@@ -76,7 +77,7 @@ impl Left {
     }
 }
 
-impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
+impl<S: WithHandles> Explorer<S> {
     pub(super) fn of(roles: Vec<String>) -> Self {
         Self {
             roles,
@@ -128,12 +129,12 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         }
     }
 
-    fn searcher(&mut self) -> Result<&mut Crew<SteppedMemory, S>, Error> {
+    fn searcher(&mut self) -> Result<&mut Crew<S::Memory, S>, Error> {
         self.crew(self.searches())
     }
 
     /// The processes that confirm and tell an execution.
-    fn confirming(&mut self) -> Result<&mut Crew<SteppedMemory, S>, Error> {
+    fn confirming(&mut self) -> Result<&mut Crew<S::Memory, S>, Error> {
         self.crew(if self.same_id {
             RunAs::SameIds
         } else {
@@ -141,7 +142,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         })
     }
 
-    fn crew(&mut self, kind: RunAs) -> Result<&mut Crew<SteppedMemory, S>, Error> {
+    fn crew(&mut self, kind: RunAs) -> Result<&mut Crew<S::Memory, S>, Error> {
         let place = match kind {
             RunAs::Coroutines => &mut self.coroutines,
             RunAs::Processes | RunAs::SameIds => &mut self.processes,
@@ -167,6 +168,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         kills: bool,
     ) -> Result<Answer<S::Spec>, Error> {
         self.begin(budget);
+        self.learn(case)?;
         let until = Instant::now() + budget.time;
         let answer = self.search(case, budget, kills, until)?;
         if std::mem::take(&mut self.switched) {

@@ -12,18 +12,26 @@ mod verdict;
 
 pub use memory::SteppedMemory;
 
+/// Notes whether accesses of the crate that calls this arrive: its function stores both. `suite!` calls it.
+#[doc(hidden)]
+pub fn probe(store: fn(&AtomicU32, &mut u32)) {
+    instrumented::probe(store);
+}
+
 use super::private::Looks;
 use super::served::{self, Served};
 use super::{Answer, Budget, Engine, Turn};
 use crate::case::{Case, Schedule};
 use crate::check::Criterion;
 use crate::error::Error;
+use crate::memory::Hardware;
 use crate::process::{Channel, Job};
 use crate::structure::WithHandles;
-use crate::workers::MachineTurn;
+use crate::workers::{MachineTurn, instrumented};
 use explorer::Explorer;
 use std::marker::PhantomData;
 use std::path::Path;
+use std::sync::atomic::AtomicU32;
 
 /// Really forked processes, one step at a time.
 #[derive(Default)]
@@ -39,10 +47,25 @@ pub struct Kills {
     turn: Option<MachineTurn>,
 }
 
+/// As [`Stepped`], for code that nobody rewrote over [`Memory`](crate::memory::Memory): built by `cargo forkcheck`, it tells each of
+/// its accesses.
+#[derive(Default)]
+pub struct SteppedCode {
+    served: Served,
+    turn: Option<MachineTurn>,
+}
+
+/// The same, and SIGKILL at each step.
+#[derive(Default)]
+pub struct KillsCode {
+    served: Served,
+    turn: Option<MachineTurn>,
+}
+
 macro_rules! engine {
-    ($Engine:ident, $name:literal, $kills:literal, $limitations:expr) => {
+    ($Engine:ident, $Memory:ident, $name:literal, $kills:literal, $limitations:expr) => {
         impl Engine for $Engine {
-            type Memory = SteppedMemory;
+            type Memory = $Memory;
             const NAME: &'static str = $name;
             const CRITERION: Criterion = Criterion::RealTime;
             const LIMITATIONS: &'static str = $limitations;
@@ -54,12 +77,13 @@ macro_rules! engine {
                 Turn::of(self.turn.insert(MachineTurn::beside_others()))
             }
 
-            fn search<S: WithHandles<Memory = SteppedMemory>>(
+            fn search<S: WithHandles<Memory = $Memory>>(
                 &mut self,
                 case: &Case<S::Spec>,
                 roles: &[String],
                 budget: &Budget,
             ) -> Result<Answer<S::Spec>, Error> {
+                $Memory::can_be_seen()?;
                 self.served
                     .ask(Serve::<S, $kills>::JOB, case, roles, budget)
             }
@@ -72,6 +96,7 @@ macro_rules! engine {
 }
 engine!(
     Stepped,
+    SteppedMemory,
     "stepped",
     false,
     "more than three preemptions, except at random; weak memory (execution is sequentially consistent); accesses that bypass \
@@ -79,32 +104,69 @@ engine!(
 );
 engine!(
     Kills,
+    SteppedMemory,
     "kills",
     true,
     "more than one preemption beside a kill; more than two kills in one execution; weak memory (execution is sequentially \
         consistent); accesses that bypass `Memory`; spurious failures of `compare_exchange_weak` and spurious wake-ups"
 );
+engine!(
+    SteppedCode,
+    Hardware,
+    "stepped",
+    false,
+    "more than three preemptions, except at random; weak memory, but for data races (execution is sequentially consistent); code that \
+        was not built with instrumentation: the standard library but for its generics, inline assembly, `fetch_max` and \
+        `fetch_min`; accesses to statics that are no atomics; kills"
+);
+engine!(
+    KillsCode,
+    Hardware,
+    "kills",
+    true,
+    "more than one preemption beside a kill; more than two kills in one execution; weak memory, but for data races (execution is \
+        sequentially consistent); code that was not built with instrumentation: the standard library but for its generics, \
+        inline assembly, `fetch_max` and `fetch_min`; accesses to statics that are no atomics"
+);
+
+/// Whether the accesses of a structure over this memory can be seen by this program.
+trait Seen {
+    fn can_be_seen() -> Result<(), Error>;
+}
+impl Seen for SteppedMemory {
+    fn can_be_seen() -> Result<(), Error> {
+        Ok(())
+    }
+}
+impl Seen for Hardware {
+    fn can_be_seen() -> Result<(), Error> {
+        instrumented::unseen()
+    }
+}
 
 /// The job in the zygote, for one structure.
 struct Serve<S, const KILLS: bool>(PhantomData<S>);
 
-impl<S: WithHandles<Memory = SteppedMemory>, const KILLS: bool> Serve<S, KILLS> {
+impl<S: WithHandles, const KILLS: bool> Serve<S, KILLS> {
     const JOB: &'static Job = &Job::new(std::any::type_name::<Self>, serve::<S, KILLS>);
 }
 
-fn serve<S: WithHandles<Memory = SteppedMemory>, const KILLS: bool>(channel: &mut Channel) {
+fn serve<S: WithHandles, const KILLS: bool>(channel: &mut Channel) {
     let mut explorer: Option<Explorer<S>> = None;
     served::serve_placed(channel, |case, roles, budget| {
         if explorer.as_ref().is_none_or(|known| !known.has(&roles)) {
             explorer = Some(Explorer::of(roles.clone()));
         }
         let explorer = explorer.as_mut().expect("it was just made");
-        if case.schedule == Schedule::Free && case.kills.is_empty() {
-            Looks::before::<SteppedMemory, S>(case, roles, budget.known, |case, _| {
+        if case.schedule != Schedule::Free || !case.kills.is_empty() {
+            explorer.replay(&case, &budget)
+        } else if Explorer::<S>::is_instrumented() {
+            // Its heap is shared, so a pointer to that is no mistake.
+            explorer.explore(&case, &budget, KILLS)
+        } else {
+            Looks::before::<S::Memory, S>(case, roles, budget.known, |case, _| {
                 explorer.explore(&case, &budget, KILLS)
             })
-        } else {
-            explorer.replay(&case, &budget)
         }
     });
 }

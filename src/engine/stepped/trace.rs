@@ -245,6 +245,16 @@ impl<S: Spec> Narrator<'_, S> {
         format!("{} did not return within {bound}", who.join(" and "))
     }
 
+    /// The accesses that ended the execution, each with its process.
+    fn clash(&self) -> Option<(String, Option<String>)> {
+        let words =
+            |(process, words): &(usize, String)| format!("{} {words}", named(self.roles, *process));
+        self.notes.iter().rev().find_map(|note| match note {
+            Note::Clash { mine, other } => Some((words(mine), other.as_ref().map(words))),
+            _ => None,
+        })
+    }
+
     pub(super) fn wrote(&self) -> String {
         let last = self.notes.iter().rev().find_map(|note| match note {
             Note::Step(step) => Some(step.process),
@@ -255,6 +265,12 @@ impl<S: Spec> Narrator<'_, S> {
     }
 
     pub(super) fn race(&self) -> String {
+        if let Some((mine, other)) = self.clash() {
+            return match other {
+                Some(other) => format!("{mine}; {other}; nothing orders the two"),
+                None => mine,
+            };
+        }
         let race = self.notes.iter().rev().find_map(|note| match note {
             Note::Race { process, other } => Some((*process, *other)),
             _ => None,

@@ -88,8 +88,14 @@ pub(super) fn verdict<S: Spec>(
                 format!("{detail}, if the others are held up where they are"),
             )
         }
+        Ended::Stopped(Stop::Beyond) => Verdict::Unknown(
+            "a process allocates more than 4 MiB in one execution, or all touch more than 128 KiB of what processes share: that is more than this \
+             engine follows; check a smaller structure, or fewer items"
+                .into(),
+        ),
         Ended::Stopped(Stop::Wrote) => finding(Kind::WriteToReadOnly, told.wrote()),
         Ended::Stopped(Stop::Race) => finding(Kind::DataRace, told.race()),
+        Ended::Stopped(Stop::Freed) => finding(Kind::UseAfterFree, told.race()),
         Ended::Died { process, exit } => match exit {
             Exit::Panic(panic) => finding(
                 Kind::Panic,

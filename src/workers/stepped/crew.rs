@@ -5,21 +5,23 @@ use super::board::{BoardRef, duty};
 use super::decision::Stop;
 use super::ends::{Ended, Outside, Tally};
 use super::host::{host, stack_size};
-use super::shared::{Judge, Shared};
+use super::shared::{Judge, Shared, processors};
 use super::states::State;
 use super::stepper::Note;
 use super::worker::work;
 use crate::case::{Case, History, Schedule, Until};
 use crate::error::Error;
-use crate::memory::Memory;
+use crate::memory::{Hardware, Memory};
 use crate::process::{self, Child, Exit};
 use crate::region::Region;
 use crate::schedule::{Exploration, MAX_PROCESSES, MAX_TURNS};
 use crate::structure::{Progress, WithHandles};
 use crate::workers::bell::Bell;
+use crate::workers::instrumented;
 use crate::workers::log::{CAPACITY, Log};
 use crate::workers::watch::{Stuck, WATCHDOG, Watch};
 use crate::workers::{Lost, PrivateWait, possible};
+use std::any::TypeId;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -68,11 +70,18 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     ) -> Result<Self, Error> {
         possible::<S>(&roles)?;
         let (bell, ring) = Bell::new()?;
+        // The one memory whose accesses are not its own to tell.
+        let instrumented = TypeId::of::<M>() == TypeId::of::<Hardware>();
+        let structure = if instrumented {
+            instrumented::start()?
+        } else {
+            let size = size_of::<UnsafeCell<MaybeUninit<S>>>().max(1);
+            Arc::new(Region::anonymous(size)?)
+        };
         let shared = Arc::new(Shared {
             board: BoardRef::new()?,
-            structure: Arc::new(Region::anonymous(
-                size_of::<UnsafeCell<MaybeUninit<S>>>().max(1),
-            )?),
+            structure,
+            instrumented,
             program: Arc::new(Log::region()?),
             logs: roles
                 .iter()
@@ -97,19 +106,35 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         if kind == RunAs::Coroutines {
             crew.fork(HOST)?;
         }
-        for process in 0..crew.processes() {
-            let slot = match kind {
+        crew.fork_processes()?;
+        Ok(crew)
+    }
+
+    /// Forks a worker for each process, where they are processes, and gives each process its worker.
+    fn fork_processes(&mut self) -> Result<(), Error> {
+        for process in 0..self.processes() {
+            let slot = match self.kind {
                 RunAs::Coroutines => HOST,
                 RunAs::Processes | RunAs::SameIds => process,
             };
-            if kind == RunAs::Processes
-                || kind == RunAs::SameIds && !crew.fork_as(slot, FIRST_ID + process as u32)?
+            if self.kind == RunAs::Processes
+                || self.kind == RunAs::SameIds && !self.fork_as(slot, FIRST_ID + process as u32)?
             {
-                crew.fork(slot)?;
+                self.fork(slot)?;
             }
-            crew.shared.board.plan(|plan| plan.seat(process, slot));
+            self.shared.board.plan(|plan| plan.seat(process, slot));
         }
-        Ok(crew)
+        Ok(())
+    }
+
+    /// Replaces all workers, which have used up what they have: no process is in an operation.
+    fn replace_all(&mut self) -> Result<(), Error> {
+        self.workers.fill_with(|| None);
+        self.shared.board.dirty.store(0, Relaxed);
+        if self.kind == RunAs::Coroutines {
+            self.fork(HOST)?;
+        }
+        self.fork_processes()
     }
 
     fn processes(&self) -> usize {
@@ -234,7 +259,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
                 ..Tally::default()
             };
         });
-        self.begin();
+        self.begin()?;
         self.supervise(until)
     }
 
@@ -264,22 +289,26 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         if remaining == 0 || Instant::now() >= until {
             return Ok(Ended::Stopped(Stop::Done));
         }
-        self.begin();
+        self.begin()?;
         self.supervise(until)
     }
 
     /// Goes on with the batch, after [`Stop::Novel`].
     pub(crate) fn resume(&mut self, until: Instant) -> Result<Ended, Error> {
-        self.begin();
+        self.begin()?;
         self.supervise(until)
     }
 
     /// Has the first worker begin an execution.
-    fn begin(&self) {
+    fn begin(&mut self) -> Result<(), Error> {
+        if self.shared.board.dirty.load(Relaxed) != 0 {
+            self.replace_all()?;
+        }
         let board = &self.shared.board;
         board.clear_stop();
         board.duty.store(duty::BEGIN, Relaxed);
         board.pass(None, board.plan(|plan| plan.worker_of(0)));
+        Ok(())
     }
 
     fn supervise(&mut self, until: Instant) -> Result<Ended, Error> {
@@ -296,10 +325,9 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             match self.shared.board.stopped() {
                 None => {}
                 Some(Stop::Spent) => {
-                    // No process is in an operation: another host goes on, with a heap of its own.
-                    self.workers[HOST] = None;
-                    self.fork(HOST)?;
-                    self.begin();
+                    // No process is in an operation: others go on, with a heap of their own.
+                    self.replace_all()?;
+                    self.begin()?;
                     continue;
                 }
                 Some(Stop::Full) => {
@@ -379,6 +407,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         } else {
             self.fork(slot)?;
         }
+        instrumented::end_incarnation(process);
         let board = &self.shared.board;
         board.plan(|plan| plan.replace_dead(process, slot));
         match board.carry_out(None, board.plan(|plan| plan.decide())) {
@@ -464,20 +493,4 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     pub(crate) fn truncated(&self) -> bool {
         self.shared.board.plan(|plan| plan.scheduler.truncated())
     }
-}
-
-/// A processor for each worker; none if the kernel does not say.
-fn processors(processes: usize) -> Vec<usize> {
-    let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else {
-        return Vec::new();
-    };
-    let allowed: Vec<usize> = (0..nix::sched::CpuSet::count())
-        .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
-        .collect();
-    if allowed.is_empty() {
-        return Vec::new();
-    }
-    (0..processes)
-        .map(|slot| allowed[slot % allowed.len()])
-        .collect()
 }

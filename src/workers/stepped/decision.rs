@@ -25,6 +25,10 @@ pub(crate) enum Stop {
     Waits,
     /// Two processes were in one cell.
     Race,
+    /// A process accessed memory that was freed.
+    Freed,
+    /// More memory was allocated, or touched, than is followed.
+    Beyond,
     /// A process wrote whose mapping is read-only.
     Wrote,
     /// Coroutines did what processes could not do, or would not notice.
@@ -48,12 +52,14 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::Over,
         Self::Stuck,
         Self::TooLong,
         Self::Waits,
         Self::Race,
+        Self::Freed,
+        Self::Beyond,
         Self::Wrote,
         Self::Differs,
         Self::Panicked,

@@ -12,6 +12,7 @@ use crate::check::Watcher;
 use crate::memory::Memory;
 use crate::region::Region;
 use crate::structure::{Role, WithHandles};
+use crate::workers::instrumented::{self, under_test};
 use crate::workers::judging::Judging;
 use crate::workers::original::without_copies;
 use std::cell::UnsafeCell;
@@ -81,7 +82,10 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
     /// Builds the structure again, and forgets the last execution.
     pub(super) fn begin(&self) {
         let case = self.case();
-        let structure = without_copies(|| S::new(&case.setup));
+        if self.shared.instrumented {
+            instrumented::begin(case.program.len(), size_of::<S>());
+        }
+        let structure = self.under_test(|| S::new(&case.setup));
         // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and nobody's but ours: this process has
         // the turn, and no process of an execution is in the structure. What was in it has been dropped.
         unsafe { (*slot::<M, S>(&self.structure).get()).write(structure) };
@@ -109,7 +113,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         let structure = unsafe { (*slot::<M, S>(&self.structure).get()).assume_init_ref() };
         let board = &self.shared.board;
         let (mut time, mut scratch) = (0, Vec::new());
-        without_copies(|| {
+        self.under_test(|| {
             case.do_prefix(structure, &self.shared.roles, |process, number, ret| {
                 let record = (number as u32, time, time, ret);
                 time += 1;
@@ -126,13 +130,18 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         });
     }
 
+    /// Calls code of the suite outside of any process.
+    fn under_test<R>(&self, call: impl FnOnce() -> R) -> R {
+        without_copies(|| under_test(self.shared.instrumented, call))
+    }
+
     /// The execution is over, and was `fine` or not: drops the structure, and begins the next, or says that the batch is over, or
     /// what is to be done `first`.
     pub(super) fn finish(&mut self, fine: bool, first: Option<Stop>) -> bool {
         // SAFETY: drop in place.
         // 1. The slot holds a structure: `begin` wrote it, and only this drops it, once an execution. 2. Nobody else uses
         // it: every process is done, after dropping its handle, or dead.
-        without_copies(|| unsafe { (*slot::<M, S>(&self.structure).get()).assume_init_drop() });
+        self.under_test(|| unsafe { (*slot::<M, S>(&self.structure).get()).assume_init_drop() });
         self.next(fine, first)
     }
 
@@ -299,18 +308,19 @@ pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
     let structure = unsafe { (*slot::<M, S>(structure).get()).assume_init_ref() };
     let role = Role::of(&shared.roles, me, life);
     let log = shared.log(me);
+    let code = shared.instrumented;
     stepper::on(incarnation, || {
-        let mut handle = without_copies(|| structure.attach(role));
+        let mut handle = without_copies(|| under_test(code, || structure.attach(role)));
         let mut full = false;
         for (number, op) in case.program[me].iter().enumerate().skip(first) {
             stepper::enter(number);
-            let ret = without_copies(|| S::apply(&mut handle, op));
+            let ret = without_copies(|| under_test(code, || S::apply(&mut handle, op)));
             let (invoked, returned) = stepper::leave();
             full |= log
                 .push(&(number as u32, invoked, returned, ret), scratch)
                 .is_err();
         }
-        without_copies(|| drop(handle));
+        without_copies(|| under_test(code, || drop(handle)));
         stepper::done();
         full
     })

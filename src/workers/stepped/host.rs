@@ -24,12 +24,12 @@ use crate::error::Error;
 use crate::memory::Memory;
 use crate::region::Region;
 use crate::structure::WithHandles;
-use crate::workers::original;
+use crate::workers::{instrumented, original};
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 pub(super) use novelty::Novelty;
 use room::Room;
-use statics::Statics;
+pub(super) use statics::Statics;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null;
@@ -91,6 +91,8 @@ struct Host<M: Memory, S: WithHandles<Memory = M>> {
     statics: Statics,
     /// Sum of the statics before this execution, if it is one of those that are compared.
     before: Option<u64>,
+    /// Whether its threads are counted too, which takes longer.
+    counts_threads: bool,
     /// Executions of this case, but for the first of all: what is set up once is set up in it.
     begun: u64,
     first: bool,
@@ -126,13 +128,12 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
     let structures: Vec<Arc<Region>> = shared
         .roles
         .iter()
-        .map(|_| {
-            Arc::new(
-                shared
-                    .structure
-                    .map_again()
-                    .expect("there is room for a few pages"),
-            )
+        .map(|_| match shared.instrumented {
+            true => Arc::clone(&shared.structure),
+            false => {
+                let again = shared.structure.map_again();
+                Arc::new(again.expect("there is room for a few pages"))
+            }
         })
         .collect();
     let novelty = Rc::new(Novelty::default());
@@ -145,6 +146,7 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
             (shared.board.clone(), Arc::clone(&shared.notes), seat),
             0,
             (Arc::clone(&structure), shared.structure.address()),
+            shared.instrumented,
         );
         Hosted {
             structure,
@@ -160,6 +162,7 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
         places: places.collect(),
         statics: Statics::of_this_program(),
         before: None,
+        counts_threads: false,
         begun: 0,
         first: true,
         room: Room::default(),
@@ -249,7 +252,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         self.case.replace(Some(Arc::clone(self.execution.case())));
         let read_only = self.shared().board.plan(|plan| plan.read_only);
         for (process, place) in self.places.iter_mut().enumerate() {
-            let only_reads = read_only >> process & 1 == 1;
+            let only_reads = read_only >> process & 1 == 1 && !self.execution.shared().instrumented;
             if std::mem::replace(&mut place.read_only, only_reads) != only_reads {
                 let may = place.structure.may_write(!only_reads);
                 may.expect("it is our own mapping");
@@ -260,18 +263,22 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
     /// The first executions of a case, and some of the others, are looked at: from before the structure is built, or the last one
     /// dropped, until all are done. What the check itself does is left out.
     fn look(&mut self) {
-        if std::mem::take(&mut self.first) {
+        let has_heap = self.shared().instrumented;
+        if std::mem::take(&mut self.first) && !has_heap {
             self.before = None;
             return;
         }
+        // A static that points to its heap would point to that of another execution.
         let looks = self.begun < LOOKS || self.begun.is_multiple_of(EVERY);
         self.begun += 1;
-        self.before = looks.then(|| self.statics.sum());
+        self.counts_threads = looks;
+        self.before = (looks || has_heap).then(|| self.statics.sum());
     }
 
     /// Whether this execution, if it is looked at, changed what is private to a process, or left a thread.
     fn differs(&self) -> bool {
-        let changed = |before| before != self.statics.sum() || statics::threads() > 1;
+        let changed =
+            |before| before != self.statics.sum() || self.counts_threads && statics::threads() > 1;
         self.before.is_some_and(changed)
     }
 
@@ -317,6 +324,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                 },
                 Decision::Kill(process) => {
                     self.shared().board.plan(|plan| plan.die(process));
+                    instrumented::end_incarnation(process);
                     self.reset(process);
                     self.shared()
                         .board
@@ -334,6 +342,9 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                     self.execution.finish(fine, first)
                 }
                 Decision::Stop(Stop::Stuck) => {
+                    stepper::become_process(None);
+                    // Before a check of the history, which has statics of its own.
+                    let differs = self.differs();
                     let rests = self.shared().board.plan(|plan| plan.outside().is_empty())
                         && self.execution.rests();
                     if self.execution.is_unjudged() {
@@ -343,8 +354,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                     if !rests && self.shared().board.keep_going.load(Relaxed) == 0 {
                         return self.execution.end(Stop::Stuck);
                     }
-                    stepper::become_process(None);
-                    if self.differs() {
+                    if differs {
                         return self.execution.end(Stop::Differs);
                     }
                     self.reset_all();

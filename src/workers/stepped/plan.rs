@@ -288,6 +288,12 @@ impl Plan {
         self.now.states.changed();
     }
 
+    /// A number that changes with memory.
+    #[cfg(forkcheck_instrumented)]
+    pub(super) fn version(&self) -> u64 {
+        self.now.version
+    }
+
     /// The structure's bytes, as they are before a step.
     pub(super) fn look(&mut self, bytes: u64) {
         if bytes != self.bytes && self.in_cells == 0 {

@@ -9,7 +9,7 @@ use crate::spec::Spec;
 use crate::workers::bell::Sender;
 use crate::workers::control::Seal;
 use crate::workers::log::Log;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
@@ -20,6 +20,8 @@ pub(super) struct Shared<S: Spec> {
     pub(super) roles: Vec<String>,
     pub(super) board: BoardRef,
     pub(super) structure: Arc<Region>,
+    /// The structure's code was compiled with instrumentation: the region is that of its heap, too.
+    pub(super) instrumented: bool,
     pub(super) program: Arc<Region>,
     pub(super) logs: Vec<Region>,
     pub(super) notes: Arc<Region>,
@@ -65,7 +67,7 @@ impl<S: Spec> Shared<S> {
     pub(super) fn history(&self, case: &Case<S>) -> History<S> {
         let calls = case.program.iter().enumerate().map(|(process, ops)| {
             let records: Vec<Record<S>> = self.log(process).records();
-            let mut returned: HashMap<usize, Record<S>> = records
+            let mut returned: BTreeMap<usize, Record<S>> = records
                 .into_iter()
                 .map(|record| (record.0 as usize, record))
                 .collect();
@@ -111,4 +113,20 @@ impl<S: Spec> Shared<S> {
             calls: calls.collect(),
         }
     }
+}
+
+/// A processor for each worker; none if the kernel does not say.
+pub(super) fn processors(processes: usize) -> Vec<usize> {
+    let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else {
+        return Vec::new();
+    };
+    let allowed: Vec<usize> = (0..nix::sched::CpuSet::count())
+        .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
+        .collect();
+    if allowed.is_empty() {
+        return Vec::new();
+    }
+    (0..processes)
+        .map(|slot| allowed[slot % allowed.len()])
+        .collect()
 }

@@ -4,6 +4,7 @@
 use super::board::{BoardRef, duty};
 use super::decision::{Decision, Stop};
 use super::execution::{Execution, live};
+use super::host::Statics;
 use super::shared::Shared;
 use super::states::State;
 use super::stepper::{self, Seat};
@@ -26,9 +27,11 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
         // Where it is refused, it runs where the kernel likes.
         let _ = nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set);
     }
-    // Every process but the first has the structure at an address of its own: a stored address shows.
+    // Every process but the first has the structure at an address of its own: a stored address shows. Code that nobody rewrote
+    // has a heap beside its structure, and may store addresses in it.
     let structure = match slot {
         0 => Arc::clone(&shared.structure),
+        _ if shared.instrumented => Arc::clone(&shared.structure),
         _ => Arc::new(
             shared
                 .structure
@@ -45,12 +48,14 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
         (shared.board.clone(), Arc::clone(&shared.notes), seat),
         slot,
         (Arc::clone(&structure), shared.structure.address()),
+        shared.instrumented,
     )));
     let mut worker = Worker::<M, S> {
         execution: Execution::new(Arc::clone(shared), Arc::clone(&structure), slot),
         structure,
         slot,
         scratch: Vec::new(),
+        statics: shared.instrumented.then(Statics::of_this_program),
     };
     shared.board.await_first_turn(slot);
     loop {
@@ -65,6 +70,8 @@ struct Worker<M: Memory, S: WithHandles<Memory = M>> {
     structure: Arc<Region>,
     slot: usize,
     scratch: Vec<u8>,
+    /// Of code that has a heap.
+    statics: Option<Statics>,
 }
 
 impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
@@ -79,7 +86,11 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
     fn turn(&mut self) {
         self.execution.take();
         match self.board().duty() {
-            duty::BEGIN => self.execution.begin(),
+            duty::BEGIN => {
+                let before = self.sum();
+                self.execution.begin();
+                self.look(before);
+            }
             duty::JUDGE => {
                 if !self.finish() {
                     return;
@@ -119,12 +130,30 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
     /// The execution is over: begins the next, or says that the batch is over.
     fn finish(&mut self) -> bool {
         let fine = self.execution.judge();
-        self.execution.finish(fine, None)
+        let dirty = self.board().dirty.load(Relaxed) != 0;
+        let before = self.sum();
+        let goes_on = self.execution.finish(fine, dirty.then_some(Stop::Spent));
+        self.look(before);
+        goes_on
+    }
+
+    /// A number that changes with the statics of code that has a heap.
+    fn sum(&self) -> Option<u64> {
+        self.statics.as_ref().map(Statics::sum)
+    }
+
+    /// Sees whether code under test has changed a static since then.
+    fn look(&self, before: Option<u64>) {
+        if self.sum() != before {
+            self.board().dirty.store(1, Relaxed);
+        }
     }
 
     /// One life of one process.
     fn be(&mut self, me: usize) {
-        let only_reads = self.board().plan(|plan| plan.read_only) >> me & 1 == 1;
+        // Where steps are seen by instruction, so are writes; and a process that only reads may have a heap.
+        let only_reads =
+            self.board().plan(|plan| plan.read_only) >> me & 1 == 1 && !self.shared().instrumented;
         let may_write = |may| {
             if only_reads {
                 self.structure
@@ -133,10 +162,12 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
             }
         };
         may_write(false);
+        let before = self.sum();
         let execution = &self.execution;
         let (shared, case) = (execution.shared(), execution.case());
         let full = live::<M, S>(shared, &self.structure, case, me, &mut self.scratch);
         may_write(true);
+        self.look(before);
         if full {
             self.board().full.store(1, Relaxed);
         }

@@ -3,7 +3,6 @@
 use super::{Explorer, Left};
 use crate::case::{Case, History};
 use crate::engine::Covered;
-use crate::engine::stepped::SteppedMemory;
 use crate::engine::stepped::verdict::rests;
 use crate::error::Error;
 use crate::schedule::Exploration;
@@ -34,7 +33,7 @@ fn returned<S: Spec>(history: &History<S>) -> Vec<Vec<Option<&S::Ret>>> {
     returned.collect()
 }
 
-impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
+impl<S: WithHandles> Explorer<S> {
     /// One batch of executions; those that end in rest as the spec allows are gone on from.
     pub(super) fn batch(
         &mut self,

@@ -4,7 +4,7 @@ use super::Explorer;
 use crate::case::{Case, Step, Turn, Until};
 use crate::check::{Kind, Verdict};
 use crate::engine::stepped::verdict::verdict;
-use crate::engine::stepped::{SteppedMemory, elements, trace};
+use crate::engine::stepped::{elements, trace};
 use crate::engine::{Answer, Budget, Covered, Run};
 use crate::error::Error;
 use crate::schedule::Exploration;
@@ -39,7 +39,7 @@ impl<S: Spec> Retold<S> {
     }
 }
 
-impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
+impl<S: WithHandles> Explorer<S> {
     /// An execution that is not Ok: runs it again to tell its steps, names its turns, and runs it by these.
     pub(super) fn failed(
         &mut self,
@@ -92,6 +92,7 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         budget: &Budget,
     ) -> Result<Answer<S::Spec>, Error> {
         self.begin(budget);
+        self.learn(case)?;
         let Retold {
             mut run,
             mut covered,
@@ -136,8 +137,9 @@ impl<S: WithHandles<Memory = SteppedMemory>> Explorer<S> {
         let again = crew.again() > before;
         let (history, mut notes) = (crew.history(case), crew.notes());
         // Who ended it in its turn had no time to say that it was its own.
-        if let Ended::Died { .. } | Ended::Stopped(Stop::Race | Stop::Wrote) | Ended::Outside { .. } =
-            ended
+        if let Ended::Died { .. }
+        | Ended::Stopped(Stop::Race | Stop::Freed | Stop::Beyond | Stop::Wrote)
+        | Ended::Outside { .. } = ended
             && let Some(process) = crew.current()
         {
             notes.push(Note::Turn(Turn {

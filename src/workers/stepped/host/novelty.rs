@@ -2,8 +2,8 @@
 //! coroutines share and processes do not shows in a step that processes would not take, or would not take there.
 
 use crate::case::Access;
+use crate::workers::stepped::stepper::At;
 use std::cell::Cell;
-use std::panic::Location;
 
 /// Bits of the table; a power of two. A case has some dozens of kinds of steps, so that few of them meet in one bit.
 const BITS: u64 = 1 << 14;
@@ -37,12 +37,11 @@ impl Novelty {
         process: usize,
         kind: Access,
         offset: Option<usize>,
-        at: &Location<'_>,
+        at: At<'_>,
     ) {
         let word = offset.map_or(u64::MAX, |offset| offset as u64);
         // Not its address, which differs from process to process: which steps meet in a bit is the same each time.
-        let line =
-            u64::from(at.line()) << 32 | u64::from(at.column()) << 16 | at.file().len() as u64;
+        let line = at.number();
         let step = word << 12 ^ (kind as u64) << 4 ^ process as u64;
         let mixed = (step ^ line.rotate_left(24)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let bit = mixed >> (u64::BITS - BITS.trailing_zeros());

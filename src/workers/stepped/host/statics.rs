@@ -8,11 +8,11 @@
 use std::ffi::{c_int, c_void};
 
 /// Pieces of memory, by address and length: words, of which the last may be cut.
-pub(super) struct Statics(Vec<(usize, usize)>);
+pub(in super::super) struct Statics(Vec<(usize, usize)>);
 
 impl Statics {
     /// Those of the program itself, without what it is linked to at run time.
-    pub(super) fn of_this_program() -> Self {
+    pub(in super::super) fn of_this_program() -> Self {
         let mut pieces: Vec<(usize, usize)> = Vec::new();
         // SAFETY: dl_iterate_phdr calls `add` with `pieces`, which lives until it returns. The first object is the program.
         unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut pieces).cast()) };
@@ -20,7 +20,7 @@ impl Statics {
     }
 
     /// A number that changes with their bytes.
-    pub(super) fn sum(&self) -> u64 {
+    pub(in super::super) fn sum(&self) -> u64 {
         let mut sum = 0u64;
         for &(at, length) in &self.0 {
             let words = std::ptr::with_exposed_provenance::<u64>(at);

@@ -3,8 +3,12 @@
 //!
 //! A process is a worker of its own, or a coroutine of the [`host`]: they differ in how they wait and how they end.
 
+mod code;
 mod trace;
 
+pub(crate) use code::At;
+#[cfg(forkcheck_instrumented)]
+pub(crate) use code::{access, beyond, changed, clash, short, version};
 pub(super) use trace::Trace;
 pub(crate) use trace::{Note, Part};
 
@@ -54,6 +58,8 @@ pub(super) struct Stepper {
     /// Where the structure is in this process, and where the others say that it is.
     structure: Arc<Region>,
     named_as: usize,
+    /// It is code that was compiled with instrumentation: what it writes without a step is seen, too.
+    instrumented: bool,
     /// Between executions there is nobody to be.
     active: Cell<bool>,
     process: Cell<usize>,
@@ -81,6 +87,7 @@ pub(super) fn install(
     (board, notes, seat): (BoardRef, Arc<Region>, Seat),
     worker: usize,
     (structure, named_as): (Arc<Region>, usize),
+    instrumented: bool,
 ) -> &'static Stepper {
     Box::leak(Box::new(Stepper {
         board,
@@ -89,6 +96,7 @@ pub(super) fn install(
         worker,
         structure,
         named_as,
+        instrumented,
         active: Cell::new(false),
         process: Cell::new(0),
         life: Cell::new(0),
@@ -199,6 +207,7 @@ pub(crate) fn step<R>(
     let Some(me) = here() else {
         return access().0;
     };
+    let at = at.into();
     let word = without_copies(|| me.common(word));
     me.point(kind, word, at);
     if me.read_only.get() && matches!(kind, Access::Store | Access::Update) {
@@ -214,14 +223,15 @@ pub(crate) fn step<R>(
 }
 
 /// A fence: no step, since all steps are in one order anyway, but it is noted.
-pub(crate) fn fence(at: &Location<'_>) {
+pub(crate) fn fence<'a>(at: impl Into<At<'a>>) {
     if let Some(me) = here().filter(|me| me.operation.get().is_some()) {
-        me.note(0, &Done::seen(Access::Fence, 0), at);
+        me.note(0, &Done::seen(Access::Fence, 0), at.into());
     }
 }
 
 /// A turn of a spin.
-pub(crate) fn spin(at: &Location<'_>) {
+pub(crate) fn spin<'a>(at: impl Into<At<'a>>) {
+    let at = at.into();
     let Some(me) = here() else {
         return std::hint::spin_loop();
     };
@@ -231,8 +241,9 @@ pub(crate) fn spin(at: &Location<'_>) {
 }
 
 /// Sleeps on a word, if `look` says that it holds what it should.
-pub(crate) fn wait(word: u64, at: &Location<'_>, look: impl FnOnce() -> (bool, u64)) {
+pub(crate) fn wait<'a>(word: u64, at: impl Into<At<'a>>, look: impl FnOnce() -> (bool, u64)) {
     let Some(me) = here() else { return };
+    let at = at.into();
     let word = me.common(word);
     me.point(Access::Wait, word, at);
     let (sleeps, value) = look();
@@ -245,12 +256,13 @@ pub(crate) fn wait(word: u64, at: &Location<'_>, look: impl FnOnce() -> (bool, u
 
 /// Sleeps on a word, if `look` says that it holds what it should, and comes back when it is woken or when its time is
 /// up, which may be whenever it gets a turn: whether it was in time.
-pub(crate) fn wait_timeout(
+pub(crate) fn wait_timeout<'a>(
     word: u64,
-    at: &Location<'_>,
+    at: impl Into<At<'a>>,
     look: impl FnOnce() -> (bool, u64),
 ) -> bool {
     let Some(me) = here() else { return true };
+    let at = at.into();
     let word = me.common(word);
     me.point(Access::Wait, word, at);
     let (sleeps, value) = look();
@@ -266,8 +278,9 @@ pub(crate) fn wait_timeout(
 }
 
 /// Wakes those that sleep on a word.
-pub(crate) fn wake(word: u64, n: u32, at: &Location<'_>) {
+pub(crate) fn wake<'a>(word: u64, n: u32, at: impl Into<At<'a>>) {
     let Some(me) = here() else { return };
+    let at = at.into();
     let word = me.common(word);
     me.point(Access::Wake, word, at);
     me.board.plan(|plan| plan.wake(word, n));
@@ -284,6 +297,7 @@ pub(crate) fn me() -> Option<Life> {
 /// Whether a life still runs.
 pub(crate) fn alive(life: Life, at: &Location<'_>) -> Option<bool> {
     let me = here()?;
+    let at = at.into();
     me.point(Access::Alive, 0, at);
     let bits = life.to_bits();
     let process = (bits as u32).checked_sub(FIRST_PID);
@@ -307,6 +321,7 @@ pub(crate) fn enter_cell() -> u32 {
 /// It was used, and whoever did is still in the cell. That is a step, if there was none meanwhile: somebody else may come.
 pub(crate) fn use_cell(since: u32, kind: Access, word: u64, at: &Location<'_>) {
     let Some(me) = here() else { return };
+    let at = at.into();
     if me.board.plan(|plan| plan.of(me.process.get()).steps) == since {
         let word = me.common(word);
         me.point(kind, word, at);
@@ -327,7 +342,7 @@ pub(crate) fn leave_cell() {
 /// Data is about to be written without a step: in a cell.
 pub(crate) fn write(word: u64, at: &Location<'_>) {
     if let Some(me) = here().filter(|me| me.read_only.get()) {
-        me.may_not_write(me.common(word), at);
+        me.may_not_write(me.common(word), at.into());
     }
 }
 
@@ -369,7 +384,7 @@ impl Stepper {
     }
 
     /// A write where the mapping is read-only: the kernel would end the process here.
-    fn may_not_write(&self, word: u64, at: &Location<'_>) {
+    fn may_not_write(&self, word: u64, at: At<'_>) {
         let within = self.named_as as u64..(self.named_as + self.structure.len()) as u64;
         if within.contains(&word) {
             self.note(word, &Done::seen(Access::Refused, 0), at);
@@ -388,7 +403,7 @@ impl Stepper {
 
     /// A scheduling point: returns when this process may do what it is about to.
     #[inline]
-    fn point(&self, kind: Access, word: u64, at: &Location<'_>) {
+    fn point(&self, kind: Access, word: u64, at: At<'_>) {
         if self.traced.get() {
             self.look();
             self.name_pending(kind, at);

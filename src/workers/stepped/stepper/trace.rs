@@ -1,12 +1,11 @@
 //! What is told of an execution that is to be told: each step with its name and place, each turn, each death.
 
-use super::{Done, Seat, Stepper};
+use super::{At, Done, Seat, Stepper};
 use crate::case::{Access, Form, Kill, Names, Place, Turn, Until};
 use crate::workers::log::Log;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
-use std::panic::Location;
 
 /// What is noted of a traced execution.
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,6 +18,11 @@ pub(crate) enum Note {
     Kill(Kill),
     /// A cell was used by two processes at once; who, and what was done.
     Race { process: usize, other: usize },
+    /// Two accesses that nothing orders, or one of freed memory: by which process, in words.
+    Clash {
+        mine: (usize, String),
+        other: Option<(usize, String)>,
+    },
 }
 
 /// One step as it is noted.
@@ -101,10 +105,12 @@ fn summed(sum: u64, process: usize, kind: Access, offset: Option<usize>, value: 
 
 impl Stepper {
     /// Names the step that is about to be done, and says whether the case ends a turn or kills there.
-    pub(super) fn name_pending(&self, kind: Access, at: &Location<'_>) {
-        let source = (at.file(), at.line(), at.column());
+    pub(super) fn name_pending(&self, kind: Access, at: At<'_>) {
+        let (file, line, column) = at.place();
         let mut trace = self.trace.borrow_mut();
-        let place = trace.names.next(self.operation.get(), kind, source);
+        let place = trace
+            .names
+            .next(self.operation.get(), kind, (&file, line, column));
         let (process, life) = (self.process.get(), self.life.get());
         self.board.plan(|plan| {
             let script = &mut plan.scheduler.turns;
@@ -117,20 +123,20 @@ impl Stepper {
             script.pending(process, ends, dies);
         });
         trace.place = Some(place);
-        trace.at = Some((at.file().to_owned(), at.line(), at.column()));
+        trace.at = Some((file.into_owned(), line, column));
     }
 
     /// What the structure's bytes were after the last step; they change by steps alone, or there are accesses that nobody sees.
     #[inline]
     pub(super) fn remember(&self) {
-        if self.traced.get() {
+        if self.traced.get() && !self.instrumented {
             let bytes = self.structure.fingerprint();
             self.board.plan(|plan| plan.bytes = bytes);
         }
     }
     #[inline]
     pub(super) fn look(&self) {
-        if self.traced.get() {
+        if self.traced.get() && !self.instrumented {
             let bytes = self.structure.fingerprint();
             self.board.plan(|plan| plan.look(bytes));
         }
@@ -186,7 +192,7 @@ impl Stepper {
     }
 
     #[inline]
-    pub(super) fn note(&self, word: u64, done: &Done, at: &Location<'_>) {
+    pub(super) fn note(&self, word: u64, done: &Done, at: At<'_>) {
         let within = (word as usize).checked_sub(self.named_as);
         let offset = within.filter(|&offset| offset < self.structure.len());
         let process = self.process.get();
@@ -201,7 +207,8 @@ impl Stepper {
     }
 
     #[cold]
-    fn write_step(&self, (word, offset): (u64, Option<usize>), done: &Done, at: &Location<'_>) {
+    fn write_step(&self, (word, offset): (u64, Option<usize>), done: &Done, at: At<'_>) {
+        let (file, line, column) = at.place();
         let begins = done.part.as_ref().map_or(0, |part| part.bytes.start);
         self.write(&Note::Step(Noted {
             process: self.process.get(),
@@ -213,9 +220,9 @@ impl Stepper {
             value: done.value,
             form: done.form,
             now: done.now,
-            file: at.file().to_owned(),
-            line: at.line(),
-            column: at.column(),
+            file: file.into_owned(),
+            line,
+            column,
         }));
     }
 

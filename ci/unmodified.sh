@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Proves that `cargo forkcheck test` sees the accesses of code that nobody rewrote: the releases of published crates with a known
+# defect are found out, at a line of theirs, and come again by their tokens; the others pass; a ring in C is found out too.
+# Without the pass, in all crates or in the user's, nothing passes.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+cargo build --locked --bin cargo-forkcheck
+PATH="${CARGO_TARGET_DIR:-$PWD/target}/debug:$PATH"
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+
+fail() {
+    cat "$output"
+    echo "$1" >&2
+    exit 1
+}
+# The tests of the program `$1` of the package `$2` whose names have `$3` in them, whatever comes of them.
+run() {
+    cargo forkcheck test --locked -p "$2" --test "$1" -- "$3" --test-threads 1 >"$output" 2>&1 || true
+}
+has() {
+    grep -Eq "$1" "$output" || fail "there is no line $1"
+}
+
+for engine in stepped kills; do
+    run published unmodified "::$engine"
+    has "^NOT LINEARIZABLE  published::heapless_0_6_1::$engine  consumer: Pop returned"
+    has "^ +[0-9]+ .*  (sealed|split|mod)\.rs:[0-9]+$"
+    has "^DATA RACE  published::triple_buffer_5_0_5::$engine  .*triple_buffer-5\.0\.5/src/lib\.rs:[0-9]+"
+    has "^DATA RACE  published::spmc_0_2_3::$engine  .*spmc-0\.2\.3/src/channel\.rs:[0-9]+"
+    for passes in heapless_0_9 triple_buffer_9 spmc_0_3_0; do
+        has "^test $passes::$engine "
+    done
+    has "^test result: FAILED\. 3 passed; 3 failed"
+    [ "$(grep -c '; replayed 10 of 10 times' "$output")" = 3 ] || fail "a finding does not come again ten times of ten"
+    # Each token in a program of its own.
+    grep '^ replay: ' "$output" | sed 's/^ replay: *//' | while read -r command; do
+        if eval "$command" >"$output.replay" 2>&1; then
+            fail "this replays nothing: $command"
+        fi
+        grep -q 'replayed 10 of 10 times' "$output.replay" || { cat "$output.replay"; fail "this does not come again: $command"; }
+    done
+    rm -f "$output.replay"
+done
+
+run waits unmodified "::stepped"
+has '^test result: ok\.'
+FORKCHECK_SEED=1 run ring c-ring "::stepped"
+has '^test result: ok\. 2 passed'
+
+# Their broken twins: without the pass in any crate, and without it in the user's.
+cargo test --locked -p unmodified --test published -- --ignored --test-threads 1 ::stepped ::kills >"$output" 2>&1 || true
+[ "$(grep -Ec '^UNAVAILABLE  published::.* was not; run cargo forkcheck test$' "$output")" = 11 ] || fail "something passes unseen"
+touch examples/unmodified/tests/published.rs
+CARGO_FORKCHECK_PLAIN=published run published unmodified "::stepped"
+touch examples/unmodified/tests/published.rs
+[ "$(grep -c '^UNAVAILABLE  published::.*  no access of this crate arrives' "$output")" = 6 ] || fail "something passes unseen"

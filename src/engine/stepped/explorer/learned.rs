@@ -1,0 +1,66 @@
+//! Before a program of code that nobody rewrote is searched: which memory its processes share, whose plain accesses are steps. It
+//! depends on the program alone, so that a saved case has the same steps.
+
+use super::Explorer;
+use crate::case::{Case, Schedule};
+use crate::error::Error;
+use crate::memory::Hardware;
+use crate::schedule::Exploration;
+use crate::structure::WithHandles;
+use crate::workers::instrumented;
+use crate::workers::stepped::{Ended, Stop};
+use std::any::TypeId;
+use std::time::{Duration, Instant};
+
+/// Executions of each strategy by which memory is learned.
+const EXECUTIONS: u64 = 32;
+/// Their time, a safety net.
+const TIME: Duration = Duration::from_secs(10);
+
+impl<S: WithHandles> Explorer<S> {
+    /// Whether the structure is code that nobody rewrote.
+    pub(in super::super) fn is_instrumented() -> bool {
+        TypeId::of::<S::Memory>() == TypeId::of::<Hardware>()
+    }
+
+    /// Learns by executions of the program in which each access is a step.
+    pub(super) fn learn(&mut self, case: &Case<S::Spec>) -> Result<(), Error> {
+        if !Self::is_instrumented() {
+            return Ok(());
+        }
+        let free = Case {
+            schedule: Schedule::Free,
+            kills: Vec::new(),
+            ..case.clone()
+        };
+        // Forked processes inherit what is known of the program, so they come after.
+        self.processes = None;
+        self.searcher()?;
+        instrumented::learn(true);
+        for strategy in [
+            Exploration::Bounded {
+                preemptions: 1,
+                kills: 0,
+            },
+            Exploration::Random { seed: 1, kills: 0 },
+            Exploration::Random { seed: 2, kills: 2 },
+        ] {
+            let crew = self.searcher()?;
+            crew.take(&free)?;
+            crew.keep_going(true);
+            let until = Instant::now() + TIME;
+            let mut ended = crew.run(strategy, (EXECUTIONS, u64::MAX), until, false)?;
+            while matches!(ended, Ended::Stopped(Stop::Novel)) {
+                ended = crew.resume(until)?;
+            }
+            if matches!(ended, Ended::Stopped(Stop::Differs)) {
+                (self.coroutines, self.differs) = (None, true);
+            } else if !matches!(ended, Ended::Stopped(stop) if stop.leaves_crew_usable()) {
+                (self.coroutines, self.processes) = (None, None);
+            }
+        }
+        instrumented::learn(false);
+        instrumented::resolve_seen();
+        Ok(())
+    }
+}

@@ -1,0 +1,318 @@
+//! An access of code under test: a step, if it is an atomic or touches what other processes touch; and a race, if nothing orders it
+//! with another one.
+#![allow(unsafe_code, reason = "bytes of the arena are read and copied")]
+
+use super::clocks::Order;
+use super::runtime::{Runtime, with};
+use super::shadow::{Clash, Kind, Marked};
+use super::{CHECK, RUNS, UNDER_TEST, symbols};
+use crate::case::{Access, Form};
+use crate::workers::stepped::stepper::{self, At, Done};
+
+const ACQUIRE_AND_RELEASE: Order = Order(4);
+
+/// Runs code of the check amid code under test, where a process of an execution is at work: its number is given.
+#[inline]
+pub(super) fn as_process<R>(does: impl FnOnce(usize) -> R) -> Option<R> {
+    let (me, _) = stepper::seat()?;
+    RUNS.set(CHECK);
+    let result = does(me);
+    RUNS.set(UNDER_TEST);
+    Some(result)
+}
+
+/// What an atomic access found, and what it left, if that is something else.
+pub(super) struct Atomic {
+    pub(super) access: Access,
+    pub(super) found: u64,
+    pub(super) now: Option<u64>,
+}
+
+/// The orders of an atomic access: as it was written, and of one that changed nothing.
+pub(super) type Orders = (Order, Order);
+
+/// An atomic access: always a step. `pending` is what it may do, `access` does it.
+#[inline]
+pub(super) fn atomic<R>(
+    pending: Access,
+    (address, length): (usize, usize),
+    (order, on_miss): Orders,
+    code: u32,
+    access: impl Fn() -> (R, Atomic),
+) -> R {
+    let step = |me: usize| {
+        let (mut did, mut changed) = (Access::Load, false);
+        let result = stepper::access(pending, address as u64, At::Code(code), || {
+            let (result, atomic) = access();
+            (did, changed) = (atomic.access, atomic.now.is_some());
+            let now = atomic.now.map(|now| shown(now).0);
+            let seen = seen(atomic.access, atomic.found);
+            (result, Done { now, ..seen })
+        });
+        let writes = matches!(did, Access::Store | Access::Update);
+        let kind = if writes {
+            Kind::AtomicWrite
+        } else {
+            Kind::AtomicRead
+        };
+        let order = if did == Access::Miss { on_miss } else { order };
+        let clash = with(|runtime| {
+            let clash = mark(runtime, (address, length), kind, me, code);
+            let processes = runtime.processes as usize;
+            let known = (me, &mut runtime.known[..processes]);
+            let does = (did != Access::Store, writes);
+            runtime.shadow.synchronise(address, known, does, order);
+            clash
+        });
+        tell(me, code, clash.flatten());
+        if did != Access::Store && !changed {
+            looked(me, address, code);
+        }
+        result
+    };
+    as_process(step).unwrap_or_else(|| access().0)
+}
+
+/// A fence.
+pub(super) fn fence(order: Order, code: u32) {
+    let _ = as_process(|me| {
+        stepper::fence(At::Code(code));
+        with(|runtime| runtime.known[me].fence(me, order))
+    });
+}
+
+/// Plain accesses to some bytes, one for each eight of them: before they are done.
+#[inline]
+pub(super) fn plain(address: usize, length: usize, writes: bool, code: u32) {
+    if with(|runtime| runtime.arena.holds(address)) != Some(true) {
+        return;
+    }
+    let _ = as_process(|me| {
+        let end = address + length;
+        let mut at = address;
+        while at < end {
+            let next = end.min((at & !7) + 8);
+            piece(me, (at, next - at), writes, code);
+            at = next;
+        }
+    });
+}
+
+/// A plain access within eight bytes.
+fn piece(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
+    let is_step = with(|runtime| {
+        if runtime.learns != 0 {
+            runtime.touched.add(address, me, writes);
+            runtime.see(code);
+        }
+        runtime.learns != 0 || runtime.touched.matters(address, me, writes)
+    });
+    if is_step == Some(true) {
+        step(me, (address, length), writes, code);
+    }
+    let kind = if writes { Kind::Write } else { Kind::Read };
+    let clash = with(|runtime| mark(runtime, (address, length), kind, me, code));
+    if writes {
+        stepper::changed();
+    }
+    tell(me, code, clash.flatten());
+}
+
+fn step(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
+    let access = if writes { Access::Write } else { Access::Read };
+    stepper::access(access, address as u64, At::Code(code), || {
+        // Code under test writes after this returns, so what it writes is not known.
+        let value = if writes { 0 } else { value(address, length) };
+        ((), seen(access, value))
+    });
+    if !writes {
+        looked(me, address, code);
+    }
+}
+
+/// A process has looked at memory. Where it looks there again and again and nothing changes, it spins: that is known once
+/// the step is taken, since what is pending may be asked for sooner or later.
+#[inline]
+fn looked(me: usize, address: usize, code: u32) {
+    let version = stepper::version();
+    if with(|runtime| runtime.reads[me].again(version, address, code)) == Some(true) {
+        stepper::spin(At::Code(code));
+    }
+}
+
+/// Volatile accesses: steps, ordered with others as relaxed atomics.
+pub(super) fn volatile(address: usize, length: usize, writes: bool, code: u32) {
+    let _ = as_process(|me| {
+        step(me, (address, length), writes, code);
+        let kind = if writes {
+            Kind::AtomicWrite
+        } else {
+            Kind::AtomicRead
+        };
+        let clash = with(|runtime| mark(runtime, (address, length), kind, me, code));
+        if writes {
+            stepper::changed();
+        }
+        tell(me, code, clash.flatten());
+    });
+}
+
+/// A value as it is noted: an address in the arena by its distance from the first byte, which is the same in each run.
+fn shown(value: u64) -> (u64, Form) {
+    let distance = with(|runtime| runtime.arena.distance(value as usize)).flatten();
+    distance.map_or((value, Form::Unsigned), |byte| (byte as u64, Form::Address))
+}
+
+/// Nothing has changed.
+fn seen(access: Access, value: u64) -> Done {
+    let (value, form) = shown(value);
+    Done {
+        form,
+        ..Done::seen(access, value)
+    }
+}
+
+/// The number in at most eight bytes.
+fn value(address: usize, length: usize) -> u64 {
+    let mut bytes = [0; 8];
+    let from = std::ptr::with_exposed_provenance::<u8>(address);
+    // SAFETY: a copy of `length` bytes.
+    // 1. Code under test is about to read them itself, so they are mapped; they lie within eight bytes. 2. No other process
+    //    moves: this one has the turn.
+    unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), length.min(8)) };
+    u64::from_ne_bytes(bytes)
+}
+
+/// Code that is not seen may have taken a lock on a word that the process slept on: what it was released with is known by now.
+#[inline]
+fn acquire_slept(runtime: &mut Runtime, process: usize) {
+    for word in runtime.known[process].slept_on() {
+        synchronise(runtime, process, word, (true, false));
+    }
+}
+
+fn synchronise(runtime: &mut Runtime, process: usize, word: usize, does: (bool, bool)) {
+    let processes = runtime.processes as usize;
+    let known = (process, &mut runtime.known[..processes]);
+    runtime
+        .shadow
+        .synchronise(word, known, does, ACQUIRE_AND_RELEASE);
+}
+
+/// A process is about to sleep on a word: code that is not seen may have given back locks that it took.
+pub(super) fn sleeps_on(process: usize, word: usize) {
+    with(|runtime| {
+        runtime.known[process].sleeps_on(word);
+        for word in runtime.known[process].slept_on() {
+            synchronise(runtime, process, word, (true, true));
+        }
+    });
+}
+
+/// A process wakes others from a word, or was woken.
+pub(super) fn meets(process: usize, word: usize) {
+    with(|runtime| synchronise(runtime, process, word, (true, true)));
+}
+
+fn mark(
+    runtime: &mut Runtime,
+    (address, length): (usize, usize),
+    kind: Kind,
+    process: usize,
+    code: u32,
+) -> Option<Clash> {
+    if runtime.learns != 0 {
+        runtime.see(code);
+        return None;
+    }
+    if !runtime.arena.holds(address) {
+        return None;
+    }
+    acquire_slept(runtime, process);
+    runtime.last[process] = code;
+    let me = Marked {
+        process,
+        kind,
+        code,
+    };
+    let known = &runtime.known[..runtime.processes as usize];
+    runtime.shadow.mark(address, length, me, known)
+}
+
+/// Ends the execution for an access that clashes with another one, or that is beyond what is followed.
+fn tell(me: usize, code: u32, clash: Option<Clash>) {
+    let Some(clash) = clash else {
+        if with(|runtime| runtime.shadow.full != 0 || runtime.arena.is_full()) == Some(true) {
+            stepper::beyond();
+        }
+        return;
+    };
+    let at = |code| {
+        let place = symbols::site(code);
+        match place.line {
+            0 => "code without lines".to_owned(),
+            line => format!("{}:{line}", stepper::short(&place.file)),
+        }
+    };
+    let does = |kind, code| {
+        let does = match kind {
+            Kind::Write => "writes at",
+            Kind::Read => "reads at",
+            Kind::AtomicWrite => "writes an atomic at",
+            Kind::AtomicRead => "reads an atomic at",
+            // The call is the standard library's, and what came before it is known.
+            Kind::Free => "frees after",
+        };
+        format!("{does} {}", at(code))
+    };
+    let mine = does(clash.mine, code);
+    let (mine, other) = match clash.other {
+        None => {
+            let words = format!("{mine} memory that was freed after {}", at(clash.code));
+            ((me, words), None)
+        }
+        Some((other, kind)) => ((me, mine), Some((other, does(kind, clash.code)))),
+    };
+    let freed = clash.mine == Kind::Free || other.is_none();
+    stepper::clash(mine, other, freed);
+}
+
+/// Memory of the arena is freed: what touched it has to come before, and nothing may come after.
+pub(super) fn freed(address: usize, length: usize) {
+    let _ = as_process(|me| {
+        let code = with(|runtime| runtime.last[me]).unwrap_or(0);
+        let end = address + length.max(1);
+        for at in (address..end).step_by(8) {
+            let bytes = (at, (end - at).min(8));
+            let clash = with(|runtime| mark(runtime, bytes, Kind::Free, me, code));
+            tell(me, code, clash.flatten());
+        }
+    });
+}
+
+/// An allocation failed: the arena is full.
+pub(super) fn refused() {
+    let _ = as_process(|_| stepper::beyond());
+}
+
+/// Copies as the pass has it do: by words, each a step on both sides where others touch it.
+///
+/// # Safety
+/// As `memcpy`.
+pub(super) unsafe fn copy(to: usize, from: usize, length: usize, code: u32) {
+    let mut done = 0;
+    while done < length {
+        let (source, target) = (from + done, to + done);
+        let part = (8 - source % 8).min(8 - target % 8).min(length - done);
+        let mut bytes = [0u8; 8];
+        plain(source, part, false, code);
+        let read = std::ptr::with_exposed_provenance::<u8>(source);
+        // SAFETY: by the contract of this function, both ranges are valid; `part` is at most eight and ends within them.
+        unsafe { read.copy_to_nonoverlapping(bytes.as_mut_ptr(), part) };
+        plain(target, part, true, code);
+        let write = std::ptr::with_exposed_provenance_mut::<u8>(target);
+        // SAFETY: as above.
+        unsafe { write.copy_from_nonoverlapping(bytes.as_ptr(), part) };
+        done += part;
+    }
+}

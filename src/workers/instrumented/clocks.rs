@@ -1,0 +1,155 @@
+//! Vector clocks: how much of each process's past another one knows. Lamport, CACM 1978; Mattern, 1989.
+
+use crate::schedule::MAX_PROCESSES;
+
+/// For each process, the last of its epochs whose accesses happened before what the clock stands for.
+pub(super) type Clock = [u32; MAX_PROCESSES];
+
+pub(super) const ZERO: Clock = [0; MAX_PROCESSES];
+
+pub(super) fn join(clock: &mut Clock, other: &Clock) {
+    for (mine, other) in clock.iter_mut().zip(other) {
+        *mine = (*mine).max(*other);
+    }
+}
+
+/// A memory order, by the number that the pass gives (C11's).
+#[derive(Clone, Copy)]
+pub(super) struct Order(pub(super) i32);
+
+impl Order {
+    /// Consume counts as acquire, as compilers take it.
+    pub(super) fn acquires(self) -> bool {
+        matches!(self.0 & 7, 1 | 2 | 4 | 5)
+    }
+    pub(super) fn releases(self) -> bool {
+        matches!(self.0 & 7, 3..=5)
+    }
+}
+
+/// Words on which a process slept that are remembered.
+const SLEPT: usize = 4;
+
+/// What one process knows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Knowledge {
+    /// What happened before its next access; its own entry is its epoch.
+    pub(super) clock: Clock,
+    /// What its last release fence gave to the relaxed stores behind it.
+    released: Clock,
+    /// What its relaxed loads have seen, for the next acquire fence.
+    acquired: Clock,
+    /// Words that it slept on, whose locks it may take and give back in code that is not seen; 0: none.
+    slept: [usize; SLEPT],
+    /// The epoch in which its incarnation began: accesses before that are of a dead one.
+    pub(super) born: u32,
+}
+
+impl Knowledge {
+    pub(super) fn of_first(process: usize) -> Self {
+        let mut clock = ZERO;
+        clock[process] = 1;
+        Self {
+            clock,
+            released: ZERO,
+            acquired: ZERO,
+            slept: [0; SLEPT],
+            born: 1,
+        }
+    }
+
+    /// The process was killed: the next incarnation knows what it knew, and is told apart from it.
+    pub(super) fn end_incarnation(&mut self, process: usize) {
+        self.clock[process] += 1;
+        self.born = self.clock[process];
+        (self.released, self.acquired, self.slept) = (ZERO, ZERO, [0; SLEPT]);
+    }
+
+    /// Words that it slept on.
+    pub(super) fn slept_on(&self) -> impl Iterator<Item = usize> + use<> {
+        self.slept.into_iter().filter(|&word| word != 0)
+    }
+    /// It sleeps on a word.
+    pub(super) fn sleeps_on(&mut self, word: usize) {
+        if !self.slept.contains(&word) {
+            self.slept.rotate_right(1);
+            self.slept[0] = word;
+        }
+    }
+
+    /// A read of an atomic whose last release left `given`.
+    pub(super) fn read(&mut self, given: &Clock, order: Order) {
+        if order.acquires() {
+            join(&mut self.clock, given);
+        } else {
+            join(&mut self.acquired, given);
+        }
+    }
+
+    /// A write of an atomic: what it gives to those that read it.
+    pub(super) fn write(&mut self, process: usize, order: Order) -> Clock {
+        if !order.releases() {
+            return self.released;
+        }
+        let given = self.clock;
+        self.clock[process] += 1;
+        given
+    }
+
+    pub(super) fn fence(&mut self, process: usize, order: Order) {
+        if order.acquires() {
+            let acquired = self.acquired;
+            join(&mut self.clock, &acquired);
+        }
+        if order.releases() {
+            self.released = self.clock;
+            self.clock[process] += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RELAXED: Order = Order(0);
+    const ACQUIRE: Order = Order(2);
+    const RELEASE: Order = Order(3);
+
+    /// Whether what process 0 did before a store is known to process 1 after its load.
+    fn is_known(store: Order, fence: Option<Order>, load: Order, fenced: Option<Order>) -> bool {
+        let (mut writer, mut reader) = (Knowledge::of_first(0), Knowledge::of_first(1));
+        if let Some(order) = fence {
+            writer.fence(0, order);
+        }
+        let given = writer.write(0, store);
+        reader.read(&given, load);
+        if let Some(order) = fenced {
+            reader.fence(1, order);
+        }
+        reader.clock[0] >= 1
+    }
+
+    #[test]
+    fn a_store_is_known_by_its_release_and_the_acquire_of_a_load_or_by_fences_beside_them() {
+        assert!(is_known(RELEASE, None, ACQUIRE, None));
+        assert!(is_known(RELAXED, Some(RELEASE), ACQUIRE, None));
+        assert!(is_known(RELEASE, None, RELAXED, Some(ACQUIRE)));
+        assert!(is_known(RELAXED, Some(RELEASE), RELAXED, Some(ACQUIRE)));
+        assert!(!is_known(RELAXED, None, ACQUIRE, None));
+        assert!(!is_known(RELEASE, None, RELAXED, None));
+        assert!(!is_known(RELAXED, Some(ACQUIRE), RELAXED, Some(RELEASE)));
+    }
+
+    #[test]
+    fn the_last_words_that_a_process_slept_on_are_known_until_it_is_killed() {
+        let mut process = Knowledge::of_first(0);
+        for word in [8, 16, 16, 24, 32, 40] {
+            process.sleeps_on(word);
+        }
+        assert_eq!(process.slept_on().collect::<Vec<_>>(), [40, 32, 24, 16]);
+        process.end_incarnation(0);
+        assert_eq!(process.slept_on().count(), 0);
+    }
+}

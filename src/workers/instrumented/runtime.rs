@@ -1,0 +1,173 @@
+//! State of all processes of an execution, in memory that they share: forked ones judge an access by what others did.
+#![allow(
+    unsafe_code,
+    reason = "the state is lent to the process that has the turn"
+)]
+
+use super::arena::{self, Arena};
+use super::clocks::Knowledge;
+use super::shadow::Shadow;
+use super::symbols;
+use super::touched::Touched;
+use super::zeroed::zeroed;
+use crate::error::Error;
+use crate::region::Region;
+use crate::schedule::MAX_PROCESSES;
+use std::ptr::null_mut;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+/// Reads that are remembered to see that a process looks again and again.
+const READS: usize = 16;
+/// Instructions that are remembered while memory is learned; a power of two.
+const CODES: usize = 1 << 12;
+
+/// Reads of one process since memory changed last.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Reads {
+    version: u64,
+    count: u32,
+    each: [(usize, u32, u32); READS],
+}
+
+impl Reads {
+    /// Notes a read that changed nothing, and says whether it is the third of the kind since memory changed: the process spins.
+    pub(super) fn again(&mut self, version: u64, address: usize, code: u32) -> bool {
+        if self.version != version {
+            (self.version, self.count) = (version, 0);
+        }
+        let count = (self.count as usize).min(READS);
+        let known = self.each[..count].iter_mut();
+        for (known, by, times) in known {
+            if (*known, *by) == (address, code) {
+                *times += 1;
+                return *times % 3 == 0;
+            }
+        }
+        if count < READS {
+            self.each[count] = (address, code, 1);
+            self.count += 1;
+        }
+        false
+    }
+}
+
+#[repr(C)]
+pub(super) struct Runtime {
+    pub(super) arena: Arena,
+    pub(super) processes: u32,
+    /// 1: each plain access is a step, and what it touches is noted.
+    pub(super) learns: u32,
+    pub(super) known: [Knowledge; MAX_PROCESSES],
+    pub(super) reads: [Reads; MAX_PROCESSES],
+    /// The last instruction of each process that touched memory.
+    pub(super) last: [u32; MAX_PROCESSES],
+    codes: [u32; CODES],
+    pub(super) touched: Touched,
+    pub(super) shadow: Shadow,
+}
+
+/// Null: no crew of such a structure was started.
+static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(null_mut());
+/// The region of the arena, for crews.
+static REGION: OnceLock<Arc<Region>> = OnceLock::new();
+
+/// The state, for the process that has the turn, and for the supervisor while none has. `None` before [`start`].
+#[inline]
+pub(super) fn with<R>(use_it: impl FnOnce(&mut Runtime) -> R) -> Option<R> {
+    let runtime = RUNTIME.load(Relaxed);
+    if runtime.is_null() {
+        return None;
+    }
+    // SAFETY: a unique reference, for the length of `use_it`.
+    // 1. `start` put it there, and it is never unmapped. 2. As for the plan of a board: the process that has the turn alone comes
+    //    here, and the turn is passed on by a Release that the next holder Acquires. 3. No caller calls this from within
+    //    `use_it`: what that runs is code of this module, whose heap is not the arena.
+    Some(use_it(unsafe { &mut *runtime }))
+}
+
+/// Makes the arena and the state, once, before any process of a crew is forked. Returns the region that structure and arena are in.
+pub(crate) fn start() -> Result<Arc<Region>, Error> {
+    if let Some(region) = REGION.get() {
+        return Ok(Arc::clone(region));
+    }
+    let region = Arc::new(Region::anonymous(arena::LENGTH)?);
+    let runtime: &'static mut Runtime = zeroed()?;
+    runtime.arena.place(region.address());
+    RUNTIME.store(runtime, Relaxed);
+    heap_is_ours()?;
+    Ok(Arc::clone(REGION.get_or_init(|| region)))
+}
+
+/// Refuses where the program's heap does not come here: code under test would allocate in memory of its process's own.
+fn heap_is_ours() -> Result<(), Error> {
+    let before = super::RUNS.replace(super::UNDER_TEST);
+    // A size that is no constant, or the allocation could be left out.
+    let allocated: Vec<u8> = Vec::with_capacity(std::hint::black_box(8));
+    let address = allocated.as_ptr().addr();
+    drop(allocated);
+    super::RUNS.set(before);
+    if with(|runtime| runtime.arena.holds(address)) == Some(true) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "the program has an allocator of its own, whose memory processes do not share",
+        "test with the system's: #[cfg(not(test))] before #[global_allocator]",
+    ))
+}
+
+/// A new execution of this many processes, whose structure has this size: all that the last one allocated is gone.
+pub(crate) fn begin(processes: usize, size: usize) {
+    with(|runtime| {
+        runtime.arena.reset(size);
+        runtime.processes = processes as u32;
+        runtime.shadow.begin();
+        for process in 0..processes {
+            runtime.known[process] = Knowledge::of_first(process);
+            (runtime.reads[process].version, runtime.reads[process].count) = (0, 0);
+        }
+    });
+}
+
+/// A process was killed: what it did is no longer at the same time as anything.
+pub(crate) fn end_incarnation(process: usize) {
+    with(|runtime| runtime.known[process].end_incarnation(process));
+}
+
+/// From now on memory is learned, from nothing; or it is known.
+pub(crate) fn learn(learns: bool) {
+    with(|runtime| {
+        runtime.learns = learns.into();
+        if learns {
+            runtime.touched.clear();
+            runtime.codes.fill(0);
+        }
+    });
+}
+
+impl Runtime {
+    /// Notes an instruction, so that its line is known before processes are forked that name it.
+    pub(super) fn see(&mut self, code: u32) {
+        let mut at = (code.wrapping_mul(0x9E37_79B9) >> 20) as usize % CODES;
+        for _ in 0..8 {
+            if self.codes[at] == code {
+                return;
+            }
+            if self.codes[at] == 0 {
+                self.codes[at] = code;
+                return;
+            }
+            at = (at + 1) % CODES;
+        }
+    }
+}
+
+/// Finds the source lines of all instructions that were seen, so that processes that are forked later know them.
+pub(crate) fn resolve_seen() {
+    let codes = with(|runtime| runtime.codes.to_vec()).unwrap_or_default();
+    for code in codes.into_iter().filter(|&code| code != 0) {
+        let _ = symbols::site(code);
+    }
+}
