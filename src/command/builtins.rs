@@ -1,4 +1,4 @@
-//! The built-in structures, each with how to check it on each engine.
+//! The built-in structures, each with its check on each engine.
 
 use forkcheck::builtin::*;
 #[cfg(feature = "loom")]
@@ -8,15 +8,15 @@ use forkcheck::{Error, Hardware, Report};
 
 /// A built-in structure with its suite, without its type.
 pub(super) struct Builtin {
-    /// Its name: that of its module.
+    /// The structure's name: that of its module.
     pub(super) name: &'static str,
-    /// What it is, in one line.
+    /// A description in one line.
     pub(super) about: &'static str,
-    /// The engines to which a bug was planted in it, so that a finding is what is expected of them.
+    /// The engines that have to find the bug planted in it.
     pub(super) planted: &'static [&'static str],
-    /// The engines that it runs on, by name.
+    /// The engines that can run it, by name.
     pub(super) engines: Vec<(&'static str, Check)>,
-    /// The name of its suite.
+    /// The name of the suite.
     pub(super) suite: String,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Builtin {
 pub(super) type Check = fn(&Limits) -> Result<Report, Error>;
 
 impl Builtin {
-    /// Returns whether this engine has to find something.
+    /// Returns whether this engine has to find a bug.
     pub(super) fn is_planted(&self, engine: &str) -> bool {
         self.planted.contains(&engine)
     }
@@ -36,7 +36,7 @@ const MORTAL: &[&str] = &["kills"];
 
 macro_rules! builtins {
     ($($name:ident: $structure:ident, $planted:ident, $about:literal;)*) => {
-        /// Returns every built-in structure, each broken one after the sound one that it is a twin of.
+        /// Returns all built-in structures. Each broken one follows the sound one whose twin it is.
         pub(super) fn all() -> Vec<Builtin> {
             vec![$(Builtin {
                 name: stringify!($name),
