@@ -1,10 +1,10 @@
-//! The error of the whole crate: what was tried, on what, and the remedy. |
+//! The error of the whole crate: what was tried, on what, and the remedy.
 //!
 //! Every file may import this one; it imports nothing of the crate.
 
 use std::error::Error as StdError;
 
-/// A failure. Its text says what was tried, on what, the cause, and the remedy. |
+/// A failure. Its text says what was tried, on what, the cause, and the remedy.
 ///
 /// The kinds are private, so a new one breaks no caller. Where the cause has a type of its own it
 /// is the [`source`](StdError::source): a `nix::Errno`, a `std::io::Error`, or the

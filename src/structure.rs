@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// A structure that is generic over its memory runs on each engine. One whose memory is
 /// [`Hardware`](crate::memory::Hardware), such as foreign code, runs on
-/// [`Processes`](crate::engine::Processes) alone. |
+/// [`Processes`](crate::engine::Processes) alone.
 ///
 /// On real processes it lies in a shared region. Any of the processes may build or drop it, and
 /// each may see it at another address, so all its parts must lie in it. A heap allocation or an

@@ -1,5 +1,5 @@
 //! The crate's own publications as structures, and for each a planted broken twin that the engines
-//! must find: a harness that was never seen to fail proves nothing. |
+//! must find: a harness that was never seen to fail proves nothing.
 //!
 //! Each file has a `suite()`. The `forkcheck` command lists the structures and checks them with
 //! [`check`], which `tests/builtins.rs` observes. A crate that depends on this one therefore does

@@ -1,5 +1,5 @@
 //! Judges histories. The check is pure: it uses no process, no clock and no I/O, and gives one
-//! verdict for one history. |
+//! verdict for one history.
 //!
 //! [`explain`] judges a history; [`rest`] judges an execution in which no process can continue.
 

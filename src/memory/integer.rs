@@ -2,7 +2,7 @@
 
 use super::{Atomic, Ordering};
 
-/// An integer of the machine, with whose words a memory can calculate. |
+/// An integer of the machine, with whose words a memory can calculate.
 ///
 /// A `bool` is not one, so a word of it has no `fetch_add`:
 /// ```compile_fail

@@ -283,7 +283,7 @@ pub trait MemoryCell<T>: Send + Sync + 'static {
     fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R;
 }
 
-/// One process from its start to its end, as a number that fits a word and is never reused. |
+/// One process from its start to its end, as a number that fits a word and is never reused.
 ///
 /// On hardware: the pid in the low 32 bits, the low 32 bits of its start time (in clock ticks since
 /// boot) in the high ones, since a pid alone is reused. It is never zero: a word of zeros names no

@@ -44,7 +44,7 @@ impl Piece {
     }
 }
 
-/// Returns the bytes of a `T` that a `P` at this offset takes. |
+/// Returns the bytes of a `T` that a `P` at this offset takes.
 ///
 /// # Panics
 /// If they are not all within the `T`.

@@ -1,5 +1,5 @@
 //! Types that may live in a region: structures of atomics, their shape as a number, and read-only
-//! access to one. |
+//! access to one.
 //!
 //! Used by `region` for its typed views, and by code that defines a resident.
 #![allow(
@@ -116,7 +116,7 @@ unsafe impl<T: Resident> Resident for Line<T> {
 }
 
 /// A resident in pages that this process may only read: the methods that read it, without those
-/// that write. |
+/// that write.
 ///
 /// A [`View`](crate::region::View) hands it out. Loads compile to plain loads on x86-64 and
 /// aarch64, as pages without write permission need; the standard library promises that for

@@ -1,4 +1,4 @@
-//! Any memory with one ordering or fence, chosen by its source line, removed or weakened. |
+//! Any memory with one ordering or fence, chosen by its source line, removed or weakened.
 //!
 //! The protocol stays as it is. Each access knows its source line, so [`record`] finds the sites,
 //! [`weakenings`] lists every weaker form of each, and [`with`] puts one in force. A good suite

@@ -1,5 +1,5 @@
 //! Panics of the children of a fresh process, printed with a backtrace only where a report shows
-//! it. |
+//! it.
 //!
 //! Each process that prints a backtrace reads the names from the debug information of the whole
 //! program. That takes up to a second, and an operation may panic or fail to allocate in each

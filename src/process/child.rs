@@ -61,7 +61,7 @@ impl<T> Child<T> {
         self.process.pidfd()
     }
 
-    /// Waits until the child ends. |
+    /// Waits until the child ends.
     ///
     /// # Errors
     /// Another part of the program reaped it, or this is a forked copy of the process that started
@@ -91,7 +91,7 @@ impl<T> Child<T> {
         self.process.kill()
     }
 
-    /// Waits until the child ends, and returns its body's value. |
+    /// Waits until the child ends, and returns its body's value.
     ///
     /// # Errors
     /// The body panicked, was killed, or ended the process: see [`Error::exit`]. Or its value could

@@ -1,4 +1,4 @@
-//! The fork, and the run of a child from there to its end. fork(2), prctl(2). |
+//! The fork, and the run of a child from there to its end. fork(2), prctl(2).
 //!
 //! The child never returns into its caller's stack: it leaves its [`Record`] and ends in `_exit`.
 #![allow(unsafe_code, reason = "fork and _exit")]

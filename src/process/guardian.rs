@@ -1,11 +1,11 @@
 //! The guardian of a fresh process: its parent. It ends the processes that the fresh process leaves
-//! behind, and then ends as that one did. |
+//! behind, and then ends as that one did.
 //!
 //! A fresh process ends the daemons of its children itself. If one of these kills it, the daemons
 //! become children of the guardian, which no code under test has seen: it runs only the code of
 //! this module. It also ends all of them when the client ends, so that neither Ctrl-C nor kill -9
 //! of a test leaves a daemon. When the fresh process is stopped, the guardian stops as well, which
-//! the client sees. prctl(2), `PR_SET_CHILD_SUBREAPER`; waitpid(2). |
+//! the client sees. prctl(2), `PR_SET_CHILD_SUBREAPER`; waitpid(2).
 //!
 //! A fresh process that answers requests calls the spec of a suite itself, which may not return.
 //! The guardian kills it if it uses processor time without a wait, which no fresh process does that

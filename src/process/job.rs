@@ -1,5 +1,5 @@
 //! The jobs of a fresh process, each named by its place in the image of the program, and
-//! [`in_fresh_process`], the simplest of them. |
+//! [`in_fresh_process`], the simplest of them.
 //!
 //! The fresh process runs this program too, at other addresses. A job is therefore sent as its
 //! distance from a static of this module, which both have, and is checked before it is used.

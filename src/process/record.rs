@@ -1,5 +1,5 @@
 //! The record that a process leaves behind for its parent: a value of any size, or the message of a
-//! panic. |
+//! panic.
 //!
 //! It is a memfd made before the fork. The bytes are written first and the header last, so a
 //! process that dies half way through leaves nothing. The panic hook writes at once, so a panic

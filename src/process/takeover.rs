@@ -1,4 +1,4 @@
-//! The start of a fresh process: this program again, taken over in a constructor before `main`. |
+//! The start of a fresh process: this program again, taken over in a constructor before `main`.
 //!
 //! A variable of the environment names a socket and a record; it is no proof by itself. The socket
 //! must be one of the parent, made by the same user, with a greeting in it: otherwise the program

@@ -1,4 +1,4 @@
-//! The client of a fresh process (a zygote: started early, forks many). |
+//! The client of a fresh process (a zygote: started early, forks many).
 //!
 //! Engines keep a [`Session`] for as long as they run cases;
 //! [`in_fresh_process`](fn@super::in_fresh_process) has one for a single question. While it waits

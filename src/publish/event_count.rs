@@ -1,5 +1,5 @@
 //! Sleeping until a condition holds, without losing a wake-up: the other publications only spin or
-//! return. |
+//! return.
 //!
 //! A process that is about to sleep announces it and then looks at the condition again; a process
 //! that has published then looks for announcements. Each puts a full fence between its two halves
@@ -20,12 +20,12 @@ const TOO_MANY: u32 = 1 << 31;
 /// down to zero.
 const MANY: u32 = 1 << 30;
 
-/// A place to sleep until a condition holds, and to wake the processes that sleep there. |
+/// A place to sleep until a condition holds, and to wake the processes that sleep there.
 ///
 /// Promise: if [`notify`](Self::notify) is called after the condition was made true, no process
 /// goes on sleeping in [`wait`](Self::wait) for it. It says nothing about the condition itself,
 /// which belongs to another publication or to any words. If no process sleeps, a notification is a
-/// fence and a load. A wait for a condition that holds already costs nothing. |
+/// fence and a load. A wait for a condition that holds already costs nothing.
 ///
 /// Any number of processes wait and notify. A killed sleeper, or one whose `ready` panics, leaves
 /// its mark: from then on a notification takes a system call whether or not a process sleeps. **A

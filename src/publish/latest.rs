@@ -1,4 +1,4 @@
-//! The newest complete value, without any wait: a triple buffer. |
+//! The newest complete value, without any wait: a triple buffer.
 //!
 //! The writer fills a slot that only it uses and exchanges it for the middle one; the reader
 //! exchanges its own slot for the middle one when that is newer. One word says which slot is whose,
@@ -51,13 +51,12 @@ impl State {
 }
 
 /// A value of plain bytes that one process writes and one reads; neither ever waits for the other.
-/// |
 ///
 /// Promise: [`read`](Latest::read) returns the newest value that was written whole, never older
 /// than one it returned before, and never older than the last one whose [`write`](Latest::write)
 /// happened before. A write takes at most two attempts, by a [`writer`](Latest::writer) three,
 /// whatever the reader does; a read takes another attempt only when a newer value came meanwhile. A
-/// process that is stopped or killed anywhere blocks no other. |
+/// process that is stopped or killed anywhere blocks no other.
 ///
 /// **One writer and one reader at a time** is the callers' promise: two of a kind share a slot, and
 /// can get a mixture (of plain bytes: never undefined behaviour). For several readers use a

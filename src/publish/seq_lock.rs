@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 ///
 /// Promise: a reader gets a value that was written whole, never older than one it got before, and
 /// never older than the last one whose [`write`](Writer::write) happened before. Writers never
-/// wait; readers wait while one writes. |
+/// wait; readers wait while one writes.
 ///
 /// **One writer at a time** is the caller's promise: two at once can leave a mixture that readers
 /// take for a value (of plain bytes: never undefined behaviour). A killed writer leaves the last
@@ -121,7 +121,7 @@ impl<T: Payload, M: Memory> SeqLock<T, M> {
 
     /// Returns the value. It spins while a writer is at work, and asks now and then whether that
     /// one is alive. A process that lies about it can make this wait as long as it likes: if the
-    /// other side is not trusted, use [`try_read`](Self::try_read). |
+    /// other side is not trusted, use [`try_read`](Self::try_read).
     ///
     /// # Errors
     /// [`WriterGone`], if that writer is dead.
@@ -193,7 +193,7 @@ impl<T: Payload> Reading<'_, SeqLock<T>> {
         self.0.try_read()
     }
 
-    /// Returns what [`SeqLock::read`] returns. |
+    /// Returns what [`SeqLock::read`] returns.
     ///
     /// # Errors
     /// [`WriterGone`], if the writer that left it half written is dead.

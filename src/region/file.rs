@@ -387,7 +387,7 @@ pub(super) enum Unremoved {
     Name(Errno),
 }
 
-/// Removes the name, if it is still that of this file; returns whether it was. |
+/// Removes the name, if it is still that of this file; returns whether it was.
 ///
 /// A process that removes a name holds the file's lock meanwhile, so that none removes a name that
 /// was given to another file between the look and the removal. If another process holds the lock,

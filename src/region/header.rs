@@ -1,4 +1,4 @@
-//! The header of a named region: that it is a region, complete, its length, and its creator. |
+//! The header of a named region: that it is a region, complete, its length, and its creator.
 //!
 //! It is written before the region has a name. Where the kernel gives a name first (System V), the
 //! magic number is written last. So a region exists completely or not at all. A process that opens

@@ -3,7 +3,7 @@
 
 use crate::memory::Resident;
 
-/// The length of a region in bytes and, where a type says it, its content. |
+/// The length of a region in bytes and, where a type says it, its content.
 ///
 /// A number of bytes is a layout; [`Layout::of`] is that of a type. Two programs that share a
 /// region by its name both give one, and opening compares them.

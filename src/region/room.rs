@@ -1,5 +1,5 @@
 //! The memory of the machine and of this process's cgroups. The kernel kills a process that uses
-//! more, so this check returns an error first. proc_meminfo(5), cgroups(7). |
+//! more, so this check returns an error first. proc_meminfo(5), cgroups(7).
 //!
 //! A limit on the address space (RLIMIT_AS), and a kernel that never overcommits (`sysctl
 //! vm.overcommit_memory=2`), refuse a mapping when it is made, and count all of it whether it is

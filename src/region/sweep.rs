@@ -6,13 +6,13 @@ use crate::Error;
 use std::path::Path;
 
 /// Removes the names of POSIX and System V regions of this user whose creators are dead, and
-/// returns a description of each. |
+/// returns a description of each.
 ///
 /// A creator is dead if its process is gone or its id was reused (the header has the start time as
 /// well). Where ids mean something else (another pid or time namespace, another boot) nothing is
 /// removed; nor is a region that was [kept](super::Region::keep). Regions of an earlier boot in a
 /// directory of files therefore stay: [`Name::remove`] removes one that is not needed any more.
-/// Processes that have a removed region open keep it. |
+/// Processes that have a removed region open keep it.
 ///
 /// Call it at the start of a program, or in a cron job. A process that is killed between the two
 /// calls that make a System V segment and attach it leaves a segment that looks like another

@@ -33,7 +33,7 @@ pub struct View {
 
 #[allow(clippy::len_without_is_empty, reason = "a view has at least one byte")]
 impl View {
-    /// Opens the region of that name, as [`Region::open`](super::Region::open) does. |
+    /// Opens the region of that name, as [`Region::open`](super::Region::open) does.
     ///
     /// # Errors
     /// The errors of that function.
@@ -43,7 +43,7 @@ impl View {
     }
 
     /// Opens the region of a descriptor, as [`Region::from_fd`](super::Region::from_fd) does. It
-    /// may be sealed against writers. |
+    /// may be sealed against writers.
     ///
     /// # Errors
     /// The errors of that function.
@@ -52,7 +52,7 @@ impl View {
         Ok(Self { pages })
     }
 
-    /// Receives the region that the other side of a socket [sends](super::Region::send). |
+    /// Receives the region that the other side of a socket [sends](super::Region::send).
     ///
     /// # Errors
     /// The errors of [`Region::receive`](super::Region::receive).
@@ -61,7 +61,7 @@ impl View {
     }
 
     /// Maps a part of a file, as [`Region::file`](super::Region::file) does. The file may be open
-    /// for reading alone. |
+    /// for reading alone.
     ///
     /// # Errors
     /// The errors of that function.
@@ -79,7 +79,7 @@ impl View {
         self.pages.len()
     }
 
-    /// Returns the atomics at `offset`, a number of bytes from the start, for reading. |
+    /// Returns the atomics at `offset`, a number of bytes from the start, for reading.
     ///
     /// # Errors
     /// The errors of [`Region::get`](super::Region::get).

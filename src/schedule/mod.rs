@@ -1,5 +1,5 @@
 //! Strategies, which choose the process that takes the next step. A strategy is pure: it sees a
-//! [`SchedulePoint`] and answers with a [`Choice`]. |
+//! [`SchedulePoint`] and answers with a [`Choice`].
 //!
 //! Its state is plain integers, so that it can lie in memory that several processes share: the
 //! process that holds the turn asks the strategy. A [`Scheduler`] is one strategy for a sequence of

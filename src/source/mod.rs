@@ -1,5 +1,5 @@
 //! The names of words, from the source lines that access them: `self.tail.store(7, Release)`
-//! accesses `tail`. |
+//! accesses `tail`.
 //!
 //! Atomics are values without names; the caller's line is known, and the source exists where tests
 //! run. If it does not, a word has no name, and a report numbers it.

@@ -1,4 +1,5 @@
-//! Finds the field that a variable refers to: `cells` of `let cell = &self.cells[i];`, where no other binding of that name can be meant.
+//! Finds the field that a variable refers to: `cells` of `let cell = &self.cells[i];`, where no other binding of that
+//! name can be meant.
 
 use super::expression::parsed;
 use super::{Kind, Path};

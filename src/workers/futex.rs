@@ -1,6 +1,6 @@
 //! Waits that only the process itself could end: on a private futex, as those of all std locks are.
 //! They are recognised by the kernel's report on the system call that a process is in. futex(2),
-//! proc_pid_syscall(5). |
+//! proc_pid_syscall(5).
 //!
 //! The kernel identifies the waiters of a private futex by the process's own memory, so a wake-up
 //! by another process does not find them, even if both have the word mapped. A process of one

@@ -1,5 +1,5 @@
 //! Instruction-level pauses: in some executions one process stops at a machine instruction of an
-//! operation while the others go on. |
+//! operation while the others go on.
 //!
 //! Under `processes`, two adjacent stores leave a window of a nanosecond or none at all, so a
 //! reader rarely comes between them. A pause makes the window microseconds, at any instruction that

@@ -1,4 +1,4 @@
-//! One execution of a model as it runs: its steps, the waiting processes, and why it ends early. |
+//! One execution of a model as it runs: its steps, the waiting processes, and why it ends early.
 //!
 //! loom runs all threads of a model on one thread of the system, so this is thread-local. It exists
 //! only between [`start`] and [`take_steps`]; a plain `loom::model` has none of it. Nothing here is
@@ -200,7 +200,7 @@ pub(super) fn leave() -> bool {
     .unwrap_or(false)
 }
 
-/// Runs a phase; returns `None` if the execution ended meanwhile. |
+/// Runs a phase; returns `None` if the execution ended meanwhile.
 ///
 /// # Errors
 /// The payload of a panic in the phase.

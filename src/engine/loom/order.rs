@@ -1,5 +1,5 @@
 //! The order of the stores to each word, as far as an execution settles it: RC11's coherence, and
-//! the rule that no store comes between the two halves of an exchange. |
+//! the rule that no store comes between the two halves of an exchange.
 //!
 //! loom keeps the former and neglects the latter (loom issues 254, 389): an exchange may find a
 //! store before one that it has to come after. Here each exchange forms a *chain* with the store

@@ -1,4 +1,4 @@
-//! All orders of the stores that fit the values that an execution found. |
+//! All orders of the stores that fit the values that an execution found.
 //!
 //! loom says which value an exchange found. Where several stores hold it, each possible one has its
 //! own order from then on. An order is dropped when something in it is impossible, or when a
