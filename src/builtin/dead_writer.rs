@@ -1,5 +1,5 @@
-//! Planted: a common form of the seqlock. Every order of its steps is right, but a writer that is
-//! killed between its two stores of the sequence number leaves readers spinning indefinitely.
+//! Planted: a common form of the seqlock. Every order of its steps is right, but a writer that is killed between its two
+//! stores of the sequence number leaves readers spinning indefinitely.
 
 use super::{Pair, seq_lock};
 use crate::memory::{Atomic, Memory, Ordering, Words};
