@@ -56,14 +56,14 @@ macro_rules! builtins {
 }
 builtins! {
     one_shot: CheckedOneShot, SOUND, "a value that is set once";
-    early_flag: EarlyFlag, BROKEN, "its twin: the flag is set before the data is there";
-    seq_lock: CheckedSeqLock, SOUND, "a value that one writes and many read";
+    early_flag: EarlyFlag, BROKEN, "its twin: the flag is set before the data is written";
+    seq_lock: CheckedSeqLock, SOUND, "a value that one process writes and many read";
     early_publish: EarlyPublish, BROKEN, "its twin: published before the copy";
-    dead_writer: DeadWriter, MORTAL, "its other twin: who is killed at work leaves readers spinning";
-    latest: CheckedLatest, SOUND, "the newest value, nobody waits";
-    double_buffer: DoubleBuffer, BROKEN, "its twin: two slots where it takes three";
-    ring: CheckedRing, SOUND, "a bounded queue from one to one";
+    dead_writer: DeadWriter, MORTAL, "its other twin: a writer that is killed at work leaves readers spinning";
+    latest: CheckedLatest, SOUND, "the newest value, without a wait";
+    double_buffer: DoubleBuffer, BROKEN, "its twin: two slots where three are needed";
+    ring: CheckedRing, SOUND, "a bounded queue from one process to one";
     early_index: EarlyIndex, BROKEN, "its twin: the index moves before the copy";
-    event_count: CheckedEventCount, SOUND, "sleep until something is there";
-    lost_wake: LostWake, BROKEN, "its twin: looks too late at what wakes it";
+    event_count: CheckedEventCount, SOUND, "sleep until a condition holds";
+    lost_wake: LostWake, BROKEN, "its twin: reads the notification counter too late";
 }

@@ -50,7 +50,7 @@ fn one(all: &[Builtin], known: Known, html: Html, json: bool) -> Standing {
         .find(|builtin| known.suite.as_ref() == Some(&builtin.suite))
     else {
         complain!(
-            "error: it is not of a built-in subject: run it in the package that it is from, where `suite!` named its test so:\n  {}",
+            "error: it is not of a built-in structure: run it in the package that it is from, where `suite!` gave its test this name:\n  {}",
             known.command
         );
         return Standing::CannotSay;

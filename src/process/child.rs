@@ -366,7 +366,7 @@ impl Process {
     fn trouble(&self, errno: Errno) -> Error {
         let otherwise = match errno {
             Errno::ECHILD => {
-                "let nobody else wait for it, and leave SIGCHLD at its default: somebody else has reaped it"
+                "let no other code wait for it, and leave SIGCHLD at its default: something else has reaped it"
             }
             _ => "report this: the call has no such error",
         };

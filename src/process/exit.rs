@@ -63,7 +63,7 @@ impl Exit {
             }
             Self::Code(_) => "let its body return instead of ending the process",
             Self::Signal(libc::SIGKILL) => {
-                "find who killed it: a timeout, a person, or the kernel when memory was short (dmesg)"
+                "find what killed it: a timeout, a person, or the kernel when memory was short (dmesg)"
             }
             Self::Signal(_) => "run its body under a debugger, or look at a core dump",
             Self::Panic(_) => {

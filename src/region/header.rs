@@ -261,7 +261,7 @@ impl Told {
                 format!(
                     "{what} was created for another layout than the one that this program expects"
                 ),
-                "build both programs from the same definition, or create it anew",
+                "build both programs from the same definition, or create it again",
             )
         } else if len < expected.len() {
             (
@@ -269,7 +269,7 @@ impl Told {
                     "{what} has {len} bytes, fewer than the {} expected",
                     expected.len()
                 ),
-                "let creator and opener agree on the size, or create it anew",
+                "let creator and opener agree on the size, or create it again",
             )
         } else {
             return Ok(());

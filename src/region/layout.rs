@@ -33,7 +33,7 @@ impl Layout {
     }
 
     /// Returns the length in bytes.
-    #[allow(clippy::len_without_is_empty, reason = "nobody asks for none")]
+    #[allow(clippy::len_without_is_empty, reason = "no caller needs it")]
     pub const fn len(self) -> usize {
         self.len
     }

@@ -70,7 +70,7 @@ pub(super) fn open(fd: OwnedFd, expected: Layout, access: Access) -> Result<(Pag
         fcntl(&fd, FcntlArg::F_GET_SEALS).map_or(SealFlag::empty(), SealFlag::from_bits_retain);
     if !seals.contains(SealFlag::F_SEAL_SHRINK) {
         return Err(Error::invalid(
-            "a descriptor that is no memfd sealed against shrinking: whoever passed it on could cut it short under us",
+            "a descriptor that is no memfd sealed against shrinking: the process that passed it on could truncate it while it is used",
             "let the other side make it by Region::memfd",
         ));
     }

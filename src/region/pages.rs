@@ -115,9 +115,9 @@ impl Pages {
         if there < *end {
             return Err(Error::invalid(
                 format!(
-                    "the file under a region was cut short to {there} bytes, of which {end} are mapped"
+                    "the file of a region was truncated to {there} bytes, of which {end} are mapped"
                 ),
-                "drop the region and make it anew: touching what is gone is SIGBUS. Let nobody truncate the file, or use a memfd, which is sealed",
+                "drop the region and make it again: accessing the lost part is SIGBUS. Let no process truncate the file, or use a memfd, which is sealed",
             ));
         }
         Ok(())

@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn every_instruction_of_every_process_with_operations_is_drawn_and_beyond_the_end() {
-        assert_eq!(drawn(&[3], 100), [], "nobody to go on");
+        assert_eq!(drawn(&[3], 100), [], "no other process");
         assert_eq!(drawn(&[3, 0], 100), []);
         let some = if cfg!(target_arch = "x86_64") { 500 } else { 0 };
         let all = drawn(&[3, 0, 1], some);

@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(
             held_back(),
             [0, MOST - HOLD_BACK, 0],
-            "nobody waits for nothing"
+            "no process waits in vain"
         );
     }
 
@@ -133,7 +133,7 @@ mod tests {
         control.await_start_line(0, true);
         assert!(
             clock::now() >= control.start.load(Relaxed),
-            "nobody starts early"
+            "no process starts early"
         );
         control.learn_from_start();
         assert!(

@@ -6,7 +6,7 @@
 #![allow(unsafe_code, reason = "the trap flag, and a handler of its signal")]
 #![cfg_attr(
     not(target_arch = "x86_64"),
-    allow(dead_code, reason = "nobody is halted")
+    allow(dead_code, reason = "no process is paused")
 )]
 
 use super::clock;

@@ -165,7 +165,7 @@ fn a_child_that_somebody_else_reaped_is_an_error_in_words() {
     .unwrap();
     assert!(reaped);
     for text in [waited, killed] {
-        assert!(text.contains("somebody else has reaped it"), "{text}");
+        assert!(text.contains("something else has reaped it"), "{text}");
     }
 }
 

@@ -225,7 +225,7 @@ fn a_header_with_any_word_wrong_is_refused_in_words_or_harmless() {
                     prop_assert_eq!(*len as u64, said);
                 }
                 if let Err(words) = seen {
-                    prop_assert!(words.contains("remove it") || words.contains("create it anew"));
+                    prop_assert!(words.contains("remove it") || words.contains("create it again"));
                 }
             }
             // The creator knows from its own memory that the name is its own, and removes it.
