@@ -257,7 +257,7 @@ impl<const HABIT: usize> WithHandles for Odd<HABIT> {
                     return odd.apply(op);
                 }
                 let word = std::ptr::with_exposed_provenance::<Word>(there as usize);
-                // SAFETY: none: what another process has stored is an address of its own, and this is what is to be found out.
+                // SAFETY: not sound: another process has stored an address of its own, which is the bug to be found.
                 let value = unsafe { &*word };
                 match op {
                     RegisterOp::Read => RegisterRet::Value(value.load(Ordering::Acquire)),

@@ -16,7 +16,7 @@ enum Op {
     AddEndlessly,
 }
 
-/// A counter; each call returns what it was before.
+/// A counter; each call returns the value before it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct SlowCounter(u32);
 

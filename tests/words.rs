@@ -326,7 +326,7 @@ mod in_loom {
         assert_eq!(kind, None, "{report}");
     }
 
-    /// A lock by a flag, with one of its two orderings taken away.
+    /// A lock by a flag, with one of its two orderings weakened.
     struct Weaker<const KIND: u8>(Held<Weakened<LoomMemory>>);
 
     impl<const KIND: u8> Structure for Weaker<KIND> {

@@ -65,7 +65,7 @@ pub struct Limits {
     pub replay: Option<Known>,
     /// The command that replays a token.
     pub command: String,
-    /// Where to write the report as a page; by default a directory that `FORKCHECK_HTML` names.
+    /// The place of the report as a page; by default a directory that `FORKCHECK_HTML` names.
     pub html: Html,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A publication is written once, generic over [`Memory`], with bodies that read as they would over
 //! `core::sync::atomic`. [`Hardware`] is the machine itself, at no cost; each engine brings a memory of
-//! its own (loom's model, for one), and `Weakened` is any of them with one ordering taken away.
+//! its own (loom's model, for one), and `Weakened` is any of them with one ordering weakened.
 //! This module imports nothing of ours.
 
 mod boolean;

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub struct Site {
     /// The file, as the compiler knows it.
     pub file: &'static str,
-    /// Its line.
+    /// The line.
     pub line: u32,
     /// The column: one line can hold several.
     pub column: u32,

@@ -46,7 +46,7 @@ pub(crate) fn print_backtraces(print: bool) -> Result<(), Error> {
     };
     // SAFETY: set_var and remove_var.
     // 1. No other thread reads or writes the environment: a fresh process has one, which answers requests, when it is asked for
-    //    this. What a structure starts ends with its worker. 2. The name has no `=` and no NUL.
+    //    this. Threads and processes that a structure starts end with its worker. 2. The name has no `=` and no NUL.
     unsafe {
         match value {
             Some(value) => std::env::set_var(VARIABLE, value),

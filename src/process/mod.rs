@@ -7,14 +7,14 @@
 //!
 //! # Untrusted input, and how waits end
 //!
-//! A child may write anything to what it inherited, close it, or never end.
+//! A child may write anything to descriptors and memory that it inherited, close them, or never end.
 //!
 //! | from a child, or a client | bound |
 //! |---|---|
-//! | the length of what it left (`record`) | the bytes that were really written, and the memory that is free |
-//! | the length of a frame (`frame`) | 1 GiB, and what has arrived |
+//! | the length of its record (`record`) | the bytes that were really written, and the memory that is free |
+//! | the length of a frame (`frame`) | 1 GiB, and the bytes that have arrived |
 //! | the offset of a job (`job`) | an aligned place in a readable mapping of this program's image, with the magic number and the name there |
-//! | what it prints (`zygote`) | the last 16 KiB |
+//! | its output (`zygote`) | the last 16 KiB |
 //! | a descriptor that is kept (record, socket, pidfd) | its device and inode are compared before it is written to, read or closed; without its pidfd a child is known by its pid |
 //!
 //! | wait | ends |

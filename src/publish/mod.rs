@@ -5,7 +5,7 @@
 //! | [`OneShot`] | set once; a reader sees nothing or all of it | any, any | nothing to see, or all | continues to read; no process can set it any more if the writer had begun |
 //! | [`SeqLock`] | readers see some complete value, writers never wait | one at a time, any | a complete value, or, between its two stores of the sequence number, an odd number | gets [`WriterGone`] from [`read`](SeqLock::read) until the next incarnation of the writer has written |
 //! | [`Latest`] | the newest complete value, no process ever waits | one, one | the last complete value | continues |
-//! | [`Ring`] | first in, first out, at most N; full and empty as far as the caller can see | one, one | a prefix of what was pushed; the value that was being taken can be taken again | continues |
+//! | [`Ring`] | first in, first out, at most N; full and empty as far as the caller can see | one, one | a prefix of the pushed values; the value that was being taken can be taken again | continues |
 //! | [`EventCount`] | a process sleeps until its condition holds: no wake-up is lost | any, any | sleepers that its notification was for; if it slept itself, only a mark | notifies when it replaces the dead process |
 //!
 //! Each is written once over a [`Memory`]: the code that ships is the code that the models explore.

@@ -82,7 +82,7 @@ impl<T: Payload, M: Memory> OneShot<T, M> {
     /// Returns the value, if another `set` came first, whether or not that one is done.
     #[inline]
     pub fn set(&self, value: T) -> Result<(), T> {
-        // Relaxed: the exchange only decides who copies; it passes no data on.
+        // Relaxed: the exchange only decides which process copies; it passes no data on.
         if self
             .state
             .compare_exchange(EMPTY, CLAIMED, Relaxed, Relaxed)

@@ -267,7 +267,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     ),
     harmless("leave_user", acts::leave_user),
     harmless("new_user", acts::new_user),
-    // Its first child is the init of all others there, and ends them, for which it waits 10 s.
+    // The first child is the init of all others there, and ends them, for which it waits 10 s.
     but_for(harmless("new_pids", acts::new_pids), Undisturbed, Untried),
     harmless("new_mounts", acts::new_mounts),
     harmless("no_modes", acts::no_modes),

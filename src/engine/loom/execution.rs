@@ -48,7 +48,7 @@ pub(super) enum End {
     Unfair,
 }
 
-/// How a process that is not done waits.
+/// The way in which an unfinished process waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waits {
     Asleep,

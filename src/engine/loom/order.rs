@@ -177,7 +177,7 @@ impl Order {
         let (view, bound) = (self.views[process], self.views[process].bound());
         let word = &mut self.words[word];
         let chain = from.chain.unwrap_or_else(|| word.chain());
-        // What the exchange acquired may show a store in between.
+        // The exchange may have acquired knowledge of a store in between.
         if !word.may_follow(chain, &bound) {
             return Found::Impossible;
         }
