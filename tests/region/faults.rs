@@ -350,7 +350,7 @@ fn a_file_that_is_cut_short_is_an_error_where_it_is_looked_up_and_sigbus_where_i
             .is_ok();
         (looked_up, opened, touched, whole)
     });
-    assert!(looked_up.contains("cut short to 4096 bytes"), "{looked_up}");
+    assert!(looked_up.contains("truncated to 4096 bytes"), "{looked_up}");
     assert!(opened.contains("are possible"), "{opened}");
     assert_eq!(touched, Exit::Signal(7));
     assert!(whole);
