@@ -160,7 +160,11 @@ mod tests {
         assert_eq!(probes, PROBES);
         probe(&mut states, &mut probes);
         assert_eq!(states.of(0), State::Spinning);
-        assert_eq!(states.of(1), State::Blocked, "a process that was not woken stays asleep");
+        assert_eq!(
+            states.of(1),
+            State::Blocked,
+            "a process that was not woken stays asleep"
+        );
     }
 
     #[test]
