@@ -1,5 +1,5 @@
-//! The publications on the machine's own memory, and the same by hand: two functions each, that ci/same-code.sh compares
-//! instruction by instruction. It does nothing when it is run.
+//! The publications on the machine's own memory, and the same by hand: two functions each, which
+//! ci/same-code.sh compares instruction by instruction. The program itself does nothing.
 #![allow(
     unsafe_code,
     reason = "names that can be found in the assembly, and are used nowhere else"
@@ -27,7 +27,7 @@ macro_rules! pairs {
     )*};
 }
 
-/// Whether a push or a set went well: ours give the value back where not.
+/// Whether a push or a set succeeded: this crate's return the value if not.
 trait Went {
     fn went(self) -> bool;
 }

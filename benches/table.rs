@@ -1,12 +1,13 @@
-//! The ratios, as a table: each group is measured in interleaved rounds, so that what disturbs one disturbs all, and a
-//! figure is the median of its rounds. `ci/bench.sh` runs it; `quick` takes few rounds, to see that it runs; another word
-//! takes the groups that have it in their names, and elsewhere the figures, beside the first of their group.
+//! The ratios as a table. Each group is measured in interleaved rounds, so a disturbance affects
+//! all its figures, and a figure is the median of its rounds. `ci/bench.sh` runs it; `quick` takes
+//! few rounds, to see that it runs. Another word selects the groups with it in their names, or else
+//! the figures, each with the first of its group.
 
 mod measured;
 
 use measured::Measured;
 
-/// Rounds of which a figure is the median.
+/// The rounds of which a figure is the median.
 const ROUNDS: usize = 15;
 const QUICK: usize = 1;
 
@@ -16,7 +17,7 @@ fn main() {
     for argument in std::env::args().skip(1) {
         match &*argument {
             "quick" => quick = true,
-            // Cargo's own.
+            // An option of cargo's own.
             option if option.starts_with("--") => {}
             _ => named = Some(argument),
         }
@@ -79,7 +80,7 @@ fn table(group: &str, mut figures: Vec<Measured>, rounds: usize, quick: bool) {
     }
 }
 
-/// Seconds in a unit that suits them.
+/// Returns seconds in a suitable unit.
 fn written(seconds: f64) -> String {
     match seconds {
         ns if ns < 1e-6 => format!("{:.1} ns", ns * 1e9),

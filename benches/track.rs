@@ -15,7 +15,8 @@ fn track(criterion: &mut Criterion) {
             ..
         } = figure;
         let name = format!("{name}, {turns} x {unit}");
-        // A turn of criterion's is so many of ours: some are too short to be measured one by one.
+        // An iteration of criterion's is `turns` of ours: some are too short to be measured one by
+        // one.
         criterion
             .benchmark_group(group)
             .sample_size(10)

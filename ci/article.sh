@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves that the article's program ends well and prints its two lines and nothing else, parent after child.
+# Proves that the article's program succeeds and prints only its two lines, parent after child.
 # The program is examples/article.rs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

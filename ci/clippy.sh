@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Proves that neither the compiler nor clippy has a warning, with every feature and with the core alone.
-# Clippy also reads rust-version and refuses what a newer std alone has. Fetches the component where it is missing.
+# Clippy also reads rust-version and refuses items that only a newer std has. Fetches the component if it is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves that the structures in examples/ show what they are there for: each bug is found on each engine that its structure
-# runs on, and each fix passes. Their own tests run in ci/test.sh, but for the C ring's and the two programs', which are packages of their own.
+# Proves that each bug of the structures in examples/ is found on each engine that its structure runs on, and that each fix
+# passes. Their own tests run in ci/test.sh, except for those of the C ring and the two programs, which are separate packages.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

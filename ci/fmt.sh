@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Proves that every source file is formatted as rustfmt does it.
-# Needs the component rustfmt, and fetches it through rustup where it is missing.
+# Needs the component rustfmt, and fetches it through rustup if it is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

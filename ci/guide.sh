@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves that mdBook 0.5 builds the guide of docs/ without a warning. Where it is not there, that is said, and skipped.
+# Proves that mdBook 0.5 builds the guide of docs/ without a warning. If mdBook is missing, the script says so and skips the build.
 # tests/tidy checks pages and links, tests/guide the reports that the pages show, and ci/test.sh compiles the samples.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves that the rust-version which Cargo.toml states is no lower than what any locked dependency asks for.
-# Whether our own code keeps to it is clippy's lint incompatible_msrv, in ci/clippy.sh.
+# Proves that the rust-version which Cargo.toml states is no lower than that of any locked dependency.
+# The crate's own code is checked by clippy's lint incompatible_msrv, in ci/clippy.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

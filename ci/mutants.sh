@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Proves that a test notices each change that cargo-mutants 27.1.0 makes to what the verdicts rest on; ci/mutants.txt argues
-# those that none can notice. `part`: two small files, some minutes; FILE...: these files; nothing: all, which takes hours.
-# Works on a copy in target/, which it removes. Installs cargo-mutants where it is missing.
+# Proves that a test notices each change that cargo-mutants 27.1.0 makes to the code behind the verdicts; ci/mutants.txt
+# argues for those that no test can notice. `part`: two small files, some minutes; FILE...: these files; no argument: all, which
+# takes hours. Works on a copy in target/, which it removes. Installs cargo-mutants if it is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,22 +15,22 @@ folder="$root/target/mutants"
 rm -rf "$folder"
 mkdir -p "$folder"
 trap 'rm -rf "$folder"' EXIT
-# Always the same place: what the copy depends on is not built again. Its own files count as new, or the last change that was built
-# before would pass for this source.
+# The place is always the same, so the dependencies of the copy are not built again. Its own files count as new; otherwise the last
+# mutant that was built would be taken for this source.
 tar --create --exclude=./target --exclude=./.git . | tar --extract --touch --directory "$folder"
 
-# One run: the file, -C with each target that is built for it, and after -- what is run of those.
+# One run: the file, -C with each target that is built for it, and after -- the arguments that select what to run.
 mutate() {
     local file=$1 code=0
     shift
     (cd "$folder" && cargo mutants --no-config --in-place --no-times --colors never --timeout 600 \
         --output "$folder/out" --file "$file" "$@") || code=$?
-    # 2: some survived, 3: some were ended by the watchdog. Anything else went wrong before.
+    # 2: some survived, 3: the watchdog ended some. Any other code is an earlier error.
     [[ $code == 0 || $code == 2 || $code == 3 ]] || exit "$code"
     cat "$folder/out/mutants.out/missed.txt" >>"$folder/missed"
 }
 
-# A whole file, with the tests that look at it. Those of the engines and of processes take long and see none of it.
+# A whole file, with the tests that exercise it. Those of the engines and of processes take long and exercise none of it.
 of_file() {
     local quick=(-- -- --skip builtin:: --skip engine:: --skip process:: --skip workers:: --skip memory:: --skip settings::)
     case $1 in
@@ -52,7 +52,7 @@ else
     for file in "${files[@]}"; do of_file "$file"; done
 fi
 
-# Survivors and arguments without their places, which move; one that comes twice is argued twice.
+# Survivors and arguments without their positions, which move; one that occurs twice is argued twice.
 sed -E 's/^([^:]*):[0-9]+:[0-9]+: /\1: /' "$folder/missed" | sort >"$folder/survived"
 for file in "${files[@]}"; do grep "^$file: " ci/mutants.txt || true; done | sed 's/ | .*//' | sort >"$folder/argued"
 new=$(comm -23 "$folder/survived" "$folder/argued")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Proves that the tests also pass with a process for each of them, and that none of them hangs; those that .config/nextest.toml
 # leaves out run in ci/test.sh alone.
-# Installs the runner where it is missing; unoptimised, because it compiles in a fraction of the time and runs as well.
+# Installs the runner if it is missing; unoptimised, because it compiles in a fraction of the time and runs as well.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Proves that the publications cost nothing on the machine's own memory: each operation compiles to the same instructions
 # as the same protocol written by hand over std's atomics (benches/same_code.rs, benches/measured/by_hand.rs).
-# Labels are renamed in order. Where the compiler put the same instructions in another order, or in other registers, it
-# says so; anything else fails. Prints the number of instructions of each.
+# Labels are renamed in order. If the compiler put the same instructions in another order, or in other registers, it
+# says so; any other difference fails. Prints the number of instructions of each.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,7 +11,7 @@ trap 'rm -rf "$folder"' EXIT
 # The publications are in the core, which builds in a fraction of the time.
 cargo rustc --locked --release --no-default-features --bench same_code -- --emit "asm=$folder/code.s" -C codegen-units=1 -C debuginfo=0
 
-# The instructions of one function, its labels numbered in the order in which they come.
+# The instructions of one function, with its labels numbered in order.
 body() {
     awk -v name="$1" '
         $0 == name ":" { inside = 1; next }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Proves that memcheck (valgrind) and AddressSanitizer (a nightly compiler) find nothing in what need not fork, nor
-# ThreadSanitizer (the same) in the publications between threads. Each has to find a planted mistake first. Where one is not
-# there, that is said, and skipped.
+# Proves that memcheck (valgrind) and AddressSanitizer (a nightly compiler) find nothing in the tests that need no fork,
+# nor ThreadSanitizer (the same) in the publications between threads. Each has to find a planted mistake first. If one is
+# missing, the script says so and skips it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,7 +13,7 @@ binary() {
         grep -o "\"executable\":\"[^\"]*/${name}-[0-9a-f]*\"" | cut -d'"' -f4 | tail -n 1
 }
 
-# The test `$1`, which has a mistake in it, has to be told of by the command after it.
+# The command after it has to report the mistake in the test `$1`.
 finds() {
     local planted=$1
     shift
@@ -51,7 +51,7 @@ has_runtime() {
 }
 
 if has_runtime asan; then
-    # In a subshell: neither its flags nor its folder are those of the next.
+    # In a subshell, so that its flags and its folder do not apply to the next.
     (
         export RUSTFLAGS="-Zsanitizer=address" CARGO_TARGET_DIR=target/asan
         threads=$(binary threads +nightly test --test threads --no-default-features --target "$host")
@@ -66,7 +66,7 @@ else
 fi
 
 if has_runtime tsan; then
-    # The standard library was not built for it, so the fences by which it drops an Arc, and libtest's channel, are unseen.
+    # The standard library was not built for it, so the fences by which it drops an Arc, and libtest's channel, are not checked.
     printf 'race:alloc::sync::Arc\nrace:test::event::CompletedTest\n' >"$scratch/known"
     export TSAN_OPTIONS="suppressions=$scratch/known"
     export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" CARGO_TARGET_DIR=target/tsan

@@ -1,4 +1,4 @@
-//! The old text's first program: parent and child share one integer, and nothing else.
+//! The article's first program: parent and child share one integer.
 
 use forkcheck::{Error, Region, process};
 use std::sync::atomic::{AtomicI32, Ordering};

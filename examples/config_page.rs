@@ -1,9 +1,9 @@
 //! The configuration page of a pre-fork server: the master publishes a configuration, its workers read it.
 //!
-//! It is a seqlock written by hand, as such pages are, and it had the bug that they have: a reader that checks the
-//! sequence number before the copy and not after it takes what is half new for a configuration.
-//! `cargo test --example config_page` finds the one and passes the other; `cargo run --release --example config_page`
-//! prints the reports.
+//! It is a seqlock written by hand, as such pages are, with their usual bug: a reader that checks
+//! the sequence number before the copy and not after it accepts a half-new configuration. `cargo
+//! test --example config_page` finds the bug and passes the fixed page; `cargo run --release
+//! --example config_page` prints the reports.
 
 use forkcheck::engine::Processes;
 use forkcheck::engine::loom::{Loom, LoomMemory};
@@ -12,7 +12,8 @@ use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// What the master decides. The two limits belong together: a worker with one of each lets too much through.
+/// The master's configuration. The two limits belong together: a worker with one of each allows too
+/// much.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, FromBytes, IntoBytes, Immutable,
 )]
@@ -22,7 +23,7 @@ struct Config {
     burst: u64,
 }
 
-/// The page. `RECHECKS`: whether a reader looks at the sequence number again after its copy.
+/// The page. `RECHECKS`: whether a reader checks the sequence number again after its copy.
 struct Page<M: Memory, const RECHECKS: bool> {
     /// Even: complete. Odd: the master is at work.
     sequence: M::AtomicU64,
@@ -36,10 +37,12 @@ impl<M: Memory, const RECHECKS: bool> Page<M, RECHECKS> {
     fn publish(&self, config: Config) {
         let even = self.sequence.load(Ordering::Relaxed);
         self.sequence.store(even + 1, Ordering::Relaxed);
-        // Pairs with the Acquire fence in `current`: who saw a word of the new configuration sees the odd number.
+        // Pairs with the Acquire fence in `current`: a reader that saw a word of the new data sees
+        // the odd number.
         M::fence(Ordering::Release);
         self.config.store(config);
-        // Pairs with the Acquire load in `current`: who starts from this number sees all of the configuration.
+        // Pairs with the Acquire load in `current`: a reader that starts from this number sees all
+        // of the data.
         self.sequence.store(even + 2, Ordering::Release);
     }
 

@@ -1,9 +1,9 @@
 //! A bounded queue from several processes to one, with two kinds of handles: producers, and the one consumer.
 //!
-//! Each slot says whose turn it is (D. Vyukov's bounded queue, with one consumer). The bug is one of haste: a producer
-//! that reserves its slot by a load and a store, where it takes a compare-exchange, shares it with another.
-//! `cargo test --example mpsc_ring` finds the one and passes the other; `cargo run --release --example mpsc_ring`
-//! prints the reports.
+//! Each slot says which operation may use it next (D. Vyukov's bounded queue, with one consumer).
+//! The bug is a common one: a producer that reserves its slot by a load and a store, where it takes
+//! a compare-exchange, shares the slot with another. `cargo test --example mpsc_ring` finds the bug
+//! and passes the fixed ring; `cargo run --release --example mpsc_ring` prints the reports.
 
 use forkcheck::engine::Processes;
 use forkcheck::engine::loom::{Loom, LoomMemory};
@@ -14,16 +14,17 @@ use std::collections::VecDeque;
 const SLOTS: usize = 2;
 
 struct Slot<M: Memory> {
-    /// Counts by laps: `n` before item n is pushed, `n + 1` when it is there, `n + SLOTS` when it was popped.
+    /// The state of the slot, counted by laps: `n` before item n is pushed, `n + 1` after that, `n
+    /// + SLOTS` after its pop.
     turn: M::AtomicU64,
     item: M::AtomicU64,
 }
 
 /// The shared part. `EXCHANGES`: whether a slot is reserved by a compare-exchange.
 struct Ring<M: Memory, const EXCHANGES: bool> {
-    /// Items for which a slot was reserved.
+    /// The number of items for which a slot was reserved.
     reserved: M::AtomicU64,
-    /// Items that were popped; the consumer alone writes it.
+    /// The number of items that were popped; only the consumer writes it.
     popped: M::AtomicU64,
     slots: [Slot<M>; SLOTS],
 }
@@ -34,7 +35,7 @@ type Fixed<M> = Ring<M, true>;
 /// The handle of a process that pushes. There may be many.
 struct Producer<'a, M: Memory, const EXCHANGES: bool>(&'a Ring<M, EXCHANGES>);
 
-/// The handle of the process that pops. It counts for itself.
+/// The handle of the process that pops, with its own count.
 struct Consumer<'a, M: Memory, const EXCHANGES: bool> {
     ring: &'a Ring<M, EXCHANGES>,
     popped: u64,
@@ -60,7 +61,7 @@ impl<M: Memory, const EXCHANGES: bool> Ring<M, EXCHANGES> {
             popped: self.popped.load(Ordering::Relaxed),
         }
     }
-    /// Reserves slot `next`; whether that succeeded.
+    /// Reserves slot `next`; returns whether that succeeded.
     fn reserve(&self, next: u64) -> bool {
         if EXCHANGES {
             let (order, none) = (Ordering::Relaxed, Ordering::Relaxed);
@@ -84,7 +85,8 @@ impl<M: Memory, const EXCHANGES: bool> Producer<'_, M, EXCHANGES> {
             }
             if turn == next && self.0.reserve(next) {
                 slot.item.store(item, Ordering::Relaxed);
-                // Release: pairs with the Acquire load in `pop`; who sees the turn sees the item.
+                // Release: pairs with the Acquire load in `pop`; a consumer that sees the turn sees
+                // the item.
                 slot.turn.store(next + 1, Ordering::Release);
                 return true;
             }
@@ -110,8 +112,9 @@ impl<M: Memory, const EXCHANGES: bool> Consumer<'_, M, EXCHANGES> {
     }
 }
 
-/// First in, first out. `Full` and `Empty` are always allowed, because they are promised nowhere: a producer that has
-/// reserved a slot and not filled it hides the items behind it, and a pop is seen late.
+/// A first-in, first-out queue. `Full` and `Empty` are always allowed, since the queue promises
+/// neither: a producer that has reserved a slot and not filled it hides the items behind it, and a
+/// pop becomes visible late.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Fifo(VecDeque<u64>);
 
@@ -137,7 +140,7 @@ impl Spec for Fifo {
     }
 }
 
-/// A process holds the one kind of handle or the other.
+/// The handle of a process: of the one kind or the other.
 enum Seat<'a, M: Memory, const EXCHANGES: bool> {
     Producer(Producer<'a, M, EXCHANGES>),
     Consumer(Consumer<'a, M, EXCHANGES>),

@@ -1,15 +1,14 @@
-//! One error for the whole crate: what was tried, on what, and what to do about it.
+//! The error of the whole crate: what was tried, on what, and the remedy.
 //!
-//! Everything may import this file; it imports nothing of ours.
+//! Every file may import this one; it imports nothing of the crate.
 
 use std::error::Error as StdError;
 
-/// Why something could not be done. Its text says what was tried, on what, what came back, and the remedy.
+/// A failure. Its text says what was tried, on what, the cause, and the remedy.
 ///
-/// The kinds are private, so that new ones break nobody. Where the cause has a type of its own
-/// it is the [`source`](StdError::source): a `nix::Errno`, a `std::io::Error`, or the
+/// The kinds are private, so a new one breaks no caller. Where the cause has a type of its own it
+/// is the [`source`](StdError::source): a `nix::Errno`, a `std::io::Error`, or the
 /// [`Exit`](crate::process::Exit) of a child.
-///
 /// ```
 /// let error = forkcheck::Region::anonymous(0).unwrap_err();
 /// assert!(error.to_string().contains("at least one byte"));
@@ -20,24 +19,25 @@ pub struct Error(#[from] Kind);
 
 #[derive(Debug, thiserror::Error)]
 enum Kind {
-    /// The operating system refused.
+    /// The operating system refused a call.
     #[error("{tried}: {source}; {remedy}")]
     System {
         tried: String,
         source: Box<dyn StdError + Send + Sync>,
         remedy: String,
     },
-    /// The arguments, or bytes that came from elsewhere, make no sense.
+    /// The arguments, or bytes from another process, are invalid.
     #[error("{what}; {remedy}")]
     Invalid { what: String, remedy: String },
-    /// The text of an error that arose in another process.
+    /// The text of an error of another process.
     #[cfg(feature = "harness")]
     #[error("{0}")]
     Relayed(String),
 }
 
 impl Error {
-    /// An operation of the operating system, or of a child, that failed: `tried` it, this is its cause, do that.
+    /// Returns the error of a failed operation of the operating system or of a child: what was
+    /// `tried`, the cause, the remedy.
     pub(crate) fn system(
         tried: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
@@ -71,7 +71,7 @@ impl Error {
         }
     }
 
-    /// Wrong input: `what` is wrong, and the remedy.
+    /// Returns the error of an invalid input: `what` is wrong, and the remedy.
     pub(crate) fn invalid(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Kind::Invalid {
             what: what.into(),
@@ -80,7 +80,7 @@ impl Error {
         .into()
     }
 
-    /// An error of another process, by its text.
+    /// Returns an error of another process, by its text.
     #[cfg(feature = "harness")]
     pub(crate) fn relayed(text: String) -> Self {
         Kind::Relayed(text).into()

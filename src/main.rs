@@ -1,4 +1,5 @@
-//! The `forkcheck` command: checks the built-in structures on the engines there are, lists them, replays what failed.
+//! The `forkcheck` command: checks the built-in structures on the engines, lists them, and replays
+//! saved cases.
 #![allow(unsafe_code, reason = "SIGPIPE as other commands have it")]
 
 mod command;

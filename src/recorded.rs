@@ -1,4 +1,4 @@
-//! A history that was recorded elsewhere, from a log say: its verdict, and the report of what is wrong with it.
+//! Recorded histories, such as from a log: the verdict, and the report of what is wrong.
 //!
 //! ```
 //! use forkcheck::case::{Call, History};
@@ -22,25 +22,26 @@ pub use crate::report::Reason;
 use crate::report::of_history;
 use crate::spec::Spec;
 
-/// Result of judging a recorded history.
+/// The result of judging a recorded history.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Judged<S: Spec> {
-    /// The verdict: Ok, a finding, or Unknown where the limits are spent.
+    /// The verdict: Ok, a finding, or Unknown if the limits are reached.
     pub verdict: Verdict<S>,
-    /// The verdict in words, for a terminal. Of a finding: what is wrong in one sentence, the calls around it as a table, and
-    /// why no order explains them.
+    /// The verdict as text for a terminal. For a finding: what is wrong in one sentence, the calls
+    /// around it as a table, and the reason why no order explains them.
     pub report: String,
-    /// Of a finding: what is wrong, in one sentence.
+    /// For a finding: what is wrong, in one sentence.
     pub why: Option<String>,
-    /// Of a finding: the end of the longest order that works, and what cannot come next.
+    /// For a finding: the end of the longest order that works, and the calls that cannot come next.
     pub reason: Option<Reason>,
-    /// Of a finding: the call that is to blame, as (process, number of its call).
+    /// For a finding: the call to blame, as (process, number of its call).
     pub blamed: Option<(usize, usize)>,
 }
 
-/// Judges a recorded history in real time, and tells what is wrong with it. `what` names it in the report, `names` its
-/// processes. See [`Call::returned`](crate::case::Call) for calls that never returned.
+/// Judges a recorded history in real time, and says what is wrong with it. `what` names it in the
+/// report, `names` its processes. See [`Call::returned`](crate::case::Call) for calls that never
+/// returned.
 pub fn judge<S: Spec>(
     what: &str,
     names: &[String],

@@ -1,4 +1,5 @@
-//! Structures under test: what users write beside a [`Spec`]. Plain safe Rust: the engines place it in shared memory.
+//! Structures under test, which users write beside a [`Spec`]: plain safe Rust that the engines
+//! place in shared memory.
 
 use crate::memory::Memory;
 use crate::spec::Spec;
@@ -7,12 +8,14 @@ use serde::{Deserialize, Serialize};
 /// A structure under test of which each process holds a plain reference: the common form. It is checked as
 /// [`WithHandles`] with the handle `&Self`; a structure with producers and consumers implements that one.
 ///
-/// A structure that is generic over its memory runs on each engine; foreign code, say, whose memory is
-/// [`Hardware`](crate::memory::Hardware), runs on [`Processes`](crate::engine::Processes) alone.
+/// A structure that is generic over its memory runs on each engine. One whose memory is
+/// [`Hardware`](crate::memory::Hardware), such as foreign code, runs on
+/// [`Processes`](crate::engine::Processes) alone.
 ///
-/// On real processes it lies in a shared region, built and dropped by whichever of them comes to it, and each may see it
-/// at another address: all that it is made of lies in it. What it allocates on the heap, or opens, is there in one process
-/// alone, so no `Box`, `Vec` or file may be part of it; nor a lock of std's, which wakes the threads of one process only.
+/// On real processes it lies in a shared region. Any of the processes may build or drop it, and
+/// each may see it at another address, so all its parts must lie in it. A heap allocation or an
+/// open file exists in one process alone, so no `Box`, `Vec` or file may be part of it; nor a lock
+/// of std's, which wakes the threads of one process only.
 ///
 /// ```
 /// use forkcheck::prelude::*;
@@ -37,18 +40,19 @@ use serde::{Deserialize, Serialize};
 pub trait Structure: Sized + Sync + 'static {
     /// The memory that it runs on.
     type Memory: Memory;
-    /// What it should do.
+    /// The spec that it should fulfil.
     type Spec: Spec;
 
-    /// Builds it, in place in a shared region or inside a model. Called again for each execution.
+    /// Builds the structure, in place in a shared region or inside a model. It is called again for
+    /// each execution.
     fn new(setup: &<Self::Spec as Spec>::Setup) -> Self;
 
-    /// One operation, from call to return.
+    /// Runs one operation, from call to return.
     fn apply(&self, op: &<Self::Spec as Spec>::Op) -> <Self::Spec as Spec>::Ret;
 }
 
-/// A structure under test of which processes hold handles: a producer, a consumer, private indices. Where it may lie, and what it
-/// may be made of, is as for [`Structure`].
+/// A structure under test whose processes hold handles: a producer, a consumer, private indices.
+/// Its place and its parts have the same rules as those of [`Structure`].
 ///
 /// ```
 /// use forkcheck::prelude::*;
@@ -93,20 +97,21 @@ pub trait Structure: Sized + Sync + 'static {
 pub trait WithHandles: Sized + Sync + 'static {
     /// The memory that it runs on.
     type Memory: Memory;
-    /// What it should do.
+    /// The spec that it should fulfil.
     type Spec: Spec;
-    /// What one process of a case holds.
+    /// The handle of one process of a case.
     type Handle<'a>
     where
         Self: 'a;
 
-    /// Builds it, in place in a shared region or inside a model. Called again for each execution.
+    /// Builds the structure, in place in a shared region or inside a model. It is called again for
+    /// each execution.
     fn new(setup: &SetupOf<Self>) -> Self;
 
-    /// Gives a process its handle: `role` says which process, and which incarnation of it.
+    /// Gives a process its handle: `role` names the process and its incarnation.
     fn attach<'a>(&'a self, role: Role<'_>) -> Self::Handle<'a>;
 
-    /// One operation, from call to return.
+    /// Runs one operation, from call to return.
     fn apply(handle: &mut Self::Handle<'_>, op: &OpOf<Self>) -> RetOf<Self>;
 }
 
@@ -132,22 +137,22 @@ pub type OpOf<S> = <<S as WithHandles>::Spec as Spec>::Op;
 /// The results of a structure's spec.
 pub type RetOf<S> = <<S as WithHandles>::Spec as Spec>::Ret;
 
-/// The progress that a structure promises of its operations, wherever other processes are held up. A step is an access to shared
-/// memory.
+/// The progress that a structure promises for its operations, even while other processes are
+/// stopped. A step is an access to shared memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Progress {
-    /// Nothing.
+    /// No promise.
     #[default]
     Any,
-    /// Lock-free: an operation ends within N steps of its own from its beginning, or from the last end of another process's
-    /// operation.
+    /// Lock-free: an operation ends within N steps of its own, counted from its beginning or from
+    /// the last end of another process's operation.
     LockFree(u32),
     /// Wait-free: an operation ends within N steps of its own.
     WaitFree(u32),
 }
 
 impl Progress {
-    /// The steps of its own that an operation may take.
+    /// Returns the steps of its own that an operation may take.
     #[must_use]
     pub fn step_bound(self) -> Option<u32> {
         match self {
@@ -157,21 +162,21 @@ impl Progress {
     }
 }
 
-/// Which process of a case attaches.
+/// The process of a case that attaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Role<'a> {
     /// The role's name in the suite: `"writer"`.
     pub name: &'a str,
     /// The process, counted from 0 through all roles.
     pub process: usize,
-    /// Which incarnation of the process: 0 for the first, 1 after a kill, ...
+    /// The incarnation of the process: 0 for the first, 1 after a kill, ...
     pub incarnation: u32,
-    /// The role of each process.
+    /// The roles of all processes.
     roles: &'a [String],
 }
 
 impl<'a> Role<'a> {
-    /// The role of a process, by the roles of all.
+    /// Returns the role of a process, given the roles of all.
     pub(crate) fn of(roles: &'a [String], process: usize, incarnation: u32) -> Self {
         Self {
             name: &roles[process],
@@ -184,7 +189,7 @@ impl<'a> Role<'a> {
     /// Returns whether the process has this role.
     ///
     /// # Panics
-    /// If no role of the suite has that name: a mistyped one would never be true.
+    /// If no role of the suite has that name: a mistyped name would never match.
     #[must_use]
     #[track_caller]
     pub fn is(&self, name: &str) -> bool {
@@ -196,7 +201,7 @@ impl<'a> Role<'a> {
         self.name == name
     }
 
-    /// The names of the roles, each once.
+    /// Returns the names of the roles, each once.
     fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.roles.iter().map(String::as_str).collect();
         names.dedup();

@@ -1,5 +1,6 @@
-//! The built-in suites notice what can be wrong with the publications that they check: each weaker ordering of three of
-//! them, a claim that is none, and a notification that wakes one where it has to wake all.
+//! The built-in suites detect faults in the publications that they check: each weaker ordering of
+//! three of them, a claim that is none, and a notification that wakes one process where it has to
+//! wake all.
 #![forbid(unsafe_code)]
 
 use forkcheck::builtin::{CheckedEventCount, CheckedOneShot, event_count, one_shot};
@@ -10,7 +11,7 @@ use forkcheck::prelude::*;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-/// What a suite finds.
+/// Returns the kind of finding of a suite, if there is one.
 fn found<E: Engine, T: WithHandles<Memory = E::Memory>>(suite: Suite<T::Spec>) -> Option<Kind> {
     let suite = suite.seed(1).time(Duration::from_secs(120));
     let outcome = suite.check::<E, T>().unwrap();
@@ -38,7 +39,8 @@ impl<M: Memory, T: WithHandles> WithHandles for On<M, T> {
     }
 }
 
-/// A 32-bit word whose exchange is a load, and then nothing: whoever finds what it expects believes that the word is its.
+/// A 32-bit word whose exchange is only a load: two processes that both find the expected value
+/// both take it for theirs.
 struct Unclaimed<A>(A);
 
 impl<A: Atomic<u32>> Atomic<u32> for Unclaimed<A> {
@@ -100,7 +102,8 @@ impl<A: Atomic<u32>> Atomic<u32> for Unclaimed<A> {
     }
 }
 
-/// Implements `Memory` by that of an engine, but for its 32-bit words and the most processes that one call wakes.
+/// Implements `Memory` by that of an engine, except for its 32-bit words and the most processes
+/// that one call wakes.
 macro_rules! faulty {
     ($name:ident: $word:ty, |$inner:ident| $of:expr, $most:expr) => {
         struct $name<M>(PhantomData<fn() -> M>);
@@ -181,7 +184,7 @@ mod orderings {
     use forkcheck::memory::weakened::{self, Weakened, Weakening};
     use forkcheck::publish::{EventCount, Latest, OneShot};
 
-    /// A structure on a memory that has the weakening of this number in force.
+    /// A structure on a memory with the weakening of this number in force.
     struct Weaker<T, const NUMBER: usize>(T);
 
     impl<T: WithHandles<Memory = Weakened<LoomMemory>> + Publication, const NUMBER: usize>
@@ -205,7 +208,7 @@ mod orderings {
     trait Publication {
         /// The file of the publication.
         const FILE: &'static str;
-        /// Comes past each of its orderings above `Relaxed`.
+        /// Executes each of its orderings above `Relaxed`.
         fn pass();
     }
     type Plain = Weakened<Hardware>;
@@ -234,7 +237,7 @@ mod orderings {
         }
     }
 
-    /// Every weakening of a publication, in the order of its source.
+    /// Returns every weakening of a publication, in the order of its source.
     fn weakenings<T: Publication>() -> Vec<Weakening> {
         let ((), sites) = weakened::record(T::pass);
         let mut all = weakened::weakenings(&sites);

@@ -1,4 +1,4 @@
-//! The old text's first program does what the old text says.
+//! The article's first program does what the article says.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! The built-in structures as the command checks them, each on each engine: a small part of what it does without options. A
-//! planted bug has to be found, so it gets all executions, and more time.
+//! The built-in structures as the command checks them, each on each engine: a small part of the
+//! work without options. A planted bug has to be found, so it gets all executions, and more time.
 #![cfg(feature = "loom")]
 #![forbid(unsafe_code)]
 
@@ -23,7 +23,7 @@ fn checked(structure: &str, engine: &str, environment: &[(&str, &str)]) -> Value
     })
 }
 
-/// A structure without a bug, or without one that this engine can see.
+/// Asserts `ok` for a structure without a bug, or without one that this engine can see.
 fn passes(structure: &str, engine: &str) {
     let few = [("FORKCHECK_SEED", "1"), ("FORKCHECK_EXECUTIONS", "1000")];
     let outcome = checked(structure, engine, &few);
@@ -32,8 +32,9 @@ fn passes(structure: &str, engine: &str) {
     assert!(outcome["executions"].as_u64() > Some(0), "{outcome}");
 }
 
-/// A planted bug. `halts_miss_it`: its window is a few instructions among thousands, so on one processor, or a busy one,
-/// `processes` may miss it where calls overlapped in none of the programs but by halts.
+/// Asserts that a planted bug is found. `halts_miss_it`: its window is a few instructions among
+/// thousands, so on one processor, or a busy one, `processes` may miss it if calls overlapped only
+/// by instruction-level pauses in all programs.
 fn is_found(structure: &str, engine: &str, (kind, why): (&str, &str), halts_miss_it: bool) {
     let outcome = checked(structure, engine, &[("FORKCHECK_SECONDS", "120")]);
     assert_eq!(outcome["expected"], "finding", "{outcome}");

@@ -1,4 +1,5 @@
-//! The check against an oracle that tries every order, on random histories, with calls that never returned.
+//! The check against an oracle that tries every order, on random histories with calls that never
+//! returned.
 
 mod seeds;
 
@@ -14,9 +15,9 @@ const LIMITS: Limits = Limits {
     steps: 1 << 20,
 };
 
-/// By definition: some subset of the calls that never returned and all others, in some order that keeps what the
-/// criterion wants kept, gives the results that were seen. If all are `at_rest`, no call that never returned took
-/// effect, and each may wait at the end.
+/// Checks a history by definition: some subset of the calls that never returned and all others, in
+/// some order that the criterion permits, gives the observed results. If all are `at_rest`, no call
+/// that never returned took effect, and each may wait at the end.
 fn oracle<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
@@ -59,7 +60,7 @@ fn oracle<S: Spec>(
                     true
                 }
             };
-            // What had to take effect before this never did.
+            // Calls that had to take effect before this one never did.
             let rest: Vec<_> = left
                 .iter()
                 .enumerate()
@@ -76,8 +77,8 @@ fn oracle<S: Spec>(
     go(&all, criterion, at_rest, &S::start(setup))
 }
 
-/// Few processes with few calls each at random times; the last of a process may never return, and a
-/// process may die in any other.
+/// Returns histories of few processes with few calls each at random times. The last call of a
+/// process may never return, and a process may die in any other.
 fn histories<S: Spec>(
     op_and_ret: impl Strategy<Value = (S::Op, S::Ret)> + Clone + 'static,
     processes: usize,
@@ -135,7 +136,8 @@ fn queue_calls() -> impl Strategy<Value = (QueueOp<u8>, QueueRet<u8>)> + Clone {
     ]
 }
 
-/// The check and the oracle agree, and over the run both answers come often enough to mean something.
+/// Asserts that the check and the oracle agree, and that over the run both answers are frequent
+/// enough to mean something.
 fn agree<S: Spec>(setup: S::Setup, histories: impl Strategy<Value = History<S>>) {
     let (yes, no, kept) = (
         std::cell::Cell::new(0),
@@ -195,8 +197,8 @@ fn the_check_agrees_with_the_oracle_where_many_calls_never_returned() {
     agree::<Stack>((), histories(stack_calls(), 5, 2));
 }
 
-/// A stack that also tells its height: pushes do not commute, and one call can notice several of them. Popping an
-/// empty one waits, and a push may be dropped, which nobody is told.
+/// A stack that also returns its height: pushes do not commute, and one call can observe several of
+/// them. Popping an empty one waits, and a push may be dropped without notice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Stack(Vec<u8>);
 
@@ -210,7 +212,7 @@ enum StackOp {
 impl Spec for Stack {
     type Setup = ();
     type Op = StackOp;
-    /// What was popped, or the height; 0 for a push.
+    /// The popped item, or the height; 0 for a push.
     type Ret = u8;
     fn start(_: &()) -> Self {
         Self(Vec::new())
@@ -226,7 +228,7 @@ impl Spec for Stack {
         }
     }
     fn accept(&mut self, _: usize, op: &StackOp, ret: &u8) -> bool {
-        // A height that is one too low is allowed.
+        // A height that is too low by one is allowed.
         let here = self.step(0, op);
         here == *ret || *op == StackOp::Height && here == ret + 1
     }
@@ -279,7 +281,7 @@ fn the_check_agrees_with_the_oracle_on_who_may_sleep_for_ever() {
     );
 }
 
-/// Two registers, taken apart by key; `Whole` is the same and is not.
+/// Two registers, separated by key; `Whole` is the same without that.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Two<const APART: bool>([Register<u8>; 2]);
 
@@ -332,7 +334,8 @@ fn an_explanation_of_a_key_numbers_the_calls_of_the_whole_history() {
     );
 }
 
-/// Each process dies in a push; then one pops what nobody can have pushed.
+/// Returns a history in which each process dies in a push; then one pops an item that none can have
+/// pushed.
 fn ten_pending<S: Spec>(ops: impl Iterator<Item = S::Op>, seen: &[(S::Op, S::Ret)]) -> History<S> {
     let pending = ops.map(|op| {
         vec![Call {
@@ -366,7 +369,7 @@ fn pending_calls_that_nobody_can_have_observed_cost_next_to_nothing() {
         explain(&0, &history, Criterion::RealTime, few)
     };
     assert_eq!(judged(&[read(3), read(5), read(7)]), Verdict::Ok);
-    // A thousand subsets in millions of orders, and none of them.
+    // A thousand subsets in millions of orders, and none of them explains it.
     assert!(matches!(
         judged(&[read(3), read(5), read(11)]),
         Verdict::Finding(_)
@@ -479,7 +482,7 @@ fn a_call_that_never_returned_took_effect_or_did_not() {
     assert_ne!(verdict(vec![read(5, 1), read(0, 3)]), Verdict::Ok);
 }
 
-/// A lock that only its holder can give back.
+/// A lock that only its holder can release.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct HeldLock(Option<usize>);
 
@@ -508,7 +511,7 @@ impl Spec for HeldLock {
             LockOp::Unlock => self.0 != Some(process),
         }
     }
-    /// A dead holder's lock is free.
+    /// The lock of a dead holder is free.
     fn crash(&mut self, process: usize, _: &LockOp) {
         if self.0 == Some(process) {
             self.0 = None;
@@ -516,7 +519,7 @@ impl Spec for HeldLock {
     }
 }
 
-/// Calls of one process: what, from when, and until when if it returned.
+/// Returns calls of one process: the operation, its invocation, and its return if it has one.
 fn lock_calls(calls: &[(LockOp, u64, Option<u64>)]) -> Vec<Call<HeldLock>> {
     let call = |&(op, invoked, returned): &(LockOp, u64, Option<u64>)| Call {
         op,
@@ -588,7 +591,7 @@ fn a_call_cut_short_by_a_death_may_have_taken_effect_and_left_what_a_crash_does_
         };
         explain(&(), &history, Criterion::RealTime, Limits::default())
     };
-    // It added before it died, or did not; and the lease is gone with it, or not yet.
+    // It added before it died, or did not; and the lease ended with it, or has not ended yet.
     for (acquired, total) in [(0, 1), (0, 2), (1, 1), (1, 2)] {
         assert_eq!(verdict(acquired, total), Verdict::Ok, "{acquired} {total}");
     }
@@ -610,7 +613,7 @@ fn of_two_equal_calls_that_never_returned_the_one_that_may_take_effect_is_tried(
         explain(&(), &history, Criterion::RealTime, Limits::default())
     };
     assert_eq!(verdict(&[]), Verdict::Ok);
-    // Not the holder's: it waits for ever, and hides nobody's.
+    // An unlock by a process without the lock waits indefinitely, and hides no other's.
     assert_eq!(verdict(&[(Unlock, 0, None)]), Verdict::Ok);
 }
 
@@ -644,7 +647,8 @@ fn a_call_cut_short_by_a_death_took_effect_or_not_or_left_what_a_crash_does() {
             Limits::default(),
         )
     };
-    // Nothing, all, and what a crash of a set leaves: nothing to read, and nothing to set any more.
+    // Nothing, everything, and the effect of a crash of a set: nothing to read, and nothing can be
+    // set any more.
     assert_eq!(
         once(vec![
             done(Set(8), WasSet(true), 3),
@@ -678,14 +682,15 @@ fn a_call_cut_short_by_a_death_took_effect_or_not_or_left_what_a_crash_does() {
         once(vec![done(Get, Got(Some(7)), 3), done(Get, Got(None), 5)]),
         Verdict::Ok
     );
-    // A lock whose holder died in its next call is free, or that call gave it back; it is taken all the same.
+    // A lock whose holder died in its next call is free, or that call released it; it can be taken
+    // in either case.
     let history = History::<HeldLock> {
         calls: vec![
             lock_calls(&[(Lock(0), 1, Some(2)), (Lock(0), 3, None)]),
             lock_calls(&[(Lock(1), 5, Some(6))]),
         ],
     };
-    // As long as it only has not returned, nobody else gets it.
+    // While its holder has only not returned, no other process gets it.
     assert_ne!(
         explain(&(), &history, Criterion::RealTime, Limits::default()),
         Verdict::Ok
@@ -698,7 +703,7 @@ fn a_call_cut_short_by_a_death_took_effect_or_not_or_left_what_a_crash_does() {
     );
 }
 
-/// A counter that says wrongly that its additions only read.
+/// A counter that wrongly declares its additions as reads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Liar(u8);
 

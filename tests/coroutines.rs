@@ -1,5 +1,6 @@
-//! `stepped` and `kills` search with coroutines of one process, and tell with processes of their own. What a structure does that
-//! these share and those do not is noticed, and then searched by processes: right code stays right, and a fault stays one.
+//! `stepped` and `kills` search with coroutines of one process, and confirm with separate
+//! processes. An effect that coroutines share and processes do not is noticed, and the search then
+//! uses processes: right code stays right, and a fault stays one.
 #![allow(unsafe_code, reason = "a stored address is followed")]
 
 use forkcheck::Outcome;
@@ -14,7 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 
-/// Habit of an operation, besides reading or writing the register.
+/// A habit of an operation, besides reading or writing the register.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Habit {
     None,
@@ -22,7 +23,8 @@ enum Habit {
     Static,
     StaticInNew,
     ThreadLocal,
-    /// Where two meet, it takes a lock in a static, and gives it back: others of its process wait for it, and those of others do not.
+    /// Where two meet, it takes and releases a lock in a static: others of its process wait for it,
+    /// and those of other processes do not.
     StaticLock,
     /// It sets up a static in its first call, and never changes it again.
     SetUpOnce,
@@ -30,15 +32,15 @@ enum Habit {
     PrivateLock,
     /// It keeps a counter in its handle, on the heap.
     OwnHeap,
-    /// It keeps others out, and knows its own claim by its pid.
+    /// It excludes others, and knows its own claim by its pid.
     OwnerByPid,
-    /// The same, and a claim of another's is none.
+    /// It does so, but ignores another process's claim.
     WrongOwnerByPid,
-    /// It writes nothing where a process of another pid was before it.
+    /// It writes nothing if a process with another pid came before it.
     ForgetsOthers,
-    /// It leaves its pid behind, which no process reads.
+    /// It leaves its pid behind, and no process reads that.
     TellsPid,
-    /// It panics over a step, and catches that.
+    /// It panics across a step, and catches that.
     Caught,
     /// It panics, aborts, overflows its stack, ends its process, raises a signal.
     Panics,
@@ -50,7 +52,7 @@ enum Habit {
     OwnsMuch,
     /// It follows an address that another process has stored, where the two meet.
     Address,
-    /// The same, and it is stored where no step shows it.
+    /// It does so, with an address that is stored without a step.
     AddressInCell,
 }
 
@@ -184,7 +186,7 @@ impl<const HABIT: usize> WithHandles for Odd<HABIT> {
                         .compare_exchange(0, mine, Ordering::AcqRel, Ordering::Acquire)
                     {
                         Ok(_) => break,
-                        // Only where two of a kind meet: a process is alone with its pid.
+                        // Only where two of a kind meet: a process has its pid alone.
                         Err(other) if other == mine => std::process::abort(),
                         Err(_) if HABITS[HABIT] == Habit::WrongOwnerByPid => std::process::abort(),
                         Err(_) => SteppedMemory::spin_loop(),
@@ -255,7 +257,7 @@ impl<const HABIT: usize> WithHandles for Odd<HABIT> {
                     return odd.apply(op);
                 }
                 let word = std::ptr::with_exposed_provenance::<Word>(there as usize);
-                // SAFETY: none: what another process has stored is an address of its own, and this is what is to be found out.
+                // SAFETY: not sound: another process has stored an address of its own, which is the bug to be found.
                 let value = unsafe { &*word };
                 match op {
                     RegisterOp::Read => RegisterRet::Value(value.load(Ordering::Acquire)),
@@ -278,7 +280,7 @@ impl<const HABIT: usize> Odd<HABIT> {
         }
     }
 
-    /// Whether another process is in the middle of this: never without a preemption.
+    /// Returns whether another process is in the middle of this, which takes a preemption.
     fn meets(&self) -> bool {
         let before = self.owner.fetch_add(1, Ordering::AcqRel);
         self.owner.fetch_sub(1, Ordering::AcqRel);
@@ -308,8 +310,8 @@ fn check<E: Engine<Memory = SteppedMemory>, const HABIT: usize>() -> Outcome<Reg
         .unwrap()
 }
 
-/// Checks it by both engines: right, and searched by processes in all programs from the one on in which that was noticed, or by
-/// coroutines.
+/// Asserts that both engines pass it, and that the search is by processes in all programs after the
+/// one that showed the need, or by coroutines.
 fn is_right<const HABIT: usize>(by_processes: bool) {
     for outcome in [check::<Stepped, HABIT>(), check::<Kills, HABIT>()] {
         assert_eq!(outcome.verdict, Verdict::Ok);
@@ -323,7 +325,7 @@ fn is_right<const HABIT: usize>(by_processes: bool) {
     }
 }
 
-/// Checks it by both engines: this finding, which comes again each time.
+/// Asserts that both engines have this finding, which is reproduced each time.
 fn is_found<const HABIT: usize>(kind: Kind, words: &str) {
     is_found_by::<Stepped, HABIT>(kind, words);
     is_found_by::<Kills, HABIT>(kind, words);

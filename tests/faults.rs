@@ -1,5 +1,5 @@
-//! Subjects that misbehave, and a world that does: each is a verdict or an error in plain words, within bounds,
-//! and the next test is undisturbed. No zombie, no orphan.
+//! Structures that misbehave, and an environment that does: each is a verdict or an error in plain
+//! words, within bounds, and the next test is undisturbed. No zombie, no orphan.
 
 use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
@@ -9,20 +9,20 @@ use forkcheck::suite::Rate;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What an operation does to the process that it runs in.
+/// The effect of an operation on its process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Op {
     Fine,
     Panic,
     /// Panics, and catches it.
     Caught,
-    /// The same without end.
+    /// Panics and catches it, endlessly.
     CaughtEndlessly,
     Abort,
     Exit(i32),
-    /// Burns processor time without end.
+    /// Uses processor time endlessly.
     Loop,
-    /// Sleeps without end.
+    /// Sleeps endlessly.
     Wait,
     /// Prints a megabyte.
     Print,
@@ -84,7 +84,7 @@ impl<M: Memory> Structure for Faulty<M> {
 }
 
 fn suite(op: Op) -> Suite<Seven> {
-    // What hangs does so at once: nothing is learnt from a longer wait.
+    // A hang shows at once: a longer wait would show nothing more.
     let watchdog = match op {
         Op::Loop | Op::Wait | Op::CaughtEndlessly => Duration::from_millis(300),
         _ => Duration::from_secs(2),
@@ -98,7 +98,8 @@ fn suite(op: Op) -> Suite<Seven> {
         .regressions(None)
 }
 
-/// Checks it, asserts that nothing is left of it and that the next test is undisturbed.
+/// Checks a structure that does `op`, and asserts that no process is left of it and that the next
+/// test is undisturbed.
 fn check<E: Engine>(op: Op) -> (Outcome<Seven>, String)
 where
     Faulty<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
@@ -111,7 +112,8 @@ where
     (outcome, text)
 }
 
-/// All that was to run ran, and nothing was found. (So few executions may be too few to overlap, which is Unknown.)
+/// Returns whether everything ran and nothing was found. (So few executions may be too few to
+/// overlap, which is Unknown.)
 fn undisturbed(outcome: &Outcome<Seven>) -> bool {
     let found = matches!(
         outcome.verdict,
@@ -120,12 +122,12 @@ fn undisturbed(outcome: &Outcome<Seven>) -> bool {
     !found && outcome.covered.failing == 0 && outcome.covered.executions > 0
 }
 
-/// Children of this thread, zombies among them.
+/// Returns the children of this thread, zombies among them.
 fn children() -> String {
     std::fs::read_to_string("/proc/thread-self/children").expect("Linux says who our children are")
 }
 
-/// The finding of a subject that does `op`, with its report.
+/// Returns the finding of a structure that does `op`, with its report.
 fn finding<E: Engine>(op: Op) -> (Kind, String)
 where
     Faulty<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
@@ -153,7 +155,7 @@ where
     (finding.kind, text)
 }
 
-/// Returns the output of one check of a subject that does `op`, and its report.
+/// Returns the output of one check of a structure that does `op`, and its report.
 fn printed<E: Engine>(op: Op) -> (String, String)
 where
     Faulty<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
@@ -163,7 +165,7 @@ where
     (outcome.output, report)
 }
 
-/// Names the process in which backtraces are asked for.
+/// The variable that marks the process in which backtraces are requested.
 const BACKTRACES: &str = "FORKCHECK_TESTS_BACKTRACES";
 
 #[test]
@@ -189,7 +191,7 @@ fn a_panic_that_is_told_comes_with_one_backtrace_and_one_that_is_caught_with_non
     for printed in on {
         let (output, report) = printed(Op::Panic);
         let backtraces = output.matches("stack backtrace:").count();
-        // The host of coroutines that meets it, and the process that tells it.
+        // The host of coroutines that finds it, and the process that confirms it.
         assert!(
             (1..=2).contains(&backtraces),
             "{backtraces} backtraces: {output}"
@@ -260,7 +262,8 @@ on_each_engine!(processes: Processes);
 #[cfg(feature = "loom")]
 on_each_engine!(loom: forkcheck::engine::loom::Loom);
 
-/// Printing a panic counts as progress, twenty times: with `RUST_BACKTRACE` set too, a test by itself sets it.
+/// Printing a panic counts as progress, twenty times, even with `RUST_BACKTRACE`, which a test in
+/// its own process sets.
 #[test]
 fn panics_that_are_caught_without_end_are_endless() {
     const WITH: &str = "FORKCHECK_TESTS_CATCH_PANICS";
@@ -369,7 +372,7 @@ fn a_setup_that_is_missing_says_how_to_give_it() {
     assert!(error.to_string().contains("setup: strategy"), "{error}");
 }
 
-/// Says when it is made and when it is dropped.
+/// A value that prints when it is made and when it is dropped.
 struct Held;
 impl WithHandles for Held {
     type Memory = Hardware;
@@ -396,7 +399,8 @@ fn each_subject_that_is_made_is_dropped_so_that_nothing_it_holds_is_left() {
     let outcome = suite.check::<Processes, Held>().unwrap();
     assert!(undisturbed(&outcome), "{}", suite.report(&outcome));
     let count = |word| outcome.output.lines().filter(|line| *line == word).count();
-    // Each execution makes one, in both rounds, and what looks for private pointers makes some besides.
+    // Each execution makes one, in both rounds, and the search for private pointers makes some
+    // more.
     assert!(count("made") >= 15, "{}", outcome.output);
     assert_eq!(count("made"), count("dropped"), "{}", outcome.output);
 }

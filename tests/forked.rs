@@ -1,4 +1,5 @@
-//! What `processes` finds is told step by step, if `stepped` finds it too; and if it does not, that is said.
+//! A finding of `processes` is shown step by step, if `stepped` finds it too; otherwise the report
+//! says that it does not.
 
 use forkcheck::builtin::EarlyPublish;
 use forkcheck::check::Verdict;
@@ -66,7 +67,8 @@ fn what_fails_in_processes_comes_with_a_schedule() {
     assert!(outcome.found.is_some() && outcome.stepped.is_none());
 }
 
-/// Each raises its own flag and looks at the other's: not both may see none, but the machine lets the look come first.
+/// Each process raises its own flag and looks at the other's: they may not both see none, but the
+/// hardware lets the look come first.
 struct Flags<M: Memory>([M::AtomicU32; 2]);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,7 +76,7 @@ struct Raised([bool; 2]);
 
 impl Spec for Raised {
     type Setup = ();
-    /// Whose.
+    /// The process whose flag is raised.
     type Op = usize;
     type Ret = bool;
     fn start(_: &()) -> Self {

@@ -1,11 +1,15 @@
-//! Tests that may abort, fault or hang, each in a process of its own by rusty-fork. The harness around them is
-//! unharmed, and that is asserted from outside: by the signal or the timeout that ended the child.
+//! Tests that may abort, fault or hang, each in a process of its own by rusty-fork. The harness
+//! around them is unharmed; that is asserted from outside, by the signal or the timeout that ended
+//! the child.
 //!
-//! rusty-fork runs this test binary again with the test's name. It is not fork(2): no region is inherited, and the
-//! body has libtest's main thread beside it. Two things it does not see to, so they are seen to here:
-//! - A child that ran nothing (its name is unknown to libtest, or a flag was swallowed on the way) exits 0 as well.
-//!   So a body proves that it ran by connecting to a socket of its parent: a child without that proof failed.
-//! - A timeout kills the child and not what the child started. So a child has a process group, which is killed.
+//! rusty-fork runs this test binary again with the test's name. It is not fork(2): no region is
+//! inherited, and the body runs beside libtest's main thread. This file adds two things that
+//! rusty-fork lacks:
+//! - A child that ran nothing (its name is unknown to libtest, or a flag was swallowed on the way)
+//!   exits 0 as well. So a body proves that it ran by connecting to a socket of its parent: a child
+//!   without that proof failed.
+//! - A timeout kills the child and not the processes that it started. So a child has a process
+//!   group, which is killed.
 #![allow(unsafe_code, reason = "a jump into memory that must not be executable")]
 
 use forkcheck::Region;
@@ -25,7 +29,7 @@ use std::time::{Duration, Instant};
 
 /// The variable with the name of the socket that a body connects to.
 const PROOF: &str = "FORKCHECK_ISOLATED_PROOF";
-/// Longer than anything here takes: whoever waits so long has failed.
+/// The watchdog's time, longer than any test here takes.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// A child as its parent sees it.
@@ -35,7 +39,7 @@ struct Isolated<'a> {
 }
 
 impl Isolated<'_> {
-    /// What the body sent as a proof that it ran; `None` if it sent nothing in time.
+    /// Returns what the body sent as a proof that it ran; `None` if it sent nothing in time.
     fn proof(&self, timeout: Duration) -> Option<String> {
         let timeout = PollTimeout::try_from(timeout).unwrap();
         let mut waiting = [PollFd::new(self.proof.as_fd(), PollFlags::POLLIN)];
@@ -52,7 +56,7 @@ impl Isolated<'_> {
         Some(sent)
     }
 
-    /// Waits for its end: the exit code or the signal, and what it sent.
+    /// Waits for the child's end; returns the exit code or the signal, and what it sent.
     fn end(&mut self) -> (Option<i32>, Option<i32>, Option<String>) {
         let status = self
             .child
@@ -71,7 +75,7 @@ impl Isolated<'_> {
     }
 }
 
-/// Runs `body` in a child, where libtest looks for the test `name`, and `parent` beside it.
+/// Runs `body` in a child, where libtest looks for the test `name`, and `parent` in this process.
 fn isolate<R>(name: &str, body: fn(), parent: impl FnOnce(&mut Isolated<'_>) -> R) -> R {
     // A name of the abstract kind, unix(7): no file is left behind.
     let socket = format!("forkcheck-isolated-{}-{name}", std::process::id());
@@ -97,13 +101,13 @@ fn prove(word: &str) {
     socket.write_all(word.as_bytes()).unwrap();
 }
 
-/// Whether a process runs: it is there and no zombie.
+/// Returns whether a process runs: it exists and is no zombie.
 fn runs(pid: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.starts_with(" Z"))
 }
 
-/// The twins differ in the name alone. Both children exit 0; only one of them ran its body.
+/// The twins differ only in the name. Both children exit 0; only one of them ran its body.
 #[test]
 fn exit_code_0_of_a_child_that_never_ran_its_body_is_no_pass() {
     let body = || prove("ran");
@@ -130,7 +134,7 @@ fn an_abort_ends_its_child_alone() {
     );
 }
 
-/// The code is a return: were the region executable, the child would exit 0.
+/// The code is a return: if the region were executable, the child would exit 0.
 #[test]
 fn executing_a_region_is_a_fault_and_ends_its_child_alone() {
     let body = || {

@@ -1,4 +1,5 @@
-//! Programs of one test are searched at the same time, and the verdict is that of searching them one after the other.
+//! The programs of one test are searched at the same time, and the verdict is that of searching
+//! them one after the other.
 #![forbid(unsafe_code)]
 
 use forkcheck::builtin::{CheckedSeqLock, EarlyPublish, Pair};
@@ -14,7 +15,7 @@ use std::sync::{Condvar, Mutex};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-/// A register that is right.
+/// A correct register.
 struct Plain(<Hardware as Memory>::AtomicU64);
 
 impl Structure for Plain {
@@ -34,10 +35,10 @@ impl Structure for Plain {
     }
 }
 
-/// Searches that engines were asked for, and their threads.
+/// The searches that engines were asked for, and their threads.
 struct Asked {
     searches: Vec<(ThreadId, Known)>,
-    /// Several are to search at the same time.
+    /// Whether several should search at the same time.
     several: bool,
 }
 
@@ -52,14 +53,14 @@ impl Asked {
         let threads: HashSet<_> = self.searches.iter().map(|(thread, _)| thread).collect();
         threads.len()
     }
-    /// Searches of programs after the fifth that did not know what it showed.
+    /// Returns the searches of programs after the fifth that did not know what the fifth showed.
     fn too_early(&self) -> usize {
         let early = |(_, known): &&(ThreadId, Known)| known.programs > 4 && !known.differs;
         self.searches.iter().filter(early).count()
     }
 }
 
-/// A search is asked for, and goes on once others search too, if there are to be any.
+/// Notes a search, and waits until others search too, if there should be any.
 fn asked(known: Known) {
     let mut asked = ASKED.lock().unwrap();
     asked.searches.push((std::thread::current().id(), known));
@@ -72,8 +73,8 @@ fn asked(known: Known) {
     assert!(!waited.1.timed_out(), "nobody else searches");
 }
 
-/// An engine that runs nothing, and says of each program that was searched as the fifth that it showed what programs
-/// after it have to know.
+/// An engine that runs nothing, and claims for each program that was searched as the fifth that it
+/// showed something that later programs have to know.
 #[derive(Default)]
 struct Notes;
 
@@ -166,7 +167,7 @@ fn told<S: Spec>(outcome: &Outcome<S>) -> impl PartialEq + std::fmt::Debug + use
             (run.clone(), token.clone())
         },
     );
-    // How often the kernel lets a pid be chosen that others use too.
+    // The number of times that the kernel let a shared pid be chosen.
     let mut covered = outcome.covered;
     covered.same_id = 0;
     (outcome.verdict.clone(), covered, found)

@@ -1,5 +1,5 @@
-//! Histories that take long to judge: the check of one makes progress with each step of the spec, so it is not endless; a
-//! step that does not return is.
+//! Histories that take long to judge: the check of one makes progress with each step of the spec,
+//! so it is not endless; a step that does not return is.
 
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Processes, Stepped};
@@ -16,7 +16,7 @@ enum Op {
     AddEndlessly,
 }
 
-/// A counter; each call returns what it was before.
+/// A counter; each call returns the value before it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct SlowCounter(u32);
 
@@ -64,7 +64,8 @@ impl<M: Memory> Structure for Counter<M> {
 /// The time without progress that is a hang here.
 const WATCHDOG: Duration = Duration::from_millis(150);
 
-/// One program with one process, and a few executions of it: each history is judged for longer than the watchdog's time.
+/// Returns the verdict for one program with one process, and a few executions of it: each history
+/// is judged for longer than the watchdog's time.
 fn verdict<E: Engine>(op: Op, times: usize) -> Verdict<SlowCounter>
 where
     Counter<E::Memory>: WithHandles<Memory = E::Memory, Spec = SlowCounter>,
@@ -79,7 +80,8 @@ where
     outcome.verdict
 }
 
-/// Judging one history takes more processor time than the watchdog's, in steps of the spec of less.
+/// Asserts `ok` although judging one history takes more processor time than the watchdog's, in
+/// shorter steps of the spec.
 fn takes_long<E: Engine>()
 where
     Counter<E::Memory>: WithHandles<Memory = E::Memory, Spec = SlowCounter>,

@@ -1,5 +1,6 @@
-//! A seed gives the same verdict whatever the load, speed and number of processors of the machine. Budgets are counted; time
-//! is a safety net, and what it cuts short is never `ok`.
+//! A seed gives the same verdict whatever the load, speed and number of processors of the machine.
+//! Budgets are counted; time limits are a safety net, and a check that they cut short is never
+//! `ok`.
 
 use forkcheck::check::Verdict;
 use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
@@ -24,7 +25,8 @@ fn forkcheck(engine: &str, subjects: &[&str]) -> Vec<String> {
     arguments.map(|argument| (*argument).to_owned()).collect()
 }
 
-/// The objects that the command prints, without times, and without how often the kernel let it choose a pid that others use too.
+/// Returns the objects that the command prints, without times, and without the number of times that
+/// the kernel let it choose a shared pid.
 fn objects(mut command: Command) -> Vec<Value> {
     let output = command.env("FORKCHECK_EXECUTIONS", "30").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -49,7 +51,8 @@ fn plainly(engine: &str, subjects: &[&str]) -> Vec<Value> {
     objects(command)
 }
 
-/// Runs `body` on the first processor that this thread may use; what it starts stays there.
+/// Runs `body` on the first processor that this thread may use; processes that it starts stay
+/// there.
 fn on_one_processor<R>(body: impl FnOnce() -> R) -> R {
     let me = Pid::from_raw(0);
     let all = sched_getaffinity(me).unwrap();
@@ -62,7 +65,7 @@ fn on_one_processor<R>(body: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Runs `body` beside eight loops that want a processor each.
+/// Runs `body` next to eight loops that want a processor each.
 fn beside_busy_loops<R>(body: impl FnOnce() -> R) -> R {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -112,7 +115,7 @@ fn loom_does_the_same_alone_beside_busy_loops_at_nice_19_and_on_one_processor() 
     is_the_same_on_any_machine("loom", &["one_shot", "early_flag"]);
 }
 
-/// A register, right.
+/// A correct register.
 struct Word<M: Memory>(M::AtomicU64);
 
 impl<M: Memory> Structure for Word<M> {
@@ -146,7 +149,7 @@ fn is_unknown_out_of_time<E: Engine, T: WithHandles<Memory = E::Memory, Spec = R
     let outcome = suite.check::<E, T>().unwrap();
     let report = suite.report(&outcome);
     assert!(matches!(outcome.verdict, Verdict::Unknown(_)), "{report}");
-    // Out of time, nothing ran at all.
+    // No time was left, so nothing ran at all.
     assert!(report.contains("of 5 programs"), "{report}");
 }
 
@@ -159,7 +162,7 @@ fn a_run_that_the_time_limit_cuts_short_is_unknown() {
     is_unknown_out_of_time::<forkcheck::engine::loom::Loom, Word<_>>();
 }
 
-/// A word whose operations cannot be halted: they block the signal.
+/// A word whose operations cannot be paused: they block the signal.
 struct Unhalted(std::sync::atomic::AtomicU64);
 
 impl WithHandles for Unhalted {
@@ -185,7 +188,7 @@ impl WithHandles for Unhalted {
     }
 }
 
-/// On one processor without halts hardly any two calls overlap.
+/// On one processor without pauses hardly any two calls overlap.
 #[test]
 fn where_calls_hardly_overlap_processes_says_so_after_one_short_round_of_one_program() {
     let suite = register();
@@ -201,7 +204,7 @@ fn where_calls_hardly_overlap_processes_says_so_after_one_short_round_of_one_pro
     assert!(outcome.covered.executions <= 200, "{report}");
 }
 
-/// A value with a flag that is raised when it is there; or, unless it is raised late, before.
+/// A value with a flag that is raised after it; or, unless it is raised late, before.
 struct Flagged<const LATE: bool> {
     flag: std::sync::atomic::AtomicU32,
     value: std::sync::atomic::AtomicU64,
@@ -242,7 +245,8 @@ fn flagged() -> Suite<Once<u64>> {
         .regressions(None)
 }
 
-/// On one processor one execution in twenty has a halt, at whichever instruction: calls meet there as well.
+/// On one processor one execution in twenty has a pause, at any instruction: calls overlap there as
+/// well.
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn on_one_processor_processes_halts_more_often_and_finds_what_two_stores_leave_between_them() {
@@ -252,7 +256,7 @@ fn on_one_processor_processes_halts_more_often_and_finds_what_two_stores_leave_b
     let Verdict::Finding(_) = outcome.verdict else {
         panic!("not found: {report}")
     };
-    // Of a replay it is not programs that the time limit leaves out.
+    // The time limit of a replay does not leave out programs.
     let token = outcome.found.expect("a finding is told").token;
     let replay = suite
         .clone()
@@ -332,7 +336,7 @@ fn waited(output: Output) -> f64 {
     object["waited"].as_f64().unwrap()
 }
 
-/// Whether a process waits for the lock on a file: "-> FLOCK ..." in proc(5)'s locks.
+/// Returns whether a process waits for the lock on a file: "-> FLOCK ..." in proc(5)'s locks.
 fn is_waited_for(file: &File) -> bool {
     let inode = format!(":{} ", file.metadata().unwrap().ino());
     let locks = std::fs::read_to_string("/proc/locks").unwrap();
@@ -351,7 +355,7 @@ fn only_processes_waits_for_the_machine_and_its_clock_starts_when_it_has_it() {
     for engine in ["stepped", "kills"] {
         waited(with_lock(engine, file.path()).output().unwrap());
     }
-    // What is wrong with the settings is said at once.
+    // An error in the settings is reported at once.
     let mut wrong = with_lock("processes", file.path());
     let wrong = wrong.env("FORKCHECK_SEED", "seven").output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));

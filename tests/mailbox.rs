@@ -1,4 +1,4 @@
-//! README's structure of one's own.
+//! The README's example of a user's structure.
 use forkcheck::prelude::*;
 use forkcheck::spec::{Once, OnceOp, OnceRet};
 

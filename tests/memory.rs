@@ -1,4 +1,4 @@
-//! The hardware memory: payloads of every shape, who is alive, and waits that are woken, across fork.
+//! The hardware memory: payloads of every shape, liveness, and waits that are woken, across fork.
 
 mod seeds;
 
@@ -51,7 +51,7 @@ fn a_child_is_alive_until_it_ends_even_while_it_is_not_reaped() {
             })
             .unwrap();
             let of_child = |born: u64| Life::from_bits(u64::from(child.id()) | born << 32);
-            // Its start time: that of a process which is asked for itself.
+            // Field 22 is the start time of the process that is asked for itself.
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
             let born: u64 = stat
                 .rsplit_once(')')
@@ -128,7 +128,7 @@ fn a_wait_returns_at_once_where_the_word_has_changed_and_is_woken_by_another_pro
     assert_eq!(woken, Some(7));
 }
 
-/// Waits until a child sleeps that has said it is about to, and after that does nothing else for which it would sleep:
+/// Waits until a child sleeps that has announced it, and has no other reason to sleep after that:
 /// field 3 of `/proc/PID/stat`, proc_pid_stat(5).
 fn until_asleep<T>(child: &Child<T>, about_to: &AtomicU32) {
     let until = Instant::now() + Duration::from_secs(60);
@@ -142,7 +142,7 @@ fn until_asleep<T>(child: &Child<T>, about_to: &AtomicU32) {
     }
 }
 
-/// What a child returned that should be awake by now: nothing, if it is not.
+/// Returns the value of a child that should be awake by now; `None` if it is not.
 fn woken<T: Serialize + DeserializeOwned>(mut child: Child<T>) -> Option<T> {
     if child
         .wait_timeout(Duration::from_secs(10))
@@ -185,7 +185,7 @@ fn one_notification_of_an_event_count_wakes_every_process_that_sleeps() {
 }
 
 forkcheck::layout! {
-    /// A flag, who is about to sleep until it is set, and where.
+    /// A flag, a number that announces a sleep until it is set, and the word to sleep on.
     struct Bell {
         rung: AtomicU32,
         about_to: [AtomicU32; 3],
@@ -224,7 +224,8 @@ fn a_wait_for_a_time_says_what_is_left_of_it() {
     assert!(!woken.is_zero(), "for ever is not over: {woken:?}");
 }
 
-/// Workers sleep for jobs, the parent for their results: nobody spins, and whoever misses one wake-up hangs.
+/// Workers sleep for jobs, the parent for their results: none spins, and a missed wake-up is a
+/// hang.
 #[test]
 fn an_event_count_between_processes_loses_no_wake_up_and_knows_when_time_is_up() {
     const ITEMS: u32 = 20_000;
@@ -281,7 +282,8 @@ impl Page {
     }
 }
 
-/// A process that has no descriptor left cannot read when another was started; it must not take a living one for dead.
+/// A process that has no descriptor left cannot read another's start time; it must not take a
+/// living process for dead.
 #[test]
 fn without_a_descriptor_left_the_living_are_not_taken_for_dead() {
     use forkcheck::memory::Life;
@@ -297,7 +299,8 @@ fn without_a_descriptor_left_the_living_are_not_taken_for_dead() {
                 let without = Hardware::me();
                 let seen = [parent, dead, without].map(Hardware::alive);
                 setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
-                // Asked again, it knows the rest: nothing was remembered of the time without.
+                // Asked again, it knows the start time: nothing was cached while there was no
+                // descriptor.
                 let with = Hardware::me();
                 (
                     seen,
@@ -332,8 +335,8 @@ fn a_dead_writer_is_known_where_proc_shows_the_processes_of_another_namespace() 
             let outside = std::process::id();
             unshare(CloneFlags::CLONE_NEWPID).unwrap();
             forkcheck::process::run(|| {
-                // The first process of its namespace runs this. The next one gets the number that its parent has
-                // outside, if the kernel lets that be chosen.
+                // The first process of its namespace runs this. The next one gets the number that
+                // its parent has outside, if the kernel permits that choice.
                 let last = std::path::Path::new("/proc/sys/kernel/ns_last_pid");
                 let _ = std::fs::write(last, (outside - 1).to_string());
                 let region = Region::anonymous(size_of::<SeqLock<u64>>()).unwrap();
@@ -349,7 +352,7 @@ fn a_dead_writer_is_known_where_proc_shows_the_processes_of_another_namespace() 
                     std::thread::yield_now();
                 }
                 let until = Instant::now() + Duration::from_secs(10);
-                // The writer ends, and is not reaped.
+                // The writer has ended, and is not reaped.
                 let life = Life::from_bits(words[1].load(Acquire));
                 while Hardware::alive(life) && Instant::now() < until {
                     std::thread::yield_now();
@@ -389,7 +392,7 @@ mod small {
         Xor(u8),
         Min(u8),
         Add(u8),
-        /// Doubles the word, unless that would be more than it holds.
+        /// Doubles the word, unless it cannot hold the result.
         Double,
         Max(u16),
     }

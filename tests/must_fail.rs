@@ -1,5 +1,6 @@
-//! Broken twins that the engines must catch, each beside the sound one that passes the same suite: a harness that
-//! was never seen to fail proves nothing. Which engine could never see which is part of what is asserted.
+//! Broken twins that the engines must catch, each with the sound one that passes the same suite: a
+//! harness that was never seen to fail proves nothing. The tests also assert which engine can never
+//! see which bug.
 #![forbid(unsafe_code)]
 
 use forkcheck::Outcome;
@@ -14,7 +15,7 @@ use forkcheck::spec::{
 use forkcheck::suite::Rate;
 use std::marker::PhantomData;
 
-/// What is wrong with a mailbox.
+/// The mistake of a mailbox.
 const SOUND: u8 = 0;
 const FLAG_FIRST: u8 = 1;
 const FLAG_RELAXED: u8 = 2;
@@ -64,7 +65,7 @@ impl<M: Memory, const MISTAKE: u8> Structure for Mailbox<M, MISTAKE> {
                     raise();
                     copy_in(message);
                 } else if MISTAKE == UNGUARDED {
-                    // Only the race detector minds: the message is one that is never read.
+                    // Only the race detector objects: this message is never read.
                     self.guard.with_mut(|_| ());
                     raise();
                     copy_in(message);
@@ -103,7 +104,8 @@ fn mailbox() -> Suite<Once<Message>> {
         .regressions(None)
 }
 
-/// The finding of a suite, told as a report; it has to be the smallest of its kind and come again.
+/// Asserts the finding of a suite and returns its report; the finding has to be the smallest of its
+/// kind and reproducible.
 #[track_caller]
 fn finding<S: Spec>(suite: &Suite<S>, outcome: &Outcome<S>, operations: usize) -> Kind {
     let text = suite.report(outcome);
@@ -137,7 +139,8 @@ fn processes_catch_a_flag_that_is_raised_before_the_data() {
         .test::<Processes, Mailbox<Hardware, SOUND>>();
 }
 
-/// A register whose write is a read and a write: two writers lose one. One process alone is never wrong.
+/// A register whose write is a read and a write: two writers lose one. With one process it is never
+/// wrong.
 struct Counter<M: Memory, const ATOMIC: bool>(M::AtomicU64);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -192,7 +195,8 @@ fn processes_catch_a_lost_update() {
     lost_update::<Processes>();
 }
 
-/// Reads return what was written last, but for a reader that keeps its first answer.
+/// A register whose reads return the last written value, except for a reader that keeps its first
+/// answer.
 struct Stale<M: Memory>(M::AtomicU64);
 impl<M: Memory> WithHandles for Stale<M> {
     type Memory = M;
@@ -245,10 +249,10 @@ fn one_process_alone_is_enough_for_a_sequential_bug() {
     stale(false).test::<Processes, Stale<Hardware>>();
 }
 
-/// [`Ring`], with one of its two places taken, against a spec of whoever says what a queue is.
+/// [`Ring`], with one of its two slots taken, against a spec of a queue.
 struct RingUnder<S, M: Memory>(Ring<u8, 2, M>, PhantomData<fn() -> S>);
 
-/// That start, for both specs of queues.
+/// The start of that ring, for both specs of queues.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct OneOfTwo<S>(S);
 
@@ -363,7 +367,7 @@ mod loom {
         lost_update::<Loom>();
     }
 
-    /// What x86 forgives, `processes` cannot see here, and says so.
+    /// `processes` cannot see what x86 permits here, and says so.
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn processes_on_x86_cannot_see_a_missing_release() {

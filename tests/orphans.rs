@@ -1,4 +1,5 @@
-//! Nothing is left when the test process ends before its time: by Ctrl-C, by kill -9, by a limit on processes.
+//! No process is left when the test process ends early: by Ctrl-C, by kill -9, by a limit on
+//! processes.
 
 use forkcheck::check::Verdict;
 use forkcheck::engine::{Engine, Processes, Stepped};
@@ -40,7 +41,8 @@ forkcheck::suite! {
     with: .cases(8).executions(500),
 }
 
-/// Processes with this in their environment, but for zombies, which have none any more.
+/// Returns the processes with this mark in their environment, except for zombies, which have none
+/// any more.
 fn marked(mark: &str) -> Vec<i32> {
     let pids = std::fs::read_dir("/proc")
         .unwrap()
@@ -54,7 +56,7 @@ fn marked(mark: &str) -> Vec<i32> {
     pids.filter(has_mark).collect()
 }
 
-/// Waits for it, within a watchdog's time.
+/// Waits until `reached` returns true, within a watchdog's time.
 fn until(what: &str, reached: impl Fn() -> bool) {
     let started = Instant::now();
     while !reached() {
@@ -66,7 +68,8 @@ fn until(what: &str, reached: impl Fn() -> bool) {
     }
 }
 
-/// Whether a signal is ignored here, and so by what is started from here: bash does that to SIGINT of background jobs.
+/// Returns whether a signal is ignored here, and so by the processes started here: bash does that
+/// to SIGINT of background jobs.
 fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let ignored = status
@@ -77,7 +80,8 @@ fn is_ignored(signal: Signal) -> bool {
     ignored >> (signal as i32 - 1) & 1 == 1
 }
 
-/// A test of ours that would run for an hour, ended by a signal as soon as its zygote and workers run.
+/// Asserts that nothing is left after a signal ends a test that would run for an hour, as soon as
+/// its zygote and workers run.
 fn nothing_is_left_after(signal: Signal, test: &str, processes: usize) {
     nothing_is_left_once(signal, test, |pool| pool.len() >= processes);
 }
@@ -153,7 +157,7 @@ forkcheck::suite! {
     with: .cases(8).executions(500).regressions(None),
 }
 
-/// The same, and they do not return.
+/// The same structure, whose operations do not return.
 struct Staying<M: Memory>(Changing<M>);
 impl<M: Memory> Structure for Staying<M> {
     type Memory = M;
@@ -204,15 +208,15 @@ const DAEMON: &str = "FORKCHECK_TESTS_DAEMON";
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 enum Way {
     Alone,
-    /// Before that, its process becomes the one that orphans of its children come to.
+    /// Before that, its process becomes the subreaper of its descendants.
     Subreaper,
     /// As the first process of a pid namespace, if that is permitted.
     Namespace,
-    /// Alone, and the parent of its parent, which ends what is left, is killed as well.
+    /// Alone; the parent of its parent, which ends the remaining processes, is killed as well.
     Unguarded,
 }
 
-/// An operation that leaves a daemon, and then kills the parent of its process if it is to.
+/// An operation that leaves a daemon, and then kills the parent of its process if it should.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Leaves {
     way: Way,
@@ -284,7 +288,8 @@ impl<M: Memory> Structure for Leaving<M> {
     }
 }
 
-/// Checks a structure one of whose operations leaves daemons; returns the check's words, and asserts that no daemon is left.
+/// Checks a structure one of whose operations leaves daemons; returns the verdict as text, and
+/// asserts that no daemon is left.
 fn left_by<E: Engine>(way: Way, kills_parent: bool) -> String
 where
     Leaving<E::Memory>: WithHandles<Memory = E::Memory, Spec = Nothing>,
@@ -350,7 +355,8 @@ fn kill_9_leaves_no_model_behind() {
     nothing_is_left_after(Signal::SIGKILL, "plain::loom", 4);
 }
 
-/// Without room for one more process, the verdict says so. Root knows no limit, so it becomes nobody first.
+/// Without room for one more process, the verdict says so. Root has no limit, so the process
+/// changes its user first.
 fn without_room((): ()) -> (bool, String) {
     use nix::sys::resource::{Resource, setrlimit};
     if nix::unistd::geteuid().is_root() {

@@ -1,4 +1,5 @@
-//! Reports as data, and as pages: what a failing test writes where `FORKCHECK_HTML` names a directory.
+//! Reports as data, and as pages, which a failing test writes if `FORKCHECK_HTML` names a
+//! directory.
 #![forbid(unsafe_code)]
 
 use forkcheck::Report;
@@ -11,7 +12,8 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// A counter; with `BROKEN` in the environment it loses what two processes add at the same time.
+/// A counter; with `BROKEN` in the environment it loses additions of two processes at the same
+/// time.
 struct Sum<M: Memory> {
     total: M::AtomicU64,
     broken: bool,
@@ -53,7 +55,7 @@ forkcheck::suite! {
     with: .seed(1).cases(16).regressions(None),
 }
 
-/// A lossy counter as a subject that needs no environment.
+/// A lossy counter as a structure that needs no environment.
 struct Lossy<M: Memory>(Sum<M>);
 
 impl<M: Memory> Structure for Lossy<M> {
@@ -119,7 +121,7 @@ fn a_report_is_data_whose_fields_can_be_compared() {
     let replay = report.replay.as_deref().unwrap();
     assert!(replay.starts_with("FORKCHECK_REPLAY=fk1:"), "{replay}");
     assert!(report.not_checked.contains(&"kills".to_owned()));
-    // The text is made of it, and JSON is it.
+    // The text is made from the data, and so is the JSON.
     assert_eq!(report.to_string(), suite.report(&outcome));
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["processes"][2]["role"], "reader");
@@ -147,7 +149,7 @@ fn a_killed_operation_is_marked_and_has_no_result() {
     assert_eq!(operation(1).returned, None);
 }
 
-/// This test binary, running one of its tests with this environment.
+/// Runs this test binary for one of its tests with this environment.
 fn run_test(name: &str, environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -177,7 +179,7 @@ fn a_job_of_github_actions_gets_an_annotation_of_the_line_and_no_other_run_does(
         (BROKEN, "1"),
     ];
     let failing = run_test("sum::stepped", &job);
-    // The store that comes too late.
+    // The late store.
     let line = include_str!("pages.rs").lines();
     let line = line
         .take_while(|line| !line.contains("store(total +"))
@@ -227,7 +229,7 @@ fn the_table_is_as_wide_as_the_environment_says() {
     assert_eq!(head(&[]).0, head(&[("COLUMNS", "100")]).0);
 }
 
-/// The data in a page.
+/// Returns the data in a page.
 fn data(page: &Path) -> Value {
     let page = std::fs::read_to_string(page).unwrap();
     let (_, data) = page.split_once("id=\"data\">").unwrap();
@@ -263,7 +265,7 @@ fn a_failing_test_writes_its_page_and_says_where() {
     let names = std::fs::read_dir(&pages).unwrap();
     assert_eq!(names.count(), 1, "no draft is left");
 
-    // A finding of forked processes has the steps of the same program beside it.
+    // A finding of forked processes also has the steps of the same program.
     let forked = run_test("sum::processes", &[html, (BROKEN, "1")]);
     assert!(!forked.status.success(), "{}", text(&forked));
     let of_page = data(&pages.join("pages-sum-processes.html"));

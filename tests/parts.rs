@@ -1,5 +1,5 @@
-//! Parts of a payload, read and written by themselves: what is copied, what is left alone, and what is found where two parts
-//! do not belong together or a part is not handed over.
+//! Parts of a payload, read and written separately: which bytes are copied, which are left alone,
+//! and which are found where two parts do not belong together or a part is not published.
 
 mod support;
 
@@ -65,7 +65,7 @@ fn a_part_that_is_not_within_its_payload_panics() {
     }
 }
 
-/// Two registers side by side in one word of 64 bits: process 0 has one, process 1 the other.
+/// Two adjacent registers in one word of 64 bits: process 0 has one, process 1 the other.
 mod neighbours {
     use super::*;
 
@@ -151,7 +151,8 @@ mod neighbours {
     }
 }
 
-/// A pair whose halves are written and read one by one, under a sequence number that the reader compares or does not.
+/// A pair whose halves are written and read one by one, under a sequence number that the reader
+/// compares or does not.
 struct Halves<M: Memory, const COMPARED: bool> {
     sequence: M::AtomicU64,
     data: M::Words<[u64; 2]>,
@@ -184,7 +185,7 @@ impl<M: Memory, const COMPARED: bool> Structure for Halves<M, COMPARED> {
                 M::fence(Ordering::Acquire);
                 let same = self.sequence.load(Ordering::Relaxed) == before;
                 if !COMPARED || before.is_multiple_of(2) && same {
-                    // A pair that is torn is no value that was written.
+                    // A torn pair is no value that was written.
                     let torn = u64::MAX;
                     return RegisterRet::Value(if first == second { first } else { torn });
                 }
@@ -233,12 +234,12 @@ mod in_loom {
         assert_eq!(kind, None, "{report}");
     }
 
-    /// How a reader takes the first field of two that are handed over one by one.
+    /// The ways in which a reader takes the first field of two that are published one by one.
     const BY_ITSELF: u8 = 0;
     const WITHOUT_ACQUIRE: u8 = 1;
     const WITH_THE_OTHER: u8 = 2;
 
-    /// Two fields, of which the first is handed over before the second is written.
+    /// Two fields, of which the first is published before the second is written.
     struct OneByOne<M: Memory, const HOW: u8> {
         done: M::AtomicBool,
         data: M::Words<[u64; 2]>,

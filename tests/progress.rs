@@ -1,5 +1,5 @@
-//! Promises of a structure on how its operations get on: lock-freedom and wait-freedom, with a bound on own steps; and many
-//! processes.
+//! Progress promises of a structure: lock-freedom and wait-freedom, with a bound on own steps; and
+//! many processes.
 #![forbid(unsafe_code)]
 
 use forkcheck::builtin::{CheckedLatest, CheckedOneShot, CheckedRing, latest, one_shot, ring};
@@ -7,7 +7,8 @@ use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Covered, Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 
-/// The wait-free publications keep what they promise with every order of steps and every kill: so many steps of their own.
+/// The wait-free publications keep their promise, a bound on own steps, with every order of steps
+/// and every kill.
 #[test]
 fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
     fn bounded<T: WithHandles<Memory = SteppedMemory>>(suite: Suite<T::Spec>, steps: u32) {
@@ -55,8 +56,8 @@ fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
     bounded::<CheckedLatest<_>>(suite, 6);
 }
 
-/// A counter. `HOW` it adds: it tries again whenever another process came first; or does so behind a flag that each takes for
-/// itself; or takes it that nobody did.
+/// A counter. `HOW` is the way to add: retry whenever another process came first; retry behind a
+/// flag that each process claims; or assume that no other process adds.
 struct Tries<M: Memory, const HOW: u8> {
     count: M::AtomicU64,
     claimed: M::AtomicU32,
@@ -100,7 +101,7 @@ impl<M: Memory, const HOW: u8> Structure for Tries<M, HOW> {
     }
 }
 
-/// What it should do.
+/// The spec of the counter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Sum(u64);
 
@@ -117,8 +118,8 @@ impl Spec for Sum {
     }
 }
 
-/// Who tries again gets on as soon as others end and leave it alone, so it is lock-free; but it may try again and again, so
-/// it is not wait-free. A flag that is claimed is neither.
+/// A retry succeeds as soon as others end and leave the counter alone, so it is lock-free; but
+/// retries have no bound, so it is not wait-free. A flag that is claimed is neither.
 #[test]
 fn who_tries_again_is_lock_free_and_not_wait_free_and_who_claims_is_neither() {
     let suite = Suite::<Sum>::new(forkcheck::site!(), "tries")
@@ -135,7 +136,7 @@ fn who_tries_again_is_lock_free_and_not_wait_free_and_who_claims_is_neither() {
         assert_eq!(killed.verdict, Verdict::Ok, "{}", suite.report(&killed));
         stepped.covered.worst
     };
-    // Missed, and then looked and added.
+    // It missed, and then looked and added.
     assert_eq!(kept(&suite.clone().lock_free(3)), 6);
     broken::<Stepped, Tries<_, AGAIN>>(
         &suite.clone().lock_free(2),
@@ -153,7 +154,7 @@ fn who_tries_again_is_lock_free_and_not_wait_free_and_who_claims_is_neither() {
     }
 }
 
-/// More processes than processors: all of them have their turns, and die.
+/// More processes than processors: all of them take steps, and are killed.
 #[test]
 fn eight_processes_are_explored_and_killed_on_fewer_processors() {
     let eight = |operations| {
@@ -167,7 +168,7 @@ fn eight_processes_are_explored_and_killed_on_fewer_processors() {
     let suite = eight(1..=2);
     let stepped = suite.check::<Stepped, Tries<_, AGAIN>>().unwrap();
     assert_eq!(stepped.verdict, Verdict::Ok, "{}", suite.report(&stepped));
-    // Hand-offs of eight on two processors take their time.
+    // Switches between eight processes on two processors take time.
     assert!(
         stepped.covered.executions > 64,
         "{}",
@@ -199,7 +200,7 @@ fn eight_processes_are_explored_and_killed_on_fewer_processors() {
     );
 }
 
-/// A promise is broken, of this kind, and the report says so in these words.
+/// Asserts that a promise is broken, with this kind and this text in the report.
 #[track_caller]
 fn broken<E, T>(suite: &Suite<T::Spec>, kind: Kind, words: &str)
 where
@@ -214,8 +215,9 @@ where
     assert!(found.kind == kind && report.contains(words), "{report}");
 }
 
-/// Looks at a word some times: `AT_THE_TABLE` as it sits down and gets up, or, once it has seen somebody come between two looks
-/// of one operation, in the next.
+/// A structure that looks at a word some times: with `AT_THE_TABLE` as a process attaches and
+/// detaches; otherwise in the operation after one in which it has seen another process come between
+/// two looks.
 struct Looks<M: Memory, const AT_THE_TABLE: bool> {
     word: M::AtomicU64,
 }
@@ -239,7 +241,7 @@ impl<M: Memory, const AT_THE_TABLE: bool> Drop for Looker<'_, M, AT_THE_TABLE> {
     }
 }
 
-/// Nothing that anybody could see.
+/// A spec without an observable effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Nothing;
 
@@ -308,7 +310,8 @@ fn sitting_down_and_getting_up_are_no_operations() {
     );
 }
 
-/// Somebody ended an operation while this one was in its first. That excuses nothing in its second.
+/// Another process ended an operation while this one was in its first. That does not exempt steps
+/// of its second.
 #[test]
 fn what_excuses_an_operation_does_not_excuse_the_next() {
     let suite = looks("surprised");

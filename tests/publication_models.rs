@@ -3,13 +3,16 @@
 //! Properties:
 //! - a reader never gets a torn value, and never an older one than before;
 //! - when both are done, the last value is there;
-//! - a consumer gets what was pushed, in order, each once, and what it did not get is still there;
-//! - nobody reads a slot that another writes (loom's race detector, through the guards in the slots);
+//! - a consumer gets the pushed values in order, each once, and those that it did not get are still
+//!   there;
+//! - no process reads a slot that another writes (loom's race detector, through the guards in the
+//!   slots);
 //! - a wait ends if and only if it is woken.
 //!
-//! Each holds with the writer and with the reader as loom's main thread: loom 0.7.3 looks harder at one than at the
-//! other, and so the reader is it twice. And each can fail: for every ordering and fence of the publications there is a mutant, made from the
-//! shipping source by `Weakened`, and the model that notices it, or the reason why none can.
+//! Each holds with the writer and with the reader as loom's main thread: loom 0.7.3 explores more
+//! orders of one than of the other, so the reader is it twice. And each can fail: for every
+//! ordering and fence of the publications there is a mutant, made from the shipping source by
+//! `Weakened`, with the model that detects it, or the reason why none can.
 #![cfg(feature = "loom")]
 
 use forkcheck::engine::loom::LoomMemory;
@@ -24,7 +27,7 @@ use std::sync::{Arc, Mutex, Once};
 
 type Weak = Weakened<LoomMemory>;
 
-/// Explores a model within two preemptions: how many executions, or how one failed.
+/// Explores a model within two preemptions. Returns the number of executions, or how one failed.
 fn explore(model: impl Fn() + Send + Sync + 'static) -> Result<usize, String> {
     thread_local! {
         static QUIET: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -68,13 +71,14 @@ fn explore(model: impl Fn() + Send + Sync + 'static) -> Result<usize, String> {
     explored.map(|()| executions).map_err(|_| failure)
 }
 
-/// Which of the two is loom's main thread.
+/// The choice of the process that is loom's main thread.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Main {
     Writer,
     Reader,
-    /// The reader, after the writer has gone first. Otherwise loom 0.7.3 takes a thread's store for independent of
-    /// another's earlier load if the thread has loaded the word itself (its issue 392), and stops after one execution.
+    /// The reader, after the writer has gone first. Otherwise loom 0.7.3 takes a thread's store for
+    /// independent of another's earlier load if the thread has loaded the word itself (loom issue
+    /// 392), and stops after one execution.
     ReaderLater,
 }
 
@@ -156,7 +160,8 @@ fn seq_lock<M: Memory>(main: Main, writes: u64, reads: usize) {
 fn latest<M: Memory>(main: Main, writes: u64, reads: usize) {
     let shared = Arc::new(Latest::<[u64; 2], M>::new_in([0, 0]));
     let writer = move |shared: &Latest<[u64; 2], M>| {
-        // The last value by one that has to ask which slot is its own, those before by one that knows.
+        // The last value is written by a writer that has to look up its slot, those before by one
+        // that knows it.
         let mut writer = shared.writer();
         (1..writes).for_each(|n| writer.write([n, n]));
         shared.write([writes, writes]);
@@ -173,10 +178,11 @@ fn latest<M: Memory>(main: Main, writes: u64, reads: usize) {
     assert_eq!(shared.read(), [writes; 2], "lost");
 }
 
-/// So many pushes, of 1, 2, ... as long as there is room, and so many pops.
+/// A ring with `pushes` pushes of 1, 2, ... as long as there is room, and `pops` pops.
 fn ring<const N: usize, M: Memory>(main: Main, pushes: u64, pops: usize) {
     let shared = Arc::new(Ring::<u64, N, M>::new_in());
-    // loom's threads take turns on one of the system's, so a Mutex of std is only a place to put things.
+    // loom's threads run one at a time on one of the system's, so a Mutex of std is only a place
+    // for values.
     let (pushed, popped) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));
     let (pushing, popping) = (Arc::clone(&pushed), Arc::clone(&popped));
     let producer = move |shared: &Ring<u64, N, M>| {
@@ -204,7 +210,8 @@ fn ring<const N: usize, M: Memory>(main: Main, pushes: u64, pops: usize) {
     );
 }
 
-/// Who publishes by a word and notifies, and who waits for it: any wake-up that is lost is a deadlock.
+/// One process publishes by a word and notifies, the other waits for it: a lost wake-up is a
+/// deadlock.
 fn event_count<M: Memory>(main: Main, waits: u32) {
     let shared = Arc::new((M::AtomicU32::new(0), EventCount::<M>::new_in()));
     let notifier = move |(word, event): &(M::AtomicU32, EventCount<M>)| {
@@ -225,7 +232,7 @@ fn event_count<M: Memory>(main: Main, waits: u32) {
 /// A model with its name, which begins with the publication's.
 type Model = (String, Box<dyn Fn() + Send + Sync>);
 
-/// Each model of the publications over a memory.
+/// Returns each model of the publications over a memory.
 fn models<M: Memory>() -> Vec<Model> {
     let mut models: Vec<Model> = Vec::new();
     for main in [Main::Writer, Main::Reader, Main::ReaderLater] {
@@ -269,7 +276,8 @@ fn the_publications_hold_in_every_model_and_both_ways_round() {
     }
 }
 
-/// Every weakening of every ordering in the file of a publication that its models come past, in the order of the source.
+/// Returns every weakening of every ordering in the file of a publication that its models execute,
+/// in the order of the source.
 fn weakenings_of(publication: &str) -> Vec<Weakening> {
     let ((), sites) = weakened::record(|| {
         for (name, model) in models_of(publication) {
@@ -292,10 +300,10 @@ fn models_of(publication: &str) -> impl Iterator<Item = Model> {
         .filter(move |(name, _)| name.starts_with(publication))
 }
 
-/// What no model can notice; why stands beside the row.
+/// The mark of a weakening that no model can detect; the reason is next to its row.
 const UNSEEN: &str = "unseen";
 
-/// Each of these weakenings, and no other, has a model that notices it in these words.
+/// Asserts that each of these weakenings, and no other, has a model that detects it with this text.
 #[track_caller]
 fn all_fail(publication: &str, expected: &[(SiteKind, Ordering, Option<Ordering>, &str)]) {
     let all = weakenings_of(publication);
@@ -352,7 +360,8 @@ fn a_seqlock_with_a_relaxed_last_store_or_first_load_or_without_a_fence_fails() 
             (SiteKind::Fence, Acquire, None, "torn"),
             (SiteKind::Fence, Release, None, "torn"),
             (SiteKind::Store, Release, Some(Relaxed), ""),
-            // It says who the owner is to readers that ask whether the owner is dead, and nobody dies in loom.
+            // It tells readers that ask whether the owner is dead who that owner is, and no process
+            // dies in loom.
             (SiteKind::Fence, Release, None, UNSEEN),
         ],
     );
@@ -394,7 +403,7 @@ fn an_event_count_without_a_full_fence_on_either_side_loses_a_wake_up() {
     all_fail("event_count", &[all, all].concat());
 }
 
-/// A flag and a waiter. `mistake` makes the waker do it wrong.
+/// A flag and a waiter. `mistake` selects a mistake of the waker.
 fn wait_and_wake(mistake: Mistake) {
     let flag = Arc::new(<LoomMemory as Memory>::AtomicU32::new(0));
     let other = Arc::clone(&flag);

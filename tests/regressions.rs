@@ -1,4 +1,4 @@
-//! Saved cases: written once, run first, and never a reason to lose one: a file that cannot be read is an error
+//! Saved cases: written once, run first, and never lost: a file that cannot be read is an error
 //! with the remedy, and stays as it is.
 #![forbid(unsafe_code)]
 
@@ -18,11 +18,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// A watchdog's time: longer than any check here takes, on a busy machine too.
+/// The watchdog's time, longer than any check here takes, even on a busy machine.
 const HANGS: Duration = Duration::from_secs(200);
 
-/// A register whose first process reads what it wrote only below `WRONG_FROM`; the others read what was written.
-/// One process alone sees the fault, so the smallest case does not depend on how processes meet.
+/// A register whose first process reads the value that it wrote only below `WRONG_FROM`; the others
+/// read the written value. One process alone sees the fault, so the smallest case does not depend
+/// on how processes overlap.
 struct Lossy<const WRONG_FROM: u64> {
     written: AtomicU64,
     kept: AtomicU64,
@@ -60,7 +61,7 @@ impl<const WRONG_FROM: u64> WithHandles for Lossy<WRONG_FROM> {
 type Broken = Lossy<5>;
 type Sound = Lossy<{ u64::MAX }>;
 
-/// A suite whose cases are saved in a directory of the test's own.
+/// Returns a suite whose cases are saved in a directory of the test's own.
 fn suite(directory: &Path) -> Suite<Register<u64>> {
     let ops = prop_oneof![
         (1u64..20).prop_map(RegisterOp::Write),
@@ -71,7 +72,7 @@ fn suite(directory: &Path) -> Suite<Register<u64>> {
         .role("one", 1, 1..=6, ops)
         .role("other", 1, 1..=2, Just(RegisterOp::Read))
         .executions(100)
-        // Beside eight busy loops a suite of this size takes longer than the 30 s that there are otherwise.
+        // Next to eight busy loops a suite of this size takes longer than the default of 30 s.
         .time(Duration::from_secs(300))
         .regressions(Some(directory))
 }
@@ -101,7 +102,8 @@ fn a_failure_is_saved_once_runs_first_and_stays_when_it_is_mended() {
     assert!(matches!(origin(&first), Origin::Drawn { .. }));
     let found = first.found.unwrap();
     assert_eq!(found.saved, Some(Ok(file(directory.path()))));
-    // The smallest that is wrong: one writes 5 and reads 0, and the other reads once, as it must.
+    // The smallest failing case: one process writes 5 and reads 0, and the other reads once, as it
+    // must.
     let smallest = [
         vec![RegisterOp::Write(5), RegisterOp::Read],
         vec![RegisterOp::Read],
@@ -149,7 +151,8 @@ fn a_second_failure_is_added_to_the_first() {
     let directory = tempfile::tempdir().unwrap();
     check::<Lossy<15>>(directory.path());
     let text = std::fs::read_to_string(file(directory.path())).unwrap();
-    // The saved case would fail first here too; so it is edited into one that passes, as a reader may.
+    // The saved case would fail first here too, so it is edited into one that passes, as a user may
+    // do.
     std::fs::write(
         file(directory.path()),
         text.replace("Write(15)", "Write(1)"),
@@ -167,10 +170,10 @@ fn a_second_failure_is_added_to_the_first() {
     );
 }
 
-/// Where a process saves that dies of it, if it does.
+/// The directory for a process that dies while it saves.
 const DIRECTORY: &str = "FORKCHECK_TESTS_DIRECTORY";
 
-/// For the test below: may write so few bytes to a file that it is killed in the middle of one that is saved.
+/// For the test below: may write so few bytes to a file that it is killed in the middle of saving.
 #[test]
 fn dies_as_it_saves_where_it_is_told_to() {
     let Some(directory) = std::env::var_os(DIRECTORY) else {
@@ -203,7 +206,7 @@ fn who_is_killed_in_the_middle_of_saving_leaves_the_old_file_and_nothing_that_st
         );
         assert_eq!(entries(), 2, "what is half written is beside it, once");
     }
-    // Who saves next takes it along.
+    // The next process that saves includes it.
     check::<Lossy<6>>(directory.path());
     let new = std::fs::read_to_string(file(directory.path())).unwrap();
     assert!(
@@ -213,7 +216,7 @@ fn who_is_killed_in_the_middle_of_saving_leaves_the_old_file_and_nothing_that_st
     assert_eq!(entries(), 1);
 }
 
-/// Whatever is in the file, the error says this, and the file is as it was.
+/// Asserts that a file with these contents is an error with this message, and stays as it was.
 fn refused(contents: &[u8], words: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(file(directory.path()), contents).unwrap();
@@ -317,7 +320,7 @@ fn a_saved_case_that_names_what_its_program_cannot_have_is_an_error_that_names_t
     }
 }
 
-/// Checks a subject where this is the only saved case.
+/// Checks a structure with this as the only saved case.
 fn with_saved<S: WithHandles<Memory = Hardware, Spec = Register<u64>>>(
     case: &str,
 ) -> Outcome<Register<u64>> {
@@ -379,7 +382,7 @@ fn a_saved_case_that_is_not_one_of_the_suite_is_stale_and_is_not_run() {
             "(setup: 0, program: [[Write(7), Read], [Read, Read, Read]])",
             "other has 3 of 1..=2 operations",
         ),
-        // What is left of it is too short.
+        // The rest of it is too short.
         (
             "(setup: 0, program: [[Write(7), Read], [Peek]])",
             "other has 0 of 1..=2 operations",
@@ -419,7 +422,8 @@ fn a_stale_case_of_which_nothing_applies_refuses_nothing() {
     }
 }
 
-/// The same structure after a refactoring: the operations have other names, one is new, and a reader more may look on.
+/// The same structure after a refactoring: the operations have other names, one is new, and there
+/// may be another reader.
 mod refactored {
     use super::*;
     use serde::{Deserialize, Serialize};
@@ -473,7 +477,7 @@ mod refactored {
     pub(super) fn suite(directory: &Path) -> Suite<Register> {
         Suite::new(forkcheck::site!(), "lossy")
             .setup(Just(0))
-            // Small values, which are not lost: only the saved case knows better.
+            // Small values, which are not lost: only the saved case still fails.
             .role("one", 1, 1..=6, (1u64..3).prop_map(Op::Write))
             .role("other", 1, 1..=2, Just(Op::Look))
             .role("onlooker", 1, 0..=2, Just(Op::Look))
@@ -494,7 +498,8 @@ fn save_fix_refactor_revert_is_red_green_green_and_red_again() {
     // The fix: green, with the saved case first.
     let fixed = check::<Sound>(directory.path());
     assert_eq!((fixed.verdict, fixed.saved_cases), (Verdict::Ok, 1));
-    // A refactoring, in a module of another name as the file moved too: the file goes along.
+    // A refactoring, with another module name because the file moved too: the saved file moves with
+    // it.
     let moved = directory.path().join("regressions-refactored-lossy.ron");
     std::fs::rename(file(directory.path()), moved).unwrap();
     let suite = refactored::suite(directory.path());
@@ -576,7 +581,8 @@ fn a_directory_that_another_program_keeps_locked_is_told_and_the_finding_too() {
 proptest::proptest! {
     #![proptest_config(kept_in!("regressions.txt", 24))]
 
-    /// Any case comes back from its token as it was, and a token that lost or changed a digit does not come back.
+    /// Any case is decoded from its token as it was, and a token that lost or changed a digit is
+    /// not decoded.
     #[test]
     fn a_token_is_whole_or_refused(
         values in proptest::collection::vec(5u64..1000, 1..4),

@@ -1,4 +1,5 @@
-//! `scenario!`: bodies with assertions, no spec. Each is found where it is broken, and its mended twin passes on each engine.
+//! `scenario!`: bodies with assertions, without a spec. Each broken one is found, and its fixed
+//! twin passes on each engine.
 
 mod support;
 
@@ -112,7 +113,7 @@ fn each_body_of_a_scenario_that_passes_ran() {
 
 type Items<M> = Ring<u64, 2, M>;
 
-// As a user writes it: its tests run on each engine.
+// The form that users write: its tests run on each engine.
 forkcheck::scenario! {
     in_order: Items<_>,
     new: Ring::new_in(),
@@ -134,13 +135,14 @@ forkcheck::scenario! {
     with: .executions(2_000).regressions(None),
 }
 
-/// A process that waits for another, and what both did, asserted at the end.
+/// A structure on which one process waits for another, with an assertion at the end on both.
 struct Meeting<M: Memory> {
     came: M::AtomicU32,
     seen: M::AtomicU32,
 }
 
-// loom explores executions that it has to end early: there the guest has not seen anything, and nothing is asserted.
+// loom also explores executions that it has to end early: there the guest has not seen anything,
+// and nothing is asserted.
 forkcheck::scenario! {
     meeting: Meeting<_>,
     new: Meeting { came: Atomic::new(0), seen: Atomic::new(0) },
@@ -155,7 +157,7 @@ forkcheck::scenario! {
     with: .regressions(None).executions(2_000).without("kills", "a host that is killed never comes"),
 }
 
-/// A box, which no other process sees, and a number.
+/// A box, which no other process has, and a number.
 struct Boxed<M: Memory> {
     boxed: Box<u64>,
     number: M::AtomicU64,
@@ -181,7 +183,7 @@ fn what_is_asserted_at_the_end_hides_no_pointer_to_private_memory() {
     }
 }
 
-/// How often `finally` ran, by a word that outlives the structure.
+/// The number of times that `finally` ran, in a word that outlives the structure.
 static ENDS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 type Counted<M> = Sum<M, true>;
@@ -193,7 +195,7 @@ forkcheck::scenario! {
     adder: 2 processes, |sum| { sum.add(); },
     finally: |sum| {
         assert_eq!(sum.0.load(Ordering::Relaxed), 2);
-        // The third time tells that it ran twice before.
+        // The third run shows that it ran twice before.
         assert_ne!(ENDS.fetch_add(1, Ordering::Relaxed), 2, "the third end");
     },
     with: .regressions(None),

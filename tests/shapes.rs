@@ -1,5 +1,5 @@
-//! Shapes that real structures have, and that engines that place steps have to take for what they are: right ones pass, each
-//! broken twin is found, and what is found comes again ten times of ten.
+//! Patterns of real structures that engines which schedule steps must handle correctly: right ones
+//! pass, each broken twin is found, and each finding is reproduced ten times of ten.
 #![forbid(unsafe_code)]
 
 use forkcheck::Outcome;
@@ -11,7 +11,7 @@ use forkcheck::suite::Rate;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
-/// A counter that says what it is now, or that it is busy.
+/// A counter whose operations return its value, or that it is busy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Count(u64);
 
@@ -67,7 +67,8 @@ where
     outcome
 }
 
-/// It is found, of one of these kinds, and comes again: in the replays that the report speaks of, and by its token.
+/// Asserts that it is found, with one of these kinds, and reproduced: in the replays that the
+/// report names, and by its token.
 #[track_caller]
 fn found<E, T>(suite: &Suite<T::Spec>, kinds: &[Kind]) -> String
 where
@@ -96,7 +97,8 @@ where
     report
 }
 
-/// Two words that are the same, where nobody comes between, and a reader that does something about it if they are not.
+/// Two words that are equal unless another process comes in between, and a reader that reacts if
+/// they differ.
 struct Twins<M: Memory, const HOW: u8> {
     a: M::AtomicU64,
     b: M::AtomicU64,
@@ -163,16 +165,16 @@ struct Locked<M: Memory, const HOW: u8> {
     value: M::AtomicU64,
     data: M::Cell<u64>,
 }
-/// Who reads adds itself, looks, and takes itself back, as many reader-writer locks do.
+/// A reader adds itself, looks, and removes itself again, as in many reader-writer locks.
 const SHARED: u8 = 0;
 const SHARED_BROKEN: u8 = 1;
 /// Leaves the lock alone for longer and longer.
 const BACKS_OFF: u8 = 2;
-/// Tries some times, and then says that it is busy: nobody waits for a dead owner.
+/// Tries some times, and then returns that it is busy: no process waits for a dead owner.
 const GIVES_UP: u8 = 3;
 /// The data is in a cell; no lock at all.
 const BARE_CELL: u8 = 4;
-/// The same, with a lock.
+/// The data is in a cell, under a lock.
 const CELL: u8 = 5;
 
 const WRITER: u32 = 1 << 16;
@@ -249,7 +251,7 @@ impl<M: Memory, const HOW: u8> Structure for Locked<M, HOW> {
         if HOW == BARE_CELL || HOW == CELL {
             self.data.with_mut(|_| ());
         }
-        // A reader that shares looks twice.
+        // A reader that shares the lock looks twice.
         if HOW == SHARED_BROKEN && reads {
             now = self.value.load(Ordering::Relaxed).min(now);
         }
@@ -271,7 +273,7 @@ fn who_looks_and_takes_back_is_not_kept_from_an_owner_that_could_go_on() {
 #[test]
 fn who_backs_off_or_gives_up_after_some_tries_is_no_livelock() {
     passes::<Stepped, Locked<_, BACKS_OFF>>(&count("backs_off"));
-    // A dead owner keeps the lock, and everybody else is busy for ever: the spec allows that.
+    // A dead owner keeps the lock, and all others are busy indefinitely: the spec allows that.
     passes::<Kills, Locked<_, GIVES_UP>>(&count("gives_up").executions(1_000));
     let report = found::<Kills, Locked<_, BACKS_OFF>>(&count("waits"), &[Kind::NotCrashTolerant]);
     assert!(report.contains("waits indefinitely"), "{report}");
@@ -283,8 +285,9 @@ fn data_in_a_cell_without_a_lock_is_a_race() {
     passes::<Stepped, Locked<_, CELL>>(&count("cell"));
 }
 
-/// A counter of two words under a lock that outlives its owner: the next one does again what a dead one had begun. `HOW` 1:
-/// it forgets what is to be done again before all of it is done, so it has to be killed as well to show.
+/// A counter of two words under a lock that outlives its owner: the next owner repeats the
+/// unfinished work of a dead one. `HOW` 1: it forgets the work before all of it is repeated, so a
+/// second kill is needed to show the bug.
 struct Redo<M: Memory, const HOW: u8> {
     owner: M::AtomicU64,
     next: M::AtomicU64,
@@ -358,7 +361,8 @@ fn a_recovery_that_does_not_outlive_a_kill_of_its_own_is_found() {
     assert!(outcome.covered.later_points > 0 && outcome.covered.killed_again > 0);
 }
 
-/// Writes two words as it leaves its seat, and reads both as it takes it: steps outside of operations.
+/// A structure that writes two words when a process detaches, and reads both when one attaches:
+/// steps outside of operations.
 struct Leaves<M: Memory>([M::AtomicU64; 2]);
 struct Leaving<'a, M: Memory>(&'a Leaves<M>);
 
@@ -395,7 +399,8 @@ fn who_is_killed_as_it_leaves_its_seat_is_told_so_and_comes_again() {
     assert!(report.contains("getting up before shapes.rs"), "{report}");
 }
 
-/// More words than an operation can take steps; more bytes than are built on a stack; another step each time.
+/// Structures with more words than an operation can take steps, with more bytes than fit a stack,
+/// and with other steps each time.
 struct Large<M: Memory>([M::AtomicU64; 5_000]);
 struct Huge<M: Memory>([M::AtomicU64; 1 << 18]);
 struct Chance<M: Memory>([M::AtomicU64; 2]);

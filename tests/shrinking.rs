@@ -1,4 +1,4 @@
-//! What was found by chance comes down to the switches and kills that it needs.
+//! A random finding shrinks to the context switches and kills that it needs.
 #![forbid(unsafe_code)]
 
 use forkcheck::case::Schedule;
@@ -6,9 +6,10 @@ use forkcheck::engine::{Kills, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::structure::Role;
 
-/// Two play ball: nobody is to throw it so often. More switches than any bound that is enumerated.
+/// Two processes throw a ball, and must not throw it this often. That takes more switches than any
+/// enumerated bound has.
 const THROWS: u32 = 6;
-/// Looks of one operation.
+/// The looks of one operation.
 const LOOKS: u32 = 9;
 
 struct Ball<M: Memory> {
@@ -21,7 +22,7 @@ struct Kept;
 impl Spec for Kept {
     type Setup = ();
     type Op = ();
-    /// Whether it was thrown too often.
+    /// Whether the ball was thrown too often.
     type Ret = bool;
     fn start(_: &()) -> Self {
         Self
@@ -74,7 +75,7 @@ fn a_schedule_found_by_chance_has_no_turn_that_it_does_not_need() {
     println!("{} turns", turns.len());
 }
 
-/// Fails where one process died, and does not care when and how often.
+/// A structure that fails if a process died, whenever and however often.
 struct Mortal<M: Memory>(M::AtomicU32);
 
 impl<M: Memory> WithHandles for Mortal<M> {
@@ -88,7 +89,7 @@ impl<M: Memory> WithHandles for Mortal<M> {
         (self, role.incarnation)
     }
     fn apply((mortal, life): &mut (&Self, u32), _: &()) -> bool {
-        // So many steps that they are not all enumerated.
+        // Too many steps for all of them to be enumerated.
         (0..200).for_each(|_| _ = mortal.0.fetch_add(1, Ordering::Relaxed));
         *life > 0
     }

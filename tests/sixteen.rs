@@ -1,5 +1,5 @@
-//! Sixteen processes, as many as there may be: each of them takes steps, is killed, races and replays as the first ones do, and a
-//! seventeenth is refused in words.
+//! Sixteen processes, the most that are possible: each of them takes steps, is killed, races and is
+//! replayed as the first ones are, and a seventeenth is refused with a message.
 #![forbid(unsafe_code)]
 
 use forkcheck::Outcome;
@@ -8,7 +8,7 @@ use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::suite::Rate;
 
-/// Processes of the role `early`; the two of `late` are the last.
+/// The processes of the role `early`; the two of `late` come last.
 const EARLY: usize = 14;
 
 /// Two sums: each process adds to that of its role, and returns it.
@@ -29,12 +29,12 @@ impl Spec for Sums {
     }
 }
 
-/// Tasks of the last two processes.
+/// The tasks of the last two processes.
 const ADD: u8 = 0;
 const LOSE: u8 = 1;
 const HOLD: u8 = 2;
 const RACE: u8 = 3;
-/// The task of all of them.
+/// The task of all processes.
 const ALL_LOSE: u8 = 4;
 
 struct Added<M: Memory, const HOW: u8> {
@@ -103,7 +103,8 @@ fn passes<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Sums>>(
     outcome
 }
 
-/// The bug is found; it is of the last processes, so that a token without them would not replay.
+/// Asserts that the bug is found; it is in the last processes, so a token without them would not
+/// replay.
 fn found<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Sums>>(
     suite: &Suite<Sums>,
     kind: Kind,
@@ -169,7 +170,7 @@ fn a_lock_that_one_of_the_last_two_of_sixteen_processes_holds_as_it_is_killed_is
     passes::<Stepped, Added<SteppedMemory, HOLD>>(&suite);
     let report = found::<Kills, Added<SteppedMemory, HOLD>>(&suite, Kind::NotCrashTolerant);
     assert!(report.contains("SIGKILL"), "{report}");
-    // The early ones hold nothing.
+    // The early processes hold nothing.
     let suite = suite.kill_only("early");
     let spared = passes::<Kills, Added<SteppedMemory, HOLD>>(&suite);
     assert_eq!(spared.spared, ["late"]);

@@ -1,5 +1,5 @@
-//! `stepped` and `kills`: the same case gives the same steps each time, every kind of standstill has its own words, and what a
-//! subject does behind the engine's back is told.
+//! `stepped` and `kills`: a case gives the same steps each time, every kind of standstill has its
+//! own message, and effects that bypass the engine are reported.
 #![forbid(unsafe_code)]
 
 use forkcheck::Outcome;
@@ -33,8 +33,8 @@ fn budget() -> Budget {
     }
 }
 
-/// A second run of it differs in nothing, however often, and beside two loops that want the processors as well. `FORKCHECK_REPETITIONS`
-/// says how often; 10,000 is what the documentation speaks of.
+/// A second run differs in nothing, however often, and next to two loops that want the processors
+/// as well. `FORKCHECK_REPETITIONS` gives the number of runs; the documentation speaks of 10,000.
 #[test]
 fn the_same_case_gives_the_same_steps_each_time() {
     let repetitions = std::env::var("FORKCHECK_REPETITIONS").map_or(15, |n| n.parse().unwrap());
@@ -75,7 +75,7 @@ fn the_same_case_gives_the_same_steps_each_time() {
     busy.into_iter().for_each(|busy| busy.join().unwrap());
 }
 
-/// What goes wrong, by the number that is written.
+/// The fault, by the number that is written.
 const FINE: u64 = 0;
 const SPINS: u64 = 1;
 const WAITS: u64 = 2;
@@ -94,7 +94,7 @@ struct Wrong<M: Memory> {
     cell: M::Cell<()>,
 }
 
-/// Private to a process: what it does to one execution depends on those before.
+/// A static of one process: its effect on one execution depends on earlier ones.
 static PRIVATE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 impl<M: Memory> Structure for Wrong<M> {
@@ -137,7 +137,7 @@ impl<M: Memory> Structure for Wrong<M> {
                     .store(if times == 3 { 7 } else { *what }, Ordering::Release);
                 return RegisterRet::Written;
             }
-            // Looks, and then sleeps; whoever wakes in between wakes nobody.
+            // It looks, and then sleeps; a wake-up in between is lost.
             LOSES => {
                 if self.word.load(Ordering::Acquire) == 0 {
                     self.sleepers.fetch_add(1, Ordering::AcqRel);
@@ -158,7 +158,7 @@ fn one(what: u64) -> Outcome<Register<u64>> {
     programs(vec![what], 0)
 }
 
-/// One process does these, another writes `reads` times something harmless.
+/// Checks a program in which one process does these, and `others` processes write a harmless value.
 fn programs(all: Vec<u64>, others: usize) -> Outcome<Register<u64>> {
     let count = all.len();
     let ops = proptest::sample::select(all).prop_map(RegisterOp::Write);
@@ -254,7 +254,7 @@ fn what_is_private_to_a_process_is_told_as_not_deterministic() {
     assert!(found.run.steps.is_empty());
 }
 
-/// Written and read by one process, which loses count of its executions and then writes something else.
+/// Checks a program in which the value that a process writes depends on a count in its own static.
 fn depends() -> Outcome<Register<u64>> {
     Suite::<Register<u64>>::new(forkcheck::site!(), "depends")
         .setup(Just(0))
@@ -311,7 +311,8 @@ fn a_suite_that_is_without_an_engine_passes_and_says_why() {
     assert!(fails.is_err(), "the other engines test it");
 }
 
-/// A counter beside the words that are stepped: `AT` 0: in a word of this memory, 1: in a bare one, 2: in a cell.
+/// A counter besides the words that are stepped. `AT` 0: in a word of this memory, 1: in a bare
+/// one, 2: in a cell.
 struct Beside<M: Memory, const AT: u8> {
     stepped: M::AtomicU64,
     bare: std::sync::atomic::AtomicU64,

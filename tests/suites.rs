@@ -1,5 +1,5 @@
-//! `suite!` as users write it, in each of its forms, and what a failing test tells: the panic message, the saved
-//! case, the command that replays it. The command is run.
+//! `suite!` as users write it, in each of its forms, and the output of a failing test: the panic
+//! message, the saved case, the command that replays it. The command is run.
 #![forbid(unsafe_code)]
 
 use forkcheck::prelude::*;
@@ -8,7 +8,7 @@ use forkcheck::spec::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRe
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// A page of two words, published by a seqlock; with `BROKEN` in the environment, without one.
+/// A page of two words, published by a seqlock, or with `BROKEN` in the environment without one.
 struct Page<M: Memory> {
     lock: SeqLock<[u64; 2], M>,
     words: [M::AtomicU64; 2],
@@ -31,7 +31,8 @@ impl<M: Memory> Structure for Page<M> {
         match (op, self.broken) {
             (RegisterOp::Write(value), false) => self.lock.writer().write([*value, *value]),
             (RegisterOp::Write(value), true) => {
-                // The second process to look finds the old value in one word and the new one in the other.
+                // A process that looks in between finds the old value in one word and the new one
+                // in the other.
                 self.words[0].store(*value, Ordering::Relaxed);
                 (0..200).for_each(|_| M::fence(Ordering::SeqCst));
                 self.words[1].store(*value, Ordering::Relaxed);
@@ -68,7 +69,7 @@ forkcheck::suite! {
     with: .seed(77).cases(4).executions(1_000),
 }
 
-/// On hardware only: a mailbox of one place.
+/// A mailbox of one place, on hardware only.
 struct Mailbox(std::sync::atomic::AtomicU64);
 
 impl Structure for Mailbox {
@@ -105,7 +106,7 @@ forkcheck::suite! {
     with: .cases(8).executions(500),
 }
 
-/// This test binary, running one of its tests with this environment.
+/// Runs this test binary for one of its tests with this environment.
 fn run_test(name: &str, environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -121,7 +122,7 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
-/// What is left of a failing suite, removed whatever becomes of the test.
+/// The saved cases of a failing suite, removed however the test ends.
 struct Saved(std::path::PathBuf);
 impl Drop for Saved {
     fn drop(&mut self) {
@@ -175,7 +176,7 @@ fn failure_is_told_saved_and_replayed(engine: &str) {
         "{kept}"
     );
 
-    // The command, exactly as it stands there: red while it is broken, and exactly that case.
+    // The printed command fails while the structure is broken, with exactly that case.
     let replay = told
         .lines()
         .find_map(|line| line.trim().strip_prefix("replay: "))
@@ -221,7 +222,8 @@ fn failure_is_told_saved_and_replayed(engine: &str) {
         text(&mended)
     );
 
-    // The saved case comes first: red again without anything drawn, and green when it is mended.
+    // The saved case runs first: it fails without any drawn case, and passes when the structure is
+    // fixed.
     let red = run_test(&test, &[(BROKEN, "1")]);
     assert!(
         !red.status.success() && text(&red).contains("a saved case"),
@@ -249,7 +251,7 @@ fn a_failure_in_processes_is_told_saved_and_replayed_by_the_command_it_prints() 
     failure_is_told_saved_and_replayed("processes");
 }
 
-/// The same as a unit that has to fail: its message is what `expected` looks for.
+/// A unit that has to fail: its message is what `expected` looks for.
 mod panics {
     use super::*;
     use forkcheck::engine::{Stepped, SteppedMemory};
@@ -294,7 +296,7 @@ fn a_failing_suite_prints_its_report_once_at_the_users_line_and_without_a_backtr
     assert_eq!(told.matches("NOT LINEARIZABLE").count(), 1, "{told}");
     assert_eq!(told.matches("panicked at").count(), 1, "{told}");
     assert!(!told.contains("stack backtrace"), "{told}");
-    // Under nextest it says how to run that.
+    // Under nextest the report prints a command of nextest.
     let replay = " cargo nextest run -p forkcheck --test suites -E 'test(=page::stepped)'\n";
     assert!(told.contains(replay), "{told}");
     let expected = run_test(
@@ -328,7 +330,8 @@ forkcheck::suite! {
     with: .cases(8).executions(200).regressions(None),
 }
 
-/// Under nextest (which sets `NEXTEST` for its tests) the report prints a command of nextest; where it is installed it is run.
+/// Under nextest (which sets `NEXTEST` for its tests) the report prints a command of nextest; if
+/// that is installed it is run.
 #[test]
 fn under_nextest_the_printed_command_is_one_of_nextest() {
     let told = text(&run_test(
@@ -417,7 +420,7 @@ fn settings_of_the_environment_are_obeyed() {
             ("FORKCHECK_SEED", "77"),
         ],
     );
-    // A hundred of each program, then two thousand.
+    // A hundred executions of each program, then two thousand.
     assert!(
         text(&output).contains("ok  suites::page::processes  3 programs, 6300 executions"),
         "{}",

@@ -1,5 +1,6 @@
-//! The publications between threads of one process, and payloads copied word by word: quick by themselves, and what
-//! `ci/sanitize.sh` runs under ThreadSanitizer, AddressSanitizer and memcheck, which find what no result shows.
+//! The publications between threads of one process, and payloads copied word by word. They are
+//! quick, and `ci/sanitize.sh` runs them under ThreadSanitizer, AddressSanitizer and memcheck,
+//! which find errors that no result shows.
 #![allow(
     unsafe_code,
     reason = "the three mistakes that the sanitizers have to find"
@@ -11,7 +12,7 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::thread::{self, scope};
 
-/// What each writer writes.
+/// The number of values that each writer writes.
 const VALUES: u64 = 2_000;
 
 fn pair(value: u64) -> [u64; 2] {
@@ -116,7 +117,7 @@ fn a_payload_of_any_length_is_copied_byte_by_byte() {
 
 /// Two threads, one word, no atomics.
 struct Plain(UnsafeCell<u64>);
-// SAFETY: none: this is the mistake that is to be found.
+// SAFETY: not sound: this is the mistake to be found.
 unsafe impl Sync for Plain {}
 
 #[test]
@@ -128,7 +129,7 @@ fn a_data_race() {
             let plain = &plain;
             scope.spawn(move || {
                 for n in 0..VALUES {
-                    // SAFETY: none, see above.
+                    // SAFETY: not sound, see above.
                     unsafe { plain.0.get().write_volatile(n) };
                 }
             });
@@ -141,9 +142,9 @@ fn a_data_race() {
 fn a_byte_that_nobody_wrote() {
     let bytes = Box::new([const { MaybeUninit::<u8>::uninit() }; 64]);
     let bytes = std::hint::black_box(bytes);
-    // SAFETY: none: this is the mistake that is to be found.
+    // SAFETY: not sound: this is the mistake to be found.
     let byte = unsafe { bytes[32].as_ptr().read_volatile() };
-    // What memcheck sees is that something depends on it.
+    // memcheck notices that a result depends on it.
     println!("{byte}");
 }
 
@@ -151,7 +152,7 @@ fn a_byte_that_nobody_wrote() {
 #[ignore = "a byte behind an allocation, which AddressSanitizer has to find: ci/sanitize.sh runs it"]
 fn a_byte_behind_an_allocation() {
     let bytes = std::hint::black_box(vec![1u8; 64]);
-    // SAFETY: none: this is the mistake that is to be found.
+    // SAFETY: not sound: this is the mistake to be found.
     let byte = unsafe { bytes.as_ptr().add(64).read_volatile() };
     println!("{byte}");
 }

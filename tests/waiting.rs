@@ -1,4 +1,5 @@
-//! Operations that wait: a spec says where one may sleep for ever, and everything else that sleeps so is a deadlock.
+//! Operations that wait: a spec says where one may sleep indefinitely, and any other such sleep is
+//! a deadlock.
 
 use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
@@ -36,7 +37,7 @@ impl Spec for Count {
     }
 }
 
-/// A semaphore on a futex. `WAKES`: a post wakes who waits; the broken twin forgets it.
+/// A semaphore on a futex. `WAKES`: a post wakes the waiting processes; the broken twin does not.
 struct Semaphore<M: Memory, const WAKES: bool>(M::AtomicU32);
 type Right<M> = Semaphore<M, true>;
 type Forgetful<M> = Semaphore<M, false>;
@@ -185,7 +186,7 @@ mod step_by_step {
         );
     }
 
-    /// A flag that is set once and for all.
+    /// A flag that is set once.
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     struct Flag(bool);
 
@@ -212,7 +213,8 @@ mod step_by_step {
         }
     }
 
-    /// `NOTIFIES`: who takes a dead one's place notifies, as `EventCount` asks; the broken twin does not.
+    /// An event. `NOTIFIES`: the next incarnation of a dead process notifies, as `EventCount`
+    /// requires; the broken twin does not.
     struct Event<M: Memory, const NOTIFIES: bool> {
         flag: M::AtomicU32,
         event: EventCount<M>,
@@ -248,7 +250,8 @@ mod step_by_step {
         }
     }
 
-    /// The same on a bare futex: one notification wakes that many, where `EventCount` promises all.
+    /// An event on a bare futex: one notification wakes `WAKES` processes, where `EventCount`
+    /// promises all.
     struct Bell<M: Memory, const WAKES: u32>(M::AtomicU32);
 
     impl<M: Memory, const WAKES: u32> Structure for Bell<M, WAKES> {
@@ -276,7 +279,7 @@ mod step_by_step {
         }
     }
 
-    /// Two sleep, and one notification is all that there will ever be.
+    /// Checks two sleeping processes with a single notification.
     fn two_sleepers<S: WithHandles<Memory = SteppedMemory, Spec = Flag>>() -> Option<Kind> {
         let suite = Suite::<Flag>::new(forkcheck::site!(), "two_sleepers")
             .role("setter", 1, 1..=1, Just(FlagOp::Set))
@@ -322,13 +325,14 @@ mod step_by_step {
     }
 }
 
-/// A wait that is limited in time, in models that have none: its time may be up at any step.
+/// Waits with a time limit, in models without time: the limit may be reached at any step.
 mod in_time {
     use super::*;
     use forkcheck::builtin::event_count::{Op, Posted};
     use std::time::Duration;
 
-    /// `LOOKS`: after the wait it looks whether something is there; the broken twin takes it for granted.
+    /// A counter. `LOOKS`: after the wait a process looks whether there is an item; the broken twin
+    /// assumes it.
     struct Takes<M: Memory, const LOOKS: bool>(M::AtomicU32);
 
     impl<M: Memory, const LOOKS: bool> Structure for Takes<M, LOOKS> {
@@ -354,7 +358,7 @@ mod in_time {
                     }
                     is_there
                 }
-                // It never looks at what is left of its time.
+                // It never checks its remaining time.
                 Op::Take => {
                     while posted.load(Ordering::Acquire) == 0 {
                         M::wait_timeout(posted, 0, &mut left);
@@ -402,7 +406,8 @@ mod in_time {
 
     #[test]
     fn who_waits_again_and_again_waits_for_ever() {
-        // Where the spec lets it wait, that is no finding, and otherwise none that says "too many steps".
+        // If the spec lets it wait, that is no finding, and otherwise the finding is not "too many
+        // steps".
         assert_eq!(checked::<Stepped, true>(0, 1, Op::Take), None);
         assert_eq!(checked::<Stepped, true>(1, 1, Op::Take), None);
     }

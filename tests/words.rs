@@ -1,5 +1,5 @@
-//! Words of a `bool` and of integers with a sign, on each engine: what holds passes, and each twin is found and reported with
-//! values as the source writes them.
+//! Words of a `bool` and of integers with a sign, on each engine: right code passes, and each
+//! broken twin is found and reported with values as the source writes them.
 #![forbid(unsafe_code)]
 
 mod support;
@@ -23,7 +23,7 @@ fn suite<S: Spec>(name: &str) -> Suite<S> {
 mod every_method {
     use super::*;
 
-    /// A word of each type, each operation one read-modify-write.
+    /// A word of each type; each operation is one read-modify-write.
     struct Words<M: Memory> {
         flag: M::AtomicBool,
         small: M::AtomicI32,
@@ -193,7 +193,7 @@ fn a_sum_that_is_added_to_in_two_steps_loses_a_number_and_the_report_has_its_sig
     assert_eq!(kind, None, "{report}");
 }
 
-/// Data behind a flag that is held as it is used.
+/// Data behind a flag that is held during use.
 struct Held<M: Memory> {
     held: M::AtomicBool,
     data: M::Words<i64>,
@@ -274,7 +274,7 @@ fn a_lock_that_two_processes_take_at_once_is_found_and_the_report_says_true_and_
     assert_eq!(kind, None, "{report}");
 }
 
-/// It was printed where a case had at most eight processes, and a word had no form.
+/// A token from a version in which a case had at most eight processes, and a word had no form.
 const EARLIER: &str = "fk1:0c776f7264733a3a6c6f636b730773746570706564000301000101000101010103\
     000101000468656c64020101010004646174610200000032d960f5";
 
@@ -310,8 +310,8 @@ mod in_loom {
 
     #[test]
     fn a_lost_number_is_found_and_has_its_sign() {
-        // Calls of different processes are not ordered by time here: only two that each read after they have added
-        // show it.
+        // Calls of different processes are not ordered by time here: only two processes that each
+        // read after an addition show it.
         let op = || prop_oneof![(-3i64..0).prop_map(CounterOp::Add), Just(CounterOp::Read)];
         let sums = suite("sums")
             .setup(Just(1))
@@ -326,7 +326,7 @@ mod in_loom {
         assert_eq!(kind, None, "{report}");
     }
 
-    /// A lock by a flag, with one of its two orderings taken away.
+    /// A lock by a flag, with one of its two orderings weakened.
     struct Weaker<const KIND: u8>(Held<Weakened<LoomMemory>>);
 
     impl<const KIND: u8> Structure for Weaker<KIND> {

@@ -1,15 +1,16 @@
 //! proptest generates random write sequences across fork: some processes write them, others read.
 //!
 //! Properties, for every sequence:
-//! - what a child wrote last is what its parent finds when the child has ended;
-//! - while one process writes, others see values that were written whole, in the order in which they were written: for
-//!   each publication, for payloads of every shape (one byte to a page, with and without a tail), among two to four
-//!   processes, from any start of its words, those just before a wrap among them;
-//! - of a ring the consumer gets each value once;
-//! - words that nobody wrote stay as they were.
+//! - the last value of a child is the one that its parent finds when the child has ended;
+//! - while one process writes, others see values that were written whole, in the order in which
+//!   they were written: for each publication, for payloads of every shape (one byte to a page, with
+//!   and without a tail), among two to four processes, from any start of its words, including those
+//!   just before a wrap;
+//! - the consumer of a ring gets each value once;
+//! - words that were not written stay as they were.
 //!
-//! The twins that must fail: memory that the child does not share, a copy in two halves without a seqlock, and for each
-//! shape the bare words of the payload.
+//! The twins that must fail: memory that the child does not share, a copy in two halves without a
+//! seqlock, and for each shape the bare words of the payload.
 
 mod seeds;
 
@@ -24,10 +25,10 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-/// Words of the shared page that a sequence writes to.
+/// The number of words of the shared page that a sequence writes to.
 const WORDS: usize = 16;
 
-/// Forks are dear, so a case is many writes.
+/// Returns a configuration with few cases, each of many writes, since forks are slow.
 fn config(cases: u32) -> Config {
     kept_in!("write_sequences.txt", cases)
 }
@@ -36,7 +37,7 @@ fn writes() -> impl Strategy<Value = Vec<(usize, u64)>> {
     prop::collection::vec((0..WORDS, any::<u64>()), 0..200)
 }
 
-/// The page after the writes, one after the other.
+/// Returns the page after the writes, one after the other.
 fn model(writes: &[(usize, u64)]) -> Vec<u64> {
     let mut page = vec![0; WORDS];
     for &(word, value) in writes {
@@ -45,7 +46,7 @@ fn model(writes: &[(usize, u64)]) -> Vec<u64> {
     page
 }
 
-/// In a fresh process: a child writes to a page, and the page is read when it has ended.
+/// In a fresh process: a child writes to a page, and the page is read when the child has ended.
 fn written_by_a_child(writes: Vec<(usize, u64)>) -> Vec<u64> {
     let region = Region::anonymous(size_of::<[AtomicU64; WORDS]>()).unwrap();
     let page: &[AtomicU64; WORDS] = region.get(0).unwrap();
@@ -84,7 +85,8 @@ proptest! {
 
 #[test]
 fn a_page_that_is_not_shared_is_noticed() {
-    // A step a write and a few hundred for the two numbers of the last one; the usual limit is four times the cases.
+    // A step per write and a few hundred for the two numbers of the last one; the usual limit is
+    // four times the cases.
     let mut runner = TestRunner::new(Config {
         failure_persistence: None,
         max_shrink_iters: 4096,
@@ -130,7 +132,7 @@ fn a_sequence_that_failed_leaves_its_seed_and_runs_first_from_then_on() {
     }));
 }
 
-/// What a parent saw while its child wrote, and at the end.
+/// The values that a parent saw while its child wrote, and at the end.
 #[derive(Debug, Serialize, Deserialize)]
 struct Seen {
     during: Vec<[u64; 4]>,
@@ -194,7 +196,7 @@ fn watch(read: impl Fn() -> [u64; 4], write: impl FnOnce()) -> Seen {
     }
 }
 
-/// The reads are, in this order, some of the writes, the first possibly the zeros before all of them.
+/// Checks that the reads are, in this order, some of the writes, possibly after the initial zeros.
 fn in_order(values: &[u64], seen: &Seen) -> Result<(), TestCaseError> {
     let mut written = std::iter::once([0; 4]).chain(values.iter().map(|&value| quad(value)));
     for read in &seen.during {
@@ -208,7 +210,7 @@ fn in_order(values: &[u64], seen: &Seen) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Each value once, so that reads can be told apart.
+/// Returns distinct values, so that reads can be told apart.
 fn values() -> impl Strategy<Value = Vec<u64>> {
     prop::collection::btree_set(1u64.., 0..400)
         .prop_map(|values| values.into_iter().collect::<Vec<_>>())
@@ -227,7 +229,7 @@ proptest! {
 
 #[test]
 fn a_copy_without_a_seqlock_is_noticed() {
-    // A search: how often the two run side by side is up to the machine.
+    // A search, since the machine decides how often the two overlap.
     let mut runner = TestRunner::new(Config {
         failure_persistence: None,
         max_shrink_iters: 0,
@@ -247,13 +249,14 @@ fn a_copy_without_a_seqlock_is_noticed() {
     );
 }
 
-/// A sequence of values that are written once each, and read by so many processes at a time.
+/// A sequence of distinct values that are written once each, and read by several processes at the
+/// same time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Sequence {
     publication: Publication,
     values: u32,
     readers: usize,
-    /// From where the words of the publication start; see [`Publication::set`].
+    /// The start of the publication's words; see [`Publication::set`].
     start: u64,
 }
 
@@ -267,7 +270,7 @@ enum Publication {
     Bare,
 }
 
-/// The bytes of the n-th value; the first are zeros. Two of them differ in most bytes.
+/// Returns the bytes of the nth value; the first are zeros. Two of them differ in most bytes.
 fn bytes<const N: usize>(n: u32) -> [u8; N] {
     std::array::from_fn(|at| {
         let mixed = u64::from(n)
@@ -279,13 +282,14 @@ fn bytes<const N: usize>(n: u32) -> [u8; N] {
     })
 }
 
-/// Slots of the ring: no power of two, so that its indices wrap at another place than their type does.
+/// The slots of the ring: no power of two, so that its indices wrap at another place than their
+/// type does.
 const SLOTS: usize = 3;
 
-/// Everything that the processes share.
+/// The memory that the processes share.
 struct Shared {
     region: Region,
-    /// Readers that are there, and then whether the writer is done.
+    /// The number of readers that have started, and then whether the writer is done.
     ready: Region,
 }
 
@@ -299,7 +303,8 @@ impl Shared {
 }
 
 impl Publication {
-    /// Sets its words as they are after many earlier writes: the sequence number, which slot is whose, the indices.
+    /// Sets its words as they are after many earlier writes: the sequence number, the owners of the
+    /// slots, the indices.
     fn set(self, region: &Region, start: u64) {
         let word = |at: usize| region.get::<AtomicU32>(at).unwrap();
         match self {
@@ -312,7 +317,7 @@ impl Publication {
         }
     }
 
-    /// Writes one value; whether there was room.
+    /// Writes one value; returns whether there was room.
     fn write<const N: usize>(self, region: &Region, value: [u8; N]) -> bool {
         match self {
             Self::OneShot => region
@@ -354,12 +359,13 @@ impl Publication {
         }
     }
 
-    /// One reader: what it gets is written whole, and never older than before. How many different values it got.
+    /// Runs one reader: each value that it gets is written whole, and never older than before.
+    /// Returns the number of different values.
     fn watched<const N: usize>(self, sequence: &Sequence, shared: &Shared) -> Result<u32, String> {
         shared.ready().fetch_add(1, Release);
         let (mut last, mut different) = (0, 0);
         loop {
-            // First whether it is done, then what is there.
+            // First whether it is done, then the value.
             let done = shared.done().load(Acquire) == 1;
             let mut nothing = true;
             while let Some(value) = self.read::<N>(&shared.region) {
@@ -390,7 +396,8 @@ impl Publication {
     }
 }
 
-/// In a fresh process: one child writes, the others read. How many different values each reader got.
+/// In a fresh process: one child writes, the others read. Returns the number of different values
+/// that each reader got.
 fn shared_by_processes<const N: usize>(sequence: Sequence) -> Result<Vec<u32>, String> {
     let Sequence {
         publication,
@@ -427,7 +434,8 @@ fn shared_by_processes<const N: usize>(sequence: Sequence) -> Result<Vec<u32>, S
     seen
 }
 
-/// One value of a one-shot, one reader of what has one, any start near a wrap, and any other.
+/// Returns sequences: one value for a one-shot, one reader where only one may read, any start near
+/// a wrap, and any other.
 fn sequences() -> impl Strategy<Value = Sequence> {
     use Publication::{Latest, OneShot, Ring, SeqLock};
     let publications = prop_oneof![Just(OneShot), Just(SeqLock), Just(Latest), Just(Ring)];
@@ -449,7 +457,7 @@ fn sequences() -> impl Strategy<Value = Sequence> {
                 } else {
                     readers
                 },
-                // Even: nobody is writing.
+                // Even: no process is writing.
                 start: start & !1,
             }
         },
@@ -502,7 +510,7 @@ fn an_odd_sequence_number_that_a_dead_writer_left_is_written_over() {
     assert_eq!(seen.len(), 2);
 }
 
-/// A search: how often two run side by side is up to the machine.
+/// Searches, since the machine decides how often two processes overlap.
 #[track_caller]
 fn bare_words_are_torn<const N: usize>() {
     let sequence = Sequence {

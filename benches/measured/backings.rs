@@ -1,5 +1,6 @@
-//! Creating a page of each backing, touching it and taking it away again: the bare calls as a C program makes them, and ours,
-//! which reserve the space, write a header, give the name last, seal, and check.
+//! The costs of creating, touching and removing a page of each backing: by the bare calls of a C
+//! program, and by this crate, which reserves the space, writes a header, gives the name last,
+//! seals, and checks.
 #![allow(unsafe_code, reason = "the floor is the bare system calls")]
 
 use super::Measured;
@@ -80,7 +81,8 @@ fn sysv(key: c_int) {
     }
 }
 
-/// What a careful program does: no name before all is there, space that cannot run out later, no name of another's removed.
+/// Creates a file as a careful program does: it gives the name last, reserves the space, and
+/// removes no other file's name.
 fn careful(directory: &CString, path: &CString) {
     // SAFETY: a new file without a name, as long as its pages, mapped, linked, and unlinked if it is still there; closed.
     unsafe {
@@ -134,7 +136,7 @@ pub(super) fn all() -> Vec<Measured> {
         .truncate(true)
         .open(path("part"))
         .expect("a file");
-    // It stays while it is open.
+    // The file exists as long as it is open.
     let _ = std::fs::remove_file(path("part"));
     part.set_len(PAGE as u64).expect("a page of it");
     let c_text = |text: &str| CString::new(text).expect("no zeros in it");

@@ -1,5 +1,6 @@
-//! Cache lines from one process to another, each on a processor of its own: there and back, as a stream, and the newest of
-//! many; beside the crates that do it between threads, pipes, sockets and ipc-channel.
+//! Cache lines from one process to another, each on a processor of its own: round trips, a stream,
+//! and the newest of many values; compared with crates that do it between threads, pipes, sockets
+//! and ipc-channel.
 
 use super::Measured;
 use super::by_hand::{Line, WORDS};
@@ -30,7 +31,7 @@ fn bytes(n: u64) -> [u8; BYTES] {
 fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     loop {
         if let Some(answer) = ask() {
-            // What comes is read, all of it.
+            // All of the answer is read.
             return black_box(answer);
         }
         spin_loop();
@@ -41,7 +42,8 @@ fn got<T>(ask: impl FnMut() -> Option<T>) {
     until(ask);
 }
 
-/// This thread stays on one of the processors that it may use: the first or the second, if there are two.
+/// Keeps this thread on one of the processors that it may use: the first or the second, if there
+/// are two.
 fn pin(which: usize) {
     let me = Pid::from_raw(0);
     let allowed = sched_getaffinity(me).expect("the kernel says where we may run");
@@ -54,7 +56,7 @@ fn pin(which: usize) {
 }
 
 forkcheck::layout! {
-    /// Neither side does anything before both are there.
+    /// A barrier at which both sides wait for each other.
     struct Start { ready: AtomicU64, go: AtomicU64 }
 }
 
@@ -71,8 +73,8 @@ impl Start {
     }
 }
 
-/// In a clean process: a child does `there` so often, this process `here`, each pinned; how long `here` took, from when the
-/// child runs.
+/// Measures two pinned processes, forked in a fresh process: a child does `there` for each turn,
+/// this process `here`. Returns the time that `here` took, from when the child runs.
 fn processes(turns: u64, mut here: impl FnMut(u64), mut there: impl FnMut(u64)) -> Duration {
     let start: &Start = shared();
     let mut child = process::spawn(|| {
@@ -81,7 +83,7 @@ fn processes(turns: u64, mut here: impl FnMut(u64), mut there: impl FnMut(u64)) 
         (1..=turns).for_each(&mut there);
     })
     .expect("a child");
-    // The child took over where this process may run, so only now.
+    // Pinned after the fork, since a child inherits the processors that this process may use.
     pin(0);
     let start = start.now();
     (1..=turns).for_each(&mut here);
@@ -90,7 +92,7 @@ fn processes(turns: u64, mut here: impl FnMut(u64), mut there: impl FnMut(u64)) 
     took
 }
 
-/// The same with two threads.
+/// Measures as [`processes`] does, with two threads.
 fn threads(
     turns: u64,
     mut here: impl FnMut(u64) + Send,
@@ -113,7 +115,7 @@ fn threads(
     })
 }
 
-/// What both processes see.
+/// Returns memory that both processes see.
 fn shared<T: Resident>() -> &'static T {
     let region = Box::leak(Box::new(
         Region::anonymous(size_of::<T>()).expect("memory for it"),
@@ -121,7 +123,7 @@ fn shared<T: Resident>() -> &'static T {
     region.get(0).expect("it was made for it")
 }
 
-/// There and back.
+/// Round trips.
 mod round_trip {
     use super::*;
 
@@ -237,7 +239,7 @@ mod round_trip {
     }
 }
 
-/// There and back, by those who sleep in between.
+/// Round trips with sleeps in between.
 mod asleep {
     use super::*;
 
@@ -297,7 +299,7 @@ mod asleep {
     }
 }
 
-/// One way, as many as there are: until the last has come.
+/// One way, all values: until the last has arrived.
 mod stream {
     use super::*;
 
@@ -333,7 +335,7 @@ mod stream {
     }
 }
 
-/// One writes as many as there are, the other looks until it sees the last.
+/// One side writes all values, the other looks until it sees the last.
 mod newest {
     use super::*;
 
@@ -361,7 +363,7 @@ mod newest {
         threads(turns, at_first(last), move |n| input.write(line(n)))
     }
 
-    /// The reader has one turn, which is over when it has seen the last.
+    /// Returns a reader with a single turn, which ends when it has seen the last value.
     fn at_first(mut last: impl FnMut()) -> impl FnMut(u64) {
         move |n| {
             if n == 1 {

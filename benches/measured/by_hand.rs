@@ -1,5 +1,5 @@
-//! The publications' protocols written by hand over `std::sync::atomic`, for one payload and no other memory: what ours
-//! may not be slower than.
+//! The publications' protocols written by hand over `std::sync::atomic`, for one payload and no
+//! other memory: the bound that the crate's own may not exceed.
 //!
 //! There are two loops that do the same: for the one the compiler loads all words before it stores them, for the other it
 //! alternates. Each protocol has the one that ours compiles to, so that ci/same-code.sh compares protocols, not loops.
@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::fence;
 
-/// Words of the payload.
+/// The words of the payload.
 pub(crate) const WORDS: usize = 8;
 /// The payload: a cache line.
 pub(crate) type Line = [u64; WORDS];
@@ -86,7 +86,7 @@ impl SeqLock {
     }
 }
 
-/// Who writes, and whether that is known to readers.
+/// The writer, and whether readers know it.
 pub(crate) struct Writer<'a> {
     lock: &'a SeqLock,
     me: u64,
@@ -124,7 +124,8 @@ impl<'a> Writer<'a> {
 #[repr(C, align(128))]
 struct Padded<T>(T);
 
-/// Three slots and a word: front in two bits, then whether the middle is the second after it, then whether it is fresh.
+/// Three slots and a state: the front slot in two bits, whether the middle one is the second after
+/// it, and whether it is fresh.
 #[repr(C)]
 pub(crate) struct Latest {
     state: Padded<AtomicU32>,

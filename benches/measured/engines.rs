@@ -16,9 +16,9 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// Executions of the row of kills.
+/// The executions of the figure for kills.
 const KILLED: u64 = 10_000;
-/// Says that this process was started by rusty-fork.
+/// The variable that rusty-fork's child has in its environment.
 const CHILD: &str = "FORKCHECK_BENCH_CHILD";
 
 pub(super) fn all() -> Vec<Measured> {
@@ -95,7 +95,8 @@ pub(super) fn all() -> Vec<Measured> {
     all
 }
 
-/// Two engines of `stepped` in two threads, as two jobs of one test have them: each runs half of the executions.
+/// Measures two engines of `stepped` in two threads, as two jobs of one test have them: each runs
+/// half of the executions.
 fn two_at_once(group: &str) -> Measured {
     let threads = [(); 2].map(|()| {
         let (ask, asked) = mpsc::channel::<u64>();
@@ -124,13 +125,13 @@ fn two_at_once(group: &str) -> Measured {
     Measured::new(group, name, "execution", 100_000, run)
 }
 
-/// In a clean process, which is small: so many times so many children.
+/// Forks that many children that many times, in a fresh process, which is small.
 fn fork_and_wait((processes, turns): (usize, u64)) -> Duration {
     let start = Instant::now();
     for _ in 0..turns {
         let mut children = [0; 8];
         for child in &mut children[..processes] {
-            // SAFETY: fork and _exit. This process has one thread, and the child does nothing but end.
+            // SAFETY: fork and _exit. This process has one thread, and the child only ends.
             *child = unsafe { nix::libc::fork() };
             if *child == 0 {
                 // SAFETY: as above.
@@ -165,9 +166,9 @@ pub(super) fn end_rusty_child() {
     }
 }
 
-/// A case that ends in a kill: the write is killed at each of its steps, before the read and after. Executions with a step of a
-/// new kind are taken again by forked processes, with a real SIGKILL, as everywhere; those that kill each point for real are not
-/// in it.
+/// Measures a case that ends in a kill: the write is killed at each of its steps, before the read
+/// and after. Forked processes repeat executions with a step of a new kind, with a real SIGKILL, as
+/// everywhere; the executions that kill at each point for real are not included.
 fn kills(group: &str) -> Measured {
     let program = vec![vec![RegisterOp::Write([1, 145])], vec![RegisterOp::Read]];
     let case = Case::<Register<Pair>>::free([0, 0], program);
@@ -179,7 +180,7 @@ fn kills(group: &str) -> Measured {
         let start = Instant::now();
         let mut done = 0;
         while done < turns {
-            // From the first bound again: kills beside no preemption, then some beside one.
+            // It starts at the first bound again: kills without a preemption, then some with one.
             let budget = budget(KILLED, Strategy::Bounded);
             let (covered, run) = engine
                 .search::<CheckedSeqLock<SteppedMemory>>(&case, &roles, &budget)
@@ -188,7 +189,7 @@ fn kills(group: &str) -> Measured {
             done += covered.executions.max(1);
             last.set((covered, start.elapsed().div_f64(done as f64)));
         }
-        // The last search may have been for more.
+        // The last search may have done more.
         start.elapsed().mul_f64(turns as f64 / done as f64)
     };
     let mut measured = Measured::new(
@@ -221,7 +222,7 @@ fn budget(executions: u64, strategy: Strategy) -> Budget {
         read_only: 0,
         killable: u32::MAX,
         strategy,
-        // As of a later program: what is looked for in the first few alone is not in it.
+        // A later program of a search: the extra work for the first few programs is not included.
         watchdog: Duration::from_secs(2),
         backtraces: false,
         known: Known {
@@ -231,7 +232,7 @@ fn budget(executions: u64, strategy: Strategy) -> Budget {
     }
 }
 
-/// Executions of one program of two operations a process: one writes, the others read.
+/// Measures executions of one program with two operations per process: one writes, the others read.
 fn engine<E: Engine + 'static, S: WithHandles<Memory = E::Memory, Spec = Register<Pair>>>(
     group: &str,
     (name, strategy): (&str, Strategy),

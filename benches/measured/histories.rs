@@ -101,7 +101,8 @@ fn measured(name: &str, history: case::History<Register<u64>>) -> Measured {
     })
 }
 
-/// One process writes 1, 2, 3, ..., the others read what is there while it does, and overlap it.
+/// Returns a history in which one process writes 1, 2, 3, ..., and the others read the current
+/// value meanwhile.
 fn registers(
     processes: u64,
     calls: u64,
@@ -147,7 +148,8 @@ fn registers(
     history
 }
 
-/// Every recorded history, one after the other, as one figure: to be set beside another checker on the same files.
+/// Measures every recorded history, one after the other, as one figure, to be compared with another
+/// checker on the same files.
 fn recorded() -> Option<Measured> {
     let directory = PathBuf::from(std::env::var_os("FORKCHECK_HISTORIES")?);
     let index = std::fs::read_to_string(directory.join("index.tsv")).expect("an index.tsv there");

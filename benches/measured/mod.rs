@@ -1,4 +1,4 @@
-//! Everything that is measured, as a list: `table` prints ratios of it, `track` gives it to criterion.
+//! All benchmarks as a list: `table` prints their ratios, `track` gives them to criterion.
 
 mod backings;
 mod between;
@@ -12,17 +12,17 @@ use std::time::Duration;
 
 /// One figure.
 pub(crate) struct Measured {
-    /// What it is compared with others in.
+    /// The group in which it is compared with others.
     pub(crate) group: String,
-    /// Its name there.
+    /// The name in the group.
     pub(crate) name: String,
-    /// What one turn is: an execution, a write and a read, ...
+    /// The unit of a turn: an execution, a write and a read, ...
     pub(crate) unit: &'static str,
-    /// So many turns and no fewer are worth measuring at a time.
+    /// The least number of turns that is worth measuring.
     pub(crate) turns: u64,
-    /// How long so many turns take.
+    /// Returns the time that this number of turns takes.
     pub(crate) run: Box<dyn FnMut(u64) -> Duration>,
-    /// What else is to be said after the last run: overlap, findings.
+    /// Returns a note on the last run: overlap, findings.
     pub(crate) note: Box<dyn Fn() -> String>,
 }
 
@@ -45,7 +45,7 @@ impl Measured {
     }
 }
 
-/// All of them, group by group; the first of a group is what the others are compared with.
+/// Returns all figures, group by group; the others of a group are compared with its first.
 pub(crate) fn all() -> Vec<Measured> {
     let mut all = engines::all();
     all.extend(histories::all());
@@ -55,7 +55,7 @@ pub(crate) fn all() -> Vec<Measured> {
     all
 }
 
-/// To be called first in `main`: the child that rusty-fork starts for its figure ends in here.
+/// Ends the child that rusty-fork starts for its figure. Call it first in `main`.
 pub(crate) fn is_a_child() {
     engines::end_rusty_child();
 }

@@ -1,5 +1,6 @@
-//! The same program under those who step threads within one process: shuttle by its random and PCT schedulers, and loom,
-//! which also explores what weak memory allows. In each, one writes a seqlock twice, and the others read it twice.
+//! The same program under tools that step threads within one process: shuttle by its random and PCT
+//! schedulers, and loom, which also explores weak memory. In each, one thread writes a seqlock
+//! twice, and the others read it twice.
 
 use super::Measured;
 use forkcheck::builtin::{CheckedSeqLock, Pair};
@@ -16,7 +17,7 @@ use shuttle::sync::atomic::{
 };
 use std::time::{Duration, Instant};
 
-/// Orders that PCT looks for: as many as ours, with three points of change.
+/// The depth for PCT: with it, shuttle has three change points, as this crate's engine has.
 const DEPTH: usize = 4;
 
 pub(super) fn all(group: &str, processes: usize) -> Vec<Measured> {
@@ -49,7 +50,7 @@ pub(super) fn all(group: &str, processes: usize) -> Vec<Measured> {
     ]
 }
 
-/// As [`forkcheck::publish::SeqLock`] does it, on shuttle's words.
+/// The protocol of [`forkcheck::publish::SeqLock`], on shuttle's words.
 struct SeqLock {
     sequence: AtomicU64,
     value: [AtomicU64; 2],
@@ -80,7 +81,7 @@ impl SeqLock {
 
 fn run(scheduler: impl Scheduler + 'static, processes: usize) -> Duration {
     let mut config = shuttle::Config::new();
-    // It takes all orderings for SeqCst, as our engine does.
+    // It treats all orderings as SeqCst, as our engine does.
     config.silence_warnings = true;
     let start = Instant::now();
     Runner::new(scheduler, config).run(move || {
@@ -108,7 +109,8 @@ fn run(scheduler: impl Scheduler + 'static, processes: usize) -> Duration {
     start.elapsed()
 }
 
-/// Our engine on loom, which judges the history of each execution; scaled to so many, since it ends where it likes.
+/// Measures our engine on loom, which judges the history of each execution; the time is scaled to
+/// the number of turns, since the engine decides when it ends.
 fn loom(turns: u64, processes: usize) -> Duration {
     let mut program = vec![vec![
         RegisterOp::Write([1, 145]),

@@ -1,4 +1,5 @@
-//! A write and a read of a cache line on one thread: ours, the same by hand, and the best-known crate of the kind.
+//! A write and a read of a cache line on one thread: this crate's, the same by hand, and the
+//! best-known crate of the kind.
 
 use super::Measured;
 use super::by_hand::{self, Line, WORDS};
@@ -12,7 +13,7 @@ fn line(n: u64) -> Line {
     [n; WORDS]
 }
 
-/// So many times something that is given the number of the turn.
+/// Returns the time of a number of turns, each of which gets its number.
 fn timed(turns: u64, mut turn: impl FnMut(u64)) -> Duration {
     let start = Instant::now();
     (0..turns).for_each(&mut turn);

@@ -1,5 +1,5 @@
-//! Planted: a seqlock as most people write it. Every order of its steps is right, and a writer that is killed between its
-//! two stores of the sequence number leaves readers spinning for ever.
+//! Planted: a common form of the seqlock. Every order of its steps is right, but a writer that is killed between its two
+//! stores of the sequence number leaves readers spinning indefinitely.
 
 use super::{Pair, seq_lock};
 use crate::memory::{Atomic, Memory, Ordering, Words};
@@ -56,7 +56,7 @@ impl<M: Memory> Structure for DeadWriter<M> {
     }
 }
 
-/// As [`seq_lock::suite`].
+/// The suite of [`DeadWriter`], as that of [`seq_lock`].
 pub fn suite() -> Suite<Register<Pair>> {
     seq_lock::writer_and_reader(Suite::of_module(crate::site!()))
 }

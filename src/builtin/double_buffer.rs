@@ -1,5 +1,5 @@
-//! Planted: the newest value in two slots where it takes three. The writer fills the slot that is not the newest, and
-//! a reader that decodes its message in place is still in it.
+//! Planted: the newest value in two slots, where three are needed. The writer fills the slot that
+//! is not the newest, and a reader may still be decoding its message there in place.
 
 use super::{Pair, message, seq_lock};
 use crate::memory::{Atomic, Memory, Ordering};
@@ -36,7 +36,7 @@ impl<M: Memory> Structure for DoubleBuffer<M> {
                 let newest = self.newest.load(Ordering::Acquire);
                 let [value, sum] = &self.slots[newest as usize];
                 let value = value.load(Ordering::Relaxed);
-                // What was decoded is used, whatever the sum says.
+                // The decoded message is used whatever its check sum says.
                 std::hint::black_box(message(value));
                 RegisterRet::Value([value, sum.load(Ordering::Relaxed)])
             }
@@ -44,7 +44,7 @@ impl<M: Memory> Structure for DoubleBuffer<M> {
     }
 }
 
-/// As [`seq_lock::suite`].
+/// The suite of [`DoubleBuffer`], as that of [`seq_lock`].
 pub fn suite() -> Suite<Register<Pair>> {
     seq_lock::writer_and_reader(Suite::of_module(crate::site!()))
 }

@@ -1,4 +1,5 @@
-//! Planted: a one-shot value whose flag is set *before* the data is there (crossbeam 0.2.12 had the like).
+//! Planted: a one-shot value whose flag is set *before* its data is written (crossbeam 0.2.12 had a
+//! similar bug).
 
 use super::{Pair, message, one_shot};
 use crate::memory::{Atomic, Memory, Ordering, Words};
@@ -6,7 +7,7 @@ use crate::spec::{Once, OnceOp, OnceRet};
 use crate::structure::Structure;
 use crate::suite::Suite;
 
-/// A value, and whether it is there.
+/// A value, and a flag that says whether it is set.
 pub struct EarlyFlag<M: Memory> {
     set: M::AtomicU32,
     data: M::Words<Pair>,
@@ -36,7 +37,7 @@ impl<M: Memory> Structure for EarlyFlag<M> {
     }
 }
 
-/// One process sets, one reads.
+/// A suite in which one process sets and one reads.
 pub fn suite() -> Suite<Once<Pair>> {
     one_shot::setter_and_getter(Suite::of_module(crate::site!()))
 }

@@ -1,4 +1,5 @@
-//! Planted: a ring whose producer moves its index *before* it encodes and copies the item (jack2 886 is the like).
+//! Planted: a ring whose producer moves its index *before* it encodes and copies the item (jack2
+//! issue 886 is similar).
 
 use super::ring::{SLOTS, Start, Started, producer_and_consumer};
 use super::{Pair, message};
@@ -7,7 +8,7 @@ use crate::spec::{QueueOp, QueueRet};
 use crate::structure::Structure;
 use crate::suite::Suite;
 
-/// Items that were pushed and popped, counted from the first, and the slots.
+/// The numbers of pushed and popped items, and the slots.
 pub struct EarlyIndex<M: Memory> {
     pushed: M::AtomicU64,
     popped: M::AtomicU64,
@@ -58,7 +59,7 @@ impl<M: Memory> Structure for EarlyIndex<M> {
     }
 }
 
-/// As [`ring::suite`](super::ring::suite).
+/// The suite of [`EarlyIndex`], as that of [`ring`](super::ring).
 pub fn suite() -> Suite<Started> {
     producer_and_consumer(Suite::of_module(crate::site!()))
 }

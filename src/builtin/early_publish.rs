@@ -6,13 +6,13 @@ use crate::spec::{Register, RegisterOp, RegisterRet};
 use crate::structure::{Role, WithHandles};
 use crate::suite::Suite;
 
-/// A message, and the number that is to say that it is whole.
+/// A message, and the sequence number that should say that the message is whole.
 pub struct EarlyPublish<M: Memory> {
     sequence: M::AtomicU64,
     data: M::Words<Pair>,
 }
 
-/// A handle of [`EarlyPublish`]: the writer counts for itself.
+/// A handle of [`EarlyPublish`], with the writer's own count.
 pub struct EarlyHandle<'a, M: Memory> {
     page: &'a EarlyPublish<M>,
     sequence: u64,
@@ -64,7 +64,7 @@ impl<M: Memory> WithHandles for EarlyPublish<M> {
     }
 }
 
-/// As [`seq_lock::suite`].
+/// The suite of [`EarlyPublish`], as that of [`seq_lock`].
 pub fn suite() -> Suite<Register<Pair>> {
     seq_lock::writer_and_reader(Suite::of_module(crate::site!()))
 }

@@ -9,25 +9,25 @@ use proptest::prelude::{Just, Strategy, prop_oneof};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Things that were posted and not taken.
+/// The number of items that were posted and not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Posted(u32);
 
-/// What is done with it.
+/// An operation on the counter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {
-    /// That many more, with one notification.
+    /// Adds this number, with one notification.
     Post(u32),
-    /// One less: waits for it.
+    /// Takes one, and waits until there is one.
     Take,
-    /// One less: waits for it, but not long.
+    /// Takes one, and waits a short time for it.
     TakeSoon,
 }
 
 impl Spec for Posted {
     type Setup = ();
     type Op = Op;
-    /// Whether it was done in time.
+    /// Whether the operation was done in time.
     type Ret = bool;
     fn start(_: &()) -> Self {
         Self(0)
@@ -41,7 +41,7 @@ impl Spec for Posted {
         }
         true
     }
-    /// How soon is soon is left open.
+    /// The spec does not say how long a short time is.
     fn accept(&mut self, _: usize, op: &Op, ret: &bool) -> bool {
         (*op == Op::TakeSoon && !*ret) || self.step(0, op) == *ret
     }
@@ -56,12 +56,12 @@ pub struct CheckedEventCount<M: Memory> {
     event: EventCount<M>,
 }
 
-/// Takes one, if there is one.
+/// Takes one item, if there is one.
 pub(super) fn take<M: Memory>(posted: &M::AtomicU32) -> Option<()> {
     let seen = posted.load(Ordering::Relaxed);
     let less = seen.checked_sub(1)?;
     let took = posted.compare_exchange(seen, less, Ordering::Acquire, Ordering::Relaxed);
-    // Who comes too late for this one looks again.
+    // Another process has changed the counter: look again.
     took.map_or_else(|_| take::<M>(posted), |_| Some(()))
 }
 
@@ -94,8 +94,9 @@ impl<M: Memory> Structure for CheckedEventCount<M> {
     }
 }
 
-/// One process posts for both others at once: as much as they take, or twice that. Where it does so once, its one
-/// notification has to wake both. It is not killed: in its last post it has no successor, and leaves the others asleep.
+/// A suite in which one process posts for both others at once: as much as they take, or twice that.
+/// Where it posts only once, its one notification has to wake both. It is not killed: after a kill
+/// in its last post no incarnation would follow, and the others would sleep indefinitely.
 pub fn suite() -> Suite<Posted> {
     let takes = prop_oneof![3 => Just(Op::Take), 1 => Just(Op::TakeSoon)];
     Suite::of_module(crate::site!())

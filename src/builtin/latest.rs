@@ -1,4 +1,4 @@
-//! [`Latest`] against a register that its writer writes once or twice at a time.
+//! [`Latest`] against a register; its writer writes once or twice in an operation.
 
 use super::{Pair, message};
 use crate::memory::Memory;
@@ -9,7 +9,7 @@ use crate::suite::Suite;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use serde::{Deserialize, Serialize};
 
-/// The newest value. A killed writer leaves it as it was, or has written it.
+/// A register whose killed writer has either written its value or changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Newest(Register<Pair>);
 
@@ -18,7 +18,8 @@ pub struct Newest(Register<Pair>);
 pub enum Op {
     /// Makes this the newest value.
     Write(Pair),
-    /// Does so twice. A slot of a reader comes back to the writer at its third write, and loom explores two operations.
+    /// Writes twice. The writer reuses a reader's slot at its third write, and loom explores two
+    /// operations.
     WriteTwice(Pair),
     /// Reads the newest value.
     Read,
@@ -49,7 +50,7 @@ pub struct CheckedLatest<M: Memory>(Latest<Pair, M>);
 impl<M: Memory> WithHandles for CheckedLatest<M> {
     type Memory = M;
     type Spec = Newest;
-    /// The writer goes on as the writer that it is.
+    /// The writer keeps its [`LatestWriter`] from one operation to the next.
     type Handle<'a> = (&'a Latest<Pair, M>, Option<LatestWriter<'a, Pair, M>>);
     fn new(first: &Pair) -> Self {
         Self(Latest::new_in(*first))
@@ -69,7 +70,7 @@ impl<M: Memory> WithHandles for CheckedLatest<M> {
     }
 }
 
-/// One process writes, one reads.
+/// A suite in which one process writes and one reads.
 pub fn suite() -> Suite<Newest> {
     let value = any::<u8>().prop_map(|value| message(value.into()));
     let writes = prop_oneof![

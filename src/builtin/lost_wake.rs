@@ -1,5 +1,5 @@
-//! Planted: who is about to sleep looks at what a notification changes *after* it has asked for the last time, so one that
-//! comes in between is lost (brpc 3539 is the like).
+//! Planted: a process about to sleep reads the notification counter *after* its last look at the
+//! condition, so a notification in between is lost (brpc issue 3539 is similar).
 
 use super::event_count::{Op, Posted, take};
 use super::message;
@@ -34,7 +34,7 @@ impl<M: Memory> Structure for LostWake<M> {
             }
             Op::Take => {
                 while take::<M>(posted).is_none() {
-                    // It notes what it goes to sleep for, which takes its time.
+                    // The note takes some time, as real work between the two looks does.
                     (0..8).for_each(|n| {
                         std::hint::black_box(message(n));
                     });
@@ -47,12 +47,13 @@ impl<M: Memory> Structure for LostWake<M> {
     }
 }
 
-/// Two who take what one posts. Side by side each failure is two seconds of sleep, so there is little to shrink.
+/// A suite in which two processes take what one posts. Under `processes` each failure is two
+/// seconds of sleep, so the programs are small and leave little to shrink.
 pub fn suite() -> Suite<Posted> {
     Suite::of_module(crate::site!())
         .role("poster", 1, 2..=2, Just(Op::Post(1)))
         .role("taker", 2, 1..=1, Just(Op::Take))
-        // No operation takes long, and no look tells more than these.
+        // No operation takes long, and looking more often would show nothing more.
         .watchdog(Duration::from_millis(500))
         .regressions(None)
 }

@@ -1,8 +1,9 @@
-//! The crate's own publications as structures, and for each a planted broken twin that the engines must find: a harness
-//! that was never seen to fail proves nothing.
+//! The crate's own publications as structures, and for each a planted broken twin that the engines
+//! must find: a harness that was never seen to fail proves nothing.
 //!
-//! Each is a file with a `suite()`. The `forkcheck` command lists them and checks them with [`check`]; that it does is what
-//! `tests/builtins.rs` sees, so a crate that depends on this one does not compile them for each engine.
+//! Each file has a `suite()`. The `forkcheck` command lists the structures and checks them with
+//! [`check`], which `tests/builtins.rs` observes. A crate that depends on this one therefore does
+//! not compile them for each engine.
 
 pub mod dead_writer;
 pub mod double_buffer;
@@ -41,7 +42,7 @@ use std::time::Duration;
 /// A message of two words that belong together: a value and its check sum. A torn copy shows.
 pub type Pair = [u64; 2];
 
-/// The message of a value. It takes some tens of nanoseconds, as encoding a message does.
+/// Returns the message of a value. It takes some tens of nanoseconds, as encoding a message does.
 fn message(value: u64) -> Pair {
     let round = |sum: u64, _| {
         (sum ^ value)
@@ -51,39 +52,39 @@ fn message(value: u64) -> Pair {
     [value, (0..64).fold(value, round) % 1000]
 }
 
-/// How much to run; what is `None` is left to the environment, and then to the suite.
+/// Limits of a check; what is `None` comes from the environment, or else from the suite.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
-    /// Programs to draw.
+    /// The number of programs to draw.
     pub cases: Option<u32>,
     /// Time after which no new program is drawn.
     pub time: Option<Duration>,
-    /// The seed of what is drawn.
+    /// The seed of the draws.
     pub seed: Option<u64>,
     /// The one case to run instead.
     pub replay: Option<Known>,
-    /// How the command is called that replays a token.
+    /// The command that replays a token.
     pub command: String,
-    /// The file or directory of the report as a page; `FORKCHECK_HTML` names a directory where this names nothing.
+    /// The place of the report as a page; by default a directory that `FORKCHECK_HTML` names.
     pub html: Html,
 }
 
-/// Place of a page.
+/// The place of a report page.
 #[derive(Clone, Debug, Default)]
 pub enum Html {
-    /// None is asked for.
+    /// No page, unless `FORKCHECK_HTML` is set.
     #[default]
     Nowhere,
-    /// In this directory, under the name of the suite and the engine, unless the verdict is `ok`.
+    /// A file in this directory, named after the suite and the engine, unless the verdict is `ok`.
     Directory(PathBuf),
-    /// In this file, whatever the verdict.
+    /// This file, whatever the verdict.
     File(PathBuf),
 }
 
-/// Checks a structure on an engine, with these limits.
+/// Checks a structure on an engine within these limits.
 ///
 /// # Errors
-/// The suite, the environment or the case to replay makes no sense, or a system call failed.
+/// If the suite, the environment or the case to replay is invalid, or a system call fails.
 pub fn check<E: Engine, S: WithHandles<Memory = E::Memory>>(
     suite: Suite<S::Spec>,
     limits: &Limits,

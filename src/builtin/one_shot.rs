@@ -8,12 +8,12 @@ use crate::structure::Structure;
 use crate::suite::Suite;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
-/// A value that the first of several setters claims for its own. It can be read at some time after that: at once by the
-/// setter, when its call has returned, and by every process when one of them has read it.
+/// A value that the first of several setters claims. It may become readable late: the setter can
+/// read it once its call has returned, and every process once one of them has read it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claimed {
     value: Option<Pair>,
-    /// The setter whose value it is, if that has returned.
+    /// The setter that claimed the value, once its call has returned.
     setter: Option<usize>,
     seen: bool,
 }
@@ -49,7 +49,7 @@ impl Spec for Claimed {
             OnceRet::Set(_) => self.step(process, op) == *ret,
         }
     }
-    /// A setter that is killed after its claim may leave a value that is never to be read.
+    /// A setter that is killed after its claim may leave a value that never becomes readable.
     fn crash(&mut self, _: usize, pending: &OnceOp<Pair>) {
         if self
             .value
@@ -80,8 +80,8 @@ impl<M: Memory> Structure for CheckedOneShot<M> {
     }
 }
 
-/// Two processes set, one reads. (Of two that set at the same time, the one that comes second is refused before
-/// the other's value can be read, which [`Once`] does not allow.)
+/// A suite in which two processes set and one reads. Of two overlapping calls of `set`, the second
+/// is refused before the first one's value can be read, which [`Once`] does not allow.
 pub fn suite() -> Suite<Claimed> {
     let ops = prop_oneof![3 => sets(), 1 => Just(OnceOp::Get)];
     Suite::of_module(crate::site!())
@@ -90,7 +90,7 @@ pub fn suite() -> Suite<Claimed> {
         .regressions(None)
 }
 
-/// One process sets, one reads.
+/// Completes a suite in which one process sets and one reads.
 pub(super) fn setter_and_getter(suite: Suite<Once<Pair>>) -> Suite<Once<Pair>> {
     suite
         .role("setter", 1, 1..=2, sets())

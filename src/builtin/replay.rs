@@ -1,4 +1,4 @@
-//! Cases that failed before, from a token or a file, for whichever suite they are.
+//! Saved cases from a token or a file, of any suite.
 
 use crate::error::Error;
 use crate::regression;
@@ -6,14 +6,14 @@ use crate::report;
 use crate::spec::Spec;
 use std::path::Path;
 
-/// A case that failed before.
+/// A saved case.
 #[derive(Clone, Debug)]
 pub struct Known {
-    /// The suite that it is of, if that is one of those it was looked for in.
+    /// The case's suite, if it is one of those given to [`known`].
     pub suite: Option<String>,
     /// The engine that found it.
     pub engine: String,
-    /// The command that runs it again, where it is not of a built-in structure.
+    /// The command that replays it, where it is not of a built-in structure.
     pub command: String,
     case: Form,
 }
@@ -26,7 +26,7 @@ enum Form {
 }
 
 impl Known {
-    /// Its token, if its operations are those of the spec.
+    /// Returns its token, if its operations are those of the spec.
     pub(super) fn token<S: Spec>(&self) -> Result<String, Error> {
         match &self.case {
             Form::Token(token) => Ok(token.clone()),
@@ -38,11 +38,11 @@ impl Known {
     }
 }
 
-/// Returns the cases that `target` holds: a token from a report, or a file of saved cases. They may be of these `suites`, by
-/// their names.
+/// Returns the cases in `target`: a token from a report, or a file of saved cases. The cases may be
+/// of these `suites`, given by name.
 ///
 /// # Errors
-/// It is neither, or cannot be read.
+/// If `target` is neither, or cannot be read.
 pub fn known(target: &str, suites: &[&str]) -> Result<Vec<Known>, Error> {
     if regression::is_token(target) {
         let (suite, engine) = regression::whose(target)?;

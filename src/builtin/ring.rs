@@ -9,19 +9,20 @@ use crate::suite::Suite;
 use proptest::prelude::{Just, Strategy, any};
 use serde::{Deserialize, Serialize};
 
-/// Slots of the rings here: the fewest of which one can be full and another empty.
+/// The slots of these rings: the fewest of which one can be full while another is empty.
 pub(super) const SLOTS: usize = 2;
 
-/// From where a ring starts.
+/// The setup of a ring.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// Items that went through before: the indices are so far, past a wrap or before one.
+    /// The number of items that went through before, which sets the indices past a wrap or before
+    /// one.
     pub(super) earlier: u8,
-    /// Items that are in it.
+    /// The number of items in it.
     pub(super) filled: u8,
 }
 
-/// [`StaleQueue`] of two items that starts so.
+/// A [`StaleQueue`] of two items that begins as a [`Start`] says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Started(StaleQueue<Pair>);
 
@@ -72,7 +73,7 @@ impl<M: Memory> Structure for CheckedRing<M> {
     }
 }
 
-/// One process pushes, one pops.
+/// A suite in which one process pushes and one pops.
 pub fn suite() -> Suite<Started> {
     producer_and_consumer(Suite::of_module(crate::site!()))
 }

@@ -38,13 +38,13 @@ impl<M: Memory> WithHandles for CheckedSeqLock<M> {
     }
 }
 
-/// A handle of [`CheckedSeqLock`]: of the handle only the writer makes use.
+/// A handle of [`CheckedSeqLock`]; only the writer uses its `writer`.
 pub struct SeqLockHandle<'a, M: Memory> {
     lock: &'a SeqLock<Pair, M>,
     writer: Writer<'a, Pair, M>,
 }
 
-/// One process writes, one reads.
+/// A suite in which one process writes and one reads.
 pub fn suite() -> Suite<Register<Pair>> {
     writer_and_reader(Suite::of_module(crate::site!()))
 }

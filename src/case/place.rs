@@ -1,20 +1,23 @@
-//! How the steps of a process are named: in saved cases, in tokens, and where one execution is compared with another.
+//! Names of the steps of a process: in saved cases, in tokens, and where one execution is compared
+//! with another.
 
 use super::Access;
 use crate::source;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::HashMap;
 
-/// A step of a process, named so that it outlives changes of the code around it.
+/// A step of a process, by a name that survives changes of the code around it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// In which of the process's operations, counted from 0; `None` while it sits down.
+    /// The operation that the step belongs to, counted from 0; `None` while the process attaches or
+    /// detaches.
     pub operation: Option<u16>,
-    /// On which word, by the last field of its path in the source: `tail`, or `data` of `slots[i].data`; or what else it
-    /// does there: `spin`, `alive`. Names of variables are no part of it, so that one that is renamed changes nothing.
+    /// The word that it accesses, by the last field of its path in the source (`tail`, or `data` of
+    /// `slots[i].data`), or another kind of step: `spin`, `alive`. The names of variables are not
+    /// part of it, so renaming one changes nothing.
     #[serde(deserialize_with = "last_field")]
     pub word: String,
-    /// Which of that operation's steps on it, counted from 1.
+    /// The number of the step among those of its operation on this word, counted from 1.
     pub nth: u32,
 }
 
@@ -30,7 +33,8 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// Earlier versions wrote a field with the one before it, or with the variable that it was reached through.
+/// Reads `word`. Earlier versions put the field before it, or the variable that led to it, in
+/// front.
 fn last_field<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let word = String::deserialize(from)?;
     Ok(word.rsplit('.').next().unwrap_or_default().to_owned())
@@ -39,12 +43,12 @@ fn last_field<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 /// Names the steps of one incarnation of a process, in the order in which it takes them.
 #[derive(Default)]
 pub(crate) struct Names {
-    /// How often each word was touched in each operation.
+    /// The number of accesses to each word in each operation.
     touched: HashMap<(Option<usize>, String), u32>,
 }
 
 impl Names {
-    /// The name of the next step: of this kind, at this place in the source.
+    /// Returns the name of the next step, which is of this kind and at this place in the source.
     pub(crate) fn next(
         &mut self,
         operation: Option<usize>,
@@ -97,7 +101,7 @@ mod tests {
         assert_eq!(next(Some(0), Access::Load), ("word".into(), 1));
         assert_eq!(next(Some(0), Access::Spin), ("spin".into(), 1));
         assert_eq!(next(Some(0), Access::Store), ("word".into(), 2));
-        // Getting up goes on where sitting down ended.
+        // Detaching continues the count of attaching.
         assert_eq!(next(None, Access::Load), ("word".into(), 2));
     }
 }

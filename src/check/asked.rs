@@ -1,4 +1,5 @@
-//! Calls the user's spec so that a panic of it is told as the spec's own, with its message and source line.
+//! Calls of the user's spec. A panic of the spec is reported as its own, with its message and
+//! source line.
 
 use super::{Finding, Kind, Verdict};
 use crate::spec::Spec;
@@ -7,14 +8,16 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
 
 thread_local! {
-    /// Set while a spec is asked on this thread; then the words of its panic, once there was one.
+    /// The message of the spec's panic, once there was one; set while a spec is asked on this
+    /// thread.
     static ASKED: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 static HOOK: Once = Once::new();
 
-/// Notes the panic of a spec that is being asked, and returns whether it was one. A panic hook that ends the process
-/// or reports to somewhere has to ask this first, and leave such a panic alone: it is caught.
+/// Notes the panic if it is of a spec that is being asked, and returns whether it is. A panic hook
+/// that ends the process or reports elsewhere has to ask this first and leave such a panic alone:
+/// it is caught.
 pub(crate) fn is_of_the_spec(info: &PanicHookInfo<'_>) -> bool {
     ASKED.with_borrow_mut(|asked| {
         let Some(words) = asked else { return false };
@@ -28,7 +31,8 @@ pub(crate) fn is_of_the_spec(info: &PanicHookInfo<'_>) -> bool {
     })
 }
 
-/// The value of `ask`, or the words of the panic in it. A question within a question is part of the outer one.
+/// Returns the value of `ask`, or the message of a panic in it. A nested call is part of the outer
+/// one.
 pub(super) fn words_of_panic<T>(ask: impl FnOnce() -> T) -> Result<T, String> {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
@@ -42,7 +46,7 @@ pub(super) fn words_of_panic<T>(ask: impl FnOnce() -> T) -> Result<T, String> {
     let answer = catch_unwind(AssertUnwindSafe(ask));
     let words = ASKED.replace(outer).unwrap_or_default();
     answer.map_err(|payload| {
-        // Another hook may have taken the place of this one; the payload still has the message.
+        // Another hook may have replaced this one; the payload still has the message.
         let words = if words.is_empty() {
             format!("the spec panicked: {}", message(&*payload))
         } else {
@@ -54,7 +58,7 @@ pub(super) fn words_of_panic<T>(ask: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// The verdict of `ask`; a finding if the spec panics in it.
+/// Returns the verdict of `ask`, or a finding if the spec panics in it.
 pub(super) fn verdict<S: Spec>(ask: impl FnOnce() -> Verdict<S>) -> Verdict<S> {
     words_of_panic(ask).unwrap_or_else(|detail| {
         Verdict::Finding(Finding {
@@ -86,7 +90,7 @@ mod tests {
         assert_eq!(words_of_panic(|| 7), Ok(7));
     }
 
-    // A panic hook belongs to the whole process, so this test runs in a process of its own.
+    // A panic hook belongs to the whole process, so this test runs in its own process.
     rusty_fork_test! {
         #[test]
         fn the_hook_that_was_there_is_asked_about_other_panics_alone() {

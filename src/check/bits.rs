@@ -8,7 +8,7 @@ pub(super) fn add(set: &mut [u64], n: usize) {
     set[n / 64] |= 1 << (n % 64);
 }
 
-/// Whether each number of `few` is in `many`.
+/// Returns whether each number of `few` is in `many`.
 pub(super) fn within(few: &[u64], many: &[u64]) -> bool {
     few.iter().zip(many).all(|(few, many)| few & !many == 0)
 }

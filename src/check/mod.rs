@@ -1,6 +1,7 @@
-//! Judges histories. Pure: no process, no clock, no I/O; the same history gives the same verdict.
+//! Judges histories. The check is pure: it uses no process, no clock and no I/O, and gives one
+//! verdict for one history.
 //!
-//! [`explain`] judges what happened; [`rest`] judges an execution in which no process can move any more.
+//! [`explain`] judges a history; [`rest`] judges an execution in which no process can continue.
 
 mod asked;
 mod bits;

@@ -1,4 +1,5 @@
-//! The nodes of a search: after which calls it has been in which state, and on which way it came there.
+//! The nodes of a search: the calls that came before each, the state after them, and the moves that
+//! led there.
 
 use super::bits;
 use std::collections::HashMap;
@@ -7,7 +8,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 /// No node, no state.
 const NONE: u32 = u32::MAX;
 
-/// The nodes, without an allocation of its own for each. Each distinct state is held once.
+/// The nodes, without an allocation for each. Each distinct state is held once.
 pub(super) struct Seen<S> {
     lanes: usize,
     /// Words of a set of pending calls.
@@ -40,7 +41,7 @@ struct Newest<S> {
 }
 
 impl<S: Hash + Eq> Seen<S> {
-    /// With the node that all begin at: no call, and this state, which is number 0.
+    /// Returns the nodes of a search that begins with no call, in this state, which gets number 0.
     pub(super) fn new(lanes: usize, pending: usize, start: S) -> Self {
         let words = pending.div_ceil(64);
         let mut seen = Self {
@@ -61,17 +62,17 @@ impl<S: Hash + Eq> Seen<S> {
         seen
     }
 
-    /// How many nodes there are.
+    /// Returns the number of nodes.
     pub(super) fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// How many distinct states there are.
+    /// Returns the number of distinct states.
     pub(super) fn states(&self) -> usize {
         self.states.entries.len()
     }
 
-    /// The number of a state.
+    /// Returns the number of a state.
     pub(super) fn number(&mut self, state: S) -> u32 {
         let mut hasher = Mix::default();
         state.hash(&mut hasher);
@@ -94,12 +95,12 @@ impl<S: Hash + Eq> Seen<S> {
         &self.states.entries[number as usize].1
     }
 
-    /// The state of a node.
+    /// Returns the state of a node.
     pub(super) fn state_of(&self, node: u32) -> u32 {
         self.nodes[node as usize].state
     }
 
-    /// The positions of a node, and which pending calls took effect before it.
+    /// Returns the positions of a node, and the pending calls that took effect before it.
     pub(super) fn at(&self, node: u32) -> (&[u32], &[u64]) {
         let node = node as usize;
         (
@@ -108,8 +109,9 @@ impl<S: Hash + Eq> Seen<S> {
         )
     }
 
-    /// Adds a node that `moves` led to from `parent`. `None` if there is one with the same positions and state for which no
-    /// pending call took effect that did not for this: whatever explains the rest from here explains it from there.
+    /// Adds a node to which `moves` led from `parent`. Returns `None` if another node has the same
+    /// positions and state, and no more pending calls have taken effect there: whatever explains
+    /// the rest from here explains it from that node.
     pub(super) fn insert(
         &mut self,
         at: &[u32],
@@ -146,7 +148,7 @@ impl<S: Hash + Eq> Seen<S> {
         Some(node)
     }
 
-    /// All moves from the start to a node.
+    /// Returns all moves from the start to a node.
     pub(super) fn way(&self, mut node: u32) -> Vec<u32> {
         let mut way = Vec::new();
         while node != 0 {
@@ -160,7 +162,8 @@ impl<S: Hash + Eq> Seen<S> {
     }
 }
 
-/// A hash of few instructions, as in rustc's FxHash: states are ours, so nobody attacks it, and every match is compared.
+/// A hash of few instructions, as in rustc's FxHash. The states come from the spec, not from an
+/// attacker, and every match is compared.
 #[derive(Default)]
 struct Mix(u64);
 
@@ -191,12 +194,12 @@ impl Hasher for Mix {
         self.mix(n as u64);
     }
     fn finish(&self) -> u64 {
-        // The table takes its bits from both ends.
+        // The hash table takes bits from both ends.
         self.0 ^ self.0 >> 32
     }
 }
 
-/// The key is a hash already.
+/// A hasher whose key is already a hash.
 #[derive(Default)]
 struct Identity(u64);
 
@@ -216,7 +219,7 @@ impl Hasher for Identity {
 mod tests {
     use super::*;
 
-    /// All values have one hash.
+    /// A state of which all values have one hash.
     #[derive(Clone, Debug, PartialEq, Eq)]
     struct Alike(u8);
     impl Hash for Alike {

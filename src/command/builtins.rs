@@ -1,4 +1,4 @@
-//! The built-in structures, each with how to check it on each engine.
+//! The built-in structures, each with its check on each engine.
 
 use forkcheck::builtin::*;
 #[cfg(feature = "loom")]
@@ -8,15 +8,15 @@ use forkcheck::{Error, Hardware, Report};
 
 /// A built-in structure with its suite, without its type.
 pub(super) struct Builtin {
-    /// Its name: that of its module.
+    /// The structure's name: that of its module.
     pub(super) name: &'static str,
-    /// What it is, in one line.
+    /// A description in one line.
     pub(super) about: &'static str,
-    /// The engines to which a bug was planted in it, so that a finding is what is expected of them.
+    /// The engines that have to find the bug planted in it.
     pub(super) planted: &'static [&'static str],
-    /// The engines that it runs on, by name.
+    /// The engines that can run it, by name.
     pub(super) engines: Vec<(&'static str, Check)>,
-    /// The name of its suite.
+    /// The name of the suite.
     pub(super) suite: String,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Builtin {
 pub(super) type Check = fn(&Limits) -> Result<Report, Error>;
 
 impl Builtin {
-    /// Returns whether this engine has to find something.
+    /// Returns whether this engine has to find a bug.
     pub(super) fn is_planted(&self, engine: &str) -> bool {
         self.planted.contains(&engine)
     }
@@ -36,7 +36,7 @@ const MORTAL: &[&str] = &["kills"];
 
 macro_rules! builtins {
     ($($name:ident: $structure:ident, $planted:ident, $about:literal;)*) => {
-        /// Returns every built-in structure, each broken one after the sound one that it is a twin of.
+        /// Returns all built-in structures. Each broken one follows the sound one whose twin it is.
         pub(super) fn all() -> Vec<Builtin> {
             vec![$(Builtin {
                 name: stringify!($name),
@@ -56,14 +56,14 @@ macro_rules! builtins {
 }
 builtins! {
     one_shot: CheckedOneShot, SOUND, "a value that is set once";
-    early_flag: EarlyFlag, BROKEN, "its twin: the flag is set before the data is there";
-    seq_lock: CheckedSeqLock, SOUND, "a value that one writes and many read";
+    early_flag: EarlyFlag, BROKEN, "its twin: the flag is set before the data is written";
+    seq_lock: CheckedSeqLock, SOUND, "a value that one process writes and many read";
     early_publish: EarlyPublish, BROKEN, "its twin: published before the copy";
-    dead_writer: DeadWriter, MORTAL, "its other twin: who is killed at work leaves readers spinning";
-    latest: CheckedLatest, SOUND, "the newest value, nobody waits";
-    double_buffer: DoubleBuffer, BROKEN, "its twin: two slots where it takes three";
-    ring: CheckedRing, SOUND, "a bounded queue from one to one";
+    dead_writer: DeadWriter, MORTAL, "its other twin: a writer that is killed at work leaves readers spinning";
+    latest: CheckedLatest, SOUND, "the newest value, without a wait";
+    double_buffer: DoubleBuffer, BROKEN, "its twin: two slots where three are needed";
+    ring: CheckedRing, SOUND, "a bounded queue from one process to one";
     early_index: EarlyIndex, BROKEN, "its twin: the index moves before the copy";
-    event_count: CheckedEventCount, SOUND, "sleep until something is there";
-    lost_wake: LostWake, BROKEN, "its twin: looks too late at what wakes it";
+    event_count: CheckedEventCount, SOUND, "sleep until a condition holds";
+    lost_wake: LostWake, BROKEN, "its twin: reads the notification counter too late";
 }

@@ -1,4 +1,5 @@
-//! `forkcheck check`: a row for each subject on each engine, and the report of whatever is not ok.
+//! `forkcheck check`: a row for each structure on each engine, and a report for each verdict other
+//! than `ok`.
 
 use super::builtins::{self, Builtin};
 use super::print::{columns, say};
@@ -9,7 +10,7 @@ use forkcheck::engine::Covered;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
 
-/// Checks the subjects of these names, or all.
+/// Checks the structures of these names, or all.
 pub(super) fn check(names: &[String], options: &Options) -> Standing {
     let all = builtins::all();
     let named = |builtin: &&Builtin| names.is_empty() || names.iter().any(|n| n == builtin.name);
@@ -43,7 +44,7 @@ pub(super) fn check(names: &[String], options: &Options) -> Standing {
             say!("{}", json::outcome(builtin, engine, &row.told));
         } else {
             table.add_row(row.cells());
-            // Of a planted bug one report is enough: that of `stepped`, where it has to find it.
+            // One report of a planted bug is enough: that of `stepped`, where it has to find it.
             let planted = builtin.name;
             let as_planted = row.standing == Standing::AsExpected;
             if let Some(report) = row.report() {
@@ -78,7 +79,7 @@ pub(super) fn check(names: &[String], options: &Options) -> Standing {
     worst
 }
 
-/// Of N runs of an engine that can see a bug that was planted, and M other runs.
+/// Returns the text for N runs of an engine that can see the planted bug, and M other runs.
 fn as_expected(planted: u32, others: u32) -> String {
     let runs = |n: u32| format!("{n} run{}", if n == 1 { "" } else { "s" });
     let found = format!(
@@ -96,7 +97,7 @@ fn as_expected(planted: u32, others: u32) -> String {
     }
 }
 
-/// On a terminal, and gone when all is done.
+/// Returns a progress bar that a terminal shows until all is done.
 fn progress(length: u64, json: bool) -> ProgressBar {
     let target = if json {
         ProgressDrawTarget::hidden()
@@ -107,7 +108,8 @@ fn progress(length: u64, json: bool) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {msg} {elapsed}") {
         bar.set_style(style);
     }
-    // A hidden bar needs no thread that redraws it. Where no thread can be started, the bar moves from row to row.
+    // A hidden bar needs no thread that redraws it. Where no thread can be started, the bar
+    // advances row by row.
     if !bar.is_hidden() && std::thread::Builder::new().spawn(|| ()).is_ok() {
         bar.enable_steady_tick(Duration::from_millis(200));
     }
@@ -128,14 +130,14 @@ fn table() -> Table {
             "covered",
             "seconds",
         ]);
-    // In a narrow terminal the words of the other columns wrap, and these stay whole.
+    // In a narrow terminal the other columns wrap, and these three do not.
     for column in table.column_iter_mut().take(3) {
         column.set_constraint(ColumnConstraint::ContentWidth);
     }
     table
 }
 
-/// One subject on one engine: what came of it, or why it could not be run.
+/// One structure on one engine: the result, or the reason why it could not be run.
 struct Row<'a> {
     builtin: &'a Builtin,
     engine: &'a str,
@@ -188,7 +190,7 @@ impl<'a> Row<'a> {
         cells
     }
 
-    /// What a person wants to read beside the row.
+    /// Returns the report to print below the table, if there is one.
     fn report(self) -> Option<String> {
         match self.told {
             Err(error) => Some(error),
@@ -207,7 +209,8 @@ fn covered(covered: &Covered) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    /// A built-in structure, with a bug planted for this engine or for none, whose check ends with this verdict.
+    /// Returns the row of a built-in structure, with a bug planted for this engine or for none,
+    /// whose check ends with this verdict.
     fn row(
         planted: &'static [&'static str],
         engine: &str,
@@ -248,7 +251,7 @@ mod tests {
             "all as expected: 1 run found nothing, and nothing was to be found"
         );
         assert!(as_expected(3, 0).ends_with("found it (3 runs)"));
-        // One that cannot see the bug does not say that the structure is right.
+        // An engine that cannot see the bug does not say that the structure is right.
         let (standing, verdict) = row(&["kills"], "stepped", "ok");
         assert_eq!((standing, &*verdict), (Standing::AsExpected, "not visible"));
     }

@@ -1,11 +1,12 @@
-//! Outcomes and subjects as one JSON object a line.
+//! Outcomes and structures, as one JSON object per line.
 
 use super::builtins::Builtin;
 use super::expected;
 use forkcheck::Report;
 use serde_json::{Value, json};
 
-/// What came of a subject on an engine. What could not be run is `unavailable`, with the reason.
+/// Returns the outcome of a structure on an engine; `unavailable` with the reason if it could not
+/// be run.
 pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, String>) -> Value {
     let mut object = json!({
         "subject": builtin.name,
@@ -50,7 +51,7 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, S
     object["by_processes"] = covered.by_processes.into();
     object["same_pid"] = covered.same_id.into();
     object["worst_steps"] = covered.worst.into();
-    // The finding: plain data, so that nothing fails to become JSON.
+    // The finding is plain data, so converting it to JSON cannot fail.
     let is_finding = report.schedule.is_some();
     object["schedule"] = json!(report.schedule);
     object["kills"] = json!(is_finding.then_some(&report.kills));
@@ -67,7 +68,7 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, S
     object
 }
 
-/// A subject of the list.
+/// Returns a structure for the list.
 pub(super) fn subject(builtin: &Builtin) -> Value {
     let engines: Vec<&str> = builtin.engines.iter().map(|(engine, _)| *engine).collect();
     json!({

@@ -1,11 +1,11 @@
-//! `forkcheck list`: the subjects there are.
+//! `forkcheck list`: the built-in structures.
 
 use super::builtins;
 use super::print::say;
 use super::{Standing, expected, json};
 use comfy_table::{ContentArrangement, Table, presets};
 
-/// Prints them, as a table or as JSON.
+/// Prints the structures as a table or as JSON.
 pub(super) fn list(json: bool) -> Standing {
     let all = builtins::all();
     if json {

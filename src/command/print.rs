@@ -20,7 +20,7 @@ macro_rules! complain {
 
 pub(super) use {complain, say};
 
-/// Returns the columns of a report: those that `COLUMNS` says, or that the terminal has, or 100.
+/// Returns the width of a report: from `COLUMNS`, or else from the terminal, or else 100.
 pub(super) fn columns() -> usize {
     let said = std::env::var("COLUMNS").ok();
     let said = said.and_then(|columns| columns.trim().parse().ok());

@@ -1,4 +1,4 @@
-//! `forkcheck replay`: a case that failed before, from a token or a file of saved cases.
+//! `forkcheck replay`: saved cases, from a token or a file.
 
 use super::builtins::{self, Builtin};
 use super::print::{columns, complain, say};
@@ -6,7 +6,7 @@ use super::{Standing, called, json};
 use forkcheck::builtin::{Html, Known, Limits, known};
 use std::path::{Path, PathBuf};
 
-/// Runs all cases of the target that are of built-in subjects, and says how to run the others.
+/// Runs all cases of the target that are of built-in structures, and says how to run the others.
 pub(super) fn replay(target: &str, html: Option<&Path>, json: bool) -> Standing {
     let all = builtins::all();
     let suites: Vec<&str> = all.iter().map(|builtin| &*builtin.suite).collect();
@@ -30,7 +30,7 @@ pub(super) fn replay(target: &str, html: Option<&Path>, json: bool) -> Standing 
     worst
 }
 
-/// Returns the file of the page of this case, counted from 1: `page.html`, `page-2.html`.
+/// Returns the file of this case's page, counted from 1: `page.html`, `page-2.html`.
 fn numbered(file: &Path, number: u32) -> PathBuf {
     if number == 1 {
         return file.to_owned();
@@ -50,7 +50,7 @@ fn one(all: &[Builtin], known: Known, html: Html, json: bool) -> Standing {
         .find(|builtin| known.suite.as_ref() == Some(&builtin.suite))
     else {
         complain!(
-            "error: it is not of a built-in subject: run it in the package that it is from, where `suite!` named its test so:\n  {}",
+            "error: it is not of a built-in structure: run it in the package that it is from, where `suite!` gave its test this name:\n  {}",
             known.command
         );
         return Standing::CannotSay;

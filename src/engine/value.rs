@@ -1,4 +1,5 @@
-//! Values of words as the engines that tell steps note them: as 64 bits, with the way in which they are written.
+//! Values of words as 64 bits, with the form in which they are written, for the engines that note
+//! steps.
 
 use crate::case::Form;
 
@@ -6,7 +7,7 @@ use crate::case::Form;
 pub(super) trait Value: Copy {
     const FORM: Form;
     fn to_bits(self) -> u64;
-    /// The value that `to_bits` returned these bits of.
+    /// Returns the value of which `to_bits` returned these bits.
     #[cfg(feature = "loom")]
     fn from_bits(bits: u64) -> Self;
 }

@@ -1,11 +1,12 @@
-//! A `bool` in shared memory: a byte of which the lowest bit counts, since other processes may write any byte.
+//! A `bool` in shared memory: a byte of which only the lowest bit counts, since other processes may
+//! write any byte.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A `bool` in shared memory, with the methods of `std::sync::atomic::AtomicBool`.
 ///
-/// It takes a byte. A byte other than 0 and 1, which another process may have written, counts as its lowest bit: to read
-/// one as a `bool` of the standard library would be undefined behaviour.
+/// It takes a byte. A byte other than 0 and 1, which another process may have written, counts as
+/// its lowest bit: reading one as a `bool` of the standard library would be undefined behaviour.
 ///
 /// ```
 /// use forkcheck::{Region, memory::{HardwareBool, Ordering}};
@@ -26,7 +27,7 @@ const fn value(byte: u8) -> bool {
 }
 
 impl HardwareBool {
-    /// A word that holds `value`, for statics too.
+    /// Returns a word that holds `value`, for statics too.
     pub const fn new(value: bool) -> Self {
         Self(AtomicU8::new(value as u8))
     }
@@ -70,7 +71,7 @@ impl HardwareBool {
         loop {
             match self.0.compare_exchange(byte, new.into(), success, failure) {
                 Ok(_) => return Ok(current),
-                // Another byte that stands for the same value.
+                // The word holds another byte that stands for the same value.
                 Err(found) if value(found) == current => byte = found,
                 Err(found) => return Err(value(found)),
             }

@@ -53,7 +53,8 @@ impl Memory for Hardware {
             return Life(known);
         }
         let pid = std::process::id();
-        // Zero, not cached: no descriptor is left to ask with. `alive` knows it by its pid alone then.
+        // Zero, and not cached: no descriptor is left to ask with. Until there is one, `alive`
+        // knows the process by its pid alone.
         let Some((_, start)) = stat("self") else {
             return Life(u64::from(pid));
         };
@@ -68,8 +69,8 @@ impl Memory for Hardware {
         match state(pid) {
             Running::Since(found) => start == 0 || found == start,
             Running::No => false,
-            // Rather a dead process that is taken for a living one than the other way round.
-            // Zero and what is negative are groups to kill(2), and nobody's ids.
+            // A dead process that counts as alive is the lesser harm. Zero and negative numbers are
+            // no process ids, but groups to kill(2).
             Running::Unknown => i32::try_from(pid)
                 .is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)),
         }
@@ -96,20 +97,22 @@ impl Memory for Hardware {
     }
 }
 
-/// What a process knows of itself, in a page that a fork empties: a pid alone does not tell a child from its parent where each
-/// is the first of its namespace, nor from one that died and whose pid it was given. madvise(2), `MADV_WIPEONFORK`.
+/// A process's own numbers, in a page that a fork empties. A pid alone does not tell a child from
+/// its parent if each is the first of its namespace, nor from an ended process whose pid it got.
+/// madvise(2), `MADV_WIPEONFORK`.
 struct Own {
-    /// Zero: not asked yet.
+    /// The process's [`Life`]; zero: not asked yet.
     life: AtomicU64,
-    /// Another number in each process; zero: not drawn yet.
+    /// A number that differs between processes; zero: not drawn yet.
     mark: AtomicU64,
 }
 
 impl Own {
-    /// `None` where the kernel cannot empty it: before Linux 4.14.
+    /// Returns this process's page; `None` where the kernel cannot empty it: before Linux 4.14.
     fn of_this_process() -> Option<&'static Self> {
         use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
-        // Null: not made yet. Inherited with the page, which is at the same address.
+        // Null until the page is made. A child inherits it with the page, which is at the same
+        // address.
         static PAGE: AtomicPtr<Own> = AtomicPtr::new(std::ptr::null_mut());
         let mut page = PAGE.load(Acquire);
         if page.is_null() {
@@ -120,26 +123,28 @@ impl Own {
             let made = made.ok()?;
             // SAFETY: the page is ours, private, and holds nothing yet; it is emptied in children alone.
             if unsafe { madvise(made, length.get(), MmapAdvise::MADV_WIPEONFORK) }.is_err() {
-                // SAFETY: nobody else knows of it.
+                // SAFETY: no other code knows of it.
                 let _ = unsafe { munmap(made, length.get()) };
                 return None;
             }
             page = made.as_ptr().cast();
-            // AcqRel: pairs with the Acquire above, of whoever finds it; and with itself, where two make one at once.
+            // AcqRel: pairs with the Acquire above, of a thread that finds the page; and with
+            // itself, where two threads make one at once.
             let first = PAGE.compare_exchange(std::ptr::null_mut(), page, AcqRel, Acquire);
             if let Err(first) = first {
-                // SAFETY: nobody else knows of ours.
+                // SAFETY: no other code knows of this page.
                 let _ = unsafe { munmap(made, length.get()) };
                 page = first;
             }
         }
-        // SAFETY: as_ref. The page was made above, of zeros, is aligned, and nobody ever unmaps it; both words are atomics, for
-        // which zeros are a value.
+        // SAFETY: as_ref. The page was made above, of zeros, is aligned, and is never unmapped;
+        // both words are atomics, for which zeros are a value.
         unsafe { page.as_ref() }
     }
 }
 
-/// A number that this process has and no other: not its parent, nor a child that it forks. Zero where it cannot have one.
+/// Returns a number that no other process has: neither its parent, nor a child that it forks. Zero
+/// if it cannot have one.
 pub(crate) fn mark() -> u64 {
     let Some(own) = Own::of_this_process() else {
         return 0;
@@ -157,7 +162,8 @@ pub(crate) fn mark() -> u64 {
     }
 }
 
-/// Sleeps while `word` holds `seen`, for at most so long (null: without end): whether that time is up.
+/// Sleeps while `word` holds `seen`, for at most `limit` (null: indefinitely). Returns whether that
+/// time is up.
 fn futex_wait(word: &AtomicU32, seen: u32, limit: *const libc::timespec) -> bool {
     // SAFETY: FUTEX_WAIT reads four bytes at the address, and the limit.
     // 1. `word` is a live, aligned `AtomicU32` for the length of the call.
@@ -174,7 +180,7 @@ fn futex_wait(word: &AtomicU32, seen: u32, limit: *const libc::timespec) -> bool
     slept == -1 && Errno::last() == Errno::ETIMEDOUT
 }
 
-/// Wakes at most that many sleepers.
+/// Wakes at most `n` sleeping processes.
 fn futex_wake(word: &AtomicU32, n: u32) -> nix::Result<()> {
     let n = n.min(i32::MAX as u32);
     // SAFETY: FUTEX_WAKE uses the address as a key only; `word` is mapped for the length of the call.
@@ -188,7 +194,7 @@ pub(crate) fn refusal_of_futex() -> Option<Errno> {
     futex_wake(&AtomicU32::new(0), 0).err()
 }
 
-/// What is known of a process.
+/// The state of a process.
 enum Running {
     /// The low 32 bits of its start time in clock ticks since boot.
     Since(u32),
@@ -199,14 +205,14 @@ enum Running {
     Unknown,
 }
 
-/// Returns the state of a process, by a pidfd: that is of this process's pid namespace whatever `/proc` shows, and
-/// tells when the process ended.
+/// Returns the state of a process, by a pidfd. The pidfd is of this process's pid namespace
+/// whatever `/proc` shows, and tells when the process ended.
 fn state(pid: u32) -> Running {
     let pidfd = pidfd::open(pid);
     match &pidfd {
         Ok(pidfd) if pidfd::has_ended(pidfd) => return Running::No,
-        // A thread's id is not a process id (EINVAL, ENOENT): the process that had it is gone, and the id was given
-        // away again.
+        // The id of a thread is no process id (EINVAL, ENOENT): the process that had it is gone,
+        // and the id was reused.
         Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT) => return Running::No,
         Ok(_) | Err(_) => {}
     }
@@ -275,11 +281,11 @@ pub struct HardwareWords<T>(UnsafeCell<T>);
 unsafe impl<T: Payload> Sync for HardwareWords<T> {}
 
 impl<T: Payload> HardwareWords<T> {
-    /// As `Words::new`, for statics.
+    /// Returns what `Words::new` returns, for statics.
     pub const fn new_const(value: T) -> Self {
         Self(UnsafeCell::new(value))
     }
-    /// All bytes zero, for statics.
+    /// Returns words of zeros, for statics.
     pub const fn zeroed() -> Self {
         // SAFETY: `Payload` includes `FromBytes`: any bytes are a `T`, so zeros are.
         Self(UnsafeCell::new(unsafe {
@@ -379,7 +385,7 @@ impl<T: Payload> Words<T> for HardwareWords<T> {
             if piece.within.len() == 8 {
                 word.store(piece.put(0, part), Relaxed);
             } else {
-                // It never fails: the function always gives a value.
+                // This never fails: the function always returns a value.
                 let _ = word.fetch_update(Relaxed, Relaxed, |found| Some(piece.put(found, part)));
             }
         }
@@ -393,11 +399,12 @@ impl<T: Payload> Words<T> for HardwareWords<T> {
 #[repr(transparent)]
 pub struct HardwareCell<T>(UnsafeCell<T>);
 
-// SAFETY: `MemoryCell` hands out raw pointers only; whoever follows one answers for exclusivity.
+// SAFETY: `MemoryCell` hands out raw pointers only; the code that follows one answers for
+// exclusivity.
 unsafe impl<T: Send> Sync for HardwareCell<T> {}
 
 impl HardwareCell<()> {
-    /// As `MemoryCell::new`, for statics.
+    /// Returns what `MemoryCell::new` returns, for statics.
     pub const fn guard() -> Self {
         Self(UnsafeCell::new(()))
     }

@@ -1,10 +1,10 @@
-//! The integers that a word may hold: what words of them can calculate, and a `bool` cannot.
+//! The integers that a word may hold: words of them have arithmetic, and words of `bool` do not.
 
 use super::{Atomic, Ordering};
 
-/// A value that words can calculate with: an integer of the machine.
+/// An integer of the machine, with whose words a memory can calculate.
 ///
-/// A `bool` is none, so a word of it has no `fetch_add`:
+/// A `bool` is not one, so a word of it has no `fetch_add`:
 /// ```compile_fail
 /// use forkcheck::memory::{Atomic, HardwareBool, Ordering};
 /// Atomic::fetch_add(&HardwareBool::new(false), true, Ordering::Relaxed);
@@ -34,7 +34,8 @@ macro_rules! integers {
 }
 integers!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
 
-/// Replaces the value of a word by `new` of it, and returns the one found: for memories that do not calculate themselves.
+/// Replaces the value of a word by `new` of it, and returns the value found, for memories that have
+/// no such access.
 #[track_caller]
 pub(super) fn fetch<V: Integer + Eq>(
     word: &(impl Atomic<V> + ?Sized),

@@ -1,8 +1,9 @@
-//! What a protocol runs on: atomic words, payloads made of words, guarded cells, fences, and who is alive.
+//! The memory that a protocol runs on: atomic words, payloads made of words, guarded cells, fences,
+//! and liveness.
 //!
 //! A publication is written once, generic over [`Memory`], with bodies that read as they would over
 //! `core::sync::atomic`. [`Hardware`] is the machine itself, at no cost; each engine brings a memory of
-//! its own (loom's model, for one), and `Weakened` is any of them with one ordering taken away.
+//! its own (loom's model, for one), and `Weakened` is any of them with one ordering weakened.
 //! This module imports nothing of ours.
 
 mod boolean;
@@ -59,12 +60,13 @@ pub trait Memory: Sized + Send + Sync + 'static {
     type AtomicUsize: Atomic<usize>;
     /// A payload held as `Relaxed` words: a torn copy is a value to reject, never undefined behaviour.
     type Words<T: Payload>: Words<T>;
-    /// A value of which the protocol promises exclusive or shared access. `Cell<()>` beside [`Words`] is a
-    /// race guard: zero-sized on hardware, a race detector in models.
+    /// A value to which the protocol promises exclusive or shared access. `Cell<()>` beside
+    /// [`Words`] is a race guard: zero-sized on hardware, a race detector in models.
     type Cell<T: Send + 'static>: MemoryCell<T>;
 
-    /// Turns of [`spin_loop`](Memory::spin_loop) after which a process that waits for another asks whether that is
-    /// [`alive`](Memory::alive): asking takes microseconds on hardware, and a step in a model.
+    /// The calls of [`spin_loop`](Memory::spin_loop) after which a process that waits for another
+    /// asks whether that one is [`alive`](Memory::alive): asking takes microseconds on hardware,
+    /// and a step in a model.
     const PATIENCE: u32;
 
     /// `std::sync::atomic::fence`.
@@ -75,33 +77,36 @@ pub trait Memory: Sized + Send + Sync + 'static {
     #[track_caller]
     fn spin_loop();
 
-    /// The life that calls: fit to be stored in a word, so that others can ask whether it is alive.
+    /// Returns the calling process's [`Life`], which fits a word, so that other processes can ask
+    /// whether it is alive.
     fn me() -> Life;
 
-    /// Whether that life still runs. A zombie does not; neither does a pid that was given away again. Of a process in
-    /// another namespace of pids nothing can be said: its number is that of somebody else here, or of nobody.
+    /// Returns whether that process still runs. A zombie does not, nor does a process whose pid was
+    /// reused. The result means nothing for a process in another pid namespace: here its number is
+    /// that of another process, or of none.
     #[track_caller]
     fn alive(life: Life) -> bool;
 
-    /// Sleeps while `word` holds `seen`; returns at once if it does not, and possibly for no reason
+    /// Sleeps while `word` holds `seen`. Returns at once if it does not, and may wake up spuriously
     /// (as a futex does), so call it in a loop that looks at the word again.
     #[track_caller]
     fn wait(word: &Self::AtomicU32, seen: u32);
 
-    /// As [`wait`](Memory::wait), but for at most `left`, and leaves in it what is left of that: zero says that the time
-    /// is up. Call it in the same loop until then. In a model there is no time: at each wait it may be up, or not.
+    /// Sleeps as [`wait`](Memory::wait) does, but for at most `left`, and leaves there the
+    /// remaining time: zero says that the time is up. Call it in the same loop until then. In a
+    /// model there is no time: at each wait it may be up, or not.
     #[track_caller]
     fn wait_timeout(word: &Self::AtomicU32, seen: u32, left: &mut Duration);
 
-    /// Wakes at most `n` of those that [`wait`](Memory::wait) on `word`.
+    /// Wakes at most `n` of the processes that [`wait`](Memory::wait) on `word`.
     #[track_caller]
     fn wake(word: &Self::AtomicU32, n: u32);
 }
 
-/// One word, with the methods of `std::sync::atomic` under their names. Those that calculate are for each
-/// [`Integer`], not for `bool`.
+/// A word, with the methods of `std::sync::atomic` under their names. Those with arithmetic exist
+/// for each [`Integer`], not for `bool`.
 pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
-    /// A word that holds `value`.
+    /// Returns a word that holds `value`.
     #[track_caller]
     fn new(value: V) -> Self;
     /// See `AtomicU64::load`.
@@ -125,7 +130,7 @@ pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
         success: Ordering,
         failure: Ordering,
     ) -> Result<V, V>;
-    /// See `AtomicU64::compare_exchange_weak`: may fail for no reason.
+    /// See `AtomicU64::compare_exchange_weak`: may fail spuriously.
     ///
     /// # Errors
     /// The value found.
@@ -200,8 +205,9 @@ pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
     }
 }
 
-/// What may travel through a publication: plain bytes of which every pattern is a value, without padding,
-/// pointers or atomics. Derive zerocopy's `FromBytes`, `IntoBytes` and `Immutable` for it; nothing else is needed.
+/// A value that a publication can carry: plain bytes of which every pattern is a value, without
+/// padding, pointers or atomics. Derive zerocopy's `FromBytes`, `IntoBytes` and `Immutable` for it;
+/// nothing else is needed.
 ///
 /// ```
 /// use forkcheck::memory::Payload;
@@ -214,7 +220,7 @@ pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
 /// fn is_payload<T: Payload>() {}
 /// is_payload::<Config>();
 /// ```
-/// A reference is none, nor is a type of which some bytes are no value:
+/// A reference is not one, nor is a type that has invalid byte patterns:
 /// ```compile_fail
 /// fn is_payload<T: forkcheck::memory::Payload>() {}
 /// is_payload::<bool>();
@@ -224,17 +230,17 @@ impl<T: FromBytes + IntoBytes + Immutable + Copy + Send + Sync + 'static> Payloa
 
 /// A payload held as words, copied in and out one `Relaxed` access at a time.
 pub trait Words<T: Payload>: Send + Sync + 'static {
-    /// Words that hold `value`.
+    /// Returns words that hold `value`.
     #[track_caller]
     fn new(value: T) -> Self;
-    /// A copy, possibly torn: bytes of several values where a writer is at work.
+    /// Returns a copy, possibly torn: bytes of several values while a writer is at work.
     #[track_caller]
     fn load(&self) -> T;
     /// Writes `value`, a word at a time.
     #[track_caller]
     fn store(&self, value: T);
-    /// A copy of the part that begins at the byte `offset`: a field of a structure, elements of an array. Only the words are
-    /// read that hold it.
+    /// Returns a copy of the part that begins at the byte `offset`: a field of a structure,
+    /// elements of an array. It reads only the words that hold the part.
     ///
     /// ```
     /// use forkcheck::memory::{HardwareWords, Words};
@@ -254,8 +260,9 @@ pub trait Words<T: Payload>: Send + Sync + 'static {
     /// If the part is not within the payload.
     #[track_caller]
     fn load_part<P: Payload>(&self, offset: usize) -> P;
-    /// Writes the part that begins at the byte `offset`, a word at a time. Where other bytes share a word with it, that word is
-    /// changed by one read-modify-write: another process may write those meanwhile, and neither write is lost.
+    /// Writes the part that begins at the byte `offset`, a word at a time. A word that also holds
+    /// other bytes is changed by one read-modify-write: another process may write those meanwhile,
+    /// and neither write is lost.
     ///
     /// # Panics
     /// If the part is not within the payload.
@@ -263,23 +270,24 @@ pub trait Words<T: Payload>: Send + Sync + 'static {
     fn store_part<P: Payload>(&self, offset: usize, part: P);
 }
 
-/// A value behind a pointer; the closures tell a model how long the access lasts.
+/// A value behind a pointer; its closures tell a model how long an access lasts.
 pub trait MemoryCell<T>: Send + Sync + 'static {
-    /// A cell that holds `value`.
+    /// Returns a cell that holds `value`.
     #[track_caller]
     fn new(value: T) -> Self;
-    /// Reads: no writer may be at work meanwhile.
+    /// Reads the value: no writer may be at work meanwhile.
     #[track_caller]
     fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R;
-    /// Writes: nobody else may be at work meanwhile.
+    /// Writes the value: no other process may be at work meanwhile.
     #[track_caller]
     fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R;
 }
 
-/// One process from its birth to its death, as a number that fits a word and is never given to another.
+/// One process from its start to its end, as a number that fits a word and is never reused.
 ///
-/// On hardware: the pid in the low 32 bits, the low 32 bits of its start time (in clock ticks since boot)
-/// in the high ones, since a pid alone is given away again. Never zero: a word of zeros means nobody.
+/// On hardware: the pid in the low 32 bits, the low 32 bits of its start time (in clock ticks since
+/// boot) in the high ones, since a pid alone is reused. It is never zero: a word of zeros names no
+/// process.
 ///
 /// ```
 /// use forkcheck::memory::{Hardware, Life, Memory};
@@ -290,11 +298,11 @@ pub trait MemoryCell<T>: Send + Sync + 'static {
 pub struct Life(u64);
 
 impl Life {
-    /// The life that a word names.
+    /// Returns the process that a word names.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
-    /// The word that names it.
+    /// Returns the word that names the process.
     pub const fn to_bits(self) -> u64 {
         self.0
     }

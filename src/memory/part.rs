@@ -1,18 +1,18 @@
-//! Parts of a payload: which of its words hold them, and which bytes of these.
+//! Parts of a payload: the words that hold them, and the bytes of these.
 
 use std::ops::Range;
 
 /// The bytes of a part that one word holds.
 pub(crate) struct Piece {
-    /// The word, by number.
+    /// The number of the word.
     pub(crate) word: usize,
-    /// Bytes of the word that the part has.
+    /// The bytes of the word that belong to the part.
     pub(crate) within: Range<usize>,
-    /// The same bytes, as they are numbered in the part.
+    /// The same bytes, by their positions in the part.
     pub(crate) of_part: Range<usize>,
 }
 
-/// Returns the pieces of these bytes of a payload, of which the first `words` bytes are words of 8.
+/// Returns the pieces of these bytes of a payload, whose first `words` bytes are words of 8 bytes.
 pub(crate) fn pieces(bytes: &Range<usize>, words: usize) -> impl Iterator<Item = Piece> + use<> {
     let (start, end) = (bytes.start, bytes.end.min(words));
     let all = if start < end {
@@ -31,13 +31,13 @@ pub(crate) fn pieces(bytes: &Range<usize>, words: usize) -> impl Iterator<Item =
 }
 
 impl Piece {
-    /// Returns the word's value with these bytes in place of its own.
+    /// Returns the word's value with these bytes of the part in place of its own.
     pub(crate) fn put(&self, word: u64, part: &[u8]) -> u64 {
         let mut bytes = word.to_ne_bytes();
         bytes[self.within.clone()].copy_from_slice(&part[self.of_part.clone()]);
         u64::from_ne_bytes(bytes)
     }
-    /// Copies its bytes from the word's value to the part.
+    /// Copies the piece's bytes from the word's value to the part.
     pub(crate) fn get(&self, word: u64, part: &mut [u8]) {
         let bytes = &word.to_ne_bytes()[self.within.clone()];
         part[self.of_part.clone()].copy_from_slice(bytes);
@@ -47,7 +47,7 @@ impl Piece {
 /// Returns the bytes of a `T` that a `P` at this offset takes.
 ///
 /// # Panics
-/// If they are not all within it.
+/// If they are not all within the `T`.
 #[track_caller]
 pub(crate) fn bytes_of<T, P>(offset: usize) -> Range<usize> {
     let (part, whole) = (size_of::<P>(), size_of::<T>());

@@ -1,6 +1,7 @@
-//! What may live in a region: structures of atomics, their shape as a number, and a way to look at one without writing.
+//! Types that may live in a region: structures of atomics, their shape as a number, and read-only
+//! access to one.
 //!
-//! Called by `region` for its typed views, and by whoever defines a resident.
+//! Used by `region` for its typed views, and by code that defines a resident.
 #![allow(
     unsafe_code,
     reason = "the trait is the contract of a region's typed view"
@@ -20,12 +21,14 @@ use std::sync::atomic as core_atomic;
 /// 3. `Self` holds no pointer, reference or index that is followed without a check.
 /// 4. It needs no `Drop`.
 pub unsafe trait Resident: Sized + Sync + 'static {
-    /// A number for what lies where in it. Two programs that share a named region compare theirs as they open it, so
-    /// that one built from older sources is refused instead of misread.
+    /// The layout of the type as a number. Two programs that share a named region compare their
+    /// numbers when they open it, so a program built from older sources is refused and does not
+    /// misread.
     const SHAPE: u64 = shape("", &[size_of::<Self>() as u64, align_of::<Self>() as u64]);
 }
 
-/// The number of a structure by its name and parts: FNV-1a, which needs nothing but `const` arithmetic. Never zero.
+/// Returns the number of a structure from its name and parts: FNV-1a, which needs only `const`
+/// arithmetic. It is never zero.
 #[doc(hidden)]
 pub const fn shape(name: &str, parts: &[u64]) -> u64 {
     const PRIME: u64 = 0x0100_0000_01b3;
@@ -55,7 +58,7 @@ macro_rules! atomics {
             const SHAPE: u64 = shape(stringify!($Word), &[size_of::<Self>() as u64]);
         }
         impl Reading<'_, core_atomic::$Word> {
-            /// As `load` of the word.
+            /// Loads the word.
             pub fn load(&self, order: Ordering) -> $Value {
                 self.0.load(order)
             }
@@ -73,7 +76,7 @@ unsafe impl Resident for HardwareBool {
     const SHAPE: u64 = shape("bool", &[1]);
 }
 impl Reading<'_, HardwareBool> {
-    /// As `load` of the word.
+    /// Loads the word.
     pub fn load(&self, order: Ordering) -> bool {
         self.0.load(order)
     }
@@ -84,7 +87,8 @@ unsafe impl<T: Resident, const N: usize> Resident for [T; N] {
     const SHAPE: u64 = shape("array", &[T::SHAPE, N as u64]);
 }
 
-/// A value alone in its pair of cache lines (the prefetcher fetches two): for words that different processes write.
+/// A value alone in its pair of cache lines (the prefetcher fetches two), for words that different
+/// processes write.
 ///
 /// ```
 /// use forkcheck::{Region, memory::Line};
@@ -106,15 +110,17 @@ impl<T> Deref for Line<T> {
     }
 }
 
-// SAFETY: clauses 1 to 4 hold for the value; behind it there is padding, which nobody looks at.
+// SAFETY: clauses 1 to 4 hold for the value; behind it is padding, which is never read.
 unsafe impl<T: Resident> Resident for Line<T> {
     const SHAPE: u64 = shape("line", &[T::SHAPE]);
 }
 
-/// A resident in pages that this process may only read: what reads it, without what writes it.
+/// A resident in pages that this process may only read: the methods that read it, without those
+/// that write.
 ///
-/// A [`View`](crate::region::View) hands it out. Loads compile to plain loads on x86-64 and aarch64, which is what pages
-/// without write permission need; the standard library promises that for `Relaxed` ones.
+/// A [`View`](crate::region::View) hands it out. Loads compile to plain loads on x86-64 and
+/// aarch64, as pages without write permission need; the standard library promises that for
+/// `Relaxed` ones.
 ///
 /// ```compile_fail
 /// # let region = forkcheck::Region::memfd(8).unwrap();
@@ -133,25 +139,25 @@ impl<T> Clone for Reading<'_, T> {
 impl<T> Copy for Reading<'_, T> {}
 
 impl<'a, T: Resident, const N: usize> Reading<'a, [T; N]> {
-    /// One of them, if there is one of that number.
+    /// Returns the element of this number, if there is one.
     pub fn get(self, index: usize) -> Option<Reading<'a, T>> {
         self.0.get(index).map(Reading)
     }
 }
 
 impl<'a, T: Resident> Reading<'a, Line<T>> {
-    /// The value in it.
+    /// Returns the value in it.
     pub fn value(self) -> Reading<'a, T> {
         Reading(&self.0.0)
     }
 }
 
 impl<T: Payload> Reading<'_, HardwareWords<T>> {
-    /// A copy, possibly torn.
+    /// Returns a copy, possibly torn.
     pub fn load(self) -> T {
         self.0.load()
     }
-    /// As [`Words::load_part`].
+    /// Returns what [`Words::load_part`] returns.
     ///
     /// # Panics
     /// If the part is not within the payload.

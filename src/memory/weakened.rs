@@ -1,8 +1,9 @@
-//! Any memory with one ordering or fence, chosen by its source line, taken away or made weaker.
+//! Any memory with one ordering or fence, chosen by its source line, removed or weakened.
 //!
-//! A protocol is not touched for it: each access knows its source line, so [`record`] says which there are,
-//! [`weakenings`] lists every weaker form of each, and [`with`] puts one in force. A suite that is worth its name
-//! notices every one that matters. The state is the thread's own; loom runs a whole model on one thread.
+//! The protocol stays as it is. Each access knows its source line, so [`record`] finds the sites,
+//! [`weakenings`] lists every weaker form of each, and [`with`] puts one in force. A good suite
+//! detects every weakening that matters. The state is thread-local; loom runs a whole model on one
+//! thread.
 
 use super::{Atomic, Integer, Life, Memory, Ordering, Payload, WordsOf};
 use std::cell::{Cell, RefCell};
@@ -12,20 +13,20 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::time::Duration;
 
-/// A place in the source that says an ordering.
+/// A place in the source that names an ordering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Site {
     /// The file, as the compiler knows it.
     pub file: &'static str,
-    /// Its line.
+    /// The line.
     pub line: u32,
     /// The column: one line can hold several.
     pub column: u32,
-    /// What the ordering is for.
+    /// The kind of access or fence.
     pub kind: SiteKind,
 }
 
-/// What an ordering is for.
+/// The kind of access or fence that an ordering belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SiteKind {
     /// A load.
@@ -45,11 +46,11 @@ pub enum SiteKind {
 /// One weaker form of one site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weakening {
-    /// Where.
+    /// The place.
     pub site: Site,
     /// The ordering in the source.
     pub from: Ordering,
-    /// The one in its place; `None` for a fence that is left out.
+    /// The weaker ordering; `None` for a fence that is removed.
     pub to: Option<Ordering>,
 }
 
@@ -71,7 +72,8 @@ thread_local! {
     static RECORD: RefCell<Option<BTreeMap<Site, Ordering>>> = const { RefCell::new(None) };
 }
 
-/// Runs `body` and says which sites with which orderings it came past on a [`Weakened`] memory.
+/// Runs `body`; returns its result, and the sites with their orderings that it passed on a
+/// [`Weakened`] memory.
 pub fn record<R>(body: impl FnOnce() -> R) -> (R, Vec<(Site, Ordering)>) {
     RECORD.set(Some(BTreeMap::new()));
     let result = body();
@@ -94,13 +96,13 @@ pub fn with<R>(weakening: Weakening, body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// Puts one weakening in force on this thread until it ends, or [`with`] puts another: for a model of which only the
-/// beginning can be wrapped.
+/// Puts one weakening in force on this thread until it ends, or [`with`] puts another: for a model
+/// of which only the beginning can be wrapped.
 pub fn keep(weakening: Weakening) {
     IN_FORCE.set(Some(weakening));
 }
 
-/// Every weaker form of every site. `SeqCst` becomes what is strongest without it, first.
+/// Returns every weaker form of every site. `SeqCst` first becomes the strongest ordering below it.
 ///
 /// ```
 /// use forkcheck::memory::{Hardware, weakened::{Weakened, record, weakenings}};
@@ -135,7 +137,7 @@ pub fn weakenings(sites: &[(Site, Ordering)]) -> Vec<Weakening> {
         .collect()
 }
 
-/// The ordering to use at a site; `None` leaves a fence out.
+/// Returns the ordering to use at a site; `None` omits a fence.
 fn ordering(kind: SiteKind, from: Ordering, at: &'static Location<'static>) -> Option<Ordering> {
     let site = Site {
         file: at.file(),

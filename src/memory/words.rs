@@ -1,11 +1,12 @@
-//! A payload over any memory's 64-bit words, boxed: what the models use, where a word is an object of its own.
+//! A payload over any memory's 64-bit words, boxed: for the models, in which each word is a
+//! separate object.
 
 use super::part::{bytes_of, pieces};
 use super::{Atomic, Payload, Words};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// `size_of::<T>()` bytes as words `A`, the last one filled up with zeros.
+/// The `size_of::<T>()` bytes of a payload in words `A`, the last one filled up with zeros.
 pub struct WordsOf<T, A> {
     words: Box<[A]>,
     payload: PhantomData<fn() -> T>,

@@ -1,7 +1,9 @@
-//! Panics of the children of a fresh process, printed with a backtrace only where a report shows it.
+//! Panics of the children of a fresh process, printed with a backtrace only where a report shows
+//! it.
 //!
-//! The names in a backtrace are read from the debug information of the whole program, by each process again. That takes up
-//! to a second, and an operation may panic in each execution of a search, or fail to allocate.
+//! Each process that prints a backtrace reads the names from the debug information of the whole
+//! program. That takes up to a second, and an operation may panic or fail to allocate in each
+//! execution of a search.
 #![allow(
     unsafe_code,
     reason = "the environment of a process with one thread is changed"
@@ -15,16 +17,17 @@ use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// Words that the children of a fresh process see whenever they were forked: not zero where panics are printed as the standard
-/// library does; the number of panics that processes have begun to print so; and that of those that they have printed. Other
-/// values than ours cost time.
+/// Words that all children of a fresh process see, whenever they were forked. The first is not zero
+/// where panics are printed as the standard library does; the second counts the panics that
+/// processes have begun to print so; the third counts those that they have printed. Other values
+/// than ours cost only time.
 type Words = [AtomicU32; 3];
 
-/// The fresh process whose children this is about, and their words.
+/// The fresh process whose children the words are for, and the words.
 static CHOICE: OnceLock<(u32, Region)> = OnceLock::new();
 
-/// The variable that asks the standard library for backtraces, which reads it as a process prints its first one, and what
-/// it was.
+/// The variable that asks the standard library for backtraces, and its value before it was changed.
+/// The library reads it when a process prints its first backtrace.
 const VARIABLE: &str = "RUST_BACKTRACE";
 static ASKED: OnceLock<Option<OsString>> = OnceLock::new();
 
@@ -32,7 +35,7 @@ static ASKED: OnceLock<Option<OsString>> = OnceLock::new();
 pub(crate) fn print_backtraces(print: bool) -> Result<(), Error> {
     if CHOICE.get().is_none() {
         let region = Region::anonymous(size_of::<Words>())?;
-        // There is one thread here that asks.
+        // Only one thread here asks.
         let _ = CHOICE.set((std::process::id(), region));
     }
     let asked = ASKED.get_or_init(|| std::env::var_os(VARIABLE));
@@ -43,7 +46,7 @@ pub(crate) fn print_backtraces(print: bool) -> Result<(), Error> {
     };
     // SAFETY: set_var and remove_var.
     // 1. No other thread reads or writes the environment: a fresh process has one, which answers requests, when it is asked for
-    //    this. What a structure starts ends with its worker. 2. The name has no `=` and no NUL.
+    //    this. Threads and processes that a structure starts end with its worker. 2. The name has no `=` and no NUL.
     unsafe {
         match value {
             Some(value) => std::env::set_var(VARIABLE, value),
@@ -64,7 +67,8 @@ fn words() -> Option<&'static Words> {
     region.get(0).ok()
 }
 
-/// Prints a panic without a backtrace, if this is a child that is to do so, and returns whether it did.
+/// Prints a panic without a backtrace, if this process is a child that should do so. Returns
+/// whether it did.
 pub(super) fn printed_without(info: &PanicHookInfo<'_>, message: &str) -> bool {
     if !is_child() || words().is_none_or(|[with, ..]| with.load(Relaxed) != 0) {
         return false;
@@ -74,7 +78,7 @@ pub(super) fn printed_without(info: &PanicHookInfo<'_>, message: &str) -> bool {
     let place = info
         .location()
         .map_or("an unknown place".into(), ToString::to_string);
-    // One that cannot be written is told all the same.
+    // A panic that cannot be written is reported all the same.
     let _ = writeln!(
         std::io::stderr(),
         "\nthread '{name}' panicked at {place}:\n{message}"
@@ -88,7 +92,7 @@ fn is_child() -> bool {
         .is_some_and(|(parent, _)| *parent != std::process::id())
 }
 
-/// A panic that is being printed by this process, as long as this lives.
+/// A panic that this process is printing, for as long as this value lives.
 pub(super) struct Printing(());
 
 impl Printing {
@@ -108,7 +112,8 @@ impl Drop for Printing {
     }
 }
 
-/// Returns the number of panics that the children of this process have printed, and whether one of them prints one now.
+/// Returns the number of panics that the children of this process have printed, and whether one of
+/// them is printing one now.
 pub(crate) fn printed_panics() -> (u32, bool) {
     words().map_or((0, false), |[_, begun, printed]| {
         let printed = printed.load(Relaxed);

@@ -1,6 +1,7 @@
 //! Waiting for a child: by pidfd, once, with a deadline. pidfd_open(2), pidfd_send_signal(2), waitid(2).
 //!
-//! [`Process`] is any process that this one started, by fork or by exec; [`Child`] is one that returns a value.
+//! [`Process`] is any process that this one started, by fork or by exec; [`Child`] is a forked one
+//! that returns a value.
 #![allow(unsafe_code, reason = "waitid, which nix wraps incompletely")]
 
 use super::record::{Left, NOT_BEGUN, Record};
@@ -20,8 +21,9 @@ use std::time::{Duration, Instant};
 
 /// A forked child, made by [`spawn`](super::spawn).
 ///
-/// It is reaped once, by whichever method sees its end first, and its exit is remembered. Dropping the handle kills
-/// what still runs, so that neither an orphan nor a zombie is left; in a forked copy of the creator it does nothing.
+/// It is reaped once, by the method that sees its end first, and its exit is remembered. Dropping
+/// the handle kills a child that still runs, so that neither an orphan nor a zombie is left; in a
+/// forked copy of the creator it does nothing.
 ///
 /// ```
 /// use forkcheck::process::{self, Exit};
@@ -47,26 +49,29 @@ impl<T> Child<T> {
         }
     }
 
-    /// Its process id, which is also that of its process group.
+    /// Returns its process id, which is also that of its process group.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// A descriptor that is readable once it ended, to be polled beside others.
+    /// Returns a descriptor that is readable once the child has ended, to be polled together with
+    /// others.
     #[cfg(feature = "harness")]
     pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
         self.process.pidfd()
     }
 
-    /// Waits until it ends.
+    /// Waits until the child ends.
     ///
     /// # Errors
-    /// Somebody else reaped it, or this is a forked copy of the process that started it.
+    /// Another part of the program reaped it, or this is a forked copy of the process that started
+    /// it.
     pub fn wait(&mut self) -> Result<Exit, Error> {
         self.process.wait()
     }
 
-    /// Waits until it ends, but no longer than `timeout`: then it is `None`, and the child runs on.
+    /// Waits until the child ends, but no longer than `timeout`: then it returns `None`, and the
+    /// child runs on.
     ///
     /// # Errors
     /// As [`wait`](Child::wait).
@@ -74,8 +79,8 @@ impl<T> Child<T> {
         self.process.wait_timeout(timeout)
     }
 
-    /// Kills its whole process group by SIGKILL, and waits for its end. Processes that it started die with it,
-    /// unless they left the group.
+    /// Kills the child's whole process group by SIGKILL, and waits for its end. Processes that it
+    /// started die with it, unless they left the group.
     ///
     /// The exit is that of the child: not `Signal(9)` if it had ended before.
     ///
@@ -86,11 +91,11 @@ impl<T> Child<T> {
         self.process.kill()
     }
 
-    /// Waits until it ends, and returns what its body returned.
+    /// Waits until the child ends, and returns its body's value.
     ///
     /// # Errors
-    /// The body panicked, was killed, or ended the process: [`Error::exit`] tells. Or its value could not be
-    /// turned into bytes and back.
+    /// The body panicked, was killed, or ended the process: see [`Error::exit`]. Or its value could
+    /// not be turned into bytes and back.
     pub fn value(mut self) -> Result<T, Error>
     where
         T: DeserializeOwned,
@@ -122,14 +127,14 @@ impl<T> Child<T> {
     }
 }
 
-/// A process that this one started, and answers for.
+/// A process that this one started and is responsible for.
 pub(super) struct Process {
     pid: Pid,
     pidfd: Descriptor<OwnedFd>,
     record: Record,
-    /// Who may wait for it and kill it. A handle may be copied to a child by a fork.
+    /// The process that may wait for it and kill it. A fork may copy the handle to a child.
     creator: Pid,
-    /// How it ended, once it was reaped. From then on its pid may be somebody else's.
+    /// The process's exit, once it was reaped. From then on another process may have its pid.
     exit: Option<Exit>,
 }
 
@@ -257,7 +262,7 @@ impl Process {
         pidfd::send(pidfd.as_fd(), signal)
     }
 
-    /// The exit, if it has been reaped; an error, if it is not ours to wait for.
+    /// Returns the exit, if it has been reaped; an error, if it is not ours to wait for.
     fn ended(&self) -> Result<Option<Exit>, Error> {
         if self.exit.is_none() {
             self.look(libc::WNOHANG | libc::WNOWAIT)?;
@@ -361,7 +366,7 @@ impl Process {
     fn trouble(&self, errno: Errno) -> Error {
         let otherwise = match errno {
             Errno::ECHILD => {
-                "let nobody else wait for it, and leave SIGCHLD at its default: somebody else has reaped it"
+                "let no other code wait for it, and leave SIGCHLD at its default: something else has reaped it"
             }
             _ => "report this: the call has no such error",
         };
@@ -372,16 +377,17 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Ten seconds are for a child that the kernel cannot kill yet; it must not hang us as well.
+        // Ten seconds are for a child that the kernel cannot kill yet; it must not block this
+        // process as well.
         if self.is_there() && self.strike().is_ok() {
             let _ = self.wait_timeout(Duration::from_secs(10));
         }
     }
 }
 
-/// Waits until one of them has something to say, or the time is over.
+/// Waits until one of the descriptors is ready, or the time is over.
 pub(super) fn ready(fds: &mut [PollFd<'_>], timeout: Duration) -> nix::Result<i32> {
-    // Callers look at their clocks again; a day keeps the number in the kernel's range.
+    // Callers check their clocks again; a day keeps the number in the kernel's range.
     let timeout = TimeSpec::from_duration(timeout.min(Duration::from_secs(86_400)));
     ppoll(fds, Some(timeout), None)
 }

@@ -1,10 +1,11 @@
-//! How a child ended: its code, a signal, or a panic with its words. Plain data that may cross processes.
+//! The end of a child: its code, a signal, or a panic with its message. Plain data that may cross
+//! processes.
 
 use crate::Error;
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-/// How a child ended.
+/// The end of a child.
 ///
 /// ```
 /// use forkcheck::process::{self, Exit};
@@ -17,19 +18,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Exit {
-    /// With this code: 0 where its body returned, else what it gave to `exit`.
+    /// The child exited with this code: 0 where its body returned, otherwise what it passed to
+    /// `exit`.
     #[error("exited with code {0}")]
     Code(i32),
-    /// By this signal.
+    /// A signal ended it.
     #[error("ended by {}", name(*.0))]
     Signal(i32),
-    /// By a panic. A child that aborts after a panic counts as panicked too, since with `panic = "abort"`
-    /// and in a panic that cannot unwind one is the other.
+    /// A panic ended it. A child that aborts after a panic counts as panicked too, since with
+    /// `panic = "abort"` and in a panic that cannot unwind the two are the same.
     #[error("panicked at {}: {}", .0.location, .0.message)]
     Panic(Panic),
 }
 
-/// What a panic said, and where.
+/// The message of a panic, and its location.
 ///
 /// ```
 /// use forkcheck::process::{self, Exit};
@@ -44,7 +46,7 @@ pub enum Exit {
 pub struct Panic {
     /// The text given to `panic!`.
     pub message: String,
-    /// File, line and column: `src/x.rs:10:5`.
+    /// The file, line and column: `src/x.rs:10:5`.
     pub location: String,
 }
 
@@ -55,7 +57,7 @@ fn name(signal: i32) -> String {
 }
 
 impl Exit {
-    /// What to do about a child that ended so before it gave what it was asked for.
+    /// Returns the remedy for a child that ended so before it gave its result.
     pub(super) fn remedy(&self) -> &'static str {
         match self {
             Self::Code(0) => {
@@ -63,7 +65,7 @@ impl Exit {
             }
             Self::Code(_) => "let its body return instead of ending the process",
             Self::Signal(libc::SIGKILL) => {
-                "find who killed it: a timeout, a person, or the kernel when memory was short (dmesg)"
+                "find what killed it: a timeout, a person, or the kernel when memory was short (dmesg)"
             }
             Self::Signal(_) => "run its body under a debugger, or look at a core dump",
             Self::Panic(_) => {
@@ -74,7 +76,7 @@ impl Exit {
 }
 
 impl Error {
-    /// How the child ended, where that is the cause of this error.
+    /// Returns how the child ended, if that is the cause of this error.
     ///
     /// ```
     /// use forkcheck::process::{self, Exit};

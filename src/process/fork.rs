@@ -1,4 +1,4 @@
-//! The fork itself, and the life of a child from there to its end. fork(2), prctl(2).
+//! The fork, and the run of a child from there to its end. fork(2), prctl(2).
 //!
 //! The child never returns into its caller's stack: it leaves its [`Record`] and ends in `_exit`.
 #![allow(unsafe_code, reason = "fork and _exit")]
@@ -21,9 +21,10 @@ use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 /// Forks a child that runs `body`, and returns at once with a handle to it.
 ///
-/// The child is a copy of this process: `body` sees everything that was here, and what it changes outside of a
-/// [`Region`](crate::Region) stays its own. It has a process group of its own, and is killed when this process ends. The kernel
-/// forgets that if a body changes its user or group, or executes a set-user-ID program. prctl(2), `PR_SET_PDEATHSIG`.
+/// The child is a copy of this process: `body` sees everything that was here, and its changes
+/// outside of a [`Region`](crate::Region) stay in the child. The child has a process group of its
+/// own, and is killed when this process ends. The kernel forgets that if a body changes its user or
+/// group, or executes a set-user-ID program. prctl(2), `PR_SET_PDEATHSIG`.
 ///
 /// ```
 /// let child = forkcheck::process::spawn(|| (1..=10).sum::<u32>())?;
@@ -33,8 +34,9 @@ use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 /// ```
 ///
 /// # Errors
-/// This process has more than one thread: locks that others hold would stay locked in the child for ever. In a test
-/// use [`in_fresh_process`](fn@super::in_fresh_process). Or there is no room for another process or descriptor.
+/// This process has more than one thread: locks that the others hold would stay locked in the child
+/// indefinitely. In a test use [`in_fresh_process`](fn@super::in_fresh_process). Or there is no
+/// room for another process or descriptor.
 pub fn spawn<T, F>(body: F) -> Result<Child<T>, Error>
 where
     F: FnOnce() -> T,
@@ -55,15 +57,16 @@ where
     }
 }
 
-/// As [`spawn`], with the id that a child of ours had which was reaped: what the kernel does once it has gone through all
-/// others. `None` where it lets only others choose, or somebody has that id. clone3(2), `set_tid`.
+/// Forks as [`spawn`] does, and gives the child the id of an earlier, reaped child of this process:
+/// as the kernel does once it has gone through all other ids. Returns `None` if only other users
+/// may choose the id, or if another process has it. clone3(2), `set_tid`.
 #[cfg(feature = "harness")]
 pub(crate) fn spawn_as<T, F>(pid: u32, body: F) -> Result<Option<Child<T>>, Error>
 where
     F: FnOnce() -> T,
     T: Serialize + DeserializeOwned,
 {
-    // Other C libraries believe what they know of the thread's id; glibc asks the kernel.
+    // Other C libraries trust their own copy of the thread's id; glibc asks the kernel.
     if !cfg!(target_env = "gnu") {
         return Ok(None);
     }
@@ -75,8 +78,9 @@ where
     how.exit_signal = libc::SIGCHLD as u64;
     how.set_tid = wanted.as_ptr().addr() as u64;
     how.set_tid_size = 1;
-    // SAFETY: clone3 reads `how` and `wanted`, which live, and the length says how much of it. Without flags and stack it is
-    // a fork, and with one thread (as in `spawn`) a full copy; no lock of the C library's is held by somebody else.
+    // SAFETY: clone3 reads `how` and `wanted`, which live, and the length says how much of it.
+    // Without flags and stack it is a fork, and with one thread (as in `spawn`) a full copy; no
+    // other thread holds a lock of the C library.
     let child = unsafe { libc::syscall(libc::SYS_clone3, &how, size_of::<libc::clone_args>()) };
     match Errno::result(child) {
         Ok(0) => live(parent, &record, body),
@@ -85,7 +89,7 @@ where
     }
 }
 
-/// That this process may fork; and where its child will leave what it returns.
+/// Checks that this process may fork, and returns the record for its child's result.
 fn alone() -> Result<Record, Error> {
     if std::thread::panicking() {
         return Err(Error::invalid(
@@ -103,14 +107,14 @@ fn alone() -> Result<Record, Error> {
         ));
     }
     let record = Record::new()?;
-    // What is buffered now would be written twice.
+    // Data that is buffered now would be written twice.
     let _ = std::io::stdout().flush();
     Ok(record)
 }
 
-/// The child, from the fork to its end.
+/// Runs the child, from the fork to its end.
 fn live<T: Serialize>(parent: Pid, record: &Record, body: impl FnOnce() -> T) -> ! {
-    // By both sides, so that neither sees the child outside of its group.
+    // Both sides do this, so that neither sees the child outside of its group.
     let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
     #[cfg(feature = "harness")]
     {
@@ -152,23 +156,24 @@ where
     spawn(body)?.value()
 }
 
-/// Ends this process without a look back: no destructors, no exit handlers, no buffers written.
+/// Ends this process at once: without destructors, exit handlers, or writing buffers.
 pub(crate) fn end_now(code: i32) -> ! {
     // SAFETY: _exit may be called at any time; it does not return.
     unsafe { libc::_exit(code) }
 }
 
-/// A descriptor of this process that its children close as they begin.
+/// A descriptor of this process that its children close when they begin.
 #[cfg(feature = "harness")]
 static OWN: AtomicI32 = AtomicI32::new(-1);
 
-/// Sets the descriptor that children do not inherit: their writes to it would be taken for messages of this process.
+/// Sets the descriptor that children do not inherit: their writes to it would count as messages of
+/// this process.
 #[cfg(feature = "harness")]
 pub(super) fn keep_from_children(descriptor: RawFd) {
     OWN.store(descriptor, Relaxed);
 }
 
-/// The parent of this process, if it was forked here.
+/// The parent of this process, if this crate forked it.
 #[cfg(feature = "harness")]
 static PARENT: AtomicI32 = AtomicI32::new(0);
 
@@ -179,10 +184,11 @@ pub(crate) fn die_with_parent() {
     let _ = die_with(Pid::from_raw(PARENT.load(Relaxed)));
 }
 
-/// From now on this process is killed when `parent` ends (strictly: the thread of it that started us). If that
-/// was already so, and the kernel therefore has nobody to watch, it ends here.
+/// Makes the kernel kill this process when `parent` ends (strictly: the thread of `parent` that
+/// started this process). If it has ended already, so that there is none for the kernel to watch,
+/// this process ends here.
 pub(super) fn die_with(parent: Pid) -> nix::Result<()> {
-    // Zero: the parent is in another pid namespace than we, after its unshare(2).
+    // Zero: the parent is in another pid namespace than this process, after its unshare(2).
     let ours = |pid: Pid| pid == parent || pid.as_raw() == 0;
     set_pdeathsig(Signal::SIGKILL)?;
     if !ours(getppid()) {
@@ -191,10 +197,11 @@ pub(super) fn die_with(parent: Pid) -> nix::Result<()> {
     Ok(())
 }
 
-/// How many threads this process has.
+/// Returns the number of threads of this process.
 pub(super) fn threads() -> Result<usize, Error> {
     let mut threads = 0;
-    // A thread that was joined is listed for a moment longer: join returns before the kernel takes it off.
+    // A joined thread is listed for a moment longer: join returns before the kernel removes it from
+    // the list.
     for _ in 0..1_000 {
         let tasks = std::fs::read_dir("/proc/self/task")
             .map_err(|e| Error::system("count the threads of this process", e, "mount /proc"))?;

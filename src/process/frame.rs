@@ -1,5 +1,6 @@
-//! How a fresh process and its client talk: frames over a stream socket, each a mark, a length and that many bytes. Bytes
-//! without the mark were written by code that does not own the socket: a spec that the fresh process asks, say.
+//! The frames between a fresh process and its client, over a stream socket: a mark, a length and
+//! that many bytes. Bytes without the mark come from code that does not own the socket, such as a
+//! spec that the fresh process calls.
 
 use crate::Error;
 use crate::region::descriptor::Descriptor;
@@ -7,14 +8,15 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-/// The longest frame, in bytes: beyond it a length is taken for a mistake.
+/// The longest frame, in bytes: a greater length counts as an error.
 const LONGEST: u64 = 1 << 30;
-/// The mark of a frame, in front. Without it a length that others wrote would be waited for.
+/// The mark at the start of a frame. Without it the reader would wait for as many bytes as a stray
+/// length says.
 const MARK: [u8; 8] = *b"forkchk\xff";
 /// The mark and the length: a little-endian u64.
 pub(super) const HEADER: usize = MARK.len() + 8;
 
-/// A frame around `bytes`.
+/// Returns a frame around `bytes`.
 pub(super) fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {
     check(bytes.len() as u64)?;
     let mut frame = Vec::with_capacity(HEADER + bytes.len());
@@ -38,7 +40,7 @@ fn header(len: u64) -> [u8; HEADER] {
     header
 }
 
-/// The length that a header announces.
+/// Returns the length in a header.
 fn length(header: [u8; HEADER]) -> io::Result<u64> {
     let (mark, len) = header.split_at(MARK.len());
     if mark != MARK {
@@ -50,7 +52,7 @@ fn length(header: [u8; HEADER]) -> io::Result<u64> {
     Ok(len)
 }
 
-/// The frames in bytes that arrive piece by piece.
+/// The frames in bytes that arrive in pieces.
 #[derive(Default)]
 pub(super) struct Incoming(Vec<u8>);
 
@@ -59,7 +61,7 @@ impl Incoming {
         self.0.extend_from_slice(bytes);
     }
 
-    /// The next frame, if all of it is there.
+    /// Returns the next frame, if all of it has arrived.
     pub(super) fn take(&mut self) -> io::Result<Option<Vec<u8>>> {
         let Some(header) = self.0.first_chunk::<HEADER>() else {
             return Ok(None);
@@ -87,7 +89,7 @@ fn read(mut from: impl Read) -> Option<Vec<u8>> {
     (bytes.len() as u64 == len).then_some(bytes)
 }
 
-/// The fresh process's end: what a job reads its requests from, and replies on.
+/// The fresh process's end of the socket: a job reads its requests from it, and replies on it.
 pub(crate) struct Channel(Descriptor<UnixStream>);
 
 impl Channel {
@@ -100,12 +102,12 @@ impl Channel {
         Some(self.0.get().ok()?.as_raw_fd())
     }
 
-    /// The next request; `None` once the client is gone.
+    /// Returns the next request; `None` once the client is gone.
     pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
         read(self.0.get().ok()?)
     }
 
-    /// Replies to the request, once.
+    /// Replies once to the request.
     pub(crate) fn reply(&mut self, bytes: &[u8]) -> Result<(), Error> {
         pack(bytes)
             .and_then(|frame| self.0.get()?.write_all(&frame))
@@ -159,7 +161,7 @@ mod tests {
     #[test]
     fn what_others_write_into_a_socket_is_an_error_and_no_length_to_wait_for() {
         let mut incoming = Incoming::default();
-        // A length of a megabyte, once.
+        // A header that announces a megabyte, once.
         incoming.extend(&[0, 0, 16, 0, 0, 0, 0, 0, 7, 7]);
         assert_eq!(incoming.take().unwrap(), None);
         incoming.extend(&pack(b"the answer").unwrap());

@@ -1,12 +1,15 @@
-//! The guardian of a fresh process: its parent, which ends what the fresh process leaves behind, and then ends as that did.
+//! The guardian of a fresh process: its parent. It ends the processes that the fresh process leaves
+//! behind, and then ends as that one did.
 //!
-//! A fresh process ends the daemons of its children itself. If one of these kills it, the daemons become children of the
-//! guardian, which no code under test has seen: it runs nothing but what is here. It also ends all of them when the client
-//! ends, so that neither Ctrl-C nor kill -9 of a test leaves a daemon. A stop of the fresh process becomes one of the
-//! guardian, which the client sees. prctl(2), `PR_SET_CHILD_SUBREAPER`; waitpid(2).
+//! A fresh process ends the daemons of its children itself. If one of these kills it, the daemons
+//! become children of the guardian, which no code under test has seen: it runs only the code of
+//! this module. It also ends all of them when the client ends, so that neither Ctrl-C nor kill -9
+//! of a test leaves a daemon. When the fresh process is stopped, the guardian stops as well, which
+//! the client sees. prctl(2), `PR_SET_CHILD_SUBREAPER`; waitpid(2).
 //!
-//! A fresh process that answers requests calls the spec of a suite itself, which may not return. The guardian kills one that
-//! uses processor time without a wait, as no fresh process does that watches others.
+//! A fresh process that answers requests calls the spec of a suite itself, which may not return.
+//! The guardian kills it if it uses processor time without a wait, which no fresh process does that
+//! watches others.
 #![allow(
     unsafe_code,
     reason = "fork, and waitpid for the signals that nix does not know"
@@ -34,8 +37,8 @@ use std::time::{Duration, Instant};
 const STOPPED: Duration = Duration::from_millis(250);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(125);
 
-/// Processor time without a wait after which a fresh process that answers requests counts as endless: more than the check of a
-/// history may take. And the time between two looks at it.
+/// The processor time without a wait after which a fresh process that answers requests counts as
+/// endless: more than the check of a history may take. Also the time between two looks at it.
 const ENDLESS: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 90 });
 const BETWEEN_LOOKS_AT_TIME: Duration = Duration::from_millis(if cfg!(test) { 250 } else { 1_000 });
 
@@ -46,7 +49,7 @@ fn answers() -> Option<&'static AtomicU32> {
     ANSWERS.get()?.get(0).ok()
 }
 
-/// Tells the guardian of this process that it answers requests from now on, and else waits.
+/// Tells the guardian of this process that it answers requests from now on, and otherwise waits.
 pub(crate) fn answer_requests() {
     if let Some(answers) = answers() {
         answers.store(1, Relaxed);
@@ -104,7 +107,7 @@ pub(super) struct Guardian {
     fresh: Pid,
 }
 
-/// What the kernel reports of the fresh process.
+/// The kernel's report on the fresh process.
 enum Report {
     Nothing,
     Stopped,
@@ -116,13 +119,14 @@ enum Report {
 }
 
 impl Guardian {
-    /// Forks the fresh process: this one is its guardian from now on. `None` in the fresh process, which is this one if it
-    /// cannot be forked. Only before `main`, in a process that dies with `client`.
+    /// Forks the fresh process; this process becomes its guardian. Returns `None` in the fresh
+    /// process, which is this one if it cannot be forked. Only before `main`, in a process that
+    /// dies with `client`.
     pub(super) fn fork(client: Pid) -> Option<Self> {
         let guardian = getpid();
-        // Orphans of our children come to us, where they can be found.
+        // Orphans of the children become children of this process, where they can be found.
         let _ = set_child_subreaper(true);
-        // Other constructors may have started threads, which the fresh process has to have.
+        // Other constructors may have started threads, which the fresh process has to keep.
         if !matches!(threads(), Ok(1)) {
             return None;
         }
@@ -146,7 +150,8 @@ impl Guardian {
         }
     }
 
-    /// Waits until the fresh process ends, and ends as it did, after all that it left.
+    /// Waits until the fresh process ends, then ends all processes that it left, and itself in the
+    /// same way.
     pub(super) fn guard(self) -> ! {
         let fresh = pidfd::open(self.fresh.as_raw().unsigned_abs()).ok();
         let mut client = self.watched_client();
@@ -163,13 +168,13 @@ impl Guardian {
             if stopped.is_some_and(|since| since.elapsed() >= STOPPED) {
                 stopped = None;
                 let _ = raise(Signal::SIGSTOP);
-                // The client has continued us, so that all ends.
+                // The client has continued this process in order to end everything.
                 let _ = kill(self.fresh, Signal::SIGCONT);
             }
             if used.is_endless() {
                 used.number = None;
                 let seconds = ENDLESS.as_secs();
-                // The client shows it.
+                // The client shows this message.
                 let _ = writeln!(
                     std::io::stderr(),
                     "a question to the spec (step, blocks, key) took more than {seconds} s and was ended: let it return"
@@ -183,7 +188,7 @@ impl Guardian {
                 .collect();
             match ready(&mut fds, BETWEEN_LOOKS) {
                 Ok(_) | Err(Errno::EINTR) => {}
-                // Without that call, the kernel kills this process with its client.
+                // Without pidfd_open(2), the kernel kills this process with its client.
                 Err(_) => {
                     let _ = die_with(self.client);
                     if let Report::Ended(status) = self.report(0) {
@@ -224,11 +229,11 @@ impl Guardian {
     }
 }
 
-/// Ends all processes that became children of this one, and then this one as that status says.
+/// Ends all processes that became children of this one, and then this one with that status.
 fn end_as(status: i32) -> ! {
     let left = end_strays();
     if !left.is_empty() {
-        // The client shows it; one that cannot be written is lost.
+        // The client shows this message; if it cannot be written, it is lost.
         let _ = writeln!(
             std::io::stderr(),
             "processes that operations started are left and cannot be killed: {left:?}; end them by hand"
@@ -238,7 +243,7 @@ fn end_as(status: i32) -> ! {
         end_now(libc::WEXITSTATUS(status));
     }
     let signal = libc::WTERMSIG(status);
-    // The fresh process has left the core already, if there was to be one.
+    // The fresh process has already left the core, if one was wanted.
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let _ = SigSet::all().thread_unblock();
     // SAFETY: signal with SIG_DFL installs no handler, and raise takes an integer.

@@ -1,8 +1,8 @@
-//! What a fresh process runs: a job, named by its place in the image of the program, and [`in_fresh_process`] as the
-//! simplest of them.
+//! The jobs of a fresh process, each named by its place in the image of the program, and
+//! [`in_fresh_process`], the simplest of them.
 //!
-//! The fresh process is this program again, at other addresses. So a job travels as its distance from a
-//! static of ours, which both have, and is checked before it is believed.
+//! The fresh process runs this program too, at other addresses. A job is therefore sent as its
+//! distance from a static of this module, which both have, and is checked before it is used.
 #![allow(
     unsafe_code,
     reason = "a job is found by its address; a zero-sized closure is made from nothing"
@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// What stands at the start of each job.
+/// The number at the start of each job.
 const MAGIC: u64 = u64::from_le_bytes(*b"fc-job-1");
 
 /// A function for a fresh process. Make it a promoted constant, so that it has a place in the image:
@@ -28,7 +28,7 @@ pub(crate) struct Job {
     run: fn(&mut Channel),
 }
 
-/// Where distances are measured from.
+/// The place from which distances are measured.
 static ANCHOR: u64 = 1;
 
 impl Job {
@@ -48,12 +48,12 @@ impl Job {
         (self.run)(channel);
     }
 
-    /// Its distance from the anchor in bytes, the same in each process of this program.
+    /// Returns its distance from the anchor in bytes, the same in each process of this program.
     pub(super) fn offset(&'static self) -> u64 {
         ((&raw const *self).addr()).wrapping_sub((&raw const ANCHOR).addr()) as u64
     }
 
-    /// The job at that distance, if there is one and it is called so.
+    /// Returns the job at that distance, if there is one and it has that name.
     pub(super) fn find(offset: u64, name: &str) -> Result<&'static Self, String> {
         let anchor = (&raw const ANCHOR).expose_provenance();
         let address = anchor.wrapping_add(offset as usize);
@@ -75,10 +75,11 @@ impl Job {
         if magic != MAGIC {
             return Err(format!("there is no job at offset {offset:#x}"));
         }
-        // SAFETY: a reference to a `Job` for ever.
+        // SAFETY: a reference to a `Job` for `'static`.
         // 1. Aligned and readable, as above; an image is not unmapped while its own code runs.
-        // 2. It is a `Job`, with two functions in it: nothing else in this image holds the magic, aligned.
-        // 3. Nobody writes it: jobs are constants.
+        // 2. It is a `Job`, with two functions in it: nothing else in this image holds the magic,
+        // aligned.
+        // 3. It is never written: jobs are constants.
         let job = unsafe { &*place };
         if job.name() != name {
             return Err(format!(
@@ -90,7 +91,8 @@ impl Job {
     }
 }
 
-/// Whether a job at `address` would lie in a readable mapping of the same file as the anchor. proc_pid_maps(5).
+/// Returns whether a job at `address` would lie in a readable mapping of the same file as the
+/// anchor. proc_pid_maps(5).
 fn same_image(maps: &str, anchor: usize, address: usize) -> bool {
     let mappings = || {
         maps.lines().filter_map(|line| {
@@ -113,8 +115,8 @@ fn same_image(maps: &str, anchor: usize, address: usize) -> bool {
     })
 }
 
-/// Runs `job(input)` in a fresh process: this program again, stopped before its `main`, with one thread, no test
-/// harness and no locks held, so that it may fork. Returns what the job returned.
+/// Runs `job(input)` in a fresh process: this program again, stopped before its `main`, with one
+/// thread, no test harness and no locks held, so that it may fork. Returns the job's result.
 ///
 /// The job is a function, or a closure that captures nothing: all it gets is its input. (A captured zero-sized
 /// value passes, and is copied to the other process like any `Copy` value.)
@@ -129,15 +131,16 @@ fn same_image(maps: &str, anchor: usize, address: usize) -> bool {
 /// assert_eq!(error.exit(), Some(&Exit::Code(3)));
 /// # Ok::<(), forkcheck::Error>(())
 /// ```
-/// What a closure captures would not be there:
+/// Captures of a closure would not exist in the other process:
 /// ```compile_fail
 /// let three = 3;
 /// forkcheck::process::in_fresh_process(move |n: u32| n + three, 4);
 /// ```
 ///
 /// # Errors
-/// The job panicked, aborted, was killed or ended the process: [`Error::exit`] tells, and the text has what it
-/// printed last. Or its input or output could not be turned into bytes and back. Or the process could not be started.
+/// The job panicked, aborted, was killed or ended the process: see [`Error::exit`]; the text has
+/// the last lines that it printed. Or its input or output could not be turned into bytes and back.
+/// Or the process could not be started.
 pub fn in_fresh_process<I, O, F>(job: F, input: I) -> Result<O, Error>
 where
     F: Fn(I) -> O + Copy + 'static,
@@ -188,7 +191,7 @@ where
         let job = unsafe { NonNull::<F>::dangling().read() };
         let output = decode(&request).map(job);
         let answer = encode(&output).or_else(|why| encode(&Err::<(), _>(why)));
-        // If the client is gone, so is whoever wanted the answer.
+        // If the client is gone, the answer has no reader.
         let _ = channel.reply(&answer.unwrap_or_default());
     }
 }

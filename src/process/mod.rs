@@ -1,19 +1,20 @@
 //! Children that return more than an exit code: values of any size, panics with their words, typed exits.
 //!
-//! [`run`] and [`spawn`] fork, from a process that has one thread. Under `cargo test` every test has company;
-//! there [`in_fresh_process`] runs a job in a fresh process with one thread, and forks happen inside it. A child dies with
-//! the process that started it, and a handle never leaves a zombie behind.
+//! [`run`] and [`spawn`] fork, from a process that has one thread. Under `cargo test` a process has
+//! several; there [`in_fresh_process`] runs a job in a fresh process with one thread, and forks
+//! happen inside it. A child dies with the process that started it, and a handle never leaves a
+//! zombie behind.
 //!
 //! # Untrusted input, and how waits end
 //!
-//! A child may write anything to what it inherited, close it, or never end.
+//! A child may write anything to descriptors and memory that it inherited, close them, or never end.
 //!
 //! | from a child, or a client | bound |
 //! |---|---|
-//! | the length of what it left (`record`) | the bytes that were really written, and the memory that is free |
-//! | the length of a frame (`frame`) | 1 GiB, and what has arrived |
+//! | the length of its record (`record`) | the bytes that were really written, and the memory that is free |
+//! | the length of a frame (`frame`) | 1 GiB, and the bytes that have arrived |
 //! | the offset of a job (`job`) | an aligned place in a readable mapping of this program's image, with the magic number and the name there |
-//! | what it prints (`zygote`) | the last 16 KiB |
+//! | its output (`zygote`) | the last 16 KiB |
 //! | a descriptor that is kept (record, socket, pidfd) | its device and inode are compared before it is written to, read or closed; without its pidfd a child is known by its pid |
 //!
 //! | wait | ends |
@@ -26,9 +27,11 @@
 //! | a request (in the fresh process) | with the client, with which the process is killed as well |
 //! | the guardian of a fresh process | with that or the client, and after all that they left, for which it waits five seconds |
 //!
-//! In here: `fork` starts a child, `record` is what it leaves behind, `child` waits for it, `exit` says how it
-//! ended. With the harness: `zygote` is the client of a fresh process, `takeover` is how one starts, `job` is
-//! what it runs, `frame` is how both talk, `strays` are what its children leave behind, which its `guardian` ends where it cannot.
+//! In this module: `fork` starts a child, `record` holds what it leaves behind, `child` waits for
+//! it, and `exit` says how it ended. With the harness: `zygote` is the client of a fresh process,
+//! `takeover` starts one, `job` is what it runs, `frame` is the protocol between both, `strays` are
+//! the processes that its children leave behind, and its `guardian` ends those that it cannot end
+//! itself.
 
 #[cfg(feature = "harness")]
 mod backtraces;
@@ -70,12 +73,12 @@ pub(crate) use {
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A value as bytes that another process of this program reads.
+/// Returns a value as bytes that another process of this program reads.
 fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
     postcard::to_stdvec(value).map_err(|e| format!("turning it into bytes: {e}"))
 }
 
-/// The value that all of the bytes are.
+/// Returns the value that all of the bytes encode.
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),

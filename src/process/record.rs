@@ -1,8 +1,10 @@
-//! What a process leaves behind for the one that started it: a value of any size, or a panic's words.
+//! The record that a process leaves behind for its parent: a value of any size, or the message of a
+//! panic.
 //!
-//! It is a memfd made before the fork. The bytes are written first and the header last, so a process that dies
-//! half way through leaves nothing. The panic hook writes at once, so a panic that aborts is told as well.
-//! Called by [`fork`](super::fork) and the zygote in the child, by [`Process`](super::child) in the parent.
+//! It is a memfd made before the fork. The bytes are written first and the header last, so a
+//! process that dies half way through leaves nothing. The panic hook writes at once, so a panic
+//! that aborts is recorded as well. Used by [`fork`](super::fork) and the zygote in the child, and
+//! by [`Process`](super::child) in the parent.
 
 use super::{Exit, Panic, decode, encode};
 use crate::Error;
@@ -33,15 +35,15 @@ const HEADER: usize = 16;
 enum Kind {
     /// The body's value.
     Value = 1,
-    /// Why there is no value although the body returned.
+    /// The reason why there is no value although the body returned.
     Refused = 2,
-    /// A panic that has begun, and may yet be caught.
+    /// A panic that has begun, and may still be caught.
     Panicking = 3,
     /// The panic that ended the body.
     Panicked = 4,
 }
 
-/// What the parent finds when the child is gone.
+/// The content of a record once the child is gone.
 #[derive(Debug, PartialEq)]
 pub(super) enum Left {
     Nothing,
@@ -49,13 +51,13 @@ pub(super) enum Left {
     Refused(String),
 }
 
-/// Both sides' handle.
+/// The handle that both sides have.
 #[derive(Clone)]
 pub(super) struct Record(Arc<Inner>);
 
 struct Inner {
     file: Descriptor<File>,
-    /// Whether the last word was written. Threads that the body left behind may still panic.
+    /// Whether the final content was written. Threads that the body left behind may still panic.
     closed: Mutex<bool>,
 }
 
@@ -80,8 +82,8 @@ impl Record {
         self.0.file.get().map(AsFd::as_fd)
     }
 
-    /// Runs a body to its end in the process that leaves the record, and returns the exit code. The body's bytes
-    /// are its value; an error is why there is none.
+    /// Runs a body to its end in the process that leaves the record, and returns the exit code. The
+    /// body returns the bytes of its value, or the reason why there is none.
     pub(super) fn of(&self, body: impl FnOnce() -> Result<Vec<u8>, String>) -> i32 {
         self.set_hook();
         match catch_unwind(AssertUnwindSafe(body)) {
@@ -91,7 +93,8 @@ impl Record {
                         .map_err(|e| format!("writing {} bytes: {e}", value.len()))
                 });
                 if let Err(why) = written {
-                    // If even this fails there is no header, and the parent says that nothing was left.
+                    // If even this fails there is no header, and the parent says that nothing was
+                    // left.
                     let _ = self.close(Kind::Refused, why.as_bytes());
                 }
                 0
@@ -114,11 +117,11 @@ impl Record {
         NOT_BEGUN
     }
 
-    /// Writes down each panic of this process, then goes on to the hook that was there before.
+    /// Records each panic of this process, then calls the previous hook.
     fn set_hook(&self) {
         let (record, me, before) = (self.clone(), std::process::id(), std::panic::take_hook());
         std::panic::set_hook(Box::new(move |info| {
-            // A child that this process forks has a record of its own.
+            // A child that this process forks has its own record.
             if std::process::id() == me {
                 let panic = told(info);
                 let _ = encode(&panic).map(|bytes| record.write(Kind::Panicking, &bytes, false));
@@ -152,7 +155,7 @@ impl Record {
         file.write_all_at(&header, 0)
     }
 
-    /// The bytes of a kind, if they are what was left and are all there.
+    /// Returns the bytes of a kind, if they are what was left and are complete.
     fn read(&self, kind: Kind) -> Option<Vec<u8>> {
         let len = self.len(kind)?;
         check_free(len, "what a child left").ok()?;
@@ -170,8 +173,8 @@ impl Record {
         file.read_exact_at(&mut header, 0).ok()?;
         let (found, len) = header.split_at(8);
         let len = u64::from_le_bytes(len.try_into().ok()?);
-        // The length is bounded by the blocks that are allocated: a file may be longer than all that was ever written
-        // to it. A hole takes no room in the file, but would take memory here.
+        // The length is bounded by the allocated blocks: a file may be longer than all that was
+        // ever written to it, and a hole takes no room in the file, but would take memory here.
         let said = u64::try_from(about.st_size).ok()?;
         let written = u64::try_from(about.st_blocks).ok()?.saturating_mul(512);
         let there = said.min(written).saturating_sub(HEADER as u64);
@@ -197,8 +200,8 @@ impl Record {
         }
     }
 
-    /// What the kernel says of the child, in the light of what the child said of itself: a panic that it caught,
-    /// and did not die of, is none.
+    /// Returns the kernel's report on the child, corrected by the child's record: a panic that it
+    /// caught, and did not die of, does not count.
     pub(super) fn explain(&self, exit: Exit) -> Exit {
         match (&exit, self.panic()) {
             (Exit::Code(PANICKED), Some((Kind::Panicked, panic)))
@@ -217,7 +220,7 @@ fn told(info: &PanicHookInfo<'_>) -> Panic {
     }
 }
 
-/// A panic that no hook saw: `resume_unwind`.
+/// Returns a panic that no hook saw: `resume_unwind`.
 fn silent(payload: &(dyn std::any::Any + Send)) -> Panic {
     Panic {
         message: message(payload),
@@ -243,7 +246,7 @@ mod tests {
         assert_eq!(record.left(), Left::Nothing);
         record.write(Kind::Value, b"all of it", true).unwrap();
         assert_eq!(record.left(), Left::Value(b"all of it".to_vec()));
-        // What a writer that dies before its last write leaves.
+        // A writer that dies before its last write leaves this.
         record
             .0
             .file

@@ -55,11 +55,13 @@ pub(crate) fn end_strays() -> Vec<Pid> {
     }
 }
 
-/// The variable that all processes of a session have in their environment, those too that execute other programs.
+/// The variable in the environment of all processes of a session, including those that execute
+/// other programs.
 pub(super) const SESSION: &str = "FORKCHECK_ZYGOTE_SESSION";
 
-/// Kills the processes of a session, and returns those that are still there: for a client whose fresh process was killed, perhaps
-/// with its guardian. One that was started with another environment is not among them.
+/// Kills the processes of a session, and returns those that are still there: for a client whose
+/// fresh process was killed, perhaps with its guardian. A process that was started with another
+/// environment is not among them.
 pub(super) fn end_session(mark: &str) -> Vec<Pid> {
     let until = Instant::now() + ENDING;
     let entry = format!("{SESSION}={mark}");
@@ -75,7 +77,7 @@ pub(super) fn end_session(mark: &str) -> Vec<Pid> {
             let Some(pid) = own_number(&shown) else {
                 continue;
             };
-            // Looked at again once no other process can get its pid.
+            // It is checked again once no other process can get its pid.
             if let Ok(pidfd) = pidfd::open(pid.as_raw().unsigned_abs())
                 && is_of_it(&shown)
             {
@@ -98,7 +100,7 @@ fn children() -> Vec<Pid> {
             .split_ascii_whitespace()
             .filter_map(own_number)
             .collect(),
-        // A kernel without CONFIG_PROC_CHILDREN.
+        // The kernel has no CONFIG_PROC_CHILDREN.
         Err(_) => {
             let me = std::fs::read_link("/proc/self").ok();
             let me = me.as_deref().and_then(Path::to_str);

@@ -1,8 +1,9 @@
-//! How a fresh process starts: this program again, taken over in a constructor before `main`.
+//! The start of a fresh process: this program again, taken over in a constructor before `main`.
 //!
-//! A variable of the environment names a socket and a record; it is no proof by itself. The socket must be one of
-//! our parent, made by our own user, with a greeting in it: else the program runs as usual. The variable's name holds
-//! the version, so two versions of this crate in one program do not answer for each other.
+//! A variable of the environment names a socket and a record; it is no proof by itself. The socket
+//! must be one of the parent, made by the same user, with a greeting in it: otherwise the program
+//! runs as usual. The variable's name holds the version, so two versions of this crate in one
+//! program do not answer for each other.
 #![allow(
     unsafe_code,
     reason = "a constructor, inherited descriptors and the environment"
@@ -27,16 +28,17 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Names the descriptors of the socket and the record: `5,6`.
+/// The variable that names the descriptors of the socket and the record: `5,6`.
 const VARIABLE: &str = concat!("FORKCHECK_ZYGOTE_", env!("CARGO_PKG_VERSION"));
-/// What a greeting starts with; its offset and name of a job follow.
+/// The start of a greeting; the offset and name of a job follow.
 const MAGIC: [u8; 8] = *b"fc-hello";
 
-/// A function of `.init_array`. glibc calls it with the arguments of `main`; musl with none, and then these are
-/// whatever the registers held, which is passed on and never looked at.
+/// A function of `.init_array`. glibc calls it with the arguments of `main`. musl passes none; they
+/// are then whatever the registers held, and are passed on and never used.
 type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
 
-// With a priority in our own tests, so that the linker puts `LATER` after it in every build.
+// It has a priority in this crate's own tests, so that the linker puts `LATER` after it in every
+// build.
 #[used]
 #[cfg_attr(not(test), unsafe(link_section = ".init_array"))]
 #[cfg_attr(test, unsafe(link_section = ".init_array.65000"))]
@@ -60,7 +62,7 @@ unsafe extern "C" {
     static __init_array_end: Constructor;
 }
 
-/// What the client sends first.
+/// Returns the first message of the client.
 pub(super) fn greeting(job: &'static Job) -> Vec<u8> {
     [
         &MAGIC[..],
@@ -144,7 +146,7 @@ struct Invitation {
     parent: Pid,
 }
 
-/// Whether this process was started to be taken over.
+/// Returns the invitation, if this process was started to be taken over.
 fn invitation() -> Option<Invitation> {
     let value = std::env::var(VARIABLE).ok()?;
     // SAFETY: getauxval takes an integer and returns one.
@@ -160,8 +162,8 @@ fn invitation() -> Option<Invitation> {
     }
     // SAFETY: it is open, and nothing else runs before `main` that could close it during these lines.
     let parent = proven(unsafe { BorrowedFd::borrow_raw(socket) })?;
-    // SAFETY: both are open, and were made for this process by its client, as the greeting shows: nobody else
-    // in here knows of them.
+    // SAFETY: both are open, and were made for this process by its client, as the greeting shows:
+    // no other code in this process knows of them.
     let (socket, record) = unsafe { (OwnedFd::from_raw_fd(socket), OwnedFd::from_raw_fd(record)) };
     for fd in [&socket, &record] {
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
@@ -173,7 +175,7 @@ fn invitation() -> Option<Invitation> {
     })
 }
 
-/// The parent, if this is a socket that it made for us and that holds a greeting.
+/// Returns the parent, if this is a socket that it made for this process and that holds a greeting.
 fn proven(socket: BorrowedFd<'_>) -> Option<Pid> {
     getsockname::<UnixAddr>(socket.as_raw_fd()).ok()?;
     let stream = getsockopt(&socket, sockopt::SockType).ok()? == SockType::Stream;
@@ -187,7 +189,8 @@ fn proven(socket: BorrowedFd<'_>) -> Option<Pid> {
     (stream && ours && greets).then(getppid)
 }
 
-/// Runs those constructors of this program that come after ours: the job may need what they build, C++ statics for one.
+/// Runs the later constructors of this program: the job may need what they build, such as C++
+/// statics.
 fn run_later_constructors(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
     let (start, end) = (&raw const __init_array_start, &raw const __init_array_end);
     let mut entry = &raw const ENTRY;
@@ -199,9 +202,10 @@ fn run_later_constructors(argc: c_int, argv: *const *const c_char, envp: *const 
         if entry >= end {
             return;
         }
-        // SAFETY: `entry` lies between the bounds of the array, which holds addresses of constructors, aligned.
-        // Null is none, hence the Option. Calling each once, in order, with the arguments of our own call, is what
-        // the C library was about to do; it will not do it again, since we never return to it.
+        // SAFETY: `entry` lies between the bounds of the array, which holds addresses of
+        // constructors, aligned. Null is none, hence the Option. Calling each once, in order, with
+        // the arguments of our own call, is what the C library was about to do; it will not do it
+        // again, since we never return to it.
         if let Some(later) = unsafe { entry.cast::<Option<Constructor>>().read() } {
             later(argc, argv, envp);
         }
@@ -229,12 +233,12 @@ fn serve(mut channel: Channel) {
                 job.run(&mut channel);
             }
         }
-        // The client reads this in place of the job's name.
+        // The client reads this reason in place of the job's name.
         Err(why) => drop(channel.reply(why.as_bytes())),
     }
 }
 
-/// What a fresh process that found its job answers.
+/// Returns the answer of a fresh process that found its job.
 pub(super) fn accepted(job: &Job) -> Vec<u8> {
     [&MAGIC[..], job.name().as_bytes()].concat()
 }
@@ -251,14 +255,15 @@ mod tests {
             &Job::new(std::any::type_name::<Self>, |_| println!("taken over"));
     }
 
-    /// Does nothing but say so: what runs below when the program is not taken over.
+    /// Prints a line: the test below runs this one to see a program that is not taken over.
     #[test]
     fn runs_as_usual() {
         println!("as usual");
     }
 
-    /// Runs the test above in this program again, started by a line of shell. In it, SOCKET and RECORD are as a
-    /// client would give them away, the socket with `sent` in it, and VARIABLE is the variable's name.
+    /// Runs the test above in this program again, started by a line of shell. SOCKET and RECORD in
+    /// it become descriptors as a client makes them, the socket with `sent` in it, and VARIABLE the
+    /// variable's name.
     fn run(line: &str, sent: &[u8]) -> String {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let record = Record::new().unwrap();
@@ -327,7 +332,7 @@ mod tests {
 
     #[test]
     fn constructors_that_come_later_have_run_once_when_the_job_runs() {
-        // Else this test sees nothing.
+        // Otherwise this test detects nothing.
         assert!(
             (&raw const LATER).addr() > (&raw const ENTRY).addr(),
             "LATER comes before ENTRY"

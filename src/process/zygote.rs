@@ -1,8 +1,9 @@
-//! The client of a fresh process (a zygote: born early, forks many).
+//! The client of a fresh process (a zygote: started early, forks many).
 //!
-//! Engines keep a [`Session`] for as long as they run cases; [`in_fresh_process`](fn@super::in_fresh_process) has one for a
-//! single question.
-//! While it waits for an answer it reads what the zygote and its children print, so that they never block on a full pipe.
+//! Engines keep a [`Session`] for as long as they run cases;
+//! [`in_fresh_process`](fn@super::in_fresh_process) has one for a single question. While it waits
+//! for an answer it reads what the zygote and its children print, so that they never block on a
+//! full pipe.
 
 use super::child::{Process, ready};
 use super::exit::Exit;
@@ -26,15 +27,15 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How much of what was printed is kept, in bytes.
+/// The most output that is kept, in bytes.
 const KEPT: usize = 16 << 10;
-/// How long a fresh process may take to start.
+/// The time that a fresh process may take to start.
 const START: Duration = Duration::from_secs(10);
-/// Limit on how long it may be stopped by a signal, and the time between two looks at whether it is.
+/// Limit on how long it may be stopped by a signal, and the time between two checks for that.
 const STOPPED: Duration = Duration::from_millis(500);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
-/// Limit on how long it may take to end, with all processes that its children have started, and the time between two looks
-/// at whether a signal has stopped it meanwhile.
+/// Limit on how long it may take to end, with all processes that its children have started, and the
+/// time between two checks for a signal that has stopped it meanwhile.
 const END: Duration = Duration::from_secs(10);
 const WHILE_ENDING: Duration = Duration::from_millis(50);
 
@@ -46,15 +47,15 @@ pub(crate) struct Session {
     incoming: Incoming,
     printed: Printed,
     job: &'static Job,
-    /// The value of the variable by which its processes are known.
+    /// The value of the variable that marks its processes.
     mark: String,
     not_send: PhantomData<*const ()>,
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Hung up on, it ends by itself, and with it the groups of its children, and all that these have started. If it
-        // does not, it is killed.
+        // When the socket closes, it ends by itself, and with it the groups of its children, and
+        // all processes that these have started. If it does not, it is killed.
         if let Ok(socket) = self.socket.get() {
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
@@ -65,7 +66,7 @@ impl Drop for Session {
             let left = until.saturating_duration_since(Instant::now());
             let ended = self.process.wait_timeout(left.min(WHILE_ENDING));
             if let Ok(Some(Exit::Signal(_))) = ended {
-                // Perhaps with its guardian.
+                // Its guardian may have been killed too.
                 end_session(&self.mark);
             }
             if left.is_zero() || !matches!(ended, Ok(None)) {
@@ -75,7 +76,7 @@ impl Drop for Session {
     }
 }
 
-/// A value that no other session has.
+/// Returns a value that no other session has.
 fn mark() -> String {
     static SESSIONS: AtomicU64 = AtomicU64::new(0);
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -113,7 +114,7 @@ impl Session {
         let (output, sink) = std::io::pipe().map_err(room("make a pipe"))?;
         let errors = sink.try_clone().map_err(room("copy a descriptor"))?;
         let record = Record::new()?;
-        // Before it starts, so that the greeting is there when the constructor looks for it.
+        // Sent before it starts, so that the greeting is there when the constructor looks for it.
         frame::pack(greeting)
             .and_then(|frame| std::io::Write::write_all(&mut &socket, &frame))
             .map_err(room("greet it"))?;
@@ -143,7 +144,8 @@ impl Session {
                 }
             }
         })?;
-        // Their ends, the pipe's two among them: we shall see when it closes its own.
+        // Drops the fresh process's ends, the pipe's two among them: the client then sees when it
+        // closes its own.
         drop((command, theirs));
         let mut session = Self {
             process: Process::adopt(Pid::from_raw(child.id().cast_signed()), record)?,
@@ -159,7 +161,8 @@ impl Session {
         };
         let answer = session.exchange(&[], Some(Instant::now() + patience));
         let answer = answer.inspect_err(|_| {
-            // It is none of ours, so it does not end by itself. The error that there is says more than one of this.
+            // It is not a fresh process of this crate, so it does not end by itself. The existing
+            // error says more than one of this call would.
             let _ = session.process.kill();
         })?;
         if answer != takeover::accepted(job) {
@@ -177,17 +180,17 @@ impl Session {
         self.exchange(&frame, None)
     }
 
-    /// The last 16 KiB that the process and its children printed.
+    /// Returns the last 16 KiB that the process and its children printed.
     pub(crate) fn output(&self) -> String {
         String::from_utf8_lossy(&self.printed.kept).into_owned()
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Sends what is to be sent, and waits for one frame, reading meanwhile what is printed.
+    /// Sends the unsent bytes, and waits for one frame, reading printed output meanwhile.
     fn exchange(&mut self, mut unsent: &[u8], deadline: Option<Instant>) -> Result<Vec<u8>, Error> {
         let (mut gone, mut stopped) = (false, None);
         loop {
@@ -198,8 +201,8 @@ impl Session {
             if gone {
                 return Err(self.ended());
             }
-            // Checked first: a closed descriptor's number may belong to another file, which would be written to or
-            // read.
+            // Checked first: the number of a closed descriptor may belong to another file, which
+            // would be written or read.
             let socket = self.socket.get().map_err(|e| self.garbled(e))?.as_raw_fd();
             let left = deadline.map_or(Duration::MAX, |at| {
                 at.saturating_duration_since(Instant::now())
@@ -230,12 +233,13 @@ impl Session {
                     Err(_) => break, // full, or closed: then there is an end to be read below
                 }
             }
-            // In this order: what a process sent before its end is there once its end was seen.
+            // In this order: after the end was seen, all that the process sent before it has
+            // arrived.
             gone = self.receive(socket) || over;
         }
     }
 
-    /// Sleeps until something can be done. Whether the process has ended.
+    /// Sleeps until something can be done. Returns whether the process has ended.
     fn pause(&mut self, sending: bool, left: Duration) -> nix::Result<bool> {
         let wish = if sending {
             PollFlags::POLLIN | PollFlags::POLLOUT
@@ -262,7 +266,7 @@ impl Session {
         Ok(over)
     }
 
-    /// Takes in what has arrived. Whether the other side has closed.
+    /// Takes the bytes that have arrived. Returns whether the other side has closed.
     fn receive(&mut self, socket: RawFd) -> bool {
         let mut bytes = [0; 1 << 16];
         loop {
@@ -275,7 +279,7 @@ impl Session {
         }
     }
 
-    /// It is gone, or has hung up and is about to go.
+    /// Returns the error for a fresh process that is gone, or has hung up and is about to end.
     fn ended(&mut self) -> Error {
         let exit = match self.process.wait_timeout(Duration::from_secs(2)) {
             Ok(Some(exit)) => Ok(exit),
@@ -346,9 +350,10 @@ impl Session {
     }
 }
 
-/// What comes out of the pipe that is the standard output and error of the zygote and its children.
+/// The output of the zygote and its children, from the pipe that is their standard output and
+/// error.
 struct Printed {
-    /// `None` once nobody can print any more.
+    /// `None` once no process can print any more.
     pipe: Option<PipeReader>,
     kept: Vec<u8>,
 }
@@ -367,7 +372,8 @@ impl Printed {
         self.kept.drain(..surplus);
     }
 
-    /// Reads what is there: no more than a full pipe a few times over, since somebody may be printing still.
+    /// Reads the available output: at most a few full pipes, since another process may still be
+    /// printing.
     fn drain(&mut self) {
         for _ in 0..16 {
             let Some(pipe) = &self.pipe else { return };

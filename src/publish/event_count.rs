@@ -1,9 +1,11 @@
-//! Sleeping until something is there, without losing a wake-up: what the other publications spin for, or ask again for.
+//! Sleeping until a condition holds, without losing a wake-up: the other publications only spin or
+//! return.
 //!
-//! Who is about to sleep says so and looks once more; who has published looks whether anybody said so. Each puts a
-//! full fence between its two halves (Dekker's), so at least one of them sees the other. The sleep itself is a futex
-//! on a number that each notification raises: H. Franke, R. Russell, M. Kirkwood, "Fuss, futexes and furwocks", OLS 2002;
-//! U. Drepper, "Futexes are tricky", 2011.
+//! A process that is about to sleep announces it and then looks at the condition again; a process
+//! that has published then looks for announcements. Each puts a full fence between its two halves
+//! (as in Dekker's algorithm), so at least one of them sees the other. The sleep itself is a futex
+//! on a number that each notification raises: H. Franke, R. Russell, M. Kirkwood, "Fuss, futexes
+//! and furwocks", OLS 2002; U. Drepper, "Futexes are tricky", 2011.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
 use crate::memory::{Atomic, Hardware, Memory, Resident, shape};
@@ -11,22 +13,26 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
-/// The number of sleepers from which on the word counts as overwritten: there are never that many processes.
+/// The number of sleeping processes from which on the word counts as overwritten: there are never
+/// that many processes.
 const TOO_MANY: u32 = 1 << 31;
-/// The number that replaces an overwritten one: no number of sleepers that wake brings it down to zero.
+/// The number that replaces an overwritten one: the sleeping processes that wake up cannot bring it
+/// down to zero.
 const MANY: u32 = 1 << 30;
 
-/// Where processes sleep until a condition holds, and those that made it hold wake them.
+/// A place to sleep until a condition holds, and to wake the processes that sleep there.
 ///
-/// Promise: if [`notify`](Self::notify) is called after the condition was made true, nobody goes on sleeping in
-/// [`wait`](Self::wait) for it. It says nothing about the condition itself: that is another publication's, or any words'.
-/// Where nobody sleeps, a notification is a fence and a load, and a wait for what is there already is nothing at all.
+/// Promise: if [`notify`](Self::notify) is called after the condition was made true, no process
+/// goes on sleeping in [`wait`](Self::wait) for it. It says nothing about the condition itself,
+/// which belongs to another publication or to any words. If no process sleeps, a notification is a
+/// fence and a load. A wait for a condition that holds already costs nothing.
 ///
-/// Any number of processes wait and notify. A killed sleeper, or one whose `ready` panics, leaves its mark: from then on a notification takes a
-/// system call whether or not anybody sleeps. **A notifier that is killed between making the condition true and
-/// `notify`** leaves the others asleep until the next notification. Who takes its place begins with `notify`; where
-/// nobody may come, [`wait_timeout`](Self::wait_timeout) is for the waiters. A waiter that between two looks at
-/// the words here sleeps through exactly 2^32 notifications would miss them.
+/// Any number of processes wait and notify. A killed sleeper, or one whose `ready` panics, leaves
+/// its mark: from then on a notification takes a system call whether or not a process sleeps. **A
+/// notifier that is killed between making the condition true and `notify`** leaves the others
+/// asleep until the next notification. Its next incarnation has to begin with `notify`; where there
+/// may be none, the waiters use [`wait_timeout`](Self::wait_timeout). A waiter that sleeps through
+/// exactly 2^32 notifications between two looks at these words would miss them.
 ///
 /// ```
 /// use forkcheck::publish::{EventCount, Ring};
@@ -46,21 +52,23 @@ const MANY: u32 = 1 << 30;
 /// ```
 #[repr(C)]
 pub struct EventCount<M: Memory = Hardware> {
-    /// Raised by each notification that somebody might sleep through. Wraps around.
+    /// The count of the notifications that a process might sleep through. Wraps around.
     epoch: M::AtomicU32,
-    /// Those that sleep, or are about to, or were killed while they did.
+    /// The number of processes that sleep, are about to, or were killed while they did.
     sleepers: M::AtomicU32,
 }
 
 // SAFETY: Resident.
-// 1. Integers: any bytes are values. 2. All of it is accessed through atomics only; the kernel too reads the futex's
-// word as one of 32 bits. 3. No pointer. 4. No Drop. Zeros are one for which nobody waits.
+// 1. Integers: any bytes are values. 2. All of it is accessed through atomics only; the kernel too
+// reads the futex's word as one of 32 bits. 3. No pointer. 4. No Drop. Zeros are one on which no
+// process waits.
 unsafe impl Resident for EventCount {
     const SHAPE: u64 = shape("event count", &[]);
 }
 
 impl EventCount {
-    /// One for which nobody waits, for statics and plain variables; in a region, zeros are one already.
+    /// Returns one on which no process waits, for statics and plain variables; in a region, zeros
+    /// are one already.
     pub const fn new() -> Self {
         Self {
             epoch: AtomicU32::new(0),
@@ -76,7 +84,7 @@ impl Default for EventCount {
 }
 
 impl<M: Memory> EventCount<M> {
-    /// As `new`, in any memory.
+    /// Returns what `new` returns, in any memory.
     pub fn new_in() -> Self {
         Self {
             epoch: M::AtomicU32::new(0),
@@ -84,7 +92,7 @@ impl<M: Memory> EventCount<M> {
         }
     }
 
-    /// Asks `ready` until it gives something, and sleeps in between.
+    /// Calls `ready` until it returns a value, and sleeps in between.
     pub fn wait<R>(&self, mut ready: impl FnMut() -> Option<R>) -> R {
         loop {
             let asked =
@@ -95,7 +103,8 @@ impl<M: Memory> EventCount<M> {
         }
     }
 
-    /// As [`wait`](Self::wait), for about `limit` at most: `None` if `ready` gave nothing when the time was up.
+    /// Waits as [`wait`](Self::wait) does, for about `limit` at most. Returns `None` if `ready` had
+    /// no value when the time was up.
     pub fn wait_timeout<R>(
         &self,
         limit: Duration,
@@ -116,11 +125,12 @@ impl<M: Memory> EventCount<M> {
         }
     }
 
-    /// Wakes all that [`wait`](Self::wait). Call it after what they wait for was published.
+    /// Wakes all processes that [`wait`](Self::wait). Call it after the data that they wait for was
+    /// published.
     #[inline]
     pub fn notify(&self) {
-        // SeqCst: pairs with the fence in `unless`. Either we see that somebody is about to sleep, or it sees what we
-        // published before.
+        // SeqCst: pairs with the fence in `unless`. Either this load sees that a process is about
+        // to sleep, or that process sees the data that was published before.
         M::fence(SeqCst);
         if self.sleepers.load(Relaxed) != 0 {
             self.wake();
@@ -129,12 +139,13 @@ impl<M: Memory> EventCount<M> {
 
     #[cold]
     fn wake(&self) {
-        // Relaxed: the futex looks at the word itself, ordered by the kernel; who is woken asks `ready` from the start.
+        // Relaxed: the futex looks at the word itself, ordered by the kernel; a woken process calls
+        // `ready` from the start.
         self.epoch.fetch_add(1, Relaxed);
         M::wake(&self.epoch, u32::MAX);
     }
 
-    /// Sleeps by `block`, unless `ready` gives something after all.
+    /// Sleeps by `block`, unless `ready` returns a value after all.
     #[cold]
     fn unless<R>(
         &self,
@@ -142,7 +153,8 @@ impl<M: Memory> EventCount<M> {
         block: impl FnOnce(u32),
     ) -> Option<R> {
         self.add_sleeper();
-        // Relaxed: where the notifier's fence comes after ours, this is the number from before it raised it.
+        // Relaxed: where the notifier's fence comes after ours, this is the number before the
+        // notifier raised it.
         let epoch = self.epoch.load(Relaxed);
         // SeqCst: pairs with the fence in `notify`.
         M::fence(SeqCst);
@@ -154,10 +166,10 @@ impl<M: Memory> EventCount<M> {
         asked
     }
 
-    /// Adds one to the number of sleepers. It does not pass zero, where a notifier would wake nobody: an overwritten number is
-    /// replaced, and does not wrap around.
+    /// Adds one to the number of sleeping processes. It does not pass zero, at which a notifier
+    /// would wake none: an overwritten number is replaced, and does not wrap around.
     fn add_sleeper(&self) {
-        // Most often nobody sleeps.
+        // Most often no process sleeps.
         let mut seen = 0;
         loop {
             let more = if seen >= TOO_MANY { MANY } else { seen + 1 };

@@ -1,8 +1,8 @@
-//! The newest complete value, without making anybody wait: a triple buffer.
+//! The newest complete value, without any wait: a triple buffer.
 //!
-//! The writer fills a slot that nobody else looks at and exchanges it for the middle one; the reader exchanges the
-//! slot that it has for the middle one when that is newer. Who has which slot is one word, so that a process that is
-//! killed leaves nothing half said.
+//! The writer fills a slot that only it uses and exchanges it for the middle one; the reader
+//! exchanges its own slot for the middle one when that is newer. One word says which slot is whose,
+//! so a killed process leaves no half-made change.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
 use super::Slot;
@@ -10,8 +10,9 @@ use crate::memory::{Atomic, Hardware, Line, Memory, Payload, Resident, shape};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
-/// Who has which of the three slots. The reader has slot `front`, in the two low bits, the middle one is the next or
-/// the one after it, and the writer has what is left. Zeros are a valid start.
+/// The owners of the three slots, in one word. The reader has slot `front`, in the two low bits;
+/// the middle one is the next or the one after it; the writer has the third. Zeros are a valid
+/// start.
 ///
 /// | bit | set | changed by |
 /// |---|---|---|
@@ -30,35 +31,38 @@ impl State {
     fn is_fresh(self) -> bool {
         self.0 & FRESH != 0
     }
-    /// Slots are taken modulo 3: a word that another process spoilt names a slot all the same.
+    /// Returns the front slot modulo 3: a word that another process has overwritten still names a
+    /// slot.
     fn front(self) -> usize {
         (self.0 & 3) as usize % 3
     }
     fn back(self) -> usize {
         ((self.0 & 3) + 2 - self.over()) as usize % 3
     }
-    /// The writer exchanges the back and the middle slot.
+    /// Returns the state after the writer exchanged the back and the middle slot.
     fn published(self) -> Self {
         Self(self.0 ^ OVER | FRESH)
     }
-    /// The reader exchanges the front and the middle slot.
+    /// Returns the state after the reader exchanged the front and the middle slot.
     fn taken(self) -> Self {
         let middle = ((self.0 & 3) + 1 + self.over()) % 3;
         Self(middle | !self.0 & OVER)
     }
 }
 
-/// A value of plain bytes that one process writes and one reads, neither ever waiting for the other.
+/// A value of plain bytes that one process writes and one reads; neither ever waits for the other.
 ///
-/// Promise: [`read`](Latest::read) returns the newest value that was written whole, never older than one it returned
-/// before, and never older than the last one whose [`write`](Latest::write) happened before. A write takes at most two
-/// attempts, by a [`writer`](Latest::writer) three, whatever the reader does; a read takes another attempt only when a newer
-/// value came meanwhile. A process that is stopped or killed anywhere holds up nobody.
+/// Promise: [`read`](Latest::read) returns the newest value that was written whole, never older
+/// than one it returned before, and never older than the last one whose [`write`](Latest::write)
+/// happened before. A write takes at most two attempts, by a [`writer`](Latest::writer) three,
+/// whatever the reader does; a read takes another attempt only when a newer value came meanwhile. A
+/// process that is stopped or killed anywhere blocks no other.
 ///
-/// **One writer and one reader at a time** is the callers' promise: two of a kind share a slot, and can get a mixture
-/// (of plain bytes: never undefined behaviour). For several readers take a [`SeqLock`](super::SeqLock), or one `Latest`
-/// for each. A killed writer leaves the last complete value to be read, a killed reader nothing at all; a successor of
-/// either goes on as if it were the same.
+/// **One writer and one reader at a time** is the callers' promise: two of a kind share a slot, and
+/// can get a mixture (of plain bytes: never undefined behaviour). For several readers use a
+/// [`SeqLock`](super::SeqLock), or one `Latest` for each. A killed writer leaves the last complete
+/// value to be read; a killed reader changes nothing. The next incarnation of either continues as
+/// the same process would.
 ///
 /// ```
 /// use forkcheck::publish::Latest;
@@ -91,7 +95,8 @@ unsafe impl<T: Payload> Resident for Latest<T> {
 }
 
 impl<T: Payload> Latest<T> {
-    /// One that holds `value`, for statics and plain variables; in a region, zeros are one already.
+    /// Returns one that holds `value`, for statics and plain variables; in a region, zeros are one
+    /// already.
     pub const fn new(value: T) -> Self {
         Self {
             state: Line(AtomicU32::new(0)),
@@ -105,7 +110,7 @@ impl<T: Payload> Latest<T> {
 }
 
 impl<T: Payload, M: Memory> Latest<T, M> {
-    /// One that holds `value`, in any memory.
+    /// Returns one that holds `value`, in any memory.
     pub fn new_in(value: T) -> Self {
         Self {
             state: Line(M::AtomicU32::new(0)),
@@ -113,14 +118,15 @@ impl<T: Payload, M: Memory> Latest<T, M> {
         }
     }
 
-    /// Makes this the newest value. One writer at a time; see the type. Who writes again and again does it by a
-    /// [`writer`](Self::writer), which need not ask which slot is its own.
+    /// Makes this the newest value. One writer at a time; see the type. A process that writes
+    /// repeatedly uses a [`writer`](Self::writer), which need not look up which slot is its own.
     #[inline]
     pub fn write(&self, value: T) {
         self.writer().write(value);
     }
 
-    /// This process as the writer. One at a time, and nobody calls [`write`](Self::write) beside it.
+    /// Returns this process as the writer. One at a time; no process calls [`write`](Self::write)
+    /// beside it.
     ///
     /// ```
     /// use forkcheck::publish::Latest;
@@ -138,22 +144,26 @@ impl<T: Payload, M: Memory> Latest<T, M> {
         }
     }
 
-    /// Writes from what the word is thought to hold, and returns what to think of it by the next write. Whether the reader has
-    /// made an exchange meanwhile does not matter for the slot at the back: that stays where it is.
+    /// Writes, given the expected state of the word, and returns the state to expect at the next
+    /// write. It does not matter for the slot at the back whether the reader has made an exchange
+    /// meanwhile: that slot stays where it is.
     #[inline]
     fn write_from(&self, mut state: State, value: T) -> State {
         self.slots[state.back()].store(value);
-        // Release: pairs with the Acquire of the exchange in `read`; whoever takes the slot sees the value.
-        // Acquire: pairs with the Release of that exchange; the slot we get is one the reader is done with.
-        // It fails where the word was thought to hold something else, and where the reader has taken a slot meanwhile; then the
-        // middle is not fresh, so that does not come again.
+        // Release: pairs with the Acquire of the exchange in `read`; the reader that takes the slot
+        // sees the value.
+        // Acquire: pairs with the Release of that exchange; the slot we get is one the reader is
+        // done with.
+        // It fails if the expected state was wrong, or if the reader has taken a slot meanwhile. In
+        // the latter case the middle slot is not fresh, so that cannot happen twice.
         while let Err(now) =
             self.state
                 .compare_exchange(state.0, state.published().0, AcqRel, Relaxed)
         {
             state = State(now);
         }
-        // What the word holds by the next write, most likely: who took the last value takes this one, too.
+        // The most likely state at the next write: a reader that took the last value takes this
+        // one, too.
         let published = state.published();
         if state.is_fresh() {
             published
@@ -162,7 +172,7 @@ impl<T: Payload, M: Memory> Latest<T, M> {
         }
     }
 
-    /// The newest value. One reader at a time; see the type.
+    /// Returns the newest value. One reader at a time; see the type.
     #[inline]
     pub fn read(&self) -> T {
         // Relaxed: which slot is in front was decided by the reader's own last exchange, which also saw its value.
@@ -182,10 +192,10 @@ impl<T: Payload, M: Memory> Latest<T, M> {
     }
 }
 
-/// The writer of a [`Latest`]: it knows which slot is its own from one write to the next.
+/// The writer of a [`Latest`]: it remembers from one write to the next which slot is its own.
 pub struct LatestWriter<'a, T: Payload, M: Memory = Hardware> {
     latest: &'a Latest<T, M>,
-    /// What the word is thought to hold. If it does not, an exchange fails, and says what it does.
+    /// The expected state of the word. If it is wrong, an exchange fails and returns the state.
     state: State,
 }
 
@@ -211,7 +221,7 @@ mod tests {
             if word & 3 < 3 {
                 assert_eq!(slots, [0, 1, 2], "{word}");
             }
-            // The other states are never stored by us, and name slots that exist.
+            // The other states are never stored by this code; they still name slots that exist.
             assert!(slots.iter().all(|&slot| slot < 3), "{word}");
         }
     }

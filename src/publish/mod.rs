@@ -2,19 +2,19 @@
 //!
 //! | | promise | writers, readers | a writer killed at any step leaves | a survivor |
 //! |---|---|---|---|---|
-//! | [`OneShot`] | set once; a reader sees nothing or all of it | any, any | nothing to see, or all | reads on; nobody can set it any more if the writer had begun |
-//! | [`SeqLock`] | readers see some complete value, writers never wait | one at a time, any | a complete value, or, between its two stores of the sequence number, an odd number | gets [`WriterGone`] from [`read`](SeqLock::read) until a successor has written |
-//! | [`Latest`] | the newest complete value, nobody ever waits | one, one | the last complete value | goes on |
-//! | [`Ring`] | first in, first out, at most N; full and empty as far as the caller can see | one, one | a prefix of what was pushed; the value that was being taken is there again | goes on |
-//! | [`EventCount`] | who waits for something sleeps until it is there: no wake-up is lost | any, any | sleepers that its notification was for; if it slept itself, nothing but a mark | notifies as it takes the dead one's place |
+//! | [`OneShot`] | set once; a reader sees nothing or all of it | any, any | nothing to see, or all | continues to read; no process can set it any more if the writer had begun |
+//! | [`SeqLock`] | readers see some complete value, writers never wait | one at a time, any | a complete value, or, between its two stores of the sequence number, an odd number | gets [`WriterGone`] from [`read`](SeqLock::read) until the next incarnation of the writer has written |
+//! | [`Latest`] | the newest complete value, no process ever waits | one, one | the last complete value | continues |
+//! | [`Ring`] | first in, first out, at most N; full and empty as far as the caller can see | one, one | a prefix of the pushed values; the value that was being taken can be taken again | continues |
+//! | [`EventCount`] | a process sleeps until its condition holds: no wake-up is lost | any, any | sleepers that its notification was for; if it slept itself, only a mark | notifies when it replaces the dead process |
 //!
-//! Each is written once over a [`Memory`]: the code that ships is the code that the models
-//! explore. On hardware they live in place in a [`Region`](crate::Region), whose zeros are a valid start.
-//! What a reader gets is a copy; nobody is ever handed a reference to bytes that another process may write.
+//! Each is written once over a [`Memory`]: the code that ships is the code that the models explore.
+//! On hardware they live in place in a [`Region`](crate::Region), whose zeros are a valid start.
+//! A reader gets a copy, never a reference to bytes that another process may write.
 //!
-//! # Words that another process wrote over
+//! # Words that another process has overwritten
 //!
-//! No word of a publication is trusted. These are the bounds on its use, whatever any process wrote to it:
+//! No word of a publication is trusted. These bounds hold whatever a process has written to it:
 //!
 //! | word | bound |
 //! |---|---|
@@ -25,15 +25,15 @@
 //! | the sleepers of an [`EventCount`] | from 2^31 on it counts as 2^30, so that it does not stay near zero after it wrapped around |
 //! | the epoch of an [`EventCount`] | a wait returns, and asks again |
 //!
-//! Bytes of a value are the caller's to check: any bytes are a value of a payload. A wait ends when its condition
-//! holds. If the process that makes the condition true may die or lie, the caller gives the wait a limit, by
-//! [`wait_timeout`](EventCount::wait_timeout) or [`try_read`](SeqLock::try_read).
+//! The caller checks the bytes of a value: any bytes are a value of a payload. A wait ends when its
+//! condition holds. If the process that makes the condition true may die or lie, the caller limits
+//! the wait, by [`wait_timeout`](EventCount::wait_timeout) or [`try_read`](SeqLock::try_read).
 //!
 //! # Common jobs
 //!
-//! All of them work on every backing of a region; those below are the usual ones.
+//! All of them work on every backing of a region; the examples use the usual ones.
 //!
-//! **A progress counter** is a plain atomic word; anonymous memory will do:
+//! **A progress counter** is a plain atomic word; anonymous memory is enough:
 //! ```
 //! use forkcheck::{Region, process};
 //! use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -46,7 +46,8 @@
 //! assert_eq!(done.load(Relaxed), 100);
 //! # Ok::<(), forkcheck::Error>(())
 //! ```
-//! **A result slot** that a child fills while its parent does something else, and that a killed child leaves empty:
+//! **A result slot** that a child fills while its parent does other work; a killed child leaves it
+//! empty:
 //! ```
 //! use forkcheck::publish::{EventCount, OneShot};
 //! use forkcheck::{Region, process};
@@ -63,7 +64,7 @@
 //! assert_eq!(slot.there.wait_timeout(limit, || slot.result.get()), Some([42, 1]));
 //! # Ok::<(), forkcheck::Error>(())
 //! ```
-//! **A live page of statistics** under a name, which other programs look at and cannot write to:
+//! **A live page of statistics** under a name, which other programs read and cannot write:
 //! ```
 //! use forkcheck::Region;
 //! use forkcheck::publish::SeqLock;
@@ -79,7 +80,8 @@
 //! assert_eq!(view.get::<Page>(0)?.read(), Ok([1, 0, 512]));
 //! # Ok::<(), forkcheck::Error>(())
 //! ```
-//! **A work queue from a parent to forked workers**, a ring to each, and one that sleeps while there is nothing to do:
+//! **A work queue from a parent to forked workers**, with a ring for each; a worker sleeps while
+//! there is nothing to do:
 //! ```
 //! use forkcheck::memory::Line;
 //! use forkcheck::publish::{EventCount, Ring};
@@ -113,8 +115,8 @@
 //! assert_eq!(workers.iter().map(|worker| worker.sum.load(Relaxed)).sum::<u64>(), 5050);
 //! # Ok::<(), forkcheck::Error>(())
 //! ```
-//! **A ring between two programs** that know a name; `examples/two-programs` of the repository is one of them, with its
-//! test:
+//! **A ring between two programs** that know a name; `examples/two-programs` of the repository
+//! contains such a pair, with a test:
 //! ```
 //! use forkcheck::Region;
 //! use forkcheck::publish::Ring;
@@ -149,7 +151,7 @@ use crate::memory::{Hardware, HardwareCell, HardwareWords, Memory, MemoryCell, P
 /// A payload that its protocol gives to one writer at a time, or to readers.
 #[repr(C)]
 struct Slot<T: Payload, M: Memory> {
-    /// Tells a model that nobody reads while one writes; nothing on hardware.
+    /// Tells a model that no process reads while another writes; it does nothing on hardware.
     guard: M::Cell<()>,
     data: M::Words<T>,
 }

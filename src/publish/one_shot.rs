@@ -1,4 +1,4 @@
-//! A value that is set once: readers see nothing, or all of it.
+//! A value that is set once: readers see nothing or all of it.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
 use super::Slot;
@@ -6,7 +6,7 @@ use crate::memory::{Atomic, Hardware, Memory, Payload, Reading, Resident, shape}
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// Nobody has begun to set it. Goes to `CLAIMED` by the one writer whose exchange succeeds.
+/// No process has begun to set it. Goes to `CLAIMED` by the one writer whose exchange succeeds.
 const EMPTY: u32 = 0;
 /// One writer is copying; all others are refused. Goes to `SET`, or stays if that writer is killed.
 const CLAIMED: u32 = 1;
@@ -15,10 +15,11 @@ const SET: u32 = 2;
 
 /// A value of plain bytes that is set once, by any process, and read by any number.
 ///
-/// Promise: [`get`](OneShot::get) returns `None`, or the whole value of the one `set` that succeeded, and once it
-/// has returned the value it always does. Wait-free on both sides: [`set`](OneShot::set) is refused rather than
-/// made to wait, so it may be refused while the value is not yet to be read.
-/// A writer that is killed after its claim leaves it empty for ever.
+/// Promise: [`get`](OneShot::get) returns `None`, or the whole value of the one `set` that
+/// succeeded; once it has returned the value it always does. Both sides are wait-free:
+/// [`set`](OneShot::set) does not wait for another writer but is refused, so it may be refused
+/// before the value can be read. A writer that is killed after its claim leaves it empty
+/// indefinitely.
 ///
 /// ```
 /// use forkcheck::publish::OneShot;
@@ -51,7 +52,7 @@ unsafe impl<T: Payload> Resident for OneShot<T> {
 }
 
 impl<T: Payload> OneShot<T> {
-    /// An empty one, for statics and plain variables; in a region, zeros are one already.
+    /// Returns an empty one, for statics and plain variables; in a region, zeros are one already.
     pub const fn new() -> Self {
         Self {
             state: AtomicU32::new(EMPTY),
@@ -67,7 +68,7 @@ impl<T: Payload> Default for OneShot<T> {
 }
 
 impl<T: Payload, M: Memory> OneShot<T, M> {
-    /// An empty one in any memory.
+    /// Returns an empty one in any memory.
     pub fn new_in() -> Self {
         Self {
             state: M::AtomicU32::new(EMPTY),
@@ -78,10 +79,10 @@ impl<T: Payload, M: Memory> OneShot<T, M> {
     /// Sets the value.
     ///
     /// # Errors
-    /// The value back, if another `set` came first, whether or not that is done.
+    /// Returns the value, if another `set` came first, whether or not that one is done.
     #[inline]
     pub fn set(&self, value: T) -> Result<(), T> {
-        // Relaxed: the exchange only decides who copies; it passes no data on.
+        // Relaxed: the exchange only decides which process copies; it passes no data on.
         if self
             .state
             .compare_exchange(EMPTY, CLAIMED, Relaxed, Relaxed)
@@ -90,12 +91,12 @@ impl<T: Payload, M: Memory> OneShot<T, M> {
             return Err(value);
         }
         self.slot.store(value);
-        // Release: pairs with the Acquire load in `get`; whoever sees SET sees the data.
+        // Release: pairs with the Acquire load in `get`; a reader that sees SET sees the data.
         self.state.store(SET, Release);
         Ok(())
     }
 
-    /// The value, if it is set.
+    /// Returns the value, if it is set.
     #[inline]
     pub fn get(&self) -> Option<T> {
         // Acquire: pairs with the Release store in `set`.
@@ -107,7 +108,7 @@ impl<T: Payload, M: Memory> OneShot<T, M> {
 }
 
 impl<T: Payload> Reading<'_, OneShot<T>> {
-    /// As [`OneShot::get`].
+    /// Returns what [`OneShot::get`] returns.
     pub fn get(self) -> Option<T> {
         self.0.get()
     }

@@ -9,16 +9,18 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// A first-in, first-out queue of at most `N` values of plain bytes, from one producer to one consumer.
 ///
-/// Promise: the consumer gets what was pushed, in order, each once. Both sides are wait-free. Whether it is full or empty is
-/// what the caller knows of the other side: a pop that has not become visible to the producer leaves it
-/// [`Full`], a push that has not become visible to the consumer leaves it empty. What happened before, is visible.
+/// Promise: the consumer gets the pushed values in order, each once. Both sides are wait-free. The
+/// ring is full or empty as far as the caller can see: a pop that is not yet visible to the
+/// producer leaves it [`Full`], a push that is not yet visible to the consumer leaves it empty.
+/// What happened before is visible.
 ///
-/// **One producer and one consumer at a time** is the callers' promise: two of a kind share a slot, and can lose, double
-/// or mix values (of plain bytes: never undefined behaviour). A killed producer leaves a prefix of what it pushed. A
-/// killed consumer leaves what it had not taken; the value it was taking, if any, is there again for its successor.
-/// A successor of either goes on as if it were the same process. After a process has overwritten an index, either
-/// nothing can be popped and nothing pushed, or old values are popped again: at most N, until that process writes
-/// again.
+/// **One producer and one consumer at a time** is the callers' promise: two of a kind share a slot,
+/// and can lose, duplicate or mix values (of plain bytes: never undefined behaviour). A killed
+/// producer leaves a prefix of the values that it pushed. A killed consumer leaves the values that
+/// it had not taken; its next incarnation finds the value that was being taken, if any, again. The
+/// next incarnation of either continues as the same process would. After a process has overwritten
+/// an index, either nothing can be popped and nothing pushed, or old values are popped again: at
+/// most N, until that process writes again.
 ///
 /// ```
 /// use forkcheck::publish::{Full, Ring};
@@ -45,12 +47,14 @@ pub struct Ring<T: Payload, const N: usize, M: Memory = Hardware> {
     slots: [Slot<T, M>; N],
 }
 
-/// One side's words, which it alone writes.
+/// The words of one side, which it alone writes.
 #[repr(C)]
 struct Side<M: Memory> {
-    /// The slot that it comes to next, counted from 0 to 2 N - 1: so a full ring and an empty one differ, for any N.
+    /// The next slot, counted from 0 to 2 N - 1, so that a full ring and an empty one differ, for
+    /// any N.
     next: M::AtomicU32,
-    /// The other side's `next` when it last had to look: looking fetches that side's cache line. Never ahead of it.
+    /// The other side's `next` when this side last had to look: looking fetches that side's cache
+    /// line. Never ahead of it.
     seen: M::AtomicU32,
 }
 
@@ -63,7 +67,7 @@ impl Side<Hardware> {
     }
 }
 
-/// The value, which was not pushed: as far as the producer can see there is no room.
+/// The value that was not pushed: as far as the producer can see there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Full<T>(pub T);
 
@@ -78,7 +82,7 @@ unsafe impl<T: Payload, const N: usize> Resident for Ring<T, N> {
 }
 
 impl<T: Payload, const N: usize> Ring<T, N> {
-    /// An empty one, for statics and plain variables; in a region, zeros are one already.
+    /// Returns an empty one, for statics and plain variables; in a region, zeros are one already.
     pub const fn new() -> Self {
         const {
             assert!(N > 0 && N < 1 << 31, "a ring has 1 to 2^31 - 1 slots");
@@ -103,7 +107,7 @@ impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
         N as u32
     };
 
-    /// An empty one in any memory.
+    /// Returns an empty one in any memory.
     pub fn new_in() -> Self {
         let side = || Side {
             next: M::AtomicU32::new(0),
@@ -119,7 +123,7 @@ impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
     /// Appends a value. One producer at a time; see the type.
     ///
     /// # Errors
-    /// The value back, where there is no room.
+    /// Returns the value, if there is no room.
     #[inline]
     pub fn push(&self, value: T) -> Result<(), Full<T>> {
         let producer = &*self.producer;
@@ -134,7 +138,8 @@ impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
             producer.seen.store(head, Relaxed);
         }
         self.slots[Self::slot(tail)].store(value);
-        // Release: pairs with the Acquire load in `pop`; whoever sees the new tail sees the value.
+        // Release: pairs with the Acquire load in `pop`; a consumer that sees the new tail sees the
+        // value.
         producer.next.store(Self::after(tail), Release);
         Ok(())
     }
@@ -159,7 +164,8 @@ impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
         Some(value)
     }
 
-    /// Slots are taken modulo N: a word that another process spoilt names a slot all the same.
+    /// Returns the slot of an index, modulo N: a word that another process has overwritten still
+    /// names a slot.
     fn slot(index: u32) -> usize {
         (if index < Self::SLOTS {
             index
@@ -174,7 +180,8 @@ impl<T: Payload, const N: usize, M: Memory> Ring<T, N, M> {
             0
         }
     }
-    /// Returns the number of values between two indices; more than N if another process wrote over one of them.
+    /// Returns the number of values between two indices; more than N if another process has
+    /// overwritten one of them.
     fn between(head: u32, tail: u32) -> u32 {
         if head >= 2 * Self::SLOTS || tail >= 2 * Self::SLOTS {
             u32::MAX

@@ -1,4 +1,5 @@
-//! The newest complete value, without making the writer wait: a sequence number that is odd while it writes.
+//! The newest complete value, without a wait for the writer: a sequence number that is odd during a
+//! write.
 //!
 //! H.-J. Boehm, "Can seqlocks get along with programming language memory models?", MSPC 2012: the payload is
 //! `Relaxed` words, and two fences order them with the sequence number.
@@ -13,15 +14,17 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// A value of plain bytes that one process writes and any number read.
 ///
-/// Promise: a reader gets a value that was written whole, never older than one it got before, and never older than
-/// the last one whose [`write`](Writer::write) happened before. Writers never wait; readers do while one writes.
+/// Promise: a reader gets a value that was written whole, never older than one it got before, and
+/// never older than the last one whose [`write`](Writer::write) happened before. Writers never
+/// wait; readers wait while one writes.
 ///
-/// **One writer at a time** is the caller's promise: two at once can leave a mixture that readers take for a
-/// value (of plain bytes: never undefined behaviour). A writer that is killed leaves the last value, or the new one, or,
-/// between its two stores of the sequence number, an odd number: from then on readers get [`WriterGone`], as soon as they
-/// have asked whether the writer is alive, until a successor has written. No reader
-/// spins indefinitely if both are in one pid namespace, whichever `/proc` shows. Between pid namespaces, a reader cannot tell
-/// whether the writer is alive.
+/// **One writer at a time** is the caller's promise: two at once can leave a mixture that readers
+/// take for a value (of plain bytes: never undefined behaviour). A killed writer leaves the last
+/// value, or the new one, or, between its two stores of the sequence number, an odd number. Readers
+/// then get [`WriterGone`], as soon as they have asked whether the writer is alive, until its next
+/// incarnation has written. No reader spins indefinitely if both are in one pid namespace,
+/// whichever `/proc` shows. Between pid namespaces, a reader cannot tell whether the writer is
+/// alive.
 ///
 /// ```
 /// use forkcheck::publish::SeqLock;
@@ -42,34 +45,38 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 pub struct SeqLock<T: Payload, M: Memory = Hardware> {
     /// Even: complete. Odd: a writer is at work, or was killed at work. Wraps around.
     sequence: M::AtomicU64,
-    /// The life that made it odd, or one that came after; zero: nobody yet.
+    /// The writer that made it odd, or a later one; zero: there was none yet.
     owner: M::AtomicU64,
     data: M::Words<T>,
 }
 
-/// The process that wrote died in the middle of a write, and nobody has written since. A successor's write repairs it.
+/// The writer died in the middle of a write, and no process has written since. The next write
+/// repairs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("the writer died in the middle of a write; write again to repair it")]
 pub struct WriterGone;
 
-/// The writing side of a [`SeqLock`]. Make it in the process that writes: one that was inherited over a fork names the
-/// parent, whose death says nothing.
+/// The writing side of a [`SeqLock`]. Make it in the process that writes: one inherited over a fork
+/// names the parent, whose death means nothing here.
 pub struct Writer<'a, T: Payload, M: Memory = Hardware> {
     lock: &'a SeqLock<T, M>,
     me: Life,
-    /// The lock knows that it is us.
+    /// Whether the lock names this process as its owner.
     known: bool,
 }
 
 // SAFETY: Resident.
-// 1. Integers and a payload: any bytes are values; an owner that no writer stored is nobody alive. 2. All of it is accessed through atomics only. 3. No pointer.
-// 4. No Drop. Zeros are a complete value of zeros.
+// 1. Integers and a payload: any bytes are values; an owner that no writer stored names no process
+// that is alive.
+// 2. All of it is accessed through atomics only. 3. No pointer. 4. No Drop. Zeros are a complete
+// value of zeros.
 unsafe impl<T: Payload> Resident for SeqLock<T> {
     const SHAPE: u64 = shape("seqlock", &[size_of::<T>() as u64, align_of::<T>() as u64]);
 }
 
 impl<T: Payload> SeqLock<T> {
-    /// One that holds `value`, for statics and plain variables; in a region, zeros are one already.
+    /// Returns one that holds `value`, for statics and plain variables; in a region, zeros are one
+    /// already.
     pub const fn new(value: T) -> Self {
         Self {
             sequence: AtomicU64::new(0),
@@ -80,7 +87,7 @@ impl<T: Payload> SeqLock<T> {
 }
 
 impl<T: Payload, M: Memory> SeqLock<T, M> {
-    /// One that holds `value`, in any memory.
+    /// Returns one that holds `value`, in any memory.
     pub fn new_in(value: T) -> Self {
         Self {
             sequence: M::AtomicU64::new(0),
@@ -89,7 +96,7 @@ impl<T: Payload, M: Memory> SeqLock<T, M> {
         }
     }
 
-    /// This process as the writer. One at a time; see the type.
+    /// Returns this process as the writer. One at a time; see the type.
     pub fn writer(&self) -> Writer<'_, T, M> {
         Writer {
             lock: self,
@@ -98,7 +105,7 @@ impl<T: Payload, M: Memory> SeqLock<T, M> {
         }
     }
 
-    /// The value, or `None` if a writer was at work meanwhile.
+    /// Returns the value, or `None` if a writer was at work meanwhile.
     #[inline]
     pub fn try_read(&self) -> Option<T> {
         // Acquire: pairs with the last store in `write`.
@@ -112,9 +119,9 @@ impl<T: Payload, M: Memory> SeqLock<T, M> {
         (self.sequence.load(Relaxed) == before).then_some(value)
     }
 
-    /// The value; spins while a writer is at work, and asks now and then whether that is alive. A process that lies about
-    /// it can make this wait as long as it likes: where the other side is not to be trusted, there is
-    /// [`try_read`](Self::try_read).
+    /// Returns the value. It spins while a writer is at work, and asks now and then whether that
+    /// one is alive. A process that lies about it can make this wait as long as it likes: if the
+    /// other side is not trusted, use [`try_read`](Self::try_read).
     ///
     /// # Errors
     /// [`WriterGone`], if that writer is dead.
@@ -133,17 +140,18 @@ impl<T: Payload, M: Memory> SeqLock<T, M> {
         }
     }
 
-    /// Whether it is half written, and who did that is dead.
+    /// Returns whether the value is half written and its writer is dead.
     #[cold]
     fn is_orphaned(&self) -> bool {
-        // Acquire: pairs with the Release fence in `introduce`; who made it odd is the owner that we read, or a later
-        // one is, and that one came only because the one before it was gone.
+        // Acquire: pairs with the Release fence in `introduce`. The process that made it odd is the
+        // owner that we read, or a later one is, which came only because the one before it was
+        // gone.
         let sequence = self.sequence.load(Acquire);
         if sequence & 1 == 0 {
             return false;
         }
         let owner = Life::from_bits(self.owner.load(Relaxed));
-        // Relaxed: if it is still the same odd number, nobody has repaired it before we asked.
+        // Relaxed: if it is still the same odd number, no process repaired it before we asked.
         !M::alive(owner) && self.sequence.load(Relaxed) == sequence
     }
 }
@@ -168,7 +176,8 @@ impl<T: Payload, M: Memory> Writer<'_, T, M> {
         sequence.store(even.wrapping_add(2), Release);
     }
 
-    /// Says who writes from now on. Not before the first write: a number that a dead writer left odd is its own until then.
+    /// Names this process as the owner. Not before its first write: until then, an odd number that
+    /// a dead writer left is that writer's.
     #[cold]
     fn introduce(&mut self) {
         self.lock.owner.store(self.me.to_bits(), Relaxed);
@@ -179,15 +188,15 @@ impl<T: Payload, M: Memory> Writer<'_, T, M> {
 }
 
 impl<T: Payload> Reading<'_, SeqLock<T>> {
-    /// As [`SeqLock::try_read`].
+    /// Returns what [`SeqLock::try_read`] returns.
     pub fn try_read(self) -> Option<T> {
         self.0.try_read()
     }
 
-    /// As [`SeqLock::read`].
+    /// Returns what [`SeqLock::read`] returns.
     ///
     /// # Errors
-    /// [`WriterGone`], if the writer is dead that left it half written.
+    /// [`WriterGone`], if the writer that left it half written is dead.
     pub fn read(self) -> Result<T, WriterGone> {
         self.0.read()
     }

@@ -1,5 +1,5 @@
-//! Descriptors that are kept for longer than one call. A program that closes all open descriptors, as a daemon does,
-//! closes these as well, and files that are opened next get their numbers.
+//! Descriptors that are kept for longer than one call. A program that closes all open descriptors,
+//! as a daemon does, closes these as well, and later files get their numbers.
 
 use crate::Error;
 use crate::memory::pidfd;
@@ -11,14 +11,15 @@ use std::os::fd::AsFd;
 /// The magic number of the file system whose files share one inode. Before Linux 6.9 pidfds are among them. statfs(2).
 const ANON_INODE_FS: i64 = 0x0904_1934;
 
-/// A descriptor, and the identity of its file, which is compared before the descriptor is written to, read or closed.
+/// A descriptor, and the identity of its file, which is checked before the descriptor is written
+/// to, read or closed.
 #[derive(Debug)]
 pub(crate) struct Descriptor<F: AsFd> {
-    /// `None` from `into_inner` on.
+    /// `None` after `into_inner`.
     fd: Option<F>,
-    /// Device and inode.
+    /// The device and the inode.
     of: (u64, u64),
-    /// The process of a pidfd that shares its inode with other files, as [`pidfd::number_of`] has it.
+    /// The process of a pidfd that shares its inode with other files, from [`pidfd::number_of`].
     process: Option<i32>,
 }
 
@@ -92,10 +93,10 @@ fn has_own_inode(fd: &impl AsFd) -> bool {
     fstatfs(fd).is_ok_and(|system| system.filesystem_type().0 as i64 != ANON_INODE_FS)
 }
 
-/// Returns whether a descriptor of which `/proc` says this may be the pidfd of the process with this number. If `/proc`
-/// says nothing, it may.
+/// Returns whether a descriptor of which `/proc` says this may be the pidfd of the process with
+/// this number. It may if `/proc` says nothing.
 fn may_be_pidfd_of(process: i32, about: Option<&str>) -> bool {
-    // -1 once the process was reaped, 0 where `/proc` does not show it.
+    // The number is -1 once the process was reaped, 0 where `/proc` does not show it.
     let may_be = |number| number == process || number <= 0 || process <= 0;
     about.is_none_or(|about| pidfd::number_of(about).is_some_and(may_be))
 }
@@ -145,7 +146,7 @@ mod tests {
         let pidfd = pidfd::open(std::process::id()).unwrap();
         let mut kept = Descriptor::new(pidfd).unwrap();
         assert!(kept.get().is_ok());
-        // As if both had one inode, as before Linux 6.9.
+        // Acts as if both had one inode, as before Linux 6.9.
         kept.process = Some(i32::MAX);
         assert!(kept.get().is_err());
     }

@@ -1,7 +1,8 @@
 //! Files as regions: created complete under a name, opened with care, mapped in part. open(2), linkat(2), flock(2).
 //!
-//! A new one has no name until it is complete: `O_TMPFILE`, then a link. Where the file system has no such files it has a
-//! temporary name that says whose it is, so that a sweep can judge it. `posix` is a directory of such files.
+//! A new file has no name until it is complete: `O_TMPFILE`, then a link. Where the file system has
+//! no such files, it has a temporary name that names its creator, so that a sweep can judge it.
+//! `posix` is a directory of such files.
 
 use super::descriptor::{Descriptor, closed};
 use super::header::{Creator, HEADER, Header, Told};
@@ -23,10 +24,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// How a temporary name begins; the creator and a number follow.
+/// The start of a temporary name; the creator and a number follow.
 const TEMPORARY: &str = ".forkcheck-";
 
-/// Makes a region's file, complete, and then its name, which must not be there yet.
+/// Makes a region's complete file, and then its name, which must not exist yet.
 pub(super) fn create(
     path: &Path,
     layout: Layout,
@@ -59,8 +60,8 @@ pub(super) fn fill(
     what: &str,
 ) -> Result<Pages, Error> {
     let len = total(layout, what)?;
-    // Set whatever the umask is, and for a memfd too: a process that may see our descriptors could open it by its
-    // path in /proc.
+    // Set whatever the umask is, and for a memfd too: a process that may see this one's descriptors
+    // could open it by its path in /proc.
     file.set_permissions(Permissions::from_mode(0o600))
         .map_err(|error| refused(format!("set the mode of {what}"), errno(&error)))?;
     reserve(file, len as u64, what)?;
@@ -70,11 +71,12 @@ pub(super) fn fill(
     Ok(Pages::new(mapping, HEADER, layout.len()))
 }
 
-/// Reserves space on the disk or in memory for all of the file, so that a lack of it is an error now and not SIGBUS
-/// later. Never asks for memory that is not free: the kernel would look for a process to kill.
+/// Reserves space on the disk or in memory for all of the file, so that a lack of it is an error
+/// now and not SIGBUS later. It never asks for memory that is not free: the kernel would kill a
+/// process for it.
 fn reserve(file: &File, len: u64, what: &str) -> Result<(), Error> {
     let failed = |errno| refused(format!("reserve {len} bytes for {what}"), errno);
-    // Beyond this limit the kernel sends SIGXFSZ, of which a process dies.
+    // Beyond this limit the kernel sends SIGXFSZ, which kills the process.
     let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE).map_err(failed)?;
     let size = i64::try_from(len).map_err(|_| failed(Errno::EFBIG))?;
     if len > limit {
@@ -94,13 +96,13 @@ fn reserve(file: &File, len: u64, what: &str) -> Result<(), Error> {
     }
 }
 
-/// A file that nobody finds yet: it has no name, or a temporary one.
+/// A file that no other process can find yet: it has no name, or a temporary one.
 struct Unfinished {
     file: File,
     temporary: Option<Temporary>,
 }
 
-/// A name that goes away with it.
+/// A name that is removed on drop.
 struct Temporary(PathBuf);
 
 impl Drop for Temporary {
@@ -145,7 +147,7 @@ impl Unfinished {
         })
     }
 
-    /// Gives it its name; an error if there is one already.
+    /// Gives the file its name; an error if that name exists already.
     fn publish(self, path: &Path) -> nix::Result<File> {
         let linked = match &self.temporary {
             None => linkat(
@@ -155,7 +157,7 @@ impl Unfinished {
                 path,
                 AtFlags::AT_SYMLINK_FOLLOW,
             ),
-            // Where the file system has no hard links, it can mostly rename to a name that is not taken.
+            // A file system without hard links can usually rename to a name that does not exist.
             Some(Temporary(from)) => linkat(AT_FDCWD, from, AT_FDCWD, path, AtFlags::empty())
                 .or_else(|errno| match errno {
                     Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EOPNOTSUPP => {
@@ -182,14 +184,14 @@ fn rename_to_new(from: &Path, to: &Path) -> nix::Result<()> {
     }
 }
 
-/// For this user alone, and not across an exec.
+/// Returns options for a new file that only this user may access, closed on exec.
 fn new_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options
 }
 
-/// Wraps a descriptor that is kept for as long as the region.
+/// Wraps a descriptor that is kept as long as the region.
 pub(super) fn kept<F: AsFd>(fd: F, what: &str) -> Result<Descriptor<F>, Error> {
     Descriptor::new(fd).map_err(|error| refused(format!("look at {what}"), errno(&error)))
 }
@@ -202,7 +204,7 @@ fn directory(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
 }
 
-/// Opens a region's file, if it is one, ours, and what we expect.
+/// Opens a region's file, if it is a region of this user with the expected layout.
 pub(super) fn open(
     path: &Path,
     expected: Layout,
@@ -213,7 +215,8 @@ pub(super) fn open(
     map(file, expected, access, what)
 }
 
-/// Opens what has that name: no symbolic link, nothing that waits, and only if it is a file of this user alone.
+/// Opens the file of that name: no symbolic link, no file whose opening waits, and only a file that
+/// this user alone may access.
 pub(super) fn find(path: &Path, access: Access, what: &str) -> Result<File, Error> {
     let file =
         look(path, access).map_err(|error| refused(format!("open {what}"), errno(&error)))?;
@@ -224,7 +227,8 @@ pub(super) fn find(path: &Path, access: Access, what: &str) -> Result<File, Erro
     Ok(file)
 }
 
-/// Opens it, if it is a regular file: opening some others lets go who waits at them, or begins something.
+/// Opens a regular file only: opening some other kinds releases a process that waits there, or
+/// starts something.
 fn look(path: &Path, access: Access) -> io::Result<File> {
     let kind = std::fs::symlink_metadata(path)?.file_type();
     let refuse = |errno| Err(io::Error::from_raw_os_error(errno));
@@ -252,7 +256,7 @@ fn ours(about: &Metadata, what: &str) -> Result<(), Error> {
     private(about.uid(), about.mode(), what)
 }
 
-/// That nobody else can write to it, or made it for us to trip over.
+/// Returns an error if another user could write to the file or has made it.
 pub(super) fn private(owner: u32, mode: u32, what: &str) -> Result<(), Error> {
     let me = geteuid().as_raw();
     if owner != me {
@@ -281,7 +285,7 @@ fn map(file: File, expected: Layout, access: Access, what: &str) -> Result<(Page
     Ok((pages, told))
 }
 
-/// Checks the header of a file of that size, and maps what that says.
+/// Checks the header of a file of that size, and maps as many bytes as it says.
 pub(super) fn checked(
     file: &File,
     size: u64,
@@ -305,7 +309,7 @@ pub(super) fn checked(
     Ok((mapping, told))
 }
 
-/// A part of any file, as it is: no header, no name. It must be there already.
+/// Maps a part of any file as it is: no header, no name. That part must exist already.
 pub(super) fn part(file: &File, offset: u64, len: usize, access: Access) -> Result<Pages, Error> {
     let what = "a part of a file";
     let file = file
@@ -354,8 +358,8 @@ pub(super) fn remove(file: Descriptor<File>, path: &Path, what: &str) -> Result<
     }
 }
 
-/// As [`refused`], for a call that the kernel itself permits to every process: if it is forbidden, a sandbox forbids
-/// it.
+/// Returns the error of [`refused`] for a call that the kernel permits to every process: if it is
+/// forbidden, a sandbox forbids it.
 pub(super) fn refused_call(tried: String, errno: Errno, call: &str) -> Error {
     match errno {
         Errno::EPERM | Errno::ENOSYS => Error::call(tried, errno, call, ""),
@@ -383,10 +387,11 @@ pub(super) enum Unremoved {
     Name(Errno),
 }
 
-/// Takes the name away, if it is still that of this file; says whether it was.
+/// Removes the name, if it is still that of this file; returns whether it was.
 ///
-/// Whoever removes a name holds the file's lock meanwhile, so that nobody takes away a name that was given to another file
-/// between the look and the removal. A lock that is taken, by somebody who is removing it or by a stranger, is `EWOULDBLOCK`.
+/// A process that removes a name holds the file's lock meanwhile, so that none removes a name that
+/// was given to another file between the look and the removal. If another process holds the lock,
+/// to remove the name or for other reasons, the error is `EWOULDBLOCK`.
 pub(super) fn unlink(file: File, path: &Path) -> Result<bool, Unremoved> {
     let name = |error: io::Error| Unremoved::Name(errno(&error));
     let same = |about: &Metadata, other: &Metadata| {
@@ -398,7 +403,7 @@ pub(super) fn unlink(file: File, path: &Path) -> Result<bool, Unremoved> {
     match std::fs::symlink_metadata(path) {
         Ok(there) if same(&there, &about) => match std::fs::remove_file(path) {
             Ok(()) => Ok(true),
-            // Somebody else was faster.
+            // Another process was faster.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(name(error)),
         },
@@ -416,7 +421,7 @@ pub(super) fn sweep(directory: &Path) -> io::Result<Vec<String>> {
             Err(error) if matches!(errno(&error), Errno::EMFILE | Errno::ENFILE) => {
                 return Err(error);
             }
-            // What is not ours, or no file, or gone by now, is no concern of ours.
+            // Skips a file of another user, another kind of file, or one that is gone by now.
             Err(_) => continue,
         };
         if file
@@ -425,8 +430,8 @@ pub(super) fn sweep(directory: &Path) -> io::Result<Vec<String>> {
         {
             continue;
         }
-        // Looked at again where its creator is dead: it may have said that it is to be kept, and ended, between the two
-        // looks. The dead say nothing more.
+        // Looked at again where its creator is dead: between the two looks the creator may have
+        // marked it as kept, and ended. A dead creator changes nothing more.
         let left = |file: &File| creator(file, &path).filter(|creator| creator.is_dead());
         if left(&file).and_then(|_| left(&file)).is_some()
             && matches!(unlink(file, &path), Ok(true))
@@ -437,7 +442,7 @@ pub(super) fn sweep(directory: &Path) -> io::Result<Vec<String>> {
     Ok(removed)
 }
 
-/// Who made what is there, if that is a region to be judged by it.
+/// Returns the creator of this file, if the file is a region that a sweep may judge by it.
 fn creator(file: &File, path: &Path) -> Option<Creator> {
     let temporary = path
         .file_name()
@@ -474,7 +479,7 @@ mod tests {
         assert_eq!(found, Some(Creator::me()));
         drop(unfinished.publish(&directory.join("region")).unwrap());
         assert_eq!(names(), ["region"]);
-        // One that is given up, or cannot have its name, leaves nothing.
+        // A file that is given up, or cannot get its name, leaves nothing.
         drop(Unfinished::temporary(&directory, Creator::me()).unwrap());
         let second = Unfinished::temporary(&directory, Creator::me()).unwrap();
         let error = second.publish(&directory.join("region"));

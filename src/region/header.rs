@@ -1,7 +1,8 @@
-//! What stands in front of the bytes of a region that strangers open: that it is one, complete, how long, and whose.
+//! The header of a named region: that it is a region, complete, its length, and its creator.
 //!
-//! It is written before the region has a name, or, where the kernel gives a name first (System V), with the magic number
-//! last; so a region is there completely or not at all. Whoever opens one takes each word once, and believes none.
+//! It is written before the region has a name. Where the kernel gives a name first (System V), the
+//! magic number is written last. So a region exists completely or not at all. A process that opens
+//! one reads each word once, and trusts none.
 
 #![allow(unsafe_code, reason = "unsafe impl Resident")]
 
@@ -14,7 +15,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
 
-/// Bytes in front, so that what follows can be aligned to a pair of cache lines.
+/// The size of the header in bytes, so that the bytes after it can be aligned to a pair of cache
+/// lines.
 pub(super) const HEADER: usize = 128;
 
 /// Returns an error if a layout cannot begin right behind a header. A header begins at the start of a page.
@@ -33,7 +35,7 @@ pub(super) fn check_align(layout: Layout, what: &str) -> Result<(), Error> {
     ))
 }
 
-/// `forkchk` and the version of this layout.
+/// `forkchk` and the version of the header's layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"forkchk\x01");
 /// The value of the magic word between the first store and the last: the region is being made, or its creator died
 /// meanwhile.
@@ -43,14 +45,14 @@ const BEGUN: u64 = u64::from_le_bytes(*b"forkchk\xff");
 pub(super) struct Header {
     /// [`BEGUN`], stored first, and then [`MAGIC`], stored last.
     magic: AtomicU64,
-    /// Bytes that follow this header.
+    /// The number of bytes that follow this header.
     len: AtomicU64,
-    /// The creator's [`Layout`]; zero: it did not say.
+    /// The creator's [`Layout`]; zero: it gave none.
     shape: AtomicU64,
-    /// The creator's [`Life`], and where that is a life: [`here`].
+    /// The creator's [`Life`], and where that is valid: [`here`].
     life: AtomicU64,
     place: AtomicU64,
-    /// Not zero: the name is meant to outlive its creator.
+    /// Not zero: the name should outlive its creator.
     kept: AtomicU64,
 }
 
@@ -59,7 +61,7 @@ const _: () = assert!(size_of::<Header>() == HEADER);
 // SAFETY: Resident. 1. Integers: any bytes are values. 2. All of it is atomic. 3. No pointer; `len` is checked. 4. No Drop.
 unsafe impl Resident for Header {}
 
-/// Who made a region, as its header says.
+/// The creator of a region, as its header names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Creator {
     life: Life,
@@ -74,7 +76,7 @@ impl Creator {
         }
     }
 
-    /// For what has no name that a sweep could come across.
+    /// Returns the creator for a region without a name, which no sweep can find.
     pub(super) fn nameless() -> Self {
         Self {
             life: Hardware::me(),
@@ -87,17 +89,17 @@ impl Creator {
     }
 
     pub(super) fn is_me(self) -> bool {
-        // Without a start time it could not be told when this region was made; see `Hardware::me`.
+        // Without a start time the pid alone decides; see `Hardware::me`.
         let life = self.life.to_bits();
         self.pid() == std::process::id() && (life >> 32 == 0 || self.life == Hardware::me())
     }
 
-    /// Whether it is known to be dead: false where its process ids mean nothing here.
+    /// Returns whether it is known to be dead: false where its process ids mean nothing here.
     pub(super) fn is_dead(self) -> bool {
         self.place != 0 && self.place == here() && !Hardware::alive(self.life)
     }
 
-    /// As part of a name: a life and its place.
+    /// Returns the creator as part of a name: its [`Life`] and where that is valid.
     pub(super) fn to_text(self) -> String {
         format!("{:016x}-{:016x}", self.life.to_bits(), self.place)
     }
@@ -112,8 +114,9 @@ impl Creator {
     }
 }
 
-/// What process ids and start times are relative to: this boot, and the namespaces of pids and of time. Zero where that
-/// cannot be said, or where `/proc` shows other processes than our own.
+/// Returns a number for the context of process ids and start times: this boot, and the namespaces
+/// of pids and of time. Zero if it is not known, or if `/proc` shows other processes than this
+/// namespace's.
 fn here() -> u64 {
     let link = |path| std::fs::read_link(path).map(|link| link.to_string_lossy().into_owned());
     let place = || {
@@ -122,16 +125,16 @@ fn here() -> u64 {
             return None;
         }
         let pids = link("/proc/self/ns/pid").ok()?;
-        // Kernels before 5.6 have no namespaces of time.
+        // Kernels before 5.6 have no time namespaces.
         let time = link("/proc/self/ns/time").unwrap_or_default();
         Some(crate::memory::shape(&format!("{pids}{time}"), &[boot()?]))
     };
     place().unwrap_or(0)
 }
 
-/// A number for this boot.
+/// Returns a number for this boot.
 fn boot() -> Option<u64> {
-    // Zero: not asked yet. It is the same for every process that inherits it.
+    // Zero: not asked yet. All processes that inherit it have the same boot.
     static BOOT: AtomicU64 = AtomicU64::new(0);
     if BOOT.load(Relaxed) == 0 {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -140,20 +143,20 @@ fn boot() -> Option<u64> {
     Some(BOOT.load(Relaxed))
 }
 
-/// What an opener took from a header, each word once.
+/// The words of a header, each read once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told {
     magic: u64,
     said_len: u64,
     shape: u64,
-    /// Bytes that follow the header: as many as it says, if they are there.
+    /// The bytes that follow the header: as many as it says, if the backing has them.
     pub(super) len: usize,
     pub(super) creator: Creator,
     pub(super) kept: bool,
 }
 
 impl Header {
-    /// Fills in everything, the magic number last.
+    /// Writes all words, the magic number last.
     pub(super) fn write(&self, layout: Layout, creator: Creator) {
         self.magic.store(BEGUN, Relaxed);
         // Release: a process that sees a later word sees BEGUN as well; a creator that dies in between leaves BEGUN.
@@ -170,13 +173,14 @@ impl Header {
         self.kept.store(1, Relaxed);
     }
 
-    /// As `keep`, by a write to the file: that raises no SIGBUS if the file was cut short meanwhile.
+    /// Does what `keep` does, by a write to the file: that raises no SIGBUS if the file was
+    /// truncated meanwhile.
     pub(super) fn keep_in_file(file: &File) -> io::Result<()> {
         let at = std::mem::offset_of!(Self, kept) as u64;
         file.write_all_at(&1u64.to_ne_bytes(), at)
     }
 
-    /// What it says, from memory.
+    /// Reads the header from memory.
     pub(super) fn read(&self) -> Told {
         // Acquire: pairs with the Release store in `write`, so the words behind it are there if it is.
         let magic = self.magic.load(Acquire);
@@ -201,7 +205,8 @@ impl Told {
         }
     }
 
-    /// From a file, by a read: one that is cut short meanwhile is an error, where looking at mapped pages would be SIGBUS.
+    /// Reads the header from a file, by a read: if the file is truncated meanwhile that is an
+    /// error, where mapped pages would raise SIGBUS.
     pub(super) fn from_file(file: &File) -> io::Result<Self> {
         let mut bytes = [0; 48];
         file.read_exact_at(&mut bytes, 0)?;
@@ -211,7 +216,7 @@ impl Told {
         })))
     }
 
-    /// Nobody has finished it.
+    /// Returns whether no creator has finished it.
     pub(super) fn is_blank(&self) -> bool {
         self.magic == 0 || self.is_begun()
     }
@@ -221,18 +226,18 @@ impl Told {
         self.magic == BEGUN
     }
 
-    /// Nobody has begun it either.
+    /// Returns whether no creator has begun it.
     pub(super) fn is_empty(&self) -> bool {
         let words = [self.magic, self.said_len, self.shape, self.creator.place];
         words == [0; 4] && self.creator.life.to_bits() == 0 && !self.kept
     }
 
-    /// Whether it is a region that can be judged, of `room` bytes behind the header.
+    /// Returns whether it is a region that can be judged, with `room` bytes behind the header.
     pub(super) fn is_region(&self, room: usize) -> bool {
         self.magic == MAGIC && (1..=room).contains(&self.len)
     }
 
-    /// An error, unless it is what an opener expects of `what`.
+    /// Returns an error unless the header is what an opener of `what` expects.
     pub(super) fn check(&self, room: usize, expected: Layout, what: &str) -> Result<(), Error> {
         check_align(expected, what)?;
         let (said, len) = (self.said_len, self.len);
@@ -256,7 +261,7 @@ impl Told {
                 format!(
                     "{what} was created for another layout than the one that this program expects"
                 ),
-                "build both programs from the same definition, or create it anew",
+                "build both programs from the same definition, or create it again",
             )
         } else if len < expected.len() {
             (
@@ -264,7 +269,7 @@ impl Told {
                     "{what} has {len} bytes, fewer than the {} expected",
                     expected.len()
                 ),
-                "let creator and opener agree on the size, or create it anew",
+                "let creator and opener agree on the size, or create it again",
             )
         } else {
             return Ok(());

@@ -1,12 +1,12 @@
-//! Many values in one region: how long, and what lies where.
+//! Several values in one region: its length, and the place of each.
 #![allow(unsafe_code, reason = "layout! makes a Resident of residents")]
 
 use crate::memory::Resident;
 
-/// How many bytes a region has and, where a type says it, what lies in them.
+/// The length of a region in bytes and, where a type says it, its content.
 ///
-/// A number of bytes is one; [`Layout::of`] is that of a type. Two programs that share a region by its name both say it:
-/// opening compares.
+/// A number of bytes is a layout; [`Layout::of`] is that of a type. Two programs that share a
+/// region by its name both give one, and opening compares them.
 ///
 /// ```
 /// use forkcheck::region::Layout;
@@ -18,12 +18,12 @@ use crate::memory::Resident;
 pub struct Layout {
     len: usize,
     align: usize,
-    /// Zero: nothing is known but the length.
+    /// Zero: only the length is known.
     shape: u64,
 }
 
 impl Layout {
-    /// That of a type.
+    /// Returns the layout of a type.
     pub const fn of<T: Resident>() -> Self {
         Self {
             len: size_of::<T>(),
@@ -32,8 +32,8 @@ impl Layout {
         }
     }
 
-    /// In bytes.
-    #[allow(clippy::len_without_is_empty, reason = "nobody asks for none")]
+    /// Returns the length in bytes.
+    #[allow(clippy::len_without_is_empty, reason = "no caller needs it")]
     pub const fn len(self) -> usize {
         self.len
     }
@@ -57,9 +57,10 @@ impl From<usize> for Layout {
     }
 }
 
-/// Defines a structure of several values that lives in one region: `repr(C)`, each field a
-/// [`Resident`](crate::memory::Resident), which the compiler checks. Put words that different processes write
-/// into [`Line`](crate::memory::Line)s of their own. A crate that forbids unsafe code may use it.
+/// Defines a structure of several values that lives in one region: `repr(C)`, with fields that are
+/// all [`Resident`](crate::memory::Resident), which the compiler checks. Put each word that
+/// different processes write into a [`Line`](crate::memory::Line) of its own. A crate that forbids
+/// unsafe code may use it.
 ///
 /// ```
 /// use forkcheck::{Region, memory::Line, process, publish::SeqLock, region::Layout};
@@ -83,7 +84,7 @@ impl From<usize> for Layout {
 /// assert_eq!(page.load.read(), Ok([0.5, 0.25, 0.125]));
 /// # Ok::<(), forkcheck::Error>(())
 /// ```
-/// Plain data, which another process may write at any time, is refused by the compiler:
+/// The compiler refuses plain data, which another process may write at any time:
 /// ```compile_fail
 /// forkcheck::layout! {
 ///     pub struct Wrong { pub number: u64 }
@@ -96,7 +97,8 @@ macro_rules! layout {
         #[repr(C)]
         $vis struct $Name { $($(#[$told])* $seen $field: $Type),+ }
 
-        // SAFETY: each field is a Resident, and between them is padding that nobody looks at, so all four clauses hold.
+        // SAFETY: each field is a Resident, and between them is padding that is never read, so all
+        // four clauses hold.
         unsafe impl $crate::memory::Resident for $Name {
             const SHAPE: u64 = $crate::memory::shape(
                 concat!($(stringify!($field), ","),+),

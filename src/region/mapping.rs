@@ -1,4 +1,4 @@
-//! Pages of this process: made by one mmap or shmat, taken away by one munmap. mmap(2).
+//! Pages of this process: mapped by one mmap or shmat, unmapped by one munmap. mmap(2).
 #![allow(unsafe_code, reason = "mmap, mremap and munmap")]
 
 use super::refused;
@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
-/// What this process may do with the pages. Execute is never among it.
+/// The access that this process has to the pages. Execute is never part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     Write,
@@ -29,7 +29,7 @@ impl Access {
     }
 }
 
-/// The seam between a region and its backing.
+/// The pages that a backing gives to a region.
 #[derive(Debug)]
 pub(super) struct Mapping {
     pub(super) base: NonNull<c_void>,
@@ -52,7 +52,7 @@ impl Drop for Mapping {
     }
 }
 
-/// A length that mmap may be asked for.
+/// Returns a length that mmap accepts.
 pub(super) fn length(len: usize, of: &str) -> Result<NonZeroUsize, Error> {
     let Some(length) = NonZeroUsize::new(len) else {
         return Err(Error::invalid(
@@ -71,7 +71,7 @@ pub(super) fn length(len: usize, of: &str) -> Result<NonZeroUsize, Error> {
 }
 
 impl Mapping {
-    /// Pages of zeros, shared with the children that this process forks.
+    /// Maps pages of zeros, shared with the children that this process forks.
     pub(super) fn anonymous(len: usize) -> Result<Self, Error> {
         let length = length(len, "an anonymous region")?;
         check_limit(len, "an anonymous region")?;
@@ -82,7 +82,7 @@ impl Mapping {
             .map_err(|errno| refused(format!("map an anonymous region of {len} bytes"), errno))
     }
 
-    /// `len` bytes of a file from `offset`, a multiple of the page size.
+    /// Maps `len` bytes of a file from `offset`, a multiple of the page size.
     pub(super) fn of(
         file: impl AsFd,
         offset: u64,
@@ -94,8 +94,8 @@ impl Mapping {
         let offset = i64::try_from(offset).map_err(|_| {
             Error::invalid(format!("offset {offset} of {what}"), "use a smaller one")
         })?;
-        // SAFETY: as above. Pages of a file may change or go away under the mapping; who reads them reads atomics, for
-        // which any bytes are a value, and a page that went away is SIGBUS.
+        // SAFETY: as above. Pages of a file may change or go away under the mapping; readers of
+        // them read atomics, for which any bytes are a value, and a page that went away is SIGBUS.
         let base = unsafe {
             mmap(
                 None,
@@ -110,7 +110,8 @@ impl Mapping {
             .map_err(|errno| refused(format!("map {len} bytes of {what}"), errno))
     }
 
-    /// The same pages at another address as well, with the same rights. (Not of a mapping with guards: those are others.)
+    /// Maps the same pages at another address as well, with the same rights. (Not for a mapping
+    /// with guards, whose pages are others.)
     pub(super) fn map_again(&self) -> Result<Self, Error> {
         // SAFETY: mremap with an old size of zero maps the pages of a shared mapping a second time, at an address that the
         // kernel chooses, and changes nothing that is mapped.
@@ -123,27 +124,30 @@ impl Mapping {
             .map_err(|errno| refused("map a region at another address as well".into(), errno))
     }
 
-    /// From now on this process may do that with the pages.
+    /// Sets the access that this process has to the pages from now on.
     pub(super) fn open_for(&self, access: ProtFlags) -> Result<(), Error> {
-        // SAFETY: mprotect of pages that are our own mapping. No access becomes undefined by it: what is not allowed any more is
-        // a fault. Of callers, processes of an execution want that, and a view has no references that write.
+        // SAFETY: mprotect of pages that are our own mapping. No access becomes undefined by it: a
+        // forbidden one is a fault. Its callers are processes of an execution, which want that, and
+        // a view, which has no references that write.
         unsafe { mprotect(self.base, self.len, access) }
             .map_err(|errno| refused("change what may be done with a region".into(), errno))
     }
 
-    /// What stands at its start, if it is long enough.
+    /// Returns a reference to the start of the mapping, if it is long enough.
     pub(super) fn start_as<T: Resident>(&self) -> Option<&T> {
         if size_of::<T>() > self.len {
             return None;
         }
         // SAFETY: as_ref, for the lifetime of `&self`.
-        // 1. Aligned: a mapping starts at a page. Inside: checked above. Readable; lives as long as `self`.
-        // 2. Any bytes are a valid `T`, and nobody has a `&mut` to them: the contract of `Resident`.
+        // 1. Aligned: a mapping starts at a page. Inside: checked above. Readable; lives as long as
+        // `self`.
+        // 2. Any bytes are a valid `T`, and there is no `&mut` to them: the contract of `Resident`.
         // 3. Where it is not writable, callers only load.
         Some(unsafe { self.base.cast::<T>().as_ref() })
     }
 
-    /// The same pages between two that nobody may touch: moves them, so nobody may hold an address inside.
+    /// Moves the pages between two that no process may access. The caller must hold no address
+    /// inside.
     pub(super) fn guard(&mut self) -> Result<(), Error> {
         let page = page_size();
         let whole = self.len.next_multiple_of(page);
@@ -161,8 +165,8 @@ impl Mapping {
         .map_err(failed)?;
         // SAFETY: byte_add stays inside the reservation.
         let inside = unsafe { reserved.byte_add(page) };
-        // SAFETY: mremap moves our own pages over a part of the reservation, which nobody uses. The caller says that
-        // nobody has a reference to the old address.
+        // SAFETY: mremap moves our own pages over a part of the reservation, which is unused. The
+        // caller promises that there is no reference to the old address.
         let moved = unsafe {
             mremap(
                 self.base,
@@ -177,13 +181,13 @@ impl Mapping {
             let _ = unsafe { munmap(reserved, around.get()) };
             return Err(failed(errno));
         }
-        // The guards go with it: one munmap takes away all three.
+        // The guards are part of it: one munmap unmaps all three.
         (self.base, self.len) = (reserved, around.get());
         Ok(())
     }
 }
 
-/// How many bytes the kernel maps at least.
+/// Returns the smallest number of bytes that the kernel maps.
 pub(super) fn page_size() -> usize {
     use nix::unistd::{SysconfVar, sysconf};
     sysconf(SysconfVar::PAGE_SIZE)

@@ -22,15 +22,16 @@ use std::os::unix::net::UnixStream;
 
 const WHAT: &str = "a memfd";
 
-/// Descriptors in one message, at most (unix(7)): with room for all of them, none is left without an owner.
+/// The most descriptors of one message (unix(7)): with room for all of them, none is left without
+/// an owner.
 const MOST_FDS: usize = 253;
 
-/// What accompanies a descriptor: a socket passes none without a byte.
+/// The byte that accompanies a descriptor: a socket passes none without a byte.
 const TOKEN: u8 = b'R';
 
 pub(super) fn create(layout: Layout) -> Result<Pages, Error> {
     let sealable = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    // Never executable, and nobody makes it so. Kernels before 6.3 do not know the flag.
+    // It is never executable, and cannot be made so. Kernels before 6.3 do not know the flag.
     let never_executed = MFdFlags::from_bits_retain(0x8);
     let fd = match memfd_create(c"forkcheck", sealable | never_executed) {
         Err(Errno::EINVAL) => memfd_create(c"forkcheck", sealable),
@@ -53,7 +54,7 @@ fn seal(file: &File, seals: SealFlag) -> Result<(), Error> {
         .map_err(|errno| refused(format!("seal {WHAT}"), errno))
 }
 
-/// From now on it can be mapped for reading alone; what is mapped stays as it is.
+/// Allows only read-only mappings of it from now on; existing mappings stay as they are.
 pub(super) fn seal_writes(fd: &Descriptor<OwnedFd>) -> Result<(), Error> {
     let fd = fd.get().map_err(closed("seal a memfd"))?;
     let seals = SealFlag::F_SEAL_FUTURE_WRITE | SealFlag::F_SEAL_SEAL;
@@ -62,14 +63,14 @@ pub(super) fn seal_writes(fd: &Descriptor<OwnedFd>) -> Result<(), Error> {
         .map_err(|errno| refused(format!("seal {WHAT}"), errno))
 }
 
-/// A region from a descriptor that somebody passed on, if nobody can make it shorter.
+/// Opens a region from a descriptor of another process, if no process can make it shorter.
 pub(super) fn open(fd: OwnedFd, expected: Layout, access: Access) -> Result<(Pages, Told), Error> {
-    // A descriptor that knows no seals is EINVAL.
+    // A descriptor that has no seals is EINVAL.
     let seals =
         fcntl(&fd, FcntlArg::F_GET_SEALS).map_or(SealFlag::empty(), SealFlag::from_bits_retain);
     if !seals.contains(SealFlag::F_SEAL_SHRINK) {
         return Err(Error::invalid(
-            "a descriptor that is no memfd sealed against shrinking: whoever passed it on could cut it short under us",
+            "a descriptor that is no memfd sealed against shrinking: the process that passed it on could truncate it while it is used",
             "let the other side make it by Region::memfd",
         ));
     }
@@ -109,7 +110,7 @@ pub(super) fn send(fd: &Descriptor<OwnedFd>, to: &UnixStream) -> Result<(), Erro
     }
 }
 
-/// The descriptor of the next message.
+/// Receives the descriptor of the next message.
 pub(super) fn receive(from: &UnixStream) -> Result<OwnedFd, Error> {
     let tried = || format!("receive {WHAT}");
     let mut byte = [0];
@@ -126,7 +127,8 @@ pub(super) fn receive(from: &UnixStream) -> Result<OwnedFd, Error> {
     let mut fds = Vec::new();
     for part in message.cmsgs().map_err(|errno| refused(tried(), errno))? {
         if let ControlMessageOwned::ScmRights(received) = part {
-            // SAFETY: the kernel just made these descriptors for us, so they are open and nobody else's.
+            // SAFETY: the kernel just made these descriptors for us, so they are open and have no
+            // other owner.
             fds.extend(
                 received
                     .into_iter()

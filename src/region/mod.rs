@@ -3,25 +3,25 @@
 //! | backing | shared with | made by |
 //! |---|---|---|
 //! | anonymous `mmap` | children that are forked later | [`Region::anonymous`] |
-//! | memfd, sealed | children, and whoever gets the descriptor | [`Region::memfd`], [`Region::send`], [`Region::receive`] |
+//! | memfd, sealed | children, and processes that get the descriptor | [`Region::memfd`], [`Region::send`], [`Region::receive`] |
 //! | POSIX name, System V key, file | every program of the user that knows the [`Name`] | [`Region::create`], [`Region::open`] |
-//! | a part of any file | whoever maps it | [`Region::file`] |
+//! | a part of any file | every process that maps it | [`Region::file`] |
 //! | System V without a key | children | [`Region::sysv`] |
 //!
-//! A [`View`] is one that may only be read. [`layout!`](crate::layout) puts many values into one. [`sweep`] removes the
+//! A [`View`] is a region that may only be read. [`layout!`](crate::layout) puts several values into one. [`sweep`] removes the
 //! names that killed programs left.
 //!
-//! A region never hands out a reference to plain data that another process may write: only atomics and what is made of
-//! them ([`Resident`]). It is for its user alone (mode 0600), and never executable.
+//! A region never hands out a reference to plain data that another process may write: only atomics and types made of them
+//! ([`Resident`]). Only its own user may access it (mode 0600), and it is never executable.
 //!
-//! Lengths are not trusted either. A length that is asked for is compared with the memory of the machine and of the cgroup
-//! before it is taken up, one in a header with the file or segment behind it, and one in a layout with the region. A file's
-//! length is checked at each [`get`](Region::get), and a descriptor's file before the descriptor is written to, passed on or
-//! closed. Only [`Region::receive`] and [`View::receive`] wait, and their socket may have a timeout.
+//! Lengths are not trusted either. A requested length is compared with the memory of the machine and of the cgroup before it is
+//! taken up, one in a header with the file or segment behind it, and one in a layout with the region. A file's length is checked
+//! at each [`get`](Region::get), and a descriptor's file before the descriptor is written to, passed on or closed. Only
+//! [`Region::receive`] and [`View::receive`] wait, and their socket may have a timeout.
 //!
-//! In here: `mapping` is pages of this process, `pages` the part of them that is handed out, `header` what stands in front
-//! of a region that strangers open, `name` how they find it; `file`, `posix`, `sysv` and `memfd` are the backings; `room` is the
-//! memory that there is for them, `descriptor` a descriptor that they keep.
+//! In this module: `mapping` is pages of this process, `pages` the part of them that is handed out, `header` what precedes a
+//! named region; `name` finds one; `file`, `posix`, `sysv` and `memfd` are the backings; `room` is the available memory,
+//! `descriptor` a descriptor that a backing keeps.
 #![allow(unsafe_code, reason = "views of mapped memory as atomics")]
 
 pub(crate) mod descriptor;
@@ -55,12 +55,12 @@ use std::os::unix::net::UnixStream;
 #[cfg(feature = "harness")]
 use std::ptr::NonNull;
 
-/// Memory that this process shares with the children that it forks, and, where it has a name or a descriptor, with others.
+/// Memory that this process shares with the children that it forks, and, by a name or a descriptor, with other processes.
 ///
-/// It starts as zeros, and at the same address in each process that inherits it. The pages go away when the
-/// last process that has them mapped is gone. Dropping a region unmaps it in this process alone. Where it has a name,
-/// the process that created it removes the name as it drops it, if it still may ([`close`](Region::close) says whether it did);
-/// a forked child that drops an inherited handle removes nothing.
+/// It starts as zeros, and at the same address in each process that inherits it. The pages go away when the last process that has
+/// them mapped is gone. Dropping a region unmaps it in this process alone. If it has a name, the process that created it removes
+/// the name on drop, if it still may ([`close`](Region::close) says whether it did); a forked child that drops an inherited
+/// handle removes nothing.
 ///
 /// ```
 /// use forkcheck::{Region, process};
@@ -76,7 +76,7 @@ use std::ptr::NonNull;
 pub struct Region {
     pages: Pages,
     creator: u32,
-    /// The name that this handle takes away in the process that made it.
+    /// The name that this handle removes in the process that made it.
     named: Option<(Name, Maker)>,
 }
 
@@ -89,7 +89,7 @@ struct Maker {
 }
 
 impl Maker {
-    /// A forked child has a copy of the handle, and is another process, whatever its pid.
+    /// Returns whether this process made it. A forked child has a copy of the handle, and is another process, whatever its pid.
     fn is_me(&self) -> bool {
         if self.mark == 0 {
             self.creator.is_me()
@@ -104,9 +104,9 @@ impl Maker {
     reason = "a region has at least one byte"
 )]
 impl Region {
-    /// A region of `len` bytes of zeros without a name, for this process and the children that it forks.
+    /// Creates a region of `len` bytes of zeros without a name, for this process and the children that it forks.
     ///
-    /// The kernel maps whole pages; the length stays as asked, and so do the bounds.
+    /// The kernel maps whole pages; the length and the bounds stay as given.
     ///
     /// # Errors
     /// A length of zero, one that no address space holds, one beyond the memory of the machine or the limit of the cgroup, or
@@ -116,8 +116,8 @@ impl Region {
         Ok(Self::nameless(Pages::new(mapping, 0, len)))
     }
 
-    /// A region of zeros in a memfd: for the children that this process forks, and for every process that gets its
-    /// descriptor ([`send`](Region::send)). It is sealed: nobody can make it longer or shorter. memfd_create(2).
+    /// Creates a region of zeros in a memfd: for the children that this process forks, and for every process that gets its
+    /// descriptor ([`send`](Region::send)). It is sealed: no process can change its length. memfd_create(2).
     ///
     /// # Errors
     /// A length of zero, beyond the limits or beyond the memory that is free now; or no descriptor is left.
@@ -125,8 +125,8 @@ impl Region {
         memfd::create(layout.into()).map(Self::nameless)
     }
 
-    /// A System V segment without a key (`IPC_PRIVATE`), for this process and the children that it forks. Its id is removed
-    /// as soon as it is attached, so nothing is left behind however the process ends. shmget(2).
+    /// Creates a System V segment without a key (`IPC_PRIVATE`), for this process and the children that it forks. Its id is
+    /// removed as soon as it is attached, so nothing is left behind however the process ends. shmget(2).
     ///
     /// # Errors
     /// A length of zero or beyond the limits (`sysctl kernel.shmmax kernel.shmall kernel.shmmni`).
@@ -134,8 +134,8 @@ impl Region {
         sysv::without_key(len).map(Self::nameless)
     }
 
-    /// `len` bytes of a file that is open for reading and writing, from any `offset` in bytes, as they are: what it is
-    /// worth to other programs is theirs to know. The file is not made longer; it may be closed meanwhile. mmap(2).
+    /// Maps `len` bytes of a file that is open for reading and writing, from any `offset` in bytes, as they are: other programs
+    /// give them their meaning. The file is not made longer; it may be closed meanwhile. mmap(2).
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -155,11 +155,11 @@ impl Region {
         file::part(file, offset, len, Access::Write).map(Self::nameless)
     }
 
-    /// Creates a region of zeros under a name that is not taken. All its space is reserved (a System V segment's is promised by the kernel), and the name is there when
-    /// all the rest is: whoever opens it gets it complete. Nobody but this user may open it, whatever the umask is.
+    /// Creates a region of zeros under a name that does not exist. All its space is reserved (a System V segment's is promised by
+    /// the kernel). The name appears last, so it is opened complete. Whatever the umask, only this user may open it.
     ///
-    /// It has the name until this handle is dropped by the process that made it, or [`sweep`] finds that process dead;
-    /// or for ever, if it is told to [`keep`](Region::keep) it.
+    /// It has the name until the process that made it drops this handle, or [`sweep`] finds that process dead; or indefinitely,
+    /// if it is told to [`keep`](Region::keep) it.
     ///
     /// ```
     /// use forkcheck::{Region, region::{Layout, Name}};
@@ -175,8 +175,8 @@ impl Region {
     /// ```
     ///
     /// # Errors
-    /// The name is taken; there is no room, no permission or no descriptor; the file system is read-only; or the layout's
-    /// alignment is more than 128 bytes, and the bytes of such a region begin at a multiple of 128. Nothing is left behind.
+    /// The name exists; there is no room, no permission or no descriptor; the file system is read-only; or the layout's alignment
+    /// is more than 128 bytes, and the bytes of such a region begin at a multiple of 128. Nothing is left behind.
     pub fn create(name: &Name, layout: impl Into<Layout>) -> Result<Self, Error> {
         let creator = Creator::me();
         let mut region = Self::nameless(name.create(layout.into(), creator)?);
@@ -185,25 +185,25 @@ impl Region {
         Ok(region)
     }
 
-    /// Opens the region of that name. It has at least the length that is expected, and the layout, if both sides say one.
+    /// Opens the region of that name. It has at least the expected length, and the expected layout, if both sides give one.
     ///
     /// # Errors
-    /// There is none, or none yet; it belongs to another user, or is open to others; it is not a region, or not such a one.
+    /// It does not exist, or not yet; it belongs to another user, or is open to others; it is no region, or another one.
     pub fn open(name: &Name, expected: impl Into<Layout>) -> Result<Self, Error> {
         let (pages, told) = name.open(expected.into(), Access::Write)?;
         Ok(Self::unnamed(pages, told.creator.pid()))
     }
 
-    /// The region of a descriptor that another process made by [`memfd`](Region::memfd) and passed on.
+    /// Opens the region of a descriptor that another process made by [`memfd`](Region::memfd) and passed on.
     ///
     /// # Errors
-    /// It is no memfd, not sealed, sealed against writers, or not such a region as is expected.
+    /// It is no memfd, not sealed, sealed against writers, or not a region as expected.
     pub fn from_fd(fd: OwnedFd, expected: impl Into<Layout>) -> Result<Self, Error> {
         let (pages, told) = memfd::open(fd, expected.into(), Access::Write)?;
         Ok(Self::unnamed(pages, told.creator.pid()))
     }
 
-    /// The descriptor of a [`memfd`](Region::memfd), to be passed on; `None` for other backings, and if it was closed.
+    /// Returns the descriptor of a [`memfd`](Region::memfd), to be passed on; `None` for other backings, and if it was closed.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.pages.source {
             Source::Memfd(fd) => fd.get().ok().map(AsFd::as_fd),
@@ -211,8 +211,8 @@ impl Region {
         }
     }
 
-    /// Sends the descriptor of a [`memfd`](Region::memfd) to the other side of a UNIX socket, which calls
-    /// [`receive`](Region::receive) or [`View::receive`]. With it goes one byte. unix(7).
+    /// Sends the descriptor of a [`memfd`](Region::memfd), with one byte, to the other side of a UNIX socket, which calls
+    /// [`receive`](Region::receive) or [`View::receive`]. unix(7).
     ///
     /// ```
     /// use forkcheck::{Region, region::View};
@@ -238,15 +238,15 @@ impl Region {
         }
     }
 
-    /// The region that the other side of a socket [sends](Region::send). Waits for it.
+    /// Receives the region that the other side of a socket [sends](Region::send). Waits for it.
     ///
     /// # Errors
-    /// The other side closed the socket or sent something else, or as [`from_fd`](Region::from_fd).
+    /// The other side closed the socket or sent something else, or the errors of [`from_fd`](Region::from_fd).
     pub fn receive(from: &UnixStream, expected: impl Into<Layout>) -> Result<Self, Error> {
         Self::from_fd(memfd::receive(from)?, expected)
     }
 
-    /// From now on nobody can map this [`memfd`](Region::memfd) for writing; who has, goes on. fcntl(2), `F_SEAL_FUTURE_WRITE`.
+    /// Refuses new writable mappings of this [`memfd`](Region::memfd); existing ones stay. fcntl(2), `F_SEAL_FUTURE_WRITE`.
     ///
     /// # Errors
     /// Another backing, or a kernel before 5.1.
@@ -257,7 +257,7 @@ impl Region {
         }
     }
 
-    /// A second look at the same region, for reading alone, at another address of this process.
+    /// Maps the same region for reading only, at another address of this process.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -269,7 +269,7 @@ impl Region {
     /// ```
     ///
     /// # Errors
-    /// A file, which [`View::open`] and [`View::file`] look at; guard pages, which come after the look; no room.
+    /// A file, for which there are [`View::open`] and [`View::file`]; a region with guard pages; no room.
     pub fn view(&self) -> Result<View, Error> {
         if let Source::File(..) = &self.pages.source {
             return Err(Error::invalid(
@@ -280,7 +280,7 @@ impl Region {
         self.pages.map_again(Access::Read).map(View::of)
     }
 
-    /// Leaves the name when this is dropped, and to be left alone by [`sweep`].
+    /// Keeps the name when this is dropped, and makes [`sweep`] leave it alone.
     #[must_use]
     pub fn keep(mut self) -> Self {
         if self.named.take().is_some() {
@@ -308,11 +308,11 @@ impl Region {
         }
     }
 
-    /// The same region between two pages that nobody may touch: an access beyond the whole pages that it takes is SIGSEGV,
-    /// not another structure's bytes. It lies at another address then.
+    /// Moves the region between two pages that no process may access: an access beyond its whole pages is SIGSEGV, and does not
+    /// reach another structure's bytes. Its address changes.
     ///
     /// # Errors
-    /// No room in the address space. The region is dropped then, and with it the name that it has.
+    /// There is no room in the address space. The region is then dropped, and with it its name.
     pub fn guarded(mut self) -> Result<Self, Error> {
         self.pages.guard()?;
         Ok(self)
@@ -330,12 +330,12 @@ impl Region {
         }
     }
 
-    /// Its length in bytes, as asked for: at least one.
+    /// Returns its length in bytes, as requested: at least one.
     pub fn len(&self) -> usize {
         self.pages.len()
     }
 
-    /// The process that made it: in a forked child still the parent's id. Of one that was opened, what its header says.
+    /// Returns the id of the process that made it: in a forked child still the parent's. For an opened one, its header says it.
     ///
     /// ```
     /// let region = forkcheck::Region::anonymous(1)?;
@@ -346,7 +346,7 @@ impl Region {
         self.creator
     }
 
-    /// The atomics at `offset`, a number of bytes from the start.
+    /// Returns the atomics at `offset`, a number of bytes from the start.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -357,32 +357,31 @@ impl Region {
     /// # Ok::<(), forkcheck::Error>(())
     /// ```
     ///
-    /// Keep to one size at one place: a view of the same bytes as words of another size, used at the same time, is more than
-    /// the rules for atomics allow, and no type can see it by itself.
+    /// Use one size at one place: a view of the same bytes as words of another size, used at the same time, is more than the
+    /// rules for atomics allow, and no type can detect it.
     ///
-    /// Plain data is refused by the compiler, since another process may write it at any time:
+    /// The compiler refuses plain data, since another process may write it at any time:
     /// ```compile_fail
     /// let region = forkcheck::Region::anonymous(16).unwrap();
     /// let number: &u64 = region.get(0).unwrap();
     /// ```
     ///
     /// # Errors
-    /// The value would not lie inside the region, or `offset` is not a multiple of its alignment. Or the region is a file
-    /// that was cut short since: touching what is gone would be SIGBUS. (This looks once. What is cut off later, while
-    /// references are in use, is SIGBUS: let nobody truncate the file, or use a memfd, which is sealed.)
+    /// The value would not lie inside the region, or `offset` is not a multiple of its alignment. Or the region is a file that
+    /// was truncated since: accessing the lost part would be SIGBUS. (This checks once. Truncation later, while references are in
+    /// use, is SIGBUS: let no process truncate the file, or use a memfd, which is sealed.)
     pub fn get<T: Resident>(&self, offset: usize) -> Result<&T, Error> {
         let place = self.pages.slot::<T>(offset)?;
         // SAFETY: as_ref, for the lifetime of `&self`.
         // 1. Aligned, non-null and inside the mapping: `slot` checked it; the mapping is readable and writable,
         //    and lives as long as `self`.
         // 2. The bytes are a valid `T`, whatever other processes wrote: clause 1 of `Resident`.
-        // 3. Nobody holds a `&mut` to them (a region hands out none), and all accesses to bytes that others
-        //    write are atomic: clause 2 of `Resident`. Those who place values through `slot` answer for theirs.
+        // 3. There is no `&mut` to them (a region hands out none), and all accesses to bytes that others write are
+        //    atomic: clause 2 of `Resident`. Callers that place values through `slot` answer for theirs.
         Ok(unsafe { place.as_ref() })
     }
 
-    /// The same pages at another address, in this process alone, where the old one is closed: who has kept an address
-    /// from before, faults.
+    /// Moves the pages to another address, in this process alone, and closes the old one: an access by an earlier address faults.
     #[cfg(feature = "harness")]
     pub(crate) fn relocate(&self) -> Result<Self, Error> {
         let again = self.map_again()?;
@@ -392,20 +391,20 @@ impl Region {
         Ok(again)
     }
 
-    /// Whether this process may write to it: if not, a write is SIGSEGV.
+    /// Returns whether this process may write to it: if not, a write is SIGSEGV.
     #[cfg(feature = "harness")]
     pub(crate) fn may_write(&self, may: bool) -> Result<(), Error> {
         let access = if may { Access::Write } else { Access::Read };
         self.pages.mapping().open_for(access.flags())
     }
 
-    /// The same pages at another address as well, in this process alone.
+    /// Maps the same pages at another address as well, in this process alone.
     #[cfg(feature = "harness")]
     pub(crate) fn map_again(&self) -> Result<Self, Error> {
         self.pages.map_again(Access::Write).map(Self::nameless)
     }
 
-    /// A number that changes with the first 64 KiB of its bytes. Only while nobody writes to them.
+    /// Returns a number that changes with the first 64 KiB of its bytes. Only while no process writes to them.
     #[cfg(feature = "harness")]
     pub(crate) fn fingerprint(&self) -> u64 {
         use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -424,13 +423,13 @@ impl Region {
         seen
     }
 
-    /// Its first address.
+    /// Returns its first address.
     #[cfg(feature = "harness")]
     pub(crate) fn address(&self) -> usize {
         self.pages.first().addr().get()
     }
 
-    /// Where a `T` at `offset` would lie, inside and aligned. Engines that place a value themselves start here.
+    /// Returns the place of a `T` at `offset`, inside and aligned. Engines that place a value themselves start here.
     #[cfg(feature = "harness")]
     pub(crate) fn slot<T>(&self, offset: usize) -> Result<NonNull<T>, Error> {
         self.pages.slot(offset)
@@ -451,14 +450,14 @@ fn no_memfd(verb: &str) -> Error {
     )
 }
 
-/// The bytes of a header and of what follows it.
+/// Returns the size of a header and the bytes after it.
 fn total(layout: Layout, what: &str) -> Result<usize, Error> {
     let len = mapping::length(layout.len(), what)?.get();
     header::check_align(layout, what)?;
     Ok(HEADER + len)
 }
 
-/// What the kernel refused, with the remedy.
+/// Returns the error for a call that the kernel refused, with the remedy.
 fn refused(tried: String, errno: Errno) -> Error {
     let remedy = match errno {
         Errno::EEXIST => {

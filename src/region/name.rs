@@ -1,4 +1,4 @@
-//! How strangers find a region: by a POSIX name, a System V key, or a file.
+//! The names of a region: a POSIX name, a System V key, or a file.
 
 use super::header::{Creator, Told};
 use super::layout::Layout;
@@ -29,7 +29,8 @@ enum Kind {
 }
 
 impl Name {
-    /// A name of POSIX shared memory, such as `/statistics`: in memory, gone after a reboot. shm_overview(7).
+    /// A name of POSIX shared memory, such as `/statistics`: in memory, lost at a reboot.
+    /// shm_overview(7).
     ///
     /// # Errors
     /// No slash at the start, another one in it, or not 1 to 255 bytes behind it.
@@ -37,8 +38,9 @@ impl Name {
         Ok(Self(Kind::Posix(name.to_string(), posix::path(name)?)))
     }
 
-    /// A key of System V shared memory: in memory, gone after a reboot. Behind the key lies a header of 128 bytes, so
-    /// programs that know no regions cannot share one. shmget(2); `ipcs -m` lists them.
+    /// A key of System V shared memory: in memory, lost at a reboot. Its segment begins with a
+    /// header of 128 bytes, so programs without this crate cannot share one. shmget(2); `ipcs -m`
+    /// lists them.
     ///
     /// # Errors
     /// Zero, which is `IPC_PRIVATE` and names nothing: see [`Region::sysv`](super::Region::sysv).
@@ -52,14 +54,14 @@ impl Name {
         Ok(Self(Kind::SysV(key)))
     }
 
-    /// A file, which outlives a reboot if its file system does. To map a part of a file that other programs wrote, use
-    /// [`Region::file`](super::Region::file).
+    /// A file, which survives a reboot if its file system does. To map a part of a file of other
+    /// programs, use [`Region::file`](super::Region::file).
     ///
     /// # Errors
     /// An empty path, or one that does not end in a name.
     pub fn file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        // Absolute, so that it is the same after a change of the current directory.
+        // An absolute path stays the same after a change of the current directory.
         match std::path::absolute(path) {
             Ok(absolute) if absolute.file_name().is_some() => Ok(Self(Kind::File(absolute))),
             _ => Err(Error::invalid(
@@ -85,7 +87,8 @@ impl Name {
         }
     }
 
-    /// Takes the name away, whoever created it. Those who have it open keep what they have; nobody else finds it.
+    /// Removes the name, whichever process created it. Processes that have it open keep it; no
+    /// other finds it any more.
     ///
     /// ```
     /// use forkcheck::{Region, region::Name};
@@ -97,9 +100,9 @@ impl Name {
     /// ```
     ///
     /// # Errors
-    /// There is no such name, or it is not that of a region of this user: nothing else is ever removed. Or a living
-    /// process is just making it (System V). Or a process holds a lock (flock(2)) on the file: one that is removing
-    /// it, or an unrelated one.
+    /// The name does not exist, or it is not that of a region of this user: nothing else is ever
+    /// removed. Or a living process is just making it (System V). Or a process holds a lock
+    /// (flock(2)) on the file: one that is removing it, or an unrelated one.
     pub fn remove(&self) -> Result<(), Error> {
         let what = self.to_string();
         match &self.0 {
@@ -114,7 +117,7 @@ impl Name {
         }
     }
 
-    /// Takes the name away from what these pages are of, if it is still theirs.
+    /// Removes the name, if it is still that of these pages.
     pub(super) fn remove_from(&self, source: Source) -> Result<(), Error> {
         let what = self.to_string();
         match (&self.0, source) {

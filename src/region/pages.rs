@@ -1,4 +1,4 @@
-//! The bytes that a region hands out: a part of a mapping, with its bounds, and of which file they are.
+//! The bytes that a region hands out: a part of a mapping, with its bounds and its backing.
 #![allow(unsafe_code, reason = "addresses inside a mapping")]
 
 use super::descriptor::{Descriptor, closed};
@@ -12,27 +12,28 @@ use std::ptr::NonNull;
 #[derive(Debug)]
 pub(super) struct Pages {
     mapping: Mapping,
-    /// Where in the mapping the first byte is that is handed out: behind a header, or inside of the file's first page.
+    /// The position in the mapping of the first byte that is handed out: behind a header, or inside
+    /// of the file's first page.
     start: usize,
     len: usize,
     pub(super) source: Source,
 }
 
-/// Of what the pages are.
+/// The backing of the pages.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// Nothing that can be named.
+    /// A backing without a name.
     Nameless,
-    /// A memfd, which can be passed on. It is sealed: nobody makes it shorter.
+    /// A memfd, which can be passed on. It is sealed, so it cannot become shorter.
     Memfd(Descriptor<OwnedFd>),
-    /// A file, which anybody who may write to it can cut short, and at which length that hurts.
+    /// A file, and the length that it must keep. Any process that may write to it can truncate it.
     File(Descriptor<File>, u64),
-    /// A System V segment, by its id.
+    /// A System V segment, with its id.
     SysV(i32),
 }
 
 impl Pages {
-    /// `len` bytes of a mapping from `start`; all of them lie inside.
+    /// Returns `len` bytes of a mapping from `start`; all of them lie inside.
     pub(super) fn new(mapping: Mapping, start: usize, len: usize) -> Self {
         assert!(start.checked_add(len).is_some_and(|end| end <= mapping.len));
         Self {
@@ -51,20 +52,20 @@ impl Pages {
         self.len
     }
 
-    /// The same pages at another address as well, of nothing that can be named.
+    /// Maps the same pages at another address as well, as pages without a name.
     pub(super) fn map_again(&self, access: Access) -> Result<Self, Error> {
         let again = self.mapping.map_again()?;
         again.open_for(access.flags())?;
         Ok(Self::new(again, self.start, self.len))
     }
 
-    /// All that is mapped, from its first address.
+    /// Returns the whole mapping, from its first address.
     #[cfg(feature = "harness")]
     pub(super) fn mapping(&self) -> &Mapping {
         &self.mapping
     }
 
-    /// Puts guard pages around. It moves: nobody may hold an address inside.
+    /// Puts guard pages around the pages, which moves them: the caller must hold no address inside.
     pub(super) fn guard(&mut self) -> Result<(), Error> {
         self.mapping.guard()?;
         self.start += super::mapping::page_size();
@@ -74,7 +75,7 @@ impl Pages {
     /// Marks a region that has a name as kept, in its header, so that a sweep leaves it alone.
     pub(super) fn keep(&self) {
         match &self.source {
-            // A file that was cut short is not a region any more, and is left alone as it is.
+            // A truncated file is no longer a region, and is left as it is.
             Source::File(file, _) => {
                 if self.intact().is_ok()
                     && let Ok(file) = file.get()
@@ -86,21 +87,23 @@ impl Pages {
         }
     }
 
-    /// The header of a region that has a name: it stands in front of the first byte.
+    /// Returns the header of a named region, which precedes the first byte.
     fn header(&self) -> &Header {
         assert!(self.start >= HEADER, "a region with a name has a header");
-        // SAFETY: byte_sub stays inside the mapping, as was just checked. What is there is aligned, since the first byte of a
-        // region with a header is; any bytes are a `Header`, and nobody has a `&mut` to them: the contract of `Resident`.
+        // SAFETY: byte_sub stays inside the mapping, as was just checked. What is there is aligned,
+        // since the first byte of a region with a header is; any bytes are a `Header`, and there is
+        // no `&mut` to them: the contract of `Resident`.
         unsafe { self.first().byte_sub(HEADER).cast::<Header>().as_ref() }
     }
 
-    /// The first byte.
+    /// Returns the address of the first byte.
     pub(super) fn first(&self) -> NonNull<u8> {
         // SAFETY: byte_add stays inside the mapping: `new` checked it, and `guarded` put a page in front.
         unsafe { self.mapping.base.byte_add(self.start) }.cast()
     }
 
-    /// An error, if the file became shorter than what is mapped of it: touching what is gone would be SIGBUS.
+    /// Returns an error if the file became shorter than its mapped part: accessing the lost part
+    /// would be SIGBUS.
     pub(super) fn intact(&self) -> Result<(), Error> {
         let Source::File(file, end) = &self.source else {
             return Ok(());
@@ -112,15 +115,15 @@ impl Pages {
         if there < *end {
             return Err(Error::invalid(
                 format!(
-                    "the file under a region was cut short to {there} bytes, of which {end} are mapped"
+                    "the file of a region was truncated to {there} bytes, of which {end} are mapped"
                 ),
-                "drop the region and make it anew: touching what is gone is SIGBUS. Let nobody truncate the file, or use a memfd, which is sealed",
+                "drop the region and make it again: accessing the lost part is SIGBUS. Let no process truncate the file, or use a memfd, which is sealed",
             ));
         }
         Ok(())
     }
 
-    /// Where a `T` at `offset` would lie, inside and aligned.
+    /// Returns the place of a `T` at `offset`, inside and aligned.
     pub(super) fn slot<T>(&self, offset: usize) -> Result<NonNull<T>, Error> {
         let (size, align, len) = (size_of::<T>(), align_of::<T>(), self.len);
         if offset.checked_add(size).is_none_or(|end| end > len) {

@@ -3,10 +3,10 @@
 use crate::Error;
 use std::path::{Path, PathBuf};
 
-/// Where the C libraries of Linux keep them.
+/// The directory in which the C libraries of Linux keep them.
 pub(super) const DIRECTORY: &str = "/dev/shm";
 
-/// The file of a name: a slash, then 1 to 255 bytes without another.
+/// Returns the file of a name: a slash, then 1 to 255 bytes without another one.
 pub(super) fn path(name: &str) -> Result<PathBuf, Error> {
     let rest = name.strip_prefix('/').unwrap_or_default();
     let possible = !rest.is_empty()

@@ -1,8 +1,9 @@
-//! The memory of the machine and of the cgroups that this process is in. The kernel kills a process that takes up
-//! more, so an error comes first. proc_meminfo(5), cgroups(7).
+//! The memory of the machine and of this process's cgroups. The kernel kills a process that uses
+//! more, so this check returns an error first. proc_meminfo(5), cgroups(7).
 //!
-//! A limit on the address space (RLIMIT_AS), and a kernel that never overcommits (`sysctl vm.overcommit_memory=2`), refuse a
-//! mapping as it is made, and count all of it whether it is used or not: that is an error with its remedy as well.
+//! A limit on the address space (RLIMIT_AS), and a kernel that never overcommits (`sysctl
+//! vm.overcommit_memory=2`), refuse a mapping when it is made, and count all of it whether it is
+//! used or not: that is an error with its remedy as well.
 
 use super::refused;
 use crate::Error;
@@ -88,7 +89,7 @@ impl Room {
 
     fn of_group(group: &Path, swap: Self) -> Option<Self> {
         let number = |name| read_to_string(group.join(name)).ok()?.trim().parse().ok();
-        // Cached pages of files are given up as soon as something else needs the room.
+        // Cached pages of files are given up as soon as memory is needed.
         let cached = |prefix| {
             let stat = read_to_string(group.join("memory.stat")).unwrap_or_default();
             let of = |kind| field(&stat, &format!("{prefix}{kind}_file")).unwrap_or(0);
@@ -100,7 +101,7 @@ impl Room {
             let free = limit.saturating_sub(used);
             Some(Self { limit, free })
         };
-        // Version 2 limits swap by itself; version 1 limits memory and swap together.
+        // Version 2 has a separate limit for swap; version 1 limits memory and swap together.
         let swap_of_2 = number("memory.swap.max").map_or(swap, |limit| {
             let used = number("memory.swap.current").unwrap_or(0);
             let free = limit.saturating_sub(used);

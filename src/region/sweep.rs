@@ -1,20 +1,23 @@
-//! Names that nobody will take away any more, because who would have is dead.
+//! Removal of names whose creators are dead, so that no process will remove them.
 
 use super::header::Creator;
 use super::{file, posix, sysv};
 use crate::Error;
 use std::path::Path;
 
-/// Removes the names of POSIX and System V regions of this user whose creators are dead, and returns them in words.
+/// Removes the names of POSIX and System V regions of this user whose creators are dead, and
+/// returns a description of each.
 ///
-/// A creator is dead if its process is gone or its id was given to another (the header has the start time as well).
-/// Where ids mean something else (another pid or time namespace, another boot) nothing is removed; nor is what was
-/// [kept](super::Region::keep). So what a boot before this one left in a directory of files stays: [`Name::remove`] takes it,
-/// if you know that nobody needs it. Those who have such a region open keep what they have.
+/// A creator is dead if its process is gone or its id was reused (the header has the start time as
+/// well). Where ids mean something else (another pid or time namespace, another boot) nothing is
+/// removed; nor is a region that was [kept](super::Region::keep). Regions of an earlier boot in a
+/// directory of files therefore stay: [`Name::remove`] removes one that is not needed any more.
+/// Processes that have a removed region open keep it.
 ///
-/// Call it where your program starts, or in a cron job. A process that is killed between the two calls that make a
-/// System V segment and attach it leaves a segment that looks like another program's: [`Name::remove`] removes it. A
-/// segment that was attached, and whose header was begun and never finished, is removed here too.
+/// Call it at the start of a program, or in a cron job. A process that is killed between the two
+/// calls that make a System V segment and attach it leaves a segment that looks like another
+/// program's: [`Name::remove`] removes it. A segment that was attached, and whose header was begun
+/// and never finished, is removed here too.
 ///
 /// ```
 /// for name in forkcheck::region::sweep()? {
@@ -30,7 +33,8 @@ use std::path::Path;
 pub fn sweep() -> Result<Vec<String>, Error> {
     let mut removed = sweep_files(posix::DIRECTORY)?;
     for (creator, id, key) in sysv::creators() {
-        // Looked at again: it may have said so and ended between the two looks. The dead say nothing more.
+        // Looked at again: between the two looks the creator may have marked it as kept, and ended.
+        // A dead creator changes nothing more.
         let what = format!("System V key {key:#x}");
         if creator.is_none_or(Creator::is_dead)
             && !sysv::is_kept(id)
@@ -42,7 +46,7 @@ pub fn sweep() -> Result<Vec<String>, Error> {
     Ok(removed)
 }
 
-/// As [`sweep`], for the regions that are files in this directory.
+/// Removes as [`sweep`] does, for the regions that are files in this directory.
 ///
 /// # Errors
 /// The directory cannot be read, or no descriptor is left.

@@ -1,4 +1,5 @@
-//! Regions by a System V key: a thin shim over libc, which nix has none of. shmget(2), shmat(2), shmctl(2).
+//! Regions by a System V key, with direct libc calls, since nix has none for them. shmget(2),
+//! shmat(2), shmctl(2).
 #![allow(unsafe_code, reason = "shmget, shmat and shmctl")]
 
 use super::file::{not_removed, private, refused_call};
@@ -13,11 +14,11 @@ use crate::memory::{Hardware, Life, Memory};
 use nix::errno::Errno;
 use std::ptr::NonNull;
 
-/// Commands of shmctl(2) that libc has no names for.
+/// The commands of shmctl(2) that libc does not name.
 const SHM_STAT: i32 = 13;
 const SHM_INFO: i32 = 14;
 
-/// Makes the segment of a key, which must not be there yet.
+/// Makes the segment of a key, which must not exist yet.
 pub(super) fn create(
     key: i32,
     layout: Layout,
@@ -36,8 +37,9 @@ pub(super) fn create(
     Ok(Pages::new(mapping, HEADER, layout.len()).from(Source::SysV(id)))
 }
 
-/// A segment without a key, for this process and the children that it forks. Its id is removed at once: the kernel keeps
-/// the pages until the last of them is gone.
+/// Makes a segment without a key, for this process and the children that it forks. Its id is
+/// removed at once: the kernel keeps the pages until the last process that has them attached is
+/// gone.
 pub(super) fn without_key(len: usize) -> Result<Pages, Error> {
     let what = "a System V segment without a key";
     let size = length(len, what)?.get();
@@ -49,7 +51,7 @@ pub(super) fn without_key(len: usize) -> Result<Pages, Error> {
     Ok(Pages::new(mapping?, 0, len))
 }
 
-/// Opens the segment of a key, if it is a region, ours, and what we expect.
+/// Opens the segment of a key, if it is a region of this user with the expected layout.
 pub(super) fn open(
     key: i32,
     expected: Layout,
@@ -73,7 +75,7 @@ pub(super) fn open(
     Ok((pages, told))
 }
 
-/// Takes a key away, if its segment is a region of ours, complete or never finished.
+/// Removes a key, if its segment is a region of this user, complete or never finished.
 pub(super) fn remove_key(key: i32, what: &str) -> Result<(), Error> {
     let failed = |errno| refused(format!("remove {what}"), errno);
     let id = get(key, 0, 0).map_err(failed)?;
@@ -90,8 +92,8 @@ pub(super) fn remove_key(key: i32, what: &str) -> Result<(), Error> {
     match told {
         Some(told) if told.is_region(room) => remove(id, what),
         Some(told) if told.is_begun() && !in_use => remove(id, what),
-        // An empty segment is what a creator leaves before it attaches it. A pid of 0 is one of another namespace,
-        // which may be alive.
+        // An empty segment is one whose creator has not attached it yet. A pid of 0 means a process
+        // of another namespace, which may be alive.
         Some(told)
             if told.is_empty() && !in_use && about.shm_cpid != 0 && !Hardware::alive(maker) =>
         {
@@ -108,13 +110,14 @@ pub(super) fn remove_key(key: i32, what: &str) -> Result<(), Error> {
     }
 }
 
-/// Returns what the header says, if the segment is long enough for one. The segment is detached again.
+/// Returns the content of the header, if the segment is long enough for one. The segment is
+/// detached again.
 fn look(id: i32, len: usize, what: &str) -> Result<Option<Told>, Error> {
     let mapping = attach(id, len, Access::Read, what)?;
     Ok(mapping.start_as().map(Header::read))
 }
 
-/// Takes the key away; the pages stay until the last process that has them attached is gone.
+/// Removes the key; the pages stay until the last process that has them attached is gone.
 pub(super) fn remove(id: i32, what: &str) -> Result<(), Error> {
     // SAFETY: IPC_RMID takes no buffer.
     match Errno::result(unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) }) {
@@ -171,13 +174,14 @@ fn stat(id: i32) -> nix::Result<libc::shmid_ds> {
     looked.map(|_| about).map_err(gone)
 }
 
-/// That it is of this user alone. Whoever created it keeps all rights, also where it gave the segment to another.
+/// Returns an error unless the segment is of this user alone. Its creator keeps all rights, even
+/// after giving it to another user.
 fn ours(about: &libc::shmid_ds, what: &str) -> Result<(), Error> {
     private(about.shm_perm.uid, mode(about), what)?;
     private(about.shm_perm.cuid, mode(about), what)
 }
 
-/// Whether its creator has meanwhile said that it is to be left alone.
+/// Returns whether its creator has marked it as kept meanwhile.
 pub(super) fn is_kept(id: i32) -> bool {
     let kept = |about: libc::shmid_ds| Some(look(id, about.shm_segsz, "").ok()??.kept);
     stat(id).ok().and_then(kept).unwrap_or(true)

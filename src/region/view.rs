@@ -11,7 +11,8 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-/// A region to be read only: what it hands out has the methods that read, and a stray write to its pages is SIGSEGV.
+/// A region that is only read: the references that it hands out have the methods that read, and a
+/// stray write to its pages is SIGSEGV.
 ///
 /// ```
 /// use forkcheck::{Region, publish::SeqLock, region::{Layout, Name, View}};
@@ -32,36 +33,38 @@ pub struct View {
 
 #[allow(clippy::len_without_is_empty, reason = "a view has at least one byte")]
 impl View {
-    /// The region of that name, as [`Region::open`](super::Region::open).
+    /// Opens the region of that name, as [`Region::open`](super::Region::open) does.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of that function.
     pub fn open(name: &Name, expected: impl Into<Layout>) -> Result<Self, Error> {
         let (pages, _) = name.open(expected.into(), Access::Read)?;
         Ok(Self { pages })
     }
 
-    /// The region of a descriptor, as [`Region::from_fd`](super::Region::from_fd). It may be sealed against writers.
+    /// Opens the region of a descriptor, as [`Region::from_fd`](super::Region::from_fd) does. It
+    /// may be sealed against writers.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of that function.
     pub fn from_fd(fd: OwnedFd, expected: impl Into<Layout>) -> Result<Self, Error> {
         let (pages, _) = memfd::open(fd, expected.into(), Access::Read)?;
         Ok(Self { pages })
     }
 
-    /// The region that the other side of a socket [sends](super::Region::send).
+    /// Receives the region that the other side of a socket [sends](super::Region::send).
     ///
     /// # Errors
-    /// As [`Region::receive`](super::Region::receive).
+    /// The errors of [`Region::receive`](super::Region::receive).
     pub fn receive(from: &UnixStream, expected: impl Into<Layout>) -> Result<Self, Error> {
         Self::from_fd(memfd::receive(from)?, expected)
     }
 
-    /// A part of a file, as [`Region::file`](super::Region::file). The file may be open for reading alone.
+    /// Maps a part of a file, as [`Region::file`](super::Region::file) does. The file may be open
+    /// for reading alone.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of that function.
     pub fn file(file: &File, offset: u64, len: usize) -> Result<Self, Error> {
         let pages = file::part(file, offset, len, Access::Read)?;
         Ok(Self { pages })
@@ -71,18 +74,19 @@ impl View {
         Self { pages }
     }
 
-    /// Its length in bytes: at least one.
+    /// Returns its length in bytes: at least one.
     pub fn len(&self) -> usize {
         self.pages.len()
     }
 
-    /// The atomics at `offset`, a number of bytes from the start, to be read.
+    /// Returns the atomics at `offset`, a number of bytes from the start, for reading.
     ///
     /// # Errors
-    /// As [`Region::get`](super::Region::get).
+    /// The errors of [`Region::get`](super::Region::get).
     pub fn get<T: Resident>(&self, offset: usize) -> Result<Reading<'_, T>, Error> {
         let place = self.pages.slot::<T>(offset)?;
-        // SAFETY: as in `Region::get`. Nobody stores through the reference: `Reading` has loads alone.
+        // SAFETY: as in `Region::get`. Nothing stores through the reference: `Reading` has loads
+        // alone.
         Ok(Reading(unsafe { place.as_ref() }))
     }
 }

@@ -1,4 +1,5 @@
-//! A finding as an annotation of GitHub Actions: a line of output that its page of changes shows beside the source line.
+//! A finding as an annotation of GitHub Actions: a line of output that the page of changes shows
+//! next to the source line.
 
 use super::data::Report;
 use crate::case::{Access, Step};
@@ -7,8 +8,9 @@ use std::panic::Location;
 use std::path::Path;
 
 impl Report {
-    /// Returns the annotation, at the access at which the failing execution and one that passes part, else at the kill, else
-    /// at the last access, and without steps at `test`. `checkout` is the directory from which files are named.
+    /// Returns the annotation. It is placed at the access at which the failing execution and a
+    /// passing one differ, or else at the kill, or else at the last access, and without steps at
+    /// `test`. `checkout` is the directory to which file names are relative.
     pub(crate) fn annotation(&self, test: &Location<'_>, checkout: &Path) -> String {
         let steps = self.cross_check.as_deref().map_or(self, |stepped| stepped);
         let (file, line) = match steps.telling_step() {

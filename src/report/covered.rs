@@ -8,7 +8,7 @@ use crate::search::Outcome;
 use crate::spec::Spec;
 use std::time::Duration;
 
-/// A shorter wait for the machine is not worth a word.
+/// The shortest wait for the machine that is reported.
 const WAITED: Duration = Duration::from_secs(1);
 
 /// Returns the coverage, the time and the seed.

@@ -1,13 +1,14 @@
-//! JSON for the script element of a page. It is written here so that users of the library compile no crate for it, whose
-//! implementations of `PartialEq` would also be in scope where their code compares with `into()`.
+//! JSON for the script element of a page. It is written here so that users of the library do not
+//! compile another crate for it, whose implementations of `PartialEq` would also be in scope where
+//! their code compares with `into()`.
 
 /// A value that can be written as JSON.
 pub(super) trait ToJson {
     fn write(&self, to: &mut String);
 }
 
-/// Returns JSON that may stand in a script element: it has no `<`, so that neither `</script>` ends the element nor does
-/// `<!--` begin a comment in it.
+/// Returns JSON that is safe in a script element: it has no `<`, so `</script>` cannot end the
+/// element and `<!--` cannot begin a comment in it.
 pub(super) fn json(value: &impl ToJson) -> String {
     let mut text = String::new();
     value.write(&mut text);
@@ -47,7 +48,8 @@ impl ToJson for str {
         for c in self.chars() {
             match c {
                 '"' | '\\' => to.extend(['\\', c]),
-                // Control characters may not stand in a string, and U+2028 ends a line in older JavaScript.
+                // Control characters must be escaped in a string, and U+2028 ends a line in older
+                // JavaScript.
                 '\0'..='\x1f' | '<' | '\u{2028}' | '\u{2029}' => {
                     to.push_str(&format!("\\u{:04x}", u32::from(c)));
                 }

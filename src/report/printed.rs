@@ -1,9 +1,9 @@
-//! What the processes of a suite printed lately, without what they printed again and again: each replay of a panic
+//! The recent output of the processes of a suite, without repetitions: each replay of a panic
 //! prints the same.
 
-/// Lines shown, the last.
+/// The number of last lines that are shown.
 const LINES: usize = 20;
-/// Lines that repeat are looked for in blocks of at most so many: a panic with a short backtrace.
+/// The longest block of lines in which repetitions are looked for: a panic with a short backtrace.
 const BLOCK: usize = 60;
 
 /// Returns the last lines of an output.
@@ -12,9 +12,10 @@ pub(super) fn printed(output: &str) -> Vec<String> {
     lines.split_off(lines.len().saturating_sub(LINES))
 }
 
-/// A text in which backtraces show the calls of the code under test alone: not those of this crate, of those it uses, and of
-/// the standard library. Calls of this crate outside of those of the code under test end a backtrace: all that are further
-/// out led here, and of some of them the compiler keeps only a short name.
+/// Returns a text in which backtraces show only the calls of the code under test: not those of this
+/// crate, of the crates that it uses, and of the standard library. Calls of this crate outside of
+/// those of the code under test end a backtrace: all calls further out led here, and of some of
+/// them the compiler keeps only a short name.
 fn without_our_frames(output: &str) -> String {
     let mut kept = String::with_capacity(output.len());
     let (mut hides, mut shown, mut over) = (false, false, false);
@@ -25,7 +26,7 @@ fn without_our_frames(output: &str) -> String {
                 hides = over || is_ours(call);
                 shown |= !hides;
             }
-            // The file of the call before.
+            // The file of the previous call.
             None if line.trim_start().starts_with("at ") => {}
             None => (hides, shown, over) = (false, false, false),
         }
@@ -38,16 +39,16 @@ fn without_our_frames(output: &str) -> String {
     kept
 }
 
-/// Function that a line of a backtrace names: `  12: ring::Ring::push`.
+/// Returns the function that a line of a backtrace names: `  12: ring::Ring::push`.
 fn call(line: &str) -> Option<&str> {
     let (number, call) = line.trim_start().split_once(": ")?;
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then_some(call)
 }
 
-/// The crate of a call, and the rest of its path.
+/// Returns the crate of a call, and the rest of its path.
 fn path(call: &str) -> (&str, &str) {
-    // The type that a method or the body of a trait is of.
+    // The type that a method or the body of a trait belongs to.
     let path = call.trim_start_matches(['<', '&', '*', '(']);
     let path = ["mut ", "dyn ", "const "]
         .iter()
@@ -66,16 +67,16 @@ fn is_ours(call: &str) -> bool {
     match crate_name {
         "forkcheck" => is_of_this_crate(call),
         "std" | "core" | "alloc" | "test" | "loom" | "generator" | "proptest" | "__rustc" => true,
-        // `main`, `_start`, and what has no name, as `fn() -> u8`.
+        // `main`, `_start`, and types without a name, such as `fn() -> u8`.
         _ => rest.is_empty() || crate_name.contains([' ', '(']),
     }
 }
 
-/// Blocks of lines that come again at once are kept once, with the number of times.
+/// Keeps a block of lines that repeats at once only once, with the number of times.
 fn collapsed(output: &str) -> Vec<String> {
-    // Empty lines say nothing, and stand before some of what is printed again and not before all of it.
+    // Empty lines say nothing, and precede only some of the repetitions.
     let lines: Vec<&str> = output.lines().filter(|l| !l.trim().is_empty()).collect();
-    // Which process printed it differs each time.
+    // The process that printed it differs each time.
     let said: Vec<String> = lines.iter().map(|line| without_ids(line)).collect();
     let mut kept: Vec<String> = Vec::new();
     let mut at = 0;
@@ -107,7 +108,8 @@ fn collapsed(output: &str) -> Vec<String> {
     kept
 }
 
-/// A line without numbers in round brackets: so the standard library names the thread that panicked.
+/// Returns a line without numbers in round brackets, by which the standard library names the thread
+/// that panicked.
 fn without_ids(line: &str) -> String {
     let mut parts = line.split('(');
     let mut without = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! The report of a history that no engine made: of a long one, the calls around what is wrong.
+//! The report of a history that no engine made; for a long one, the calls around the error.
 
 use super::data::{Process, Reason};
 use super::made::{operations, reason};
@@ -11,19 +11,19 @@ use crate::check::{Blocked, Explanation, Finding};
 use crate::spec::Spec;
 use std::fmt::Write;
 
-/// Calls that are shown of the end of the longest order, ...
+/// The number of calls shown from the end of the longest order, ...
 const BEFORE: usize = 12;
-/// ... and calls that overlap those that cannot come next.
+/// ... and of calls that overlap those that cannot come next.
 const BESIDE: usize = 24;
 
-/// The report, and its parts.
+/// A report and its parts.
 pub(crate) struct Told {
     pub(crate) text: String,
     pub(crate) why: String,
     pub(crate) reason: Option<Reason>,
 }
 
-/// Tells what is wrong with a history, and which call is to blame.
+/// Describes what is wrong with a history, and which call is to blame.
 pub(crate) fn of_history<S: Spec>(
     what: &str,
     names: &[String],
@@ -74,7 +74,8 @@ pub(crate) fn of_history<S: Spec>(
     }
 }
 
-/// The end of the longest order, the calls that cannot come next, those that overlap them, and the one to blame.
+/// Returns the end of the longest order, the calls that cannot come next, those that overlap them,
+/// and the one to blame.
 fn excerpt<S: Spec>(
     names: &[String],
     history: &History<S>,

@@ -1,4 +1,4 @@
-//! The sentence of a finding: what is wrong, and why that is wrong.
+//! The sentence of a finding: the error, and why it is one.
 
 use super::table::{apart, short};
 use crate::case::{Call, History, named};
@@ -6,7 +6,7 @@ use crate::check::{Blocked, Finding, Kind, Order, blame};
 use crate::engine::Run;
 use crate::spec::Spec;
 
-/// Describes in words what is wrong, or the actual and the expected result.
+/// Describes the error, or the actual and the expected result.
 pub(super) fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
     let explanation = finding.explanation.as_ref();
     let Some(explanation) = explanation.filter(|_| finding.detail.is_empty()) else {
@@ -42,8 +42,8 @@ pub(super) fn accusation<S: Spec>(
     }
 }
 
-/// Why it is wrong that nothing moves any more, where no step shows it: what the spec says of a call that did not return, or
-/// which calls might have ended a wait.
+/// Describes why a standstill is wrong, where no step shows it: the spec's rule on a call that did
+/// not return, or the calls that might have ended a wait.
 fn standstill<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
     if !run.steps.is_empty() {
         return String::new();

@@ -1,27 +1,28 @@
-//! Events in one column a process, in the order in which they happened; one below the other where the columns
-//! would not fit.
+//! Events in the order in which they happened, in one column per process; one below the other where
+//! the columns would not fit.
 
-/// Width of a report, unless another is asked for, and the widest that its sentences are wrapped to.
+/// The default width of a report, and the greatest to which its sentences are wrapped.
 pub(super) const WIDTH: usize = 100;
-/// Events shown; of more, what says least is left out.
+/// The most events that are shown; beyond that, the least informative ones are omitted.
 const ROWS: usize = 60;
-/// More than this is not read, whatever it says.
+/// The longest cell: more is not read.
 const MOST: usize = 240;
 
-/// One event: whose it is, its text, and what it makes of the region.
+/// An event: its process, its text, and its effect on the region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) process: usize,
     pub(super) text: String,
     pub(super) region: String,
-    /// A table without it would not tell what happened: a kill, the begin or the end of an operation.
+    /// Whether the table needs it to show what happened: a kill, the begin or the end of an
+    /// operation.
     pub(super) kept: bool,
-    /// Which step of the run it is, if it is one.
+    /// The number of the step in the run, if it is one.
     pub(super) step: Option<usize>,
 }
 
 impl Row {
-    /// One that changes nothing.
+    /// Returns a row that changes nothing.
     pub(super) fn of(process: usize, text: String) -> Self {
         Self {
             process,
@@ -32,7 +33,7 @@ impl Row {
         }
     }
 
-    /// The begin or the end of an operation.
+    /// Returns the row of the begin or the end of an operation.
     pub(super) fn end(process: usize, text: String) -> Self {
         Self {
             kept: true,
@@ -40,13 +41,14 @@ impl Row {
         }
     }
 
-    /// It says the same.
+    /// Returns whether both rows say the same.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         (self.process, &self.text, &self.region) == (other.process, &other.text, &other.region)
     }
 }
 
-/// Which rows are shown: all, or those that have to be, and of the others the first and the last.
+/// Returns which rows are shown: all, or the ones to be kept, and of the others the first and the
+/// last.
 fn shown(rows: &[Row]) -> Vec<bool> {
     let all = rows.len();
     if all <= ROWS {
@@ -69,7 +71,7 @@ fn shown(rows: &[Row]) -> Vec<bool> {
         .collect();
     let needed = shown.iter().filter(|&&shown| shown).count();
     if needed > MOST {
-        // Kills, and what else there is room for.
+        // Kills, and as many others as there is room for.
         shown = rows
             .iter()
             .map(|row| row.kept && row.step.is_some())
@@ -103,7 +105,7 @@ pub(super) fn render(heads: &[&str], rows: &[Row], width: usize) -> String {
         .map(|row| row.region.chars().count())
         .max()
         .unwrap_or(0);
-    // A column of its own, if there is room for it.
+    // The region has a column of its own, if there is room for it.
     let region = (region > 0 && processes + 5 + 2 + region <= width).then_some("region");
     if beside {
         let heads = heads.iter().copied().chain(region);
@@ -137,12 +139,12 @@ pub(super) fn render(heads: &[&str], rows: &[Row], width: usize) -> String {
     lines.join("\n")
 }
 
-/// A value as text that fits a cell.
+/// Returns a value as text that fits a cell.
 pub(super) fn short(value: &impl std::fmt::Debug) -> String {
     cut(&format!("{value:?}"))
 }
 
-/// A text, cut to what fits a cell.
+/// Returns a text, cut to fit a cell.
 pub(super) fn cut(text: &str) -> String {
     if text.chars().count() <= 60 {
         return text.to_owned();
@@ -150,7 +152,8 @@ pub(super) fn cut(text: &str) -> String {
     format!("{}…", text.chars().take(59).collect::<String>())
 }
 
-/// Two values as texts that fit a cell, cut where they differ if cut from the front they would look the same.
+/// Returns two values as texts that fit a cell, cut at their difference if cut from the front they
+/// would look the same.
 pub(super) fn apart(one: &impl std::fmt::Debug, other: &impl std::fmt::Debug) -> (String, String) {
     let (from_one, from_other) = (short(one), short(other));
     let [one, other] = [format!("{one:?}"), format!("{other:?}")];
@@ -245,7 +248,7 @@ mod tests {
             "{table}"
         );
         assert!(table.contains("reader 2: x"), "{table}");
-        // On a wider terminal they have room.
+        // A wider terminal has room for them.
         let table = render(&roles, &rows(&[(0, &long), (1, &long)]), 160);
         assert!(!table.contains("reader 2: x"), "{table}");
         assert!(

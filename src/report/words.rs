@@ -4,10 +4,11 @@ use super::data::Word;
 use crate::case::{Form, Step};
 use crate::source::{self, Path};
 
-/// The words of a run by their numbers, and what their names mean, where that is not plain.
+/// The words of a run by their numbers, and the meaning of their names, where that is not obvious.
 pub(super) struct Words {
     pub(super) all: Vec<Word>,
-    /// Whether a name says at which byte of the structure its word is, or which of its name it is.
+    /// Whether a name gives the byte of the structure at which its word is, or its number among
+    /// those of its name.
     bytes: bool,
     numbers: bool,
 }
@@ -28,14 +29,15 @@ impl Words {
     }
 }
 
-/// Names each word by the source lines that access it: by its last field, or by its whole path where another word has the same
-/// last field. An index that is a number in the source is part of the name. Otherwise the start of the array is not known, so
-/// the name has the byte offset in the structure, or, where the engine does not know that, the number of the word among those
-/// of its name: never a number that could pass for an index.
+/// Names each word by the source lines that access it: by its last field, or by its whole path
+/// where another word has the same last field. An index that is a number in the source is part of
+/// the name. Otherwise the start of the array is not known, so the name has the byte offset in the
+/// structure. If the engine does not know that either, the name has the number of the word among
+/// those of its name: never a number that could be taken for an index.
 pub(super) fn words(steps: &[Step]) -> Words {
     struct Known {
         path: Option<Path>,
-        /// Object that the name stands for: two parts of one payload are one.
+        /// The object that the name stands for: two parts of one payload are one.
         object: Result<usize, usize>,
         part: String,
         form: Form,
@@ -61,7 +63,7 @@ pub(super) fn words(steps: &[Step]) -> Words {
             word.part.clone_from(part);
         }
         word.form = step.form;
-        // Of several lines the one that says most: a field, and which element of it.
+        // Of several lines, the one that says most: a field, and its element.
         let path = source::path(&step.file, step.line, step.column);
         let path = path.map(|path| match step.element {
             Some(element) => path.at(element),
@@ -82,7 +84,7 @@ pub(super) fn words(steps: &[Step]) -> Words {
         .filter_map(|word| word.path.as_ref())
         .map(|path| (path.full(), path.short()))
         .collect();
-    // The last part says enough, where no other word ends so.
+    // The last part is enough, where no other word ends with it.
     let called = |path: &Path| {
         let (full, short) = (path.full(), path.short());
         let other = paths.iter().any(|(f, s)| *f != full && *s == short);
@@ -177,7 +179,7 @@ mod tests {
     #[test]
     fn a_word_whose_index_is_not_known_is_called_by_its_place_and_not_as_by_an_index() {
         let (cells, tail, last) = ([Cell, Cell, Cell, Cell], Cell, 3);
-        // The engine saw three words; the higher of the two that are called the same is touched first.
+        // The engine saw three words; the higher of the two with the same name is accessed first.
         let steps = [
             at(cells[last].touch(1), 24, None),
             at(tail.touch(2), 32, None),
@@ -186,9 +188,9 @@ mod tests {
         let told = words(&steps);
         assert_eq!(called(&told), ["cells@8", "cells@24", "tail"]);
         assert!(told.bytes && !told.numbers);
-        // One word alone could be any of them as well.
+        // A single word could be any of them as well.
         assert_eq!(called(&words(&steps[..2]))[1..], ["cells@24", "tail"]);
-        // loom knows no places.
+        // loom knows no offsets.
         let steps = [
             cells[last].touch(0),
             tail.touch(2),

@@ -4,9 +4,10 @@
 
 use super::{Choice, MAX_PROCESSES, SchedulePoint};
 
-/// Branches of one execution that are remembered; behind them the default is taken, and executions are left out.
+/// The most branches of one execution that are remembered; after them the default is taken, and
+/// executions are left out.
 const MAX_BRANCHES: usize = 4_096;
-/// Options are bits: a step of each process, then the death of each.
+/// Options are bits: a step of each process, then the kill of each.
 const KILLS: u32 = MAX_PROCESSES as u32;
 const STEPS: u32 = (1 << KILLS) - 1;
 const _: () = assert!(2 * KILLS <= u32::BITS, "an option is a bit of 32");
@@ -24,11 +25,11 @@ struct Branch {
 pub(super) struct Bounded {
     preemptions: u32,
     kills: u32,
-    /// Of the execution that runs: preemptions and kills so far, and branches passed.
+    /// The preemptions and kills so far of the current execution, and the branches passed.
     preempted: u32,
     killed: u32,
     passed: u32,
-    /// Branches that are to be taken as they are.
+    /// The number of branches to be taken as before.
     depth: u32,
     truncated: u32,
     branches: [Branch; MAX_BRANCHES],
@@ -62,7 +63,8 @@ impl Bounded {
                 self.depth = self.passed + 1;
             }
             self.passed += 1;
-            // Another option than there was: the structure is not deterministic, and the run ends soon.
+            // If it is another option than before, the structure is not deterministic, and the run
+            // ends soon.
             if options >> branch.taken & 1 == 1 {
                 branch.taken
             } else {
@@ -81,7 +83,7 @@ impl Bounded {
         }
     }
 
-    /// What may come next within the bounds.
+    /// Returns the options within the bounds.
     fn options(&self, point: &SchedulePoint) -> u32 {
         let goes_on = point.can(point.current);
         let may_preempt = point.conflicts && self.preempted < self.preemptions;
@@ -101,7 +103,7 @@ impl Bounded {
         (who & STEPS) | (dies & STEPS) << KILLS
     }
 
-    /// Goes to the next execution; `false` if that was the last.
+    /// Goes to the next execution; returns `false` if there is none.
     pub(super) fn next(&mut self) -> bool {
         while let Some(last) = (self.depth as usize).checked_sub(1) {
             let branch = &mut self.branches[last % MAX_BRANCHES];
@@ -120,7 +122,7 @@ impl Bounded {
     }
 }
 
-/// What is tried first: that who moved last goes on.
+/// Returns the option that is tried first: the last process goes on.
 fn first(options: u32, point: &SchedulePoint) -> u32 {
     if point.can(point.current) && options >> point.current & 1 == 1 {
         point.current
@@ -150,7 +152,7 @@ mod tests {
         bounded
     }
 
-    /// Every choice at one point, in the order in which they are tried.
+    /// Returns every choice at one point, in the order in which they are tried.
     fn tried(kills: u32, point: &SchedulePoint) -> Vec<Choice> {
         let mut bounded = bounded(1, kills);
         let mut choices = Vec::new();
@@ -177,14 +179,14 @@ mod tests {
         };
         let steps = || (0..MAX_PROCESSES).map(Choice::Step);
         let kills = || (0..MAX_PROCESSES).map(Choice::Kill);
-        // The one that moved last goes on first.
+        // The process that took the last step goes on first.
         let first = || std::iter::once(Choice::Step(last)).chain(steps().take(last));
         assert!(tried(0, &point).into_iter().eq(first()));
         assert!(tried(1, &point).into_iter().eq(first().chain(kills())));
         point.killable = 1 << last;
         let spared = first().chain([Choice::Kill(last)]);
         assert!(tried(1, &point).into_iter().eq(spared));
-        // One that sleeps dies where nobody could go on.
+        // A sleeping process dies where none could go on.
         (point.enabled, point.asleep) = (1, 1 << last);
         let asleep = [Choice::Step(0), Choice::Kill(last)];
         assert_eq!(tried(1, &point), asleep);

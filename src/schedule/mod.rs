@@ -1,8 +1,10 @@
-//! Strategies: who takes the next step. Pure: a strategy sees a [`SchedulePoint`] and answers with a [`Choice`].
+//! Strategies, which choose the process that takes the next step. A strategy is pure: it sees a
+//! [`SchedulePoint`] and answers with a [`Choice`].
 //!
-//! Their state is plain integers, so that it can lie in memory that several processes share: whoever holds the turn asks
-//! the strategy. A [`Scheduler`] is one strategy for one execution after another; the next is begun by
-//! [`begin`](Scheduler::begin), and [`end`](Scheduler::end) says whether there is another one to try.
+//! Its state is plain integers, so that it can lie in memory that several processes share: the
+//! process that holds the turn asks the strategy. A [`Scheduler`] is one strategy for a sequence of
+//! executions; [`begin`](Scheduler::begin) starts the next one, and [`end`](Scheduler::end) returns
+//! whether there is another one to try.
 
 mod bounded;
 mod pct;
@@ -15,27 +17,29 @@ use random::Random;
 use script::{Choices, Script};
 pub(crate) use script::{MAX_STEPS, MAX_TURNS};
 
-/// Processes of one case, at most: a set of them is a mask of bits.
+/// The most processes of a case: a set of them is a mask of bits.
 pub(crate) const MAX_PROCESSES: usize = 16;
-/// Nobody.
+/// The number that stands for no process.
 pub(crate) const NOBODY: u32 = u32::MAX;
 
-/// What a strategy sees: between two steps.
+/// The state that a strategy sees between two steps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SchedulePoint {
-    /// Who can take a step, as bits.
+    /// The processes that can take a step, as bits.
     pub(crate) enabled: u32,
-    /// Who could be killed besides: processes that sleep.
+    /// The sleeping processes, which can be killed as well.
     pub(crate) asleep: u32,
     /// The processes that may be killed at all.
     pub(crate) killable: u32,
-    /// Who took the last step, or `NOBODY`.
+    /// The process that took the last step, or `NOBODY`.
     pub(crate) current: u32,
-    /// Steps taken so far.
+    /// The number of steps so far.
     pub(crate) step: u32,
-    /// Whether it can make a difference who goes before the pending step of `current`.
+    /// Whether the order of the pending step of `current` and those of other processes can make a
+    /// difference.
     pub(crate) conflicts: bool,
-    /// Nothing has changed since all that can move were found to wait: they are let go on to see whether they give up.
+    /// Nothing has changed since all enabled processes were found to wait: they continue, to see
+    /// whether they give up.
     pub(crate) probes: bool,
 }
 
@@ -43,7 +47,7 @@ impl SchedulePoint {
     fn can(&self, process: u32) -> bool {
         process < MAX_PROCESSES as u32 && self.enabled >> process & 1 == 1
     }
-    /// Who moves if nobody has a reason: who moved last, else the first that can.
+    /// Returns the process that moves by default: the last one, or else the first that can.
     fn default(&self) -> u32 {
         if self.can(self.current) {
             self.current
@@ -53,17 +57,17 @@ impl SchedulePoint {
     }
 }
 
-/// Who moves.
+/// A decision of the scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
     /// This process takes its pending step.
     Step(usize),
-    /// This process dies instead of taking it.
+    /// This process is killed before that step.
     Kill(usize),
 }
 
 impl Choice {
-    /// As a byte: the process, and the top bit for a kill.
+    /// Returns the choice as a byte: the process, and the top bit for a kill.
     pub(crate) fn to_byte(self) -> u8 {
         match self {
             Self::Step(process) => process as u8,
@@ -80,22 +84,24 @@ impl Choice {
     }
 }
 
-/// Which strategy, with what bounds.
+/// A strategy, with its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exploration {
-    /// Whoever can move, with equal chances; so many kills in an execution.
+    /// Any enabled process, with equal chances; `kills` kills in an execution.
     Random { seed: u64, kills: u32 },
-    /// Probabilistic concurrency testing: priorities, and so many points at which the first falls behind all others.
+    /// Probabilistic concurrency testing: priorities, and `points` points at which the first
+    /// process falls behind all others.
     Pct { seed: u64, points: u32, kills: u32 },
-    /// All executions with at most so many preemptions and kills, one after the other.
+    /// All executions with at most `preemptions` preemptions and `kills` kills, one after the
+    /// other.
     Bounded { preemptions: u32, kills: u32 },
-    /// The choices that were given to [`Scheduler::follow`], then whoever moved last.
+    /// The choices that were given to [`Scheduler::follow`], then the process that moved last.
     Follow,
     /// The turns that were given to [`Scheduler::script`].
     Script,
 }
 
-/// One strategy and its state. What one strategy writes is in no line of the cache that the others read.
+/// A strategy and its state. Each strategy writes only to cache lines that the others do not read.
 #[repr(C, align(64))]
 pub(crate) struct Scheduler {
     kind: u32,
@@ -107,7 +113,7 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
-    /// Begins a strategy anew.
+    /// Starts a strategy.
     pub(crate) fn set(&mut self, strategy: Exploration) {
         self.kind = match strategy {
             Exploration::Random { seed, kills } => {
@@ -131,17 +137,18 @@ impl Scheduler {
         };
     }
 
-    /// The choices that [`Exploration::Follow`] follows.
+    /// Sets the choices that [`Exploration::Follow`] follows.
     pub(crate) fn follow(&mut self, choices: &[u8]) {
         self.choices.set(choices);
     }
 
-    /// The turns that [`Exploration::Script`] gives: whose each is, and whether it ends before a step that is named.
+    /// Sets the turns of [`Exploration::Script`]: for each its process, and whether it ends before
+    /// a named step.
     pub(crate) fn script(&mut self, turns: impl Iterator<Item = (usize, bool)>) {
         self.turns.set(turns);
     }
 
-    /// A new execution of so many processes begins.
+    /// Begins a new execution of `processes` processes.
     pub(crate) fn begin(&mut self, processes: usize) {
         match self.kind {
             0 => self.random.begin(),
@@ -152,7 +159,7 @@ impl Scheduler {
         }
     }
 
-    /// Who moves. Somebody can.
+    /// Returns the choice at this point, at which some process can move.
     #[inline(always)]
     pub(crate) fn choose(&mut self, point: &SchedulePoint) -> Choice {
         match self.kind {
@@ -164,7 +171,7 @@ impl Scheduler {
         }
     }
 
-    /// The execution is over; whether there is another one to try.
+    /// Ends an execution of this many steps; returns whether there is another one to try.
     pub(crate) fn end(&mut self, steps: u32) -> bool {
         match self.kind {
             0 => true,
@@ -177,13 +184,13 @@ impl Scheduler {
         }
     }
 
-    /// Whether it looks at [`SchedulePoint::conflicts`], which takes time to find out.
+    /// Returns whether the strategy uses [`SchedulePoint::conflicts`], which takes time to compute.
     #[inline]
     pub(crate) fn asks_for_conflicts(&self) -> bool {
         self.kind == 2
     }
 
-    /// Whether it has to know what a process is about to do before it lets it begin.
+    /// Returns whether the strategy has to know a process's pending step before it lets it begin.
     #[inline]
     pub(crate) fn asks_what_is_pending(&self) -> bool {
         match self.kind {
@@ -193,13 +200,14 @@ impl Scheduler {
         }
     }
 
-    /// Whether [`Exploration::Bounded`] had to leave executions out: one was too long for its records.
+    /// Returns whether [`Exploration::Bounded`] left executions out, because one was too long for
+    /// its records.
     pub(crate) fn truncated(&self) -> bool {
         self.kind == 2 && self.bounded.truncated()
     }
 }
 
-/// One number of the SplitMix64 generator (Steele, Lea, Flood 2014).
+/// Returns the next number of the SplitMix64 generator (Steele, Lea, Flood 2014).
 pub(crate) fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut z = *state;
@@ -208,12 +216,12 @@ pub(crate) fn split_mix(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A number below `n`.
+/// Returns a number below `n`.
 fn below(state: &mut u64, n: u32) -> u32 {
     (((split_mix(state) >> 32) * u64::from(n)) >> 32) as u32
 }
 
-/// The n-th of a set.
+/// Returns the nth member of a set.
 fn nth(mut set: u32, n: u32) -> u32 {
     for _ in 0..n {
         set &= set - 1;

@@ -1,32 +1,34 @@
-//! Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatte, ASPLOS 2010): each process has a
-//! priority, the highest that can move does, and at a few steps drawn before, who moves falls behind all others. A bug
-//! that needs d orders of steps is found with a chance of at least 1 / (n k^(d-1)), for n processes and k steps.
+//! Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatte, ASPLOS 2010):
+//! each process has a priority, and the enabled one with the highest takes the next step. At a few
+//! priority-change points, which are drawn beforehand, that process falls behind all others. A bug
+//! of depth d is found with a chance of at least 1 / (n k^(d-1)), for n processes and k steps.
 
 use super::random::Deaths;
 use super::{Choice, MAX_PROCESSES, SchedulePoint, below, split_mix};
 
-/// Points of change in one execution, at most.
+/// The most priority-change points of an execution.
 const MAX_POINTS: usize = 4;
-/// Priorities that points of change give out lie below, those of the start above.
+/// The bound below which the priorities from change points lie; the initial ones lie above.
 const FALLEN: u8 = 100;
 const FIRST: u8 = 200;
 const _: () =
     assert!(FIRST as usize + MAX_PROCESSES <= u8::MAX as usize && FALLEN as usize > MAX_POINTS);
-/// Up to so many processes draw the priorities of as many: a seed means the same executions as in versions that had no more.
+/// Up to this many processes draw the priorities of as many, so that a seed means the same
+/// executions as in versions that had no more.
 const FEW: usize = 8;
 
-/// What a pick looks at and changes is one line of the cache: it goes along with the turn.
+/// The state of a choice is one cache line, which moves with the turn.
 #[repr(C, align(64))]
 pub(super) struct Pct {
     priority: [u8; MAX_PROCESSES],
     change: [u32; MAX_POINTS],
     lowest: u8,
     points: u8,
-    /// Steps of the longest execution so far: points of change are drawn from them.
+    /// The steps of the longest execution so far, among which change points are drawn.
     length: u32,
     seed: u64,
     execution: u64,
-    /// In the next line, which nobody writes to where nobody dies.
+    /// In the next cache line, which is not written where no process is killed.
     deaths: Deaths,
 }
 
@@ -43,7 +45,7 @@ impl Pct {
         let mut state = self.seed.wrapping_add(self.execution);
         state = split_mix(&mut state);
         self.execution += 1;
-        // Above those that the points of change give out.
+        // Above those that the change points give out.
         self.lowest = FALLEN;
         for (process, priority) in self.priority.iter_mut().enumerate() {
             *priority = FIRST + process as u8;
@@ -59,7 +61,7 @@ impl Pct {
         self.deaths.begin(&mut state);
     }
     pub(super) fn learn(&mut self, steps: u32) {
-        // Written only where it changes: whoever goes next has it in its cache.
+        // Written only where it changes: the next process has it in its cache.
         if steps > self.length {
             self.length = steps;
         }
@@ -72,7 +74,7 @@ impl Pct {
         let points = (self.points as usize).min(MAX_POINTS);
         if self.change[..points].contains(&point.step)
             && let Some(priority) = self.priority.get_mut(point.current as usize)
-            // Once: where a kill comes between, the point comes again.
+            // Only once: after a kill at this point, the point comes again.
             && *priority >= FIRST
         {
             *priority = self.lowest;
@@ -115,7 +117,7 @@ mod tests {
                 let highest = (0..processes).max_by_key(order).unwrap();
                 first[highest] += 1;
                 last[(0..processes).min_by_key(order).unwrap()] += 1;
-                // A point of change puts it behind all others.
+                // A change point puts it behind all others.
                 pct.change = [3; MAX_POINTS];
                 let mut point = SchedulePoint {
                     enabled: (1 << processes) - 1,
@@ -130,7 +132,7 @@ mod tests {
                 point.step = 3;
                 assert_ne!(pct.choose(&point), Choice::Step(highest));
             }
-            // About 200 times each.
+            // Each about 200 times.
             let often = first
                 .iter()
                 .chain(&last)

@@ -1,11 +1,12 @@
-//! Seeded random: at each step whoever can move, with equal chances. Kills fall on steps drawn before.
+//! Seeded random: at each step any enabled process, with equal chances. Kills fall on steps drawn
+//! beforehand.
 
 use super::{Choice, SchedulePoint, below, nth, split_mix};
 
-/// Kills in one execution, at most.
+/// The most kills of an execution.
 pub(super) const MAX_KILLS: usize = 4;
 
-/// When processes die: before which of the execution's steps. Learns how long executions are.
+/// The steps of an execution before which processes are killed. Learns how long executions are.
 #[repr(C)]
 #[derive(Default)]
 pub(super) struct Deaths {
@@ -31,7 +32,7 @@ impl Deaths {
             *at = below(state, length);
         }
     }
-    /// What `process` is to do at this point.
+    /// Returns the choice for `process` at this point.
     #[inline]
     pub(super) fn of(&mut self, process: u32, point: &SchedulePoint) -> Choice {
         if !self.any() {
@@ -41,13 +42,13 @@ impl Deaths {
         if process < u32::BITS && point.killable >> process & 1 == 0 {
             return Choice::Step(process as usize);
         }
-        // One that fell on a process that is not to die comes with the next that may.
+        // A kill that falls on a process that must not be killed comes with the next one that may.
         let dies = self.at[..(self.kills as usize).min(MAX_KILLS)]
             .iter_mut()
             .find(|at| **at <= point.step);
         match dies {
             Some(at) => {
-                // Once: a kill is no step, so the point comes again.
+                // Only once: a kill is no step, so the point comes again.
                 *at = u32::MAX;
                 Choice::Kill(process as usize)
             }

@@ -1,11 +1,11 @@
-//! Executions that are told beforehand: choice by choice, as another strategy made them, or turn by turn, as a saved case
-//! names them.
+//! Executions that are given beforehand: choice by choice, as another strategy made them, or turn
+//! by turn, as a saved case names them.
 
 use super::{Choice, MAX_PROCESSES, SchedulePoint};
 
-/// Steps of one execution, at most.
+/// The most steps of an execution.
 pub(crate) const MAX_STEPS: usize = 1 << 14;
-/// Turns of a saved schedule, at most.
+/// The most turns of a saved schedule.
 pub(crate) const MAX_TURNS: usize = 4_096;
 
 /// Choices as bytes.
@@ -39,17 +39,18 @@ impl Choices {
     }
 }
 
-/// Whose turn it is, one after the other. Where a turn ends is found by the process itself: it alone knows how its next
-/// step is named.
+/// The turns of processes, one after the other. The process itself finds the end of its turn: it
+/// alone knows the name of its next step.
 #[repr(C)]
 pub(crate) struct Script {
     len: u32,
     now: u32,
-    /// Turns that ended before the step that they name.
+    /// The number of turns that ended before the step that they name.
     matched: u32,
-    /// Of each turn the process, and the top bit where it names a step.
+    /// The process of each turn, and the top bit if it names a step.
     turns: [u8; MAX_TURNS],
-    /// For each process what its pending step is: one more than the turn that ends before it, and whether it dies.
+    /// For each process, about its pending step: one more than the turn that ends before it, and
+    /// whether the process dies.
     ends: [u32; MAX_PROCESSES],
     dies: [u32; MAX_PROCESSES],
 }
@@ -67,19 +68,19 @@ impl Script {
         (self.ends, self.dies) = ([0; MAX_PROCESSES], [0; MAX_PROCESSES]);
     }
 
-    /// The next turn of a process, or the one that it is in.
+    /// Returns the next turn of a process, or its current one.
     pub(crate) fn turn_of(&self, process: usize) -> Option<usize> {
         (self.now as usize..(self.len as usize).min(MAX_TURNS))
             .find(|&turn| (self.turns[turn] & 0x7f) as usize == process)
     }
 
-    /// A process says what its pending step is.
+    /// Notes which turn ends before a process's pending step, and whether the process dies there.
     pub(crate) fn pending(&mut self, process: usize, ends: Option<usize>, dies: bool) {
         self.ends[process] = ends.map_or(0, |turn| turn as u32 + 1);
         self.dies[process] = dies.into();
     }
 
-    /// Turns that ended before the step that they name.
+    /// Returns the number of turns that ended before the step that they name.
     pub(crate) fn matched(&self) -> u32 {
         self.matched
     }
@@ -99,7 +100,7 @@ impl Script {
         self.choice(point.default() as usize % MAX_PROCESSES)
     }
 
-    /// It can move; or it sleeps, and is to die there.
+    /// Returns whether the process can move, or sleeps and should die there.
     fn may_go_on(&self, process: usize, point: &SchedulePoint) -> bool {
         point.can(process as u32) || self.dies[process] != 0 && point.asleep >> process & 1 == 1
     }

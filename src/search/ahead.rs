@@ -1,6 +1,6 @@
-//! Programs that are searched before it is their turn, by other engines of the same kind, each in a thread of its own. Answers are
-//! taken in the order of the programs, and one is only taken if its engine knew what is known by then: so with any number of
-//! engines the verdict is that of one.
+//! Programs that are searched in advance, by other engines of the same kind, each in a thread of
+//! its own. Answers are taken in the order of the programs, and only if their engine had the
+//! knowledge that exists by then. The verdict is therefore the same with any number of engines.
 
 use super::runner::{Runner, Runs};
 use crate::case::Case;
@@ -13,20 +13,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// The time that a program may take that is searched ahead: who has a finding waits for those that are on their way. One that
-/// takes longer is searched when it is its turn.
+/// The time that a program may take that is searched in advance: a finding waits for the searches
+/// that are under way. A program that takes longer is searched when its number comes.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// A program, and what may be spent on it.
+/// A program and its budget.
 #[derive(Clone)]
 pub(super) struct Task<S: Spec> {
     pub(super) case: Case<S>,
     pub(super) budget: Budget,
-    /// The end of the test's time.
+    /// The time at which the test ends.
     pub(super) deadline: Instant,
 }
 
-/// An answer, and the budget that it was given for; `None` where the engine could not run.
+/// An answer with the budget that it was given for; `None` if the engine could not run.
 type Done<S> = Option<(Budget, Answer<S>)>;
 
 struct Queue<S: Spec> {
@@ -38,7 +38,7 @@ struct Queue<S: Spec> {
 
 struct Shared<S: Spec> {
     state: Mutex<Queue<S>>,
-    /// Something is waiting, or done, or it is over.
+    /// Notified when a program waits or is done, or the search is over.
     changed: Condvar,
 }
 
@@ -47,7 +47,7 @@ impl<S: Spec> Shared<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Searches what waits first. Returns whether something did.
+    /// Searches the first waiting program. Returns whether there was one.
     fn search(&self, engine: &mut dyn Runs<S>, roles: &[String]) -> bool {
         let mut state = self.lock();
         let Some((number, task)) = state.waiting.pop_front() else {
@@ -61,7 +61,7 @@ impl<S: Spec> Shared<S> {
             ..task.budget
         };
         let search = || engine.search(&task.case, roles, &budget);
-        // Whatever goes wrong here is met again by the one whose turn it is.
+        // A failure here occurs again when the program is searched in order.
         let answer = catch_unwind(AssertUnwindSafe(search)).ok();
         let answer = answer.and_then(Result::ok);
         let answer = answer.filter(|(covered, _)| covered.timed_out == 0);
@@ -75,15 +75,16 @@ impl<S: Spec> Shared<S> {
     }
 }
 
-/// Engines that search ahead.
+/// The engines that search in advance.
 pub(super) struct Ahead<S: Spec> {
     shared: Arc<Shared<S>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl<S: Spec> Ahead<S> {
-    /// Starts `engines` engines, as far as there is room for threads; none where a sandbox refuses futex(2): threads that meet at a
-    /// lock, std's or malloc's, would spin there, or be aborted by libc.
+    /// Starts `engines` engines, as far as there is room for threads; none where a sandbox refuses
+    /// futex(2): threads that contend for a lock, std's or malloc's, would spin there, or be
+    /// aborted by libc.
     pub(super) fn start(runner: Runner<S>, engines: usize, roles: &[String]) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(Queue {
@@ -122,19 +123,19 @@ impl<S: Spec> Ahead<S> {
         Self { shared, threads }
     }
 
-    /// The programs to have queued, so that no engine idles.
+    /// Returns the number of programs to queue, so that no engine idles.
     pub(super) fn wants(&self) -> usize {
         2 * self.threads.len()
     }
 
-    /// Has a program searched when there is time.
+    /// Queues a program to be searched.
     pub(super) fn give(&self, number: usize, task: Task<S>) {
         self.shared.lock().waiting.push_back((number, task));
         self.shared.changed.notify_all();
     }
 
-    /// The answer to a program whose turn it is, if it was given for this budget. While it is on its way, `engine` searches
-    /// others.
+    /// Returns the answer to the program of this number, if it was given for this budget. While
+    /// that search is under way, `engine` searches other programs.
     pub(super) fn take(
         &self,
         number: usize,
@@ -166,7 +167,7 @@ impl<S: Spec> Ahead<S> {
 }
 
 impl<S: Spec> Drop for Ahead<S> {
-    /// Waits for what runs: its processes would disturb the next test.
+    /// Waits for the searches under way: their processes would disturb the next test.
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.over = true;
@@ -174,7 +175,7 @@ impl<S: Spec> Drop for Ahead<S> {
         drop(state);
         self.shared.changed.notify_all();
         for thread in self.threads.drain(..) {
-            // One that panicked has said so.
+            // A thread that panicked has printed its panic.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,5 @@
-//! A finding before it is reported: run again, set beside its neighbours, made a token and saved.
+//! The confirmation of a finding before it is reported: replays, near misses, the token, the saved
+//! case.
 
 use super::{Found, Origin, PATIENCE, Rate, Search, kind};
 use crate::engine::{Budget, Run};
@@ -6,16 +7,17 @@ use crate::error::Error;
 use crate::regression;
 use crate::spec::Spec;
 
-/// A finding is run again this often before it is reported.
+/// The replays of a finding before it is reported.
 const REPLAYS: u64 = 10;
-/// The same where each takes seconds, since a watchdog has to notice that it hangs.
+/// The replays of a finding that takes seconds each time, since a watchdog has to notice the hang.
 const THAT_HANG: u64 = 3;
-/// Executions that are run first to say how often it fails, and as many failures as are enough for that.
+/// The executions of the first batch for the rate of failure, and the number of failures that is
+/// enough.
 const FIRST_BATCH: u64 = 1_000;
 const ENOUGH: u64 = 100;
 
 impl<S: Spec> Search<'_, S> {
-    /// Runs it again, to say how surely it comes; makes the token; saves it.
+    /// Replays a finding to tell how reliably it fails, makes its token, and saves it.
     pub(super) fn tell(&mut self, run: Run<S>, origin: Origin) -> Result<Found<S>, Error> {
         let before = (self.covered, self.unknown.clone());
         let rate = self.rate(&run);
@@ -57,8 +59,9 @@ impl<S: Spec> Search<'_, S> {
         };
         if !self.runner.explores && kind(run).is_some_and(|kind| kind.is_of_history()) {
             let before = self.covered;
-            // A hundred failures among the first executions tell a rate; else a whole budget does, again until one failed:
-            // what fails more rarely than once in a budget was found all the same.
+            // A hundred failures among the first executions give a rate. Otherwise a whole budget
+            // does, repeated until one fails: even a failure that is rarer than once in a budget
+            // was found.
             let batches = [FIRST_BATCH.min(budget.executions)].into_iter();
             let batches = batches.chain([budget.executions; REPLAYS as usize]);
             for (again, executions) in (0..).zip(batches) {
@@ -93,7 +96,7 @@ impl<S: Spec> Search<'_, S> {
             replays += 1;
             let budget = Budget {
                 time: self.left_to_confirm(),
-                // The report shows one.
+                // The report shows the backtrace of one.
                 backtraces: again == 0,
                 ..budget
             };

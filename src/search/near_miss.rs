@@ -1,4 +1,4 @@
-//! What is almost the same as a failing case, and passes: it says more than the failing case alone.
+//! Near misses: cases that are almost the same as a failing one, and pass.
 
 use super::{NearMiss, Search, free};
 use crate::case::{Access, Case, Kill, Names, Place, Schedule, Step, Turn, Until, named};
@@ -6,14 +6,15 @@ use crate::engine::{Budget, Run};
 use crate::spec::Spec;
 use std::collections::HashMap;
 
-/// Neighbours that are tried, and the executions of one of which all orders are.
+/// The most neighbours that are tried, and the executions of one that is tried in all orders.
 const NEIGHBOURS: usize = 100;
-/// The same where each may take seconds, until a watchdog has noticed that it hangs.
+/// The most neighbours if each may take seconds, until a watchdog has noticed that it hangs.
 const THAT_HANG: usize = 3;
 const ORDERS: u64 = 2_000;
 
 impl<S: Spec> Search<'_, S> {
-    /// In words: without the kill, with the kill elsewhere, with a turn that ends one step later or earlier.
+    /// Returns the near misses: without the kill, with the kill elsewhere, with a turn that ends
+    /// one step later or earlier.
     pub(super) fn nearby(&mut self, run: &Run<S>) -> Vec<NearMiss<S>> {
         let Schedule::Turns(turns) = &run.case.schedule else {
             return Vec::new();
@@ -52,7 +53,7 @@ impl<S: Spec> Search<'_, S> {
         let mut killed = run.steps.iter().enumerate();
         for (number, kill) in run.case.kills.iter().enumerate() {
             let (mut elsewhere, mut last) = (Vec::new(), None);
-            // Kills stand in the case in the order in which they came.
+            // The case lists kills in the order in which they came.
             let step = killed
                 .by_ref()
                 .find_map(|(n, step)| (step.access == Access::Killed).then_some(n));
@@ -104,7 +105,7 @@ impl<S: Spec> Search<'_, S> {
                 break;
             }
             let Some(at) = own.iter().position(|named| named.place == *before) else {
-                // The execution ended before it came to that step.
+                // The execution ended before that step.
                 let rest = with(Until::End);
                 if self.passes(&rest) {
                     passing.push(NearMiss {
@@ -155,7 +156,7 @@ impl<S: Spec> Search<'_, S> {
         passing
     }
 
-    /// Takes one of those that are left, if there is one and time for it.
+    /// Uses up one of the remaining tries; returns whether there is none, or no time for it.
     fn is_spent(&self, left: &mut usize) -> bool {
         let spent = *left == 0 || self.left_to_confirm().is_zero();
         *left = left.saturating_sub(1);
@@ -170,22 +171,22 @@ impl<S: Spec> Search<'_, S> {
             ..self.budget()
         };
         let answer = self.engine.search(case, &self.plan.roles, &budget);
-        // What the time limit cut short did not pass.
+        // A neighbour that the time limit cut short did not pass.
         matches!(answer, Ok((covered, None)) if covered.timed_out == 0)
     }
 }
 
-/// A step, and how it is named.
+/// A step and its name.
 struct Named<'a> {
-    /// Which step of the run.
+    /// The number of the step in the run.
     number: usize,
     step: &'a Step,
     place: Place,
 }
 
-/// The steps of a run with their names.
+/// Returns the steps of a run with their names.
 fn places(steps: &[Step]) -> Vec<Named<'_>> {
-    // Of each process those of its present incarnation.
+    // The names of each process's current incarnation.
     let mut names: HashMap<usize, Names> = HashMap::new();
     let mut named = Vec::new();
     for (number, step) in steps.iter().enumerate() {
@@ -209,7 +210,7 @@ fn places(steps: &[Step]) -> Vec<Named<'_>> {
     named
 }
 
-/// The steps of the operation that a process died in, as far as they came.
+/// Returns the steps so far of the operation in which a process died.
 fn of_operation<'a, 'b>(
     places: &'a [Named<'b>],
     kill: &'a Kill,

@@ -5,11 +5,11 @@ use crate::check::Verdict;
 use crate::engine::Covered;
 use crate::spec::Spec;
 
-/// Reason of an engine that places steps, and had none to place.
+/// The reason of an engine that schedules steps and had none.
 const UNTOUCHED: &str = "no operation touched `Memory`: is this `std::sync::atomic`, plain memory or a crate? This engine sees \
     only accesses through the `Memory` that the structure is generic over (`M::AtomicU64`, not `AtomicU64`)";
 
-/// Reason of an engine that kills, and could not.
+/// The reason of an engine that kills and could not.
 const UNKILLED: &str = "no process that may be killed took a step, so no kill was tried: name a role whose operations access `Memory` \
     (`.kill_only`), or give its operations something to do";
 
@@ -48,7 +48,8 @@ impl<S: Spec> Search<'_, S> {
         Verdict::Ok
     }
 
-    /// Returns in words which part of the required work the time limit left out: for an engine that samples, of the first round.
+    /// Returns the part of the required work that the time limit left out, as text: for an engine
+    /// that samples, of the first round.
     fn out_of_time(&self) -> Option<String> {
         if self.planned.is_none() && self.covered.timed_out == 0 {
             return None;
@@ -69,7 +70,8 @@ impl<S: Spec> Search<'_, S> {
         ))
     }
 
-    /// Returns a reason if an engine that samples hardly ever saw calls overlap: little was tried.
+    /// Returns a reason if an engine that samples hardly ever saw calls overlap, since little was
+    /// tried then.
     pub(super) fn overlaps_too_seldom(&self) -> Option<String> {
         let Covered {
             overlapping,

@@ -1,4 +1,4 @@
-//! How long an array of a structure is, from its definition in the source.
+//! The length of an array of a structure, from its definition in the source.
 
 use super::{Kind, Path, lines, receiver, words};
 
@@ -6,16 +6,17 @@ use super::{Kind, Path, lines, receiver, words};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Element {
     pub(crate) field: String,
-    /// Elements of the array.
+    /// The number of elements of the array.
     pub(crate) len: usize,
-    /// Bytes from one element to the next, where they are plain words.
+    /// The bytes from one element to the next, where they are plain words.
     pub(crate) stride: Option<usize>,
-    /// Which element, where the source says it as a number.
+    /// The index of the element, where the source has it as a number.
     pub(crate) index: Option<usize>,
 }
 
-/// The array whose element is touched at this place: a field of `structure`, a type's name with its path, as the one
-/// structure of its file that has a field of that name, touched within an `impl` of it. In any doubt `None`.
+/// Returns the array whose element is accessed at this place, or `None` in any doubt. It must be a
+/// field of `structure` (a type's name with its path). That must be the only structure of its file
+/// with a field of that name, and the access must be within an `impl` of it.
 pub(crate) fn element(file: &str, line: u32, column: u32, structure: &str) -> Option<Element> {
     let lines = lines(file)?;
     let path = receiver(&lines, line, column)?;
@@ -61,7 +62,7 @@ fn of(Path(parts): &Path, lines: &[String], structure: &str) -> Option<Element> 
         "AtomicU64" => Some(8),
         "AtomicUsize" => Some(size_of::<usize>()),
         payload if payload.starts_with("Words<") => None,
-        // One of these may be several words.
+        // An element of these may be several words.
         _ => return None,
     };
     Some(Element {
@@ -72,7 +73,8 @@ fn of(Path(parts): &Path, lines: &[String], structure: &str) -> Option<Element> 
     })
 }
 
-/// The structures with named fields that a text defines: name, what stands before the fields, and these.
+/// Returns the structures with named fields that a text defines: the name, the text before the
+/// fields, and the fields.
 fn structures(text: &str) -> impl Iterator<Item = (&str, &str, &str)> {
     text.match_indices("struct ").filter_map(|(at, keyword)| {
         let rest = &text[at + keyword.len()..];
@@ -84,7 +86,7 @@ fn structures(text: &str) -> impl Iterator<Item = (&str, &str, &str)> {
     })
 }
 
-/// The type of a field of this name.
+/// Returns the type of a field of this name.
 fn type_of<'a>(body: &'a str, field: &str) -> Option<&'a str> {
     let mut from = words(body).into_iter().filter_map(|(at, word)| {
         let rest = body[at + word.len()..].trim_start().strip_prefix(':')?;
@@ -103,7 +105,7 @@ fn type_of<'a>(body: &'a str, field: &str) -> Option<&'a str> {
     Some(rest[..end.unwrap_or(rest.len())].trim())
 }
 
-/// A number, or a constant of the file that is one.
+/// Returns a number, or the value of a constant of the file.
 fn number(text: &str, head: &str, file: &str) -> Option<usize> {
     let text = text.trim();
     let text = text.strip_suffix("as usize").unwrap_or(text).trim();
@@ -112,7 +114,7 @@ fn number(text: &str, head: &str, file: &str) -> Option<usize> {
         return Some(number);
     }
     let constant = format!("const {text}:");
-    // A parameter of the structure is another number each time.
+    // A parameter of the structure differs each time.
     if head.contains(&constant) {
         return None;
     }

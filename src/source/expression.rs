@@ -2,11 +2,11 @@
 
 use super::{Kind, Part, Path};
 
-/// The path that a text ends with.
+/// Returns the path that a text ends with.
 pub(super) fn parsed(text: &str) -> Option<Path> {
     let mut parts = Vec::new();
     let mut rest = text;
-    // Of `self.cells.iter()[i]`: it belongs to what comes before.
+    // The index of `self.cells.iter()[i]` belongs to the part before the call.
     let mut carried = None;
     loop {
         let (before, brackets) = without_brackets(rest)?;
@@ -21,12 +21,12 @@ pub(super) fn parsed(text: &str) -> Option<Path> {
         let of_kind = |open: char| brackets.iter().filter(move |text| text.starts_with(open));
         let inside = |bracket: &str| bracket[1..bracket.len() - 1].trim().to_owned();
         let call = of_kind('(').next();
-        // Of an array of arrays one index alone would be that of another element.
+        // In an array of arrays one index alone would name another element.
         let indexes: Vec<String> = of_kind('[').rev().map(|index| inside(index)).collect();
         let index = (!indexes.is_empty()).then(|| indexes.join("]["));
         let index = index.or_else(|| carried.take());
         if name.is_empty() {
-            // `(*cell).load()`, and not `all.get::<Cell>(0)`.
+            // This is `(*cell).load()`, and not `all.get::<Cell>(0)`.
             let inner = inside(call.filter(|_| !before.ends_with('>'))?);
             if inner.contains([',', '{', ';', '+']) {
                 return None;
@@ -45,20 +45,20 @@ pub(super) fn parsed(text: &str) -> Option<Path> {
             index,
         };
         match (name, call) {
-            // An element by another name.
+            // Another way to access an element.
             ("get" | "get_unchecked", Some(call)) if more.is_some() => {
                 let Path(mut element) = parsed(more?)?;
                 element.last_mut()?.take_index(inside(call));
                 parts.extend(element.into_iter().rev());
                 break;
             }
-            // What gives the same word.
+            // A call that returns the same word.
             ("unwrap" | "expect" | "as_ref" | "deref" | "iter" | "borrow", Some(_))
                 if more.is_some() =>
             {
                 carried = part.index;
             }
-            // A function that is no method: it may return anything.
+            // A function that is no method may return anything.
             (_, Some(_)) if more.is_none() => break,
             _ => parts.push(part),
         }
@@ -71,7 +71,7 @@ pub(super) fn parsed(text: &str) -> Option<Path> {
     (!parts.is_empty()).then_some(Path(parts))
 }
 
-/// A text without the `[...]`, `(...)` and `?` at its end, and these.
+/// Returns a text without the `[...]`, `(...)` and `?` at its end, and those.
 fn without_brackets(mut text: &str) -> Option<(&str, Vec<&str>)> {
     let mut brackets = Vec::new();
     loop {

@@ -1,7 +1,8 @@
-//! The names of words, from the source lines that touch them: `self.tail.store(7, Release)` touches `tail`.
+//! The names of words, from the source lines that access them: `self.tail.store(7, Release)`
+//! accesses `tail`.
 //!
-//! Atomics are values without names; the caller's line is known, and the source is at hand where tests run. Where it is
-//! not, a word has no name, and a report numbers it.
+//! Atomics are values without names; the caller's line is known, and the source exists where tests
+//! run. If it does not, a word has no name, and a report numbers it.
 
 mod array;
 mod expression;
@@ -16,14 +17,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-/// A file's lines; `None` where it cannot be read.
+/// The lines of a file; `None` if it cannot be read.
 type Lines = Option<Rc<[String]>>;
 
 thread_local! {
     static FILES: RefCell<HashMap<String, Lines>> = RefCell::new(HashMap::new());
 }
 
-/// A path of fields, as the source says it.
+/// A path of fields, as in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Path(Vec<Part>);
 
@@ -31,13 +32,13 @@ pub(crate) struct Path(Vec<Part>);
 struct Part {
     name: String,
     kind: Kind,
-    /// The text between the brackets behind it.
+    /// The text between the brackets after it.
     index: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A variable, `self` too: another name of it means the same word.
+    /// A variable, including `self`: another name for it means the same word.
     Variable,
     /// A named field, or a method of the structure that returns a reference.
     Field,
@@ -45,13 +46,14 @@ enum Kind {
     Number,
 }
 
-/// The path of the word that the method call at this place touches; line and column count from 1, as the compiler says
-/// them.
+/// Returns the path of the word that the method call at this place accesses; line and column count
+/// from 1, as in the compiler.
 pub(crate) fn path(file: &str, line: u32, column: u32) -> Option<Path> {
     receiver(&lines(file)?, line, column)
 }
 
-/// The name of the step at this place, which does not depend on the names of variables: the last field of the path.
+/// Returns the name of the step at this place, which does not depend on the names of variables: the
+/// last field of the path.
 pub(crate) fn field(file: &str, line: u32, column: u32) -> Option<String> {
     let path = path(file, line, column)?;
     let fields = path.0.into_iter().rev();
@@ -60,16 +62,16 @@ pub(crate) fn field(file: &str, line: u32, column: u32) -> Option<String> {
 }
 
 impl Path {
-    /// The last field, with the numbers of tuples behind it, and of indexes those that are numbers in the source; a variable
-    /// if there is no field.
+    /// Returns the last field, with the tuple numbers after it and the indexes that are numbers in
+    /// the source; a variable if there is no field.
     pub(crate) fn short(&self) -> String {
         let mut fields = self.0.iter();
         let last = fields.rposition(|part| part.kind != Kind::Number);
         self.text(last.unwrap_or(0))
     }
 
-    /// The whole path, but `self` where a field follows; and any other variable, where the index of an element is not known:
-    /// two variables then mean one array or two.
+    /// Returns the whole path. It omits `self` before a field, and any other variable where the
+    /// index of an element is not known: two variables then mean one array or two.
     pub(crate) fn full(&self) -> String {
         let from = match self.0.as_slice() {
             [first, second, ..] if second.kind == Kind::Field => {
@@ -90,7 +92,7 @@ impl Path {
         parts.join(".")
     }
 
-    /// The same of the element of this index, if it is one of an array.
+    /// Returns the path with this index, if it is an element of an array.
     pub(crate) fn at(mut self, index: usize) -> Self {
         if let Some(last) = self.0.last_mut()
             && last.index.is_some()
@@ -100,12 +102,13 @@ impl Path {
         self
     }
 
-    /// Whether it is no more than the name of a variable.
+    /// Returns whether it is only the name of a variable.
     pub(crate) fn is_variable(&self) -> bool {
         self.0.iter().all(|part| part.kind != Kind::Field)
     }
 
-    /// Indexes that are no numbers in the source: which element it is, the source does not say.
+    /// Returns the number of indexes that are no numbers in the source, which does not say the
+    /// element.
     pub(crate) fn unknown_indexes(&self) -> usize {
         let parts = self.0.iter();
         parts
@@ -115,7 +118,7 @@ impl Path {
 }
 
 impl Part {
-    /// One more index behind those that it has.
+    /// Adds an index after the existing ones.
     fn take_index(&mut self, index: String) {
         self.index = Some(match self.index.take() {
             Some(first) => format!("{first}][{index}"),
@@ -127,8 +130,8 @@ impl Part {
     }
 }
 
-/// Returns the lines of a file from `before` lines above this one to as many below it, each with its number; none where the
-/// file cannot be read.
+/// Returns the lines of a file from `before` lines above this one to as many below it, each with
+/// its number; none if the file cannot be read.
 pub(crate) fn around(file: &str, line: u32, before: u32) -> Vec<(u32, String)> {
     let lines = lines(file).unwrap_or_default();
     let first = line.saturating_sub(before).max(1);
@@ -148,7 +151,8 @@ fn lines(file: &str) -> Lines {
     })
 }
 
-/// The file as the compiler named it: from the root of the workspace, which is at or above the package.
+/// Reads the file of this name. The compiler names it from the root of the workspace, which is at
+/// or above the package.
 fn read(file: &str) -> Lines {
     let text = places(file)
         .into_iter()
@@ -156,13 +160,13 @@ fn read(file: &str) -> Lines {
     Some(text.lines().map(str::to_owned).collect())
 }
 
-/// Returns the file that the compiler named so, where it is there.
+/// Returns the path of the file with this name from the compiler, if it exists.
 pub(crate) fn found(file: &str) -> Option<PathBuf> {
     let place = places(file).into_iter().find(|place| place.is_file())?;
     std::path::absolute(place).ok()
 }
 
-/// Paths at which the file may be.
+/// Returns the paths at which the file may be.
 fn places(file: &str) -> Vec<PathBuf> {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let above = package.iter().flat_map(|package| package.ancestors());
@@ -170,7 +174,8 @@ fn places(file: &str) -> Vec<PathBuf> {
     std::iter::once(file.into()).chain(above).collect()
 }
 
-/// The path of the expression before the method, or of the argument of `M::wait(&self.full, 0)`.
+/// Returns the path of the expression before the method, or of the argument of `M::wait(&self.full,
+/// 0)`.
 fn receiver(lines: &[String], line: u32, column: u32) -> Option<Path> {
     let mut at = (line as usize).checked_sub(1)?;
     let first = lines.get(at)?;
@@ -186,7 +191,7 @@ fn receiver(lines: &[String], line: u32, column: u32) -> Option<Path> {
     {
         return followed(parsed(first_argument(arguments))?, lines, at, &before);
     }
-    // A chain that goes over lines: take the ones above, as long as a line begins with its dot.
+    // A chain over several lines: take the ones above, as long as a line begins with its dot.
     while before.trim_start().starts_with('.') || before.trim().is_empty() {
         at = at.checked_sub(1)?;
         before = format!("{}{}", lines[at].trim_end(), before.trim_start());
@@ -195,7 +200,7 @@ fn receiver(lines: &[String], line: u32, column: u32) -> Option<Path> {
     followed(path, lines, at, &before)
 }
 
-/// The text up to the comma or bracket that ends the first argument.
+/// Returns the text up to the comma or bracket that ends the first argument.
 fn first_argument(arguments: &str) -> &str {
     let mut depth = 0;
     let end = arguments.find(|c: char| {
@@ -213,7 +218,7 @@ fn first_argument(arguments: &str) -> &str {
 pub(super) mod tests {
     use super::*;
 
-    /// The path of the last call of `method` in a text.
+    /// Returns the path of the last call of `method` in a text.
     pub(super) fn of(text: &str, method: &str) -> Option<Path> {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let line = lines.iter().rposition(|line| line.contains(method))?;
@@ -275,7 +280,7 @@ pub(super) mod tests {
         let unknown = |text| of(text, "load").unwrap().unknown_indexes();
         assert_eq!(unknown("self.words[4].load(x)"), 0);
         assert_eq!(unknown("self.words[FIRST].load(x)"), 1);
-        // Of rows it would be another one.
+        // In rows it would be another one.
         assert_eq!(unknown("self.rows[i][0].load(x)"), 1);
         assert_eq!(unknown("self.rows[i].get(0).load(x)"), 1);
         assert_eq!(unknown("let row = &self.rows[i];\nrow[0].load(x)"), 1);

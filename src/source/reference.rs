@@ -1,13 +1,15 @@
-//! Finds the field that a variable refers to: `cells` of `let cell = &self.cells[i];`, where no other binding of that name can be meant.
+//! Finds the field that a variable refers to: `cells` of `let cell = &self.cells[i];`, where no other binding of that
+//! name can be meant.
 
 use super::expression::parsed;
 use super::{Kind, Path};
 
-/// References that are followed from one to the next: `let slot = &ring.slots[i]`, where `let ring = &self.ring`.
+/// The most references that are followed one after the other: `let slot = &ring.slots[i]`, where
+/// `let ring = &self.ring`.
 const REFERENCES: usize = 4;
 
-/// The path with the field in the place of a variable that refers to it: `let cell = &self.cells[i];`, `for cell in
-/// &self.cells`. `before` is the text of line `at` before the call.
+/// Returns the path with the field in place of a variable that refers to it: `let cell =
+/// &self.cells[i];`, `for cell in &self.cells`. `before` is the text of line `at` before the call.
 pub(super) fn followed(mut path: Path, lines: &[String], at: usize, before: &str) -> Option<Path> {
     let (mut at, mut before) = (at, before.to_owned());
     for _ in 0..REFERENCES {
@@ -33,16 +35,17 @@ pub(super) fn followed(mut path: Path, lines: &[String], at: usize, before: &str
     Some(path)
 }
 
-/// The expression that a variable refers to, where the nearest binding of its name that is in scope is a plain one, and the
-/// line of that. None where it is a parameter or part of a pattern, or where that cannot be told.
+/// Returns the expression that a variable refers to, if the nearest binding of its name in scope is
+/// a plain one, and the line of that binding. None if it is a parameter or part of a pattern, or if
+/// that cannot be decided.
 fn definition(name: &str, lines: &[String], at: usize, before: &str) -> Option<(usize, String)> {
-    // Blocks that are closed between there and here: what is bound in them is out of scope.
+    // The number of blocks that are closed in between: their bindings are out of scope.
     let mut closed = 0i32;
     for number in (0..=at).rev() {
         let line = if number == at { before } else { &lines[number] };
         let line = line.split("//").next().unwrap_or_default();
-        // From the end of the line to its begin. Where a closed block begins, what its head binds is out of scope, but for
-        // `let word = if ...`.
+        // From the end of the line to its begin. Where a closed block begins, the bindings of its
+        // head are out of scope, except for `let word = if ...`.
         let right = closed;
         let mut lowest = closed;
         for c in line.chars().rev() {
@@ -86,14 +89,14 @@ fn definition(name: &str, lines: &[String], at: usize, before: &str) -> Option<(
                 let all = all.trim().strip_suffix('{')?.trim();
                 let all = all.strip_suffix(".iter()").unwrap_or(all);
                 let plain = !all.contains(['(', '{']);
-                // Which of them, the source does not say.
+                // The source does not say which element it is.
                 return plain.then(|| (number, format!("{}[{name}]", all.trim_start_matches('&'))));
             }
             if right == 0 && binds(name, line) {
                 return None;
             }
         }
-        // A parameter, or something of another function.
+        // A parameter, or a binding of another function.
         if right == 0 && words.iter().any(|&(_, word)| word == "fn") {
             return None;
         }
@@ -101,7 +104,7 @@ fn definition(name: &str, lines: &[String], at: usize, before: &str) -> Option<(
     None
 }
 
-/// Whether a line may bind a name in a pattern, as a parameter or a closure's.
+/// Returns whether a line may bind a name in a pattern, as a parameter or a closure's.
 fn binds(name: &str, line: &str) -> bool {
     let within = |text: &str| words(text).iter().any(|&(_, word)| word == name);
     let pattern = |keyword: &str, end: &str| {
@@ -111,7 +114,7 @@ fn binds(name: &str, line: &str) -> bool {
             within(rest.split(end).next().unwrap_or(rest))
         })
     };
-    // Between the bars of a closure.
+    // The text between the bars of a closure.
     let bars: Vec<&str> = line.split('|').collect();
     let bars = bars.get(1..bars.len() - 1).unwrap_or_default();
     pattern("let", "=")
@@ -124,7 +127,7 @@ fn binds(name: &str, line: &str) -> bool {
         })
 }
 
-/// The names and keywords of a line, each with the place where it begins.
+/// Returns the names and keywords of a line, each with the place where it begins.
 pub(super) fn words(line: &str) -> Vec<(usize, &str)> {
     let letter = |c: char| c.is_alphanumeric() || c == '_';
     let mut words = Vec::new();

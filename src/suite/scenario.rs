@@ -9,8 +9,8 @@ pub fn run(role: &str) -> Just<Run> {
     Just(Run::of(role))
 }
 
-/// A test without a spec: each process runs a body once, with assertions in it, on a structure that they share; `suite!` is for
-/// operations that are drawn, and a spec that judges what they return.
+/// Defines a test without a spec: each process runs a body once, with assertions in it, on a
+/// structure that they share. `suite!` is for drawn operations, whose results a spec judges.
 ///
 /// ```
 /// # use forkcheck::prelude::*;
@@ -37,12 +37,14 @@ pub fn run(role: &str) -> Just<Run> {
 /// # fn main() {}
 /// ```
 ///
-/// It makes the tests that `suite!` makes: `handover::processes`, `stepped`, `kills` and `loom`. A failed assertion is a finding
-/// ([`Panic`](crate::check::Kind::Panic)) with the steps that led to it, which is shrunk, saved and replayed as any other; so are a
-/// deadlock, a data race, an end of a process. The structure is any type that is generic over its memory, and needs no trait; the
-/// memory is its first parameter (for another order, name a type: `type Page<M> = SeqLock<u64, M>;`). Bodies may name it: `M::spin_loop()`.
+/// It defines the tests that `suite!` does: `handover::processes`, `stepped`, `kills` and `loom`. A
+/// failed assertion is a finding ([`Panic`](crate::check::Kind::Panic)) with the steps that led to
+/// it, which is shrunk, saved and replayed like any other; so are a deadlock, a data race, an end
+/// of a process. The structure is any type that is generic over its memory, and needs no trait; the
+/// memory is its first parameter (for another order, define a type: `type Page<M> = SeqLock<u64,
+/// M>;`). Bodies may name it: `M::spin_loop()`.
 ///
-/// A form that it cannot read is an error of the compiler; so is a second `finally`:
+/// A form that the macro does not accept is a compiler error; so is a second `finally`:
 ///
 /// ```compile_fail
 /// # use forkcheck::prelude::*;
@@ -57,8 +59,9 @@ pub fn run(role: &str) -> Just<Run> {
 /// # fn main() {}
 /// ```
 ///
-/// `finally` runs once all processes are done, in each execution in which none of them is stuck, died or panicked; it sees what they left, and where
-/// `kills` killed one, what that one left. It takes no steps of its own. The number of processes in `2 processes` is one word,
+/// `finally` runs once all processes are done, in each execution in which none of them is stuck,
+/// died or panicked. It sees the state that they left, including that of a process that `kills`
+/// killed. It takes no steps of its own. The number of processes in `2 processes` is one word,
 /// number or block. A process that waits indefinitely is a finding.
 #[macro_export]
 macro_rules! scenario {

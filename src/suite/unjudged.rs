@@ -1,4 +1,5 @@
-//! A history whose check takes longer than it may, and a spec that does not return to a fresh process: the check ends in words.
+//! A history whose check takes too long, and a spec that does not return to a fresh process: the
+//! check ends with a reason.
 
 use super::Suite;
 use crate::check::Verdict;
@@ -18,7 +19,7 @@ fn used() -> Duration {
         .into()
 }
 
-/// A counter; each call returns what it was before, and takes 0.01 s of processor time to check.
+/// A counter; each call returns the value before it, and takes 0.01 s of processor time to check.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Slow(u32);
 
@@ -52,7 +53,7 @@ impl<M: Memory> Structure for Counter<M> {
     }
 }
 
-/// Checks histories of 40 calls, which takes twice as long as it may in tests of this crate.
+/// Checks histories of 40 calls, which takes twice as long as allowed in tests of this crate.
 fn is_unknown<E: Engine>()
 where
     Counter<E::Memory>: WithHandles<Memory = E::Memory, Spec = Slow>,
@@ -75,7 +76,7 @@ fn a_history_whose_check_takes_too_long_is_unknown() {
     is_unknown::<Processes>();
 }
 
-/// A call that waits; whether it may is a question that the spec does not answer.
+/// A call that waits, for a spec that never says whether it may.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Undecided;
 
@@ -109,7 +110,7 @@ impl<M: Memory> Structure for Waits<M> {
     }
 }
 
-/// Whether a call may wait is asked where nothing moves any more, also by the fresh process.
+/// Whether a call may wait is asked at a standstill, also by the fresh process.
 fn is_ended<E: Engine>()
 where
     Waits<E::Memory>: WithHandles<Memory = E::Memory, Spec = Undecided>,

@@ -1,5 +1,5 @@
-//! A pipe from workers to their supervisor. The events themselves are in shared memory, at which the supervisor looks
-//! regularly: a bell that is lost, or that rings without reason, costs one look.
+//! A pipe from workers to their supervisor. The events themselves are in shared memory, which the
+//! supervisor checks regularly: a lost or superfluous ring costs one check.
 
 use super::watch::BETWEEN_LOOKS;
 use crate::error::Error;
@@ -16,7 +16,8 @@ pub(crate) const NO_POLL: &str = "raise RLIMIT_NOFILE (ulimit -n), and let neith
 /// The supervisor's end.
 pub(super) struct Bell(PipeReader);
 
-/// A worker's end. An operation may have closed its descriptor, or given its number to another file.
+/// A worker's end. An operation may have closed its descriptor, or reused its number for another
+/// file.
 pub(crate) struct Sender(Descriptor<PipeWriter>);
 
 impl Bell {
@@ -24,15 +25,15 @@ impl Bell {
     pub(super) fn new() -> Result<(Self, Sender), Error> {
         let (bell, sender) = Sender::new()?;
         for end in [bell.as_fd(), sender.0.unasked().as_fd()] {
-            // A full pipe rings as well as one with a byte more.
+            // A full pipe rings as well as one with another byte.
             fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
                 .map_err(|errno| Error::system("set up a pipe", errno, "report this"))?;
         }
         Ok((Self(bell), sender))
     }
 
-    /// Waits until the bell rings, one of these processes ends, or the time for another look has come. Returns the
-    /// index of a process that has ended.
+    /// Waits until the bell rings, one of these processes ends, or the time for the next check has
+    /// come. Returns the index of a process that has ended.
     pub(super) fn wait<'a>(
         &self,
         processes: impl Iterator<Item = BorrowedFd<'a>>,
@@ -48,7 +49,7 @@ impl Bell {
         }
         let said = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
         if said(&watched[0]) {
-            // A read of nothing is as good.
+            // A read of nothing is enough.
             let _ = (&self.0).read(&mut [0; 64]);
         }
         Ok(watched[1..].iter().position(said))
@@ -65,7 +66,7 @@ impl Sender {
         Ok((reader, Self(pipe)))
     }
 
-    /// Writes these bytes, unless the descriptor was closed or is another file's.
+    /// Writes these bytes, unless the descriptor was closed or belongs to another file.
     pub(crate) fn send(&self, bytes: &[u8]) {
         if let Ok(mut pipe) = self.0.get() {
             // If the other end is gone, nothing waits for the bytes.

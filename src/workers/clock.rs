@@ -1,8 +1,9 @@
-//! The monotonic clock as a number, so that processes can agree on a moment.
+//! The monotonic clock as a number, which means the same in all processes.
 
 use nix::time::{ClockId, clock_gettime};
 
-/// Nanoseconds since boot. Answered by the vDSO, without a system call, on the machines we know.
+/// Returns the nanoseconds since boot. The vDSO answers without a system call on all supported
+/// machines.
 #[inline]
 pub(super) fn now() -> u64 {
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC exists on Linux");

@@ -1,4 +1,4 @@
-//! The shared words by which workers start together, take the time and say where they are.
+//! The shared words by which workers start together, take the time and report their state.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
 use super::halt::Halts;
@@ -7,7 +7,7 @@ use crate::schedule::MAX_PROCESSES;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
-/// A word with writers of its own: alone in its pair of cache lines (the prefetcher fetches two).
+/// A word with its own writers: alone in its pair of cache lines (the prefetcher fetches two).
 #[repr(C, align(128))]
 pub(super) struct Line<T> {
     value: T,
@@ -20,7 +20,8 @@ impl<T> Deref for Line<T> {
     }
 }
 
-/// A word that nothing writes to once it is set: if it has changed, something wrote over the memory around it.
+/// A word that is never written once it is set: if it has changed, the memory around it was
+/// overwritten.
 #[repr(transparent)]
 pub(super) struct Seal(AtomicU64);
 impl Seal {
@@ -36,41 +37,44 @@ impl Seal {
 #[repr(C)]
 pub(super) struct Control {
     first: Seal,
-    /// Counts executions; a change starts one. Its low half is what workers sleep on.
+    /// The count of executions; a change starts one. Workers sleep on its low half.
     pub(super) round: Line<AtomicU32>,
-    /// How many workers sleep on `round`, or are about to.
+    /// The number of workers that sleep on `round`, or are about to.
     pub(super) asleep: Line<AtomicU32>,
-    /// How many processes are done with this execution. AcqRel: whoever is last has seen all others' logs.
+    /// The number of processes that are done with this execution. AcqRel: the last one has seen all
+    /// others' logs.
     pub(super) finished: Line<AtomicU32>,
     /// The order of calls and returns. Taken by a `SeqCst` read-modify-write, which drains store buffers.
     pub(super) clock: Line<AtomicU64>,
-    /// The monotonic time at which this execution starts, and how long they take from there.
+    /// The monotonic time at which this execution starts, and the time that executions take from
+    /// there.
     pub(super) start: AtomicU64,
     pub(super) length: AtomicU64,
-    /// How long before the start line it is drawn, and whether somebody came too late to it.
+    /// The time between drawing the start line and the start, and whether a process came too late
+    /// to it.
     pub(super) margin: AtomicU64,
     pub(super) late: AtomicU32,
-    /// How much later than the others each process starts, so that no one is always done before another begins.
+    /// The delay of each process's start, so that none is always done before another begins.
     pub(super) held_back: [AtomicU64; MAX_PROCESSES],
     pub(super) seed: AtomicU64,
     pub(super) halts: Halts,
-    /// Counts programs; a change says that there is a new one to decode.
+    /// The count of programs; a change means that there is a new one to decode.
     pub(super) batch: AtomicU32,
     /// The round at which the program was handed over: not an execution.
     pub(super) handed_over: AtomicU32,
-    /// 1: end.
+    /// 1: the workers end.
     pub(super) stop: AtomicU32,
-    /// 1: go on after a history that is not Ok, and count it.
+    /// 1: continue after a history that is not Ok, and count it.
     pub(super) keep_going: AtomicU32,
-    /// Processes whose mapping of the structure is read-only while they are in it, as bits.
+    /// The processes whose mapping of the structure is read-only while they are in it, as bits.
     pub(super) read_only: AtomicU32,
     pub(super) remaining: AtomicU64,
-    /// 1: the batch ends with the execution that runs.
+    /// 1: the batch ends with the current execution.
     pub(super) out_of_time: AtomicU64,
     pub(super) executions: AtomicU64,
     pub(super) overlapping: AtomicU64,
     pub(super) failing: AtomicU64,
-    /// Steps of the spec that the check of histories has taken.
+    /// The steps of the spec that the check of histories has taken.
     pub(super) spec_steps: AtomicU64,
     /// 1: the logs hold a history that is not Ok. 2: a log was full. 3: the check of a history took too long.
     pub(super) found: AtomicU32,
@@ -99,10 +103,11 @@ impl Control {
             .chain(places)
     }
 
-    /// Lets all workers go. What was set up before is seen by whoever sees the new round.
+    /// Starts the next round for all workers. A worker that sees the new round sees all that was
+    /// set up before.
     pub(super) fn next_round(&self) {
-        // SeqCst: a release, and ordered with the count of sleepers: see `Worker::await_round`. A system call
-        // that wakes nobody would cost as much as an execution.
+        // SeqCst: a release, and ordered with the count of sleeping workers: see
+        // `Worker::await_round`. A system call that wakes none would cost as much as an execution.
         self.round.fetch_add(1, SeqCst);
         if self.asleep.load(SeqCst) > 0 {
             Hardware::wake(&self.round, u32::MAX);
@@ -110,7 +115,7 @@ impl Control {
     }
 }
 
-/// Where a worker is.
+/// The position of a worker.
 #[repr(C)]
 pub(super) struct Place {
     phase: AtomicU32,
@@ -118,20 +123,20 @@ pub(super) struct Place {
     invoked: AtomicU64,
 }
 
-/// What a worker is doing.
+/// The activity of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Waiting for the next execution.
     Idle,
     /// In `WithHandles::new`.
     Setup,
-    /// Dropping the structure, and with it what a scenario asserts at the end.
+    /// Dropping the structure, and with it the last assertions of a scenario.
     Drop,
     /// In `WithHandles::attach`, or dropping the handle.
     Attach,
     /// In `WithHandles::apply`, for the operation of this number, called at this time.
     Operation { number: usize, invoked: u64 },
-    /// Judging a history: in the user's spec.
+    /// Judging a history, in the user's spec.
     Check,
 }
 

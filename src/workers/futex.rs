@@ -1,9 +1,11 @@
-//! Waits that only the process itself could end: on a futex that is private, as all of std's locks are, by what the kernel
-//! says of the system call that a process is in. futex(2), proc_pid_syscall(5).
+//! Waits that only the process itself could end: on a private futex, as those of all std locks are.
+//! They are recognised by the kernel's report on the system call that a process is in. futex(2),
+//! proc_pid_syscall(5).
 //!
-//! The kernel keeps the waiters of a private futex by the process's own memory, so that a wake-up by another process does not
-//! find them, also where both have the word mapped. A process of one thread, without a timeout, therefore sleeps there
-//! indefinitely. Where the kernel does not show system calls (`hidepid`, `ptrace_scope` 2, another user), no wait is seen.
+//! The kernel identifies the waiters of a private futex by the process's own memory, so a wake-up
+//! by another process does not find them, even if both have the word mapped. A process of one
+//! thread, without a timeout, therefore sleeps there indefinitely. Where the kernel does not show
+//! system calls (`hidepid`, `ptrace_scope` 2, another user), no wait is recognised.
 
 use super::maps::{Mapped, Maps};
 use crate::memory::pidfd::number_in_proc;
@@ -12,7 +14,7 @@ use std::fmt;
 /// A wait on a private futex that no other process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PrivateWait {
-    /// On a word of shared memory, at this offset of what is mapped.
+    /// On a word of shared memory, at this offset in the mapping.
     Shared(usize),
     /// On a word of the process's own memory.
     Own,
@@ -42,7 +44,8 @@ impl PrivateWait {
 
     /// Returns the wait that the process with this number in `/proc` is in, if it is one.
     pub(super) fn of_number(number: u32) -> Option<Self> {
-        // Threads first: one that ends after this was counted cannot end the wait that is seen after it.
+        // Threads are counted first: one that ends after the count cannot end the wait that is seen
+        // after it.
         if std::fs::read_dir(format!("/proc/{number}/task"))
             .ok()?
             .count()
@@ -61,7 +64,8 @@ impl PrivateWait {
     }
 }
 
-/// The word that a system call waits on, as `/proc/PID/syscall` has it, if it is a private futex, and without a timeout.
+/// Returns the word that a system call waits on, from `/proc/PID/syscall`, if it is a private futex
+/// without a timeout.
 fn private_wait(call: &str) -> Option<usize> {
     let mut fields = call.split_ascii_whitespace();
     if fields.next()?.parse() != Ok(libc::SYS_futex) {
@@ -102,7 +106,7 @@ mod tests {
         assert_eq!(private_wait("-1 0x7ffc 0x7f58"), None);
     }
 
-    /// Whether a process that parks is seen to wait in its own memory, before 10 s are over.
+    /// Returns whether a parked process is seen to wait in its own memory within 10 s.
     fn parks() -> bool {
         let mut child = process::spawn(|| -> () { std::thread::park() }).unwrap();
         let until = Instant::now() + Duration::from_secs(10);

@@ -1,9 +1,11 @@
-//! Halts: in some executions one process stops at a machine instruction of an operation while the others go on.
+//! Instruction-level pauses: in some executions one process stops at a machine instruction of an
+//! operation while the others go on.
 //!
-//! Side by side, two stores that follow each other at once leave a window of a nanosecond or none at all, and a reader
-//! between them is luck. A halt makes it microseconds, at whichever instruction is drawn. It takes as long as thousands of
-//! others, so it gets a share of the time and no more; where calls hardly meet in another way, on one processor or on a
-//! busy machine, it gets as much as it takes for one execution in twenty. All words are `Relaxed`: a wrong one costs an
+//! Under `processes`, two adjacent stores leave a window of a nanosecond or none at all, so a
+//! reader rarely comes between them. A pause makes the window microseconds, at any instruction that
+//! is drawn. It takes as long as thousands of other executions, so pauses get a limited share of
+//! the time. Where calls hardly overlap otherwise, on one processor or on a busy machine, they get
+//! as much as it takes for one execution in twenty. All words are `Relaxed`: a wrong one costs an
 //! execution.
 
 use super::clock;
@@ -11,80 +13,84 @@ use super::trap::{Others, Pause, Point, Way};
 use crate::schedule::{MAX_PROCESSES, split_mix};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// Executions with a halt get one part in this many of the time.
+/// The part of the time that executions with a pause get is one in this many.
 const SHARE: u64 = 8;
-/// Instructions that an operation is taken to have, until one has ended and shown it; at least; at most.
+/// The length of an operation in instructions: before one has ended and shown it; at least; at
+/// most.
 const LENGTH: u32 = 64;
 const SHORTEST: u32 = 8;
 const LONGEST: u32 = 4_096;
-/// Nanoseconds: the longest pause is 2 to this power, the shortest a 64th of it, all magnitudes alike.
+/// In nanoseconds: the longest pause is 2 to this power, the shortest a 64th of it; all magnitudes
+/// are as likely.
 const PAUSE: u32 = 13;
-/// Nanoseconds without an instruction of the process that is to halt, or without a call of the others, after which a wait ends:
-/// they may wait for each other.
+/// In nanoseconds: a wait ends after this time without an instruction of the process that should
+/// pause, or without a call of the others, since they may wait for each other.
 pub(super) const PATIENCE: u64 = 2_000_000;
-/// Executions that show whether calls overlap: at least one in as many has to.
+/// The executions that show whether calls overlap: at least one in as many has to.
 const FEW: u64 = 20;
-/// 2 to the power of 64, by the golden ratio.
+/// 2 to the power of 64, divided by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-/// No process halts.
+/// The number that stands for no process.
 const NOBODY: u32 = u32::MAX;
 
 #[repr(C)]
 pub(super) struct Halts {
-    /// Process that halts in this execution, in which of its operations, after how many instructions.
+    /// The process that pauses in this execution, its operation, and the number of instructions
+    /// before the pause.
     process: AtomicU32,
     operation: AtomicU32,
     instructions: AtomicU32,
-    /// How far it has come.
+    /// The progress of that process.
     way: Way,
-    /// When this program began, and how long its executions with a halt took.
+    /// The time when this program began, and the time that its executions with a pause took.
     begun: AtomicU64,
     spent: AtomicU64,
     count: AtomicU64,
-    /// Executions of this program without a halt whose calls overlapped.
+    /// The executions of this program without a pause whose calls overlapped.
     met: AtomicU64,
-    /// 1: the next execution has a halt, however long that takes; such an execution was there in this program.
+    /// 1: the next execution has a pause, however long that takes; and whether this program had
+    /// such an execution.
     always: AtomicU32,
     were_always: AtomicU32,
-    /// How many were drawn, for all programs, and where the first was.
+    /// The number of pauses drawn, for all programs, and the position of the first.
     turn: AtomicU64,
     offset: AtomicU64,
-    /// About how many instructions an operation of each process has.
+    /// The approximate number of instructions in an operation of each process.
     lengths: [AtomicU32; MAX_PROCESSES],
 }
 
-/// Part of one process in an execution with a halt.
+/// The part of one process in an execution with a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Nothing: no process halts.
+    /// None: no process pauses.
     None,
-    /// Halts in this operation.
+    /// Pauses in this operation.
     Halts(usize),
-    /// Begins this operation only when the other one has halted, and this many nanoseconds after that.
+    /// Begins this operation this many nanoseconds after the other process has paused.
     Waits(usize, u64),
 }
 
 impl Halts {
-    /// Decides whether the next executions have halts, after `executions` of this program, `overlapping` of them with calls
-    /// that overlapped.
+    /// Decides whether the next executions have pauses, after `executions` of this program,
+    /// `overlapping` of them with calls that overlapped.
     pub(super) fn decide(&self, executions: u64, overlapping: u64) {
         let hardly = executions >= FEW && overlapping.saturating_mul(FEW) < executions;
         self.always.store(hardly.into(), Relaxed);
         self.were_always.fetch_max(hardly.into(), Relaxed);
     }
 
-    /// Counts an execution without a halt whose calls overlapped.
+    /// Counts an execution without a pause whose calls overlapped.
     pub(super) fn met(&self) {
         self.met.fetch_add(1, Relaxed);
     }
 
-    /// Whether calls hardly overlapped but by halts, in all executions of this program.
+    /// Returns whether calls hardly overlapped except by pauses, in all executions of this program.
     pub(super) fn were_needed(&self, executions: u64) -> bool {
         let met = self.met.load(Relaxed).saturating_mul(FEW);
         self.were_always.load(Relaxed) == 1 && self.count() > 0 && met < executions
     }
 
-    /// Whether the execution under way has a halt however long that takes.
+    /// Returns whether the current execution has a pause however long that takes.
     pub(super) fn are_always(&self) -> bool {
         self.always.load(Relaxed) == 1
     }
@@ -107,7 +113,8 @@ impl Halts {
         self.met.store(0, Relaxed);
     }
 
-    /// Draws whether a process halts in the execution that is about to start, which one, and where.
+    /// Draws whether a process pauses in the execution that is about to start, which one, and
+    /// where.
     pub(super) fn draw(&self, now: u64, mut seed: u64, operations: &[usize]) {
         let lived = now.saturating_sub(self.begun.load(Relaxed));
         let able = operations.iter().filter(|&&count| count > 0).count() as u64;
@@ -119,8 +126,9 @@ impl Halts {
         let turn = self.turn.fetch_add(1, Relaxed);
         let mut busy = (0..operations.len()).filter(|&process| operations[process] > 0);
         let process = busy.nth((turn % able) as usize).unwrap_or(0);
-        // Instructions come in the order of the golden ratio: all parts of an operation soon, and evenly.
-        // A quarter of them lies beyond its end, so that this shows.
+        // Multiples of the golden ratio choose the instructions: they soon cover all parts of an
+        // operation evenly. A quarter of them lies beyond its supposed end, so that a longer
+        // operation is noticed.
         let length = u64::from(self.lengths[process].load(Relaxed)) * 5 / 4;
         let part = self
             .offset
@@ -150,7 +158,8 @@ impl Halts {
         }
     }
 
-    /// Returns where to halt, and for how long: for nanoseconds, or, where `others` need the processor, for some of their calls.
+    /// Returns where to pause, and for how long: for nanoseconds, or, if `others` need the
+    /// processor, for some of their calls.
     pub(super) fn point<'a>(&'a self, others: Option<Others<'a>>, mut seed: u64) -> Point<'a> {
         let pause = magnitude(&mut seed);
         let instructions = self.instructions.load(Relaxed);
@@ -165,14 +174,15 @@ impl Halts {
         }
     }
 
-    /// Learns from an operation of process `me` that has ended; `halted`: before its end.
+    /// Learns from an operation of process `me` that has ended; `halted` says that it paused before
+    /// its end.
     pub(super) fn learn(&self, me: usize, halted: bool) {
         let taken = self.way.taken.load(Relaxed);
         let length = self.lengths[me].load(Relaxed);
         let length = if !halted {
             (length + taken) / 2
         } else if taken > length {
-            // It went on beyond what was taken for its end.
+            // It continued beyond its supposed end.
             2 * taken
         } else {
             length
@@ -181,7 +191,7 @@ impl Halts {
         self.count.fetch_add(halted.into(), Relaxed);
     }
 
-    /// Waits until the other one has halted, and then for a while.
+    /// Waits until the other process has paused, and then for a while.
     pub(super) fn wait(&self, alone: bool, longer: u64) {
         let mut seen = (0, clock::now());
         loop {
@@ -201,7 +211,8 @@ impl Halts {
         }
     }
 
-    /// Ends an execution that began at `start`, and returns whether a process was to halt in it.
+    /// Ends an execution that began at `start`, and returns whether a process should have paused in
+    /// it.
     pub(super) fn ended(&self, start: &AtomicU64) -> bool {
         let halted = self.process.load(Relaxed) != NOBODY;
         if halted {
@@ -212,13 +223,13 @@ impl Halts {
         halted
     }
 
-    /// Returns the number of operations with a halt.
+    /// Returns the number of operations with a pause.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Relaxed)
     }
 }
 
-/// Nanoseconds: all magnitudes are as likely.
+/// Returns nanoseconds: all magnitudes are as likely.
 fn magnitude(seed: &mut u64) -> u64 {
     let drawn = split_mix(seed);
     let most = 1u64 << (PAUSE - (drawn % 6) as u32);
@@ -253,7 +264,7 @@ mod tests {
 
     #[test]
     fn every_instruction_of_every_process_with_operations_is_drawn_and_beyond_the_end() {
-        assert_eq!(drawn(&[3], 100), [], "nobody to go on");
+        assert_eq!(drawn(&[3], 100), [], "no other process");
         assert_eq!(drawn(&[3, 0], 100), []);
         let some = if cfg!(target_arch = "x86_64") { 500 } else { 0 };
         let all = drawn(&[3, 0, 1], some);
@@ -313,7 +324,7 @@ mod tests {
             clock::now() >= began + 3_000_000,
             "it has halted, and that is not long ago"
         );
-        // Nobody halts, for ever: it takes its instructions, and then none.
+        // No process pauses, ever: it takes its instructions, and then none.
         halts.way.when.store(0, Relaxed);
         std::thread::scope(|scope| {
             scope.spawn(|| {

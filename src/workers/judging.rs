@@ -1,13 +1,14 @@
-//! The check of a history in a process that a [`Watch`](super::watch::Watch) looks at: it makes progress with each step of the
-//! spec, and has a limit on its processor time.
+//! The check of a history in a process that a [`Watch`](super::watch::Watch) watches: it makes
+//! progress with each step of the spec, and has a limit on its processor time.
 
 use nix::time::{ClockId, clock_gettime};
 use std::cell::Cell;
 use std::time::Duration;
 
-/// Limit on the processor time that the check of one history may take. Those that are done take seconds at most.
+/// The limit on the processor time of the check of one history. Those that finish take seconds at
+/// most.
 const LONGEST: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 60_000 });
-/// Steps of the spec between two looks at the clock.
+/// The steps of the spec between two looks at the clock.
 const BETWEEN_LOOKS: u32 = 16;
 
 /// The check of one history.
@@ -36,7 +37,7 @@ impl Judging {
         !self.is_over.get()
     }
 
-    /// Returns whether it was ended for want of time.
+    /// Returns whether it was ended for lack of time.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.get()
     }

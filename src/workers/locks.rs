@@ -1,14 +1,14 @@
-//! Locks of std in a structure: those of one process, whose waiters sleep on private futexes. futex(2).
+//! Locks of std in a structure: they work within one process, and their waiters sleep on private futexes. futex(2).
 //!
-//! Where nothing contends, such a lock is a word that changes from 0 to 1 and back, and works across processes. Contention
-//! takes chance where processes run side by side, and never comes where one moves at a time. So it is made: in a structure of
-//! its own each word of four bytes that is 0 after `new` is set to 1, as if another process held the lock there, and each
-//! process does its first operation. Most words are no locks, and whatever comes of that is of no interest, crashes too. But a
-//! process that sleeps on a private futex in the structure has shown what it would do, whether or not the state can
-//! arise so: no wake-up by another process would ever reach it.
+//! Without contention, such a lock is a word that changes from 0 to 1 and back, and works across processes.
+//! Contention is rare under `processes`, and never comes where one process moves at a time, so this module forces it.
+//! In a structure of its own each word of four bytes that is 0 after `new` is set to 1, as if another process held
+//! the lock there, and each process does its first operation. Most words are no locks, and the effects of setting
+//! those are ignored, even crashes. But a process that sleeps on a private futex in the structure is a finding,
+//! whether or not that state can arise: no wake-up by another process would ever reach it.
 //!
-//! Not seen: locks that only later operations take, and locks that sleep elsewhere (parking_lot). Where processes sleep so
-//! in an execution, [`PrivateWait`] tells.
+//! Not checked: locks that only later operations take, and locks that sleep elsewhere (parking_lot). If processes
+//! sleep so in an execution, [`PrivateWait`] recognises it.
 
 use super::futex::PrivateWait;
 use super::original::{self, without_copies};
@@ -25,16 +25,16 @@ use crate::structure::{Role, WithHandles};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Words that are tried, from the start of the structure.
+/// The most words that are tried, from the start of the structure.
 const WORDS: usize = 256;
-/// Operations that end their process, or do not return, before the rest is left out.
+/// The number of operations that end their process, or do not return, after which the rest is left out.
 const PROCESSES: u32 = 16;
-/// As in `private`: how often to look, and when an operation is given up.
+/// The times as in `private`: between two looks, and before an operation is given up.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 const ASLEEP: u32 = 5;
 const ENDLESS: Duration = Duration::from_millis(30);
 
-/// The process whose first operation waits on a private futex in the structure, and the wait.
+/// Returns the process whose first operation waits on a private futex in the structure, and the wait.
 pub(crate) fn private_lock<M: Memory, S: WithHandles<Memory = M>>(
     case: &Case<S::Spec>,
     roles: &[String],
@@ -50,8 +50,8 @@ pub(crate) fn private_lock<M: Memory, S: WithHandles<Memory = M>>(
         let mut child = process::spawn(|| {
             be_quiet();
             original::mark();
-            // Counted in private memory, and copied to shared memory to be seen: an operation may write over shared
-            // memory.
+            // Counted in private memory, and copied to shared memory for the parent: an operation may overwrite
+            // shared memory.
             for number in trial.load(Relaxed)..trials {
                 trial.store(number, Relaxed);
                 let number = number as usize;
@@ -84,7 +84,7 @@ pub(crate) fn private_lock<M: Memory, S: WithHandles<Memory = M>>(
     Ok(None)
 }
 
-/// The first operation of a process, where this word is 1.
+/// Runs the first operation of a process while this word is 1.
 fn try_word<M: Memory, S: WithHandles<Memory = M>>(
     case: &Case<S::Spec>,
     roles: &[String],
@@ -110,6 +110,6 @@ fn try_word<M: Memory, S: WithHandles<Memory = M>>(
     }
     word.store(1, Relaxed);
     let mut handle = structures[0].attach(Role::of(roles, process, 0));
-    // Its result, which may be a value that is none, is not looked at.
+    // Its result may be an invalid value, so it is not looked at.
     std::mem::forget(without_copies(|| S::apply(&mut handle, op)));
 }

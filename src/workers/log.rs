@@ -1,6 +1,5 @@
-//! A list of records in shared memory: one process appends, others read once it has said that it is done,
-//! or has died. Bytes are atomic, so a log of a process that was killed in the middle of a record is short,
-//! never undefined.
+//! A list of records in shared memory. One process appends; others read once it has said that it is done, or has
+//! died. Bytes are atomic, so a log of a process that was killed in the middle of a record is short, never undefined.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
 use super::control::Seal;
@@ -10,10 +9,10 @@ use crate::region::Region;
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
-/// Room for the results of one process in one execution, and for one program.
+/// The room for the results of one process in one execution, and for one program.
 pub(super) const CAPACITY: usize = 128 * 1024 - 24;
 
-/// Appended bytes and how many there are. Whoever reads it has synchronised with the writer by other means.
+/// The appended bytes and their number. A reader has synchronised with the writer by other means.
 #[repr(C)]
 pub(super) struct Log {
     length: AtomicU64,
@@ -27,7 +26,7 @@ pub(super) struct Log {
 // as an index. 4. No Drop.
 unsafe impl Resident for Log {}
 
-/// The log is full: what was to be appended is not in it.
+/// The error of a full log, to which the record was not appended.
 #[derive(Debug)]
 pub(super) struct Full;
 
@@ -67,7 +66,7 @@ impl Log {
                 .map(|byte| byte.load(Relaxed)),
         );
     }
-    /// The records, as far as they are whole.
+    /// Returns the records that are complete.
     pub(super) fn records<T: DeserializeOwned>(&self) -> Vec<T> {
         let mut bytes = Vec::new();
         self.copy(&mut bytes);

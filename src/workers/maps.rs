@@ -1,19 +1,20 @@
-//! The mappings of a process, from `/proc/PID/maps`: which addresses are its own memory, and which it shares. proc_pid_maps(5).
+//! The mappings of a process, from `/proc/PID/maps`: the addresses of its own memory and of shared memory.
+//! proc_pid_maps(5).
 
-/// Kind of a mapping.
+/// The kind of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mapped {
-    /// The other processes that have it see what is written to it.
+    /// Other processes that have it see its changes.
     Shared,
     /// Private memory that allocators hand out: `[heap]`, and anonymous pages that are no stack.
     Heap,
     /// Writable data of the program itself: its `.data` and `.bss`.
     Statics,
-    /// The rest: what cannot be written, stacks, the data of libraries.
+    /// Everything else: memory that cannot be written, stacks, the data of libraries.
     Other,
 }
 
-/// One mapping: its addresses, and the offset of the first in what is mapped.
+/// A mapping: its addresses, and the offset of the first in the mapped file or memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mapping {
     pub(super) start: usize,
@@ -26,7 +27,7 @@ pub(super) struct Mapping {
 pub(super) struct Maps(Vec<Mapping>);
 
 impl Maps {
-    /// Reads the mappings of a process, by its id or `self`; `None` where the kernel does not say.
+    /// Reads the mappings of a process, by its id or `self`; `None` if the kernel does not show them.
     pub(super) fn of(process: &str) -> Option<Self> {
         let text = std::fs::read_to_string(format!("/proc/{process}/maps")).ok()?;
         let program = std::fs::read_link(format!("/proc/{process}/exe")).ok()?;
@@ -71,14 +72,14 @@ impl Maps {
         Some(Self(all))
     }
 
-    /// The mapping that holds an address.
+    /// Returns the mapping that holds an address.
     pub(super) fn find(&self, address: usize) -> Option<&Mapping> {
         let after = self.0.partition_point(|mapping| mapping.start <= address);
         let mapping = self.0.get(after.checked_sub(1)?)?;
         (address < mapping.end).then_some(mapping)
     }
 
-    /// Kind of the mapping that holds an address.
+    /// Returns the kind of the mapping that holds an address.
     pub(super) fn at(&self, address: usize) -> Mapped {
         self.find(address)
             .map_or(Mapped::Other, |mapping| mapping.mapped)

@@ -1,17 +1,17 @@
-//! Ends copies of a worker. A structure may fork in a call and let both processes return from it: the copy would go on as the
-//! worker, and each call would double their number.
+//! Ends copies of a worker. A structure may fork in a call and let both processes return from it: the copy would
+//! continue as the worker, and each call would double their number.
 #![allow(unsafe_code, reason = "a page that the kernel wipes in a child")]
 
 use crate::process::end_now;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
 
-/// A page's length is a multiple of this on each Linux.
+/// The length of a page is a multiple of this on every Linux.
 const LENGTH: usize = 4_096;
 
-/// 1 in the process that was marked, 0 in its children; null where no process was marked.
+/// 1 in the process that was marked, 0 in its children; null if no process was marked.
 static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Marks this process as a worker. Where the kernel refuses, copies are not told apart. madvise(2), Linux 4.14.
+/// Marks this process as a worker. If the kernel refuses, copies are not recognised. madvise(2), Linux 4.14.
 pub(crate) fn mark() {
     let (access, kind) = (
         libc::PROT_READ | libc::PROT_WRITE,

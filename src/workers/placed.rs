@@ -1,4 +1,4 @@
-//! Structures built in shared memory for one process alone, which looks at them and is gone.
+//! Structures built in shared memory for one process alone, which inspects them and ends.
 #![allow(
     unsafe_code,
     reason = "the structure is built in place in a shared region"
@@ -16,22 +16,23 @@ use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// Alignment of each structure: at a page of its own.
+/// The alignment of each structure: it starts a page.
 const PAGE: usize = 4096;
-/// Bytes of the stack that are written over before each is built, so that it holds no pointers of what ran before.
+/// The bytes of the stack that are overwritten before each structure is built, so that it holds no pointers of
+/// earlier calls.
 const WIPED: usize = 64 << 10;
 
-/// Places for a number of structures.
+/// The places of a number of structures.
 pub(super) struct Placed<M: Memory, S: WithHandles<Memory = M>> {
     region: Arc<Region>,
     count: usize,
-    /// How many there are, in this process.
+    /// The number of structures that this process has built.
     built: usize,
     kind: PhantomData<fn() -> (M, S)>,
 }
 
 impl<M: Memory, S: WithHandles<Memory = M>> Placed<M, S> {
-    /// The bytes from the beginning of one to that of the next.
+    /// The bytes from the beginning of one structure to that of the next.
     pub(super) const STRIDE: usize = size_of::<S>().div_ceil(PAGE) * PAGE;
 
     pub(super) fn new(count: usize) -> Result<Self, Error> {
@@ -43,12 +44,12 @@ impl<M: Memory, S: WithHandles<Memory = M>> Placed<M, S> {
         })
     }
 
-    /// The memory that they lie in.
+    /// Returns the memory that they lie in.
     pub(super) fn region(&self) -> Arc<Region> {
         Arc::clone(&self.region)
     }
 
-    /// Builds all of them, at one depth of the stack.
+    /// Builds all of them, at the same depth of the stack.
     pub(super) fn build(&mut self, setup: &SetupOf<S>) -> Vec<&S> {
         while self.built < self.count {
             self.build_one(setup);
@@ -90,13 +91,14 @@ impl<M: Memory, S: WithHandles<Memory = M>> Drop for Placed<M, S> {
             // SAFETY: drop in place. `build_one` wrote it in this process, and handles and references borrow `self`, so none
             // is left.
             let drops = || unsafe { (*slot).assume_init_drop() };
-            // A destructor may assert what holds after whole programs only, and a look ends in the middle.
+            // A destructor may assert a condition that holds only after whole programs, and the inspection ends in
+            // the middle of one.
             let _ = catch_unwind(AssertUnwindSafe(drops));
         }
     }
 }
 
-/// Writes over the part of the stack that the next call uses.
+/// Overwrites the part of the stack that the next call uses.
 #[inline(never)]
 fn wipe_stack() {
     black_box(&mut [0xA5u8; WIPED]);

@@ -1,4 +1,5 @@
-//! The pool: processes forked once, given one program after another, watched by the supervisor that forked them.
+//! A pool of processes that are forked once, run one program after another, and are watched by the supervisor that
+//! forked them.
 
 use super::bell::Bell;
 use super::control::{Control, Phase, Seal};
@@ -20,63 +21,63 @@ use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
 
-/// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
+/// A check, inside a worker, of whether a history is Ok: cheap, without a reason. The supervisor asks for the reason.
 pub(crate) type Judge<S> = fn(&Case<S>, &History<S>, Watcher<'_>) -> bool;
 
-/// Looks in a row without progress after which the spec is asked whether all may wait where they are. If one of them would
-/// have gone on after all, one execution fewer is judged to its end.
+/// The looks in a row without progress after which the spec is asked whether all processes may wait where they are.
+/// If one of them would have gone on, one execution fewer is judged to its end.
 const QUIET: u32 = 2;
 
-/// How often, from which seed, and whether to stop at the first history that is not Ok.
+/// The number of executions, their seed, and whether to continue after a history that is not Ok.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batch {
     pub(crate) executions: u64,
     pub(crate) seed: u64,
     pub(crate) keep_going: bool,
-    /// Processes that map the region read-only, as bits.
+    /// The processes that map the region read-only, as bits.
     pub(crate) read_only: u32,
-    /// It ends after the execution that runs then.
+    /// The time after which the batch ends with the current execution.
     pub(crate) until: Instant,
-    /// The time without progress that is a hang.
+    /// The time without progress that counts as a hang.
     pub(crate) watchdog: Duration,
 }
 
-/// What a batch counted.
+/// The counts of a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) executions: u64,
     pub(crate) overlapping: u64,
     pub(crate) halted: u64,
-    /// Calls hardly overlapped otherwise, so more executions had a halt.
+    /// Calls hardly overlapped otherwise, so more executions had an instruction-level pause.
     pub(crate) by_halts: bool,
     pub(crate) failing: u64,
-    /// The time was up before all had run.
+    /// The time was up before all executions had run.
     pub(crate) timed_out: bool,
 }
 
-/// How a batch ended.
+/// The end of a batch.
 pub(crate) enum Ended<S: WithHandles<Memory = Hardware>> {
     /// All executions ran.
     Done,
     /// This history was not Ok.
     Judged(History<S::Spec>),
-    /// All that are not done wait in calls that may block there.
+    /// All unfinished processes wait in calls that may block there.
     AtRest,
-    /// A process ended in the middle.
+    /// A process ended in the middle of an execution.
     Died {
         process: usize,
         phase: Phase,
         exit: Exit,
         history: History<S::Spec>,
     },
-    /// A process does not come back.
+    /// A process does not return.
     Stuck {
         process: usize,
         phase: Phase,
         stuck: Stuck,
         history: History<S::Spec>,
     },
-    /// The machinery itself cannot go on.
+    /// The engine itself cannot go on.
     Lost(Lost),
 }
 
@@ -90,7 +91,7 @@ pub(crate) struct Pool<S: WithHandles<Memory = Hardware>> {
 
 impl<S: WithHandles<Memory = Hardware>> Pool<S> {
     /// Forks a worker for each role. Only from a single-threaded process: the zygote.
-    /// `rests` says whether all that a history leaves waiting may wait.
+    /// `rests` says whether all calls that a history leaves pending may wait.
     pub(crate) fn start(
         roles: Vec<String>,
         judge: Judge<S::Spec>,
@@ -124,7 +125,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         })
     }
 
-    /// Runs one case many times. After anything but [`Ended::Done`] and [`Ended::Judged`] the pool is of no more use: drop it.
+    /// Runs a case many times. After anything but [`Ended::Done`] and [`Ended::Judged`] the pool can only be dropped.
     pub(crate) fn run(
         &mut self,
         case: &Case<S::Spec>,
@@ -167,7 +168,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         Ok((Tally { timed_out, ..tally }, ended))
     }
 
-    /// The process, and the wait of it, that no other process ends: of this one, or of any.
+    /// Returns a process, and its wait that no other process ends: of this process, or of any.
     pub(crate) fn private_wait(&self, process: usize) -> Option<(usize, PrivateWait)> {
         let mut all: Vec<usize> = (0..self.workers.len()).collect();
         all.swap(0, process);
@@ -215,7 +216,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             if Instant::now() >= batch.until {
                 self.shared.control().out_of_time.store(1, Relaxed);
             }
-            // A worker that dies takes the execution with it: nobody else may have finished, so look at once.
+            // The execution of a dead worker cannot finish, so look at once.
             for process in 0..self.workers.len() {
                 if let Some(exit) = self.workers[process].wait_timeout(Duration::ZERO)? {
                     let phase = self.shared.control().places[process].get();
@@ -273,7 +274,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             .collect()
     }
 
-    /// A number that changes while executions go on.
+    /// Returns a number that changes while executions go on.
     fn progress(&self) -> u64 {
         let control = self.shared.control();
         control.executions.load(Relaxed) << 20
@@ -282,7 +283,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             ^ control.spec_steps.load(Relaxed) << 10
     }
 
-    /// Whether all processes that are not done are in an operation, and there is one.
+    /// Returns whether some processes are unfinished and all of those are in an operation.
     fn waits_in_operations(&self) -> bool {
         let places = &self.shared.control().places[..self.workers.len()];
         let phases = || places.iter().map(|place| place.get());
@@ -293,13 +294,13 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
 
 impl<S: WithHandles<Memory = Hardware>> Drop for Pool<S> {
     fn drop(&mut self) {
-        // The workers sleep or work; dropping their handles kills and reaps them, whatever they do.
+        // The workers sleep or work; dropping their handles kills and reaps them in either case.
         self.shared.control().stop.store(1, Relaxed);
     }
 }
 
-/// A processor for each of `n` processes, in turn, and whether it is the only one there; none if the kernel
-/// does not say which there are.
+/// Returns a processor for each of `n` processes, in turn, and whether no other of them uses it; none if the kernel
+/// does not list the processors.
 fn processors(n: usize) -> Vec<(usize, bool)> {
     let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else {
         return Vec::new();

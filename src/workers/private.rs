@@ -1,23 +1,26 @@
-//! Pointers to private memory in the bytes of a structure: what a `Box`, `Vec` or `Arc` keeps on the heap, and what a reference
-//! to a static leads to, other processes do not have, though they have the pointer. proc_pid_maps(5).
+//! Pointers to private memory in the bytes of a structure. A `Box`, `Vec` or `Arc` keeps its data on the heap, and a
+//! reference to a static leads to the program's data. Other processes have the pointer, but not that data.
+//! proc_pid_maps(5).
 //!
-//! A forked process that does nothing else builds the structure eight times in shared memory, keeps all eight, and does
-//! the operations of a program in each of them, one after the other. After `new`, after each first `attach` and after each
-//! operation it looks at every aligned word:
+//! A forked process that does nothing else builds the structure eight times in shared memory, keeps all eight, and
+//! does the operations of a program in each of them, one after the other. After `new`, after each first `attach` and
+//! after each operation it looks at every aligned word:
 //!
-//! - A word that leads to private heap in all of them, to another address in each, points to it: what all keep cannot be at
-//!   one address. A number that happens to look like an address is the same in each, since the setup, the operations and
-//!   the stack's depth are. What padding and slots without a value have kept of heap that was used and given back comes
-//!   again after a few, since that heap is used again.
-//! - A word that holds the same address of the program's writable data in all points to a static, if that lies above
-//!   4 GiB (as in every program that is linked to run at any address) and the program does not hold that number.
+//! - A word that leads to private heap in all of them, to another address in each, points to it: data that all
+//!   keep cannot be at one address. A number that happens to look like an address is the same in each, since
+//!   the setup, the operations and the stack's depth are. Padding and slots without a value may hold pointers to
+//!   freed heap; those repeat after a few structures, since that heap is used again.
+//! - A word that holds the same address of the program's writable data in all points to a static, if that lies
+//!   above 4 GiB (as in every program that is linked to run at any address) and the program does not hold that
+//!   number.
 //!
-//! Not seen: pointers that are not whole aligned words, or lie beyond the structure itself; those to stacks, which padding is full
-//! of; those to heap that all eight share (a `static` that keeps an `Arc`) or to data of libraries. Constants, functions
-//! and other data that cannot be written are the same in all forked processes, and pointers to them are right.
+//! Not checked: pointers that are not whole aligned words, or lie beyond the structure itself; those to stacks, of
+//! which padding is full; those to heap that all eight share (a `static` that keeps an `Arc`) or to data of
+//! libraries. Constants, functions and other data that cannot be written are the same in all forked processes, and
+//! pointers to them are valid.
 //!
-//! The operations are done in an order in which the spec lets none wait. One that does not return all the same ends the look:
-//! then what came after it was not looked at, which is said.
+//! The operations are done in an order in which the spec lets none wait. If one does not return all the same, the
+//! look ends; what would have come after it was not looked at, and the result says so.
 
 use super::maps::{Mapped, Maps};
 use super::original::{self, without_copies};
@@ -37,26 +40,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Structures that are built: more than the addresses that an allocator hands out in turn where all is given back.
+/// The number of structures that are built: more than the addresses that an allocator reuses in turn if all memory is
+/// freed.
 const INSTANCES: usize = 8;
-/// Addresses from here on are no numbers that a program counts with.
+/// The least address that is taken for one: a program does not count with such numbers.
 const LEAST_STATIC: usize = 1 << 32;
 
-/// How long to wait between two looks at the process that looks, the looks in a row at which it sleeps, and the processor time
-/// without progress, after which it is given up. That costs a part of the look and never a finding of the engine.
+/// The time between two looks at the process that inspects; the looks in a row at which it sleeps, and the processor
+/// time without progress, after which it is given up. That costs a part of the inspection and never a finding of the
+/// engine.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 const ASLEEP: u32 = 20;
 const ENDLESS: Duration = Duration::from_millis(100);
 
-/// Result of a look.
+/// The result of an inspection.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(crate) enum Looked<S: Spec> {
-    /// Nothing, to the end of the program.
+    /// It found nothing, to the end of the program.
     Through,
-    /// Nothing, but it came to no end: an operation did not return, failed, or the mappings cannot be read.
+    /// It found nothing, but did not finish: an operation did not return, failed, or the mappings cannot be read.
     Short,
-    /// A pointer.
+    /// It found a pointer.
     Found(Pointer<S>),
 }
 
@@ -64,30 +69,30 @@ pub(crate) enum Looked<S: Spec> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(crate) struct Pointer<S: Spec> {
-    /// Offset in the structure, in bytes.
+    /// The offset in the structure, in bytes.
     pub(crate) offset: usize,
-    /// It leads to data of the program, and not to heap.
+    /// Whether it leads to data of the program, and not to heap.
     pub(crate) to_static: bool,
-    /// Event after which it was first seen.
+    /// The event after which it was first seen.
     pub(crate) after: After,
-    /// Results of the operations until then, in their order.
+    /// The results of the operations until then, in their order.
     pub(crate) returned: Vec<Returned<S>>,
 }
 
-/// A process, and what an operation of it returned.
+/// A process, and the result of one of its operations.
 type Returned<S> = (usize, <S as Spec>::Ret);
 
-/// Last event before a look.
+/// The last event before a look.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum After {
     New,
     Attach(usize),
-    /// The process and the number of its operation.
+    /// An operation, by its process and number.
     Operation(usize, usize),
 }
 
-/// Looks for pointers to private memory after `new`, and, if `operations` says so, in the course of a program. Only from a
-/// single-threaded process: the zygote.
+/// Looks for pointers to private memory after `new`, and, if `operations` says so, in the course of a program. Only
+/// from a single-threaded process: the zygote.
 ///
 /// The flag says whether it had to be given up.
 pub(crate) fn look<M: Memory, S: WithHandles<Memory = M>>(
@@ -96,7 +101,7 @@ pub(crate) fn look<M: Memory, S: WithHandles<Memory = M>>(
     operations: bool,
 ) -> Result<(Looked<S::Spec>, bool), Error> {
     if possible::<S>(roles).is_err() {
-        // The engine says why.
+        // The engine reports the reason.
         return Ok((Looked::Short, false));
     }
     let mut placed = Placed::<M, S>::new(INSTANCES)?;
@@ -171,7 +176,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Looker<'_, M, S> {
             }
             let mut ret = None;
             for handle in &mut handles[process] {
-                // The one before is dropped first, so that each finds the same heap.
+                // The previous result is dropped first, so that each structure finds the same heap.
                 drop(ret.take());
                 ret = Some(without_copies(|| S::apply(handle, op)));
             }
@@ -183,14 +188,14 @@ impl<M: Memory, S: WithHandles<Memory = M>> Looker<'_, M, S> {
             }
             let state = Self::state(&mut states, self.case, op);
             if !state.accept(process, op, &ret) {
-                // Wrong even alone: the engine says so.
+                // The structure is wrong even with one process: the engine reports that.
                 return Looked::Short;
             }
         }
         Looked::Through
     }
 
-    /// The state that an operation comes to.
+    /// Returns the state that an operation leads to.
     fn state<'s>(
         states: &'s mut HashMap<u64, S::Spec>,
         case: &Case<S::Spec>,
@@ -202,7 +207,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Looker<'_, M, S> {
             .or_insert_with(|| S::Spec::start(&case.setup))
     }
 
-    /// The first process whose next operation does not have to wait.
+    /// Returns the first process whose next operation does not have to wait.
     fn can_go_on(&self, next: &[usize], states: &mut HashMap<u64, S::Spec>) -> Option<usize> {
         (0..next.len()).find(|&process| {
             self.case.program[process]
@@ -211,7 +216,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Looker<'_, M, S> {
         })
     }
 
-    /// The end of the look, if there is a pointer to private memory now, or if that cannot be told.
+    /// Returns the result, if there is a pointer to private memory now, or if that cannot be decided.
     fn look_after(
         &self,
         after: After,
@@ -235,7 +240,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Looker<'_, M, S> {
         }))
     }
 
-    /// The private memory that the word at an offset points to.
+    /// Returns the private memory that the word at an offset points to.
     fn points(&self, maps: &Maps, offset: usize) -> Option<Mapped> {
         let value = |number: usize| {
             let word = self.region.get(number * Placed::<M, S>::STRIDE + offset);
@@ -262,7 +267,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Looker<'_, M, S> {
         points.then_some(mapped)
     }
 
-    /// Whether the setup or an operation holds this number.
+    /// Returns whether the setup or an operation holds this number.
     fn is_drawn(&self, number: usize) -> bool {
         let drawn = format!("{:?} {:?}", self.case.setup, self.case.program);
         drawn.contains(&number.to_string())

@@ -1,28 +1,29 @@
-//! The start line of an execution: all processes wait for the same moment, and set off side by side.
+//! The start line of an execution: all processes wait for the same moment, and start together.
 //!
-//! What overlaps finds races, so where the line is and how far apart the processes may start is learnt from one
-//! execution to the next. None of it decides what is right or wrong, so all of it is `Relaxed`.
+//! Overlapping calls find races, so the time of the line and the distance between the starts are learnt from one
+//! execution to the next. Neither affects what is right or wrong, so all accesses are `Relaxed`.
 
 use super::clock;
 use super::control::Control;
 use crate::schedule::split_mix;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Nanoseconds from the end of one execution to the start line of the next: at the beginning, at least, at most, ...
+/// In nanoseconds, from the end of one execution to the start line of the next: at the beginning, at least, at most,
+/// ...
 const MARGIN: u64 = 1_500;
 const LEAST: u64 = 100;
 const MOST: u64 = 20_000;
-/// ... and by how much more if somebody came late to the last one, or less if nobody did. So one in eight is late.
+/// ... and the increase if a process came late to the last one, or the decrease if none did. So one in eight is late.
 const LATER: u64 = 64;
 const SOONER: u64 = 8;
-/// Nanoseconds by which a process that was done before the others began is held back from then on.
+/// In nanoseconds: the added delay of a process that was done before the others began, from then on.
 const HOLD_BACK: u64 = 8;
-/// How far apart processes start at most, as shifts of the length of an execution: most side by side, and now and then
-/// so far apart that the end of one meets the beginning of the other.
+/// The greatest distances between starts, as shifts of the length of an execution: mostly all start together, and now
+/// and then so far apart that the end of one operation meets the beginning of another.
 const APART: [u32; 8] = [1, 2, 3, 4, 5, 5, 6, 7];
 
 impl Control {
-    /// Forgets what was learnt about another program.
+    /// Forgets all that was learnt about another program.
     pub(super) fn forget_starts(&self) {
         self.margin.store(MARGIN, Relaxed);
         self.length.store(2 * MARGIN, Relaxed);
@@ -31,21 +32,22 @@ impl Control {
         self.halts.forget(self.seed.load(Relaxed));
     }
 
-    /// What is drawn for the execution that is under way begins from this, in each process.
+    /// Returns the seed of the draws for the current execution, in each process.
     pub(super) fn drawn(&self) -> u64 {
         self.seed.load(Relaxed) ^ u64::from(self.round.load(Relaxed))
     }
 
-    /// Says when the next execution starts, of processes with so many operations, and whether one halts in it.
+    /// Draws the start of the next execution, of processes with these numbers of operations, and whether one pauses
+    /// in it.
     pub(super) fn draw_start_line(&self, operations: &[usize]) {
         let now = clock::now();
         self.halts.draw(now, !self.drawn(), operations);
         self.start.store(now + self.margin.load(Relaxed), Relaxed);
     }
 
-    /// Waits for the start line, and a little longer by chance.
+    /// Waits for the start line, and a short random time more.
     pub(super) fn await_start_line(&self, me: usize, alone: bool) {
-        // The same for all processes of one execution; then each its own.
+        // The same number for all processes of an execution; then a different one for each.
         let mut seed = self.drawn();
         let apart = APART[split_mix(&mut seed) as usize % APART.len()];
         let apart = self.length.load(Relaxed) >> apart;
@@ -56,7 +58,7 @@ impl Control {
             self.late.store(1, Relaxed);
             return;
         }
-        // Without a pause: it takes as long as an operation, and so would put them past each other.
+        // Without `spin_loop`: its pause takes as long as an operation, and would move the processes apart.
         while clock::now() < line {
             if !alone {
                 std::thread::yield_now();
@@ -64,7 +66,7 @@ impl Control {
         }
     }
 
-    /// After an execution, by the process that finished last.
+    /// Learns from an execution; called by the process that finished last.
     pub(super) fn learn_from_start(&self) {
         let took = clock::now().saturating_sub(self.start.load(Relaxed));
         let length = self.length.load(Relaxed);
@@ -79,7 +81,7 @@ impl Control {
         self.margin.store(margin.clamp(LEAST, MOST), Relaxed);
     }
 
-    /// This one, of so many processes, called first and was done before anybody else began.
+    /// Holds back the process `first`, of `processes`, which was called first and was done before any other began.
     pub(super) fn hold_back(&self, first: usize, processes: usize) {
         let held_back = &self.held_back[..processes];
         held_back[first].fetch_add(HOLD_BACK, Relaxed);
@@ -111,7 +113,7 @@ mod tests {
         assert_eq!(
             held_back(),
             [0, MOST - HOLD_BACK, 0],
-            "nobody waits for nothing"
+            "no process waits in vain"
         );
     }
 
@@ -131,7 +133,7 @@ mod tests {
         control.await_start_line(0, true);
         assert!(
             clock::now() >= control.start.load(Relaxed),
-            "nobody starts early"
+            "no process starts early"
         );
         control.learn_from_start();
         assert!(

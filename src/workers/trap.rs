@@ -1,57 +1,58 @@
-//! Halts a process at a machine instruction of any code: by the trap flag, which has the processor report each
-//! instruction as a signal. x86-64 alone has it for programs without privileges; elsewhere nobody is halted.
+//! Stops a process at a machine instruction of any code, by the trap flag, which makes the processor report each
+//! instruction as a signal. Only x86-64 has it for programs without privileges; elsewhere no process is stopped.
 //!
-//! Code that has a use for that signal itself, or blocks it, is left alone. What is not foreseen: code that keeps its flags
-//! from one operation to the next (`pushf`), and code that can be executed and not read.
+//! Code that uses that signal itself, or blocks it, is left alone. Not handled: code that keeps its flags from one
+//! operation to the next (`pushf`), and code that can be executed and not read.
 #![allow(unsafe_code, reason = "the trap flag, and a handler of its signal")]
 #![cfg_attr(
     not(target_arch = "x86_64"),
-    allow(dead_code, reason = "nobody is halted")
+    allow(dead_code, reason = "no process is paused")
 )]
 
 use super::clock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// Point of a halt: where, and for how long.
+/// The point of a pause: its place, and its length.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<'a> {
-    /// After so many instructions, or before a system call that comes first.
+    /// After this many instructions, or before a system call that comes first.
     pub(super) instructions: u32,
     pub(super) pause: Pause<'a>,
-    /// Counter in which progress is shown.
+    /// The counter that shows progress.
     pub(super) way: &'a Way,
 }
 
-/// How long to halt.
+/// The length of a pause.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pause<'a> {
     /// At least this long: a signal takes its time, too.
     Nanoseconds(u64),
-    /// Until the other processes, which need this processor, began and ended that many calls, are done, or make no progress.
+    /// Until the other processes, which need this processor, began and ended that many calls, are done, or make no
+    /// progress.
     Events(u64, Others<'a>),
 }
 
-/// Counters that show how far the other processes have come.
+/// Counters of the progress of the other processes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Others<'a> {
-    /// Raised by each call that begins or returns.
+    /// Incremented by each call that begins or returns.
     pub(super) clock: &'a AtomicU64,
-    /// How many of them have done all their operations, and how many there are.
+    /// The number of processes that have done all their operations, and the number of processes.
     pub(super) finished: &'a AtomicU32,
     pub(super) count: u32,
 }
 
-/// How far one has come, for others to see.
+/// The progress of a process, for others to see.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Way {
-    /// Instructions taken.
+    /// The instructions taken.
     pub(super) taken: AtomicU32,
-    /// When it halted, or came to the end without, by the monotonic clock; 0 before.
+    /// The time when it paused, or ended without, by the monotonic clock; 0 before.
     pub(super) when: AtomicU64,
 }
 
-/// Runs `body` and halts in it; whether it did, and did not come to its end before.
+/// Runs `body` and pauses in it; returns whether it did, before `body` ended.
 #[inline(always)]
 pub(super) fn halting<R>(point: Point<'_>, body: impl FnOnce() -> R) -> (R, bool) {
     let way = point.way;
@@ -69,11 +70,11 @@ pub(super) fn halting<R>(point: Point<'_>, body: impl FnOnce() -> R) -> (R, bool
     (value, halted)
 }
 
-/// What the handler knows. A process has one; it is in one operation at a time.
+/// The state of the handler. A process has one; it is in one operation at a time.
 struct Halt {
-    /// The handler is in place, and its signals are ours.
+    /// Whether the handler is installed, and its signals are ours.
     armed: AtomicBool,
-    /// Instructions until the halt.
+    /// The instructions until the pause.
     left: AtomicU32,
     point: AtomicPtr<Point<'static>>,
 }
@@ -96,16 +97,16 @@ mod stepping {
     use std::marker::PhantomData;
     use std::mem::MaybeUninit;
 
-    /// While it lives, instructions are taken one by one, until the halt. It ends by unwinding as well.
+    /// While it lives, instructions are taken one by one, until the pause. It ends by unwinding as well.
     pub(super) struct Stepping<'a>(PhantomData<&'a Point<'a>>);
 
     impl<'a> Stepping<'a> {
-        // Inlined, both: each instruction of ours is one more to be taken.
+        // Both are inlined: each instruction of ours is one more to be taken.
         #[inline(always)]
         pub(super) fn begin(point: &'a Point<'a>) -> Option<Self> {
             let mut mask = SigSet::empty();
             let asked = sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask));
-            // A trap that is blocked ends the process; who handles or ignores it may want the next one.
+            // A blocked trap ends the process; code that handles or ignores the signal may want the next one.
             if asked.is_err() || mask.contains(Signal::SIGTRAP) || !is_default() {
                 return None;
             }
@@ -149,12 +150,12 @@ mod stepping {
         action.sa_sigaction == libc::SIG_DFL
     }
 
-    /// Says what the signal does from now on. Async-signal-safe.
+    /// Sets the disposition of the signal. Async-signal-safe.
     fn handle(what: libc::sighandler_t, flags: libc::c_int) {
         let action = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: sets the disposition of a signal.
-        // 1. Zeros are an action: the default, no flags, an empty mask, no restorer. 2. `what` is the default or `on_trap`,
-        // which is one for SA_SIGINFO. 3. Nobody else had set it: see `begin`.
+        // 1. Zeros are an action: the default, no flags, an empty mask, no restorer. 2. `what` is the default or
+        // `on_trap`, which is one for SA_SIGINFO. 3. No other code had set it: see `begin`.
         unsafe {
             let mut action = action.assume_init();
             action.sa_sigaction = what;
@@ -163,22 +164,24 @@ mod stepping {
         }
     }
 
-    /// An instruction has ended. Touches atomics, reads the clock by the vDSO, and calls `sigaction`, `raise` and
-    /// `sched_yield`: all of that is async-signal-safe.
+    /// Handles the end of an instruction. It touches atomics, reads the clock by the vDSO, and calls `sigaction`,
+    /// `raise` and `sched_yield`: all of that is async-signal-safe.
     extern "C" fn on_trap(
         signal: libc::c_int,
         info: *mut libc::siginfo_t,
         context: *mut libc::c_void,
     ) {
-        /// The kernel's words for a trap by the flag; the first is qemu's, which the kernel has for nothing that can come here.
+        /// The kernel's codes for a trap by the flag; the first is qemu's, and the kernel uses it for no event that
+        /// can occur here.
         const TRACES: [libc::c_int; 2] = [1, 2];
         const TRAP_FLAG: i64 = 0x100;
         // SAFETY: two references.
-        // 1. The kernel gives a handler with SA_SIGINFO both, valid and aligned, for as long as it runs. 2. To nobody else.
+        // 1. The kernel gives a handler with SA_SIGINFO both, valid and aligned, for as long as it runs. 2. It gives
+        // them to no other code.
         let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
         let registers = &mut context.uc_mcontext.gregs;
         if !TRACES.contains(&info.si_code) {
-            // A breakpoint of the code's own, or a signal from somewhere: what it would have done without us.
+            // A breakpoint of the code's own, or a signal from elsewhere: it has its default effect.
             registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
             HALT.armed.store(false, Relaxed);
             handle(libc::SIG_DFL, 0);
@@ -198,7 +201,7 @@ mod stepping {
         if left > 0 && !is_system_call(registers[libc::REG_RIP as usize]) {
             return;
         }
-        // From here on all is as without us.
+        // From here on all runs as without the trap flag.
         registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
         HALT.armed.store(false, Relaxed);
         handle(libc::SIG_DFL, 0);
@@ -225,9 +228,9 @@ mod stepping {
         }
     }
 
-    /// Whether the instruction at this address enters the kernel.
+    /// Returns whether the instruction at this address enters the kernel.
     fn is_system_call(at: i64) -> bool {
-        /// `int n`, and what begins `syscall` and `sysenter`.
+        /// `int n`, and the first byte of `syscall` and `sysenter`.
         const INT: u8 = 0xcd;
         const ESCAPE: u8 = 0x0f;
         if at < 0 {
@@ -237,9 +240,9 @@ mod stepping {
         let byte = |nth: usize| {
             let at = (at as *const u8).wrapping_add(nth);
             // SAFETY: a byte of an instruction.
-            // 1. The processor is about to execute it, so all of it is mapped, or what follows is a fault anyway. 2. Code can
-            // be read on this architecture, but where somebody made it otherwise on purpose. 3. `nth` goes no further than
-            // what was read before says that the instruction does.
+            // 1. The processor is about to execute it, so all of it is mapped, or what follows is a fault anyway. 2.
+            // Code can be read on this architecture, unless a program makes it otherwise on purpose. 3. `nth` goes no
+            // further than what was read before says that the instruction does.
             unsafe { at.read() }
         };
         let is_prefix = |byte: u8| {
@@ -295,7 +298,7 @@ mod tests {
         }
     }
 
-    /// What a thread saw of two stores when the other one halted after so many instructions.
+    /// Returns what a thread saw of two stores when the other one paused after that many instructions.
     fn seen(instructions: u32) -> (u32, u32) {
         let (way, words) = (Way::default(), [const { AtomicU32::new(0) }; 2]);
         let (looks, finished) = (AtomicU64::new(0), AtomicU32::new(0));
@@ -318,7 +321,7 @@ mod tests {
                 ..at(instructions, &way)
             };
             halting(point, || {
-                // Some instructions come before the stores.
+                // Some instructions precede the stores.
                 let one = std::hint::black_box(1);
                 words[0].store(one, Release);
                 words[1].store(one, Release);
@@ -328,10 +331,10 @@ mod tests {
         })
     }
 
-    /// Statics and dispositions are of a process, so all that halts in this one is one test.
+    /// Statics and dispositions belong to a process, so all pauses in this one are in one test.
     #[test]
     fn it_halts_between_two_stores_and_not_where_the_signal_is_anothers() {
-        // A halt ends when the other thread has no processor for long: each instruction is tried up to 100 times.
+        // A pause ends when the other thread has no processor for long: each instruction is tried up to 100 times.
         let all = [(0, 0), (1, 0), (1, 1)];
         let mut missing = all.to_vec();
         for _ in 0..100 {
@@ -356,7 +359,7 @@ mod tests {
         let ((), halted) = halting(at(1, &way), || ());
         assert!(halted && way.taken.load(Relaxed) == 1);
 
-        // It ends by unwinding, too.
+        // It also ends by unwinding.
         let unwound = std::panic::catch_unwind(|| {
             halting(at(u32::MAX, &way), || {
                 std::panic::resume_unwind(Box::new(7))
@@ -373,7 +376,7 @@ mod tests {
         trap.thread_unblock().unwrap();
     }
 
-    /// What a process does with its SIGTRAP in `halting`, and how that ends; and the same without.
+    /// Returns how a process that uses its SIGTRAP in `halting` ends, and how it ends without the trap flag.
     fn ends(how: u32) -> (String, String) {
         let end = |halts: bool| {
             let run = move || match how {

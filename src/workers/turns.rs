@@ -1,9 +1,9 @@
-//! The right to use the processors. What runs beside a pool takes the overlap of its calls away.
+//! The right to use the processors. Other work beside a pool reduces the overlap of its calls.
 //!
-//! A turn lasts one test. Within one test binary `processes` has the machine for itself, and tests of `stepped` and `kills`, which
-//! need one processor each, run beside each other. Between programs only `processes` takes turns, which measures the machine
-//! itself: by flock(2) on the temporary directory, or on what `FORKCHECK_LOCK` names, so that no file is left behind. No test's
-//! time limit runs while it waits.
+//! A turn lasts one test. Within one test binary `processes` has the machine for itself. Tests of `stepped` and
+//! `kills`, which need one processor each, run at the same time. Between programs only `processes`, which measures
+//! the machine itself, takes turns: by flock(2) on the temporary directory, or on the path in `FORKCHECK_LOCK`, so
+//! that no file is left behind. The time limit of a test does not run while it waits.
 
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
@@ -12,40 +12,42 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 use std::time::{Duration, Instant};
 
-/// The longest wait for other programs: any user may lock that directory, and a suite that was stopped keeps it.
+/// The longest wait for other programs: any user may lock that directory, and a stopped suite keeps its lock.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// Held by the pool that runs, or by the crews that do.
+/// Held by the running pool, or by the running crews.
 static IN_THIS_PROGRAM: RwLock<()> = RwLock::new(());
-/// Held by the test that asks other programs, so that the others of this one do not count as theirs.
+/// Held by the test that asks other programs, so that the other tests of this program do not count as theirs.
 static ASKING: Mutex<()> = Mutex::new(());
-/// The longest wait was in vain once: this program does not wait for others again.
+/// Whether the longest wait was in vain once: this program does not wait for others again.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// The right to be the one pool of this machine, or one of the crews of this program, until it is dropped or its process ends.
+/// The right to be the only pool of this machine, or one of the crews of this program, until it is dropped or its
+/// process ends.
 pub(crate) struct MachineTurn {
-    /// `None` where the lock cannot be had at all, or another program keeps it.
+    /// `None` if the lock cannot be had at all, or another program keeps it.
     _between_programs: Option<Flock<File>>,
     _alone: Option<RwLockWriteGuard<'static, ()>>,
     _beside: Option<RwLockReadGuard<'static, ()>>,
     _asking: Option<MutexGuard<'static, ()>>,
-    /// The time that it took to get it.
+    /// The time that the wait took.
     pub(crate) waited: Duration,
-    /// Another program has it too: it was waited for in vain.
+    /// Whether another program has it too, after a wait in vain.
     pub(crate) shared: bool,
 }
 
 impl MachineTurn {
-    /// Waits until no other pool on this machine runs. `lock` stands for the machine; the temporary directory, unless given.
+    /// Waits until no other pool on this machine runs. `lock` stands for the machine; by default the temporary
+    /// directory.
     pub(crate) fn on_this_machine(lock: Option<&Path>) -> Self {
         let started = Instant::now();
         let asking = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
-        // First of the machine: tests of this program that need no other one's leave go on meanwhile.
+        // The machine's lock comes first: tests of this program that do not need it go on meanwhile.
         let (between_programs, shared) = match lock {
             Some(path) => between_programs(path, LONGEST),
             None => between_programs(&std::env::temp_dir(), LONGEST),
         };
-        // A test that failed as it had the turn left nothing half done.
+        // A test that failed in its turn left nothing half done.
         let alone = IN_THIS_PROGRAM.write();
         Self {
             _between_programs: between_programs,
@@ -72,7 +74,7 @@ impl MachineTurn {
     }
 }
 
-/// The lock, and whether another program has it.
+/// Returns the lock, and whether another program has it.
 fn between_programs(path: &Path, longest: Duration) -> (Option<Flock<File>>, bool) {
     let Ok(file) = File::open(path) else {
         return (None, false);
@@ -85,7 +87,7 @@ fn between_programs(path: &Path, longest: Duration) -> (Option<Flock<File>>, boo
         return (None, true);
     }
     let (give, get) = mpsc::channel();
-    // If it comes too late, it is dropped where it arrives, and so given back.
+    // A lock that comes too late is dropped on arrival, and so released.
     let waits = move || give.send(Flock::lock(file, FlockArg::LockExclusive).ok());
     if std::thread::Builder::new().spawn(waits).is_err() {
         return (None, true);

@@ -1,35 +1,35 @@
-//! Notices that nothing moves any more. It counts processor time, not the clock on the wall, so that a
-//! throttled or loaded machine is not called a hang: processes that burn time without progress are endless,
-//! processes that all sleep through many looks are deadlocked, and processes that merely wait for a
-//! processor are neither.
+//! Notices that no process makes progress. It counts processor time, not wall-clock time, so a throttled or loaded
+//! machine is not called a hang. Processes that use time without progress are endless; processes that all sleep
+//! through many looks are deadlocked; processes that merely wait for a processor are neither.
 
 use super::futex::PrivateWait;
 use crate::memory::pidfd::number_in_proc;
 use crate::process::printed_panics;
 use std::time::Duration;
 
-/// The watchdog's time, where the suite and the environment set none: processor time without progress after which an operation is
-/// called endless, and the time of the looks in a row at which every unfinished process was asleep (it did not wait for the disk,
-/// D, nor was it held by a debugger, t, other than us).
+/// The watchdog's time, if the suite and the environment set none: the processor time without progress after which an
+/// operation is called endless, and the time of the looks in a row at which every unfinished process was asleep (it
+/// did not wait for the disk, D, nor was it stopped by a debugger other than this process, t).
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(2);
-/// Processor time without progress that is endless while a process prints a panic, where the watchdog's time is shorter: the standard
-/// library reads the names of a backtrace from the debug information of the whole program, which takes up to a second where
-/// processors are free.
+/// The processor time without progress that is endless while a process prints a panic, if the watchdog's time is
+/// shorter: the standard library reads the names of a backtrace from the debug information of the whole program,
+/// which takes up to a second on a free processor.
 const PRINTING: Duration = Duration::from_secs(20);
-/// Panics that count as progress once they have been printed.
+/// The panics that count as progress once they have been printed.
 const PRINTED: u32 = 20;
-/// Looks in a row at which every unfinished process was asleep or in D: a process whose vfork(2) does not return is in D, too.
+/// The looks in a row at which every unfinished process was asleep or in D: a process whose vfork(2) does not return
+/// is in D, too.
 const BLOCKED: u32 = 1_200;
-/// Looks in a row at which every unfinished process was asleep and a signal had stopped one of them: that one does not wait
-/// for anything that takes time, and nothing in a check continues it.
+/// The looks in a row at which every unfinished process was asleep and a signal had stopped one of them: that one
+/// does not wait for anything that takes time, and nothing in a check continues it.
 const STOPPED: u32 = 10;
-/// How long to wait between two looks.
+/// The time between two looks.
 pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
-/// What is wrong with a process that does not come back.
+/// The reason why a process does not return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stuck {
-    /// It used so much processor time without progress.
+    /// It used this much processor time without progress.
     Endless(Duration),
     /// It sleeps, and so does each process that could wake it.
     Asleep,
@@ -37,16 +37,16 @@ pub(crate) enum Stuck {
     Stopped,
 }
 
-/// Looks at a set of processes again and again.
+/// Looks repeatedly at a set of processes.
 pub(crate) struct Watch {
-    /// Processor time without progress that is endless.
+    /// The processor time without progress that is endless.
     endless: Duration,
-    /// Looks in a row at sleeping processes that are a deadlock.
+    /// The looks in a row at sleeping processes that are a deadlock.
     deadlock: u32,
     progress: u64,
-    /// Processor time of each process when progress was last seen.
+    /// The processor time of each process when progress was last seen.
     since: Vec<Option<Duration>>,
-    /// Processor time at the last look.
+    /// The processor time at the last look.
     last: Vec<Option<Duration>>,
     asleep: u32,
     stopped: u32,
@@ -68,8 +68,8 @@ impl Watch {
         }
     }
 
-    /// Takes one look: `progress` is any number that changes while things move, `unfinished` are the processes
-    /// (by index and pid) that have still to do something. Returns the one that is stuck, once that is clear.
+    /// Takes one look. `progress` is any number that changes while things move, `unfinished` are the processes (by
+    /// index and pid) that still have work to do. Returns the one that is stuck, once that is clear.
     pub(crate) fn look(
         &mut self,
         progress: u64,
@@ -79,7 +79,7 @@ impl Watch {
         for &(index, pid) in unfinished {
             let number = number_in_proc(pid)?;
             let (state, used) = stat(number)?;
-            // Certain at the first look.
+            // This is certain at the first look.
             if is_asleep(state) && PrivateWait::of_number(number).is_some() {
                 return Some((index, Stuck::Asleep));
             }
@@ -90,7 +90,7 @@ impl Watch {
             true => self.endless.max(PRINTING),
             false => self.endless,
         };
-        // A process that panics again and again makes no progress for that.
+        // A process that panics repeatedly does not make progress by that.
         let printed = u64::from(printed.min(PRINTED));
         self.count(progress.wrapping_add(printed), endless, &seen)
     }
@@ -141,8 +141,8 @@ impl Watch {
     }
 }
 
-/// Whether a process in this state goes on only when another one lets it: it sleeps (S), a signal stopped it (T), or its first
-/// thread has ended while others have not (Z; the end of the whole process shows in its pidfd).
+/// Returns whether a process in this state goes on only when another one lets it: it sleeps (S), a signal stopped it
+/// (T), or its first thread has ended while others have not (Z; its pidfd shows the end of the whole process).
 fn is_asleep(state: char) -> bool {
     matches!(state, 'S' | 'T' | 'Z')
 }
@@ -171,7 +171,8 @@ fn stat(number: u32) -> Option<(char, Duration)> {
     Some((state, Duration::from_millis(ticks * 1000 / per_second)))
 }
 
-/// Whether a process made us its tracer: we trace nothing, so we continue nothing that stops for us. ptrace(2), `PTRACE_TRACEME`.
+/// Returns whether a process made this one its tracer: this process traces none, so it continues none that stops for
+/// it. ptrace(2), `PTRACE_TRACEME`.
 fn is_traced_by_us(number: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{number}/status")).unwrap_or_default();
     let tracer = status
@@ -189,7 +190,7 @@ mod tests {
     use nix::sys::signal::{Signal, raise};
     use std::time::Instant;
 
-    /// Looks in the watchdog's time.
+    /// The looks in the watchdog's time.
     const LOOKS: u32 = 40;
 
     #[test]
@@ -205,7 +206,7 @@ mod tests {
         let me = [(0, std::process::id())];
         let used = || state_and_time(me[0].1).unwrap().1;
         let stuck = std::iter::repeat_with(|| {
-            // Between two looks it has burnt some, however fast it runs.
+            // Between two looks it has used some, however fast it runs.
             let before = used();
             while used() == before {
                 std::hint::spin_loop();
@@ -227,7 +228,7 @@ mod tests {
         };
         assert!(used_up(WATCHDOG, WATCHDOG) && !used_up(PRINTING, WATCHDOG));
         assert!(used_up(PRINTING, PRINTING));
-        // Once it has been printed, the time begins again.
+        // Once it has been printed, the time starts again.
         let mut watch = Watch::new(1, WATCHDOG);
         assert_eq!(watch.count(0, PRINTING, &burns(Duration::ZERO)), None);
         assert_eq!(watch.count(1, WATCHDOG, &burns(WATCHDOG)), None);
@@ -263,7 +264,7 @@ mod tests {
         assert!((0..2 * LOOKS).all(|_| watch.look(0, &[]).is_none()));
     }
 
-    /// The look, counted from 1, at which processes in these states are stuck, and how.
+    /// Returns the look, counted from 1, at which processes in these states are stuck, and how.
     fn stuck_at(states: &str) -> Option<(u32, usize, Stuck)> {
         let seen = states.chars().enumerate();
         let seen: Vec<_> = seen

@@ -19,7 +19,7 @@ type Broken<M> = Cache<M, false>;
 type Fixed<M> = Cache<M, true>;
 
 impl<M: Memory, const FIXED: bool> Cache<M, FIXED> {
-    /// Fixed: one lock with an owner for both.
+    /// The fixed lock: one owner for both kinds.
     fn owned(&self) {
         loop {
             let owner = self.lock.load(Ordering::Relaxed);
@@ -134,7 +134,8 @@ fn the_killed_reader_is_found_where_only_readers_are_killed() {
     passes::<Stepped, T>(&cache().cases(2));
 }
 
-/// Kill points are those of processes that may be killed, so that "n of n" can be reached; the report names the others.
+/// Only the steps of processes that may be killed are kill points, so "n of n" can be reached; the
+/// report names the other processes.
 #[test]
 fn the_mended_lock_passes_and_the_report_says_which_roles_were_not_killed() {
     type T = Fixed<SteppedMemory>;
@@ -153,12 +154,12 @@ fn the_mended_lock_passes_and_the_report_says_which_roles_were_not_killed() {
     let both = all.check::<Kills, T>().unwrap();
     assert!(both.covered.kill_points > covered.kill_points);
     assert!(both.spared.is_empty(), "{}", all.report(&both));
-    // An engine that does not kill says so already.
+    // An engine that does not kill reports that already.
     let stepped = suite.check::<Stepped, T>().unwrap();
     assert!(stepped.spared.is_empty(), "{}", suite.report(&stepped));
 }
 
-/// A case that kills another role was saved before, and is not one of the suite any more.
+/// A case that was saved earlier kills another role, and is no longer one of the suite.
 #[test]
 fn a_saved_case_that_kills_another_role_is_stale() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! A ring whose consumer's index moves before the message is read: three items stay three different ones.
+//! A ring whose consumer moves its index before it reads the message: three items stay three
+//! different ones.
 
 use crate::{caught, passes, suite};
 use forkcheck::check::Kind;
@@ -98,7 +99,7 @@ fn the_mended_ring_passes() {
     passes::<Stepped, Fixed<SteppedMemory>>(&ring().cases(8));
 }
 
-/// A register that loses a value which is written twice: values that have to be equal stay equal.
+/// A register that loses a value that is written twice: values that have to be equal stay equal.
 struct Forgets<M: Memory>(M::AtomicU64);
 
 impl<M: Memory> Structure for Forgets<M> {

@@ -1,4 +1,5 @@
-//! `loom`: right code that was red or unknown there, and broken code that it said was explored to the end.
+//! `loom`: right code that it called wrong or unknown, and broken code that it said was explored to
+//! the end.
 
 use super::{Nothing, caught, passes, suite, unknown};
 use forkcheck::check::Kind;
@@ -8,7 +9,7 @@ use forkcheck::spec::{Queue, QueueOp, QueueRet, StaleQueue};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Counts its operations; none of them waits.
+/// A spec that counts its operations; none of them waits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Count(u32);
 impl Spec for Count {
@@ -24,7 +25,8 @@ impl Spec for Count {
     }
 }
 
-/// A suite of two processes, small enough for one model, with time enough on a busy machine.
+/// Returns a suite of two processes, small enough for one model, with enough time for a busy
+/// machine.
 fn two<S: Spec<Setup = (), Op = ()>>(name: &str, ops: std::ops::RangeInclusive<usize>) -> Suite<S> {
     patient(suite(name).role("worker", 2, ops, Just(())))
 }
@@ -148,7 +150,7 @@ mod parking {
         }
     }
 
-    /// Workers park by a token that is taken with an exchange.
+    /// A pool whose workers park by a token, which is taken with an exchange.
     struct Pool<M: Memory, const FENCED: bool> {
         tasks: M::AtomicU32,
         parked: M::AtomicU32,
@@ -230,7 +232,8 @@ mod parking {
 mod coverage {
     use super::*;
 
-    /// A ring of one slot; the broken one gives it back before it has read it, as far as orderings go.
+    /// A ring of one slot; the broken one's orderings let it release the slot before it has read
+    /// it.
     struct Slot<M: Memory, const FIXED: bool> {
         write: M::AtomicU64,
         read: M::AtomicU64,
@@ -320,7 +323,7 @@ mod coverage {
             let outcome = suite.check::<Loom, Slot<LoomMemory, true>>().unwrap();
             (outcome.covered.executions, suite.report(&outcome))
         };
-        // The first round has ten times the budget, and takes as much of it as it needs.
+        // The first round has ten times the budget, and uses as much of it as it needs.
         let (done, report) = executions(1);
         assert!(report.contains("1 without preemptions only"), "{report}");
         assert_eq!(done, 3, "{report}");
@@ -394,7 +397,8 @@ mod handles {
     const MEET: u8 = 2;
     const SLEEP: u8 = 3;
 
-    /// A process waits as it attaches, or as its handle is dropped, for what no other ever does; or for the other to attach.
+    /// A structure in which a process waits, as it attaches or as its handle is dropped, for an
+    /// event that never comes, or for the other process to attach.
     struct Waits<M: Memory, const WHERE: u8> {
         ready: M::AtomicU32,
     }
@@ -469,7 +473,7 @@ mod handles {
 mod blocking {
     use super::*;
 
-    /// How often each process has arrived, and how often it has left.
+    /// The numbers of arrivals and departures of each process.
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     struct Rounds {
         arrived: [u32; 2],
@@ -526,7 +530,7 @@ mod blocking {
             if handle.arrived {
                 handle.round += 1;
                 if FIXED {
-                    // It only ever counts up.
+                    // It only counts up.
                     while count.load(Ordering::Acquire) < 2 * handle.round {
                         M::spin_loop();
                     }
@@ -556,20 +560,20 @@ mod blocking {
     fn a_call_that_may_block_may_spin() {
         passes::<Loom, Barrier<LoomMemory, true>>(&barrier(2, 2));
         passes::<Loom, Barrier<LoomMemory, true>>(&barrier(2, 1));
-        // One of two that take what one posts waits for more than there is.
+        // One of two processes that take what one posts waits for more than there is.
         passes::<Loom, Posts<LoomMemory, true>>(&posts());
     }
 
     #[test]
     fn a_call_that_may_not_block_may_not_spin_without_end() {
-        // The second arrives and does not leave, and the first waits for its reset.
+        // The second process arrives and does not leave, and the first waits for its reset.
         caught::<Loom, Barrier<LoomMemory, false>>(&barrier(2, 1), Kind::Livelock);
         caught::<Loom, Posts<LoomMemory, false>>(&posts(), Kind::Livelock);
     }
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     struct Posted(u32);
-    /// `true`: post, which never waits.
+    /// An operation: `true` posts, and never waits.
     impl Spec for Posted {
         type Setup = ();
         type Op = bool;
@@ -722,7 +726,7 @@ mod stale_values {
 mod stacks {
     use super::*;
 
-    /// An operation with this number of bytes of local data.
+    /// A structure whose operations have this number of bytes of local data.
     struct Local<M: Memory, const BYTES: usize>(M::AtomicU32);
     impl<M: Memory, const BYTES: usize> Structure for Local<M, BYTES> {
         type Memory = M;
@@ -743,7 +747,7 @@ mod stacks {
         passes::<Loom, Local<LoomMemory, { 256 << 10 }>>(&two("local", 1..=1));
     }
 
-    /// Much local data as it is made and dropped, and where each handle is.
+    /// A structure with much local data when it is built and dropped, and when handles are.
     struct AllAround<M: Memory>(M::AtomicU32);
     struct User<'a, M: Memory>(&'a AllAround<M>);
     fn much() {
@@ -776,7 +780,7 @@ mod stacks {
         }
     }
 
-    /// A spec that takes much of the stack too.
+    /// A spec that also needs much of the stack.
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     struct Much(Count);
     impl Spec for Much {
@@ -816,7 +820,8 @@ mod unwinding {
     const WAITS: bool = true;
     const ASSERTS: bool = false;
 
-    /// A counter behind a spin lock. In the end each user waits until no other is left, or asserts that it has counted.
+    /// A counter behind a spin lock. At the end each user waits until no other is left, or asserts
+    /// that it has counted.
     struct Counted<M: Memory, const DOES: bool> {
         lock: M::AtomicU32,
         count: M::AtomicU32,

@@ -61,7 +61,7 @@ forkcheck::suite! {
     with: .cases(2).executions(50),
 }
 
-/// Paths that begin where the suite stands.
+/// Paths relative to the module of the suite.
 mod within {
     use super::*;
 

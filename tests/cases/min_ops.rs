@@ -1,4 +1,4 @@
-//! Two processes that meet, each exactly once: shrinking and saved cases stay within the suite.
+//! Two processes that meet, each exactly once: shrinking and replays stay within the suite.
 
 use crate::{caught, passes, suite};
 use forkcheck::check::{Kind, Verdict};
@@ -19,7 +19,8 @@ impl Spec for Met {
     fn step(&mut self, _: usize, _: &u32) {}
 }
 
-/// Both come, and each waits until as many as `ALL` have come. Broken: one that comes with an even number is not counted.
+/// A meeting at which each process waits until `ALL` have arrived. The broken one does not count an
+/// arrival with an even number.
 struct Meeting<M: Memory, const ALL: u32, const FIXED: bool> {
     came: M::AtomicU32,
 }
@@ -51,7 +52,7 @@ fn meeting() -> Suite<Met> {
         .executions(50)
 }
 
-/// The same suite, with a file of its own in this directory.
+/// The suite with a directory of its own for saved cases.
 fn saved_in(directory: &Path) -> Suite<Met> {
     meeting().regressions(Some(directory))
 }
@@ -75,7 +76,7 @@ fn mended_code_passes_with_the_case_that_the_broken_one_saved() {
     assert!(report.contains("1 saved case first"), "{report}");
 }
 
-/// Cases that another version saved, or that a suite had before its ranges changed.
+/// Cases of another version, or of the suite before its ranges changed.
 #[test]
 fn a_saved_case_outside_the_suite_is_stale_and_is_not_run() {
     for (program, why) in [
@@ -104,7 +105,7 @@ fn a_saved_case_outside_the_suite_is_stale_and_is_not_run() {
     }
 }
 
-/// A person asked for it.
+/// A case that a user replays explicitly runs even outside of the ranges.
 #[test]
 fn a_token_outside_the_suite_is_replayed_and_the_report_says_so() {
     let alone = suite("meeting")
@@ -124,7 +125,7 @@ fn a_token_outside_the_suite_is_replayed_and_the_report_says_so() {
     );
 }
 
-/// A replay of a case of the suite says nothing of the kind.
+/// The replay of a case within the suite has no such note.
 #[test]
 fn a_token_within_the_suite_is_not_called_stale() {
     let (found, _) = caught::<Stepped, Broken<SteppedMemory>>(&meeting(), Kind::Livelock);
@@ -144,7 +145,7 @@ mod on_loom {
         passes::<Loom, Fixed<LoomMemory>>(&meeting().cases(1));
     }
 
-    /// Guests come with 0; a host sleeps until its number of guests has come.
+    /// Guests arrive with 0; a host sleeps until its number of guests has arrived.
     struct Party<M: Memory> {
         came: M::AtomicU32,
     }
@@ -172,7 +173,7 @@ mod on_loom {
         }
     }
 
-    /// Three guests come, of which loom explores two.
+    /// Three guests arrive, of which loom explores two.
     #[test]
     fn a_program_that_stands_still_for_what_was_cut_is_unknown_and_not_a_finding() {
         let party = |guests| {
@@ -188,11 +189,11 @@ mod on_loom {
             why.contains("guest has 2 of its at least 3 operations"),
             "{why}"
         );
-        // Where the suite may draw two, the host waits in vain.
+        // If the suite may draw two, the host waits in vain.
         caught::<Loom, Party<LoomMemory>>(&party(2..=2), Kind::Deadlock);
     }
 
-    /// Wrong results are wrong, however the program was cut.
+    /// Wrong results are wrong, even in a truncated program.
     #[test]
     fn what_a_cut_program_returns_is_still_judged() {
         use forkcheck::spec::{Register, RegisterOp, RegisterRet};

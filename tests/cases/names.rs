@@ -1,4 +1,4 @@
-//! The names of words in a report: what the source says, and never an index that is not the right one.
+//! The names of words in a report: those of the source, and never a wrong index.
 
 use super::*;
 use forkcheck::engine::{Stepped, SteppedMemory};
@@ -6,7 +6,8 @@ use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 
 const WORDS: usize = 8;
 
-/// Two of eight words hold a value that is one; the others are never touched. `BY` says how the words are reached.
+/// Two of eight words hold one value; the others are never accessed. `BY` selects the way in which
+/// the words are accessed.
 struct Page<M: Memory, const BY: u8> {
     words: [M::AtomicU64; WORDS],
     extra: M::AtomicU32,
@@ -84,7 +85,8 @@ fn an_element_has_the_index_that_the_source_would_give_it() {
     }
 }
 
-/// The same between other words, none of them touched: nothing says where the array begins.
+/// Such an array between other words that are never accessed, so nothing shows where the array
+/// begins.
 struct Between<M: Memory> {
     before: [M::AtomicU64; 3],
     cells: [M::AtomicU64; WORDS],

@@ -1,4 +1,4 @@
-//! Settings that make no sense are refused in words, at the line that they stand in, before anything runs.
+//! Invalid settings are refused with a message, at their source line, before anything runs.
 
 use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
@@ -24,7 +24,8 @@ fn suite() -> Suite<Once<()>> {
     crate::suite("flag").role("setter", 1, 1..=1, Just(OnceOp::Set(())))
 }
 
-/// Asserts that the suite is refused on two engines, one of which waits for the machine, with these words at this line.
+/// Asserts that the suite is refused on two engines, one of which waits for the machine, with this
+/// message at this line.
 #[track_caller]
 fn refused(suite: &Suite<Once<()>>, line: u32, words: &str) {
     let errors = [
@@ -164,7 +165,8 @@ fn suite_tells_the_line_of_the_role_and_of_the_setting() {
     refused(&setting, LINE_OF_SETTING, "there is no engine \"kill\"");
 }
 
-/// All that could be drawn has an operation, so that an empty program never makes a verdict unknown.
+/// Everything that could be drawn has an operation, so an empty program never makes a verdict
+/// unknown.
 #[test]
 fn a_suite_in_which_any_role_may_do_nothing_draws_no_empty_program() {
     let suite = crate::suite("idle")
@@ -173,7 +175,7 @@ fn a_suite_in_which_any_role_may_do_nothing_draws_no_empty_program() {
     crate::passes::<Stepped, Flag<SteppedMemory>>(&suite.cases(16).executions(50));
 }
 
-/// loom can do less than the others: that is its limit, not the user's mistake.
+/// loom has tighter limits than the other engines, which is not the user's mistake.
 #[cfg(feature = "loom")]
 #[test]
 fn five_processes_are_too_many_for_loom_alone() {

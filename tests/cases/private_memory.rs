@@ -1,4 +1,5 @@
-//! Structures that hold what other processes do not have: pointers to a heap or to statics, and locks of one process.
+//! Structures with contents that other processes do not have: pointers to a heap or to statics, and
+//! locks of one process.
 
 use super::*;
 use forkcheck::engine::{Kills, Processes, Stepped};
@@ -16,7 +17,7 @@ struct Holds<M: Memory, T> {
     held: T,
 }
 
-/// A part that a structure holds beside its value.
+/// A part of a structure besides its value.
 trait Held<M: Memory>: Sized + Sync + 'static {
     fn new(setup: u64) -> Self;
     fn write(&self, value: u64) {
@@ -74,7 +75,7 @@ macro_rules! on_each {
     };
 }
 
-/// The pointer is found in the first program, named, and found again by the token.
+/// Asserts that the pointer is found in the first program, named, and found again by the token.
 #[track_caller]
 fn points<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(
     name: &str,
@@ -99,7 +100,7 @@ fn points<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(
     assert_eq!(again.verdict, outcome.verdict);
 }
 
-/// Nothing is found, and all operations were looked through.
+/// Asserts that nothing is found, and that all operations were inspected.
 #[track_caller]
 fn holds_nothing<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(name: &str) {
     let report = passes::<E, T>(&registers(name).cases(2));
@@ -134,7 +135,7 @@ on_each! {
     slots_on_the_heap: points(Slots, "set in new")
 }
 
-/// A count of those who use it.
+/// A count of its users.
 struct Counted<M>(Arc<u64>, PhantomData<M>);
 impl<M: Memory> Held<M> for Counted<M> {
     fn new(setup: u64) -> Self {
@@ -162,7 +163,7 @@ on_each! {
     a_vec_that_grows: points(Grown, "of writer: the structure holds a pointer")
 }
 
-/// The place of the newest value, a new one for each.
+/// The address of the newest value, a new one for each write.
 struct Stored<M: Memory>(M::AtomicUsize);
 impl<M: Memory> Held<M> for Stored<M> {
     fn new(_: u64) -> Self {
@@ -179,7 +180,7 @@ on_each! {
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// A count that each process has for itself.
+/// A count of each process's own.
 struct Global<M>(&'static AtomicU64, PhantomData<M>);
 impl<M: Memory> Held<M> for Global<M> {
     fn new(_: u64) -> Self {
@@ -198,12 +199,12 @@ struct Right<M: Memory> {
     name: Option<&'static str>,
     hash: fn(u64) -> u64,
     process: u32,
-    /// An address of a heap, as a number: whatever was there is gone.
+    /// The address of a heap allocation that was freed, as a number.
     number: usize,
     literal: usize,
     offset: M::AtomicUsize,
     copy: M::AtomicU64,
-    /// Slots that nothing was written to.
+    /// Slots that were never written.
     slots: [MaybeUninit<u64>; 32],
     list: Vec<u64>,
 }
@@ -232,7 +233,7 @@ impl<M: Memory> Held<M> for Right<M> {
         assert!(self.list.is_empty());
     }
 }
-/// Built after something else has used the stack.
+/// Returns slots on a part of the stack that was used before.
 fn slots() -> [MaybeUninit<u64>; 32] {
     fn used() -> usize {
         let boxes: [Box<usize>; 32] = std::array::from_fn(Box::new);
@@ -247,7 +248,8 @@ on_each! {
     what_only_looks_like_a_pointer: holds_nothing(Right)
 }
 
-/// A value behind a lock of std's, and nothing that an engine could place. It works, until two processes contend for it.
+/// A value behind a lock of std's, without a word that an engine could schedule. It works until two
+/// processes contend for it.
 struct Locked<M>(Mutex<u64>, PhantomData<M>);
 impl<M: Memory> Structure for Locked<M> {
     type Memory = M;
@@ -267,7 +269,7 @@ impl<M: Memory> Structure for Locked<M> {
     }
 }
 
-/// A lock that operations take from their second on: the process that holds it may be preempted.
+/// A lock that operations take from the second on, so the process that holds it may be preempted.
 struct LockedLater<M: Memory>(Mutex<()>, M::AtomicU64);
 /// One process's handle, and whether it has done an operation.
 struct Later<'a, M: Memory>(&'a LockedLater<M>, bool);
@@ -294,7 +296,7 @@ impl<M: Memory> WithHandles for LockedLater<M> {
     }
 }
 
-/// A process that waits for the lock is never woken.
+/// Asserts that a process that waits for the lock is never woken.
 #[track_caller]
 fn sleeps<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(
     name: &str,
@@ -342,7 +344,7 @@ fn a_std_mutex_that_later_operations_take_on_kills() {
     sleeps::<Kills, LockedLater<_>>("std_mutex_later", "of the structure's memory");
 }
 
-/// The reader parks, where the writer cannot unpark it.
+/// A structure whose reader parks, where the writer cannot unpark it.
 struct Parks<M: Memory>(M::AtomicU64);
 impl<M: Memory> Structure for Parks<M> {
     type Memory = M;

@@ -1,5 +1,5 @@
-//! A panic of the user's spec is told as such, with its message and line, on every engine; and `step` need not know what
-//! `accept` decides.
+//! A panic of the user's spec is reported as such, with its message and line, on every engine; and
+//! `step` need not handle cases that `accept` decides.
 
 use super::{caught, passes, suite};
 use forkcheck::check::Kind;
@@ -13,7 +13,7 @@ const IN_START: u8 = 2;
 const IN_MAY_BLOCK: u8 = 3;
 const IN_KEY: u8 = 4;
 
-/// How often each process has arrived, and how often it has left.
+/// The numbers of arrivals and departures of each process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Rounds<const PANICS: u8> {
     arrived: [u32; 2],
@@ -134,7 +134,7 @@ fn a_barrier_that_loses_a_round_is_found_and_no_expected_value_is_told() {
     assert!(!report.contains("the spec panicked"), "{report}");
 }
 
-/// Asserts that an engine tells the panic, with the line and the message.
+/// Asserts that an engine reports the panic, with the line and the message.
 #[track_caller]
 fn told<E: forkcheck::engine::Engine, const PANICS: u8>(message: &str)
 where

@@ -1,5 +1,5 @@
-//! A process that never gets through `attach`, or through the drop of its handle, is a finding on every engine; so is one that
-//! a killed process leaves there.
+//! A process that never gets through `attach`, or through the drop of its handle, is a finding on
+//! every engine; so is one that waits there because of a killed process.
 
 use super::{Nothing, caught, passes, suite};
 use forkcheck::check::Kind;
@@ -8,7 +8,8 @@ use forkcheck::memory::Life;
 use forkcheck::prelude::*;
 use std::time::Duration;
 
-/// Attaching waits for a word, which only the other process's attaching sets, or no process at all.
+/// A structure on which attaching waits for a word that only the other process's attaching sets, or
+/// no process at all.
 struct Entrance<M: Memory, const SET: bool> {
     ready: M::AtomicU32,
 }
@@ -36,7 +37,8 @@ impl<M: Memory, const SET: bool> WithHandles for Entrance<M, SET> {
     }
 }
 
-/// Dropping a handle waits for a word, which an operation sets, or no process at all.
+/// A structure on which dropping a handle waits for a word that an operation sets, or no process at
+/// all.
 struct Exit<M: Memory, const SET: bool> {
     ready: M::AtomicU32,
 }
@@ -91,7 +93,7 @@ fn is_found<
             "{report}"
         );
     }
-    // A watchdog notices it here, and shrinking would ask it again and again.
+    // Here a watchdog notices it, and shrinking would wait for the watchdog many times.
     let alone = super::suite(name)
         .role("worker", 1, 1..=1, Just(()))
         .watchdog(Duration::from_millis(300));
@@ -136,7 +138,8 @@ impl Spec for Opened {
 
 const READY: u64 = u64::MAX;
 
-/// Open or create. `state` is 0, `READY`, or names the process that creates; broken: 1.
+/// A segment that processes open or create. `state` is 0, `READY`, or names the process that
+/// creates; broken: 1.
 struct Segment<M: Memory, const FIXED: bool, const IN_ATTACH: bool> {
     state: M::AtomicU64,
     a: M::AtomicU64,

@@ -8,7 +8,7 @@ use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
 
-/// The `M::` was forgotten.
+/// A structure without the `M::`.
 struct Forgotten<M>(AtomicU64, PhantomData<fn() -> M>);
 
 impl<M: Memory> Structure for Forgotten<M> {
@@ -28,7 +28,7 @@ impl<M: Memory> Structure for Forgotten<M> {
     }
 }
 
-/// It was forgotten for one word of two.
+/// A structure without the `M::` for one of two words.
 struct Half<M: Memory>(Forgotten<M>, M::AtomicU64);
 
 impl<M: Memory> Structure for Half<M> {
@@ -61,7 +61,8 @@ fn is_unknown<E: Engine<Memory = SteppedMemory>>() {
     assert!(words.contains("without an access to `Memory`"), "{words}");
     let allowed = register().allow_unscheduled("one word is a statistic");
     passes::<E, Half<_>>(&allowed);
-    // That lets a structure have such words besides; it is no word for one without any other.
+    // That setting allows such words besides others; it does not help a structure that has no
+    // others.
     unknown::<E, Forgotten<_>>(&allowed);
 }
 
@@ -76,7 +77,8 @@ fn processes_need_no_steps() {
     passes::<Processes, Forgotten<_>>(&register());
 }
 
-/// Two words that hold one value. Broken: a reader reports that they differ, where a writer is between the two.
+/// Two words that hold one value. Broken: a reader reports a difference while a writer is between
+/// the two.
 struct Pair<M: Memory, const MENDED: bool>([M::AtomicU64; 2]);
 
 impl<M: Memory, const MENDED: bool> Structure for Pair<M, MENDED> {
@@ -114,7 +116,7 @@ fn a_token_that_mended_code_applies_in_full_passes() {
     unknown::<Stepped, Forgotten<_>>(&suite);
 }
 
-/// The word is touched as a process attaches, and by writers.
+/// A structure whose word is accessed as a process attaches, and by writers.
 struct Attached<M: Memory, const READS: bool>(M::AtomicU64);
 
 impl<M: Memory, const READS: bool> WithHandles for Attached<M, READS> {
@@ -150,7 +152,7 @@ fn what_only_attach_touches_is_unknown() {
     passes::<Stepped, Attached<_, true>>(&readers);
 }
 
-/// The writer touches the word; the reader knows what it always holds.
+/// A structure whose writer accesses the word, and whose reader knows its constant value.
 struct Constant<M: Memory>(M::AtomicU64);
 
 impl<M: Memory> Structure for Constant<M> {

@@ -44,7 +44,7 @@ struct Seen {
     left: Vec<String>,
 }
 
-/// A function that makes a region of that many bytes.
+/// A function that makes a region of this many bytes.
 type Make = fn(usize) -> Result<Region, Error>;
 
 /// Does the core's work in the place that this process is in, and returns the result of each part, in words.
@@ -234,8 +234,8 @@ fn names_and_files_that_are_left_are_noticed() {
     assert_eq!((before, after), (0, if alone { 3 } else { 1 }));
 }
 
-/// Asserts that the results are those of the row: all parts work except those in `but`, whose errors contain the
-/// given words.
+/// Asserts that the results are those of the row: all parts work except those in `but`, whose
+/// errors contain the given text.
 fn expect(name: &str, seen: &[(String, String)], but: &[(&str, &str)]) {
     for (what, words) in seen {
         let as_expected = match but.iter().find(|(other, _)| other == what) {

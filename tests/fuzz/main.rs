@@ -1,10 +1,10 @@
-//! Fuzz tests of all input from outside (tokens, saved cases, headers of regions, records of children, recorded
-//! histories). Any input is understood or refused in words, without a panic or an endless wait, and in memory in
-//! proportion to its length.
+//! Fuzz tests of all input from outside (tokens, saved cases, headers of regions, records of
+//! children, recorded histories). Any input is understood or refused with a message, without a
+//! panic or an endless wait, and in memory in proportion to its length.
 //!
-//! Inputs are random bytes, and valid ones with changes. `FORKCHECK_INPUTS` says how many of each (2,000 without it);
-//! ci/fuzz.sh takes 100,000. The tests of frames and of arguments are beside their code: `src/process/frame.rs`,
-//! `src/command/mod.rs`.
+//! Inputs are random bytes, and valid ones with changes. `FORKCHECK_INPUTS` gives the number of
+//! each (2,000 without it); ci/fuzz.sh takes 100,000. The tests of frames and of arguments are in
+//! the files of their code: `src/process/frame.rs`, `src/command/mod.rs`.
 #![cfg(feature = "cli")]
 
 mod children;
@@ -68,7 +68,8 @@ fn each<T>(
     }
 }
 
-/// Reads an input of that many bytes, and returns the result. Fails if that takes up too much memory.
+/// Reads an input of this many bytes, and returns the result. Fails if that takes up too much
+/// memory.
 fn in_proportion<T>(len: usize, read: impl FnOnce() -> T) -> T {
     let (result, most) = counted::most_taken_up(read);
     assert!(

@@ -30,7 +30,7 @@ const SHOWN: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// Blocks of a language on a page.
+/// Returns the blocks of a language on a page.
 fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("\n```{language}\n");
     let rest = page.split(&*fence).skip(1);
@@ -38,7 +38,8 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// The part of a file that its page shows: without the lines that say that they are of the test alone, and what is below.
+/// Returns the part of a file that its page shows: without the lines marked as the test's alone,
+/// and the part below.
 fn on_the_page(file: &str) -> String {
     let above = file.split("\n// Not on the page.\n").next();
     let lines = above.expect("split yields one").lines();
@@ -75,7 +76,8 @@ fn the_fix_of_the_tutorial_makes_the_one_file_of_the_other() {
     assert_eq!(before.replace(&broken, &fixed), after);
 }
 
-/// Lines of a report that do not depend on the machine, the crate, or the time that it took.
+/// Returns the lines of a report that do not depend on the machine, the crate, or the time that it
+/// took.
 fn lasting(report: &str) -> Vec<String> {
     let mut kept = Vec::new();
     let mut goes_on = true;
@@ -114,7 +116,7 @@ fn the_tutorial_shows_what_is_printed() {
     );
 }
 
-/// A page on which one row, one label or one line is another is noticed.
+/// A page with one wrong row, label or line is noticed.
 #[test]
 fn a_page_that_shows_something_else_is_noticed() {
     let (page, report) = (

@@ -1,4 +1,5 @@
-//! Reads histories as Jepsen's etcd test and porcupine's key-value test write them, and says what they should do.
+//! Reads histories in the formats of Jepsen's etcd test and porcupine's key-value test, and defines
+//! their specs.
 //!
 //! One event a line, in real-time order; the time of an event is the number of its line.
 
@@ -7,7 +8,7 @@ use forkcheck::case::{self, Call};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
-/// What the system was.
+/// The kind of system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Model {
     /// A register with compare-and-set, at first nil.
@@ -36,7 +37,7 @@ pub(crate) enum RegisterOp {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum RegisterRet {
     Value(Option<i64>),
-    /// A read whose value is not known.
+    /// A read with an unknown value.
     Nothing,
     Written,
     Swapped(bool),
@@ -122,7 +123,7 @@ impl Spec for Map {
     }
 }
 
-/// Reads a history; blank lines mean nothing.
+/// Reads a history; blank lines are ignored.
 pub(crate) fn parse(model: Model, text: &str) -> Result<History, String> {
     let lines = text.lines().enumerate();
     let lines = lines.filter(|(_, line)| !line.trim().is_empty());
@@ -132,7 +133,7 @@ pub(crate) fn parse(model: Model, text: &str) -> Result<History, String> {
     })
 }
 
-/// A process, and what it did.
+/// A process and its event.
 type Line<S> = (u64, Event<S>);
 
 enum Event<S: Spec> {

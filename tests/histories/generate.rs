@@ -1,20 +1,21 @@
-//! Histories of registers and queues of any size: calls that overlap, with a moment of each at which it takes effect. The
-//! same arguments give the same history.
+//! Generated histories of registers and queues of any size: calls that overlap, each with a moment
+//! at which it takes effect. Equal arguments give equal histories.
 
 use super::format::{Register, RegisterOp, RegisterRet};
 use forkcheck::Spec;
 use forkcheck::case::{Call, History};
 use forkcheck::spec::{Queue, QueueOp, QueueRet};
 
-/// How large, and how dense.
+/// The size and density of a history.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
     pub(crate) processes: usize,
-    /// Calls of each.
+    /// The number of calls of each process.
     pub(crate) calls: usize,
-    /// More processes, with one call each that never returned; half of them took effect.
+    /// The number of additional processes, with one call each that never returned; half of those
+    /// took effect.
     pub(crate) pending: usize,
-    /// Between two calls of a process: on average half of this; a call takes 50.
+    /// The time between two calls of a process, on average half of this; a call takes 50.
     pub(crate) pause: u64,
     pub(crate) seed: u64,
 }
@@ -37,7 +38,7 @@ impl Size {
     }
 }
 
-/// Numbers by chance (splitmix64).
+/// A random number generator (splitmix64).
 struct Chance(u64);
 
 impl Chance {
@@ -50,7 +51,8 @@ impl Chance {
     }
 }
 
-/// A history in which each call takes effect at a moment between its invocation and its return.
+/// Returns a history in which each call takes effect at a moment between its invocation and its
+/// return.
 fn generated<S: Spec>(
     setup: &S::Setup,
     size: Size,
@@ -103,7 +105,8 @@ fn generated<S: Spec>(
     History { calls }
 }
 
-/// Reads and writes, `cas` of ten of them compare-and-swaps, on a register that holds one of `values`.
+/// Returns reads and writes, `cas` of ten of them compare-and-swaps, on a register that holds one
+/// of `values`.
 pub(crate) fn register(size: Size, values: i64, cas: u64) -> History<Register> {
     generated(&None, size, |chance| {
         let mut value = || chance(values as u64) as i64;
@@ -116,7 +119,7 @@ pub(crate) fn register(size: Size, values: i64, cas: u64) -> History<Register> {
     })
 }
 
-/// Pushes of distinct items, and as many pops.
+/// Returns pushes of distinct items, and as many pops.
 pub(crate) fn queue(size: Size) -> History<Queue<u32>> {
     let mut item = 0;
     generated(&usize::MAX, size, move |chance| {
@@ -128,18 +131,18 @@ pub(crate) fn queue(size: Size) -> History<Queue<u32>> {
     })
 }
 
-/// The same with one read late in it that returned what nothing wrote: 99.
+/// Replaces the result of one late read by 99, which no process wrote.
 pub(crate) fn impossible(mut history: History<Register>) -> History<Register> {
     let call = late(&mut history, |op| *op == RegisterOp::Read);
     call.ret = Some(RegisterRet::Value(Some(99)));
     history
 }
 
-/// The same with one read late in it that returned what had been overwritten before.
+/// Replaces the result of one late read by a value that had been overwritten before.
 pub(crate) fn stale(mut history: History<Register>) -> History<Register> {
     let read = late(&mut history, |op| *op == RegisterOp::Read).clone();
     let calls = || history.calls.iter().flatten();
-    // What no call that may be the last before the read has left there.
+    // The value is not left by any call that may be the last before the read.
     let after = |call: &Call<Register>| match call.op {
         RegisterOp::Write(to) | RegisterOp::Cas(_, to) => Some(to),
         RegisterOp::Read => None,
@@ -154,14 +157,14 @@ pub(crate) fn stale(mut history: History<Register>) -> History<Register> {
     history
 }
 
-/// The same with one pop late in it that returned what nothing pushed.
+/// Replaces the result of one late pop by an item that no process pushed.
 pub(crate) fn invented(mut history: History<Queue<u32>>) -> History<Queue<u32>> {
     let call = late(&mut history, |op| *op == QueueOp::Pop);
     call.ret = Some(QueueRet::Popped(u32::MAX));
     history
 }
 
-/// A call of the first process at nine tenths of its calls.
+/// Returns a call of the first process at nine tenths of its calls.
 fn late<S: Spec>(history: &mut History<S>, fits: impl Fn(&S::Op) -> bool) -> &mut Call<S> {
     let calls = &mut history.calls[0];
     let from = calls.len() * 9 / 10;

@@ -1,8 +1,9 @@
-//! Recorded histories of real systems in the formats of Jepsen and porcupine, and the labels that they came with.
+//! Recorded histories of real systems in the formats of Jepsen and porcupine, with their labels.
 //!
-//! Those in here are small and our own. `FORKCHECK_HISTORIES=DIRECTORY` names a directory with an `index.tsv`
-//! (columns `file`, `model`, `expected`; porcupine's test data are laid out so) of which every label has to be right:
-//! `FORKCHECK_HISTORIES=... cargo test --test histories -- --nocapture` prints a line for each.
+//! The histories in this folder are small ones of the project. `FORKCHECK_HISTORIES=DIRECTORY`
+//! names a directory with an `index.tsv` (columns `file`, `model`, `expected`; porcupine's test
+//! data have this layout), in which every label has to be right: `FORKCHECK_HISTORIES=... cargo
+//! test --test histories -- --nocapture` prints a line for each.
 
 #[cfg(feature = "cli")]
 mod command;
@@ -14,7 +15,7 @@ use forkcheck::check::{Criterion, Limits, Verdict, explain};
 use format::{History, Model, parse};
 use std::path::{Path, PathBuf};
 
-/// `linearizable`, `not_linearizable`, or why that cannot be said.
+/// Returns `linearizable`, `not_linearizable`, or the reason why it is unknown.
 fn label(history: &History) -> String {
     let limits = Limits::default();
     let word = |ok, unknown| match (ok, unknown) {
@@ -131,7 +132,7 @@ fn every_label_of_the_histories_that_the_environment_names_is_right() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// The rows of an index: file, model, label.
+/// Returns the rows of an index: file, model, label.
 fn indexed(directory: &Path) -> Vec<(String, Model, String)> {
     let index = std::fs::read_to_string(directory.join("index.tsv")).unwrap();
     let rows: Vec<_> = index

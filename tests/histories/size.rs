@@ -7,7 +7,7 @@ use forkcheck::Spec;
 use forkcheck::case::{Call, History};
 use forkcheck::check::{Criterion, Limits, Verdict, explain};
 
-/// Judges within a number of steps, and remembers no more states than that.
+/// Judges within a number of steps, and with as many remembered states.
 #[track_caller]
 fn within<S: Spec>(steps: u64, setup: &S::Setup, history: &History<S>, legal: bool) {
     let limits = Limits {
@@ -75,7 +75,7 @@ fn a_queue_that_is_not_crowded_takes_few_steps() {
     }
 }
 
-/// The same register, of which it is not known that its reads only read.
+/// The same register, without the knowledge that its reads only read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Blind(Register);
 
@@ -115,7 +115,8 @@ fn a_crowd_takes_few_steps_and_without_the_knowledge_of_what_only_reads_too_many
     assert!(matches!(verdict, Verdict::Unknown(_)));
 }
 
-/// Appends to one key at one time, and a read of what they cannot make; the same for a second key, with one append.
+/// Returns appends to one key at one time, and a read of a value that they cannot make; the same
+/// for a second key, with one append.
 fn hard_and_easy(hard: &str, easy: &str) -> History<Map> {
     let mut lines: Vec<String> = Vec::new();
     let mut line = |kind: &str, process: usize, f: &str, key: &str, value: &str| {

@@ -204,7 +204,7 @@ pub(crate) fn run_nothing(_: &Site) {
     assert!(Command::new("/no/such/program").status().is_err());
 }
 
-/// Starts a thread that goes on when the operation has returned.
+/// Starts a thread that continues when the operation has returned.
 pub(crate) fn threads(_: &Site) {
     std::thread::spawn(|| {
         loop {

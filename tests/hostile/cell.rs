@@ -1,4 +1,5 @@
-//! A cell of the matrix: one misdeed, committed at one place, in a check on one engine; and whether that check ends as it should.
+//! A cell of the matrix: one misdeed, committed at one place, in a check on one engine; and whether
+//! that check ends as it should.
 
 use crate::misdeeds::{ENGINES, Ends, MARK, MISDEEDS, PLACES, Place, Site};
 use forkcheck::check::Verdict;
@@ -11,12 +12,13 @@ use std::sync::atomic::AtomicU32;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// A watchdog's time: that no check takes, on a busy machine either.
+/// The watchdog's time, which no check takes, even on a busy machine.
 const HANGS: Duration = Duration::from_secs(600);
 /// Numbers the checks of this program.
 static CHECKS: AtomicU32 = AtomicU32::new(0);
 
-/// The number of the misdeed, where it is committed, what marks that which it leaves behind, and the process of the tests.
+/// The number of the misdeed, its place, the mark of the processes that it leaves behind, and the
+/// process of the tests.
 type Setup = (usize, Place, u32, u32);
 
 /// Each operation that returns gives 7.
@@ -31,7 +33,7 @@ impl Spec for Seven {
     }
     fn step(&mut self, _: usize, _: &()) -> u8 {
         let (misdeed, place, mark, tests) = self.0;
-        // Not in the process of the tests, which asks it too.
+        // Not in the process of the tests, which asks the spec too.
         if place == Place::TheSpec && tests != std::process::id() {
             commit(misdeed, mark, 0..0);
         }
@@ -92,7 +94,7 @@ impl<M: Memory> Hostile<M> {
     }
 }
 
-/// Commits it in this process, whose name tells from then on that it is one of that check.
+/// Commits it in this process, whose name from then on marks it as one of that check.
 fn commit(misdeed: usize, mark: u32, own: Range<usize>) {
     let _ = nix::sys::prctl::set_name(&CString::new(name(mark)).unwrap());
     (MISDEEDS[misdeed].does)(&Site {
@@ -101,7 +103,7 @@ fn commit(misdeed: usize, mark: u32, own: Range<usize>) {
     });
 }
 
-/// The name of processes in a check with this mark.
+/// Returns the name of processes in a check with this mark.
 fn name(mark: u32) -> String {
     format!("hostile{mark:08x}")
 }
@@ -118,16 +120,17 @@ impl<M: Memory> Drop for Hostile<M> {
     }
 }
 
-/// Checks a structure that does this there, and returns the verdict, whether nothing was found, and the report.
+/// Checks a structure that commits it there, and returns the verdict, whether nothing was found,
+/// and the report.
 fn checked<E: Engine>(number: usize, place: Place) -> (Verdict<Seven>, bool, String)
 where
     Hostile<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
 {
     let (answer, result) = mpsc::channel();
-    // Process ids come again; those of tests that run at one time do not.
+    // Process ids are reused; those of tests that run at one time differ.
     let tests = std::process::id();
     let mark = tests << 16 | CHECKS.fetch_add(1, Ordering::Relaxed) & 0xffff;
-    // The engine's processes end with the thread that asked for them.
+    // The engine's processes end with the thread that started them.
     std::thread::spawn(move || {
         let suite = Suite::new(forkcheck::site!(), "hostile")
             .setup(Just((number, place, mark, tests)))
@@ -167,13 +170,15 @@ where
     result
 }
 
-/// Processes that a check with this mark left behind: by their name, or by their environment where they run another program.
+/// Returns the processes that a check with this mark left behind, by their name, or by their
+/// environment if they run another program.
 fn marked(mark: u32) -> Vec<u32> {
     let (name, mark) = (name(mark), format!("{MARK}={mark}\0"));
     let has_mark = |process: &u32| {
         let read = |file| std::fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
         let stat = String::from_utf8_lossy(&read("stat")).into_owned();
-        // One that has ended, and is not waited for by whom its parent left it to, does nothing any more.
+        // A process that has ended, and that its new parent does not wait for, has no effect any
+        // more.
         let is_over = stat
             .rsplit_once(") ")
             .is_some_and(|(_, fields)| fields.starts_with('Z'));
@@ -196,7 +201,7 @@ pub(crate) struct Cell {
     pub(crate) ends: Ends,
 }
 
-/// Returns the cells of a misdeed on an engine, those too that are not tried.
+/// Returns the cells of a misdeed on an engine, including those that are not tried.
 pub(crate) fn cells<E: Engine>(misdeed: usize) -> impl Iterator<Item = Cell> {
     let row = &MISDEEDS[misdeed];
     let engine = ENGINES.iter().position(|&name| name == E::NAME);
@@ -251,8 +256,8 @@ impl Cell {
     }
 }
 
-/// Whether a check with that verdict found nothing, and left out nothing but overlaps: in so few executions, calls may overlap
-/// too seldom.
+/// Returns whether a check with that verdict found nothing, and left out only overlaps: in so few
+/// executions, calls may overlap too seldom.
 pub(crate) fn is_undisturbed<S: Spec>(verdict: &Verdict<S>) -> bool {
     match verdict {
         Verdict::Ok => true,

@@ -1,4 +1,5 @@
-//! Structures that attack the processes that check them: each check ends, with a verdict in words, and leaves nothing behind.
+//! Structures that attack the processes that check them: each check ends, with a verdict that has a
+//! reason, and leaves nothing behind.
 //!
 //! A cell is a misdeed at a place in a check on an engine. `misdeeds` has a line for each misdeed, `cell` runs a cell, and
 //! `table` counts. `cargo test --test hostile -- --nocapture` ends with the table of all cells.
@@ -26,7 +27,8 @@ use forkcheck::engine::{Engine, Kills, Processes, Stepped};
 use forkcheck::prelude::*;
 use misdeeds::{Ends, MISDEEDS, Place};
 
-/// Runs the cells of a misdeed on an engine, and after them a check that nothing disturbs; returns what is wrong.
+/// Runs the cells of a misdeed on an engine, and after them an undisturbed check; returns what is
+/// wrong.
 fn complaints<E: Engine>(name: &str) -> Vec<String>
 where
     Hostile<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,

@@ -1,4 +1,4 @@
-//! The misdeeds, one function each, and what the checks of a structure that commits one come to.
+//! The misdeeds, one function each, and the ends of the checks of a structure that commits one.
 
 use crate::{acts, raw};
 use nix::sys::signal::{Signal, kill};
@@ -12,20 +12,20 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Something that a structure does to the processes that check it.
+/// An action of a structure against the processes that check it.
 pub(crate) struct Misdeed {
     pub(crate) name: &'static str,
     pub(crate) does: fn(&Site),
     pub(crate) places: &'static [Place],
     pub(crate) engines: &'static [&'static str],
-    /// End of a check on engines with real processes, and in loom's model.
+    /// The ends of a check on engines with real processes, and in loom's model.
     pub(crate) real: Ends,
     pub(crate) loom: Ends,
-    /// Ends where the specification commits it: on `processes`, `stepped`, `kills` and `loom`.
+    /// The ends if the specification commits it: on `processes`, `stepped`, `kills` and `loom`.
     pub(crate) spec: [Ends; 4],
 }
 
-/// Place in a structure's life at which a misdeed is committed.
+/// The place in a structure's code at which a misdeed is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Place {
     New,
@@ -42,32 +42,36 @@ pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 /// All places, in the order in which they are tried.
 pub(crate) const PLACES: [Place; 6] = [New, Attach, Operation, Detach, Drop, Place::TheSpec];
 const EVERYWHERE: &[Place] = &[New, Attach, Operation, Detach, Drop];
-/// In each process that the structure comes to: its handles are made and dropped in that of their operations.
+/// The places in each process that the structure comes to: its handles are made and dropped in the
+/// process of their operations.
 const EACH_PROCESS: &[Place] = &[New, Operation, Drop];
 
-/// Target of a misdeed: the structure's own bytes, and a name for what is left behind.
+/// The target of a misdeed: the structure's own bytes, and a name for the processes that are left
+/// behind.
 pub(crate) struct Site {
     pub(crate) own: Range<usize>,
     pub(crate) mark: String,
 }
 
 impl Site {
-    /// A file of this process's own.
+    /// Returns a file of this process's own.
     pub(crate) fn file(&self) -> PathBuf {
         std::env::temp_dir().join(format!("{MARK}-{}-{}", self.mark, getpid()))
     }
 }
 
-/// How a check ends.
+/// The end of a check.
 #[derive(Clone, Copy)]
 pub(crate) enum Ends {
     /// Not tried there.
     Untried,
-    /// As if nothing had been done.
+    /// It ends as an undisturbed check.
     Undisturbed,
-    /// As if nothing had been done, but that a structure changed without an access is Unknown where accesses are scheduled.
+    /// It ends so, except that a structure that changed without an access is Unknown where accesses
+    /// are scheduled.
     Unscheduled,
-    /// With a verdict that is not Ok, in these words, or in others that are named after a `|`.
+    /// It ends with a verdict that is not Ok, with this text, or with another one that follows a
+    /// `|`.
     Words(&'static str),
 }
 
@@ -86,7 +90,7 @@ const fn row(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Mis
     }
 }
 
-/// A misdeed that comes to the same wherever it is committed, the specification among these.
+/// Returns a misdeed with the same end wherever it is committed, the specification included.
 const fn everywhere(name: &'static str, does: fn(&Site), real: Ends, loom: Ends) -> Misdeed {
     Misdeed {
         spec: [real, real, real, loom],
@@ -94,7 +98,7 @@ const fn everywhere(name: &'static str, does: fn(&Site), real: Ends, loom: Ends)
     }
 }
 
-/// A misdeed that changes nothing, wherever it is committed.
+/// Returns a misdeed without an effect, wherever it is committed.
 const fn harmless(name: &'static str, does: fn(&Site)) -> Misdeed {
     Misdeed {
         places: EACH_PROCESS,
@@ -103,7 +107,8 @@ const fn harmless(name: &'static str, does: fn(&Site)) -> Misdeed {
     }
 }
 
-/// The same, but that the process that supervises asks the specification too, and has more to do afterwards.
+/// Replaces the ends for the specification, which the supervising process asks too, and has more to
+/// do afterwards.
 const fn but_for(misdeed: Misdeed, stepped: Ends, kills: Ends) -> Misdeed {
     Misdeed {
         spec: [misdeed.spec[0], stepped, kills, misdeed.spec[3]],
@@ -111,7 +116,7 @@ const fn but_for(misdeed: Misdeed, stepped: Ends, kills: Ends) -> Misdeed {
     }
 }
 
-/// A misdeed that ends its process, in these words.
+/// Returns a misdeed that ends its process, with this text.
 const fn ends(name: &'static str, does: fn(&Site), words: &'static str) -> Misdeed {
     Misdeed {
         places: EACH_PROCESS,
@@ -128,7 +133,7 @@ const fn not_in_spec(misdeed: Misdeed) -> Misdeed {
     }
 }
 
-/// In loom's model it comes to this.
+/// Sets the ends in loom's model.
 const fn in_loom(misdeed: Misdeed, loom: Ends, spec: Ends) -> Misdeed {
     let [processes, stepped, kills, _] = misdeed.spec;
     Misdeed {
@@ -159,7 +164,7 @@ pub(crate) const MARK: &str = "FORKCHECK_TESTS_HOSTILE";
 
 const OVERWROTE: Ends = Words("wrote over memory of the check itself");
 const NO_ANSWER: Ends = Words("ended without an answer");
-/// Of the process that supervises.
+/// The end if the supervising process commits it.
 const NO_ANSWER_EITHER: Ends = Words("get an answer of the fresh process");
 const NO_FRAME: Ends = Words("no frame of its own");
 const GARBLED: Ends = Words("is garbled");
@@ -209,7 +214,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
         NO_ROOM,
         NO_ROOM,
     ),
-    // Where nothing more is allocated. A model allocates.
+    // This works where nothing more is allocated. A model allocates.
     in_loom(
         but_for(
             harmless("no_memory", acts::no_memory),
@@ -262,7 +267,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     ),
     harmless("leave_user", acts::leave_user),
     harmless("new_user", acts::new_user),
-    // Its first child is the init of all others there, and ends them, for which it waits 10 s.
+    // The first child is the init of all others there, and ends them, for which it waits 10 s.
     but_for(harmless("new_pids", acts::new_pids), Undisturbed, Untried),
     harmless("new_mounts", acts::new_mounts),
     harmless("no_modes", acts::no_modes),
@@ -302,7 +307,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     ),
     ends("become_true", raw::become_true, "exited with code 0"),
     // Threads and ends.
-    // Whether they are there yet as it forks is chance.
+    // It is chance whether they exist yet when it forks.
     but_for(harmless("threads", acts::threads), Undisturbed, Untried),
     harmless("panic_beside", acts::panic_beside),
     ends("exit", acts::exit, "exited with code 0"),
@@ -314,7 +319,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     ends("panic_later", acts::panic_later, "panic"),
     harmless("catch_panic", acts::catch_panic),
     harmless("forget_hook", acts::forget_hook),
-    // The process lives on without its first thread, which is noticed as a sleep is.
+    // The process continues without its first thread, which is noticed as a sleep is.
     on(
         &["processes"],
         not_in_spec(ends("end_first_thread", raw::end_first_thread, "sleeps")),
@@ -337,7 +342,8 @@ fn close(descriptors: Range<i32>) {
     }
 }
 
-/// Each descriptor is one of a file of the structure's own, in which the check writes nothing.
+/// Replaces each descriptor by one of a file of the structure's own, in which the check writes
+/// nothing.
 fn replace_all(site: &Site) {
     let path = site.file();
     if path.exists() {
@@ -370,7 +376,7 @@ fn ones(site: &Site) {
     overwrite(site, 0xff);
 }
 
-/// Writes over all memory that processes share, but for the structure's own page.
+/// Overwrites all memory that processes share, except for the structure's own page.
 fn overwrite(site: &Site, byte: u8) {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let memory = File::options().write(true).open("/proc/self/mem").unwrap();

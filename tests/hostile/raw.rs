@@ -146,14 +146,14 @@ pub(crate) fn child(_: &Site) {
     }
 }
 
-/// Forks, and ends the parent: the child goes on in its place.
+/// Forks, and ends the parent: the child continues in its place.
 pub(crate) fn changeling(site: &Site) {
     if fork() != 0 {
         end(site);
     }
 }
 
-/// Forks a child that goes on as its parent does.
+/// Forks a child that continues as its parent does.
 pub(crate) fn double(_: &Site) {
     fork();
 }

@@ -1,4 +1,4 @@
-//! Clean processes: a job comes back with its value, or with how it ended and what it printed last.
+//! Fresh processes: a job returns its value, or how it ended and its last output.
 
 use crate::told;
 use forkcheck::process::{self, Exit};
@@ -93,7 +93,7 @@ fn a_clean_process_has_one_thread_and_none_of_what_started_it() {
             let ours = |(name, _): &(String, String)| name.starts_with("FORKCHECK_ZYGOTE");
             let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
             let input = std::fs::read_link("/proc/self/fd/0").unwrap();
-            // What a program that the job starts would inherit.
+            // A program that the job starts would inherit these.
             let inherited = std::process::Command::new("ls")
                 .arg("-l")
                 .arg("/proc/self/fd")
@@ -102,7 +102,7 @@ fn a_clean_process_has_one_thread_and_none_of_what_started_it() {
             let inherited = String::from_utf8(inherited.stdout).unwrap();
             assert!(!inherited.contains("memfd:forkcheck"), "{inherited}");
             assert!(inherited.contains("/dev/null"), "{inherited}");
-            // By the one that is left, processes are known as those of this session.
+            // The remaining one marks the processes of this session.
             let left: Vec<String> = std::env::vars()
                 .filter(ours)
                 .map(|(name, _)| name)

@@ -1,4 +1,5 @@
-//! Ends of children that somebody brings about: timeouts, kills, drops, other reapers; and forks that are refused.
+//! Ends of children that another process causes: timeouts, kills, drops, other reapers; and forks
+//! that are refused.
 
 use crate::{childless, told};
 use forkcheck::Region;
@@ -11,7 +12,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// Longer than anything here takes: whoever waits so long has failed.
+/// The watchdog's time, longer than any test here takes.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 pub(crate) fn park_for_ever() -> ! {
@@ -33,13 +34,13 @@ fn write(word: &AtomicU32, value: u32) {
     Hardware::wake(word, u32::MAX);
 }
 
-/// Whether a process runs: it is there and no zombie.
+/// Returns whether a process runs: it exists and is no zombie.
 pub(crate) fn runs(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.starts_with(" Z"))
 }
 
-/// Whether it ends before the watchdog barks. Its end is not ours to wait for, hence the loop.
+/// Returns whether it ends within the watchdog's time. It is not ours to wait for, hence the loop.
 pub(crate) fn ends(pid: u32) -> bool {
     let start = Instant::now();
     while runs(pid) && start.elapsed() < WATCHDOG {
@@ -55,7 +56,8 @@ fn a_kill_after_a_timeout_takes_grandchildren_along() {
             let region = Region::anonymous(8).unwrap();
             let words: &[AtomicU32; 2] = region.get(0).unwrap();
             let mut child = process::spawn(|| -> () {
-                // One that is of the child's group, and one that has a group of its own but dies with its parent.
+                // One is in the child's group; the other has a group of its own but dies with its
+                // parent.
                 let mut member = Command::new("sleep").arg("600").spawn().unwrap();
                 words[0].store(member.id(), Relaxed);
                 let kin = process::spawn(|| -> () { park_for_ever() }).unwrap();
@@ -163,7 +165,7 @@ fn a_child_that_somebody_else_reaped_is_an_error_in_words() {
     .unwrap();
     assert!(reaped);
     for text in [waited, killed] {
-        assert!(text.contains("somebody else has reaped it"), "{text}");
+        assert!(text.contains("something else has reaped it"), "{text}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a child gives back: a value of any size, a panic with its words, or how else it ended.
+//! The results of a child: a value of any size, a panic with its message, or another end.
 #![allow(unsafe_code, reason = "a signal that nix does not know")]
 
 use crate::{childless, told};
@@ -96,7 +96,7 @@ fn a_panic_of_a_grandchild_is_its_own_and_not_its_parents() {
                 let inner = told(process::run(|| -> u8 { panic!("inner") })).1;
                 let ours = matches!(inner, Some(Exit::Panic(panic)) if panic.message == "inner");
                 panicked.store(u32::from(ours), Relaxed);
-                // Told as a panic, had the inner one been taken for its own.
+                // This would be reported as a panic, had the inner one been taken for its own.
                 std::process::abort()
             });
             (told(middle).1, panicked.load(Relaxed))
@@ -196,7 +196,7 @@ fn exits_signals_and_aborts_are_told_apart() {
 
 #[test]
 fn a_child_that_dies_half_way_through_its_value_gave_none() {
-    /// Ends the process while it is being turned into bytes.
+    /// A value that ends the process while it is being turned into bytes.
     #[derive(Debug, Deserialize)]
     struct Half;
     impl Serialize for Half {
@@ -208,7 +208,8 @@ fn a_child_that_dies_half_way_through_its_value_gave_none() {
         |()| {
             let limited = |len| {
                 process::run(move || {
-                    // The kernel lets so many bytes be written to a file, the value's too, and then kills.
+                    // The kernel lets a process write this many bytes to a file, the value's
+                    // included, and then kills it.
                     setrlimit(Resource::RLIMIT_FSIZE, 1 << 20, 1 << 20).unwrap();
                     "x".repeat(len)
                 })
@@ -234,7 +235,7 @@ fn a_child_that_dies_half_way_through_its_value_gave_none() {
 
 #[test]
 fn a_value_that_cannot_be_written_or_read_is_an_error_that_says_why() {
-    /// Refuses to be written.
+    /// A value that refuses to be written.
     #[derive(Debug, Deserialize)]
     struct Shy;
     impl Serialize for Shy {
@@ -242,7 +243,7 @@ fn a_value_that_cannot_be_written_or_read_is_an_error_that_says_why() {
             Err(serde::ser::Error::custom("shy"))
         }
     }
-    /// Writes two bytes and reads one.
+    /// A value that writes two bytes and reads one.
     #[derive(Debug, Deserialize)]
     struct Wordy(#[allow(dead_code, reason = "what matters is that it is one byte")] u8);
     impl Serialize for Wordy {

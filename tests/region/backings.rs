@@ -1,4 +1,4 @@
-//! One API over every backing: what is shared, how long it is, what may be done with it, and what a name is good for.
+//! One API over every backing: who shares it, its length, its permissions, and the use of a name.
 
 use crate::scratch::{Scratch, clean, is_asleep, mapping, page};
 use forkcheck::publish::{EventCount, Latest, OneShot, Ring, SeqLock};
@@ -21,12 +21,12 @@ forkcheck::layout! {
     }
 }
 
-/// Where in its file that region begins.
+/// Returns the offset of that region in its file.
 fn part_of_a_file() -> u64 {
     page() as u64 + 256
 }
 
-/// A region of each backing, and its name if it has one.
+/// Returns a region of each backing, with its name if it has one.
 fn each(scratch: &Scratch) -> Vec<(&'static str, Region, Option<Name>)> {
     let layout = Layout::of::<Page>();
     let named = scratch.names().map(|(what, name)| {
@@ -37,7 +37,7 @@ fn each(scratch: &Scratch) -> Vec<(&'static str, Region, Option<Name>)> {
         ("anonymous", Region::anonymous(layout.len()).unwrap()),
         ("memfd", Region::memfd(layout).unwrap()),
         ("sysv, no key", Region::sysv(layout.len()).unwrap()),
-        // From a place that is no multiple of a page, but one that suits the page's alignment.
+        // The offset is no multiple of a page, but one that suits the structure's alignment.
         (
             "part of a file",
             Region::file(&scratch.bytes(page() * 5), part_of_a_file(), layout.len()).unwrap(),
@@ -88,7 +88,7 @@ fn publications_on_every_backing_pass_values_from_a_child_to_its_parent() {
     );
 }
 
-/// The child sleeps in a mapping of its own, where there is a name to open one by.
+/// The child sleeps in a mapping of its own, if there is a name by which to open one.
 #[test]
 fn an_event_count_on_every_backing_wakes_who_sleeps_in_another_process_and_mapping() {
     let seen = clean(|| {
@@ -105,7 +105,7 @@ fn an_event_count_on_every_backing_wakes_who_sleeps_in_another_process_and_mappi
                 })
             })
             .unwrap();
-            // After that word it sleeps for nothing else.
+            // After that word it sleeps for no other reason.
             let until = Instant::now() + Duration::from_secs(60);
             while page.words[0].load(Acquire) == 0 || !is_asleep(child.id()) {
                 assert!(Instant::now() < until, "{what}: it never falls asleep");
@@ -151,7 +151,7 @@ fn a_view_reads_what_the_region_writes_and_its_pages_cannot_be_written() {
             assert_eq!(words.get(1).unwrap().load(Relaxed), 8, "{what}");
             assert!(words.get(3).is_none());
             assert!(view.get::<AtomicU64>(view.len() - 7).is_err(), "{what}");
-            // Where the pages are: only what /proc says of the second mapping.
+            // The address of the pages: only /proc shows the second mapping.
             let readable = std::fs::read_to_string("/proc/self/maps").unwrap();
             let readable = readable
                 .lines()
@@ -187,7 +187,7 @@ fn a_part_of_a_file_begins_at_any_byte_and_must_be_there() {
             .store(offset as u8 | 1, Relaxed);
         let bytes = std::fs::read(scratch.file("bytes")).unwrap();
         assert_eq!(bytes[offset], offset as u8 | 1, "offset {offset}");
-        // Dropping it leaves the file, which is not its own.
+        // Dropping it leaves the file, which it does not own.
         drop(region);
         assert!(scratch.file("bytes").exists());
     }
@@ -217,7 +217,7 @@ fn a_memfd_is_sealed_and_a_descriptor_that_is_not_is_refused() {
     let word: &AtomicU64 = region.get(8).unwrap();
     word.store(3, Relaxed);
     assert_eq!(other.get::<AtomicU64>(8).unwrap().load(Relaxed), 3);
-    // Nobody makes it shorter, longer, or executable.
+    // No process can make it shorter, longer, or executable.
     let file = std::fs::File::from(region.fd().unwrap().try_clone_to_owned().unwrap());
     for len in [0, 100_000] {
         let error = file.set_len(len).unwrap_err();
@@ -232,14 +232,14 @@ fn a_memfd_is_sealed_and_a_descriptor_that_is_not_is_refused() {
     let view = View::receive(&there, 100).unwrap();
     word.store(4, Relaxed);
     assert_eq!(view.get::<AtomicU64>(8).unwrap().load(Relaxed), 4);
-    // A file, and a memfd that anybody can cut short, are none.
+    // A file, and a memfd that any process can truncate, are not accepted.
     let scratch = Scratch::new();
     let unsealed = nix_memfd();
     for fd in [scratch.bytes(4096).into(), unsealed] {
         let error = Region::from_fd(fd, 8).unwrap_err().to_string();
         assert!(error.contains("no memfd sealed"), "{error}");
     }
-    // A sender that says something else, or goes away.
+    // A sender that sends something else, or closes.
     std::io::Write::write_all(&mut &here, b"x").unwrap();
     let error = Region::receive(&there, 8).unwrap_err().to_string();
     assert!(error.contains("sent something else"), "{error}");

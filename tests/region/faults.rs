@@ -1,4 +1,5 @@
-//! What is refused is refused as it is made, in words, and leaves nothing; and what happens to a file that is cut short.
+//! Refused regions are refused when they are made, with a message, and leave nothing; and the
+//! effects of truncating a file.
 
 use crate::scratch::{Held, Scratch, clean, page, skipped};
 use forkcheck::process::{self, Exit};
@@ -10,7 +11,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{Uid, getegid, geteuid, setgid, setuid};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
-/// Every way to make a region of that many bytes: the words of each that failed.
+/// Tries every way to make a region of this many bytes; returns the message of each that failed.
 pub(crate) fn make_all(scratch: &Scratch, len: usize) -> Vec<(String, Option<String>)> {
     let why = |made: Result<Region, Error>| made.err().map(|error| error.to_string());
     let named = scratch
@@ -25,16 +26,16 @@ pub(crate) fn make_all(scratch: &Scratch, len: usize) -> Vec<(String, Option<Str
     all.map(|(what, why)| (what.to_string(), why)).collect()
 }
 
-/// What this process holds, and how many files are in the directory.
+/// Returns the resources that this process holds, and the number of files in the directory.
 fn held(scratch: &Scratch) -> (Held, usize) {
     let files = std::fs::read_dir(scratch.directory()).unwrap();
     (Held::now(), files.count())
 }
 
-/// In a child with these limits: what failed, and whether anything is left.
+/// Returns, from a child with these limits, what failed, and whether anything is left.
 fn limited(resource: Resource, limit: u64, len: usize) -> (Vec<(String, Option<String>)>, bool) {
     process::run(|| {
-        // Of the child's own: names are known by the process that made them up.
+        // The child's own: names are known by the process that chose them.
         let scratch = Scratch::new();
         let before = held(&scratch);
         setrlimit(resource, limit, limit).unwrap();
@@ -91,7 +92,7 @@ fn a_limit_on_memory_is_an_error() {
     for (what, why) in made {
         let why = why.unwrap_or_default();
         let known = why.contains("ENOMEM") && why.contains("ulimit -v")
-            // A small /dev/shm or disk is full before.
+            // A small /dev/shm or disk is full before that.
             || why.contains("ENOSPC");
         assert!(known, "{what}: {why:?}");
     }
@@ -128,7 +129,7 @@ fn a_limit_on_descriptors_is_an_error() {
                 (what, why) => panic!("{what}: {why:?}"),
             }
         }
-        // Nothing was left of the names, or they would be taken.
+        // None of the names is left, or they would exist already.
         assert!(
             made_later.iter().all(|(_, why)| why.is_none()),
             "{made_later:?}"
@@ -139,7 +140,8 @@ fn a_limit_on_descriptors_is_an_error() {
     assert!(refused[0] > 0 && refused[1] > 0, "{refused:?}");
 }
 
-/// A child in a mount namespace of its own, where a body may mount what it likes; `None`, if that is not permitted here.
+/// Runs `body` in a child with a mount namespace of its own, where it may mount anything; `None` if
+/// that is not permitted here.
 fn with_mounts<T>(body: impl FnOnce() -> T) -> Option<T>
 where
     T: serde::Serialize + serde::de::DeserializeOwned,
@@ -151,7 +153,7 @@ where
                 && std::fs::write("/proc/self/setgroups", "deny").is_ok()
                 && std::fs::write("/proc/self/uid_map", format!("{user} {user} 1")).is_ok()
                 && std::fs::write("/proc/self/gid_map", format!("{group} {group} 1")).is_ok();
-        // What is mounted here stays here.
+        // Mounts made here stay in this namespace.
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         let none = None::<&str>;
         (allowed && mount(none, "/", none, private, none).is_ok()).then(body)
@@ -175,7 +177,7 @@ fn a_full_dev_shm_is_an_error_as_the_region_is_made() {
             let scratch = Scratch::new();
             let small = Region::create(&scratch.posix(), 20_000).map_err(|error| error.to_string());
             let small = small.map(|small| {
-                // All of it can be touched.
+                // All of it can be accessed.
                 small.get::<AtomicU8>(19_999).unwrap().store(1, Relaxed);
                 small.len()
             });
@@ -252,7 +254,7 @@ fn another_users_region_is_refused_both_ways() {
         })
         .unwrap();
         let by_us = names.each_ref().map(|name| why(Region::open(name, 8)));
-        // Theirs stays; only they, or ipcrm and rm, take it away.
+        // Files of others stay; only their owners, or ipcrm and rm, remove them.
         let removed = names.each_ref().map(|name| name.remove().is_ok());
         process::run(|| {
             setgid(65_534.into()).unwrap();
@@ -310,13 +312,13 @@ fn a_directory_that_is_not_there_and_names_that_cannot_be_are_errors() {
         for len in [0, usize::MAX, isize::MAX as usize - 4096] {
             assert!(Region::create(&name, len).is_err(), "{what}: {len} bytes");
         }
-        // None of the attempts left it taken.
+        // None of the attempts left the name behind.
         assert!(Region::create(&name, 8).is_ok(), "{what}");
     }
 }
 
-/// Whoever may write to a file may cut it short. What is made of it then is an error; what is still used ends the process
-/// by SIGBUS, and that process alone.
+/// Any process that may write to a file may truncate it. Making a region of it then is an error;
+/// one that is still used ends its process by SIGBUS, and only that process.
 #[test]
 fn a_file_that_is_cut_short_is_an_error_where_it_is_looked_up_and_sigbus_where_it_is_touched() {
     let (looked_up, opened, touched, whole) = clean(|| {
@@ -335,7 +337,7 @@ fn a_file_that_is_cut_short_is_an_error_where_it_is_looked_up_and_sigbus_where_i
             .to_string();
         let mut child = process::spawn(|| last.load(Relaxed)).unwrap();
         let touched = child.wait().unwrap();
-        // A memfd cannot be cut: its twin in this test.
+        // The twin: a memfd cannot be truncated.
         let memfd = Region::memfd(2 * page()).unwrap();
         let file = std::fs::File::from(memfd.fd().unwrap().try_clone_to_owned().unwrap());
         let whole = file.set_len(page() as u64).is_err()
@@ -348,13 +350,13 @@ fn a_file_that_is_cut_short_is_an_error_where_it_is_looked_up_and_sigbus_where_i
             .is_ok();
         (looked_up, opened, touched, whole)
     });
-    assert!(looked_up.contains("cut short to 4096 bytes"), "{looked_up}");
+    assert!(looked_up.contains("truncated to 4096 bytes"), "{looked_up}");
     assert!(opened.contains("are possible"), "{opened}");
     assert_eq!(touched, Exit::Signal(7));
     assert!(whole);
 }
 
-/// How many rounds: 1,000,000 were run once (see CHANGELOG), fewer in CI.
+/// Returns the number of rounds: 1,000,000 were run once (see CHANGELOG), fewer in CI.
 fn rounds() -> u32 {
     std::env::var("FORKCHECK_ROUNDS").map_or(300, |count| count.parse().unwrap())
 }
@@ -363,7 +365,7 @@ fn rounds() -> u32 {
 fn rounds_of_create_fork_kill_and_drop_leave_nothing() {
     let (before, after, rounds, without_drop) = clean(|| {
         let scratch = Scratch::new();
-        // The first of everything opens what stays open.
+        // The first round opens everything that stays open.
         let round = |number: u32| {
             let named = scratch
                 .names()
@@ -392,7 +394,7 @@ fn rounds_of_create_fork_kill_and_drop_leave_nothing() {
         let before = Held::now();
         (1..=rounds()).for_each(round);
         let after = Held::now();
-        // One that is forgotten is noticed.
+        // A forgotten one is noticed.
         std::mem::forget(Region::memfd(8).unwrap());
         (before, after, rounds(), Held::now())
     });

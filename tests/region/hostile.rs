@@ -1,5 +1,6 @@
-//! Regions whose bytes another process has written over: each word of the header, each word of each publication, with
-//! every kind of wrong value. Opening says what is wrong, operations return something; nothing panics, faults or hangs.
+//! Regions whose bytes another process has overwritten: each word of the header, each word of each
+//! publication, with every kind of wrong value. Opening says what is wrong, operations return some
+//! value; nothing panics, faults or hangs.
 #![allow(
     unsafe_code,
     reason = "the header of a region lies in front of what it hands out"
@@ -21,20 +22,20 @@ use std::mem::offset_of;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Words of a header, and what some of them are.
+/// The words of a header, and the positions of some.
 const HEADER: usize = 16;
 const MAGIC: usize = 0;
 const LEN: usize = 1;
 const SHAPE: usize = 2;
 const LIFE: usize = 3;
 
-/// How a word is spoilt.
+/// The way in which a word is overwritten.
 #[derive(Clone, Copy, Debug)]
 enum Wrong {
     To(u64),
     By(i64),
     Bits(u64),
-    /// A life that there is, and one that there was.
+    /// A process that is alive, and one that was.
     Living,
     Dead,
 }
@@ -75,7 +76,7 @@ fn wrong() -> impl Strategy<Value = Wrong> {
     ]
 }
 
-/// Runs a property where processes can be forked: how many cases it was tried on.
+/// Tests a property where processes can be forked; returns the number of cases that were tried.
 fn property<S>(
     strategy: S,
     config: ProptestConfig,
@@ -93,22 +94,25 @@ where
     ran.map(|()| cases.get()).map_err(|error| error.to_string())
 }
 
-/// The life of a process that is no more.
+/// Returns the [`Life`] of a process that has ended.
 fn dead() -> Life {
     process::run(Hardware::me).unwrap()
 }
 
-/// Words of a region from its first byte, and of the header in front of it.
+/// Returns the words of a region from its first byte, with those of the header before it if
+/// `header` is set.
 fn words(region: &Region, header: bool) -> &[AtomicU64] {
     let first: &AtomicU64 = region.get(0).unwrap();
     let (before, after) = (if header { HEADER } else { 0 }, region.len() / 8);
     // SAFETY: from_raw_parts.
-    // 1. In front of what a region with a header hands out lie the 16 words of that header, in the same mapping.
-    // 2. Behind it are `len` bytes. 3. Any bytes are an AtomicU64, which may change behind a shared reference.
+    // 1. Before the bytes of a region with a header lie the 16 words of that header, in the same
+    // mapping.
+    // 2. Behind it are `len` bytes. 3. Any bytes are an AtomicU64, which may change behind a shared
+    // reference.
     unsafe { std::slice::from_raw_parts((&raw const *first).sub(before), before + after) }
 }
 
-/// A region that strangers open, and how they do.
+/// A named region, and the ways to open it.
 struct Target {
     region: Region,
     name: Option<Name>,
@@ -147,7 +151,7 @@ impl Target {
     }
 }
 
-/// The length, or the error in words. The last byte of what is there is there.
+/// Returns the length, or the error message. The last byte of an opened region is accessed.
 fn opened(region: Result<Region, Error>) -> Result<usize, String> {
     let region = region.map_err(|error| error.to_string())?;
     let last: &AtomicU8 = region.get(region.len() - 1).unwrap();
@@ -200,10 +204,11 @@ fn a_header_with_any_word_wrong_is_refused_in_words_or_harmless() {
             let seen = seen.map_err(TestCaseError::fail)?;
             let said = after[LEN];
             let judged = after[MAGIC] == before[MAGIC] && (1..=whole as u64).contains(&said);
-            // Zero: its creator said no layout.
+            // Zero: its creator gave no layout.
             let shape = after[SHAPE] == before[SHAPE] || after[SHAPE] == 0;
             let fits = judged && said == whole as u64 && shape;
-            // A name whose creator is somebody else now, perhaps dead, may be swept by any program of this user.
+            // A name whose creator is now another process, perhaps a dead one, may be swept by any
+            // program of this user.
             let orphan = after[LIFE] != before[LIFE];
             let gone: &[&str] = match Target::KINDS[kind] {
                 "posix" if orphan => &["ENOENT"],
@@ -220,20 +225,20 @@ fn a_header_with_any_word_wrong_is_refused_in_words_or_harmless() {
                     prop_assert_eq!(*len as u64, said);
                 }
                 if let Err(words) = seen {
-                    prop_assert!(words.contains("remove it") || words.contains("create it anew"));
+                    prop_assert!(words.contains("remove it") || words.contains("create it again"));
                 }
             }
-            // Its creator goes by what it knows itself: the name is its own, and free again.
+            // The creator knows from its own memory that the name is its own, and removes it.
             drop(target);
             drop(Target::new(&scratch, Target::KINDS[kind]));
             Ok(())
         })
     });
-    // And those that failed before.
+    // Besides the saved failures.
     assert!(cases.as_ref().is_ok_and(|&cases| cases >= 400), "{cases:?}");
 }
 
-/// Every operation of every publication, a few times: what they return may be anything.
+/// Calls every operation of every publication, a few times; any result is allowed.
 fn use_all(page: &Page) {
     let _ = page.once.set([1; 13]);
     let _ = page.once.get();
@@ -287,7 +292,7 @@ fn publications_with_any_word_wrong_return_something_and_a_seqlock_is_repaired()
     assert_eq!(cases, Ok(600));
 }
 
-/// Somebody writes over everything while everything is used.
+/// A process overwrites all words while all of them are used.
 #[test]
 fn publications_that_are_written_over_while_they_are_used_return_something() {
     let seeds = clean(|| {
@@ -320,7 +325,7 @@ fn publications_that_are_written_over_while_they_are_used_return_something() {
     assert_eq!(seeds, Ok(20));
 }
 
-/// Half written by nobody: no reader waits for such an owner.
+/// Half written, by no living process: no reader waits for such an owner.
 #[test]
 fn an_odd_number_whose_owner_is_nobody_is_no_reason_to_wait() {
     let read = clean(|| {
@@ -350,7 +355,7 @@ fn an_odd_number_whose_owner_is_nobody_is_no_reason_to_wait() {
     }
 }
 
-/// What is above can fail: residents that believe a word are found out.
+/// The tests above can fail: residents that trust a word are detected.
 #[test]
 fn an_index_that_is_believed_panics_and_a_wait_for_a_word_hangs() {
     forkcheck::layout! {
@@ -363,7 +368,7 @@ fn an_index_that_is_believed_panics_and_a_wait_for_a_word_hangs() {
         let page: &Believer = region.get(0).unwrap();
         victim(|| page.index.store(9, Relaxed)).unwrap();
         let panics = victim(|| page.slots[page.index.load(Relaxed) as usize].load(Relaxed));
-        // Not waited for by `victim`, which takes its time.
+        // It is not `victim` that waits for it, which takes its time.
         let mut waits = process::spawn(|| {
             while page.done.load(Relaxed) == 0 {
                 std::hint::spin_loop();

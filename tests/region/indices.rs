@@ -1,4 +1,4 @@
-//! Counts and indices that another process wrote over once: each publication bounds their effect.
+//! Counts and indices that another process overwrote once: each publication bounds their effect.
 
 use crate::scratch::{clean, is_asleep};
 use forkcheck::publish::{EventCount, Ring};
@@ -67,7 +67,7 @@ forkcheck::layout! {
 
 #[test]
 fn a_wrong_number_of_sleepers_loses_no_wake_up() {
-    /// The offset of the number of sleepers in an event count.
+    /// The offset of the number of sleeping processes in an event count.
     const SLEEPERS: usize = 4;
     let woken = clean(|| {
         let wrong = [
@@ -86,7 +86,7 @@ fn a_wrong_number_of_sleepers_loses_no_wake_up() {
                 .get::<AtomicU32>(SLEEPERS)
                 .unwrap()
                 .store(number, Relaxed);
-            // The sleepers start one after the other.
+            // The processes go to sleep one after the other.
             let mut sleepers = [0, 1].map(|n| {
                 let about_to = &bell.about_to[n];
                 let sleeper = process::spawn(|| {

@@ -108,7 +108,7 @@ fn a_place_that_is_not_aligned_is_an_error() {
     );
 }
 
-/// The private twin goes through the same motions and differs in one flag: were a region private, the first
+/// The private twin does the same with one flag changed: if the region were private, the first
 /// number would be 0 as well.
 #[test]
 fn what_a_forked_child_writes_to_a_region_is_seen_and_to_a_private_mapping_is_not() {
@@ -163,7 +163,7 @@ fn a_handle_dropped_in_a_child_leaves_the_parents_mapping() {
 
 #[test]
 fn dropping_a_region_unmaps_all_of_it() {
-    // In a process of its own: beside other threads the addresses would be taken again at once.
+    // In a process of its own: next to other threads the addresses would be reused at once.
     let seen = process::in_fresh_process(
         |()| {
             let region = Region::anonymous(3 * page()).unwrap();

@@ -1,4 +1,5 @@
-//! Names: complete or not at all, for their owner alone, and gone with whoever made them.
+//! Names: complete or not there, for their owner alone, and removed with the process that made
+//! them.
 
 use crate::scratch::{Scratch, clean, page, sweeping};
 use forkcheck::memory::{Hardware, Life, Memory};
@@ -43,10 +44,10 @@ fn a_forked_child_that_drops_an_inherited_handle_removes_nothing() {
             let mut region = Some(Region::create(&name, 8).unwrap());
             process::run(|| drop(region.take())).unwrap();
             let after_drop = there(&name);
-            // A handle with no idea whose it is would have done this.
+            // A handle that does not know its file would have done this.
             process::run(|| name.remove().unwrap()).unwrap();
             let after_removal = there(&name);
-            // What has that name now is somebody else's: the old handle leaves it alone.
+            // Another region has that name now: the old handle leaves it alone.
             let mut successor =
                 process::run(|| Region::create(&name, 8).map(Region::keep).is_ok()).unwrap();
             drop(region);
@@ -83,7 +84,7 @@ fn what_is_kept_outlives_its_handle_and_is_removed_by_name() {
     }
 }
 
-/// The words of a header: where each lies. (This test knows more than a user should.)
+/// The offsets of a header's words. (This test knows more than a user should.)
 const LIFE: u64 = 24;
 const PLACE: u64 = 32;
 
@@ -104,7 +105,8 @@ fn a_sweep_removes_what_the_dead_left_and_nothing_of_the_living() {
     let (before, told, mine, theirs, kept) = clean(|| {
         let scratch = Scratch::new();
         let names = || scratch.names().map(|(_, name)| name);
-        // What else a sweep of the machine finds is not this test's; in its own directory it is alone.
+        // Other findings of a sweep of the machine are not this test's; in its own directory it is
+        // alone.
         let swept = || {
             let _alone = sweeping();
             sweep().unwrap();
@@ -118,7 +120,8 @@ fn a_sweep_removes_what_the_dead_left_and_nothing_of_the_living() {
         let mine = all_there();
         drop(regions);
 
-        // A child that is killed while it holds them; a sweep while it lives, and one when it is dead.
+        // A child that is killed while it holds them; a sweep while it is alive, and one when it is
+        // dead.
         let ready = Region::anonymous(4).unwrap();
         let ready: &AtomicU32 = ready.get(0).unwrap();
         let mut child = process::spawn(|| {
@@ -170,11 +173,11 @@ fn a_creator_is_dead_if_its_pid_was_given_away_and_unknown_in_another_namespace(
     let sweep = || sweep_files(scratch.directory()).unwrap().len();
     made();
     assert_eq!(sweep(), 0, "its creator, this process, lives");
-    // Our pid, and another start time.
+    // This process's pid, with another start time.
     patch(&path, LIFE, |life| life ^ 1 << 40);
     assert_eq!(sweep(), 1);
     made();
-    // A pid that nobody has, in a place that we do not know: another namespace, or another boot.
+    // A pid without a process, in an unknown place: another namespace, or another boot.
     patch(&path, LIFE, |_| Life::from_bits(0x7fff_fff0).to_bits());
     patch(&path, PLACE, |place| place ^ 1);
     assert_eq!(sweep(), 0);
@@ -247,7 +250,7 @@ fn what_others_may_write_and_what_is_no_region_is_refused() {
     std::fs::create_dir(&path).unwrap();
     refused("region");
     std::fs::remove_dir(&path).unwrap();
-    // A pipe would let an opener wait for ever.
+    // A pipe would let an opener wait indefinitely.
     nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
     refused("region");
     std::fs::remove_file(&path).unwrap();
@@ -291,7 +294,7 @@ fn a_program_built_from_another_layout_is_refused() {
             .unwrap_err()
             .to_string();
         assert!(error.contains("another layout"), "{what}: {error}");
-        // Who says only how much it needs gets that, or an error.
+        // An opener that gives only a length gets at least that, or an error.
         assert_eq!(Region::open(&name, 16).unwrap().len(), 16, "{what}");
         let error = Region::open(&name, 17).unwrap_err().to_string();
         assert!(
@@ -301,15 +304,17 @@ fn a_program_built_from_another_layout_is_refused() {
     }
 }
 
-/// How many times at least a name is made under an opener's eyes: 100,000 were tried once (see CHANGELOG), fewer in CI.
+/// Returns how often at least a name is made while an opener tries: 100,000 were tried once (see
+/// CHANGELOG), fewer in CI.
 fn races() -> u64 {
     std::env::var("FORKCHECK_RACES").map_or(2_000, |count| count.parse().unwrap())
 }
 
-/// A child makes a name again and again while this process opens it whenever it is there, and looks at the first, middle and
-/// last byte, which would be SIGBUS if they were not there yet. How the child ended, how often the name was found, and the
-/// first thing that went wrong: anything but these words.
-/// However short the opener's turns are, it goes on until the opener has found enough.
+/// A child makes a name repeatedly while this process opens it whenever it exists, and looks at the
+/// first, middle and last byte, which would be SIGBUS if they did not exist yet. Returns how the
+/// child ended, the number of times that the name was found, and the first error other than these
+/// words. However little processor time the opener gets, it continues until it has found the name
+/// often enough.
 fn race(
     name: &Name,
     allowed: &[&str],
@@ -363,7 +368,8 @@ fn an_opener_that_races_the_creator_finds_all_of_it_or_nothing() {
         let names = scratch.names();
         names.map(|(what, name)| {
             let create = || drop(Region::create(&name, 3 * page()).unwrap());
-            // Only a System V key is there before its header, and may be removed between two calls of an opener.
+            // Only a System V key exists before its header, and may be removed between two calls of
+            // an opener.
             let allowed: &[&str] = match what {
                 "sysv" => &["ENOENT", "not complete yet", "EIDRM", "EINVAL"],
                 _ => &["ENOENT"],
@@ -386,7 +392,8 @@ fn an_opener_that_races_the_creator_finds_all_of_it_or_nothing() {
     }
 }
 
-/// What `shm_open`, `ftruncate` and a few stores do; and the same with all of the space before the name, and the header after.
+/// Calls `shm_open`, `ftruncate` and a few stores; then the same with all of the space before the
+/// name, and the header after.
 #[test]
 fn a_name_that_is_there_before_its_bytes_is_noticed() {
     let [wrong, blank] = clean(|| {
@@ -421,7 +428,7 @@ fn a_name_that_is_there_before_its_bytes_is_noticed() {
     });
     let wrong = wrong.expect("the opener saw it before it was complete");
     let blank = blank.expect("the opener saw it before its header");
-    // Which of its parts was not there yet is chance.
+    // It is chance which of its parts did not exist yet.
     let known = ["which no region has", "header", "not complete yet"];
     for seen in [wrong, blank] {
         assert!(known.iter().any(|known| seen.contains(known)), "{seen}");

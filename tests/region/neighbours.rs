@@ -1,4 +1,5 @@
-//! What others on the machine do, by accident or not: their files, locks, descriptors, names and segments.
+//! Actions of other programs on the machine, accidental or not: on files, locks, descriptors, names
+//! and segments.
 #![allow(unsafe_code, reason = "dup2 over descriptors that regions own")]
 
 use crate::sandbox::forbid;
@@ -97,7 +98,7 @@ fn a_process_that_unwinds_a_panic_does_not_fork() {
     assert!(panicked.is_err());
 }
 
-/// Opening a FIFO would let go a writer that waits for a reader, and kill it as soon as it writes.
+/// Opening a FIFO would release a writer that waits for a reader, and kill it as soon as it writes.
 #[test]
 fn a_sweep_opens_no_fifo() {
     let scratch = Scratch::new();
@@ -122,7 +123,8 @@ fn a_sweep_opens_no_fifo() {
     assert!(writer.wait().unwrap().success());
 }
 
-/// Nobody takes a name away without the lock: it could be another file's by then. So a stranger's is told, and no hang.
+/// No process removes a name without the lock: the name could be another file's by then. A lock of
+/// another program is reported, and is no hang.
 #[test]
 fn a_name_that_a_stranger_has_locked_is_not_removed_and_that_is_said() {
     let scratch = Scratch::new();
@@ -163,7 +165,7 @@ fn a_sweep_of_more_regions_than_descriptors_removes_all() {
     let (removed, left) = clean(|| {
         let scratch = Scratch::new();
         let name = |n: u32| Name::file(scratch.file(&format!("region-{n}"))).unwrap();
-        // Killed with all of them.
+        // Killed while it holds all of them.
         let mut creator = process::spawn(|| {
             for n in 0..100 {
                 std::mem::forget(Region::create(&name(n), 8).unwrap());

@@ -1,4 +1,4 @@
-//! Names and files for tests, that no test leaves behind; and what the kernel says of a process.
+//! Names and files for tests, which no test leaves behind; and the kernel's view of a process.
 #![allow(unsafe_code, reason = "a byte of memory that may not be there")]
 
 use forkcheck::process;
@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// A name of each kind, and a directory. All are gone with it, whatever a test did to them.
+/// A name of each kind, and a directory. All are removed with it, whatever a test did to them.
 pub(crate) struct Scratch {
     directory: tempfile::TempDir,
     number: u32,
@@ -37,7 +37,7 @@ impl Scratch {
     pub(crate) fn posix(&self) -> Name {
         Name::posix(&format!("/forkcheck-test-{:x}", self.number)).unwrap()
     }
-    /// The file of [`Scratch::posix`].
+    /// Returns the file of [`Scratch::posix`].
     pub(crate) fn posix_file(&self) -> PathBuf {
         Path::new("/dev/shm").join(format!("forkcheck-test-{:x}", self.number))
     }
@@ -53,7 +53,7 @@ impl Scratch {
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
-    /// Another program's file, of so many zeros.
+    /// Returns another program's file, of `len` zeros.
     pub(crate) fn bytes(&self, len: usize) -> File {
         let path = self.file("bytes");
         std::fs::write(&path, vec![0; len]).unwrap();
@@ -68,15 +68,17 @@ impl Drop for Scratch {
     }
 }
 
-/// Held by a test while it sweeps the whole machine, or shows a sweep what it takes for a left-over: a name that another
-/// sweep is just taking away is neither there nor gone. Who does not know of this, a program or an example, may sweep too.
+/// A lock that a test holds while it sweeps the whole machine, or shows a left-over to a sweep: a
+/// name that another sweep is removing neither exists nor is gone. A program or an example does not
+/// know of the lock, and may sweep too.
 pub(crate) fn sweeping() -> Flock<File> {
     let all_names = File::open("/dev/shm").unwrap();
     let locked = Flock::lock(all_names, FlockArg::LockExclusive);
     locked.map_err(|(_, errno)| errno).unwrap()
 }
 
-/// Runs it in a process of its own with one thread, which may fork; what it returns shows that it ran.
+/// Runs `body` in a process of its own with one thread, which may fork; its result shows that it
+/// ran.
 pub(crate) fn clean<T, F>(body: F) -> T
 where
     F: Fn() -> T + Copy + Send + Sync + 'static,
@@ -85,13 +87,13 @@ where
     process::in_fresh_process(move |()| body(), ()).unwrap()
 }
 
-/// Whether a process sleeps: field 3 of `/proc/PID/stat`, proc_pid_stat(5).
+/// Returns whether a process sleeps: field 3 of `/proc/PID/stat`, proc_pid_stat(5).
 pub(crate) fn is_asleep(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit_once(") ").unwrap().1.starts_with('S')
 }
 
-/// Addresses and permissions of the mapping that holds an address. proc_pid_maps(5).
+/// Returns the addresses and permissions of the mapping that holds an address. proc_pid_maps(5).
 pub(crate) fn mapping<T>(place: *const T) -> Option<(Range<usize>, String)> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     maps.lines().find_map(|line| {
@@ -111,18 +113,21 @@ pub(crate) fn page() -> usize {
         .unwrap() as usize
 }
 
-/// The byte at an address, or SIGSEGV.
+/// Returns the byte at an address, or dies of SIGSEGV.
 pub(crate) fn peek(address: usize) -> u8 {
-    // SAFETY: none is promised: a child of the test does this to see itself killed. What can be read is a mapped byte.
+    // SAFETY: not sound: a child of the test does this to see itself killed. What can be read is a
+    // mapped byte.
     unsafe { std::ptr::with_exposed_provenance::<u8>(address).read_volatile() }
 }
 
-/// Says that a test did not run here, and why: to the real standard error, since libtest keeps what a test that passes prints.
+/// Reports that a test did not run here, and why: to the real standard error, since libtest keeps
+/// the output of a test that passes.
 pub(crate) fn skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
-/// What this process holds: descriptors, shared mappings, names and segments that it created, children.
+/// The resources of this process: descriptors, shared mappings, names and segments that it created,
+/// children.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Held {
     descriptors: usize,
@@ -137,7 +142,8 @@ impl Held {
         let me = std::process::id();
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         let segments = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
-        // Other tests run beside this one: what a name or a segment has of ours is the number that scratch names are made of.
+        // Other tests run at the same time: names and segments of this process contain the number
+        // of its scratch names.
         let ours = |name: &String| {
             name.starts_with(&format!("forkcheck-test-{:x}", (me << 8 | 1 << 31) >> 8))
         };

@@ -1,4 +1,4 @@
-//! System V segments that others made, that are just being made, and that were never finished.
+//! System V segments of other programs, unfinished ones, and those that are just being made.
 #![allow(
     unsafe_code,
     reason = "System V segments of other programs, which nix has no calls for"
@@ -12,7 +12,7 @@ use nix::libc;
 use nix::unistd::{Uid, geteuid, setuid};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// A segment of 256 zeros with a key of its own, attached or not.
+/// A segment of 256 zeros with its own key, attached or not.
 struct Segment(i32);
 
 impl Segment {
@@ -131,8 +131,8 @@ fn a_segment_that_its_creator_gave_away_is_still_its_creators() {
     assert!(error.contains("belongs to user 1001"), "{error}");
 }
 
-/// The segments here are those that a creator makes before it attaches them, and those whose header it has begun and
-/// not finished.
+/// The segments here are those that a creator makes before it attaches them, and those whose header
+/// it has begun and not finished.
 #[test]
 fn a_segment_that_is_just_being_made_is_left_alone_and_one_that_never_was_is_not() {
     /// The first word of a header that a creator has begun.
@@ -156,7 +156,7 @@ fn a_segment_that_is_just_being_made_is_left_alone_and_one_that_never_was_is_not
                 .zip(begun)
                 .for_each(|(word, begun)| word.store(begun, Relaxed));
         };
-        // The creator lives, and is between two calls.
+        // The creator is alive, between two calls.
         let segment = Segment::new(key);
         let unattached = (remove(), swept());
         begin(&segment);

@@ -20,7 +20,7 @@ pub(crate) fn forbid_flag(call: libc::c_long, argument: u32, bits: u32, errno: i
 }
 
 fn refuse(call: libc::c_long, flag: Option<(u32, u32)>, errno: i32) {
-    // Offsets in `seccomp_data`, on a machine whose low half of a word comes first.
+    // Offsets in `seccomp_data`, on a machine that stores the low half of a word first.
     const NUMBER: u32 = 0;
     const ARGUMENTS: u32 = 16;
     let step = |code: u32, jump_if_not, value| libc::sock_filter {

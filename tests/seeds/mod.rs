@@ -1,9 +1,10 @@
-//! Where the failing seeds of properties in `tests/` are kept: beside the saved cases, in the top-level
-//! `proptest-regressions/`. proptest's own choice would be a file beside each source file.
+//! The place of the failing seeds of properties in `tests/`: next to the saved cases, in the
+//! top-level `proptest-regressions/`. proptest's default would be a file next to each source file.
 
 use proptest::test_runner::{Config, FileFailurePersistence};
 
-/// So many cases, after those that failed before; `file` is a path of the repository.
+/// Returns a configuration with this many cases, after those that failed before; `file` is a path
+/// of the repository.
 macro_rules! kept_in {
     ($file:literal, $cases:expr) => {
         crate::seeds::kept(

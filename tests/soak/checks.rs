@@ -17,10 +17,11 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-/// A watchdog's time for one check.
+/// The watchdog's time for one check.
 const WATCHDOG: Duration = Duration::from_secs(300);
 
-/// A check, and the end that it has to have: `run` returns what was covered, or the report of another end.
+/// A check, and the end that it must have: `run` returns the coverage, or the report of another
+/// end.
 pub(crate) struct Check {
     what: String,
     engine: &'static str,
@@ -62,7 +63,7 @@ fn word() -> Suite<Register<u64>> {
         .role("reader", 2, 1..=3, Just(RegisterOp::Read))
 }
 
-/// A counter that two processes add to by exchanges that they try again.
+/// A counter that two processes add to by exchanges with retries.
 pub(crate) struct Added<M: Memory>(M::AtomicU64);
 
 impl<M: Memory> Structure for Added<M> {
@@ -134,7 +135,7 @@ macro_rules! checks {
     };
 }
 
-/// Right structures on each engine: a finding is a false one.
+/// Returns right structures on each engine: a finding is a false one.
 pub(crate) fn right() -> Vec<Check> {
     checks! { "passed":
         word, Word on Processes Stepped Kills Loom;
@@ -144,12 +145,13 @@ pub(crate) fn right() -> Vec<Check> {
         latest::suite, CheckedLatest on Processes Stepped Kills Loom;
         ring::suite, CheckedRing on Processes Stepped Kills Loom;
         event_count::suite, CheckedEventCount on Processes Stepped Kills Loom;
-        // Broken in what `kills` alone sees.
+        // Broken only for `kills`.
         dead_writer::suite, DeadWriter on Stepped Loom;
     }
 }
 
-/// Broken structures on engines that see the mistake: a soak in which nothing is found shows nothing.
+/// Returns broken structures on engines that see the mistake: a soak without any finding proves
+/// nothing.
 pub(crate) fn broken() -> Vec<Check> {
     checks! { "found":
         early_flag::suite, EarlyFlag on Processes Stepped Kills Loom;
@@ -161,14 +163,14 @@ pub(crate) fn broken() -> Vec<Check> {
     }
 }
 
-/// Checks that cannot end as they have to.
+/// Returns checks that cannot end as they must.
 pub(crate) fn unexpected() -> Vec<Check> {
     let mut all = checks! { "found": word, Word on Stepped; };
     all.extend(checks! { "passed": early_flag::suite, EarlyFlag on Stepped; });
     all
 }
 
-/// Cells of the hostile matrix on an engine.
+/// Adds the cells of the hostile matrix on an engine.
 fn on<E: Engine>(all: &mut Vec<Check>)
 where
     Hostile<E::Memory>: WithHandles<Memory = E::Memory, Spec = Seven>,
@@ -188,21 +190,22 @@ where
     }));
 }
 
-/// All cells of the hostile matrix, in an order in which neighbours are of different engines and misdeeds.
+/// Returns all cells of the hostile matrix, in an order in which neighbours are of different
+/// engines and misdeeds.
 pub(crate) fn hostile() -> Vec<Check> {
     let mut all = Vec::new();
     on::<Processes>(&mut all);
     on::<Stepped>(&mut all);
     on::<Kills>(&mut all);
     on::<Loom>(&mut all);
-    // By a number that has nothing to do with their place, and that is the same in each run.
+    // Ordered by a number that is independent of their place, and the same in each run.
     let number = |place: u64| place.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut numbered: Vec<_> = (0u64..).map(number).zip(all).collect();
     numbered.sort_by_key(|(number, _)| *number);
     numbered.into_iter().map(|(_, check)| check).collect()
 }
 
-/// Counts of what was checked: verdicts by engine and end, and executions.
+/// The counts of checks: verdicts by engine and end, and executions.
 #[derive(Default)]
 pub(crate) struct Counts {
     verdicts: BTreeMap<(&'static str, &'static str), u64>,

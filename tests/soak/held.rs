@@ -1,4 +1,5 @@
-//! A snapshot of what a soak holds, as the kernel tells it: processes, descriptors, names, memory; and the comparison of two.
+//! A snapshot of the resources of a soak, from the kernel: processes, descriptors, names, memory;
+//! and the comparison of two.
 
 use crate::MARK;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,45 +7,48 @@ use std::fmt::{self, Display, Formatter};
 use std::fs::{read, read_dir, read_link, read_to_string};
 use std::time::{Duration, Instant};
 
-/// Growth of the resident memory that is not a leak, in KiB. The allocator keeps what was freed, more of it where larger cases
-/// were drawn, and glibc keeps stacks of ended threads, at most 40 MiB of addresses, of which few pages were touched. One page
-/// that is lost in each check of an hour is more: some 40 checks in each of some hundred rounds.
+/// The growth of the resident memory that is not a leak, in KiB. The allocator keeps freed memory,
+/// more of it where larger cases were drawn, and glibc keeps stacks of ended threads, at most 40
+/// MiB of addresses, of which few pages were touched. A leak of one page in each check of an hour
+/// is more: some 40 checks in each of some hundred rounds.
 pub(crate) const RESIDENT: u64 = 24 << 10;
 
-/// Growth in mappings that is not a leak: glibc makes an arena (two lines) for each thread that allocates beside others, at
-/// most eight for each processor, and keeps at most 40 MiB of stacks (two lines for each 2 MiB).
+/// Returns the growth in mappings that is not a leak: glibc makes an arena (two lines) for each
+/// thread that allocates at the same time as others, at most eight for each processor, and keeps at
+/// most 40 MiB of stacks (two lines for each 2 MiB).
 pub(crate) fn mappings() -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     2 * 8 * processors + 2 * 20
 }
 
-/// The name of what this soak makes.
+/// Returns the mark of this soak in names.
 pub(crate) fn mark() -> String {
     std::env::var(MARK).unwrap()
 }
 
-/// The key of a System V segment of this soak.
+/// Returns the key of a System V segment of this soak.
 pub(crate) fn key(number: u32) -> i32 {
     ((std::process::id() << 8 | number & 0xff) | 1 << 30).cast_signed() & i32::MAX
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
-    /// All descendants, by name: those that have another parent now are known by their environment.
+    /// All descendants, by name: those with a new parent are known by their environment.
     processes: BTreeMap<String, usize>,
     threads: usize,
-    /// By kind: the name of a file, a socket, a pipe.
+    /// The descriptors by kind: the name of a file, a socket, a pipe.
     descriptors: BTreeMap<String, usize>,
-    /// In `/dev/shm`.
+    /// The names in `/dev/shm`.
     names: BTreeSet<String>,
-    /// In the temporary directory, which is its own.
+    /// The files in the temporary directory, which is this soak's own.
     files: BTreeSet<String>,
-    /// System V segments, of its keys or created by it.
+    /// The System V segments with a key of this soak or created by it.
     segments: BTreeSet<String>,
-    /// Lines of `/proc/self/maps`: of shared memory, and all.
+    /// The lines of `/proc/self/maps`: of shared memory, and all.
     shared: usize,
     mappings: usize,
-    /// KiB in this process, and in its descendants: not those of files, which come with what was executed.
+    /// The KiB in this process, and in its descendants, without those of files, which belong to the
+    /// executed programs.
     resident: u64,
     of_descendants: u64,
 }
@@ -78,7 +82,8 @@ impl Display for Held {
 }
 
 impl Held {
-    /// The kernel ends the children of an ended process, which takes a moment: waits until there are no more than there were.
+    /// Takes a snapshot after the kernel has ended the children of an ended process, which takes a
+    /// moment: it waits until there are no more of them than before.
     pub(crate) fn after(first: Option<&Held>) -> Self {
         let until = Instant::now() + Duration::from_secs(10);
         loop {
@@ -120,8 +125,9 @@ impl Held {
         }
     }
 
-    /// Whether a thread waits for the lock of the machine. `processes` gives up after two minutes, and goes on without it; the
-    /// thread ends once it has the lock. A program waits so once.
+    /// Returns whether a thread waits for the lock of the machine. `processes` gives up after two
+    /// minutes, and continues without it; the thread ends once it has the lock. A program waits so
+    /// once.
     fn waits_for_the_machine(&self, first: &Held) -> bool {
         let lock = kind(&std::env::var("FORKCHECK_LOCK").unwrap());
         self.descriptors.get(&lock) == Some(&1)
@@ -129,7 +135,7 @@ impl Held {
             && self.threads > first.threads
     }
 
-    /// Returns what is more than it was, in words.
+    /// Returns descriptions of everything that has grown.
     pub(crate) fn more_than(&self, first: &Held) -> Vec<String> {
         if self.waits_for_the_machine(first) {
             let lock = kind(&std::env::var("FORKCHECK_LOCK").unwrap());
@@ -177,7 +183,7 @@ impl Held {
     }
 }
 
-/// The kind of a descriptor: what it is of, without the number of a socket or a process.
+/// Returns the kind of a descriptor: its target, without the number of a socket or a process.
 fn kind(target: &str) -> String {
     target.replace(|c: char| c.is_ascii_digit(), "")
 }
@@ -190,7 +196,7 @@ fn counted(all: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Kinds of which there are more than there were.
+/// Returns the kinds of which there are more than before.
 fn more(now: &BTreeMap<String, usize>, then: &BTreeMap<String, usize>) -> Vec<String> {
     let then = |kind: &String| then.get(kind).copied().unwrap_or(0);
     let more = now.iter().filter(|(kind, count)| **count > then(kind));
@@ -198,14 +204,14 @@ fn more(now: &BTreeMap<String, usize>, then: &BTreeMap<String, usize>) -> Vec<St
         .collect()
 }
 
-/// Names in a directory; none where there is no such directory any more.
+/// Returns the names in a directory; none if it does not exist any more.
 fn entries(directory: &str) -> Vec<String> {
     let all = read_dir(directory).into_iter().flatten().flatten();
     all.map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
 }
 
-/// All paths below a directory.
+/// Returns all paths below a directory.
 fn files(directory: &str) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for name in entries(directory) {
@@ -216,8 +222,8 @@ fn files(directory: &str) -> BTreeSet<String> {
     all
 }
 
-/// Processes that this one started, and those that these did, with their names: the children of each, and all that have the
-/// mark in their environment.
+/// Returns the descendants of this process, with their names: the children of each, and all
+/// processes with the mark in their environment.
 fn descendants() -> BTreeMap<u32, String> {
     let me = std::process::id();
     let mark = format!("{MARK}={}\0", mark());
@@ -251,7 +257,8 @@ fn descendants() -> BTreeMap<u32, String> {
     }
 }
 
-/// Segments whose key is of this soak, or that this process created. proc_sysvipc(5): key, id, mode, size, creator.
+/// Returns the segments with a key of this soak, or created by this process. proc_sysvipc(5): key,
+/// id, mode, size, creator.
 fn segments() -> BTreeSet<String> {
     let rows = read_to_string("/proc/sysvipc/shm").unwrap_or_default();
     let is_ours = |row: &&str| {
@@ -268,7 +275,7 @@ fn segments() -> BTreeSet<String> {
         .collect()
 }
 
-/// KiB of a process that are resident and of no file; 0 of one that has ended.
+/// Returns the KiB of a process that are resident and of no file; 0 if it has ended.
 fn resident(pid: u32) -> u64 {
     let status = read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let of = |name| {

@@ -1,11 +1,13 @@
-//! A soak: one process checks suites again and again, each time with another seed, and sees that nothing piles up and that no
-//! verdict is wrong.
+//! A soak: one process checks suites repeatedly, each time with another seed, and asserts that no
+//! resource accumulates and that no verdict is wrong.
 //!
-//! An ordinary run is two rounds, of which the second is compared with the first. `FORKCHECK_SOAK=3600` goes on for that many
-//! seconds (ci/soak.sh). A round checks right structures on each engine, which have to pass; broken ones, which have to be
-//! found; some cells of the matrix of `tests/hostile`, the next ones in each round; and makes regions, forks, kills and
-//! drops. Each test is a process of its own with a temporary directory of its own, so that what is held is its own: `held`
-//! compares that, and `planted` shows that it would see a leak of each kind.
+//! An ordinary run is two rounds, of which the second is compared with the first.
+//! `FORKCHECK_SOAK=3600` continues for that many seconds (ci/soak.sh). A round checks right
+//! structures on each engine, which have to pass; broken ones, which have to be found; some cells
+//! of the matrix of `tests/hostile`, the next ones in each round; and makes regions, forks, kills
+//! and drops. Each test is a process of its own with a temporary directory of its own, so that its
+//! resources are its own: `held` compares them, and `planted` shows that it would detect a leak of
+//! each kind.
 #![cfg(feature = "loom")]
 
 #[path = "../hostile/acts.rs"]
@@ -29,14 +31,16 @@ use std::io::{BufRead, BufReader};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Names the processes of one soak in their environment.
+/// The variable that marks the processes of one soak.
 pub(crate) const MARK: &str = "FORKCHECK_TESTS_SOAK";
 
-/// How many right structures, broken ones and cells of the matrix a round takes: in an ordinary run, and in a longer one.
+/// The numbers of right structures, broken ones and cells of the matrix in a round: in an ordinary
+/// run, and in a longer one.
 const SHORT: [usize; 3] = [12, 2, 2];
 const LONG: [usize; 3] = [32, 3, 6];
 
-/// Runs a test of this program again, in a process with that mark; there it is `body`. What that prints is printed.
+/// Runs a test of this program again, in a process with that mark, where it runs `body`, and prints
+/// its output.
 fn in_a_process_of_its_own(test: &str, body: fn()) {
     if std::env::var_os(MARK).is_some() {
         // This process does not outlive the test.
@@ -46,7 +50,7 @@ fn in_a_process_of_its_own(test: &str, body: fn()) {
     let scratch = tempfile::tempdir().unwrap();
     // `processes` waits for the machine as it does in other tests.
     let lock = std::env::var_os("FORKCHECK_LOCK").unwrap_or(std::env::temp_dir().into());
-    // As a descriptor of it is named.
+    // By the name that descriptors of it have.
     let lock = std::fs::canonicalize(lock).unwrap();
     let (output, sink) = std::io::pipe().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -65,11 +69,11 @@ fn in_a_process_of_its_own(test: &str, body: fn()) {
         println!("{}", lines[lines.len() - 1]);
     }
     assert!(child.wait().unwrap().success(), "see above");
-    // A name that no test has is no failure of libtest's.
+    // For libtest, a name that no test has is no failure.
     assert!(lines.iter().any(|line| line.contains("1 passed")));
 }
 
-/// Checks of one kind, and where the next round goes on.
+/// The checks of one kind, and the start of the next round.
 struct Turns {
     checks: Vec<Check>,
     of_a_round: usize,
@@ -84,7 +88,8 @@ impl Turns {
             next: 0,
         }
     }
-    /// Runs the next checks, and counts them. Ends with the report of one that does not end as it should.
+    /// Runs the next checks, and counts them. Returns the report of one that does not end as it
+    /// should.
     fn take(&mut self, seed: u64, counts: &mut Counts) {
         for _ in 0..self.of_a_round {
             let check = &self.checks[self.next % self.checks.len()];
@@ -121,7 +126,8 @@ fn a_leak_of_each_kind_is_seen() {
     in_a_process_of_its_own("a_leak_of_each_kind_is_seen", planted::each_is_seen);
 }
 
-/// Checks that end in another way than they have to: a right structure that has to be found, and a broken one that has to pass.
+/// Checks that end in another way than they must: a right structure that should be found, and a
+/// broken one that should pass.
 #[test]
 fn a_verdict_other_than_the_expected_one_ends_a_soak_with_its_report_and_seed() {
     for (check, words) in checks::unexpected()
@@ -138,7 +144,7 @@ fn a_verdict_other_than_the_expected_one_ends_a_soak_with_its_report_and_seed() 
     }
 }
 
-/// Runs rounds for that time, two at least.
+/// Runs rounds for that time, at least two.
 fn soak(time: Duration, seed: u64) {
     let started = Instant::now();
     let [of_right, of_broken, of_hostile] = if time.is_zero() { SHORT } else { LONG };

@@ -1,4 +1,4 @@
-//! The twin of a soak: a leak of each kind, planted, which the comparison has to name, and it alone.
+//! The twin of a soak: a planted leak of each kind, which the comparison has to name, and no other.
 
 use crate::held::{Held, RESIDENT, key, mappings, mark};
 use forkcheck::Region;
@@ -9,7 +9,7 @@ use std::fs::File;
 use std::process::Command;
 use std::sync::mpsc;
 
-/// A leak, the kind that it is told as, and how it is mended.
+/// A leak: its kind in the comparison, and the function that ends it.
 type Planted = (&'static str, fn() -> Mend);
 type Mend = Box<dyn FnOnce()>;
 
@@ -21,7 +21,7 @@ const PLANTED: [Planted; 11] = [
             child.wait().unwrap();
         })
     }),
-    // One that has ended and is not waited for has no environment.
+    // A process that has ended and is not waited for has no environment.
     ("processes", || {
         let mut child = Command::new("true").spawn().unwrap();
         let stat = format!("/proc/{}/stat", child.id());
@@ -30,7 +30,7 @@ const PLANTED: [Planted; 11] = [
         }
         Box::new(move || assert!(child.wait().unwrap().success()))
     }),
-    // One whose parent has ended is a child of init, or of a subreaper.
+    // A process whose parent has ended is a child of init, or of a subreaper.
     ("processes", || {
         let command = "setsid sleep 3600 </dev/null >/dev/null 2>&1 & echo $!";
         let output = Command::new("sh").args(["-c", command]).output().unwrap();
@@ -76,7 +76,7 @@ const PLANTED: [Planted; 11] = [
     }),
 ];
 
-/// Threads that stay until they are let go, and are then waited for.
+/// Starts threads that stay until they are released and then joined.
 fn threads(number: usize) -> Mend {
     let all: Vec<_> = (0..number)
         .map(|_| {
@@ -105,13 +105,13 @@ fn a_thread_that_waits_for_the_machine_is_no_leak_and_a_second_one_is() {
     mend_too();
     let more = Held::after(Some(&before)).more_than(&before);
     assert!(more.is_empty(), "{more:?}");
-    // Without the thread it is a descriptor that was left.
+    // Without the thread it counts as a leaked descriptor.
     let left = lock();
     assert_eq!(kinds(&Held::now().more_than(&before)), ["descriptors"]);
     drop(left);
 }
 
-/// The kinds of what is more, once each.
+/// Returns the kinds of what has grown, once each.
 fn kinds(more: &[String]) -> Vec<&str> {
     let mut kinds: Vec<&str> = more
         .iter()
@@ -133,7 +133,7 @@ pub(crate) fn each_is_seen() {
         assert!(more.is_empty(), "{kind}: {more:?}");
     }
     a_thread_that_waits_for_the_machine_is_no_leak_and_a_second_one_is();
-    // More mappings than any cache explains come with as many threads.
+    // A growth in mappings beyond any cache comes with as many threads.
     let before = Held::now();
     let mend = threads(mappings() / 2 + 1);
     let more = Held::now().more_than(&before);

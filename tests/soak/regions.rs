@@ -5,10 +5,10 @@ use forkcheck::region::Name;
 use forkcheck::{Region, process};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Input of the fresh process: the part of the names that is this soak's, the key, and the directory.
+/// The input of the fresh process: the soak's part of the names, the key, and the directory.
 type Input = (String, i32, String, u64);
 
-/// A word in each of several regions, that forked processes write to.
+/// Adds to a word in each of several regions by forked processes, some of which are killed.
 fn fork_and_kill((mark, key, directory, number): Input) -> u64 {
     let names = [
         Name::posix(&format!("/{mark}-clean")),
@@ -35,7 +35,7 @@ fn fork_and_kill((mark, key, directory, number): Input) -> u64 {
     };
     let mut child = process::spawn(forever).unwrap();
     child.kill().unwrap();
-    // One that is dropped is killed and waited for.
+    // A dropped child is killed and waited for.
     drop(process::spawn(std::thread::park).unwrap());
     let words = all
         .iter()

@@ -44,7 +44,7 @@ fn anchors(text: &str) -> Vec<String> {
     headings.map(name).collect()
 }
 
-/// Whether a path from the root is that of a file or a folder.
+/// Returns whether a path from the root is that of a file or a folder.
 fn is_there(repository: &Repository, path: &str) -> bool {
     let folder = format!("{}/", path.trim_end_matches('/'));
     repository.files.contains_key(path)
@@ -105,7 +105,7 @@ fn every_link_of_readme_and_guide_leads_somewhere() {
     );
 }
 
-/// A path of the repository in backquotes is no link, since a book does not have the repository beside it.
+/// A path of the repository in backquotes is no link, since a book is read without the repository.
 #[test]
 fn every_path_that_the_guide_names_is_there() {
     let rule = |repository: &Repository| {

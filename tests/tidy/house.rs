@@ -1,4 +1,4 @@
-//! The rules about what stands around the code: README, scripts, dependencies, the top level.
+//! The rules about everything around the code: README, scripts, dependencies, the top level.
 
 use crate::source::{Repository, tokens};
 use crate::{COMMANDS, TOP_LEVEL, has, holds};
@@ -81,7 +81,7 @@ fn every_ci_script_is_called_on_a_desk_and_on_the_server() {
     let rule = |repository: &Repository| {
         let mut complaints = vec![];
         for (path, text) in repository.under("ci/") {
-            // A script that takes too long for both is named where contributors look.
+            // A script that takes too long for both is named in the contributors' guide.
             let callers: &[&str] = match path == BY_HAND {
                 true => &["CONTRIBUTING.md"],
                 false => &[".ci/run", ".github/workflows/ci.yml"],
@@ -127,7 +127,8 @@ fn every_dependency_says_what_it_is_for() {
             if line.starts_with('[') {
                 (inside, explained) = (line.trim_end_matches(']').ends_with("dependencies"), "");
             } else if inside && !line.is_empty() && !line.starts_with('#') {
-                // One comment serves several releases of the same package. A heading of a word or two is none.
+                // One comment serves several releases of the same package. A heading of a word or
+                // two does not count.
                 let package = line
                     .split_once("package = ")
                     .map_or("", |(_, rest)| rest.split(',').next().unwrap_or(""));
@@ -178,7 +179,8 @@ fn the_top_level_holds_what_a_reader_expects() {
     holds(rule, &[("planted.txt", "")]);
 }
 
-/// In tests/README.md, a file in backquotes with a colon after it, and the tests of that file after that.
+/// Checks tests/README.md: a file in backquotes with a colon after it, and then the tests of that
+/// file.
 #[test]
 fn every_test_that_the_map_names_exists() {
     let rule = |repository: &Repository| {

@@ -1,4 +1,5 @@
-//! Which top-level module of `src/` names which: by `crate::`, `$crate::`, `super::`, and `forkcheck::` in the command.
+//! The uses of one top-level module of `src/` by another: by `crate::`, `$crate::`, `super::`, and
+//! `forkcheck::` in the command.
 
 use crate::source::{Repository, Token, is_word, tokens};
 use std::collections::BTreeMap;
@@ -10,7 +11,8 @@ pub(crate) struct Import {
     pub(crate) to: Result<String, String>,
 }
 
-/// The top-level modules, each with a file of it. `main` is one, `lib` is the root and is none.
+/// Returns the top-level modules, each with a file of it. `main` is one; `lib` is the root and does
+/// not count.
 pub(crate) fn modules(repository: &Repository) -> BTreeMap<String, String> {
     let files = repository
         .under("src/")
@@ -65,7 +67,8 @@ pub(crate) fn imports(repository: &Repository) -> Vec<Import> {
     found
 }
 
-/// Every path that `module` spells out from a crate's name or from its own root, with its place.
+/// Returns every path that `module` spells out from a crate's name or from its own root, with its
+/// place.
 pub(crate) fn paths_of<'a>(
     repository: &'a Repository,
     module: &'a str,
@@ -86,7 +89,8 @@ fn files(repository: &Repository) -> impl Iterator<Item = (String, &str)> {
     rust.filter_map(|(path, _)| Some((place(path).first()?.clone(), path)))
 }
 
-/// Names that stand at the root and come from a module: `pub use a::Name` in lib.rs, and exported macros.
+/// Returns the names at the root that come from a module: `pub use a::Name` in lib.rs, and exported
+/// macros.
 fn root_names(repository: &Repository) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     let root = tokens(repository.text("src/lib.rs"));
@@ -111,8 +115,9 @@ fn root_names(repository: &Repository) -> BTreeMap<String, String> {
     names
 }
 
-/// The paths in `tokens`, groups taken apart, `super` resolved against `place` and the inline modules around it:
-/// a path within the crate starts with `crate`, one into another starts with the name of that crate.
+/// Returns the paths in `tokens`, with groups expanded, and with `super` resolved against `place`
+/// and the inline modules around it: a path within the crate starts with `crate`, one into another
+/// starts with the name of that crate.
 fn paths(tokens: &[Token], place: &[String]) -> Vec<(usize, Vec<String>)> {
     let text = |i: usize| tokens.get(i).map_or("", |t: &Token| t.text.as_str());
     let before = |i: usize, n: usize| i.checked_sub(n).map_or("", text);
@@ -175,7 +180,8 @@ fn paths(tokens: &[Token], place: &[String]) -> Vec<(usize, Vec<String>)> {
     found
 }
 
-/// The path that begins at `tokens[i]`, one for each leaf of its groups, and where it ends.
+/// Returns the path that begins at `tokens[i]`, one for each leaf of its groups, and the position
+/// of its end.
 fn expand(tokens: &[Token], mut i: usize) -> (Vec<Vec<String>>, usize) {
     let text = |i: usize| tokens.get(i).map_or("", |t: &Token| t.text.as_str());
     let mut path = vec![];

@@ -1,4 +1,4 @@
-//! The rules about who knows whom: imports, purity, and where `unsafe` is.
+//! The rules about dependencies between modules: imports, purity, and where `unsafe` is.
 
 use crate::imports::{imports, modules, paths_of};
 use crate::source::{Repository, Token, tokens};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Every text file of ours by its path from the root, and the names at the top level.
+/// Every text file of the project by its path from the root, and the names at the top level.
 #[derive(Clone)]
 pub(crate) struct Repository {
     pub(crate) files: BTreeMap<String, String>,
@@ -64,7 +64,7 @@ impl Repository {
         }
     }
 
-    /// The same repository with one file more, or with another text in it.
+    /// Returns the same repository with one file added or replaced.
     pub(crate) fn with(&self, path: &str, text: &str) -> Self {
         let mut planted = self.clone();
         planted.files.insert(path.into(), text.into());
@@ -74,7 +74,7 @@ impl Repository {
         planted
     }
 
-    /// The text of one file; empty where there is none.
+    /// Returns the text of one file; empty if it does not exist.
     pub(crate) fn text(&self, path: &str) -> &str {
         self.files.get(path).map_or("", String::as_str)
     }
@@ -100,7 +100,8 @@ pub(crate) struct Token {
     pub(crate) line: usize,
 }
 
-/// Rust text as tokens: comments and blanks are gone, a string or a character is one token, nothing in it counts.
+/// Returns Rust text as tokens. It skips comments and blanks; a string or a character is one token,
+/// and its content does not count.
 pub(crate) fn tokens(source: &str) -> Vec<Token> {
     let chars: Vec<char> = source.chars().collect();
     let at = |i: usize| chars.get(i).copied().unwrap_or('\0');

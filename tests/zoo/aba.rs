@@ -1,22 +1,22 @@
-//! A free list whose head says which slot, and not which time: what was read comes back, and means something else.
-//! iceoryx 2351 and many others.
+//! A free list whose head names a slot but not its generation: a value that was read returns with
+//! another meaning. iceoryx 2351 and many others.
 
 use super::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Slots, at most; how many there are is the setup.
+/// The most slots; the setup gives their number.
 const SLOTS: u32 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Op {
     /// Takes a slot.
     Take,
-    /// Gives back the one that it took first.
+    /// Gives back the slot that it took first.
     Give,
 }
 
-/// Which slots are free, and who has which others.
+/// The free slots, and the owners of the others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pool {
     free: BTreeSet<u32>,
@@ -52,16 +52,18 @@ impl Spec for Pool {
     }
 }
 
-/// The head is one more than the first free slot, and above that, where it has a tag, counts its changes.
+/// A list whose head is one more than the first free slot; above that, with a tag, it counts its
+/// changes.
 struct List<M: Memory, const TAG: u8> {
     head: M::AtomicU64,
     next: [M::AtomicU64; SLOTS as usize],
 }
 
 const NONE: u8 = 0;
-/// Counted on from the head that the operation found first, however often it tried since.
+/// The tag counts on from the head that the operation found first, however often it has tried
+/// since.
 const STALE: u8 = 1;
-/// Counted on from the head that it replaces.
+/// The tag counts on from the head that it replaces.
 const MENDED: u8 = 2;
 
 struct Seat<'a, M: Memory, const TAG: u8> {
@@ -165,7 +167,8 @@ fn aba() {
     passes::<Stepped, List<_, MENDED>>(&two.cases(32));
 }
 
-/// Three have to do with it: whose tag is stale, who believes it, and who changes the list in between.
+/// It takes three processes: one with the stale tag, one that trusts it, and one that changes the
+/// list in between.
 #[test]
 fn tag_of_a_stale_copy() {
     let three = pool("tag_of_a_stale_copy", SLOTS)

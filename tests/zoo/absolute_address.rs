@@ -3,14 +3,14 @@
 use super::*;
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 
-/// A value in one of two places, and where.
+/// A value in one of two places, and the place.
 struct Pointed<M: Memory, const MENDED: bool> {
     at: M::AtomicUsize,
     places: [M::AtomicU64; 2],
 }
 
 impl<M: Memory, const MENDED: bool> Pointed<M, MENDED> {
-    /// Where this process sees a place.
+    /// Returns the address of a place in this process.
     fn address(&self, place: usize) -> usize {
         if MENDED {
             place
@@ -39,7 +39,7 @@ impl<M: Memory, const MENDED: bool> Structure for Pointed<M, MENDED> {
                 self.at.store(self.address(other), Ordering::Release);
                 RegisterRet::Written
             }
-            // C would follow the address to wherever it leads here.
+            // C would follow the address to any memory that it names here.
             RegisterOp::Read => {
                 RegisterRet::Value(self.places[now.unwrap_or(0)].load(Ordering::Relaxed))
             }

@@ -1,12 +1,14 @@
-//! The life of a saved case whose steps are named: found and saved, green when it is mended though the steps are others,
-//! refreshed, and red again, from the saved case first, when the fix is lost.
+//! The history of a saved case with named steps: found and saved, green when the bug is fixed
+//! although the steps are others, refreshed, and red again, from the saved case first, when the fix
+//! is lost.
 
 use super::*;
 use forkcheck::spec::{Once, OnceOp, OnceRet, Register, RegisterOp, RegisterRet};
 use forkcheck::suite::Origin;
 use std::path::Path;
 
-/// Two words that belong together. Mended, they are one behind the other in a lock; refactored, the second comes first.
+/// Two words that belong together. Fixed, they are written in a lock; refactored, the second comes
+/// first.
 struct Pair<M: Memory, const HOW: u8> {
     lock: M::AtomicU32,
     first: M::AtomicU64,
@@ -42,7 +44,8 @@ impl<M: Memory, const HOW: u8> Structure for Pair<M, HOW> {
     }
     fn apply(&self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
         match op {
-            // Mended, the words are written the other way round: not a step of the saved case is where it was.
+            // In the fixed form, the words are written in the other order: no step of the saved
+            // case is where it was.
             RegisterOp::Write([first, second]) => self.locked(|| {
                 if HOW == MENDED {
                     let both = [(&self.second, *second), (&self.first, *first)];
@@ -102,10 +105,10 @@ fn save_fix_refactor_refresh_revert() {
     ] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
-    // A second time it comes from the file, and by the very same steps.
+    // The second run takes it from the file, with exactly the same steps.
     let again = run(true).found.unwrap();
     assert_eq!((again.origin, &again.run), (Origin::Saved, &found.run));
-    // Mended and rewritten: green, and it says how much of the case still applies.
+    // Fixed and rewritten: green, and the output says how much of the case still applies.
     let green = run(false);
     assert_eq!((&green.verdict, green.saved_cases), (&Verdict::Ok, 1));
     assert!(
@@ -123,7 +126,7 @@ fn save_fix_refactor_refresh_revert() {
     let red = run(true);
     assert_eq!(red.found.unwrap().origin, Origin::Saved);
     assert_eq!(red.covered.programs, 1);
-    // On request the steps that nobody takes any more are forgotten, and the program is kept, and red still.
+    // On request the stale steps are removed; the program is kept, and is still red.
     let this = std::env::current_exe().unwrap();
     let mut refresh = std::process::Command::new(this);
     refresh.args(["--exact", "cycle::what_is_mended_passes_on_what_was_saved"]);
@@ -144,8 +147,9 @@ fn save_fix_refactor_refresh_revert() {
     assert_eq!(run(true).found.unwrap().origin, Origin::Saved);
 }
 
-/// A value behind a flag that says that somebody is at work. Broken, who is killed at work leaves readers waiting. Mended, the
-/// flag is for show: a writer prepares a copy first, and a reader takes what is there.
+/// A value behind a flag that says that a writer is at work. Broken: a writer that is killed at
+/// work leaves readers waiting. Fixed: the flag has no effect; a writer prepares a copy first, and
+/// a reader takes the current one.
 struct Flagged<M: Memory, const HOW: u8> {
     busy: M::AtomicU32,
     copy: M::AtomicU64,
@@ -204,7 +208,7 @@ fn a_saved_kill_is_found_again_and_says_how_much_of_it_applies() {
         saved.contains(r#"before: (operation: Some(0), word: "busy", nth: 2)"#),
         "{saved}"
     );
-    // By hand: the reader has read once before, so a step of its own is named as well.
+    // Edited by hand: the reader has read once before, so a step of its own is named as well.
     let edited = saved
         .replace("Read,", "Read, Read,")
         .replace("Turns([])", r#"Turns([(process: 1, until: Before((operation: Some(1), word: "flagged.busy", nth: 1))), (process: 0, until: End)])"#);
@@ -212,7 +216,8 @@ fn a_saved_kill_is_found_again_and_says_how_much_of_it_applies() {
     let red = check::<Kills, Flagged<_, BROKEN>>(&suite());
     let found = red.found.as_ref().unwrap();
     assert_eq!((found.origin, red.covered.programs), (Origin::Saved, 1));
-    // Mended: the reader does not look at the flag any more, and the writer has one step more, but is killed where it was.
+    // Fixed: the reader does not look at the flag any more, and the writer has one more step, but
+    // is killed where it was.
     let green = check::<Kills, Flagged<_, MENDED>>(&suite());
     assert_eq!(green.verdict, Verdict::Ok, "{}", suite().report(&green));
     assert!(
@@ -255,7 +260,7 @@ fn a_token_whose_steps_nobody_takes_is_unknown_and_never_passes() {
     );
 }
 
-/// A flag that is set before the data is there, by code that says the same in other words.
+/// A flag that is set before the data is written, by two forms of the same code.
 struct Page<M: Memory, const WORDS: u8> {
     done: M::AtomicU32,
     data: [M::AtomicU64; 2],
@@ -329,7 +334,7 @@ fn a_variable_of_another_name_and_a_reference_leave_all_steps_what_they_are() {
         check::<Stepped, Page<_, LONG>> as fn(&Suite<Once<u64>>) -> Outcome<Once<u64>>,
         check::<Stepped, Page<_, REFERENCES>>,
     ];
-    // As an earlier version wrote it.
+    // The form of an earlier version.
     let earlier = saved.replace(r#""data""#, r#""p.data""#);
     for other in others {
         for (suite, text, origin) in [
@@ -349,13 +354,13 @@ fn a_variable_of_another_name_and_a_reference_leave_all_steps_what_they_are() {
             );
             assert!(outcome.covered.requested > 0, "{report}");
             assert_eq!(found.run.case, first.run.case, "{report}");
-            // In the report they are what the source says.
+            // The report has the form of the source.
             assert!(report.contains("  data[1].store "), "{report}");
         }
     }
 }
 
-/// Where cases are saved that another process found.
+/// The directory for cases of another process.
 const DIRECTORY: &str = "FORKCHECK_TESTS_DIRECTORY";
 
 #[test]

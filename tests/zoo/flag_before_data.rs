@@ -1,4 +1,5 @@
-//! The flag is raised before the data is there. crossbeam 0.2.12 (RUSTSEC-2022-0029) and many others.
+//! The flag is set before the data is written. crossbeam 0.2.12 (RUSTSEC-2022-0029) and many
+//! others.
 
 use super::*;
 use forkcheck::spec::{Once, OnceOp, OnceRet};

@@ -1,4 +1,5 @@
-//! A queue says that it is full when it is not, because a peer is held up half way through a pop. heapless 0.9.1, issue 583.
+//! A queue returns that it is full when it is not, because another process is stopped half way
+//! through a pop. heapless 0.9.1, issue 583.
 
 use super::*;
 use forkcheck::spec::{Queue, QueueOp, QueueRet};

@@ -1,4 +1,4 @@
-//! Items are moved up one by one, and the mover is killed half way. sysrepo 3616.
+//! Items are moved up one by one, and the process that moves them is killed half way. sysrepo 3616.
 
 use super::*;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ type Items = [u64; PLACES];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Op {
-    /// In front; the last one falls out.
+    /// Inserts an item in front; the last one is dropped.
     Insert(u64),
     List,
 }
@@ -32,7 +32,7 @@ impl Spec for Ordered {
     }
 }
 
-/// Two copies, and which of them counts. One process inserts and lists.
+/// Two copies, and the number of the valid one. One process inserts and lists.
 struct Shelf<M: Memory, const MENDED: bool> {
     copies: [[M::AtomicU64; PLACES]; 2],
     counts: M::AtomicU32,

@@ -1,7 +1,9 @@
-//! An index that is not wrapped for a capacity that is no power of two: heapless `spsc::Queue`, in the release with the defect
-//! and in one where it is gone.
+//! An index that is not wrapped for a capacity that is no power of two: heapless `spsc::Queue`, in
+//! the release with the bug and in one without.
 //!
-//! `Queue<u64, U3, u8>` of 0.6.1 keeps its indices in a `u8` that wraps at 256, which is no multiple of its
+//! `Queue<u64, U3, u8>` of 0.6.1 keeps its indices in a `u8` that wraps at 256, which is no
+//! multiple of its capacity 3; near the wrap it forgets or repeats an item. Its two halves are the
+//! handles.
 //! capacity 3; near the wrap it forgets or repeats an item. Its two halves are the seats.
 #![allow(
     unsafe_code,
@@ -13,7 +15,7 @@ use forkcheck::spec::{Queue, QueueOp, QueueRet};
 use serde::{Deserialize, Serialize};
 use std::cell::UnsafeCell;
 
-/// The queue's capacity is part of its type, so the setup says only how often it was gone through before.
+/// The queue's capacity is part of its type, so the setup gives only the number of rounds before.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Advanced<const CAPACITY: usize>(Queue<u64>);
 
@@ -37,7 +39,8 @@ macro_rules! spsc {
     ($name:ident, $queue:ty, $new:expr, $producer:ty, $consumer:ty, $capacity:literal) => {
         struct $name(UnsafeCell<$queue>);
 
-        // SAFETY: `attach` gives each half to one process, and the halves are made to be used side by side.
+        // SAFETY: `attach` gives each half to one process, and the halves are made for concurrent
+        // use.
         unsafe impl Sync for $name {}
 
         impl WithHandles for $name {
@@ -54,8 +57,9 @@ macro_rules! spsc {
                 Self(UnsafeCell::new(queue))
             }
             fn attach<'a>(&'a self, role: Role<'_>) -> Self::Handle<'a> {
-                // SAFETY: `split` wants the queue for itself, and only makes two pointers to it. Each process
-                // keeps the half of its role and drops the other, so no half is used by two.
+                // SAFETY: `split` takes the queue exclusively, and only makes two pointers to it.
+                // Each process keeps the half of its role and drops the other, so no half is used
+                // by two.
                 let (producer, consumer) = unsafe { &mut *self.0.get() }.split();
                 match role.name {
                     "producer" => Half::Producer(producer),
@@ -103,7 +107,8 @@ spsc!(
     3
 );
 
-/// From a fresh queue and from one that is about to wrap, the producer pushes and the consumer pops.
+/// Returns a suite in which the producer pushes and the consumer pops, from a fresh queue and from
+/// one that is about to wrap.
 fn queue() -> Suite<Advanced<3>> {
     super::suite("index_not_wrapped")
         .setup(prop_oneof![Just(Rounds(0)), Just(Rounds(254))])
@@ -115,11 +120,11 @@ fn queue() -> Suite<Advanced<3>> {
 #[test]
 fn index_not_wrapped() {
     let report = side_by_side::<Defective>(&queue(), Kind::NotLinearizable, 5);
-    // Index 255 and index 0 are both slot 0: of three items, the second is written over by the third.
+    // Index 255 and index 0 are both slot 0: of three items, the third overwrites the second.
     assert!(report.contains("from setup Rounds(254)"), "{report}");
     assert_eq!(report.matches("  Push(").count(), 3, "{report}");
     queue().test::<Processes, Mended>();
-    // Far from the wrap it does not show.
+    // Far from the wrap the bug does not show.
     queue()
         .setup(Just(Rounds(7)))
         .test::<Processes, Defective>();

@@ -1,6 +1,7 @@
-//! Locks whose owner is killed: one that nobody can take any more (raw_sync 0.1.5, std's and parking_lot's mutexes), one that
-//! is taken over while what it protects is half done (LMDB 443a7e4), and one that knows its owner by a pid, which the
-//! kernel gives away again (Boost.Interprocess and many others).
+//! Locks whose owner is killed: one that no process can take any more (raw_sync 0.1.5, std's and
+//! parking_lot's mutexes), one that is taken over while the protected data is half changed (LMDB
+//! 443a7e4), and one that knows its owner by a pid, which the kernel reuses (Boost.Interprocess and
+//! many others).
 
 use super::*;
 use forkcheck::memory::Life;
@@ -16,7 +17,7 @@ const BY_KERNELS_PID: u8 = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Op {
-    /// From one account to the other.
+    /// Moves an amount from one account to the other.
     Move(u64),
     Look,
 }
@@ -42,7 +43,7 @@ impl Spec for Accounts {
 struct Bank<M: Memory, const HOW: u8> {
     owner: M::AtomicU64,
     accounts: [M::AtomicU64; 2],
-    /// What they were when the owner began, and whether it has.
+    /// The balances when the owner began, and whether it has begun.
     before: [M::AtomicU64; 2],
     begun: M::AtomicU32,
 }
@@ -59,14 +60,14 @@ impl<M: Memory, const HOW: u8> Bank<M, HOW> {
     fn lock(&self) {
         loop {
             let owner = self.owner.load(Ordering::Relaxed);
-            // By a pid alone nobody can tell that this is not the same process.
+            // A pid alone does not show that this is another process.
             if [BY_PID, BY_KERNELS_PID].contains(&HOW) && owner == Self::me() {
                 return;
             }
             let free = owner == 0
                 || match HOW {
                     NOT_ROBUST => false,
-                    // All lives of a seat have one pid: is one of them still there?
+                    // All incarnations of a process have one pid here: is one of them alive?
                     BY_PID => !(1..9).any(|life| M::alive(Life::from_bits(life << 32 | owner))),
                     BY_KERNELS_PID => kill(Pid::from_raw(owner as i32), None).is_err(),
                     _ => !M::alive(Life::from_bits(owner)),
@@ -85,7 +86,7 @@ impl<M: Memory, const HOW: u8> Bank<M, HOW> {
             M::spin_loop();
         }
     }
-    /// What a dead owner had begun is undone.
+    /// Undoes the unfinished work of a dead owner.
     fn repair(&self) {
         if self.begun.load(Ordering::Acquire) == 1 {
             for (account, before) in self.accounts.iter().zip(&self.before) {
@@ -151,11 +152,12 @@ fn an_owner_known_by_a_pid_that_was_given_away_again() {
     caught::<Kills, Bank<_, BY_PID>>(&bank(), Kind::NotLinearizable, 3);
 }
 
-/// The same, where the code asks the kernel and not its memory: then the kernel really has to give the pid away again.
+/// The variant that asks the kernel and not its memory: the kernel then really has to reuse the
+/// pid.
 #[test]
 fn an_owner_known_by_a_pid_that_the_kernel_gave_away_again() {
     if !may_choose_pids() {
-        // Not by println, which libtest keeps to itself where a test passes.
+        // Not by println, whose output libtest hides if a test passes.
         let why = "choosing the pid of a child takes CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN";
         let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
         return;
@@ -172,7 +174,8 @@ fn an_owner_known_by_a_pid_that_the_kernel_gave_away_again() {
     );
 }
 
-/// What the kernel asks of who names the pid of a child, by the numbers of capabilities(7).
+/// Returns whether this process has a capability that choosing a child's pid takes, by the numbers
+/// of capabilities(7).
 fn may_choose_pids() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").expect("there is /proc");
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
@@ -192,6 +195,6 @@ fn a_robust_lock_that_repairs_what_it_protects() {
 fn a_lock_is_not_lock_free_however_robust() {
     let report = caught::<Stepped, Bank<_, SOUND>>(&bank().lock_free(60), Kind::NotLockFree, 2);
     assert!(report.contains("waits indefinitely"), "{report}");
-    // Nor is anything that takes more steps than it promised.
+    // The promise of a bound on steps is broken as well.
     caught::<Stepped, Bank<_, SOUND>>(&bank().lock_free(4), Kind::StepBound, 2);
 }

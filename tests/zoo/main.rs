@@ -1,9 +1,11 @@
-//! A zoo of real bugs: each happened in somebody's shared-memory code, and is here as a few lines of our own, named for its
-//! class. Each is found, shrunk and replayed ten times of ten, and what mends it passes the same suite.
+//! A zoo of real bugs: each occurred in real shared-memory code, and is here as a few lines of the
+//! project's own, named for its class. Each is found, shrunk and replayed ten times of ten, and its
+//! fix passes the same suite.
 //!
-//! `cargo test --test zoo -- --nocapture` prints a row for each suite: the engine, the verdict, how many executions
-//! it took, how many of them forked processes took again, in how many programs these searched alone, and milliseconds; and
-//! for each bug that `stepped` finds, in how many executions each strategy does, of the program that it was shrunk to.
+//! `cargo test --test zoo -- --nocapture` prints a row for each suite: the engine, the verdict, the
+//! number of executions, the number that forked processes repeated, the number of programs that
+//! these searched alone, and milliseconds. For each bug that `stepped` finds it prints the number
+//! of executions that each strategy takes in the shrunk program.
 
 mod aba;
 mod absolute_address;
@@ -32,7 +34,7 @@ use forkcheck::structure::Progress;
 use forkcheck::suite::Rate;
 use std::time::{Duration, Instant};
 
-/// What a test here needs of a suite: the same each time, and nothing saved.
+/// Returns a suite with the settings of this test: the same each time, and no saved cases.
 fn suite<S: Spec>(name: &str) -> Suite<S> {
     Suite::new(forkcheck::site!(), name)
         .seed(7)
@@ -41,7 +43,8 @@ fn suite<S: Spec>(name: &str) -> Suite<S> {
         .regressions(None)
 }
 
-/// The bug is found, is of this kind, shrinks to so many operations, and comes again ten times of ten. The report is given.
+/// Asserts that the bug is found with this kind, shrinks to this many operations, and is reproduced
+/// ten times of ten. Returns the report.
 #[track_caller]
 fn caught<E: Engine<Memory = SteppedMemory>, T: WithHandles<Memory = SteppedMemory>>(
     suite: &Suite<T::Spec>,
@@ -69,17 +72,17 @@ fn caught<E: Engine<Memory = SteppedMemory>, T: WithHandles<Memory = SteppedMemo
     );
     assert!(found.run.case.operations() <= operations, "{report}");
     row::<T, _>(&outcome, started);
-    // What breaks a promise (`lock_free`, `read_only`) is none without it.
+    // A broken promise (`lock_free`, `read_only`) is no finding without the promise.
     if E::NAME == Stepped::NAME && kind == Kind::NotLinearizable {
         let strategies = strategies::<T>(suite, &found.run.case);
         println!("| {} | strategies | {strategies} |", file_of::<T>());
     }
-    // By the token alone, as from the log of a machine that is gone.
+    // By the token alone, as from the log of a machine that no longer exists.
     let again = suite.clone().replay(&found.token).check::<E, T>().unwrap();
     let Verdict::Finding(told) = &again.verdict else {
         panic!("not found again: {report}")
     };
-    // The kernel gives other pids each time.
+    // The kernel assigns other pids each time.
     let without_numbers = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
     assert_eq!(told.kind, finding.kind, "{report}");
     assert_eq!(told.explanation, finding.explanation, "{report}");
@@ -96,7 +99,8 @@ fn caught<E: Engine<Memory = SteppedMemory>, T: WithHandles<Memory = SteppedMemo
     report
 }
 
-/// The same where processes run side by side: how often it fails is told, and the token finds it again.
+/// Asserts the same under `processes`: the report tells the rate of failure, and the token
+/// reproduces it.
 #[track_caller]
 fn side_by_side<T: WithHandles<Memory = Hardware>>(
     suite: &Suite<T::Spec>,
@@ -124,7 +128,7 @@ fn side_by_side<T: WithHandles<Memory = Hardware>>(
     report
 }
 
-/// Returns after how many executions each strategy finds the bug in this program.
+/// Returns the number of executions after which each strategy finds the bug in this program.
 fn strategies<T: WithHandles<Memory = SteppedMemory>>(
     suite: &Suite<T::Spec>,
     case: &Case<T::Spec>,
@@ -169,7 +173,7 @@ fn file_of<T>() -> &'static str {
         .unwrap_or_default()
 }
 
-/// A row of the table: the file, the engine, executions and milliseconds.
+/// Prints a row of the table: the file, the engine, executions and milliseconds.
 fn row<T, S: Spec>(outcome: &Outcome<S>, started: Instant) {
     let covered = outcome.covered;
     println!(
@@ -189,7 +193,7 @@ fn row<T, S: Spec>(outcome: &Outcome<S>, started: Instant) {
     );
 }
 
-/// What mends it passes, and all of it was tried.
+/// Asserts that the fix passes, and that all of it was tried.
 #[track_caller]
 fn passes<E: Engine<Memory = SteppedMemory>, T: WithHandles<Memory = SteppedMemory>>(
     suite: &Suite<T::Spec>,
@@ -198,7 +202,7 @@ fn passes<E: Engine<Memory = SteppedMemory>, T: WithHandles<Memory = SteppedMemo
     let outcome = check::<E, T>(suite);
     assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
     row::<T, _>(&outcome, started);
-    // Forked processes did the same as coroutines: also where an operation takes no step (aba).
+    // Forked processes did the same as coroutines, even where an operation takes no step (aba).
     assert_eq!(
         outcome.covered.by_processes,
         0,

@@ -1,4 +1,5 @@
-//! A pop waits for a slot that was claimed, and whose pusher is dead. crossbeam-queue's ArrayQueue and SegQueue.
+//! A pop waits for a slot that a dead process had claimed for its push. crossbeam-queue's
+//! ArrayQueue and SegQueue.
 
 use super::*;
 use forkcheck::spec::{QueueOp, QueueRet, StaleQueue};

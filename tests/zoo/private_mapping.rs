@@ -1,5 +1,5 @@
-//! A private mapping where a shared one was meant: what a forked child writes, its parent never sees. `MmapMut::map_anon`
-//! of memmap2 is such a mapping, and its documentation does not say so.
+//! A private mapping in place of a shared one: the parent never sees the writes of a forked child.
+//! `MmapMut::map_anon` of memmap2 is such a mapping, and its documentation does not say so.
 
 use super::*;
 use forkcheck::process;

@@ -1,5 +1,5 @@
-//! A reader that marks what it has read, where readers are to map the page read-only: in production it is a fault in a
-//! process that did nothing wrong, and only when there is something new to read.
+//! A reader that marks the values that it has read, where readers should map the page read-only: in production that is a
+//! fault, and only when there is something new to read.
 
 use super::*;
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 const MENDED: u8 = 0;
 const MARKS: u8 = 1;
-/// By a word that is not of the memory that it is given.
+/// The reader marks a word that bypasses the given memory.
 const MARKS_BESIDE: u8 = 2;
 
 struct Marked<M: Memory, const HOW: u8> {
@@ -36,7 +36,7 @@ impl<M: Memory, const HOW: u8> Structure for Marked<M, HOW> {
             }
             RegisterOp::Read => {
                 let value = self.value.load(Ordering::Acquire);
-                // Being in a cell is no write of the reader's.
+                // Being in a cell does not count as a write of the reader's.
                 self.guard.with(|_| ());
                 if HOW == MARKS_BESIDE {
                     self.beside.store(value, Ordering::Relaxed);
@@ -65,7 +65,7 @@ fn reader_writes() {
     );
     caught::<Kills, Marked<_, MARKS>>(&only, Kind::WriteToReadOnly, 2);
     passes::<Stepped, Marked<_, MENDED>>(&only);
-    // What no memory sees, the kernel does.
+    // The kernel detects a write that bypasses the memory.
     let report = caught::<Stepped, Marked<_, MARKS_BESIDE>>(&only, Kind::WriteToReadOnly, 2);
     assert!(
         report.contains("reader: Read was ended by SIGSEGV"),
@@ -77,7 +77,7 @@ fn reader_writes() {
         "{report}"
     );
     only.test::<Processes, Marked<_, MENDED>>();
-    // Who may write, does.
+    // Without the promise, the reader may write.
     passes::<Stepped, Marked<_, MARKS>>(&marked);
     let nobody = marked
         .read_only("raeder")

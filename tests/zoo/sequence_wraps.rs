@@ -1,9 +1,10 @@
-//! A sequence number of a few bits comes round while a reader sleeps. Any generation count that shares a word with flags.
+//! A sequence number of a few bits wraps around while a reader sleeps. Any generation count that
+//! shares a word with flags.
 
 use super::*;
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 
-/// The bits that are left for it.
+/// The bits that remain for it.
 const MASK: u32 = 7;
 
 struct Page<M: Memory, const MENDED: bool> {

@@ -1,4 +1,4 @@
-//! A slot of a table is there for all to see before its content is. LMDB ITS#7971.
+//! A slot of a table is visible before its content is. LMDB ITS#7971.
 
 use super::*;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ enum Op {
     List,
 }
 
-/// What was entered, in order.
+/// The entries, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Table(Vec<u64>);
 

@@ -1,5 +1,6 @@
-//! A push that never ends where the queue is full: heapless `mpmc::MpMcQueue` with `mpmc_large` and 256 places, in the release
-//! with the defect and in one where it is gone. It compares positions in eight bits, and 256 less is 0 more.
+//! A push that never ends if the queue is full: heapless `mpmc::MpMcQueue` with `mpmc_large` and
+//! 256 slots, in the release with the bug and in one without. It compares positions in eight bits,
+//! in which 256 less is equal.
 
 use super::*;
 use forkcheck::spec::{Queue, QueueOp, QueueRet};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 const CAPACITY: usize = 256;
 
-/// A queue with so many items in it.
+/// A queue with a number of items in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Filled(Queue<u64>);
 
@@ -30,7 +31,7 @@ impl Spec for Filled {
     }
 }
 
-// `new` of 0.9 warns of its issue 583, which is another defect.
+// `new` of 0.9 warns of its issue 583, which is another bug.
 macro_rules! mpmc {
     ($name:ident, $queue:ty) => {
         struct $name($queue);
@@ -78,6 +79,6 @@ fn spins_when_full() {
     let report = side_by_side::<Defective>(&filled(CAPACITY), Kind::Endless, 1);
     assert!(report.contains("Push(7)"), "{report}");
     filled(CAPACITY).test::<Processes, Mended>();
-    // With room for one more it does not show.
+    // With room for one more the bug does not show.
     filled(CAPACITY - 1).test::<Processes, Defective>();
 }

@@ -1,5 +1,5 @@
-//! A seqlock whose writers do not exclude each other; and what is often put in its place: a lock in the sequence number,
-//! which a writer that is killed leaves odd. HAMi-core 282.
+//! A seqlock whose writers do not exclude each other; and its usual replacement: a lock in the
+//! sequence number, which a killed writer leaves odd. HAMi-core 282.
 
 use super::*;
 use forkcheck::memory::Life;
@@ -16,7 +16,7 @@ struct Page<M: Memory, const HOW: u8> {
 }
 
 impl<M: Memory, const HOW: u8> Page<M, HOW> {
-    /// Makes the number odd; says from which even one.
+    /// Makes the number odd; returns the even one before it.
     fn lock(&self) -> u64 {
         loop {
             let now = self.sequence.load(Ordering::Relaxed);

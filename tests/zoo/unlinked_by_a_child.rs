@@ -1,5 +1,5 @@
-//! A forked child ends, drops the handle that it inherited, and with it the name goes: nobody can open it any more.
-//! shared_memory 0.12.4, issue 35.
+//! A forked child ends and drops the handle that it inherited, which removes the name: no process
+//! can open it any more. shared_memory 0.12.4, issue 35.
 
 use super::*;
 use forkcheck::process;
@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 use shared_memory::{Shmem, ShmemConf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// What the owner of a name does, and whether it went as it should.
+/// An operation of the name's owner; the result says whether it succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Op {
     Create,
-    /// A forked child drops what it has of the handle, and ends.
+    /// A forked child drops its copy of the handle, and ends.
     ChildEnds,
-    /// As another program would: whether there is such a name.
+    /// Returns whether the name exists, as another program would see it.
     Open,
 }
 
-/// The name is there from its creation on, until its owner ends.
+/// A name that exists from its creation on, until its owner ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Owned(bool);
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* What src/lib.rs makes room for. */
+/* The size and alignment in src/lib.rs. */
 _Static_assert(sizeof(struct ring) == 56 && _Alignof(struct ring) == 4, "struct ring and Opaque differ");
 _Static_assert(sizeof(struct message) == 16, "struct message and Message differ");
 

@@ -17,7 +17,7 @@ struct ring {
     struct message slots[RING_SLOTS];
 };
 
-/* Makes it empty. Nobody may use it meanwhile. */
+/* Makes it empty. No process may use it meanwhile. */
 void ring_init(struct ring *ring);
 
 /* Copies a message in; 0, or -1 if there is no room. One process at a time. */

@@ -1,5 +1,5 @@
-//! A ring in C, as an old code base has it, and what Rust needs to call it. tests/ring.rs checks it between processes:
-//! `cargo test -p c-ring`.
+//! A ring in C, such as an old code base has, with the Rust code to call it. tests/ring.rs checks
+//! it between processes: `cargo test -p c-ring`.
 #![allow(unsafe_code, reason = "functions of a C library")]
 
 use std::cell::UnsafeCell;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Bytes of the text.
+    /// The length of the text in bytes.
     pub length: u32,
     /// The text.
     pub text: [u8; 12],
@@ -56,9 +56,9 @@ macro_rules! builds {
     )*};
 }
 builds! {
-    /// As it was shipped.
+    /// The build as it was shipped.
     Shipped: ring_init ring_push ring_pop;
-    /// With its fix.
+    /// The build with the fix.
     Fixed: fixed_ring_init fixed_ring_push fixed_ring_pop;
 }
 
@@ -81,7 +81,7 @@ pub struct Producer<'a, B: Build>(&'a Ring<B>);
 pub struct Consumer<'a, B: Build>(&'a Ring<B>);
 
 impl<B: Build> Ring<B> {
-    /// An empty one.
+    /// Returns an empty ring.
     #[allow(
         clippy::new_without_default,
         reason = "the C library has no default either"
@@ -89,8 +89,9 @@ impl<B: Build> Ring<B> {
     pub fn new() -> Self {
         let mut ring = MaybeUninit::uninit();
         // SAFETY: ring_init.
-        // 1. It writes `sizeof(struct ring)` bytes at the pointer, which is valid for so many and aligned.
-        // 2. Nobody else uses it yet. 3. It initialises all of it, so `assume_init` holds.
+        // 1. It writes `sizeof(struct ring)` bytes at the pointer, which is valid for that and
+        // aligned.
+        // 2. No other code uses it yet. 3. It initialises all of it, so `assume_init` holds.
         let ring = unsafe {
             (B::FUNCTIONS.init)(ring.as_mut_ptr());
             ring.assume_init()
@@ -103,13 +104,14 @@ impl<B: Build> Ring<B> {
         }
     }
 
-    /// The handle that pushes, unless somebody has it.
+    /// Returns the handle that pushes, unless a process has it.
     pub fn producer(&self) -> Option<Producer<'_, B>> {
-        // Acquire: pairs with the Release in `drop`, so that what the last producer did is done.
+        // Acquire: pairs with the Release in `drop`, so that all that the last producer did is
+        // done.
         (!self.producer_taken.swap(true, Ordering::Acquire)).then_some(Producer(self))
     }
 
-    /// The handle that pops, unless somebody has it.
+    /// Returns the handle that pops, unless a process has it.
     pub fn consumer(&self) -> Option<Consumer<'_, B>> {
         // Acquire: as above.
         (!self.consumer_taken.swap(true, Ordering::Acquire)).then_some(Consumer(self))
@@ -117,7 +119,7 @@ impl<B: Build> Ring<B> {
 }
 
 impl<B: Build> Producer<'_, B> {
-    /// Copies a message in; whether there was room.
+    /// Copies a message in; returns whether there was room.
     pub fn push(&mut self, message: &Message) -> bool {
         // SAFETY: ring_push. 1. The ring was initialised by `new`. 2. `message` is valid for reads of a `struct message`.
         // 3. One at a time: this is the only producer, borrowed mutably.

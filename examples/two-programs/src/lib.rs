@@ -1,4 +1,5 @@
-//! What the two programs agree on: the layout of the page between them, and how they are told where it is.
+//! The code that the two programs share: the layout of the page between them, and the argument that
+//! names its place.
 
 #![forbid(unsafe_code)]
 
@@ -10,11 +11,11 @@ use std::sync::atomic::AtomicU64;
 forkcheck::layout! {
     /// Jobs go one way through a ring, progress and results the other way.
     pub struct Page {
-        /// From `client` to `server`; [`STOP`] is the last.
+        /// Jobs from `client` to `server`; [`STOP`] is the last.
         pub jobs: Ring<u64, 16>,
-        /// How many the server has done.
+        /// The number of jobs that the server has done.
         pub done: Line<AtomicU64>,
-        /// Their number and their sum, always of the same moment.
+        /// The number and the sum of the jobs, always of the same moment.
         pub statistics: Line<SeqLock<[u64; 2]>>,
     }
 }
@@ -22,18 +23,19 @@ forkcheck::layout! {
 /// The job that ends the server.
 pub const STOP: u64 = 0;
 
-/// Where the page is.
+/// The place of the page.
 pub enum Place {
     /// Under a name that both know.
     Named(Name),
-    /// In a memfd that the server sends to whoever connects to this socket.
+    /// In a memfd that the server sends to each process that connects to this socket.
     Socket(String),
 }
 
-/// The first argument: `posix:/NAME`, `sysv:KEY`, `file:PATH` or `socket:PATH`.
+/// Returns the place that the first argument names: `posix:/NAME`, `sysv:KEY`, `file:PATH` or
+/// `socket:PATH`.
 ///
 /// # Errors
-/// In words, with the usage.
+/// If it names none; the text has the usage.
 pub fn place() -> Result<Place, Box<dyn std::error::Error>> {
     let argument = std::env::args().nth(1).unwrap_or_default();
     let named = match argument.split_once(':') {

@@ -1,4 +1,5 @@
-//! The two programs, started separately, share each backing that strangers can share; and leave nothing.
+//! The two programs, started separately, share each backing that unrelated programs can share, and
+//! leave nothing behind.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -6,7 +7,7 @@ use std::process::{Command, Stdio};
 const SERVER: &str = env!("CARGO_BIN_EXE_server");
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
 
-/// The server, once it is ready.
+/// Starts the server, and returns it once it is ready.
 fn serve(place: &str) -> std::process::Child {
     let mut server = Command::new(SERVER)
         .arg(place)
@@ -34,7 +35,7 @@ fn share(place: &str) {
         "{place}"
     );
     assert!(server.wait().unwrap().success(), "{place}");
-    // Its name went with it.
+    // The name was removed with the region.
     let (said, error) = ask(place);
     assert!(said.is_empty(), "{place}: {said}");
     assert!(
@@ -81,7 +82,7 @@ fn a_second_server_and_wrong_arguments_are_errors_in_words() {
     assert!(error.contains("the name is taken"), "{error}");
     server.kill().unwrap();
     server.wait().unwrap();
-    // Killed, so its name is still there, and a sweep knows whose it was.
+    // The server was killed, so its name still exists, and a sweep knows that its creator is dead.
     assert!(std::fs::exists(directory.path().join("page")).unwrap());
     let removed = forkcheck::region::sweep_files(directory.path()).unwrap();
     assert_eq!(

@@ -1,4 +1,5 @@
-//! Chains of pending calls, each of which is noticed by the next, and the last by a call that returned.
+//! Chains of pending calls: the next call observes the effect of the one before it, and a call that
+//! returned observes the last.
 
 use super::lanes::Pending;
 use super::{Ending, Frame, Search, Way, bits};
@@ -8,9 +9,9 @@ use std::collections::{HashMap, VecDeque};
 /// The chains of pending calls from one frame, short ones first.
 pub(super) struct Chains {
     queue: VecDeque<Link>,
-    /// For each state the sets of pending calls that led to it.
+    /// The sets of pending calls that led to each state.
     known: HashMap<u32, Vec<Vec<u64>>>,
-    /// Chains with the call that notices them, and the state after it.
+    /// Chains with the call that observes them, and the state after that call.
     ready: Vec<(Vec<u32>, u32)>,
 }
 
@@ -23,7 +24,7 @@ struct Link {
 }
 
 impl<S: Spec> Search<'_, S> {
-    /// The next chain of a frame.
+    /// Returns the next chain of a frame.
     pub(super) fn next_chain(&mut self, frame: &mut Frame, state: u32) -> Option<u32> {
         if self.ending == Ending::AtRest || self.pending.is_empty() {
             return None;
@@ -54,7 +55,7 @@ impl<S: Spec> Search<'_, S> {
         next
     }
 
-    /// Extends a chain: by a call that notices its last member, or by one more pending call.
+    /// Extends a chain by a call that observes its last member, or by one more pending call.
     fn grow(&mut self, link: &Link, bound: u64, chains: &mut Chains) {
         if let Some((last, before)) = link.last {
             for lane in 0..self.lanes.len() {
@@ -64,7 +65,7 @@ impl<S: Spec> Search<'_, S> {
                 let Some(after) = self.after(lane, Way::Effect, link.state) else {
                     continue;
                 };
-                // It could as well come without the last member, or before it.
+                // The call could also come without the last member, or before it.
                 if let Some(without) = self.after(lane, Way::Effect, before)
                     && (without == after || self.pending_effect(last, without) == Some(after))
                 {
@@ -121,7 +122,8 @@ impl<S: Spec> Search<'_, S> {
         item.invoked <= bound && after.is_none_or(|(lane, position)| self.at[lane] > position)
     }
 
-    /// Another process has the same operation pending, with the same effect here, and is tried first.
+    /// Returns whether another process has the same operation pending, with the same effect here,
+    /// and is tried first.
     fn has_a_twin(&mut self, pending: usize, bound: u64, link: &Link, after: u32) -> bool {
         for twin in 0..pending {
             if bits::has(&link.pending, twin) || !self.may_begin(twin, bound) {
@@ -129,7 +131,7 @@ impl<S: Spec> Search<'_, S> {
             }
             let (item, other) = (&self.pending[pending].item, &self.pending[twin].item);
             let states = [self.seen.state(link.state), self.seen.state(after)];
-            // Which processes wait here, and after it, may depend on the process.
+            // Which processes wait in these two states may depend on the process.
             let waits = |process| states.map(|state| state.blocks(process, &item.call.op));
             if item.call.op == other.call.op
                 && waits(item.process) == waits(other.process)

@@ -1,4 +1,4 @@
-//! The fields of a line, each read once; what is missing, wrong or left over is told in words.
+//! The fields of a line, each read once. Missing, invalid and unused fields are errors.
 
 use forkcheck::Spec;
 use serde::de::Error;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::fmt::{self, Debug, Formatter};
 
-/// Integers below it are exact as `f64`.
+/// The bound below which integers are exact as `f64`.
 const EXACT: f64 = (1u64 << f64::MANTISSA_DIGITS) as f64;
 
 /// Any JSON value, as its shortest text.
@@ -44,7 +44,7 @@ pub(super) struct Line {
     result: Option<Value>,
 }
 
-/// A field that is there, if only as null.
+/// Reads a field that is present, even if it is null.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     match rounded(&value) {
@@ -55,7 +55,7 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D:
     }
 }
 
-/// The first number in a value that is too large to be read exactly.
+/// Returns the first number in a value that is too large to be read exactly.
 fn rounded(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) if number.is_f64() => {
@@ -68,7 +68,8 @@ fn rounded(value: &Value) -> Option<f64> {
 }
 
 impl Line {
-    /// The arguments and the result, each of which may be asked for once; the rest is told by [`Fields::unread`].
+    /// Returns the arguments and the result, each to be read once; [`Fields::unread`] reports the
+    /// rest.
     pub(super) fn fields(&self) -> Fields<'_> {
         Fields {
             line: self,
@@ -112,7 +113,7 @@ impl<'a> Fields<'a> {
         let value = self.value.take().and_then(Value::as_i64);
         value.ok_or_else(|| self.missing("value", "give it an integer"))
     }
-    /// The result of a call that returned, through `read`.
+    /// Returns the result of a call that returned, converted by `read`.
     pub(super) fn result<T>(
         &mut self,
         what: &str,
@@ -131,7 +132,7 @@ impl<'a> Fields<'a> {
     pub(super) fn flag(&mut self) -> Result<Option<bool>, String> {
         self.result("true or false", Value::as_bool)
     }
-    /// Of an operation that returns nothing: null, true, or left out.
+    /// Returns `ret` for a call that returned nothing: null, true, or no field.
     pub(super) fn nothing<T>(&mut self, ret: T) -> Result<Option<T>, String> {
         match self.result.take() {
             None | Some(Value::Null | Value::Bool(true)) => {
@@ -143,7 +144,7 @@ impl<'a> Fields<'a> {
             )),
         }
     }
-    /// Whether all of the line was read.
+    /// Returns an error if a field of the line was not read.
     pub(super) fn unread(&self) -> Result<(), String> {
         let fields = [
             ("key", self.key),

@@ -1,4 +1,4 @@
-//! Reads a file with one call a line.
+//! Reads a file of one call per line.
 
 use super::fields::{Fields, Line, OpAndRet};
 use forkcheck::Spec;
@@ -10,24 +10,24 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Bytes of a line, at most.
+/// The most bytes of a line.
 const LINE: usize = 1 << 20;
 
 /// The calls of a file.
 pub(super) struct Recorded<S: Spec> {
-    /// The processes, as the file calls them.
+    /// The names of the processes in the file.
     pub(super) names: Vec<String>,
     pub(super) history: History<S>,
     /// The line of each call.
     pub(super) lines: Vec<Vec<usize>>,
 }
 
-/// Reads a file; an error begins with the line, or says what is wrong with the file.
+/// Reads a file. An error begins with the line, or says what is wrong with the file.
 pub(super) fn recorded<S: Spec>(
     file: &Path,
     read: fn(&mut Fields<'_>) -> Result<OpAndRet<S>, String>,
 ) -> Result<Recorded<S>, String> {
-    // A FIFO without a writer is opened at once, and refused.
+    // Opening a FIFO that has no writer does not wait, and is refused below.
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
@@ -105,14 +105,14 @@ pub(super) fn recorded<S: Spec>(
     })
 }
 
-/// The process and the call of a line.
+/// Returns the process and the call of a line.
 fn call<S: Spec>(
     bytes: &[u8],
     read: fn(&mut Fields<'_>) -> Result<OpAndRet<S>, String>,
 ) -> Result<(Value, Call<S>), String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8; JSON is".to_string())?;
     let line: Line = serde_json::from_str(text).map_err(|error| {
-        // The line is that of the file.
+        // serde_json counts lines within the text that it got; the line number comes from the file.
         let error = error.to_string();
         let what = error.split(" at line ").next().unwrap_or(&error);
         format!(
@@ -125,7 +125,7 @@ fn call<S: Spec>(
             line.process
         ));
     }
-    // The two last times mean calls that did not return.
+    // The two greatest times are reserved for calls that did not return.
     let latest = Call::<S>::DIED - 1;
     if let Some(returned) = line.returned
         && (returned < line.call || returned > latest)

@@ -1,7 +1,8 @@
-//! One execution of a model as it goes: its steps, who waits, and why it ends early.
+//! One execution of a model as it runs: its steps, the waiting processes, and why it ends early.
 //!
-//! loom runs all threads of a model on one thread of the system, so this is thread-local. It is kept only between
-//! [`start`] and [`take_steps`]; a plain `loom::model` has none of it. Nothing here is an access of the model.
+//! loom runs all threads of a model on one thread of the system, so this is thread-local. It exists
+//! only between [`start`] and [`take_steps`]; a plain `loom::model` has none of it. Nothing here is
+//! an access of the model.
 
 use super::THREADS;
 use super::order::{Found, Order};
@@ -14,17 +15,20 @@ use std::sync::atomic::{AtomicUsize, Ordering, Ordering::Relaxed};
 
 /// Steps of one execution that are kept.
 const STEPS: usize = 4_096;
-/// Turns of a spin in one operation after which no other orders are tried: two processes that spin could let each other
-/// pass without end.
+/// The spins in one operation after which no other orders are tried: two processes that spin could
+/// let each other pass without end.
 const SPINS_EXPLORED: usize = 2;
-/// Turns that each process which is not done has to take without any change before it is asked whether they may wait, ...
+/// The spins, by each unfinished process and without any change, after which the spec is asked
+/// whether they may wait, ...
 const MAY_WAIT: usize = 16;
-/// ... and before they are taken for ones that never come further: they may give up after some tries. As in `stepped`.
+/// ... and after which they count as stuck, since they may give up after some tries. As in
+/// `stepped`.
 const PROBES: usize = 256;
-/// Accesses by which a process that unwinds from an execution that has ended has to be done.
+/// The accesses within which a process has to finish once it unwinds from an execution that has
+/// ended.
 const UNWINDING: usize = 100_000;
 
-/// Phase of a process.
+/// The phase of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Attach,
@@ -32,35 +36,36 @@ pub(super) enum Phase {
     Detach,
 }
 
-/// Why an execution ended before its processes were done.
+/// The reason why an execution ended before its processes were done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// All that are not done wait, and always will.
+    /// All unfinished processes wait, and always will.
     Still,
-    /// There is no such execution: a store came between the halves of an exchange.
+    /// No such execution exists: a store came between the halves of an exchange.
     Impossible,
-    /// A process finds an old value again and again though another has been stored: fair orders are explored without it.
+    /// A process keeps finding an old value although another has been stored: fair orders are
+    /// explored without it.
     Unfair,
 }
 
-/// How a process that is not done waits.
+/// The way in which an unfinished process waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waits {
     Asleep,
     Spins,
 }
 
-/// A process that waits as its execution ends: where, and how.
+/// A process that waits as its execution ends, with its phase and the way it waits.
 pub(super) type Waiter = (usize, Phase, Waits);
 
 struct Process {
     phase: Phase,
     done: bool,
     asleep: bool,
-    /// Turns of a spin in this phase, and those since anything changed.
+    /// The spins in this phase, and those since anything changed.
     spins: usize,
     idle: usize,
-    /// Accesses since it was told that the execution has ended.
+    /// The accesses since the process learned that the execution has ended.
     unwinds: Option<usize>,
 }
 
@@ -69,7 +74,7 @@ pub(super) struct Execution {
     pub(super) orders: Orders,
     /// Words and cells by the number under which `order` knows them.
     pub(super) objects: Vec<usize>,
-    /// Value that each process found last in each object.
+    /// The value that each process found last in each object.
     found: Vec<[Option<u64>; THREADS]>,
     pub(super) steps: Vec<Step>,
     /// The steps of two accesses that race.
@@ -81,27 +86,29 @@ pub(super) struct Execution {
 
 thread_local! {
     static NOW: RefCell<Option<Execution>> = const { RefCell::new(None) };
-    /// In any execution so far, a load or a store asked for `SeqCst`, ...
+    /// In some execution so far, a load or a store asked for `SeqCst`, ...
     static SEQ_CST: Cell<bool> = const { Cell::new(false) };
     /// ... an operation touched a word or a cell, ...
     static TOUCHED: Cell<bool> = const { Cell::new(false) };
-    /// ... a process spun for longer than orders are explored.
+    /// ... a process spun for longer than other orders are explored.
     static CUT: Cell<bool> = const { Cell::new(false) };
 }
 
 loom::thread_local! {
-    /// The process that a thread of the model is.
+    /// The process of the model that the current thread is.
     static SELF: Cell<Option<usize>> = Cell::new(None);
 }
 
-/// Panic payload that unwinds an operation of an execution that has ended.
+/// The panic payload that unwinds an operation of an execution that has ended.
 struct Abandoned;
 
-/// A word or a cell as an execution knows it: 0 before it is first touched, else its number and 1.
+/// A word or a cell as an execution knows it: 0 before it is first touched, otherwise its number
+/// plus 1.
 #[derive(Debug, Default)]
 pub(super) struct Key(AtomicUsize);
 
-/// `may_wait` says whether processes in the middle of an operation may wait there indefinitely.
+/// Starts an execution. `may_wait` says whether processes in the middle of an operation may wait
+/// there indefinitely.
 pub(super) fn start(processes: usize, may_wait: Rc<dyn Fn() -> bool>) {
     let processes = (0..processes).map(|_| Process {
         phase: Phase::Attach,
@@ -124,7 +131,7 @@ pub(super) fn start(processes: usize, may_wait: Rc<dyn Fn() -> bool>) {
     }));
 }
 
-/// Runs it on the execution and the process that calls, if there are.
+/// Runs `run` on the execution and the calling process, if they exist.
 pub(super) fn with<R>(run: impl FnOnce(&mut Execution, usize) -> R) -> Option<R> {
     NOW.with_borrow_mut(|now| {
         let now = now.as_mut()?;
@@ -132,7 +139,8 @@ pub(super) fn with<R>(run: impl FnOnce(&mut Execution, usize) -> R) -> Option<R>
     })
 }
 
-/// loom takes `SeqCst` loads and stores for weaker ones, so it knows executions that there are not.
+/// Notes a `SeqCst` load or store. loom takes those for weaker ones, so it reports impossible
+/// executions.
 pub(super) fn look_at(order: Ordering) {
     if order == Ordering::SeqCst {
         SEQ_CST.set(true);
@@ -148,29 +156,29 @@ pub(super) fn was_cut() -> bool {
     CUT.get()
 }
 
-/// Why the execution ended, if it did before its processes were done.
+/// Returns why the execution ended, if it did before its processes were done.
 pub(super) fn ended() -> Option<End> {
     NOW.with(|now| now.try_borrow().ok()?.as_ref()?.ended)
 }
-/// Processes that wait indefinitely, where an execution ended so.
+/// Returns the processes that wait indefinitely, if the execution ended because of them.
 pub(super) fn waiters() -> Vec<Waiter> {
     NOW.with_borrow(|now| now.as_ref().map_or(Vec::new(), |now| now.waiters.clone()))
 }
-/// The steps, and which two of them race if any do.
+/// Takes the steps, and the two among them that race, if any do.
 pub(super) fn take_steps() -> (Vec<Step>, Option<[usize; 2]>) {
     let now = NOW.with(|now| now.try_borrow_mut().ok()?.take());
     now.map_or((Vec::new(), None), |now| (now.steps, now.race))
 }
 
-/// The thread that calls is this process from now on.
+/// Makes the calling thread this process from now on.
 pub(super) fn enter(process: usize) {
     SELF.with(|own| own.set(Some(process)));
 }
-/// Makes the calling thread no process any more.
+/// Ends the calling thread's part as a process.
 pub(super) fn exit() {
     SELF.with(|own| own.set(None));
 }
-/// The process that calls.
+/// Returns the calling process.
 pub(super) fn process() -> Option<usize> {
     SELF.with(Cell::get)
 }
@@ -181,7 +189,8 @@ pub(super) fn enter_phase(phase: Phase) {
         (own.phase, own.spins) = (phase, 0);
     });
 }
-/// This process is done. Whether those that sleep are to be told that the execution has ended.
+/// Marks this process as done. Returns whether the sleeping processes have to learn that the
+/// execution has ended.
 pub(super) fn leave() -> bool {
     with(|now, process| {
         now.changed();
@@ -191,17 +200,17 @@ pub(super) fn leave() -> bool {
     .unwrap_or(false)
 }
 
-/// Does a phase: `None` if the execution ended meanwhile.
+/// Runs a phase; returns `None` if the execution ended meanwhile.
 ///
 /// # Errors
-/// The payload of a panic in it.
+/// The payload of a panic in the phase.
 pub(super) fn unless_abandoned<R>(
     phase: Phase,
     run: impl FnOnce() -> R,
 ) -> std::thread::Result<Option<R>> {
     enter_phase(phase);
     match catch_unwind(AssertUnwindSafe(run)) {
-        // It caught what was to unwind it, so its result says nothing.
+        // The phase caught the panic that was to unwind it, so its result means nothing.
         Ok(result) if was_told() => {
             std::mem::forget(result);
             Ok(None)
@@ -212,13 +221,13 @@ pub(super) fn unless_abandoned<R>(
     }
 }
 
-/// Whether the process that calls was told that the execution has ended.
+/// Returns whether the calling process learned that the execution has ended.
 fn was_told() -> bool {
     with(|now, process| now.processes[process].unwinds.is_some()).unwrap_or(false)
 }
 
-/// Whether the process that calls is still part of the model. As the execution ends, its next access unwinds it; what
-/// it does as it unwinds is none of the model's.
+/// Returns whether the calling process is still part of the model. When the execution ends, the
+/// next access of a process unwinds it; its accesses while it unwinds are not part of the model.
 pub(super) fn goes_on() -> bool {
     let told = with(|now, process| {
         now.ended?;
@@ -230,7 +239,7 @@ pub(super) fn goes_on() -> bool {
         None => true,
         Some(0) => resume_unwind(Box::new(Abandoned)),
         Some(accesses) => {
-            // The panic hook reads the execution, so nothing may have it borrowed here.
+            // The panic hook reads the execution, so it must not be borrowed here.
             assert!(
                 accesses < UNWINDING,
                 "a destructor waits while its operation unwinds"
@@ -240,7 +249,8 @@ pub(super) fn goes_on() -> bool {
     }
 }
 
-/// Ends the execution: the processes unwind at their next accesses. What follows is not explored.
+/// Ends the execution: the processes unwind at their next accesses. Their later accesses are not
+/// explored.
 pub(super) fn stop(why: End) {
     with(|now, _| {
         if why == End::Unfair {
@@ -262,7 +272,8 @@ impl Execution {
         self.processes.iter_mut().for_each(|other| other.idle = 0);
     }
 
-    /// Whether all that are not done sleep, or have spun `turns` times since anything changed; then it ends.
+    /// Returns whether all unfinished processes sleep, or have spun `turns` times since anything
+    /// changed; the execution then ends.
     fn is_still(&mut self, turns: usize) -> bool {
         let waits = |process: &Process| process.asleep || process.idle >= turns;
         let mut undone = self.processes.iter().filter(|process| !process.done);
@@ -295,7 +306,8 @@ impl Execution {
         self.objects.len() - 1
     }
 
-    /// Notes the value that a process found in a word; returns why the execution ends with it, if it does.
+    /// Notes the value that a process found in a word; returns why the execution ends with it, if
+    /// it does.
     pub(super) fn find(
         &mut self,
         process: usize,
@@ -350,14 +362,14 @@ impl Execution {
         Some(self.steps.len() - 1)
     }
 
-    /// The values of the step are written so.
+    /// Sets the form in which the values of a step are written.
     pub(super) fn write_as(&mut self, step: Option<usize>, form: Form) {
         if let Some(step) = step {
             self.steps[step].form = form;
         }
     }
 
-    /// The step found an earlier value than there is.
+    /// Marks a step that found an earlier value than the latest.
     pub(super) fn mark(&mut self, step: Option<usize>, found: Found) {
         if let (Some(step), Found::Stale(later)) = (step, found) {
             self.steps[step].stale = later;
@@ -365,7 +377,7 @@ impl Execution {
     }
 }
 
-/// A turn of a spin, in which the others go first.
+/// Notes a spin, in which other processes go first.
 pub(super) fn spin(at: &Location<'_>) {
     with(|now, process| {
         now.orders.each(|order| order.spin(process));
@@ -382,7 +394,7 @@ pub(super) fn spin(at: &Location<'_>) {
     loom::hint::spin_loop();
 }
 
-/// Whether all that are not done wait and always will, or may.
+/// Returns whether all unfinished processes wait and always will, or may.
 fn is_still() -> bool {
     let asked = with(|now, _| {
         let undone = || now.processes.iter().filter(|process| !process.done);
@@ -396,7 +408,8 @@ fn is_still() -> bool {
     with(|now, _| now.is_still(turns)).unwrap_or(false)
 }
 
-/// Whether the process has waited or spun in this phase for as often as orders are explored.
+/// Returns whether the process has waited or spun in this phase as often as other orders are
+/// explored.
 pub(super) fn waited_too_often() -> bool {
     with(|now, process| {
         let spins = &mut now.processes[process].spins;
@@ -406,7 +419,7 @@ pub(super) fn waited_too_often() -> bool {
     .unwrap_or(false)
 }
 
-/// This process sleeps; whether so do all, and the execution has ended.
+/// Notes that this process sleeps; returns whether all do, so that the execution has ended.
 pub(super) fn falls_asleep() -> bool {
     with(|now, process| {
         now.processes[process].asleep = true;
@@ -415,7 +428,7 @@ pub(super) fn falls_asleep() -> bool {
     .unwrap_or(false)
 }
 
-/// A process was woken.
+/// Notes that a process was woken.
 pub(super) fn wake(process: usize) {
     with(|now, _| {
         now.changed();
@@ -423,12 +436,12 @@ pub(super) fn wake(process: usize) {
     });
 }
 
-/// This process has taken the lock of the futexes.
+/// Notes that this process has taken the lock of the futexes.
 pub(super) fn lock() {
     with(|now, process| now.orders.each(|order| order.lock(process)));
 }
 
-/// It is about to give it back.
+/// Notes that this process is about to release that lock.
 pub(super) fn unlock() {
     with(|now, process| now.orders.each(|order| order.unlock(process)));
 }

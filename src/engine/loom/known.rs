@@ -1,4 +1,5 @@
-//! Knowledge of an execution about the words and cells of a model: each access is told to it once loom has made it.
+//! The knowledge of an execution about the words and cells of a model; each access is noted here
+//! once loom has made it.
 
 use super::execution::{End, Execution, Key, end, with};
 use super::order::Order;
@@ -28,7 +29,7 @@ impl Known {
         (object, now.objects[object])
     }
 
-    /// Value that a process finds as it unwinds.
+    /// Returns the value that a process finds as it unwinds.
     pub(super) fn last(&self) -> u64 {
         let last = with(|now, _| {
             let (_, word) = self.of(now);
@@ -41,12 +42,13 @@ impl Known {
         self.found(Access::Load, value, order, at);
     }
 
-    /// An exchange found another value than it asked for.
+    /// Notes an exchange that found another value than it asked for.
     pub(super) fn missed(&self, value: u64, order: Ordering, at: &Location<'_>) {
         self.found(Access::Miss, value, order, at);
     }
 
-    /// A wait looks at the word, under the lock of the futexes: why the execution ends, if it does.
+    /// Notes that a wait looks at the word, under the lock of the futexes; returns why the
+    /// execution ends, if it does.
     pub(super) fn looked_at(&self, value: u64) -> Option<End> {
         with(|now, process| {
             let (object, word) = self.of(now);
@@ -114,7 +116,7 @@ impl Known {
         }
     }
 
-    /// Something else that concerns the word: a wait, its end, a wake-up.
+    /// Notes another event of the word: a wait, its end, a wake-up.
     pub(super) fn note(&self, access: Access, value: u64, at: &Location<'_>) {
         with(|now, process| {
             let (object, _) = self.of(now);
@@ -123,7 +125,7 @@ impl Known {
     }
 }
 
-/// The data of a cell is about to be accessed.
+/// Notes that the data of a cell is about to be accessed.
 pub(super) fn access(cell: &Key, writes: bool, at: &Location<'_>) {
     with(|now, process| {
         let object = now.object(cell, Order::cell);
@@ -138,7 +140,7 @@ pub(super) fn access(cell: &Key, writes: bool, at: &Location<'_>) {
     });
 }
 
-/// The access has ended.
+/// Notes the end of that access.
 pub(super) fn accessed(cell: &Key, writes: bool) {
     with(|now, process| {
         let object = now.object(cell, Order::cell);

@@ -1,4 +1,4 @@
-//! loom's atomics as a [`Memory`], with each access told to the [execution](super::execution).
+//! loom's atomics as a [`Memory`]; each access is noted in the [execution](super::execution).
 
 use super::execution;
 use super::known::{self, Known};
@@ -12,11 +12,12 @@ use std::panic::Location;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// loom's model of memory. Nobody is killed in it, so everybody is [`alive`](Memory::alive).
+/// loom's model of memory. No process is killed in it, so every process is
+/// [`alive`](Memory::alive).
 #[derive(Debug, Clone, Copy)]
 pub struct Loom;
 
-/// A word of loom's, and what the execution knows of it.
+/// A word of loom's, and the execution's knowledge of it.
 #[derive(Debug)]
 pub struct Word<A> {
     model: A,
@@ -105,8 +106,8 @@ pub struct LoomCell<T> {
     reason = "loom's cell is not Sync by itself: it checks what Sync would promise"
 )]
 // SAFETY: Send and Sync.
-// 1. All threads of a model run on one thread of the system, so no two accesses are ever at the same time.
-// 2. Whether they would race elsewhere is what loom's cell finds out.
+// 1. All threads of a model run on one thread of the system, so no two accesses overlap.
+// 2. loom's cell detects whether they would race on real threads.
 unsafe impl<T: Send> Sync for LoomCell<T> {}
 #[allow(unsafe_code, reason = "as above")]
 // SAFETY: as above.
@@ -140,7 +141,7 @@ impl<T: Send + 'static> MemoryCell<T> for LoomCell<T> {
     }
 }
 
-/// The kernel's queue of those that wait on a word, one for all words of an execution.
+/// The kernel's queue of the processes that wait on a word; one serves all words of an execution.
 struct Futex {
     queue: Mutex<Queue>,
     woken: Condvar,
@@ -154,10 +155,10 @@ struct Queue {
 /// One wait.
 #[derive(Clone, Copy, PartialEq)]
 struct Ticket {
-    /// Of the word.
+    /// The address of the word.
     address: usize,
     number: u64,
-    /// Process that sleeps, if the wait does not end by itself.
+    /// The sleeping process, if the wait does not end by itself.
     sleeper: Option<usize>,
 }
 
@@ -189,7 +190,7 @@ impl Locked {
         execution::lock();
         Self(Some(queue))
     }
-    /// Gives the lock back until it is woken.
+    /// Releases the lock until the process is woken.
     fn wait(&mut self) {
         execution::unlock();
         if let Some(queue) = self.0.take() {
@@ -215,10 +216,10 @@ impl Drop for Locked {
     }
 }
 
-/// This process is done; where the execution has ended, those that sleep hear of it.
+/// Ends this process's part; if the execution has ended, the sleeping processes learn of it.
 pub(super) fn leave() {
     if execution::leave() {
-        // Under the lock, so that who is on its way to sleep is there, and hears it.
+        // Under the lock, so that a process about to sleep is in the queue and learns of it.
         let queue = Locked::lock();
         FUTEX.woken.notify_all();
         drop(queue);
@@ -236,7 +237,7 @@ impl Memory for Loom {
     type AtomicUsize = Word<model::AtomicUsize>;
     type Words<T: Payload> = WordsOf<T, Word<model::AtomicU64>>;
     type Cell<T: Send + 'static> = LoomCell<T>;
-    // Nobody dies in it.
+    // No process dies in it.
     const PATIENCE: u32 = u32::MAX;
 
     fn fence(order: Ordering) {
@@ -245,21 +246,22 @@ impl Memory for Loom {
             known::fence(order, Location::caller());
         }
     }
-    /// A yield: loom lets the others go first.
+    /// Yields: loom lets the other processes go first.
     fn spin_loop() {
         if execution::goes_on() {
             execution::spin(Location::caller());
         }
     }
-    /// The process's number, counted from 1.
+    /// Returns the process's number, counted from 1.
     fn me() -> Life {
         Life::from_bits(execution::process().unwrap_or(0) as u64 + 1)
     }
     fn alive(_: Life) -> bool {
         true
     }
-    /// As the kernel does it: look at the word once more under the queue's lock, then sleep until woken. A
-    /// wake-up that comes too early is lost here too. Where all sleep, the execution ends.
+    /// Waits as the kernel does it: look at the word once more under the queue's lock, then sleep
+    /// until woken. As there, a wake-up that comes too early is lost. If all processes sleep, the
+    /// execution ends.
     fn wait(word: &Self::AtomicU32, seen: u32) {
         if !execution::goes_on() {
             return;
@@ -281,7 +283,7 @@ impl Memory for Loom {
         drop(queue);
         execution::goes_on();
     }
-    /// Others may go first or not: if none of them wakes it, its time is up.
+    /// Lets other processes go first or not; the time is up if none of them wakes this one.
     fn wait_timeout(word: &Self::AtomicU32, seen: u32, left: &mut Duration) {
         if !execution::goes_on() {
             *left = Duration::ZERO;
@@ -294,8 +296,9 @@ impl Memory for Loom {
         };
         word.known
             .note(Access::Wait, seen.into(), Location::caller());
-        // Between the two locks somebody may wake it, or nobody. That is a choice; one that is offered again and again in
-        // one operation has no end, so then the others go first.
+        // Between the two locks another process may wake this one, or none does. That is a choice.
+        // Offered without end in one operation it would have no end, so after some waits the others
+        // always go first.
         if execution::waited_too_often() {
             Self::spin_loop();
         }
@@ -336,7 +339,7 @@ impl Word<model::AtomicU32> {
         (&raw const self.model).addr()
     }
 
-    /// A place in the queue, if the word still holds `seen`.
+    /// Returns a place in the queue, if the word still holds `seen`.
     fn ticket(&self, queue: &mut Locked, seen: u32, sleeper: Option<usize>) -> Option<Ticket> {
         let value = self.model.load(Ordering::SeqCst);
         if let Some(why) = self.known.looked_at(value.into()) {

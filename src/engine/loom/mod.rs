@@ -1,10 +1,12 @@
 //! `loom`: the structure on the atomics of loom's memory model, each process a thread of the model.
 //!
-//! loom tries the orders of a small program, and what a weak memory may show in them. It is a second opinion: loom 0.7.3
-//! misses some allowed executions (its issues 166 and 392); impossible ones that it reports (254, 389) are told by the
-//! order of the stores, which is kept beside it. Which process begins matters to what it misses, so each does once.
-//! The model runs in a forked child of the zygote, so that a structure that aborts, exits or never returns is a
-//! verdict like any other.
+//! loom tries the orders of a small program, and the executions that a weak memory allows in them.
+//! It is a second opinion. loom 0.7.3 misses some allowed executions (loom issues 166 and 392). The
+//! impossible ones that it reports (254, 389) are recognised by the order of the stores, which is
+//! tracked in addition. The executions that it misses depend on which process begins, so each
+//! process begins once.
+//! The model runs in a forked child of the zygote, so that a structure that aborts, exits or never
+//! returns is a verdict like any other.
 
 mod execution;
 mod explore;
@@ -39,8 +41,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// Operations of each of two processes that are explored: what loom can do in seconds. Of more processes each does one
-/// of its operations, and one of them a second.
+/// The explored operations of each of two processes: as many as loom can explore in seconds. With
+/// more processes each does one of its operations, and one of them a second.
 const OF_TWO: usize = 2;
 /// The verdict for an answer that cannot be read.
 const GARBLED: &str = "the answer of the model is garbled: an operation wrote to a descriptor that it did not open, or the setup, \
@@ -63,8 +65,8 @@ impl Engine for Loom {
     const EXPLORES: bool = true;
     const CUTS: bool = true;
 
-    /// At most two operations a process; where there are more than two processes, one for each and a second for one of
-    /// them, which differs from program to program.
+    /// Shortens a program to at most two operations per process. With more than two processes it
+    /// keeps one for each and a second for one of them, which differs from program to program.
     fn fit<S: Spec>(mut program: Program<S>) -> Program<S> {
         if program.len() > 2 {
             let drawn: usize = program.iter().map(Vec::len).sum();
@@ -93,7 +95,7 @@ impl Engine for Loom {
     }
 }
 
-/// The job in the zygote, for one structure.
+/// The job in the zygote for one structure.
 struct Serve<S>(PhantomData<S>);
 
 impl<S: WithHandles<Memory = LoomMemory>> Serve<S> {
@@ -127,7 +129,8 @@ fn serve<S: WithHandles<Memory = LoomMemory>>(channel: &mut Channel) {
     });
 }
 
-/// Runs the model in a child, and watches it; the executions that it began come first.
+/// Runs the model in a child and watches it. Returns first the number of executions that the model
+/// began.
 fn supervise<S: WithHandles<Memory = LoomMemory>>(
     case: &Case<S::Spec>,
     roles: &[String],
@@ -159,8 +162,8 @@ fn supervise<S: WithHandles<Memory = LoomMemory>>(
     let mut child = process::spawn(|| explore::explore::<S>(case, roles, budget, &shared, answer))?;
     let mut bytes = Vec::new();
     let mut watch = Watch::new(1, budget.watchdog);
-    // The loop ends with the process: an operation may close the pipe earlier, and a process that it started may keep
-    // the pipe open.
+    // The loop ends with the process: an operation may close the pipe earlier, and a process that
+    // it started may keep the pipe open.
     let mut open = true;
     let exit = loop {
         let ends = [open.then(|| answers.as_fd()), Some(child.pidfd())];
@@ -214,11 +217,11 @@ fn supervise<S: WithHandles<Memory = LoomMemory>>(
     if exit == Exit::Signal(libc::SIGABRT)
         && let Some(errno) = refusal_of_futex()
     {
-        // The C library aborts where a wait of its own is refused.
+        // The C library aborts if one of its own waits is refused.
         return Err(Error::call("run the model of loom", errno, "futex", ""));
     }
     if exit == Exit::Signal(libc::SIGABRT) {
-        // It may have needed more.
+        // The model may have needed more.
         has_room_for(2 * room)?;
     }
     let verdict = match exit {
@@ -245,15 +248,17 @@ fn supervise<S: WithHandles<Memory = LoomMemory>>(
     Ok((count, ended(verdict)))
 }
 
-/// Memory that the model of N processes may need beside the stacks of its threads, in bytes.
+/// The memory that the model of N processes may need besides the stacks of its threads, in bytes.
 const HEAP: usize = 8 << 20;
 
-/// The memory that a model needs: a stack for each process and for the thread that starts them, and what loom allocates.
+/// Returns the memory that a model needs: a stack for each process and for the thread that starts
+/// them, and loom's allocations.
 fn room_of(processes: usize) -> usize {
     (processes + 1) * (STACK_MIB << 20) + HEAP
 }
 
-/// Returns an error if there are not that many bytes of addresses, or of memory where each mapped byte counts.
+/// Returns an error if that many bytes of address space are not free, or of memory where each
+/// mapped byte counts.
 fn has_room_for(bytes: usize) -> Result<(), Error> {
     Region::anonymous(bytes).map(drop)
 }

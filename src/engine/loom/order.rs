@@ -1,19 +1,20 @@
-//! The order of the stores to each word, as far as an execution settles it: RC11's coherence, and that no store comes
-//! between the two halves of an exchange.
+//! The order of the stores to each word, as far as an execution settles it: RC11's coherence, and
+//! the rule that no store comes between the two halves of an exchange.
 //!
-//! loom keeps the former and neglects the latter (its issues 254, 389): an exchange may find a store before one that it
-//! has to come after. Here each exchange is one with the store that it found, a *chain*, and what comes before what is
-//! known of chains; where that has a cycle, there is no such execution. loom says which value was found and not which
-//! store: where several that hold it fit, only what is true of each of them is taken for known ([`Orders`](super::orders)
-//! tries them one by one).
+//! loom keeps the former and neglects the latter (loom issues 254, 389): an exchange may find a
+//! store before one that it has to come after. Here each exchange forms a *chain* with the store
+//! that it found, and the order is a relation on chains. If it has a cycle, no such execution
+//! exists. loom says which value was found, not which store: where several stores that hold the
+//! value fit, only what is true of each of them counts as known ([`Orders`](super::orders) tries
+//! them one by one).
 
 use super::THREADS;
 use super::view::{Clock, NEVER, View, acquires, join, precedes, releases};
 use std::sync::atomic::Ordering;
 
-/// Stores of one word that are looked at, the latest: more than the 7 that loom itself keeps.
+/// The latest stores of one word that are considered: more than the 7 that loom itself keeps.
 const WINDOW: usize = 16;
-/// All words of one execution, and what each process has seen.
+/// All words of one execution, and the events that each process has seen.
 #[derive(Clone, Default)]
 pub(super) struct Order {
     views: [View; THREADS],
@@ -22,14 +23,14 @@ pub(super) struct Order {
     /// Events that happen before the last SeqCst fence, and before the last release of the futexes' lock.
     fences: Clock,
     lock: Clock,
-    /// Events so far.
+    /// The number of events so far.
     events: u64,
 }
 
 #[derive(Clone, Default)]
 struct Word {
     stores: Vec<Store>,
-    /// `later[chain]`: chains that come after it.
+    /// `later[chain]`: the chains that come after it.
     later: Vec<Vec<usize>>,
 }
 
@@ -37,27 +38,27 @@ struct Word {
 struct Store {
     value: u64,
     chain: usize,
-    /// When each process first knew of it: by its own store or load.
+    /// The time at which each process first knew of it: by its own store or load.
     known: Clock,
-    /// When each process may first have found it.
+    /// The time from which each process may have found it.
     found: Clock,
-    /// Before the processes began.
+    /// Whether it is the value from before the processes began.
     initial: bool,
-    /// Events that it comes after by its process's view.
+    /// The events that it comes after by its process's view.
     bound: Clock,
-    /// Events that an acquire load of it synchronizes with.
+    /// The events that an acquire load of it synchronizes with.
     released: Clock,
     executed: u64,
-    /// The step that it was.
+    /// The step of the store.
     step: Option<usize>,
 }
 
 /// The stores that a process may have found, the latest first.
 struct Candidates {
     stores: Vec<usize>,
-    /// The chain, if it is the same for all.
+    /// The chain, if all of them have the same.
     chain: Option<usize>,
-    /// Events that an acquire load of any of them synchronizes with.
+    /// The events that an acquire load of any of them synchronizes with.
     released: Clock,
 }
 
@@ -68,22 +69,22 @@ struct CellAccess {
     step: usize,
 }
 
-/// Store that a load or an exchange found.
+/// The store that a load or an exchange found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The latest store, as far as one can tell.
+    /// The latest store, as far as is known.
     Latest,
     /// An earlier store than that of this step, ...
     Stale(Option<usize>),
-    /// ... which was there before the process's last turn of a spin, and so had it found this one: some time it has to
-    /// find the other.
+    /// ... which existed before the process's last spin, and the process had found this one
+    /// already: at some time it has to find the newer one.
     Overdue,
-    /// Nothing that it could have found.
+    /// No store that it could have found.
     Impossible,
 }
 
 impl Order {
-    /// A word that holds `value` before the processes begin.
+    /// Adds a word that holds `value` before the processes begin, and returns its number.
     pub(super) fn word(&mut self, value: u64) -> usize {
         self.words.push(Word::default());
         let word = self.words.len() - 1;
@@ -109,7 +110,7 @@ impl Order {
         };
     }
 
-    /// The value that was stored last.
+    /// Returns the value that was stored last.
     pub(super) fn last(&self, word: usize) -> u64 {
         self.words[word]
             .stores
@@ -151,7 +152,7 @@ impl Order {
         self.find(process, word, value, order, None).1
     }
 
-    /// An exchange that found `value`, and stored nothing.
+    /// Notes an exchange that found `value` and stored nothing.
     pub(super) fn miss(
         &mut self,
         process: usize,
@@ -162,7 +163,7 @@ impl Order {
         self.find(process, word, value, order, Some(None)).1
     }
 
-    /// An exchange of `value` for `new`: of the nth of its candidates, if that is said.
+    /// Notes an exchange of `value` for `new`, with the nth of its candidates if one is given.
     pub(super) fn exchange(
         &mut self,
         process: usize,
@@ -176,7 +177,7 @@ impl Order {
         let (view, bound) = (self.views[process], self.views[process].bound());
         let word = &mut self.words[word];
         let chain = from.chain.unwrap_or_else(|| word.chain());
-        // What it has acquired with it may tell of a store in between.
+        // The exchange may have acquired knowledge of a store in between.
         if !word.may_follow(chain, &bound) {
             return Found::Impossible;
         }
@@ -187,14 +188,14 @@ impl Order {
         found
     }
 
-    /// How many stores an exchange may have found where it found `value`.
+    /// Returns the number of stores that an exchange which found `value` may have found.
     pub(super) fn candidates(&self, process: usize, word: usize, value: u64) -> usize {
         let bound = self.views[process].bound();
         let all = self.words[word].fitting(value, &bound, Some(None));
         all.map_or(0, |all| all.stores.len())
     }
 
-    /// Finds the stores that a process may have read, and notes what follows from it.
+    /// Finds the stores that a process may have read, and notes the consequences.
     fn find(
         &mut self,
         process: usize,
@@ -260,18 +261,18 @@ impl Order {
         }
     }
 
-    /// A turn of a spin.
+    /// Notes a spin of the process.
     pub(super) fn spin(&mut self, process: usize) {
         self.views[process].own_spun = self.tick(process);
         self.views[process].spun = self.events;
     }
 
-    /// The process has taken the lock of the futexes.
+    /// Notes that the process has taken the lock of the futexes.
     pub(super) fn lock(&mut self, process: usize) {
         join(&mut self.views[process].seen, &self.lock);
     }
 
-    /// It is about to give it back.
+    /// Notes that the process is about to release that lock.
     pub(super) fn unlock(&mut self, process: usize) {
         self.tick(process);
         self.lock = self.views[process].seen;
@@ -282,7 +283,8 @@ impl Order {
         self.cells.len() - 1
     }
 
-    /// An access to the data of a cell: the step of another that does not happen before it, where one of them writes.
+    /// Notes an access to the data of a cell. Returns the step of another access that does not
+    /// happen before it, where one of them writes.
     pub(super) fn access(
         &mut self,
         process: usize,
@@ -302,7 +304,7 @@ impl Order {
         other.map(|access| access.step).max()
     }
 
-    /// The access lasted until now.
+    /// Notes that the access lasted until now.
     pub(super) fn accessed(&mut self, process: usize, cell: usize, writes: bool) {
         let at = self.tick(process);
         if let Some(access) = &mut self.cells[cell][2 * process + usize::from(writes)] {
@@ -346,14 +348,14 @@ impl Word {
         store.initial || precedes(&store.known, seen)
     }
 
-    /// A new chain.
+    /// Adds a chain.
     fn chain(&mut self) -> usize {
         self.later.push(Vec::new());
         self.later.len() - 1
     }
 
-    /// The stores of a value that a process which has seen that much can find. An exchange finds the last of a chain, and in
-    /// loom none that was known where a later one was stored.
+    /// Returns the stores of a value that a process with this view can find. An exchange finds the
+    /// last of a chain; in loom it finds no store that was known where a later one was stored.
     fn fitting(
         &self,
         value: u64,
@@ -400,7 +402,7 @@ impl Word {
         all
     }
 
-    /// Whether `chain` may come after all that is known.
+    /// Returns whether `chain` may come after all stores that are known.
     fn may_follow(&self, chain: usize, seen: &Clock) -> bool {
         self.later[chain].is_empty()
             || !self.recent().any(|store| {
@@ -408,7 +410,7 @@ impl Word {
             })
     }
 
-    /// Orders everything that is known before `chain`.
+    /// Orders all known stores before `chain`.
     fn come_after(&mut self, chain: usize, seen: &Clock) {
         for store in self.recent().rev() {
             let before = self.stores[store].chain;
@@ -418,7 +420,7 @@ impl Word {
         }
     }
 
-    /// Whether `from` comes before `to`; a chain does not come before itself.
+    /// Returns whether `from` comes before `to`; a chain does not come before itself.
     fn reaches(&self, from: usize, to: usize) -> bool {
         let mut reached = self.later[from].clone();
         let mut at = 0;
@@ -436,7 +438,7 @@ impl Word {
         false
     }
 
-    /// The last store that surely comes after `from`.
+    /// Returns the last store that surely comes after `from`.
     fn latest_after(&self, from: usize) -> Option<&Store> {
         let chain = self.stores[from].chain;
         let later = self.recent().rev().find(|&store| {

@@ -1,16 +1,18 @@
-//! All orders of the stores that fit what an execution has found.
+//! All orders of the stores that fit the values that an execution found.
 //!
-//! loom says which value an exchange found. Where several stores hold it, each that can be has an order of its own from
-//! then on; one in which something cannot be is left out, and so is one in which a process finds indefinitely what it should
-//! not. An execution of which none is left is none.
+//! loom says which value an exchange found. Where several stores hold it, each possible one has its
+//! own order from then on. An order is dropped when something in it is impossible, or when a
+//! process in it keeps finding indefinitely a value that it should not. An execution that has no
+//! order left does not exist.
 
 use super::order::{Found, Order};
 use std::sync::atomic::Ordering;
 
-/// Orders that are followed at the same time; beyond that, only what is true of all stores that hold a value is known.
+/// The most orders that are followed at the same time; beyond that, only what is true of all stores
+/// of a value is known.
 const MOST: usize = 32;
 
-/// The orders; at first one.
+/// The orders; one at first.
 pub(super) struct Orders(Vec<Order>);
 
 impl Default for Orders {
@@ -20,12 +22,12 @@ impl Default for Orders {
 }
 
 impl Orders {
-    /// Of any: what is the same in all.
+    /// Returns one of the orders, for what is the same in all.
     pub(super) fn any(&self) -> &Order {
         &self.0[0]
     }
 
-    /// Runs it on each order; all return the same.
+    /// Runs `run` on each order; all return the same.
     pub(super) fn each<R>(&mut self, mut run: impl FnMut(&mut Order) -> R) -> R {
         let (first, others) = self.0.split_first_mut().expect("the last one stays");
         others.iter_mut().for_each(|order| {
@@ -40,7 +42,7 @@ impl Orders {
         self.keep(&found)
     }
 
-    /// An exchange of `value` for `new`.
+    /// Notes an exchange of `value` for `new`.
     pub(super) fn exchange(
         &mut self,
         process: usize,
@@ -69,7 +71,8 @@ impl Orders {
         self.keep(&found)
     }
 
-    /// Keeps the orders in which what was found can be. If there are none, it keeps one, and says why it is none.
+    /// Keeps the orders in which the found value is possible. If there are none, it keeps one and
+    /// says why it is impossible.
     fn keep(&mut self, found: &[Found]) -> Found {
         let is_one = |found: &Found| matches!(found, Found::Latest | Found::Stale(_));
         if let Some(first) = found.iter().find(|found| is_one(found)) {
@@ -103,7 +106,7 @@ mod tests {
         give_back(&mut orders);
         swap(&mut orders, 0, 0);
         orders.each(|order| order.spin(1));
-        // The 1 of its own exchange, or that of the other process.
+        // It is the 1 of its own exchange, or that of the other process.
         assert_eq!(swap(&mut orders, 1, 1), Found::Latest);
         give_back(&mut orders);
         orders.each(|order| order.spin(1));

@@ -1,6 +1,6 @@
-//! Panics in the process of a model. loom reports by panics of its own, and what it unwinds then panics again, so such a panic
-//! ends the process from within its hook. One of the structure may be caught by the operation that it is in, and is a finding
-//! only if it is not.
+//! Panics in the process of a model. loom reports by panics of its own, and code that it then
+//! unwinds panics again, so such a panic ends the process from within its hook. A panic of the
+//! structure may be caught by its operation, and is a finding only if it is not.
 
 use super::explore::{BRANCHES, STACK_MIB};
 use crate::check::{Finding, Kind, Verdict};
@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::panic::PanicHookInfo;
 
 thread_local! {
-    /// The place and the message of the structure's last panic.
+    /// The location and the message of the structure's last panic.
     static LAST: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
 }
 
@@ -21,11 +21,11 @@ pub(super) enum Of {
     /// The crate that makes loom's threads.
     Generator,
     Structure,
-    /// Of a destructor or of a function that cannot unwind: the process is about to abort.
+    /// A destructor or a function that cannot unwind: the process is about to abort.
     Aborting,
 }
 
-/// A panic as its hook sees it.
+/// A panic as the hook sees it.
 pub(super) struct Panic<'a> {
     pub(super) of: Of,
     place: String,
@@ -36,7 +36,7 @@ impl<'a> Panic<'a> {
     pub(super) fn new(info: &'a PanicHookInfo<'_>) -> Self {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let message = words(info.payload()).trim();
-        // In a registry, or vendored.
+        // The crate is in a registry, or vendored.
         let is_in = |name: &str| {
             place.contains(&format!("/{name}-0.")) || place.contains(&format!("/{name}/src/"))
         };
@@ -52,13 +52,13 @@ impl<'a> Panic<'a> {
         Self { of, place, message }
     }
 
-    /// Notes it for [`uncaught`].
+    /// Notes the panic for [`uncaught`].
     pub(super) fn note(self) {
         LAST.set(Some((self.place, self.message.to_owned())));
     }
 
-    /// The verdict of a panic that ends the process. `unwinds`: in an execution that has ended, as it was unwound. `race` says
-    /// which accesses race.
+    /// Returns the verdict of a panic that ends the process. `unwinds` says that it came while an
+    /// ended execution was unwound; `race` says which accesses race.
     pub(super) fn verdict<S: Spec>(
         &self,
         unwinds: bool,
@@ -106,10 +106,10 @@ impl<'a> Panic<'a> {
     }
 }
 
-/// The finding of a panic that unwound out of the structure.
+/// Returns the finding of a panic that unwound out of the structure.
 pub(super) fn uncaught<S: Spec>(payload: &(dyn Any + Send)) -> Verdict<S> {
     let message = words(payload).trim();
-    // The last one that was noted may be another: `resume_unwind` calls no hook.
+    // The last noted panic may be another one: `resume_unwind` calls no hook.
     let place = LAST
         .take()
         .filter(|(_, noted)| noted == message)

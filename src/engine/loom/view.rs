@@ -1,15 +1,15 @@
-//! Which events happen before which, as clocks with a count for each process.
+//! The happens-before order of events, as clocks with a count for each process.
 
 use super::THREADS;
 use std::sync::atomic::Ordering;
 
-/// The time of an event that did not come.
+/// The time of an event that has not happened.
 pub(super) const NEVER: u32 = u32::MAX;
 
-/// Of each process the events that happen before a point.
+/// For each process, the number of its events that happen before a point.
 pub(super) type Clock = [u32; THREADS];
 
-/// Whether the event of a time happens before a point.
+/// Returns whether the event of a time happens before a point.
 pub(super) fn precedes(at: &Clock, point: &Clock) -> bool {
     at.iter().zip(point).any(|(at, point)| at <= point)
 }
@@ -34,32 +34,33 @@ pub(super) fn releases(order: Ordering) -> bool {
     )
 }
 
-/// View of a process: events that it has seen, may acquire, and releases.
+/// The view of a process: events that it has seen, may acquire, and releases.
 #[derive(Clone, Copy, Default)]
 pub(super) struct View {
-    /// Events that happen before the process's next.
+    /// The events that happen before the process's next one.
     pub(super) seen: Clock,
-    /// Events that an acquire fence would add.
+    /// The events that an acquire fence would add.
     pub(super) acquirable: Clock,
-    /// Events that the last release fence had seen.
+    /// The events that the last release fence had seen.
     pub(super) released: Clock,
-    /// Events that the SeqCst fences before its last one had seen: its loads and stores come after that, and what it releases
-    /// says nothing of it.
+    /// The events that the SeqCst fences before its last one had seen: its loads and stores come
+    /// after them, but what it releases does not say so.
     pub(super) fenced: Clock,
-    /// When the process last took a turn of a spin, among all events and among its own; 0: never.
+    /// The time of the process's last spin, among all events and among its own; 0 if there was
+    /// none.
     pub(super) spun: u64,
     pub(super) own_spun: u32,
 }
 
 impl View {
-    /// Events that its loads and stores come after.
+    /// Returns the events that its loads and stores come after.
     pub(super) fn bound(&self) -> Clock {
         let mut bound = self.seen;
         join(&mut bound, &self.fenced);
         bound
     }
 
-    /// Events that an acquire load of its next store sees.
+    /// Returns the events that an acquire load of its next store sees.
     pub(super) fn releases(&self, order: Ordering) -> Clock {
         if releases(order) {
             self.seen

@@ -1,11 +1,13 @@
-//! Which element of an array a word is. An access tells the address of a word, not that of its array; what the definition
-//! says of the array's length, and where other words are, may leave one place for it.
+//! Finds the element of an array that a word is. An access tells the address of a word, not that of
+//! its array. The array's length in its definition and the positions of other words may leave only
+//! one possibility.
 
 use crate::case::Step;
 use crate::source::{self, Element};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Notes the element in steps on arrays that are fields of the structure of this name and size, where only one is possible.
+/// Notes the element in steps on arrays that are fields of the structure of this name and size,
+/// where only one is possible.
 pub(super) fn number(steps: &mut [Step], structure: &str, size: usize) {
     let mut sources: HashMap<(&str, u32, u32), Option<Element>> = HashMap::new();
     let elements: Vec<Option<Element>> = steps
@@ -53,23 +55,23 @@ pub(super) fn number(steps: &mut [Step], structure: &str, size: usize) {
 struct Array {
     len: usize,
     stride: Option<usize>,
-    /// Offsets of its elements in the structure.
+    /// The offsets of its elements in the structure.
     touched: BTreeSet<usize>,
-    /// Steps whose index is in the source.
+    /// The steps whose index is in the source.
     known: BTreeSet<(usize, usize)>,
 }
 
 impl Array {
-    /// The offset of its first element, if there is only one that it can have in a structure of this size, in which these
-    /// offsets were touched.
+    /// Returns the offset of its first element, if only one is possible in a structure of this size
+    /// in which these offsets were touched.
     fn first(&self, all: &BTreeSet<usize>, size: usize) -> Option<usize> {
         let low = *self.touched.first()?;
         let Some(stride) = self.stride else {
-            // All of them were touched.
+            // All its elements were touched.
             return (self.touched.len() == self.len && self.fits(low)).then_some(low);
         };
         let span = self.len.checked_mul(stride).filter(|&span| span <= size)?;
-        // Whole elements below the lowest that was touched.
+        // The whole elements that fit below the lowest one that was touched.
         let below = low.min(span - stride) / stride;
         let possible = (0..=below).map(|elements| low - elements * stride);
         let possible = possible.filter(|&first| {
@@ -85,7 +87,7 @@ impl Array {
         }
     }
 
-    /// Whether all that is known of it fits an array that begins there.
+    /// Returns whether all that is known of it fits an array that begins there.
     fn fits(&self, first: usize) -> bool {
         let touched = self.touched.iter();
         touched
@@ -113,7 +115,7 @@ impl Array {
 mod tests {
     use super::*;
 
-    /// The first element of an array of 8-byte words.
+    /// Returns the first element of an array of 8-byte words.
     fn first(
         len: usize,
         touched: &[usize],
@@ -127,13 +129,14 @@ mod tests {
             known: known.iter().copied().collect(),
         };
         let all = touched.iter().chain(others).copied().collect();
-        // Room for five words.
+        // The structure has room for five words.
         array.first(&all, 40)
     }
 
     #[test]
     fn an_array_is_placed_where_only_one_place_is_possible() {
-        // At the begin of the structure, at its end, beside another word, by a line that says the index.
+        // The array is at the start of the structure, at its end, beside another word, or its index
+        // is in the source.
         assert_eq!(first(4, &[0], &[], &[]), Some(0));
         assert_eq!(first(4, &[32], &[], &[]), Some(8));
         assert_eq!(first(4, &[8], &[], &[32, 36]), Some(0));

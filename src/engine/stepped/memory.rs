@@ -1,7 +1,7 @@
 //! The machine's own words in the shared region, with a step of the scheduler before each access.
 //!
-//! Outside of an execution (the structure is built, a test calls it by hand) there is nobody to ask, and an access is what
-//! it is on hardware.
+//! Outside of an execution (the structure is built, a test calls it by hand) there is no scheduler
+//! to ask, and an access is what it is on hardware.
 
 use crate::case::Access;
 use crate::engine::MAX_PROCESSES;
@@ -21,11 +21,12 @@ use std::sync::atomic::{
 };
 use std::time::Duration;
 
-/// Words that processes of an execution touch one step at a time, in one order that all agree on.
+/// Words that processes of an execution touch one step at a time: the execution is sequentially
+/// consistent.
 #[derive(Debug, Clone, Copy)]
 pub struct SteppedMemory;
 
-/// A word of core's, each access to which is a step.
+/// A word whose accesses are steps.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct SteppedWord<A>(A);
@@ -48,7 +49,7 @@ fn updated<V: Value + PartialEq>(found: V, now: V) -> Done {
     }
 }
 
-/// Nothing has changed.
+/// Returns a step that changed nothing.
 fn seen<V: Value>(kind: Access, value: V) -> Done {
     Done {
         form: V::FORM,
@@ -104,12 +105,12 @@ stepped_atomic!(
 );
 stepped_atomic!(HardwareBool bool: (swap fetch_and fetch_or fetch_xor));
 
-/// A payload in place, each word and each byte of its tail a step.
+/// A payload in place; an access to each word, and to each byte of its tail, is a step.
 #[repr(transparent)]
 pub struct SteppedWords<T>(HardwareWords<T>);
 
 impl<T: Payload> SteppedWords<T> {
-    /// A step on some bytes of it.
+    /// Takes a step on some bytes of it.
     fn step<A, R>(
         kind: Access,
         word: &A,
@@ -229,7 +230,8 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
     }
 }
 
-/// A cell that knows who is in it: of each process a byte, with its life, and whether it writes.
+/// A cell that knows which processes are in it: for each process a byte, with its incarnation and
+/// whether it writes.
 pub struct SteppedCell<T> {
     within: [AtomicU64; MAX_PROCESSES / PER_WORD],
     value: HardwareCell<T>,
@@ -238,16 +240,16 @@ pub struct SteppedCell<T> {
 const INSIDE: u64 = 0x80;
 const WRITES: u64 = 0x40;
 const LIFE: u64 = 0x3f;
-/// Bytes of a word.
+/// The bytes of a word.
 const PER_WORD: usize = 8;
 
 impl<T> SteppedCell<T> {
-    /// The byte of a process.
+    /// Returns the byte of a process.
     fn byte(&self, process: usize) -> u64 {
         let word = self.within[process / PER_WORD].load(Relaxed);
         word >> (8 * (process % PER_WORD)) & 0xff
     }
-    /// Sets it.
+    /// Sets the byte of a process.
     fn say(&self, process: usize, byte: u64) {
         let within = &self.within[process / PER_WORD];
         let lowest = 8 * (process % PER_WORD);
@@ -260,14 +262,14 @@ impl<T> SteppedCell<T> {
             }
         }
     }
-    /// How many steps the process has taken before.
+    /// Enters the cell; returns the number of steps that the process took before.
     fn enter(&self, writes: bool) -> u32 {
         let Some((me, life)) = stepper::seat() else {
             return 0;
         };
         let steps = stepper::enter_cell();
         let words = self.within.iter().zip((0..MAX_PROCESSES).step_by(PER_WORD));
-        // Mostly nobody is in it.
+        // Most often no process is in it.
         let words = words.filter(|(word, _)| word.load(Relaxed) != 0);
         let others = words.flat_map(|(_, first)| first..first + PER_WORD);
         for other in others.filter(|&other| other != me) {

@@ -1,4 +1,4 @@
-//! Sessions as engines use them: many requests, ends of either side, and starts that fail.
+//! Sessions as engines use them: many requests, the end of either side, and failing starts.
 
 use super::*;
 use crate::Region;
@@ -9,7 +9,7 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// Echoes each request, and has a worker meanwhile, whose id stands in front of the first echo.
+/// A job that echoes each request. It has a worker meanwhile, whose id precedes the first echo.
 struct Echo;
 impl Echo {
     const JOB: &'static Job = &Job::new(std::any::type_name::<Self>, Self::serve);
@@ -34,13 +34,13 @@ fn worker(reply: &[u8]) -> u32 {
     u32::from_le_bytes(reply[..4].try_into().unwrap())
 }
 
-/// Whether a process runs: it is there and no zombie.
+/// Returns whether a process runs: it exists and is no zombie.
 fn runs(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.starts_with(" Z"))
 }
 
-/// Whether it stops running before a minute is over.
+/// Returns whether it stops running within a minute.
 fn ends(pid: u32) -> bool {
     let start = Instant::now();
     while runs(pid) && start.elapsed() < Duration::from_secs(60) {
@@ -77,7 +77,7 @@ fn a_dropped_session_leaves_no_process() {
     assert!(ends(worker));
 }
 
-/// Leaves a process behind that outlives its parent, and answers with its id.
+/// A job that leaves a process behind that outlives its parent, and answers with its id.
 struct Leaves;
 impl Leaves {
     const JOB: &'static Job = &Job::new(std::any::type_name::<Self>, Self::serve);
@@ -103,8 +103,8 @@ enum Of {
     Zygote,
 }
 
-/// Drops a session after a signal to one of its processes, if there is to be one; returns whether that ended what the zygote's
-/// child left.
+/// Drops a session after a signal to one of its processes, if any is given; returns whether that
+/// ended the process that the zygote's child left.
 fn ends_what_was_left(signal: Option<(Of, Signal)>) -> bool {
     let mut session = Session::start(Leaves::JOB).unwrap();
     let ids = session.ask(b"").unwrap();
@@ -143,7 +143,7 @@ fn a_stopped_zygote_goes_on_as_its_session_is_dropped_and_ends_what_its_children
 fn what_the_children_of_a_killed_zygote_left_ends_as_well() {
     assert!(ends_what_was_left(Some((Of::Zygote, Signal::SIGKILL))));
     assert!(ends_what_was_left(Some((Of::Zygote, Signal::SIGSEGV))));
-    // A guardian that is killed cannot; the client knows them by the mark of their session.
+    // A guardian that is killed cannot; the client finds them by the mark of their session.
     assert!(ends_what_was_left(Some((Of::Guardian, Signal::SIGKILL))));
 }
 
@@ -190,7 +190,7 @@ fn a_client_that_is_killed_leaves_no_orphan() {
             }
             let pids = words.each_ref().map(|word| word.load(Relaxed));
             let before = pids.map(runs);
-            // The client alone, not its group.
+            // Kills the client alone, not its group.
             kill(Pid::from_raw(client.id() as i32), Signal::SIGKILL).unwrap();
             assert_eq!(client.wait().unwrap(), Exit::Signal(9));
             let after = pids.map(ends);

@@ -1,11 +1,11 @@
-//! What a page holds, and what it does in a browser.
+//! The content of a page, and its behaviour in a browser.
 
 use super::super::data::{NearMiss, Operation, Process, Reason, Word};
 use super::*;
 use crate::case::Form;
 use std::process::{Command, Output, Stdio};
 
-/// Browsers by the names of their programs; all take the same options.
+/// Browsers by the names of their programs; all accept the same options.
 const BROWSERS: [&str; 4] = [
     "chromium",
     "google-chrome",
@@ -109,7 +109,7 @@ fn no_text_of_a_report_ends_the_script_that_holds_it() {
     assert_eq!(part["texts"][0], hostile);
     assert!(!page.contains("<script>alert"), "{page}");
     assert_eq!(page.matches("</script").count(), 2);
-    // Its twin: the same data as they are.
+    // The twin: the same data without escapes.
     let plain = serde_json::to_string(part).unwrap();
     let broken = filled(&[
         ("<!--TITLE-->", ""),
@@ -162,7 +162,7 @@ fn a_page_that_cannot_be_written_is_told_with_the_remedy_and_leaves_nothing() {
         text.contains(&format!("\n no page:     {error}\n")),
         "{text}"
     );
-    // A directory that has the name of the page.
+    // A directory with the name of the page.
     let taken = directory.path().join("taken.html");
     std::fs::create_dir(&taken).unwrap();
     let error = report.write_html(&taken).unwrap_err().to_string();
@@ -200,7 +200,8 @@ fn a_page_is_named_after_its_suite_and_engine() {
     assert_eq!(page(&report), Path::new("pages/rings-a_b__.._c-kills.html"));
 }
 
-/// Runs a browser on a page, with a script at its end, and returns what the script says; `None` where there is no browser.
+/// Runs a browser on a page, with a script at its end, and returns the script's output; `None` if
+/// there is no browser.
 fn in_browser(page: &str, script: &str) -> Option<String> {
     let works = |name: &&str| {
         let asked = Command::new(name)
@@ -250,7 +251,7 @@ fn in_browser(page: &str, script: &str) -> Option<String> {
     Some(said.replace("&gt;", ">").replace("&lt;", "<"))
 }
 
-/// What the page says of its selected row.
+/// The text that the page shows for its selected row.
 const SHOWN: &str = "
     const press = key => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
     const at = () => document.querySelector('tr[aria-selected=true]').id + '|' + document.getElementById('at').textContent;
@@ -288,7 +289,7 @@ fn keys_and_clicks_move_through_the_rows_of_a_page_and_show_all_words() {
          21{line}\n5\nrow-2"
     );
     assert_eq!(said, expected);
-    // Its twin: a page that hears no keys.
+    // The twin: a page that handles no keys.
     let deaf = page.replace("'keydown'", "'no such event'");
     assert_ne!(in_browser(&deaf, &script).unwrap(), expected);
 }
@@ -315,7 +316,7 @@ fn a_page_of_100_000_steps_opens_and_holds_few_rows_at_a_time() {
     let expected = "true\nrow-0|row 1 of 100003\ntrue\nrow-100002|row 100003 of 100003\ntrue\nrow-99902|row 99903 of 100003\ntrue\n\
         row-50000|row 50001 of 100003\ntrue\ntrue";
     assert_eq!(said, expected);
-    // Its twin: one that builds all rows at once.
+    // The twin: a page that builds all rows at once.
     let page = report(2_000).html().replace("SPARE = 12", "SPARE = 1e9");
     let script = "return document.querySelectorAll('#body tr').length < 200;";
     assert_eq!(in_browser(&page, script).unwrap(), "false");

@@ -1,10 +1,11 @@
-//! The spec of a scenario, whose assertions say what is right.
+//! The spec of a scenario, whose assertions decide what is right.
 
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Formatter};
 
-/// What [`scenario!`](crate::scenario!) promises of the bodies of its processes: that they return. Their assertions say the rest.
+/// The promise of the process bodies of [`scenario!`](crate::scenario!): they return. Their
+/// assertions decide the rest.
 ///
 /// ```
 /// use forkcheck::spec::{Assertions, Run, Spec};

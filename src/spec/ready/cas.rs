@@ -4,7 +4,8 @@ use crate::spec::{Data, Spec};
 use serde::{Deserialize, Serialize};
 use std::hash::Hash;
 
-/// A register with compare-and-swap: a swap takes place where the value is the expected one, and says whether it did.
+/// A register with compare-and-swap: a swap takes place if the value is the expected one, and
+/// returns whether it did.
 ///
 /// ```
 /// use forkcheck::spec::{CasOp, CasRegister, CasRet, Spec};

@@ -1,4 +1,4 @@
-//! A number that is added to.
+//! A number with additions.
 
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! A lock that knows which process holds it.
+//! A lock with an owner.
 
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
@@ -23,11 +23,11 @@ pub struct Lock {
 /// An operation of [`Lock`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LockOp {
-    /// Takes the lock, and waits for it if need be.
+    /// Takes the lock, and waits for it if necessary.
     Lock,
     /// Takes the lock if it is free.
     TryLock,
-    /// Gives it back.
+    /// Releases the lock.
     Unlock,
 }
 
@@ -36,9 +36,9 @@ pub enum LockOp {
 pub enum LockRet {
     /// The process holds it.
     Acquired,
-    /// The process does not hold it any more.
+    /// The process no longer holds it.
     Released,
-    /// It was held when it was tried, or not by the process that gave it back.
+    /// It was held when it was tried, or not held by the process that unlocked it.
     Refused,
 }
 

@@ -26,7 +26,7 @@ pub enum MapOp<K, V> {
     Get(K),
     /// Gives a key a value.
     Put(K, V),
-    /// Takes a key's value away, if it has one.
+    /// Removes a key's value, if it has one.
     Remove(K),
 }
 
@@ -35,7 +35,7 @@ pub enum MapOp<K, V> {
 pub enum MapRet<V> {
     /// The value, if the key has one.
     Value(Option<V>),
-    /// The map is as asked.
+    /// The change was made.
     Done,
 }
 

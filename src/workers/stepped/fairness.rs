@@ -1,16 +1,20 @@
-//! Fairness: an order in which a process that waits by looking goes on indefinitely, while the process that would end its wait
-//! does not move, shows nothing (Musuvathi, Qadeer, "Fair stateless model checking", PLDI 2008). The rules, each with its purpose:
+//! Fairness. A schedule proves nothing if a process waits by looking indefinitely, while the process that would end
+//! its wait does not move (Musuvathi, Qadeer, "Fair stateless model checking", PLDI 2008). The rules, each with its
+//! purpose:
 //!
-//! 1. A process that turns a spin (`spin_loop`), and finds memory as it was at its last turn, is asleep until memory changes: a
-//!    loop that waits costs two steps, and if all sleep so, that is a standstill and not a long execution.
-//! 2. Where no other process can move, those that sleep by rule 1 are let go on, [`PROBES`] times in a row: they may have spun to leave
-//!    a word alone for a while, or to give up after some tries. A process that does so that often waits indefinitely.
-//! 3. A process that took more than [`IDLE`] steps in a row, and nothing changed, lets the others go first until something does:
-//!    it waits by looking, without the hint of `spin_loop`.
-//! 4. A process that turned a spin more than [`SPUN`] times lets the others go first, also if it changes memory at each turn
-//!    (`while lock.swap(1) == 1`, or a look that is taken back), until none of them can move; then all begin to count from 0.
-//! 5. The time of a wait may be up whenever its process is let go on, but not more than [`PATIENT`] steps in a row in which
-//!    nothing changes: a process that waits again each time its time is up waits indefinitely.
+//! 1. A process that spins (`spin_loop`), and finds memory as it was at its last spin, is asleep until memory
+//!    changes: a waiting loop then costs two steps, and if all processes sleep so, that is a standstill and not a
+//!    long execution.
+//! 2. Where no other process can move, those that sleep by rule 1 continue, [`PROBES`] times in a row: they may have
+//!    spun to leave a word alone for a while, or to give up after some tries. A process that does so that often
+//!    waits indefinitely.
+//! 3. A process that took more than [`IDLE`] steps in a row without a change lets the others go first until something
+//!    changes: it waits by looking, without the hint of `spin_loop`.
+//! 4. A process that spun more than [`SPUN`] times lets the others go first, even if it changes memory at each spin
+//!    (`while lock.swap(1) == 1`, or an attempt that is undone), until none of them can move; then all counts
+//!    restart from 0.
+//! 5. The time of a wait may be up whenever its process continues, but not more than [`PATIENT`] steps in a row in
+//!    which nothing changes: a process that waits again each time its time is up waits indefinitely.
 
 use super::states::{State, States};
 use crate::case::Access;
@@ -24,30 +28,30 @@ const SPUN: u32 = 20;
 /// See rule 5.
 const PATIENT: u32 = 50;
 
-/// State of a process for the rules.
+/// The state of a process for the rules.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// The version of memory at its last turn of a spin.
+    /// The version of memory at its last spin.
     seen: u64,
     /// The version of memory at its last step, and the steps that it has taken in a row while that was the same.
     idle_at: u64,
     idle: u32,
-    /// Turns of a spin since the others had to move.
+    /// The number of spins since the others had to move.
     spun: u32,
 }
 
-/// Treatment of a process from the announcement of a step until it is taken.
+/// The treatment of a process from the announcement of a step until it is taken.
 pub(super) struct Treatment {
     pub(super) state: State,
-    /// By rule 3.
+    /// Lets the others go first by rule 3.
     pub(super) unproductive: bool,
-    /// By rule 4.
+    /// Lets the others go first by rule 4.
     pub(super) deprioritised: bool,
 }
 
 impl Patience {
-    /// State of a process that begins a life.
+    /// The state of a process that begins an incarnation.
     pub(super) const NEW: Self = Self {
         seen: u64::MAX,
         idle_at: 0,
@@ -55,12 +59,12 @@ impl Patience {
         spun: 0,
     };
 
-    /// An operation begins, whose spins have not looked at anything.
+    /// Begins an operation, whose spins have not looked at anything.
     pub(super) fn enter(&mut self) {
         self.seen = u64::MAX;
     }
 
-    /// A step of this kind is about to be taken, while memory has this version.
+    /// Returns the treatment of a step of this kind before it is taken, while memory has this version.
     #[inline]
     pub(super) fn before(&mut self, kind: Access, version: u64) -> Treatment {
         let mut state = State::Ready;
@@ -84,7 +88,7 @@ impl Patience {
         }
     }
 
-    /// The step is taken.
+    /// Notes a step that was taken.
     #[inline]
     pub(super) fn taken(&mut self, is_spin: bool, version: u64) {
         self.idle += 1;
@@ -93,13 +97,14 @@ impl Patience {
         }
     }
 
-    /// The others had to move, and could not.
+    /// Restarts the count of spins: the others had to move, and could not.
     pub(super) fn reset_spins(&mut self) {
         self.spun = 0;
     }
 }
 
-/// Lets those that sleep by rule 1 go on where no other process can, if they may; `probes` counts how often that was done in a row.
+/// Lets the processes that sleep by rule 1 continue where no other can, if they may; `probes` counts how often that
+/// was done in a row.
 #[inline]
 pub(super) fn probe(states: &mut States, probes: &mut u16) {
     if states.enabled() == 0 && states.spins() && *probes < PROBES {
@@ -112,7 +117,8 @@ pub(super) fn probe(states: &mut States, probes: &mut u16) {
 mod tests {
     use super::*;
 
-    /// A process that takes steps of this kind, while memory has the version that `version` says of each.
+    /// Returns the treatment of a process that takes steps of this kind, while memory has the version that `version`
+    /// gives for each.
     fn takes(steps: u32, kind: Access, version: impl Fn(u32) -> u64) -> (Treatment, u32) {
         let mut patience = Patience::NEW;
         patience.enter();
@@ -131,7 +137,7 @@ mod tests {
         assert_eq!(takes(1, Access::Spin, |_| 1).0.state, State::Spinning);
         assert_eq!(takes(1, Access::Spin, u64::from).0.state, State::Ready);
         assert_eq!(takes(9, Access::Load, |_| 1).0.state, State::Ready);
-        // Another operation has looked at nothing.
+        // Another operation has not looked at anything.
         let mut patience = Patience::NEW;
         patience.before(Access::Spin, 1);
         patience.enter();
@@ -154,7 +160,11 @@ mod tests {
         assert_eq!(probes, PROBES);
         probe(&mut states, &mut probes);
         assert_eq!(states.of(0), State::Spinning);
-        assert_eq!(states.of(1), State::Blocked, "who was not woken sleeps on");
+        assert_eq!(
+            states.of(1),
+            State::Blocked,
+            "a process that was not woken stays asleep"
+        );
     }
 
     #[test]

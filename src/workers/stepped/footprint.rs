@@ -1,8 +1,8 @@
-//! Which processes have read and written which words, in all executions of a case so far.
+//! The footprint of a case: which processes have read and written which words, in all executions so far.
 
 use crate::schedule::MAX_PROCESSES;
 
-/// Words that are told apart; a power of two.
+/// The most words that are distinguished; a power of two.
 const WORDS: usize = 1 << 10;
 
 #[repr(C)]
@@ -18,7 +18,7 @@ struct Word {
 pub(super) struct Footprint {
     words: [Word; WORDS],
     count: u32,
-    /// Something was added since `is_stable` was asked.
+    /// Whether something was added since `is_stable` was asked.
     grew: u32,
 }
 
@@ -67,7 +67,7 @@ impl Footprint {
         }
     }
 
-    /// Whether another process has done, in any execution, what makes the order with this access matter.
+    /// Returns whether another process has, in any execution, made an access whose order with this one matters.
     pub(super) fn shared(&self, address: u64, process: usize, writes: bool) -> bool {
         if address == 0 || self.full() {
             return true;
@@ -82,7 +82,7 @@ impl Footprint {
         conflicting & others != 0
     }
 
-    /// Whether nothing was added since this was asked last.
+    /// Returns whether nothing was added since the last call.
     pub(super) fn is_stable(&mut self) -> bool {
         std::mem::take(&mut self.grew) == 0
     }

@@ -1,18 +1,19 @@
-//! Processes of which one moves at a time: each asks a strategy before each access to shared memory, and gives the turn to
-//! the process that it names. So an execution is a list of choices, and comes again. To search with they are coroutines of one forked
-//! process; what is told, and samples of what passes, is done by really forked ones.
+//! Processes of which one moves at a time: before each access to shared memory, a process asks a strategy, and gives
+//! the turn to the process that it names. An execution is therefore a list of choices, and can be repeated. In a
+//! search they are coroutines of one forked process; confirmation, and samples of what passes, use really forked
+//! processes.
 //!
-//! | file | what is in it |
+//! | file | content |
 //! |---|---|
 //! | `crew` | forks the host or the workers, and supervises them; replaces those that were killed |
-//! | `host` | all processes as coroutines; what they share and forked ones do not |
+//! | `host` | all processes as coroutines; the memory that they share and forked ones do not |
 //! | `worker` | one forked process |
 //! | `execution` | the structure of one execution after another: built, used, judged, dropped |
-//! | [`stepper`] | what memory calls before each access, in a coroutine or a worker |
+//! | [`stepper`] | the call before each access of a memory, in a coroutine or a worker |
 //! | `fairness` | the rules by which a process that waits by looking lets others go first |
-//! | `decision` | what happens next, and why an execution or a batch stops |
-//! | `plan` | what is known between two steps, and who goes next; `process` what of one process, `states` where all are, `footprint` which words matter to whom, `points` where a process was killed, `workers` who runs on which |
-//! | `board`, `shared` | the page that holds the plan, and what else all of them see |
+//! | `decision` | the next event, and why an execution or a batch stops |
+//! | `plan` | the state between two steps, and the choice of the next process; `process` is the part of one process, `states` all states, `footprint` the words by process, `points` the kill points, `workers` the worker of each process |
+//! | `board`, `shared` | the page that holds the plan, and the other shared memory |
 
 mod board;
 mod crew;

@@ -1,4 +1,4 @@
-//! What the enumeration leaves out is no other outcome: small programs, run by the plan in one process.
+//! A test that enumeration omits no outcome: small programs, run by the plan in one process.
 
 use super::board::BoardRef;
 use super::decision::{Decision, Stop};
@@ -11,14 +11,15 @@ use proptest::prelude::{Just, Strategy, prop_assert, prop_oneof};
 use proptest::test_runner::{Config, TestCaseError};
 use std::collections::BTreeSet;
 
-/// An access: how, and which word.
+/// An access: its kind and its word.
 type Touch = (Access, u64);
-/// For each process its operations, each a list of accesses.
+/// The operations of each process, each a list of accesses.
 type Program = Vec<Vec<Vec<Touch>>>;
-/// What each operation read, and which operations returned before which others were called, by their numbers.
+/// The values that each operation read, and which operations returned before which others were called, by their
+/// numbers.
 type Outcome = (Vec<Vec<u64>>, BTreeSet<(usize, usize)>);
 
-/// Runs a program in this process, step by step as the plan says; a write stores a number that is its own.
+/// Runs a program in this process, step by step as the plan says; each write stores a unique number.
 fn run(plan: &mut Plan, program: &Program) -> Outcome {
     plan.begin();
     let (mut memory, mut numbers) = ([0; 8], 0);
@@ -91,7 +92,7 @@ fn outcomes(
     board.plan(|plan| {
         plan.set_case(&operations);
         let (mut all, mut runs) = (BTreeSet::new(), 0);
-        // What is shared is learnt on the way, as the engine does: bound by bound, and again until nothing is new.
+        // The shared words are learnt on the way, as in the engine: bound by bound, and again until nothing is new.
         for bound in 0..=preemptions {
             loop {
                 plan.scheduler.set(schedule::Exploration::Bounded {
@@ -116,7 +117,7 @@ fn outcomes(
     })
 }
 
-/// Programs of so many processes, with operations and accesses of these numbers.
+/// Returns programs of `processes` processes, with operations and accesses of these numbers.
 fn programs(
     processes: usize,
     operations: usize,
@@ -131,7 +132,8 @@ fn programs(
     vec(vec(operation, 1..=operations), processes)
 }
 
-/// Whatever was read in some execution is read in one that is tried, with at least as much that came before something else.
+/// Checks that the values read in any execution are read in one that is tried, with at least as many operations
+/// before others.
 fn nothing_is_lost(program: &Program, preemptions: u32) -> Result<(), TestCaseError> {
     let board = BoardRef::new().unwrap();
     for preemptions in 0..=preemptions {
@@ -152,7 +154,7 @@ fn nothing_is_lost(program: &Program, preemptions: u32) -> Result<(), TestCaseEr
 proptest::proptest! {
     #![proptest_config(Config { cases: 1_000, failure_persistence: None, ..Config::default() })]
 
-    /// Switching only where somebody else touches the word, or an operation begins, loses nothing.
+    /// Switching only where another process accesses the word, or an operation begins, loses nothing.
     #[test]
     fn what_is_not_tried_is_no_other_outcome(program in programs(2, 2, 3)) {
         nothing_is_lost(&program, 2)?;
@@ -187,7 +189,7 @@ fn words_of_ones_own_cost_no_switches() {
 
 #[test]
 fn the_first_failure_has_the_fewest_preemptions() {
-    // Both read, then both write: the update that is lost takes one preemption, and none is not enough.
+    // Both processes read, then both write: the lost update takes one preemption, and none is not enough.
     let board = BoardRef::new().unwrap();
     let update = || vec![vec![(Access::Load, 0), (Access::Store, 0)]];
     let lost = |preemptions| {

@@ -1,19 +1,19 @@
-//! Kill points: the steps of first lives that run undisturbed, those of later lives, which have something to repair, and at
-//! which of them somebody was killed. Plain integers, on the board.
+//! Kill points: the steps of first incarnations that run undisturbed, those of later incarnations, which have
+//! something to repair, and which of them were killed at. Plain integers, on the board.
 
 use crate::schedule::MAX_PROCESSES;
 
-/// Steps that are counted for each process.
+/// The most steps that are counted for each process.
 const MAX_POINTS: usize = 1 << 12;
 
 type Steps = [[u64; MAX_POINTS / 64]; MAX_PROCESSES];
 
 #[repr(C)]
 pub(super) struct Points {
-    /// As bits: there is such a step; somebody was killed at it.
+    /// As bits: the steps that exist; those before which a process was killed.
     there: Steps,
     killed: Steps,
-    /// The same of later lives, as far as they came.
+    /// The same for later incarnations, as far as they came.
     later: Steps,
     later_killed: Steps,
 }
@@ -37,21 +37,21 @@ impl Points {
         let killed = if life == 0 {
             &mut self.killed
         } else {
-            // It would have been the next.
+            // It would have been the next step.
             mark(&mut self.later, process, step);
             &mut self.later_killed
         };
         mark(killed, process, step);
     }
 
-    /// Whether a process was killed at this step of its first life.
+    /// Returns whether a process was killed before this step of its first incarnation.
     pub(super) fn was_killed(&self, process: usize, step: u32) -> bool {
         let steps = self.killed.get(process);
         let word = steps.and_then(|steps| steps.get(step as usize / 64));
         word.is_some_and(|word| word >> (step % 64) & 1 == 1)
     }
 
-    /// Those at which somebody was killed, of those that there are; and the same of later lives.
+    /// Returns the number of steps with a kill and of all steps; and the same for later incarnations.
     pub(super) fn counted(&self) -> [(u64, u64); 2] {
         [
             among(&self.there, &self.killed),

@@ -1,59 +1,59 @@
-//! Where the processes of an execution are.
+//! The states of the processes of an execution.
 
 use crate::schedule::MAX_PROCESSES;
 
-/// Where a process is.
+/// The state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// It has not come to its first step.
+    /// It has not reached its first step.
     Fresh,
     /// Its next step is known.
     Ready,
-    /// In `spin_loop`, and nothing has changed since it looked.
+    /// It is in `spin_loop`, and nothing has changed since it looked.
     Spinning,
-    /// In `wait`, until somebody wakes it.
+    /// It is in `wait`, until another process wakes it.
     Blocked,
-    /// It has done its program.
+    /// It has finished its program.
     Done,
-    /// It was killed, and nobody sits down in its seat.
+    /// It was killed, and no incarnation follows.
     Dead,
 }
 
-/// Where all processes are: what a decision needs, so that nobody has to look into another's [`Process`]. A set of bits for
-/// each state, [`SET`] bits each of two words: they are written and read at each step, and parts of a word are slow to be read
-/// back.
+/// The states of all processes: all that a decision needs, so that no process has to read another's [`Process`]. For
+/// each state a set of [`SET`] bits, in two words. They are written and read at each step, and reading parts of a
+/// word back is slow.
 ///
 /// [`Process`]: super::process::Process
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub(super) struct States {
-    /// The sets of those that can take a step.
+    /// The sets of the processes that can take a step.
     can: u64,
     /// The sets of those that cannot.
     cannot: u64,
 }
 
-/// Bits of a set: one for each process.
+/// The bits of a set: one for each process.
 const SET: u32 = 16;
 const _: () = assert!(MAX_PROCESSES <= SET as usize);
 
-/// The sets of `can`, each by its lowest bit, in the order of [`State`]; those of them ...
+/// The sets of `can`, each by its lowest bit, in the order of [`State`]; then those of the processes ...
 const READY: u32 = 0;
 const FRESH: u32 = SET;
-/// ... that are ready and have changed nothing for so long that they are taken for ones that wait, ...
+/// ... that are ready and have changed nothing for so long that they count as waiting, ...
 const IDLE: u32 = 2 * SET;
 /// ... or have spun for so long that others go first.
 const LAZY: u32 = 3 * SET;
-/// The sets of `cannot`. That of those that spin lies as that of those that are ready does.
+/// The sets of `cannot`. The set of spinning processes has the position of the ready ones.
 const SPINNING: u32 = READY;
 const BLOCKED: u32 = SET;
 const DEAD: u32 = 2 * SET;
 /// One set.
 const ALL: u64 = (1 << SET) - 1;
-/// One process in all sets.
+/// The bits of one process in all sets.
 const EVERYWHERE: u64 = 1 | 1 << SET | 1 << (2 * SET) | 1 << (3 * SET);
 
-/// One of the sets of a word.
+/// Returns one of the sets of a word.
 #[inline]
 fn set_of(word: u64, lowest: u32) -> u16 {
     (word >> lowest) as u16
@@ -89,19 +89,19 @@ impl States {
         is_in.map_or(State::Done, |&(_, _, state)| state)
     }
 
-    /// Memory has changed: whoever waits for that may look again.
+    /// Notes a change of memory: processes that wait for one may look again.
     #[inline]
     pub(super) fn changed(&mut self) {
         self.can = (self.can | self.cannot & ALL << SPINNING) & !(ALL << IDLE);
         self.cannot &= !(ALL << SPINNING);
     }
 
-    /// This one, who is ready, has changed nothing for long.
+    /// Marks a ready process that has changed nothing for long.
     #[inline]
     pub(super) fn mark_unproductive(&mut self, process: usize) {
         self.can |= 1 << (IDLE + process as u32);
     }
-    /// This one, who is ready, has spun for long.
+    /// Marks a ready process that has spun for long.
     #[inline]
     pub(super) fn deprioritise(&mut self, process: usize) {
         self.can |= 1 << (LAZY + process as u32);
@@ -114,25 +114,26 @@ impl States {
         self.can &= !(ALL << LAZY);
     }
 
-    /// Who has not come to its first step.
+    /// Returns the processes that have not reached their first step.
     #[inline]
     pub(super) fn fresh(self) -> u16 {
         set_of(self.can, FRESH)
     }
 
-    /// Whether somebody spins who, for all that is known, waits for a change.
+    /// Returns whether some process spins that, as far as is known, waits for a change.
     #[inline]
     pub(super) fn spins(self) -> bool {
         set_of(self.cannot, SPINNING) != 0
     }
 
-    /// Who waits, for a change or to be woken.
+    /// Returns the processes that wait, for a change or to be woken.
     #[inline]
     pub(super) fn asleep(self) -> u16 {
         set_of(self.cannot, SPINNING) | set_of(self.cannot, BLOCKED)
     }
 
-    /// Who can take a step: also those that have not come to their first, which is never one that waits.
+    /// Returns the processes that can take a step, including those that have not reached their first, which never
+    /// waits.
     #[inline]
     pub(super) fn enabled(self) -> u16 {
         let can = set_of(self.can, READY) | self.fresh();

@@ -1,14 +1,14 @@
-//! The worker that each process of an execution runs on: four bits each, so that all of them fit the line of the cache that goes
-//! along with the turn.
+//! The worker on which each process of an execution runs: four bits each, so that all fit the cache line that moves
+//! with the turn.
 
 use crate::schedule::MAX_PROCESSES;
 
-/// Bits of a worker's number.
+/// The bits of a worker's number.
 const BITS: usize = 4;
 const ONE: u64 = (1 << BITS) - 1;
 const _: () = assert!(MAX_PROCESSES <= 1 << BITS && MAX_PROCESSES * BITS <= u64::BITS as usize);
 
-/// For each process a worker.
+/// The worker of each process.
 #[repr(transparent)]
 #[derive(Clone, Copy, Default)]
 pub(super) struct Workers(u64);

@@ -1,4 +1,4 @@
-//! Opens the page that the server made, sends it a hundred jobs, and says what came of them.
+//! Opens the page that the server made, sends it a hundred jobs, and prints the results.
 
 use forkcheck::Region;
 use forkcheck::region::Layout;

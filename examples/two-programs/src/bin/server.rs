@@ -1,4 +1,4 @@
-//! Creates the page, does the jobs that come through it, and tells how far it is.
+//! Creates the page, does the jobs that come through it, and reports its progress.
 
 use forkcheck::Region;
 use forkcheck::region::Layout;

@@ -1,4 +1,4 @@
-//! Executions that are, and some that are not.
+//! Possible executions, and some impossible ones.
 
 use super::*;
 use Ordering::{Acquire, Relaxed, Release};
@@ -14,7 +14,8 @@ fn no_store_comes_between_the_halves_of_an_exchange() {
     );
     order.store(1, word, 1, Release, None);
     order.unlock(1);
-    // It may still come after all exchanges of process 0, as long as that knows nothing.
+    // The store may still come after all exchanges of process 0, as long as that process has not
+    // seen it.
     assert_eq!(order.miss(0, word, 0, Relaxed), Found::Stale(None));
     order.lock(0);
     assert_eq!(
@@ -104,7 +105,7 @@ fn accesses_to_a_cell_race_unless_one_happens_before_the_other() {
 fn of_two_stores_that_hold_the_value_neither_is_taken_for_the_one_found() {
     let mut order = Order::default();
     let (data, flag) = (order.word(0), order.word(0));
-    // Process 0 says 1 before it has stored 7 and again after it.
+    // Process 0 stores 1 in the flag before it has stored 7, and again after it.
     order.store(0, flag, 1, Relaxed, None);
     order.store(0, flag, 2, Relaxed, None);
     order.store(0, data, 7, Relaxed, Some(4));
@@ -135,7 +136,8 @@ fn an_exchange_finds_none_that_was_known_where_a_later_one_was_stored() {
         order.store(0, lock, 0, Release, None);
     }
     order.exchange(0, lock, (0, 1), Acquire, (None, None));
-    // Of the three exchanges that stored 1 it is the last, and what is stored over that comes after both.
+    // It finds the last of the three exchanges that stored 1. The store over that one comes after
+    // both.
     order.exchange(1, lock, (1, 1), Acquire, (None, None));
     order.store(0, lock, 0, Release, Some(9));
     order.spin(1);

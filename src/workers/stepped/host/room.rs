@@ -1,20 +1,20 @@
-//! How much memory killed coroutines leave behind: what a process owns ends with it, and what a coroutine owns does not.
+//! The memory that killed coroutines leave behind: a process's memory ends with it, and a coroutine's does not.
 
-/// Bytes that a host may use before another one takes its place.
+/// The bytes that a host may use before another one replaces it.
 const ROOM: usize = 1 << 28;
-/// Coroutines that are killed between two looks, at most.
+/// The most coroutines that are killed between two looks.
 const KILLED: u32 = 1 << 7;
-/// Descriptors that they may leave open.
+/// The descriptors that they may leave open.
 const OPEN: usize = 1 << 8;
 
-/// The memory that is left for what is leaked.
+/// The memory that is left for leaks.
 pub(super) struct Room {
-    /// Coroutines that were killed since the last look, and how many may be until the next.
+    /// The coroutines that were killed since the last look, and the most that may be until the next.
     killed: u32,
     until: u32,
-    /// Bytes that were used then.
+    /// The bytes used at that look.
     used: usize,
-    /// Descriptors that were open at the beginning.
+    /// The descriptors that were open at the beginning.
     open: usize,
 }
 
@@ -30,12 +30,13 @@ impl Default for Room {
 }
 
 impl Room {
-    /// A coroutine was killed.
+    /// Counts a coroutine that was killed.
     pub(super) fn lost_one(&mut self) {
         self.killed += 1;
     }
 
-    /// Whether none is left. A look costs as much as some executions, so there are the fewer the less is leaked.
+    /// Returns whether none is left. A look costs as much as some executions, so there are the fewer the less is
+    /// leaked.
     pub(super) fn is_spent(&mut self) -> bool {
         if self.killed < self.until {
             return false;
@@ -48,7 +49,7 @@ impl Room {
     fn look(&mut self, used: usize) -> bool {
         let each = used.saturating_sub(self.used) / self.killed.max(1) as usize;
         let left = ROOM.saturating_sub(used);
-        // Half of what would fit.
+        // Half of the number that would fit.
         let fit = (left / 2).checked_div(each).unwrap_or(usize::MAX);
         let doubled = self.until.saturating_mul(2).min(KILLED);
         self.until = u32::try_from(fit).map_or(doubled, |fit| fit.clamp(1, doubled));
@@ -57,12 +58,12 @@ impl Room {
     }
 }
 
-/// How many descriptors this process has, from /proc/self/fd; 0 where there is none.
+/// Returns the number of descriptors of this process, from /proc/self/fd; 0 if there is no such directory.
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
-/// The bytes of memory that this process uses, from /proc/self/statm: `None` where there is none.
+/// Returns the bytes of memory that this process uses, from /proc/self/statm; `None` if there is no such file.
 fn resident() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: usize = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
@@ -74,8 +75,8 @@ fn resident() -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// Kills one coroutine after the other, each of which leaks `each` bytes: the looks until no room is left, and the most
-    /// bytes that were used.
+    /// Kills one coroutine after the other, each of which leaks `each` bytes. Returns the number of looks until no
+    /// room is left, and the most bytes that were used.
     fn leak(each: usize) -> (u32, usize) {
         let mut room = Room {
             killed: 0,

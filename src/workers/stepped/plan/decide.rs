@@ -1,4 +1,4 @@
-//! The decision between two steps: who goes next, or why none does.
+//! The decision between two steps: the process that goes next, or the reason why none does.
 
 use super::{Plan, writes};
 use crate::case::Access;
@@ -7,7 +7,7 @@ use crate::workers::stepped::decision::{Decision, Stop};
 use crate::workers::stepped::fairness::probe;
 
 impl Plan {
-    /// Whether it can make a difference who goes before the pending step of the one that moved last.
+    /// Returns whether the order of the current process's pending step and those of others can matter.
     fn conflicts(&self) -> bool {
         let current = self.now.current as usize;
         let Some(at) = self.processes[..self.count()].get(current) else {
