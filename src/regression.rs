@@ -183,7 +183,7 @@ fn out_of_range(
         };
         let place = place?;
         match place.operation {
-            // Steps of getting up come after the last operation.
+            // Steps of the drop of a handle come after the last operation.
             Some(operation) if usize::from(operation) > most => Some(format!(
                 "`operation: Some({operation})` in its {field}: process {process} has {most} operations, counted from 0"
             )),

@@ -396,7 +396,10 @@ impl<M: Memory> WithHandles for Leaves<M> {
 #[test]
 fn who_is_killed_as_it_leaves_its_seat_is_told_so_and_comes_again() {
     let report = found::<Kills, Leaves<_>>(&count("leaves"), &[Kind::NotCrashTolerant]);
-    assert!(report.contains("getting up before shapes.rs"), "{report}");
+    assert!(
+        report.contains("the drop of its handle before shapes.rs"),
+        "{report}"
+    );
 }
 
 /// Structures with more words than an operation can take steps, with more bytes than fit a stack,

@@ -200,6 +200,10 @@ pub struct NearMiss {
 impl Report {
     /// Returns an access in words, and the line that made it: `tail.load -> 7  ring.rs:12`.
     pub(super) fn step(&self, step: &Step) -> String {
+        if step.file.is_empty() {
+            // A wait in the C library, whose line is not known.
+            return self.access(step);
+        }
         let file = step.file.rsplit('/').next().unwrap_or(&step.file);
         let between = match step.access {
             Access::Killed => " before ",

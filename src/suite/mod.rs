@@ -323,10 +323,10 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Promises that somebody always gets on, whoever is held up where: an operation ends within so many steps of its own
-    /// (accesses to shared memory), counted anew whenever another process's operation ends. `stepped` and `kills` hold the
-    /// structure to that; sitting down and getting up are no operations. Who tries again because another one came first may
-    /// take so many as steps alone times processes, and once more for each that was killed.
+    /// Promises lock-freedom with a bound: an operation ends within `step_bound` steps of its own (accesses to shared memory);
+    /// the count begins again whenever an operation of another process ends. `stepped` and `kills` hold the structure to
+    /// it; `attach` and the drop of a handle are not operations. For an operation that tries again because another process
+    /// came first, a bound that holds is its steps alone times the number of processes, and once more for each kill.
     #[must_use]
     #[track_caller]
     pub fn lock_free(mut self, step_bound: u32) -> Self {

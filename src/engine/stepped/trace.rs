@@ -138,9 +138,9 @@ impl<S: Spec> Narrator<'_, S> {
                     .get(kill.process)
                     .is_none_or(Vec::is_empty);
                 let outside = match life.any(|step| step.operation.is_some()) {
-                    _ if nothing_to_do => "sitting down or getting up",
-                    true => "getting up",
-                    false => "sitting down",
+                    _ if nothing_to_do => "`attach` or the drop of its handle",
+                    true => "the drop of its handle",
+                    false => "`attach`",
                 };
                 let role = named(self.roles, kill.process);
                 let ops = self.case.program.get(kill.process);
@@ -148,8 +148,12 @@ impl<S: Spec> Narrator<'_, S> {
                     .zip(kill.operation)
                     .and_then(|(ops, number)| ops.get(number));
                 let doing = op.map_or(outside.into(), |op| format!("{op:?}"));
-                let file = kill.file.rsplit('/').next().unwrap_or_default();
-                format!("{role} killed in {doing} before {file}:{}", kill.line)
+                let before = match kill.file.rsplit('/').next() {
+                    // A wait in the C library.
+                    None | Some("") => String::new(),
+                    Some(file) => format!(" before {file}:{}", kill.line),
+                };
+                format!("{role} killed in {doing}{before}")
             })
             .collect()
     }
