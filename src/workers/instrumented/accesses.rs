@@ -2,7 +2,7 @@
 //! with another one.
 #![allow(unsafe_code, reason = "bytes of the arena are read and copied")]
 
-use super::clocks::Order;
+use super::clocks::{Order, knows_all};
 use super::runtime::{Runtime, with};
 use super::shadow::{Clash, Kind, Marked};
 use super::{CHECK, RUNS, UNDER_TEST, symbols};
@@ -42,9 +42,11 @@ pub(super) fn atomic<R>(
 ) -> R {
     let step = |me: usize| {
         let (mut did, mut changed) = (Access::Load, false);
+        let (mut found, mut left) = (0, 0);
         let result = stepper::access(pending, address as u64, At::Code(code), || {
             let (result, atomic) = access();
             (did, changed) = (atomic.access, atomic.now.is_some());
+            (found, left) = (atomic.found, atomic.now.unwrap_or(atomic.found));
             let now = atomic.now.map(|now| shown(now).0);
             let seen = seen(atomic.access, atomic.found);
             (result, Done { now, ..seen })
@@ -59,8 +61,13 @@ pub(super) fn atomic<R>(
         let clash = with(|runtime| {
             let clash = mark(runtime, (address, length), kind, me, code);
             let processes = runtime.processes as usize;
+            let reads = did != Access::Store;
+            let found = reads.then_some(found);
+            if runtime.shadow.leave(address, processes, found, left) {
+                knows_all(&mut runtime.known[..processes], me);
+            }
             let known = (me, &mut runtime.known[..processes]);
-            let does = (did != Access::Store, writes);
+            let does = (reads, writes);
             runtime.shadow.synchronise(address, known, does, order);
             clash
         });
@@ -206,6 +213,16 @@ pub(super) fn sleeps_on(process: usize, word: usize) {
         for word in runtime.known[process].slept_on() {
             synchronise(runtime, process, word, (true, true));
         }
+    });
+}
+
+/// A process comes back from a wait, or did not have to sleep: by then, code that is not seen may have taken any lock, so it knows
+/// all that was done.
+pub(super) fn wakes_up(process: usize, word: usize) {
+    meets(process, word);
+    with(|runtime| {
+        let processes = runtime.processes as usize;
+        knows_all(&mut runtime.known[..processes], process);
     });
 }
 

@@ -13,6 +13,18 @@ pub(super) fn join(clock: &mut Clock, other: &Clock) {
     }
 }
 
+/// A process knows all that the others have done so far. They begin an epoch each, so that it does not know what they do next.
+pub(super) fn knows_all(known: &mut [Knowledge], process: usize) {
+    let mut clock = known[process].clock;
+    for (other, knows) in known.iter_mut().enumerate() {
+        if other != process {
+            join(&mut clock, &knows.clock);
+            knows.clock[other] += 1;
+        }
+    }
+    known[process].clock = clock;
+}
+
 /// A memory order, by the number that the pass gives (C11's).
 #[derive(Clone, Copy)]
 pub(super) struct Order(pub(super) i32);
@@ -140,6 +152,16 @@ mod tests {
         assert!(!is_known(RELAXED, None, ACQUIRE, None));
         assert!(!is_known(RELEASE, None, RELAXED, None));
         assert!(!is_known(RELAXED, Some(ACQUIRE), RELAXED, Some(RELEASE)));
+    }
+
+    #[test]
+    fn a_process_that_knows_all_knows_what_was_done_and_not_what_will_be() {
+        let mut known: Vec<_> = (0..3).map(Knowledge::of_first).collect();
+        let done = known[0].clock[0];
+        knows_all(&mut known, 1);
+        assert!(known[1].clock[0] >= done);
+        assert!(known[1].clock[0] < known[0].clock[0], "another epoch");
+        assert_eq!((known[0].clock[1], known[2].clock[0]), (0, 0), "the others");
     }
 
     #[test]

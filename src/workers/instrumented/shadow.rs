@@ -50,6 +50,9 @@ struct Granule {
     /// 1 if it was freed, where `by` says by which code.
     freed: u32,
     by: u32,
+    /// The first byte of the atomic that was accessed last, counted from 1, and the value that this left; 0: none.
+    atomic: u32,
+    left: u64,
 }
 
 #[repr(C)]
@@ -120,7 +123,7 @@ impl Shadow {
                     bytes: 0,
                 };
                 granule.past[..processes].fill([never; 4]);
-                (granule.released, granule.freed) = ([0; 8], 0);
+                (granule.released, granule.freed, granule.atomic) = ([0; 8], 0, 0);
                 self.used += 1;
                 return Some(slot.granule as usize);
             }
@@ -181,6 +184,26 @@ impl Shadow {
             bytes: before | bytes,
         };
         None
+    }
+
+    /// Notes the value that an access of an atomic leaves, and returns whether the one that it `found` is another than the
+    /// last access left: code that is not seen wrote it.
+    #[inline]
+    pub(super) fn leave(
+        &mut self,
+        address: usize,
+        processes: usize,
+        found: Option<u64>,
+        left: u64,
+    ) -> bool {
+        let Some(at) = self.granule(address, processes) else {
+            return false;
+        };
+        let granule = &mut self.granules[at];
+        let atomic = (address & 7) as u32 + 1;
+        let unseen = granule.atomic == atomic && found.is_some_and(|found| found != granule.left);
+        (granule.atomic, granule.left) = (atomic, left);
+        unseen
     }
 
     /// An atomic was read, or read and written, or written alone: what orders it with others.
@@ -264,6 +287,20 @@ mod tests {
             self.shadow
                 .synchronise(64, (process, &mut self.known), (reads, writes), order);
         }
+    }
+
+    #[test]
+    fn a_value_that_no_access_left_was_written_by_code_that_is_not_seen() {
+        let two = Two::new();
+        let mut leave = |address, found, left| two.shadow.leave(address, 2, found, left);
+        assert!(!leave(64, Some(7), 7), "the first access");
+        assert!(!leave(64, Some(7), 8));
+        assert!(!leave(64, None, 3), "a store finds nothing");
+        assert!(!leave(68, Some(5), 5), "another atomic of the granule");
+        assert!(!leave(64, Some(3), 3));
+        assert!(leave(64, Some(4), 4));
+        two.shadow.begin();
+        assert!(!two.shadow.leave(64, 2, Some(5), 5), "another execution");
     }
 
     #[test]

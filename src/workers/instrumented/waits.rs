@@ -5,7 +5,7 @@
     reason = "functions of fixed names, and system calls as they are"
 )]
 
-use super::accesses::{as_process, meets, sleeps_on};
+use super::accesses::{as_process, meets, sleeps_on, wakes_up};
 use super::{RUNS, UNDER_TEST};
 use crate::workers::stepped::stepper::{self, At};
 use std::arch::asm;
@@ -96,7 +96,7 @@ fn wait(me: usize, word: usize, value: u32, limited: bool) -> c_long {
         stepper::wait(word as u64, NOWHERE, look);
         true
     };
-    meets(me, word);
+    wakes_up(me, word);
     match (found == value, woken) {
         (false, _) => fails(libc::EAGAIN),
         (true, false) => fails(libc::ETIMEDOUT),
