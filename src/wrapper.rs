@@ -185,8 +185,14 @@ fn host() -> Result<String, String> {
 
 /// A directory of its own in the one that cargo would use.
 fn target_directory(arguments: &[OsString]) -> Result<PathBuf, String> {
+    // Objects with the pass and without it may not meet, and cargo does not know which are which.
+    let left = env::var(LEFT_PLAIN).unwrap_or_default();
+    let own = match left.split_whitespace().collect::<Vec<_>>().join("-") {
+        none if none.is_empty() => "forkcheck".to_owned(),
+        names => format!("forkcheck-without-{names}"),
+    };
     if let Some(directory) = value(arguments, "--target-dir") {
-        return Ok(Path::new(&directory).join("forkcheck"));
+        return Ok(Path::new(&directory).join(own));
     }
     let mut metadata = Command::new(tool("CARGO", "cargo"));
     metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
@@ -197,7 +203,7 @@ fn target_directory(arguments: &[OsString]) -> Result<PathBuf, String> {
         .map_err(|error| format!("cargo metadata printed something else: {error}"))?;
     let directory = metadata["target_directory"].as_str();
     let directory = directory.ok_or("cargo metadata names no target directory")?;
-    Ok(Path::new(directory).join("forkcheck"))
+    Ok(Path::new(directory).join(own))
 }
 
 /// Compiles the functions that a program calls which is built from instrumented crates and does not link forkcheck.
@@ -205,7 +211,10 @@ fn alone(directory: &Path, target: &str) -> Result<PathBuf, String> {
     let failed = |error| format!("{} cannot be written: {error}", directory.display());
     std::fs::create_dir_all(directory).map_err(failed)?;
     let source = directory.join("forkcheck_alone.rs");
-    std::fs::write(&source, include_str!("wrapper/alone.rs")).map_err(failed)?;
+    // Another cargo may compile it at the same time.
+    let whole = directory.join(format!("forkcheck_alone-{}.rs", std::process::id()));
+    std::fs::write(&whole, include_str!("wrapper/alone.rs")).map_err(failed)?;
+    std::fs::rename(&whole, &source).map_err(failed)?;
     let library = directory.join(format!("libforkcheck_alone-{target}.rlib"));
     let mut compiler = Command::new(tool("RUSTC", "rustc"));
     compiler.args(["--crate-type=rlib", "--edition=2024", "-Copt-level=2"]);
@@ -245,9 +254,17 @@ fn compile(compiler: OsString, arguments: Vec<OsString>, inner: &OsStr) -> Strin
 fn instrumented(arguments: Vec<OsString>) -> Vec<OsString> {
     let crate_name = value(&arguments, "--crate-name");
     let is_for_target = value(&arguments, "--target").is_some();
-    let Some(name) = crate_name.filter(|_| is_for_target) else {
+    let Some(name) = crate_name else {
         return arguments;
     };
+    if !is_for_target {
+        // Of build scripts and procedural macros, code in C is compiled with the flags of the target all the same.
+        let links = name != "___";
+        return arguments
+            .into_iter()
+            .chain(link_alone().filter(|_| links))
+            .collect();
+    }
     let cfg = ["--cfg".to_owned(), CFG.to_owned()].map(OsString::from);
     if name == "___" {
         // Cargo asks for the target's conditions, by which it chooses dependencies.
@@ -261,12 +278,15 @@ fn instrumented(arguments: Vec<OsString>) -> Vec<OsString> {
     if !is_plain && value(&arguments, "--crate-type").as_deref() != Some("proc-macro") {
         arguments.extend(PASS.map(OsString::from));
     }
-    if let Some(alone) = env::var_os(ALONE) {
-        let mut option = OsString::from("-Clink-arg=");
-        option.push(alone);
-        arguments.push(option);
-    }
+    arguments.extend(link_alone());
     arguments
+}
+
+/// The option by which a program links what code in C calls, where forkcheck is not part of it.
+fn link_alone() -> Option<OsString> {
+    let mut option = OsString::from("-Clink-arg=");
+    option.push(env::var_os(ALONE)?);
+    Some(option)
 }
 
 /// The same with optimisation, without which generics are linked from crates that were built without the pass, and with lines.

@@ -316,7 +316,7 @@ impl Session {
     fn late(&mut self) -> Error {
         Error::invalid(
             format!(
-                "process {} was to be taken over before its main, and in good time was not",
+                "process {} did not start the server of fresh processes before `main` in time",
                 self.id()
             ),
             format!(

@@ -14,15 +14,26 @@ pub(crate) fn file() -> Option<PathBuf> {
 }
 
 fn file_above(binary: &Path) -> Option<PathBuf> {
+    // With a target that is named, cargo tags the directory of that one too.
     let target = binary
         .ancestors()
         .skip(1)
-        .find(|directory| directory.join(TAG).is_file())?;
+        .filter(|directory| directory.join(TAG).is_file())
+        .last()?;
     Some(target.join("forkcheck/summary.json"))
 }
 
-/// A test that did not run, with the reason.
+/// Returns the line of a test that did not run, with the reason.
 pub(crate) fn not_run(suite: &str, engine: &str, reason: &str) -> String {
+    without_outcome(suite, engine, ("not run", reason))
+}
+
+/// Returns the line of a test that runs.
+pub(crate) fn unfinished(suite: &str, engine: &str) -> String {
+    without_outcome(suite, engine, ("unknown", "it did not finish"))
+}
+
+fn without_outcome(suite: &str, engine: &str, (verdict, reason): (&'static str, &str)) -> String {
     let mut report = Report {
         test: format!("{suite}::{engine}"),
         suite: suite.to_owned(),
@@ -30,7 +41,7 @@ pub(crate) fn not_run(suite: &str, engine: &str, reason: &str) -> String {
         headline: reason.to_owned(),
         ..Report::default()
     };
-    report.verdict = "not run";
+    report.verdict = verdict;
     line(&report)
 }
 

@@ -176,6 +176,10 @@ impl<S: Spec> Suite<S> {
             Ok(settings) => settings,
             Err(error) => report::fail(error.to_string(), at),
         };
+        if settings.replay.is_none() {
+            // It stays where the test ends by an error, a signal or a time limit.
+            summary::leave(&report::summary::unfinished(&self.id, engine));
+        }
         let environment = settings.clone();
         let outcome = match outcome(settings) {
             Ok(outcome) => outcome,

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 ///
 /// A part is at least one byte, wherever the caller can see that there is room for one, or that one is there: each side
 /// may be late to see what the other did, as in a [`StaleQueue`](crate::spec::StaleQueue); what it has once seen it has seen.
-/// An operation that a kill interrupts took as much as it could, or nothing.
+/// An operation that a kill interrupts took as much as it could, or nothing. A ring that publishes an operation in several parts, or
+/// by a copy of the other side's index that may be late, can take less when it is killed: leave `kills` out for it.
 ///
 /// ```
 /// use forkcheck::spec::{ByteStream, ByteStreamOp, ByteStreamRet, Spec};

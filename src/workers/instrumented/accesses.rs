@@ -2,6 +2,7 @@
 //! with another one.
 #![allow(unsafe_code, reason = "bytes of the arena are read and copied")]
 
+use super::arena;
 use super::clocks::{Order, knows_all};
 use super::runtime::{Runtime, with};
 use super::shadow::{Clash, Kind, Marked};
@@ -91,7 +92,7 @@ pub(super) fn fence(order: Order, code: u32) {
 /// Plain accesses to some bytes, one for each eight of them: before they are done.
 #[inline]
 pub(super) fn plain(address: usize, length: usize, writes: bool, code: u32) {
-    if with(|runtime| runtime.arena.holds(address)) != Some(true) {
+    if !arena::holds(address) {
         return;
     }
     let _ = as_process(|me| {
@@ -312,15 +313,26 @@ pub(super) fn refused() {
     let _ = as_process(|_| stepper::beyond());
 }
 
-/// Copies as the pass has it do: by words, each a step on both sides where others touch it.
+/// Copies as `memmove`: by words, each a step on both sides where others touch it.
 ///
 /// # Safety
-/// As `memcpy`.
+/// As `memmove`.
 pub(super) unsafe fn copy(to: usize, from: usize, length: usize, code: u32) {
+    // From the end where the target begins within the source.
+    let backwards = (from + 1..from + length).contains(&to);
     let mut done = 0;
     while done < length {
-        let (source, target) = (from + done, to + done);
-        let part = (8 - source % 8).min(8 - target % 8).min(length - done);
+        let left = length - done;
+        let (at, part) = if backwards {
+            // Up to the next multiple of eight below the ends of what is left.
+            let below = |end: usize| (end - 1) % 8 + 1;
+            let part = below(from + left).min(below(to + left)).min(left);
+            (left - part, part)
+        } else {
+            let above = |start: usize| 8 - start % 8;
+            (done, above(from + done).min(above(to + done)).min(left))
+        };
+        let (source, target) = (from + at, to + at);
         let mut bytes = [0u8; 8];
         plain(source, part, false, code);
         let read = std::ptr::with_exposed_provenance::<u8>(source);
@@ -331,5 +343,51 @@ pub(super) unsafe fn copy(to: usize, from: usize, length: usize, code: u32) {
         // SAFETY: as above.
         unsafe { write.copy_from_nonoverlapping(bytes.as_ptr(), part) };
         done += part;
+    }
+}
+
+/// Fills as `memset`: by words, each a step where others touch it.
+///
+/// # Safety
+/// As `memset`.
+pub(super) unsafe fn fill(to: usize, byte: u8, length: usize, code: u32) {
+    let mut done = 0;
+    while done < length {
+        let target = to + done;
+        let part = (8 - target % 8).min(length - done);
+        plain(target, part, true, code);
+        let write = std::ptr::with_exposed_provenance_mut::<u8>(target);
+        // SAFETY: by the contract of this function, the range is valid, and the part ends within it.
+        unsafe { write.write_bytes(byte, part) };
+        done += part;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_that_overlap_are_those_of_memmove_and_a_fill_is_that_of_memset() {
+        for (from, to, length) in [
+            (0, 3, 30),
+            (3, 0, 30),
+            (5, 21, 16),
+            (8, 8, 9),
+            (1, 2, 1),
+            (0, 9, 0),
+        ] {
+            let mut bytes: Vec<u8> = (0..64).collect();
+            let mut expected = bytes.clone();
+            expected.copy_within(from..from + length, to);
+            let first = bytes.as_mut_ptr().expose_provenance();
+            // SAFETY: both ranges are within the vector.
+            unsafe { copy(first + to, first + from, length, 0) };
+            assert_eq!(bytes, expected, "{from} {to} {length}");
+            expected[to..to + length].fill(7);
+            // SAFETY: the same.
+            unsafe { fill(first + to, 7, length, 0) };
+            assert_eq!(bytes, expected, "{to} {length}");
+        }
     }
 }

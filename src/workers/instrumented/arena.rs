@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "bytes of the arena are set to zero")]
 
 use crate::schedule::MAX_PROCESSES;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Bytes that one process may allocate in an execution; and those of the structure and all that comes with it.
 const PART: usize = 4 << 20;
@@ -12,6 +13,16 @@ const PARTS: usize = MAX_PROCESSES + 1;
 pub(super) const LENGTH: usize = PARTS * PART;
 /// The bytes before an allocation that hold its length; each is aligned to that.
 const HEADER: usize = 16;
+
+/// The address of the first byte, for processes and threads that have not the turn; 0: there is no arena.
+static FIRST: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns whether an address is one of the arena.
+#[inline]
+pub(super) fn holds(address: usize) -> bool {
+    let first = FIRST.load(Relaxed);
+    first != 0 && (first..first + LENGTH).contains(&address)
+}
 
 #[repr(C)]
 pub(super) struct Arena {
@@ -23,6 +34,7 @@ pub(super) struct Arena {
 impl Arena {
     pub(super) fn place(&mut self, first: usize) {
         (self.first, self.taken) = (first, [0; PARTS]);
+        FIRST.store(first, Relaxed);
     }
 
     #[inline]

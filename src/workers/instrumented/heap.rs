@@ -5,7 +5,7 @@
     reason = "functions of fixed names, and those of the C library behind them"
 )]
 
-use super::arena::header;
+use super::arena::{self, header};
 use super::runtime::with;
 use super::{RUNS, UNDER_TEST, accesses};
 use crate::workers::stepped::stepper;
@@ -43,7 +43,7 @@ fn take(size: usize, align: usize) -> *mut c_void {
 }
 
 fn is_ours(old: *mut c_void) -> bool {
-    with(|runtime| runtime.arena.holds(old.addr())) == Some(true)
+    arena::holds(old.addr())
 }
 
 /// # Safety
@@ -68,9 +68,15 @@ unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
 unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     if is_under_test() {
         // The arena is zeros, and gives nothing away twice.
-        return count
-            .checked_mul(size)
-            .map_or(null_mut(), |size| take(size, 0));
+        let Some(size) = count.checked_mul(size) else {
+            return null_mut();
+        };
+        let taken = take(size, 0);
+        if !taken.is_null() && !is_ours(taken) {
+            // SAFETY: it is private memory of that size.
+            unsafe { taken.cast::<u8>().write_bytes(0, size) };
+        }
+        return taken;
     }
     // SAFETY: the contract of calloc.
     unsafe { __libc_calloc(count, size) }

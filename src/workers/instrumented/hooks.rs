@@ -6,7 +6,7 @@
 )]
 
 use super::clocks::Order;
-use super::{ARRIVED, PROBE, RUNS, UNDER_TEST, accesses};
+use super::{PROBE, PROBED, RUNS, UNDER_TEST, accesses};
 use std::arch::naked_asm;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
@@ -27,7 +27,7 @@ pub(super) fn code(return_address: usize) -> u32 {
 pub(super) fn is_under_test(of_probe: u32) -> bool {
     let runs = RUNS.get();
     if runs == PROBE {
-        ARRIVED.fetch_or(of_probe, Relaxed);
+        PROBED.set(PROBED.get() | of_probe);
     }
     runs == UNDER_TEST
 }
@@ -145,20 +145,23 @@ unsafe extern "C" fn copied(to: *mut u8, source: *const u8, length: usize, from:
 
 unsafe extern "C" fn moved(to: *mut u8, source: *const u8, length: usize, from: usize) -> *mut u8 {
     if is_under_test(0) {
-        accesses::plain(source.addr(), length, false, code(from));
-        accesses::plain(to.addr(), length, true, code(from));
+        // SAFETY: the caller calls it in place of memmove.
+        unsafe { accesses::copy(to.addr(), source.addr(), length, code(from)) };
+    } else {
+        // SAFETY: the same.
+        unsafe { source.copy_to(to, length) };
     }
-    // SAFETY: the caller calls it in place of memmove.
-    unsafe { source.copy_to(to, length) };
     to
 }
 
 unsafe extern "C" fn filled(to: *mut u8, byte: i32, length: usize, from: usize) -> *mut u8 {
     if is_under_test(0) {
-        accesses::plain(to.addr(), length, true, code(from));
+        // SAFETY: the caller calls it in place of memset.
+        unsafe { accesses::fill(to.addr(), byte as u8, length, code(from)) };
+    } else {
+        // SAFETY: the same.
+        unsafe { to.write_bytes(byte as u8, length) };
     }
-    // SAFETY: the caller calls it in place of memset.
-    unsafe { to.write_bytes(byte as u8, length) };
     to
 }
 

@@ -67,7 +67,11 @@ thread_local! {
     static RUNS: Cell<u8> = const { Cell::new(CHECK) };
 }
 
-/// Accesses of the probe that arrived, as bits.
+thread_local! {
+    /// Accesses of the probe of this thread that have arrived so far, as bits.
+    static PROBED: Cell<u32> = const { Cell::new(0) };
+}
+/// Those of the last probe.
 static ARRIVED: AtomicU32 = AtomicU32::new(0);
 /// An atomic store, and a plain one.
 const BOTH: u32 = 0b11;
@@ -91,11 +95,12 @@ pub(super) fn under_test<R>(instrumented: bool, call: impl FnOnce() -> R) -> R {
 /// Has a function of the user's crate store two values, and notes whether both stores arrived here. Without that
 /// nothing that a structure does is seen, and a check of it would pass.
 pub(crate) fn probe(store: fn(&AtomicU32, &mut u32)) {
-    ARRIVED.store(0, Relaxed);
+    PROBED.set(0);
     let (atomic, mut plain) = (AtomicU32::new(0), 0);
     let before = RUNS.replace(PROBE);
     std::hint::black_box(store)(&atomic, std::hint::black_box(&mut plain));
     RUNS.set(before);
+    ARRIVED.store(PROBED.get(), Relaxed);
 }
 
 /// Returns the reason why accesses of the code under test are not seen, if they are not.

@@ -33,7 +33,8 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    /// Notes a read that changed nothing, and says whether it is the third of the kind since memory changed: the process spins.
+    /// Notes a read that changed nothing, and says whether the process spins: it has made only reads that it made before, this one
+    /// for the third time since. A scan, which reads something new each time, is none.
     pub(super) fn again(&mut self, version: u64, address: usize, code: u32) -> bool {
         if self.version != version {
             (self.version, self.count) = (version, 0);
@@ -49,6 +50,12 @@ impl Reads {
         if count < READS {
             self.each[count] = (address, code, 1);
             self.count += 1;
+        } else {
+            // Too many to remember: from here on as if it were the first.
+            (self.each[0], self.count) = ((address, code, 1), 1);
+        }
+        for (_, _, times) in &mut self.each[..self.count as usize] {
+            *times = 1;
         }
         false
     }

@@ -96,7 +96,7 @@ impl Shadow {
     /// A new execution.
     pub(super) fn begin(&mut self) {
         self.generation = self.generation.wrapping_add(1).max(1);
-        (self.used, self.clocks) = (0, 1);
+        (self.used, self.clocks, self.full) = (0, 1, 0);
     }
 
     /// The granule of an address; `None` if there is no room for another.

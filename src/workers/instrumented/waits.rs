@@ -73,9 +73,7 @@ fn futex(word: usize, operation: usize, value: u32, limit: usize) -> Option<c_lo
         WAIT | WAIT_BITSET => as_process(|me| wait(me, word, value, limit != 0)),
         WAKE | WAKE_BITSET => as_process(|me| {
             meets(me, word);
-            // How many it woke is of no use to those who wake.
-            stepper::wake(word as u64, value.min(i32::MAX as u32), NOWHERE);
-            0
+            stepper::wake(word as u64, value.min(i32::MAX as u32), NOWHERE).into()
         }),
         _ => None,
     }

@@ -319,8 +319,8 @@ impl Plan {
     }
 
     /// Wakes the `n` that sleep longest on a word.
-    pub(super) fn wake(&mut self, word: u64, n: u32) {
-        for _ in 0..n {
+    pub(super) fn wake(&mut self, word: u64, n: u32) -> u32 {
+        for woken in 0..n {
             let asleep = (0..self.count())
                 .filter(|&process| {
                     let at = &self.processes[process];
@@ -328,11 +328,12 @@ impl Plan {
                 })
                 .min_by_key(|&process| self.processes[process].queue);
             let Some(first) = asleep else {
-                break;
+                return woken;
             };
             self.processes[first].queue = 0;
             self.now.states.set(first, State::Ready);
         }
+        n
     }
 
     /// The processes that wait outside of an operation: in `attach`, or as their handle is dropped.

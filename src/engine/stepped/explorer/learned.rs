@@ -5,6 +5,7 @@ use super::Explorer;
 use crate::case::{Case, Schedule};
 use crate::error::Error;
 use crate::memory::Hardware;
+use crate::reached;
 use crate::schedule::Exploration;
 use crate::structure::WithHandles;
 use crate::workers::instrumented;
@@ -60,6 +61,8 @@ impl<S: WithHandles> Explorer<S> {
             }
         }
         instrumented::learn(false);
+        // What only these executions reached was not checked.
+        let _ = reached::taken();
         instrumented::resolve_seen();
         Ok(())
     }

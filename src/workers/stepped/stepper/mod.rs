@@ -58,7 +58,8 @@ pub(super) struct Stepper {
     /// Where the structure is in this process, and where the others say that it is.
     structure: Arc<Region>,
     named_as: usize,
-    /// It is code that was compiled with instrumentation: what it writes without a step is seen, too.
+    /// It is code that was compiled with instrumentation: plain writes that no other process sees are no steps, so its bytes are not
+    /// compared.
     instrumented: bool,
     /// Between executions there is nobody to be.
     active: Cell<bool>,
@@ -278,13 +279,14 @@ pub(crate) fn wait_timeout<'a>(
 }
 
 /// Wakes those that sleep on a word.
-pub(crate) fn wake<'a>(word: u64, n: u32, at: impl Into<At<'a>>) {
-    let Some(me) = here() else { return };
+pub(crate) fn wake<'a>(word: u64, n: u32, at: impl Into<At<'a>>) -> u32 {
+    let Some(me) = here() else { return 0 };
     let at = at.into();
     let word = me.common(word);
     me.point(Access::Wake, word, at);
-    me.board.plan(|plan| plan.wake(word, n));
+    let woken = me.board.plan(|plan| plan.wake(word, n));
     me.note(word, &Done::seen(Access::Wake, n.into()), at);
+    woken
 }
 
 /// Who this process is, for its memory.
