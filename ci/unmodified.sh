@@ -5,6 +5,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# Unit tests of what is built for instrumented code alone.
+RUSTFLAGS="--cfg forkcheck_instrumented" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/instrumented" \
+    cargo test --locked --no-default-features --features harness --lib -- instrumented
+
 cargo build --locked --bin cargo-forkcheck
 PATH="${CARGO_TARGET_DIR:-$PWD/target}/debug:$PATH"
 output=$(mktemp)

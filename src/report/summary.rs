@@ -79,6 +79,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_test_that_did_not_finish_is_unknown() {
+        let line = unfinished("ring::spsc", "stepped");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["verdict"], "unknown");
+        assert_eq!(line["reason"], "it did not finish");
+    }
+
+    #[test]
     fn a_line_is_json_and_has_what_was_covered_and_what_was_not() {
         let report = Report {
             test: "ring::spsc::stepped".into(),

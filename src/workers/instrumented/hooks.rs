@@ -8,7 +8,7 @@
 use super::clocks::Order;
 use super::{PROBE, PROBED, RUNS, UNDER_TEST, accesses};
 use std::arch::naked_asm;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
 unsafe extern "C" {
     /// The first byte of the program, by the linker.

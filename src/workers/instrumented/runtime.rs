@@ -178,3 +178,34 @@ pub(crate) fn resolve_seen() {
         let _ = symbols::site(code);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reads() -> Reads {
+        Reads {
+            version: 0,
+            count: 0,
+            each: [(0, 0, 0); READS],
+        }
+    }
+
+    #[test]
+    fn a_process_spins_that_makes_the_same_reads_again_and_again() {
+        let mut reads = reads();
+        let spins: Vec<_> = (0..9).map(|n| reads.again(1, 8 + n % 2, 7)).collect();
+        assert_eq!(spins.iter().position(|&spins| spins), Some(4), "{spins:?}");
+        // Memory has changed.
+        assert!(!reads.again(2, 8, 7));
+    }
+
+    #[test]
+    fn a_scan_that_looks_at_a_length_each_time_does_not_spin() {
+        let mut reads = reads();
+        for element in 0..3 * READS {
+            assert!(!reads.again(1, 8, 7), "the length, at element {element}");
+            assert!(!reads.again(1, 64 + element, 9), "element {element}");
+        }
+    }
+}
