@@ -141,7 +141,7 @@ fn who_tries_again_is_lock_free_and_not_wait_free_and_who_claims_is_neither() {
     broken::<Stepped, Tries<_, AGAIN>>(
         &suite.clone().lock_free(2),
         Kind::StepBound,
-        "within 2 steps of its own, counted anew when another one ended",
+        "within 2 steps of its own, counted again when another one ended",
     );
     assert_eq!(kept(&suite.clone().wait_free(6)), 6);
     broken::<Stepped, Tries<_, AGAIN>>(

@@ -120,7 +120,7 @@ fn a_post_that_wakes_nobody_is_a_deadlock_and_the_report_says_who_need_not_wait(
     );
     let report = suite.report(&outcome);
     assert!(
-        report.contains("waiter (process 1): Wait sleeps, and nobody is left to wake it"),
+        report.contains("waiter (process 1): Wait sleeps, and no process is left to wake it"),
         "{report}"
     );
     assert!(

@@ -80,10 +80,10 @@ fn section(name: &str) -> Result<(&'static str, &'static str), Vec<&'static str>
 mod tests {
     use super::*;
     use forkcheck::check::Kind;
-    use forkcheck::engine::{Engine, Kills, Processes, Stepped};
+    use forkcheck::engine::{Engine, Kills, KillsCode, Processes, Stepped, SteppedCode};
 
-    /// All kinds; a new one does not compile until it is here.
-    const KINDS: [Kind; 15] = [
+    /// All kinds.
+    const KINDS: [Kind; 16] = [
         Kind::NotLinearizable,
         Kind::NotSequentiallyConsistent,
         Kind::Panic,
@@ -96,6 +96,7 @@ mod tests {
         Kind::NotLockFree,
         Kind::StepBound,
         Kind::DataRace,
+        Kind::UseAfterFree,
         Kind::WriteToReadOnly,
         Kind::PrivatePointer,
         Kind::NotDeterministic,
@@ -118,6 +119,8 @@ mod tests {
             Processes::LIMITATIONS,
             Stepped::LIMITATIONS,
             Kills::LIMITATIONS,
+            SteppedCode::LIMITATIONS,
+            KillsCode::LIMITATIONS,
         ];
         #[cfg(feature = "loom")]
         limitations.push(forkcheck::engine::loom::Loom::LIMITATIONS);

@@ -258,7 +258,7 @@ fn asleep<S: WithHandles<Memory = Hardware>>(
     history: &History<S::Spec>,
     place: &str,
 ) -> Verdict<S::Spec> {
-    let detail = format!("{place} sleeps, and nobody is left to wake it");
+    let detail = format!("{place} sleeps, and no process is left to wake it");
     if !waits_in_calls(case, history) {
         return finding(Kind::Deadlock, detail);
     }

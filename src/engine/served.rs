@@ -54,7 +54,7 @@ pub(super) fn serve<S: Spec>(
         if case.schedule == Schedule::Free && case.kills.is_empty() {
             return search(case, roles, budget);
         }
-        let why = "the case places steps or kills, and here nobody can";
+        let why = "the case places steps or kills, which this engine cannot";
         Ok((
             Covered::default(),
             Some(bare(case, Verdict::Unavailable(why.into()))),

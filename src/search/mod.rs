@@ -299,7 +299,7 @@ impl<'a, S: Spec> Search<'a, S> {
                 _ => "FORKCHECK_REFRESH=1 keeps its program alone",
             };
             self.stale.push(format!(
-                "{matched} of {requested} steps matched that a saved case names, so its program was searched anew; {refreshed} ({:?})",
+                "{matched} of {requested} steps matched that a saved case names, so its program was searched again; {refreshed} ({:?})",
                 case.program
             ));
         }
@@ -309,7 +309,7 @@ impl<'a, S: Spec> Search<'a, S> {
             // What did not happen again was not looked for: that is not to pass for a mended bug.
             self.unknown.get_or_insert(Verdict::Unknown(format!(
                 "{of_these}: this is no replay; run it where its report was printed: with that revision, and with its sources \
-                 where they were when it was built, which name the steps. Without FORKCHECK_REPLAY the program is searched anew"
+                 where they were when it was built, which name the steps. Without FORKCHECK_REPLAY the program is searched again"
             )));
         }
         // The code has changed since, and with it the steps: what fails now may do so by a schedule nearby.

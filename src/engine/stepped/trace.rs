@@ -239,7 +239,7 @@ impl<S: Spec> Narrator<'_, S> {
         let bound = match promised {
             Progress::Any => format!("{}, or {MAX_STEPS} of all", own(LONGEST)),
             Progress::LockFree(steps) => {
-                format!("{}, counted anew when another one ended", own(steps))
+                format!("{}, counted again when another one ended", own(steps))
             }
             Progress::WaitFree(steps) => own(steps),
         };
