@@ -3,11 +3,14 @@
 #![allow(unsafe_code, reason = "a stack of raw pointers, as C++ has it")]
 
 use forkcheck::prelude::*;
-use forkcheck::spec::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{
+    Once, OnceOp, OnceRet, Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, Semaphore,
+    SemaphoreOp, SemaphoreRet,
+};
 use std::collections::VecDeque;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 const PRIVATE: &str = "its heap is private to a process that is not built by cargo forkcheck";
 
@@ -184,4 +187,71 @@ forkcheck::suite! {
     writer: 1..=2 ops of (1u64..9).prop_map(RegisterOp::Write),
     reader: 1..=2 ops of Just(RegisterOp::Read),
     with: .regressions(None),
+}
+
+/// Permits behind a lock and a condition variable.
+struct Permits {
+    free: Mutex<u64>,
+    more: Condvar,
+}
+
+impl Structure for Permits {
+    type Memory = Hardware;
+    type Spec = Semaphore;
+    fn new(permits: &u64) -> Self {
+        Self {
+            free: Mutex::new(*permits),
+            more: Condvar::new(),
+        }
+    }
+    fn apply(&self, op: &SemaphoreOp) -> SemaphoreRet {
+        let mut free = self.free.lock().expect("nobody panics");
+        match op {
+            SemaphoreOp::Acquire => {
+                while *free == 0 {
+                    free = self.more.wait(free).expect("nobody panics");
+                }
+                *free -= 1;
+                SemaphoreRet::Acquired
+            }
+            _ => {
+                *free += 1;
+                drop(free);
+                self.more.notify_one();
+                SemaphoreRet::Released
+            }
+        }
+    }
+}
+
+forkcheck::suite! {
+    condvar: Permits,
+    setup: Just(0),
+    taker: 2 processes, 1..=1 ops of Just(SemaphoreOp::Acquire),
+    giver: 2..=2 ops of Just(SemaphoreOp::Release),
+    with: .without("processes", "a private futex wakes no other process").without("kills", "a killed owner keeps the lock"),
+}
+
+/// A value that is made by the first that asks, in code of the standard library that is not seen.
+struct Lazy(OnceLock<Box<[u64; 2]>>);
+
+impl Structure for Lazy {
+    type Memory = Hardware;
+    type Spec = Once<[u64; 2]>;
+    fn new(_: &()) -> Self {
+        Self(OnceLock::new())
+    }
+    fn apply(&self, op: &OnceOp<[u64; 2]>) -> OnceRet<[u64; 2]> {
+        match op {
+            OnceOp::Set(value) => OnceRet::Set(self.0.set(Box::new(*value)).is_ok()),
+            OnceOp::Get => OnceRet::Got(self.0.get().map(|value| **value)),
+        }
+    }
+}
+
+forkcheck::suite! {
+    once_lock: Lazy,
+    setter: 2 processes, 1..=1 ops of any::<[u64; 2]>().prop_map(OnceOp::Set),
+    getter: 1..=2 ops of Just(OnceOp::Get),
+    with: .without("processes", PRIVATE).without("kills", "a killed setter keeps the others out"),
 }

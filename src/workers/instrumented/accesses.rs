@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "bytes of the arena are read and copied")]
 
 use super::arena;
-use super::clocks::{Order, knows_all};
+use super::clocks::{Order, knows_all, tells_all};
 use super::runtime::{Runtime, with};
 use super::shadow::{Clash, Kind, Marked};
 use super::{CHECK, RUNS, UNDER_TEST, symbols};
@@ -66,6 +66,12 @@ pub(super) fn atomic<R>(
             let found = reads.then_some(found);
             if runtime.shadow.leave(address, processes, found, left) {
                 knows_all(&mut runtime.known[..processes], me);
+                // Others that read the value know it, too.
+                let known = (me, &mut runtime.known[..processes]);
+                let release = (false, true);
+                runtime
+                    .shadow
+                    .synchronise(address, known, release, ACQUIRE_AND_RELEASE);
             }
             let known = (me, &mut runtime.known[..processes]);
             let does = (reads, writes);
@@ -207,9 +213,12 @@ fn synchronise(runtime: &mut Runtime, process: usize, word: usize, does: (bool, 
         .synchronise(word, known, does, ACQUIRE_AND_RELEASE);
 }
 
-/// A process is about to sleep on a word: code that is not seen may have given back locks that it took.
-pub(super) fn sleeps_on(process: usize, word: usize) {
+/// A process is about to sleep on a word or to wake others from it: code that is not seen may have given back locks, those too that
+/// it took itself.
+pub(super) fn calls_kernel(process: usize, word: usize) {
     with(|runtime| {
+        let processes = runtime.processes as usize;
+        tells_all(&mut runtime.known[..processes], process);
         runtime.known[process].sleeps_on(word);
         for word in runtime.known[process].slept_on() {
             synchronise(runtime, process, word, (true, true));
@@ -217,9 +226,8 @@ pub(super) fn sleeps_on(process: usize, word: usize) {
     });
 }
 
-/// A process comes back from a wait, or did not have to sleep: by then, code that is not seen may have taken any lock, so it knows
-/// all that was done.
-pub(super) fn wakes_up(process: usize, word: usize) {
+/// A process comes back from that: by then, code that is not seen may have taken any lock, so it knows all that was done.
+pub(super) fn comes_back(process: usize, word: usize) {
     meets(process, word);
     with(|runtime| {
         let processes = runtime.processes as usize;
@@ -227,8 +235,8 @@ pub(super) fn wakes_up(process: usize, word: usize) {
     });
 }
 
-/// A process wakes others from a word, or was woken.
-pub(super) fn meets(process: usize, word: usize) {
+/// A word on which processes sleep.
+fn meets(process: usize, word: usize) {
     with(|runtime| synchronise(runtime, process, word, (true, true)));
 }
 

@@ -25,6 +25,15 @@ pub(super) fn knows_all(known: &mut [Knowledge], process: usize) {
     known[process].clock = clock;
 }
 
+/// All others know what a process has done so far.
+pub(super) fn tells_all(known: &mut [Knowledge], process: usize) {
+    let clock = known[process].clock;
+    for knows in known.iter_mut() {
+        join(&mut knows.clock, &clock);
+    }
+    known[process].clock[process] += 1;
+}
+
 /// A memory order, by the number that the pass gives (C11's).
 #[derive(Clone, Copy)]
 pub(super) struct Order(pub(super) i32);
@@ -155,13 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_knows_all_knows_what_was_done_and_not_what_will_be() {
+    fn a_process_that_knows_all_or_is_known_by_all_is_so_for_what_was_done_and_not_for_what_will_be()
+     {
         let mut known: Vec<_> = (0..3).map(Knowledge::of_first).collect();
         let done = known[0].clock[0];
         knows_all(&mut known, 1);
         assert!(known[1].clock[0] >= done);
         assert!(known[1].clock[0] < known[0].clock[0], "another epoch");
         assert_eq!((known[0].clock[1], known[2].clock[0]), (0, 0), "the others");
+        let done = known[1].clock[1];
+        tells_all(&mut known, 1);
+        assert!(known[0].clock[1] >= done && known[2].clock[1] >= done);
+        assert!(known[2].clock[1] < known[1].clock[1], "another epoch");
     }
 
     #[test]

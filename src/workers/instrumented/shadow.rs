@@ -50,9 +50,9 @@ struct Granule {
     /// 1 if it was freed, where `by` says by which code.
     freed: u32,
     by: u32,
-    /// The first byte of the atomic that was accessed last, counted from 1, and the value that this left; 0: none.
-    atomic: u32,
-    left: u64,
+    /// For each byte at which an atomic begins that was accessed, as bits, the value that the last access left.
+    atomics: u32,
+    left: [u64; 8],
 }
 
 #[repr(C)]
@@ -123,7 +123,7 @@ impl Shadow {
                     bytes: 0,
                 };
                 granule.past[..processes].fill([never; 4]);
-                (granule.released, granule.freed, granule.atomic) = ([0; 8], 0, 0);
+                (granule.released, granule.freed, granule.atomics) = ([0; 8], 0, 0);
                 self.used += 1;
                 return Some(slot.granule as usize);
             }
@@ -200,9 +200,11 @@ impl Shadow {
             return false;
         };
         let granule = &mut self.granules[at];
-        let atomic = (address & 7) as u32 + 1;
-        let unseen = granule.atomic == atomic && found.is_some_and(|found| found != granule.left);
-        (granule.atomic, granule.left) = (atomic, left);
+        let atomic = address & 7;
+        let is_known = granule.atomics >> atomic & 1 == 1;
+        let unseen = is_known && found.is_some_and(|found| found != granule.left[atomic]);
+        granule.atomics |= 1 << atomic;
+        granule.left[atomic] = left;
         unseen
     }
 
@@ -297,6 +299,8 @@ mod tests {
         assert!(!leave(64, Some(7), 8));
         assert!(!leave(64, None, 3), "a store finds nothing");
         assert!(!leave(68, Some(5), 5), "another atomic of the granule");
+        assert!(!leave(64, Some(3), 3), "the first one again");
+        assert!(leave(68, Some(6), 6));
         assert!(!leave(64, Some(3), 3));
         assert!(leave(64, Some(4), 4));
         two.shadow.begin();

@@ -5,7 +5,7 @@
     reason = "functions of fixed names, and system calls as they are"
 )]
 
-use super::accesses::{as_process, meets, sleeps_on, wakes_up};
+use super::accesses::{as_process, calls_kernel, comes_back};
 use super::{RUNS, UNDER_TEST};
 use crate::workers::stepped::stepper::{self, At};
 use std::arch::asm;
@@ -72,15 +72,18 @@ fn futex(word: usize, operation: usize, value: u32, limit: usize) -> Option<c_lo
     match operation {
         WAIT | WAIT_BITSET => as_process(|me| wait(me, word, value, limit != 0)),
         WAKE | WAKE_BITSET => as_process(|me| {
-            meets(me, word);
-            stepper::wake(word as u64, value.min(i32::MAX as u32), NOWHERE).into()
+            calls_kernel(me, word);
+            let woken = stepper::wake(word as u64, value.min(i32::MAX as u32), NOWHERE);
+            // Others may have moved before the step.
+            comes_back(me, word);
+            woken.into()
         }),
         _ => None,
     }
 }
 
 fn wait(me: usize, word: usize, value: u32, limited: bool) -> c_long {
-    sleeps_on(me, word);
+    calls_kernel(me, word);
     let mut found = value;
     let look = || {
         let word = std::ptr::with_exposed_provenance::<u32>(word);
@@ -94,7 +97,7 @@ fn wait(me: usize, word: usize, value: u32, limited: bool) -> c_long {
         stepper::wait(word as u64, NOWHERE, look);
         true
     };
-    wakes_up(me, word);
+    comes_back(me, word);
     match (found == value, woken) {
         (false, _) => fails(libc::EAGAIN),
         (true, false) => fails(libc::ETIMEDOUT),
