@@ -1,5 +1,5 @@
-//! C's heap functions, which the program has in place of the C library's: what code under test allocates is in the arena, and
-//! all else where it always is.
+//! C's heap functions, which the program has in place of the C library's: allocations of code under
+//! test are in the arena, and all others where they always are.
 #![allow(
     unsafe_code,
     reason = "functions of fixed names, and those of the C library behind them"
@@ -67,7 +67,7 @@ unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     if is_under_test() {
-        // The arena is zeros, and gives nothing away twice.
+        // The arena is zeroed, and gives no address out twice.
         return count
             .checked_mul(size)
             .map_or(null_mut(), |size| take(size, 0));

@@ -17,7 +17,7 @@ unsafe impl Table for super::touched::Touched {}
 // SAFETY: as above; it is made of these two and of integers.
 unsafe impl Table for super::runtime::Runtime {}
 
-/// A table of zeros, which processes that are forked later share.
+/// Makes a table of zeros, which processes that are forked later share.
 pub(super) fn zeroed<T: Table>() -> Result<&'static mut T, Error> {
     let region: &'static Region = Box::leak(Box::new(Region::anonymous(size_of::<T>())?));
     let mut table = region.slot::<T>(0)?;
