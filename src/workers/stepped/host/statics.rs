@@ -41,9 +41,10 @@ impl Statics {
 /// Adds the writable pieces of one object, and ends the iteration.
 ///
 /// # Safety
-/// As dl_iterate_phdr(3) calls it; `to` is a `Vec<(usize, usize)>` that nobody else uses.
+/// As dl_iterate_phdr(3) calls it; `to` is a `Vec<(usize, usize)>` that nothing else uses.
 unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, to: *mut c_void) -> c_int {
-    // SAFETY: by the contract of this function, both live for this call, and nobody else uses `to`.
+    // SAFETY: by the contract of this function, both live for this call, and nothing else uses
+    // `to`.
     let (info, pieces) = unsafe { (&*info, &mut *to.cast::<Vec<(usize, usize)>>()) };
     // SAFETY: as many headers as the loader says, which are there as long as the object.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
