@@ -223,8 +223,8 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         let place = &self.shared.control().places[self.me];
         place.set(Phase::Drop);
         // SAFETY: drop in place.
-        // 1. The slot holds a structure: `start_execution` wrote it, and only this drops it, once an execution. 2. Nobody
-        // else uses it: every worker has counted itself as finished, after dropping its handle, and waits for `round`.
+        // 1. The slot holds a structure: `start_execution` wrote it, and only this drops it, once an execution. 2. No process
+        // uses it now: every worker has counted itself as finished, after dropping its handle, and waits for `round`.
         without_copies(|| unsafe { (*self.shared.slot().get()).assume_init_drop() });
         place.set(Phase::Idle);
     }
@@ -236,7 +236,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         control.places[self.me].set(Phase::Setup);
         let slot = self.shared.slot().get();
         let structure = without_copies(|| S::new(&case.setup));
-        // SAFETY: the slot is a place for an `S` that is valid for writes and aligned, and nobody's but ours: the
+        // SAFETY: the slot is a place for an `S` that is valid for writes and aligned, and this process's alone: the
         // other workers wait for `round`. What was in it has been dropped.
         unsafe { (*slot).write(structure) };
         for process in 0..case.program.len() {

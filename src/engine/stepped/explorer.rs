@@ -242,8 +242,8 @@ impl<S: WithHandles> Explorer<S> {
             Reached::Bound(bound) => bound,
             Reached::Failed(choices) => return self.failed(case, &choices, covered),
         };
-        // A program that is done within its bounds gets some executions beyond them; any other gets
-        // all that it may take.
+        // Random executions are a fraction of those taken, if the program is done within its bounds, else
+        // of all that it may take.
         let done = reached == bounds.last().copied();
         let by_chance = if done {
             covered.executions / BY_CHANCE

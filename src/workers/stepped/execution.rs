@@ -86,7 +86,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
             instrumented::begin(case.program.len(), size_of::<S>());
         }
         let structure = self.under_test(|| S::new(&case.setup));
-        // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and nobody's but ours: this process has
+        // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and no other process uses it: this one has
         // the turn, and no process of an execution is in the structure. What was in it has been dropped.
         unsafe { (*slot::<M, S>(&self.structure).get()).write(structure) };
         for process in 0..case.program.len() {
@@ -139,8 +139,8 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
     /// execution, or notes that the batch is over, or what is to be done `first`.
     pub(super) fn finish(&mut self, fine: bool, first: Option<Stop>) -> bool {
         // SAFETY: drop in place.
-        // 1. The slot holds a structure: `begin` wrote it, and only this drops it, once an execution. 2. Nobody else uses
-        // it: every process is done, after dropping its handle, or dead.
+        // 1. The slot holds a structure: `begin` wrote it, and only this drops it, once an execution. 2. No other process
+        // uses it: every process is done, after dropping its handle, or dead.
         self.under_test(|| unsafe { (*slot::<M, S>(&self.structure).get()).assume_init_drop() });
         self.next(fine, first)
     }

@@ -68,7 +68,7 @@ pub(super) struct Resumed(Cell<*const Yielder<(), Ask>>);
 pub(super) fn suspend(resumed: &Resumed, ask: Ask) {
     // SAFETY: a reference to the yielder.
     // 1. `Host::fresh` set it as the coroutine that calls this began, and it lives as long as that one. 2. Only the coroutine
-    // that runs calls this, with its own: `Host::resume` says who it is.
+    // that runs calls this, with its own: `Host::resume` says which one that is.
     unsafe { (*resumed.0.get()).suspend(ask) };
 }
 
@@ -216,10 +216,10 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         place.busy = false;
         let mut coroutine = place.coroutine.take().expect("each has one");
         // SAFETY: force_reset of a coroutine with living values on its stack: what longjmp(3) over their frames would do.
-        // 1. Nothing on the stack is used again, and nobody borrows from it: others see of it what it stored in the structure,
-        //    which is not on it, and its `Stepper`, which is never freed. A structure whose threads, or
-        //    thread-locals, point to the stack of a killed coroutine is outside of this argument: threads are counted where statics are compared. 2. What it owns elsewhere is leaked, never freed twice.
-        // 3. A killed process runs no destructors either, which is what is wanted.
+        // 1. Nothing on the stack is used again, and nothing borrows from it: other coroutines see only its stores to the structure,
+        //    which is not on it, and its `Stepper`, which is never freed. A structure whose threads or thread-locals point to the
+        //    stack of a killed coroutine is outside of this argument: threads are counted where statics are compared.
+        // 2. Memory that it owns elsewhere is leaked, never freed twice. 3. A killed process runs no destructors either.
         unsafe { coroutine.force_reset() };
         self.fresh(process, coroutine.into_stack());
     }
