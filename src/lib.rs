@@ -12,9 +12,9 @@
 //! | [`report`] | the result of a check as data, which text, JSON and pages are rendered from |
 //! | [`mod@suite`] | what a test calls: [`suite!`] and [`Suite`] |
 //!
-//! The first four are the core and build alone (`default-features = false`); the rest is the harness. Data flows
-//! one way: a program is drawn, an engine runs it, what happened is a history, a check gives its verdict, and a
-//! report tells it.
+//! The first four are the core and build alone (`default-features = false`); the rest is the
+//! harness. Data flows one way: a program is drawn, an engine runs it and records a history, a
+//! check gives its verdict, and a report shows it.
 //!
 //! ```
 //! use forkcheck::prelude::*;
@@ -27,7 +27,7 @@
 //! # Ok::<(), forkcheck::Error>(())
 //! ```
 
-// The map above names the harness even where that is left out.
+// The table above names the harness even where that is left out.
 #![cfg_attr(not(feature = "harness"), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "harness")]
@@ -101,12 +101,12 @@ pub mod prelude {
     pub use proptest::prelude::{Just, Strategy, any, prop_oneof};
 }
 
-/// README's samples, compiled.
+/// The samples of the README, compiled.
 #[cfg(all(doctest, feature = "harness"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// The guide's samples, compiled.
+/// The samples of the guide, compiled.
 #[cfg(all(doctest, feature = "loom"))]
 mod guide {
     #[doc = include_str!("../docs/src/tutorial.md")]

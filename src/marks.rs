@@ -1,15 +1,17 @@
-//! The macros that mark places in the code of a structure.
+//! Macros that mark points in the code of a structure.
 #![allow(
     unsafe_code,
     reason = "each mark is a static in a section of the program: see `reached`"
 )]
 
-/// Marks a place in the code of a structure that executions should come to: a branch for a full ring, a retry, a recovery. An
-/// `ok` lists the labels that no execution of the check reached, and `FORKCHECK_REQUIRE_REACHED=1` lets it fail for them.
+/// Marks a point in the code of a structure that executions should reach: a branch for a full ring,
+/// a retry, a recovery. An `ok` lists the labels that no execution of the check reached, and with
+/// `FORKCHECK_REQUIRE_REACHED=1` it fails for them.
 ///
-/// A check lists labels of the module in which the structure is defined, and of each other module of which it reached one. A
-/// label that a suite cannot reach is excused by [`Suite::unreached`](crate::Suite::unreached). Outside of a check a mark is one
-/// relaxed load; without the feature `harness` it is nothing.
+/// A check lists labels of the module in which the structure is defined, and of each other module
+/// of which it reached one. [`Suite::unreached`](crate::Suite::unreached) excuses a label that a
+/// suite cannot reach. Outside of a check a mark is one relaxed load; without the feature `harness`
+/// it is nothing.
 ///
 #[cfg_attr(feature = "harness", doc = "```")]
 #[cfg_attr(not(feature = "harness"), doc = "```ignore")]
@@ -66,9 +68,9 @@ macro_rules! reached {
     };
 }
 
-/// Marks a condition that should be true in some execution, though not in each: the ring was full, two retries were needed. It
-/// is as [`reached!`](crate::reached!) where the condition is true. The condition is evaluated in checks alone, so it must not
-/// change anything.
+/// Marks a condition that should be true in some execution, though not in each: the ring was full,
+/// two retries were needed. Where the condition is true, it acts as [`reached!`](crate::reached!).
+/// The condition is evaluated in checks alone, so it must not change anything.
 ///
 /// ```
 /// let (pushed, popped) = (7, 7);

@@ -1,9 +1,10 @@
-//! Marks in the code of structures, and which of them executions reached: [`reached!`](crate::reached!),
-//! [`sometimes!`](crate::sometimes!).
+//! Marks in the code of structures ([`reached!`](crate::reached!),
+//! [`sometimes!`](crate::sometimes!)), and which of them executions reached.
 //!
-//! Each mark is a static in one section of the program, so that those that nothing reaches are known too. While an engine runs a
-//! case, its processes set flags in a page that they share, at the place that the mark has in the section: one load and at most
-//! one store of a byte, which order nothing. An engine's answer takes the flags along.
+//! Each mark is a static in one section of the program, so that unreached marks are known too.
+//! While an engine runs a case, its processes set flags in a shared page, at the index of the mark
+//! in the section: one load and at most one store of a byte, which order nothing. An engine's
+//! answer includes the flags.
 #![allow(
     unsafe_code,
     reason = "marks lie in a section of the program, and flags behind a pointer to a page"
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::ptr::{addr_of, null_mut};
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering::Relaxed};
 
-/// Marks of a program that are followed; those beyond count as reached.
+/// The most marks of a program that are followed; any beyond count as reached.
 const MOST: usize = 512;
 
 type Flags = [AtomicU8; MOST];
@@ -28,11 +29,11 @@ pub struct Mark {
     pub module: &'static str,
     pub file: &'static str,
     pub line: u32,
-    /// It has a condition.
+    /// Whether it has a condition.
     pub is_conditional: bool,
 }
 
-/// A mark of no module: with it the section is in each program.
+/// A mark of no module: it makes sure that each program has the section.
 #[used]
 #[unsafe(link_section = "forkcheck_marks")]
 static FIRST: Mark = Mark {
@@ -55,7 +56,7 @@ static FLAGS: AtomicPtr<Flags> = AtomicPtr::new(null_mut());
 
 /// Returns all marks of this program.
 fn all() -> &'static [Mark] {
-    // The linker gives the section its bounds only where something of it is in the program.
+    // The linker defines the bounds of the section only if some part of it is in the program.
     std::hint::black_box(&FIRST);
     let (start, stop) = (addr_of!(START), addr_of!(STOP));
     let length = (stop.addr() - start.addr()) / size_of::<Mark>();
@@ -89,7 +90,8 @@ pub fn note(mark: &'static Mark) {
     }
 }
 
-/// Follows marks in this process and in those that it forks from now on. Without memory for that none counts as reached.
+/// Follows marks in this process and in all that it forks from now on. Without memory for that none
+/// counts as reached.
 pub(crate) fn follow() {
     if is_checked() {
         return;
@@ -103,7 +105,7 @@ pub(crate) fn follow() {
     }
 }
 
-/// Takes the marks that were reached since it was last called.
+/// Takes the marks that were reached since the last call.
 pub(crate) fn taken() -> Reached {
     let mut reached = Reached::default();
     // SAFETY: as in `note`.
@@ -121,7 +123,7 @@ pub(crate) fn taken() -> Reached {
 pub struct Reached([u64; MOST / 64]);
 
 impl Reached {
-    /// Adds those that others reached.
+    /// Adds marks that other executions reached.
     pub(crate) fn add(&mut self, more: Self) {
         for (word, more) in self.0.iter_mut().zip(more.0) {
             *word |= more;
@@ -133,8 +135,8 @@ impl Reached {
         word.is_none_or(|word| word >> (place % 64) & 1 == 1)
     }
 
-    /// Returns in words the marks that no execution reached. Only those of modules that the check is about: the module of
-    /// the structure, and each of which some mark was reached.
+    /// Returns in words the marks that no execution reached, only those of modules that the check
+    /// is about: the module of the structure, and each of which some mark was reached.
     pub(crate) fn missing(&self, structure: &str, excused: &[&str]) -> Vec<String> {
         missing(all(), |place| self.has(place), structure, excused)
     }
@@ -153,7 +155,7 @@ fn missing(
     };
     let mut missing = Vec::new();
     for (_, mark) in marks() {
-        // A label may stand in several places.
+        // A label may be used at several points.
         let mut same =
             marks().filter(|(_, other)| (other.label, other.module) == (mark.label, mark.module));
         if mark.label.is_empty()
@@ -218,7 +220,7 @@ mod tests {
         assert_eq!(missing(&[1], ring, &["full"]), [""; 0]);
         // A structure of another module is built on that one.
         assert_eq!(missing(&[2], "tests::Checked", &[]), [wrapped]);
-        // One place of a label is enough.
+        // One point of a label is enough.
         assert_eq!(
             missing(&[5], "tests::Checked", &[]),
             ["\"grown\" (ring.rs:7)"]

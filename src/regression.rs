@@ -1,5 +1,5 @@
-//! Saved cases: a file for each suite, as text that a person can read and edit, and the token that carries one
-//! case through a log (`tokens`).
+//! Saved cases: a file for each suite, as text that a person can read and edit, and the token that
+//! carries one case through a log (`tokens`).
 //!
 //! The file is RON, version 1. Cases are explicit (setup, program, schedule, kills), never a seed, so that they
 //! survive a change of strategy. It is replaced as a whole, by rename, under a lock: a crash leaves the old one.
@@ -46,26 +46,28 @@ struct Contents {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    /// What was found, in words; for the reader only.
+    /// The finding in words; for the reader only.
     found: String,
     engine: String,
     case: Box<RawValue>,
 }
 
 impl Entry {
-    /// What stands there may be written by hand: what counts is what it says.
+    /// Returns whether this is the case. A person may have written it, so values are compared and
+    /// not text.
     fn is<S: Spec>(&self, engine: &str, case: &Case<S>) -> bool {
         let same = |read: Case<S>| read == *case;
         self.engine == engine && self.case.into_rust().is_ok_and(same)
     }
 }
 
-/// The file of a suite.
+/// Returns the file of a suite.
 pub(crate) fn file_of(directory: &Path, suite: &str) -> PathBuf {
     directory.join(format!("{}.ron", suite.replace("::", "-")))
 }
 
-/// A case as it was saved, each operation by itself: one that the suite has no longer does not take the others with it.
+/// A case as it was saved, each operation on its own: one that the suite no longer has does not
+/// make the others unreadable.
 #[derive(Deserialize)]
 #[serde(rename = "Case", deny_unknown_fields)]
 struct Raw {
@@ -79,15 +81,15 @@ struct Raw {
     prefix: Vec<u16>,
 }
 
-/// A saved case as far as it still applies, and what does not, in words.
+/// A saved case as far as it still applies, and the part that does not, in words.
 #[derive(Debug)]
 pub(crate) struct Saved<S: Spec> {
     pub(crate) case: Option<Case<S>>,
     pub(crate) stale: Option<String>,
 }
 
-/// The saved cases that `engine`, one of `engines`, found. `cuts`: it is one that cuts programs to fit. A file that is not
-/// there holds none.
+/// Reads the saved cases that `engine`, one of `engines`, found. `cuts`: it cuts programs to fit. A
+/// file that does not exist holds none.
 pub(crate) fn load<S: Spec>(
     file: &Path,
     engine: &str,
@@ -135,8 +137,9 @@ pub(crate) fn load<S: Spec>(
         .collect()
 }
 
-/// Returns where a case names a process, an operation or a step that its own program cannot have, such as a slip of
-/// an edit by hand. `operations` says how many each process has.
+/// Returns in words where a case names a process, an operation or a step that its own program
+/// cannot have, such as after a slip in an edit by hand. `operations` is the number of operations
+/// of each process.
 fn out_of_range(
     operations: &[usize],
     schedule: &Schedule,
@@ -195,12 +198,12 @@ fn out_of_range(
     })
 }
 
-/// What of a saved case its suite can run: what is left without operations that it has no longer, if that is a case of the
-/// suite.
+/// Returns the part of a saved case that its suite can run: the case without operations that the
+/// suite no longer has, if that is still a case of the suite.
 fn applied<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<S> {
     let all: usize = raw.program.iter().map(Vec::len).sum();
     let mut whys: Vec<String> = Vec::new();
-    // An operation of the prefix that does not apply is none of the prefix.
+    // An operation that does not apply is left out of the prefix too.
     let (mut next, mut prefix) = (vec![0; raw.program.len()], Vec::new());
     for &process in &raw.prefix {
         let at = usize::from(process);
@@ -220,7 +223,7 @@ fn applied<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<
     let mut program: Vec<Vec<S::Op>> = program
         .map(|ops| ops.iter().filter_map(|op| read(op)).collect())
         .collect();
-    // A process that the suite has got since does nothing, where it may.
+    // A process that is new in the suite does nothing, if it may.
     let processes = extent.operations.len().max(program.len());
     program.resize(processes, Vec::new());
     let setup = raw.setup.into_rust::<S::Setup>().map_err(|e| {
@@ -253,7 +256,7 @@ fn applied<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<
     }
 }
 
-/// The cases in a file as they are, each with the engine that found it.
+/// Returns the cases of a file as they are, each with the engine that found it.
 pub(crate) fn entries(file: &Path) -> Result<Vec<(String, Box<RawValue>)>, Error> {
     let contents = read(file)?.ok_or_else(|| {
         Error::invalid(
@@ -265,7 +268,7 @@ pub(crate) fn entries(file: &Path) -> Result<Vec<(String, Box<RawValue>)>, Error
     Ok(entries.map(|entry| (entry.engine, entry.case)).collect())
 }
 
-/// One of them for the spec that it is of.
+/// Reads a case of a known spec.
 pub(crate) fn from_text<S: Spec>(case: &RawValue) -> Result<Case<S>, Error> {
     case.into_rust::<Case<S>>().map_err(|e| {
         let remedy = "edit it to match the suite's setup and operations";
@@ -296,7 +299,7 @@ pub(crate) fn save<S: Spec>(
     })
 }
 
-/// Puts a case in the place of another.
+/// Replaces a case by another.
 pub(crate) fn replace<S: Spec>(
     file: &Path,
     engine: &str,
@@ -311,7 +314,7 @@ pub(crate) fn replace<S: Spec>(
     })
 }
 
-/// A case with its turns and kills a line each, as far in as it will stand in the file.
+/// Returns a case with a line for each turn and kill, indented as in the file.
 fn readable<S: Spec>(case: &Case<S>) -> Result<Box<RawValue>, ron::Error> {
     let pretty = ron::ser::PrettyConfig::new().depth_limit(3);
     let text = ron::ser::to_string_pretty(case, pretty)?;
@@ -350,18 +353,19 @@ fn change(file: &Path, with: impl FnOnce(&mut Vec<Entry>)) -> Result<(), Error> 
     replace_file(file, &text, Kept::ThroughACrash).map_err(|e| failed("write", e))
 }
 
-/// How long a file that was replaced is sure to have its new text.
+/// The event until which a replaced file is sure to keep its new text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kept {
-    /// While the machine runs.
+    /// The text is kept while the machine runs.
     WhileItRuns,
-    /// Though the machine crashes right after.
+    /// The text is kept even if the machine crashes right after.
     ThroughACrash,
 }
 
 /// Replaces a file as a whole, by rename. The caller holds the lock of its directory.
 pub(crate) fn replace_file(file: &Path, text: &str, kept: Kept) -> std::io::Result<()> {
-    // One name, since one writes at a time: what a killed process left, the next one writes over.
+    // One name is enough, since one process writes at a time. It overwrites the file that a killed
+    // process left.
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let temporary = file.with_file_name(format!(".{name}.new"));
     // It may be another user's.
@@ -374,7 +378,7 @@ pub(crate) fn replace_file(file: &Path, text: &str, kept: Kept) -> std::io::Resu
         .and_then(|mut to| to.write_all(text.as_bytes()).and_then(|()| synced(&to)))
         .and_then(|()| fs::rename(&temporary, file));
     if written.is_err() {
-        // What is half written goes; the old file stands.
+        // The half-written file is removed; the old one stays.
         let _ = fs::remove_file(&temporary);
     }
     written
@@ -389,7 +393,7 @@ pub(crate) fn lock(directory: &Path) -> std::io::Result<Flock<File>> {
         Err((_, errno)) => return Err(errno.into()),
     };
     let (give, get) = mpsc::channel();
-    // A lock that comes too late is dropped where it arrives, and so given back.
+    // A lock that comes too late is dropped at the receiver, and so given back.
     let waits = move || give.send(Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| e));
     std::thread::Builder::new().spawn(waits)?;
     match get.recv_timeout(LOCKED) {

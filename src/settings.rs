@@ -1,4 +1,4 @@
-//! Settings from the environment, read in this one place: they win over the suite's own.
+//! Settings from the environment, all read here. They win over the suite's own.
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -26,7 +26,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The engines by name, those too that this build leaves out: what names another is mistyped.
+/// The engines by name, including those that this build leaves out: any other name is mistyped.
 pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 /// The variables of the table above.
@@ -55,34 +55,35 @@ const OF_OUR_TESTS: [&str; 7] = [
     "FORKCHECK_ROUNDS",
     "FORKCHECK_SOAK",
 ];
-/// The beginnings of names that this crate gives to its own processes: zygotes, and the children of its tests and benches.
+/// The prefixes of names that this crate gives to its own processes: zygotes, and the children of
+/// its tests and benches.
 const OF_OUR_PROCESSES: [&str; 3] = ["FORKCHECK_ZYGOTE", "FORKCHECK_TESTS_", "FORKCHECK_BENCH_"];
 
-/// How much to run. See the module for the variables that overrule it.
+/// The amount of work. The module lists the variables that override it.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) cases: u32,
     pub(crate) executions: u64,
-    /// Programs that are searched at the same time; where nothing is set as many as there are processors.
+    /// Programs that are searched at the same time; by default as many as there are processors.
     pub(crate) jobs: Option<usize>,
-    /// The limit of a test; each engine has its own where nothing is set.
+    /// The time limit of a test; by default that of its engine.
     pub(crate) time: Option<Duration>,
-    /// The time without progress that is a hang; two seconds where nothing is set.
+    /// The time without progress that is a hang; by default two seconds.
     pub(crate) watchdog: Option<Duration>,
     pub(crate) seed: Option<u64>,
     pub(crate) replay: Option<String>,
     pub(crate) allow_missing: Vec<String>,
     pub(crate) refresh: bool,
-    /// Labels that no execution reached let a test fail.
+    /// Whether a test fails for labels that no execution reached.
     pub(crate) require_reached: bool,
     pub(crate) lock: Option<PathBuf>,
     /// Directory of the pages of failing tests.
     pub(crate) html: Option<PathBuf>,
-    /// In a job of GitHub Actions the directory of the checkout.
+    /// The directory of the checkout, in a job of GitHub Actions.
     pub(crate) checkout: Option<PathBuf>,
     /// Columns of the terminal.
     pub(crate) columns: Option<usize>,
-    /// The environment was asked already, and what was set since wins over it.
+    /// Whether the environment was read already: later settings win over it.
     pub(crate) asked: bool,
 }
 
@@ -109,7 +110,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// These, with what `variable` says in their place.
+    /// Returns these settings, overridden by those of `variable`.
     pub(crate) fn overruled_by(
         mut self,
         variable: impl Fn(&str) -> Option<String>,
@@ -168,7 +169,7 @@ impl Settings {
         self.refresh |= is_asked_for(&variable, "FORKCHECK_REFRESH")?;
         self.require_reached |= is_asked_for(&variable, "FORKCHECK_REQUIRE_REACHED")?;
         if let Some(path) = variable("FORKCHECK_LOCK").filter(|path| !path.is_empty()) {
-            // A FIFO would be waited for as it is opened.
+            // To open a FIFO would wait.
             let is_lockable = |about: std::fs::Metadata| about.is_file() || about.is_dir();
             if !std::fs::metadata(&path).is_ok_and(is_lockable)
                 || std::fs::File::open(&path).is_err()
@@ -180,7 +181,7 @@ impl Settings {
         }
         let html = variable("FORKCHECK_HTML").filter(|path| !path.is_empty());
         self.html = html.map(PathBuf::from).or(self.html);
-        // Not a variable of this crate: what makes no sense in it is no mistake of the user's.
+        // The variable is not one of this crate: an invalid value is not the user's mistake.
         self.columns = variable("COLUMNS").and_then(|columns| columns.trim().parse().ok());
         if variable("GITHUB_ACTIONS").as_deref() == Some("true") {
             self.checkout = Some(variable("GITHUB_WORKSPACE").unwrap_or_default().into());
@@ -203,7 +204,7 @@ impl Settings {
         Ok(self)
     }
 
-    /// These, with what the environment says in their place.
+    /// Returns these settings, overridden by those of the environment.
     pub(crate) fn overruled_by_environment(self) -> Result<Self, Error> {
         if self.asked {
             return Ok(self);
@@ -216,14 +217,14 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The seed: the one that was set, or a new one.
+    /// Returns the seed: the one that was set, or a new one.
     pub(crate) fn seed(&self) -> u64 {
         self.seed
             .unwrap_or_else(|| std::hash::RandomState::new().build_hasher().finish())
     }
 }
 
-/// Refuses a variable that is ours by its name, and that nothing reads.
+/// Refuses a variable with this crate's prefix that nothing reads.
 fn no_unknown(names: impl Iterator<Item = String>) -> Result<(), Error> {
     let unknown = names.filter(|name| {
         name.starts_with("FORKCHECK_")
@@ -231,7 +232,7 @@ fn no_unknown(names: impl Iterator<Item = String>) -> Result<(), Error> {
             && !OF_OUR_TESTS.contains(&&**name)
             && !OF_OUR_PROCESSES.iter().any(|ours| name.starts_with(ours))
     });
-    // The environment has no order: the first by name.
+    // The environment has no order, so the first by name is taken.
     let Some(unknown) = unknown.min() else {
         return Ok(());
     };
@@ -245,7 +246,8 @@ fn no_unknown(names: impl Iterator<Item = String>) -> Result<(), Error> {
     ))
 }
 
-/// The fewest letters to insert, remove or replace that make one word of the other (Levenshtein).
+/// Returns the fewest letters to insert, remove or replace that turn one word into the other
+/// (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.bytes().enumerate() {
@@ -274,7 +276,7 @@ fn number<T: std::str::FromStr>(
     }
 }
 
-/// Whether a variable is 1.
+/// Returns whether a variable is 1.
 fn is_asked_for(variable: impl Fn(&str) -> Option<String>, name: &str) -> Result<bool, Error> {
     match variable(name).as_deref() {
         Some("1") => Ok(true),
@@ -283,7 +285,7 @@ fn is_asked_for(variable: impl Fn(&str) -> Option<String>, name: &str) -> Result
     }
 }
 
-/// A time in seconds, where the variable is set.
+/// Returns a time in seconds, where the variable is set.
 fn seconds(
     variable: impl Fn(&str) -> Option<String>,
     name: &str,
@@ -424,7 +426,7 @@ mod tests {
             rows.sort_unstable();
             assert_eq!(rows, known);
         }
-        // Each has its own reader.
+        // Each variable has its own reader.
         for name in VARIABLES {
             let asked = std::cell::Cell::new(false);
             let _ = Settings::default().overruled_by(|variable| {
@@ -461,7 +463,7 @@ mod tests {
             }
         }
         assert!(named.contains("FORKCHECK_SEED"), "{named:?}");
-        // Those that tests mistype on purpose are named in pieces.
+        // Names that tests mistype on purpose are written in pieces.
         no_unknown(named.into_iter().filter(|name| name != "FORKCHECK_")).unwrap();
     }
 }

@@ -1,5 +1,6 @@
-//! `cargo forkcheck`: runs cargo so that code which nobody rewrote over [`Memory`](forkcheck::Memory) is built with LLVM's
-//! ThreadSanitizer pass, whose calls the library answers. Cargo runs the same program as its compiler wrapper.
+//! `cargo forkcheck`: runs cargo so that code which is not written for
+//! [`Memory`](forkcheck::Memory) is built with LLVM's ThreadSanitizer pass, whose calls the library
+//! answers. Cargo runs the same program as its compiler wrapper.
 //!
 //! | called as | by | it |
 //! |---|---|---|
@@ -12,20 +13,20 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// Set for cargo, and by it for the wrapper: the wrapper that the user has, or nothing.
+/// Set for cargo, and so for the wrapper: the user's own wrapper, or nothing.
 const WRAPS: &str = "CARGO_FORKCHECK_WRAPS";
 
-/// Set for the wrapper: the functions that programs without forkcheck call, as a library.
+/// Set for the wrapper: a library with the functions that programs without forkcheck call.
 const ALONE: &str = "CARGO_FORKCHECK_ALONE";
 
-/// Names of crates, set by a user: they are built without the pass, and what they do is not seen.
+/// Set by a user: names of crates that are built without the pass, and whose accesses are not seen.
 const LEFT_PLAIN: &str = "CARGO_FORKCHECK_PLAIN";
 
-/// The condition for which code is compiled that is instrumented, or that answers it.
+/// The condition for code that is instrumented, or that answers instrumented code.
 const CFG: &str = "forkcheck_instrumented";
 
-/// The options that add the pass, all of them stable. `forceattrs` gives each function the attribute that the pass asks for before
-/// it looks at plain accesses.
+/// The options that add the pass, all of them stable. `forceattrs` gives each function the
+/// attribute that the pass requires before it instruments plain accesses.
 const PASS: [&str; 5] = [
     "-Cpasses=forceattrs",
     "-Cpasses=function(tsan)",
@@ -34,7 +35,7 @@ const PASS: [&str; 5] = [
     "-Cllvm-args=-tsan-instrument-func-entry-exit=0",
 ];
 
-/// Crates that answer instrumented code, and those that the answer is made of.
+/// Crates that answer instrumented code, and their dependencies.
 const PLAIN: &[&str] = &[
     "forkcheck",
     "addr2line",
@@ -99,7 +100,8 @@ fn cargo(mut arguments: Vec<OsString>) -> String {
         .env("RUSTC_WRAPPER", me)
         // With a target, build scripts and procedural macros are built without the options of the target's crates.
         .env("CARGO_BUILD_TARGET", &target)
-        // Cargo does not know what the wrapper adds: objects with the pass and without it may not meet.
+        // Cargo does not know the options that the wrapper adds: objects with the pass and without
+        // it must not be mixed.
         .env("CARGO_TARGET_DIR", directory);
     for language in ["CFLAGS", "CXXFLAGS"] {
         let (name, flags) = c_flags(language, &target);
@@ -139,7 +141,7 @@ fn only_tests(arguments: &mut Vec<OsString>) -> Result<(), String> {
     Ok(())
 }
 
-/// The value of an option, written as one word or as two.
+/// Returns the value of an option, written as one word or as two.
 fn value(arguments: &[OsString], option: &str) -> Option<String> {
     let mut arguments = arguments.iter().take_while(|argument| *argument != "--");
     while let Some(argument) = arguments.next() {
@@ -161,7 +163,7 @@ fn tool(variable: &str, name: &str) -> OsString {
     env::var_os(variable).unwrap_or_else(|| name.into())
 }
 
-/// What a program prints, if it succeeds.
+/// Returns the output of a program, if it succeeds.
 fn printed(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output();
@@ -172,7 +174,7 @@ fn printed(command: &mut Command) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).into())
 }
 
-/// The target that the compiler builds for unless it is told otherwise.
+/// Returns the target that the compiler builds for by default.
 fn host() -> Result<String, String> {
     if let Some(target) = env::var_os("CARGO_BUILD_TARGET") {
         return Ok(target.to_string_lossy().into());
@@ -183,7 +185,7 @@ fn host() -> Result<String, String> {
         .ok_or_else(|| "rustc -vV names no host".into())
 }
 
-/// A directory of its own in the one that cargo would use.
+/// Returns a directory of its own in the one that cargo would use.
 fn target_directory(arguments: &[OsString]) -> Result<PathBuf, String> {
     // Objects with the pass and without it may not meet, and cargo does not know which are which.
     let left = env::var(LEFT_PLAIN).unwrap_or_default();
@@ -206,7 +208,8 @@ fn target_directory(arguments: &[OsString]) -> Result<PathBuf, String> {
     Ok(Path::new(directory).join(own))
 }
 
-/// Compiles the functions that a program calls which is built from instrumented crates and does not link forkcheck.
+/// Compiles the functions for programs that are built from instrumented crates and do not link
+/// forkcheck.
 fn alone(directory: &Path, target: &str) -> Result<PathBuf, String> {
     let failed = |error| format!("{} cannot be written: {error}", directory.display());
     std::fs::create_dir_all(directory).map_err(failed)?;
@@ -222,7 +225,8 @@ fn alone(directory: &Path, target: &str) -> Result<PathBuf, String> {
     printed(compiler.arg(source)).map(|_| library)
 }
 
-/// The variable that the `cc` crate reads first for this target, with what it would have read and the pass.
+/// Returns the variable that the `cc` crate reads first for this target, with the flags that it
+/// would have read and the pass.
 fn c_flags(language: &str, target: &str) -> (String, OsString) {
     let name = format!("{language}_{}", target.replace('-', "_"));
     let read = [
@@ -236,7 +240,8 @@ fn c_flags(language: &str, target: &str) -> (String, OsString) {
     (name, flags)
 }
 
-/// Runs the compiler in place of this process, behind the wrapper that the user has; returns the reason why that failed.
+/// Runs the compiler in place of this process, through the user's own wrapper; returns the reason
+/// why that failed.
 fn compile(compiler: OsString, arguments: Vec<OsString>, inner: &OsStr) -> String {
     let arguments = instrumented(arguments);
     let mut command = if inner.is_empty() {
@@ -250,7 +255,8 @@ fn compile(compiler: OsString, arguments: Vec<OsString>, inner: &OsStr) -> Strin
     format!("{} did not start: {error}", compiler.to_string_lossy())
 }
 
-/// The arguments of a compiler with what the crate needs besides: nothing, if it is none of the target's.
+/// Returns the arguments of a compiler, with the options that the crate needs: none, if it is not
+/// for the target.
 fn instrumented(arguments: Vec<OsString>) -> Vec<OsString> {
     let crate_name = value(&arguments, "--crate-name");
     let is_for_target = value(&arguments, "--target").is_some();
@@ -329,7 +335,7 @@ fn optimised(arguments: Vec<OsString>) -> Vec<OsString> {
     kept.push(format!("-Copt-level={}", enough.unwrap_or_else(|| "2".into())).into());
     let unoptimised = level.is_none_or(|level| level == "0");
     if unoptimised && !asserts {
-        // As they are where nothing is optimised.
+        // Debug assertions are on by default where nothing is optimised.
         kept.push("-Cdebug-assertions=on".into());
     }
     if !lines {

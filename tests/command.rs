@@ -24,7 +24,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What differs from run to run even with one seed: times, the profile, the machine.
+/// Masks the parts of a line that differ from run to run even with one seed: times, the profile, the machine.
 fn masked(line: &str) -> String {
     let mut masked = String::new();
     let mut words = line.split(' ').peekable();
@@ -42,7 +42,7 @@ fn masked(line: &str) -> String {
     masked.replace("cores", "core").trim_end().to_owned()
 }
 
-/// The rest of a line after the name by which the command was called, which differs.
+/// Returns the rest of a line after the name of the command, which differs.
 fn uncalled(line: &str) -> String {
     match line.split_once(" replay: ") {
         Some((_, command)) if !command.trim_start().starts_with("FORKCHECK") => {
@@ -55,7 +55,7 @@ fn uncalled(line: &str) -> String {
 
 #[test]
 fn the_readme_opens_with_what_the_command_prints() {
-    // Without arguments it prints the same among others; ci/run-release.sh runs that.
+    // Without arguments it prints this report among others; ci/run-release.sh runs that.
     let arguments = ["check", "dead_writer", "--engine", "kills"];
     let output = forkcheck(&arguments, &[("FORKCHECK_SEED", "1")]);
     let printed = text(&output.stdout);
@@ -84,7 +84,7 @@ fn the_readme_opens_with_what_the_command_prints() {
     }
 }
 
-/// All subjects, and whether a bug was planted in them.
+/// All structures, and whether a bug was planted in them.
 const SUBJECTS: [(&str, bool); 11] = [
     ("one_shot", false),
     ("early_flag", true),
@@ -98,7 +98,7 @@ const SUBJECTS: [(&str, bool); 11] = [
     ("event_count", false),
     ("lost_wake", true),
 ];
-/// Whether this engine has to find something there.
+/// Returns whether this engine has to find something in a structure.
 fn planted_for(subject: &str, planted: bool, engine: &str) -> bool {
     planted && (subject != "dead_writer" || engine == "kills")
 }
@@ -107,7 +107,7 @@ const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 #[test]
 fn the_table_says_what_was_expected_of_a_subject_on_each_engine() {
-    // Some of them; ci/run-release.sh runs all.
+    // Some of the structures; ci/run-release.sh runs all.
     let named = ["one_shot", "early_flag", "dead_writer"];
     let output = forkcheck(
         &[&["check"], &named[..]].concat(),
@@ -121,7 +121,7 @@ fn the_table_says_what_was_expected_of_a_subject_on_each_engine() {
         for engine in ENGINES {
             let verdict = match (planted, planted_for(subject, planted, engine)) {
                 (true, true) => "as",
-                // A bug that this engine cannot see.
+                // This engine cannot see the bug.
                 (true, false) => "not",
                 (false, _) => "ok",
             };
@@ -143,7 +143,7 @@ fn the_table_says_what_was_expected_of_a_subject_on_each_engine() {
     );
 }
 
-/// The objects that a run prints, a line each and nothing else.
+/// Returns the objects that a run prints, one a line and nothing else.
 fn objects(output: &Output) -> Vec<Value> {
     let printed = text(&output.stdout);
     let lines = printed.lines();
@@ -156,7 +156,7 @@ fn objects(output: &Output) -> Vec<Value> {
 
 #[test]
 fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
-    // A sound one, one with a bug that kills show, and one with a bug for all.
+    // A correct one, one with a bug that only kills show, and one with a bug for all engines.
     let named = ["seq_lock", "dead_writer", "early_index"];
     let arguments = [
         &["check"],
@@ -196,7 +196,7 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
         assert!(object["executions"].as_u64().unwrap() > 0);
         assert!(object["seconds"].as_f64().unwrap() > 0.0);
         assert_eq!(object["seed"], 5);
-        // What `stepped` and `kills` find comes with its steps, and the turns that lead there.
+        // A finding of `stepped` and `kills` has its steps, and the turns that lead to it.
         let placed = planted && matches!(engine, "stepped" | "kills");
         let step = &object["steps"][0];
         assert_eq!(placed, object["schedule"]["Turns"].is_array(), "{object}");
@@ -345,7 +345,7 @@ fn a_token_in_json_replays_as_json() {
     assert_eq!(objects(&again)[0]["token"], token);
 }
 
-/// A file of saved cases for the suite of this name.
+/// Returns a file of saved cases for the suite of this name.
 fn saved(suite: &str, case: &str) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join(format!("{suite}.ron"));
@@ -580,7 +580,7 @@ fn a_page_is_written_where_it_was_asked_for_and_json_says_where() {
     assert_eq!(found["page"], page.to_str().unwrap());
     assert!(page.exists());
     assert!(objects(&forkcheck(&check, &[]))[0]["page"].is_null());
-    // The environment names it where no option does.
+    // The environment names the directory where no option does.
     std::fs::remove_file(&page).unwrap();
     forkcheck(&check, &[("FORKCHECK_HTML", pages.to_str().unwrap())]);
     assert!(page.exists());
@@ -596,7 +596,7 @@ fn a_page_is_written_where_it_was_asked_for_and_json_says_where() {
         "{printed}"
     );
     assert!(std::fs::read_to_string(&file).unwrap().contains(token));
-    // What cannot be written changes neither the verdict nor the exit code.
+    // A page that cannot be written changes neither the verdict nor the exit code.
     let output = forkcheck(&["replay", token, "--html", "/dev/null/page.html"], &[]);
     assert_eq!(output.status.code(), Some(1));
     let printed = text(&output.stdout);

@@ -1,4 +1,4 @@
-//! Marks in a structure's code: `reached!` and `sometimes!`, on each engine, whichever process of it comes there.
+//! Marks in a structure's code: `reached!` and `sometimes!`, on each engine, in any process.
 #![forbid(unsafe_code)]
 
 use forkcheck::check::Verdict;
@@ -9,7 +9,7 @@ use forkcheck::{Report, reached, sometimes};
 use std::process::{Command, Output};
 
 mod ring {
-    //! A ring under a lock that spins, in a module of its own.
+    //! A ring under a spin lock, in a module of its own.
     use super::*;
 
     pub(super) struct Ring<M: Memory> {
@@ -62,7 +62,7 @@ mod ring {
 }
 
 mod untouched {
-    //! Code that no suite of this file is about.
+    //! Code that no suite of this file tests.
     #[expect(dead_code, reason = "its mark is in the program")]
     pub(super) fn never() {
         forkcheck::reached!("never");
@@ -95,7 +95,7 @@ fn ok<E: Engine, T: WithHandles<Memory = E::Memory>>(suite: &Suite<T::Spec>) -> 
     report
 }
 
-/// The labels that a report lists.
+/// Returns the labels that a report lists.
 fn labels(report: &Report) -> Vec<&str> {
     let labels = report.not_reached.iter();
     labels
@@ -128,7 +128,7 @@ fn what_some_execution_reached_is_not_listed() {
     let four = suite(4);
     assert_eq!(labels(&ok::<Stepped, Ring<SteppedMemory>>(&four)), [""; 0]);
     assert_eq!(labels(&ok::<Processes, Ring<Hardware>>(&four)), [""; 0]);
-    // Where it is so seldom, a prefix leads there.
+    // A label that is reached so rarely needs a prefix.
     let near = suite(1).prefix("producer", Just(vec![QueueOp::Push(1), QueueOp::Push(2)]));
     assert_eq!(
         labels(&ok::<Stepped, Ring<SteppedMemory>>(&near)),
@@ -136,7 +136,7 @@ fn what_some_execution_reached_is_not_listed() {
     );
 }
 
-/// A word that an incarnation of a process marks.
+/// A word with a mark that each incarnation of a process may reach.
 struct Word<M: Memory>(M::AtomicU64);
 
 impl<M: Memory> WithHandles for Word<M> {

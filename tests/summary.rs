@@ -1,4 +1,4 @@
-//! The line that each test of a suite leaves, and the command that prints them.
+//! The line that each test of a suite leaves, and the command that prints these lines.
 #![cfg(feature = "cli")]
 #![forbid(unsafe_code)]
 
@@ -10,7 +10,8 @@ use std::process::{Command, Output};
 
 const BROKEN: &str = "FORKCHECK_TESTS_BREAK_THE_COUNTER";
 
-/// A counter; with `BROKEN` in the environment it loses what two processes add at the same time.
+/// A counter; with `BROKEN` in the environment it loses numbers that two processes add at the same
+/// time.
 struct Sum<M: Memory> {
     sum: M::AtomicU64,
     broken: bool,
@@ -41,7 +42,7 @@ impl<M: Memory> Structure for Sum<M> {
     }
 }
 
-/// Suites that tests of this file run, each one or more of its own.
+/// Makes the suites that tests of this file run, one or more for each test.
 macro_rules! sums {
     ($($name:ident)*) => {$(
         forkcheck::suite! {
@@ -65,7 +66,7 @@ fn run(tests: &[&str], environment: &[(&str, &str)]) -> Output {
     command.envs(environment.iter().copied()).output().unwrap()
 }
 
-/// The file of this binary's target directory.
+/// Returns the file of this binary's target directory.
 fn file() -> PathBuf {
     let binary = std::env::current_exe().unwrap();
     let marked = |directory: &&Path| directory.join("CACHEDIR.TAG").is_file();
@@ -74,7 +75,7 @@ fn file() -> PathBuf {
     target.join("forkcheck/summary.json")
 }
 
-/// The line of a test, of which there is one.
+/// Returns the only line of a test.
 #[track_caller]
 fn line(test: &str) -> Value {
     let text = std::fs::read_to_string(file()).unwrap();
@@ -99,7 +100,7 @@ fn summary(file: &Path, more: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(text).unwrap())
 }
 
-/// A file with some of the lines of this binary's.
+/// Makes a file with some of the lines of this binary's file.
 fn with(tests: &[&str]) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("summary.json");

@@ -4,7 +4,8 @@ use super::{Case, named};
 use crate::spec::Spec;
 use std::ops::RangeInclusive;
 
-/// The cases of a suite: how many operations each process does, and which processes are killed.
+/// The cases of a suite: the number of operations of each process, and the processes that are
+/// killed.
 #[derive(Clone, Debug)]
 pub(crate) struct Extent {
     /// The role of each process.
@@ -18,8 +19,8 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// Returns in words why a case is not one of the suite's. `cuts`: it was cut to fit an engine, which keeps at least one
-    /// operation of each process.
+    /// Returns in words why a case is not one of the suite's. `cuts`: it was cut to fit an engine,
+    /// which keeps at least one operation of each process.
     pub(crate) fn excludes<S: Spec>(&self, case: &Case<S>, cuts: bool) -> Option<String> {
         let (processes, suites) = (case.program.len(), self.operations.len());
         if processes != suites {
@@ -45,7 +46,7 @@ impl Extent {
         })
     }
 
-    /// The roles of which no process is killed.
+    /// Returns the roles whose processes are never killed.
     pub(crate) fn spared(&self) -> Vec<String> {
         let processes = self.roles.iter().enumerate();
         let spared = processes.filter(|(process, _)| self.killable >> process & 1 == 0);
@@ -54,13 +55,13 @@ impl Extent {
         roles
     }
 
-    /// Whether a process of a program has no operation to spare, beside those of the prefix. A sequence has none: without one
-    /// of its operations it may be none that the suite draws.
+    /// Returns whether a process of a program has no operation to spare, beside those of the
+    /// prefix. A sequence has none: without one of its operations the suite may not draw it.
     pub(crate) fn is_least(&self, process: usize, operations: usize) -> bool {
         operations <= *self.operations[process].start() || self.sequences >> process & 1 == 1
     }
 
-    /// Returns in words which process of a case that was cut has a part of a sequence.
+    /// Returns in words which process of a cut case has a part of a sequence.
     pub(crate) fn cut_sequence<S: Spec>(&self, case: &Case<S>) -> Option<String> {
         let of_sequence = |process: &usize| self.sequences >> process & 1 == 1;
         let process = (0..case.program.len()).find(of_sequence)?;
@@ -68,7 +69,8 @@ impl Extent {
         Some(format!("{role} may have lost operations of its sequence"))
     }
 
-    /// Returns in words which process of a case does fewer operations than in any of the suite's.
+    /// Returns in words which process of a case does fewer operations than in any case of the
+    /// suite.
     pub(crate) fn cut_short<S: Spec>(&self, case: &Case<S>) -> Option<String> {
         let mut lengths = case.own_operations().into_iter().enumerate();
         let (process, length) =

@@ -1,9 +1,9 @@
-//! What happened: calls with their results in real-time order, and the steps between.
+//! The events of an execution: calls with their results in real-time order, and the steps between.
 
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 
-/// For each process, its calls in the order it made them.
+/// The calls of each process, in the order in which it made them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct History<S: Spec> {
@@ -12,7 +12,7 @@ pub struct History<S: Spec> {
 }
 
 impl<S: Spec> History<S> {
-    /// How many calls returned.
+    /// Returns the number of calls that returned.
     pub fn responses(&self) -> usize {
         self.calls
             .iter()
@@ -21,7 +21,7 @@ impl<S: Spec> History<S> {
             .count()
     }
 
-    /// Whether two calls of different processes were under way at the same time.
+    /// Returns whether two calls of different processes were under way at the same time.
     pub fn overlaps(&self) -> bool {
         let calls = || {
             self.calls
@@ -34,7 +34,7 @@ impl<S: Spec> History<S> {
         })
     }
 
-    /// The process that called first after the prefix, if there is one.
+    /// Returns the process that called first after the prefix, if there is one.
     pub fn first(&self) -> Option<usize> {
         let firsts = self.calls.iter().enumerate();
         let own = |calls: &'_ Vec<Call<S>>| {
@@ -50,51 +50,54 @@ impl<S: Spec> History<S> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Call<S: Spec> {
-    /// What was called.
+    /// The operation with its arguments.
     pub op: S::Op,
-    /// What came back; `None` if nothing did, so that it took effect or did not.
+    /// The result; `None` if the call never returned, so that it took effect or did not.
     pub ret: Option<S::Ret>,
     /// The time of the call, on a clock that all processes share. A call of a case's prefix has one time for call and return.
     pub invoked: u64,
-    /// The time of the return; [`Call::NEVER`] where there was none. Where a process died in a call, the time at which its
-    /// next life made the next one, or [`Call::DIED`].
+    /// The time of the return; [`Call::NEVER`] where there was none. Where a process died in a
+    /// call, the time at which its next incarnation made the next call, or [`Call::DIED`].
     pub returned: u64,
 }
 
 impl<S: Spec> Call<S> {
     /// The time of a return that never came.
     pub const NEVER: u64 = u64::MAX;
-    /// The same where the process died in it, and nobody took its place.
+    /// The time of a return that never came, where the process died in the call and had no next
+    /// incarnation.
     pub const DIED: u64 = u64::MAX - 1;
 }
 
 /// One access to shared memory, with the source line that made it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// Who.
+    /// The process that made it.
     pub process: usize,
-    /// In which of its operations, counted from 0; `None` before the first.
+    /// The number of its operation, counted from 0; `None` before the first.
     pub operation: Option<usize>,
-    /// What.
+    /// The kind of access.
     pub access: Access,
-    /// On which word, numbered among those that the execution touches: by address, in loom's model (which has none) in the
-    /// order in which it first touches them. `None` for fences and spins.
+    /// The word, numbered among those that the execution touches: by address, or, in loom's model
+    /// (which has none), in the order in which it first touches them. `None` for fences and spins.
     pub word: Option<usize>,
-    /// At which byte of the structure that word begins, or the payload that it is a part of, where the engine knows.
+    /// The byte of the structure at which that word begins, or the payload that it is a part of,
+    /// where the engine knows.
     pub offset: Option<usize>,
-    /// Which element of an array of the structure it is, where the engine can tell.
+    /// The element of an array of the structure, where the engine can tell.
     pub element: Option<usize>,
-    /// Which part of a payload it is, where that is copied in several steps: `[1]` of a `[u64; 2]`, `[8..12]` of a
-    /// `[u8; 12]`, `[bytes 8..16]` of anything else.
+    /// The part of a payload, where that is copied in several steps: `[1]` of a `[u64; 2]`,
+    /// `[8..12]` of a `[u8; 12]`, `[bytes 8..16]` of anything else.
     pub part: Option<String>,
     /// The value read or written; for an exchange, the one found.
     pub value: u64,
-    /// How that value and `now` are written: a word holds them as bits.
+    /// The form in which that value and `now` are written: a word holds them as bits.
     #[serde(default)]
     pub form: Form,
-    /// What the word holds from now on, where this changed it and the engine knows.
+    /// The value of the word from now on, where this changed it and the engine knows.
     pub now: Option<u64>,
-    /// Of a load that found an earlier value, as weak memory allows: the step that had stored the later one.
+    /// Of a load that found an earlier value, as weak memory allows: the step that had stored the
+    /// later one.
     pub stale: Option<usize>,
     /// The source file, as the compiler knows it.
     pub file: String,
@@ -104,7 +107,7 @@ pub struct Step {
     pub column: u32,
 }
 
-/// How the value of a word is written.
+/// The form in which the value of a word is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Form {
@@ -115,7 +118,7 @@ pub enum Form {
     Signed,
     /// As `true` or `false`.
     Bool,
-    /// As a byte of the structure, or of its heap behind it, which it is the address of.
+    /// As a byte of the structure, or of its heap behind it: the value is the address of that byte.
     Address,
 }
 
@@ -143,24 +146,24 @@ pub enum Access {
     Update,
     /// A compare-exchange that found another value.
     Miss,
-    /// The data of a cell was read, ...
+    /// The data of a cell was read.
     Read,
-    /// ... or may have been written.
+    /// The data of a cell may have been written.
     Write,
     /// A write that the process may not do: its mapping is read-only.
     Refused,
     /// A fence.
     Fence,
-    /// A turn of `spin_loop`.
+    /// An iteration of `spin_loop`.
     Spin,
     /// A wait on a word that held the value given, or did not.
     Wait,
-    /// The end of a wait that is limited in time: 1 if it was woken, 0 if its time was up.
+    /// The end of a wait that is limited in time: 1 if a process woke it, 0 if its time was up.
     Timeout,
-    /// Waking those that wait on a word.
+    /// A wake of the processes that wait on a word.
     Wake,
     /// A question whether a process is alive.
     Alive,
-    /// No access: the process was killed, before the one that stands at this place in the source.
+    /// No access: the process was killed before the step at this line of the source.
     Killed,
 }

@@ -1,6 +1,7 @@
-//! A case as plain data: what is run ([`Case`]) and what came of it ([`History`], [`Step`]).
+//! A case as plain data: the input of an execution ([`Case`]) and its events ([`History`],
+//! [`Step`]).
 //!
-//! Engines turn the one into the other, checks judge the other, regressions save the one.
+//! Engines run cases, checks judge histories, and regressions save cases.
 
 mod extent;
 mod history;
@@ -17,32 +18,32 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::marker::PhantomData;
 
-/// For each process, in order, its operations.
+/// The operations of each process, in order.
 pub type Program<S> = Vec<Vec<<S as Spec>::Op>>;
 
-/// One execution, as far as it can be told beforehand: setup, program, schedule, kills.
+/// One execution, as far as it is known beforehand: setup, program, schedule, kills.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(bound = "", deny_unknown_fields)]
 pub struct Case<S: Spec> {
-    /// From where the structure and its spec start.
+    /// The setup from which the structure and its spec start.
     pub setup: S::Setup,
-    /// What each process does, operations of the prefix first.
+    /// The operations of each process, those of the prefix first.
     #[serde(deserialize_with = "program")]
     pub program: Program<S>,
-    /// Who takes each step.
+    /// The order of the steps.
     #[serde(default)]
     pub schedule: Schedule,
-    /// Who dies at which step.
+    /// The steps at which processes die.
     #[serde(default)]
     pub kills: Vec<Kill>,
-    /// The prefix: operations that are done one after the other before the processes begin. Each entry is a process, of which
-    /// the next operation of its program is done.
+    /// The prefix: operations that are done one after the other before the processes begin. Each
+    /// entry is a process that does the next operation of its program.
     #[serde(default)]
     pub prefix: Vec<u16>,
 }
 
 impl<S: Spec> Case<S> {
-    /// A program whose steps the machine orders, with nobody killed.
+    /// Makes a case of a program whose steps the machine orders, without kills.
     pub fn free(setup: S::Setup, program: Program<S>) -> Self {
         Self {
             setup,
@@ -52,19 +53,19 @@ impl<S: Spec> Case<S> {
             prefix: Vec::new(),
         }
     }
-    /// How many operations all processes have together.
+    /// Returns the number of operations of all processes together.
     pub fn operations(&self) -> usize {
         self.program.iter().map(Vec::len).sum()
     }
 }
 
-/// Who takes each step.
+/// The processes that take the steps, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Schedule {
-    /// Nobody says: the machine runs the processes side by side, or a model tries all orders.
+    /// No order is given: the machine runs the processes side by side, or a model tries all orders.
     #[default]
     Free,
-    /// Turn by turn; after the last, whoever moved last goes on, and then the first that can.
+    /// Turn by turn. After the last turn its process goes on, and then the first process that can.
     Turns(Vec<Turn>),
 }
 
@@ -73,16 +74,16 @@ pub enum Schedule {
 pub struct Turn {
     /// The process.
     pub process: u16,
-    /// How long.
+    /// The end of the turn.
     pub until: Until,
 }
 
-/// Where a turn ends.
+/// The end of a turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Until {
-    /// Where the process is done, sleeps, or dies.
+    /// The process is done, sleeps, or dies.
     End,
-    /// Before the step that is named so, which is then still to come.
+    /// Before the step of this name, which the process has not taken yet.
     Before(Place),
 }
 
@@ -91,9 +92,9 @@ pub enum Until {
 pub struct Kill {
     /// The process.
     pub process: u16,
-    /// Which of its lives, counted from 0.
+    /// Its incarnation, counted from 0.
     pub life: u32,
-    /// Instead of which of that life's steps.
+    /// The step of that incarnation that the kill replaces.
     pub before: Place,
 }
 
@@ -111,7 +112,7 @@ where
     Ok(program.into_iter().map(|operations| operations.0).collect())
 }
 
-/// The operations of one process, as they are read.
+/// The operations of one process, with the limit that reading them keeps.
 struct Operations<T>(Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Operations<T> {
@@ -139,7 +140,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneByOne<T> {
     }
 }
 
-/// A process by its role, with its number where several have the same.
+/// Names a process by its role, with its number where several have the same role.
 pub(crate) fn named(roles: &[String], process: usize) -> String {
     let role = &roles[process];
     if roles.iter().filter(|other| *other == role).count() > 1 {

@@ -6,13 +6,14 @@ use crate::structure::{OpOf, RetOf, Role, WithHandles};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 impl<S: Spec> Case<S> {
-    /// Returns how many operations of a process are of the prefix: the first ones of its program.
+    /// Returns the number of operations of a process that are of the prefix: the first ones of its
+    /// program.
     pub(crate) fn prefix_of(&self, process: usize) -> usize {
         let of = |other: &&u16| usize::from(**other) == process;
         self.prefix.iter().filter(of).count()
     }
 
-    /// Returns how many operations each process has beside those of the prefix.
+    /// Returns the number of operations of each process without those of the prefix.
     pub(crate) fn own_operations(&self) -> Vec<usize> {
         let programs = self.program.iter().enumerate();
         programs
@@ -20,8 +21,9 @@ impl<S: Spec> Case<S> {
             .collect()
     }
 
-    /// Does the prefix on a structure that was just built, and tells each operation with its process, its number and its
-    /// result. A process attaches, does the operations that it has in a row, and detaches.
+    /// Does the prefix on a structure that was just built, and passes on each operation with its
+    /// process, its number and its result. A process attaches, does the operations that it has in a
+    /// row, and detaches.
     pub(crate) fn do_prefix<T: WithHandles<Spec = S>>(
         &self,
         structure: &T,
@@ -43,13 +45,15 @@ impl<S: Spec> Case<S> {
 }
 
 impl<S: Spec> Call<S> {
-    /// Returns whether it is of the prefix: it has one time for call and return, before all others.
+    /// Returns whether the call is of the prefix: it has one time for call and return, before all
+    /// others.
     pub(crate) fn is_of_prefix(&self) -> bool {
         self.invoked == self.returned
     }
 }
 
-/// As derived, but for a prefix that is empty, which text leaves out: earlier versions read it too.
+/// As derived, except that an empty prefix is left out of text, so that earlier versions can read
+/// it.
 impl<S: Spec> Serialize for Case<S> {
     fn serialize<T: Serializer>(&self, to: T) -> Result<T::Ok, T::Error> {
         let left_out = to.is_human_readable() && self.prefix.is_empty();

@@ -1,14 +1,16 @@
-//! Whether some order of the calls explains a history: the search of Wing and Gong with the cache of Lowe
-//! ("Testing for linearizability", 2017), and rules of its own for reads and for pending calls.
+//! The check whether some order of the calls explains a history: the search of Wing and Gong with
+//! the cache of Lowe ("Testing for linearizability", 2017), and rules of its own for reads and for
+//! pending calls.
 //!
-//! **Pending calls** never returned: each took effect at some time after it began, or not at all. Trying all subsets
-//! in all orders is exponential, and needless: whatever can be explained can be explained with the fewest of them, each
-//! as late as possible. So they are only ever put right before another call, in a chain of which each member
-//! is noticed by the next: where the next call could as well come first, or come without, the chain is not tried.
-//! Of pending calls of the same operation only the first is tried. Where each call is noticed by the next whatever their
-//! order, as pushes to one queue, that prunes little: ten of those and an impossible pop end as `Unknown`. (Swapping two
-//! neighbours is possible because nothing has to come after a call that never returned; leaving one out, because it need
-//! not have taken effect.)
+//! **Pending calls** never returned: each took effect at some time after it began, or not at all.
+//! To try all subsets in all orders is exponential, and not needed: any history that can be
+//! explained can be explained with the fewest pending calls, each as late as possible. So they are
+//! only ever put right before another call, in a chain of which each member is noticed by the next.
+//! Where the next call could as well come first, or come without, the chain is not tried. Of
+//! pending calls of the same operation only the first is tried. Where each call is noticed by the
+//! next in any order, as pushes to one queue are, that prunes little: ten of those and an
+//! impossible pop end as `Unknown`. (Two neighbours may be swapped because nothing has to come
+//! after a call that never returned; one may be left out because it need not have taken effect.)
 
 use super::search::{Answer, Ending, Of, Search};
 use super::verdict::{Finding, Kind};
@@ -18,13 +20,15 @@ use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Which orders of the calls count.
+/// The orders of the calls that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Criterion {
-    /// Those that keep real time: a call that returned before another began comes first (linearizability).
+    /// Orders that keep real time: a call that returned before another began comes first
+    /// (linearizability).
     RealTime,
-    /// Those that keep each process's own order (sequential consistency): for models, which have no clock.
+    /// Orders that keep each process's own order (sequential consistency): for models, which have
+    /// no clock.
     ProgramOrder,
 }
 
@@ -35,7 +39,8 @@ pub(crate) enum Order {
     RealTime,
     /// [`Criterion::ProgramOrder`].
     OfProcesses,
-    /// [`Criterion::ProgramOrder`] after a prefix: calls that have one time for call and return come before all others, in the order of these times.
+    /// [`Criterion::ProgramOrder`] after a prefix: calls that have one time for call and return
+    /// come before all others, in the order of these times.
     AfterPrefix,
 }
 
@@ -48,7 +53,7 @@ impl From<Criterion> for Order {
     }
 }
 
-/// How much the check of one history may take. It is deterministic: no clock decides.
+/// Limits of the check of one history. They are deterministic: no clock decides.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// States remembered at a time: memory. Each takes its own size, and four bytes for each call that overlaps it.
@@ -58,7 +63,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// A million states, 32 million steps: some seconds.
+    /// Returns limits of a million states and 32 million steps: some seconds.
     fn default() -> Self {
         Self {
             states: 1 << 20,
@@ -73,19 +78,19 @@ pub(crate) type Watcher<'a> = &'a dyn Fn() -> bool;
 /// The watcher of a check that only its limits end.
 const UNWATCHED: Watcher<'static> = &|| true;
 
-/// Calls of a history beyond which no single one is looked for that is to blame.
+/// The length of a history beyond which no single call is looked for that is to blame.
 const LONG: usize = 64;
 
 /// Steps of the first share of each key where there are several.
 const SHARE: u64 = 1 << 13;
-/// The next share of those that were not done with theirs, in the last one's.
+/// The next share of the keys that are not done, as a multiple of the last one.
 const GROWTH: u64 = 4;
 
 /// Judges a history: [`Verdict::Ok`], a [`Finding`] with the reason why no order explains it, or
 /// [`Verdict::Unknown`] when the limits are spent. A panic of the spec is a finding too ([`Kind::SpecPanic`]).
 ///
-/// In real time a history is judged key by key ([`Spec::key`]), in shares: a key that is hard to judge hides no finding of
-/// another. Sequential consistency cannot be taken apart so.
+/// In real time a history is judged key by key ([`Spec::key`]), in shares: a key that is hard to
+/// judge hides no finding of another. Sequential consistency cannot be judged by keys.
 ///
 /// ```
 /// use forkcheck::case::{Call, History};
@@ -123,9 +128,9 @@ pub(crate) fn explain_watched<S: Spec>(
     asked::verdict(|| judge(setup, history, order, limits, Ending::Any))
 }
 
-/// Judges an execution in which every process is done or sleeps, and so none will ever move: [`Verdict::Ok`] if
-/// some order of the calls that returned ends in a state in which every other call may wait ([`Spec::blocks`]),
-/// else a deadlock.
+/// Judges an execution in which every process is done or sleeps, so that none will ever move. The
+/// verdict is [`Verdict::Ok`] if some order of the calls that returned ends in a state in which
+/// every other call may wait ([`Spec::blocks`]), else a deadlock.
 pub fn rest<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
@@ -152,8 +157,9 @@ pub(crate) fn rest_watched<S: Spec>(
     }
 }
 
-/// The call to blame for a history that no order explains, with what it should have returned: the one with another result of
-/// which all is well. Where there is none, or several of which none is blocked, the first blocked one.
+/// Returns the call to blame for a history that no order explains, with the result that it should
+/// have returned: the one call which, with another result, makes the history right. Where there is
+/// none, or several of which none is blocked, it is the first blocked one.
 pub(crate) fn blame<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
@@ -176,10 +182,10 @@ pub(crate) fn blame<S: Spec>(
     }
 }
 
-/// The calls each of which alone is enough to explain the history, had it returned something else.
+/// Returns the calls each of which alone would make the history right with another result.
 fn wrong<S: Spec>(setup: &S::Setup, history: &History<S>, order: Order) -> Vec<Blocked<S>> {
     let mut wrong = Vec::new();
-    // Of a long history nearly every call is right: it is not worth the time.
+    // In a long history nearly every call is right: it is not worth the time.
     if history.calls.iter().map(Vec::len).sum::<usize>() > LONG {
         return wrong;
     }
@@ -210,7 +216,8 @@ fn wrong<S: Spec>(setup: &S::Setup, history: &History<S>, order: Order) -> Vec<B
     wrong
 }
 
-/// The calls of each key, process by process. All have one where they cannot be taken apart.
+/// Returns the calls of each key, process by process. There is one key where they cannot be
+/// separated.
 fn keys<S: Spec>(history: &History<S>, order: Order) -> BTreeMap<u64, Vec<Of<'_, S>>> {
     let mut keys: BTreeMap<u64, Vec<Of<S>>> = BTreeMap::new();
     for (process, calls) in history.calls.iter().enumerate() {
@@ -232,8 +239,8 @@ fn keys<S: Spec>(history: &History<S>, order: Order) -> BTreeMap<u64, Vec<Of<'_,
     keys
 }
 
-/// Returns whether a call may return what it did because a call of another process had not returned
-/// ([`Spec::allowed_beside`]): then it says nothing about the state, and is not judged.
+/// Returns whether a call may have its result because a call of another process had not returned
+/// ([`Spec::allowed_beside`]). It then says nothing about the state, and is not judged.
 fn is_allowed_beside<S: Spec>(
     history: &History<S>,
     order: Order,
@@ -270,7 +277,7 @@ fn judge<S: Spec>(
     let (mut steps, mut share) = (0, SHARE);
     while !open.is_empty() {
         let left = limits.steps.saturating_sub(steps) / open.len() as u64;
-        // The rest goes in equal parts.
+        // The rest is divided in equal parts.
         let last = several == 1 || share * (GROWTH + 1) > left;
         let limits = Limits {
             steps: if last { left } else { share },
@@ -314,7 +321,7 @@ fn judge<S: Spec>(
     Verdict::Ok
 }
 
-/// Why a key could not be judged, and what to raise.
+/// Returns in words why a key could not be judged, and which limit to raise.
 fn spent<S: Spec>(
     search: &Search<'_, S>,
     limits: Limits,

@@ -1,11 +1,12 @@
 //! The search for an order of the calls of one key that explains their results.
 //!
-//! Calls that follow each other in real time stand in one **lane**: there are as many as calls overlap at a time, however many
-//! processes there are. A part of an order is then one position for each lane, and the set of pending calls that took
-//! effect. With the state of the spec that is a node; a node is tried once.
+//! Calls that follow each other in real time stand in one **lane**: there are as many lanes as
+//! calls overlap at a time, whatever the number of processes. A part of an order is then one
+//! position for each lane, and the set of pending calls that took effect. With the state of the
+//! spec that is a node; a node is tried once.
 //!
-//! A call that only reads ([`Spec::only_reads`]) and may come next **comes next**, and nothing else is tried there: from any
-//! order that explains the rest it can be moved to the front.
+//! A call that only reads ([`Spec::only_reads`]) and may come next **comes next**, and nothing else
+//! is tried there: in any order that explains the rest it can be moved to the front.
 //!
 //! **Pending calls** are tried last, in chains; see [`linearizable`](super::linearizable) for why that is enough. Of two nodes
 //! that differ only in which pending calls took effect, the one with more of them is not tried.
@@ -28,7 +29,7 @@ pub(super) type Of<'a, S> = (usize, Vec<(usize, &'a Call<S>)>);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     Any,
-    /// One in which every pending call may wait; none of them has taken effect.
+    /// In this state every pending call may wait; none of them has taken effect.
     AtRest,
 }
 
@@ -42,12 +43,13 @@ pub(super) enum Answer<S: Spec> {
     Spent,
 }
 
-/// How a call in a lane comes next. One that its process died in did so in one of four ways.
+/// The way in which a call in a lane comes next. A call in which its process died came in one of
+/// four ways.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
-    /// It took effect, as each call that returned.
+    /// It took effect, as each call that returned did.
     Effect,
-    /// It did not.
+    /// It did not take effect.
     Nothing,
     Crash,
     EffectAndCrash,
@@ -70,7 +72,7 @@ struct Frame {
     node: u32,
     /// Calls that returned and are not in the order yet.
     left: usize,
-    /// Nothing that is still to come may have returned before this time.
+    /// No call that is still to come may have returned before this time.
     bound: u64,
     stage: Stage,
     /// The candidate tried last in this stage: its return and its lane.
@@ -84,18 +86,18 @@ pub(super) struct Search<'a, S: Spec> {
     order: Order,
     ending: Ending,
     limits: Limits,
-    /// A call that may have returned anything.
+    /// A call that may have returned any result.
     any: Option<(usize, usize)>,
     seen: Seen<S>,
     at: Vec<u32>,
     used: Vec<u64>,
-    /// The moves to what was found last.
+    /// The moves to the state that was found last.
     moves: Vec<u32>,
     /// A state by its number, and a copy of it to try calls on.
     copy: Option<(u32, S)>,
     steps: u64,
     watcher: Watcher<'a>,
-    /// The watcher ended it.
+    /// Whether the watcher ended the search.
     is_ended: bool,
 }
 
@@ -129,7 +131,7 @@ impl<'a, S: Spec> Search<'a, S> {
     /// Lets the call `(process, number)` return anything.
     pub(super) fn with_any_result(mut self, call: (usize, usize)) -> Self {
         for item in self.lanes.iter_mut().flatten() {
-            // With another result it may be no read.
+            // With another result it may not be a read.
             item.reads &= (item.process, item.number) != call;
         }
         self.any = Some(call);
@@ -141,19 +143,19 @@ impl<'a, S: Spec> Search<'a, S> {
         self.is_ended = self.is_ended || !(self.watcher)();
     }
 
-    /// Whether its watcher ended it.
+    /// Returns whether its watcher ended it.
     pub(super) fn is_ended(&self) -> bool {
         self.is_ended
     }
 
-    /// How many steps of the spec it took.
+    /// Returns the number of steps of the spec that it took.
     pub(super) fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// How many states it remembers.
+    /// Returns the number of states that it remembers.
     pub(super) fn states(&self) -> usize {
-        // Chains of pending calls come to states that are no node's.
+        // Chains of pending calls lead to states that are of no node.
         self.seen.len().max(self.seen.states())
     }
 
@@ -195,7 +197,7 @@ impl<'a, S: Spec> Search<'a, S> {
             if length > longest {
                 (furthest, longest) = (node, length);
             }
-            // Of a frame of which all was tried nothing has to be kept.
+            // A frame whose candidates were all tried need not be kept.
             if frame.stage != Stage::Done {
                 frames.push(frame);
             }
@@ -220,7 +222,7 @@ impl<'a, S: Spec> Search<'a, S> {
         self.used.copy_from_slice(used);
     }
 
-    /// Takes the moves from where it stands; how many of them are calls that returned.
+    /// Takes the moves from the current node, and returns how many of them are calls that returned.
     fn make_moves(&mut self) -> usize {
         let mut returned = 0;
         for &step in &self.moves {
@@ -235,7 +237,7 @@ impl<'a, S: Spec> Search<'a, S> {
         returned
     }
 
-    /// How many calls the order holds.
+    /// Returns the number of calls in the order.
     fn length(&self) -> usize {
         let taken: usize = self.at.iter().map(|&n| n as usize).sum();
         taken
@@ -259,12 +261,13 @@ impl<'a, S: Spec> Search<'a, S> {
         }
     }
 
-    /// The next call of a lane.
+    /// Returns the next call of a lane.
     fn item(&self, lane: usize) -> Option<&Item<'a, S>> {
         self.lanes[lane].get(self.at[lane] as usize)
     }
 
-    /// The lane whose next call may come next, by its return, after those that this stage has tried.
+    /// Returns the lane whose next call may come next, by its return, after those that this stage
+    /// has tried.
     fn candidate(&self, frame: &Frame) -> Option<usize> {
         let mut first: Option<(u64, usize)> = None;
         for lane in 0..self.lanes.len() {
@@ -288,7 +291,8 @@ impl<'a, S: Spec> Search<'a, S> {
         first.map(|(_, lane)| lane)
     }
 
-    /// The number of the state after what is to be tried next from a frame; the moves to it are in `moves`.
+    /// Returns the number of the state after the next candidate of a frame; the moves to it are in
+    /// `moves`.
     fn next(&mut self, frame: &mut Frame, state: u32) -> Option<u32> {
         loop {
             match frame.stage {
@@ -330,7 +334,7 @@ impl<'a, S: Spec> Search<'a, S> {
         }
     }
 
-    /// The state after the next call of a lane, if it may come next so.
+    /// Returns the state after the next call of a lane, if it may come next in this way.
     fn after(&mut self, lane: usize, way: Way, state: u32) -> Option<u32> {
         let item = self.item(lane)?;
         let (process, call) = (item.process, item.call);
@@ -348,7 +352,7 @@ impl<'a, S: Spec> Search<'a, S> {
         }
     }
 
-    /// The state after a call that returned, if it may return there what it did.
+    /// Returns the state after a call that returned, if its result is allowed there.
     fn returned(
         &mut self,
         process: usize,
@@ -384,7 +388,7 @@ impl<'a, S: Spec> Search<'a, S> {
         fits.then(|| self.seen.number(after))
     }
 
-    /// The state after a call that did not return, if it takes effect.
+    /// Returns the state after a call that did not return, if it takes effect.
     fn effect(&mut self, process: usize, call: &Call<S>, state: u32) -> Option<u32> {
         self.count_step();
         let before = self.seen.state(state);
@@ -394,11 +398,11 @@ impl<'a, S: Spec> Search<'a, S> {
         let mut after = before.clone();
         after.step(process, &call.op);
         let after = self.seen.number(after);
-        // Nothing notices a call that changes nothing.
+        // A call that changes nothing is noticed by no other.
         (after != state).then_some(after)
     }
 
-    /// The state after the death of a process in a call, where that is a case of its own.
+    /// Returns the state after the death of a process in a call, where that is a case of its own.
     fn crash(&mut self, process: usize, call: &Call<S>, state: u32) -> Option<u32> {
         self.count_step();
         let mut after = self.seen.state(state).clone();
@@ -407,7 +411,7 @@ impl<'a, S: Spec> Search<'a, S> {
         (after != state).then_some(after)
     }
 
-    /// Whether an order may end in this state.
+    /// Returns whether an order may end in this state.
     fn ended(&self, state: u32) -> bool {
         let state = self.seen.state(state);
         let rest = (self.lanes.iter().zip(&self.at)).flat_map(|(lane, &at)| &lane[at as usize..]);
@@ -426,7 +430,7 @@ impl<'a, S: Spec> Search<'a, S> {
         }
     }
 
-    /// The order that leads to a node: each call as (process, its number).
+    /// Returns the order that leads to a node: each call as (process, its number).
     fn order(&self, node: u32) -> Vec<(usize, usize)> {
         let mut at = vec![0; self.lanes.len()];
         let way = self.seen.way(node).into_iter();
@@ -443,7 +447,7 @@ impl<'a, S: Spec> Search<'a, S> {
         .collect()
     }
 
-    /// The state before a call in the order that leads to a node.
+    /// Returns the state before a call in the order that leads to a node.
     pub(super) fn state_before(&mut self, node: u32, call: (usize, usize)) -> Option<S> {
         let place = self.order(node).into_iter().position(|c| c == call)?;
         let mut state = 0;
@@ -462,7 +466,7 @@ impl<'a, S: Spec> Search<'a, S> {
         Some(self.seen.state(state).clone())
     }
 
-    /// The calls that could come next, none of which fits `state`.
+    /// Returns the calls that could come next, none of which fits `state`.
     fn blocked(&self, state: &S) -> Vec<Blocked<S>> {
         let bound = self.frame(0, 0).bound;
         let sleeps =
@@ -481,14 +485,14 @@ impl<'a, S: Spec> Search<'a, S> {
 }
 
 impl<S: Spec> Blocked<S> {
-    /// A call that does not fit `state`, and what would.
+    /// Makes one of a call that does not fit `state`, with the result that would.
     pub(super) fn at(state: &S, process: usize, number: usize, call: &Call<S>) -> Self {
         let waits = state.blocks(process, &call.op);
         let step = || state.clone().step(process, &call.op);
         Self {
             process,
             call: number,
-            // `step` may be missing where `accept` decides.
+            // `step` may panic where `accept` decides.
             expected: (!waits).then(|| asked::words_of_panic(step).ok()).flatten(),
             waits,
         }

@@ -1,4 +1,4 @@
-//! What a check says.
+//! The results of checks.
 
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
@@ -12,13 +12,13 @@ pub enum Verdict<S: Spec> {
     Ok,
     /// Something is wrong.
     Finding(Finding<S>),
-    /// It cannot be said: a budget was spent, nothing ran, too little overlapped. Never green.
+    /// Not decided: a budget was spent, nothing ran, too little overlapped. Never green.
     Unknown(String),
-    /// This engine cannot run here, and why. Never green unless it was allowed by name.
+    /// This engine cannot run here, with the reason. Never green unless it was allowed by name.
     Unavailable(String),
 }
 
-/// What is wrong, and why.
+/// A failure and its explanation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 #[non_exhaustive]
@@ -27,7 +27,8 @@ pub struct Finding<S: Spec> {
     pub kind: Kind,
     /// One sentence in words, for the kinds that no history explains.
     pub detail: String,
-    /// Why no order of the calls explains the history, for the kinds where that is what is wrong.
+    /// The reason why no order of the calls explains the history, for the kinds that a history
+    /// shows.
     pub explanation: Option<Explanation<S>>,
 }
 
@@ -37,7 +38,7 @@ pub struct Finding<S: Spec> {
 pub enum Kind {
     /// No order of the calls that keeps real time gives these results.
     NotLinearizable,
-    /// Not even an order that keeps only each process's own order gives these results.
+    /// No order of the calls gives these results, even if it only keeps each process's own order.
     NotSequentiallyConsistent,
     /// The structure panicked.
     Panic,
@@ -47,17 +48,18 @@ pub enum Kind {
     Died,
     /// An operation uses processor time without end.
     Endless,
-    /// An operation sleeps and nobody is left to wake it.
+    /// An operation sleeps and no process is left to wake it.
     Deadlock,
-    /// Everybody who is not done spins, and nobody will ever change what they look at.
+    /// Each process that is not done spins, and no process will ever change the words that they
+    /// read.
     Livelock,
-    /// Somebody waits for ever for what a killed process was to do.
+    /// A process waits indefinitely for an action of a killed process.
     NotCrashTolerant,
-    /// Somebody waits for a process that is held up, and the suite promised that nobody does.
+    /// A process waits for one that is delayed, though the suite promised lock-freedom.
     NotLockFree,
     /// An operation takes more steps than the engine allows, or than the suite promised.
     StepBound,
-    /// Two accesses to the same data, not ordered by anything, one of them a write.
+    /// Two accesses to the same data that happens-before does not order, one of them a write.
     DataRace,
     /// An access to memory that was freed.
     UseAfterFree,
@@ -65,12 +67,13 @@ pub enum Kind {
     WriteToReadOnly,
     /// The structure holds a pointer to memory that is private to one process.
     PrivatePointer,
-    /// The same steps in the same order gave something else.
+    /// The same steps in the same order gave another result.
     NotDeterministic,
 }
 
 impl Kind {
-    /// Whether a history shows it; the others end the execution that they are found in.
+    /// Returns whether a history shows it. The other kinds end the execution in which they are
+    /// found.
     pub fn is_of_history(self) -> bool {
         matches!(
             self,
@@ -102,7 +105,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Why no order of the calls gives the results that were seen.
+/// The reason why no order of the calls gives the results that were seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 #[non_exhaustive]
@@ -111,7 +114,7 @@ pub struct Explanation<S: Spec> {
     pub longest: Vec<(usize, usize)>,
     /// The state after it, in the spec's own words (`Debug`).
     pub state: String,
-    /// The calls that could come next, none of which may return there what it did.
+    /// The calls that could come next, none of which may return its result there.
     pub blocked: Vec<Blocked<S>>,
 }
 
@@ -120,13 +123,13 @@ pub struct Explanation<S: Spec> {
 #[serde(bound = "")]
 #[non_exhaustive]
 pub struct Blocked<S: Spec> {
-    /// Who called.
+    /// The process that called.
     pub process: usize,
-    /// Which of its calls.
+    /// The number of the call among those of its process.
     pub call: usize,
     /// Result that the spec expects; `None` where the call waits, or where `step` panics because `accept` decides.
     pub expected: Option<S::Ret>,
-    /// The spec lets it wait there.
+    /// Whether the spec lets it wait there.
     pub waits: bool,
 }
 

@@ -1,4 +1,5 @@
-//! `forkcheck explain`: what a verdict or a limitation means, and what to do. The text is that of the guide's page.
+//! `forkcheck explain`: what a verdict or a limitation means, and what to do. The text is that of
+//! the guide's page.
 
 use super::Standing;
 use super::print::{complain, say};
@@ -6,7 +7,7 @@ use super::print::{complain, say};
 /// The page, with a section for each.
 const PAGE: &str = include_str!("../../docs/src/verdicts.md");
 
-/// Prints the section of a name, or the names that there are.
+/// Prints the section of a name, or all names.
 pub(super) fn explain(name: &[String]) -> Standing {
     let name = name.join(" ");
     if plain(&name).is_empty() {
@@ -29,7 +30,7 @@ pub(super) fn explain(name: &[String]) -> Standing {
     }
 }
 
-/// The sections, each with its heading and its text.
+/// Returns the sections, each with its heading and its text.
 fn sections() -> impl Iterator<Item = (&'static str, &'static str)> {
     let sections = PAGE.split("\n### ").skip(1);
     sections.map(|section| {
@@ -44,7 +45,8 @@ fn names(fits: impl Fn(&str) -> bool) -> Vec<&'static str> {
     headings.filter(|heading| fits(&plain(heading))).collect()
 }
 
-/// Returns a name as it is compared: in lower case, without what a report or a page adds.
+/// Returns a name in the form that is compared: in lower case, without the additions of a report or
+/// a page.
 fn plain(name: &str) -> String {
     let name = name.to_lowercase().replace(['`', '*', '-', '_'], " ");
     let name = name.trim_start_matches("not checked:");
@@ -52,11 +54,11 @@ fn plain(name: &str) -> String {
     words.join(" ").trim_end_matches(['.', ';', ',']).to_owned()
 }
 
-/// Returns the section of a name: the one called so; else the one of which the name says more, as a report does; else the only one
-/// whose heading holds it.
+/// Returns the section of a name: the one of that name; else the longest one within the name, as a
+/// report's name has more words; else the only one whose heading holds it.
 ///
 /// # Errors
-/// The headings that hold it, if there are several.
+/// Returns the headings that hold it, if there are several.
 fn section(name: &str) -> Result<(&'static str, &'static str), Vec<&'static str>> {
     let name = plain(name);
     let called = |heading: &str| plain(heading) == name;
@@ -124,7 +126,7 @@ mod tests {
         ];
         #[cfg(feature = "loom")]
         limitations.push(forkcheck::engine::loom::Loom::LIMITATIONS);
-        // What a report adds to those of its engine.
+        // The names that a report adds to those of its engine.
         let added = [
             "kills of reader",
             "pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)",

@@ -53,7 +53,7 @@ pub(super) enum Ready {
     Event,
 }
 
-/// Judges the history in a file, and prints what came of it.
+/// Judges the history in a file, and prints the outcome.
 pub(super) fn history(file: &Path, spec: Ready, limits: Limits, json: bool) -> Standing {
     let told = match spec {
         Ready::Register => told::<Register<Json>>(file, &Json("null".into()), of_register, limits),
@@ -97,7 +97,7 @@ fn processes(file: &Path) -> Result<usize, String> {
     recorded::<Barrier>(file, of_barrier).map(|recorded| recorded.names.len())
 }
 
-/// Outcome to print, as text and as JSON.
+/// The outcome to print, as text and as JSON.
 struct Told {
     standing: Standing,
     report: String,

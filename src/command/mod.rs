@@ -1,4 +1,4 @@
-//! The arguments of the `forkcheck` command, and what is done for each.
+//! The arguments of the `forkcheck` command, and the action for each.
 
 mod builtins;
 mod check;
@@ -155,7 +155,7 @@ impl Options {
 }
 
 impl Command {
-    /// Does what was asked.
+    /// Does the command.
     pub(crate) fn run(self) -> Standing {
         match self.what {
             None => check::check(&[], &self.options),
@@ -180,7 +180,7 @@ impl Command {
     }
 }
 
-/// How everything stands in comparison with what was to come; the worst comes last.
+/// The outcome in comparison with the expected one; the worst comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Standing {
     AsExpected,
@@ -222,13 +222,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a number above 0 is wanted, such as 2.5".into())
 }
 
-/// How this command was called, so that what it prints can be pasted.
+/// Returns the call of this command, so that the commands that it prints can be pasted.
 fn called() -> String {
     let first = std::env::args_os().next();
     first.map_or("forkcheck".into(), |it| it.to_string_lossy().into_owned())
 }
 
-/// What a subject is expected to come to.
+/// Returns the expected outcome of a structure.
 fn expected(planted: bool) -> &'static str {
     if planted { "finding" } else { "ok" }
 }

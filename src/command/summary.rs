@@ -112,7 +112,7 @@ fn told(lines: &[Line]) -> String {
     let unscheduled = |line: &Line| line.unscheduled.clone().unwrap_or_default();
     add("unscheduled:".into(), of_each(unscheduled));
     for (engine, of_engine) in by_engine(lines) {
-        // What no test of the engine checked, and then what some did not.
+        // Items that no test of the engine checked come first, then those that some did not.
         let in_all = |item: &String| of_engine.iter().all(|line| line.not_checked.contains(item));
         let first = of_engine.first().map_or(&[][..], |line| &line.not_checked);
         let mut items: Vec<String> = first.iter().filter(|item| in_all(item)).cloned().collect();
@@ -125,7 +125,7 @@ fn told(lines: &[Line]) -> String {
     text
 }
 
-/// The tests that ran, by engine.
+/// Returns the tests that ran, by engine.
 fn by_engine(lines: &[Line]) -> BTreeMap<&str, Vec<&Line>> {
     let mut engines: BTreeMap<&str, Vec<&Line>> = BTreeMap::new();
     for line in lines.iter().filter(|line| line.verdict != "not run") {

@@ -1,4 +1,4 @@
-//! Ways to run a case. Each engine brings a memory of its own and says what it cannot see.
+//! Ways to run a case. Each engine brings a memory of its own and names its limitations.
 //!
 //! Called by `search` only; to use one, name it to a [`Suite`](crate::suite::Suite).
 
@@ -35,41 +35,44 @@ pub trait Engine: Default + 'static {
     type Memory: Memory;
     /// Its name in tests, reports and saved cases.
     const NAME: &'static str;
-    /// Which orders of the calls explain a history here.
+    /// The orders of the calls that may explain a history here.
     const CRITERION: Criterion;
-    /// What it could never see, in words.
+    /// The kinds of failures that it cannot see, in words.
     const LIMITATIONS: &'static str;
-    /// Whether it explores all orders of a program, within its bounds; the others sample, and so have to show that
-    /// calls of different processes overlapped.
+    /// Whether it explores all orders of a program, within its bounds. The others sample, and so
+    /// have to show that calls of different processes overlapped.
     const EXPLORES: bool;
     /// Whether it kills processes, and so has to show that there were steps at which it could.
     const KILLS: bool = false;
-    /// Of an engine that explores: it draws programs until it has run as many executions as this many of them may take. Small
-    /// programs are explored in a few hundred.
+    /// Of an engine that explores: it draws programs until it has run as many executions as this
+    /// many programs may take. Small programs are explored in a few hundred.
     const PROGRAMS: u64 = 4;
-    /// The time limit of a test where the suite and the environment set none: a safety net where executions are counted, and
-    /// what ends the sampling of an engine that samples.
+    /// The time limit of a test where the suite and the environment set none. It is a safety net
+    /// where executions are counted, and ends the sampling of an engine that samples.
     const TIME: Duration = Duration::from_secs(600);
 
-    /// Waits until the engine has the processors for itself, if it needs that; the turn ends when the engine is dropped. `lock` is
-    /// the file that stands for the machine, where it is not the temporary directory.
+    /// Waits until the engine has the processors for itself, if it needs that; its turn ends when
+    /// the engine is dropped. `lock` is the file that stands for the machine, where it is not the
+    /// temporary directory.
     fn take_machine(&mut self, lock: Option<&Path>) -> Turn {
         let _ = lock;
         Turn::default()
     }
 
-    /// Whether [`fit`](Engine::fit) cuts programs: operations at the end of each process go, and one at least stays.
+    /// Whether [`fit`](Engine::fit) cuts programs: it removes operations at the end of each
+    /// process, and leaves at least one.
     const CUTS: bool = false;
 
-    /// The largest part of `program` that this engine can explore: the whole of it, unless it says otherwise.
+    /// Returns the largest part of `program` that this engine can explore: by default the whole
+    /// program.
     fn fit<S: Spec>(program: Program<S>) -> Program<S> {
         program
     }
 
     /// Runs one case, many times or in all its orders, and judges each history where it arose.
     ///
-    /// # Errors
-    /// Where the case could not be run at all; the suite's verdict is then [`Verdict::Unavailable`].
+    /// Returns an error where the case could not be run at all; the suite's verdict is then
+    /// [`Verdict::Unavailable`].
     fn search<S: WithHandles<Memory = Self::Memory>>(
         &mut self,
         case: &Case<S::Spec>,
@@ -77,22 +80,22 @@ pub trait Engine: Default + 'static {
         budget: &Budget,
     ) -> Result<Answer<S::Spec>, Error>;
 
-    /// What the processes of the engine printed lately; shown when something fails.
+    /// Returns the last output of the engine's processes; shown when a check fails.
     fn output(&self) -> String;
 }
 
-/// What a search answers: what was covered, and the execution that is not Ok, if there is one.
+/// The answer of a search: what was covered, and the execution that is not Ok, if there is one.
 pub type Answer<S> = (Covered, Option<Run<S>>);
 
 /// Remedy of a finding that an operation does not return.
 const IF_SLOW: &str = "if it only takes long, raise FORKCHECK_WATCHDOG";
 
-/// How an engine came to have the machine for itself.
+/// The way in which an engine got the machine for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     /// The time that it waited for other suites.
     pub waited: Duration,
-    /// It goes on beside them: the turn was not given within the longest wait.
+    /// Whether it runs beside other suites: it did not get its turn within the longest wait.
     pub shared: bool,
 }
 
@@ -105,28 +108,29 @@ impl Turn {
     }
 }
 
-/// How much of one case to run.
+/// The amount of work on one case.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Budget {
     /// Executions, at most.
     pub executions: u64,
-    /// The safety net: what is not done by then is left out, and [`Covered::timed_out`] says so.
+    /// The safety net: work that is not done by then is left out, and [`Covered::timed_out`] says
+    /// so.
     pub time: Duration,
-    /// How long processes may go without progress until they hang: so much processor time, or so long asleep.
+    /// The time without progress that is a hang: processor time, or time asleep.
     pub watchdog: Duration,
-    /// For what is left to chance.
+    /// The seed of random choices.
     pub seed: u64,
-    /// Go on after the first execution that is not Ok, and count them.
+    /// Whether to go on after the first execution that is not Ok, and count them.
     pub keep_going: bool,
-    /// Nobody is killed, even by an engine that does.
+    /// Whether kills are left out, even by an engine that kills.
     pub nobody_dies: bool,
-    /// What the structure promises of how its operations get on, where an engine counts steps.
+    /// The progress that the structure promises of its operations, where an engine counts steps.
     pub progress: Progress,
-    /// Processes that map the region read-only, as bits, where an engine sees who writes.
+    /// Processes that map the region read-only, as bits, where an engine sees which process writes.
     pub read_only: u32,
     /// Processes that may be killed, as bits, by an engine that kills.
     pub killable: u32,
-    /// How an engine that places steps chooses them.
+    /// The strategy of an engine that schedules steps.
     pub strategy: Strategy,
     /// Facts that earlier programs have shown.
     pub known: Known,
@@ -134,50 +138,51 @@ pub struct Budget {
     pub backtraces: bool,
 }
 
-/// Facts that the programs of a suite have shown so far of its structure. The search keeps them in the order of the programs, so
-/// that the next search does not depend on which program was done first.
+/// Facts that the programs of a suite have shown so far of its structure. The search keeps them in
+/// the order of the programs, so that the next search does not depend on which program was done
+/// first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Programs that were searched.
     pub programs: u64,
-    /// Programs that had to be left before they were looked through for pointers to private memory.
+    /// Programs that were left before they were fully searched for pointers to private memory.
     pub given_up: u64,
-    /// One had a lock of std's.
+    /// Whether a program had a lock of std's.
     pub locks: bool,
-    /// Forked processes did something else than coroutines.
+    /// Whether forked processes did something else than coroutines.
     pub differs: bool,
-    /// The last finding took a real kill.
+    /// Whether the last finding needed a real kill.
     pub for_real: bool,
 }
 
-/// Who takes the next step, where an engine says that.
+/// The strategy by which an engine that schedules steps chooses the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// All orders within bounds that rise, and some by chance if that takes too long.
+    /// All orders within rising bounds, and random ones if that takes too long.
     #[default]
     Bounded,
     /// Priorities drawn from the seed, and three points at which they change.
     Pct,
-    /// Whoever can, drawn from the seed.
+    /// Any process that can take a step, drawn from the seed.
     Random,
 }
 
-/// One execution that is worth telling about.
+/// One execution that is to be reported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Run<S: Spec> {
-    /// What was run.
+    /// The case that was run.
     pub case: Case<S>,
-    /// What happened.
+    /// Its calls with their results.
     pub history: History<S>,
-    /// Access by access, where the engine sees them.
+    /// Its accesses, where the engine sees them.
     pub steps: Vec<Step>,
-    /// What is to be said of it; not Ok.
+    /// The verdict on it; not Ok.
     pub verdict: Verdict<S>,
 }
 
-/// What was covered.
+/// Counts of what was run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Covered {
@@ -187,72 +192,78 @@ pub struct Covered {
     pub executions: u64,
     /// Executions that were not Ok.
     pub failing: u64,
-    /// Executions in which calls of different processes overlapped, ...
+    /// Executions in which calls of different processes overlapped.
     pub overlapping: u64,
-    /// ... of so many in which they could have.
+    /// Executions in which calls of different processes could have overlapped.
     pub could_overlap: u64,
-    /// Executions in which a process halted at some instruction of an operation, and the others went on.
+    /// Executions with an instruction-level pause in an operation: a process halted there, and the
+    /// others went on.
     pub halted: u64,
-    /// Programs whose calls hardly overlapped except at halts: on one processor, or beside other work.
+    /// Programs whose calls hardly overlapped except at instruction-level pauses: on one processor,
+    /// or beside other work.
     pub by_halts: u64,
     /// Programs all of whose orders were explored, within the engine's bounds.
     pub exhausted: u64,
-    /// Programs explored to the end, but for orders in which a process spins for longer than the engine follows.
+    /// Programs explored completely, except for orders in which a process spins for longer than the
+    /// engine follows.
     pub but_for_spins: u64,
-    /// Programs too large for the budget, of which all orders within three preemptions were explored, ...
+    /// Programs too large for the budget, of which all orders within three preemptions were
+    /// explored.
     pub within_three: u64,
-    /// ... or within two, ...
+    /// Programs too large for the budget, of which all orders within two preemptions were explored.
     pub within_two: u64,
-    /// ... or within one, ...
+    /// Programs too large for the budget, of which all orders within one preemption were explored.
     pub partly: u64,
-    /// ... or only those without any.
+    /// Programs too large for the budget, of which only orders without preemptions were explored.
     pub hardly: u64,
     /// Programs cut down to what the engine can explore.
     pub cut: u64,
-    /// Steps that the cases named, as ends of turns or for kills, ...
+    /// Steps that the cases named, as ends of turns or for kills.
     pub requested: u64,
-    /// ... and those of them that came.
+    /// Requested steps that the execution reached.
     pub matched: u64,
-    /// Steps at which a process could be killed, ...
+    /// Kill points: steps at which a process could be killed.
     pub kill_points: u64,
-    /// ... and those at which one was.
+    /// Kill points at which a process was killed.
     pub killed: u64,
-    /// The same of the lives that came after those that were killed.
+    /// Kill points of later incarnations, which began after a kill.
     pub later_points: u64,
-    /// The same of these.
+    /// Kill points of later incarnations at which one was killed.
     pub killed_again: u64,
-    /// Kill points of first lives at which a process of its own was killed by SIGKILL.
+    /// Kill points of first incarnations at which a process of its own was killed by SIGKILL.
     pub by_sigkill: u64,
     /// Processes that got the id of one that was killed before them.
     pub same_id: u64,
-    /// Executions of coroutines that processes of their own took again step by step, and to the same end.
+    /// Executions of coroutines that forked processes repeated step by step, with the same results.
     pub samples: u64,
-    /// Programs that were searched by processes, since coroutines did something else.
+    /// Programs that were searched by forked processes, since coroutines did something else.
     pub by_processes: u64,
     /// The most steps of its own that an operation needed.
     pub worst: u64,
-    /// Programs in which the structure changed without a step: accesses that are not of its `Memory` were not requested.
+    /// Programs in which the structure changed without a step: the engine cannot schedule accesses
+    /// that are not of its `Memory`.
     pub unseen: u64,
     /// Accesses of operations to the structure's `Memory`, in the first execution of each program.
     pub accesses: u64,
     /// Programs that the time limit cut short.
     pub timed_out: u64,
-    /// Programs of which an engine that samples ran all executions that were asked for, and not the first few alone.
+    /// Programs of which an engine that samples ran all executions that were asked for, and not
+    /// only the first few.
     pub sampled_in_full: u64,
-    /// Programs that were not looked through to their end for pointers to private memory.
+    /// Programs that were not fully searched for pointers to private memory.
     pub short_looks: u64,
-    /// Programs that had to be left before they were looked through.
+    /// Programs that were left before that search was done.
     pub given_up: u64,
     /// Programs that had a lock of std's.
     pub locks: u64,
-    /// Findings that took a real kill.
+    /// Findings that needed a real kill.
     pub for_real: u64,
     /// Marks in the structure's code that executions reached.
     pub reached: Reached,
 }
 
 impl Covered {
-    /// Both together.
+    /// Adds counts to these.
     pub fn add(&mut self, more: Covered) {
         self.programs += more.programs;
         self.executions += more.executions;
@@ -291,7 +302,8 @@ impl Covered {
     }
 }
 
-/// `Unknown` for what does not add up: nothing ran, or calls are missing from a history that is said to be whole.
+/// Returns `Unknown` for a history that is not plausible: nothing ran, or calls are missing from
+/// one that should be complete.
 fn incomplete<S: Spec>(case: &Case<S>, history: &History<S>) -> Option<Verdict<S>> {
     let (operations, responses) = (case.operations(), history.responses());
     if operations == 0 {

@@ -1,5 +1,5 @@
-//! Before the engines with really forked processes run a program: a look for what a structure holds that is of use to one
-//! process alone, pointers to private memory and locks of std.
+//! The search of a structure for things that are of use to one process alone, pointers to private
+//! memory and locks of std. Engines with forked processes do it before they run a program.
 
 use super::served::bare;
 use super::{Answer, Covered, Known, Run};
@@ -13,17 +13,19 @@ use crate::structure::WithHandles;
 use crate::workers::private::{self, After, Looked, Pointer};
 use crate::workers::private_lock;
 
-/// Programs whose operations may fail to return before only `new` is looked at: each costs time.
+/// Programs whose operations may fail to return; after them only `new` is searched, since each
+/// costs time.
 const GIVEN_UP: u64 = 3;
 
-/// Programs in which locks are looked for, unless there are some: they are the same in all.
+/// Programs in which locks are searched for, unless some were found: they are the same in all
+/// programs.
 const LOCKS_LOOKED_FOR: u64 = 3;
 
-/// Looks before a search.
+/// The searches of a structure before a program runs.
 pub(super) struct Looks;
 
 impl Looks {
-    /// Looks, and then searches, if there is no pointer to private memory.
+    /// Looks for pointers to private memory and for locks, and runs `search` if there are none.
     pub(super) fn before<M: Memory, S: WithHandles<Memory = M>>(
         case: Case<S::Spec>,
         roles: Vec<String>,
@@ -54,7 +56,7 @@ impl Looks {
             );
             return Ok((found, Some(bare(case, finding(Kind::Deadlock, detail)))));
         }
-        // A look for locks runs operations from states that there are not.
+        // The search for locks runs operations from states that do not occur.
         reached::taken();
         let (mut covered, run) = search(case, roles)?;
         covered.short_looks += short;
@@ -63,7 +65,7 @@ impl Looks {
     }
 }
 
-/// The operations until the pointer was there, with the finding.
+/// Returns the operations up to the one that stored the pointer, with the finding.
 fn run<S: Spec>(case: Case<S>, roles: &[String], pointer: Pointer<S>) -> Run<S> {
     let after = match pointer.after {
         After::New => "set in new".to_owned(),

@@ -1,7 +1,8 @@
-//! `processes`: really forked processes, really in parallel, on the machine's own memory.
+//! `processes`: forked processes that run in parallel, on the machine's own memory.
 //!
-//! A zygote keeps a pool of workers for one structure; a request is a case and a budget, the answer what came of
-//! it. The pool is forked anew after a process of it has died or got stuck.
+//! A zygote keeps a pool of workers for one structure. A request is a case and a budget, and the
+//! answer is the outcome. The pool is forked again after one of its processes has died or got
+//! stuck.
 
 use super::private::Looks;
 use super::served::{self, Served, bare};
@@ -21,7 +22,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Really forked processes, side by side.
+/// The engine of forked processes that run side by side.
 #[derive(Default)]
 pub struct Processes {
     served: Served,
@@ -120,8 +121,8 @@ fn search<S: WithHandles<Memory = Hardware>>(
         failing,
         timed_out,
     } = tally;
-    // The execution in which a process died, got stuck or came to rest was not counted by the workers; nor whether its calls
-    // overlapped.
+    // The workers did not count the execution in which a process died, got stuck or came to rest,
+    // nor whether its calls overlapped.
     let judged = executions;
     let (executions, failing) = if reusable {
         (executions, failing)
@@ -154,7 +155,8 @@ fn judge<S: WithHandles<Memory = Hardware>>(
         && explain_watched(&case.setup, history, Criterion::RealTime, limits) == Verdict::Ok
 }
 
-/// Whether every process is done, or waits in a call that may block there, and what returned is right.
+/// Returns whether every process is done, or waits in a call that may block there, and all results
+/// are right.
 fn rests<S: WithHandles<Memory = Hardware>>(
     case: &Case<S::Spec>,
     history: &History<S::Spec>,
@@ -167,7 +169,7 @@ fn rests<S: WithHandles<Memory = Hardware>>(
         && rest_watched(setup, history, order, limits) == Verdict::Ok
 }
 
-/// Whether each process has done its operations, or is in one.
+/// Returns whether each process has done its operations, or is in one.
 fn waits_in_calls<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
     let mut processes = history.calls.iter().zip(&case.program);
     processes.all(|(calls, ops)| {
@@ -175,7 +177,7 @@ fn waits_in_calls<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
     })
 }
 
-/// The end of a batch as a run with its verdict; `None` if all went well.
+/// Returns the end of a batch as a run with its verdict; `None` if all went well.
 fn told<S: WithHandles<Memory = Hardware>>(
     case: &Case<S::Spec>,
     roles: &[String],
@@ -184,7 +186,7 @@ fn told<S: WithHandles<Memory = Hardware>>(
     private_wait: Option<(usize, PrivateWait)>,
 ) -> Option<Run<S::Spec>> {
     let (history, verdict) = match ended {
-        // A pool that rests is of no more use, so that was the case's last execution.
+        // A pool that is at rest cannot be used again, so that was the case's last execution.
         Ended::Done | Ended::AtRest | Ended::Lost(_) => return None,
         Ended::Judged(history) => {
             let verdict = incomplete(case, &history).unwrap_or_else(|| {
@@ -252,7 +254,7 @@ fn told<S: WithHandles<Memory = Hardware>>(
     })
 }
 
-/// No process can move any more, and not all of them may wait where they do: a deadlock.
+/// Judges a standstill: no process can move any more, and not all of them may wait where they do.
 fn asleep<S: WithHandles<Memory = Hardware>>(
     case: &Case<S::Spec>,
     history: &History<S::Spec>,

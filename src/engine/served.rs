@@ -1,6 +1,8 @@
-//! An engine's two halves: in the test process a [`Served`], that asks; in a zygote [`serve`], that answers.
+//! The two halves of an engine: a [`Served`] in the test process asks, and [`serve`] in a zygote
+//! answers.
 //!
-//! A request is a case, the roles and a budget; an answer is what a search answers, or an error as text.
+//! A request is a case, the roles and a budget; an answer is the result of a search, or an error as
+//! text.
 
 use super::{Answer, Budget, Covered, Run, incomplete};
 use crate::case::{Case, History, Schedule};
@@ -11,7 +13,7 @@ use crate::reached;
 use crate::spec::Spec;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// The client of a zygote that runs one job, started when it is first asked.
+/// The client of a zygote that runs one job, started at the first request.
 #[derive(Default)]
 pub(super) struct Served {
     session: Option<(&'static str, Session)>,
@@ -36,7 +38,7 @@ impl Served {
         decode::<Result<Answer<S>, String>>(&answer)?.map_err(Error::relayed)
     }
 
-    /// What the zygote and its children printed lately.
+    /// Returns the last output of the zygote and its children.
     pub(super) fn output(&self) -> String {
         self.session
             .as_ref()
@@ -45,7 +47,7 @@ impl Served {
     }
 }
 
-/// The zygote's half: answers requests until the client is gone. For engines that place no steps.
+/// Answers requests in the zygote until the client is gone, for engines that do not schedule steps.
 pub(super) fn serve<S: Spec>(
     channel: &mut Channel,
     mut search: impl FnMut(Case<S>, Vec<String>, Budget) -> Result<Answer<S>, Error>,
@@ -62,7 +64,7 @@ pub(super) fn serve<S: Spec>(
     });
 }
 
-/// The same for engines that place steps and kills.
+/// Answers requests in the zygote, for engines that schedule steps and kills.
 pub(super) fn serve_placed<S: Spec>(
     channel: &mut Channel,
     mut search: impl FnMut(Case<S>, Vec<String>, Budget) -> Result<Answer<S>, Error>,
@@ -98,7 +100,7 @@ pub(super) fn serve_placed<S: Spec>(
     }
 }
 
-/// What no engine that serves so can run is said, not ignored.
+/// Returns the verdict on a case that no such engine can run.
 fn refused<S: Spec>(case: &Case<S>, roles: &[String]) -> Option<Verdict<S>> {
     let (processes, seats) = (case.program.len(), roles.len());
     if processes != seats {
@@ -112,7 +114,7 @@ fn refused<S: Spec>(case: &Case<S>, roles: &[String]) -> Option<Verdict<S>> {
     None
 }
 
-/// A run of which nothing is known but the verdict.
+/// Makes a run of which only the verdict is known.
 pub(super) fn bare<S: Spec>(case: Case<S>, verdict: Verdict<S>) -> Run<S> {
     let history = History {
         calls: vec![Vec::new(); case.program.len()],
@@ -132,7 +134,7 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
         .map_err(|e| Error::system("encode a message of the zygote", e, AGREE))
 }
 
-/// The whole of `bytes` as a value: bytes left over mean that the two sides do not mean the same.
+/// Decodes all of `bytes` as a value. Bytes left over mean that the two sides use different types.
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let error = |e| Error::system("decode a message of the zygote", e, AGREE);
     match postcard::take_from_bytes(bytes).map_err(error)? {
@@ -147,7 +149,8 @@ mod tests {
 
     #[test]
     fn bytes_left_over_are_an_error_and_never_another_value() {
-        // An Ok with a value behind it begins like a None: it was once taken for one, and a finding was lost.
+        // An Ok with a value behind it begins like a None. It was once taken for one, and a finding
+        // was lost.
         let bytes = encode(&Ok::<_, String>((3u64, Some(7u64)))).unwrap();
         assert!(decode::<Option<u64>>(&bytes).is_err());
         assert_eq!(

@@ -1,5 +1,6 @@
-//! Tokens: one case as a word that can be pasted, through a log or an environment variable. A pasted token is not
-//! trusted: its checksum is compared, and each process, operation and step in it is looked up in its own program.
+//! Tokens: one case as a word that can be pasted, through a log or an environment variable. A
+//! pasted token is not trusted: its checksum is compared, and each process, operation and step in
+//! it is checked against its own program.
 
 use super::{VERSION, out_of_range};
 use crate::case::{Case, Kill, Program, Schedule};
@@ -15,7 +16,7 @@ pub(crate) struct Token<S: Spec> {
     pub(crate) case: Case<S>,
 }
 
-/// A case as earlier versions wrote it.
+/// A case in the form of earlier versions.
 #[derive(Deserialize)]
 #[serde(bound = "")]
 #[expect(dead_code, reason = "it is read to see whether that is all there is")]
@@ -27,11 +28,11 @@ struct WithoutPrefix<S: Spec> {
     kills: Vec<Kill>,
 }
 
-/// Returns one case as a word that can be pasted: `fk1:`, the suite, engine and case in postcard as hexadecimal
-/// digits, and eight digits that tell whether all of it was pasted.
+/// Returns one case as a word that can be pasted: `fk1:`, the suite, engine and case in postcard as
+/// hexadecimal digits, and eight digits that show whether all of it was pasted.
 pub(crate) fn token<S: Spec>(suite: &str, engine: &str, case: &Case<S>) -> Result<String, Error> {
     let unwritten = |e| Error::system("write a case as a token", e, "use the saved file instead");
-    // An earlier version had no prefix: it comes last, and only if there is one.
+    // Earlier versions had no prefix: it comes last, and only if there is one.
     let Case {
         setup,
         program,

@@ -111,7 +111,8 @@ pub struct Report {
     pub stale: Vec<String>,
     /// Accesses that the engine could not schedule, in words, where there were any.
     pub unscheduled: Option<String>,
-    /// Labels in the structure's code that no execution reached, each with its line; of an `ok` alone.
+    /// Labels in the structure's code that no execution reached, each with its line; only where the
+    /// verdict is `ok`.
     pub not_reached: Vec<String>,
     /// What the engine did not check, item by item.
     pub not_checked: Vec<String>,
@@ -145,9 +146,9 @@ pub struct Operation {
     pub invoked: u64,
     /// The time of the return; of a call that a kill interrupted, the time of the next incarnation's first call.
     pub returned: Option<u64>,
-    /// The process was killed in it.
+    /// Whether the process was killed in it.
     pub killed: bool,
-    /// It is of the prefix, which is done before the processes begin.
+    /// Whether it is of the prefix, which is done before the processes begin.
     pub is_of_prefix: bool,
 }
 
@@ -155,15 +156,15 @@ pub struct Operation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Word {
-    /// The name that the source gives it.
+    /// The name of the word in the source.
     pub name: String,
     /// The byte of the structure at which it begins, where the engine knows.
     pub offset: Option<usize>,
-    /// How its values are written.
+    /// The form in which its values are written.
     pub form: Form,
 }
 
-/// Why no order of the calls explains a history.
+/// The reason why no order of the calls explains a history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Reason {
@@ -171,7 +172,7 @@ pub struct Reason {
     pub longest: Vec<String>,
     /// The state of the spec after it.
     pub state: String,
-    /// What cannot come next, and what the spec expects there.
+    /// The calls that cannot come next, each with the result that the spec expects there.
     pub blocked: Vec<String>,
 }
 
@@ -179,11 +180,11 @@ pub struct Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Linearization {
-    /// The order, and what breaks it, in words.
+    /// The order, and the call that breaks it, in words.
     pub reason: Reason,
     /// The operations of the order.
     pub longest: Vec<(usize, usize)>,
-    /// The operations of which none can come next.
+    /// The operations none of which can come next.
     pub blocked: Vec<(usize, usize)>,
 }
 
@@ -193,7 +194,7 @@ pub struct Linearization {
 pub struct NearMiss {
     /// Difference in words.
     pub words: String,
-    /// The step of the failing execution at which they part, where there is one.
+    /// The step of the failing execution at which they differ, where there is one.
     pub step: Option<usize>,
 }
 
@@ -246,8 +247,9 @@ impl Report {
         self.processes.iter().map(|p| &*p.name).collect()
     }
 
-    /// Returns the report as text for a terminal of this many columns: in a wide one more processes stand side by side in the
-    /// table, and in a narrow one lines are wrapped sooner. Displayed, a report has 100 columns.
+    /// Returns the report as text for a terminal of this many columns. A wide terminal has more
+    /// processes side by side in the table; in a narrow one lines are wrapped sooner. Displayed, a
+    /// report has 100 columns.
     ///
     /// ```
     /// # let report = forkcheck::Report::default();
@@ -257,7 +259,7 @@ impl Report {
         super::text::text(self, columns.max(NARROW))
     }
 
-    /// Returns the report where each label has to be reached, and some were not.
+    /// Returns the report as unknown, where each label has to be reached and some were not.
     pub(crate) fn with_all_required(mut self) -> Self {
         self.verdict = "unknown";
         self.headline = "no execution reached the labels below, and FORKCHECK_REQUIRE_REACHED asks for all of them: let the suite \

@@ -21,11 +21,11 @@ pub(crate) struct About<'a> {
     pub(crate) suite: &'a str,
     /// The role of each process.
     pub(crate) roles: &'a [String],
-    /// Labels that are not to be reached.
+    /// Labels that need not be reached.
     pub(crate) unreached: &'a [&'a str],
-    /// Directory from which files are named.
+    /// The directory to which names of files are relative.
     pub(crate) home: &'a str,
-    /// Returns the command that runs the case of a token again.
+    /// The function that returns the command to replay a token.
     pub(crate) replay: &'a dyn Fn(&str) -> String,
 }
 
@@ -182,7 +182,7 @@ fn machine() -> String {
     )
 }
 
-/// Why no order works: the longest that does, and what stands in its way.
+/// Returns the reason why no order works: the longest that does, and the calls that break it.
 pub(super) fn reason<S: Spec>(
     roles: &[String],
     history: &History<S>,

@@ -1,4 +1,5 @@
-//! Reports of checks: an outcome becomes one [`Report`], which is data, and that becomes text, JSON or a page.
+//! Reports of checks: an outcome becomes one [`Report`], which is data, and a report becomes text,
+//! JSON or a page.
 
 mod annotation;
 mod covered;
@@ -25,17 +26,18 @@ pub(crate) use site::command_of_suite;
 use std::io::Write;
 use std::panic::Location;
 
-/// To the terminal itself, past the capture of a passing test's output.
+/// Prints to the terminal itself, which the capture of a passing test's output does not reach.
 pub(crate) fn loudly(text: &str) {
-    // If there is nobody to hear it, nothing is lost that could be kept.
+    // If nothing reads it, there is no other place to keep it.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Fails a test with a report, as a panic at this place does, but for the backtrace: that would show this crate's own calls.
+/// Fails a test with a report, as a panic at this location does, but without the backtrace: it
+/// would show this crate's own calls.
 pub(crate) fn fail(text: String, at: &Location<'_>) -> ! {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("<unnamed>");
-    // In the form of the standard library's, which test runners look for.
+    // The form is that of the standard library, which test runners look for.
     eprintln!("\nthread '{name}' panicked at {at}:\n{text}");
     std::panic::resume_unwind(Box::new(text))
 }

@@ -1,5 +1,5 @@
-//! A report as a page: one HTML file that needs nothing else. The template holds the style and the script, and this file
-//! gives it the data of a report in the form that the script reads.
+//! A report as a page: one HTML file that needs no other. The template holds the style and the
+//! script; this file adds the data of a report in the form that the script reads.
 
 #[cfg(test)]
 mod tests;
@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const TEMPLATE: &str = include_str!("page.html");
-/// Source lines that are shown above a step's, and as many below it.
+/// The number of source lines shown above and below that of a step.
 const AROUND: u32 = 4;
 
-/// Drafts of pages that this process began.
+/// The number of drafts of pages that this process began.
 static DRAFTS: AtomicU64 = AtomicU64::new(0);
 
 /// Stands for "none" among the numbers of a row.
@@ -28,7 +28,7 @@ const NONE: i64 = -1;
 struct Page<'a> {
     /// The report, and that of the cross-check if there is one.
     reports: Vec<Part<'a>>,
-    /// Of each file the lines around its steps, each with its number.
+    /// The lines around the steps of each file, each with its number.
     sources: Vec<(&'a str, Vec<(u32, String)>)>,
 }
 
@@ -47,11 +47,12 @@ struct Part<'a> {
     words: Vec<&'a str>,
     legend: Option<&'a str>,
     kinds: Vec<&'static str>,
-    /// Of each row: kind, process, operation, text, place, word, value found, value from now on, row of the later store.
+    /// The fields of each row: kind, process, operation, text, location, word, value found, value
+    /// from now on, row of the later store.
     rows: Vec<[i64; 9]>,
     /// The texts and values of rows, each once.
     texts: Vec<String>,
-    /// File, line and column of steps, each once.
+    /// The file, line and column of steps, each once.
     places: Vec<(&'a str, u32, u32)>,
     linearization: Option<&'a Linearization>,
     near_misses: Vec<(&'a str, Option<usize>)>,
@@ -67,7 +68,7 @@ struct Part<'a> {
 
 struct Lane<'a> {
     name: &'a str,
-    /// Of each operation: the call, the result, and whether the process was killed in it.
+    /// The call and result of each operation, and whether the process was killed in it.
     operations: Vec<(&'a str, Option<&'a str>, bool)>,
 }
 
@@ -140,7 +141,7 @@ impl ToJson for Linearization {
     }
 }
 
-/// Values that are numbered in the order in which they first come.
+/// Values that are numbered in the order in which they first occur.
 struct Numbered<T>(HashMap<T, usize>);
 
 impl<T: std::hash::Hash + Eq> Numbered<T> {
@@ -192,8 +193,8 @@ impl Report {
         ])
     }
 
-    /// Writes the report as a [page](Report::html) to a file, whose directory is made if it is not there. A reader of the file
-    /// finds the earlier page or all of this one.
+    /// Writes the report as a [page](Report::html) to a file, whose directory is made if it does
+    /// not exist. A reader of the file finds the earlier page or all of this one.
     ///
     /// ```
     /// # let directory = std::env::temp_dir().join(format!("forkcheck-page-{}", std::process::id()));
@@ -205,7 +206,7 @@ impl Report {
     /// ```
     ///
     /// # Errors
-    /// The directory cannot be made, or the file cannot be written.
+    /// Returns an error if the directory cannot be made, or the file cannot be written.
     pub fn write_html(&self, file: &Path) -> Result<(), Error> {
         let directory = match file.parent() {
             Some(directory) if !directory.as_os_str().is_empty() => directory,
@@ -229,13 +230,13 @@ impl Report {
         let written =
             std::fs::write(&draft, self.html()).and_then(|()| std::fs::rename(&draft, file));
         written.map_err(|error| {
-            // It may not be there.
+            // The file may not exist.
             let _ = std::fs::remove_file(&draft);
             failed(error, "write the page", file)
         })
     }
 
-    /// Writes the page, and says in the report where it is, or why there is none.
+    /// Writes the page, and notes its file in the report, or the reason why there is none.
     pub(crate) fn with_page(mut self, file: &Path) -> Self {
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         match self.write_html(&file) {
@@ -257,7 +258,8 @@ impl Report {
     }
 }
 
-/// Returns the template with texts in the place of marks. A mark within one of the texts stays what it is.
+/// Returns the template with texts in place of its marks. A mark within one of the texts is left as
+/// it is.
 fn filled(texts: &[(&str, &str)]) -> String {
     let mut page = String::new();
     let mut rest = TEMPLATE;
@@ -270,7 +272,7 @@ fn filled(texts: &[(&str, &str)]) -> String {
     page + rest
 }
 
-/// Returns a text as HTML shows it.
+/// Returns a text escaped for HTML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -370,7 +372,7 @@ fn lane(process: &super::Process) -> Lane<'_> {
     }
 }
 
-/// Returns the value that an access found in its word, where it looked.
+/// Returns the value that an access found in its word, if it read it.
 fn found(step: &Step) -> Option<String> {
     matches!(
         step.access,

@@ -6,7 +6,7 @@ use super::table::{Row, cut};
 use crate::case::{Access, Step};
 use std::collections::HashMap;
 
-/// Rows that repeat are looked for in cycles of at most this many.
+/// The longest cycle of rows that is folded.
 const CYCLE: usize = 12;
 
 /// An event of an execution; an operation is named by its process and its number.
@@ -43,7 +43,7 @@ pub(super) fn events(report: &Report) -> Vec<Event> {
         let Some(process) = report.processes.get(step.process) else {
             continue;
         };
-        // A step between operations is of attaching or detaching.
+        // A step between operations belongs to an attach or a detach.
         if let Some(operation) = step.operation {
             while shown[step.process] <= operation && shown[step.process] < process.operations.len()
             {
@@ -88,11 +88,11 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
     stale(&report.steps, folded(rows_of_steps(report)))
 }
 
-/// Loads that found an earlier value say which row stored the later one.
+/// Notes on loads that found an earlier value the row that stored the later one.
 fn stale(steps: &[Step], mut rows: Vec<Row>) -> Vec<Row> {
     for row in 0..rows.len() {
         let later = rows[row].step.and_then(|step| steps[step].stale);
-        // A store that was folded away is in the row that says so.
+        // A store that was folded is in the row that says so.
         let stored = |later: usize| {
             let shown = |row: &Row| row.step.is_some_and(|step| step <= later);
             Some((
@@ -138,7 +138,7 @@ pub(super) fn rows_of_calls(processes: &[Process]) -> Vec<Row> {
     rows
 }
 
-/// Returns an operation as its row has it.
+/// Returns an operation as it stands in its row.
 fn called(operation: &Operation) -> String {
     let call = cut(&operation.call);
     match operation.is_of_prefix {
@@ -147,7 +147,7 @@ fn called(operation: &Operation) -> String {
     }
 }
 
-/// Returns the result of an operation as its row has it.
+/// Returns the result of an operation as it stands in its row.
 pub(super) fn returned(operation: &Operation) -> String {
     let result = operation.result.as_ref();
     result.map_or("…never returned".into(), |result| {
@@ -171,7 +171,7 @@ fn rows_of_steps(report: &Report) -> Vec<Row> {
         }
         Event::Return(process, number) => {
             let operation = &report.processes[process].operations[number];
-            // That of the prefix stands with its call.
+            // A result of the prefix stands with its call.
             let own = !operation.is_of_prefix;
             own.then(|| Row::end(process, returned(operation)))
         }
@@ -191,7 +191,7 @@ fn rows_of_steps(report: &Report) -> Vec<Row> {
     rows.collect()
 }
 
-/// Rows that come again and again in the same order, once, with the number of times.
+/// Folds rows that repeat in the same order into one copy, with the number of times.
 fn folded(rows: Vec<Row>) -> Vec<Row> {
     let mut kept: Vec<Row> = Vec::new();
     let mut at = 0;

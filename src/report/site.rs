@@ -1,6 +1,6 @@
-//! Where a suite stands, so that a report can print the command that runs it again.
+//! The location of a suite, from which a report makes the command that runs it again.
 
-/// A place in a user's package. Made by [`site!`](crate::site).
+/// A location in a user's package. Made by [`site!`](crate::site).
 #[derive(Clone, Copy, Debug)]
 pub struct Site {
     /// `CARGO_PKG_NAME`.
@@ -11,13 +11,14 @@ pub struct Site {
     pub module: &'static str,
     /// `file!()`.
     pub file: &'static str,
-    /// Whether it is compiled as one of the package's integration tests or benches.
+    /// Whether it is compiled into one of the package's integration tests or benches.
     pub integration: bool,
     /// The name of the binary it is compiled into, if it is one of the package's.
     pub binary: Option<&'static str>,
 }
 
-/// The place where it stands: package, module, file, and which of the package's targets it is compiled into.
+/// Returns the location at which it is called: package, module, file, and the target of the package
+/// that it is compiled into.
 #[macro_export]
 macro_rules! site {
     () => {
@@ -32,21 +33,23 @@ macro_rules! site {
     };
 }
 
-/// Cargo, as it was called for this program: code that was built with instrumentation is built so again.
+/// The cargo command of this program: code that was built with instrumentation is built with it
+/// again.
 const CARGO: &str = if cfg!(forkcheck_instrumented) {
     "cargo forkcheck"
 } else {
     "cargo"
 };
 
-/// The command that runs a suite of which only the name is known: in the package that it is of.
+/// Returns the command that runs a suite of which only the name is known, in its package.
 pub(crate) fn command_of_suite(suite: &str, engine: &str) -> String {
     let test = suite.split_once("::").map_or(suite, |(_, test)| test);
     format!("{CARGO} test {test}::{engine} -- --exact")
 }
 
 impl Site {
-    /// The command that runs one test again, by the runner that runs this one. `test` is its path, the crate first.
+    /// Returns the command that runs one test again, with the runner of this one. `test` is its
+    /// path, the crate first.
     pub(crate) fn command(&self, test: &str) -> String {
         self.command_of(test, std::env::var_os("NEXTEST").is_some())
     }
@@ -61,7 +64,7 @@ impl Site {
         }
     }
 
-    /// The options of cargo that name its target.
+    /// Returns the options of cargo that name its target.
     fn target(&self) -> String {
         if self.integration {
             format!("--test {}", self.test_target())
@@ -73,12 +76,14 @@ impl Site {
         }
     }
 
-    /// `examples/name.rs`, or in a folder of that name: cargo calls both a binary.
+    /// Returns whether it is `examples/name.rs`, or in a folder of that name: cargo calls both a
+    /// binary.
     fn in_examples(&self) -> bool {
         self.file.split(['/', '\\']).any(|part| part == "examples")
     }
 
-    /// Integration tests are named after their file or folder; the crate's name has underscores for hyphens.
+    /// Returns the name of an integration test: that of its file or folder. The crate's name has
+    /// underscores for hyphens.
     fn test_target(&self) -> String {
         let name = self.module.split("::").next().unwrap_or(self.module);
         let mut parts = self

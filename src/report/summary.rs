@@ -1,14 +1,15 @@
-//! The line that a test leaves in `target/forkcheck/summary.json`: what came of it, what was covered, and what was not checked.
+//! The line that a test leaves in `target/forkcheck/summary.json`: its verdict, what was covered,
+//! and what was not checked.
 
 use super::data::Report;
 use super::json::{ToJson, object};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// File that cargo writes into each target directory.
+/// The file that cargo writes into each target directory.
 const TAG: &str = "CACHEDIR.TAG";
 
-/// Returns the file with the lines of the tests of this binary: in the target directory that it lies in.
+/// Returns the file for the lines of the tests of this binary, in its target directory.
 pub(crate) fn file() -> Option<PathBuf> {
     file_above(&std::env::current_exe().ok()?)
 }
@@ -49,7 +50,7 @@ fn without_outcome(suite: &str, engine: &str, (verdict, reason): (&'static str, 
 pub(crate) fn line(report: &Report) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    // Texts, since a JSON number may be read as one that is rounded.
+    // These are texts, since a JSON number may be rounded by its reader.
     let seed = report.seed.to_string();
     let reason = (!report.headline.is_empty()).then_some(&report.headline);
     let mut line = String::new();

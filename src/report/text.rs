@@ -1,5 +1,5 @@
-//! A report as text for a terminal: what is wrong in one sentence, the case as a small table, why, how to run
-//! it again. Nothing that one does not need first.
+//! A report as text for a terminal: what is wrong in one sentence, the case as a small table, the
+//! reason, and the command that runs it again. The most needed parts come first.
 
 use super::covered::ran;
 use super::data::{Reason, Report};
@@ -32,7 +32,7 @@ fn ok(to: &mut String, report: &Report, width: usize) -> std::fmt::Result {
     let ran = ran(report).replace(KEPT, " ");
     writeln!(to, "ok  {}  {ran}", report.test)?;
     limits(to, report, width)?;
-    // It stands last, where the others have it before their coverage.
+    // It stands last, where the other verdicts have it before their coverage.
     page(to, report)
 }
 
@@ -64,7 +64,7 @@ fn of_finding(to: &mut String, report: &Report, width: usize) -> std::fmt::Resul
         writeln!(to, "\n  from setup {}", cut(setup))?;
     }
     let rows = rows(report);
-    // What `new` did wrong has no rows.
+    // A failure of `new` has no rows.
     if rows.is_empty() {
         writeln!(to)?;
     } else {
@@ -78,7 +78,7 @@ fn of_finding(to: &mut String, report: &Report, width: usize) -> std::fmt::Resul
     }
     for (number, near_miss) in report.near_misses.iter().enumerate() {
         let label = if number == 0 { "near miss" } else { "" };
-        // A step that was folded away is in the rows that say so.
+        // A step that was folded is in the rows that say so.
         let shown = |step: usize| {
             rows.iter()
                 .rposition(|row| row.step.is_some_and(|s| s <= step))
@@ -106,7 +106,7 @@ fn of_finding(to: &mut String, report: &Report, width: usize) -> std::fmt::Resul
     printed(to, report)
 }
 
-/// The file of the page, or why there is none.
+/// Writes the file of the page, or why there is none.
 fn page(to: &mut String, report: &Report) -> std::fmt::Result {
     if let Some(page) = &report.page {
         labelled(to, "page", page)?;
@@ -136,7 +136,7 @@ fn limits(to: &mut String, report: &Report, width: usize) -> std::fmt::Result {
     )
 }
 
-/// Writes a line that begins with a label; without one it goes on with the line before.
+/// Writes a line that begins with a label; without one it continues the line before.
 fn labelled(to: &mut String, label: &str, words: &str) -> std::fmt::Result {
     let label = match label {
         "" => String::new(),
@@ -187,7 +187,8 @@ fn short_state(state: &str) -> String {
     )
 }
 
-/// Words that stand under each other behind a label. What [`kept`] has joined stays on one line.
+/// Returns words that stand under each other behind a label. Words that [`kept`] has joined stay on
+/// one line.
 pub(super) fn wrapped(text: &str, width: usize) -> String {
     let width = width.min(WIDTH);
     let mut lines: Vec<String> = Vec::new();
@@ -207,7 +208,7 @@ pub(super) fn wrapped(text: &str, width: usize) -> String {
         .replace(KEPT, " ")
 }
 
-/// A space at which no line ends.
+/// A space at which lines are not broken.
 const KEPT: char = '\u{a0}';
 
 pub(super) fn kept(text: &str) -> String {

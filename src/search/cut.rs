@@ -1,4 +1,4 @@
-//! Programs that were cut to fit an engine, and stand still for what was cut.
+//! Programs that were cut to fit an engine, and stand still because of the missing operations.
 
 use super::{Search, kind};
 use crate::check::Kind;
@@ -6,8 +6,9 @@ use crate::engine::Run;
 use crate::spec::Spec;
 
 impl<S: Spec> Search<'_, S> {
-    /// A program that was cut below the range of a role may stand still for what was cut, though the suite's programs do not:
-    /// what its calls returned counts, and that some of them never returned does not. Returns that in words.
+    /// Returns in words whether a run stands still only because its program was cut below the range
+    /// of a role. The suite's own programs need not stand still there. The results of calls that
+    /// returned still count; calls that never returned do not.
     pub(super) fn waits_for_what_was_cut(&self, run: &Run<S>) -> Option<String> {
         let waits = matches!(
             kind(run),

@@ -1,4 +1,4 @@
-//! Programs that are drawn, one after the other, until one fails or the budget is spent.
+//! The search by drawn programs, one after the other, until one fails or the budget is spent.
 
 use super::ahead::{Ahead, Task};
 use super::runner::Runner;
@@ -13,14 +13,15 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-/// The executions that one counts as which forked processes ran, though coroutines would have: it takes longer.
+/// Weight of an execution that forked processes ran in place of coroutines: it takes longer.
 const BY_PROCESSES: u64 = 4;
-/// Executions of each program in the first round of an engine that samples: what fails without much luck is found in all
-/// programs before any of them gets its thousands.
+/// Executions of each program in the first round of an engine that samples. Frequent failures are
+/// found in all programs before any program gets its thousands of executions.
 const FIRST_ROUND: u64 = 100;
-/// The part of its time that an engine samples; the rest is for shrinking.
+/// The part of its time in which an engine samples; the rest is for shrinking.
 const SAMPLING: f64 = 2.0 / 3.0;
-/// Programs are searched ahead once it has taken so long; where the number of jobs was set, at once.
+/// Time after which programs are searched ahead. Where the number of jobs was set, they are
+/// searched ahead at once.
 const SHORT: Duration = Duration::from_millis(200);
 
 /// A drawn program, in the form in which it is shrunk.
@@ -29,7 +30,7 @@ type Tree<S> = Box<dyn ValueTree<Value = Case<S>>>;
 /// One program of a suite.
 struct Drawn<S: Spec> {
     tree: Tree<S>,
-    /// As the engine runs it, unless an earlier one is the same.
+    /// The case that the engine runs, unless an earlier program has the same one.
     case: Option<Case<S>>,
     /// True if the program was cut down to fit.
     cut: bool,
@@ -71,7 +72,7 @@ impl<S: Spec> Programs<'_, S> {
 }
 
 impl<S: Spec> Search<'_, S> {
-    /// New cases, until one fails or the budget is spent.
+    /// Searches new cases until one fails or the budget is spent.
     pub(super) fn search_random(&mut self) -> Result<Option<Found<S>>, Error> {
         self.drew = true;
         let mut key = [0; 32];
@@ -103,7 +104,7 @@ impl<S: Spec> Search<'_, S> {
                     break;
                 }
                 if self.is_over(round) {
-                    // Samples of the first round stand.
+                    // Samples of the first round are complete.
                     self.planned = (round == 0).then_some(cases.into());
                     return Ok(None);
                 }
@@ -149,7 +150,7 @@ impl<S: Spec> Search<'_, S> {
                     self.covered.cut += u64::from(cut);
                 }
                 if let Some(run) = run {
-                    // Searches for the first programs alone are over.
+                    // Stops the searches that serve the first programs only.
                     self.known.programs = u64::MAX;
                     drop(ahead);
                     let took = self.covered.executions - before.executions;
@@ -162,7 +163,8 @@ impl<S: Spec> Search<'_, S> {
         Ok(None)
     }
 
-    /// Other engines that search ahead, if there are to be some and it takes long enough.
+    /// Returns other engines that search ahead, if there are to be any and the search takes long
+    /// enough.
     fn search_ahead(&self, began: Instant) -> Option<Ahead<S>> {
         let jobs = match self.plan.settings.jobs {
             Some(jobs) => jobs,
@@ -173,7 +175,8 @@ impl<S: Spec> Search<'_, S> {
         (jobs > 1).then(|| Ahead::start(self.runner, jobs - 1, &self.plan.roles))
     }
 
-    /// Gives the programs after `number` to the engines that search ahead, from the first that was not `given` yet.
+    /// Gives the programs after `number` to the engines that search ahead, from the first that was
+    /// not yet `given`.
     fn give(
         &self,
         ahead: &Ahead<S>,
@@ -188,7 +191,8 @@ impl<S: Spec> Search<'_, S> {
             let Some(case) = programs.get(later)?.case.clone() else {
                 continue;
             };
-            // The knowledge at that program's turn, if the ones before it change nothing.
+            // The knowledge that this program begins with, if the programs before it change
+            // nothing.
             budget.known.programs += 1;
             if later >= *given {
                 let deadline = Instant::now() + budget.time;
@@ -204,14 +208,15 @@ impl<S: Spec> Search<'_, S> {
         Ok(())
     }
 
-    /// Whether no other program needs to be drawn.
+    /// Returns whether no other program needs to be drawn.
     fn is_enough(&self, round: usize, full: u64) -> bool {
         matches!(self.unknown, Some(Verdict::Unavailable(_)))
             || self.runner.explores && self.spent >= full.saturating_mul(self.runner.programs)
             || (round > 0 || is_one_processor()) && self.overlaps_too_seldom().is_some()
     }
 
-    /// Whether the time is up: for what has to be done, or, of an engine that samples, for sampling on.
+    /// Returns whether the time is up: for the whole search, or, of an engine that samples, for
+    /// further samples.
     fn is_over(&self, round: usize) -> bool {
         let share = if self.runner.explores || round == 0 {
             1.0
@@ -222,8 +227,9 @@ impl<S: Spec> Search<'_, S> {
     }
 }
 
-/// Whether calls of different processes overlap only by a halt or a preemption: where they still hardly overlap after a first
-/// round, more executions change little.
+/// Returns whether there is only one processor: calls of different processes then overlap only by
+/// an instruction-level pause or a preemption. Where they still hardly overlap after a first round,
+/// more executions change little.
 fn is_one_processor() -> bool {
     std::thread::available_parallelism().is_ok_and(|processors| processors.get() == 1)
 }

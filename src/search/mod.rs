@@ -1,4 +1,5 @@
-//! The loop of a suite: saved cases, then drawn ones; what fails is shrunk, confirmed and saved.
+//! The loop of a suite: saved cases, then drawn ones. A failing case is shrunk, confirmed and
+//! saved.
 
 mod ahead;
 mod confirm;
@@ -25,31 +26,34 @@ use proptest::strategy::BoxedStrategy;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A known failure gets this many times the executions of a program: it may be a rare one.
+/// The executions of a known failure, as a multiple of those of a program: it may be a rare
+/// failure.
 const PATIENCE: u64 = 4;
 /// Confirming a finding may take this long beyond the time limit.
 const CONFIRMING: Duration = Duration::from_secs(10);
 
-/// A longer time limit is none: times beyond it cannot be reckoned with.
+/// The longest time limit; a longer one counts as none, since times beyond it cannot be calculated
+/// with.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// What to search.
+/// The input of a search.
 pub(crate) struct Plan<S: Spec> {
     /// The suite's name, unique in its package: it names the saved cases and goes into tokens.
     pub(crate) suite: String,
     /// The role of each process.
     pub(crate) roles: Vec<String>,
-    /// Those that only read, as bits.
+    /// Processes that only read, as bits.
     pub(crate) read_only: u32,
-    /// What it promises of how its operations get on.
+    /// The progress that the suite promises of its operations.
     pub(crate) progress: Progress,
-    /// It may change without an access to its `Memory`: the suite says why.
+    /// Whether the structure may change without an access to its `Memory`: the suite gives a
+    /// reason.
     pub(crate) allows_unscheduled: bool,
     pub(crate) cases: BoxedStrategy<Case<S>>,
     /// The cases that belong to the suite.
     pub(crate) extent: Extent,
     pub(crate) settings: Settings,
-    /// Where cases are saved, if they are.
+    /// The directory in which cases are saved, if they are.
     pub(crate) regressions: Option<PathBuf>,
 }
 
@@ -64,7 +68,7 @@ pub(crate) fn search<E: Engine, T: WithHandles<Memory = E::Memory>>(
 }
 
 fn search_with<S: Spec>(runner: Runner<S>, plan: &Plan<S>) -> Result<Outcome<S>, Error> {
-    // What cannot be read is an error before anything waits.
+    // Input that cannot be read is an error before anything waits.
     let token = match &plan.settings.replay {
         Some(token) => Some(regression::from_token::<S>(
             token,
@@ -102,8 +106,9 @@ fn search_with<S: Spec>(runner: Runner<S>, plan: &Plan<S>) -> Result<Outcome<S>,
     Ok(search.outcome(found, saved_cases))
 }
 
-/// Looks on an engine for what failed on another: the program of that case in all orders, and smaller ones. Where a time
-/// limit was set, it has what `spent` left of that, and a fifth of it at least.
+/// Searches on an engine for a failure of another engine: the program of that case in all orders,
+/// and smaller programs. Where a time limit was set, the search gets the part of it that is left
+/// after `spent`, and at least a fifth.
 ///
 /// # Errors
 /// A case that cannot be made a token.
@@ -144,22 +149,22 @@ struct Search<'a, S: Spec> {
     runner: Runner<S>,
     engine: Box<dyn Runs<S>>,
     turn: Turn,
-    /// When it had the machine, and how long it may take from there.
+    /// The time at which the search got the machine, and how long it may take from there.
     started: Instant,
     limit: Duration,
     planned: Option<u64>,
     /// Executions of drawn programs, at most one budget of each.
     spent: u64,
-    /// Programs were drawn, and not only known cases run.
+    /// Whether programs were drawn, and not only known cases run.
     drew: bool,
-    /// The program that is searched was cut to fit the engine.
+    /// Whether the program that is searched was cut to fit the engine.
     is_cut: bool,
     covered: Covered,
     known: Known,
     seed: u64,
     /// The first verdict that was neither Ok nor a finding.
     unknown: Option<Verdict<S>>,
-    /// Saved cases that do not apply any more, in words.
+    /// Saved cases that no longer apply, in words.
     stale: Vec<String>,
 }
 
@@ -227,12 +232,12 @@ impl<'a, S: Spec> Search<'a, S> {
         }
     }
 
-    /// Time that is left of the limit.
+    /// Returns the time that is left of the limit.
     fn left(&self) -> Duration {
         self.limit.saturating_sub(self.started.elapsed())
     }
 
-    /// Time that is left to confirm a finding.
+    /// Returns the time that is left to confirm a finding.
     fn left_to_confirm(&self) -> Duration {
         self.left().max(
             (self.limit + CONFIRMING)
@@ -241,7 +246,7 @@ impl<'a, S: Spec> Search<'a, S> {
         )
     }
 
-    /// Runs a case; a finding comes back, anything else that is not Ok is noted.
+    /// Runs a case and returns a finding. Any other verdict that is not Ok is noted.
     fn run(&mut self, case: &Case<S>, budget: &Budget) -> Option<Run<S>> {
         match self.engine.search(case, &self.plan.roles, budget) {
             Ok(answer) => self.answered(answer),
@@ -252,7 +257,7 @@ impl<'a, S: Spec> Search<'a, S> {
         }
     }
 
-    /// Counts what an engine has covered; as [`run`](Self::run).
+    /// Counts the coverage of an answer, and handles its run as [`run`](Self::run) does.
     fn answered(&mut self, (covered, run): Answer<S>) -> Option<Run<S>> {
         self.covered.add(covered);
         self.known.differs |= covered.by_processes > 0;
@@ -274,7 +279,7 @@ impl<'a, S: Spec> Search<'a, S> {
         None
     }
 
-    /// A case that failed before, as it is.
+    /// Replays a case that failed before, unchanged.
     fn replay_saved(&mut self, case: Case<S>, origin: Origin) -> Result<Option<Found<S>>, Error> {
         let budget = Budget {
             executions: self.budget().executions.saturating_mul(PATIENCE),
@@ -306,13 +311,15 @@ impl<'a, S: Spec> Search<'a, S> {
         if matched < requested && origin == Origin::Replayed {
             let of_these = format!("only {matched} of {requested} steps of this token matched");
             self.stale.push(of_these.clone());
-            // What did not happen again was not looked for: that is not to pass for a mended bug.
+            // A failure that did not happen again was not searched for: it must not pass for a
+            // fixed bug.
             self.unknown.get_or_insert(Verdict::Unknown(format!(
                 "{of_these}: this is no replay; run it where its report was printed: with that revision, and with its sources \
                  where they were when it was built, which name the steps. Without FORKCHECK_REPLAY the program is searched again"
             )));
         }
-        // The code has changed since, and with it the steps: what fails now may do so by a schedule nearby.
+        // The code has changed since, and so have the steps: it may now fail by a neighbouring
+        // schedule.
         if anew != case
             && origin == Origin::Saved
             && let Some(run) = self.run(&anew, &self.budget())

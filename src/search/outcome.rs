@@ -23,23 +23,25 @@ pub struct Outcome<S: Spec> {
     pub covered: Covered,
     /// Saved cases that ran first.
     pub saved_cases: usize,
-    /// Saved cases that do not apply any more, in words: a case that changed with its suite is run as far as it applies.
+    /// Saved cases that no longer apply, in words. A case that changed with its suite is run as far
+    /// as it applies.
     pub stale: Vec<String>,
-    /// Roles of which no process was to be killed, where the engine kills.
+    /// Roles whose processes are never killed, where the engine kills.
     pub spared: Vec<String>,
-    /// The seed of what was drawn.
+    /// The seed of the draws.
     pub seed: u64,
-    /// How long all of it took, without the wait for the machine.
+    /// The time that all of it took, without the wait for the machine.
     pub took: Duration,
-    /// How the engine came to have the machine for itself.
+    /// How the engine got the machine for itself.
     pub turn: Turn,
     /// The programs that were to be drawn, where the time limit came first.
     pub planned: Option<u64>,
     /// The failing execution, where the verdict is a finding.
     pub found: Option<Found<S>>,
-    /// Last output of the processes.
+    /// The last output of the processes.
     pub output: String,
-    /// Result of `stepped` on the program that was found, if it was asked: there a failure is deterministic.
+    /// The result of `stepped` on the program of the finding, if it was asked: a failure is
+    /// deterministic there.
     pub stepped: Option<Box<Outcome<S>>>,
 }
 
@@ -47,17 +49,17 @@ pub struct Outcome<S: Spec> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Found<S: Spec> {
-    /// The smallest execution that shows it.
+    /// The smallest execution that shows the finding.
     pub run: Run<S>,
     /// Origin of the case.
     pub origin: Origin,
-    /// How surely it comes again.
+    /// The rate at which it fails again.
     pub rate: Rate,
-    /// Similar cases that pass, where the engine places steps.
+    /// Similar cases that pass, where the engine schedules steps.
     pub passes: Vec<NearMiss<S>>,
     /// The case as a token.
     pub token: String,
-    /// File in which it was saved, or why it was not; `None` if it was not to be.
+    /// The file in which it was saved, or why it was not; `None` if it was not to be saved.
     pub saved: Option<Result<PathBuf, String>>,
 }
 
@@ -67,9 +69,9 @@ pub struct Found<S: Spec> {
 pub struct NearMiss<S: Spec> {
     /// Difference in words.
     pub words: String,
-    /// The step of the failing run from which on it is, where there is one.
+    /// The first step of the failing run that differs, where there is one.
     pub step: Option<usize>,
-    /// The case; of several that the words name, the last.
+    /// The case; where the words name several, the last one.
     pub case: Case<S>,
 }
 
@@ -79,16 +81,16 @@ pub struct NearMiss<S: Spec> {
 pub enum Origin {
     /// Drawn, and then shrunk.
     Drawn {
-        /// How many operations it had at first.
+        /// The number of operations at first.
         operations: usize,
-        /// How many smaller forms were tried.
+        /// The number of smaller forms that were tried.
         candidates: u64,
-        /// How long that took.
+        /// The time that shrinking took.
         took: Duration,
-        /// The time limit ended it: there may be a smaller form.
+        /// Whether the time limit ended it: there may be a smaller form.
         cut: bool,
     },
-    /// Another engine found it, and it was looked for on this one.
+    /// Found by another engine, and searched for on this one.
     CrossCheck(&'static str),
     /// A saved case.
     Saved,
@@ -96,7 +98,7 @@ pub enum Origin {
     Replayed,
 }
 
-/// How surely a finding comes again.
+/// The rate at which a finding fails again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rate {

@@ -1,5 +1,5 @@
-//! An engine that runs one structure, without the types of either: so the search is compiled once for each spec, and not for each
-//! structure on each engine.
+//! An engine that runs one structure, without the types of either. The search is compiled once for
+//! each spec, and not for each structure on each engine.
 
 use super::kind;
 use crate::case::{Case, Program};
@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::time::Duration;
 
-/// What the search has to know of an engine, and how it gets one. See [`Engine`] for each.
+/// Facts of an engine that the search needs, and how it makes one. See [`Engine`] for each.
 pub(super) struct Runner<S: Spec> {
     pub(super) name: &'static str,
     pub(super) structure: &'static str,
@@ -49,7 +49,7 @@ impl<S: Spec> Runner<S> {
         }
     }
 
-    /// The part of a case that the engine can explore; its prefix stays whole.
+    /// Returns the part of a case that the engine can explore; its prefix stays whole.
     pub(super) fn fit(&self, case: Case<S>) -> Case<S> {
         let mut prefixes: Program<S> = Vec::new();
         let mut own: Program<S> = Vec::new();
@@ -64,7 +64,7 @@ impl<S: Spec> Runner<S> {
         Case { program, ..case }
     }
 
-    /// Whether a watchdog has to notice such a failure, which takes seconds each time.
+    /// Returns whether a watchdog has to notice such a failure, which takes seconds each time.
     pub(super) fn hangs(&self, run: &Run<S>) -> bool {
         match kind(run) {
             Some(Kind::Endless) => true,

@@ -1,5 +1,6 @@
-//! From a failing case to the smallest one that fails in the same way: fewer and smaller operations, then fewer kills, then
-//! fewer switches. What ends it is counted, so that a seed leads to the same case on every machine.
+//! Shrinking of a failing case to the smallest one that fails in the same way: fewer and smaller
+//! operations, then fewer kills, then fewer context switches. Its limits are counts, so that a seed
+//! leads to the same case on every machine.
 
 use super::{Origin, Search, free, kind};
 use crate::case::{Case, Schedule};
@@ -10,20 +11,21 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 use std::time::Instant;
 
-/// Shrinking ends after this many candidates, ...
+/// The most candidates of a shrinking.
 const CANDIDATES: u64 = 500;
-/// ... this many where each takes seconds, since a watchdog has to notice that it hangs, ...
+/// The most candidates where each takes seconds, since a watchdog has to notice that it hangs.
 const THAT_HANG: u64 = 6;
-/// ... or as many executions as this many programs may take.
+/// The most executions of a shrinking, as a multiple of those of one program.
 const PROGRAMS: u64 = 20;
-/// A candidate has to fail within this many times the executions that the drawn case took, ...
+/// The executions in which a candidate has to fail, as a multiple of those that the drawn case
+/// took.
 const PLACED: u64 = 4;
-/// ... where chance plays a part many more, since it may fail more rarely, ...
+/// This multiple where chance plays a part: the candidate may fail more rarely.
 const SAMPLED: u64 = 20;
-/// ... and never within fewer than these.
+/// The fewest executions in which a candidate has to fail.
 const FEWEST: u64 = 200;
 
-/// Effort of shrinking: spent, and allowed.
+/// The effort of shrinking: spent, and allowed.
 struct Effort {
     started: Instant,
     candidates: u64,
@@ -34,8 +36,9 @@ struct Effort {
 }
 
 impl<S: Spec> Search<'_, S> {
-    /// The smallest case found that fails in the same way: first proptest's own steps, on values and lengths,
-    /// then each operation left out, down to processes that do nothing. A prefix stays one that the suite draws.
+    /// Returns the smallest case found that fails in the same way. It takes proptest's own steps on
+    /// values and lengths first, then leaves out each operation, down to processes that do nothing.
+    /// A prefix stays one that the suite draws.
     pub(super) fn shrink(
         &mut self,
         mut tree: impl ValueTree<Value = Case<S>>,
@@ -60,7 +63,7 @@ impl<S: Spec> Search<'_, S> {
         }
         let mut best = self.leave_out_operations(best, &mut effort);
         self.leave_out_kills_and_turns(&mut best, &mut effort);
-        // What was covered is what was searched, not what was shrunk.
+        // The coverage is that of the search, without the shrinking.
         (self.covered, self.unknown) = before;
         (
             best,
@@ -73,7 +76,7 @@ impl<S: Spec> Search<'_, S> {
         )
     }
 
-    /// The same for a case that was not drawn: its values stay.
+    /// Leaves operations out of a case that was not drawn; its values stay.
     pub(super) fn leave_out(&mut self, run: Run<S>) -> Run<S> {
         let mut effort = self.effort(0);
         let before = (self.covered, self.unknown.clone());
@@ -94,7 +97,7 @@ impl<S: Spec> Search<'_, S> {
             }
             let mut case = free(best.case.clone());
             case.program[at.0].remove(of_prefix + at.1);
-            // Leaving one out may make another needless that was needed before.
+            // Without one operation another may no longer be needed.
             let operations: usize = case.own_operations().iter().sum();
             at = if operations > 0 && self.fails_alike(&case, &mut best, effort) {
                 (0, 0)
@@ -105,8 +108,9 @@ impl<S: Spec> Search<'_, S> {
         best
     }
 
-    /// Without each kill; then without each turn, so that whoever has the one before goes on for longer. What the bounds
-    /// found has the fewest already; what was found by chance has some that it does not need.
+    /// Leaves out each kill, and then each turn of the schedule, so that the process of the turn
+    /// before it goes on for longer. Cases found within rising bounds have the fewest turns
+    /// already. Cases found by chance have some that they do not need.
     fn leave_out_kills_and_turns(&mut self, best: &mut Run<S>, effort: &mut Effort) {
         self.leave_out_last_turns(best, effort);
         let mut at = 0;
@@ -124,7 +128,7 @@ impl<S: Spec> Search<'_, S> {
                 Some(turn) => {
                     let mut turns = turns.clone();
                     turns.remove(turn);
-                    // Two of one process in a row are one.
+                    // Two turns of one process in a row are one turn.
                     if let (Some(before), Some(after)) = (turn.checked_sub(1), turns.get(turn))
                         && turns[before].process == after.process
                     {
@@ -133,7 +137,7 @@ impl<S: Spec> Search<'_, S> {
                     case.schedule = Schedule::Turns(turns);
                 }
             }
-            // A turn that is gone may make one before it needless.
+            // Without a turn, one before it may no longer be needed.
             at = if self.fails_alike(&case, best, effort) {
                 0
             } else {
@@ -142,7 +146,8 @@ impl<S: Spec> Search<'_, S> {
         }
     }
 
-    /// Without the turns after the first 0, 1, 2, 4, ...: a standstill has many that repeat what led to it.
+    /// Leaves out all turns after the first 0, 1, 2, 4, ...: a standstill has many that repeat its
+    /// cause.
     fn leave_out_last_turns(&mut self, best: &mut Run<S>, effort: &mut Effort) {
         let Schedule::Turns(turns) = &best.case.schedule else {
             return;
@@ -159,8 +164,8 @@ impl<S: Spec> Search<'_, S> {
         }
     }
 
-    /// Whether it fails in the same way within the budget; where chance plays a part, twice, since a form that hardly
-    /// ever fails is of less use than a larger one.
+    /// Returns whether a case fails in the same way within the budget. Where chance plays a part it
+    /// has to fail twice, since a form that rarely fails is of less use than a larger one.
     fn fails_alike(&mut self, case: &Case<S>, best: &mut Run<S>, effort: &mut Effort) -> bool {
         effort.candidates += 1;
         let runner = self.runner;
@@ -182,7 +187,7 @@ impl<S: Spec> Search<'_, S> {
         true
     }
 
-    /// For a case that failed after this many executions.
+    /// Returns the effort for a case that failed after this many executions.
     fn effort(&self, took: u64) -> Effort {
         let (times, most) = (
             if self.runner.explores {
@@ -201,7 +206,7 @@ impl<S: Spec> Search<'_, S> {
         }
     }
 
-    /// Whether another candidate may be tried.
+    /// Returns whether another candidate may be tried.
     fn goes_on(&self, best: &Run<S>, effort: &mut Effort) -> bool {
         let candidates = if self.runner.hangs(best) {
             THAT_HANG
@@ -215,9 +220,9 @@ impl<S: Spec> Search<'_, S> {
     }
 }
 
-/// How many operations of a program carry the same value as another one: a smaller form has no more of them, since values
-/// that were different tell which is which, and three equal items say nothing about their order. An operation without a
-/// value, which is one word (`Pop`), is what it is.
+/// Returns how many operations of a program carry the same value as another one. A smaller form has
+/// no more of them: different values tell items apart, and three equal items say nothing about
+/// their order. An operation without a value, which is one word (`Pop`), does not count.
 fn repeated<Op: Debug>(program: &[Vec<Op>]) -> usize {
     let mut seen = HashSet::new();
     let operations = program.iter().flatten().map(|op| format!("{op:?}"));

@@ -1,6 +1,7 @@
-//! Ready specs: a register, a value that is set once, a bounded queue, and one that may be late to see its other end; and in
-//! a file each, a barrier, a stream of bytes, a register with compare-and-swap, a counter, an event, a lock, a map, a relaxed
-//! queue, a semaphore, a set, a stack, and the assertions of a scenario.
+//! Ready specs: a register, a value that is set once, a bounded queue, and a queue whose sides may
+//! be late to see each other. In a file each: a barrier, a stream of bytes, a register with
+//! compare-and-swap, a counter, an event, a lock, a map, a relaxed queue, a semaphore, a set, a
+//! stack, and the assertions of a scenario.
 
 mod assertions;
 mod barrier;
@@ -34,15 +35,15 @@ use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
 use std::hash::{Hash, Hasher};
 
-/// A key as a number, the same in each run.
+/// Returns a key as a number, the same in each run.
 fn hashed(key: &impl Hash) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     key.hash(&mut hasher);
     hasher.finish()
 }
 
-/// A register: reads return the last value written. The spec of a seqlock or a configuration page. Where a writer is
-/// killed in the middle, reads may say so until the next write.
+/// A register: reads return the last value written. It is the spec of a seqlock or a configuration
+/// page. Where a writer is killed in a write, reads may say so until the next write.
 ///
 /// ```
 /// use forkcheck::spec::{Register, RegisterOp, RegisterRet, Spec};
@@ -53,7 +54,7 @@ fn hashed(key: &impl Hash) -> u64 {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Register<T> {
     value: T,
-    /// A writer died in the middle, and nobody has written since.
+    /// Whether a writer died in a write, and there was no write since.
     torn: bool,
 }
 
@@ -84,7 +85,7 @@ pub enum RegisterRet<T> {
     Written,
     /// The value read.
     Value(T),
-    /// There is none: who was writing it is dead.
+    /// There is no value: its writer is dead.
     WriterGone,
 }
 
@@ -116,7 +117,7 @@ impl<T: Data + Eq + Hash> Spec for Register<T> {
     }
 }
 
-/// A value that is set once: later sets are refused, reads see nothing or the value.
+/// A value that is set once: later sets are refused, and reads return nothing or the value.
 ///
 /// ```
 /// use forkcheck::spec::{Once, OnceOp, OnceRet, Spec};
@@ -128,7 +129,8 @@ impl<T: Data + Eq + Hash> Spec for Register<T> {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Once<T> {
     value: Option<T>,
-    /// Somebody died who had begun to set it: there is no value, and nobody can set one any more.
+    /// Whether a process died that had begun to set it: there is no value, and no process can set
+    /// one any more.
     lost: bool,
 }
 
@@ -193,9 +195,10 @@ impl<T: Data + Eq + Hash> Spec for Once<T> {
     }
 }
 
-/// A first-in, first-out queue of bounded capacity, which is its setup. `Full` and `Empty` are exact here:
-/// a ring whose sides look at each other's index without a fence promises less, and wants a [`StaleQueue`]; one of
-/// several producers, of which a slow one hides what others pushed after it, a [`RelaxedQueue`].
+/// A first-in, first-out queue of bounded capacity, which is its setup. `Full` and `Empty` are
+/// exact here. A ring whose sides read each other's index without a fence promises less, and needs
+/// a [`StaleQueue`]. A ring of several producers, of which a slow one hides later pushes of the
+/// others, needs a [`RelaxedQueue`].
 ///
 /// ```
 /// use forkcheck::spec::{Queue, QueueOp, QueueRet, Spec};
@@ -261,12 +264,14 @@ impl<T: Data + Eq + Hash> Spec for Queue<T> {
     }
 }
 
-/// A bounded [`Queue`] between one process that pushes and one that pops, each of which may be late to see what the
-/// other did: `Full` is allowed where it would be right without some of the latest pops, `Empty` where it would be right
-/// without some of the latest pushes. What a process has once seen it has seen, and what it did itself it knows.
+/// A bounded [`Queue`] between one process that pushes and one that pops, each of which may be late
+/// to see the operations of the other. `Full` is allowed where it would be right without some of
+/// the latest pops, and `Empty` where it would be right without some of the latest pushes. A
+/// process never unsees an operation that it has seen, and always sees its own.
 ///
-/// That is what a ring with one atomic index a side promises, on x86 too: the store of the one index and the load of
-/// the other are not ordered, so of a push that finds the ring full and a pop that finds it empty both can be wrong.
+/// A ring with one atomic index for each side promises this much, on x86 too: the store of one
+/// index and the load of the other are not ordered, so a push that finds the ring full and a pop
+/// that finds it empty can both be wrong.
 ///
 /// ```
 /// use forkcheck::spec::{QueueOp, QueueRet, Spec, StaleQueue};
@@ -285,10 +290,12 @@ impl<T: Data + Eq + Hash> Spec for Queue<T> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StaleQueue<T> {
     queue: Queue<T>,
-    /// Who pushed last, and how many of the latest pops by others it may not have seen.
+    /// The process that pushed last, and how many of the latest pops by others it may not have
+    /// seen.
     pusher: Option<usize>,
     unseen_pops: usize,
-    /// Who popped last, and how many of the latest pushes by others it may not have seen.
+    /// The process that popped last, and how many of the latest pushes by others it may not have
+    /// seen.
     popper: Option<usize>,
     unseen_pushes: usize,
 }
@@ -318,7 +325,7 @@ impl<T: Data + Eq + Hash> Spec for StaleQueue<T> {
                     self.unseen_pops = 0;
                 }
                 if *ret == QueueRet::Full {
-                    // It saw exactly so many fewer pops as make the queue full.
+                    // It missed just as many pops as make the queue full.
                     let late = capacity - length;
                     let may = late <= self.unseen_pops;
                     self.unseen_pops = late;
@@ -327,7 +334,7 @@ impl<T: Data + Eq + Hash> Spec for StaleQueue<T> {
                 if self.queue.step(process, op) != *ret {
                     return false;
                 }
-                // It saw pops enough to find room.
+                // It saw enough pops to find room.
                 self.unseen_pops = self.unseen_pops.min(capacity - length - 1);
                 self.unseen_pushes += 1;
             }
@@ -358,7 +365,8 @@ mod tests {
     use QueueOp::{Pop, Push};
     use QueueRet::{Empty, Full, Popped, Pushed};
 
-    /// Whether these calls, `(process, operation, result)`, one after the other, are allowed from capacity 2.
+    /// Returns whether these calls, `(process, operation, result)`, one after the other, are
+    /// allowed from capacity 2.
     fn allowed(calls: &[(usize, QueueOp<u8>, QueueRet<u8>)]) -> bool {
         let mut queue = StaleQueue::start(&2);
         calls
@@ -416,7 +424,8 @@ mod tests {
             ]
             .concat()
         ));
-        // A producer that found room for a third has seen the pop, and finds no room for lack of it.
+        // A producer that found room for a third item has seen the pop, and cannot be refused for
+        // lack of it.
         let room = [
             (0, Push(3), Pushed),
             (1, Pop, Popped(2)),

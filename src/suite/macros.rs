@@ -1,6 +1,6 @@
 //! The macro `suite!`.
 
-/// A module with one `#[test]` for each engine that the structure runs on.
+/// Makes a module with one `#[test]` for each engine that the structure runs on.
 ///
 /// ```text
 /// forkcheck::suite! {
@@ -20,12 +20,13 @@
 /// | `2` in `2 processes` | any expression of type `usize`: `READERS`, `limits::READERS`, `READERS + 1` |
 /// | `1..=4` in `1..=4 ops` | any expression of type `RangeInclusive<usize>`: `1..=MOST`, `LEAST..=limits::MOST` |
 ///
-/// The tests are `name::processes` and, for `Structure<_>`, `name::stepped`, `name::kills` and `name::loom`; `name::suite()`
-/// returns the [`Suite`](crate::Suite). For a structure on hardware only, `name::stepped` and `name::kills` run where it is built by
-/// `cargo forkcheck`, and are ignored elsewhere. A structure that does not promise to outlive its processes says so:
-/// `with: .without("kills", "a killed owner takes the lock along"),`.
+/// The tests are `name::processes` and, for `Structure<_>`, `name::stepped`, `name::kills` and
+/// `name::loom`; `name::suite()` returns the [`Suite`](crate::Suite). For a structure on hardware
+/// only, `name::stepped` and `name::kills` run in builds of `cargo forkcheck`, and are ignored
+/// elsewhere. A structure that does not promise to outlive its processes leaves `kills` out: `with:
+/// .without("kills", "a killed owner takes the lock along"),`.
 ///
-/// A form that it cannot read is an error of the compiler, which says what is expected there:
+/// A form that it cannot read is a compile error, which says what is expected there:
 ///
 /// ```compile_fail
 /// # use forkcheck::prelude::*;
@@ -104,7 +105,7 @@ macro_rules! suite {
     (@role $suite:expr, setup: $setup:expr $(, $($rest:tt)*)?) => {
         $crate::suite!(@role $suite.setup($setup), $($($rest)*)?)
     };
-    // The arguments come with their own parentheses: the place of a call is then the user's line.
+    // The arguments come with their own parentheses, so the location of a call is the user's line.
     (@role $suite:expr, with: $(.$method:tt $arguments:tt)+ $(, $($rest:tt)*)?) => {
         $crate::suite!(@role $suite $(.$method $arguments)+, $($($rest)*)?)
     };
@@ -125,7 +126,7 @@ macro_rules! suite {
         $crate::suite!(
             @role $suite.sequence_at(
                 {
-                    // The user's word alone becomes a place, so it is the line of the role.
+                    // The location is made of the user's word alone, so it is the line of the role.
                     #[allow(non_upper_case_globals)]
                     const $role: &$crate::suite::Here = &$crate::suite::Here;
                     $role
@@ -137,7 +138,7 @@ macro_rules! suite {
             $($($rest)*)?
         )
     };
-    // Token by token: the number of processes, if it is said, and the range of operations.
+    // Token by token: the number of processes, if it is given, and the range of operations.
     (@processes $suite:expr, $role:tt, [$($number:tt)+] processes, $($rest:tt)+) => {
         $crate::suite!(@operations $suite, $role, ($($number)+), [] $($rest)+)
     };
@@ -153,7 +154,7 @@ macro_rules! suite {
         $crate::suite!(
             @role $suite.role_at(
                 {
-                    // The user's word alone becomes a place, so it is the line of the role.
+                    // The location is made of the user's word alone, so it is the line of the role.
                     #[allow(non_upper_case_globals)]
                     const $role: &$crate::suite::Here = &$crate::suite::Here;
                     $role
@@ -182,7 +183,8 @@ macro_rules! suite {
     };
 }
 
-/// The tests that see the steps of code that nobody rewrote; without instrumentation they are ignored, and say why.
+/// Tests that see the steps of code that is not written for `Memory`. Without instrumentation they
+/// are ignored, with the reason.
 #[cfg(forkcheck_instrumented)]
 #[doc(hidden)]
 #[macro_export]
@@ -240,7 +242,7 @@ macro_rules! __loom_test {
     ($($all:tt)*) => {};
 }
 
-/// Becomes the place of the expression that is coerced.
+/// Returns the location of the expression that is coerced.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Here;

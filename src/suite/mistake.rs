@@ -1,4 +1,4 @@
-//! Settings of a suite that make no sense, each kept with the place of the call that made it.
+//! Settings of a suite that make no sense, each with the location of the call that made it.
 
 use crate::engine::MAX_PROCESSES;
 use crate::error::Error;
@@ -6,13 +6,13 @@ use crate::settings::ENGINES;
 use std::ops::RangeInclusive;
 use std::panic::Location;
 
-/// A place in the user's source.
+/// A location in the user's source.
 pub(super) type At = &'static Location<'static>;
 
 /// The most operations of one process: saved cases number them in 16 bits.
 pub(super) const MOST: usize = u16::MAX as usize;
 
-/// A setting that makes no sense: the place of its call, and what to do about it.
+/// A setting that makes no sense: the location of its call, and the remedy.
 #[derive(Clone, Debug)]
 pub(super) struct Mistake {
     at: At,
@@ -34,7 +34,7 @@ impl Mistake {
         Error::invalid(format!("{file}:{line}: {}", self.what), &*self.remedy)
     }
 
-    /// Looks at one role more, of a suite that has these.
+    /// Checks another role of a suite that has these.
     pub(super) fn of_role<'a>(
         at: At,
         name: &str,
@@ -71,12 +71,12 @@ impl Mistake {
         Some(Self::new(at, what, remedy))
     }
 
-    /// Looks at a number that has to be at least 1.
+    /// Checks a number that has to be at least 1.
     pub(super) fn of_number(at: At, setting: &str, number: u64) -> Option<Self> {
         (number == 0).then(|| Self::new(at, format!("{setting}(0)"), "give it at least 1"))
     }
 
-    /// Looks at the name of an engine.
+    /// Checks the name of an engine.
     pub(super) fn of_engine(at: At, engine: &str) -> Option<Self> {
         (!ENGINES.contains(&engine)).then(|| {
             let remedy = format!("name one of {}", ENGINES.join(", "));

@@ -1,4 +1,4 @@
-//! What a test calls: a suite says who does what how often, and checks a structure on an engine.
+//! The interface of tests: a suite says which processes do which operations, and checks a structure on an engine.
 
 mod macros;
 mod mistake;
@@ -27,7 +27,8 @@ use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Who does what to a structure. [`suite!`](crate::suite!) writes one; this is the same as plain calls.
+/// The roles, operations and settings of the tests of a structure. [`suite!`](crate::suite!) writes one; plain calls do the
+/// same.
 ///
 /// ```
 /// use forkcheck::prelude::*;
@@ -66,18 +67,18 @@ pub struct Suite<S: Spec> {
     roles: Vec<RoleOf<S>>,
     /// Operations that are done before all processes begin.
     prefix: Vec<PrefixOf<S>>,
-    /// Roles that map the region read-only, and the calls that said so.
+    /// Roles that map the region read-only, each with the location of its call.
     read_only: Vec<(String, At)>,
-    /// The only roles that are killed, if there are any here.
+    /// The only roles that are killed, if any are listed.
     kill_only: Vec<(String, At)>,
     progress: Progress,
-    /// Why it may change without an access to its `Memory`.
+    /// The reason why the structure may change without an access to its `Memory`.
     unscheduled: Option<String>,
     settings: Settings,
     regressions: Option<PathBuf>,
-    /// Engines that are not to run, and why.
+    /// Engines that are not to run, each with the reason.
     without: Vec<(String, String)>,
-    /// Labels that are not to be reached, and why.
+    /// Labels that are not to be reached, each with the reason.
     unreached: Vec<(String, String)>,
     /// Calls that made no sense.
     mistakes: Vec<Mistake>,
@@ -97,17 +98,17 @@ struct RoleOf<S: Spec> {
     processes: usize,
     operations: RangeInclusive<usize>,
     programs: BoxedStrategy<Vec<S::Op>>,
-    /// A program is one sequence, and not some of its operations.
+    /// Whether a program is one whole sequence, and not single operations.
     is_sequence: bool,
 }
 
 impl<S: Spec> Suite<S> {
-    /// A suite of this name, in the module that [`site!`](crate::site) stands in.
+    /// Makes a suite of this name, in the module that [`site!`](crate::site) is called in.
     pub fn new(site: Site, name: &str) -> Self {
         Self::named(site, format!("{}::{name}", site.module))
     }
 
-    /// The suite that the module of [`site!`](crate::site) is.
+    /// Makes the suite of the module that [`site!`](crate::site) is called in.
     #[doc(hidden)]
     pub fn of_module(site: Site) -> Self {
         Self::named(site, site.module.to_owned())
@@ -133,14 +134,14 @@ impl<S: Spec> Suite<S> {
         }
     }
 
-    /// From where cases start. Not needed where the setup is `()`.
+    /// Sets the strategy of the setup. Not needed where the setup is `()`.
     #[must_use]
     pub fn setup(mut self, setups: impl Strategy<Value = S::Setup> + 'static) -> Self {
         self.setup = Some(setups.boxed());
         self
     }
 
-    /// Adds a role: how many processes have it, and how many of these operations each of them does. Process numbers follow
+    /// Adds a role: the number of its processes, and how many of these operations each process does. Process numbers follow
     /// the order of the calls. All roles together have at most 16 processes; `loom` explores at most 4.
     #[must_use]
     #[track_caller]
@@ -154,7 +155,7 @@ impl<S: Spec> Suite<S> {
         self.role_at(Location::caller(), name, processes, operations, each)
     }
 
-    /// Adds a role that stands at this place of the source.
+    /// Adds a role at this location of the source.
     #[doc(hidden)]
     #[must_use]
     pub fn role_at(
@@ -180,9 +181,9 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Adds a role whose processes each do one sequence that is drawn whole: a lock and then its unlock, a protocol with
-    /// an opening, operations whose weights depend on their place. In [`suite!`](crate::suite!) it is `role: ops in strategy`.
-    /// A failing case is shrunk by the strategy alone, so it stays a sequence of it.
+    /// Adds a role whose processes each do one sequence that is drawn whole: a lock and then its unlock, a protocol with an
+    /// opening, operations whose weights depend on their position. In [`suite!`](crate::suite!) it is `role: ops in
+    /// strategy`. A failing case is shrunk by the strategy alone, so it stays one of its sequences.
     ///
     /// ```
     /// use forkcheck::prelude::*;
@@ -205,7 +206,7 @@ impl<S: Spec> Suite<S> {
         self.sequence_at(Location::caller(), name, processes, sequences)
     }
 
-    /// Adds a role of sequences that stands at this place of the source.
+    /// Adds a role of sequences at this location of the source.
     #[doc(hidden)]
     #[must_use]
     pub fn sequence_at(
@@ -236,9 +237,9 @@ impl<S: Spec> Suite<S> {
     }
 
     /// Starts each case from the state that these operations lead to: the first process of the role attaches, does them, and
-    /// detaches, before all processes begin. Called again, that role's operations follow. They are a part of the case: the
-    /// history that is judged begins with them, and reports show them. They take no steps that an engine places, and no kills;
-    /// [`Memory::me`](crate::Memory::me) is there that of no process of the case.
+    /// detaches, before all processes begin. A further call appends operations of its role. They are a part of the case: the
+    /// history that is judged begins with them, and reports show them. They take no steps that an engine schedules, and are
+    /// never killed; [`Memory::me`](crate::Memory::me) returns there the number of no process of the case.
     ///
     /// ```
     /// use forkcheck::prelude::*;
@@ -268,8 +269,8 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Programs to draw: 64, unless said otherwise. Engines that explore all orders of a program stop once they have run as many
-    /// executions as four programs may take, or, of `stepped` and `kills`, sixteen.
+    /// Sets the number of programs to draw: 64 by default. Engines that explore all orders of a program stop once they have
+    /// run as many executions as four programs may take, or, of `stepped` and `kills`, sixteen.
     #[must_use]
     #[track_caller]
     pub fn cases(mut self, cases: u32) -> Self {
@@ -279,8 +280,8 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Sets the executions of each program: 10,000 by default. `kills`, where forked processes have to search,
-    /// runs a fifth of that.
+    /// Sets the executions of each program: 10,000 by default. `kills` runs a fifth of that where forked processes have to
+    /// search.
     #[must_use]
     #[track_caller]
     pub fn executions(mut self, executions: u64) -> Self {
@@ -290,8 +291,8 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Programs that engines which explore search at the same time, each by processes of its own: as many as there are processors,
-    /// unless said otherwise, once a test takes long. With any number the verdict is that of one.
+    /// Sets the number of programs that engines which explore search at the same time, each by processes of its own. By
+    /// default, once a test takes long, it is the number of processors. The verdict does not depend on it.
     #[must_use]
     #[track_caller]
     pub fn jobs(mut self, jobs: usize) -> Self {
@@ -301,19 +302,19 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// The time limit of a test: 30 s for `processes`, which samples two thirds of that, and 10 minutes for the others. It is a
-    /// safety net: what is to be run is counted, and where the limit comes first, the verdict is `Unknown`. Shrinking ends with
-    /// it too; confirming a finding may take 10 s more.
+    /// Sets the time limit of a test: by default 30 s for `processes`, which samples for two thirds of that, and 10 minutes
+    /// for the others. It is a safety net: the amount of work is counted, and where the limit comes first, the verdict is
+    /// `Unknown`. The limit ends shrinking too; to confirm a finding may take 10 s more.
     #[must_use]
     pub fn time(mut self, time: Duration) -> Self {
         self.settings.time = Some(time);
         self
     }
 
-    /// The time after which processes that make no progress are called a hang: that much processor time in an operation that
-    /// touches no shared memory and does not return ([`Endless`](crate::check::Kind::Endless)), or that long in which all of
-    /// them sleep ([`Deadlock`](crate::check::Kind::Deadlock)). 2 s, unless said otherwise: an operation that computes for
-    /// longer needs more, and one that never does may be found out sooner.
+    /// Sets the time after which processes that make no progress are called a hang: that much processor time in an operation
+    /// that touches no shared memory and does not return ([`Endless`](crate::check::Kind::Endless)), or that long in which
+    /// all of them sleep ([`Deadlock`](crate::check::Kind::Deadlock)). It is 2 s by default. An operation that computes for
+    /// longer needs more; where none does, a shorter time finds hangs sooner.
     #[must_use]
     #[track_caller]
     pub fn watchdog(mut self, time: Duration) -> Self {
@@ -323,9 +324,9 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Promises lock-freedom with a bound: an operation ends within `step_bound` steps of its own (accesses to shared memory);
-    /// the count begins again whenever an operation of another process ends. `stepped` and `kills` hold the structure to
-    /// it; `attach` and the drop of a handle are not operations. For an operation that tries again because another process
+    /// Promises lock-freedom with a bound: an operation ends within `step_bound` steps of its own (accesses to shared
+    /// memory), and the count begins again whenever an operation of another process ends. `stepped` and `kills` check the
+    /// promise; `attach` and the drop of a handle are not operations. For an operation that retries because another process
     /// came first, a bound that holds is its steps alone times the number of processes, and once more for each kill.
     #[must_use]
     #[track_caller]
@@ -336,7 +337,7 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Promises that everybody always gets on: an operation ends within so many steps of its own, whatever others do.
+    /// Promises wait-freedom with a bound: an operation ends within this many steps of its own, whatever other processes do.
     #[must_use]
     #[track_caller]
     pub fn wait_free(mut self, step_bound: u32) -> Self {
@@ -346,8 +347,8 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// The processes of this role have the region mapped read-only, as they will where it is used: `stepped` and `kills` tell
-    /// the line of a write, `processes` the operation, and loom, which has no pages, nothing.
+    /// Maps the region read-only in the processes of this role, as a read-only user of the structure would. `stepped` and
+    /// `kills` report the line of a write, `processes` reports the operation, and loom, which has no pages, reports nothing.
     #[must_use]
     #[track_caller]
     pub fn read_only(mut self, role: &str) -> Self {
@@ -355,8 +356,8 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Lets `kills` kill processes of this role only; called again, those of that role too. Kills of other roles may hide
-    /// what these do: the smallest failing case is told, and a killed writer is often smaller than a killed reader.
+    /// Lets `kills` kill processes of this role only; a further call adds its role. Kills of other roles may hide failures of
+    /// this one: the smallest failing case is reported, and a killed writer is often smaller than a killed reader.
     #[must_use]
     #[track_caller]
     pub fn kill_only(mut self, role: &str) -> Self {
@@ -364,15 +365,15 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// Lets the structure change without an access to its `Memory`, for this reason: `stepped` and `kills` cannot schedule such
-    /// accesses, and their verdict is `Unknown` otherwise.
+    /// Lets the structure change without an access to its `Memory`, for this reason. `stepped` and `kills` cannot schedule
+    /// such accesses, and their verdict is `Unknown` without this call.
     #[must_use]
     pub fn allow_unscheduled(mut self, reason: &str) -> Self {
         self.unscheduled = Some(reason.to_owned());
         self
     }
 
-    /// The seed of what is drawn; a new one each time, unless said otherwise.
+    /// Sets the seed of the draws; by default each run takes a new one.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.settings.seed = Some(seed);
@@ -386,15 +387,15 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// The directory in which failing cases are saved, or `None` for nowhere: `proptest-regressions` of the
-    /// package, unless said otherwise.
+    /// Sets the directory in which failing cases are saved, or `None` for nowhere. By default it is `proptest-regressions` of
+    /// the package.
     #[must_use]
     pub fn regressions(mut self, directory: Option<&Path>) -> Self {
         self.regressions = directory.map(Path::to_owned);
         self
     }
 
-    /// Does not test on this engine, for this reason: the test passes, and says so.
+    /// Leaves this engine out, for this reason: its test passes, and says so.
     #[must_use]
     #[track_caller]
     pub fn without(mut self, engine: &str, reason: &str) -> Self {
@@ -412,13 +413,13 @@ impl<S: Spec> Suite<S> {
         self
     }
 
-    /// With what the environment says; what is set after this wins over it.
+    /// Applies the settings of the environment. Later calls win over them.
     pub(crate) fn with_environment(mut self) -> Result<Self, Error> {
         self.settings = self.settings.overruled_by_environment()?;
         Ok(self)
     }
 
-    /// Returns the name under which its cases are saved and told: the crate, its modules, and its own.
+    /// Returns the name under which its cases are saved and reported: the crate, its modules, and its own.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -439,7 +440,7 @@ impl<S: Spec> Suite<S> {
             .collect();
         let setup = match &self.setup {
             Some(setup) => setup.clone(),
-            // `()` and its like are drawn from no bytes at all.
+            // `()` and similar types are read from no bytes at all.
             None => match postcard::from_bytes::<S::Setup>(&[]) {
                 Ok(unit) => Just(unit).boxed(),
                 Err(_) => {
@@ -455,7 +456,7 @@ impl<S: Spec> Suite<S> {
             .iter()
             .map(|prefix| (self.first_of(&prefix.role), prefix.operations.clone()))
             .unzip();
-        // The program first: what comes first is shrunk first, and a short program says more than a small setup.
+        // The program first: proptest shrinks the first part first, and a short program says more than a small setup.
         Ok((programs, setup, prefixes)
             .prop_filter("it has no operations", |(program, ..)| {
                 program.iter().any(|operations| !operations.is_empty())
@@ -472,7 +473,7 @@ impl<S: Spec> Suite<S> {
         before.map(|role| role.processes as u16).sum()
     }
 
-    /// Returns a case with what these processes do before all begin.
+    /// Returns a case whose prefix is done by these processes.
     fn case(
         setup: S::Setup,
         own: Program<S>,

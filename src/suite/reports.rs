@@ -30,16 +30,17 @@ impl<S: Spec> Suite<S> {
         report
     }
 
-    /// Ends a test with its report: prints the report, or panics with it. A verdict that is not Ok gets its page and its
-    /// annotation where the environment asks for them.
+    /// Ends a test with its report: prints it, or panics with it. A verdict that is not Ok also
+    /// gets its page and its annotation where the environment asks for them.
     ///
     /// # Panics
-    /// With the report, unless the verdict is Ok, or neither that nor a finding and the environment allows it.
+    /// Panics with the report, unless the verdict is Ok, or it is no finding and the environment
+    /// allows it.
     pub(super) fn finish(&self, outcome: &Outcome<S>, environment: &Settings, at: &Location<'_>) {
         let mut report = self.report_data(outcome);
         let columns = environment.columns;
         let text = |report: &Report| columns.map_or(report.to_string(), |n| report.text(n));
-        // One case need not reach all.
+        // One case need not reach all labels.
         let all = environment.require_reached && environment.replay.is_none();
         if all && !report.not_reached.is_empty() {
             report = report.with_all_required();
@@ -69,7 +70,7 @@ impl<S: Spec> Suite<S> {
         report::fail(text(&report), at)
     }
 
-    /// Returns the directory for the pages of its reports, if there is to be one.
+    /// Returns the directory for the pages of its reports, if pages are wanted.
     pub(crate) fn html(&self) -> Option<&Path> {
         self.settings.html.as_deref()
     }
@@ -102,8 +103,8 @@ impl<S: Spec> Suite<S> {
         report::report(&about, outcome)
     }
 
-    /// The path of the test that runs, the crate first. What `suite!` makes is known; libtest names its thread
-    /// after any other.
+    /// Returns the path of the test that runs, the crate first. The tests that `suite!` makes are
+    /// known; for any other, libtest names the thread after the test.
     fn test_name(&self, engine: &str) -> String {
         let module = self.site.module;
         let thread = std::thread::current();

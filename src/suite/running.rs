@@ -1,4 +1,4 @@
-//! A suite that runs: the plan of a search, the verdict, and a test that passes or fails by it.
+//! A suite that runs: the plan of a search, its verdict, and a test that passes or fails by it.
 
 use super::Suite;
 use super::mistake::{At, Mistake};
@@ -14,11 +14,11 @@ use crate::structure::WithHandles;
 use std::panic::Location;
 
 impl<S: Spec> Suite<S> {
-    /// Checks a structure on an engine, and says what came of it.
+    /// Checks a structure on an engine, and returns the outcome.
     ///
     /// # Errors
-    /// What cannot be read or makes no sense: the environment, the token, a saved case, a suite without a role
-    /// or setup.
+    /// Returns an error for input that cannot be read or makes no sense: the environment, the
+    /// token, a saved case, a suite without a role or setup.
     pub fn check<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(
         &self,
     ) -> Result<Outcome<S>, Error> {
@@ -72,7 +72,7 @@ impl<S: Spec> Suite<S> {
         })
     }
 
-    /// The first of its settings that makes no sense, as an error.
+    /// Returns the first of its settings that makes no sense, as an error.
     fn makes_sense(&self) -> Result<(), Error> {
         if let Some(mistake) = self.mistakes.first() {
             return Err(mistake.error());
@@ -98,8 +98,8 @@ impl<S: Spec> Suite<S> {
         Ok(())
     }
 
-    /// Checks a structure on [`Processes`]; what is found there is then looked for on [`Stepped`], where it comes again each
-    /// time and shows its steps: [`Outcome::stepped`].
+    /// Checks a structure on [`Processes`]. The program of a finding is then run on [`Stepped`],
+    /// where the failure is deterministic and shows its steps: [`Outcome::stepped`].
     ///
     /// # Errors
     /// As [`check`](Suite::check).
@@ -122,7 +122,7 @@ impl<S: Spec> Suite<S> {
             && self.reason_against(Stepped::NAME).is_none()
         {
             if !matches!(found.origin, Origin::Drawn { .. }) {
-                // What came from a file or a token is known; nothing is added to that.
+                // A case from a file or a token is known already, and is not saved.
                 plan.regressions = None;
             }
             let first = (Processes::NAME, outcome.took);
@@ -135,15 +135,17 @@ impl<S: Spec> Suite<S> {
     /// Checks a structure on an engine, as a test does.
     ///
     /// # Panics
-    /// With the report, if the verdict is a finding; with words, if it is neither that nor Ok, unless
-    /// `FORKCHECK_ALLOW_MISSING` names the engine; with the error of [`check`](Suite::check). Never on an engine that the
-    /// suite is [`without`](Suite::without).
+    /// Panics with the report, if the verdict is a finding; with words, if it is neither a finding
+    /// nor Ok, unless `FORKCHECK_ALLOW_MISSING` names the engine; with the error of
+    /// [`check`](Suite::check). Never panics on an engine that the suite is
+    /// [`without`](Suite::without).
     #[track_caller]
     pub fn test<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(&self) {
         self.conclude(E::NAME, |settings| self.outcome::<E, T>(settings));
     }
 
-    /// The same on [`Processes`], with [`check_forked`](Suite::check_forked).
+    /// Checks a structure on [`Processes`], as a test does, with
+    /// [`check_forked`](Suite::check_forked).
     ///
     /// # Panics
     /// As [`test`](Suite::test).

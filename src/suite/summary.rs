@@ -1,11 +1,12 @@
-//! The file to which each test of a suite leaves one line: the last one of each test stays.
+//! The file in which each test of a suite leaves one line. Only the last line of each test stays.
 
 use crate::regression::{self, Kept, replace_file};
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 
-/// Leaves the line of a test. Tests of several binaries may do so at the same time: each replaces the file as a
-/// whole, under a lock. Where that cannot be, there is no line; the test's own output has all of it.
+/// Leaves the line of a test. Tests of several binaries may do so at the same time: each replaces
+/// the file as a whole, under a lock. Where that is not possible there is no line; the test's own
+/// output has all of it.
 pub(super) fn leave(line: &str) {
     if let Some(file) = crate::report::summary::file() {
         let _ = leave_in(&file, line);

@@ -1,13 +1,14 @@
-//! The machinery of the engines that run really forked processes: a [`Pool`] forked once, logs in shared
+//! The machinery of the engines with forked processes: a [`Pool`] forked once, logs in shared
 //! memory, and a [`Watch`] on processor time.
 //!
 //! All of it lives in the zygote, which is single-threaded, so forking is safe there.
 //!
 //! # Memory
 //!
-//! A process of a suite takes the pages that it touches. Of addresses, coroutines take 8 MiB each, less where there are fewer, and
-//! a model of loom 8 MiB for each of its threads. A limit on addresses (RLIMIT_AS), and `vm.overcommit_memory=2`, count all of
-//! them: where they do not fit, the engine says so with the remedy.
+//! A process of a suite takes the pages that it touches. Of the address space, each coroutine takes
+//! 8 MiB, less where that does not fit, and each thread of a model of loom takes 8 MiB. A limit on
+//! addresses (RLIMIT_AS), and `vm.overcommit_memory=2`, count all of it. Where it does not fit, the
+//! engine says so with the remedy.
 //!
 //! # Waits
 //!
@@ -34,9 +35,10 @@
 //!
 //! The check of a history makes progress with each step of the spec, and is ended after a minute of processor time ([`Judging`]).
 //!
-//! The [`Watch`] calls processes stuck if nothing changed while they used the watchdog's processor time (2 s, or what the suite
-//! says; 20 s while one prints a panic), or slept at the looks of that time, or at 10 at which a signal had stopped one of
-//! them. It watches those that have something to do, or all of them if none has. A stuck process is a verdict in words, and
+//! The [`Watch`] calls processes stuck if nothing changed while they used the watchdog's processor
+//! time (by default 2 s; 20 s while one prints a panic), or slept at the looks of that time, or at
+//! 10 looks at which a signal had stopped one of them. It watches those that have something to do,
+//! or all of them if none has. A stuck process is a verdict in words, and the workers are killed.
 //! the workers are killed.
 
 mod bell;
@@ -109,7 +111,7 @@ impl fmt::Display for Lost {
     }
 }
 
-/// Whether workers can be forked for so many roles and for such a structure.
+/// Returns an error if workers cannot be forked for this many roles and for such a structure.
 fn possible<S>(roles: &[String]) -> Result<(), Error> {
     if roles.is_empty() || roles.len() > MAX_PROCESSES {
         return Err(Error::invalid(

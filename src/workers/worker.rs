@@ -1,5 +1,6 @@
-//! One process of the pool: waits for an execution, does its operations, and, if it is the last to finish,
-//! judges the history and starts the next. There is no coordinator: a round trip to one costs more than a case.
+//! One process of the pool: it waits for an execution and does its operations. The last to finish
+//! judges the history and starts the next execution. There is no coordinator: a round trip to one
+//! takes longer than a case.
 #![allow(
     unsafe_code,
     reason = "the structure is built in place in a shared region"
@@ -24,24 +25,24 @@ use std::collections::HashMap;
 use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
-/// Turns of waiting before a process sleeps that has a processor for itself.
+/// The iterations for which a process with a processor for itself waits before it sleeps.
 const SPINS: u32 = 20_000;
-/// The same where several processes share a processor, and let each other pass.
+/// These iterations where several processes share a processor, and yield to each other.
 const YIELDS: u32 = 200;
-/// Verdicts remembered by one worker.
+/// The most verdicts that one worker remembers.
 const REMEMBERED: usize = 1 << 16;
 
-/// The shared things, as every process of the pool sees them: forked, so at the same addresses.
+/// The shared state, at the same addresses in every process of the pool, since they are forked.
 pub(super) struct Shared<S: WithHandles<Memory = Hardware>> {
     pub(super) roles: Vec<String>,
     pub(super) control: Region,
     pub(super) structure: Region,
     pub(super) program: Region,
     pub(super) logs: Vec<Region>,
-    /// To the supervisor: rung when a batch is over.
+    /// The bell of the supervisor, rung when a batch is over.
     pub(super) bell: Sender,
     pub(super) judge: Judge<S::Spec>,
-    /// A processor for each process, and whether it has it for itself.
+    /// The processor of each process, and whether no other process shares it.
     pub(super) processors: Vec<(usize, bool)>,
 }
 
@@ -60,7 +61,7 @@ impl<S: WithHandles<Memory = Hardware>> Shared<S> {
     pub(super) fn program(&self) -> &Log {
         self.program.get(0).expect("the region was made for it")
     }
-    /// Whether nothing wrote over what is here, as far as seals show it.
+    /// Returns whether no stray write changed the shared state, as far as seals show it.
     pub(super) fn is_whole(&self) -> bool {
         let logs = (0..self.logs.len()).map(|process| self.log(process));
         let mut seals = logs.chain([self.program()]).flat_map(Log::seals);
@@ -76,7 +77,7 @@ impl<S: WithHandles<Memory = Hardware>> Shared<S> {
         // 2. Any bytes are a `MaybeUninit`, and `UnsafeCell` allows them to change behind the reference.
         unsafe { slot.as_ref() }
     }
-    /// What the logs say: all calls that returned, and those that began and did not.
+    /// Makes the history of the logs: all calls that returned, and those that began and did not.
     pub(super) fn history(&self, case: &Case<S::Spec>) -> History<S::Spec> {
         let calls = case.program.iter().enumerate().map(|(process, ops)| {
             let records: Vec<Record<S::Spec>> = self.log(process).records();
@@ -110,13 +111,13 @@ impl<S: WithHandles<Memory = Hardware>> Shared<S> {
     }
 }
 
-/// The life of worker `me`, until it is told to stop.
+/// Runs worker `me` until it is told to stop.
 pub(super) fn work<S: WithHandles<Memory = Hardware>>(shared: &Shared<S>, me: usize) {
     original::mark();
     let mut alone = false;
     if let Some(&(processor, own)) = shared.processors.get(me) {
         let mut set = nix::sched::CpuSet::new();
-        // Where it is refused, the process runs where the kernel likes; overlap is measured, not assumed.
+        // If this is refused, the kernel chooses the processor; overlap is measured, not assumed.
         let _ = set.set(processor);
         let _ = nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set);
         alone = own;
@@ -149,7 +150,7 @@ pub(super) fn work<S: WithHandles<Memory = Hardware>>(shared: &Shared<S>, me: us
             continue;
         }
         worker.execute();
-        // AcqRel: pairs with itself. The last to come has seen the logs of all others.
+        // AcqRel: pairs with itself. The last process to finish has seen the logs of all others.
         if control.finished.fetch_add(1, AcqRel) + 1 == shared.roles.len() as u32 {
             worker.finish();
         }
@@ -159,13 +160,14 @@ pub(super) fn work<S: WithHandles<Memory = Hardware>>(shared: &Shared<S>, me: us
 struct Worker<'a, S: WithHandles<Memory = Hardware>> {
     shared: &'a Shared<S>,
     me: usize,
-    /// It has its processor for itself, so it may spin.
+    /// Whether it has its processor for itself, so that it may spin.
     alone: bool,
     case: Option<Case<S::Spec>>,
-    /// How many each process has beside the prefix.
+    /// The number of operations of each process without the prefix.
     operations: Vec<usize>,
     batch: u32,
-    /// The logs' bytes of histories that were Ok, and who called first if no calls overlapped.
+    /// The bytes of the logs of histories that were Ok, and the first caller if no calls
+    /// overlapped.
     remembered: HashMap<Box<[u8]>, Option<usize>>,
     key: Vec<u8>,
     scratch: Vec<u8>,
@@ -176,7 +178,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         let round = &self.shared.control().round;
         let mut turns = if self.alone { SPINS } else { YIELDS };
         loop {
-            // Acquire: pairs with the release of `next_round`; what was set up before it is seen.
+            // Acquire: pairs with the release of `next_round`; the setup before it is seen.
             let now = round.load(Acquire);
             if now != seen {
                 return now;
@@ -187,7 +189,8 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
             } else {
                 // An operation may have changed its user.
                 die_with_parent();
-                // SeqCst, as in `next_round`: either the count is seen there, or the new round here, by the kernel.
+                // SeqCst, as in `next_round`: either the count is seen there, or the kernel sees
+                // the new round here.
                 let asleep = &self.shared.control().asleep;
                 asleep.fetch_add(1, SeqCst);
                 Hardware::wait(round, seen);
@@ -214,25 +217,26 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         self.remembered.clear();
     }
 
-    /// Drops the structure of the execution that has just ended: nothing that it holds outlives its turn.
+    /// Drops the structure of the execution that has just ended: nothing that it holds outlives its
+    /// execution.
     fn drop_structure(&self) {
         let place = &self.shared.control().places[self.me];
         place.set(Phase::Drop);
         // SAFETY: drop in place.
-        // 1. The slot holds a structure: `start_execution` wrote it, and only this drops it, once an execution. 2. Nobody
-        // else uses it: every worker has counted itself as finished, after dropping its handle, and waits for `round`.
+        // 1. The slot holds a structure: `start_execution` wrote it, and only this drops it, once an execution. 2. No process
+        // uses it now: every worker has counted itself as finished, after dropping its handle, and waits for `round`.
         without_copies(|| unsafe { (*self.shared.slot().get()).assume_init_drop() });
         place.set(Phase::Idle);
     }
 
-    /// Builds the structure anew and lets everybody go.
+    /// Builds the structure again and lets all processes go.
     fn start_execution(&self) {
         let control = self.shared.control();
         let case = self.case.as_ref().expect("a batch was taken");
         control.places[self.me].set(Phase::Setup);
         let slot = self.shared.slot().get();
         let structure = without_copies(|| S::new(&case.setup));
-        // SAFETY: the slot is a place for an `S` that is valid for writes and aligned, and nobody's but ours: the
+        // SAFETY: the slot is a place for an `S` that is valid for writes and aligned, and this process's alone: the
         // other workers wait for `round`. What was in it has been dropped.
         unsafe { (*slot).write(structure) };
         for process in 0..case.program.len() {
@@ -272,7 +276,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         });
     }
 
-    /// This process's part of one execution.
+    /// Does this process's part of one execution.
     fn execute(&mut self) {
         let control = self.shared.control();
         let case = self.case.as_ref().expect("a batch was taken");
@@ -301,11 +305,12 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
             {
                 control.halts.wait(self.alone, longer);
             }
-            // SeqCst read-modify-writes: one order of all calls and returns that every process agrees on.
+            // SeqCst read-modify-writes: all calls and returns are in one total order.
             let invoked = control.clock.fetch_add(1, SeqCst);
             place.set(Phase::Operation { number, invoked });
             let ret = if part == Part::Halts(own) {
-                // Beside other work the other processes may have no processor just now, although each has one of its own.
+                // Beside other work the other processes may have no processor just now, although
+                // each has one of its own.
                 let shared = !self.alone || control.halts.are_always();
                 let others = shared.then(|| Others {
                     clock: &control.clock,
@@ -336,15 +341,16 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         place.set(Phase::Idle);
     }
 
-    /// Whether this process's mapping of the structure may be written to.
+    /// Sets whether this process's mapping of the structure may be written to.
     fn may_write(&self, may: bool) {
         let structure = &self.shared.structure;
         structure.may_write(may).expect("it is our own mapping");
     }
 
-    /// Brings the structure into this processor's cache, so that it is shared by all of them when the operations
-    /// begin: each first store then has to fetch its line, which takes longer than the operations of others.
-    /// Without it one process owns all lines, its stores follow each other at once, and nobody gets between.
+    /// Brings the structure into this processor's cache, so that all processors share it when the
+    /// operations begin. Each first store then has to fetch its line, which takes longer than the
+    /// operations of others. Without it one process owns all lines, and its stores follow each
+    /// other so fast that no other process comes between.
     fn share_lines(&self) {
         #[cfg(target_arch = "x86_64")]
         for line in (0..size_of::<S>().min(64 * 64)).step_by(64) {
@@ -354,11 +360,12 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         }
     }
 
-    /// The last process of an execution judges it, and starts the next one or says that the batch is over.
+    /// Judges the execution in the last process to finish, and starts the next one or notes that
+    /// the batch is over.
     fn finish(&mut self) {
         let control = self.shared.control();
         let halted = control.halts.ended(&control.start);
-        // Of one with a halt in it nothing can be learnt about the others.
+        // An execution with a pause says nothing about the others.
         if !halted {
             control.learn_from_start();
         }
@@ -421,7 +428,8 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
             }
         };
         match alone {
-            // Where a process halts, calls overlap: that says nothing about executions without a halt.
+            // Where a process pauses, calls overlap: that says nothing about executions without a
+            // pause.
             _ if halted && !control.halts.are_always() => {}
             None => {
                 control.overlapping.fetch_add(1, Relaxed);

@@ -1,5 +1,6 @@
-//! The functions that instrumented code calls, for programs that do not link forkcheck: they do what the code asks for, and tell
-//! no one. `cargo forkcheck` compiles this file by itself, and gives it to the linker behind everything else.
+//! The functions that instrumented code calls, for programs that do not link forkcheck: they do
+//! what the code asks for, and report nothing. `cargo forkcheck` compiles this file by itself, and
+//! gives it to the linker after everything else.
 #![no_std]
 #![allow(
     unsafe_code,

@@ -1,4 +1,4 @@
-//! Small structures and suites that an earlier version judged wrongly, each with the verdict that is right.
+//! Small structures and suites that an earlier version judged wrongly, each with the right verdict.
 
 mod blame_pop;
 mod counted_readers;
@@ -22,7 +22,7 @@ use forkcheck::engine::Engine;
 use forkcheck::prelude::*;
 use forkcheck::suite::Rate;
 
-/// A suite with a fixed seed that saves nothing.
+/// Returns a suite with a fixed seed that saves nothing.
 fn suite<S: Spec>(name: &str) -> Suite<S> {
     Suite::new(forkcheck::site!(), name)
         .seed(7)

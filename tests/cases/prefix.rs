@@ -11,8 +11,8 @@ use std::path::Path;
 
 const SLOTS: u64 = 3;
 
-/// A queue of one process at a time, under a lock that spins. `LOSES`: the item in the last slot is lost where two follow it;
-/// `FULL_AT`: it says that it is full with this many items.
+/// A queue of one process at a time, under a spin lock. `LOSES`: the item in the last slot is lost
+/// if two items follow it. `FULL_AT`: it says that it is full with this many items.
 struct Locked<M: Memory, const LOSES: bool, const FULL_AT: u64> {
     locked: M::AtomicU32,
     pushed: M::AtomicU64,
@@ -71,7 +71,8 @@ fn queue() -> Suite<Queue<u64>> {
         .executions(300)
 }
 
-/// From three items pushed and popped on: the next push but one is in a slot that the broken twin mistakes.
+/// Returns a suite that starts after three items were pushed and popped: the next push but one uses
+/// the slot in which the broken twin is wrong.
 fn near_the_end() -> Suite<Queue<u64>> {
     queue()
         .prefix("producer", Just([1, 2, 3].map(QueueOp::Push).to_vec()))
@@ -94,7 +95,7 @@ fn what_takes_many_operations_to_reach_is_found_from_a_prefix() {
     passes::<Stepped, Right<SteppedMemory>>(&near_the_end().cases(1));
 }
 
-/// Each engine has a way of its own to do a prefix.
+/// Each engine has its own way to do a prefix.
 #[test]
 fn a_prefix_that_returns_something_wrong_is_found_on_each_engine() {
     let full = queue()
@@ -139,7 +140,8 @@ fn a_prefix_is_before_all_else_on_each_engine() {
     }
 }
 
-/// A queue of one item. `FORGETS`: the first pop says that it is empty, as if it came before the prefix.
+/// A queue of one item. `FORGETS`: the first pop says that the queue is empty, as if it came before
+/// the prefix.
 struct One<M: Memory, const FORGETS: bool> {
     item: M::AtomicU64,
     pops: M::AtomicU64,
@@ -204,7 +206,7 @@ fn a_saved_case_and_a_token_hold_the_prefix() {
         (again.origin, &again.run.case),
         (Origin::Saved, &found.run.case)
     );
-    // The prefix comes from the case, whatever the suite begins with now.
+    // The prefix comes from the case, whatever prefix the suite has now.
     let other = queue().replay(&found.token);
     let (replayed, _) = caught::<Stepped, Loses<SteppedMemory>>(&other, Kind::NotLinearizable);
     assert_eq!(replayed.found.unwrap().run.case, found.run.case);

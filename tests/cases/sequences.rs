@@ -1,4 +1,4 @@
-//! Roles whose processes do sequences that are drawn whole.
+//! Roles whose processes do sequences that are drawn as a whole.
 
 use crate::{caught, passes, suite};
 use forkcheck::check::{Kind, Verdict};
@@ -6,7 +6,7 @@ use forkcheck::engine::{Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::spec::{Lock, LockOp, LockRet};
 
-/// A spin lock. The broken twin looks whether it is free and takes it in two steps.
+/// A spin lock. The broken twin takes it in two steps: a load and a store.
 struct SpinLock<M: Memory, const FIXED: bool> {
     locked: M::AtomicU32,
 }
@@ -37,7 +37,7 @@ impl<M: Memory, const FIXED: bool> WithHandles for SpinLock<M, FIXED> {
         let locked = &handle.at.locked;
         match op {
             LockOp::Lock => {
-                // The broken twin looks first and takes the lock then.
+                // The broken twin loads first and stores then.
                 if FIXED {
                     while locked.swap(1, Ordering::Acquire) == 1 {
                         M::spin_loop();
@@ -99,7 +99,7 @@ fn a_failing_case_stays_one_of_whole_sequences() {
 #[test]
 fn a_sequence_that_loom_cut_does_not_stand_still_for_what_was_cut() {
     use forkcheck::engine::loom::{Loom, LoomMemory};
-    // Of three processes loom does one operation of two of them: they keep the lock.
+    // Of three processes loom does one operation each of two: they keep the lock.
     let three = suite("lock").sequence("owner", 3, rounds()).cases(1);
     let outcome = three.check::<Loom, Right<LoomMemory>>().unwrap();
     let Verdict::Unknown(why) = &outcome.verdict else {

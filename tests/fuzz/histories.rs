@@ -1,4 +1,4 @@
-//! Recorded histories, as `forkcheck history` reads and judges them.
+//! Recorded histories, read and judged as by `forkcheck history`.
 
 #[path = "../../src/command/history/fields.rs"]
 mod fields;
@@ -71,7 +71,7 @@ const VALID: [&str; 11] = [
 "#,
 ];
 
-/// Lines in which each field is there or not, whatever the operation needs.
+/// Returns lines in which each field is present or missing, whatever the operation needs.
 fn lines() -> impl Strategy<Value = Vec<u8>> {
     let ops = "write read cas push pop add remove contains put get lock try_lock unlock acquire try_acquire release \
         arrive leave set reset wait is_set other";

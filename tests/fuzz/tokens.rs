@@ -145,7 +145,8 @@ fn a_token_that_names_a_process_that_it_has_not_is_refused() {
     assert!(why.contains("`process: 32` in its kills"), "{why}");
 }
 
-/// Replays tokens as a test does: each is refused or run. An input takes a whole check, so there are fewer.
+/// Replays tokens as a test does: each is refused or run. Each input takes a whole check, so there
+/// are fewer.
 #[test]
 fn a_suite_replays_or_refuses_any_token() {
     let replay = |bytes: &Vec<u8>| {

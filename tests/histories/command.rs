@@ -1,4 +1,5 @@
-//! `forkcheck history`: each ready spec with a history that it allows and one that it does not, and input that is none.
+//! `forkcheck history`: each ready spec with a history that it allows and one that it does not, and
+//! invalid input.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ fn history(file: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// A file with these lines, in a directory that is removed with the first of the pair.
+/// Returns a file with these lines, in a directory that is removed with the first of the pair.
 fn file(text: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("calls.jsonl");
@@ -22,7 +23,8 @@ fn file(text: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// One call after the other: operation and result as JSON fields, by processes that take turns.
+/// Returns calls one after the other, by processes that alternate: operation and result as JSON
+/// fields.
 fn sequence(calls: &[&str]) -> String {
     let line = |(n, call): (usize, &&str)| {
         let (process, from, to) = (n % 2, 10 * n, 10 * n + 5);
@@ -31,7 +33,7 @@ fn sequence(calls: &[&str]) -> String {
     calls.iter().enumerate().map(line).collect()
 }
 
-/// The exit code and the JSON object of a history.
+/// Returns the exit code and the JSON object of a history.
 #[track_caller]
 fn judged(spec: &str, text: &str) -> (i32, Value) {
     let (_kept, path) = file(text);
@@ -42,7 +44,8 @@ fn judged(spec: &str, text: &str) -> (i32, Value) {
     (output.status.code().unwrap(), object)
 }
 
-/// The calls are allowed, and with the last of them replaced by `wrong` they are not, for which that is blamed.
+/// Asserts that the calls are allowed, and that with `wrong` in place of the last of them they are
+/// not, and `wrong` is blamed.
 #[track_caller]
 fn told_apart(spec: &str, calls: &[&str], wrong: &str) {
     let (code, object) = judged(spec, &sequence(calls));
@@ -99,7 +102,7 @@ fn a_queue_and_a_stack() {
     let calls = |a, b| [pushes[0], pushes[1], a, b, none.as_str()];
     told_apart("queue", &calls(&first, &last), &first);
     told_apart("stack", &calls(&last, &first), &last);
-    // Each takes the other's order for wrong.
+    // Each spec refuses the other's order.
     assert_eq!(judged("stack", &sequence(&calls(&first, &last))).0, 1);
     assert_eq!(judged("queue", &sequence(&calls(&last, &first))).0, 1);
 }
@@ -204,7 +207,7 @@ fn a_semaphore() {
 
 #[test]
 fn a_barrier() {
-    // Its parties are the two processes that take turns.
+    // The parties are the two processes that alternate.
     let arrive = r#""op": "arrive""#;
     told_apart("barrier", &[arrive, arrive, r#""op": "leave""#], arrive);
 }
@@ -274,7 +277,8 @@ fn the_report_names_the_key_the_line_and_the_calls_around_it() {
     assert!(report.lines().count() < 60, "{report}");
 }
 
-/// Calls of a case's prefix have one time for both too; those of a file are none.
+/// Calls of a case's prefix also have one time for call and return. Calls of a file are never of a
+/// prefix.
 #[test]
 fn a_call_that_returned_at_the_time_of_its_call_is_shown_as_any_other() {
     let text = "{\"process\": 0, \"call\": 1, \"return\": 1, \"op\": \"write\", \"value\": 5}\n\
@@ -312,7 +316,7 @@ fn limits_that_are_spent_are_unknown_and_name_the_option() {
     );
 }
 
-/// Asserts that a file is refused in these words, and in no other way.
+/// Asserts that a file is refused with exactly these words.
 #[track_caller]
 fn refused(path: &Path, words: &[&str]) {
     let output = history(path, &["--spec", "register"]);
@@ -436,7 +440,7 @@ fn what_is_no_file_is_refused_and_not_waited_on() {
 #[test]
 fn a_line_without_an_end_is_refused_before_it_is_read() {
     let (_kept, path) = file("");
-    // A gibibyte that takes no room.
+    // A sparse file of one gibibyte.
     let long = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     long.set_len(1 << 30).unwrap();
     refused(

@@ -1,5 +1,5 @@
-//! A barrier of a count and a generation, as `std::sync::Barrier` and `pthread_barrier_t` have it, on a futex. A process keeps in
-//! its handle the generation in which it arrived.
+//! A barrier of a count and a generation on a futex, as in `std::sync::Barrier` and
+//! `pthread_barrier_t`. A process keeps in its handle the generation in which it arrived.
 
 use crate::{caught, suite};
 use forkcheck::check::Kind;
@@ -9,7 +9,8 @@ use forkcheck::spec::{Barrier, BarrierOp, BarrierRet};
 
 const PARTIES: u32 = 2;
 
-/// `FIXED`: the count begins again before the generation changes. The broken twin lets the others go first, and so forgets one
+/// `FIXED`: the count is reset before the generation changes. The broken twin lets the others go
+/// first, and so forgets a process that has already arrived again.
 /// that has already arrived again.
 struct Generations<M: Memory, const FIXED: bool> {
     arrived: M::AtomicU32,
@@ -77,7 +78,7 @@ impl<M: Memory, const FIXED: bool> WithHandles for Generations<M, FIXED> {
     }
 }
 
-/// Each process arrives and leaves, this many times.
+/// Returns rounds in which each process arrives and leaves, this many times.
 fn rounds(rounds: usize) -> Just<Vec<BarrierOp>> {
     Just([BarrierOp::Arrive, BarrierOp::Leave].repeat(rounds))
 }

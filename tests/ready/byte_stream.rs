@@ -1,5 +1,5 @@
-//! A ring of bytes from one writer to one reader, as pipes of many kernels and audio libraries have it: both sides take as much
-//! as there is, in one part.
+//! A ring of bytes from one writer to one reader, as in pipes of many kernels and in audio
+//! libraries: both sides take as much as there is, in one part.
 
 use crate::{caught, suite};
 use forkcheck::check::Kind;
@@ -10,11 +10,11 @@ use forkcheck::spec::{ByteStream, ByteStreamOp, ByteStreamRet};
 const ROOM: usize = 3;
 
 const RIGHT: u8 = 0;
-/// Says that the bytes are there before they are.
+/// Publishes the bytes before they are written.
 const EARLY: u8 = 1;
-/// Reads over the end of the ring.
+/// Reads beyond the end of the ring.
 const NOT_WRAPPED: u8 = 2;
-/// Says so without an order that the reader could rely on.
+/// Publishes the bytes by a relaxed store, which does not order them.
 const RELAXED: u8 = 3;
 
 struct Ring<M: Memory, const TWIN: u8> {

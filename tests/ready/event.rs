@@ -6,7 +6,7 @@ use forkcheck::engine::{Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::spec::{Event, EventOp, EventRet};
 
-/// `WAKES`: how many of those that wait a `Set` wakes. The broken twin wakes one.
+/// `WAKES`: the number of waiters that a `Set` wakes. The broken twin wakes one.
 struct Futex<M: Memory, const WAKES: u32>(M::AtomicU32);
 
 type Right<M> = Futex<M, { u32::MAX }>;
@@ -21,7 +21,7 @@ impl<M: Memory, const WAKES: u32> Structure for Futex<M, WAKES> {
     fn apply(&self, op: &EventOp) -> EventRet {
         match op {
             EventOp::Set => {
-                // Release: a process that waited for the event sees what was done before it.
+                // Release: a process that waited for the event sees the stores before it.
                 self.0.store(1, Ordering::Release);
                 M::wake(&self.0, WAKES);
             }

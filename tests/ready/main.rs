@@ -1,4 +1,5 @@
-//! A structure from the field for each of the ready specs that ask for one, on all engines, and its broken twin.
+//! A structure from the field for each of the ready specs that need one, on all engines, with its
+//! broken twin.
 
 mod barrier;
 mod byte_stream;
@@ -10,7 +11,7 @@ use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::Engine;
 use forkcheck::prelude::*;
 
-/// A suite with a fixed seed that saves nothing, and runs little.
+/// Returns a suite with a fixed seed that saves nothing, and runs little.
 fn suite<S: Spec>(name: &str) -> Suite<S> {
     Suite::new(forkcheck::site!(), name)
         .seed(7)
@@ -19,7 +20,7 @@ fn suite<S: Spec>(name: &str) -> Suite<S> {
         .regressions(None)
 }
 
-/// Asserts that the engine finds nothing in what it ran.
+/// Asserts that the engine finds nothing in the executions that it ran.
 #[track_caller]
 fn passes<E: Engine, T: WithHandles<Memory = E::Memory>>(suite: &Suite<T::Spec>) {
     let outcome = suite.check::<E, T>().unwrap();

@@ -1,5 +1,6 @@
-//! Vyukov's bounded queue of several producers and consumers, as heapless's `mpmc` and crossbeam's `ArrayQueue` have it: its
-//! `Empty` and `Full` are those of `RelaxedQueue`, and not those of `Queue`.
+//! Vyukov's bounded queue of several producers and consumers, as in heapless's `mpmc` and
+//! crossbeam's `ArrayQueue`. Its `Empty` and `Full` are those of `RelaxedQueue`, and not those of
+//! `Queue`.
 
 use crate::{caught, passes, suite};
 use forkcheck::case::{Call, History};
@@ -17,8 +18,8 @@ struct Slot<M: Memory> {
     item: M::AtomicU64,
 }
 
-/// `RIGHT`: the queue as it is. Broken twins say that a slot is filled before the item is there, or that the queue is empty where
-/// another consumer came first.
+/// `RIGHT`: the correct queue. Broken twins publish a slot before its item is written, or say that
+/// the queue is empty where another consumer came first.
 struct Vyukov<M: Memory, S, const TWIN: u8> {
     pushed: M::AtomicU64,
     popped: M::AtomicU64,
@@ -31,12 +32,13 @@ const EARLY: u8 = 1;
 const GIVES_UP: u8 = 2;
 
 impl<M: Memory, S, const TWIN: u8> Vyukov<M, S, TWIN> {
-    /// Claims the slot at the end of a counter whose sequence is `ahead` of the position; `None` where it is not there yet.
+    /// Claims the slot at the end of a counter whose sequence is `ahead` of the position; `None` if
+    /// no slot is ready.
     fn claim(&self, counter: &M::AtomicU64, ahead: u64) -> Option<(&Slot<M>, u64)> {
         let mut position = counter.load(Ordering::Relaxed);
         loop {
             let slot = &self.slots[position as usize % SLOTS];
-            // Acquire: what was done to the slot before its sequence was stored is seen.
+            // Acquire: the accesses to the slot before its sequence was stored are seen.
             let sequence = slot.sequence.load(Ordering::Acquire);
             if sequence < position + ahead {
                 return None;
@@ -175,7 +177,8 @@ fn loom_finds_a_slot_that_is_filled_before_its_item_is_there() {
     caught::<Loom, Early<LoomMemory>>(&one_to_one, Kind::NotSequentiallyConsistent);
 }
 
-/// Whether pushes of 1 and 2 and a pop that says `Empty` are right: each with its times, and the one of 2 comes first.
+/// Returns whether a push of 1 at the times `first`, a push of 2 at the times 2 and 3, and a pop at
+/// the times `pop` that says `Empty` are right.
 fn is_right(first: (u64, u64), pop: (u64, u64), criterion: Criterion) -> bool {
     let call = |op, ret, (invoked, returned)| Call::<RelaxedQueue<u8>> {
         op,

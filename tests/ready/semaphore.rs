@@ -1,4 +1,5 @@
-//! A semaphore on a futex, as glibc's `sem_t` has it: a word of permits, and a number of processes that wait.
+//! A semaphore on a futex, as in glibc's `sem_t`: a word of permits, and a number of waiting
+//! processes.
 
 use crate::{caught, suite};
 use forkcheck::check::Kind;
@@ -59,7 +60,8 @@ impl<M: Memory, const TWIN: u8> Structure for Futex<M, TWIN> {
             SemaphoreOp::Acquire => {
                 while !self.take() {
                     self.waiting.fetch_add(1, Ordering::Relaxed);
-                    // SeqCst: with the fence of a release. Either the permit is seen here, or this process there.
+                    // SeqCst: with the fence of a release. Either this process sees the permit, or
+                    // the releasing one sees this process.
                     M::fence(Ordering::SeqCst);
                     M::wait(&self.permits, 0);
                     self.waiting.fetch_sub(1, Ordering::Relaxed);

@@ -1,8 +1,9 @@
-//! The house rules as tests: the layers, where `unsafe` is, and what every file and script owes its reader.
+//! The house rules as tests: the layers, the files with `unsafe`, and the rules of every file and
+//! script.
 //!
-//! A rule is a function from the repository's text to complaints. Each is called on the repository as it is,
-//! and once for each planted offence, which it has to name: a rule that cannot fail is no rule.
-//! Where a rule has to change, change it here and say why.
+//! A rule is a function from the repository's text to complaints. Each is called on the repository
+//! as it is, and once for each planted offence, which it has to name: a rule that cannot fail is no
+//! rule. A rule that has to change is changed here, with the reason.
 
 mod code;
 mod guide;
@@ -13,21 +14,22 @@ mod source;
 
 use source::{Repository, Token};
 
-/// Which modules of `src/` each may import; everything may import `error`. A comment gives the reason of a row that
-/// goes beyond the chain of CONTRIBUTING.md. A row names only rows below it, so there is no cycle.
+/// The modules of `src/` that each module may import; all may import `error`. A comment gives the
+/// reason of a row that goes beyond the chain of CONTRIBUTING.md. A row names only rows below it,
+/// so there is no cycle.
 const LAYERS: &[(&str, &str)] = &[
     ("main", "command"),
-    // `cargo forkcheck`, which cargo runs as its compiler wrapper too, and what it compiles for programs without this crate.
+    // It is `cargo forkcheck`, which cargo also runs as its compiler wrapper, and the functions
+    // that it compiles for programs without this crate.
     ("wrapper", ""),
-    // What a table of built-in subjects says of each is what an engine covered.
-    // A history from a file is of a ready spec, and is judged without an engine.
-    // It prints reports.
+    // The table of built-in structures shows what an engine covered. A history from a file is
+    // judged by a ready spec, without an engine. The command prints reports.
     (
         "command",
         "builtin recorded report engine check case structure spec",
     ),
-    // Where a suite is defined is `site!` of `report`. Its subjects run on every engine and are told without their types,
-    // and of a saved case it says whose it is.
+    // `site!` of `report` gives the location of a suite. The built-in structures run on every
+    // engine and are reported without their types. The suite of a saved case is looked up here.
     (
         "builtin",
         "suite report search engine regression check case structure spec publish memory",
@@ -36,10 +38,10 @@ const LAYERS: &[(&str, &str)] = &[
         "suite",
         "report search engine settings regression check case structure spec memory",
     ),
-    // A history from elsewhere is judged and told, without a suite.
+    // A history that was recorded elsewhere is judged and reported without a suite.
     ("recorded", "report check case structure spec"),
-    // What it renders is the outcome of a search, which tells what an engine covered. Words have the names that their
-    // source lines give them, in reports and in saved cases.
+    // A report shows the outcome of a search, which has what an engine covered. Words have the
+    // names of their source lines, in reports and in saved cases.
     (
         "report",
         "search engine check case source structure spec reached",
@@ -48,28 +50,28 @@ const LAYERS: &[(&str, &str)] = &[
         "search",
         "engine regression settings check case source structure spec memory",
     ),
-    // An engine owns regions and processes: loom's runs a whole search in a child.
+    // An engine owns regions and processes: that of loom runs a whole search in a child.
     (
         "engine",
         "workers schedule check case source structure spec reached region process memory",
     ),
-    // A saved case names the verdict that it was saved for.
+    // A saved case names the verdict for which it was saved.
     ("regression", "check case structure spec"),
-    // The builder's and the environment's limits: plain numbers that know nobody.
+    // The limits of the suite and of the environment are plain numbers, without dependencies.
     ("settings", ""),
-    // Whoever has the turn asks the strategy itself: there is no scheduler apart from the workers. The check of a history tells
-    // a worker of each step of the spec.
+    // The holder of the turn asks the strategy itself: there is no scheduler apart from the
+    // workers. The check of a history reports each step of the spec to its worker.
     (
         "workers",
         "schedule check case source structure spec region process memory",
     ),
     ("schedule", ""),
     ("check", "case structure spec"),
-    // A step has the name that its source line gives it.
+    // The name of a step comes from its source line.
     ("case", "source structure spec"),
     ("source", ""),
     ("structure", "spec memory"),
-    // A state machine, and no more.
+    // A spec is a state machine, and no more.
     ("spec", ""),
     ("publish", "memory"),
     // Macros that structures call, with the harness or without.
@@ -84,12 +86,12 @@ const LAYERS: &[(&str, &str)] = &[
     ("error", ""),
 ];
 
-/// Modules that compute and do nothing else, and what they therefore never name.
+/// Modules that only compute, and the names that they therefore never use.
 const PURE: &[&str] = &["check", "schedule"];
 const IMPURE: &str =
     "std::process std::time std::fs std::net std::env std::io std::os std::thread nix libc";
 
-/// The files with `unsafe` in them, and what for.
+/// The files with `unsafe` in them, each with the reason.
 const UNSAFE: &[(&str, &str)] = &[
     (
         "src/memory/hardware.rs",
@@ -277,7 +279,8 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
 ];
 
-/// What the top level of the repository may hold; everything else has a folder, or is ignored by git.
+/// The names that the top level of the repository may have. Everything else has a folder, or is
+/// ignored by git.
 const TOP_LEVEL: &str = "Cargo.toml Cargo.lock src tests examples benches docs fuzz proptest-regressions ci \
     README.md CHANGELOG.md CONTRIBUTING.md LICENSE-MIT LICENSE-APACHE .ci .config .git .github .gitignore";
 
@@ -287,7 +290,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("cargo test", "ci/test.sh"),
 ];
 
-/// The lines that a file of `src/` may have.
+/// The most lines of a file of `src/`.
 const LONGEST: usize = 500;
 
 /// Asserts that the repository keeps `rule`, and that `rule` objects to each planted file `(path, text)`.
@@ -309,7 +312,7 @@ fn holds(rule: impl Fn(&Repository) -> Vec<String>, planted: &[(&str, &str)]) {
     }
 }
 
-/// Whether these tokens follow one another somewhere.
+/// Returns whether these tokens follow one another somewhere.
 fn has(tokens: &[Token], sequence: &[&str]) -> bool {
     tokens.windows(sequence.len()).any(|window| {
         window

@@ -1,22 +1,22 @@
-//! Calls that follow each other in real time in one lane, and pending calls apart.
+//! Lanes of calls that follow each other in real time, and pending calls apart from them.
 
 use super::{Of, Order};
 use crate::case::Call;
 use crate::spec::Spec;
 
-/// A call, where it is looked at most.
+/// A call, with the facts that the search reads most.
 pub(super) struct Item<'a, S: Spec> {
     pub(super) process: usize,
     pub(super) number: usize,
     pub(super) invoked: u64,
     pub(super) returned: u64,
     pub(super) call: &'a Call<S>,
-    /// It leaves each state as it is.
+    /// Whether it leaves each state as it is.
     pub(super) reads: bool,
 }
 
 impl<S: Spec> Item<'_, S> {
-    /// Whether its process died in it.
+    /// Returns whether its process died in it.
     pub(super) fn died(&self) -> bool {
         self.call.ret.is_none()
     }
@@ -25,12 +25,12 @@ impl<S: Spec> Item<'_, S> {
 /// A call that may take effect at any time after it began, or never.
 pub(super) struct Pending<'a, S: Spec> {
     pub(super) item: Item<'a, S>,
-    /// The call of its process before it: lane and position.
+    /// The previous call of its process: lane and position.
     pub(super) after: Option<(usize, u32)>,
 }
 
-/// Returns the time after which none of these may begin that comes next: the first return. Without a clock it is that of a prefix,
-/// which comes before all else in its own order.
+/// Returns the first return of the calls that may come next: none of them may begin after it.
+/// Without a clock it is that of a prefix, which comes before all else in its own order.
 pub(super) fn bound<'i, S: Spec + 'i>(
     items: impl Iterator<Item = &'i Item<'i, S>>,
     order: Order,
@@ -44,7 +44,7 @@ pub(super) fn bound<'i, S: Spec + 'i>(
     returns.min().unwrap_or(u64::MAX)
 }
 
-/// The calls in lanes, and the pending ones.
+/// Returns the calls in lanes, and the pending ones.
 pub(super) fn lanes<'a, S: Spec>(
     calls: &[Of<'a, S>],
     order: Order,
@@ -52,7 +52,7 @@ pub(super) fn lanes<'a, S: Spec>(
     let mut in_time = order == Order::RealTime;
     let mut items = Vec::new();
     let mut pending = Vec::new();
-    // The lane of the last call of each process: by its place in `calls`.
+    // The lane of the last call of each process, by its index in `calls`.
     for (of, (process, calls)) in calls.iter().enumerate() {
         for (place, &(number, call)) in calls.iter().enumerate() {
             let item = Item {
@@ -76,7 +76,7 @@ pub(super) fn lanes<'a, S: Spec>(
         });
         in_time &= (calls.iter()).all(|(_, call)| call.invoked <= call.returned);
     }
-    // Of a process whose clock went back the order is known all the same: a lane for each process.
+    // The order of one process is known even if its clock went back: a lane for each process.
     if in_time {
         items.sort_by_key(|(of, item)| (item.invoked, *of, item.number));
     }
@@ -101,7 +101,7 @@ pub(super) fn lanes<'a, S: Spec>(
         lanes[lane].push(item);
         own[of] = Some(lane);
     }
-    // The place of the last call of each process that has a pending one after it.
+    // The position of the last call of each process that has a pending one after it.
     pending.sort_by_key(|(of, item)| (item.invoked, *of));
     let pending = pending.into_iter().map(|(of, item)| {
         let after = own[of].map(|lane| {

@@ -1,4 +1,4 @@
-//! The operations and results of each ready spec, as a line has them.
+//! The operations and results of each ready spec, in the form of a line.
 
 use super::fields::{Fields, Json, OpAndRet};
 use forkcheck::spec::{

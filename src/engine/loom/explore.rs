@@ -1,7 +1,8 @@
-//! In the child that belongs to one model: explores it, and answers at the first execution that is not Ok.
+//! The exploration of one model, in a child of its own, which answers at the first execution that
+//! is not Ok.
 //!
-//! It answers and ends the process at once, even from within loom's panics: unwinding a model that is half
-//! done panics again.
+//! The child answers and ends at once, even from within loom's panics: to unwind a model that is
+//! half done panics again.
 
 use super::execution::{self, End, Phase, Waits};
 use super::panics::{self, Of, Panic};
@@ -28,57 +29,61 @@ use std::time::Instant;
 
 /// Accesses of one execution before loom gives up on it.
 pub(super) const BRANCHES: usize = 10_000;
-/// Switches away from a thread that could go on, in one execution, from one round to the next: first all orders without
-/// any, then all with one, and at last all there are. A program that is too large for a round has been explored within
-/// those before.
+/// Preemptions in one execution, from one round to the next: first all orders without any, then all
+/// with one, and at last all orders. A program that is too large for a round has been explored
+/// within the bounds of the rounds before.
 pub(super) const BOUNDS: [Option<usize>; 5] = [Some(0), Some(1), Some(2), Some(3), None];
 /// Rounds that each program gets.
 const WANTED: usize = 3;
-/// Executions of the first round, as a multiple of the budget: before that round is done, there is no verdict.
+/// Executions of the first round, as a multiple of the budget: before the end of that round there
+/// is no verdict.
 const WITHOUT_PREEMPTIONS: u64 = 10;
-/// Executions of a program, as a multiple of those that the wanted rounds took: beyond it no further round goes on.
+/// Executions of a program, as a multiple of those that the wanted rounds took. Beyond it no
+/// further round continues.
 const BEYOND: u64 = 6;
-/// The stack of each thread of the model: what a process has, of which only what is used is ever there.
+/// The stack of each thread of the model: as large as that of a process, of which only used pages
+/// take memory.
 pub(super) const STACK_MIB: usize = 8;
 
-/// Counters that the supervisor reads: the number of executions begun, 1 once the answer is being written, and the number of steps of
-/// the spec that the check of histories has taken.
+/// Counters that the supervisor reads: executions begun, 1 once the answer is being written, and
+/// steps of the spec that the check of histories has taken.
 pub(super) type Shared = [AtomicU64; 3];
 
-/// Everything that outlives one execution of the model.
+/// The state that outlives one execution of the model.
 struct Model<S: WithHandles<Memory = LoomMemory>> {
     case: Case<S::Spec>,
     roles: Vec<String>,
     history: Mutex<History<S::Spec>>,
-    /// Executions begun. The count is in this process's own memory, where no operation writes by mistake.
+    /// Executions begun. The count is in this process's own memory, where no operation writes by
+    /// mistake.
     begun: AtomicU64,
     /// [`Shared`], for the supervisor.
     shared: Arc<Region>,
-    /// Rounds that are done, and executions begun until those that are wanted were.
+    /// Rounds that are done, and executions begun before the wanted rounds were done.
     rounds: AtomicUsize,
     wanted: AtomicU64,
-    /// Executions that came to an end of which something can be said.
+    /// Executions that ended in a state that can be judged.
     judged: AtomicU64,
     answer: Sender,
     budget: Budget,
     started: Instant,
 }
 
-/// What the child answers: how much was explored, and the execution that was not Ok.
+/// The answer of the child: how much was explored, and the execution that was not Ok.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(super) struct Explored<S: Spec> {
     /// Executions begun.
     pub(super) executions: u64,
-    /// Rounds that were done, of [`BOUNDS`].
+    /// Rounds that are done, of [`BOUNDS`].
     pub(super) rounds: usize,
-    /// Orders were left out in which a process spins for longer.
+    /// Whether orders were left out in which a process spins for longer.
     pub(super) cut: bool,
-    /// An operation made an access to the memory.
+    /// Whether an operation accessed the memory.
     pub(super) touched: bool,
-    /// The time limit ended it.
+    /// Whether the time limit ended it.
     pub(super) timed_out: bool,
-    /// The execution that is to be told of.
+    /// The execution to report.
     pub(super) run: Option<Run<S>>,
 }
 
@@ -106,12 +111,12 @@ pub(super) fn explore<S: WithHandles<Memory = LoomMemory>>(
     });
     let hooked = Arc::clone(&model);
     std::panic::set_hook(Box::new(move |info| {
-        // The check catches it, and makes a verdict of it.
+        // The check catches the panic, and makes it a verdict.
         if is_of_the_spec(info) {
             return;
         }
         let panic = Panic::new(info);
-        // Before `end` takes the execution.
+        // This has to be read before `end` takes the execution.
         let unwinds = execution::ended().is_some();
         if unwinds || panic.of != Of::Structure {
             hooked.end(|steps, race| panic.verdict(unwinds, || hooked.race(steps, race)));
@@ -175,18 +180,19 @@ fn execute<S: WithHandles<Memory = LoomMemory>>(model: &Arc<Model<S>>, first: us
     for other in others {
         let _ = other.join();
     }
-    // No thread has it any more.
+    // No thread uses it any more.
     let structure = STRUCTURE.take();
     if execution::ended().is_some() {
-        // Processes stand in the middle of operations: nothing that a destructor asserts has to hold.
+        // Processes are still in the middle of operations: assertions of a destructor need not
+        // hold.
         return std::mem::forget(structure);
     }
     model.calls(|| drop(structure));
 }
 
 thread_local! {
-    /// The structure of this execution. All threads of the model run on one of the system's, and what a new one is given has
-    /// to be `Send`, which a structure need not be.
+    /// The structure of this execution. All threads of the model run on one of the system's
+    /// threads. Values that a new one gets have to be `Send`, which a structure need not be.
     static STRUCTURE: RefCell<Option<Rc<dyn Any>>> = const { RefCell::new(None) };
 }
 
@@ -205,7 +211,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         self.shared.get(0).expect("the region was made for it")
     }
 
-    /// Counts an execution, and ends everything when the budget is spent.
+    /// Counts an execution, and ends the process when the budget is spent.
     fn begin(&self) {
         let done = self.begun.load(Relaxed);
         *self.history() = History {
@@ -231,7 +237,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         self.shared()[0].store(done + 1, Relaxed);
     }
 
-    /// Ends the process: no execution that was explored was wrong.
+    /// Ends the process: no explored execution was wrong.
     fn finish(&self, timed_out: bool) -> ! {
         if self.judged.load(Relaxed) == 0 && !timed_out {
             self.end(|_, _| Verdict::Unknown(
@@ -242,7 +248,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         crate::process::end_now(0)
     }
 
-    /// The operations of one process, on the thread of the model that it is.
+    /// Does the operations of one process, on its thread of the model.
     fn process(&self, structure: &S, process: usize) {
         execution::enter(process);
         // An execution that has ended drops nothing: the drop would wait indefinitely.
@@ -302,7 +308,8 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         Some(handle)
     }
 
-    /// Calls code of the structure outside of its processes. A panic that it does not catch is a finding.
+    /// Calls code of the structure outside of its processes. A panic that it does not catch is a
+    /// finding.
     fn calls<R>(&self, call: impl FnOnce() -> R) -> R {
         let called = catch_unwind(AssertUnwindSafe(|| without_copies(call)));
         called.unwrap_or_else(|payload| self.panicked(payload))
@@ -322,13 +329,13 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         self.end(|_, _| verdict)
     }
 
-    /// Tells the supervisor of a step of the spec, and returns whether there is time for it.
+    /// Shows the supervisor a step of the spec, and returns whether there is time for it.
     fn watches(&self, judging: &Judging) -> bool {
         self.shared()[2].fetch_add(1, Relaxed);
         judging.goes_on()
     }
 
-    /// Whether what returned is right, and all that did not may wait.
+    /// Returns whether all results are right, and all other calls may wait.
     fn may_wait(&self) -> bool {
         let history = self.history();
         let (setup, order) = (&self.case.setup, Order::AfterPrefix);
@@ -348,7 +355,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         let returned = || explain_watched(setup, &history, order, limits);
         let verdict = match execution::ended() {
             Some(End::Impossible | End::Unfair) => return,
-            // What returned has to be right; and those that wait may, if the spec says so.
+            // All results have to be right, and the spec has to allow each wait.
             Some(End::Still) => match returned() {
                 Verdict::Ok => self.still(&history),
                 wrong => wrong,
@@ -362,7 +369,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         }
     }
 
-    /// Every process that is not done waits, and always will.
+    /// Judges a standstill: every process that is not done waits, and always will.
     fn still(&self, history: &History<S::Spec>) -> Verdict<S::Spec> {
         let waiters = execution::waiters();
         let sleeps = waiters.iter().any(|&(_, _, how)| how == Waits::Asleep);
@@ -443,7 +450,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         }
     }
 
-    /// The two accesses that race, in words.
+    /// Returns the two accesses that race, in words.
     fn race(&self, steps: &[Step], race: Option<[usize; 2]>) -> String {
         let Some(race) = race else {
             return "two accesses to the same data, one of them a write, with nothing that orders them"

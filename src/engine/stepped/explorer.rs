@@ -1,4 +1,5 @@
-//! All executions of a program that an engine is to try: within rising bounds, by chance, with pids that come again.
+//! The executions of a program that an engine tries: within rising bounds, at random, and with pids
+//! that are used again.
 
 mod batch;
 mod learned;
@@ -20,31 +21,35 @@ use std::time::{Duration, Instant};
 
 /// Bounds of `stepped`: preemptions, rising.
 const PREEMPTIONS: &[(u32, u32)] = &[(0, 0), (1, 0), (2, 0), (3, 0)];
-/// Bounds of `kills`: preemptions and kills, rising. The second kill is that of the life that recovers, or of a survivor.
+/// Bounds of `kills`: preemptions and kills, rising. The second kill is that of the recovering
+/// incarnation, or of a survivor.
 const KILLS: &[(u32, u32)] = &[(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)];
-/// Steps that a program may take, for each execution that it may take: few executions are longer.
+/// Steps that a program may take, as a multiple of its executions: few executions are longer.
 const STEPS: u64 = 100;
-/// The part of the executions of a program, or of those that it may take, that comes by chance besides.
+/// One random execution is added for each this many that a program took or may take.
 const BY_CHANCE: u64 = 4;
-/// Kill points of a program that are made up for one by one, at most.
+/// The most kill points of a program that are tried one by one.
 const KILLS_MADE_UP_FOR: u32 = 1_000;
-/// Points of change for PCT, which finds what takes one more than that of orders.
+/// PCT priority-change points: with d - 1 of them PCT finds bugs of depth d.
 const POINTS: u32 = 3;
 
-/// Programs each of whose kill points is killed for real besides, and executions of each that are for that, at most: a real
-/// kill takes as long as some hundreds of others.
+/// The programs whose kill points are also tried with real kills, and the most executions of each
+/// that do so: a real kill takes as long as some hundreds of others.
 const KILLED_FOR_REAL: u64 = 8;
 const REAL_KILLS: u64 = 100;
 
-/// The part of the executions that there are with kills where processes search: a real one takes as long as two hundred steps.
+/// The divisor of the executions with kills where forked processes search: a real kill takes as
+/// long as two hundred steps.
 const REAL: u64 = 5;
 
-/// Runs cases of one structure on crews that are kept as long as they are of use: coroutines search, and processes confirm.
+/// Runs cases of one structure on crews that are kept as long as they can be used: coroutines
+/// search, and forked processes confirm.
 pub(super) struct Explorer<S: WithHandles> {
     roles: Vec<String>,
     coroutines: Option<Crew<S::Memory, S>>,
     processes: Option<Crew<S::Memory, S>>,
-    /// Processes did something else than coroutines, so they search; and that was just seen.
+    /// Whether forked processes did something else than coroutines, so that they search; and
+    /// whether that was just noticed.
     differs: bool,
     switched: bool,
     /// See [`Budget::progress`] and [`Budget::read_only`].
@@ -53,7 +58,7 @@ pub(super) struct Explorer<S: WithHandles> {
     killable: u32,
     /// See [`Budget::watchdog`].
     watchdog: Duration,
-    /// The processes are [`RunAs::SameIds`], and search.
+    /// Whether the processes are [`RunAs::SameIds`], and search.
     same_id: bool,
     /// See [`Budget::keep_going`].
     keeps_going: bool,
@@ -61,7 +66,7 @@ pub(super) struct Explorer<S: WithHandles> {
     lost: Option<Lost>,
 }
 
-/// Budget that is left for a program.
+/// The budget that is left for a program.
 struct Left {
     executions: u64,
     steps: u64,
@@ -97,7 +102,7 @@ impl<S: WithHandles> Explorer<S> {
         self.roles == roles
     }
 
-    /// What another case begins with.
+    /// Sets the state in which each case begins.
     fn begin(&mut self, budget: &Budget) {
         self.promised = (budget.progress, budget.read_only);
         self.killable = budget.killable;
@@ -114,13 +119,13 @@ impl<S: WithHandles> Explorer<S> {
         bare(case.clone(), Verdict::Unknown(lost.to_string()))
     }
 
-    /// From now on processes search, in this program from the start.
+    /// Switches the search to forked processes, in this program from the start.
     fn switch_to_processes(&mut self) {
         self.coroutines = None;
         (self.differs, self.switched) = (true, true);
     }
 
-    /// The kind of processes that search.
+    /// Returns the kind of processes that search.
     fn searches(&self) -> RunAs {
         match (self.same_id, self.differs) {
             (true, _) => RunAs::SameIds,
@@ -133,7 +138,7 @@ impl<S: WithHandles> Explorer<S> {
         self.crew(self.searches())
     }
 
-    /// The processes that confirm and tell an execution.
+    /// Returns the processes that confirm and trace an execution.
     fn confirming(&mut self) -> Result<&mut Crew<S::Memory, S>, Error> {
         self.crew(if self.same_id {
             RunAs::SameIds
@@ -148,7 +153,7 @@ impl<S: WithHandles> Explorer<S> {
             RunAs::Processes | RunAs::SameIds => &mut self.processes,
         };
         if place.as_ref().is_none_or(|crew| crew.kind() != kind) {
-            // The old ones first: their ids are taken.
+            // The old ones are dropped first: their ids are taken.
             *place = None;
             let judges: (Judge<S::Spec>, Judge<S::Spec>) = (judge, rests);
             *place = Some(Crew::start(self.roles.clone(), judges, kind)?);
@@ -160,7 +165,8 @@ impl<S: WithHandles> Explorer<S> {
         Ok(crew)
     }
 
-    /// All executions of a program that are to be tried. Where processes do something else than coroutines, once more by processes.
+    /// Tries the executions of a program. Where forked processes do something else than coroutines,
+    /// they search the program again.
     pub(super) fn explore(
         &mut self,
         case: &Case<S::Spec>,
@@ -177,7 +183,8 @@ impl<S: WithHandles> Explorer<S> {
         Ok(answer)
     }
 
-    /// All executions of a program within rising bounds, then some by chance, as far as the budget goes.
+    /// Tries all executions of a program within rising bounds, then random ones, as far as the
+    /// budget goes.
     fn search(
         &mut self,
         case: &Case<S::Spec>,
@@ -209,10 +216,11 @@ impl<S: WithHandles> Explorer<S> {
             };
         }
         let mut in_bounds = Left::of(executions - 2 * (executions / BY_CHANCE));
-        // All are forked before code of the suite runs in this process, which may take away what that needs.
+        // All are forked before code of the suite runs in this process: it may take away what a
+        // fork needs.
         self.searcher()?;
-        // One execution with all its steps, to see whether they are all that changes the structure, and once more, to see whether
-        // it takes the same ones.
+        // One execution with all its steps shows whether only they change the structure. A second
+        // one shows whether it takes the same steps.
         let first_trace = self.traced(case, Exploration::Follow, &[])?;
         if self.lost.is_some() {
             covered.executions = 1;
@@ -221,7 +229,7 @@ impl<S: WithHandles> Explorer<S> {
         covered.unseen = first_trace.covered.unseen;
         covered.accesses = first_trace.covered.accesses;
         if matches!(&first_trace.run, Some(run) if matches!(run.verdict, Verdict::Unknown(_))) {
-            // A process may have been killed from outside: where it was by then is chance.
+            // A process may have been killed from outside: how far it had come is chance.
             covered.executions = 1;
             return Ok((covered, first_trace.run));
         }
@@ -234,7 +242,8 @@ impl<S: WithHandles> Explorer<S> {
             Reached::Bound(bound) => bound,
             Reached::Failed(choices) => return self.failed(case, &choices, covered),
         };
-        // Of a program that is done within its bounds some executions beyond them, of any other all that it may take.
+        // Random executions are a fraction of those taken, if the program is done within its bounds, else
+        // of all that it may take.
         let done = reached == bounds.last().copied();
         let by_chance = if done {
             covered.executions / BY_CHANCE
@@ -285,7 +294,7 @@ impl<S: WithHandles> Explorer<S> {
             Some(bound) if bound == *bounds.last().expect("there are some") => {
                 covered.exhausted = 1
             }
-            // Of kills, those beside a preemption.
+            // Of bounds with kills, those with a preemption too.
             Some((preemptions, dead)) if preemptions > 0 && (!kills || dead > 0) => {
                 covered.partly = 1;
             }
@@ -302,7 +311,8 @@ impl<S: WithHandles> Explorer<S> {
         Ok((covered, None))
     }
 
-    /// All executions within these bounds, one after the other, until none is `left` or the time is up.
+    /// Tries all executions within these bounds, one after the other, until none is `left` or the
+    /// time is up.
     fn rising(
         &mut self,
         case: &Case<S::Spec>,
@@ -322,7 +332,8 @@ impl<S: WithHandles> Explorer<S> {
                     Batch::Failed(choices) => return Ok(Reached::Failed(choices)),
                 };
                 let crew = self.searcher()?;
-                // Words that were not known to be shared may matter in executions that were left out: once more.
+                // Words that were not known to be shared may matter in executions that were left
+                // out: they are searched again.
                 if exhausted && !crew.footprint_stable() {
                     continue;
                 }
@@ -338,8 +349,9 @@ impl<S: WithHandles> Explorer<S> {
         Ok(Reached::Bound(reached))
     }
 
-    /// Each kill point of the first programs once more, by SIGKILL, with the dead one's pid given to its next life, or to a process
-    /// that does nothing: for structures that identify processes by pid. The choices of an execution that failed.
+    /// Tries each kill point of the first programs again with SIGKILL. The pid of the killed
+    /// process goes to its next incarnation, or to a process that does nothing: for structures that
+    /// identify processes by pid. Returns the choices of an execution that failed.
     fn for_real(
         &mut self,
         case: &Case<S::Spec>,
@@ -362,9 +374,9 @@ impl<S: WithHandles> Explorer<S> {
         Ok(None)
     }
 
-    /// Each step of a few schedules without preemptions, in which another process begins each, at which none was killed so far:
-    /// for programs of which too many orders are left to come to all kill points by going through them. The choices of an
-    /// execution that failed.
+    /// Kills at each step of a few schedules without preemptions, each begun by another process,
+    /// where no process was killed so far. It serves programs that have too many orders to reach
+    /// all kill points by exploring them. Returns the choices of an execution that failed.
     fn each_kill_point(
         &mut self,
         case: &Case<S::Spec>,
@@ -402,7 +414,7 @@ impl<S: WithHandles> Explorer<S> {
         Ok(None)
     }
 
-    /// The one execution that begins with these choices.
+    /// Runs the one execution that begins with these choices.
     fn follow(
         &mut self,
         case: &Case<S::Spec>,
@@ -415,7 +427,7 @@ impl<S: WithHandles> Explorer<S> {
     }
 }
 
-/// The strategy that a budget names, if it is not that of rising bounds.
+/// Returns the strategy that a budget names, if it is not that of rising bounds.
 fn by_chance(budget: &Budget) -> Option<Exploration> {
     let (seed, kills) = (budget.seed, 0);
     match budget.strategy {
@@ -429,7 +441,7 @@ fn by_chance(budget: &Budget) -> Option<Exploration> {
     }
 }
 
-/// How far rising bounds came.
+/// The outcome of a search within rising bounds.
 enum Reached {
     Bound(Option<(u32, u32)>),
     Failed(Vec<u8>),

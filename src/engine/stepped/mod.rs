@@ -1,8 +1,9 @@
-//! `stepped` and `kills`: processes of which one moves at a time, in the order that a strategy says. A failure is a list of
-//! choices, so it comes again. `kills` ends processes at each step besides.
+//! The engines `stepped` and `kills`: one process moves at a time, in the order that a strategy
+//! decides. A failure is a list of choices, so it is deterministic. `kills` also kills processes at
+//! each step.
 //!
-//! While searching the processes are coroutines of one forked process. What is told has been done by really forked processes and
-//! a real SIGKILL, and so have been samples of what passes.
+//! To search, the processes are coroutines of one forked process. Every reported execution was run
+//! by forked processes and a real SIGKILL, and so were samples of the executions that passed.
 
 mod elements;
 mod explorer;
@@ -12,7 +13,8 @@ mod verdict;
 
 pub use memory::SteppedMemory;
 
-/// Notes whether accesses of the crate that calls this arrive: its function stores both. `suite!` calls it.
+/// Notes whether accesses of the calling crate arrive: its function stores both values. `suite!`
+/// calls it.
 #[doc(hidden)]
 pub fn probe(store: fn(&AtomicU32, &mut u32)) {
     instrumented::probe(store);
@@ -33,29 +35,29 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
 
-/// Really forked processes, one step at a time.
+/// The engine of forked processes that take one step at a time.
 #[derive(Default)]
 pub struct Stepped {
     served: Served,
     turn: Option<MachineTurn>,
 }
 
-/// The same, and SIGKILL at each step.
+/// The engine [`Stepped`] with SIGKILL at each step.
 #[derive(Default)]
 pub struct Kills {
     served: Served,
     turn: Option<MachineTurn>,
 }
 
-/// As [`Stepped`], for code that nobody rewrote over [`Memory`](crate::memory::Memory): built by `cargo forkcheck`, it tells each of
-/// its accesses.
+/// The engine [`Stepped`] for code that is not written for [`Memory`](crate::memory::Memory):
+/// `cargo forkcheck` builds it so that it announces each of its accesses.
 #[derive(Default)]
 pub struct SteppedCode {
     served: Served,
     turn: Option<MachineTurn>,
 }
 
-/// The same, and SIGKILL at each step.
+/// The engine [`SteppedCode`] with SIGKILL at each step.
 #[derive(Default)]
 pub struct KillsCode {
     served: Served,
@@ -129,7 +131,7 @@ engine!(
         inline assembly, `fetch_max` and `fetch_min`; accesses to statics that are no atomics"
 );
 
-/// Whether the accesses of a structure over this memory can be seen by this program.
+/// Checks whether this program can see the accesses of a structure over this memory.
 trait Seen {
     fn can_be_seen() -> Result<(), Error>;
 }
@@ -161,7 +163,7 @@ fn serve<S: WithHandles, const KILLS: bool>(channel: &mut Channel) {
         if case.schedule != Schedule::Free || !case.kills.is_empty() {
             explorer.replay(&case, &budget)
         } else if Explorer::<S>::is_instrumented() {
-            // Its heap is shared, so a pointer to that is no mistake.
+            // The heap of instrumented code is shared, so a pointer to it is no mistake.
             explorer.explore(&case, &budget, KILLS)
         } else {
             Looks::before::<S::Memory, S>(case, roles, budget.known, |case, _| {

@@ -1,4 +1,5 @@
-//! An execution in words and as data: its steps, its case with turns and kills, and who waits for what.
+//! An execution in words and as data: its steps, its case with turns and kills, and what each
+//! process waits for.
 
 use crate::case::{Access, Case, History, Kill, Schedule, Step, Turn, Until, named};
 use crate::check::Finding;
@@ -10,7 +11,7 @@ use crate::spec::Spec;
 use crate::structure::Progress;
 use crate::workers::stepped::{LONGEST, Note, Outside};
 
-/// The steps that were noted, with words numbered in the order of their addresses.
+/// Returns the steps that were noted, with words numbered in the order of their addresses.
 pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
     let noted = notes.iter().filter_map(|note| match note {
         Note::Step(step) => Some(step),
@@ -40,7 +41,7 @@ pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
         .collect()
 }
 
-/// The case with the turns and kills that were noted.
+/// Returns the case with the turns and kills that were noted.
 pub(super) fn case<S: Spec>(case: &Case<S>, notes: &[Note]) -> Case<S> {
     let mut turns: Vec<Turn> = Vec::new();
     let mut kills: Vec<Kill> = Vec::new();
@@ -58,7 +59,7 @@ pub(super) fn case<S: Spec>(case: &Case<S>, notes: &[Note]) -> Case<S> {
     }
 }
 
-/// How much of a case's turns and kills matched.
+/// Counts the turns and kills of a case that were requested and matched.
 pub(super) fn requested<S: Spec>(case: &Case<S>, matched: u32, died: u32) -> Covered {
     let named = match &case.schedule {
         Schedule::Turns(turns) => turns
@@ -76,7 +77,8 @@ pub(super) fn requested<S: Spec>(case: &Case<S>, matched: u32, died: u32) -> Cov
     }
 }
 
-/// What is said of a program that failed, and did not when the same choices were made again.
+/// Returns the run of a program that failed, and did not fail when the same choices were made
+/// again.
 pub(super) fn not_deterministic<S: Spec>(case: &Case<S>) -> Run<S> {
     bare(
         case.clone(),
@@ -90,7 +92,7 @@ pub(super) fn not_deterministic<S: Spec>(case: &Case<S>) -> Run<S> {
     )
 }
 
-/// Says of an execution who was where.
+/// Describes an execution in words: where each process was.
 pub(super) struct Narrator<'a, S: Spec> {
     pub(super) case: &'a Case<S>,
     pub(super) roles: &'a [String],
@@ -99,7 +101,7 @@ pub(super) struct Narrator<'a, S: Spec> {
 }
 
 impl<S: Spec> Narrator<'_, S> {
-    /// A process, and the operation that it is in.
+    /// Returns a process, and the operation that it is in, in words.
     pub(super) fn place(&self, process: usize) -> String {
         let role = named(self.roles, process);
         let pending = self
@@ -113,7 +115,7 @@ impl<S: Spec> Narrator<'_, S> {
         }
     }
 
-    /// Who was killed, in words; empty if nobody was.
+    /// Returns the killed processes in words; empty if there are none.
     fn killed(&self) -> Vec<String> {
         let steps: Vec<_> = self
             .notes
@@ -127,7 +129,7 @@ impl<S: Spec> Narrator<'_, S> {
         kills
             .filter(|(_, step)| step.access == Access::Killed)
             .map(|(at, kill)| {
-                // In this life: whether it has been in an operation.
+                // Looks whether this incarnation has been in an operation.
                 let before = steps[..at].iter().rev();
                 let mut life = before
                     .filter(|step| step.process == kill.process)
@@ -158,7 +160,8 @@ impl<S: Spec> Narrator<'_, S> {
             .collect()
     }
 
-    /// No process can move: the kind of standstill, and what each waits for. Some may do so outside of operations.
+    /// Describes a standstill: its kind, and what each process waits for. Some may wait outside of
+    /// operations.
     pub(super) fn stuck(&self, outside: &[(usize, Outside)]) -> (Kind, String) {
         let mut waits = Vec::new();
         let mut spins = false;
@@ -212,7 +215,8 @@ impl<S: Spec> Narrator<'_, S> {
         (kind, all.join("; "))
     }
 
-    /// Whether the steps of an execution that was too long come to one word after the other, and not to the same ones.
+    /// Returns whether the steps of an execution that was too long access one word after the other,
+    /// and not the same ones.
     pub(super) fn goes_on(&self) -> bool {
         let (mut steps, mut words) = (0, std::collections::HashSet::new());
         for note in self.notes {
@@ -224,7 +228,8 @@ impl<S: Spec> Narrator<'_, S> {
         2 * words.len() > steps
     }
 
-    /// An operation takes more steps of its own than was promised, or than can be followed.
+    /// Describes an operation that takes more steps of its own than were promised, or than can be
+    /// followed.
     pub(super) fn too_long(&self, promised: Progress) -> String {
         let unfinished = (0..self.roles.len()).filter(|&process| {
             self.history.calls[process]
@@ -249,7 +254,7 @@ impl<S: Spec> Narrator<'_, S> {
         format!("{} did not return within {bound}", who.join(" and "))
     }
 
-    /// The accesses that ended the execution, each with its process.
+    /// Returns the accesses that ended the execution, each with its process.
     fn clash(&self) -> Option<(String, Option<String>)> {
         let words =
             |(process, words): &(usize, String)| format!("{} {words}", named(self.roles, *process));

@@ -1,4 +1,4 @@
-//! What an execution that ended so comes to.
+//! Verdicts on executions, by the way in which they ended.
 
 use super::trace;
 use crate::case::{Case, History};
@@ -13,13 +13,14 @@ use crate::structure::Progress;
 use crate::workers::stepped::{Ended, Note, Outside, Stop};
 use crate::workers::{Lost, PrivateWait, Stuck};
 
-/// Whether a history is Ok. All calls are in it: of those that a kill cut short, too.
+/// Returns whether a history is Ok. It has all calls, those that a kill interrupted too.
 pub(super) fn judge<S: Spec>(case: &Case<S>, history: &History<S>, watcher: Watcher<'_>) -> bool {
     let limits = (Limits::default(), watcher);
     explain_watched(&case.setup, history, Criterion::RealTime, limits) == Verdict::Ok
 }
 
-/// Whether all who are in the middle of an operation may wait there for ever, and what returned is right.
+/// Returns whether every process in an operation may wait there indefinitely, and all results are
+/// right.
 pub(super) fn rests<S: Spec>(case: &Case<S>, history: &History<S>, watcher: Watcher<'_>) -> bool {
     let limits = (Limits::default(), watcher);
     judge(case, history, watcher)
@@ -53,7 +54,7 @@ pub(super) fn verdict<S: Spec>(
             explain(&case.setup, history, Criterion::RealTime, Limits::default())
         }
         Ended::Stopped(Stop::Stuck) => {
-            // What returned has to be right; and those that wait may, if the spec says so.
+            // All results have to be right, and the spec has to allow each wait.
             match explain(&case.setup, history, Criterion::RealTime, Limits::default()) {
                 Verdict::Ok => {}
                 wrong => return wrong,
@@ -123,7 +124,7 @@ pub(super) fn verdict<S: Spec>(
             ),
         },
         Ended::Lost(lost) => Verdict::Unknown(lost.to_string()),
-        // No forked process says so: a number that was written over.
+        // No forked process stops for such a reason: the number was overwritten.
         Ended::Stopped(_) => Verdict::Unknown(Lost::Overwritten.to_string()),
         Ended::Outside { process, stuck } => match (stuck, private_wait) {
             (Stuck::Endless(used), _) => finding(

@@ -1,15 +1,16 @@
-//! A barrier as two operations: arriving, and leaving once all have arrived.
+//! A barrier as two operations: to arrive, and to leave once all have arrived.
 
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// A barrier of as many processes as its setup says: `Arrive` counts the process, and never waits; `Leave` waits until all have
-/// arrived. Then the next phase begins, and a process that has left may arrive again. An `Arrive` before the `Leave` of the phase before, and a
-/// `Leave` without an `Arrive`, are refused.
+/// A barrier of as many processes as its setup says. `Arrive` counts the process and never waits;
+/// `Leave` waits until all have arrived. Then the next phase begins, and a process that has left
+/// may arrive again. An `Arrive` before the `Leave` of the phase before, and a `Leave` without an
+/// `Arrive`, are refused.
 ///
-/// A barrier with one operation `wait` is given to it as these two: a `wait` has to overlap the `wait`s of all others, so it is
-/// not one point in an order of operations, which a spec asks for.
+/// A barrier with one operation `wait` is specified by these two: a `wait` has to overlap the
+/// `wait`s of all others, so it is not one point in an order of operations, which a spec requires.
 ///
 /// ```
 /// use forkcheck::spec::{Barrier, BarrierOp, BarrierRet, Spec};

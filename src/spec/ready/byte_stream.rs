@@ -4,8 +4,9 @@ use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// A stream of bytes with room for as many as its setup says, of one writer and one reader. A write takes a first part of its
-/// bytes, and a read gets the oldest bytes, as many as it asked for or fewer. What is written is read in order, once.
+/// A stream of bytes of one writer and one reader; its setup is the number of bytes that it has
+/// room for. A write takes a first part of its bytes, and a read gets the oldest bytes, as many as
+/// it asked for or fewer. Bytes are read in the order in which they were written, once.
 ///
 /// A part is at least one byte, wherever the caller can see that there is room for one, or that one is there: each side
 /// may be late to see what the other did, as in a [`StaleQueue`](crate::spec::StaleQueue); what it has once seen it has seen.
@@ -57,14 +58,14 @@ impl ByteStream {
         self.capacity - self.bytes.len()
     }
 
-    /// Appends the first bytes of a write; returns whether it may be that many.
+    /// Appends the first bytes of a write, and returns whether it may take this many.
     fn write(&mut self, bytes: &[u8], taken: usize) -> bool {
         let room = self.room();
         if taken > room.min(bytes.len()) {
             return false;
         }
         if taken == 0 && !bytes.is_empty() {
-            // It saw no room: none of what the last reads made.
+            // It saw no room: none of the room that the last reads made.
             let may = room <= self.unseen_room;
             self.unseen_room = room;
             return may;
@@ -75,7 +76,7 @@ impl ByteStream {
         true
     }
 
-    /// Takes the oldest bytes; returns whether it may be these.
+    /// Takes the oldest bytes, and returns whether a read may get these.
     fn read(&mut self, most: usize, got: &[u8]) -> bool {
         let there = self.bytes.len();
         if got.len() > most.min(there) || !self.bytes.iter().zip(got).all(|(a, b)| a == b) {
@@ -167,7 +168,7 @@ mod tests {
         let one = (Read(1), Bytes(vec![1]));
         assert!(!allowed(std::slice::from_ref(&refused)));
         assert!(allowed(&[full.clone(), refused.clone()]));
-        // The writer may be late to see the read, and once it wrote again it has seen it.
+        // The writer may be late to see the read. After it has written again it has seen it.
         assert!(allowed(&[full.clone(), one.clone(), refused.clone()]));
         let again = (Write(vec![4]), Wrote(1));
         let two = (Read(1), Bytes(vec![2]));
@@ -178,7 +179,7 @@ mod tests {
             two,
             refused
         ]));
-        // The reader may be late to see a write, and after a byte of it not any more.
+        // The reader may be late to see a write. After it has read a byte of it, it has seen it.
         assert!(allowed(&[full.clone(), nothing.clone(), one.clone()]));
         assert!(!allowed(&[
             full,
@@ -193,7 +194,7 @@ mod tests {
             again,
             (Read(9), Bytes(vec![1]))
         ]));
-        // Nothing of nothing.
+        // A write and a read of no bytes.
         assert!(allowed(&[
             (Write(vec![]), Wrote(0)),
             (Read(0), Bytes(vec![]))

@@ -1,11 +1,12 @@
-//! An event: a condition that is set and reset, and waited for.
+//! An event: a condition that processes set, reset and wait for.
 
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 
-/// An event that stays set until it is reset: `Wait` waits while it is not set. The setup says whether it is set at first. A
-/// waiter may miss an event that is set and reset at once; it then waits for the next `Set`. One that lets a single waiter
-/// through and is then reset by itself is a [`Semaphore`](crate::spec::Semaphore) of one permit.
+/// An event that stays set until it is reset: `Wait` waits while it is not set. The setup says
+/// whether it is set at first. A waiter may miss an event that is set and reset at once; it then
+/// waits for the next `Set`. An event that lets one waiter through and then resets itself is a
+/// [`Semaphore`](crate::spec::Semaphore) of one permit.
 ///
 /// ```
 /// use forkcheck::spec::{Event, EventOp, EventRet, Spec};

@@ -1,16 +1,18 @@
-//! A bounded queue of several producers and consumers, whose `Full` and `Empty` are exact only where no operation of the other
-//! side is under way.
+//! A bounded queue of several producers and consumers. `Full` and `Empty` are exact only where no
+//! operation of the other side is under way.
 
 use super::{Queue, QueueOp, QueueRet};
 use crate::spec::{Data, Spec};
 use std::hash::Hash;
 
-/// A bounded first-in, first-out [`Queue`] in which a pop may say `Empty` beside a push that has not returned, and a push may
-/// say `Full` beside a pop that has not returned. All else is exact: the order of the items, that none is lost or comes
-/// twice, and both answers where no operation of the other side is under way.
+/// A bounded first-in, first-out [`Queue`] in which a pop may say `Empty` beside a push that has
+/// not returned, and a push may say `Full` beside a pop that has not returned. All else is exact:
+/// items keep their order, none is lost or popped twice, and both answers are right where no
+/// operation of the other side is under way.
 ///
-/// A queue promises that if its producers first claim a slot and then fill it (Vyukov's array queue, heapless's
-/// `mpmc`): a producer that is held up between the two hides all that others push after it.
+/// A queue promises this much if its producers first claim a slot and then fill it (Vyukov's array
+/// queue, heapless's `mpmc`): a producer that is delayed between the two hides all later pushes of
+/// the others.
 ///
 /// ```
 /// use forkcheck::spec::{QueueOp, QueueRet, RelaxedQueue, Spec};

@@ -1,10 +1,11 @@
-//! A semaphore: permits that are taken and given back.
+//! A semaphore: permits that processes take and give back.
 
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 
-/// A counting semaphore: `Acquire` waits while there is no permit, `TryAcquire` is refused then, `Release` adds one. The setup is
-/// the number of permits at first. It knows no owners: any process may release, and a process that dies keeps what it took.
+/// A counting semaphore: `Acquire` waits while there is no permit, `TryAcquire` is refused then,
+/// `Release` adds one. The setup is the number of permits at first. Permits have no owners: any
+/// process may release, and a process that dies keeps the permits that it took.
 ///
 /// ```
 /// use forkcheck::spec::{Semaphore, SemaphoreOp, SemaphoreRet, Spec};

@@ -1,5 +1,5 @@
-//! An access of code under test: a step, if it is an atomic or touches what other processes touch; and a race, if nothing orders it
-//! with another one.
+//! Accesses of code under test. An access is a step if it is atomic or touches memory that other
+//! processes touch, and a race if happens-before does not order it with another one.
 #![allow(unsafe_code, reason = "bytes of the arena are read and copied")]
 
 use super::arena;
@@ -12,7 +12,8 @@ use crate::workers::stepped::stepper::{self, At, Done};
 
 const ACQUIRE_AND_RELEASE: Order = Order(4);
 
-/// Runs code of the check amid code under test, where a process of an execution is at work: its number is given.
+/// Runs code of the check within code under test, with the number of the process of an execution
+/// that runs.
 #[inline]
 pub(super) fn as_process<R>(does: impl FnOnce(usize) -> R) -> Option<R> {
     let (me, _) = stepper::seat()?;
@@ -22,17 +23,18 @@ pub(super) fn as_process<R>(does: impl FnOnce(usize) -> R) -> Option<R> {
     Some(result)
 }
 
-/// What an atomic access found, and what it left, if that is something else.
+/// The value that an atomic access found, and the one that it left, if that differs.
 pub(super) struct Atomic {
     pub(super) access: Access,
     pub(super) found: u64,
     pub(super) now: Option<u64>,
 }
 
-/// The orders of an atomic access: as it was written, and of one that changed nothing.
+/// The memory orders of an atomic access: as written, and where it changed nothing.
 pub(super) type Orders = (Order, Order);
 
-/// An atomic access: always a step. `pending` is what it may do, `access` does it.
+/// Does an atomic access, which is always a step. `pending` is the kind that it may have, and
+/// `access` does it.
 #[inline]
 pub(super) fn atomic<R>(
     pending: Access,
@@ -87,7 +89,7 @@ pub(super) fn atomic<R>(
     as_process(step).unwrap_or_else(|| access().0)
 }
 
-/// A fence.
+/// Notes a fence.
 pub(super) fn fence(order: Order, code: u32) {
     let _ = as_process(|me| {
         stepper::fence(At::Code(code));
@@ -95,7 +97,7 @@ pub(super) fn fence(order: Order, code: u32) {
     });
 }
 
-/// Plain accesses to some bytes, one for each eight of them: before they are done.
+/// Notes plain accesses to some bytes before they are done, one for each eight of them.
 #[inline]
 pub(super) fn plain(address: usize, length: usize, writes: bool, code: u32) {
     if !arena::holds(address) {
@@ -112,7 +114,7 @@ pub(super) fn plain(address: usize, length: usize, writes: bool, code: u32) {
     });
 }
 
-/// A plain access within eight bytes.
+/// Notes a plain access within eight bytes.
 fn piece(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
     let is_step = with(|runtime| {
         if runtime.learns != 0 {
@@ -135,7 +137,7 @@ fn piece(me: usize, (address, length): (usize, usize), writes: bool, code: u32) 
 fn step(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
     let access = if writes { Access::Write } else { Access::Read };
     stepper::access(access, address as u64, At::Code(code), || {
-        // Code under test writes after this returns, so what it writes is not known.
+        // Code under test writes after this returns, so the value is not known.
         let value = if writes { 0 } else { value(address, length) };
         ((), seen(access, value))
     });
@@ -144,8 +146,8 @@ fn step(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
     }
 }
 
-/// A process has looked at memory. Where it looks there again and again and nothing changes, it spins: that is known once
-/// the step is taken, since what is pending may be asked for sooner or later.
+/// Notes a read. A process that reads the same memory repeatedly without a change spins. That is
+/// known only after the step, since strategies may ask earlier or later what is pending.
 #[inline]
 fn looked(me: usize, address: usize, code: u32) {
     let version = stepper::version();
@@ -154,7 +156,7 @@ fn looked(me: usize, address: usize, code: u32) {
     }
 }
 
-/// Volatile accesses: steps, ordered with others as relaxed atomics.
+/// Notes volatile accesses: steps, ordered with others as relaxed atomics.
 pub(super) fn volatile(address: usize, length: usize, writes: bool, code: u32) {
     let _ = as_process(|me| {
         step(me, (address, length), writes, code);
@@ -171,13 +173,14 @@ pub(super) fn volatile(address: usize, length: usize, writes: bool, code: u32) {
     });
 }
 
-/// A value as it is noted: an address in the arena by its distance from the first byte, which is the same in each run.
+/// Returns a value in the form of notes: an address in the arena is its distance from the first
+/// byte, which is the same in each run.
 fn shown(value: u64) -> (u64, Form) {
     let distance = with(|runtime| runtime.arena.distance(value as usize)).flatten();
     distance.map_or((value, Form::Unsigned), |byte| (byte as u64, Form::Address))
 }
 
-/// Nothing has changed.
+/// Makes the result of an access that changed nothing.
 fn seen(access: Access, value: u64) -> Done {
     let (value, form) = shown(value);
     Done {
@@ -186,7 +189,7 @@ fn seen(access: Access, value: u64) -> Done {
     }
 }
 
-/// The number in at most eight bytes.
+/// Returns the number in at most eight bytes.
 fn value(address: usize, length: usize) -> u64 {
     let mut bytes = [0; 8];
     let from = std::ptr::with_exposed_provenance::<u8>(address);
@@ -197,7 +200,8 @@ fn value(address: usize, length: usize) -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-/// Code that is not seen may have taken a lock on a word that the process slept on: what it was released with is known by now.
+/// Joins the clock of a word that the process slept on: code that is not seen may have taken a lock
+/// on it.
 #[inline]
 fn acquire_slept(runtime: &mut Runtime, process: usize) {
     for word in runtime.known[process].slept_on() {
@@ -265,7 +269,8 @@ fn mark(
     runtime.shadow.mark(address, length, me, known)
 }
 
-/// Ends the execution for an access that clashes with another one, or that is beyond what is followed.
+/// Ends the execution for an access that clashes with another one, or that is beyond what the
+/// engine follows.
 fn tell(me: usize, code: u32, clash: Option<Clash>) {
     let Some(clash) = clash else {
         if with(|runtime| runtime.shadow.full != 0 || runtime.arena.is_full()) == Some(true) {
@@ -286,7 +291,7 @@ fn tell(me: usize, code: u32, clash: Option<Clash>) {
             Kind::Read => "reads at",
             Kind::AtomicWrite => "writes an atomic at",
             Kind::AtomicRead => "reads an atomic at",
-            // The call is the standard library's, and what came before it is known.
+            // The call is the standard library's, and the earlier accesses are known.
             Kind::Free => "frees after",
         };
         format!("{does} {}", at(code))
@@ -303,7 +308,8 @@ fn tell(me: usize, code: u32, clash: Option<Clash>) {
     stepper::clash(mine, other, freed);
 }
 
-/// Memory of the arena is freed: what touched it has to come before, and nothing may come after.
+/// Notes that memory of the arena is freed: all its accesses have to happen before, and none may
+/// follow.
 pub(super) fn freed(address: usize, length: usize) {
     let _ = as_process(|me| {
         let code = with(|runtime| runtime.last[me]).unwrap_or(0);
@@ -316,7 +322,7 @@ pub(super) fn freed(address: usize, length: usize) {
     });
 }
 
-/// An allocation failed: the arena is full.
+/// Ends the execution for an allocation that failed: the arena is full.
 pub(super) fn refused() {
     let _ = as_process(|_| stepper::beyond());
 }

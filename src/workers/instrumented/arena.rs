@@ -1,14 +1,17 @@
-//! The heap of code under test: shared memory at one address, behind the structure. Nothing is given away twice in one
-//! execution, so an address stands for one allocation, and what was freed stays freed.
+//! The heap of code under test: shared memory at one address, behind the structure. No address is
+//! given out twice in one execution, so an address stands for one allocation, and freed memory
+//! stays freed.
 #![allow(unsafe_code, reason = "bytes of the arena are set to zero")]
 
 use crate::schedule::MAX_PROCESSES;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Bytes that one process may allocate in an execution; and those of the structure and all that comes with it.
+/// The bytes that one process may allocate in an execution, and the bytes for the structure with
+/// its own allocations.
 const PART: usize = 4 << 20;
-/// A part for each process, so that the address of an allocation does not depend on what others allocated before; and one for
-/// the structure and what is allocated outside of a process.
+/// The parts of the arena: one for each process, so that the address of an allocation does not
+/// depend on earlier ones of others, and one for the structure and allocations outside of a
+/// process.
 const PARTS: usize = MAX_PROCESSES + 1;
 pub(super) const LENGTH: usize = PARTS * PART;
 /// The bytes before an allocation that hold its length; each is aligned to that.
@@ -27,7 +30,7 @@ pub(super) fn holds(address: usize) -> bool {
 #[repr(C)]
 pub(super) struct Arena {
     first: usize,
-    /// Bytes that are taken of each part; more than there are: an allocation was refused.
+    /// The bytes taken of each part. If they exceed the part, an allocation was refused.
     taken: [usize; PARTS],
 }
 
@@ -42,12 +45,13 @@ impl Arena {
         (self.first..self.first + LENGTH).contains(&address)
     }
 
-    /// Which byte an address is that of, if it is in here.
+    /// Returns the distance of an address from the first byte, if it is in the arena.
     pub(super) fn distance(&self, address: usize) -> Option<usize> {
         self.holds(address).then(|| address - self.first)
     }
 
-    /// Takes all allocations back, and leaves the memory as it was: zeros, so that an execution finds nothing of the one before it.
+    /// Takes all allocations back, and zeros the memory, so that an execution finds nothing of the
+    /// one before it.
     pub(super) fn reset(&mut self, size: usize) {
         for (part, taken) in self.taken.iter_mut().enumerate() {
             let start = std::ptr::with_exposed_provenance_mut::<u8>(self.first + part * PART);
@@ -60,13 +64,14 @@ impl Arena {
         self.taken[0] = size.next_multiple_of(HEADER);
     }
 
-    /// Whether an allocation outside of a process was refused in this execution.
+    /// Returns whether an allocation outside of a process was refused in this execution.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.taken[0] > PART
     }
 
-    /// Room for `size` bytes at a multiple of `align`, for a process or for none; 0 if there is none left.
+    /// Returns room for `size` bytes at a multiple of `align`, for a process or for none; 0 if
+    /// there is none left.
     pub(super) fn take(&mut self, size: usize, align: usize, process: Option<usize>) -> usize {
         let part = process.map_or(0, |process| process % MAX_PROCESSES + 1);
         let first = self.first + part * PART;
@@ -86,7 +91,7 @@ impl Arena {
     }
 }
 
-/// Where the length of the allocation at an address is.
+/// Returns the address of the length of an allocation.
 pub(super) fn header(address: usize) -> *mut usize {
     std::ptr::with_exposed_provenance_mut(address - HEADER)
 }

@@ -1,4 +1,5 @@
-//! The functions that the pass has code call in place of its atomic accesses: they do them, too.
+//! The functions that the pass makes code call in place of its atomic accesses. They also do the
+//! accesses.
 #![allow(
     unsafe_code,
     reason = "functions of fixed names that instrumented code calls"
@@ -12,7 +13,7 @@ use std::arch::naked_asm;
 use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
-/// Of code that is not under test, an order at least as strong as the one that it gives.
+/// Returns a memory order at least as strong as the one of code that is not under test.
 fn for_store(order: i32) -> std::sync::atomic::Ordering {
     if order == 5 { SeqCst } else { Release }
 }
@@ -73,7 +74,8 @@ macro_rules! atomics {
             })
         }
 
-        /// The form of compilers of C: the value that was found goes to where the expected one was.
+        /// Does a compare-exchange in the form of C compilers: the value that was found replaces
+        /// the expected one in memory.
         pub(super) unsafe extern "C" fn compare_exchange_in_place(
             word: &$Word, expected: *mut $Value, value: $Value, order: i32, on_miss: i32, from: usize,
         ) -> bool {

@@ -1,8 +1,9 @@
-//! Vector clocks: how much of each process's past another one knows. Lamport, CACM 1978; Mattern, 1989.
+//! Vector clocks: how much of each process's past another process knows. Lamport, CACM 1978;
+//! Mattern, 1989.
 
 use crate::schedule::MAX_PROCESSES;
 
-/// For each process, the last of its epochs whose accesses happened before what the clock stands for.
+/// The last epoch of each process whose accesses happened before the event of the clock.
 pub(super) type Clock = [u32; MAX_PROCESSES];
 
 pub(super) const ZERO: Clock = [0; MAX_PROCESSES];
@@ -48,22 +49,23 @@ impl Order {
     }
 }
 
-/// Words on which a process slept that are remembered.
+/// The most words that are remembered because a process slept on them.
 const SLEPT: usize = 4;
 
-/// What one process knows.
+/// The knowledge of one process.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct Knowledge {
-    /// What happened before its next access; its own entry is its epoch.
+    /// The events that happened before its next access; its own entry is its epoch.
     pub(super) clock: Clock,
-    /// What its last release fence gave to the relaxed stores behind it.
+    /// The clock of its last release fence, for the relaxed stores after it.
     released: Clock,
-    /// What its relaxed loads have seen, for the next acquire fence.
+    /// The clocks that its relaxed loads have read, for the next acquire fence.
     acquired: Clock,
-    /// Words that it slept on, whose locks it may take and give back in code that is not seen; 0: none.
+    /// Words that it slept on, whose locks it may take and give back in code that is not seen; 0 if
+    /// there is none.
     slept: [usize; SLEPT],
-    /// The epoch in which its incarnation began: accesses before that are of a dead one.
+    /// The epoch in which its incarnation began: earlier accesses are of a dead one.
     pub(super) born: u32,
 }
 
@@ -80,18 +82,19 @@ impl Knowledge {
         }
     }
 
-    /// The process was killed: the next incarnation knows what it knew, and is told apart from it.
+    /// Notes that the process was killed: the next incarnation knows as much, and has an epoch of
+    /// its own.
     pub(super) fn end_incarnation(&mut self, process: usize) {
         self.clock[process] += 1;
         self.born = self.clock[process];
         (self.released, self.acquired, self.slept) = (ZERO, ZERO, [0; SLEPT]);
     }
 
-    /// Words that it slept on.
+    /// Returns the words that it slept on.
     pub(super) fn slept_on(&self) -> impl Iterator<Item = usize> + use<> {
         self.slept.into_iter().filter(|&word| word != 0)
     }
-    /// It sleeps on a word.
+    /// Notes that it sleeps on a word.
     pub(super) fn sleeps_on(&mut self, word: usize) {
         if !self.slept.contains(&word) {
             self.slept.rotate_right(1);
@@ -99,7 +102,7 @@ impl Knowledge {
         }
     }
 
-    /// A read of an atomic whose last release left `given`.
+    /// Notes a read of an atomic whose last release left `given`.
     pub(super) fn read(&mut self, given: &Clock, order: Order) {
         if order.acquires() {
             join(&mut self.clock, given);
@@ -108,7 +111,7 @@ impl Knowledge {
         }
     }
 
-    /// A write of an atomic: what it gives to those that read it.
+    /// Notes a write of an atomic, and returns the clock for its readers.
     pub(super) fn write(&mut self, process: usize, order: Order) -> Clock {
         if !order.releases() {
             return self.released;
@@ -138,7 +141,7 @@ mod tests {
     const ACQUIRE: Order = Order(2);
     const RELEASE: Order = Order(3);
 
-    /// Whether what process 0 did before a store is known to process 1 after its load.
+    /// Returns whether accesses of process 0 before a store are known to process 1 after its load.
     fn is_known(store: Order, fence: Option<Order>, load: Order, fenced: Option<Order>) -> bool {
         let (mut writer, mut reader) = (Knowledge::of_first(0), Knowledge::of_first(1));
         if let Some(order) = fence {

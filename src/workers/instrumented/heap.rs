@@ -1,5 +1,5 @@
-//! C's heap functions, which the program has in place of the C library's: what code under test allocates is in the arena, and
-//! all else where it always is.
+//! C's heap functions, which the program has in place of the C library's: allocations of code under
+//! test are in the arena, and all others where they always are.
 #![allow(
     unsafe_code,
     reason = "functions of fixed names, and those of the C library behind them"

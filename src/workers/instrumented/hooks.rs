@@ -1,5 +1,6 @@
-//! The functions that the pass has code call at plain accesses, at copies and at fences. Each is entered by a jump that hands
-//! over the return address besides, which says where in the source the access is.
+//! The functions that the pass makes code call at plain accesses, at copies and at fences. Each is
+//! entered by a jump that also passes the return address, which shows where in the source the
+//! access is.
 #![allow(
     unsafe_code,
     reason = "functions of fixed names that instrumented code calls"
@@ -15,14 +16,15 @@ unsafe extern "C" {
     static __ehdr_start: u8;
 }
 
-/// An instruction, by its distance from the first byte of the program: the same in each of its processes. 0: none of its own.
+/// Returns an instruction by its distance from the first byte of the program: the same in each of
+/// its processes. It is 0 if it is not the program's.
 #[inline]
 pub(super) fn code(return_address: usize) -> u32 {
     let distance = return_address.wrapping_sub((&raw const __ehdr_start).addr());
     u32::try_from(distance).unwrap_or(0)
 }
 
-/// Whether code under test runs; the probe is noted.
+/// Returns whether code under test runs; notes the probe.
 #[inline(always)]
 pub(super) fn is_under_test(of_probe: u32) -> bool {
     let runs = RUNS.get();
@@ -32,7 +34,8 @@ pub(super) fn is_under_test(of_probe: u32) -> bool {
     runs == UNDER_TEST
 }
 
-/// Functions under the names that the pass knows, each of which jumps to another one with the return address in this register.
+/// Makes functions under the names that the pass knows. Each jumps to another one with the return
+/// address in this register.
 macro_rules! entered {
     ($($name:ident => $to:path, $x86:literal, $arm:literal;)*) => {$(
         /// See the module.
@@ -104,7 +107,8 @@ entered! {
     __tsan_atomic_thread_fence => fence, "rsi", "x1";
 }
 
-/// What the pass and compilers of C call besides, of which nothing has to be known.
+/// Makes the other functions that the pass and compilers of C call, of which nothing has to be
+/// known.
 macro_rules! nothing {
     ($($name:ident)*) => {$(
         /// See the module.

@@ -1,6 +1,7 @@
-//! Code that nobody rewrote over [`Memory`](crate::memory::Memory), as a source of steps: compiled with LLVM's ThreadSanitizer pass
-//! (`cargo forkcheck`) it calls a function before each access to memory, and those functions are here in place of that tool's
-//! runtime. Each tells the [`stepper`](super::stepped::stepper) of the access, as the engine's own memory does.
+//! Steps of code that is not written for [`Memory`](crate::memory::Memory). Compiled with LLVM's
+//! ThreadSanitizer pass (`cargo forkcheck`), it calls a function before each access to memory.
+//! Those functions are here in place of that tool's runtime. Each announces the access to the
+//! [`stepper`](super::stepped::stepper), as the engine's own memory does.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -56,11 +57,11 @@ use crate::error::Error;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// What a thread runs: code of the check, ...
+/// The thread runs code of the check.
 const CHECK: u8 = 0;
-/// ... code under test, as a process of an execution or as it builds or drops the structure, ...
+/// The thread runs code under test, as a process of an execution or to build or drop the structure.
 const UNDER_TEST: u8 = 1;
-/// ... or the probe.
+/// The thread runs the probe.
 const PROBE: u8 = 2;
 
 thread_local! {
@@ -73,7 +74,7 @@ thread_local! {
 }
 /// Those of the last probe.
 static ARRIVED: AtomicU32 = AtomicU32::new(0);
-/// An atomic store, and a plain one.
+/// Both bits: of an atomic store, and of a plain one.
 const BOTH: u32 = 0b11;
 
 /// Runs code under test: its accesses are those of a process, and its heap is the arena.
@@ -92,8 +93,8 @@ pub(super) fn under_test<R>(instrumented: bool, call: impl FnOnce() -> R) -> R {
     call()
 }
 
-/// Has a function of the user's crate store two values, and notes whether both stores arrived here. Without that
-/// nothing that a structure does is seen, and a check of it would pass.
+/// Makes a function of the user's crate store two values, and notes whether both stores arrived
+/// here. If they do not, no access of a structure is seen, and a check of it would pass.
 pub(crate) fn probe(store: fn(&AtomicU32, &mut u32)) {
     PROBED.set(0);
     let (atomic, mut plain) = (AtomicU32::new(0), 0);
@@ -127,7 +128,7 @@ pub(crate) fn unseen() -> Result<(), Error> {
 
 #[cfg(not(forkcheck_instrumented))]
 mod without {
-    //! The same where nothing is instrumented: no structure ever is.
+    //! The functions for builds without instrumentation, where no structure is instrumented.
 
     use crate::error::Error;
     use crate::region::Region;

@@ -1,4 +1,5 @@
-//! State of all processes of an execution, in memory that they share: forked ones judge an access by what others did.
+//! State of all processes of an execution, in memory that they share: forked processes judge an
+//! access by those of the others.
 #![allow(
     unsafe_code,
     reason = "the state is lent to the process that has the turn"
@@ -18,12 +19,12 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-/// Reads that are remembered to see that a process looks again and again.
+/// The reads that are remembered to see that a process reads the same words repeatedly.
 const READS: usize = 16;
-/// Instructions that are remembered while memory is learned; a power of two.
+/// The instructions that are remembered while memory is learned; a power of two.
 const CODES: usize = 1 << 12;
 
-/// Reads of one process since memory changed last.
+/// Reads of one process since the last change of memory.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct Reads {
@@ -65,7 +66,7 @@ impl Reads {
 pub(super) struct Runtime {
     pub(super) arena: Arena,
     pub(super) processes: u32,
-    /// 1: each plain access is a step, and what it touches is noted.
+    /// 1: each plain access is a step, and its memory is noted.
     pub(super) learns: u32,
     pub(super) known: [Knowledge; MAX_PROCESSES],
     pub(super) reads: [Reads; MAX_PROCESSES],
@@ -76,12 +77,13 @@ pub(super) struct Runtime {
     pub(super) shadow: Shadow,
 }
 
-/// Null: no crew of such a structure was started.
+/// The state; null if no crew of such a structure was started.
 static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(null_mut());
 /// The region of the arena, for crews.
 static REGION: OnceLock<Arc<Region>> = OnceLock::new();
 
-/// The state, for the process that has the turn, and for the supervisor while none has. `None` before [`start`].
+/// Lends the state to the process that has the turn, or to the supervisor while none has. `None`
+/// before [`start`].
 #[inline]
 pub(super) fn with<R>(use_it: impl FnOnce(&mut Runtime) -> R) -> Option<R> {
     let runtime = RUNTIME.load(Relaxed);
@@ -95,7 +97,8 @@ pub(super) fn with<R>(use_it: impl FnOnce(&mut Runtime) -> R) -> Option<R> {
     Some(use_it(unsafe { &mut *runtime }))
 }
 
-/// Makes the arena and the state, once, before any process of a crew is forked. Returns the region that structure and arena are in.
+/// Makes the arena and the state, once, before any process of a crew is forked. Returns the region
+/// of structure and arena.
 pub(crate) fn start() -> Result<Arc<Region>, Error> {
     if let Some(region) = REGION.get() {
         return Ok(Arc::clone(region));
@@ -108,10 +111,11 @@ pub(crate) fn start() -> Result<Arc<Region>, Error> {
     Ok(Arc::clone(REGION.get_or_init(|| region)))
 }
 
-/// Refuses where the program's heap does not come here: code under test would allocate in memory of its process's own.
+/// Returns an error where the program's heap functions are not those of this crate: code under test
+/// would allocate private memory.
 fn heap_is_ours() -> Result<(), Error> {
     let before = super::RUNS.replace(super::UNDER_TEST);
-    // A size that is no constant, or the allocation could be left out.
+    // The size is not constant, so that the allocation is not optimised away.
     let allocated: Vec<u8> = Vec::with_capacity(std::hint::black_box(8));
     let address = allocated.as_ptr().addr();
     drop(allocated);
@@ -125,7 +129,8 @@ fn heap_is_ours() -> Result<(), Error> {
     ))
 }
 
-/// A new execution of this many processes, whose structure has this size: all that the last one allocated is gone.
+/// Begins an execution of this many processes, whose structure has this size: all allocations of
+/// the last one are gone.
 pub(crate) fn begin(processes: usize, size: usize) {
     with(|runtime| {
         runtime.arena.reset(size);
@@ -138,12 +143,12 @@ pub(crate) fn begin(processes: usize, size: usize) {
     });
 }
 
-/// A process was killed: what it did is no longer at the same time as anything.
+/// Notes that a process was killed: its accesses are no longer concurrent with any.
 pub(crate) fn end_incarnation(process: usize) {
     with(|runtime| runtime.known[process].end_incarnation(process));
 }
 
-/// From now on memory is learned, from nothing; or it is known.
+/// Begins to learn memory, from nothing, or ends it.
 pub(crate) fn learn(learns: bool) {
     with(|runtime| {
         runtime.learns = learns.into();
@@ -155,7 +160,8 @@ pub(crate) fn learn(learns: bool) {
 }
 
 impl Runtime {
-    /// Notes an instruction, so that its line is known before processes are forked that name it.
+    /// Notes an instruction, so that its line is known before the processes that name it are
+    /// forked.
     pub(super) fn see(&mut self, code: u32) {
         let mut at = (code.wrapping_mul(0x9E37_79B9) >> 20) as usize % CODES;
         for _ in 0..8 {

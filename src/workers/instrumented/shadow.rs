@@ -1,10 +1,10 @@
-//! The past of each granule of memory in this execution: which process accessed which of its bytes when, what the last
-//! release of each byte gave, and whether it was freed.
+//! The past of each granule of memory in this execution: the accesses to each of its bytes, by
+//! process and epoch, the clock of the last release of each byte, and whether it was freed.
 
 use super::clocks::{Clock, Knowledge, Order, ZERO, join};
 use crate::schedule::MAX_PROCESSES;
 
-/// Granules that are told apart in one execution; a power of two.
+/// The most granules of one execution; a power of two.
 const GRANULES: usize = 1 << 14;
 /// Slots of the table by address.
 const SLOTS: usize = 2 * GRANULES;
@@ -16,14 +16,15 @@ pub(super) enum Kind {
     Read,
     AtomicWrite,
     AtomicRead,
-    /// What follows it is no access of the same memory.
+    /// The memory is freed: what follows is no access to the same memory.
     Free,
 }
 
 impl Kind {
     const ALL: [Self; 4] = [Self::Write, Self::Read, Self::AtomicWrite, Self::AtomicRead];
 
-    /// Whether two accesses of these kinds are a race, if nothing orders them: one writes, and one is not atomic.
+    /// Returns whether two accesses of these kinds are a race, if happens-before does not order
+    /// them: one writes, and one is not atomic.
     fn races(self, other: Self) -> bool {
         let writes = |kind| matches!(kind, Self::Write | Self::AtomicWrite | Self::Free);
         let plain = |kind| matches!(kind, Self::Write | Self::Read | Self::Free);
@@ -35,7 +36,7 @@ impl Kind {
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Past {
-    /// The process's epoch; 0: none.
+    /// The process's epoch; 0 if there was no access.
     epoch: u32,
     code: u32,
     bytes: u8,
@@ -45,9 +46,9 @@ struct Past {
 #[repr(C)]
 struct Granule {
     past: [[Past; 4]; MAX_PROCESSES],
-    /// For each byte, the number of the clock that its last release left; 0: none.
+    /// The number of the clock that the last release of each byte left; 0 if there was none.
     released: [u32; 8],
-    /// 1 if it was freed, where `by` says by which code.
+    /// 1 if it was freed; `by` then names the code.
     freed: u32,
     by: u32,
     /// For each byte at which an atomic begins that was accessed, as bits, the value that the last access left.
@@ -63,7 +64,7 @@ struct Slot {
     granule: u32,
 }
 
-/// An access that nothing orders with another one, or of freed memory.
+/// An access that happens-before does not order with another one, or an access of freed memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Clash {
     pub(super) mine: Kind,
@@ -72,7 +73,7 @@ pub(super) struct Clash {
     pub(super) code: u32,
 }
 
-/// An access as the shadow takes it.
+/// An access in the form of the shadow.
 #[derive(Clone, Copy)]
 pub(super) struct Marked {
     pub(super) process: usize,
@@ -85,7 +86,7 @@ pub(super) struct Shadow {
     generation: u32,
     used: u32,
     clocks: u32,
-    /// More memory was accessed than there is room for: races there are not seen.
+    /// Whether more memory was accessed than there is room for: races there are not seen.
     pub(super) full: u32,
     slots: [Slot; SLOTS],
     granules: [Granule; GRANULES],
@@ -93,13 +94,13 @@ pub(super) struct Shadow {
 }
 
 impl Shadow {
-    /// A new execution.
+    /// Begins a new execution.
     pub(super) fn begin(&mut self) {
         self.generation = self.generation.wrapping_add(1).max(1);
         (self.used, self.clocks, self.full) = (0, 1, 0);
     }
 
-    /// The granule of an address; `None` if there is no room for another.
+    /// Returns the granule of an address; `None` if there is no room for another.
     #[inline]
     fn granule(&mut self, address: usize, processes: usize) -> Option<usize> {
         let number = (address >> 3) as u64;
@@ -230,7 +231,7 @@ impl Shadow {
         }
         let mut given = me.write(process, order);
         if reads && released != 0 {
-            // An update goes on with the release sequence that it found.
+            // An update continues the release sequence that it found.
             join(&mut given, &self.given[released]);
         }
         if released == 0 && given == ZERO {

@@ -1,12 +1,12 @@
-//! Source lines of instructions, from the debug information of the program. A supervisor looks lines up before it forks, so that
-//! its children need not.
+//! Source lines of instructions, from the debug information of the program. A supervisor looks
+//! lines up before it forks, so that its children need not.
 
 use addr2line::Loader;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// A place in the source; all empty where nothing says it.
+/// A location in the source; all fields are empty where it is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) file: String,
@@ -16,7 +16,7 @@ pub(crate) struct Place {
 
 #[derive(Default)]
 struct Symbols {
-    /// `None`: it was not asked for yet; or the program cannot be read.
+    /// The loader; `None` if it was not asked for yet, or if the program cannot be read.
     loader: Option<Option<Loader>>,
     known: HashMap<u32, Place>,
 }
@@ -25,7 +25,8 @@ thread_local! {
     static SYMBOLS: RefCell<Symbols> = RefCell::default();
 }
 
-/// Returns the line of an instruction: that of the innermost call which is not the standard library's or this crate's.
+/// Returns the line of an instruction: that of the innermost call outside of the standard library
+/// and this crate.
 pub(crate) fn site(code: u32) -> Place {
     SYMBOLS.with_borrow_mut(|symbols| {
         if let Some(known) = symbols.known.get(&code) {
@@ -41,7 +42,8 @@ pub(crate) fn site(code: u32) -> Place {
     })
 }
 
-/// Bytes before an instruction in which another one has a line, where that one has none: the compiler merged two into it.
+/// The bytes before an instruction without a line in which the line of another one counts: the
+/// compiler merged the two.
 const BEFORE: u64 = 64;
 
 fn innermost(loader: &Loader, code: u32) -> Option<Place> {
@@ -72,7 +74,7 @@ fn line(loader: &Loader, address: u64) -> Option<Place> {
     innermost
 }
 
-/// A file as the compiler names it: from the root of the workspace, if it is in there.
+/// Returns a file as the compiler names it: from the root of the workspace, if it is in there.
 fn relative(file: &str) -> &str {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let above = package.iter().flat_map(|package| package.ancestors());
@@ -83,7 +85,7 @@ fn relative(file: &str) -> &str {
     below.and_then(Path::to_str).unwrap_or(file)
 }
 
-/// Whether a file is the standard library's or this crate's.
+/// Returns whether a file is the standard library's or this crate's.
 fn is_below(file: &str) -> bool {
     let own = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
     file.starts_with("/rustc/") || file.contains("/rustlib/src/") || file.starts_with(own)

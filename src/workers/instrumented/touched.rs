@@ -1,19 +1,20 @@
-//! Memory that more than one process touches. A plain access to it is a step, and no other is: the order of accesses to
-//! memory of one process's own makes no difference.
+//! Memory that more than one process touches. Plain accesses to it are steps, and no other plain
+//! accesses are: the order of accesses to memory of one process makes no difference.
 //!
-//! It is learned in some executions of a program before the search begins, in which all plain accesses are steps, and stays as
-//! it is then: so the steps of a schedule are the same each time, also where a saved case is replayed. Memory that turns out
-//! to be shared later is looked at for races all the same.
+//! It is learned in some executions of a program before the search begins, in which all plain
+//! accesses are steps. It does not change afterwards, so that the steps of a schedule are the same
+//! each time, also where a saved case is replayed. Memory that turns out to be shared later is
+//! still checked for races.
 
 use crate::schedule::MAX_PROCESSES;
 
-/// Granules of eight bytes that are told apart; a power of two.
+/// The most granules, of eight bytes; a power of two.
 const GRANULES: usize = 1 << 14;
 
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Granule {
-    /// 0: none, which is no granule's number.
+    /// The number of the granule; 0 if there is none, which is no granule's number.
     number: u64,
     readers: u32,
     writers: u32,
@@ -65,7 +66,7 @@ impl Touched {
         *set |= 1 << (process % MAX_PROCESSES);
     }
 
-    /// Whether the order of an access with those of other processes makes a difference.
+    /// Returns whether the order of an access with those of other processes makes a difference.
     #[inline]
     pub(super) fn matters(&self, address: usize, process: usize, writes: bool) -> bool {
         if self.is_full() {

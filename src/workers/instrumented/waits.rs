@@ -1,5 +1,6 @@
-//! System calls by which code under test waits: they become waits and wake-ups of the schedule. The program's own functions of these
-//! names come before the C library's, also for the standard library.
+//! System calls by which code under test waits: they become waits and wake-ups of the schedule. The
+//! linker prefers the program's own functions of these names to the C library's, also for the
+//! standard library.
 #![allow(
     unsafe_code,
     reason = "functions of fixed names, and system calls as they are"
@@ -17,7 +18,7 @@ const WAIT_BITSET: usize = libc::FUTEX_WAIT_BITSET as usize;
 const WAKE_BITSET: usize = libc::FUTEX_WAKE_BITSET as usize;
 const FLAGS: usize = (libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME) as usize;
 
-/// Code that is not instrumented has no place of its own.
+/// The location of code that is not instrumented.
 const NOWHERE: At<'_> = At::Code(0);
 
 #[inline(always)]
@@ -31,7 +32,7 @@ fn fails(errno: c_int) -> c_long {
     -1
 }
 
-/// syscall(2). It takes as many arguments as there are registers for.
+/// syscall(2), with as many arguments as there are registers for.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn syscall(
     number: c_long,
@@ -67,7 +68,7 @@ unsafe extern "C" fn syscall(
     }
 }
 
-/// A wait or wake-up; `None` for what is neither, or where no process of an execution runs.
+/// Does a wait or wake-up; `None` for any other call, or where no process of an execution runs.
 fn futex(word: usize, operation: usize, value: u32, limit: usize) -> Option<c_long> {
     match operation {
         WAIT | WAIT_BITSET => as_process(|me| wait(me, word, value, limit != 0)),
@@ -105,7 +106,7 @@ fn wait(me: usize, word: usize, value: u32, limited: bool) -> c_long {
     }
 }
 
-/// sched_yield(2): a turn of a spin.
+/// sched_yield(2), as one iteration of a spin.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sched_yield() -> c_int {
     if is_under_test() && as_process(|_| stepper::spin(NOWHERE)).is_some() {
@@ -115,7 +116,7 @@ unsafe extern "C" fn sched_yield() -> c_int {
     unsafe { syscall(libc::SYS_sched_yield, 0, 0, 0, 0, 0, 0) as c_int }
 }
 
-/// nanosleep(2): no time passes in a schedule, so it is a turn of a spin.
+/// nanosleep(2): no time passes in a schedule, so it is one iteration of a spin.
 #[unsafe(export_name = "nanosleep")]
 unsafe extern "C" fn pass_time(request: *const c_void, left: *mut c_void) -> c_int {
     if is_under_test() && as_process(|_| stepper::spin(NOWHERE)).is_some() {

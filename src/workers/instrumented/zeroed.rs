@@ -17,12 +17,13 @@ unsafe impl Table for super::touched::Touched {}
 // SAFETY: as above; it is made of these two and of integers.
 unsafe impl Table for super::runtime::Runtime {}
 
-/// A table of zeros, which processes that are forked later share.
+/// Makes a table of zeros, which processes that are forked later share.
 pub(super) fn zeroed<T: Table>() -> Result<&'static mut T, Error> {
     let region: &'static Region = Box::leak(Box::new(Region::anonymous(size_of::<T>())?));
     let mut table = region.slot::<T>(0)?;
-    // SAFETY: as_mut, for ever.
-    // 1. `slot` checked that the table lies in the region and is aligned; the region is never dropped. 2. The region is new and
-    //    known here alone. 3. Zeros are a `T`, by the contract of `Table`.
+    // SAFETY: as_mut, for the rest of the program.
+    // 1. `slot` checked that the table lies in the region and is aligned; the region is never
+    // dropped. 2. The region is new and known here alone. 3. Zeros are a `T`, by the contract of
+    // `Table`.
     Ok(unsafe { table.as_mut() })
 }

@@ -1,4 +1,5 @@
-//! The shared page of a crew: whose turn it is, and the plan, which belongs to whoever has the turn.
+//! The shared page of a crew: the turn, and the plan, which belongs to the process that has the
+//! turn.
 #![allow(unsafe_code, reason = "the plan is lent to whoever has the turn")]
 
 use super::decision::{Decision, Stop};
@@ -16,26 +17,27 @@ use std::sync::atomic::{
     AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 
-/// Turns of waiting before a worker sleeps that has a processor for itself, and where it shares one. Whoever has the turn
-/// gives it on within microseconds; if not, the supervisor may be at work, and needs a processor too.
+/// The iterations for which a worker waits before it sleeps, where it has a processor for itself
+/// and where it shares one. A worker passes the turn on within microseconds; if not, the supervisor
+/// may be at work, and needs a processor too.
 const SPINS: u32 = 1_000;
 const YIELDS: u32 = 100;
 
-/// Of a worker: it waits, or sleeps, for the turn; was given it; has it.
+/// The states of a worker: it waits or sleeps for the turn, was given it, or has it.
 const WAITS: u32 = 0;
 const SLEEPS: u32 = 1;
 const GOES: u32 = 2;
 const HAS: u32 = 3;
 
-/// A worker's own line.
+/// The cache line of one worker.
 #[repr(C)]
 struct Turn {
     state: AtomicU32,
-    /// Steps that it took, so that the supervisor sees that things move.
+    /// Steps that it took; they show the supervisor that there is progress.
     steps: AtomicU32,
 }
 
-/// What whoever gets the turn without being a process of the execution has to do with it.
+/// The task of a worker that gets the turn without being a process of the execution.
 pub(super) mod duty {
     /// Go on as a process.
     pub(in super::super) const NONE: u32 = 0;
@@ -48,11 +50,11 @@ pub(super) mod duty {
 #[repr(C)]
 pub(super) struct Board {
     turns: [Line<Turn>; MAX_PROCESSES],
-    /// Counts cases; a change says that there is a new one to decode.
+    /// The number of cases so far; a change means that there is a new one to decode.
     pub(super) batch: AtomicU32,
     /// See [`duty`].
     pub(super) duty: AtomicU32,
-    /// Why the batch or an execution stopped, see [`Stop::to_word`].
+    /// The reason why the batch or an execution stopped, see [`Stop::to_word`].
     stop: AtomicU32,
     /// 1: go on after a history that is not Ok, and count it.
     pub(super) keep_going: AtomicU32,
@@ -60,7 +62,8 @@ pub(super) struct Board {
     pub(super) traced: AtomicU32,
     /// 1: no other execution is to begin.
     pub(super) out_of_time: AtomicU32,
-    /// 1: statics of a worker changed, which may point to the heap of that execution: no other is to begin with it.
+    /// 1: statics of a worker changed, and may point to the heap of that execution; no other may
+    /// begin with it.
     pub(super) dirty: AtomicU32,
     /// 1: a log of this batch was full.
     pub(super) full: AtomicU32,
@@ -105,19 +108,20 @@ impl Board {
         lines.chain([&self.before, &self.behind])
     }
 
-    /// A number that changes while things move; for the supervisor, who has not the turn.
+    /// Returns a number that changes with progress, for the supervisor, which does not have the
+    /// turn.
     pub(super) fn progress(&self) -> u64 {
         let steps = self.turns.iter().map(|turn| turn.steps.load(Relaxed));
         steps.fold(0, |sum, steps| sum.wrapping_add(steps.into()))
     }
 
-    /// The worker that has the turn, if it is not on its way to one.
+    /// Returns the worker that has the turn, or was given it.
     pub(super) fn holder(&self) -> Option<usize> {
         let has = |turn: &Line<Turn>| turn.state.load(Relaxed) >= GOES;
         self.turns.iter().position(has)
     }
 
-    /// What whoever has the turn has to do with it; asked once.
+    /// Takes the task of the worker that has the turn.
     pub(super) fn duty(&self) -> u32 {
         let duty = self.duty.load(Relaxed);
         // Written only where it changes: all processors have it in their caches.
@@ -127,15 +131,16 @@ impl Board {
         duty
     }
 
-    /// This worker, who has the turn, moves.
+    /// Counts a step of this worker, which has the turn.
     #[inline]
     pub(super) fn count_step(&self, worker: usize) {
         let steps = &self.turns[worker].steps;
         steps.store(steps.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    /// The plan, for whoever has the turn: a worker from the moment at which `await_turn` returns until it passes the
-    /// turn on; the supervisor before the first turn of a batch, and while the worker that had it is dead.
+    /// Lends the plan to the holder of the turn: a worker, from the return of `await_turn` until it
+    /// passes the turn on; or the supervisor, before the first turn of a batch and while the worker
+    /// that had it is dead.
     #[inline]
     pub(super) fn plan<R>(&self, with: impl FnOnce(&mut Plan) -> R) -> R {
         // SAFETY: a unique reference to the plan, for the length of `with`.
@@ -146,26 +151,30 @@ impl Board {
         with(unsafe { &mut *self.plan.get() })
     }
 
-    /// This worker has not the turn: the batch is over; or it is to be forked, and the one before it is gone.
+    /// Takes the turn away from this worker: the batch is over, or the worker is about to be forked
+    /// in place of an earlier one.
     pub(super) fn lay_down(&self, worker: usize) {
         self.turns[worker].state.store(WAITS, Relaxed);
     }
 
-    /// Says why it stops. Release: the supervisor, which may begin another batch from here on, sees the worker's earlier stores.
+    /// Notes the reason to stop. Release: the supervisor, which may begin another batch from here
+    /// on, sees the worker's earlier stores.
     pub(super) fn stop(&self, why: Stop) {
         self.stop.store(Stop::to_word(Some(why)), Release);
     }
-    /// Nothing has stopped; for the supervisor, before it gives the turn away.
+    /// Removes the reason to stop, for the supervisor, before it passes the turn on.
     pub(super) fn clear_stop(&self) {
         self.stop.store(Stop::to_word(None), Relaxed);
     }
-    /// Why it stopped, if it did. Acquire: pairs with the Release in [`stop`](Self::stop).
+    /// Returns the reason to stop, if there is one. Acquire: pairs with the Release in
+    /// [`stop`](Self::stop).
     pub(super) fn stopped(&self) -> Option<Stop> {
         Stop::from_word(self.stop.load(Acquire))
     }
 
-    /// Acts on a decision that is about another worker than the one that has the turn, `from`, or than none: gives the turn to
-    /// the one that is to run or to die. Returns the reason to stop, if that was decided.
+    /// Acts on a decision about another worker than `from`, which has the turn, if any has: passes
+    /// the turn to the worker that is to run or to die. Returns the reason to stop, if that was
+    /// decided.
     pub(super) fn carry_out(&self, from: Option<usize>, decision: Decision) -> Option<Stop> {
         let worker = self.plan(|plan| match decision {
             Decision::Run(process) => Ok(plan.worker_of(process)),
@@ -178,15 +187,15 @@ impl Board {
         worker.map(|worker| self.pass(from, worker)).err()
     }
 
-    /// Gives the turn from a worker, or from the supervisor, to a worker.
+    /// Passes the turn from a worker, or from the supervisor, to a worker.
     #[inline]
     pub(super) fn pass(&self, from: Option<usize>, worker: usize) {
         if let Some(from) = from {
             self.turns[from].state.store(WAITS, Relaxed);
         }
         let turn = &self.turns[worker].state;
-        // Release: pairs with the Acquire in `await_turn`; who gets the turn sees what we did. Acquire: nothing later
-        // moves before it.
+        // Release: pairs with the Acquire in `await_turn`; the next holder sees all earlier
+        // accesses. Acquire: no later access moves before it.
         if turn.swap(GOES, AcqRel) == SLEEPS {
             Hardware::wake(turn, 1);
         }

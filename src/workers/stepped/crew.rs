@@ -1,5 +1,5 @@
-//! The crew: workers forked once, of which the one that has the turn moves. The supervisor that forked them sleeps, except
-//! when one of them dies: then it gives the seat to another, and the turn on.
+//! The crew: workers that are forked once, of which the one that has the turn moves. The supervisor that forked them sleeps,
+//! except when one of them dies: it then forks another in its place, and passes the turn on.
 
 use super::board::{BoardRef, duty};
 use super::decision::Stop;
@@ -31,19 +31,19 @@ use std::time::{Duration, Instant};
 
 /// The worker that is the host.
 const HOST: usize = 0;
-/// The process id of the first worker, where it is ours to choose: one of those that a kernel has which counts to 32,768.
+/// The process id of the first worker, where it can be chosen: an id that also a kernel with 32,768 ids has.
 const FIRST_ID: u32 = 31_000;
 
-/// The kind of processes that a case has.
+/// The kind of processes that run a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunAs {
     /// Coroutines of one forked process.
     Coroutines,
     /// Forked processes.
     Processes,
-    /// Forked processes, where the kernel permits that each with an id that does not change from crew to crew; and a
-    /// killed process gives its own to its next life, as after the kernel has given away all others; or, if there is none, to a
-    /// process that does nothing. That takes a fork while all others wait.
+    /// Forked processes that, where the kernel permits it, have the same ids in each crew. A killed process passes its id to
+    /// its next incarnation, as if the kernel had used all others; or, if there is none, to a process that does nothing. That
+    /// takes a fork while all others wait.
     SameIds,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Crew<M: Memory, S: WithHandles<Memory = M>> {
     workers: Vec<Option<Child<()>>>,
     bell: Bell,
     kind: RunAs,
-    /// How often a process got the id of one that was killed.
+    /// The number of processes that got the id of a killed one.
     again: u64,
     /// The time without progress that is a hang.
     watchdog: Duration,
@@ -61,8 +61,8 @@ pub(crate) struct Crew<M: Memory, S: WithHandles<Memory = M>> {
 }
 
 impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
-    /// Forks a worker for each role, or one that is the host of all. Only from a single-threaded process: the zygote. `judge`
-    /// says whether a history is right, and `rests` whether all that it leaves waiting may wait.
+    /// Forks a worker for each role, or one that is the host of all. The caller is a single-threaded process: the zygote.
+    /// `judge` returns whether a history is right, and `rests` whether all waiting processes may wait.
     pub(crate) fn start(
         roles: Vec<String>,
         (judge, rests): (Judge<S::Spec>, Judge<S::Spec>),
@@ -70,7 +70,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     ) -> Result<Self, Error> {
         possible::<S>(&roles)?;
         let (bell, ring) = Bell::new()?;
-        // The one memory whose accesses are not its own to tell.
+        // `Hardware` is the one memory that does not announce accesses: the instrumentation does.
         let instrumented = TypeId::of::<M>() == TypeId::of::<Hardware>();
         let structure = if instrumented {
             instrumented::start()?
@@ -110,7 +110,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         Ok(crew)
     }
 
-    /// Forks a worker for each process, where they are processes, and gives each process its worker.
+    /// Forks a worker for each process, unless they are coroutines, and assigns each process its worker.
     fn fork_processes(&mut self) -> Result<(), Error> {
         for process in 0..self.processes() {
             let slot = match self.kind {
@@ -127,7 +127,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         Ok(())
     }
 
-    /// Replaces all workers, which have used up what they have: no process is in an operation.
+    /// Replaces all workers, which have no room left. No process is in an operation.
     fn replace_all(&mut self) -> Result<(), Error> {
         self.workers.fill_with(|| None);
         self.shared.board.dirty.store(0, Relaxed);
@@ -157,12 +157,12 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     pub(crate) fn kind(&self) -> RunAs {
         self.kind
     }
-    /// How often a process got the id of one that was killed: never where the kernel does not let us choose.
+    /// Returns the number of processes that got the id of a killed one: 0 where the kernel does not let ids be chosen.
     pub(crate) fn again(&self) -> u64 {
         self.again
     }
 
-    /// The same, under this process id, if it may be.
+    /// Forks a worker under this process id, and returns whether the kernel permitted it.
     fn fork_as(&mut self, slot: usize, id: u32) -> Result<bool, Error> {
         self.shared.board.lay_down(slot);
         let shared = &self.shared;
@@ -170,7 +170,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         Ok(self.workers[slot].is_some())
     }
 
-    /// Takes a case, on which batches are then run.
+    /// Takes a case for the batches that follow.
     pub(crate) fn take(&mut self, case: &Case<S::Spec>) -> Result<(), Error> {
         let program = self.shared.program();
         program.clear();
@@ -200,13 +200,13 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         Ok(())
     }
 
-    /// Whether the next batch goes on after a history that is not Ok.
+    /// Sets whether the next batch goes on after a history that is not Ok.
     pub(crate) fn keep_going(&self, keep_going: bool) {
         let word = &self.shared.board.keep_going;
         word.store(keep_going.into(), Relaxed);
     }
 
-    /// What the structure promises of how its operations get on, and the processes that are not to write, as bits.
+    /// Sets the progress that the structure promises, and the processes that are not to write, as bits.
     pub(crate) fn promise(&self, progress: Progress, read_only: u32) {
         self.shared.board.plan(|plan| {
             plan.step_bound = progress.step_bound().unwrap_or(0);
@@ -215,12 +215,12 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         });
     }
 
-    /// The time without progress that is a hang.
+    /// Sets the time without progress that is a hang.
     pub(crate) fn watchdog(&mut self, watchdog: Duration) {
         self.watchdog = watchdog;
     }
 
-    /// The processes that may be killed, as bits.
+    /// Sets the processes that may be killed, as bits.
     pub(crate) fn spare_all_but(&self, killable: u32) {
         self.shared.board.plan(|plan| plan.killable = killable);
     }
@@ -232,7 +232,8 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             .plan(|plan| plan.scheduler.follow(choices));
     }
 
-    /// Runs the case that was taken. Unless that [leaves it usable](Stop::leaves_crew_usable), or goes on, the crew is of no more use: drop it.
+    /// Runs the case that was taken. After an end that neither [leaves the crew usable](Stop::leaves_crew_usable) nor can be
+    /// continued, drop the crew.
     pub(crate) fn run(
         &mut self,
         strategy: Exploration,
@@ -247,7 +248,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         board.traced.store(traced.into(), Relaxed);
         board.plan(|plan| {
             plan.scheduler.set(strategy);
-            // Those of a program that runs undisturbed: who is preempted may come to more, by spinning.
+            // The kill points are those of undisturbed runs: a preempted process may take more steps, by spinning.
             let undisturbed = Exploration::Bounded {
                 preemptions: 0,
                 kills: 0,
@@ -263,8 +264,8 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         self.supervise(until)
     }
 
-    /// After [`Stop::Stuck`], where all may rest so: goes on with the batch. Whoever is in the middle of an operation
-    /// stays there for ever, so somebody else takes its place.
+    /// Continues the batch after [`Stop::Stuck`], where all processes may rest. A process in the middle of an operation stays
+    /// there indefinitely, so another worker replaces it.
     pub(crate) fn go_on(&mut self, until: Instant) -> Result<Ended, Error> {
         for process in 0..self.processes() {
             let (slot, state) = self
@@ -293,13 +294,13 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         self.supervise(until)
     }
 
-    /// Goes on with the batch, after [`Stop::Novel`].
+    /// Continues the batch after [`Stop::Novel`].
     pub(crate) fn resume(&mut self, until: Instant) -> Result<Ended, Error> {
         self.begin()?;
         self.supervise(until)
     }
 
-    /// Has the first worker begin an execution.
+    /// Makes the first worker begin an execution.
     fn begin(&mut self) -> Result<(), Error> {
         if self.shared.board.dirty.load(Relaxed) != 0 {
             self.replace_all()?;
@@ -325,7 +326,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             match self.shared.board.stopped() {
                 None => {}
                 Some(Stop::Spent) => {
-                    // No process is in an operation: others go on, with a heap of their own.
+                    // No process is in an operation: other workers continue, with a heap of their own.
                     self.replace_all()?;
                     self.begin()?;
                     continue;
@@ -364,7 +365,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         }
     }
 
-    /// The processes that wait outside of an operation, after [`Stop::Stuck`].
+    /// Returns the processes that wait outside of an operation, after [`Stop::Stuck`].
     pub(crate) fn outside(&self) -> Vec<(usize, Outside)> {
         self.shared.board.plan(|plan| plan.outside())
     }
@@ -375,13 +376,13 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             .plan(|plan| (0..self.processes()).find(|&process| plan.worker_of(process) == worker))
     }
 
-    /// The wait of a process that no other ends, if it is in one.
+    /// Returns the wait of a process that no other process can end, if it is in one.
     pub(crate) fn private_wait(&self, process: usize) -> Option<PrivateWait> {
         let slot = self.shared.board.plan(|plan| plan.worker_of(process));
         PrivateWait::of(self.workers[slot].as_ref()?.id())
     }
 
-    /// Looks after a dead worker: one that was to die is replaced, and the turn goes on.
+    /// Handles a dead worker: one that was to die is replaced, and the turn passed on.
     fn replace_dead(&mut self, slot: usize) -> Result<Option<Ended>, Error> {
         let Some(worker) = self.workers[slot].as_mut() else {
             return Ok(None);
@@ -434,15 +435,15 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         Ok(ended.and_then(|at| workers().nth(at)).map(|(slot, _)| slot))
     }
 
-    /// What happened in the last execution.
+    /// Returns the history of the last execution.
     pub(crate) fn history(&self, case: &Case<S::Spec>) -> History<S::Spec> {
         self.shared.history(case)
     }
-    /// The choices of the last execution.
+    /// Returns the choices of the last execution.
     pub(crate) fn choices(&self) -> Vec<u8> {
         self.shared.board.plan(|plan| plan.choices().to_vec())
     }
-    /// Whether the last execution had a step of a kind that none had before.
+    /// Returns whether the last execution had a step of a kind that none had before.
     pub(crate) fn is_novel(&self) -> bool {
         self.shared.board.plan(|plan| plan.novel != 0)
     }
@@ -450,46 +451,47 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     pub(crate) fn sum(&self) -> u64 {
         self.shared.board.plan(|plan| plan.sum)
     }
-    /// What was noted of the last execution, if it was traced.
+    /// Returns the notes of the last execution, if it was traced.
     pub(crate) fn notes(&self) -> Vec<Note> {
         self.shared.notes().records()
     }
     pub(crate) fn tally(&self) -> Tally {
         self.shared.board.plan(|plan| plan.tally)
     }
-    /// How many turns ended before the step that they name, and how many processes were killed, in the last execution.
+    /// Returns how many turns ended before the step that they name, and how many processes were killed, in the last
+    /// execution.
     pub(crate) fn matched(&self) -> (u32, u32) {
         self.shared
             .board
             .plan(|plan| (plan.scheduler.turns.matched(), plan.died))
     }
-    /// Whose turn it was at the end of the last execution.
+    /// Returns the process that had the turn at the end of the last execution.
     pub(crate) fn current(&self) -> Option<u16> {
         let current = self.shared.board.plan(|plan| plan.current());
         u16::try_from(current).ok()
     }
-    /// Whether a process was killed at this step of its first life, in any execution so far.
+    /// Returns whether a process was killed at this step of its first incarnation, in any execution so far.
     pub(crate) fn was_killed(&self, process: usize, step: u32) -> bool {
         let board = &self.shared.board;
         board.plan(|plan| plan.points.was_killed(process, step))
     }
-    /// Kill points of first lives: how many somebody was killed at, of how many there are; and the same of later lives.
+    /// Returns the kill points of first incarnations, those used and all of them, and then those of later incarnations.
     pub(crate) fn kill_points(&self) -> [(u64, u64); 2] {
         self.shared.board.plan(|plan| plan.points.counted())
     }
-    /// Whether the structure changed without a step, in the last execution that was traced.
+    /// Returns whether the structure changed without a step, in the last execution that was traced.
     pub(crate) fn unseen(&self) -> bool {
         self.shared.board.plan(|plan| plan.unseen != 0)
     }
-    /// The most steps of its own that an operation needed.
+    /// Returns the most steps of its own that an operation needed.
     pub(crate) fn worst(&self) -> u32 {
         self.shared.board.plan(|plan| plan.worst)
     }
-    /// Whether the executions so far touched no word that was not known before the last batch.
+    /// Returns whether the executions so far touched no word that was unknown before the last batch.
     pub(crate) fn footprint_stable(&self) -> bool {
         self.shared.board.plan(|plan| plan.footprint.is_stable())
     }
-    /// Whether the strategy left executions out: they were too long for its records.
+    /// Returns whether the strategy left executions out: they were too long for its records.
     pub(crate) fn truncated(&self) -> bool {
         self.shared.board.plan(|plan| plan.scheduler.truncated())
     }

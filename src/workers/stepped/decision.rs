@@ -1,7 +1,8 @@
 //! The decision between two steps of an execution, and the reasons to stop an execution or a batch.
 
-/// The next thing to do: decided by the [`Plan`](super::plan::Plan), done by the [`host`](super::host) where processes are
-/// coroutines, and by [`Board::carry_out`](super::board::Board::carry_out) where they are forked.
+/// The next action of an execution. The [`Plan`](super::plan::Plan) decides it. The
+/// [`host`](super::host) does it where processes are coroutines, and
+/// [`Board::carry_out`](super::board::Board::carry_out) where they are forked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// This process takes its next step, or begins.
@@ -12,7 +13,7 @@ pub(super) enum Decision {
     Stop(Stop),
 }
 
-/// Why an execution stops, or a batch of them.
+/// The reason why an execution or a batch stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// Every process has done its program, or is dead.
@@ -21,21 +22,22 @@ pub(crate) enum Stop {
     Stuck,
     /// The execution, or an operation in it, takes too many steps.
     TooLong,
-    /// All processes sleep but one, which is in the middle of an operation: if that were held up, none would get on.
+    /// All processes but one sleep, and that one is in the middle of an operation: if it were
+    /// delayed, none would make progress.
     Waits,
-    /// Two processes were in one cell.
+    /// Two processes accessed one cell at the same time.
     Race,
     /// A process accessed memory that was freed.
     Freed,
-    /// More memory was allocated, or touched, than is followed.
+    /// More memory was allocated or touched than the engine follows.
     Beyond,
-    /// A process wrote whose mapping is read-only.
+    /// A process with a read-only mapping wrote.
     Wrote,
-    /// Coroutines did what processes could not do, or would not notice.
+    /// Coroutines did something that processes could not do, or would not notice.
     Differs,
     /// A coroutine panicked.
     Panicked,
-    /// All executions that were asked for ran, or the time is over.
+    /// All executions that were asked for are done, or the time is up.
     Done,
     /// The strategy has no other execution within its bounds.
     Exhausted,
@@ -45,9 +47,11 @@ pub(crate) enum Stop {
     Unjudged,
     /// The log of a process was full.
     Full,
-    /// An execution had a step of a kind that none had before: [`resume`](super::Crew::resume) goes on with the batch.
+    /// An execution had a step of a kind that none had before: [`resume`](super::Crew::resume)
+    /// continues the batch.
     Novel,
-    /// The host has no room left for what killed coroutines own: the batch goes on with another host.
+    /// The host has no room left for the memory of killed coroutines: the batch continues with
+    /// another host.
     Spent,
 }
 
@@ -72,17 +76,18 @@ impl Stop {
         Self::Spent,
     ];
 
-    /// Whether the processes can run another execution.
+    /// Returns whether the processes can run another execution.
     pub(crate) fn leaves_crew_usable(self) -> bool {
         matches!(self, Self::Done | Self::Exhausted | Self::Judged)
     }
 
-    /// As a number for shared memory; 0 stands for none.
+    /// Returns the reason as a number for shared memory; 0 stands for none.
     pub(super) fn to_word(stop: Option<Self>) -> u32 {
         stop.map_or(0, |stop| stop as u32 + 1)
     }
 
-    /// Returns the reason for such a number. A number without one was written over, and counts as [`Stuck`](Self::Stuck).
+    /// Returns the reason for such a number. Any other number was written by mistake, and counts as
+    /// [`Stuck`](Self::Stuck).
     pub(super) fn from_word(word: u32) -> Option<Self> {
         let stop = |index: u32| Self::ALL.get(index as usize).copied();
         word.checked_sub(1)

@@ -23,13 +23,13 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Verdicts remembered by one process.
+/// The most verdicts that one process remembers.
 const REMEMBERED: usize = 1 << 16;
 
-/// State with which a process builds and judges executions.
+/// The state with which a process builds and judges executions.
 pub(super) struct Execution<M: Memory, S: WithHandles<Memory = M>> {
     shared: Arc<Shared<S::Spec>>,
-    /// Where this process sees the structure.
+    /// The mapping of the structure in this process.
     structure: Arc<Region>,
     /// Number of the worker.
     slot: usize,
@@ -38,7 +38,7 @@ pub(super) struct Execution<M: Memory, S: WithHandles<Memory = M>> {
     /// The bytes of logs, deaths and waits of histories that were Ok.
     remembered: HashSet<Box<[u8]>, BuildHasherDefault<Mixed>>,
     key: Vec<u8>,
-    /// The check of the last history took too long.
+    /// Whether the check of the last history took too long.
     is_unjudged: bool,
     memory: PhantomData<fn() -> (M, S)>,
 }
@@ -62,12 +62,12 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         &self.shared
     }
 
-    /// The case that is run.
+    /// Returns the case that is run.
     pub(super) fn case(&self) -> &Arc<Case<S::Spec>> {
         self.case.as_ref().expect("a batch was taken")
     }
 
-    /// Takes the case that lies there. Returns whether it is a new one.
+    /// Takes the case in shared memory, and returns whether it is a new one.
     pub(super) fn take(&mut self) -> bool {
         let batch = self.shared.board.batch.load(Relaxed);
         if batch == self.batch {
@@ -86,7 +86,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
             instrumented::begin(case.program.len(), size_of::<S>());
         }
         let structure = self.under_test(|| S::new(&case.setup));
-        // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and nobody's but ours: this process has
+        // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and no other process uses it: this one has
         // the turn, and no process of an execution is in the structure. What was in it has been dropped.
         unsafe { (*slot::<M, S>(&self.structure).get()).write(structure) };
         for process in 0..case.program.len() {
@@ -135,18 +135,18 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         without_copies(|| under_test(self.shared.instrumented, call))
     }
 
-    /// The execution is over, and was `fine` or not: drops the structure, and begins the next, or says that the batch is over, or
-    /// what is to be done `first`.
+    /// Drops the structure after an execution that was `fine` or not. Then it begins the next
+    /// execution, or notes that the batch is over, or what is to be done `first`.
     pub(super) fn finish(&mut self, fine: bool, first: Option<Stop>) -> bool {
         // SAFETY: drop in place.
-        // 1. The slot holds a structure: `begin` wrote it, and only this drops it, once an execution. 2. Nobody else uses
-        // it: every process is done, after dropping its handle, or dead.
+        // 1. The slot holds a structure: `begin` wrote it, and only this drops it, once an execution. 2. No other process
+        // uses it: every process is done, after dropping its handle, or dead.
         self.under_test(|| unsafe { (*slot::<M, S>(&self.structure).get()).assume_init_drop() });
         self.next(fine, first)
     }
 
-    /// Begins the execution after one that was `fine` or not, or says that the batch is over, or what is to be done
-    /// `first`. A structure in which a process still waits is written over.
+    /// Begins the execution after one that was `fine` or not, or notes that the batch is over, or
+    /// what is to be done `first`. A structure in which a process still waits is overwritten.
     pub(super) fn next(&mut self, fine: bool, first: Option<Stop>) -> bool {
         let board = &self.shared.board;
         // An execution may have no step.
@@ -173,7 +173,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         false
     }
 
-    /// Says that the batch is over, and why.
+    /// Notes that the batch is over, and why.
     pub(super) fn end(&self, why: Stop) {
         let board = &self.shared.board;
         board.lay_down(self.slot);
@@ -181,7 +181,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         self.shared.bell.ring();
     }
 
-    /// Whether the history of the execution is right.
+    /// Returns whether the history of the execution is right.
     pub(super) fn judge(&mut self) -> bool {
         self.key.clear();
         self.add_logs();
@@ -189,10 +189,10 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         self.remembered(|shared, case, watcher| judge(case, &shared.history(case), watcher))
     }
 
-    /// Whether every waiting process may wait indefinitely, and what returned is right.
+    /// Returns whether every waiting process may wait indefinitely, and all results are right.
     pub(super) fn rests(&mut self) -> bool {
         self.key.clear();
-        // No log begins so: a number of a call is less.
+        // No log begins with this byte: the number of a call is smaller.
         self.key.push(0xff);
         self.add_logs();
         for process in 0..self.shared.roles.len() {
@@ -225,7 +225,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         });
     }
 
-    /// Asks once for each key.
+    /// Judges an execution, unless an earlier one with the same key was right.
     fn remembered(
         &mut self,
         judge: impl FnOnce(&Shared<S::Spec>, &Case<S::Spec>, Watcher<'_>) -> bool,
@@ -268,7 +268,7 @@ impl Hasher for Mixed {
     }
 }
 
-/// The place of the structure in a mapping of its region.
+/// Returns the slot of the structure in a mapping of its region.
 fn slot<M: Memory, S: WithHandles<Memory = M>>(structure: &Region) -> &UnsafeCell<MaybeUninit<S>> {
     let slot = structure
         .slot::<UnsafeCell<MaybeUninit<S>>>(0)
@@ -279,7 +279,8 @@ fn slot<M: Memory, S: WithHandles<Memory = M>>(structure: &Region) -> &UnsafeCel
     unsafe { slot.as_ref() }
 }
 
-/// One life of one process, from its first step to its last. Returns whether its log was full.
+/// Runs one incarnation of a process, from its first step to its last. Returns whether its log was
+/// full.
 pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
     shared: &Shared<S::Spec>,
     structure: &Region,

@@ -1,10 +1,11 @@
-//! All processes of a case in one forked process, to search with: each is a coroutine that sees the structure at an address of
-//! its own. It asks the plan that workers ask, and a switch takes nanoseconds. A kill is a coroutine that is never resumed: its
-//! stack is given to the next life without being unwound, so what is left of it are the stores that it made.
+//! The host: all processes of a case in one forked process, for searches. Each is a coroutine that
+//! sees the structure at an address of its own. It asks the same plan as workers do, and a switch
+//! takes nanoseconds. A killed process is a coroutine that is never resumed: its stack goes to the
+//! next incarnation without being unwound, so only the stores that it made remain.
 //!
-//! Whatever ends an execution here is run again by workers, which are processes of their own, before it is told. What coroutines
-//! share and processes do not (statics, thread-locals, descriptors, the pid) is compared by [`Statics`], and
-//! workers take some executions again step by step.
+//! Each execution that ends a batch here is run again by workers, which are processes of their own,
+//! before it is reported. Coroutines share statics, thread-locals, descriptors and the pid, which
+//! processes do not. [`Statics`] compares them, and workers repeat some executions step by step.
 #![allow(
     unsafe_code,
     reason = "coroutines that are reset and the way back out of them"
@@ -37,20 +38,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Sizes of the stack of a process, in bytes: that of the main thread of a process, as usual, of which only pages that are
-/// touched use memory, and smaller ones for where not even the addresses are there (RLIMIT_AS), or all of it counts
-/// (`vm.overcommit_memory=2`). An operation that needs more ends the host, and forked processes search. Below each is an
-/// inaccessible guard page.
+/// Sizes of the stack of a process, in bytes. The first is the usual one of a main thread, of which
+/// only touched pages use memory. The smaller ones are for a limit on addresses (RLIMIT_AS), or
+/// where all of it counts (`vm.overcommit_memory=2`). An operation that needs more ends the host,
+/// and forked processes search. Below each stack is an inaccessible guard page.
 const STACKS: [usize; 3] = [8 << 20, 1 << 20, 256 << 10];
-/// Executions at the beginning of a case of which it is seen whether statics change, and which of the later ones.
+/// The first executions of a case that are compared for changes of statics, and the interval of
+/// later ones.
 const LOOKS: u64 = 8;
 const EVERY: u64 = 1 << 12;
 
-/// Reason why a coroutine gives control back.
+/// The reason why a coroutine gives control back.
 pub(super) enum Ask {
     /// The plan chose another process.
     Next(Decision),
-    /// The process has done its program; whether its log was full.
+    /// The process has done its program; the flag says whether its log was full.
     Done(bool),
     /// The execution ends here.
     End(Stop),
@@ -66,7 +68,7 @@ pub(super) struct Resumed(Cell<*const Yielder<(), Ask>>);
 pub(super) fn suspend(resumed: &Resumed, ask: Ask) {
     // SAFETY: a reference to the yielder.
     // 1. `Host::fresh` set it as the coroutine that calls this began, and it lives as long as that one. 2. Only the coroutine
-    // that runs calls this, with its own: `Host::resume` says who it is.
+    // that runs calls this, with its own: `Host::resume` says which one that is.
     unsafe { (*resumed.0.get()).suspend(ask) };
 }
 
@@ -76,7 +78,7 @@ struct Hosted {
     stepper: &'static Stepper,
     read_only: bool,
     coroutine: Option<Process>,
-    /// True while the process is in its program.
+    /// Whether the process is in its program.
     busy: bool,
 }
 
@@ -89,18 +91,19 @@ struct Host<M: Memory, S: WithHandles<Memory = M>> {
     case: Taken<S::Spec>,
     places: Vec<Hosted>,
     statics: Statics,
-    /// Sum of the statics before this execution, if it is one of those that are compared.
+    /// The sum of the statics before this execution, if it is one of those that are compared.
     before: Option<u64>,
     /// Whether its threads are counted too, which takes longer.
     counts_threads: bool,
-    /// Executions of this case, but for the first of all: what is set up once is set up in it.
+    /// Executions of this case without the very first of the host, which does one-time
+    /// initialisation.
     begun: u64,
     first: bool,
     room: Room,
     novelty: Rc<Novelty>,
 }
 
-/// Returns the size of stacks of which there is room for this many.
+/// Returns the largest size of stacks for which there is room for one of each process.
 pub(super) fn stack_size(processes: usize) -> Result<usize, Error> {
     let make = |size| -> std::io::Result<usize> {
         let stacks = (0..processes).map(|_| DefaultStack::new(size));
@@ -119,7 +122,7 @@ pub(super) fn stack_size(processes: usize) -> Result<usize, Error> {
     })
 }
 
-/// The life of a host, until it is killed.
+/// Runs a host until it is killed.
 pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
     shared: &Arc<Shared<S::Spec>>,
     stack: usize,
@@ -184,7 +187,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         self.execution.shared()
     }
 
-    /// Makes the coroutine of a process, on this stack.
+    /// Makes the coroutine of a process on this stack.
     fn fresh(&mut self, process: usize, stack: DefaultStack) {
         let (shared, case) = (Arc::clone(self.execution.shared()), Rc::clone(&self.case));
         let place = &mut self.places[process];
@@ -206,17 +209,17 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         }));
     }
 
-    /// Takes the stack of a process away from it.
+    /// Takes the stack away from a process.
     fn reset(&mut self, process: usize) {
         self.room.lost_one();
         let place = &mut self.places[process];
         place.busy = false;
         let mut coroutine = place.coroutine.take().expect("each has one");
         // SAFETY: force_reset of a coroutine with living values on its stack: what longjmp(3) over their frames would do.
-        // 1. Nothing on the stack is used again, and nobody borrows from it: others see of it what it stored in the structure,
-        //    which is not on it, and its `Stepper`, which is never freed. A structure whose threads, or
-        //    thread-locals, point to the stack of a killed coroutine is outside of this argument: threads are counted where statics are compared. 2. What it owns elsewhere is leaked, never freed twice.
-        // 3. A killed process runs no destructors either, which is what is wanted.
+        // 1. Nothing on the stack is used again, and nothing borrows from it: other coroutines see only its stores to the structure,
+        //    which is not on it, and its `Stepper`, which is never freed. A structure whose threads or thread-locals point to the
+        //    stack of a killed coroutine is outside of this argument: threads are counted where statics are compared.
+        // 2. Memory that it owns elsewhere is leaked, never freed twice. 3. A killed process runs no destructors either.
         unsafe { coroutine.force_reset() };
         self.fresh(process, coroutine.into_stack());
     }
@@ -241,7 +244,8 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         }
     }
 
-    /// A new case, or another host's: its processes see the structure with the rights that they have.
+    /// Takes a case that is new, or was another host's: its processes see the structure with the
+    /// rights that they have.
     fn take(&mut self) {
         if !self.execution.take() {
             return;
@@ -260,29 +264,31 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         }
     }
 
-    /// The first executions of a case, and some of the others, are looked at: from before the structure is built, or the last one
-    /// dropped, until all are done. What the check itself does is left out.
+    /// Begins to compare statics in the first executions of a case, and in some of the others: from
+    /// before the structure is built, or the last one dropped, until all processes are done.
+    /// Accesses of the check itself are left out.
     fn look(&mut self) {
         let has_heap = self.shared().instrumented;
         if std::mem::take(&mut self.first) && !has_heap {
             self.before = None;
             return;
         }
-        // A static that points to its heap would point to that of another execution.
+        // A static that points to the heap of its execution would point to that of another one.
         let looks = self.begun < LOOKS || self.begun.is_multiple_of(EVERY);
         self.begun += 1;
         self.counts_threads = looks;
         self.before = (looks || has_heap).then(|| self.statics.sum());
     }
 
-    /// Whether this execution, if it is looked at, changed what is private to a process, or left a thread.
+    /// Returns whether this execution, if it is compared, changed memory that is private to a
+    /// process, or left a thread.
     fn differs(&self) -> bool {
         let changed =
             |before| before != self.statics.sum() || self.counts_threads && statics::threads() > 1;
         self.before.is_some_and(changed)
     }
 
-    /// Returns the reason to end the batch for a while before another execution begins.
+    /// Returns the reason to interrupt the batch before another execution begins.
     fn before_the_next(&mut self) -> Option<Stop> {
         let is_new = self.novelty.take();
         let board = &self.shared().board;
@@ -294,7 +300,8 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         }
     }
 
-    /// The host has the turn: runs executions until a batch is over, or one has to be told.
+    /// Runs executions while the host has the turn, until a batch is over or an execution has to be
+    /// reported.
     fn turn(&mut self) {
         self.take();
         if self.shared().board.duty() == duty::BEGIN {
@@ -343,14 +350,15 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                 }
                 Decision::Stop(Stop::Stuck) => {
                     stepper::become_process(None);
-                    // Before a check of the history, which has statics of its own.
+                    // Before the check of the history, which has statics of its own.
                     let differs = self.differs();
                     let rests = self.shared().board.plan(|plan| plan.outside().is_empty())
                         && self.execution.rests();
                     if self.execution.is_unjudged() {
                         return self.execution.end(Stop::Unjudged);
                     }
-                    // One that must not wait so is counted, where all are to be.
+                    // An execution in which a process must not wait is counted, where all failures
+                    // are.
                     if !rests && self.shared().board.keep_going.load(Relaxed) == 0 {
                         return self.execution.end(Stop::Stuck);
                     }
@@ -378,7 +386,8 @@ mod tests {
     use crate::process;
     use nix::sys::resource::{Resource, setrlimit};
 
-    /// The sizes of four stacks with room for this many bytes, and why there are none where there is less.
+    /// Returns the sizes of four stacks with room for this many bytes, or the reason why there is
+    /// too little room.
     fn sizes(rooms: Vec<u64>) -> Vec<Result<usize, String>> {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"));

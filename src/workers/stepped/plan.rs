@@ -1,7 +1,8 @@
-//! What is known between two steps, and who goes next. Whoever holds the turn reads and writes it; nobody else does.
+//! The state of an execution between two steps, and the choice of the next process. Only the holder
+//! of the turn reads and writes it.
 //!
-//! It lies in shared memory, so it is plain integers: whatever a structure that writes where it should not makes of them
-//! is a wrong number, never an invalid value.
+//! It lies in shared memory and is made of plain integers: a structure that writes to it by mistake
+//! leaves a wrong number, never an invalid value.
 
 mod decide;
 
@@ -14,12 +15,13 @@ use super::workers::Workers;
 use crate::case::Access;
 use crate::schedule::{MAX_PROCESSES, MAX_STEPS, NOBODY, Scheduler};
 
-/// Steps of one operation, at most.
+/// The most steps of one operation.
 pub(crate) const LONGEST: u32 = 4_000;
-/// Deaths in one execution, at most.
+/// The most deaths in one execution.
 const MAX_DEATHS: usize = 16;
 
-/// What changes with each step: it goes from processor to processor with the turn, so it is one line of the cache.
+/// The fields that change with each step. They move from processor to processor with the turn, so
+/// they share one cache line.
 #[repr(C, align(64))]
 struct Now {
     version: u64,
@@ -31,9 +33,10 @@ struct Now {
     states: States,
     /// 1: an operation is past the steps that it may take.
     too_long: u8,
-    /// 1: who moves next has been decided, before it came to its first step.
+    /// 1: the next process was decided before the current one came to its first step.
     decided: u8,
-    /// How often those that spin were let go on though nothing had changed since they looked, see [`fairness`](super::fairness).
+    /// How often spinning processes were let go on though nothing had changed since their last
+    /// look, see [`fairness`](super::fairness).
     probes: u16,
     /// The worker that each process runs on.
     workers: Workers,
@@ -61,12 +64,13 @@ pub(super) struct Plan {
     /// Processes that are not to write, and those that may be killed, as bits.
     pub(super) read_only: u32,
     pub(super) killable: u32,
-    /// Of a traced execution: a number that stands for the structure's bytes, and whether they changed without a step.
+    /// A number for the structure's bytes in a traced execution, and whether they changed without a
+    /// step.
     pub(super) bytes: u64,
     pub(super) unseen: u32,
-    /// Processes that are within a cell, whose data changes as it likes.
+    /// Processes that are within a cell, whose data may change without steps.
     pub(super) in_cells: u32,
-    /// 1: switch also where nobody else touches the word.
+    /// 1: switch also where no other process touches the word.
     pub(super) every: u32,
     /// 1: the steps of this execution are kill points to be counted.
     pub(super) counts_points: u32,
@@ -76,12 +80,12 @@ pub(super) struct Plan {
     pub(super) tally: Tally,
     /// 1: this execution had a step of a kind that none had before.
     pub(super) novel: u32,
-    /// A number that stands for the steps of this execution, see [`summed`](super::stepper).
+    /// A number for the steps of this execution, see [`summed`](super::stepper).
     pub(super) sum: u64,
 }
 
 impl Plan {
-    /// A new case: of so many operations each.
+    /// Sets a new case with these numbers of operations.
     pub(super) fn set_case(&mut self, operations: &[usize]) {
         self.count = operations.len() as u32;
         for (process, operations) in self.processes.iter_mut().zip(operations) {
@@ -95,11 +99,11 @@ impl Plan {
         self.footprint.clear();
         self.points.clear();
         self.worst = 0;
-        // A process that dies before the first execution was not told to.
+        // A process that dies before the first execution was not scheduled to.
         self.now.dying = NOBODY;
     }
 
-    /// A new execution.
+    /// Begins a new execution.
     pub(super) fn begin(&mut self) {
         self.now = Now {
             version: 1,
@@ -132,13 +136,14 @@ impl Plan {
         self.scheduler.begin(self.count());
     }
 
-    /// An operation of a process was done before the execution, which begins at this time.
+    /// Skips an operation of a process that was done before the execution, which begins at this
+    /// time.
     pub(super) fn skip(&mut self, process: usize, time: u64) {
         self.processes[process].operation += 1;
         self.now.clock = time;
     }
 
-    /// An execution is over: whether the strategy has another one.
+    /// Ends an execution, and returns whether the strategy has another one.
     pub(super) fn end_execution(&mut self, failing: bool) -> bool {
         self.tally.executions += 1;
         self.tally.failing += u64::from(failing);
@@ -160,7 +165,7 @@ impl Plan {
     pub(super) fn state(&self, process: usize) -> State {
         self.now.states.of(process)
     }
-    /// The worker that a process runs on.
+    /// Returns the worker that a process runs on.
     #[inline]
     pub(super) fn worker_of(&self, process: usize) -> usize {
         self.now.workers.of(process)
@@ -168,26 +173,26 @@ impl Plan {
     pub(super) fn seat(&mut self, process: usize, worker: usize) {
         self.now.workers.set(process, worker);
     }
-    /// Who took the last step, or `NOBODY`.
+    /// Returns the process that took the last step, or `NOBODY`.
     #[inline]
     pub(super) fn current(&self) -> u32 {
         self.now.current
     }
-    /// Who was told to die, or `NOBODY`.
+    /// Returns the process that is to die, or `NOBODY`.
     #[inline]
     pub(super) fn dying(&self) -> u32 {
         self.now.dying
     }
-    /// Somebody is to die as soon as it gets the turn.
+    /// Makes a process die as soon as it gets the turn.
     pub(super) fn schedule_kill(&mut self, process: usize) {
         self.now.dying = process as u32;
     }
-    /// Steps of this execution.
+    /// Returns the number of steps of this execution.
     pub(super) fn steps(&self) -> u32 {
         self.now.step
     }
 
-    /// A process begins an operation.
+    /// Notes that a process begins an operation.
     pub(super) fn enter(&mut self, process: usize, operation: usize) {
         let process = &mut self.processes[process];
         process.operation = operation as u32 + 1;
@@ -196,7 +201,7 @@ impl Plan {
         (process.exempt_steps, process.inside) = (0, 1);
     }
 
-    /// It is done with it: the times of call and return.
+    /// Notes that a process ends its operation, and returns the times of call and return.
     pub(super) fn leave(&mut self, process: usize) -> (u64, u64) {
         let at = &mut self.processes[process];
         if at.invoked == 0 {
@@ -218,16 +223,16 @@ impl Plan {
         times
     }
 
-    /// It has done its program.
+    /// Notes that a process has done its program.
     pub(super) fn done(&mut self, process: usize) {
         if std::mem::take(&mut self.now.decided) != 0 {
-            // It had no step to take: the decision was none.
+            // It had no step to take, so the decision does not count.
             self.now.decisions = self.now.decisions.saturating_sub(1);
         }
         self.now.states.set(process, State::Done);
     }
 
-    /// What a process is about to do.
+    /// Notes the pending step of a process.
     #[inline]
     pub(super) fn publish(&mut self, process: usize, kind: Access, word: u64) {
         let (version, at) = (self.now.version, &mut self.processes[process]);
@@ -242,11 +247,11 @@ impl Plan {
         }
     }
 
-    /// It does it: nobody else moves meanwhile.
+    /// Notes that a process takes its pending step: no other moves meanwhile.
     #[inline]
     pub(super) fn take(&mut self, process: usize) {
         if self.now.states.deprioritised() >> process & 1 == 1 {
-            // Nobody else could: all begin to count again.
+            // No other process could move: all begin to count again.
             self.now.states.restore_priorities();
             let count = self.count();
             for other in &mut self.processes[..count] {
@@ -280,7 +285,7 @@ impl Plan {
         }
     }
 
-    /// Memory has changed.
+    /// Notes that memory has changed.
     #[inline]
     pub(super) fn changed(&mut self) {
         self.now.version += 1;
@@ -288,31 +293,31 @@ impl Plan {
         self.now.states.changed();
     }
 
-    /// A number that changes with memory.
+    /// Returns a number that changes with memory.
     #[cfg(forkcheck_instrumented)]
     pub(super) fn version(&self) -> u64 {
         self.now.version
     }
 
-    /// The structure's bytes, as they are before a step.
+    /// Compares the structure's bytes before a step with those after the last one.
     pub(super) fn look(&mut self, bytes: u64) {
         if bytes != self.bytes && self.in_cells == 0 {
             (self.bytes, self.unseen) = (bytes, 1);
         }
     }
 
-    /// A process lines up to be woken from the word of its pending step.
+    /// Queues a process that waits on the word of its pending step.
     pub(super) fn queue(&mut self, process: usize) {
         self.queued += 1;
         self.processes[process].queue = self.queued;
     }
 
-    /// It goes on: whether it has been woken.
+    /// Removes a process from the queue, and returns whether it was woken before.
     pub(super) fn leave_queue(&mut self, process: usize) -> bool {
         std::mem::take(&mut self.processes[process].queue) == 0
     }
 
-    /// It lines up, and goes to sleep.
+    /// Queues a process that goes to sleep.
     pub(super) fn block(&mut self, process: usize) {
         self.queue(process);
         self.now.states.set(process, State::Blocked);
@@ -336,7 +341,8 @@ impl Plan {
         n
     }
 
-    /// The processes that wait outside of an operation: in `attach`, or as their handle is dropped.
+    /// Returns the processes that wait outside of an operation: in `attach`, or while their handle
+    /// is dropped.
     pub(super) fn outside(&self) -> Vec<(usize, Outside)> {
         let waits = |&process: &usize| {
             let state = self.state(process);
@@ -352,14 +358,14 @@ impl Plan {
             .collect()
     }
 
-    /// Whether that life of a process still runs.
+    /// Returns whether this incarnation of a process still runs.
     pub(super) fn alive(&self, process: usize, life: u32) -> bool {
         process < self.count()
             && self.state(process) != State::Dead
             && self.processes[process].life == life
     }
 
-    /// A process dies instead of its pending step. What it was in comes to the history.
+    /// Kills a process before its pending step, and notes its operation for the history.
     pub(super) fn die(&mut self, process: usize) {
         self.now.clock += 1;
         let (at, clock) = (&self.processes[process], self.now.clock);
@@ -377,7 +383,8 @@ impl Plan {
         self.now.current = NOBODY;
     }
 
-    /// The process that was to die is gone: another life sits down in its seat, if there is something left to do.
+    /// Notes that the process that was to die is gone: its next incarnation begins, if it has
+    /// operations left.
     pub(super) fn replace_dead(&mut self, process: usize, worker: usize) {
         self.now.dying = NOBODY;
         self.changed();
@@ -400,13 +407,13 @@ impl Plan {
     pub(super) fn choices(&self) -> &[u8] {
         &self.choices[..(self.now.decisions as usize).min(MAX_STEPS)]
     }
-    /// Whether a process could take its pending step.
+    /// Returns whether a process could take its pending step.
     pub(super) fn can_go_on(&self, process: usize) -> bool {
         self.now.states.enabled() >> process & 1 == 1
     }
 }
 
-/// Whether an access of this kind can change its word.
+/// Returns whether an access of this kind can change its word.
 fn writes(kind: u32) -> bool {
     kind == Access::Store as u32 || kind == Access::Update as u32 || kind == Access::Write as u32
 }

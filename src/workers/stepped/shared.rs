@@ -1,4 +1,5 @@
-//! Things that all processes of a crew share: the case, their logs, the board, and the history that follows from these.
+//! The state that all processes of a crew share: the case, their logs, the board, and the history
+//! that follows from these.
 
 use super::board::BoardRef;
 use super::states::State;
@@ -12,15 +13,17 @@ use crate::workers::log::Log;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Says whether a history is Ok, inside a worker: cheap, without a reason. The supervisor asks for the reason.
+/// A function that returns whether a history is Ok, inside a worker: cheap, without a reason. The
+/// supervisor asks for the reason.
 pub(crate) type Judge<S> = fn(&Case<S>, &History<S>, Watcher<'_>) -> bool;
 
-/// The shared things, as every process of the crew sees them: forked, so at the same addresses.
+/// The shared state, at the same addresses in every process of the crew, since they are forked.
 pub(super) struct Shared<S: Spec> {
     pub(super) roles: Vec<String>,
     pub(super) board: BoardRef,
     pub(super) structure: Arc<Region>,
-    /// The structure's code was compiled with instrumentation: the region is that of its heap, too.
+    /// Whether the structure's code was compiled with instrumentation: the region is then that of
+    /// its heap, too.
     pub(super) instrumented: bool,
     pub(super) program: Arc<Region>,
     pub(super) logs: Vec<Region>,
@@ -32,7 +35,7 @@ pub(super) struct Shared<S: Spec> {
     pub(super) processors: Vec<usize>,
 }
 
-/// One call in a log: its number, the times of call and return, and what it returned.
+/// One call in a log: its number, the times of call and return, and its result.
 type Record<S> = (u32, u64, u64, <S as Spec>::Ret);
 
 impl<S: Spec> Shared<S> {
@@ -48,7 +51,7 @@ impl<S: Spec> Shared<S> {
         self.notes.get(0).expect("the region was made for it")
     }
 
-    /// Returns whether nothing wrote over the shared memory, as far as seals show it.
+    /// Returns whether no stray write changed the shared memory, as far as seals show it.
     pub(super) fn is_whole(&self) -> bool {
         let logs = (0..self.logs.len()).map(|process| self.log(process));
         let logs = logs.chain([self.program(), self.notes()]);
@@ -56,14 +59,15 @@ impl<S: Spec> Shared<S> {
         seals.all(Seal::holds)
     }
 
-    /// No other process of the case runs on this worker's processor. Asked without the turn too: a wrong answer costs time.
+    /// Returns whether no other process of the case runs on this worker's processor. Processes
+    /// without the turn call it too: a wrong answer only costs time.
     pub(super) fn alone(&self, slot: usize) -> bool {
         let mine = self.processors.get(slot);
         let on_mine = self.processors.iter().filter(|&other| Some(other) == mine);
         mine.is_some() && on_mine.count() <= 1
     }
 
-    /// Returns the history that the logs and the plan tell; for the process that has the turn.
+    /// Makes the history of the logs and the plan, for the process that has the turn.
     pub(super) fn history(&self, case: &Case<S>) -> History<S> {
         let calls = case.program.iter().enumerate().map(|(process, ops)| {
             let records: Vec<Record<S>> = self.log(process).records();
@@ -99,7 +103,8 @@ impl<S: Spec> Shared<S> {
                     returned: back,
                 });
             }
-            // What a death left undone may take effect until the next life begins something, or at any time.
+            // An interrupted operation may take effect until the next incarnation begins one, or at
+            // any time.
             let mut next = Call::<S>::DIED;
             for (number, call) in calls.iter_mut().enumerate().rev() {
                 if call.ret.is_none() && died(number).is_some() {
@@ -115,7 +120,7 @@ impl<S: Spec> Shared<S> {
     }
 }
 
-/// A processor for each worker; none if the kernel does not say.
+/// Returns a processor for each worker; none if the kernel does not say.
 pub(super) fn processors(processes: usize) -> Vec<usize> {
     let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else {
         return Vec::new();

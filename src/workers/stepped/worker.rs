@@ -1,5 +1,5 @@
-//! One worker of a crew: it is a process of one execution after another, and, if it is the last to finish, judges the
-//! history and begins the next.
+//! One worker of a crew: it is a process of one execution after another. The last to finish judges
+//! the history and begins the next execution.
 
 use super::board::{BoardRef, duty};
 use super::decision::{Decision, Stop};
@@ -15,7 +15,7 @@ use crate::workers::original;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The life of a worker, until it is killed.
+/// Runs a worker until it is killed.
 pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
     shared: &Arc<Shared<S::Spec>>,
     slot: usize,
@@ -24,11 +24,12 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
     if let Some(&processor) = shared.processors.get(slot) {
         let mut set = nix::sched::CpuSet::new();
         let _ = set.set(processor);
-        // Where it is refused, it runs where the kernel likes.
+        // If this is refused, the kernel chooses the processor.
         let _ = nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set);
     }
-    // Every process but the first has the structure at an address of its own: a stored address shows. Code that nobody rewrote
-    // has a heap beside its structure, and may store addresses in it.
+    // Every process but the first has the structure at an address of its own, so that a stored
+    // address shows. Code that is not written for `Memory` has a heap beside its structure, and may
+    // store addresses in it.
     let structure = match slot {
         0 => Arc::clone(&shared.structure),
         _ if shared.instrumented => Arc::clone(&shared.structure),
@@ -66,11 +67,11 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
 
 struct Worker<M: Memory, S: WithHandles<Memory = M>> {
     execution: Execution<M, S>,
-    /// Where this process sees the structure.
+    /// The mapping of the structure in this process.
     structure: Arc<Region>,
     slot: usize,
     scratch: Vec<u8>,
-    /// Of code that has a heap.
+    /// The statics of code that has a heap.
     statics: Option<Statics>,
 }
 
@@ -82,7 +83,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
         &self.shared().board
     }
 
-    /// This worker has the turn: does what it says, and gives it on.
+    /// Does the task of the worker that has the turn, and passes it on.
     fn turn(&mut self) {
         self.execution.take();
         match self.board().duty() {
@@ -127,7 +128,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
         }
     }
 
-    /// The execution is over: begins the next, or says that the batch is over.
+    /// Begins the next execution, or notes that the batch is over.
     fn finish(&mut self) -> bool {
         let fine = self.execution.judge();
         let dirty = self.board().dirty.load(Relaxed) != 0;
@@ -137,21 +138,22 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
         goes_on
     }
 
-    /// A number that changes with the statics of code that has a heap.
+    /// Returns a number that changes with the statics of code that has a heap.
     fn sum(&self) -> Option<u64> {
         self.statics.as_ref().map(Statics::sum)
     }
 
-    /// Sees whether code under test has changed a static since then.
+    /// Notes whether code under test has changed a static since then.
     fn look(&self, before: Option<u64>) {
         if self.sum() != before {
             self.board().dirty.store(1, Relaxed);
         }
     }
 
-    /// One life of one process.
+    /// Runs one incarnation of one process.
     fn be(&mut self, me: usize) {
-        // Where steps are seen by instruction, so are writes; and a process that only reads may have a heap.
+        // Where steps are seen by instruction, so are writes, and a process that only reads may
+        // have a heap.
         let only_reads =
             self.board().plan(|plan| plan.read_only) >> me & 1 == 1 && !self.shared().instrumented;
         let may_write = |may| {

@@ -1,4 +1,5 @@
-//! One batch of executions by one strategy, and whether forked processes do the same as the coroutines that ran it.
+//! One batch of executions by one strategy, and the check that forked processes do the same as the
+//! coroutines that ran it.
 
 use super::{Explorer, Left};
 use crate::case::{Case, History};
@@ -12,21 +13,22 @@ use crate::workers::stepped::{Ended, RunAs, Stop};
 use crate::workers::{Judging, Lost};
 use std::time::{Duration, Instant};
 
-/// How a batch ended, for the one that goes on.
+/// The end of a batch, for the search that goes on.
 pub(super) enum Batch {
     Exhausted,
     Cut,
     Failed(Vec<u8>),
 }
 
-/// Whether all processes may wait where they do.
+/// Returns whether all processes may wait where they do.
 fn may_rest<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
     let judging = Judging::begin();
     rests(case, history, &|| judging.goes_on())
 }
 
-/// Returns the results of all calls. An operation without a step has its times where its process happened to come to it: before its first
-/// step, which is earlier where strategies ask what is pending.
+/// Returns the results of all calls. The times of an operation without a step depend on when its
+/// process comes to it: before its first step, which is earlier where strategies ask what is
+/// pending.
 fn returned<S: Spec>(history: &History<S>) -> Vec<Vec<Option<&S::Ret>>> {
     let calls = history.calls.iter();
     let returned = calls.map(|calls| calls.iter().map(|call| call.ret.as_ref()).collect());
@@ -34,7 +36,8 @@ fn returned<S: Spec>(history: &History<S>) -> Vec<Vec<Option<&S::Ret>>> {
 }
 
 impl<S: WithHandles> Explorer<S> {
-    /// One batch of executions; those that end in rest as the spec allows are gone on from.
+    /// Runs one batch of executions. It continues after an execution that ends in a rest that the
+    /// spec allows.
     pub(super) fn batch(
         &mut self,
         case: &Case<S::Spec>,
@@ -72,7 +75,7 @@ impl<S: WithHandles> Explorer<S> {
         let (tally, choices) = (crew.tally(), crew.choices());
         if by == RunAs::Coroutines {
             match &ended {
-                // One by one they are too many for that.
+                // Executions that are followed one by one are too many for that.
                 Ended::Stopped(Stop::Done | Stop::Exhausted)
                     if strategy != Exploration::Follow || crew.is_novel() =>
                 {
@@ -87,7 +90,7 @@ impl<S: WithHandles> Explorer<S> {
                     self.switch_to_processes();
                     return Ok(Batch::Failed(Vec::new()));
                 }
-                // Another host begins with what is known of processes by then.
+                // The next host begins with the facts that are then known of forked processes.
                 _ => self.coroutines = None,
             }
         }
@@ -123,7 +126,8 @@ impl<S: WithHandles> Explorer<S> {
         })
     }
 
-    /// Whether processes take the same steps by these choices, and return the same.
+    /// Returns whether forked processes take the same steps by these choices, with the same
+    /// results.
     fn does_the_same(
         &mut self,
         case: &Case<S::Spec>,
@@ -138,7 +142,7 @@ impl<S: WithHandles> Explorer<S> {
         crew.keep_going(false);
         let ended = crew.run(Exploration::Follow, (1, u64::MAX), until, false)?;
         let same = match ended {
-            // A history that is not Ok too, where the search counts those and goes on.
+            // The history may be one that is not Ok, where the search counts those and goes on.
             Ended::Stopped(stop) if stop.leaves_crew_usable() || stop == Stop::Stuck => {
                 crew.sum() == sum && returned(&crew.history(case)) == returned(&history)
             }

@@ -1,5 +1,6 @@
-//! Before a program of code that nobody rewrote is searched: which memory its processes share, whose plain accesses are steps. It
-//! depends on the program alone, so that a saved case has the same steps.
+//! The search for memory that processes share, whose plain accesses are steps, before a program of
+//! code that is not written for `Memory` is explored. The result depends on the program alone, so
+//! that a saved case has the same steps.
 
 use super::Explorer;
 use crate::case::{Case, Schedule};
@@ -13,18 +14,18 @@ use crate::workers::stepped::{Ended, Stop};
 use std::any::TypeId;
 use std::time::{Duration, Instant};
 
-/// Executions of each strategy by which memory is learned.
+/// Executions of each strategy in which shared memory is learned.
 const EXECUTIONS: u64 = 32;
-/// Their time, a safety net.
+/// The time for them, a safety net.
 const TIME: Duration = Duration::from_secs(10);
 
 impl<S: WithHandles> Explorer<S> {
-    /// Whether the structure is code that nobody rewrote.
+    /// Returns whether the structure is code that is not written for `Memory`.
     pub(in super::super) fn is_instrumented() -> bool {
         TypeId::of::<S::Memory>() == TypeId::of::<Hardware>()
     }
 
-    /// Learns by executions of the program in which each access is a step.
+    /// Learns shared memory in executions of the program in which each access is a step.
     pub(super) fn learn(&mut self, case: &Case<S::Spec>) -> Result<(), Error> {
         if !Self::is_instrumented() {
             return Ok(());
@@ -34,7 +35,8 @@ impl<S: WithHandles> Explorer<S> {
             kills: Vec::new(),
             ..case.clone()
         };
-        // Forked processes inherit what is known of the program, so they come after.
+        // Forked processes inherit the facts that are known of the program, so they are forked
+        // afterwards.
         self.processes = None;
         self.searcher()?;
         instrumented::learn(true);

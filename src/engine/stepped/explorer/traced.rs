@@ -1,4 +1,5 @@
-//! One execution told step by step: to see whether a program takes the same steps twice, to tell a failure, to replay a case.
+//! One execution with its steps: to compare two executions of a program, to report a failure, to
+//! replay a case.
 
 use super::Explorer;
 use crate::case::{Case, Step, Turn, Until};
@@ -14,7 +15,7 @@ use crate::workers::stepped::{Ended, Note, RunAs, Stop};
 use std::any::type_name;
 use std::time::{Duration, Instant};
 
-/// One execution told again, step by step.
+/// One execution, traced step by step.
 pub(super) struct Retold<S: Spec> {
     pub(super) run: Option<Run<S>>,
     /// Steps in their order.
@@ -25,8 +26,8 @@ pub(super) struct Retold<S: Spec> {
 }
 
 impl<S: Spec> Retold<S> {
-    /// Whether another execution by the same choices took the same steps, and returned the same. What the words held may differ:
-    /// a pid is another number in another process.
+    /// Returns whether another execution by the same choices took the same steps, with the same
+    /// results. The values of words may differ: a pid is another number in another process.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let path = |step: &Step| {
             (
@@ -40,7 +41,8 @@ impl<S: Spec> Retold<S> {
 }
 
 impl<S: WithHandles> Explorer<S> {
-    /// An execution that is not Ok: runs it again to tell its steps, names its turns, and runs it by these.
+    /// Traces an execution that is not Ok: runs it again for its steps, names its turns, and runs
+    /// it by these turns.
     pub(super) fn failed(
         &mut self,
         case: &Case<S::Spec>,
@@ -62,14 +64,15 @@ impl<S: WithHandles> Explorer<S> {
             return Ok((covered, None));
         }
         if matches!(&first.run, Some(run) if is_endless(run)) {
-            // A watchdog takes seconds to notice it; its replays say how surely it comes again.
+            // A watchdog takes seconds to notice it; its replays show its rate.
             return Ok((covered, first.run));
         }
         let again = self.traced(case, Exploration::Follow, choices)?;
         let run = match first.run {
             Some(_) if !first.is_like(&again) => Some(trace::not_deterministic(case)),
             Some(run) => {
-                // By its turns, as it will be saved: only what comes again so is told so.
+                // The case is saved with its turns, so it is reported only as a run by these turns
+                // shows it.
                 let by_turns = self.traced(&run.case, Exploration::Script, &[])?;
                 by_turns
                     .run
@@ -85,7 +88,7 @@ impl<S: WithHandles> Explorer<S> {
         Ok((covered, run))
     }
 
-    /// A case as it is.
+    /// Replays a case unchanged.
     pub(in super::super) fn replay(
         &mut self,
         case: &Case<S::Spec>,
@@ -102,7 +105,8 @@ impl<S: WithHandles> Explorer<S> {
             self.same_id = true;
             Retold { run, covered, .. } = self.traced(case, Exploration::Script, &[])?;
         }
-        // What was saved keeps its turns: those of the code as it is now would follow every change.
+        // A saved case keeps its turns: the turns of the current code would follow every change of
+        // it.
         let run = run.map(|run| Run {
             case: case.clone(),
             ..run
@@ -110,7 +114,7 @@ impl<S: WithHandles> Explorer<S> {
         Ok((covered, run))
     }
 
-    /// One execution with all its steps.
+    /// Runs one execution and notes all its steps.
     pub(super) fn traced(
         &mut self,
         case: &Case<S::Spec>,
@@ -121,7 +125,7 @@ impl<S: WithHandles> Explorer<S> {
         let crew = self.confirming()?;
         crew.take(case)?;
         crew.follow(choices);
-        // One execution has its own ends: bounds on steps, and the watch.
+        // One execution has its own limits: bounds on steps, and the watch.
         let until = Instant::now() + Duration::from_secs(3_600);
         crew.keep_going(false);
         let before = crew.again();
@@ -136,7 +140,7 @@ impl<S: WithHandles> Explorer<S> {
         }
         let again = crew.again() > before;
         let (history, mut notes) = (crew.history(case), crew.notes());
-        // Who ended it in its turn had no time to say that it was its own.
+        // A process that ended the execution in its turn did not note that turn itself.
         if let Ended::Died { .. }
         | Ended::Stopped(Stop::Race | Stop::Freed | Stop::Beyond | Stop::Wrote)
         | Ended::Outside { .. } = ended
@@ -156,7 +160,7 @@ impl<S: WithHandles> Explorer<S> {
             Ended::Outside { process, .. } => crew.private_wait(*process),
             _ => None,
         };
-        // The plan is ours to look into where all wait, and not while one of them still runs.
+        // The supervisor may read the plan where all wait, and not while one of them still runs.
         let outside = match ended {
             Ended::Stopped(Stop::Stuck) => crew.outside(),
             _ => Vec::new(),

@@ -1,11 +1,13 @@
-//! Which kinds of steps a case has come past: an execution with one that no other had is taken again by forked processes. What
-//! coroutines share and processes do not shows in a step that processes would not take, or would not take there.
+//! The kinds of steps of a case. An execution with a new kind of step is repeated by forked
+//! processes: the things that coroutines share and processes do not show in a step that processes
+//! would not take, or would take elsewhere.
 
 use crate::case::Access;
 use crate::workers::stepped::stepper::At;
 use std::cell::Cell;
 
-/// Bits of the table; a power of two. A case has some dozens of kinds of steps, so that few of them meet in one bit.
+/// Bits of the table; a power of two. A case has some dozens of kinds of steps, so that few of them
+/// share a bit.
 const BITS: u64 = 1 << 14;
 
 /// The kinds of steps of the executions of a case so far: by process, access, word and source line.
@@ -24,7 +26,7 @@ impl Default for Novelty {
 }
 
 impl Novelty {
-    /// Another case begins.
+    /// Forgets the steps of the last case.
     pub(super) fn clear(&self) {
         self.seen.iter().for_each(|word| word.set(0));
         self.is_new.set(false);
@@ -40,7 +42,8 @@ impl Novelty {
         at: At<'_>,
     ) {
         let word = offset.map_or(u64::MAX, |offset| offset as u64);
-        // Not its address, which differs from process to process: which steps meet in a bit is the same each time.
+        // The address of the line differs from process to process; its number does not, so that the
+        // same steps share a bit each time.
         let line = at.number();
         let step = word << 12 ^ (kind as u64) << 4 ^ process as u64;
         let mixed = (step ^ line.rotate_left(24)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -52,7 +55,7 @@ impl Novelty {
         }
     }
 
-    /// Whether there was a new one since this was asked last.
+    /// Returns whether there was a new kind of step since the last call.
     pub(super) fn take(&self) -> bool {
         self.is_new.take()
     }

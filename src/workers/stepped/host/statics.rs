@@ -7,11 +7,12 @@
 
 use std::ffi::{c_int, c_void};
 
-/// Pieces of memory, by address and length: words, of which the last may be cut.
+/// Pieces of memory, by address and length in bytes. They are read as words, of which the last may
+/// be cut.
 pub(in super::super) struct Statics(Vec<(usize, usize)>);
 
 impl Statics {
-    /// Those of the program itself, without what it is linked to at run time.
+    /// Returns the statics of the program itself, without those of its shared libraries.
     pub(in super::super) fn of_this_program() -> Self {
         let mut pieces: Vec<(usize, usize)> = Vec::new();
         // SAFETY: dl_iterate_phdr calls `add` with `pieces`, which lives until it returns. The first object is the program.
@@ -19,7 +20,7 @@ impl Statics {
         Self(pieces)
     }
 
-    /// A number that changes with their bytes.
+    /// Returns a number that changes with their bytes.
     pub(in super::super) fn sum(&self) -> u64 {
         let mut sum = 0u64;
         for &(at, length) in &self.0 {
@@ -40,14 +41,15 @@ impl Statics {
 /// Adds the writable pieces of one object, and ends the iteration.
 ///
 /// # Safety
-/// As dl_iterate_phdr(3) calls it; `to` is a `Vec<(usize, usize)>` that nobody else uses.
+/// As dl_iterate_phdr(3) calls it; `to` is a `Vec<(usize, usize)>` that nothing else uses.
 unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, to: *mut c_void) -> c_int {
-    // SAFETY: by the contract of this function, both live for this call, and nobody else uses `to`.
+    // SAFETY: by the contract of this function, both live for this call, and nothing else uses
+    // `to`.
     let (info, pieces) = unsafe { (&*info, &mut *to.cast::<Vec<(usize, usize)>>()) };
     // SAFETY: as many headers as the loader says, which are there as long as the object.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
     let base = info.dlpi_addr as usize;
-    // Pages that the loader has written and protected since.
+    // Pages that the loader has written and then protected.
     let protected = headers
         .iter()
         .find(|header| header.p_type == libc::PT_GNU_RELRO);
@@ -71,7 +73,8 @@ unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, to: *mut c_voi
     1
 }
 
-/// How many threads this process has, from /proc/self/task; 1 where there is none.
+/// Returns the number of threads of this process, from /proc/self/task; 1 where that cannot be
+/// read.
 pub(super) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }

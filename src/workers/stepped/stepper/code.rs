@@ -1,5 +1,5 @@
-//! Steps of code that is not written over the engine's memory: it is known by the instruction, and says only when it is about to
-//! access memory.
+//! Steps of code that is not written for the engine's memory. A step is known by its instruction,
+//! and announced just before its access to memory.
 
 #[cfg(forkcheck_instrumented)]
 use super::{Done, here};
@@ -12,7 +12,8 @@ use crate::{
 use std::borrow::Cow;
 use std::panic::Location;
 
-/// The place of a step: a line of the source, or an instruction, whose line is looked up only where steps are named.
+/// The location of a step: a line of the source, or an instruction, whose line is looked up only
+/// where steps are named.
 #[derive(Clone, Copy)]
 pub(crate) enum At<'a> {
     Source(&'a Location<'a>),
@@ -27,7 +28,7 @@ impl<'a> From<&'a Location<'a>> for At<'a> {
 }
 
 impl<'a> At<'a> {
-    /// File, line and column.
+    /// Returns file, line and column.
     pub(super) fn place(self) -> (Cow<'a, str>, u32, u32) {
         match self {
             Self::Source(at) => (at.file().into(), at.line(), at.column()),
@@ -39,7 +40,7 @@ impl<'a> At<'a> {
         }
     }
 
-    /// A number that tells it from others, the same in each process and each run.
+    /// Returns a number that tells it from others, the same in each process and each run.
     #[inline]
     pub(in super::super) fn number(self) -> u64 {
         match self {
@@ -52,8 +53,8 @@ impl<'a> At<'a> {
     }
 }
 
-/// One access, as [`step`](super::step). Its word conflicts with others by the eight bytes that it is in, since code may access
-/// a part of them.
+/// Takes one access as [`step`](super::step) does. It conflicts with others by the eight bytes that
+/// hold it, since code may access a part of them.
 #[cfg(forkcheck_instrumented)]
 #[inline]
 pub(crate) fn access<R>(
@@ -77,7 +78,7 @@ pub(crate) fn access<R>(
     result
 }
 
-/// Memory has changed by what is no step, or will have when the process goes on.
+/// Notes a change of memory that is no step, or that follows when the process goes on.
 #[cfg(forkcheck_instrumented)]
 pub(crate) fn changed() {
     if let Some(me) = here() {
@@ -85,8 +86,8 @@ pub(crate) fn changed() {
     }
 }
 
-/// A number that changes with memory, and with the operation that this process is in: what it looked at in another one says
-/// nothing of a spin.
+/// Returns a number that changes with memory, and with the operation of this process: reads in
+/// another operation are no sign of a spin.
 #[cfg(forkcheck_instrumented)]
 pub(crate) fn version() -> u64 {
     here().map_or(0, |me| {
@@ -95,8 +96,8 @@ pub(crate) fn version() -> u64 {
     })
 }
 
-/// Two accesses that nothing orders, each in words, or one of freed memory: that ends the execution, if the other process still
-/// lives.
+/// Ends the execution for two accesses that happens-before does not order, each in words, or for
+/// one of freed memory, if the other process still lives.
 #[cfg(forkcheck_instrumented)]
 pub(crate) fn clash(mine: (usize, String), other: Option<(usize, String)>, freed: bool) {
     let Some(me) = here() else { return };
@@ -108,7 +109,7 @@ pub(crate) fn clash(mine: (usize, String), other: Option<(usize, String)>, freed
     }
 }
 
-/// The execution goes beyond what is followed: that ends it.
+/// Ends the execution, which goes beyond what the engine follows.
 #[cfg(forkcheck_instrumented)]
 pub(crate) fn beyond() {
     if let Some(me) = here() {
@@ -116,7 +117,7 @@ pub(crate) fn beyond() {
     }
 }
 
-/// The last parts of a path: the file, and the release of the crate that it is of.
+/// Returns the last parts of a path: the file, and the crate with its release.
 #[cfg(forkcheck_instrumented)]
 pub(crate) fn short(file: &str) -> &str {
     let registry = file.find("/registry/src/");

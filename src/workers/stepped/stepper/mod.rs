@@ -1,5 +1,6 @@
-//! One process's side of the scheduler: called by its memory before each access, it says what is about to be done, finds
-//! out who goes next, and waits until that is this process. There is no scheduler apart from the processes.
+//! The part of the scheduler in each process. A process's memory calls it before each access. It
+//! publishes the pending step, decides which process goes next, and waits until that is this
+//! process. There is no other scheduler.
 //!
 //! A process is a worker of its own, or a coroutine of the [`host`]: they differ in how they wait and how they end.
 
@@ -26,20 +27,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The pid that a process has for its memory: the same for each life in a seat, as if the kernel had given it away again.
+/// The first pid that processes have for their memory. It is the same for each incarnation, as if
+/// the kernel had used it again.
 const FIRST_PID: u32 = 1_000;
 
 thread_local! {
-    /// The process that this thread is now.
+    /// The process that runs on this thread.
     static CURRENT: Cell<Option<&'static Stepper>> = const { Cell::new(None) };
 }
 
-/// How a process waits for its turn.
+/// The way in which a process waits for its turn.
 pub(super) enum Seat {
     /// A worker sleeps.
     Worker {
         bell: Arc<Sender>,
-        /// True if no other process of the case has the worker's processor.
+        /// Whether no other process of the case has the worker's processor.
         alone: bool,
     },
     /// A coroutine gives control back to the host.
@@ -49,37 +51,37 @@ pub(super) enum Seat {
     },
 }
 
-/// A process as its memory sees it: one life in one seat after another.
+/// A process as its memory sees it: one incarnation after another.
 pub(super) struct Stepper {
     board: BoardRef,
     notes: Arc<Region>,
     seat: Seat,
     worker: usize,
-    /// Where the structure is in this process, and where the others say that it is.
+    /// The mapping of the structure in this process, and its address as all others name it.
     structure: Arc<Region>,
     named_as: usize,
     /// It is code that was compiled with instrumentation: plain writes that no other process sees are no steps, so its bytes are not
     /// compared.
     instrumented: bool,
-    /// Between executions there is nobody to be.
+    /// Whether an execution runs: between executions the thread is no process.
     active: Cell<bool>,
     process: Cell<usize>,
     life: Cell<u32>,
     operation: Cell<Option<usize>>,
-    /// Its mapping of the structure is read-only, ...
+    /// Whether its mapping of the structure is read-only.
     read_only: Cell<bool>,
-    /// ... but for what is noted in it besides: here.
+    /// Another mapping, for notes in the structure where the first is read-only.
     writable_alias: OnceCell<Arc<Region>>,
-    /// Steps are named and noted.
+    /// Whether steps are named and noted.
     traced: Cell<bool>,
     trace: RefCell<Trace>,
 }
 
-/// One life of one process.
+/// One incarnation of one process.
 pub(super) struct Incarnation {
     pub(super) process: usize,
     pub(super) life: u32,
-    /// The turns and kills to look out for, if steps are to be named and noted.
+    /// The turns and kills of the case, if steps are to be named and noted.
     pub(super) traced: Option<Trace>,
 }
 
@@ -109,7 +111,7 @@ pub(super) fn install(
     }))
 }
 
-/// Makes this thread that process, or none.
+/// Makes this thread the given process, or none.
 #[inline]
 pub(super) fn become_process(process: Option<&'static Stepper>) {
     CURRENT.with(|current| current.set(process));
@@ -133,7 +135,7 @@ pub(super) fn on<R>(incarnation: Incarnation, body: impl FnOnce() -> R) -> R {
     result
 }
 
-/// This thread's process, if it is one of an execution.
+/// Returns this thread's process, if an execution runs on it.
 #[inline]
 fn here() -> Option<&'static Stepper> {
     CURRENT
@@ -141,7 +143,7 @@ fn here() -> Option<&'static Stepper> {
         .filter(|me| me.active.get())
 }
 
-/// An operation begins.
+/// Notes that an operation begins.
 pub(super) fn enter(number: usize) {
     if let Some(me) = here() {
         me.operation.set(Some(number));
@@ -149,7 +151,7 @@ pub(super) fn enter(number: usize) {
     }
 }
 
-/// It has returned: the times of call and return.
+/// Notes that the operation has returned, and returns the times of call and return.
 pub(super) fn leave() -> (u64, u64) {
     let times = here().map(|me| {
         me.operation.set(None);
@@ -158,7 +160,7 @@ pub(super) fn leave() -> (u64, u64) {
     times.unwrap_or_default()
 }
 
-/// The process is done, and so is its turn.
+/// Notes that the process, and so its turn, is done.
 pub(super) fn done() {
     let Some(me) = here() else { return };
     me.look();
@@ -170,22 +172,22 @@ pub(super) fn done() {
     }
 }
 
-/// What an access came to.
+/// The result of an access.
 pub(crate) struct Done {
-    /// What kind it turned out to be.
+    /// The kind that it turned out to be.
     pub(crate) kind: Access,
     /// The value to note.
     pub(crate) value: u64,
-    /// How it is written.
+    /// The form in which the value is written.
     pub(crate) form: Form,
-    /// What the word holds now, if that is something else.
+    /// The new value of the word, if it changed.
     pub(crate) now: Option<u64>,
     /// Index of the part, if it is one of a payload that is copied in several steps.
     pub(crate) part: Option<Part>,
 }
 
 impl Done {
-    /// Nothing has changed.
+    /// Makes the result of an access that changed nothing.
     pub(crate) fn seen(kind: Access, value: u64) -> Self {
         Self {
             kind,
@@ -197,7 +199,7 @@ impl Done {
     }
 }
 
-/// One access: waits for its turn, does it, and notes it.
+/// Does one access: waits for its turn, does it, and notes it.
 #[inline]
 pub(crate) fn step<R>(
     kind: Access,
@@ -223,25 +225,25 @@ pub(crate) fn step<R>(
     result
 }
 
-/// A fence: no step, since all steps are in one order anyway, but it is noted.
+/// Notes a fence. It is no step, since all steps are in one total order.
 pub(crate) fn fence<'a>(at: impl Into<At<'a>>) {
     if let Some(me) = here().filter(|me| me.operation.get().is_some()) {
         me.note(0, &Done::seen(Access::Fence, 0), at.into());
     }
 }
 
-/// A turn of a spin.
+/// Takes one iteration of a spin as a step.
 pub(crate) fn spin<'a>(at: impl Into<At<'a>>) {
     let at = at.into();
     let Some(me) = here() else {
         return std::hint::spin_loop();
     };
-    // A process that sleeps here indefinitely has come here all the same.
+    // A process that waits here indefinitely has reached this line all the same.
     me.note(0, &Done::seen(Access::Spin, 0), at);
     me.point(Access::Spin, 0, at);
 }
 
-/// Sleeps on a word, if `look` says that it holds what it should.
+/// Sleeps on a word, if `look` says that it holds the expected value.
 pub(crate) fn wait<'a>(word: u64, at: impl Into<At<'a>>, look: impl FnOnce() -> (bool, u64)) {
     let Some(me) = here() else { return };
     let at = at.into();
@@ -289,14 +291,14 @@ pub(crate) fn wake<'a>(word: u64, n: u32, at: impl Into<At<'a>>) -> u32 {
     woken
 }
 
-/// Who this process is, for its memory.
+/// Returns the identity of this process for its memory.
 pub(crate) fn me() -> Option<Life> {
     let me = here()?;
     let pid = u64::from(FIRST_PID) + me.process.get() as u64;
     Some(Life::from_bits(u64::from(me.life.get() + 1) << 32 | pid))
 }
 
-/// Whether a life still runs.
+/// Returns whether an incarnation still runs.
 pub(crate) fn alive(life: Life, at: &Location<'_>) -> Option<bool> {
     let me = here()?;
     let at = at.into();
@@ -311,7 +313,8 @@ pub(crate) fn alive(life: Life, at: &Location<'_>) -> Option<bool> {
     Some(alive)
 }
 
-/// Data in a cell is about to be used: how many steps the process has taken until now.
+/// Notes that this process begins to use the data of a cell, and returns the number of steps that
+/// it has taken.
 pub(crate) fn enter_cell() -> u32 {
     let Some(me) = here() else { return 0 };
     me.look();
@@ -320,7 +323,8 @@ pub(crate) fn enter_cell() -> u32 {
         plan.of(me.process.get()).steps
     })
 }
-/// It was used, and whoever did is still in the cell. That is a step, if there was none meanwhile: somebody else may come.
+/// Notes the use of a cell in which this process still is. It is a step, if there was none
+/// meanwhile: another process may enter.
 pub(crate) fn use_cell(since: u32, kind: Access, word: u64, at: &Location<'_>) {
     let Some(me) = here() else { return };
     let at = at.into();
@@ -333,7 +337,7 @@ pub(crate) fn use_cell(since: u32, kind: Access, word: u64, at: &Location<'_>) {
         me.board.plan(|plan| plan.changed());
     }
 }
-/// It is left.
+/// Notes that this process leaves the cell.
 pub(crate) fn leave_cell() {
     let Some(me) = here() else { return };
     me.board
@@ -341,21 +345,21 @@ pub(crate) fn leave_cell() {
     me.remember();
 }
 
-/// Data is about to be written without a step: in a cell.
+/// Checks a write that is no step, in a cell, before it is done.
 pub(crate) fn write(word: u64, at: &Location<'_>) {
     if let Some(me) = here().filter(|me| me.read_only.get()) {
         me.may_not_write(me.common(word), at.into());
     }
 }
 
-/// Where to note something in the structure that is not of its accesses, if its own mapping is read-only: another one, and
-/// the offset there.
+/// Returns a writable mapping and the offset in it for notes in the structure that are no accesses
+/// of its own, if its own mapping is read-only.
 pub(crate) fn writable_alias(word: u64) -> Option<(Arc<Region>, usize)> {
     let me = here().filter(|me| me.read_only.get())?;
     let offset = (word as usize).checked_sub(me.structure.address());
     let offset = offset.filter(|&offset| offset < me.structure.len())?;
     let region = me.writable_alias.get_or_init(|| {
-        // It comes with the rights of the first.
+        // The new mapping has the rights of the first.
         let again = me.structure.map_again().and_then(|again| {
             again.may_write(true)?;
             Ok(again)
@@ -365,12 +369,13 @@ pub(crate) fn writable_alias(word: u64) -> Option<(Arc<Region>, usize)> {
     Some((Arc::clone(region), offset))
 }
 
-/// This process and its life; for the cells, which tell who is in them.
+/// Returns this process and its incarnation; cells note which processes are in them.
 pub(crate) fn seat() -> Option<(usize, u32)> {
     here().map(|me| (me.process.get(), me.life.get()))
 }
 
-/// Two processes are in one cell, one of them to write: that ends the execution, if the other one still lives.
+/// Ends the execution because two processes are in one cell, one of them to write, if the other one
+/// still lives.
 pub(crate) fn race(other: usize, life: u32) {
     let Some(me) = here() else { return };
     if me.board.plan(|plan| plan.alive(other, life)) {
@@ -385,7 +390,8 @@ impl Stepper {
         &self.seat
     }
 
-    /// A write where the mapping is read-only: the kernel would end the process here.
+    /// Ends the execution at a write where the mapping is read-only: the kernel would end the
+    /// process here.
     fn may_not_write(&self, word: u64, at: At<'_>) {
         let within = self.named_as as u64..(self.named_as + self.structure.len()) as u64;
         if within.contains(&word) {
@@ -394,7 +400,7 @@ impl Stepper {
         }
     }
 
-    /// The address that all processes know a word by.
+    /// Returns the address by which all processes name a word.
     #[inline]
     fn common(&self, word: u64) -> u64 {
         let (at, len) = (self.structure.address(), self.structure.len());
@@ -403,7 +409,7 @@ impl Stepper {
         offset.map_or(word, |offset| (self.named_as + offset) as u64)
     }
 
-    /// A scheduling point: returns when this process may do what it is about to.
+    /// Waits at a scheduling point until this process may take its pending step.
     #[inline]
     fn point(&self, kind: Access, word: u64, at: At<'_>) {
         if self.traced.get() {
@@ -414,13 +420,13 @@ impl Stepper {
         self.board.plan(|plan| plan.publish(process, kind, word));
         self.go_on();
         if let Seat::Worker { .. } = self.seat {
-            // A host counts executions, which are short.
+            // A host counts executions instead, which are short.
             self.board.count_step(self.worker);
         }
         self.board.plan(|plan| plan.take(process));
     }
 
-    /// Finds out who goes next, and waits until that is this process.
+    /// Decides which process goes next, and waits until that is this process.
     #[inline]
     fn go_on(&self) {
         let (before, next) = self.board.plan(|plan| (plan.current(), plan.decide()));
@@ -433,14 +439,14 @@ impl Stepper {
             self.note_turn();
         }
         match &self.seat {
-            // The thread that unwinds is one for all coroutines: others would take themselves for panicking.
+            // All coroutines share the thread that unwinds: the others would seem to panic too.
             Seat::Coroutine { .. } if std::thread::panicking() => self.end(Stop::Differs),
             Seat::Coroutine { resumed, .. } => host::suspend(resumed, Ask::Next(next)),
             Seat::Worker { alone, .. } => self.give_on(next, *alone),
         }
     }
 
-    /// Gives the turn to the one that goes next, and waits until it comes back.
+    /// Passes the turn to the next process, and waits until it comes back.
     fn give_on(&self, decision: Decision, alone: bool) {
         let me = self.process.get();
         if decision == Decision::Kill(me) {
@@ -448,7 +454,7 @@ impl Stepper {
         }
         match self.board.carry_out(Some(self.worker), decision) {
             None => {}
-            // Not while this process has a step to take; a board that was spoilt says so all the same.
+            // This process still has a step to take, so only a damaged board leads here.
             Some(Stop::Over) => self.end(Stop::Stuck),
             Some(why) => self.end(why),
         }
@@ -458,7 +464,7 @@ impl Stepper {
         }
     }
 
-    /// Dies by SIGKILL, here and now. The supervisor sees it, and gives the turn on.
+    /// Dies by SIGKILL. The supervisor notices it, and passes the turn on.
     fn die(&self) -> ! {
         self.board.plan(|plan| plan.die(self.process.get()));
         self.note_death();
@@ -468,7 +474,8 @@ impl Stepper {
         }
     }
 
-    /// Ends the execution, and this process: the host takes its stack, or the supervisor kills this crew.
+    /// Ends the execution, and this process: the host takes its stack, or the supervisor kills this
+    /// crew.
     fn end(&self, why: Stop) -> ! {
         match &self.seat {
             Seat::Coroutine { resumed, .. } => loop {

@@ -1,4 +1,4 @@
-//! What is told of an execution that is to be told: each step with its name and place, each turn, each death.
+//! The notes on a traced execution: each step with its name and location, each turn, each death.
 
 use super::{At, Done, Seat, Stepper};
 use crate::case::{Access, Form, Kill, Names, Place, Turn, Until};
@@ -7,25 +7,26 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
 
-/// What is noted of a traced execution.
+/// A note on a traced execution.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Note {
-    /// A process did this.
+    /// A process took this step.
     Step(Noted),
-    /// A turn ended so.
+    /// A turn ended in this way.
     Turn(Turn),
     /// A process died here.
     Kill(Kill),
-    /// A cell was used by two processes at once; who, and what was done.
+    /// Two processes used a cell at once.
     Race { process: usize, other: usize },
-    /// Two accesses that nothing orders, or one of freed memory: by which process, in words.
+    /// Two accesses that happens-before does not order, or one of freed memory: by which process,
+    /// in words.
     Clash {
         mine: (usize, String),
         other: Option<(usize, String)>,
     },
 }
 
-/// One step as it is noted.
+/// One step in the form in which it is noted.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Noted {
     pub(crate) process: usize,
@@ -49,7 +50,8 @@ pub(crate) struct Part {
     pub(crate) of: &'static str,
 }
 
-/// As Rust would say it of an array of integers; any other type's bytes are counted.
+/// Writes an index range as Rust does for an array of integers; the bytes of any other type are
+/// counted.
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Range { start, end } = self.bytes;
@@ -72,13 +74,13 @@ impl fmt::Display for Part {
     }
 }
 
-/// Names of the steps of a life, and turns and kills that the case places at them.
+/// Names of the steps of an incarnation, and the turns and kills of the case at them.
 #[derive(Default)]
 pub(in super::super) struct Trace {
     turns: Vec<Turn>,
     kills: Vec<Kill>,
     names: Names,
-    /// The pending step, and where in the source it is.
+    /// The pending step, and its location in the source.
     place: Option<Place>,
     at: Option<(String, u32, u32)>,
     scratch: Vec<u8>,
@@ -94,7 +96,8 @@ impl Trace {
     }
 }
 
-/// Adds a step to a number that stands for all steps of an execution: the same for the same steps, wherever the structure lies.
+/// Adds a step to a number for all steps of an execution. It is the same for the same steps,
+/// wherever the structure lies.
 #[inline]
 fn summed(sum: u64, process: usize, kind: Access, offset: Option<usize>, value: u64) -> u64 {
     let word = offset.map_or(u64::MAX, |offset| offset as u64);
@@ -104,7 +107,7 @@ fn summed(sum: u64, process: usize, kind: Access, offset: Option<usize>, value: 
 }
 
 impl Stepper {
-    /// Names the step that is about to be done, and says whether the case ends a turn or kills there.
+    /// Names the pending step, and returns whether the case ends a turn or kills there.
     pub(super) fn name_pending(&self, kind: Access, at: At<'_>) {
         let (file, line, column) = at.place();
         let mut trace = self.trace.borrow_mut();
@@ -126,7 +129,8 @@ impl Stepper {
         trace.at = Some((file.into_owned(), line, column));
     }
 
-    /// What the structure's bytes were after the last step; they change by steps alone, or there are accesses that nobody sees.
+    /// Notes the structure's bytes after the last step. Only steps change them, or there are
+    /// accesses that are not seen.
     #[inline]
     pub(super) fn remember(&self) {
         if self.traced.get() && !self.instrumented {
@@ -142,7 +146,8 @@ impl Stepper {
         }
     }
 
-    /// Whether this process can go on is known to the plan: where it cannot, its turn has ended by itself.
+    /// Notes the end of a turn. The plan knows whether this process can go on; where it cannot, its
+    /// turn ended by itself.
     pub(super) fn note_turn(&self) {
         let process = self.process.get();
         let ready = self.board.plan(|plan| plan.can_go_on(process));
@@ -226,7 +231,8 @@ impl Stepper {
         }));
     }
 
-    /// What does not fit any more is left out: the first steps of a long execution are the ones to read.
+    /// Writes a note. Notes that no longer fit are left out: the first steps of a long execution
+    /// are the ones to read.
     pub(super) fn write(&self, note: &Note) {
         let log: &Log = self.notes.get(0).expect("the region was made for it");
         let _ = log.push(note, &mut self.trace.borrow_mut().scratch);
