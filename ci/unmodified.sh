@@ -29,7 +29,8 @@ has() {
 
 for engine in stepped kills; do
     run published unmodified "::$engine"
-    has "^NOT LINEARIZABLE  published::heapless_0_6_1::$engine  consumer: Pop returned"
+    # The slots of its ring are mixed up: which of the two comes first depends on the seed.
+    has "^(NOT LINEARIZABLE|DATA RACE)  published::heapless_0_6_1::$engine  "
     has "^ +[0-9]+ .*  (sealed|split|mod)\.rs:[0-9]+$"
     has "^DATA RACE  published::triple_buffer_5_0_5::$engine  .*triple_buffer-5\.0\.5/src/lib\.rs:[0-9]+"
     has "^DATA RACE  published::spmc_0_2_3::$engine  .*spmc-0\.2\.3/src/channel\.rs:[0-9]+"
