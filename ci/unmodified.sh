@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves that `cargo forkcheck test` sees the accesses of code that nobody rewrote: the releases of published crates with a known
+# Proves that `cargo forkcheck test` sees the accesses of unmodified code: the releases of published crates with a known
 # defect are found out, at a line of theirs, and come again by their tokens; the others pass; a ring in C is found out too.
 # Without the pass, in all crates or in the user's, nothing passes.
 set -euo pipefail

@@ -295,7 +295,7 @@ fn link_alone() -> Option<OsString> {
     Some(option)
 }
 
-/// The same with optimisation, without which generics are linked from crates that were built without the pass, and with lines.
+/// Returns the arguments with optimisation, without which generics are linked from crates that were built without the pass, and with lines.
 fn optimised(arguments: Vec<OsString>) -> Vec<OsString> {
     let (mut level, mut asserts, mut lines) = (None, false, false);
     let mut kept = Vec::new();

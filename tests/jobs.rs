@@ -70,7 +70,7 @@ fn asked(known: Known) {
     };
     let limit = Duration::from_secs(60);
     let waited = CAME.wait_timeout_while(asked, limit, alone).unwrap();
-    assert!(!waited.1.timed_out(), "nobody else searches");
+    assert!(!waited.1.timed_out(), "no other suite searches");
 }
 
 /// An engine that runs nothing, and claims for each program that was searched as the fifth that it

@@ -101,9 +101,9 @@ pub struct Step {
     pub stale: Option<usize>,
     /// The source file, as the compiler knows it.
     pub file: String,
-    /// Its line.
+    /// The line there.
     pub line: u32,
-    /// Its column.
+    /// The column there.
     pub column: u32,
 }
 

@@ -92,7 +92,7 @@ pub enum Until {
 pub struct Kill {
     /// The process.
     pub process: u16,
-    /// Its incarnation, counted from 0.
+    /// The incarnation of the process, counted from 0.
     pub life: u32,
     /// The step of that incarnation that the kill replaces.
     pub before: Place,

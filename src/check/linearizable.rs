@@ -6,7 +6,7 @@
 //! To try all subsets in all orders is exponential, and not needed: any history that can be
 //! explained can be explained with the fewest pending calls, each as late as possible. So they are
 //! only ever put right before another call, in a chain of which each member is noticed by the next.
-//! Where the next call could as well come first, or come without, the chain is not tried. Of
+//! A chain whose next call could as well come first, or come without, is not tried. Of
 //! pending calls of the same operation only the first is tried. Where each call is noticed by the
 //! next in any order, as pushes to one queue are, that prunes little: ten of those and an
 //! impossible pop end as `Unknown`. (Two neighbours may be swapped because nothing has to come

@@ -67,7 +67,7 @@ pub enum Kind {
     WriteToReadOnly,
     /// The structure holds a pointer to memory that is private to one process.
     PrivatePointer,
-    /// The same steps in the same order gave another result.
+    /// A repetition of the steps in their order gave another result.
     NotDeterministic,
 }
 

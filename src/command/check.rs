@@ -2,9 +2,8 @@
 //! than `ok`.
 
 use super::builtins::{self, Builtin};
-use super::print::{columns, say};
+use super::print::{columns, say, table};
 use super::{Options, Standing, expected, json};
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use forkcheck::Report;
 use forkcheck::engine::Covered;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -21,7 +20,18 @@ pub(super) fn check(names: &[String], options: &Options) -> Standing {
         .filter(|(_, (engine, _))| options.names(engine))
         .collect();
     let bar = progress(runs.len() as u64, options.json);
-    let mut table = table();
+    let mut table = table(
+        [
+            "subject",
+            "engine",
+            "verdict",
+            "programs",
+            "executions",
+            "covered",
+            "seconds",
+        ],
+        3,
+    );
     let mut reports = Vec::new();
     let mut worst = Standing::AsExpected;
     let (mut planted, mut others) = (0, 0);
@@ -114,27 +124,6 @@ fn progress(length: u64, json: bool) -> ProgressBar {
         bar.enable_steady_tick(Duration::from_millis(200));
     }
     bar
-}
-
-fn table() -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header([
-            "subject",
-            "engine",
-            "verdict",
-            "programs",
-            "executions",
-            "covered",
-            "seconds",
-        ]);
-    // In a narrow terminal the other columns wrap, and these three do not.
-    for column in table.column_iter_mut().take(3) {
-        column.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    table
 }
 
 /// One structure on one engine: the result, or the reason why it could not be run.

@@ -1,9 +1,8 @@
 //! `forkcheck list`: the built-in structures.
 
 use super::builtins;
-use super::print::say;
+use super::print::{say, table};
 use super::{Standing, expected, json};
-use comfy_table::{ContentArrangement, Table, presets};
 
 /// Prints the structures as a table or as JSON.
 pub(super) fn list(json: bool) -> Standing {
@@ -14,11 +13,7 @@ pub(super) fn list(json: bool) -> Standing {
         }
         return Standing::AsExpected;
     }
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["subject", "expected", "engines", "what it is"]);
+    let mut table = table(["subject", "expected", "engines", "what it is"], 0);
     for builtin in &all {
         let engines: Vec<&str> = builtin.engines.iter().map(|(engine, _)| *engine).collect();
         table.add_row([

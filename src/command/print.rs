@@ -1,6 +1,7 @@
 //! Lines of output. If a line cannot be written, the command reports that and ends.
 
 use super::CANNOT_SAY;
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use std::fmt::Arguments;
 use std::io::{Write, stderr, stdout};
 
@@ -24,8 +25,21 @@ pub(super) use {complain, say};
 pub(super) fn columns() -> usize {
     let said = std::env::var("COLUMNS").ok();
     let said = said.and_then(|columns| columns.trim().parse().ok());
-    let terminal = || comfy_table::Table::new().width().map(usize::from);
+    let terminal = || Table::new().width().map(usize::from);
     said.or_else(terminal).unwrap_or(100)
+}
+
+/// Returns an empty table with this header. In a narrow terminal its columns wrap, but for the first `whole` ones.
+pub(super) fn table<const N: usize>(header: [&str; N], whole: usize) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
+    for column in table.column_iter_mut().take(whole) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    table
 }
 
 pub(super) fn to_output(line: Arguments<'_>) {

@@ -1,8 +1,8 @@
 //! `forkcheck summary`: what the tests of a package covered when they ran last, and what was not checked.
 
 use super::Standing;
-use super::print::{complain, say};
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use super::print::{self, complain, say};
+use comfy_table::Table;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -135,21 +135,17 @@ fn by_engine(lines: &[Line]) -> BTreeMap<&str, Vec<&Line>> {
 }
 
 fn table(lines: &[Line]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header([
+    let mut table = print::table(
+        [
             "test",
             "verdict",
             "programs",
             "executions",
             "covered",
             "seconds",
-        ]);
-    for column in table.column_iter_mut().take(2) {
-        column.set_constraint(ColumnConstraint::ContentWidth);
-    }
+        ],
+        2,
+    );
     for line in lines {
         let verdict = line.kind.as_ref().unwrap_or(&line.verdict);
         // The first two parts are the numbers before.

@@ -33,7 +33,7 @@ use std::time::Duration;
 pub trait Engine: Default + 'static {
     /// The memory that its structures run on.
     type Memory: Memory;
-    /// Its name in tests, reports and saved cases.
+    /// The name in tests, reports and saved cases.
     const NAME: &'static str;
     /// The orders of the calls that may explain a history here.
     const CRITERION: Criterion;
@@ -174,9 +174,9 @@ pub enum Strategy {
 pub struct Run<S: Spec> {
     /// The case that was run.
     pub case: Case<S>,
-    /// Its calls with their results.
+    /// The calls with their results.
     pub history: History<S>,
-    /// Its accesses, where the engine sees them.
+    /// The accesses, where the engine sees them.
     pub steps: Vec<Step>,
     /// The verdict on it; not Ok.
     pub verdict: Verdict<S>,

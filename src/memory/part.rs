@@ -8,7 +8,7 @@ pub(crate) struct Piece {
     pub(crate) word: usize,
     /// The bytes of the word that belong to the part.
     pub(crate) within: Range<usize>,
-    /// The same bytes, by their positions in the part.
+    /// The positions of these bytes in the part.
     pub(crate) of_part: Range<usize>,
 }
 

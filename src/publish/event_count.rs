@@ -199,7 +199,11 @@ mod tests {
                 }
             });
             while !sleeper.is_finished() {
-                assert_ne!(event.sleepers.load(Relaxed), 0, "a notifier wakes nobody");
+                assert_ne!(
+                    event.sleepers.load(Relaxed),
+                    0,
+                    "a notifier wakes no process"
+                );
             }
         });
     }

@@ -57,7 +57,7 @@
 //! let region = Region::anonymous(size_of::<Slot>())?;
 //! let slot: &Slot = region.get(0)?;
 //! let _child = process::spawn(|| {
-//!     slot.result.set([6 * 7, 1]).expect("nobody else sets it");
+//!     slot.result.set([6 * 7, 1]).expect("no other process sets it");
 //!     slot.there.notify();
 //! })?;
 //! let limit = Duration::from_secs(60); // a killed child sets nothing

@@ -34,7 +34,7 @@ const SET: u32 = 2;
 /// use forkcheck::{Region, process, publish::OneShot};
 /// let region = Region::anonymous(size_of::<OneShot<u64>>())?;
 /// let result: &OneShot<u64> = region.get(0)?;
-/// process::run(|| result.set(42).expect("nobody else sets it"))?;
+/// process::run(|| result.set(42).expect("no other process sets it"))?;
 /// assert_eq!(result.get(), Some(42));
 /// # Ok::<(), forkcheck::Error>(())
 /// ```

@@ -114,7 +114,7 @@ pub struct Report {
     /// Labels in the structure's code that no execution reached, each with its line; only where the
     /// verdict is `ok`.
     pub not_reached: Vec<String>,
-    /// What the engine did not check, item by item.
+    /// The limitations of the engine, item by item.
     pub not_checked: Vec<String>,
     /// Last lines that the processes printed.
     pub printed: Vec<String>,

@@ -11,9 +11,9 @@ use crate::check::{Blocked, Explanation, Finding};
 use crate::spec::Spec;
 use std::fmt::Write;
 
-/// The number of calls shown from the end of the longest order, ...
+/// The number of calls shown from the end of the longest order.
 const BEFORE: usize = 12;
-/// ... and of calls that overlap those that cannot come next.
+/// The number of calls shown that overlap those that cannot come next.
 const BESIDE: usize = 24;
 
 /// A report and its parts.

@@ -1,7 +1,7 @@
 //! Strategies, which choose the process that takes the next step. A strategy is pure: it sees a
 //! [`SchedulePoint`] and answers with a [`Choice`].
 //!
-//! Its state is plain integers, so that it can lie in memory that several processes share: the
+//! The state of a strategy is plain integers, so that it can lie in memory that several processes share: the
 //! process that holds the turn asks the strategy. A [`Scheduler`] is one strategy for a sequence of
 //! executions; [`begin`](Scheduler::begin) starts the next one, and [`end`](Scheduler::end) returns
 //! whether there is another one to try.
@@ -20,7 +20,7 @@ pub(crate) use script::{MAX_STEPS, MAX_TURNS};
 /// The most processes of a case: a set of them is a mask of bits.
 pub(crate) const MAX_PROCESSES: usize = 16;
 /// The number that stands for no process.
-pub(crate) const NOBODY: u32 = u32::MAX;
+pub(crate) const NO_PROCESS: u32 = u32::MAX;
 
 /// The state that a strategy sees between two steps.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct SchedulePoint {
     pub(crate) asleep: u32,
     /// The processes that may be killed at all.
     pub(crate) killable: u32,
-    /// The process that took the last step, or `NOBODY`.
+    /// The process that took the last step, or `NO_PROCESS`.
     pub(crate) current: u32,
     /// The number of steps so far.
     pub(crate) step: u32,

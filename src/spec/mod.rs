@@ -52,7 +52,7 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
     type Setup: Data;
     /// One operation with its arguments.
     type Op: Data;
-    /// What an operation returns.
+    /// The result of an operation.
     type Ret: Data;
 
     /// The state before the first operation.

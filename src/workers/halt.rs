@@ -31,7 +31,7 @@ const FEW: u64 = 20;
 /// 2 to the power of 64, divided by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The number that stands for no process.
-const NOBODY: u32 = u32::MAX;
+const NO_PROCESS: u32 = u32::MAX;
 
 #[repr(C)]
 pub(super) struct Halts {
@@ -106,7 +106,7 @@ impl Halts {
         }
         self.always.store(0, Relaxed);
         self.were_always.store(0, Relaxed);
-        self.process.store(NOBODY, Relaxed);
+        self.process.store(NO_PROCESS, Relaxed);
         self.begun.store(clock::now(), Relaxed);
         self.spent.store(0, Relaxed);
         self.count.store(0, Relaxed);
@@ -147,7 +147,7 @@ impl Halts {
     /// Returns the part of process `me`, which has that many operations, in this execution.
     pub(super) fn part(&self, me: usize, operations: usize, mut seed: u64) -> Part {
         match self.process.load(Relaxed) {
-            NOBODY => Part::None,
+            NO_PROCESS => Part::None,
             process if process as usize == me => Part::Halts(self.operation.load(Relaxed) as usize),
             _ if operations == 0 => Part::None,
             _ => {
@@ -214,11 +214,11 @@ impl Halts {
     /// Ends an execution that began at `start`, and returns whether a process should have paused in
     /// it.
     pub(super) fn ended(&self, start: &AtomicU64) -> bool {
-        let halted = self.process.load(Relaxed) != NOBODY;
+        let halted = self.process.load(Relaxed) != NO_PROCESS;
         if halted {
             let took = clock::now().saturating_sub(start.load(Relaxed));
             self.spent.fetch_add(took, Relaxed);
-            self.process.store(NOBODY, Relaxed);
+            self.process.store(NO_PROCESS, Relaxed);
         }
         halted
     }
@@ -251,7 +251,7 @@ mod tests {
         let all = (1..=times).filter_map(|time| {
             halts.draw(begun + time, time, operations);
             let process = halts.process.load(Relaxed);
-            (process != NOBODY).then(|| {
+            (process != NO_PROCESS).then(|| {
                 let (operation, at) = (&halts.operation, &halts.instructions);
                 let drawn = (process, operation.load(Relaxed), at.load(Relaxed));
                 assert!(halts.ended(&AtomicU64::new(clock::now())));

@@ -8,12 +8,11 @@ use super::control::Control;
 use crate::schedule::split_mix;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// In nanoseconds, from the end of one execution to the start line of the next: at the beginning, at least, at most,
-/// ...
+/// In nanoseconds, from the end of one execution to the start line of the next: at the beginning, at least, at most.
 const MARGIN: u64 = 1_500;
 const LEAST: u64 = 100;
 const MOST: u64 = 20_000;
-/// ... and the increase if a process came late to the last one, or the decrease if none did. So one in eight is late.
+/// The increase if a process came late to the last one, or the decrease if none did. So one in eight is late.
 const LATER: u64 = 64;
 const SOONER: u64 = 8;
 /// In nanoseconds: the added delay of a process that was done before the others began, from then on.

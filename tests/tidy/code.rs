@@ -43,6 +43,46 @@ fn every_rust_file_opens_by_saying_what_it_is() {
 }
 
 #[test]
+fn a_doc_comment_opens_with_its_subject() {
+    const OPENINGS: &[&str] = &[
+        "What", "Where", "Who", "Whoever", "Whose", "Its", "Those", "Nobody", "The same", "...",
+    ];
+    let rule = |repository: &Repository| {
+        let mut complaints = Vec::new();
+        for (path, text) in repository.under("src/") {
+            let mut before = false;
+            for (number, line) in (1..).zip(text.lines()) {
+                let doc = line.trim_start();
+                let doc = doc.strip_prefix("///").or(doc.strip_prefix("//!"));
+                let opens = doc.filter(|_| !before).map(str::trim_start);
+                let is_banned = |banned: &&&str| {
+                    let rest = opens.and_then(|text| text.strip_prefix(**banned));
+                    rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+                };
+                if let Some(banned) = OPENINGS.iter().find(is_banned) {
+                    complaints.push(format!(
+                        "{path}:{number}: opens with {banned}; begin with what the item is or does"
+                    ));
+                }
+                before = doc.is_some();
+            }
+        }
+        complaints
+    };
+    holds(
+        rule,
+        &[
+            ("src/planted.rs", "//! What there is.\n"),
+            ("src/planted.rs", "//! .\n\n/// ... and more.\nstruct A;"),
+            (
+                "src/a/mod.rs",
+                "//! .\n\nstruct A {\n    /// Its line.\n    a: u8,\n}",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn a_test_that_is_left_out_says_why() {
     let rule = |repository: &Repository| {
         let mute = repository.rust().filter(|(_, tokens)| {

@@ -42,8 +42,8 @@ impl<B: Build> WithHandles for CRing<B> {
     }
     fn attach<'a>(&'a self, role: Role<'_>) -> Seat<'a, B> {
         match role.name {
-            "producer" => Seat::Producer(self.0.producer().expect("nobody has it")),
-            _ => Seat::Consumer(self.0.consumer().expect("nobody has it")),
+            "producer" => Seat::Producer(self.0.producer().expect("no process has it")),
+            _ => Seat::Consumer(self.0.consumer().expect("no process has it")),
         }
     }
     fn apply(seat: &mut Seat<'_, B>, op: &QueueOp<String>) -> QueueRet<String> {

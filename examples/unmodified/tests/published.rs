@@ -1,4 +1,4 @@
-//! Queues and a buffer that nobody wrote over forkcheck's memory: a release with a known defect, and one without.
+//! Queues and a buffer that are not written over forkcheck's memory: a release with a known defect, and one without.
 #![allow(
     unsafe_code,
     reason = "each half of a queue is lent to the one process that has its role"
@@ -29,7 +29,7 @@ impl<T> Parts<T> {
     }
 }
 
-/// What processes do to a queue.
+/// One end of a queue, as a process uses it.
 trait Ends: Sized + Send + 'static {
     type Setup: Copy;
     fn new(setup: Self::Setup) -> Vec<Self>;

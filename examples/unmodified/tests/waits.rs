@@ -24,7 +24,7 @@ impl Structure for Locked {
         Self(Arc::default())
     }
     fn apply(&self, op: &QueueOp<u64>) -> QueueRet<u64> {
-        let mut items = self.0.lock().expect("nobody panics");
+        let mut items = self.0.lock().expect("no process panics");
         match op {
             QueueOp::Push(item) => {
                 items.push_back(*item);
@@ -56,8 +56,8 @@ impl WithHandles for Crossed {
         (self, role.process % 2)
     }
     fn apply((both, first): &mut (&Self, usize), op: &RegisterOp<u64>) -> RegisterRet<u64> {
-        let mut one = both.0[*first].lock().expect("nobody panics");
-        let mut other = both.0[1 - *first].lock().expect("nobody panics");
+        let mut one = both.0[*first].lock().expect("no process panics");
+        let mut other = both.0[1 - *first].lock().expect("no process panics");
         match op {
             RegisterOp::Write(value) => {
                 (*one, *other) = (*value, *value);
@@ -205,11 +205,11 @@ impl Structure for Permits {
         }
     }
     fn apply(&self, op: &SemaphoreOp) -> SemaphoreRet {
-        let mut free = self.free.lock().expect("nobody panics");
+        let mut free = self.free.lock().expect("no process panics");
         match op {
             SemaphoreOp::Acquire => {
                 while *free == 0 {
-                    free = self.more.wait(free).expect("nobody panics");
+                    free = self.more.wait(free).expect("no process panics");
                 }
                 *free -= 1;
                 SemaphoreRet::Acquired

@@ -19,10 +19,10 @@ const STEPS: usize = 4_096;
 /// let each other pass without end.
 const SPINS_EXPLORED: usize = 2;
 /// The spins, by each unfinished process and without any change, after which the spec is asked
-/// whether they may wait, ...
+/// whether they may wait.
 const MAY_WAIT: usize = 16;
-/// ... and after which they count as stuck, since they may give up after some tries. As in
-/// `stepped`.
+/// The spins of that kind after which the processes count as stuck, since they may give up after
+/// some tries. As in `stepped`.
 const PROBES: usize = 256;
 /// The accesses within which a process has to finish once it unwinds from an execution that has
 /// ended.
@@ -86,11 +86,11 @@ pub(super) struct Execution {
 
 thread_local! {
     static NOW: RefCell<Option<Execution>> = const { RefCell::new(None) };
-    /// In some execution so far, a load or a store asked for `SeqCst`, ...
+    /// In some execution so far, a load or a store asked for `SeqCst`.
     static SEQ_CST: Cell<bool> = const { Cell::new(false) };
-    /// ... an operation touched a word or a cell, ...
+    /// In some execution so far, an operation touched a word or a cell.
     static TOUCHED: Cell<bool> = const { Cell::new(false) };
-    /// ... a process spun for longer than other orders are explored.
+    /// In some execution so far, a process spun for longer than other orders are explored.
     static CUT: Cell<bool> = const { Cell::new(false) };
 }
 

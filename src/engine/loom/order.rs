@@ -74,10 +74,10 @@ struct CellAccess {
 pub(super) enum Found {
     /// The latest store, as far as is known.
     Latest,
-    /// An earlier store than that of this step, ...
+    /// An earlier store than that of this step.
     Stale(Option<usize>),
-    /// ... which existed before the process's last spin, and the process had found this one
-    /// already: at some time it has to find the newer one.
+    /// An earlier store, though the newer one existed before the process's last spin and the process
+    /// had found the earlier one already: at some time it has to find the newer one.
     Overdue,
     /// No store that it could have found.
     Impossible,

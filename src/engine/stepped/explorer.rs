@@ -42,6 +42,10 @@ const REAL_KILLS: u64 = 100;
 /// long as two hundred steps.
 const REAL: u64 = 5;
 
+/// A limit on time for few executions, which end by bounds on their steps or by the watch: it never
+/// decides what is run.
+const NO_LIMIT: Duration = Duration::from_secs(3_600);
+
 /// Runs cases of one structure on crews that are kept as long as they can be used: coroutines
 /// search, and forked processes confirm.
 pub(super) struct Explorer<S: WithHandles> {

@@ -72,7 +72,7 @@ thread_local! {
     /// Accesses of the probe of this thread that have arrived so far, as bits.
     static PROBED: Cell<u32> = const { Cell::new(0) };
 }
-/// Those of the last probe.
+/// The accesses of the last probe that arrived.
 static ARRIVED: AtomicU32 = AtomicU32::new(0);
 /// Both bits: of an atomic store, and of a plain one.
 const BOTH: u32 = 0b11;

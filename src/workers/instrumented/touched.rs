@@ -97,7 +97,7 @@ mod tests {
         );
         assert!(touched.matters(8, 0, true), "another reads them");
         assert!(!touched.matters(8, 0, false), "its own");
-        assert!(!touched.matters(16, 1, true), "nobody else's");
+        assert!(!touched.matters(16, 1, true), "no other process's");
         touched.clear();
         assert!(!touched.matters(9, 1, false));
     }

@@ -13,7 +13,7 @@ use super::process::{Death, Process};
 use super::states::{State, States};
 use super::workers::Workers;
 use crate::case::Access;
-use crate::schedule::{MAX_PROCESSES, MAX_STEPS, NOBODY, Scheduler};
+use crate::schedule::{MAX_PROCESSES, MAX_STEPS, NO_PROCESS, Scheduler};
 
 /// The most steps of one operation.
 pub(crate) const LONGEST: u32 = 4_000;
@@ -100,7 +100,7 @@ impl Plan {
         self.points.clear();
         self.worst = 0;
         // A process that dies before the first execution was not scheduled to.
-        self.now.dying = NOBODY;
+        self.now.dying = NO_PROCESS;
     }
 
     /// Begins a new execution.
@@ -108,10 +108,10 @@ impl Plan {
         self.now = Now {
             version: 1,
             clock: 0,
-            current: NOBODY,
+            current: NO_PROCESS,
             step: 0,
             decisions: 0,
-            dying: NOBODY,
+            dying: NO_PROCESS,
             states: States::default(),
             too_long: 0,
             decided: 0,
@@ -173,12 +173,12 @@ impl Plan {
     pub(super) fn seat(&mut self, process: usize, worker: usize) {
         self.now.workers.set(process, worker);
     }
-    /// Returns the process that took the last step, or `NOBODY`.
+    /// Returns the process that took the last step, or `NO_PROCESS`.
     #[inline]
     pub(super) fn current(&self) -> u32 {
         self.now.current
     }
-    /// Returns the process that is to die, or `NOBODY`.
+    /// Returns the process that is to die, or `NO_PROCESS`.
     #[inline]
     pub(super) fn dying(&self) -> u32 {
         self.now.dying
@@ -380,13 +380,13 @@ impl Plan {
         }
         self.points.kill(process, at.life, at.steps);
         self.now.dying = process as u32;
-        self.now.current = NOBODY;
+        self.now.current = NO_PROCESS;
     }
 
     /// Notes that the process that was to die is gone: its next incarnation begins, if it has
     /// operations left.
     pub(super) fn replace_dead(&mut self, process: usize, worker: usize) {
-        self.now.dying = NOBODY;
+        self.now.dying = NO_PROCESS;
         self.changed();
         self.seat(process, worker);
         let at = &mut self.processes[process];

@@ -13,7 +13,7 @@ pub(super) struct Points {
     /// As bits: the steps that exist; those before which a process was killed.
     there: Steps,
     killed: Steps,
-    /// The same for later incarnations, as far as they came.
+    /// Both sets for later incarnations, as far as they came.
     later: Steps,
     later_killed: Steps,
 }

@@ -7,7 +7,7 @@ use crate::schedule::MAX_PROCESSES;
 pub(super) enum State {
     /// It has not reached its first step.
     Fresh,
-    /// Its next step is known.
+    /// The next step of the process is known.
     Ready,
     /// It is in `spin_loop`, and nothing has changed since it looked.
     Spinning,
@@ -37,12 +37,12 @@ pub(super) struct States {
 const SET: u32 = 16;
 const _: () = assert!(MAX_PROCESSES <= SET as usize);
 
-/// The sets of `can`, each by its lowest bit, in the order of [`State`]; then those of the processes ...
+/// The sets of `can`, each by its lowest bit, in the order of [`State`]; then those of the subsets below.
 const READY: u32 = 0;
 const FRESH: u32 = SET;
-/// ... that are ready and have changed nothing for so long that they count as waiting, ...
+/// The processes that are ready and have changed nothing for so long that they count as waiting.
 const IDLE: u32 = 2 * SET;
-/// ... or have spun for so long that others go first.
+/// The processes that have spun for so long that others go first.
 const LAZY: u32 = 3 * SET;
 /// The sets of `cannot`. The set of spinning processes has the position of the ready ones.
 const SPINNING: u32 = READY;

@@ -1,7 +1,7 @@
 //! One batch of executions by one strategy, and the check that forked processes do the same as the
 //! coroutines that ran it.
 
-use super::{Explorer, Left};
+use super::{Explorer, Left, NO_LIMIT};
 use crate::case::{Case, History};
 use crate::engine::Covered;
 use crate::engine::stepped::verdict::rests;
@@ -11,7 +11,7 @@ use crate::spec::Spec;
 use crate::structure::WithHandles;
 use crate::workers::stepped::{Ended, RunAs, Stop};
 use crate::workers::{Judging, Lost};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The end of a batch, for the search that goes on.
 pub(super) enum Batch {
@@ -21,7 +21,7 @@ pub(super) enum Batch {
 }
 
 /// Returns whether all processes may wait where they do.
-fn may_rest<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
+pub(super) fn may_rest<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
     let judging = Judging::begin();
     rests(case, history, &|| judging.goes_on())
 }
@@ -135,7 +135,7 @@ impl<S: WithHandles> Explorer<S> {
         (sum, history): (u64, History<S::Spec>),
         covered: &mut Covered,
     ) -> Result<bool, Error> {
-        let until = Instant::now() + Duration::from_secs(3_600);
+        let until = Instant::now() + NO_LIMIT;
         let crew = self.crew(RunAs::Processes)?;
         crew.take(case)?;
         crew.follow(choices);

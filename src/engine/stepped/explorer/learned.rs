@@ -2,7 +2,8 @@
 //! code that is not written for `Memory` is explored. The result depends on the program alone, so
 //! that a saved case has the same steps.
 
-use super::Explorer;
+use super::batch::may_rest;
+use super::{Explorer, NO_LIMIT};
 use crate::case::{Case, Schedule};
 use crate::error::Error;
 use crate::memory::Hardware;
@@ -12,12 +13,10 @@ use crate::structure::WithHandles;
 use crate::workers::instrumented;
 use crate::workers::stepped::{Ended, Stop};
 use std::any::TypeId;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Executions of each strategy in which shared memory is learned.
 const EXECUTIONS: u64 = 32;
-/// The time for them, a safety net.
-const TIME: Duration = Duration::from_secs(10);
 
 impl<S: WithHandles> Explorer<S> {
     /// Returns whether the structure is code that is not written for `Memory`.
@@ -51,10 +50,19 @@ impl<S: WithHandles> Explorer<S> {
             let crew = self.searcher()?;
             crew.take(&free)?;
             crew.keep_going(true);
-            let until = Instant::now() + TIME;
+            let until = Instant::now() + NO_LIMIT;
             let mut ended = crew.run(strategy, (EXECUTIONS, u64::MAX), until, false)?;
-            while matches!(ended, Ended::Stopped(Stop::Novel)) {
-                ended = crew.resume(until)?;
+            loop {
+                ended = match ended {
+                    Ended::Stopped(Stop::Novel) => crew.resume(until)?,
+                    // As in a search, processes that may rest so do not end it.
+                    Ended::Stopped(Stop::Stuck)
+                        if crew.outside().is_empty() && may_rest(&free, &crew.history(&free)) =>
+                    {
+                        crew.go_on(until)?
+                    }
+                    _ => break,
+                };
             }
             if matches!(ended, Ended::Stopped(Stop::Differs)) {
                 (self.coroutines, self.differs) = (None, true);

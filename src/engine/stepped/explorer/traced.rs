@@ -1,7 +1,7 @@
 //! One execution with its steps: to compare two executions of a program, to report a failure, to
 //! replay a case.
 
-use super::Explorer;
+use super::{Explorer, NO_LIMIT};
 use crate::case::{Case, Step, Turn, Until};
 use crate::check::{Kind, Verdict};
 use crate::engine::stepped::verdict::verdict;
@@ -13,7 +13,7 @@ use crate::spec::Spec;
 use crate::structure::WithHandles;
 use crate::workers::stepped::{Ended, Note, RunAs, Stop};
 use std::any::type_name;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// One execution, traced step by step.
 pub(super) struct Retold<S: Spec> {
@@ -126,7 +126,7 @@ impl<S: WithHandles> Explorer<S> {
         crew.take(case)?;
         crew.follow(choices);
         // One execution has its own limits: bounds on steps, and the watch.
-        let until = Instant::now() + Duration::from_secs(3_600);
+        let until = Instant::now() + NO_LIMIT;
         crew.keep_going(false);
         let before = crew.again();
         let ended = crew.run(strategy, (1, u64::MAX), until, true)?;
