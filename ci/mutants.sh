@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Proves that a test notices each change that cargo-mutants 27.1.0 makes to the code behind the verdicts; ci/mutants.txt
 # argues for those that no test can notice. `part`: two small files, some minutes; FILE...: these files; no argument: all, which
-# takes hours. Works on a copy in target/, which it removes. Installs cargo-mutants if it is missing.
+# takes hours. Works on a copy in target/mutants, which it removes. Installs cargo-mutants if it is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,8 +10,10 @@ cargo mutants --version 2>/dev/null | grep -qx "cargo-mutants $version" ||
     cargo install --locked --debug --version "$version" cargo-mutants
 
 root=$PWD
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$root/target}"
 folder="$root/target/mutants"
+# A target directory of its own: cargo gives a package in a copy of its workspace the file names that it has in the workspace, so a
+# build with a mutant would overwrite the test programs of a run of the tests beside this one.
+export CARGO_TARGET_DIR="$root/target/mutated"
 rm -rf "$folder"
 mkdir -p "$folder"
 trap 'rm -rf "$folder"' EXIT
