@@ -1,11 +1,12 @@
 //! The ratios as a table. Each group is measured in interleaved rounds, so a disturbance affects
 //! all its figures, and a figure is the median of its rounds. `ci/bench.sh` runs it; `quick` takes
-//! few rounds, to see that it runs. Another word selects the groups with it in their names, or else
+//! few rounds, to see that it runs, and a number that many. Another word selects the groups with it in their names, or else
 //! the figures, each with the first of its group.
 
 mod measured;
 
-use measured::Measured;
+use measured::{Measured, processor};
+use std::time::Instant;
 
 /// The rounds of which a figure is the median.
 const ROUNDS: usize = 15;
@@ -13,19 +14,21 @@ const QUICK: usize = 1;
 
 fn main() {
     measured::is_a_child();
-    let (mut quick, mut named) = (false, None);
+    let (mut rounds, mut quick, mut named) = (ROUNDS, false, None);
     for argument in std::env::args().skip(1) {
         match &*argument {
-            "quick" => quick = true,
+            "quick" => (rounds, quick) = (QUICK, true),
             // An option of cargo's own.
             option if option.starts_with("--") => {}
-            _ => named = Some(argument),
+            other => match other.parse() {
+                Ok(number) => rounds = number,
+                Err(_) => named = Some(argument),
+            },
         }
     }
-    let rounds = if quick { QUICK } else { ROUNDS };
     println!("{}\n", machine());
-    println!("| what | of each | time | ratio to the first | |");
-    println!("|---|---|---|---|---|");
+    println!("| what | of each | time | ratio to the first | processor time | |");
+    println!("|---|---|---|---|---|---|");
     let mut all = measured::all();
     while !all.is_empty() {
         let group = all[0].group.clone();
@@ -47,34 +50,44 @@ fn main() {
 }
 
 fn table(group: &str, mut figures: Vec<Measured>, rounds: usize, quick: bool) {
-    let mut times = vec![Vec::new(); figures.len()];
+    let mut times = vec![(Vec::new(), Vec::new()); figures.len()];
     for round in 0..=rounds {
-        for (figure, times) in figures.iter_mut().zip(&mut times) {
+        for (figure, (times, used)) in figures.iter_mut().zip(&mut times) {
             let turns = if quick {
                 figure.turns.div_ceil(10)
             } else {
                 figure.turns
             };
-            let per_turn = (figure.run)(turns).as_secs_f64() / turns as f64;
+            let (before, start) = (processor::used(), Instant::now());
+            let time = (figure.run)(turns).as_secs_f64();
+            let spent = processor::used().saturating_sub(before).as_secs_f64();
+            // A figure may have done more or fewer turns, and scaled its time.
+            let spent = spent * time / start.elapsed().as_secs_f64();
             // The first round warms up.
             if round > 0 {
-                times.push(per_turn);
+                times.push(time / turns as f64);
+                used.push(spent / turns as f64);
             }
         }
     }
-    println!("| **{group}** | | | | |");
-    let medians: Vec<f64> = times.into_iter().map(median).collect();
-    for (figure, &time) in figures.iter().zip(&medians) {
-        let ratio = if time <= medians[0] {
-            format!("{:.2} x as fast", medians[0] / time)
+    println!("| **{group}** | | | | | |");
+    let medians = times
+        .into_iter()
+        .map(|(times, used)| (median(times), median(used)));
+    let medians: Vec<(f64, f64)> = medians.collect();
+    for (figure, &(time, used)) in figures.iter().zip(&medians) {
+        let first = medians[0].0;
+        let ratio = if time <= first {
+            format!("{:.2} x as fast", first / time)
         } else {
-            format!("{:.2} x as long", time / medians[0])
+            format!("{:.2} x as long", time / first)
         };
         println!(
-            "| {} | {} | {} | {ratio} | {} |",
+            "| {} | {} | {} | {ratio} | {} | {} |",
             figure.name,
             figure.unit,
             written(time),
+            written(used),
             (figure.note)()
         );
     }

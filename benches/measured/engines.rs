@@ -17,7 +17,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// The executions of the figure for kills.
-const KILLED: u64 = 10_000;
+const KILLED: u64 = 100_000;
 /// The variable that rusty-fork's child has in its environment.
 const CHILD: &str = "FORKCHECK_BENCH_CHILD";
 
@@ -81,6 +81,7 @@ pub(super) fn all() -> Vec<Measured> {
         all.extend(peers::all(&group, processes));
         if processes == 2 {
             all.push(kills(&group));
+            all.push(kill_points(&group));
         }
     }
     let group = "an execution of 8 processes";
@@ -166,46 +167,71 @@ pub(super) fn end_rusty_child() {
     }
 }
 
-/// Measures a case that ends in a kill: the write is killed at each of its steps, before the read
-/// and after. Forked processes repeat executions with a step of a new kind, with a real SIGKILL, as
-/// everywhere; the executions that kill at each point for real are not included.
-fn kills(group: &str) -> Measured {
-    let program = vec![vec![RegisterOp::Write([1, 145])], vec![RegisterOp::Read]];
-    let case = Case::<Register<Pair>>::free([0, 0], program);
+/// Returns an engine that kills, a case of one writer and one reader with these numbers of operations, and its roles.
+fn killed(writes: u64, reads: usize) -> (Kills, Case<Register<Pair>>, [String; 2]) {
+    let writes = (1..=writes).map(|value| RegisterOp::Write([value, 145 * value]));
+    let program = vec![writes.collect(), vec![RegisterOp::Read; reads]];
+    let case = Case::free([0, 0], program);
     let roles = ["writer".to_owned(), "reader".to_owned()];
-    let mut engine = Kills::default();
-    let last = Rc::new(Cell::new((Covered::default(), Duration::ZERO)));
+    (Kills::default(), case, roles)
+}
+
+/// Measures an execution with a kill: one or two steps of a write and a read are drawn to be killed at. Forked processes
+/// repeat executions with a step of a new kind, with a real SIGKILL, as everywhere; the executions that kill at each
+/// point for real are not included.
+fn kills(group: &str) -> Measured {
+    let (mut engine, case, roles) = killed(1, 1);
+    let last = Rc::new(Cell::new(Covered::default()));
+    let noted = Rc::clone(&last);
+    let run = move |turns: u64| {
+        // Bounds end soon, then half of the budget is drawn.
+        let budget = budget(2 * turns, Strategy::Bounded);
+        let start = Instant::now();
+        let (covered, run) = engine
+            .search::<CheckedSeqLock<SteppedMemory>>(&case, &roles, &budget)
+            .expect("it can run here");
+        assert!(run.is_none(), "a seqlock outlives its writer");
+        last.set(covered);
+        let share = turns as f64 / covered.executions.max(1) as f64;
+        start.elapsed().mul_f64(share)
+    };
+    let name = "kills, seqlock, a kill in almost each";
+    let mut measured = Measured::new(group, name, "execution", KILLED, run);
+    measured.note = Box::new(move || {
+        let covered = noted.get();
+        let (killed, all, samples) = (covered.killed, covered.kill_points, covered.samples);
+        format!("{killed} of {all} kill points, {samples} executions again by SIGKILL")
+    });
+    measured
+}
+
+/// Measures a kill at each of 45 steps, as in a program that has too many orders for them all. Forked processes repeat
+/// executions with a step of a new kind, with a real SIGKILL.
+fn kill_points(group: &str) -> Measured {
+    let (mut engine, case, roles) = killed(4, 6);
+    let last = Rc::new(Cell::new(Covered::default()));
     let noted = Rc::clone(&last);
     let run = move |turns: u64| {
         let start = Instant::now();
-        let mut done = 0;
-        while done < turns {
-            // It starts at the first bound again: kills without a preemption, then some with one.
-            let budget = budget(KILLED, Strategy::Bounded);
+        for _ in 0..turns {
+            let budget = budget(4, Strategy::Bounded);
             let (covered, run) = engine
                 .search::<CheckedSeqLock<SteppedMemory>>(&case, &roles, &budget)
                 .expect("it can run here");
             assert!(run.is_none(), "a seqlock outlives its writer");
-            done += covered.executions.max(1);
-            last.set((covered, start.elapsed().div_f64(done as f64)));
+            assert_eq!(covered.killed, covered.kill_points);
+            last.set(covered);
         }
-        // The last search may have done more.
-        start.elapsed().mul_f64(turns as f64 / done as f64)
+        start.elapsed()
     };
-    let mut measured = Measured::new(
-        group,
-        "kills, seqlock, a kill in almost each",
-        "execution",
-        KILLED,
-        run,
-    );
+    let name = "kills, seqlock, a kill at each step";
+    let mut measured = Measured::new(group, name, "program", 20, run);
     measured.note = Box::new(move || {
-        let (covered, each) = noted.get();
-        let (killed, all) = (covered.killed, covered.kill_points);
-        let ms = 45.0 * each.as_secs_f64() * 1e3;
-        let samples = covered.samples;
+        let covered = noted.get();
+        let (killed, all, samples) = (covered.killed, covered.kill_points, covered.samples);
+        let executions = covered.executions;
         format!(
-            "{killed} of {all} kill points, {samples} executions again by SIGKILL; 45 such executions take {ms:.1} ms"
+            "{killed} of {all} steps, {executions} executions, {samples} of them again by forked processes"
         )
     });
     measured

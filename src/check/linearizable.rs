@@ -14,7 +14,7 @@
 
 use super::search::{Answer, Ending, Of, Search};
 use super::verdict::{Finding, Kind};
-use super::{Blocked, Explanation, Verdict, asked};
+use super::{Blocked, Explanation, Verdict, asked, witness};
 use crate::case::{Call, History};
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,9 @@ const UNWATCHED: Watcher<'static> = &|| true;
 
 /// The length of a history beyond which no single call is looked for that is to blame.
 const LONG: usize = 64;
+
+/// The number of calls of one process up to which all are looked at.
+const FEW: usize = 8;
 
 /// Steps of the first share of each key where there are several.
 const SHARE: u64 = 1 << 13;
@@ -252,12 +255,16 @@ fn is_allowed_beside<S: Spec>(
     let others = others.filter(|(other, _)| *other != process);
     others.into_iter().any(|(_, calls)| {
         let first = match order {
-            Order::RealTime => calls.partition_point(|other| other.returned < call.invoked),
-            Order::OfProcesses | Order::AfterPrefix => 0,
+            // A few calls are compared in less time than they are searched.
+            Order::RealTime if calls.len() > FEW => {
+                calls.partition_point(|other| other.returned < call.invoked)
+            }
+            Order::RealTime | Order::OfProcesses | Order::AfterPrefix => 0,
         };
         let beside = calls[first..]
             .iter()
-            .take_while(|other| order != Order::RealTime || other.invoked <= call.returned);
+            .take_while(|other| order != Order::RealTime || other.invoked <= call.returned)
+            .filter(|other| order != Order::RealTime || other.returned >= call.invoked);
         beside
             .into_iter()
             .any(|other| S::allowed_beside(&call.op, ret, &other.op))
@@ -287,6 +294,13 @@ fn judge<S: Spec>(
         let mut still_open = Vec::new();
         for calls in open {
             let bounds = (limits, watcher);
+            if order == Order::RealTime && ending == Ending::Any {
+                let (explained, taken) = witness::explains(&calls, S::start(setup), bounds);
+                steps += taken;
+                if explained {
+                    continue;
+                }
+            }
             let mut search = Search::new(&calls, S::start(setup), order, ending, bounds);
             let answer = search.run();
             steps += search.steps();

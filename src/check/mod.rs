@@ -9,6 +9,7 @@ mod linearizable;
 mod search;
 mod seen;
 mod verdict;
+mod witness;
 
 #[cfg(feature = "loom")]
 pub(crate) use asked::is_of_the_spec;

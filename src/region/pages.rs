@@ -153,7 +153,9 @@ impl Pages {
                 remedy,
             ));
         }
-        self.intact()?;
+        if matches!(self.source, Source::File(..)) {
+            self.intact()?;
+        }
         Ok(place)
     }
 }

@@ -15,7 +15,7 @@ use bounded::Bounded;
 use pct::Pct;
 use random::Random;
 use script::{Choices, Script};
-pub(crate) use script::{MAX_STEPS, MAX_TURNS};
+pub(crate) use script::{MAX_KILLS, MAX_STEPS, MAX_TURNS};
 
 /// The most processes of a case: a set of them is a mask of bits.
 pub(crate) const MAX_PROCESSES: usize = 16;
@@ -142,6 +142,11 @@ impl Scheduler {
         self.choices.set(choices);
     }
 
+    /// Lets a process die at one of these choices in each execution, by their positions among those that are followed.
+    pub(crate) fn kill_instead(&mut self, at: &[usize]) {
+        self.choices.kill_instead(at);
+    }
+
     /// Sets the turns of [`Exploration::Script`]: for each its process, and whether it ends before
     /// a named step.
     pub(crate) fn script(&mut self, turns: impl Iterator<Item = (usize, bool)>) {
@@ -165,9 +170,10 @@ impl Scheduler {
         match self.kind {
             0 => self.random.choose(point),
             1 => self.pct.choose(point),
-            2 => self.bounded.choose(point),
-            3 => self.choices.choose(point),
-            _ => self.turns.choose(point),
+            // A copy: the point of the others then stays in registers.
+            2 => self.bounded.choose(&{ *point }),
+            3 => self.choices.choose(&{ *point }),
+            _ => self.turns.choose(&{ *point }),
         }
     }
 
@@ -180,6 +186,7 @@ impl Scheduler {
                 true
             }
             2 => self.bounded.next(),
+            3 => self.choices.next(),
             _ => true,
         }
     }

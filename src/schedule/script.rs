@@ -8,12 +8,20 @@ pub(crate) const MAX_STEPS: usize = 1 << 14;
 /// The most turns of a saved schedule.
 pub(crate) const MAX_TURNS: usize = 4_096;
 
+/// The most kills that one after the other are put into given choices.
+pub(crate) const MAX_KILLS: usize = 1_000;
+
 /// Choices as bytes.
 #[repr(C)]
 pub(super) struct Choices {
     len: u32,
     next: u32,
     choices: [u8; MAX_STEPS],
+    /// The executions that each end these choices with a kill, and the one of them that is under way: by the position
+    /// of the choice whose process dies instead.
+    kills: u32,
+    now: u32,
+    instead: [u16; MAX_KILLS],
 }
 
 impl Choices {
@@ -21,15 +29,37 @@ impl Choices {
         let len = choices.len().min(MAX_STEPS);
         self.choices[..len].copy_from_slice(&choices[..len]);
         self.len = len as u32;
+        (self.kills, self.now) = (0, 0);
+    }
+    /// Sets the choices at which a process dies instead, one in each execution. Those that are too many are left out.
+    pub(super) fn kill_instead(&mut self, at: &[usize]) {
+        for (to, &at) in self.instead.iter_mut().zip(at) {
+            *to = at.min(MAX_STEPS) as u16;
+        }
+        self.kills = at.len().min(MAX_KILLS) as u32;
     }
     pub(super) fn begin(&mut self) {
         self.next = 0;
     }
+    /// Goes to the next execution, and returns whether there is one.
+    pub(super) fn next(&mut self) -> bool {
+        self.now += 1;
+        self.kills == 0 || self.now < self.kills
+    }
     pub(super) fn choose(&mut self, point: &SchedulePoint) -> Choice {
         let next = self.next as usize;
         self.next += 1;
-        if next < (self.len as usize).min(MAX_STEPS) {
-            let choice = Choice::from_byte(self.choices[next]);
+        let mut len = (self.len as usize).min(MAX_STEPS);
+        let mut dies = None;
+        if self.kills > 0 {
+            let instead = usize::from(self.instead[self.now as usize % MAX_KILLS]);
+            (len, dies) = (len.min(instead + 1), Some(instead));
+        }
+        if next < len {
+            let mut choice = Choice::from_byte(self.choices[next]);
+            if let (Choice::Step(process), true) = (choice, dies == Some(next)) {
+                choice = Choice::Kill(process);
+            }
             let (Choice::Step(process) | Choice::Kill(process)) = choice;
             if (point.enabled | point.asleep) >> process & 1 == 1 {
                 return choice;
@@ -112,5 +142,65 @@ impl Script {
         } else {
             Choice::Step(process)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the first choices of each execution of two processes that can always move, as bytes.
+    fn executions(followed: &[u8], kills: &[usize]) -> Vec<Vec<u8>> {
+        let mut choices = Box::new(Choices {
+            len: 0,
+            next: 0,
+            choices: [0; MAX_STEPS],
+            kills: 0,
+            now: 0,
+            instead: [0; MAX_KILLS],
+        });
+        choices.set(&[1, 1, 1]);
+        choices.kill_instead(&[2]);
+        // Another set of choices has no kills.
+        choices.set(followed);
+        if !kills.is_empty() {
+            choices.kill_instead(kills);
+        }
+        let mut all = Vec::new();
+        loop {
+            choices.begin();
+            let mut current = 0;
+            let mut execution = Vec::new();
+            for step in 0..5 {
+                let point = SchedulePoint {
+                    enabled: 0b11,
+                    asleep: 0,
+                    killable: 0b11,
+                    current,
+                    step,
+                    conflicts: true,
+                    probes: false,
+                };
+                let choice = choices.choose(&point);
+                let (Choice::Step(process) | Choice::Kill(process)) = choice;
+                current = process as u32;
+                execution.push(choice.to_byte());
+            }
+            all.push(execution);
+            if !choices.next() || all.len() > kills.len() {
+                return all;
+            }
+        }
+    }
+
+    #[test]
+    fn choices_are_followed_and_each_execution_kills_at_one_of_them() {
+        // Without kills each execution is the same, as often as the batch goes on.
+        assert_eq!(executions(&[0, 1, 0, 1], &[])[0], [0, 1, 0, 1, 1]);
+        let killed = executions(&[0, 1, 0, 1], &[0, 2, 3]);
+        assert_eq!(
+            killed,
+            [[0x80, 0, 0, 0, 0], [0, 1, 0x80, 0, 0], [0, 1, 0, 0x81, 1]]
+        );
     }
 }

@@ -6,6 +6,7 @@ use super::control::Seal;
 use crate::error::Error;
 use crate::memory::Resident;
 use crate::region::Region;
+use postcard::ser_flavors::Flavor;
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
@@ -30,6 +31,26 @@ unsafe impl Resident for Log {}
 #[derive(Debug)]
 pub(super) struct Full;
 
+/// The bytes behind the records, to encode another one in.
+struct Tail<'a>(&'a [AtomicU8]);
+
+impl Flavor for Tail<'_> {
+    /// The number of bytes that are left.
+    type Output = usize;
+
+    #[inline]
+    fn try_push(&mut self, value: u8) -> postcard::Result<()> {
+        let (byte, left) = (self.0.split_first()).ok_or(postcard::Error::SerializeBufferFull)?;
+        byte.store(value, Relaxed);
+        self.0 = left;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<usize> {
+        Ok(self.0.len())
+    }
+}
+
 impl Log {
     /// Makes the memory of an empty log.
     pub(super) fn region() -> Result<Region, Error> {
@@ -46,16 +67,11 @@ impl Log {
     fn len(&self) -> usize {
         (self.length.load(Relaxed) as usize).min(CAPACITY)
     }
-    /// Appends a record; `scratch` is a buffer to encode it in.
-    pub(super) fn push<T: Serialize>(&self, record: &T, scratch: &mut Vec<u8>) -> Result<(), Full> {
-        scratch.clear();
-        postcard::to_io(record, &mut *scratch).map_err(|_| Full)?;
-        let at = self.len();
-        let room = self.bytes[at..].get(..scratch.len()).ok_or(Full)?;
-        for (byte, value) in room.iter().zip(&*scratch) {
-            byte.store(*value, Relaxed);
-        }
-        self.length.store((at + scratch.len()) as u64, Relaxed);
+    /// Appends a record. It is encoded in place, and counts once its length is stored.
+    pub(super) fn push<T: Serialize>(&self, record: &T) -> Result<(), Full> {
+        let tail = Tail(&self.bytes[self.len()..]);
+        let left = postcard::serialize_with_flavor(record, tail).map_err(|_| Full)?;
+        self.length.store((CAPACITY - left) as u64, Relaxed);
         Ok(())
     }
     /// Appends the log's bytes to `to`.
@@ -68,17 +84,23 @@ impl Log {
     }
     /// Returns the records that are complete.
     pub(super) fn records<T: DeserializeOwned>(&self) -> Vec<T> {
-        let mut bytes = Vec::new();
-        self.copy(&mut bytes);
+        self.read(&mut Vec::new()).collect()
+    }
+    /// Returns the records that are complete, decoded one by one from a copy in `bytes`.
+    pub(super) fn read<'b, T: DeserializeOwned + 'b>(
+        &self,
+        bytes: &'b mut Vec<u8>,
+    ) -> impl Iterator<Item = T> + 'b {
+        bytes.clear();
+        self.copy(bytes);
         let mut rest = &bytes[..];
-        let mut records = Vec::new();
-        while !rest.is_empty() {
-            let Ok((record, after)) = postcard::take_from_bytes(rest) else {
-                break;
-            };
-            records.push(record);
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let (record, after) = postcard::take_from_bytes(rest).ok()?;
             rest = after;
-        }
-        records
+            Some(record)
+        })
     }
 }

@@ -134,7 +134,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         let control = self.shared.control();
         let program = self.shared.program();
         program.clear();
-        if program.push(case, &mut Vec::new()).is_err() {
+        if program.push(case).is_err() {
             return Err(Error::invalid(
                 format!("a program of more than {CAPACITY} bytes"),
                 "use fewer or smaller operations",

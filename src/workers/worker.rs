@@ -132,7 +132,6 @@ pub(super) fn work<S: WithHandles<Memory = Hardware>>(shared: &Shared<S>, me: us
         batch: 0,
         remembered: HashMap::new(),
         key: Vec::new(),
-        scratch: Vec::new(),
     };
     let mut seen = 0;
     loop {
@@ -170,7 +169,6 @@ struct Worker<'a, S: WithHandles<Memory = Hardware>> {
     /// overlapped.
     remembered: HashMap<Box<[u8]>, Option<usize>>,
     key: Vec<u8>,
-    scratch: Vec<u8>,
 }
 
 impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
@@ -259,17 +257,12 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         // SAFETY: a shared reference to the structure.
         // 1. `start_execution` has just written it. 2. It is dropped once an execution, after this. 3. `S: Sync`.
         let structure = unsafe { (*self.shared.slot().get()).assume_init_ref() };
-        let (mut time, mut scratch) = (0, Vec::new());
+        let mut time = 0;
         without_copies(|| {
             case.do_prefix(structure, &self.shared.roles, |process, _, ret| {
                 let record: Record<S::Spec> = (time, time, ret);
                 time += 1;
-                if self
-                    .shared
-                    .log(process)
-                    .push(&record, &mut scratch)
-                    .is_err()
-                {
+                if self.shared.log(process).push(&record).is_err() {
                     self.shared.control().found.store(2, Relaxed);
                 }
             });
@@ -325,10 +318,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
                 without_copies(|| S::apply(&mut handle, op))
             };
             let returned = control.clock.fetch_add(1, SeqCst);
-            if log
-                .push(&(invoked, returned, ret), &mut self.scratch)
-                .is_err()
-            {
+            if log.push(&(invoked, returned, ret)).is_err() {
                 control.found.store(2, Relaxed);
                 break;
             }

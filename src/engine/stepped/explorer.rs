@@ -12,7 +12,7 @@ use crate::check::Verdict;
 use crate::engine::served::bare;
 use crate::engine::{Answer, Budget, Covered, Run, Strategy};
 use crate::error::Error;
-use crate::schedule::{Choice, Exploration};
+use crate::schedule::{Choice, Exploration, MAX_KILLS};
 use crate::structure::{Progress, WithHandles};
 use crate::workers::stepped::{Crew, Judge, RunAs};
 use crate::workers::{Lost, WATCHDOG};
@@ -28,8 +28,6 @@ const KILLS: &[(u32, u32)] = &[(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)];
 const STEPS: u64 = 100;
 /// One random execution is added for each this many that a program took or may take.
 const BY_CHANCE: u64 = 4;
-/// The most kill points of a program that are tried one by one.
-const KILLS_MADE_UP_FOR: u32 = 1_000;
 /// PCT priority-change points: with d - 1 of them PCT finds bugs of depth d.
 const POINTS: u32 = 3;
 
@@ -387,32 +385,44 @@ impl<S: WithHandles> Explorer<S> {
         until: Instant,
         covered: &mut Covered,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let mut left = KILLS_MADE_UP_FOR;
+        let mut left = MAX_KILLS;
         for first in 0..case.program.len() {
             let begins = [Choice::Step(first).to_byte()];
             if let Batch::Failed(choices) = self.follow(case, &begins, until, covered)? {
                 return Ok(Some(choices));
             }
-            let undisturbed = self.searcher()?.choices();
+            let killable = self.killable;
+            let crew = self.searcher()?;
+            let undisturbed = crew.choices();
             let mut steps = vec![0; case.program.len()];
-            for (decision, &pick) in undisturbed.iter().enumerate() {
-                let Choice::Step(process) = Choice::from_byte(pick) else {
+            let mut at = Vec::new();
+            for (decision, &choice) in undisturbed.iter().enumerate() {
+                let Choice::Step(process) = Choice::from_byte(choice) else {
                     break;
                 };
                 let step = steps[process];
                 steps[process] += 1;
-                if self.killable >> process & 1 == 0 || self.searcher()?.was_killed(process, step) {
-                    continue;
+                if killable >> process & 1 == 1 && !crew.was_killed(process, step) {
+                    at.push(decision);
                 }
-                if left == 0 {
-                    return Ok(None);
-                }
-                left -= 1;
-                let mut choices = undisturbed[..decision].to_vec();
-                choices.push(Choice::Kill(process).to_byte());
-                if let Batch::Failed(choices) = self.follow(case, &choices, until, covered)? {
+            }
+            let is_last = at.len() >= left;
+            at.truncate(left);
+            left -= at.len();
+            if !at.is_empty() {
+                crew.follow(&undisturbed);
+                crew.kill_instead(&at);
+                let mut all = Left {
+                    executions: at.len() as u64,
+                    steps: u64::MAX,
+                };
+                let ended = self.batch(case, Exploration::Follow, &mut all, until, covered)?;
+                if let Batch::Failed(choices) = ended {
                     return Ok(Some(choices));
                 }
+            }
+            if is_last {
+                break;
             }
         }
         Ok(None)

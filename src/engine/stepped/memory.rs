@@ -163,13 +163,15 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
             let value = u64::from_ne_bytes(bytes.try_into().expect("chunks of 8"));
             let part = 8 * number..8 * number + 8;
             Self::step(Access::Store, word, part, at, || {
-                let changes = word.swap(value, Relaxed) != value;
+                let changes = word.load(Relaxed) != value;
+                word.store(value, Relaxed);
                 ((), stored(value, changes))
             });
         }
         for (number, (&byte, word)) in (whole..).zip(tail.iter().zip(self.0.tail())) {
             Self::step(Access::Store, word, number..number + 1, at, || {
-                let changes = word.swap(byte, Relaxed) != byte;
+                let changes = word.load(Relaxed) != byte;
+                word.store(byte, Relaxed);
                 ((), stored(byte, changes))
             });
         }
@@ -223,7 +225,8 @@ impl<T: Payload> Words<T> for SteppedWords<T> {
         for number in bytes.start.max(whole)..bytes.end {
             let (word, value) = (&tail[number - whole], part[number - offset]);
             Self::step(Access::Store, word, number..number + 1, at, || {
-                let changes = word.swap(value, Relaxed) != value;
+                let changes = word.load(Relaxed) != value;
+                word.store(value, Relaxed);
                 ((), stored(value, changes))
             });
         }

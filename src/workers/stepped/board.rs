@@ -17,12 +17,6 @@ use std::sync::atomic::{
     AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 
-/// The iterations for which a worker waits before it sleeps, where it has a processor for itself
-/// and where it shares one. A worker passes the turn on within microseconds; if not, the supervisor
-/// may be at work, and needs a processor too.
-const SPINS: u32 = 1_000;
-const YIELDS: u32 = 100;
-
 /// The states of a worker: it waits or sleeps for the turn, was given it, or has it.
 const WAITS: u32 = 0;
 const SLEEPS: u32 = 1;
@@ -177,10 +171,10 @@ impl Board {
     /// decided.
     pub(super) fn carry_out(&self, from: Option<usize>, decision: Decision) -> Option<Stop> {
         let worker = self.plan(|plan| match decision {
-            Decision::Run(process) => Ok(plan.worker_of(process)),
+            Decision::Run(process) => Ok(plan.worker_of(process.into())),
             Decision::Kill(process) => {
-                plan.schedule_kill(process);
-                Ok(plan.worker_of(process))
+                plan.schedule_kill(process.into());
+                Ok(plan.worker_of(process.into()))
             }
             Decision::Stop(why) => Err(why),
         });
@@ -201,18 +195,8 @@ impl Board {
         }
     }
 
-    /// Waits until a worker gets the turn.
-    pub(super) fn await_turn(&self, worker: usize, alone: bool) {
-        let left = if alone { SPINS } else { YIELDS };
-        self.await_turn_for(worker, alone, left);
-    }
-
-    /// Waits as [`await_turn`](Self::await_turn), for a worker that was just forked and may wait long.
-    pub(super) fn await_first_turn(&self, worker: usize) {
-        self.await_turn_for(worker, false, 0);
-    }
-
-    fn await_turn_for(&self, worker: usize, alone: bool, mut left: u32) {
+    /// Waits until a worker gets the turn. It sleeps at once: the process that has the turn needs its processor.
+    pub(super) fn await_turn(&self, worker: usize) {
         let turn = &self.turns[worker].state;
         loop {
             // Acquire: pairs with the Release in `pass`.
@@ -220,14 +204,7 @@ impl Board {
             if now == GOES {
                 break;
             }
-            if left > 0 {
-                left -= 1;
-                if alone {
-                    std::hint::spin_loop();
-                } else {
-                    std::thread::yield_now();
-                }
-            } else if now == SLEEPS
+            if now == SLEEPS
                 || turn
                     .compare_exchange(WAITS, SLEEPS, AcqRel, Acquire)
                     .is_ok()

@@ -1,15 +1,17 @@
 //! The crew: workers that are forked once, of which the one that has the turn moves. The supervisor that forked them sleeps,
 //! except when one of them dies: it then forks another in its place, and passes the turn on.
 
+mod results;
+
 use super::board::{BoardRef, duty};
 use super::decision::Stop;
 use super::ends::{Ended, Outside, Tally};
 use super::host::{host, stack_size};
-use super::shared::{Judge, Shared, processors};
+use super::processor::Processor;
+use super::shared::{Judge, Shared};
 use super::states::State;
-use super::stepper::Note;
 use super::worker::work;
-use crate::case::{Case, History, Schedule, Until};
+use crate::case::{Case, Schedule, Until};
 use crate::error::Error;
 use crate::memory::{Hardware, Memory};
 use crate::process::{self, Child, Exit};
@@ -53,6 +55,7 @@ pub(crate) struct Crew<M: Memory, S: WithHandles<Memory = M>> {
     workers: Vec<Option<Child<()>>>,
     bell: Bell,
     kind: RunAs,
+    processor: Processor,
     /// The number of processes that got the id of a killed one.
     again: u64,
     /// The time without progress that is a hang.
@@ -91,7 +94,6 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             bell: Arc::new(ring),
             judge,
             rests,
-            processors: processors(roles.len()),
             roles,
         });
         let mut crew = Self {
@@ -99,6 +101,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             workers: (0..MAX_PROCESSES).map(|_| None).collect(),
             bell,
             kind,
+            processor: Processor::default(),
             again: 0,
             watchdog: WATCHDOG,
             memory: PhantomData,
@@ -149,7 +152,11 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
                 let stack = stack_size(self.processes())?;
                 process::spawn(|| host::<M, S>(shared, stack))?
             }
-            RunAs::Processes | RunAs::SameIds => process::spawn(|| work::<M, S>(shared, slot))?,
+            RunAs::Processes | RunAs::SameIds => {
+                let worker = process::spawn(|| work::<M, S>(shared, slot))?;
+                self.processor.add(worker.id());
+                worker
+            }
         });
         Ok(())
     }
@@ -167,6 +174,8 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         self.shared.board.lay_down(slot);
         let shared = &self.shared;
         self.workers[slot] = process::spawn_as(id, || work::<M, S>(shared, slot))?;
+        let workers = self.workers[slot].iter().map(Child::id);
+        workers.for_each(|worker| self.processor.add(worker));
         Ok(self.workers[slot].is_some())
     }
 
@@ -174,7 +183,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     pub(crate) fn take(&mut self, case: &Case<S::Spec>) -> Result<(), Error> {
         let program = self.shared.program();
         program.clear();
-        if program.push(case, &mut Vec::new()).is_err() {
+        if program.push(case).is_err() {
             return Err(Error::invalid(
                 format!("a program of more than {CAPACITY} bytes"),
                 "use fewer or smaller operations",
@@ -232,6 +241,12 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             .plan(|plan| plan.scheduler.follow(choices));
     }
 
+    /// Follows them once for each of these positions, at which a process dies instead.
+    pub(crate) fn kill_instead(&self, at: &[usize]) {
+        let board = &self.shared.board;
+        board.plan(|plan| plan.scheduler.kill_instead(at));
+    }
+
     /// Runs the case that was taken. After an end that neither [leaves the crew usable](Stop::leaves_crew_usable) nor can be
     /// continued, drop the crew.
     pub(crate) fn run(
@@ -254,6 +269,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
                 kills: 0,
             };
             plan.counts_points = u32::from(strategy == undisturbed);
+            plan.exact = traced.into();
             plan.tally = Tally {
                 remaining: executions.max(1),
                 steps,
@@ -304,6 +320,10 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     fn begin(&mut self) -> Result<(), Error> {
         if self.shared.board.dirty.load(Relaxed) != 0 {
             self.replace_all()?;
+        }
+        if self.kind != RunAs::Coroutines {
+            let workers = self.workers.iter().flatten().map(Child::id);
+            self.processor.gather(workers);
         }
         let board = &self.shared.board;
         board.clear_stop();
@@ -433,66 +453,5 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             .bell
             .wait(workers().map(|(_, worker)| worker.pidfd()))?;
         Ok(ended.and_then(|at| workers().nth(at)).map(|(slot, _)| slot))
-    }
-
-    /// Returns the history of the last execution.
-    pub(crate) fn history(&self, case: &Case<S::Spec>) -> History<S::Spec> {
-        self.shared.history(case)
-    }
-    /// Returns the choices of the last execution.
-    pub(crate) fn choices(&self) -> Vec<u8> {
-        self.shared.board.plan(|plan| plan.choices().to_vec())
-    }
-    /// Returns whether the last execution had a step of a kind that none had before.
-    pub(crate) fn is_novel(&self) -> bool {
-        self.shared.board.plan(|plan| plan.novel != 0)
-    }
-    /// Returns a number for the steps of the last execution: the same for the same steps.
-    pub(crate) fn sum(&self) -> u64 {
-        self.shared.board.plan(|plan| plan.sum)
-    }
-    /// Returns the notes of the last execution, if it was traced.
-    pub(crate) fn notes(&self) -> Vec<Note> {
-        self.shared.notes().records()
-    }
-    pub(crate) fn tally(&self) -> Tally {
-        self.shared.board.plan(|plan| plan.tally)
-    }
-    /// Returns how many turns ended before the step that they name, and how many processes were killed, in the last
-    /// execution.
-    pub(crate) fn matched(&self) -> (u32, u32) {
-        self.shared
-            .board
-            .plan(|plan| (plan.scheduler.turns.matched(), plan.died))
-    }
-    /// Returns the process that had the turn at the end of the last execution.
-    pub(crate) fn current(&self) -> Option<u16> {
-        let current = self.shared.board.plan(|plan| plan.current());
-        u16::try_from(current).ok()
-    }
-    /// Returns whether a process was killed at this step of its first incarnation, in any execution so far.
-    pub(crate) fn was_killed(&self, process: usize, step: u32) -> bool {
-        let board = &self.shared.board;
-        board.plan(|plan| plan.points.was_killed(process, step))
-    }
-    /// Returns the kill points of first incarnations, those used and all of them, and then those of later incarnations.
-    pub(crate) fn kill_points(&self) -> [(u64, u64); 2] {
-        self.shared.board.plan(|plan| plan.points.counted())
-    }
-    /// Returns whether the structure changed without a step, in the last execution that was traced.
-    pub(crate) fn unseen(&self) -> bool {
-        self.shared.board.plan(|plan| plan.unseen != 0)
-    }
-    /// Returns the most steps of its own that an operation needed.
-    pub(crate) fn worst(&self) -> u32 {
-        self.shared.board.plan(|plan| plan.worst)
-    }
-    /// Returns whether the executions so far touched no word that was unknown before the last batch.
-    pub(crate) fn footprint_stable(&self) -> bool {
-        self.shared.board.plan(|plan| plan.footprint.is_stable())
-    }
-    /// Returns whether the strategy left executions out: they were too long for its records.
-    pub(crate) fn truncated(&self) -> bool {
-        self.shared.board.plan(|plan| plan.scheduler.truncated())
     }
 }

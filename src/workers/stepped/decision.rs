@@ -2,19 +2,21 @@
 
 /// The next action of an execution. The [`Plan`](super::plan::Plan) decides it. The
 /// [`host`](super::host) does it where processes are coroutines, and
-/// [`Board::carry_out`](super::board::Board::carry_out) where they are forked.
+/// [`Board::carry_out`](super::board::Board::carry_out) where they are forked. Two bytes, which a call returns in
+/// registers: it is made at each step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// This process takes its next step, or begins.
-    Run(usize),
+    Run(u8),
     /// This process dies.
-    Kill(usize),
+    Kill(u8),
     /// The execution stops.
     Stop(Stop),
 }
 
 /// The reason why an execution or a batch stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Stop {
     /// Every process has done its program, or is dead.
     Over,
@@ -56,7 +58,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Over,
         Self::Stuck,
         Self::TooLong,

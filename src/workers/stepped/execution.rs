@@ -20,6 +20,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -33,7 +34,7 @@ pub(super) struct Execution<M: Memory, S: WithHandles<Memory = M>> {
     structure: Arc<Region>,
     /// Number of the worker.
     slot: usize,
-    case: Option<Arc<Case<S::Spec>>>,
+    case: Option<Rc<Case<S::Spec>>>,
     batch: u32,
     /// The bytes of logs, deaths and waits of histories that were Ok.
     remembered: HashSet<Box<[u8]>, BuildHasherDefault<Mixed>>,
@@ -63,7 +64,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
     }
 
     /// Returns the case that is run.
-    pub(super) fn case(&self) -> &Arc<Case<S::Spec>> {
+    pub(super) fn case(&self) -> &Rc<Case<S::Spec>> {
         self.case.as_ref().expect("a batch was taken")
     }
 
@@ -74,7 +75,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
             return false;
         }
         self.batch = batch;
-        self.case = self.shared.program().records().pop().map(Arc::new);
+        self.case = self.shared.program().records().pop().map(Rc::new);
         self.remembered.clear();
         true
     }
@@ -112,17 +113,12 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         // 1. `begin` has just written it. 2. It is dropped once an execution, after this. 3. `S: Sync`.
         let structure = unsafe { (*slot::<M, S>(&self.structure).get()).assume_init_ref() };
         let board = &self.shared.board;
-        let (mut time, mut scratch) = (0, Vec::new());
+        let mut time = 0;
         self.under_test(|| {
             case.do_prefix(structure, &self.shared.roles, |process, number, ret| {
                 let record = (number as u32, time, time, ret);
                 time += 1;
-                if self
-                    .shared
-                    .log(process)
-                    .push(&record, &mut scratch)
-                    .is_err()
-                {
+                if self.shared.log(process).push(&record).is_err() {
                     board.full.store(1, Relaxed);
                 }
                 board.plan(|plan| plan.skip(process, time));
@@ -286,7 +282,6 @@ pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
     structure: &Region,
     case: &Case<S::Spec>,
     me: usize,
-    scratch: &mut Vec<u8>,
 ) -> bool {
     let (life, first) = shared
         .board
@@ -296,7 +291,7 @@ pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
             Schedule::Turns(turns) => turns.clone(),
             Schedule::Free => Vec::new(),
         };
-        stepper::Trace::of(turns, case.kills.clone())
+        Box::new(stepper::Trace::of(turns, case.kills.clone()))
     });
     let incarnation = Incarnation {
         process: me,
@@ -317,9 +312,7 @@ pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
             stepper::enter(number);
             let ret = without_copies(|| under_test(code, || S::apply(&mut handle, op)));
             let (invoked, returned) = stepper::leave();
-            full |= log
-                .push(&(number as u32, invoked, returned, ret), scratch)
-                .is_err();
+            full |= log.push(&(number as u32, invoked, returned, ret)).is_err();
         }
         without_copies(|| under_test(code, || drop(handle)));
         stepper::done();

@@ -49,6 +49,7 @@ const LOOKS: u64 = 8;
 const EVERY: u64 = 1 << 12;
 
 /// The reason why a coroutine gives control back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
     /// The plan chose another process.
     Next(Decision),
@@ -58,10 +59,46 @@ pub(super) enum Ask {
     End(Stop),
 }
 
-type Process = Coroutine<(), Ask, (), DefaultStack>;
+impl Ask {
+    const RUN: u8 = 0;
+    const KILL: u8 = 1;
+    const STOP: u8 = 2;
+    const DONE: u8 = 3;
+    const END: u8 = 4;
+
+    /// Returns it as a word, which a switch passes in a register: the kind in the lowest byte, its value above.
+    #[inline]
+    fn to_word(self) -> usize {
+        let word = |kind: u8, value: usize| usize::from(kind) | value << u8::BITS;
+        let of = |why| Stop::to_word(Some(why)) as usize;
+        match self {
+            Self::Next(Decision::Run(process)) => word(Self::RUN, process.into()),
+            Self::Next(Decision::Kill(process)) => word(Self::KILL, process.into()),
+            Self::Next(Decision::Stop(why)) => word(Self::STOP, of(why)),
+            Self::Done(full) => word(Self::DONE, full.into()),
+            Self::End(why) => word(Self::END, of(why)),
+        }
+    }
+
+    /// Returns it from such a word.
+    #[inline]
+    fn from_word(word: usize) -> Self {
+        let value = word >> u8::BITS;
+        let why = || Stop::from_word(value as u32).unwrap_or(Stop::Stuck);
+        match word as u8 {
+            Self::RUN => Self::Next(Decision::Run(value as u8)),
+            Self::KILL => Self::Next(Decision::Kill(value as u8)),
+            Self::STOP => Self::Next(Decision::Stop(why())),
+            Self::DONE => Self::Done(value != 0),
+            _ => Self::End(why()),
+        }
+    }
+}
+
+type Process = Coroutine<(), usize, (), DefaultStack>;
 
 /// Yielder of a coroutine, by which it gives control back.
-pub(super) struct Resumed(Cell<*const Yielder<(), Ask>>);
+pub(super) struct Resumed(Cell<*const Yielder<(), usize>>);
 
 /// Gives control back to the host, and returns when it is resumed.
 #[inline]
@@ -69,7 +106,7 @@ pub(super) fn suspend(resumed: &Resumed, ask: Ask) {
     // SAFETY: a reference to the yielder.
     // 1. `Host::fresh` set it as the coroutine that calls this began, and it lives as long as that one. 2. Only the coroutine
     // that runs calls this, with its own: `Host::resume` says which one that is.
-    unsafe { (*resumed.0.get()).suspend(ask) };
+    unsafe { (*resumed.0.get()).suspend(ask.to_word()) };
 }
 
 /// One process of the case, as the host keeps it.
@@ -83,7 +120,7 @@ struct Hosted {
 }
 
 /// The case that was taken last, for all coroutines.
-type Taken<S> = Rc<RefCell<Option<Arc<Case<S>>>>>;
+type Taken<S> = Rc<RefCell<Option<Rc<Case<S>>>>>;
 
 struct Host<M: Memory, S: WithHandles<Memory = M>> {
     execution: Execution<M, S>,
@@ -175,10 +212,9 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
         let stack = DefaultStack::new(stack).expect("there was room for it before the fork");
         host.fresh(process, stack);
     }
-    shared.board.await_first_turn(0);
     loop {
+        shared.board.await_turn(0);
         host.turn();
-        shared.board.await_turn(0, false);
     }
 }
 
@@ -197,14 +233,14 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                 return;
             };
             resumed.0.set(yielder);
-            let mut scratch = Vec::new();
             loop {
-                let case = Arc::clone(case.borrow().as_ref().expect("a batch was taken"));
-                let body = || live::<M, S>(&shared, &structure, &case, process, &mut scratch);
-                yielder.suspend(match catch_unwind(AssertUnwindSafe(body)) {
+                let case = Rc::clone(case.borrow().as_ref().expect("a batch was taken"));
+                let body = || live::<M, S>(&shared, &structure, &case, process);
+                let ask = match catch_unwind(AssertUnwindSafe(body)) {
                     Ok(full) => Ask::Done(full),
                     Err(_) => Ask::End(Stop::Panicked),
-                });
+                };
+                yielder.suspend(ask.to_word());
             }
         }));
     }
@@ -239,7 +275,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         stepper::become_process(Some(place.stepper));
         let coroutine = place.coroutine.as_mut().expect("each has one");
         match coroutine.resume(()) {
-            CoroutineResult::Yield(ask) => ask,
+            CoroutineResult::Yield(ask) => Ask::from_word(ask),
             CoroutineResult::Return(()) => Ask::End(Stop::Panicked),
         }
     }
@@ -253,7 +289,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         self.begun = 0;
         self.novelty.clear();
         self.reset_all();
-        self.case.replace(Some(Arc::clone(self.execution.case())));
+        self.case.replace(Some(Rc::clone(self.execution.case())));
         let read_only = self.shared().board.plan(|plan| plan.read_only);
         for (process, place) in self.places.iter_mut().enumerate() {
             let only_reads = read_only >> process & 1 == 1 && !self.execution.shared().instrumented;
@@ -313,12 +349,13 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         let mut next = self.shared().board.plan(|plan| plan.decide());
         loop {
             let goes_on = match next {
-                Decision::Run(process) => match self.resume(process) {
+                Decision::Run(process) => match self.resume(process.into()) {
                     Ask::Next(decided) => {
                         next = decided;
                         continue;
                     }
                     Ask::Done(full) => {
+                        let process = usize::from(process);
                         self.places[process].busy = false;
                         let board = &self.shared().board;
                         if full {
@@ -330,6 +367,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                     Ask::End(why) => return self.execution.end(why),
                 },
                 Decision::Kill(process) => {
+                    let process = usize::from(process);
                     self.shared().board.plan(|plan| plan.die(process));
                     instrumented::end_incarnation(process);
                     self.reset(process);
@@ -384,6 +422,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
 mod tests {
     use super::*;
     use crate::process;
+    use crate::schedule::MAX_PROCESSES;
     use nix::sys::resource::{Resource, setrlimit};
 
     /// Returns the sizes of four stacks with room for this many bytes, or the reason why there is
@@ -398,6 +437,21 @@ mod tests {
             stack_size(4).map_err(|error| error.to_string())
         });
         sizes.collect()
+    }
+
+    #[test]
+    fn each_reason_to_give_control_back_comes_back_from_its_word() {
+        let mut all = vec![Ask::Done(false), Ask::Done(true)];
+        for process in 0..MAX_PROCESSES as u8 {
+            let both = [Decision::Run(process), Decision::Kill(process)];
+            all.extend(both.map(Ask::Next));
+        }
+        for stop in Stop::ALL {
+            all.extend([Ask::Next(Decision::Stop(stop)), Ask::End(stop)]);
+        }
+        for ask in all {
+            assert_eq!(Ask::from_word(ask.to_word()), ask);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `crew` | forks the host or the workers, and supervises them; replaces those that were killed |
 //! | `host` | all processes as coroutines; the memory that they share and forked ones do not |
-//! | `worker` | one forked process |
+//! | `worker`, `processor` | one forked process; the processor of all of them |
 //! | `execution` | the structure of one execution after another: built, used, judged, dropped |
 //! | [`stepper`] | the call before each access of a memory, in a coroutine or a worker |
 //! | `fairness` | the rules by which a process that waits by looking lets others go first |
@@ -28,6 +28,7 @@ mod outcomes;
 mod plan;
 mod points;
 mod process;
+mod processor;
 mod shared;
 mod states;
 pub(crate) mod stepper;

@@ -47,10 +47,12 @@ fn run(plan: &mut Plan, program: &Program) -> Outcome {
     };
     loop {
         match plan.decide() {
-            Decision::Run(process) if plan.state(process) == State::Fresh => {
+            Decision::Run(process) if plan.state(process.into()) == State::Fresh => {
+                let process = usize::from(process);
                 publish(plan, process, &mut at[process], &mut times);
             }
             Decision::Run(process) => {
+                let process = usize::from(process);
                 plan.take(process);
                 let (op, access) = at[process];
                 let (kind, word) = program[process][op][access];

@@ -5,6 +5,7 @@
 //! leaves a wrong number, never an invalid value.
 
 mod decide;
+mod time;
 
 use super::ends::{Outside, Tally};
 use super::footprint::Footprint;
@@ -35,6 +36,8 @@ struct Now {
     too_long: u8,
     /// 1: the next process was decided before the current one came to its first step.
     decided: u8,
+    /// 1: the last event of the history was not a call.
+    calls_are_later: u8,
     /// How often spinning processes were let go on though nothing had changed since their last
     /// look, see [`fairness`](super::fairness).
     probes: u16,
@@ -72,6 +75,8 @@ pub(super) struct Plan {
     pub(super) in_cells: u32,
     /// 1: switch also where no other process touches the word.
     pub(super) every: u32,
+    /// 1: each call and each return has a time of its own, for reports.
+    pub(super) exact: u32,
     /// 1: the steps of this execution are kill points to be counted.
     pub(super) counts_points: u32,
     pub(super) points: Points,
@@ -115,6 +120,7 @@ impl Plan {
             states: States::default(),
             too_long: 0,
             decided: 0,
+            calls_are_later: 1,
             probes: 0,
             workers: self.now.workers,
         };
@@ -196,28 +202,28 @@ impl Plan {
     pub(super) fn enter(&mut self, process: usize, operation: usize) {
         let process = &mut self.processes[process];
         process.operation = operation as u32 + 1;
-        (process.invoked, process.of_operation) = (0, 0);
+        (process.invoked, process.before) = (0, process.steps);
         process.patience.enter();
         (process.exempt_steps, process.inside) = (0, 1);
     }
 
     /// Notes that a process ends its operation, and returns the times of call and return.
     pub(super) fn leave(&mut self, process: usize) -> (u64, u64) {
+        let exact = self.is_exact();
         let at = &mut self.processes[process];
         if at.invoked == 0 {
-            self.now.clock += 1;
-            at.invoked = self.now.clock;
+            at.invoked = self.now.time_of_call(exact);
         }
-        self.now.clock += 1;
-        if at.of_operation > self.worst {
-            self.worst = at.of_operation;
+        let returned = self.now.time_of_return(exact);
+        if at.of_operation() > self.worst {
+            self.worst = at.of_operation();
         }
-        (at.of_operation, at.inside) = (0, 0);
-        let times = (at.invoked, self.now.clock);
+        (at.before, at.inside) = (at.steps, 0);
+        let times = (at.invoked, returned);
         if self.reset_on_completion != 0 {
             let count = self.count();
             for other in &mut self.processes[..count] {
-                other.exempt_steps = other.of_operation;
+                other.exempt_steps = other.of_operation();
             }
         }
         times
@@ -258,6 +264,7 @@ impl Plan {
                 other.patience.reset_spins();
             }
         }
+        let exact = self.is_exact();
         let (now, at) = (&mut self.now, &mut self.processes[process]);
         now.step += 1;
         if at.life > 0 {
@@ -266,19 +273,17 @@ impl Plan {
             self.points.come_past(process, at.steps);
         }
         at.steps += 1;
-        at.of_operation += 1;
         let most = match at.inside {
             0 => LONGEST,
             _ => self.longest.saturating_add(at.exempt_steps),
         };
-        if at.of_operation > most {
+        if at.of_operation() > most {
             now.too_long = 1;
         }
         let is_spin = at.kind == Access::Spin as u32;
         at.patience.taken(is_spin, now.version);
         if at.invoked == 0 {
-            now.clock += 1;
-            at.invoked = now.clock;
+            at.invoked = now.time_of_call(exact);
         }
         if self.scheduler.asks_for_conflicts() {
             self.footprint.add(at.word, process, writes(at.kind));
@@ -367,8 +372,8 @@ impl Plan {
 
     /// Kills a process before its pending step, and notes its operation for the history.
     pub(super) fn die(&mut self, process: usize) {
-        self.now.clock += 1;
-        let (at, clock) = (&self.processes[process], self.now.clock);
+        let clock = self.now.time_of_return(true);
+        let at = &self.processes[process];
         if let Some(death) = self.deaths.get_mut(self.died as usize) {
             *death = Death {
                 process: process as u32,

@@ -16,9 +16,9 @@ pub(super) struct Process {
     pub(super) word: u64,
     /// The time at which the operation began; 0: it has not made a step.
     pub(super) invoked: u64,
-    /// The steps of this incarnation, and of this operation.
+    /// The steps of this incarnation, and those of them before this operation.
     pub(super) steps: u32,
-    pub(super) of_operation: u32,
+    pub(super) before: u32,
     /// The steps of the operation that do not count against its bound, and whether it is within an operation:
     /// attaching and detaching are none.
     pub(super) exempt_steps: u32,
@@ -40,9 +40,15 @@ pub(super) struct Death {
 }
 
 impl Process {
+    /// Returns the steps of this operation.
+    #[inline]
+    pub(super) fn of_operation(&self) -> u32 {
+        self.steps.wrapping_sub(self.before)
+    }
+
     /// Begins another incarnation, or another execution.
     pub(super) fn begin_incarnation(&mut self) {
-        (self.operation, self.invoked, self.steps, self.of_operation) = (0, 0, 0, 0);
+        (self.operation, self.invoked, self.steps, self.before) = (0, 0, 0, 0);
         self.inside = 0;
         (self.patience, self.queue) = (Patience::NEW, 0);
     }

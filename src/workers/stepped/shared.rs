@@ -10,7 +10,6 @@ use crate::spec::Spec;
 use crate::workers::bell::Sender;
 use crate::workers::control::Seal;
 use crate::workers::log::Log;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A function that returns whether a history is Ok, inside a worker: cheap, without a reason. The
@@ -31,8 +30,6 @@ pub(super) struct Shared<S: Spec> {
     pub(super) bell: Arc<Sender>,
     pub(super) judge: Judge<S>,
     pub(super) rests: Judge<S>,
-    /// The processor of each worker.
-    pub(super) processors: Vec<usize>,
 }
 
 /// One call in a log: its number, the times of call and return, and its result.
@@ -59,22 +56,12 @@ impl<S: Spec> Shared<S> {
         seals.all(Seal::holds)
     }
 
-    /// Returns whether no other process of the case runs on this worker's processor. Processes
-    /// without the turn call it too: a wrong answer only costs time.
-    pub(super) fn alone(&self, slot: usize) -> bool {
-        let mine = self.processors.get(slot);
-        let on_mine = self.processors.iter().filter(|&other| Some(other) == mine);
-        mine.is_some() && on_mine.count() <= 1
-    }
-
     /// Makes the history of the logs and the plan, for the process that has the turn.
     pub(super) fn history(&self, case: &Case<S>) -> History<S> {
+        let mut bytes = Vec::new();
         let calls = case.program.iter().enumerate().map(|(process, ops)| {
-            let records: Vec<Record<S>> = self.log(process).records();
-            let mut returned: BTreeMap<usize, Record<S>> = records
-                .into_iter()
-                .map(|record| (record.0 as usize, record))
-                .collect();
+            // A call is in the log once, in the order in which the process made them.
+            let mut returned = self.log(process).read(&mut bytes).peekable();
             let (deaths, now) = self
                 .board
                 .plan(|plan| (plan.deaths().to_vec(), *plan.of(process)));
@@ -84,9 +71,10 @@ impl<S: Spec> Shared<S> {
                     death.process as usize == process && death.operation as usize == number + 1
                 })
             };
-            let mut calls: Vec<Call<S>> = Vec::new();
+            let mut calls: Vec<Call<S>> = Vec::with_capacity(ops.len());
             for (number, op) in ops.iter().enumerate() {
-                let (invoked, back, ret) = match (returned.remove(&number), died(number)) {
+                let of_this = |record: &Record<S>| record.0 as usize == number;
+                let (invoked, back, ret) = match (returned.next_if(of_this), died(number)) {
                     (Some((_, invoked, back, ret)), _) => (invoked, back, Some(ret)),
                     (None, Some(death)) => (death.invoked, death.died, None),
                     (None, None)
@@ -118,20 +106,4 @@ impl<S: Spec> Shared<S> {
             calls: calls.collect(),
         }
     }
-}
-
-/// Returns a processor for each worker; none if the kernel does not say.
-pub(super) fn processors(processes: usize) -> Vec<usize> {
-    let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else {
-        return Vec::new();
-    };
-    let allowed: Vec<usize> = (0..nix::sched::CpuSet::count())
-        .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
-        .collect();
-    if allowed.is_empty() {
-        return Vec::new();
-    }
-    (0..processes)
-        .map(|slot| allowed[slot % allowed.len()])
-        .collect()
 }

@@ -20,33 +20,32 @@ pub(super) enum State {
 }
 
 /// The states of all processes: all that a decision needs, so that no process has to read another's [`Process`]. For
-/// each state a set of [`SET`] bits, in two words. They are written and read at each step, and reading parts of a
-/// word back is slow.
+/// each state a set of [`SET`] bits. Those that change at each step are in one word, written and read whole: a word that
+/// is read back together with its neighbour, or in part, costs as much as some dozen instructions.
 ///
 /// [`Process`]: super::process::Process
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub(super) struct States {
-    /// The sets of the processes that can take a step.
-    can: u64,
-    /// The sets of those that cannot.
-    cannot: u64,
+    /// The sets of the processes that are ready, fresh, spinning, blocked.
+    sets: u64,
+    /// The sets that are empty most of the time.
+    marks: u64,
 }
 
 /// The bits of a set: one for each process.
 const SET: u32 = 16;
 const _: () = assert!(MAX_PROCESSES <= SET as usize);
 
-/// The sets of `can`, each by its lowest bit, in the order of [`State`]; then those of the subsets below.
+/// The sets of `sets`, each by its lowest bit.
 const READY: u32 = 0;
 const FRESH: u32 = SET;
-/// The processes that are ready and have changed nothing for so long that they count as waiting.
-const IDLE: u32 = 2 * SET;
+const SPINNING: u32 = 2 * SET;
+const BLOCKED: u32 = 3 * SET;
+/// The sets of `marks`. The processes that are ready and have changed nothing for so long that they count as waiting.
+const IDLE: u32 = 0;
 /// The processes that have spun for so long that others go first.
-const LAZY: u32 = 3 * SET;
-/// The sets of `cannot`. The set of spinning processes has the position of the ready ones.
-const SPINNING: u32 = READY;
-const BLOCKED: u32 = SET;
+const LAZY: u32 = SET;
 const DEAD: u32 = 2 * SET;
 /// One set.
 const ALL: u64 = (1 << SET) - 1;
@@ -62,26 +61,30 @@ fn set_of(word: u64, lowest: u32) -> u16 {
 impl States {
     #[inline]
     pub(super) fn set(&mut self, process: usize, state: State) {
-        self.can &= !(EVERYWHERE << process);
-        self.cannot &= !(EVERYWHERE << process);
-        let (word, lowest) = match state {
-            State::Fresh => (&mut self.can, FRESH),
-            State::Ready => (&mut self.can, READY),
-            State::Spinning => (&mut self.cannot, SPINNING),
-            State::Blocked => (&mut self.cannot, BLOCKED),
-            State::Dead => (&mut self.cannot, DEAD),
-            State::Done => return,
+        let bit = |lowest: u32| 1u64 << (lowest + process as u32);
+        let set = match state {
+            State::Fresh => bit(FRESH),
+            State::Ready => bit(READY),
+            State::Spinning => bit(SPINNING),
+            State::Blocked => bit(BLOCKED),
+            State::Dead | State::Done => 0,
         };
-        *word |= 1 << (lowest + process as u32);
+        self.sets = self.sets & !(EVERYWHERE << process) | set;
+        if self.marks != 0 {
+            self.marks &= !(EVERYWHERE << process);
+        }
+        if state == State::Dead {
+            self.marks |= bit(DEAD);
+        }
     }
 
     pub(super) fn of(self, process: usize) -> State {
         let sets = [
-            (self.can, FRESH, State::Fresh),
-            (self.can, READY, State::Ready),
-            (self.cannot, SPINNING, State::Spinning),
-            (self.cannot, BLOCKED, State::Blocked),
-            (self.cannot, DEAD, State::Dead),
+            (self.sets, FRESH, State::Fresh),
+            (self.sets, READY, State::Ready),
+            (self.sets, SPINNING, State::Spinning),
+            (self.sets, BLOCKED, State::Blocked),
+            (self.marks, DEAD, State::Dead),
         ];
         let is_in = sets
             .iter()
@@ -92,52 +95,58 @@ impl States {
     /// Notes a change of memory: processes that wait for one may look again.
     #[inline]
     pub(super) fn changed(&mut self) {
-        self.can = (self.can | self.cannot & ALL << SPINNING) & !(ALL << IDLE);
-        self.cannot &= !(ALL << SPINNING);
+        let spinning = u64::from(set_of(self.sets, SPINNING));
+        self.sets = self.sets & !(ALL << SPINNING) | spinning << READY;
+        if self.marks != 0 {
+            self.marks &= !(ALL << IDLE);
+        }
     }
 
     /// Marks a ready process that has changed nothing for long.
     #[inline]
     pub(super) fn mark_unproductive(&mut self, process: usize) {
-        self.can |= 1 << (IDLE + process as u32);
+        self.marks |= 1 << (IDLE + process as u32);
     }
     /// Marks a ready process that has spun for long.
     #[inline]
     pub(super) fn deprioritise(&mut self, process: usize) {
-        self.can |= 1 << (LAZY + process as u32);
+        self.marks |= 1 << (LAZY + process as u32);
     }
     #[inline]
     pub(super) fn deprioritised(self) -> u16 {
-        set_of(self.can, LAZY)
+        set_of(self.marks, LAZY)
     }
     pub(super) fn restore_priorities(&mut self) {
-        self.can &= !(ALL << LAZY);
+        self.marks &= !(ALL << LAZY);
     }
 
     /// Returns the processes that have not reached their first step.
     #[inline]
     pub(super) fn fresh(self) -> u16 {
-        set_of(self.can, FRESH)
+        set_of(self.sets, FRESH)
     }
 
     /// Returns whether some process spins that, as far as is known, waits for a change.
     #[inline]
     pub(super) fn spins(self) -> bool {
-        set_of(self.cannot, SPINNING) != 0
+        set_of(self.sets, SPINNING) != 0
     }
 
     /// Returns the processes that wait, for a change or to be woken.
     #[inline]
     pub(super) fn asleep(self) -> u16 {
-        set_of(self.cannot, SPINNING) | set_of(self.cannot, BLOCKED)
+        set_of(self.sets, SPINNING) | set_of(self.sets, BLOCKED)
     }
 
     /// Returns the processes that can take a step, including those that have not reached their first, which never
     /// waits.
     #[inline]
     pub(super) fn enabled(self) -> u16 {
-        let can = set_of(self.can, READY) | self.fresh();
-        let busy = can & !set_of(self.can, IDLE) & !self.deprioritised();
+        let can = set_of(self.sets, READY) | self.fresh();
+        if self.marks == 0 {
+            return can;
+        }
+        let busy = can & !set_of(self.marks, IDLE) & !self.deprioritised();
         if busy != 0 { busy } else { can }
     }
 }

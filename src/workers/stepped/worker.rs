@@ -21,12 +21,6 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
     slot: usize,
 ) {
     original::mark();
-    if let Some(&processor) = shared.processors.get(slot) {
-        let mut set = nix::sched::CpuSet::new();
-        let _ = set.set(processor);
-        // If this is refused, the kernel chooses the processor.
-        let _ = nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set);
-    }
     // Every process but the first has the structure at an address of its own, so that a stored
     // address shows. Code that is not written for `Memory` has a heap beside its structure, and may
     // store addresses in it.
@@ -40,10 +34,8 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
                 .expect("there is room for a few pages"),
         ),
     };
-    let alone = shared.alone(slot);
     let seat = Seat::Worker {
         bell: Arc::clone(&shared.bell),
-        alone,
     };
     stepper::become_process(Some(stepper::install(
         (shared.board.clone(), Arc::clone(&shared.notes), seat),
@@ -55,13 +47,11 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
         execution: Execution::new(Arc::clone(shared), Arc::clone(&structure), slot),
         structure,
         slot,
-        scratch: Vec::new(),
         statics: shared.instrumented.then(Statics::of_this_program),
     };
-    shared.board.await_first_turn(slot);
     loop {
+        shared.board.await_turn(slot);
         worker.turn();
-        shared.board.await_turn(slot, alone);
     }
 }
 
@@ -70,7 +60,6 @@ struct Worker<M: Memory, S: WithHandles<Memory = M>> {
     /// The mapping of the structure in this process.
     structure: Arc<Region>,
     slot: usize,
-    scratch: Vec<u8>,
     /// The statics of code that has a heap.
     statics: Option<Statics>,
 }
@@ -111,9 +100,9 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
         loop {
             let decision = self.board().plan(|plan| plan.decide());
             if let Decision::Run(process) = decision
-                && self.board().plan(|plan| plan.worker_of(process)) == self.slot
+                && self.board().plan(|plan| plan.worker_of(process.into())) == self.slot
             {
-                self.be(process);
+                self.be(process.into());
                 continue;
             }
             match self.board().carry_out(Some(self.slot), decision) {
@@ -167,7 +156,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
         let before = self.sum();
         let execution = &self.execution;
         let (shared, case) = (execution.shared(), execution.case());
-        let full = live::<M, S>(shared, &self.structure, case, me, &mut self.scratch);
+        let full = live::<M, S>(shared, &self.structure, case, me);
         may_write(true);
         self.look(before);
         if full {

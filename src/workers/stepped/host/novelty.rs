@@ -2,7 +2,6 @@
 //! processes: the things that coroutines share and processes do not show in a step that processes
 //! would not take, or would take elsewhere.
 
-use crate::case::Access;
 use crate::workers::stepped::stepper::At;
 use std::cell::Cell;
 
@@ -32,20 +31,12 @@ impl Novelty {
         self.is_new.set(false);
     }
 
-    /// Notes a step.
+    /// Notes a step, by a number for its process, access and word.
     #[inline]
-    pub(in super::super) fn note(
-        &self,
-        process: usize,
-        kind: Access,
-        offset: Option<usize>,
-        at: At<'_>,
-    ) {
-        let word = offset.map_or(u64::MAX, |offset| offset as u64);
+    pub(in super::super) fn note(&self, step: u64, at: At<'_>) {
         // The address of the line differs from process to process; its number does not, so that the
         // same steps share a bit each time.
         let line = at.number();
-        let step = word << 12 ^ (kind as u64) << 4 ^ process as u64;
         let mixed = (step ^ line.rotate_left(24)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let bit = mixed >> (u64::BITS - BITS.trailing_zeros());
         let seen = &self.seen[(bit / 64) as usize];

@@ -31,10 +31,10 @@ impl Plan {
             return Decision::Stop(Stop::TooLong);
         }
         if states.fresh() != 0 && self.scheduler.asks_what_is_pending() {
-            return Decision::Run(states.fresh().trailing_zeros() as usize);
+            return Decision::Run(states.fresh().trailing_zeros() as u8);
         }
         if std::mem::take(&mut self.now.decided) != 0 {
-            return Decision::Run(self.now.current as usize);
+            return Decision::Run(self.now.current as u8);
         }
         let point = SchedulePoint {
             enabled: states.enabled().into(),
@@ -71,9 +71,9 @@ impl Plan {
             Choice::Step(process) => {
                 self.now.current = process as u32;
                 self.now.decided = (states.fresh() >> process & 1) as u8;
-                Decision::Run(process)
+                Decision::Run(process as u8)
             }
-            Choice::Kill(process) => Decision::Kill(process),
+            Choice::Kill(process) => Decision::Kill(process as u8),
         }
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn access<R>(
     if done.now.is_some() {
         me.board.plan(|plan| plan.changed());
     }
-    me.note(word, &done, at);
+    me.note(word, done, at);
     result
 }
 

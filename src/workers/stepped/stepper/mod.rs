@@ -39,11 +39,7 @@ thread_local! {
 /// The way in which a process waits for its turn.
 pub(super) enum Seat {
     /// A worker sleeps.
-    Worker {
-        bell: Arc<Sender>,
-        /// Whether no other process of the case has the worker's processor.
-        alone: bool,
-    },
+    Worker { bell: Arc<Sender> },
     /// A coroutine gives control back to the host.
     Coroutine {
         resumed: Resumed,
@@ -59,6 +55,8 @@ pub(super) struct Stepper {
     worker: usize,
     /// The mapping of the structure in this process, and its address as all others name it.
     structure: Arc<Region>,
+    address: usize,
+    len: usize,
     named_as: usize,
     /// It is code that was compiled with instrumentation: plain writes that no other process sees are no steps, so its bytes are not
     /// compared.
@@ -82,7 +80,7 @@ pub(super) struct Incarnation {
     pub(super) process: usize,
     pub(super) life: u32,
     /// The turns and kills of the case, if steps are to be named and noted.
-    pub(super) traced: Option<Trace>,
+    pub(super) traced: Option<Box<Trace>>,
 }
 
 /// Makes a process that lives as long as this program.
@@ -97,6 +95,8 @@ pub(super) fn install(
         notes,
         seat,
         worker,
+        address: structure.address(),
+        len: structure.len(),
         structure,
         named_as,
         instrumented,
@@ -126,7 +126,7 @@ pub(super) fn on<R>(incarnation: Incarnation, body: impl FnOnce() -> R) -> R {
     me.read_only.set(read_only >> incarnation.process & 1 == 1);
     me.traced.set(incarnation.traced.is_some());
     if let Some(trace) = incarnation.traced {
-        me.trace.replace(trace);
+        me.trace.replace(*trace);
     }
     me.operation.set(None);
     me.active.set(true);
@@ -220,7 +220,7 @@ pub(crate) fn step<R>(
     if done.now.is_some() {
         me.board.plan(|plan| plan.changed());
     }
-    me.note(word, &done, at);
+    me.note(word, done, at);
     me.remember();
     result
 }
@@ -228,7 +228,7 @@ pub(crate) fn step<R>(
 /// Notes a fence. It is no step, since all steps are in one total order.
 pub(crate) fn fence<'a>(at: impl Into<At<'a>>) {
     if let Some(me) = here().filter(|me| me.operation.get().is_some()) {
-        me.note(0, &Done::seen(Access::Fence, 0), at.into());
+        me.note(0, Done::seen(Access::Fence, 0), at.into());
     }
 }
 
@@ -239,7 +239,7 @@ pub(crate) fn spin<'a>(at: impl Into<At<'a>>) {
         return std::hint::spin_loop();
     };
     // A process that waits here indefinitely has reached this line all the same.
-    me.note(0, &Done::seen(Access::Spin, 0), at);
+    me.note(0, Done::seen(Access::Spin, 0), at);
     me.point(Access::Spin, 0, at);
 }
 
@@ -250,7 +250,7 @@ pub(crate) fn wait<'a>(word: u64, at: impl Into<At<'a>>, look: impl FnOnce() -> 
     let word = me.common(word);
     me.point(Access::Wait, word, at);
     let (sleeps, value) = look();
-    me.note(word, &Done::seen(Access::Wait, value), at);
+    me.note(word, Done::seen(Access::Wait, value), at);
     if sleeps {
         me.board.plan(|plan| plan.block(me.process.get()));
         me.go_on();
@@ -269,14 +269,14 @@ pub(crate) fn wait_timeout<'a>(
     let word = me.common(word);
     me.point(Access::Wait, word, at);
     let (sleeps, value) = look();
-    me.note(word, &Done::seen(Access::Wait, value), at);
+    me.note(word, Done::seen(Access::Wait, value), at);
     if !sleeps {
         return true;
     }
     me.board.plan(|plan| plan.queue(me.process.get()));
     me.point(Access::Timeout, word, at);
     let woken = me.board.plan(|plan| plan.leave_queue(me.process.get()));
-    me.note(word, &Done::seen(Access::Timeout, woken.into()), at);
+    me.note(word, Done::seen(Access::Timeout, woken.into()), at);
     woken
 }
 
@@ -287,7 +287,7 @@ pub(crate) fn wake<'a>(word: u64, n: u32, at: impl Into<At<'a>>) -> u32 {
     let word = me.common(word);
     me.point(Access::Wake, word, at);
     let woken = me.board.plan(|plan| plan.wake(word, n));
-    me.note(word, &Done::seen(Access::Wake, n.into()), at);
+    me.note(word, Done::seen(Access::Wake, n.into()), at);
     woken
 }
 
@@ -309,7 +309,7 @@ pub(crate) fn alive(life: Life, at: &Location<'_>) -> Option<bool> {
     let alive = process.zip(number).is_some_and(|(process, number)| {
         me.board.plan(|plan| plan.alive(process as usize, number))
     });
-    me.note(0, &Done::seen(Access::Alive, alive.into()), at);
+    me.note(0, Done::seen(Access::Alive, alive.into()), at);
     Some(alive)
 }
 
@@ -331,7 +331,7 @@ pub(crate) fn use_cell(since: u32, kind: Access, word: u64, at: &Location<'_>) {
     if me.board.plan(|plan| plan.of(me.process.get()).steps) == since {
         let word = me.common(word);
         me.point(kind, word, at);
-        me.note(word, &Done::seen(kind, 0), at);
+        me.note(word, Done::seen(kind, 0), at);
     }
     if kind == Access::Write {
         me.board.plan(|plan| plan.changed());
@@ -393,9 +393,9 @@ impl Stepper {
     /// Ends the execution at a write where the mapping is read-only: the kernel would end the
     /// process here.
     fn may_not_write(&self, word: u64, at: At<'_>) {
-        let within = self.named_as as u64..(self.named_as + self.structure.len()) as u64;
+        let within = self.named_as as u64..(self.named_as + self.len) as u64;
         if within.contains(&word) {
-            self.note(word, &Done::seen(Access::Refused, 0), at);
+            self.note(word, Done::seen(Access::Refused, 0), at);
             self.end(Stop::Wrote);
         }
     }
@@ -403,9 +403,8 @@ impl Stepper {
     /// Returns the address by which all processes name a word.
     #[inline]
     fn common(&self, word: u64) -> u64 {
-        let (at, len) = (self.structure.address(), self.structure.len());
-        let offset = (word as usize).checked_sub(at);
-        let offset = offset.filter(|&offset| offset < len);
+        let offset = (word as usize).checked_sub(self.address);
+        let offset = offset.filter(|&offset| offset < self.len);
         offset.map_or(word, |offset| (self.named_as + offset) as u64)
     }
 
@@ -430,25 +429,25 @@ impl Stepper {
     #[inline]
     fn go_on(&self) {
         let (before, next) = self.board.plan(|plan| (plan.current(), plan.decide()));
-        let me = self.process.get();
+        let me = self.process.get() as u8;
         if next == Decision::Run(me) {
             return;
         }
         let dies = next == Decision::Kill(me);
-        if self.traced.get() && before == me as u32 && !dies {
+        if self.traced.get() && before == me.into() && !dies {
             self.note_turn();
         }
         match &self.seat {
             // All coroutines share the thread that unwinds: the others would seem to panic too.
             Seat::Coroutine { .. } if std::thread::panicking() => self.end(Stop::Differs),
             Seat::Coroutine { resumed, .. } => host::suspend(resumed, Ask::Next(next)),
-            Seat::Worker { alone, .. } => self.give_on(next, *alone),
+            Seat::Worker { .. } => self.give_on(next),
         }
     }
 
     /// Passes the turn to the next process, and waits until it comes back.
-    fn give_on(&self, decision: Decision, alone: bool) {
-        let me = self.process.get();
+    fn give_on(&self, decision: Decision) {
+        let me = self.process.get() as u8;
         if decision == Decision::Kill(me) {
             self.die();
         }
@@ -458,8 +457,8 @@ impl Stepper {
             Some(Stop::Over) => self.end(Stop::Stuck),
             Some(why) => self.end(why),
         }
-        self.board.await_turn(self.worker, alone);
-        if self.board.plan(|plan| plan.dying()) == me as u32 {
+        self.board.await_turn(self.worker);
+        if self.board.plan(|plan| plan.dying()) == me.into() {
             self.die();
         }
     }
@@ -481,7 +480,7 @@ impl Stepper {
             Seat::Coroutine { resumed, .. } => loop {
                 host::suspend(resumed, Ask::End(why));
             },
-            Seat::Worker { bell, .. } => {
+            Seat::Worker { bell } => {
                 self.board.duty.store(duty::NONE, Relaxed);
                 self.board.stop(why);
                 bell.ring();

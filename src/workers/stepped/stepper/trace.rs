@@ -83,7 +83,6 @@ pub(in super::super) struct Trace {
     /// The pending step, and its location in the source.
     place: Option<Place>,
     at: Option<(String, u32, u32)>,
-    scratch: Vec<u8>,
 }
 
 impl Trace {
@@ -96,12 +95,10 @@ impl Trace {
     }
 }
 
-/// Adds a step to a number for all steps of an execution. It is the same for the same steps,
-/// wherever the structure lies.
+/// Adds a step, by a number for its process, access and word, to a number for all steps of an execution. It is the same for
+/// the same steps, wherever the structure lies.
 #[inline]
-fn summed(sum: u64, process: usize, kind: Access, offset: Option<usize>, value: u64) -> u64 {
-    let word = offset.map_or(u64::MAX, |offset| offset as u64);
-    let step = word << 12 ^ (kind as u64) << 4 ^ process as u64;
+fn summed(sum: u64, step: u64, value: u64) -> u64 {
     let part = step ^ value.rotate_left(32);
     (sum.rotate_left(5) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
@@ -196,24 +193,37 @@ impl Stepper {
         }));
     }
 
-    #[inline]
-    pub(super) fn note(&self, word: u64, done: &Done, at: At<'_>) {
-        let within = (word as usize).checked_sub(self.named_as);
-        let offset = within.filter(|&offset| offset < self.structure.len());
-        let process = self.process.get();
-        self.board
-            .plan(|plan| plan.sum = summed(plan.sum, process, done.kind, offset, done.value));
-        if let Seat::Coroutine { novelty, .. } = &self.seat {
-            novelty.note(process, done.kind, offset, at);
-        }
+    #[inline(always)]
+    pub(super) fn note(&self, word: u64, done: Done, at: At<'_>) {
+        self.count(word, done.kind, done.value, at);
         if self.traced.get() {
-            self.write_step((word, offset), done, at);
+            self.write_step(word, done, at);
+        }
+    }
+
+    /// Returns the position of a word in the structure, if it is there.
+    #[inline]
+    fn offset(&self, word: u64) -> Option<usize> {
+        let within = (word as usize).checked_sub(self.named_as);
+        within.filter(|&offset| offset < self.len)
+    }
+
+    /// Adds a step to those of this execution, and to the kinds of steps of the case.
+    #[inline]
+    fn count(&self, word: u64, kind: Access, value: u64, at: At<'_>) {
+        let word = self.offset(word).map_or(u64::MAX, |offset| offset as u64);
+        let step = word << 12 ^ (kind as u64) << 4 ^ self.process.get() as u64;
+        self.board
+            .plan(|plan| plan.sum = summed(plan.sum, step, value));
+        if let Seat::Coroutine { novelty, .. } = &self.seat {
+            novelty.note(step, at);
         }
     }
 
     #[cold]
-    fn write_step(&self, (word, offset): (u64, Option<usize>), done: &Done, at: At<'_>) {
-        let (file, line, column) = at.place();
+    #[inline(never)]
+    fn write_step(&self, word: u64, done: Done, at: At<'_>) {
+        let (offset, (file, line, column)) = (self.offset(word), at.place());
         let begins = done.part.as_ref().map_or(0, |part| part.bytes.start);
         self.write(&Note::Step(Noted {
             process: self.process.get(),
@@ -235,7 +245,7 @@ impl Stepper {
     /// are the ones to read.
     pub(super) fn write(&self, note: &Note) {
         let log: &Log = self.notes.get(0).expect("the region was made for it");
-        let _ = log.push(note, &mut self.trace.borrow_mut().scratch);
+        let _ = log.push(note);
     }
 }
 

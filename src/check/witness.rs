@@ -1,0 +1,194 @@
+//! An order of calls that is found without a way back: of the calls that may come next, one that reads and fits, or else
+//! the first to return that fits. Most histories have one, and nothing needs to be remembered for it. Where it comes to an
+//! end too soon, the [search](super::search) decides.
+
+use super::search::Of;
+use super::{Limits, Watcher};
+use crate::case::Call;
+use crate::spec::Spec;
+
+/// The calls of one key that are not in the order yet, and the state after those that are.
+struct Order<'a, S: Spec> {
+    calls: &'a [Of<'a, S>],
+    /// The number of calls of each process in the order.
+    at: Vec<usize>,
+    state: S,
+    /// A copy of the state to try calls on.
+    copy: Option<S>,
+    steps: u64,
+}
+
+/// Returns whether such an order explains the calls, and the steps of the spec that it took. A call that did not return
+/// has several ways to come next, which only a search tries.
+pub(super) fn explains<'a, S: Spec>(
+    calls: &'a [Of<'a, S>],
+    start: S,
+    (limits, watcher): (Limits, Watcher<'_>),
+) -> (bool, u64) {
+    let number = calls.iter().map(|(_, calls)| calls.len()).sum();
+    if !calls.iter().all(|(_, calls)| in_time(calls)) || number >= limits.states {
+        return (false, 0);
+    }
+    let mut order = Order {
+        calls,
+        at: vec![0; calls.len()],
+        state: start,
+        copy: None,
+        steps: 0,
+    };
+    let bounds = (limits, watcher);
+    let explained = (0..number).all(|_| order.grow(true, bounds) || order.grow(false, bounds));
+    (explained, order.steps)
+}
+
+/// Returns whether the calls of a process all returned, each before the next.
+fn in_time<S: Spec>(calls: &[(usize, &Call<S>)]) -> bool {
+    let returned =
+        |&(_, call): &(usize, &Call<S>)| call.ret.is_some() && call.invoked <= call.returned;
+    let follows = |two: &[(usize, &Call<S>)]| two[0].1.returned <= two[1].1.invoked;
+    calls.iter().all(returned) && calls.windows(2).all(follows)
+}
+
+impl<'a, S: Spec> Order<'a, S> {
+    /// Returns the next call of a process, by its place in the list.
+    fn next(&self, place: usize) -> Option<&'a Call<S>> {
+        let (_, calls) = &self.calls[place];
+        calls.get(self.at[place]).map(|&(_, call)| call)
+    }
+
+    /// Adds a call that only reads, or one that does not, if one fits.
+    fn grow(&mut self, reads: bool, (limits, watcher): (Limits, Watcher<'_>)) -> bool {
+        let places = 0..self.calls.len();
+        let returns = (places.clone()).filter_map(|place| Some(self.next(place)?.returned));
+        let Some(bound) = returns.min() else {
+            return false;
+        };
+        let mut last = None;
+        loop {
+            let candidates = places.clone().filter_map(|place| {
+                let call = self.next(place)?;
+                let candidate = (call.returned, place);
+                let comes = call.invoked <= bound && last < Some(candidate);
+                let kind = (call.ret.as_ref()).map(|ret| S::only_reads(&call.op, ret));
+                (comes && kind == Some(reads)).then_some(candidate)
+            });
+            let Some(candidate) = candidates.min() else {
+                return false;
+            };
+            last = Some(candidate);
+            if self.steps >= limits.steps || !watcher() {
+                return false;
+            }
+            self.steps += 1;
+            if self.accepts(candidate.1, reads) {
+                self.at[candidate.1] += 1;
+                return true;
+            }
+        }
+    }
+
+    /// Returns whether the next call of a process fits the state, which is then the one after it.
+    fn accepts(&mut self, place: usize, reads: bool) -> bool {
+        let process = self.calls[place].0;
+        let Some(Call {
+            op, ret: Some(ret), ..
+        }) = self.next(place)
+        else {
+            return false;
+        };
+        if self.state.blocks(process, op) {
+            return false;
+        }
+        let mut after = self.copy.take().unwrap_or_else(|| self.state.clone());
+        if !after.accept(process, op, ret) {
+            return false;
+        }
+        if reads {
+            // The search reports a spec in which such a call changes the state.
+            let same = after == self.state;
+            self.copy = same.then_some(after);
+            return same;
+        }
+        self.state = after;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Register, RegisterOp::*, RegisterRet::*};
+
+    type Calls = Vec<Call<Register<u8>>>;
+
+    /// Returns whether an order is found for the calls of two processes within these limits.
+    fn is_found(calls: [&Calls; 2], limits: Limits) -> bool {
+        let numbered = |calls: &'_ Calls| calls.iter().enumerate().collect::<Vec<_>>();
+        let calls = [(0, numbered(calls[0])), (1, numbered(calls[1]))];
+        explains(&calls, Register::start(&0), (limits, &|| true)).0
+    }
+
+    fn write(value: u8, invoked: u64, returned: u64) -> Call<Register<u8>> {
+        Call {
+            op: Write(value),
+            ret: Some(Written),
+            invoked,
+            returned,
+        }
+    }
+
+    fn read(value: u8, invoked: u64, returned: u64) -> Call<Register<u8>> {
+        Call {
+            op: Read,
+            ret: Some(Value(value)),
+            invoked,
+            returned,
+        }
+    }
+
+    #[test]
+    fn an_order_is_found_that_keeps_real_time_and_no_other() {
+        let found = |calls| is_found(calls, Limits::default());
+        let writes = vec![write(1, 1, 2), write(2, 3, 6)];
+        assert!(found([&writes, &vec![read(1, 4, 5), read(2, 7, 8)]]));
+        assert!(found([&writes, &vec![read(0, 1, 5)]]));
+        assert!(
+            !found([&writes, &vec![read(0, 3, 5)]]),
+            "it begins after a write returned"
+        );
+        assert!(
+            !found([&writes, &vec![read(2, 4, 5), read(1, 7, 8)]]),
+            "it goes back"
+        );
+        assert!(
+            !found([&writes, &vec![read(3, 4, 5)]]),
+            "no process wrote it"
+        );
+    }
+
+    #[test]
+    fn what_takes_a_way_back_or_has_a_call_that_did_not_return_is_left_to_the_search() {
+        let found = |calls| is_found(calls, Limits::default());
+        // The write that returns first comes last.
+        assert!(!found([
+            &vec![write(1, 1, 2), read(1, 5, 6)],
+            &vec![write(2, 1, 3)]
+        ]));
+        assert!(found([
+            &vec![write(1, 1, 4), read(1, 5, 6)],
+            &vec![write(2, 1, 3)]
+        ]));
+        let pending = Call {
+            ret: None,
+            ..write(1, 1, u64::MAX)
+        };
+        assert!(!found([&vec![pending], &vec![read(0, 1, 2)]]));
+        let (writes, reads) = (vec![write(1, 1, 2)], vec![read(1, 3, 4)]);
+        let limits = |states, steps| Limits { states, steps };
+        assert!(is_found([&writes, &reads], limits(3, 2)));
+        assert!(
+            !is_found([&writes, &reads], limits(3, 1))
+                && !is_found([&writes, &reads], limits(2, 2))
+        );
+    }
+}
