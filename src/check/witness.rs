@@ -119,13 +119,18 @@ mod tests {
     use super::*;
     use crate::spec::{Register, RegisterOp::*, RegisterRet::*};
 
-    type Calls = Vec<Call<Register<u8>>>;
+    type Calls<'a> = &'a [Call<Register<u8>>];
 
     /// Returns whether an order is found for the calls of two processes within these limits.
-    fn is_found(calls: [&Calls; 2], limits: Limits) -> bool {
-        let numbered = |calls: &'_ Calls| calls.iter().enumerate().collect::<Vec<_>>();
-        let calls = [(0, numbered(calls[0])), (1, numbered(calls[1]))];
+    fn within(first: Calls<'_>, second: Calls<'_>, limits: Limits) -> bool {
+        let numbered = [first, second].map(|calls| calls.iter().enumerate().collect());
+        let [first, second] = numbered;
+        let calls = [(0, first), (1, second)];
         explains(&calls, Register::start(&0), (limits, &|| true)).0
+    }
+
+    fn found(first: Calls<'_>, second: Calls<'_>) -> bool {
+        within(first, second, Limits::default())
     }
 
     fn write(value: u8, invoked: u64, returned: u64) -> Call<Register<u8>> {
@@ -148,47 +153,30 @@ mod tests {
 
     #[test]
     fn an_order_is_found_that_keeps_real_time_and_no_other() {
-        let found = |calls| is_found(calls, Limits::default());
-        let writes = vec![write(1, 1, 2), write(2, 3, 6)];
-        assert!(found([&writes, &vec![read(1, 4, 5), read(2, 7, 8)]]));
-        assert!(found([&writes, &vec![read(0, 1, 5)]]));
-        assert!(
-            !found([&writes, &vec![read(0, 3, 5)]]),
-            "it begins after a write returned"
-        );
-        assert!(
-            !found([&writes, &vec![read(2, 4, 5), read(1, 7, 8)]]),
-            "it goes back"
-        );
-        assert!(
-            !found([&writes, &vec![read(3, 4, 5)]]),
-            "no process wrote it"
-        );
+        let writes = [write(1, 1, 2), write(2, 3, 6)];
+        assert!(found(&writes, &[read(1, 4, 5), read(2, 7, 8)]));
+        assert!(found(&writes, &[read(0, 1, 5)]));
+        // It begins after a write returned; the second goes back; no process wrote 3.
+        assert!(!found(&writes, &[read(0, 3, 5)]));
+        assert!(!found(&writes, &[read(2, 4, 5), read(1, 7, 8)]));
+        assert!(!found(&writes, &[read(3, 4, 5)]));
     }
 
     #[test]
     fn what_takes_a_way_back_or_has_a_call_that_did_not_return_is_left_to_the_search() {
-        let found = |calls| is_found(calls, Limits::default());
         // The write that returns first comes last.
-        assert!(!found([
-            &vec![write(1, 1, 2), read(1, 5, 6)],
-            &vec![write(2, 1, 3)]
-        ]));
-        assert!(found([
-            &vec![write(1, 1, 4), read(1, 5, 6)],
-            &vec![write(2, 1, 3)]
-        ]));
+        let last = [write(2, 1, 3)];
+        assert!(!found(&[write(1, 1, 4), read(2, 5, 6)], &last));
+        assert!(found(&[write(1, 1, 4), read(1, 5, 6)], &last));
         let pending = Call {
             ret: None,
             ..write(1, 1, u64::MAX)
         };
-        assert!(!found([&vec![pending], &vec![read(0, 1, 2)]]));
-        let (writes, reads) = (vec![write(1, 1, 2)], vec![read(1, 3, 4)]);
+        assert!(!found(&[pending], &[read(0, 1, 2)]));
+        let (writes, reads) = ([write(1, 1, 2)], [read(1, 3, 4)]);
         let limits = |states, steps| Limits { states, steps };
-        assert!(is_found([&writes, &reads], limits(3, 2)));
-        assert!(
-            !is_found([&writes, &reads], limits(3, 1))
-                && !is_found([&writes, &reads], limits(2, 2))
-        );
+        assert!(within(&writes, &reads, limits(3, 2)));
+        assert!(!within(&writes, &reads, limits(3, 1)));
+        assert!(!within(&writes, &reads, limits(2, 2)));
     }
 }

@@ -229,9 +229,30 @@ fn below(state: &mut u64, n: u32) -> u32 {
 }
 
 /// Returns the nth member of a set.
+#[inline]
 fn nth(mut set: u32, n: u32) -> u32 {
+    let (first, last) = (set.trailing_zeros(), set.checked_ilog2().unwrap_or(0));
+    if set.count_ones() == 2 {
+        // Without a branch, which nothing could predict.
+        return [first, last][(n & 1) as usize];
+    }
     for _ in 0..n {
         set &= set - 1;
     }
     set.trailing_zeros()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_member_of_a_set_is_the_one_of_its_number() {
+        for set in 1..1u32 << 10 {
+            let members = (0..u32::BITS).filter(|member| set >> member & 1 == 1);
+            for (number, member) in members.enumerate() {
+                assert_eq!(nth(set, number as u32), member, "{number} of {set:b}");
+            }
+        }
+    }
 }

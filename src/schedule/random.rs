@@ -33,11 +33,14 @@ impl Deaths {
         }
     }
     /// Returns the choice for `process` at this point.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(&mut self, process: u32, point: &SchedulePoint) -> Choice {
         if !self.any() {
             return Choice::Step(process as usize);
         }
+        self.drawn(process, point)
+    }
+    fn drawn(&mut self, process: u32, point: &SchedulePoint) -> Choice {
         self.length = self.length.max(point.step + 1);
         if process < u32::BITS && point.killable >> process & 1 == 0 {
             return Choice::Step(process as usize);

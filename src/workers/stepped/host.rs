@@ -85,8 +85,11 @@ impl Ask {
     fn from_word(word: usize) -> Self {
         let value = word >> u8::BITS;
         let why = || Stop::from_word(value as u32).unwrap_or(Stop::Stuck);
+        // Nearly always.
+        if word as u8 == Self::RUN {
+            return Self::Next(Decision::Run(value as u8));
+        }
         match word as u8 {
-            Self::RUN => Self::Next(Decision::Run(value as u8)),
             Self::KILL => Self::Next(Decision::Kill(value as u8)),
             Self::STOP => Self::Next(Decision::Stop(why())),
             Self::DONE => Self::Done(value != 0),
@@ -101,7 +104,7 @@ type Process = Coroutine<(), usize, (), DefaultStack>;
 pub(super) struct Resumed(Cell<*const Yielder<(), usize>>);
 
 /// Gives control back to the host, and returns when it is resumed.
-#[inline]
+#[inline(always)]
 pub(super) fn suspend(resumed: &Resumed, ask: Ask) {
     // SAFETY: a reference to the yielder.
     // 1. `Host::fresh` set it as the coroutine that calls this began, and it lives as long as that one. 2. Only the coroutine
@@ -268,7 +271,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn resume(&mut self, process: usize) -> Ask {
         let place = &mut self.places[process];
         place.busy = true;

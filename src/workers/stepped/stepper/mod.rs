@@ -425,8 +425,9 @@ impl Stepper {
         self.board.plan(|plan| plan.take(process));
     }
 
-    /// Decides which process goes next, and waits until that is this process.
-    #[inline]
+    /// Decides which process goes next, and waits until that is this process. A part of its callers: the processor does not
+    /// predict a return behind a switch to another stack.
+    #[inline(always)]
     fn go_on(&self) {
         let (before, next) = self.board.plan(|plan| (plan.current(), plan.decide()));
         let me = self.process.get() as u8;
@@ -434,7 +435,7 @@ impl Stepper {
             return;
         }
         let dies = next == Decision::Kill(me);
-        if self.traced.get() && before == me.into() && !dies {
+        if self.traced.get() && before == u32::from(me) && !dies {
             self.note_turn();
         }
         match &self.seat {
@@ -458,7 +459,7 @@ impl Stepper {
             Some(why) => self.end(why),
         }
         self.board.await_turn(self.worker);
-        if self.board.plan(|plan| plan.dying()) == me.into() {
+        if self.board.plan(|plan| plan.dying()) == u32::from(me) {
             self.die();
         }
     }
