@@ -176,16 +176,15 @@ fn killed(writes: u64, reads: usize) -> (Kills, Case<Register<Pair>>, [String; 2
     (Kills::default(), case, roles)
 }
 
-/// Measures an execution with a kill: one or two steps of a write and a read are drawn to be killed at. Forked processes
+/// Measures an execution with a kill, of four writes and six reads, so that the search does not end soon. Forked processes
 /// repeat executions with a step of a new kind, with a real SIGKILL, as everywhere; the executions that kill at each
 /// point for real are not included.
 fn kills(group: &str) -> Measured {
-    let (mut engine, case, roles) = killed(1, 1);
+    let (mut engine, case, roles) = killed(4, 6);
     let last = Rc::new(Cell::new(Covered::default()));
     let noted = Rc::clone(&last);
     let run = move |turns: u64| {
-        // Bounds end soon, then half of the budget is drawn.
-        let budget = budget(2 * turns, Strategy::Bounded);
+        let budget = budget(turns, Strategy::Bounded);
         let start = Instant::now();
         let (covered, run) = engine
             .search::<CheckedSeqLock<SteppedMemory>>(&case, &roles, &budget)
@@ -200,7 +199,10 @@ fn kills(group: &str) -> Measured {
     measured.note = Box::new(move || {
         let covered = noted.get();
         let (killed, all, samples) = (covered.killed, covered.kill_points, covered.samples);
-        format!("{killed} of {all} kill points, {samples} executions again by SIGKILL")
+        let executions = covered.executions;
+        format!(
+            "{killed} of {all} kill points, {executions} executions, {samples} of them again by forked processes"
+        )
     });
     measured
 }
