@@ -5,14 +5,14 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `crew` | forks the host or the workers, and supervises them; replaces those that were killed |
+//! | `crew` | forks the host or the workers, and supervises them; replaces those that were killed; its `results` |
 //! | `host` | all processes as coroutines; the memory that they share and forked ones do not |
 //! | `worker`, `processor` | one forked process; the processor of all of them |
 //! | `execution` | the structure of one execution after another: built, used, judged, dropped |
 //! | [`stepper`] | the call before each access of a memory, in a coroutine or a worker |
 //! | `fairness` | the rules by which a process that waits by looking lets others go first |
 //! | `decision` | the next event, and why an execution or a batch stops |
-//! | `plan` | the state between two steps, and the choice of the next process; `process` is the part of one process, `states` all states, `footprint` the words by process, `points` the kill points, `workers` the worker of each process |
+//! | `plan` | the state between two steps, and the choice of the next process; `process` is the part of one process, `states` all states, `footprint` the words by process, `points` the kill points, `workers` the worker of each process, `time` the times of calls and returns |
 //! | `board`, `shared` | the page that holds the plan, and the other shared memory |
 
 mod board;
