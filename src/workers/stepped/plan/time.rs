@@ -40,6 +40,7 @@ mod tests {
     use crate::workers::stepped::plan::Plan;
     use proptest::collection::vec;
     use proptest::prelude::prop_assert_eq;
+    use proptest::test_runner::Config;
 
     const PROCESSES: usize = 4;
 
@@ -89,6 +90,8 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(Config { failure_persistence: None, ..Config::default() })]
+
         #[test]
         fn calls_of_one_time_precede_the_same_calls_as_with_times_of_their_own(
             events in vec((0..PROCESSES, proptest::bool::weighted(0.1)), 0..24),
