@@ -5,13 +5,29 @@
 //! To search, the processes are coroutines of one forked process. Every reported execution was run
 //! by forked processes and a real SIGKILL, and so were samples of the executions that passed.
 
+mod board;
+mod crew;
 mod elements;
+mod ends;
+mod execution;
 mod explorer;
+mod host;
+mod instrumented;
 mod memory;
+mod scheduler;
+mod shared;
+mod stepper;
 mod trace;
 mod verdict;
+mod worker;
 
+use crew::{Crew, RunAs};
+use ends::{Ended, Outside};
 pub use memory::SteppedMemory;
+use scheduler::LONGEST;
+use scheduler::decision::Stop;
+use shared::Judge;
+use stepper::Note;
 
 /// Notes whether accesses of the calling crate arrive: its function stores both values. `suite!`
 /// calls it.
@@ -29,7 +45,7 @@ use crate::error::Error;
 use crate::memory::Hardware;
 use crate::process::{Channel, Job};
 use crate::structure::WithHandles;
-use crate::workers::{MachineTurn, instrumented};
+use crate::workers::MachineTurn;
 use explorer::Explorer;
 use std::marker::PhantomData;
 use std::path::Path;

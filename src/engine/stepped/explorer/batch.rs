@@ -5,11 +5,11 @@ use super::{Explorer, Left, NO_LIMIT};
 use crate::case::{Case, History};
 use crate::engine::Covered;
 use crate::engine::stepped::verdict::rests;
+use crate::engine::stepped::{Ended, RunAs, Stop};
 use crate::error::Error;
 use crate::schedule::Exploration;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
-use crate::workers::stepped::{Ended, RunAs, Stop};
 use crate::workers::{Judging, Lost};
 use std::time::Instant;
 
