@@ -9,7 +9,7 @@
 //! execution.
 
 use super::clock;
-use super::trap::{Others, Pause, Point, Way};
+use super::trap::{Others, PATIENCE, Pause, Point, Way};
 use crate::schedule::{MAX_PROCESSES, split_mix};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -23,9 +23,6 @@ const LONGEST: u32 = 4_096;
 /// In nanoseconds: the longest pause is 2 to this power, the shortest a 64th of it; all magnitudes
 /// are as likely.
 const PAUSE: u32 = 13;
-/// In nanoseconds: a wait ends after this time without an instruction of the process that should
-/// pause, or without a call of the others, since they may wait for each other.
-pub(super) const PATIENCE: u64 = 2_000_000;
 /// The executions that show whether calls overlap: at least one in as many has to.
 const FEW: u64 = 20;
 /// 2 to the power of 64, divided by the golden ratio.

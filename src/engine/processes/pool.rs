@@ -4,7 +4,7 @@
 use super::control::{Control, Phase};
 use super::worker::{Shared, work};
 use crate::case::{Case, History};
-use crate::check::Watcher;
+use crate::check::Judge;
 use crate::error::Error;
 use crate::memory::Hardware;
 use crate::process::{self, Child, Exit};
@@ -21,9 +21,6 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
-
-/// A check, inside a worker, of whether a history is Ok: cheap, without a reason. The supervisor asks for the reason.
-pub(crate) type Judge<S> = fn(&Case<S>, &History<S>, Watcher<'_>) -> bool;
 
 /// The looks in a row without progress after which the spec is asked whether all processes may wait where they are.
 /// If one of them would have gone on, one execution fewer is judged to its end.

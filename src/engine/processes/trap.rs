@@ -42,6 +42,10 @@ pub(super) struct Others<'a> {
     pub(super) count: u32,
 }
 
+/// In nanoseconds: a wait ends after this time without an instruction of the process that should
+/// pause, or without a call of the others, since they may wait for each other.
+pub(super) const PATIENCE: u64 = 2_000_000;
+
 /// The progress of a process, for others to see.
 #[repr(C)]
 #[derive(Debug, Default)]
@@ -90,8 +94,7 @@ use stepping::Stepping;
 
 #[cfg(target_arch = "x86_64")]
 mod stepping {
-    use super::{HALT, Pause, Point, Relaxed, clock};
-    use crate::engine::processes::pause::PATIENCE;
+    use super::{HALT, PATIENCE, Pause, Point, Relaxed, clock};
     use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
     use std::arch::asm;
     use std::marker::PhantomData;

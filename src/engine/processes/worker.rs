@@ -8,9 +8,9 @@
 
 use super::control::{Control, Phase};
 use super::pause::Part;
-use super::pool::Judge;
 use super::trap::{Others, halting};
 use crate::case::{Call, Case, History};
+use crate::check::Judge;
 use crate::memory::{Hardware, Memory};
 use crate::process::die_with_parent;
 use crate::region::Region;

@@ -2,14 +2,16 @@
 //! except when one of them dies: it then forks another in its place, and passes the turn on.
 
 use super::board::{BoardRef, duty};
-use super::ends::{Ended, Outside, Tally};
+use super::ends::Ended;
 use super::host::{host, stack_size};
 use super::scheduler::decision::Stop;
 use super::scheduler::states::State;
-use super::shared::{Judge, Shared, processors};
+use super::scheduler::{Outside, Tally};
+use super::shared::{Shared, processors};
 use super::stepper::Note;
 use super::worker::work;
 use crate::case::{Case, History, Schedule, Until};
+use crate::check::Judge;
 use crate::engine::stepped::instrumented;
 use crate::error::Error;
 use crate::memory::{Hardware, Memory};

@@ -1,5 +1,4 @@
-//! The end of a batch, and its counts: for the crew that runs it, the plan that counts, and the engine that requested
-//! it.
+//! The end of a batch: for the crew that runs it, and the engine that requested it.
 
 use super::scheduler::decision::Stop;
 use crate::process::Exit;
@@ -16,22 +15,4 @@ pub(crate) enum Ended {
     Outside { process: usize, stuck: Stuck },
     /// The engine itself cannot go on.
     Lost(Lost),
-}
-
-/// The counts of a batch.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) executions: u64,
-    pub(crate) failing: u64,
-    pub(crate) remaining: u64,
-    /// The steps that executions may still take.
-    pub(crate) steps: u64,
-}
-
-/// The phase, other than an operation, in which a process waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outside {
-    Attach,
-    Drop,
 }

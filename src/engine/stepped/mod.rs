@@ -6,6 +6,7 @@
 //! by forked processes and a real SIGKILL, and so were samples of the executions that passed.
 
 mod board;
+mod coroutine;
 mod crew;
 mod elements;
 mod ends;
@@ -13,20 +14,25 @@ mod execution;
 mod explorer;
 mod host;
 mod instrumented;
+mod location;
 mod memory;
+mod novelty;
+#[cfg(test)]
+mod outcomes;
 mod scheduler;
 mod shared;
 mod stepper;
+#[cfg(forkcheck_instrumented)]
+mod symbols;
 mod trace;
 mod verdict;
 mod worker;
 
 use crew::{Crew, RunAs};
-use ends::{Ended, Outside};
+use ends::Ended;
 pub use memory::SteppedMemory;
-use scheduler::LONGEST;
 use scheduler::decision::Stop;
-use shared::Judge;
+use scheduler::{LONGEST, Outside};
 use stepper::Note;
 
 /// Notes whether accesses of the calling crate arrive: its function stores both values. `suite!`

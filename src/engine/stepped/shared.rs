@@ -4,7 +4,7 @@
 use super::board::BoardRef;
 use super::scheduler::states::State;
 use crate::case::{Call, Case, History};
-use crate::check::Watcher;
+use crate::check::Judge;
 use crate::region::Region;
 use crate::spec::Spec;
 use crate::workers::bell::Sender;
@@ -12,10 +12,6 @@ use crate::workers::log::Log;
 use crate::workers::seal::Seal;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// A function that returns whether a history is Ok, inside a worker: cheap, without a reason. The
-/// supervisor asks for the reason.
-pub(crate) type Judge<S> = fn(&Case<S>, &History<S>, Watcher<'_>) -> bool;
 
 /// The shared state, at the same addresses in every process of the crew, since they are forked.
 pub(super) struct Shared<S: Spec> {

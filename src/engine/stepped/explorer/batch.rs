@@ -1,7 +1,7 @@
 //! One batch of executions by one strategy, and the check that forked processes do the same as the
 //! coroutines that ran it.
 
-use super::{Explorer, Left, NO_LIMIT};
+use super::{Batch, Explorer, Left, NO_LIMIT};
 use crate::case::{Case, History};
 use crate::engine::Covered;
 use crate::engine::stepped::verdict::rests;
@@ -12,13 +12,6 @@ use crate::spec::Spec;
 use crate::structure::WithHandles;
 use crate::workers::{Judging, Lost};
 use std::time::Instant;
-
-/// The end of a batch, for the search that goes on.
-pub(super) enum Batch {
-    Exhausted,
-    Cut,
-    Failed(Vec<u8>),
-}
 
 /// Returns whether all processes may wait where they do.
 pub(super) fn may_rest<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {

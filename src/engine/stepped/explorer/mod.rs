@@ -8,15 +8,14 @@ mod traced;
 use super::trace;
 use super::verdict::{judge, rests};
 use crate::case::Case;
-use crate::check::Verdict;
+use crate::check::{Judge, Verdict};
 use crate::engine::served::bare;
-use crate::engine::stepped::{Crew, Judge, RunAs};
+use crate::engine::stepped::{Crew, RunAs};
 use crate::engine::{Answer, Budget, Covered, Run, Strategy};
 use crate::error::Error;
 use crate::schedule::{Choice, Exploration};
 use crate::structure::{Progress, WithHandles};
 use crate::workers::{Lost, WATCHDOG};
-use batch::Batch;
 use std::time::{Duration, Instant};
 
 /// Bounds of `stepped`: preemptions, rising.
@@ -68,6 +67,13 @@ pub(super) struct Explorer<S: WithHandles> {
     keeps_going: bool,
     /// The reason why the last batch or execution could not go on, if it could not.
     lost: Option<Lost>,
+}
+
+/// The end of a batch, for the search that goes on.
+enum Batch {
+    Exhausted,
+    Cut,
+    Failed(Vec<u8>),
 }
 
 /// The budget that is left for a program.

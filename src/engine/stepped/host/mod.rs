@@ -11,13 +11,14 @@
     reason = "coroutines that are reset and the way back out of them"
 )]
 
-mod novelty;
 mod room;
 mod statics;
 
 use super::board::duty;
+use super::coroutine::{Ask, Process, Resumed};
 use super::execution::{Execution, live};
 use super::instrumented;
+use super::novelty::Novelty;
 use super::scheduler::decision::{Decision, Stop};
 use super::shared::Shared;
 use super::stepper::{self, Seat, Stepper};
@@ -27,9 +28,8 @@ use crate::memory::Memory;
 use crate::region::Region;
 use crate::structure::WithHandles;
 use crate::workers::original;
+use corosensei::CoroutineResult;
 use corosensei::stack::DefaultStack;
-use corosensei::{Coroutine, CoroutineResult, Yielder};
-pub(super) use novelty::Novelty;
 use room::Room;
 pub(super) use statics::Statics;
 use std::cell::{Cell, RefCell};
@@ -48,30 +48,6 @@ const STACKS: [usize; 3] = [8 << 20, 1 << 20, 256 << 10];
 /// later ones.
 const LOOKS: u64 = 8;
 const EVERY: u64 = 1 << 12;
-
-/// The reason why a coroutine gives control back.
-pub(super) enum Ask {
-    /// The plan chose another process.
-    Next(Decision),
-    /// The process has done its program; the flag says whether its log was full.
-    Done(bool),
-    /// The execution ends here.
-    End(Stop),
-}
-
-type Process = Coroutine<(), Ask, (), DefaultStack>;
-
-/// Yielder of a coroutine, by which it gives control back.
-pub(super) struct Resumed(Cell<*const Yielder<(), Ask>>);
-
-/// Gives control back to the host, and returns when it is resumed.
-#[inline]
-pub(super) fn suspend(resumed: &Resumed, ask: Ask) {
-    // SAFETY: a reference to the yielder.
-    // 1. `Host::fresh` set it as the coroutine that calls this began, and it lives as long as that one. 2. Only the coroutine
-    // that runs calls this, with its own: `Host::resume` says which one that is.
-    unsafe { (*resumed.0.get()).suspend(ask) };
-}
 
 /// One process of the case, as the host keeps it.
 struct Hosted {

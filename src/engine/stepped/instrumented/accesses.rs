@@ -6,9 +6,10 @@ use super::arena;
 use super::clocks::{Order, knows_all, tells_all};
 use super::runtime::{Runtime, with};
 use super::shadow::{Clash, Kind, Marked};
-use super::{CHECK, RUNS, UNDER_TEST, symbols};
+use super::{CHECK, RUNS, UNDER_TEST};
 use crate::case::{Access, Form};
 use crate::engine::stepped::stepper::{self, At, Done};
+use crate::engine::stepped::symbols;
 
 const ACQUIRE_AND_RELEASE: Order = Order(4);
 

@@ -13,7 +13,6 @@
 //! | `touched` | memory that more than one process touches, whose plain accesses are steps |
 //! | `waits` | system calls by which code waits |
 //! | `zeroed` | tables in shared memory |
-//! | `symbols` | source lines of instructions |
 //!
 //! All processes of a case see the structure and the arena at one address, also while they are coroutines: such code may
 //! hold pointers, and a pointer is valid in each process that inherits the mapping. An address that only the search shares
@@ -38,8 +37,6 @@ mod hooks;
 mod runtime;
 #[cfg(any(forkcheck_instrumented, test))]
 mod shadow;
-#[cfg(forkcheck_instrumented)]
-mod symbols;
 #[cfg(any(forkcheck_instrumented, test))]
 mod touched;
 #[cfg(forkcheck_instrumented)]
@@ -48,10 +45,7 @@ mod waits;
 mod zeroed;
 
 #[cfg(forkcheck_instrumented)]
-pub(crate) use {
-    runtime::{begin, end_incarnation, learn, resolve_seen, start},
-    symbols::site,
-};
+pub(crate) use runtime::{begin, end_incarnation, learn, resolve_seen, start};
 
 use crate::error::Error;
 use std::cell::Cell;

@@ -8,9 +8,9 @@
 use super::arena::{self, Arena};
 use super::clocks::Knowledge;
 use super::shadow::Shadow;
-use super::symbols;
 use super::touched::Touched;
-use super::zeroed::zeroed;
+use super::zeroed::{Table, zeroed};
+use crate::engine::stepped::symbols;
 use crate::error::Error;
 use crate::region::Region;
 use crate::schedule::MAX_PROCESSES;
@@ -76,6 +76,9 @@ pub(super) struct Runtime {
     pub(super) touched: Touched,
     pub(super) shadow: Shadow,
 }
+
+// SAFETY: Table. Integers, and tables of integers.
+unsafe impl Table for Runtime {}
 
 /// The state; null if no crew of such a structure was started.
 static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(null_mut());

@@ -1,7 +1,9 @@
 //! The past of each granule of memory in this execution: the accesses to each of its bytes, by
 //! process and epoch, the clock of the last release of each byte, and whether it was freed.
+#![allow(unsafe_code, reason = "one `unsafe impl Table`")]
 
 use super::clocks::{Clock, Knowledge, Order, ZERO, join};
+use super::zeroed::Table;
 use crate::schedule::MAX_PROCESSES;
 
 /// The most granules of one execution; a power of two.
@@ -92,6 +94,9 @@ pub(super) struct Shadow {
     granules: [Granule; GRANULES],
     given: [Clock; GRANULES],
 }
+
+// SAFETY: Table. Integers and arrays of structs of integers, without a niche.
+unsafe impl Table for Shadow {}
 
 impl Shadow {
     /// Begins a new execution.

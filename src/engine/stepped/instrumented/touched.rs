@@ -5,7 +5,9 @@
 //! accesses are steps. It does not change afterwards, so that the steps of a schedule are the same
 //! each time, also where a saved case is replayed. Memory that turns out to be shared later is
 //! still checked for races.
+#![allow(unsafe_code, reason = "one `unsafe impl Table`")]
 
+use super::zeroed::Table;
 use crate::schedule::MAX_PROCESSES;
 
 /// The most granules, of eight bytes; a power of two.
@@ -25,6 +27,9 @@ pub(super) struct Touched {
     granules: [Granule; GRANULES],
     used: u32,
 }
+
+// SAFETY: Table. Integers and arrays of structs of integers, without a niche.
+unsafe impl Table for Touched {}
 
 impl Touched {
     pub(super) fn clear(&mut self) {

@@ -9,13 +9,6 @@ use crate::region::Region;
 /// # Safety
 /// Any bytes are a value of it.
 pub(super) unsafe trait Table: 'static {}
-// SAFETY: integers and arrays of structs of integers, without a niche.
-unsafe impl Table for super::shadow::Shadow {}
-// SAFETY: as above.
-unsafe impl Table for super::touched::Touched {}
-#[cfg(forkcheck_instrumented)]
-// SAFETY: as above; it is made of these two and of integers.
-unsafe impl Table for super::runtime::Runtime {}
 
 /// Makes a table of zeros, which processes that are forked later share.
 pub(super) fn zeroed<T: Table>() -> Result<&'static mut T, Error> {

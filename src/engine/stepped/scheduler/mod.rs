@@ -8,14 +8,11 @@ mod decide;
 pub(super) mod decision;
 mod fairness;
 mod footprint;
-#[cfg(test)]
-mod outcomes;
 mod points;
 mod process;
 pub(super) mod states;
 mod workers;
 
-use super::ends::{Outside, Tally};
 use crate::case::Access;
 use crate::schedule::{MAX_PROCESSES, MAX_STEPS, NO_PROCESS, Scheduler};
 use footprint::Footprint;
@@ -23,6 +20,24 @@ use points::Points;
 use process::{Death, Process};
 use states::{State, States};
 use workers::Workers;
+
+/// The counts of a batch.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) executions: u64,
+    pub(crate) failing: u64,
+    pub(crate) remaining: u64,
+    /// The steps that executions may still take.
+    pub(crate) steps: u64,
+}
+
+/// The phase, other than an operation, in which a process waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outside {
+    Attach,
+    Drop,
+}
 
 /// The most steps of one operation.
 pub(crate) const LONGEST: u32 = 4_000;

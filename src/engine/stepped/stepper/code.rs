@@ -2,56 +2,15 @@
 //! and announced just before its access to memory.
 
 #[cfg(forkcheck_instrumented)]
-use super::{Done, here};
+use super::here;
+#[cfg(forkcheck_instrumented)]
+use super::note::{Done, Note};
 #[cfg(forkcheck_instrumented)]
 use crate::{
     case::Access,
-    engine::stepped::instrumented,
+    engine::stepped::location::At,
     engine::stepped::scheduler::{decision::Stop, states::State},
 };
-use std::borrow::Cow;
-use std::panic::Location;
-
-/// The location of a step: a line of the source, or an instruction, whose line is looked up only
-/// where steps are named.
-#[derive(Clone, Copy)]
-pub(crate) enum At<'a> {
-    Source(&'a Location<'a>),
-    #[cfg(forkcheck_instrumented)]
-    Code(u32),
-}
-
-impl<'a> From<&'a Location<'a>> for At<'a> {
-    fn from(at: &'a Location<'a>) -> Self {
-        Self::Source(at)
-    }
-}
-
-impl<'a> At<'a> {
-    /// Returns file, line and column.
-    pub(super) fn place(self) -> (Cow<'a, str>, u32, u32) {
-        match self {
-            Self::Source(at) => (at.file().into(), at.line(), at.column()),
-            #[cfg(forkcheck_instrumented)]
-            Self::Code(code) => {
-                let place = instrumented::site(code);
-                (place.file.into(), place.line, place.column)
-            }
-        }
-    }
-
-    /// Returns a number that tells it from others, the same in each process and each run.
-    #[inline]
-    pub(in super::super) fn number(self) -> u64 {
-        match self {
-            Self::Source(at) => {
-                u64::from(at.line()) << 32 | u64::from(at.column()) << 16 | at.file().len() as u64
-            }
-            #[cfg(forkcheck_instrumented)]
-            Self::Code(code) => code.into(),
-        }
-    }
-}
 
 /// Takes one access as [`step`](super::step) does. It conflicts with others by the eight bytes that
 /// hold it, since code may access a part of them.
@@ -104,7 +63,7 @@ pub(crate) fn clash(mine: (usize, String), other: Option<(usize, String)>, freed
     let is_dead =
         |&(process, _): &(usize, String)| me.board.plan(|plan| plan.state(process)) == State::Dead;
     if !other.as_ref().is_some_and(is_dead) {
-        me.write(&super::Note::Clash { mine, other });
+        me.write(&Note::Clash { mine, other });
         me.end(if freed { Stop::Freed } else { Stop::Race });
     }
 }

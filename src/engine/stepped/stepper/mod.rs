@@ -5,18 +5,20 @@
 //! A process is a worker of its own, or a coroutine of the [`host`]: they differ in how they wait and how they end.
 
 mod code;
+mod note;
 mod trace;
 
-pub(crate) use code::At;
 #[cfg(forkcheck_instrumented)]
 pub(crate) use code::{access, beyond, changed, clash, short, version};
-pub(super) use trace::Trace;
-pub(crate) use trace::{Note, Part};
+pub(super) use note::Trace;
+pub(crate) use note::{Done, Note, Part};
 
 use super::board::{BoardRef, duty};
-use super::host::{self, Ask, Novelty, Resumed};
+use super::coroutine::{self, Ask, Resumed};
+pub(crate) use super::location::At;
+use super::novelty::Novelty;
 use super::scheduler::decision::{Decision, Stop};
-use crate::case::{Access, Form, Turn, Until};
+use crate::case::{Access, Turn, Until};
 use crate::memory::Life;
 use crate::region::Region;
 use crate::workers::bell::Sender;
@@ -172,43 +174,16 @@ pub(super) fn done() {
     }
 }
 
-/// The result of an access.
-pub(crate) struct Done {
-    /// The kind that it turned out to be.
-    pub(crate) kind: Access,
-    /// The value to note.
-    pub(crate) value: u64,
-    /// The form in which the value is written.
-    pub(crate) form: Form,
-    /// The new value of the word, if it changed.
-    pub(crate) now: Option<u64>,
-    /// Index of the part, if it is one of a payload that is copied in several steps.
-    pub(crate) part: Option<Part>,
-}
-
-impl Done {
-    /// Makes the result of an access that changed nothing.
-    pub(crate) fn seen(kind: Access, value: u64) -> Self {
-        Self {
-            kind,
-            value,
-            form: Form::Unsigned,
-            now: None,
-            part: None,
-        }
-    }
-}
-
 /// Does one access: waits for its turn, does it, and notes it.
 #[inline]
 pub(crate) fn step<R>(
     kind: Access,
     word: u64,
     at: &Location<'_>,
-    access: impl FnOnce() -> (R, Done),
+    body: impl FnOnce() -> (R, Done),
 ) -> R {
     let Some(me) = here() else {
-        return access().0;
+        return body().0;
     };
     let at = at.into();
     let word = without_copies(|| me.common(word));
@@ -216,7 +191,7 @@ pub(crate) fn step<R>(
     if me.read_only.get() && matches!(kind, Access::Store | Access::Update) {
         me.may_not_write(word, at);
     }
-    let (result, done) = access();
+    let (result, done) = body();
     if done.now.is_some() {
         me.board.plan(|plan| plan.changed());
     }
@@ -441,7 +416,7 @@ impl Stepper {
         match &self.seat {
             // All coroutines share the thread that unwinds: the others would seem to panic too.
             Seat::Coroutine { .. } if std::thread::panicking() => self.end(Stop::Differs),
-            Seat::Coroutine { resumed, .. } => host::suspend(resumed, Ask::Next(next)),
+            Seat::Coroutine { resumed, .. } => coroutine::suspend(resumed, Ask::Next(next)),
             Seat::Worker { alone, .. } => self.give_on(next, *alone),
         }
     }
@@ -479,7 +454,7 @@ impl Stepper {
     fn end(&self, why: Stop) -> ! {
         match &self.seat {
             Seat::Coroutine { resumed, .. } => loop {
-                host::suspend(resumed, Ask::End(why));
+                coroutine::suspend(resumed, Ask::End(why));
             },
             Seat::Worker { bell, .. } => {
                 self.board.duty.store(duty::NONE, Relaxed);

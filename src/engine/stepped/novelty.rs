@@ -2,8 +2,8 @@
 //! processes: the things that coroutines share and processes do not show in a step that processes
 //! would not take, or would take elsewhere.
 
+use super::location::At;
 use crate::case::Access;
-use crate::engine::stepped::stepper::At;
 use std::cell::Cell;
 
 /// Bits of the table; a power of two. A case has some dozens of kinds of steps, so that few of them
@@ -11,7 +11,7 @@ use std::cell::Cell;
 const BITS: u64 = 1 << 14;
 
 /// The kinds of steps of the executions of a case so far: by process, access, word and source line.
-pub(in super::super) struct Novelty {
+pub(super) struct Novelty {
     seen: Box<[Cell<u64>]>,
     is_new: Cell<bool>,
 }
@@ -34,13 +34,7 @@ impl Novelty {
 
     /// Notes a step.
     #[inline]
-    pub(in super::super) fn note(
-        &self,
-        process: usize,
-        kind: Access,
-        offset: Option<usize>,
-        at: At<'_>,
-    ) {
+    pub(super) fn note(&self, process: usize, kind: Access, offset: Option<usize>, at: At<'_>) {
         let word = offset.map_or(u64::MAX, |offset| offset as u64);
         // The address of the line differs from process to process; its number does not, so that the
         // same steps share a bit each time.

@@ -1,9 +1,9 @@
 //! A test that enumeration omits no outcome: small programs, run by the plan in one process.
 
-use super::super::board::BoardRef;
-use super::Plan;
-use super::decision::{Decision, Stop};
-use super::states::State;
+use super::board::BoardRef;
+use super::scheduler::Plan;
+use super::scheduler::decision::{Decision, Stop};
+use super::scheduler::states::State;
 use crate::case::Access;
 use crate::schedule;
 use proptest::collection::vec;
