@@ -2,7 +2,7 @@
 //! than `ok`.
 
 use super::builtins::{self, Builtin};
-use super::print::{columns, say, table};
+use super::print::{report_text, say, table};
 use super::{Options, Standing, expected, json};
 use forkcheck::Report;
 use forkcheck::engine::Covered;
@@ -183,7 +183,7 @@ impl<'a> Row<'a> {
     fn report(self) -> Option<String> {
         match self.told {
             Err(error) => Some(error),
-            Ok(told) => (told.verdict != "ok").then(|| told.text(columns())),
+            Ok(told) => (told.verdict != "ok").then(|| report_text(&told)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A report as plain data: strings and numbers, made once from an outcome. Text, JSON and pages are rendered from it.
 
+use super::excerpt::Excerpt;
+use super::screen::Screen;
 use super::table::WIDTH;
 use crate::case::{Access, Form, Kill, Schedule, Step};
 use crate::engine::Covered;
@@ -83,6 +85,9 @@ pub struct Report {
     pub kills: Vec<Kill>,
     /// The longest order of operations that the spec explains, and where it breaks.
     pub linearization: Option<Linearization>,
+    /// The source lines of the accesses that matter: the two of a race, or the kill or the access at which a near miss
+    /// differs, and the access that shows the failure.
+    pub excerpts: Vec<Excerpt>,
     /// Neighbouring cases that pass.
     pub near_misses: Vec<NearMiss>,
     /// The failing case as a token.
@@ -97,6 +102,10 @@ pub struct Report {
     pub page: Option<String>,
     /// Reason why the page could not be written, with the remedy.
     pub no_page: Option<String>,
+    /// File of the trace, where one was asked for.
+    pub trace_file: Option<String>,
+    /// Reason why the trace could not be written, with the remedy.
+    pub no_trace: Option<String>,
     /// Counts of what was run.
     pub covered: Covered,
     /// Coverage in words, part by part.
@@ -196,6 +205,22 @@ pub struct NearMiss {
     pub words: String,
     /// The step of the failing execution at which they differ, where there is one.
     pub step: Option<usize>,
+    /// The execution that passes, where the engine schedules steps.
+    pub execution: Option<Execution>,
+}
+
+/// An execution that passes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Execution {
+    /// Operations of each process of the report.
+    pub operations: Vec<Vec<Operation>>,
+    /// Its steps.
+    pub steps: Vec<Step>,
+    /// The words that they access, by [`Step::word`].
+    pub words: Vec<Word>,
+    /// The first step that is not the same in the failing execution.
+    pub differs: Option<usize>,
 }
 
 impl Report {
@@ -236,6 +261,50 @@ impl Report {
         }
     }
 
+    /// Returns the first step at or below a row of the table, counted from 1, whose process is that of the row, with the row.
+    ///
+    /// # Errors
+    /// Returns what is wrong with the row, and the remedy.
+    pub(crate) fn step_of_row(&self, row: usize) -> Result<(usize, usize), (String, String)> {
+        let rows = super::rows::rows(self);
+        let Some(asked) = row.checked_sub(1).and_then(|row| rows.get(row)) else {
+            return Err((
+                format!("there is no row {row}"),
+                format!("name one of the {} rows of the table", rows.len()),
+            ));
+        };
+        let own = rows[row - 1..]
+            .iter()
+            .filter(|row| row.process == asked.process);
+        let step = own.filter_map(|row| row.step).next().ok_or_else(|| {
+            (
+                format!("row {row} is a return, after which its process takes no step"),
+                "name a row with an access".into(),
+            )
+        })?;
+        Ok((row, step))
+    }
+
+    /// Returns the row and the step of the access that shows the failure.
+    pub(crate) fn telling_row(&self) -> Result<(usize, usize), (String, String)> {
+        let last = self.excerpts.last().map(|excerpt| excerpt.step);
+        let step = last.or(self.steps.len().checked_sub(1));
+        let row = step.and_then(|step| super::text::row_of(&super::rows::rows(self), step));
+        row.zip(step)
+            .map(|(row, step)| (row + 1, step))
+            .ok_or_else(|| {
+                (
+                    "the report has no row with a step".into(),
+                    "replay a token of stepped or kills".into(),
+                )
+            })
+    }
+
+    /// Returns an access in words.
+    pub(crate) fn access_in_words(&self, step: &Step) -> String {
+        self.access(step)
+    }
+
     /// Returns the name of the word that a step accesses.
     pub(super) fn name(&self, step: &Step) -> &str {
         let word = step.word.and_then(|word| self.words.get(word));
@@ -256,7 +325,23 @@ impl Report {
     /// assert_eq!(report.text(100), report.to_string());
     /// ```
     pub fn text(&self, columns: usize) -> String {
-        super::text::text(self, columns.max(NARROW))
+        super::text::text(self, Screen::plain(columns.max(NARROW)))
+    }
+
+    /// Returns the text with colours, as escape sequences of terminals: of the verdict, of kills, and of the accesses that matter.
+    /// [`shows_colors`](super::shows_colors) says whether a stream should get them.
+    ///
+    /// ```
+    /// # let report = forkcheck::Report::default();
+    /// let (plain, coloured) = (report.text(100), report.colored_text(100));
+    /// assert!(coloured.contains("\x1b[1;32mok\x1b[0m") && !plain.contains('\x1b'));
+    /// ```
+    pub fn colored_text(&self, columns: usize) -> String {
+        let screen = Screen {
+            columns: columns.max(NARROW),
+            colors: true,
+        };
+        super::text::text(self, screen)
     }
 
     /// Returns the report as unknown, where each label has to be reached and some were not.

@@ -13,6 +13,7 @@
 //! | `fairness` | the rules by which a process that waits by looking lets others go first |
 //! | `decision` | the next event, and why an execution or a batch stops |
 //! | `plan` | the state between two steps, and the choice of the next process; `process` is the part of one process, `states` all states, `footprint` the words by process, `points` the kill points, `workers` the worker of each process |
+//! | `stop` | the step before which a process stops for a debugger |
 //! | `board`, `shared` | the page that holds the plan, and the other shared memory |
 
 mod board;
@@ -31,6 +32,7 @@ mod process;
 mod shared;
 mod states;
 pub(crate) mod stepper;
+mod stop;
 mod worker;
 mod workers;
 
@@ -40,3 +42,4 @@ pub(crate) use ends::{Ended, Outside};
 pub(crate) use plan::LONGEST;
 pub(crate) use shared::Judge;
 pub(crate) use stepper::Note;
+pub use stop::StopAt;
