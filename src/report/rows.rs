@@ -183,6 +183,7 @@ fn rows_of_steps(report: &Report) -> Vec<Row> {
                 process: step.process,
                 kept: step.access == Access::Killed,
                 step: Some(number),
+                tone: None,
                 text: format!("  {}", report.step(step)),
                 region: now.map_or(String::new(), |now| format!("{name}={now}")),
             })

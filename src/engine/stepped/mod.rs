@@ -22,6 +22,7 @@ mod outcomes;
 mod scheduler;
 mod shared;
 mod stepper;
+mod stop;
 #[cfg(forkcheck_instrumented)]
 mod symbols;
 mod trace;
@@ -34,6 +35,7 @@ pub use memory::SteppedMemory;
 use scheduler::decision::Stop;
 use scheduler::{LONGEST, Outside};
 use stepper::Note;
+pub use stop::StopAt;
 
 /// Notes whether accesses of the calling crate arrive: its function stores both values. `suite!`
 /// calls it.

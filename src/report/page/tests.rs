@@ -3,6 +3,7 @@
 use super::super::data::{NearMiss, Operation, Process, Reason, Word};
 use super::*;
 use crate::case::Form;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// Browsers by the names of their programs; all accept the same options.
@@ -77,6 +78,7 @@ fn report(steps: usize) -> Report {
         near_misses: vec![NearMiss {
             words: "without the kill".into(),
             step: Some(1),
+            execution: None,
         }],
         ..Report::default()
     }
