@@ -215,7 +215,7 @@ pub struct NearMiss {
 pub struct Execution {
     /// Operations of each process of the report.
     pub operations: Vec<Vec<Operation>>,
-    /// Its steps.
+    /// Steps in their order.
     pub steps: Vec<Step>,
     /// The words that they access, by [`Step::word`].
     pub words: Vec<Word>,
