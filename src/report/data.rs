@@ -209,7 +209,7 @@ pub struct NearMiss {
 pub struct Execution {
     /// Operations of each process of the report.
     pub operations: Vec<Vec<Operation>>,
-    /// Its steps.
+    /// Steps in their order.
     pub steps: Vec<Step>,
     /// The words that they access, by [`Step::word`].
     pub words: Vec<Word>,
@@ -277,21 +277,6 @@ impl Report {
             )
         })?;
         Ok((row, step))
-    }
-
-    /// Returns the row and the step of the access that shows the failure.
-    pub(crate) fn telling_row(&self) -> Result<(usize, usize), (String, String)> {
-        let last = self.excerpts.last().map(|excerpt| excerpt.step);
-        let step = last.or(self.steps.len().checked_sub(1));
-        let row = step.and_then(|step| super::text::row_of(&super::rows::rows(self), step));
-        row.zip(step)
-            .map(|(row, step)| (row + 1, step))
-            .ok_or_else(|| {
-                (
-                    "the report has no row with a step".into(),
-                    "replay a token of stepped or kills".into(),
-                )
-            })
     }
 
     /// Returns an access in words.

@@ -2,7 +2,10 @@
 //! the kill, and the access that shows the failure.
 
 use super::data::Report;
+use super::rows::{CYCLE, rows};
 use super::screen::{Screen, Tone};
+use super::table::Row;
+use super::text::row_of;
 use crate::case::{Access, Step};
 use crate::source;
 use serde::Serialize;
@@ -29,51 +32,80 @@ pub struct Excerpt {
 }
 
 impl Report {
-    /// Returns the excerpts of a report whose other fields are complete. An access whose source cannot be read has none.
+    /// Returns the excerpts of a report whose other fields are complete, in the order of their steps. An access whose source
+    /// cannot be read has none.
     pub(super) fn find_excerpts(&self) -> Vec<Excerpt> {
-        let mut steps: Vec<usize> = match self.kind.as_deref() {
-            Some("DATA RACE") => self.racing(),
-            _ => [self.cause(), self.symptom()]
-                .into_iter()
-                .flatten()
-                .collect(),
-        };
+        let rows = rows(self);
+        let steps = [self.cause(), self.symptom()].into_iter().flatten();
+        let mut steps: Vec<usize> = steps.map(|step| self.shown(&rows, step)).collect();
+        steps.sort_unstable();
         steps.dedup();
-        steps
-            .into_iter()
-            .filter_map(|step| self.excerpt(step))
-            .collect()
+        let excerpts = steps.into_iter();
+        excerpts.filter_map(|step| self.excerpt(step)).collect()
     }
 
-    /// Returns the two accesses of a race: the last one, and the last one of another process to the same word.
-    fn racing(&self) -> Vec<usize> {
+    /// Returns the row, counted from 1, and the step of the access that shows the failure, if the engine sees steps.
+    pub(crate) fn telling_row(&self) -> Option<(usize, usize)> {
+        let rows = rows(self);
+        let step = self.shown(&rows, self.symptom()?);
+        Some((row_of(&rows, step)? + 1, step))
+    }
+
+    /// Returns the step of the table that is like this one, if this one was folded.
+    fn shown(&self, rows: &[Row], step: usize) -> usize {
+        let of = |step: usize| {
+            let step = &self.steps[step];
+            (
+                step.process,
+                step.operation,
+                step.access,
+                step.word,
+                step.value,
+                step.line,
+            )
+        };
+        let Some(row) = row_of(rows, step) else {
+            return step;
+        };
+        let near = rows[..=row].iter().rev().take(CYCLE);
+        let mut near = near.filter_map(|row| row.step);
+        near.find(|&shown| of(shown) == of(step)).unwrap_or(step)
+    }
+
+    /// Returns the last access, and the last one of another process to the same word: those of a race.
+    fn racing(&self) -> Option<(Option<usize>, usize)> {
         let is_access =
             |step: &Step| !matches!(step.access, Access::Fence | Access::Spin | Access::Killed);
-        let Some(last) = self.steps.iter().rposition(is_access) else {
-            return Vec::new();
-        };
+        let last = self.steps.iter().rposition(is_access)?;
         let (before, step) = (&self.steps[..last], &self.steps[last]);
         let other = |other: &Step| other.process != step.process && is_access(other);
-        let same = before
-            .iter()
-            .rposition(|o| other(o) && o.word == step.word && o.word.is_some());
-        let same = same.or_else(|| before.iter().rposition(other));
-        same.into_iter().chain([last]).collect()
+        let same = |o: &Step| other(o) && o.word == step.word && o.word.is_some();
+        let found = before.iter().rposition(same);
+        Some((found.or_else(|| before.iter().rposition(other)), last))
     }
 
-    /// Returns the kill, or else the access at which a near miss differs.
+    /// Returns the first access of a race, the kill, the store that a stale load missed, or the access at which a near miss
+    /// differs.
     fn cause(&self) -> Option<usize> {
-        let killed = self
-            .steps
-            .iter()
-            .position(|step| step.access == Access::Killed);
+        if self.is_race() {
+            return self.racing()?.0;
+        }
+        let mut steps = self.steps.iter();
+        let killed = steps.position(|step| step.access == Access::Killed);
+        let stale = || self.steps[self.symptom()?].stale;
         let mut near_misses = self.near_misses.iter();
-        killed.or_else(|| near_misses.find_map(|near_miss| near_miss.step))
+        killed
+            .or_else(stale)
+            .or_else(|| near_misses.find_map(|near_miss| near_miss.step))
     }
 
-    /// Returns the last access of the operation that no order explains, or that never ends; or else the last of all.
+    /// Returns the last access of the operation that no order explains, or that never ends; or else the last of all. One that
+    /// reads says most, and most of all one that reads a stale value.
     fn symptom(&self) -> Option<usize> {
-        let finds = |step: &Step| {
+        if self.is_race() {
+            return Some(self.racing()?.1);
+        }
+        let reads = |step: &Step| {
             matches!(
                 step.access,
                 Access::Load
@@ -84,24 +116,23 @@ impl Report {
                     | Access::Refused
             )
         };
-        let blocked = self
-            .linearization
-            .as_ref()
-            .map_or(&[][..], |attempt| &attempt.blocked);
-        let mut blocked = blocked.iter().filter_map(|&(process, operation)| {
-            let of_operation =
-                |step: &Step| (step.process, step.operation) == (process, Some(operation));
+        let last = |of: &dyn Fn(&Step) -> bool| {
             let steps = || self.steps.iter();
-            let found = steps().rposition(|step| of_operation(step) && finds(step));
-            found.or_else(|| {
-                steps().rposition(|step| of_operation(step) && step.access == Access::Store)
-            })
-        });
-        let of_all = || {
-            let last = self.steps.iter().rposition(finds);
-            last.or(self.steps.len().checked_sub(1))
+            let stale = steps().rposition(|step| of(step) && step.stale.is_some());
+            stale
+                .or_else(|| steps().rposition(|step| of(step) && reads(step)))
+                .or_else(|| steps().rposition(of))
         };
-        blocked.next().or_else(of_all)
+        let blocked = self.linearization.iter();
+        let mut blocked = blocked.flat_map(|attempt| &attempt.blocked);
+        let of_blocked = blocked.find_map(|&(process, operation)| {
+            last(&|step| (step.process, step.operation) == (process, Some(operation)))
+        });
+        of_blocked.or_else(|| last(&|_| true))
+    }
+
+    fn is_race(&self) -> bool {
+        self.kind.as_deref() == Some("DATA RACE")
     }
 
     fn excerpt(&self, number: usize) -> Option<Excerpt> {
@@ -308,9 +339,13 @@ mod tests {
             step(0, Access::Killed, second),
             step(1, Access::Load, first),
             step(1, Access::Spin, second),
+            step(1, Access::Load, first),
+            step(1, Access::Spin, second),
         ];
         let killed = report("NOT CRASH-TOLERANT", steps.clone());
         assert_eq!(numbers(&killed), [1, 2]);
+        // The row of the first of its loads is in the table.
+        assert_eq!(killed.telling_row(), Some((3, 2)));
         assert_eq!(killed.excerpts[0].label, "writer is killed before this");
         let without_kill = vec![steps[0].clone(), steps[2].clone(), steps[0].clone()];
         let mut near = report("NOT LINEARIZABLE", without_kill.clone());
@@ -321,7 +356,14 @@ mod tests {
         }];
         near.excerpts = near.find_excerpts();
         assert_eq!(numbers(&near), [0, 1]);
-        assert_eq!(numbers(&report("DATA RACE", without_kill)), [1, 2]);
+        assert_eq!(numbers(&report("DATA RACE", without_kill.clone())), [1, 2]);
+        let mut stale = without_kill;
+        stale[1].stale = Some(0);
+        stale[2].access = Access::Load;
+        assert_eq!(
+            numbers(&report("NOT SEQUENTIALLY CONSISTENT", stale)),
+            [0, 1]
+        );
     }
 
     #[test]

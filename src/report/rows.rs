@@ -7,7 +7,7 @@ use crate::case::{Access, Step};
 use std::collections::HashMap;
 
 /// The longest cycle of rows that is folded.
-const CYCLE: usize = 12;
+pub(super) const CYCLE: usize = 12;
 
 /// An event of an execution; an operation is named by its process and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -145,11 +145,11 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
             .schedule
             .as_ref()
             .is_some_and(|s| *s != Schedule::Free)
-            && let Ok((row, _)) = report.telling_row()
+            && let Some((row, _)) = report.telling_row()
         {
             let how = match replay.starts_with("FORKCHECK_REPLAY=") {
-                true => format!("FORKCHECK_GDB_ROW={row} before this command"),
-                false => format!("--gdb --to-row {row} behind this command"),
+                true => format!("put FORKCHECK_GDB_ROW={row} before it"),
+                false => format!("add --gdb --to-row {row}"),
             };
             labelled(to, screen, "step into", &how)?;
         }

@@ -73,7 +73,7 @@ pub struct NearMiss<S: Spec> {
     pub step: Option<usize>,
     /// The case; where the words name several, the last one.
     pub case: Case<S>,
-    /// Its execution, where the engine shows one that passes.
+    /// The execution of the case, where the engine shows one that passes.
     pub run: Option<Run<S>>,
 }
 

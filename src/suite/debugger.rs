@@ -64,11 +64,13 @@ pub(super) fn step_into<S: Spec>(
     if matches!(found.run.case.schedule, Schedule::Free) || report.steps.is_empty() {
         return Err(no_steps(outcome.engine));
     }
+    let telling = || report.telling_row().ok_or_else(|| no_steps(outcome.engine));
     let (row, step) = match row {
-        0 => report.telling_row(),
-        row => report.step_of_row(row),
-    }
-    .map_err(|(what, remedy)| Error::invalid(what, remedy))?;
+        0 => telling()?,
+        row => report
+            .step_of_row(row)
+            .map_err(|(what, remedy)| Error::invalid(what, remedy))?,
+    };
     let gdb = installed("gdb").ok_or_else(|| {
         Error::invalid(
             "gdb is not installed: no directory of PATH has it",

@@ -19,7 +19,7 @@ pub struct StopAt {
     pub(crate) pipe: i32,
 }
 
-/// The same in shared memory, where the process that has the turn finds it.
+/// A [`StopAt`] in shared memory, where the process that has the turn finds it.
 #[repr(C)]
 pub(super) struct Pause {
     /// The number of the step, counted from 1; 0 for none.
