@@ -43,6 +43,11 @@ pub trait Structure: Sized + Sync + 'static {
     /// The spec that it should fulfil.
     type Spec: Spec;
 
+    /// The invariant, if it has one: a function that panics where it does not hold. `stepped` and `kills` call it at the begin of
+    /// each process and after each step that changes the structure; the other engines do not. Its accesses are no steps, and it may
+    /// not change the structure.
+    const INVARIANT: Option<fn(&Self)> = None;
+
     /// Builds the structure, in place in a shared region or inside a model. It is called again for
     /// each execution.
     fn new(setup: &<Self::Spec as Spec>::Setup) -> Self;
@@ -104,6 +109,9 @@ pub trait WithHandles: Sized + Sync + 'static {
     where
         Self: 'a;
 
+    /// The invariant, as of [`Structure`].
+    const INVARIANT: Option<fn(&Self)> = None;
+
     /// Builds the structure, in place in a shared region or inside a model. It is called again for
     /// each execution.
     fn new(setup: &SetupOf<Self>) -> Self;
@@ -119,6 +127,7 @@ impl<S: Structure> WithHandles for S {
     type Memory = S::Memory;
     type Spec = S::Spec;
     type Handle<'a> = &'a S;
+    const INVARIANT: Option<fn(&Self)> = S::INVARIANT;
     fn new(setup: &SetupOf<Self>) -> Self {
         Structure::new(setup)
     }

@@ -11,6 +11,7 @@ mod stepped;
 mod value;
 
 pub use processes::Processes;
+pub(crate) use stepped::alone;
 #[doc(hidden)]
 pub use stepped::probe;
 pub use stepped::{Kills, KillsCode, Stepped, SteppedCode, SteppedMemory};
@@ -44,6 +45,8 @@ pub trait Engine: Default + 'static {
     const EXPLORES: bool;
     /// Whether it kills processes, and so has to show that there were steps at which it could.
     const KILLS: bool = false;
+    /// Whether it checks the invariant of a structure after each step.
+    const CHECKS_INVARIANT: bool = false;
     /// Of an engine that explores: it draws programs until it has run as many executions as this
     /// many programs may take. Small programs are explored in a few hundred.
     const PROGRAMS: u64 = 4;

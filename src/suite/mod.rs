@@ -5,6 +5,7 @@ mod mistake;
 mod reports;
 mod running;
 mod scenario;
+mod sequential;
 mod summary;
 #[cfg(test)]
 mod unjudged;
@@ -12,6 +13,8 @@ mod unjudged;
 #[doc(hidden)]
 pub use crate::search::{Found, NearMiss, Origin, Rate};
 pub use {macros::Here, scenario::run};
+
+pub use sequential::{Alone, Sequential};
 
 use crate::case::{Case, Program};
 use crate::error::Error;
