@@ -119,6 +119,8 @@ mod guide {
     struct Recovery;
     #[doc = include_str!("../docs/src/loom.md")]
     struct Loom;
+    #[doc = include_str!("../docs/src/state_machines.md")]
+    struct StateMachines;
     #[doc = include_str!("../docs/src/foreign.md")]
     struct Foreign;
     #[doc = include_str!("../docs/src/histories.md")]
