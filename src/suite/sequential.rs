@@ -59,7 +59,7 @@ pub struct Sequential<T, Op, Ret, Setup = ()> {
     setup: Setup,
     /// The operations that were done, each with its process.
     done: Vec<(usize, Op)>,
-    /// The same as bytes, which can be compared and hashed.
+    /// Setup and operations as bytes, which can be compared and hashed.
     bytes: Vec<u8>,
     of: PhantomData<fn() -> (T, Ret)>,
 }
