@@ -14,7 +14,9 @@ pub use processes::Processes;
 pub(crate) use stepped::alone;
 #[doc(hidden)]
 pub use stepped::probe;
-pub use stepped::{Kills, KillsCode, Stepped, SteppedCode, SteppedMemory};
+pub use stepped::{Kills, Stepped, SteppedMemory};
+#[doc(hidden)]
+pub use stepped::{KillsCode, SteppedCode};
 
 use crate::case::{Case, History, Program, Step};
 use crate::check::{Criterion, Verdict};
@@ -88,6 +90,7 @@ pub trait Engine: Default + 'static {
 }
 
 /// The answer of a search: what was covered, and the execution that is not Ok, if there is one.
+#[doc(hidden)]
 pub type Answer<S> = (Covered, Option<Run<S>>);
 
 /// Remedy of a finding that an operation does not return.
@@ -112,6 +115,7 @@ impl Turn {
 }
 
 /// The amount of work on one case.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Budget {
     /// Executions, at most.
@@ -144,6 +148,7 @@ pub struct Budget {
 /// Facts that the programs of a suite have shown so far of its structure. The search keeps them in
 /// the order of the programs, so that the next search does not depend on which program was done
 /// first.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Programs that were searched.
@@ -159,6 +164,7 @@ pub struct Known {
 }
 
 /// The strategy by which an engine that schedules steps chooses the next one.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Strategy {
