@@ -37,6 +37,11 @@ use serde::{Deserialize, Serialize};
 /// # let word = <Word<Hardware> as Structure>::new(&7);
 /// # assert_eq!(Structure::apply(&word, &RegisterOp::Read), RegisterRet::Value(7));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not implement `Structure`",
+    note = "for all engines, write `impl<M: Memory> Structure for ...<M>` with `type Memory = M;` and `type Spec = ...;`",
+    note = "a structure whose processes hold handles implements `WithHandles`"
+)]
 pub trait Structure: Sized + Sync + 'static {
     /// The memory that it runs on.
     type Memory: Memory;
@@ -99,6 +104,10 @@ pub trait Structure: Sized + Sync + 'static {
 /// }
 /// # fn main() {}
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` implements neither `Structure` nor `WithHandles`",
+    note = "for all engines, write `impl<M: Memory> Structure for ...<M>` with `type Memory = M;` and `type Spec = ...;`"
+)]
 pub trait WithHandles: Sized + Sync + 'static {
     /// The memory that it runs on.
     type Memory: Memory;
