@@ -11,9 +11,12 @@ mod stepped;
 mod value;
 
 pub use processes::Processes;
+pub(crate) use stepped::alone;
 #[doc(hidden)]
 pub use stepped::probe;
-pub use stepped::{Kills, KillsCode, Stepped, SteppedCode, SteppedMemory};
+pub use stepped::{Kills, Stepped, SteppedMemory};
+#[doc(hidden)]
+pub use stepped::{KillsCode, SteppedCode};
 
 use crate::case::{Case, History, Program, Step};
 use crate::check::{Criterion, Verdict};
@@ -45,6 +48,8 @@ pub trait Engine: Default + 'static {
     const EXPLORES: bool;
     /// Whether it kills processes, and so has to show that there were steps at which it could.
     const KILLS: bool = false;
+    /// Whether it checks the invariant of a structure after each step.
+    const CHECKS_INVARIANT: bool = false;
     /// Of an engine that explores: it draws programs until it has run as many executions as this
     /// many programs may take. Small programs are explored in a few hundred.
     const PROGRAMS: u64 = 4;
@@ -86,6 +91,7 @@ pub trait Engine: Default + 'static {
 }
 
 /// The answer of a search: what was covered, and the execution that is not Ok, if there is one.
+#[doc(hidden)]
 pub type Answer<S> = (Covered, Option<Run<S>>);
 
 /// Remedy of a finding that an operation does not return.
@@ -110,6 +116,7 @@ impl Turn {
 }
 
 /// The amount of work on one case.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Budget {
     /// Executions, at most.
@@ -146,6 +153,7 @@ pub struct Budget {
 /// Facts that the programs of a suite have shown so far of its structure. The search keeps them in
 /// the order of the programs, so that the next search does not depend on which program was done
 /// first.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Programs that were searched.
@@ -161,6 +169,7 @@ pub struct Known {
 }
 
 /// The strategy by which an engine that schedules steps chooses the next one.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Strategy {

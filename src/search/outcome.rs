@@ -17,6 +17,8 @@ pub struct Outcome<S: Spec> {
     pub structure: &'static str,
     /// Faults that the engine cannot see.
     pub limitations: &'static str,
+    /// Whether the structure has an invariant, which this engine does not check.
+    pub leaves_invariant: bool,
     /// The verdict.
     pub verdict: Verdict<S>,
     /// Counts of what was run.

@@ -6,6 +6,7 @@ mod byte_stream;
 mod event;
 mod mpmc;
 mod semaphore;
+mod sequential;
 
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::Engine;
