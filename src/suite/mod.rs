@@ -9,6 +9,7 @@ mod summary;
 #[cfg(test)]
 mod unjudged;
 
+pub use crate::search::KilledBefore;
 #[doc(hidden)]
 pub use crate::search::{Found, NearMiss, Origin, Rate};
 pub use {macros::Here, scenario::run};

@@ -2,6 +2,7 @@
 //! that are used again.
 
 mod batch;
+mod each_kill;
 mod learned;
 mod traced;
 
@@ -17,6 +18,7 @@ use crate::structure::{Progress, WithHandles};
 use crate::workers::stepped::{Crew, Judge, RunAs};
 use crate::workers::{Lost, WATCHDOG};
 use batch::Batch;
+use each_kill::Undisturbed;
 use std::time::{Duration, Instant};
 
 /// Bounds of `stepped`: preemptions, rising.
@@ -68,6 +70,8 @@ pub(super) struct Explorer<S: WithHandles> {
     keeps_going: bool,
     /// The reason why the last batch or execution could not go on, if it could not.
     lost: Option<Lost>,
+    /// The last schedule whose kill points were asked for.
+    undisturbed: Option<Undisturbed<S::Spec>>,
 }
 
 /// The budget that is left for a program.
@@ -100,6 +104,7 @@ impl<S: WithHandles> Explorer<S> {
             same_id: false,
             keeps_going: false,
             lost: None,
+            undisturbed: None,
         }
     }
     pub(super) fn has(&self, roles: &[String]) -> bool {
@@ -435,7 +440,8 @@ impl<S: WithHandles> Explorer<S> {
 fn by_chance(budget: &Budget) -> Option<Exploration> {
     let (seed, kills) = (budget.seed, 0);
     match budget.strategy {
-        Strategy::Bounded => None,
+        // The latter is one execution, and no search.
+        Strategy::Bounded | Strategy::KillBefore { .. } => None,
         Strategy::Pct => Some(Exploration::Pct {
             seed,
             points: POINTS,
