@@ -9,6 +9,7 @@ use forkcheck::spec::{
 use std::cell::UnsafeCell;
 use std::hint::black_box;
 use std::mem::MaybeUninit;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Condvar, Mutex, RwLock};
 
 const THREADS: &str = "threads of one process; nothing about kills";
@@ -53,6 +54,8 @@ struct Robust {
     pair: UnsafeCell<Pair>,
     /// Whether an owner died that may have been between its two writes.
     torn: UnsafeCell<bool>,
+    /// The order of its owners, which the mutex makes in code that no engine sees.
+    order: AtomicU32,
 }
 
 // SAFETY: the numbers and the mark are used by the owner of the mutex alone.
@@ -76,12 +79,14 @@ impl Structure for Robust {
             mutex: UnsafeCell::new(mutex),
             pair: UnsafeCell::new(*first),
             torn: UnsafeCell::new(false),
+            order: AtomicU32::new(0),
         }
     }
     fn apply(&self, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
         // SAFETY: the mutex was initialised by `new`, where it lies now; its bytes hold no address of their own while it is free.
         while let error @ 1.. = unsafe { libc::pthread_mutex_trylock(self.mutex.get()) } {
             if error == libc::EOWNERDEAD {
+                self.order.load(Ordering::Acquire);
                 // SAFETY: this process has the mutex, and so the mark.
                 unsafe {
                     libc::pthread_mutex_consistent(self.mutex.get());
@@ -91,6 +96,7 @@ impl Structure for Robust {
             }
             std::thread::yield_now();
         }
+        self.order.load(Ordering::Acquire);
         // SAFETY: this process has the mutex.
         let (pair, torn) = unsafe { (&mut *self.pair.get(), &mut *self.torn.get()) };
         let result = match op {
@@ -101,6 +107,7 @@ impl Structure for Robust {
             RegisterOp::Read if *torn => RegisterRet::WriterGone,
             RegisterOp::Read => RegisterRet::Value(*pair),
         };
+        self.order.store(1, Ordering::Release);
         // SAFETY: this process has the mutex, and uses the numbers no more.
         unsafe { libc::pthread_mutex_unlock(self.mutex.get()) };
         result

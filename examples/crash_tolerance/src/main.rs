@@ -3,11 +3,13 @@
 //! ```sh
 //! cargo forkcheck run --release -p crash-tolerance              # the table, and a token for each row with a failure
 //! cargo forkcheck run --release -p crash-tolerance stepped      # all orders of their steps, without kills
+//! cargo forkcheck run --release -p crash-tolerance measure      # how long a step, an execution and a kill take
 //! FORKCHECK_REPLAY=fk1:... cargo forkcheck run --release -p crash-tolerance replay 'crossbeam ArrayQueue'
 //! ```
 
 mod adapters;
 mod locks;
+mod measures;
 mod page;
 mod queues;
 mod row;
@@ -40,9 +42,10 @@ fn main() -> ExitCode {
     match command {
         "kills" => print!("{}", page::of(&rows)),
         "stepped" => return page::stepped(&rows),
+        "measure" => measures::print(),
         "replay" => rows.iter().for_each(|row| (row.replay)()),
         other => {
-            eprintln!("{other} is no command: name kills, stepped or replay");
+            eprintln!("{other} is no command: name kills, stepped, measure or replay");
             return ExitCode::from(2);
         }
     }

@@ -65,13 +65,14 @@ fn words(error: &Error) -> String {
 /// Prints the verdict of `stepped` on each row; fails where one is not `ok`.
 pub(crate) fn stepped(rows: &[Row]) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
-    println!("| structure | stepped | programs | executions | seconds |\n|---|---|---|---|---|");
+    println!("| structure | stepped | searched by | programs | executions | seconds |\n|---|---|---|---|---|---|");
     for row in rows {
         match (row.step)() {
             Ok(searched) => {
                 let took = searched.took.as_secs_f64();
                 let (verdict, programs) = (searched.verdict, searched.programs);
-                println!("| {} | {verdict} | {programs} | {} | {took:.1} |", row.name, searched.executions);
+                let by = if searched.by_processes { "forked processes" } else { "coroutines" };
+                println!("| {} | {verdict} | {by} | {programs} | {} | {took:.1} |", row.name, searched.executions);
                 if let Some(token) = searched.token {
                     println!("  {token}");
                 }

@@ -60,8 +60,11 @@ type Concurrent = concurrent_queue::ConcurrentQueue<u64>;
 shared_queue!(Bounded(Concurrent): Queue<u64>, Concurrent::bounded(2), |q, item| q.push(item).is_ok(), q.pop().ok());
 shared_queue!(Unbounded(Concurrent): Queue<u64>, Concurrent::unbounded(), |q, item| q.push(item).is_ok(), q.pop().ok());
 type Many = heapless::mpmc::Queue<u64, 2>;
+shared_queue!(Mpmc(Many): RelaxedQueue<u64>, many(), |q, item| q.enqueue(item).is_ok(), q.dequeue());
 #[expect(deprecated, reason = "its documentation says that it is not lock-free")]
-shared_queue!(Mpmc(Many): RelaxedQueue<u64>, Many::new(), |q, item| q.enqueue(item).is_ok(), q.dequeue());
+fn many() -> Many {
+    Many::new()
+}
 type Things = thingbuf::ThingBuf<u64>;
 shared_queue!(ThingBuf(Things): RelaxedQueue<u64>, Things::new(2), |q, item| q.push(item).is_ok(), q.pop());
 type Kanals = (kanal::Sender<u64>, kanal::Receiver<u64>);

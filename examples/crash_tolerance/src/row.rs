@@ -1,15 +1,18 @@
 //! A row of the table: a structure, its suite, and one program whose steps are killed one by one.
 
 use forkcheck::Error;
-use forkcheck::case::{Case, Program};
+use forkcheck::case::{Access, Case, Program};
 use forkcheck::check::{Kind, Verdict};
-use forkcheck::engine::{KillsCode, SteppedCode};
+use forkcheck::engine::{KillsCode, Run, SteppedCode};
 use forkcheck::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The limit of a row on the engine `stepped`.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// The name of the engine, in a token.
+const STEPPED: &str = "0773746570706564";
 
 /// A structure of the table.
 pub(crate) struct Row {
@@ -47,6 +50,8 @@ pub(crate) struct Searched {
     pub(crate) programs: u64,
     pub(crate) executions: u64,
     pub(crate) took: Duration,
+    /// Whether forked processes searched, since coroutines did something else.
+    pub(crate) by_processes: bool,
     pub(crate) token: Option<String>,
 }
 
@@ -64,12 +69,17 @@ where
 {
     let case = Case::free(setup, program);
     let (killed, stepped) = (suite.clone(), suite.clone());
+    let replay = move || match std::env::var("FORKCHECK_REPLAY") {
+        // A token begins with the names of its suite and engine, in hexadecimal digits.
+        Ok(token) if token.contains(STEPPED) => suite(name).test::<SteppedCode, T>(),
+        _ => suite(name).test::<KillsCode, T>(),
+    };
     Row {
         name,
         promise,
         kill: Box::new(move || kill::<T>(&killed(name), &case)),
         step: Box::new(move || step::<T>(stepped(name))),
-        replay: Box::new(move || suite(name).test::<KillsCode, T>()),
+        replay: Box::new(replay),
     }
 }
 
@@ -96,13 +106,20 @@ fn kill<T: WithHandles<Memory = Hardware>>(
             _ => counts.other += 1,
         }
         if let Some((run, token)) = kill.failed {
-            let killed = run.case.kills.first();
-            let line = killed.map_or(String::new(), |kill| format!("killed before {}", kill.before));
-            let case = (line, token);
+            let case = (killed_before(&run), token);
             counts.cases.entry(finding.kind.to_string()).or_insert(case);
         }
     }
     Ok(counts)
+}
+
+/// Returns the source line of the step that a killed process was about to take, in words.
+fn killed_before<S: Spec>(run: &Run<S>) -> String {
+    let killed = run.steps.iter().find(|step| step.access == Access::Killed);
+    killed.map_or("killed".into(), |step| {
+        let file = step.file.rsplit('/').next().unwrap_or_default();
+        format!("killed before {file}:{}", step.line)
+    })
 }
 
 fn step<T: WithHandles<Memory = Hardware>>(suite: Suite<T::Spec>) -> Result<Searched, Error> {
@@ -119,6 +136,22 @@ fn step<T: WithHandles<Memory = Hardware>>(suite: Suite<T::Spec>) -> Result<Sear
         programs: outcome.covered.programs,
         executions: outcome.covered.executions,
         took: outcome.took,
+        by_processes: outcome.covered.by_processes > 0,
         token: outcome.found.map(|found| found.token),
     })
+}
+
+/// Kills before each step of a program of two users, and returns the number of kills.
+pub(crate) fn cases<T: WithHandles<Memory = Hardware>>(case: &Case<T::Spec>) -> usize
+where
+    SetupOf<T>: Clone,
+    OpOf<T>: Clone,
+{
+    let operations: Vec<_> = case.program.concat();
+    let suite = Suite::new(forkcheck::site!(), "measured")
+        .setup(Just(case.setup.clone()))
+        .role("user", 2, 1..=2, forkcheck::proptest::sample::select(operations))
+        .regressions(None);
+    let kills = suite.each_kill::<KillsCode, T>(case);
+    kills.expect("the program can be killed").len()
 }
