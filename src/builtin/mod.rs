@@ -3,7 +3,7 @@
 //!
 //! Each file has a `suite()`. The `forkcheck` command lists the structures and checks them with
 //! [`check`], which `tests/builtins.rs` observes. A crate that depends on this one therefore does
-//! not compile them for each engine.
+//! not compile them for each engine, except for one: see [`checks_of_dead_writer`].
 
 pub mod dead_writer;
 pub mod double_buffer;
@@ -31,8 +31,11 @@ pub use replay::{Known, known};
 pub use ring::CheckedRing;
 pub use seq_lock::CheckedSeqLock;
 
-use crate::engine::Engine;
+#[cfg(feature = "loom")]
+use crate::engine::loom::{Loom, LoomMemory};
+use crate::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
+use crate::memory::Hardware;
 use crate::report::Report;
 use crate::structure::WithHandles;
 use crate::suite::Suite;
@@ -65,6 +68,10 @@ pub struct Limits {
     pub replay: Option<Known>,
     /// The command that replays a token.
     pub command: String,
+    /// The row of the report at which gdb is attached to its process; 0 for that of the access that shows the failure.
+    pub gdb_row: Option<usize>,
+    /// The file for the report as a trace; by default in a directory that `FORKCHECK_TRACE` names, unless the verdict is `ok`.
+    pub trace: Option<PathBuf>,
     /// The place of the report as a page; by default a directory that `FORKCHECK_HTML` names.
     pub html: Html,
 }
@@ -80,6 +87,9 @@ pub enum Html {
     /// This file, whatever the verdict.
     File(PathBuf),
 }
+
+/// A check of one structure on one engine.
+pub type Check = fn(&Limits) -> Result<Report, Error>;
 
 /// Checks a structure on an engine within these limits.
 ///
@@ -102,6 +112,9 @@ pub fn check<E: Engine, S: WithHandles<Memory = E::Memory>>(
     if let Some(known) = &limits.replay {
         suite = suite.replay(&known.token::<S::Spec>()?);
     }
+    if let Some(row) = limits.gdb_row {
+        suite = suite.gdb_row(row);
+    }
     let outcome = suite.check::<E, S>()?;
     let report = suite.report_with(&outcome, |token| {
         format!("{} replay {token}", limits.command)
@@ -112,8 +125,42 @@ pub fn check<E: Engine, S: WithHandles<Memory = E::Memory>>(
         (Html::Directory(directory), _) => Some(report.page_in(directory)),
         (Html::Nowhere, directory) => directory.map(|directory| report.page_in(directory)),
     };
-    Ok(match page {
+    let trace = match (&limits.trace, suite.trace()) {
+        (Some(file), _) => Some(file.clone()),
+        (None, Some(directory)) if report.verdict != "ok" => Some(report.trace_in(directory)),
+        _ => None,
+    };
+    let report = match page {
         Some(page) => report.with_page(&page),
         None => report,
+    };
+    Ok(match trace {
+        Some(trace) => report.with_trace(&trace),
+        None => report,
     })
+}
+
+/// Returns the check of [`DeadWriter`] on each engine, with the engine's name.
+///
+/// It is here and not in the command so that the library contains one instance of each engine.
+/// Without optimisation the compiler reuses from it what does not depend on a structure's types, and
+/// each program with a suite compiles a third fewer instructions.
+pub fn checks_of_dead_writer() -> Vec<(&'static str, Check)> {
+    Vec::from([
+        (
+            Processes::NAME,
+            (|limits| check::<Processes, DeadWriter<Hardware>>(dead_writer::suite(), limits))
+                as Check,
+        ),
+        (Stepped::NAME, |limits| {
+            check::<Stepped, DeadWriter<SteppedMemory>>(dead_writer::suite(), limits)
+        }),
+        (Kills::NAME, |limits| {
+            check::<Kills, DeadWriter<SteppedMemory>>(dead_writer::suite(), limits)
+        }),
+        #[cfg(feature = "loom")]
+        (Loom::NAME, |limits| {
+            check::<Loom, DeadWriter<LoomMemory>>(dead_writer::suite(), limits)
+        }),
+    ])
 }

@@ -5,19 +5,21 @@ use super::{Explorer, NO_LIMIT};
 use crate::case::{Case, Step, Turn, Until};
 use crate::check::{Kind, Verdict};
 use crate::engine::stepped::verdict::verdict;
+use crate::engine::stepped::{Ended, Note, RunAs, Stop};
 use crate::engine::stepped::{elements, trace};
 use crate::engine::{Answer, Budget, Covered, Run};
 use crate::error::Error;
 use crate::schedule::Exploration;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
-use crate::workers::stepped::{Ended, Note, RunAs, Stop};
 use std::any::type_name;
 use std::time::Instant;
 
 /// One execution, traced step by step.
 pub(super) struct Retold<S: Spec> {
     pub(super) run: Option<Run<S>>,
+    /// The execution, if it is Ok.
+    passing: Option<Run<S>>,
     /// Steps in their order.
     pub(super) steps: Vec<Step>,
     /// Results of the calls, process by process.
@@ -100,15 +102,24 @@ impl<S: WithHandles> Explorer<S> {
     ) -> Result<Answer<S::Spec>, Error> {
         self.begin(budget);
         self.learn(case)?;
-        let Retold {
-            mut run,
-            mut covered,
-            ..
-        } = self.traced(case, Exploration::Script, &[])?;
-        if run.is_none() && !case.kills.is_empty() {
+        let mut retold = self.traced(case, Exploration::Script, &[])?;
+        if retold.run.is_none() && !case.kills.is_empty() {
             self.same_id = true;
-            Retold { run, covered, .. } = self.traced(case, Exploration::Script, &[])?;
+            retold = self.traced(case, Exploration::Script, &[])?;
         }
+        if budget.stop.is_some() {
+            self.stop = budget.stop;
+            let again = self.traced(case, Exploration::Script, &[]);
+            self.stop = None;
+            retold = again?;
+        }
+        let Retold {
+            run,
+            passing,
+            covered,
+            ..
+        } = retold;
+        let run = run.or(passing.filter(|_| budget.shows_passing));
         // A saved case keeps its turns: the turns of the current code would follow every change of
         // it.
         let run = run.map(|run| Run {
@@ -125,7 +136,7 @@ impl<S: WithHandles> Explorer<S> {
         strategy: Exploration,
         choices: &[u8],
     ) -> Result<Retold<S::Spec>, Error> {
-        let roles = self.roles.clone();
+        let (roles, stop) = (self.roles.clone(), self.stop);
         let crew = self.confirming()?;
         crew.take(case)?;
         crew.follow(choices);
@@ -133,10 +144,12 @@ impl<S: WithHandles> Explorer<S> {
         let until = Instant::now() + NO_LIMIT;
         crew.keep_going(false);
         let before = crew.again();
+        crew.stop_before(stop);
         let ended = crew.run(strategy, (1, u64::MAX), until, true)?;
         if let Ended::Lost(lost) = ended {
             return Ok(Retold {
                 run: Some(self.lose(case, lost)),
+                passing: None,
                 steps: Vec::new(),
                 returned: Vec::new(),
                 covered: Covered::default(),
@@ -199,7 +212,8 @@ impl<S: WithHandles> Explorer<S> {
         };
         let calls = history.calls.iter().flatten();
         let returned = calls.map(|call| call.ret.clone()).collect();
-        let run = (verdict != Verdict::Ok).then(|| {
+        let is_ok = verdict == Verdict::Ok;
+        let run = {
             let mut steps = steps.clone();
             elements::number(&mut steps, type_name::<S>(), size_of::<S>());
             Run {
@@ -208,9 +222,14 @@ impl<S: WithHandles> Explorer<S> {
                 steps,
                 verdict,
             }
-        });
+        };
+        let (run, passing) = match is_ok {
+            true => (None, Some(run)),
+            false => (Some(run), None),
+        };
         Ok(Retold {
             run,
+            passing,
             steps,
             returned,
             covered,
