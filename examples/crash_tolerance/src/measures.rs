@@ -59,6 +59,8 @@ fn search<T: WithHandles<Memory = Hardware>>(
         strategy,
         known: Known::default(),
         backtraces: false,
+        shows_passing: false,
+        stop: None,
     };
     let roles: Vec<String> = roles.iter().map(|&role| role.to_owned()).collect();
     let mut engine = SteppedCode::default();
