@@ -12,8 +12,8 @@ mod runner;
 mod shrink;
 mod verdict;
 
-pub(crate) use each_kill::each_kill;
 pub use each_kill::KilledBefore;
+pub(crate) use each_kill::each_kill;
 pub use outcome::{Found, NearMiss, Origin, Outcome, Rate};
 use runner::{Runner, Runs};
 

@@ -237,10 +237,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "examples/crash_tolerance/src/locks.rs",
         "glibc's robust mutex is functions of a C library",
     ),
-    (
-        "examples/crash_tolerance/src/measures.rs",
-        "getrusage",
-    ),
+    ("examples/crash_tolerance/src/measures.rs", "getrusage"),
     ("src/engine/processes/control.rs", "unsafe impl Resident"),
     ("src/workers/log.rs", "unsafe impl Resident"),
     (

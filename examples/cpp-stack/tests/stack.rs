@@ -63,10 +63,7 @@ impl<B: Build> Structure for Shared<B> {
 }
 
 fn operations() -> impl Strategy<Value = QueueOp<u64>> {
-    prop_oneof![
-        (1u64..100).prop_map(QueueOp::Push),
-        Just(QueueOp::Pop),
-    ]
+    prop_oneof![(1u64..100).prop_map(QueueOp::Push), Just(QueueOp::Pop),]
 }
 
 const LOST: &str = "the slot that a killed process has taken is lost, so that it is full too early";

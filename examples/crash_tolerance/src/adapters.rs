@@ -82,7 +82,9 @@ macro_rules! split_queue {
                             false => QueueRet::Full,
                         }
                     }
-                    ($name::Pop($c), QueueOp::Pop) => $pop.map_or(QueueRet::Empty, QueueRet::Popped),
+                    ($name::Pop($c), QueueOp::Pop) => {
+                        $pop.map_or(QueueRet::Empty, QueueRet::Popped)
+                    }
                     (_, op) => panic!("{op:?} in the wrong role"),
                 }
             }

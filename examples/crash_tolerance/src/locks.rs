@@ -1,11 +1,12 @@
 //! Two numbers behind a lock, and permits behind a condition variable.
-#![allow(unsafe_code, reason = "glibc's robust mutex is functions of a C library")]
+#![allow(
+    unsafe_code,
+    reason = "glibc's robust mutex is functions of a C library"
+)]
 
 use crate::row::{Row, row};
 use forkcheck::prelude::*;
-use forkcheck::spec::{
-    Register, RegisterOp, RegisterRet, Semaphore, SemaphoreOp, SemaphoreRet,
-};
+use forkcheck::spec::{Register, RegisterOp, RegisterRet, Semaphore, SemaphoreOp, SemaphoreRet};
 use std::cell::UnsafeCell;
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -44,8 +45,18 @@ macro_rules! locked {
         }
     };
 }
-locked!(StdMutex, Mutex<Pair>, |l| l.lock().expect("no process panics"), l.lock().expect("no process panics"));
-locked!(StdRwLock, RwLock<Pair>, |l| l.write().expect("no process panics"), l.read().expect("no process panics"));
+locked!(
+    StdMutex,
+    Mutex<Pair>,
+    |l| l.lock().expect("no process panics"),
+    l.lock().expect("no process panics")
+);
+locked!(
+    StdRwLock,
+    RwLock<Pair>,
+    |l| l.write().expect("no process panics"),
+    l.read().expect("no process panics")
+);
 locked!(ParkingLot, parking_lot::Mutex<Pair>, |l| l.lock(), l.lock());
 
 /// glibc's robust mutex, tried until it is free: its own wait is a system call that no engine sees.
@@ -71,7 +82,10 @@ impl Structure for Robust {
         let mutex = unsafe {
             libc::pthread_mutexattr_init(attributes.as_mut_ptr());
             libc::pthread_mutexattr_setrobust(attributes.as_mut_ptr(), libc::PTHREAD_MUTEX_ROBUST);
-            libc::pthread_mutexattr_setpshared(attributes.as_mut_ptr(), libc::PTHREAD_PROCESS_SHARED);
+            libc::pthread_mutexattr_setpshared(
+                attributes.as_mut_ptr(),
+                libc::PTHREAD_PROCESS_SHARED,
+            );
             libc::pthread_mutex_init(mutex.as_mut_ptr(), attributes.as_ptr());
             mutex.assume_init()
         };
@@ -149,11 +163,19 @@ impl Structure for Permits {
     }
 }
 
-fn lock<T: Structure<Memory = Hardware, Spec = Register<Pair>>>(name: &'static str, promise: &'static str) -> Row {
+fn lock<T: Structure<Memory = Hardware, Spec = Register<Pair>>>(
+    name: &'static str,
+    promise: &'static str,
+) -> Row {
     let suite = |name: &'static str| {
         Suite::new(forkcheck::site!(), name)
             .setup(Just([0, 0]))
-            .role("writer", 1, 1..=2, (1u64..9).prop_map(|n| RegisterOp::Write([n, n])))
+            .role(
+                "writer",
+                1,
+                1..=2,
+                (1u64..9).prop_map(|n| RegisterOp::Write([n, n])),
+            )
             .role("reader", 2, 1..=2, Just(RegisterOp::Read))
             .regressions(None)
             .seed(1)

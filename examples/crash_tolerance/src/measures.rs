@@ -6,7 +6,7 @@ use crate::adapters::{Parts, split_queue};
 use crate::queues::{ArrayQueue, Rtrb};
 use crate::row::cases;
 use forkcheck::case::Case;
-use forkcheck::engine::{Budget, Engine, Known, Strategy as Search, SteppedCode};
+use forkcheck::engine::{Budget, Engine, Known, SteppedCode, Strategy as Search};
 use forkcheck::prelude::*;
 use forkcheck::spec::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet};
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,11 @@ fn timed<R>(does: impl FnOnce() -> R) -> (R, Duration, Duration) {
     let (before, began) = (processor_time(libc::RUSAGE_CHILDREN), Instant::now());
     let result = does();
     let clock = began.elapsed();
-    (result, clock, processor_time(libc::RUSAGE_CHILDREN) - before)
+    (
+        result,
+        clock,
+        processor_time(libc::RUSAGE_CHILDREN) - before,
+    )
 }
 
 /// Searches one program, and returns its executions, failing ones and the findings.
@@ -186,11 +190,22 @@ impl WithHandles for Parts<Triple505> {
     }
 }
 
-fn found<T: WithHandles<Memory = Hardware>>(name: &str, case: &Case<T::Spec>, roles: &[&str], floor: u32) {
+fn found<T: WithHandles<Memory = Hardware>>(
+    name: &str,
+    case: &Case<T::Spec>,
+    roles: &[&str],
+    floor: u32,
+) {
     let ((executions, found), clock, processors) =
         timed(|| search::<T>(case, roles, Search::Bounded, 10_000, false));
     let verdict = if found { "found" } else { "NOT FOUND" };
-    row(&format!("executions until {name} is {verdict}"), &executions.to_string(), &floor.to_string(), clock, processors);
+    row(
+        &format!("executions until {name} is {verdict}"),
+        &executions.to_string(),
+        &floor.to_string(),
+        clock,
+        processors,
+    );
 }
 
 fn row(what: &str, measured: &str, floor: &str, clock: Duration, processors: Duration) {
@@ -204,7 +219,13 @@ pub(crate) fn print() {
     println!("load {}", load.trim());
     println!("| | measured | floor | s on the clock | s of processors |\n|---|---|---|---|---|");
     let (ns, clock, processors) = timed(step);
-    row("a step with clocks, without a switch", &format!("{ns:.1} ns"), "28 ns", clock, processors);
+    row(
+        "a step with clocks, without a switch",
+        &format!("{ns:.1} ns"),
+        "28 ns",
+        clock,
+        processors,
+    );
 
     let queue = |pushes: u64, pops| {
         let pushes = (1..=pushes).map(QueueOp::Push).collect();
@@ -213,11 +234,23 @@ pub(crate) fn print() {
     let rtrb = Case::free(2, queue(3, 3));
     let (ns, clock, processors) =
         timed(|| execution::<Parts<Rtrb>>(&rtrb, &["producer", "consumer"]));
-    row("an execution of rtrb, 3 + 3 operations, with verdict", &format!("{ns:.0} ns"), "2000 ns", clock, processors);
+    row(
+        "an execution of rtrb, 3 + 3 operations, with verdict",
+        &format!("{ns:.0} ns"),
+        "2000 ns",
+        clock,
+        processors,
+    );
 
     let began = Instant::now();
     let ns = idle();
-    row("an access outside of an execution", &format!("{ns:.1} ns"), "5 ns", began.elapsed(), Duration::ZERO);
+    row(
+        "an access outside of an execution",
+        &format!("{ns:.1} ns"),
+        "5 ns",
+        began.elapsed(),
+        Duration::ZERO,
+    );
 
     let each = |item| vec![QueueOp::Push(item), QueueOp::Pop];
     let array = Case::free(2usize, vec![each(1), each(2)]);
@@ -225,13 +258,35 @@ pub(crate) fn print() {
     let ns = execution::<ArrayQueue>(&array, &users);
     let ((executions, _), clock, processors) =
         timed(|| search::<ArrayQueue>(&array, &users, Search::Bounded, 1 << 20, false));
-    let all = format!("{executions} executions of {ns:.0} ns, {:.2} ms", executions as f64 * ns / 1e6);
-    row("ArrayQueue 2 + 2: all orders within 3 preemptions and half as many at random", &all, "1 ms (within 2)", clock, processors);
+    let all = format!(
+        "{executions} executions of {ns:.0} ns, {:.2} ms",
+        executions as f64 * ns / 1e6
+    );
+    row(
+        "ArrayQueue 2 + 2: all orders within 3 preemptions and half as many at random",
+        &all,
+        "1 ms (within 2)",
+        clock,
+        processors,
+    );
 
     let (counts, clock, processors) = timed(|| cases::<ArrayQueue>(&array));
-    row("ArrayQueue: kills before each step, each by SIGKILL", &format!("{counts} kills"), "0.5 s", clock, processors);
+    row(
+        "ArrayQueue: kills before each step, each by SIGKILL",
+        &format!("{counts} kills"),
+        "0.5 s",
+        clock,
+        processors,
+    );
 
-    let spmc = Case::free(99, vec![(1..=3).map(QueueOp::Push).collect(), vec![QueueOp::Pop; 2], vec![QueueOp::Pop; 2]]);
+    let spmc = Case::free(
+        99,
+        vec![
+            (1..=3).map(QueueOp::Push).collect(),
+            vec![QueueOp::Pop; 2],
+            vec![QueueOp::Pop; 2],
+        ],
+    );
     found::<Parts<Spmc>>("spmc 0.2.3", &spmc, &["sender", "receiver", "receiver"], 1);
     let wraps = Case::free(3, queue(3, 3));
     found::<Parts<Heapless06>>("heapless 0.6.1", &wraps, &["producer", "consumer"], 1);

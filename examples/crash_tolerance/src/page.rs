@@ -38,12 +38,26 @@ pub(crate) fn of(rows: &[Row]) -> String {
         let counts = match (row.kill)() {
             Ok(counts) => counts,
             Err(error) => {
-                let _ = writeln!(table, "| {} | {} | not counted: {} | | | |", row.name, row.promise, words(&error));
+                let _ = writeln!(
+                    table,
+                    "| {} | {} | not counted: {} | | | |",
+                    row.name,
+                    row.promise,
+                    words(&error)
+                );
                 continue;
             }
         };
-        let Counts { points, stuck, wrong, other, .. } = counts;
-        let not_judged = counts.unknown.map(|why| format!(" (some not judged: {why})"));
+        let Counts {
+            points,
+            stuck,
+            wrong,
+            other,
+            ..
+        } = counts;
+        let not_judged = counts
+            .unknown
+            .map(|why| format!(" (some not judged: {why})"));
         let _ = writeln!(
             table,
             "| {} | {} | {points}{} | {stuck} | {wrong} | {other} |",
@@ -52,10 +66,16 @@ pub(crate) fn of(rows: &[Row]) -> String {
             not_judged.unwrap_or_default()
         );
         for (kind, (line, token)) in &counts.cases {
-            let _ = writeln!(cases, "# {}: {kind}, {line}\nFORKCHECK_REPLAY={token} \\\n    cargo forkcheck run --release -p crash-tolerance replay '{}'", row.name, row.name);
+            let _ = writeln!(
+                cases,
+                "# {}: {kind}, {line}\nFORKCHECK_REPLAY={token} \\\n    cargo forkcheck run --release -p crash-tolerance replay '{}'",
+                row.name, row.name
+            );
         }
     }
-    format!("{HEAD}{table}\n## A case of each\n\nEach command replays one kill and prints its report, with all steps.\n\n```sh\n{cases}```\n")
+    format!(
+        "{HEAD}{table}\n## A case of each\n\nEach command replays one kill and prints its report, with all steps.\n\n```sh\n{cases}```\n"
+    )
 }
 
 fn words(error: &Error) -> String {
@@ -65,14 +85,23 @@ fn words(error: &Error) -> String {
 /// Prints the verdict of `stepped` on each row; fails where one is not `ok`.
 pub(crate) fn stepped(rows: &[Row]) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
-    println!("| structure | stepped | searched by | programs | executions | seconds |\n|---|---|---|---|---|---|");
+    println!(
+        "| structure | stepped | searched by | programs | executions | seconds |\n|---|---|---|---|---|---|"
+    );
     for row in rows {
         match (row.step)() {
             Ok(searched) => {
                 let took = searched.took.as_secs_f64();
                 let (verdict, programs) = (searched.verdict, searched.programs);
-                let by = if searched.by_processes { "forked processes" } else { "coroutines" };
-                println!("| {} | {verdict} | {by} | {programs} | {} | {took:.1} |", row.name, searched.executions);
+                let by = if searched.by_processes {
+                    "forked processes"
+                } else {
+                    "coroutines"
+                };
+                println!(
+                    "| {} | {verdict} | {by} | {programs} | {} | {took:.1} |",
+                    row.name, searched.executions
+                );
                 if let Some(token) = searched.token {
                     println!("  {token}");
                 }

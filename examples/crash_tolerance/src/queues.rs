@@ -1,5 +1,8 @@
 //! Queues, a deque and a stack.
-#![allow(unsafe_code, reason = "a handle of a process that was killed is taken over")]
+#![allow(
+    unsafe_code,
+    reason = "a handle of a process that was killed is taken over"
+)]
 
 use crate::adapters::{Parts, shared_queue, split_queue};
 use crate::row::{Row, row};
@@ -13,7 +16,8 @@ use std::sync::mpsc;
 
 const THREADS: &str = "threads of one process; nothing about kills";
 const ANY_CONTEXT: &str = "interrupt handlers and cores; nothing about kills";
-const NOT_LOCK_FREE: &str = "interrupt handlers and cores; deprecated: not lock-free, delayed operations hide items";
+const NOT_LOCK_FREE: &str =
+    "interrupt handlers and cores; deprecated: not lock-free, delayed operations hide items";
 const MEMORY: &str = "processes that share memory; nothing about kills";
 /// More items than any program here has.
 const UNBOUNDED: usize = 99;
@@ -82,7 +86,7 @@ shared_queue!(
 /// thingbuf's queue: a push skips a slot that a pop is still reading, so it may be full of fewer items than its capacity, until
 /// its indices have gone round. `Full` is never wrong here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Skipping(RelaxedQueue<u64>);
+pub(crate) struct Skipping(RelaxedQueue<u64>);
 
 impl Spec for Skipping {
     type Setup = usize;
@@ -269,7 +273,10 @@ where
             .role("producer", 1, 1..=3, pushes())
             .role("consumer", 1, 1..=3, Just(QueueOp::Pop))
     };
-    let program = vec![vec![QueueOp::Push(1), QueueOp::Push(2)], vec![QueueOp::Pop; 2]];
+    let program = vec![
+        vec![QueueOp::Push(1), QueueOp::Push(2)],
+        vec![QueueOp::Pop; 2],
+    ];
     row::<T>(name, promise, suite, capacity, program)
 }
 
@@ -284,7 +291,11 @@ where
             .role("producer", 2, 1..=2, pushes())
             .role("consumer", 1, 1..=3, Just(QueueOp::Pop))
     };
-    let program = vec![vec![QueueOp::Push(1)], vec![QueueOp::Push(2)], vec![QueueOp::Pop; 2]];
+    let program = vec![
+        vec![QueueOp::Push(1)],
+        vec![QueueOp::Push(2)],
+        vec![QueueOp::Pop; 2],
+    ];
     row::<T>(name, promise, suite, capacity, program)
 }
 
@@ -312,7 +323,8 @@ where
     T: WithHandles<Memory = Hardware>,
     T::Spec: Spec<Setup = usize, Op = QueueOp<u64>, Ret = QueueRet<u64>>,
 {
-    let suite = move |name: &'static str| base::<T::Spec>(name, capacity).role("user", 2, 1..=3, either());
+    let suite =
+        move |name: &'static str| base::<T::Spec>(name, capacity).role("user", 2, 1..=3, either());
     let each = |item| vec![QueueOp::Push(item), QueueOp::Pop];
     row::<T>(name, promise, suite, capacity, vec![each(1), each(2)])
 }

@@ -150,7 +150,12 @@ where
     let operations: Vec<_> = case.program.concat();
     let suite = Suite::new(forkcheck::site!(), "measured")
         .setup(Just(case.setup.clone()))
-        .role("user", 2, 1..=2, forkcheck::proptest::sample::select(operations))
+        .role(
+            "user",
+            2,
+            1..=2,
+            forkcheck::proptest::sample::select(operations),
+        )
         .regressions(None);
     let kills = suite.each_kill::<KillsCode, T>(case);
     kills.expect("the program can be killed").len()

@@ -315,7 +315,9 @@ impl Structure for ReadUnlocked {
                 RegisterRet::Written
             }
             RegisterOp::Read => {
-                let missed = self.never.compare_exchange(1, 2, Ordering::Relaxed, Ordering::Relaxed);
+                let missed =
+                    self.never
+                        .compare_exchange(1, 2, Ordering::Relaxed, Ordering::Relaxed);
                 assert!(missed.is_err());
                 // SAFETY: this is the mistake.
                 RegisterRet::Value(unsafe { *self.numbers.get() })
@@ -334,7 +336,12 @@ mod read_unlocked {
         forkcheck::probe!();
         Suite::new(forkcheck::site!(), "read_unlocked")
             .setup(Just([0, 0]))
-            .role("writer", 1, 1..=2, (1u64..9).prop_map(|n| RegisterOp::Write([n, n])))
+            .role(
+                "writer",
+                1,
+                1..=2,
+                (1u64..9).prop_map(|n| RegisterOp::Write([n, n])),
+            )
             .role("reader", 1, 1..=2, Just(RegisterOp::Read))
             .regressions(None)
             .test::<forkcheck::engine::SteppedCode, ReadUnlocked>();
