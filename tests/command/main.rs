@@ -2,6 +2,9 @@
 #![cfg(feature = "loom")]
 #![forbid(unsafe_code)]
 
+mod article;
+mod builtins;
+
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
@@ -265,7 +268,7 @@ fn engines_that_are_named_are_run_and_no_others() {
 
 #[test]
 fn a_verdict_and_a_limitation_are_explained_as_the_guide_does() {
-    let page = include_str!("../docs/src/verdicts.md");
+    let page = include_str!("../../docs/src/verdicts.md");
     for name in [
         &["DEADLOCK"][..],
         &["weak", "memory"],
@@ -488,7 +491,7 @@ fn the_readmes_own_structure_is_the_test_that_runs() {
         .unwrap();
     assert!(sample.contains("forkcheck::suite!"));
     assert!(
-        include_str!("mailbox.rs").ends_with(sample),
+        include_str!("../mailbox.rs").ends_with(sample),
         "README and tests/mailbox.rs differ"
     );
 }
