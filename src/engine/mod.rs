@@ -1,6 +1,10 @@
 //! Ways to run a case. Each engine brings a memory of its own and names its limitations.
 //!
 //! Called by `search` only; to use one, name it to a [`Suite`](crate::suite::Suite).
+//!
+//! Each engine is one folder: `processes`, `stepped` (with `kills`), `loom`. They share `served`, the two halves of an
+//! engine; `private`, the search for pointers and locks that work within one process alone; `value`, the values of words
+//! as 64 bits; and `workers`, a module of its own.
 
 #[cfg(feature = "loom")]
 pub mod loom;

@@ -1,7 +1,15 @@
-//! The machinery of the engines with forked processes: a [`Pool`] forked once, logs in shared
-//! memory, and a [`Watch`] on processor time.
+//! The room that engines with forked processes share. It knows no engine, and no case.
 //!
-//! All of it lives in the zygote, which is single-threaded, so forking is safe there.
+//! | file | content |
+//! |---|---|
+//! | `watch`, `futex` | the watchdog: processes without progress, and waits that no other process can end |
+//! | `bell` | a pipe from workers to their supervisor |
+//! | `log`, `seal` | records in shared memory, and words that show a stray write |
+//! | `judging` | the limit on the check of one history |
+//! | `maps`, `original` | the mappings of a process; the end of copies that a structure forks |
+//! | `turns` | the right to use the machine |
+//!
+//! It is used in the zygote, which is single-threaded, so forking is safe there, and in the workers that the zygote forks.
 //!
 //! # Memory
 //!
@@ -39,7 +47,6 @@
 //! time (by default 2 s; 20 s while one prints a panic), or slept at the looks of that time, or at
 //! 10 looks at which a signal had stopped one of them. It watches those that have something to do,
 //! or all of them if none has. A stuck process is a verdict in words, and the workers are killed.
-//! the workers are killed.
 
 pub(crate) mod bell;
 pub(crate) mod futex;

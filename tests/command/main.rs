@@ -68,7 +68,7 @@ fn the_readme_opens_with_what_the_command_prints() {
         "{printed}\n{}",
         text(&output.stderr)
     );
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let shown = readme
         .split("```text\n")
         .nth(1)
@@ -481,7 +481,7 @@ fn help_names_the_exit_codes() {
 
 #[test]
 fn the_readmes_own_structure_is_the_test_that_runs() {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let sample = readme
         .split("```rust,test_harness\n")
         .nth(1)
