@@ -207,8 +207,8 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
             !placed || step["file"].as_str().unwrap().ends_with(".rs") && step["line"].is_u64(),
             "{step}"
         );
-        let halts = engine == "processes" && !planted && cfg!(target_arch = "x86_64");
-        assert!(!halts || object["halted"].as_u64() > Some(0), "{object}");
+        let pauses = engine == "processes" && !planted && cfg!(target_arch = "x86_64");
+        assert!(!pauses || object["paused"].as_u64() > Some(0), "{object}");
         assert!(
             engine != "kills" || planted || object["killed"].as_u64() > Some(0),
             "{object}"

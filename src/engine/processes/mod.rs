@@ -134,8 +134,8 @@ fn search<S: WithHandles<Memory = Hardware>>(
     let Tally {
         executions,
         overlapping,
-        halted,
-        by_halts,
+        paused,
+        by_pauses,
         failing,
         timed_out,
     } = tally;
@@ -154,9 +154,9 @@ fn search<S: WithHandles<Memory = Hardware>>(
         executions,
         failing,
         overlapping,
-        halted,
+        paused,
         could_overlap: if could_overlap { judged } else { 0 },
-        by_halts: (by_halts && could_overlap).into(),
+        by_pauses: (by_pauses && could_overlap).into(),
         timed_out: timed_out.into(),
         ..Covered::default()
     };
