@@ -1,8 +1,7 @@
 //! Patterns of real structures that engines which schedule steps must handle correctly: right ones
 //! pass, each broken twin is found, and each finding is reproduced ten times of ten.
 
-use crate::support::{is_in_its_token, is_reproduced, passes};
-use forkcheck::Outcome;
+use crate::support::{check, is_in_its_token, is_reproduced, passes};
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Kills, Stepped, SteppedMemory};
 use forkcheck::memory::{Life, MemoryCell};
@@ -43,16 +42,6 @@ fn count(name: &str) -> Suite<Count> {
         .cases(32)
         .regressions(None)
         .role("adder", 2, 1..=2, ops)
-}
-
-fn check<E, T>(suite: &Suite<T::Spec>) -> (Outcome<T::Spec>, String)
-where
-    E: Engine<Memory = SteppedMemory>,
-    T: WithHandles<Memory = SteppedMemory>,
-{
-    let outcome = suite.check::<E, T>().unwrap();
-    let report = suite.report(&outcome);
-    (outcome, report)
 }
 
 /// Asserts that it is found, with one of these kinds, and reproduced: in the replays that the

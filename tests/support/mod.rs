@@ -7,13 +7,22 @@ use forkcheck::engine::Engine;
 use forkcheck::prelude::*;
 use forkcheck::suite::Rate;
 
+/// Checks a suite, and returns the outcome with its report.
+#[track_caller]
+pub(crate) fn check<E: Engine, T: WithHandles<Memory = E::Memory>>(
+    suite: &Suite<T::Spec>,
+) -> (Outcome<T::Spec>, String) {
+    let outcome = suite.check::<E, T>().unwrap();
+    let report = suite.report(&outcome);
+    (outcome, report)
+}
+
 /// Returns the kind of finding of a suite, if there is one, and its report. Panics at any other verdict than `ok`.
 #[track_caller]
 pub(crate) fn found<E: Engine, T: WithHandles<Memory = E::Memory>>(
     suite: &Suite<T::Spec>,
 ) -> (Option<Kind>, String) {
-    let outcome = suite.check::<E, T>().unwrap();
-    let report = suite.report(&outcome);
+    let (outcome, report) = check::<E, T>(suite);
     match outcome.verdict {
         Verdict::Finding(finding) => (Some(finding.kind), report),
         Verdict::Ok => (None, report),
@@ -26,8 +35,7 @@ pub(crate) fn found<E: Engine, T: WithHandles<Memory = E::Memory>>(
 pub(crate) fn passes<E: Engine, T: WithHandles<Memory = E::Memory>>(
     suite: &Suite<T::Spec>,
 ) -> (Outcome<T::Spec>, String) {
-    let outcome = suite.check::<E, T>().unwrap();
-    let report = suite.report(&outcome);
+    let (outcome, report) = check::<E, T>(suite);
     assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
     assert!(outcome.covered.executions > 0, "{report}");
     (outcome, report)
@@ -39,8 +47,7 @@ pub(crate) fn caught<E: Engine, T: WithHandles<Memory = E::Memory>>(
     suite: &Suite<T::Spec>,
     kind: Kind,
 ) -> (Outcome<T::Spec>, String) {
-    let outcome = suite.check::<E, T>().unwrap();
-    let report = suite.report(&outcome);
+    let (outcome, report) = check::<E, T>(suite);
     let Verdict::Finding(finding) = &outcome.verdict else {
         panic!("not found: {report}")
     };
