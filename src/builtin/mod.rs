@@ -2,7 +2,7 @@
 //! must find: a harness that was never seen to fail proves nothing.
 //!
 //! Each file has a `suite()`. The `forkcheck` command lists the structures and checks them with
-//! [`check()`], which `tests/builtins.rs` observes. A crate that depends on this one therefore does
+//! [`check()`], which `tests/command/builtins.rs` observes. A crate that depends on this one therefore does
 //! not compile them for each engine, except for one: see [`checks_of_dead_writer`].
 
 mod check;

@@ -148,7 +148,7 @@ mod tests {
             "kills of reader",
             "the invariant between steps",
             "pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)",
-            "calls on several processors at the same time, in 3 programs: there they met only where a process was halted",
+            "calls on several processors at the same time, in 3 programs: there they met only where a process was paused",
             "pointers to private memory that operations store, in 1 program that could not be looked through operation by operation",
         ];
         let items = limitations.iter().flat_map(|all| all.split("; "));

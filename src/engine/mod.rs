@@ -1,6 +1,10 @@
 //! Ways to run a case. Each engine brings a memory of its own and names its limitations.
 //!
 //! Called by `search` only; to use one, name it to a [`Suite`](crate::suite::Suite).
+//!
+//! Each engine is one folder: `processes`, `stepped` (with `kills`), `loom`. They share `served`, the two halves of an
+//! engine; `private`, the search for pointers and locks that work within one process alone; `value`, the values of words
+//! as 64 bits; and `workers`, a module of its own.
 
 #[cfg(feature = "loom")]
 pub mod loom;
@@ -219,12 +223,12 @@ pub struct Covered {
     pub overlapping: u64,
     /// Executions in which calls of different processes could have overlapped.
     pub could_overlap: u64,
-    /// Executions with an instruction-level pause in an operation: a process halted there, and the
+    /// Executions with an instruction-level pause in an operation: a process paused there, and the
     /// others went on.
-    pub halted: u64,
+    pub paused: u64,
     /// Programs whose calls hardly overlapped except at instruction-level pauses: on one processor,
     /// or beside other work.
-    pub by_halts: u64,
+    pub by_pauses: u64,
     /// Programs all of whose orders were explored, within the engine's bounds.
     pub exhausted: u64,
     /// Programs explored completely, except for orders in which a process spins for longer than the
@@ -293,8 +297,8 @@ impl Covered {
         self.failing += more.failing;
         self.overlapping += more.overlapping;
         self.could_overlap += more.could_overlap;
-        self.halted += more.halted;
-        self.by_halts += more.by_halts;
+        self.paused += more.paused;
+        self.by_pauses += more.by_pauses;
         self.exhausted += more.exhausted;
         self.but_for_spins += more.but_for_spins;
         self.within_three += more.within_three;

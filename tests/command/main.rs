@@ -2,6 +2,9 @@
 #![cfg(feature = "loom")]
 #![forbid(unsafe_code)]
 
+mod article;
+mod builtins;
+
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
@@ -65,7 +68,7 @@ fn the_readme_opens_with_what_the_command_prints() {
         "{printed}\n{}",
         text(&output.stderr)
     );
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let shown = readme
         .split("```text\n")
         .nth(1)
@@ -204,8 +207,8 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
             !placed || step["file"].as_str().unwrap().ends_with(".rs") && step["line"].is_u64(),
             "{step}"
         );
-        let halts = engine == "processes" && !planted && cfg!(target_arch = "x86_64");
-        assert!(!halts || object["halted"].as_u64() > Some(0), "{object}");
+        let pauses = engine == "processes" && !planted && cfg!(target_arch = "x86_64");
+        assert!(!pauses || object["paused"].as_u64() > Some(0), "{object}");
         assert!(
             engine != "kills" || planted || object["killed"].as_u64() > Some(0),
             "{object}"
@@ -265,7 +268,7 @@ fn engines_that_are_named_are_run_and_no_others() {
 
 #[test]
 fn a_verdict_and_a_limitation_are_explained_as_the_guide_does() {
-    let page = include_str!("../docs/src/verdicts.md");
+    let page = include_str!("../../docs/src/verdicts.md");
     for name in [
         &["DEADLOCK"][..],
         &["weak", "memory"],
@@ -479,7 +482,7 @@ fn help_names_the_exit_codes() {
 
 #[test]
 fn the_readmes_own_structure_is_the_test_that_runs() {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let sample = readme
         .split("```rust,test_harness\n")
         .nth(1)
@@ -489,7 +492,7 @@ fn the_readmes_own_structure_is_the_test_that_runs() {
         .unwrap();
     assert!(sample.contains("forkcheck::suite!"));
     assert!(
-        include_str!("mailbox.rs").ends_with(sample),
+        include_str!("../mailbox.rs").ends_with(sample),
         "README and tests/mailbox.rs differ"
     );
 }
