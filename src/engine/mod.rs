@@ -35,7 +35,6 @@ pub(crate) use crate::workers::WATCHDOG;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
-pub use stepped::StopAt;
 
 /// A way to run a case.
 pub trait Engine: Default + 'static {
@@ -117,6 +116,16 @@ impl Turn {
             shared: turn.shared,
         }
     }
+}
+
+/// A step of a traced execution before which its process stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopAt {
+    /// The step, counted from 0.
+    pub(crate) step: u32,
+    /// The process that asked, and its descriptor of a pipe, to which the stopping process writes its id as a line.
+    pub(crate) asker: u32,
+    pub(crate) pipe: i32,
 }
 
 /// The amount of work on one case.

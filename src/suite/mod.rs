@@ -14,9 +14,8 @@ mod unjudged;
 pub use crate::search::KilledBefore;
 #[doc(hidden)]
 pub use crate::search::{Found, NearMiss, Origin, Rate};
-pub use {macros::Here, scenario::run};
-
 pub use sequential::{Alone, Sequential};
+pub use {macros::Here, scenario::run};
 
 use crate::case::{Case, Program};
 use crate::error::Error;

@@ -57,7 +57,6 @@ use scheduler::decision::Stop;
 use scheduler::{LONGEST, Outside};
 use stepper::Note;
 pub(crate) use stepper::alone;
-pub use stop::StopAt;
 
 /// Notes whether accesses of the calling crate arrive: its function stores both values. `suite!`
 /// calls it.

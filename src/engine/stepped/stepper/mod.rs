@@ -6,7 +6,7 @@
 
 mod alone;
 mod code;
-mod identity;
+pub(crate) mod identity;
 mod invariant;
 mod note;
 mod trace;
@@ -14,7 +14,6 @@ mod trace;
 pub(crate) use alone::alone;
 #[cfg(forkcheck_instrumented)]
 pub(crate) use code::{access, beyond, changed, clash, short, version};
-pub(crate) use identity::{alive, me};
 pub(super) use note::Trace;
 pub(crate) use note::{Done, Note, Part};
 
