@@ -6,7 +6,7 @@
 //! | `FORKCHECK_JOBS` | programs of one test that engines which explore search at the same time, a whole number from 1; as many as there are processors, unless set, once a test takes long; verdicts do not depend on it |
 //! | `FORKCHECK_EXECUTIONS` | executions of each program, a whole number from 1; `kills` takes a fifth where forked processes have to search |
 //! | `FORKCHECK_SECONDS` | time limit of a test, a number above 0; what is not done by then makes the verdict `Unknown` |
-//! | `FORKCHECK_WATCHDOG` | seconds without progress after which processes hang, of processor time or asleep, a number above 0; 2 unless set |
+//! | `FORKCHECK_WATCHDOG` | seconds without progress after which processes hang, of processor time or asleep, a number above 0; 2 unless set; a suite's own stands if it is longer |
 //! | `FORKCHECK_SEED` | the seed of what is drawn, a whole number |
 //! | `FORKCHECK_REPLAY` | a token from a report: run exactly that case |
 //! | `FORKCHECK_REFRESH` | `1`: of saved cases whose steps the code no longer takes, the program alone is kept |
@@ -168,7 +168,8 @@ impl Settings {
             self.jobs = Some(jobs);
         }
         self.time = seconds(&variable, "FORKCHECK_SECONDS")?.or(self.time);
-        self.watchdog = seconds(&variable, "FORKCHECK_WATCHDOG")?.or(self.watchdog);
+        // A suite that asks for more time has operations that take it.
+        self.watchdog = self.watchdog.max(seconds(&variable, "FORKCHECK_WATCHDOG")?);
         if let Some(seed) = number::<u64>(&variable, "FORKCHECK_SEED", "a whole number, such as 7")?
         {
             self.seed = Some(seed);
@@ -369,6 +370,21 @@ mod tests {
                 .allow_missing,
             ["loom", "stepped"]
         );
+    }
+
+    #[test]
+    fn the_environment_gives_more_time_to_a_watchdog_and_never_less_than_the_suite_asks_for() {
+        let watchdog = |own, value: &str| {
+            let settings = Settings {
+                watchdog: Some(Duration::from_secs(own)),
+                ..Settings::default()
+            };
+            let settings = settings
+                .overruled_by(|asked| (asked == "FORKCHECK_WATCHDOG").then(|| value.to_owned()));
+            settings.unwrap().watchdog
+        };
+        assert_eq!(watchdog(5, "10"), Some(Duration::from_secs(10)));
+        assert_eq!(watchdog(5, "0.5"), Some(Duration::from_secs(5)));
     }
 
     #[test]

@@ -93,10 +93,11 @@ mod tests {
     use forkcheck::engine::{Engine, Kills, KillsCode, Processes, Stepped, SteppedCode};
 
     /// All kinds.
-    const KINDS: [Kind; 16] = [
+    const KINDS: [Kind; 17] = [
         Kind::NotLinearizable,
         Kind::NotSequentiallyConsistent,
         Kind::Panic,
+        Kind::InvariantViolated,
         Kind::SpecPanic,
         Kind::Died,
         Kind::Endless,
@@ -145,8 +146,9 @@ mod tests {
         // The names that a report adds to those of its engine.
         let added = [
             "kills of reader",
+            "the invariant between steps",
             "pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)",
-            "calls on several processors at the same time, in 3 programs: there they met only where a process was halted",
+            "calls on several processors at the same time, in 3 programs: there they met only where a process was paused",
             "pointers to private memory that operations store, in 1 program that could not be looked through operation by operation",
         ];
         let items = limitations.iter().flat_map(|all| all.split("; "));

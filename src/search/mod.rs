@@ -218,6 +218,7 @@ impl<'a, S: Spec> Search<'a, S> {
             engine: self.runner.name,
             structure: self.runner.structure,
             limitations: self.runner.limitations,
+            leaves_invariant: self.runner.leaves_invariant,
             verdict: self.verdict(found.as_ref()),
             covered: self.covered,
             saved_cases,

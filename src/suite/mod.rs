@@ -6,6 +6,7 @@ mod mistake;
 mod reports;
 mod running;
 mod scenario;
+mod sequential;
 mod summary;
 #[cfg(test)]
 mod unjudged;
@@ -14,6 +15,8 @@ pub use crate::search::KilledBefore;
 #[doc(hidden)]
 pub use crate::search::{Found, NearMiss, Origin, Rate};
 pub use {macros::Here, scenario::run};
+
+pub use sequential::{Alone, Sequential};
 
 use crate::case::{Case, Program};
 use crate::error::Error;

@@ -162,7 +162,9 @@ impl<S: WithHandles> Explorer<S> {
         let (history, mut notes) = (crew.history(case), crew.notes());
         // A process that ended the execution in its turn did not note that turn itself.
         if let Ended::Died { .. }
-        | Ended::Stopped(Stop::Race | Stop::Freed | Stop::Beyond | Stop::Wrote)
+        | Ended::Stopped(
+            Stop::Race | Stop::Invariant | Stop::Freed | Stop::Beyond | Stop::Wrote,
+        )
         | Ended::Outside { .. } = ended
             && let Some(process) = crew.current()
         {
