@@ -15,9 +15,12 @@ mod stepped;
 mod value;
 
 pub use processes::Processes;
+pub(crate) use stepped::alone;
 #[doc(hidden)]
 pub use stepped::probe;
-pub use stepped::{Kills, KillsCode, Stepped, SteppedCode, SteppedMemory};
+pub use stepped::{Kills, Stepped, SteppedMemory};
+#[doc(hidden)]
+pub use stepped::{KillsCode, SteppedCode};
 
 use crate::case::{Case, History, Program, Step};
 use crate::check::{Criterion, Verdict};
@@ -32,6 +35,7 @@ pub(crate) use crate::workers::WATCHDOG;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
+pub use stepped::StopAt;
 
 /// A way to run a case.
 pub trait Engine: Default + 'static {
@@ -48,6 +52,8 @@ pub trait Engine: Default + 'static {
     const EXPLORES: bool;
     /// Whether it kills processes, and so has to show that there were steps at which it could.
     const KILLS: bool = false;
+    /// Whether it checks the invariant of a structure after each step.
+    const CHECKS_INVARIANT: bool = false;
     /// Of an engine that explores: it draws programs until it has run as many executions as this
     /// many programs may take. Small programs are explored in a few hundred.
     const PROGRAMS: u64 = 4;
@@ -89,6 +95,7 @@ pub trait Engine: Default + 'static {
 }
 
 /// The answer of a search: what was covered, and the execution that is not Ok, if there is one.
+#[doc(hidden)]
 pub type Answer<S> = (Covered, Option<Run<S>>);
 
 /// Remedy of a finding that an operation does not return.
@@ -113,6 +120,7 @@ impl Turn {
 }
 
 /// The amount of work on one case.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Budget {
     /// Executions, at most.
@@ -140,11 +148,16 @@ pub struct Budget {
     pub known: Known,
     /// Whether panics are printed with backtraces, if `RUST_BACKTRACE` asks for them: to print one takes up to a second.
     pub backtraces: bool,
+    /// Whether a replay also returns an execution that is Ok, where the engine schedules steps.
+    pub shows_passing: bool,
+    /// The step of a replay before which a debugger is attached to its process, where the engine schedules steps.
+    pub stop: Option<StopAt>,
 }
 
 /// Facts that the programs of a suite have shown so far of its structure. The search keeps them in
 /// the order of the programs, so that the next search does not depend on which program was done
 /// first.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Programs that were searched.
@@ -160,6 +173,7 @@ pub struct Known {
 }
 
 /// The strategy by which an engine that schedules steps chooses the next one.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Strategy {

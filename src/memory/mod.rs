@@ -13,20 +13,25 @@ pub(crate) mod part;
 pub(crate) mod pidfd;
 mod resident;
 #[cfg(feature = "harness")]
+#[doc(hidden)]
 pub mod weakened;
 #[cfg(feature = "harness")]
 mod words;
 
+#[doc(hidden)]
 pub use boolean::HardwareBool;
+pub use hardware::Hardware;
 pub(crate) use hardware::mark;
 #[cfg(feature = "harness")]
 pub(crate) use hardware::refusal_of_futex;
-pub use hardware::{Hardware, HardwareCell, HardwareWords};
+#[doc(hidden)]
+pub use hardware::{HardwareCell, HardwareWords};
 pub use integer::Integer;
 #[doc(hidden)]
 pub use resident::shape;
 pub use resident::{Line, Reading, Resident};
 #[cfg(feature = "harness")]
+#[doc(hidden)]
 pub use words::WordsOf;
 
 use serde::{Deserialize, Serialize};

@@ -153,6 +153,9 @@ pub(super) fn not_checked<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
     } = outcome.covered;
     let items = outcome.limitations.split("; ");
     let mut items: Vec<String> = items.map(str::to_owned).collect();
+    if outcome.leaves_invariant {
+        items.push("the invariant between steps".into());
+    }
     if killed > 0 && same_id == 0 {
         items.push("pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)".into());
     }

@@ -17,6 +17,8 @@ pub struct Outcome<S: Spec> {
     pub structure: &'static str,
     /// Faults that the engine cannot see.
     pub limitations: &'static str,
+    /// Whether the structure has an invariant, which this engine does not check.
+    pub leaves_invariant: bool,
     /// The verdict.
     pub verdict: Verdict<S>,
     /// Counts of what was run.
@@ -73,6 +75,8 @@ pub struct NearMiss<S: Spec> {
     pub step: Option<usize>,
     /// The case; where the words name several, the last one.
     pub case: Case<S>,
+    /// The execution of the case, where the engine shows one that passes.
+    pub run: Option<Run<S>>,
 }
 
 /// Origin of a failing case.

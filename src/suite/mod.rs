@@ -1,10 +1,12 @@
 //! The interface of tests: a suite says which processes do which operations, and checks a structure on an engine.
 
+mod debugger;
 mod macros;
 mod mistake;
 mod reports;
 mod running;
 mod scenario;
+mod sequential;
 mod summary;
 #[cfg(test)]
 mod unjudged;
@@ -12,6 +14,8 @@ mod unjudged;
 #[doc(hidden)]
 pub use crate::search::{Found, NearMiss, Origin, Rate};
 pub use {macros::Here, scenario::run};
+
+pub use sequential::{Alone, Sequential};
 
 use crate::case::{Case, Program};
 use crate::error::Error;

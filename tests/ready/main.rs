@@ -6,6 +6,7 @@ mod byte_stream;
 mod event;
 mod mpmc;
 mod semaphore;
+mod sequential;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -43,6 +43,7 @@ mod outcomes;
 mod scheduler;
 mod shared;
 mod stepper;
+mod stop;
 #[cfg(forkcheck_instrumented)]
 mod symbols;
 mod trace;
@@ -55,6 +56,8 @@ pub use memory::SteppedMemory;
 use scheduler::decision::Stop;
 use scheduler::{LONGEST, Outside};
 use stepper::Note;
+pub(crate) use stepper::alone;
+pub use stop::StopAt;
 
 /// Notes whether accesses of the calling crate arrive: its function stores both values. `suite!`
 /// calls it.
@@ -116,6 +119,7 @@ macro_rules! engine {
             const LIMITATIONS: &'static str = $limitations;
             const EXPLORES: bool = true;
             const KILLS: bool = $kills;
+            const CHECKS_INVARIANT: bool = $Memory::SCHEDULES;
             const PROGRAMS: u64 = 16;
 
             fn take_machine(&mut self, _: Option<&Path>) -> Turn {
@@ -176,14 +180,18 @@ engine!(
 
 /// Checks whether this program can see the accesses of a structure over this memory.
 trait Seen {
+    /// Whether a step is the access itself, and not its announcement.
+    const SCHEDULES: bool;
     fn can_be_seen() -> Result<(), Error>;
 }
 impl Seen for SteppedMemory {
+    const SCHEDULES: bool = true;
     fn can_be_seen() -> Result<(), Error> {
         Ok(())
     }
 }
 impl Seen for Hardware {
+    const SCHEDULES: bool = false;
     fn can_be_seen() -> Result<(), Error> {
         instrumented::unseen()
     }

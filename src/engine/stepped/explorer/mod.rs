@@ -11,7 +11,7 @@ use crate::case::Case;
 use crate::check::{Judge, Verdict};
 use crate::engine::served::bare;
 use crate::engine::stepped::{Crew, RunAs};
-use crate::engine::{Answer, Budget, Covered, Run, Strategy};
+use crate::engine::{Answer, Budget, Covered, Run, StopAt, Strategy};
 use crate::error::Error;
 use crate::schedule::{Choice, Exploration};
 use crate::structure::{Progress, WithHandles};
@@ -65,6 +65,8 @@ pub(super) struct Explorer<S: WithHandles> {
     same_id: bool,
     /// See [`Budget::keep_going`].
     keeps_going: bool,
+    /// See [`Budget::stop`].
+    stop: Option<StopAt>,
     /// The reason why the last batch or execution could not go on, if it could not.
     lost: Option<Lost>,
 }
@@ -105,6 +107,7 @@ impl<S: WithHandles> Explorer<S> {
             watchdog: WATCHDOG,
             same_id: false,
             keeps_going: false,
+            stop: None,
             lost: None,
         }
     }

@@ -18,6 +18,8 @@ use std::time::Instant;
 /// One execution, traced step by step.
 pub(super) struct Retold<S: Spec> {
     pub(super) run: Option<Run<S>>,
+    /// The execution, if it is Ok.
+    passing: Option<Run<S>>,
     /// Steps in their order.
     pub(super) steps: Vec<Step>,
     /// Results of the calls, process by process.
@@ -96,15 +98,24 @@ impl<S: WithHandles> Explorer<S> {
     ) -> Result<Answer<S::Spec>, Error> {
         self.begin(budget);
         self.learn(case)?;
-        let Retold {
-            mut run,
-            mut covered,
-            ..
-        } = self.traced(case, Exploration::Script, &[])?;
-        if run.is_none() && !case.kills.is_empty() {
+        let mut retold = self.traced(case, Exploration::Script, &[])?;
+        if retold.run.is_none() && !case.kills.is_empty() {
             self.same_id = true;
-            Retold { run, covered, .. } = self.traced(case, Exploration::Script, &[])?;
+            retold = self.traced(case, Exploration::Script, &[])?;
         }
+        if budget.stop.is_some() {
+            self.stop = budget.stop;
+            let again = self.traced(case, Exploration::Script, &[]);
+            self.stop = None;
+            retold = again?;
+        }
+        let Retold {
+            run,
+            passing,
+            covered,
+            ..
+        } = retold;
+        let run = run.or(passing.filter(|_| budget.shows_passing));
         // A saved case keeps its turns: the turns of the current code would follow every change of
         // it.
         let run = run.map(|run| Run {
@@ -121,7 +132,7 @@ impl<S: WithHandles> Explorer<S> {
         strategy: Exploration,
         choices: &[u8],
     ) -> Result<Retold<S::Spec>, Error> {
-        let roles = self.roles.clone();
+        let (roles, stop) = (self.roles.clone(), self.stop);
         let crew = self.confirming()?;
         crew.take(case)?;
         crew.follow(choices);
@@ -129,10 +140,12 @@ impl<S: WithHandles> Explorer<S> {
         let until = Instant::now() + NO_LIMIT;
         crew.keep_going(false);
         let before = crew.again();
+        crew.stop_before(stop);
         let ended = crew.run(strategy, (1, u64::MAX), until, true)?;
         if let Ended::Lost(lost) = ended {
             return Ok(Retold {
                 run: Some(self.lose(case, lost)),
+                passing: None,
                 steps: Vec::new(),
                 returned: Vec::new(),
                 covered: Covered::default(),
@@ -142,7 +155,9 @@ impl<S: WithHandles> Explorer<S> {
         let (history, mut notes) = (crew.history(case), crew.notes());
         // A process that ended the execution in its turn did not note that turn itself.
         if let Ended::Died { .. }
-        | Ended::Stopped(Stop::Race | Stop::Freed | Stop::Beyond | Stop::Wrote)
+        | Ended::Stopped(
+            Stop::Race | Stop::Invariant | Stop::Freed | Stop::Beyond | Stop::Wrote,
+        )
         | Ended::Outside { .. } = ended
             && let Some(process) = crew.current()
         {
@@ -192,7 +207,8 @@ impl<S: WithHandles> Explorer<S> {
         };
         let calls = history.calls.iter().flatten();
         let returned = calls.map(|call| call.ret.clone()).collect();
-        let run = (verdict != Verdict::Ok).then(|| {
+        let is_ok = verdict == Verdict::Ok;
+        let run = {
             let mut steps = steps.clone();
             elements::number(&mut steps, type_name::<S>(), size_of::<S>());
             Run {
@@ -201,9 +217,14 @@ impl<S: WithHandles> Explorer<S> {
                 steps,
                 verdict,
             }
-        });
+        };
+        let (run, passing) = match is_ok {
+            true => (None, Some(run)),
+            false => (Some(run), None),
+        };
         Ok(Retold {
             run,
+            passing,
             steps,
             returned,
             covered,
