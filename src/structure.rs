@@ -181,6 +181,18 @@ impl Progress {
 }
 
 /// The process of a case that attaches.
+///
+/// ```
+/// use forkcheck::prelude::*;
+/// /// Returns the index that a process begins with: a later incarnation has to look it up.
+/// fn first_index(role: Role<'_>, stored: u64) -> u64 {
+///     match role.is("producer") && role.incarnation == 0 {
+///         true => 0,
+///         false => stored,
+///     }
+/// }
+/// # let _ = first_index;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Role<'a> {
     /// The role's name in the suite: `"writer"`.

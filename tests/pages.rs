@@ -516,7 +516,8 @@ fn gdb_gets_the_process_of_a_row_which_stands_there_and_goes_on_when_gdb_ends() 
     );
     let select = format!("place.line == {line} and place.symtab.filename.endswith('pages.rs')");
     assert!(
-        arguments[5] == "-ex" && arguments[6].contains(&select),
+        arguments[5..8] == ["-ex", "handle SIGSTOP nostop noprint nopass", "-ex"]
+            && arguments[8].contains(&select),
         "{arguments:?}"
     );
     let stat = std::fs::read_to_string(noted.with_extension("stat")).unwrap();

@@ -193,6 +193,15 @@ pub enum Strategy {
     Pct,
     /// Any process that can take a step, drawn from the seed.
     Random,
+    /// One execution, by forked processes: this process begins, none is preempted, and one is killed
+    /// before step `step` of all that may be killed. [`Covered::kill_points`] is 0 where there is no
+    /// such step. Of an engine that kills.
+    KillBefore {
+        /// The process that begins.
+        first: u16,
+        /// The number of the step, counted from 0.
+        step: u32,
+    },
 }
 
 /// One execution that is to be reported.

@@ -5,12 +5,15 @@ mod ahead;
 mod confirm;
 mod cut;
 mod drawn;
+mod each_kill;
 mod near_miss;
 mod outcome;
 mod runner;
 mod shrink;
 mod verdict;
 
+pub use each_kill::KilledBefore;
+pub(crate) use each_kill::each_kill;
 pub use outcome::{Found, NearMiss, Origin, Outcome, Rate};
 use runner::{Runner, Runs};
 

@@ -11,6 +11,7 @@ mod summary;
 #[cfg(test)]
 mod unjudged;
 
+pub use crate::search::KilledBefore;
 #[doc(hidden)]
 pub use crate::search::{Found, NearMiss, Origin, Rate};
 pub use {macros::Here, scenario::run};

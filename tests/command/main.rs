@@ -299,6 +299,7 @@ fn a_verdict_and_a_limitation_are_explained_as_the_guide_does() {
     );
     for (name, words) in [
         ("nonsense", "lists what there is"),
+        ("token", "lists what there is"),
         ("not", "NOT LINEARIZABLE"),
     ] {
         let output = forkcheck(&["explain", name], &[]);
@@ -590,7 +591,15 @@ fn a_page_is_written_where_it_was_asked_for_and_json_says_where() {
 
     let file = directory.path().join("replay.html");
     let token = found["token"].as_str().unwrap();
-    let replay = ["replay", token, "--html", file.to_str().unwrap()];
+    let trace = directory.path().join("replay.trace.json");
+    let replay = [
+        "replay",
+        token,
+        "--html",
+        file.to_str().unwrap(),
+        "--trace",
+        trace.to_str().unwrap(),
+    ];
     let output = forkcheck(&replay, &[]);
     assert_eq!(output.status.code(), Some(1));
     let printed = text(&output.stdout);
@@ -599,6 +608,23 @@ fn a_page_is_written_where_it_was_asked_for_and_json_says_where() {
         "{printed}"
     );
     assert!(std::fs::read_to_string(&file).unwrap().contains(token));
+    assert!(
+        printed.contains(&format!("\n trace:       {}\n", trace.display())),
+        "{printed}"
+    );
+    let events: Value = serde_json::from_slice(&std::fs::read(&trace).unwrap()).unwrap();
+    assert!(
+        events["traceEvents"].as_array().unwrap().len() > 5,
+        "{events}"
+    );
+    // A row that is not there, and gdb without a case that has rows.
+    let output = forkcheck(&["replay", token, "--gdb", "--to-row", "99"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("there is no row 99; name one of the"),
+        "{told}"
+    );
     // A page that cannot be written changes neither the verdict nor the exit code.
     let output = forkcheck(&["replay", token, "--html", "/dev/null/page.html"], &[]);
     assert_eq!(output.status.code(), Some(1));

@@ -68,7 +68,7 @@ pub fn probe(store: fn(&AtomicU32, &mut u32)) {
 
 use super::private::Looks;
 use super::served::{self, Served};
-use super::{Answer, Budget, Engine, Turn};
+use super::{Answer, Budget, Engine, Strategy, Turn};
 use crate::case::{Case, Schedule};
 use crate::check::Criterion;
 use crate::error::Error;
@@ -211,6 +211,9 @@ fn serve<S: WithHandles, const KILLS: bool>(channel: &mut Channel) {
             explorer = Some(Explorer::of(roles.clone()));
         }
         let explorer = explorer.as_mut().expect("it was just made");
+        if let Strategy::KillBefore { first, step } = budget.strategy {
+            return explorer.kill_before(&case, &budget, (first, step));
+        }
         if case.schedule != Schedule::Free || !case.kills.is_empty() {
             explorer.replay(&case, &budget)
         } else if Explorer::<S>::is_instrumented() {

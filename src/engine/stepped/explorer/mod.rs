@@ -2,6 +2,7 @@
 //! that are used again.
 
 mod batch;
+mod each_kill;
 mod learned;
 mod traced;
 
@@ -16,6 +17,7 @@ use crate::error::Error;
 use crate::schedule::{Choice, Exploration};
 use crate::structure::{Progress, WithHandles};
 use crate::workers::{Lost, WATCHDOG};
+use each_kill::Undisturbed;
 use std::time::{Duration, Instant};
 
 /// Bounds of `stepped`: preemptions, rising.
@@ -69,6 +71,8 @@ pub(super) struct Explorer<S: WithHandles> {
     stop: Option<StopAt>,
     /// The reason why the last batch or execution could not go on, if it could not.
     lost: Option<Lost>,
+    /// The last schedule whose kill points were asked for.
+    undisturbed: Option<Undisturbed<S::Spec>>,
 }
 
 /// The end of a batch, for the search that goes on.
@@ -109,6 +113,7 @@ impl<S: WithHandles> Explorer<S> {
             keeps_going: false,
             stop: None,
             lost: None,
+            undisturbed: None,
         }
     }
     pub(super) fn has(&self, roles: &[String]) -> bool {
@@ -444,7 +449,8 @@ impl<S: WithHandles> Explorer<S> {
 fn by_chance(budget: &Budget) -> Option<Exploration> {
     let (seed, kills) = (budget.seed, 0);
     match budget.strategy {
-        Strategy::Bounded => None,
+        // The latter is one execution, and no search.
+        Strategy::Bounded | Strategy::KillBefore { .. } => None,
         Strategy::Pct => Some(Exploration::Pct {
             seed,
             points: POINTS,
