@@ -118,16 +118,6 @@ impl Turn {
     }
 }
 
-/// A step of a traced execution before which its process stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StopAt {
-    /// The step, counted from 0.
-    pub(crate) step: u32,
-    /// The process that asked, and its descriptor of a pipe, to which the stopping process writes its id as a line.
-    pub(crate) asker: u32,
-    pub(crate) pipe: i32,
-}
-
 /// The amount of work on one case.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -161,6 +151,16 @@ pub struct Budget {
     pub shows_passing: bool,
     /// The step of a replay before which a debugger is attached to its process, where the engine schedules steps.
     pub stop: Option<StopAt>,
+}
+
+/// A step of a traced execution before which its process stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopAt {
+    /// The step, counted from 0.
+    pub(crate) step: u32,
+    /// The process that asked, and its descriptor of a pipe, to which the stopping process writes its id as a line.
+    pub(crate) asker: u32,
+    pub(crate) pipe: i32,
 }
 
 /// Facts that the programs of a suite have shown so far of its structure. The search keeps them in

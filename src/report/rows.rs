@@ -6,17 +6,6 @@ use super::table::{Row, cut};
 use crate::case::{Access, Step};
 use std::collections::HashMap;
 
-/// The longest cycle of rows that is folded.
-pub(super) const CYCLE: usize = 12;
-
-/// An event of an execution; an operation is named by its process and its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    Call(usize, usize),
-    Step(usize),
-    Return(usize, usize),
-}
-
 impl Report {
     /// Returns the first step at or below a row of the table, counted from 1, whose process is that of the row, with the row.
     ///
@@ -41,6 +30,17 @@ impl Report {
         })?;
         Ok((row, step))
     }
+}
+
+/// The longest cycle of rows that is folded.
+pub(super) const CYCLE: usize = 12;
+
+/// An event of an execution; an operation is named by its process and its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Call(usize, usize),
+    Step(usize),
+    Return(usize, usize),
 }
 
 /// Returns the events of a report in the order in which they happened.

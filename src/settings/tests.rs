@@ -1,4 +1,4 @@
-//! Tests of the settings.
+//! Tests of the settings from the environment.
 
 use super::*;
 

@@ -278,11 +278,16 @@ impl<'a> File<'a> {
         self.own = tokens.into_iter().enumerate().filter_map(is_kept).collect();
     }
 
-    /// Returns the names that the file uses itself: not those of methods and fields, nor the ends of paths.
+    /// Returns the names that the file uses itself: not those of methods and fields, nor the ends of paths, nor those that are
+    /// written as variables are.
     fn used(&self) -> BTreeSet<&str> {
         let text = |i: usize| self.own.get(i).map_or("", |t: &Token| t.text.as_str());
         let before = |i: usize| i.checked_sub(1).map_or("", text);
-        let is_use = |&i: &usize| ![".", "::", "fn"].contains(&before(i)) && text(i + 1) != ":";
+        let is_use = |&i: &usize| {
+            let is_called = ["(", "::", "!"].contains(&text(i + 1));
+            let is_type = text(i).starts_with(char::is_uppercase) && text(i + 1) != ":";
+            ![".", "::", "fn"].contains(&before(i)) && (is_called || is_type)
+        };
         (0..self.own.len()).filter(is_use).map(text).collect()
     }
 

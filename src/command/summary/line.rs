@@ -1,4 +1,4 @@
-//! A line of `target/forkcheck/summary.json`.
+//! A line of the summary: what one test covered.
 
 use serde::Deserialize;
 

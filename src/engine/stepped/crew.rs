@@ -1,18 +1,18 @@
 //! The crew: workers that are forked once, of which the one that has the turn moves. The supervisor that forked them sleeps,
 //! except when one of them dies: it then forks another in its place, and passes the turn on.
 
+mod results;
+
 use super::board::{BoardRef, duty};
 use super::ends::Ended;
 use super::host::{host, stack_size};
+use super::scheduler::Tally;
 use super::scheduler::decision::Stop;
 use super::scheduler::states::State;
-use super::scheduler::{Outside, Tally};
 use super::shared::{Shared, processors};
-use super::stepper::Note;
 use super::worker::work;
-use crate::case::{Case, History, Schedule, Until};
+use crate::case::{Case, Schedule, Until};
 use crate::check::Judge;
-use crate::engine::StopAt;
 use crate::engine::stepped::instrumented;
 use crate::error::Error;
 use crate::memory::{Hardware, Memory};
@@ -228,11 +228,6 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         self.shared.board.plan(|plan| plan.killable = killable);
     }
 
-    /// Stops the process of this step in the next execution that is traced.
-    pub(crate) fn stop_before(&self, stop: Option<StopAt>) {
-        self.shared.board.pause.set(stop);
-    }
-
     /// Follows these choices in the next batch of [`Exploration::Follow`].
     pub(crate) fn follow(&self, choices: &[u8]) {
         self.shared
@@ -375,11 +370,6 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
         }
     }
 
-    /// Returns the processes that wait outside of an operation, after [`Stop::Stuck`].
-    pub(crate) fn outside(&self) -> Vec<(usize, Outside)> {
-        self.shared.board.plan(|plan| plan.outside())
-    }
-
     fn process_of(&self, worker: usize) -> Option<usize> {
         self.shared
             .board
@@ -443,66 +433,5 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             .bell
             .wait(workers().map(|(_, worker)| worker.pidfd()))?;
         Ok(ended.and_then(|at| workers().nth(at)).map(|(slot, _)| slot))
-    }
-
-    /// Returns the history of the last execution.
-    pub(crate) fn history(&self, case: &Case<S::Spec>) -> History<S::Spec> {
-        self.shared.history(case)
-    }
-    /// Returns the choices of the last execution.
-    pub(crate) fn choices(&self) -> Vec<u8> {
-        self.shared.board.plan(|plan| plan.choices().to_vec())
-    }
-    /// Returns whether the last execution had a step of a kind that none had before.
-    pub(crate) fn is_novel(&self) -> bool {
-        self.shared.board.plan(|plan| plan.novel != 0)
-    }
-    /// Returns a number for the steps of the last execution: the same for the same steps.
-    pub(crate) fn sum(&self) -> u64 {
-        self.shared.board.plan(|plan| plan.sum)
-    }
-    /// Returns the notes of the last execution, if it was traced.
-    pub(crate) fn notes(&self) -> Vec<Note> {
-        self.shared.notes().records()
-    }
-    pub(crate) fn tally(&self) -> Tally {
-        self.shared.board.plan(|plan| plan.tally)
-    }
-    /// Returns how many turns ended before the step that they name, and how many processes were killed, in the last
-    /// execution.
-    pub(crate) fn matched(&self) -> (u32, u32) {
-        self.shared
-            .board
-            .plan(|plan| (plan.scheduler.turns.matched(), plan.died))
-    }
-    /// Returns the process that had the turn at the end of the last execution.
-    pub(crate) fn current(&self) -> Option<u16> {
-        let current = self.shared.board.plan(|plan| plan.current());
-        u16::try_from(current).ok()
-    }
-    /// Returns whether a process was killed at this step of its first incarnation, in any execution so far.
-    pub(crate) fn was_killed(&self, process: usize, step: u32) -> bool {
-        let board = &self.shared.board;
-        board.plan(|plan| plan.points.was_killed(process, step))
-    }
-    /// Returns the kill points of first incarnations, those used and all of them, and then those of later incarnations.
-    pub(crate) fn kill_points(&self) -> [(u64, u64); 2] {
-        self.shared.board.plan(|plan| plan.points.counted())
-    }
-    /// Returns whether the structure changed without a step, in the last execution that was traced.
-    pub(crate) fn unseen(&self) -> bool {
-        self.shared.board.plan(|plan| plan.unseen != 0)
-    }
-    /// Returns the most steps of its own that an operation needed.
-    pub(crate) fn worst(&self) -> u32 {
-        self.shared.board.plan(|plan| plan.worst)
-    }
-    /// Returns whether the executions so far touched no word that was unknown before the last batch.
-    pub(crate) fn footprint_stable(&self) -> bool {
-        self.shared.board.plan(|plan| plan.footprint.is_stable())
-    }
-    /// Returns whether the strategy left executions out: they were too long for its records.
-    pub(crate) fn truncated(&self) -> bool {
-        self.shared.board.plan(|plan| plan.scheduler.truncated())
     }
 }

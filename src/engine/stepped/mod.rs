@@ -22,6 +22,7 @@
 //! | `memory` | the words of a structure: each access of them is a step |
 //! | `stepper` | the call before each access, in a coroutine or a worker; `trace` notes the steps |
 //! | `coroutine`, `novelty`, `location` | a coroutine's way back to the host; kinds of steps seen so far; where a step is in the source |
+//! | `stop` | the step before which a process stops for a debugger |
 //! | `ends` | the end of a batch |
 //! | `shared`, `board` | the memory that all processes share, and the page in it that holds the plan and the turn |
 //! | `scheduler` | the plan: the state between two steps, and the choice of the next process |
