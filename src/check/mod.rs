@@ -10,9 +10,7 @@ mod search;
 mod seen;
 mod verdict;
 
-#[cfg(feature = "loom")]
-pub(crate) use asked::is_of_the_spec;
-pub(crate) use asked::words_of_panic;
+pub(crate) use asked::{is_of_the_spec, words_of_panic};
 pub use linearizable::{Criterion, Limits, explain, rest};
 pub(crate) use linearizable::{Order, Watcher, blame, explain_watched, rest_watched};
 pub use verdict::{Blocked, Explanation, Finding, Kind, Verdict};

@@ -22,6 +22,8 @@ use super::board::{BoardRef, duty};
 use super::decision::{Decision, Stop};
 use super::host::{self, Ask, Novelty, Resumed};
 use crate::case::{Access, Form, Turn, Until};
+use crate::check::is_of_the_spec;
+use crate::process::leave_caught_panics_to;
 use crate::region::Region;
 use crate::workers::bell::Sender;
 use crate::workers::original::without_copies;
@@ -96,6 +98,7 @@ pub(super) fn install(
     (structure, named_as): (Arc<Region>, usize),
     instrumented: bool,
 ) -> &'static Stepper {
+    leave_caught_panics_to(is_of_the_spec);
     Box::leak(Box::new(Stepper {
         board,
         notes,
