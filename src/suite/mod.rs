@@ -11,7 +11,6 @@ mod summary;
 #[cfg(test)]
 mod unjudged;
 
-pub use crate::search::KilledBefore;
 #[doc(hidden)]
 pub use crate::search::{Found, NearMiss, Origin, Rate};
 pub use {macros::Here, scenario::run};

@@ -1,20 +1,12 @@
 //! One kill in a schedule without preemptions, by forked processes and a real SIGKILL: to count the
 //! kill points of a program by their outcome. A search ends at the first one that fails.
 
-use super::Explorer;
+use super::{Explorer, Undisturbed};
 use crate::case::Case;
 use crate::engine::{Answer, Budget, Covered};
 use crate::error::Error;
 use crate::schedule::{Choice, Exploration};
-use crate::spec::Spec;
 use crate::structure::WithHandles;
-
-/// A schedule in which one process begins, no process is preempted, and none is killed.
-pub(super) struct Undisturbed<S: Spec> {
-    case: Case<S>,
-    first: u16,
-    choices: Vec<u8>,
-}
 
 impl<S: WithHandles> Explorer<S> {
     /// Kills a process before one step of the schedule that process `first` begins. The run of that

@@ -15,9 +15,9 @@ use crate::engine::stepped::{Crew, RunAs};
 use crate::engine::{Answer, Budget, Covered, Run, StopAt, Strategy};
 use crate::error::Error;
 use crate::schedule::{Choice, Exploration};
+use crate::spec::Spec;
 use crate::structure::{Progress, WithHandles};
 use crate::workers::{Lost, WATCHDOG};
-use each_kill::Undisturbed;
 use std::time::{Duration, Instant};
 
 /// Bounds of `stepped`: preemptions, rising.
@@ -73,6 +73,13 @@ pub(super) struct Explorer<S: WithHandles> {
     lost: Option<Lost>,
     /// The last schedule whose kill points were asked for.
     undisturbed: Option<Undisturbed<S::Spec>>,
+}
+
+/// A schedule in which one process begins, no process is preempted, and none is killed.
+struct Undisturbed<S: Spec> {
+    case: Case<S>,
+    first: u16,
+    choices: Vec<u8>,
 }
 
 /// The end of a batch, for the search that goes on.
