@@ -12,7 +12,6 @@ mod summary;
 #[cfg(test)]
 mod unjudged;
 
-pub use crate::search::KilledBefore;
 #[doc(hidden)]
 pub use crate::search::{Found, NearMiss, Origin, Rate};
 pub use sequential::{Alone, Sequential};
