@@ -2,6 +2,7 @@
 //!
 //! Called by `search` only; to use one, name it to a [`Suite`](crate::suite::Suite).
 
+mod crates;
 #[cfg(feature = "loom")]
 pub mod loom;
 mod private;
@@ -10,6 +11,7 @@ mod served;
 mod stepped;
 mod value;
 
+pub use crates::Crates;
 pub use processes::Processes;
 #[doc(hidden)]
 pub use stepped::probe;
@@ -25,6 +27,7 @@ use crate::spec::Spec;
 use crate::structure::{Progress, WithHandles};
 use crate::workers::MachineTurn;
 pub(crate) use crate::workers::WATCHDOG;
+use crate::workers::instrumented;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
@@ -130,6 +133,8 @@ pub struct Budget {
     pub read_only: u32,
     /// Processes that may be killed, as bits, by an engine that kills.
     pub killable: u32,
+    /// Whether the structure is for the threads of one process alone: the suite is without `processes`.
+    pub threads_only: bool,
     /// The strategy of an engine that schedules steps.
     pub strategy: Strategy,
     /// Facts that earlier programs have shown.
@@ -168,6 +173,29 @@ pub enum Strategy {
     Random,
 }
 
+/// Where a finding in code that is not written for `Memory` shows. Threads share all memory of a process, and so do the
+/// coroutines that search; forked processes share the structure and its heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Scope {
+    /// Among both.
+    Both,
+    /// Among threads only: it needs a static or a thread-local that all change.
+    Threads,
+    /// Among processes only: it needs memory that each has of its own, or a private futex, which wakes no other process.
+    Processes,
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Both => "threads and processes",
+            Self::Threads => "threads only",
+            Self::Processes => "processes only",
+        })
+    }
+}
+
 /// One execution that is to be reported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -180,6 +208,8 @@ pub struct Run<S: Spec> {
     pub steps: Vec<Step>,
     /// The verdict on it; not Ok.
     pub verdict: Verdict<S>,
+    /// Where it shows, in code that is not written for `Memory`.
+    pub scope: Option<Scope>,
 }
 
 /// Counts of what was run.
@@ -238,6 +268,8 @@ pub struct Covered {
     pub samples: u64,
     /// Programs that were searched by forked processes, since coroutines did something else.
     pub by_processes: u64,
+    /// Programs in which forked processes did something else than threads, for memory that each has of its own.
+    pub unlike: u64,
     /// The most steps of its own that an operation needed.
     pub worst: u64,
     /// Programs in which the structure changed without a step: the engine cannot schedule accesses
@@ -258,11 +290,20 @@ pub struct Covered {
     pub locks: u64,
     /// Findings that needed a real kill.
     pub for_real: u64,
+    /// Calls of the C library by which operations left the schedule, as bits; [`left_calls`](Self::left_calls) names them.
+    pub left: u64,
+    /// The crates whose accesses were seen, where the code is not written for `Memory`.
+    pub crates: Crates,
     /// Marks in the structure's code that executions reached.
     pub reached: Reached,
 }
 
 impl Covered {
+    /// Returns the names of the calls by which operations left the schedule.
+    pub fn left_calls(&self) -> Vec<String> {
+        instrumented::left_names(self.left)
+    }
+
     /// Adds counts to these.
     pub fn add(&mut self, more: Covered) {
         self.programs += more.programs;
@@ -289,6 +330,7 @@ impl Covered {
         self.same_id += more.same_id;
         self.samples += more.samples;
         self.by_processes += more.by_processes;
+        self.unlike += more.unlike;
         self.worst = self.worst.max(more.worst);
         self.unseen += more.unseen;
         self.accesses += more.accesses;
@@ -298,6 +340,8 @@ impl Covered {
         self.given_up += more.given_up;
         self.locks += more.locks;
         self.for_real += more.for_real;
+        self.left |= more.left;
+        self.crates.add_all(more.crates);
         self.reached.add(more.reached);
     }
 }

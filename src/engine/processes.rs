@@ -13,6 +13,7 @@ use crate::check::{
     rest_watched,
 };
 use crate::error::Error;
+use crate::heap;
 use crate::memory::Hardware;
 use crate::process::{Channel, Exit, Job};
 use crate::spec::Spec;
@@ -67,6 +68,7 @@ impl<S: WithHandles<Memory = Hardware>> Serve<S> {
 fn serve<S: WithHandles<Memory = Hardware>>(channel: &mut Channel) {
     let mut kept = None;
     served::serve(channel, |case, roles, budget| {
+        heap::start()?;
         Looks::before::<Hardware, S>(case, roles, budget.known, |case, roles| {
             search::<S>(&mut kept, case, roles, budget)
         })
@@ -109,7 +111,11 @@ fn search<S: WithHandles<Memory = Hardware>>(
         Ended::Stuck { process, .. } => pool.private_wait(*process),
         _ => None,
     };
-    let run = told(&case, &roles, ended, budget.read_only, private_wait);
+    let mut run = told(&case, &roles, ended, budget.read_only, private_wait);
+    if let (Some(run), Some(why)) = (&mut run, heap::was_full()) {
+        // It ended the process, which had no memory.
+        run.verdict = Verdict::Unknown(why);
+    }
     if reusable {
         *kept = Some((roles, pool));
     }
@@ -251,6 +257,7 @@ fn told<S: WithHandles<Memory = Hardware>>(
         history,
         steps: Vec::new(),
         verdict,
+        scope: None,
     })
 }
 

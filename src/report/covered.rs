@@ -112,6 +112,11 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
             counted(by_processes, "program")
         ));
     }
+    let crates = outcome.covered.crates.all();
+    if !crates.is_empty() {
+        let each: Vec<String> = crates.iter().map(|(name, accesses)| format!("{accesses} of {name}")).collect();
+        parts.push(format!("accesses by crate, while memory was learned: {}", each.join(" and ")));
+    }
     if outcome.saved_cases > 0 {
         parts.push(format!(
             "{} first",
@@ -149,6 +154,8 @@ pub(super) fn not_checked<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         same_id,
         short_looks,
         by_halts,
+        unlike,
+        by_processes,
         ..
     } = outcome.covered;
     let items = outcome.limitations.split("; ");
@@ -160,6 +167,19 @@ pub(super) fn not_checked<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         items.push(format!(
             "calls on several processors at the same time, in {}: there they met only where a process was halted",
             counted(by_halts, "program")
+        ));
+    }
+    let left = outcome.covered.left_calls();
+    if !left.is_empty() {
+        items.push(format!(
+            "other results of calls that leave the schedule, which operations make: {}",
+            left.join(", ")
+        ));
+    }
+    if unlike > by_processes {
+        items.push(format!(
+            "processes, in {}: there each has statics, thread-locals and private futexes of its own, and did something else",
+            counted(unlike - by_processes, "program")
         ));
     }
     if !outcome.spared.is_empty() {

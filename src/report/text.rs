@@ -70,6 +70,9 @@ fn of_finding(to: &mut String, report: &Report, width: usize) -> std::fmt::Resul
     } else {
         writeln!(to, "\n{}\n", render(&report.names(), &rows, width))?;
     }
+    if let Some(scope) = &report.scope {
+        labelled(to, "among", &wrapped(scope, width))?;
+    }
     if let Some(legend) = report.legend {
         labelled(to, "words", &wrapped(legend, width))?;
     }

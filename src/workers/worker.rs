@@ -15,6 +15,7 @@ use super::original::{self, without_copies};
 use super::pool::Judge;
 use super::trap::{Others, halting};
 use crate::case::{Call, Case, History};
+use crate::heap;
 use crate::memory::{Hardware, Memory};
 use crate::process::die_with_parent;
 use crate::region::Region;
@@ -235,6 +236,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         let case = self.case.as_ref().expect("a batch was taken");
         control.places[self.me].set(Phase::Setup);
         let slot = self.shared.slot().get();
+        heap::begin();
         let structure = without_copies(|| S::new(&case.setup));
         // SAFETY: the slot is a place for an `S` that is valid for writes and aligned, and this process's alone: the
         // other workers wait for `round`. What was in it has been dropped.

@@ -53,7 +53,7 @@ const LAYERS: &[(&str, &str)] = &[
     // An engine owns regions and processes: that of loom runs a whole search in a child.
     (
         "engine",
-        "workers schedule check case source structure spec reached region process memory",
+        "workers heap schedule check case source structure spec reached region process memory",
     ),
     // A saved case names the verdict for which it was saved.
     ("regression", "check case structure spec"),
@@ -63,8 +63,10 @@ const LAYERS: &[(&str, &str)] = &[
     // workers. The check of a history reports each step of the spec to its worker.
     (
         "workers",
-        "schedule check case source structure spec region process memory",
+        "heap schedule check case source structure spec region process memory",
     ),
+    // An allocator, whose memory is a region.
+    ("heap", "region"),
     ("schedule", ""),
     ("check", "case structure spec"),
     // The name of a step comes from its source line.
@@ -161,6 +163,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "the program's own writable segments are read as bytes",
     ),
     (
+        "src/heap.rs",
+        "an allocator, whose bytes lie in a region that lives as long as the program",
+    ),
+    (
         "src/workers/instrumented/accesses.rs",
         "bytes of the arena are read and copied",
     ),
@@ -173,12 +179,24 @@ const UNSAFE: &[(&str, &str)] = &[
         "functions of fixed names that instrumented code calls",
     ),
     (
+        "src/workers/instrumented/blocks.rs",
+        "threads of the C library, and the register of thread-locals",
+    ),
+    (
+        "src/workers/instrumented/globals.rs",
+        "the program's own writable segments are compared and copied as bytes",
+    ),
+    (
         "src/workers/instrumented/heap.rs",
         "functions of fixed names, and those of the C library behind them",
     ),
     (
         "src/workers/instrumented/hooks.rs",
         "functions of fixed names that instrumented code calls",
+    ),
+    (
+        "src/workers/instrumented/leaves.rs",
+        "functions of fixed names, and those of the C library behind them",
     ),
     (
         "src/workers/instrumented/runtime.rs",

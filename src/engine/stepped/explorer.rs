@@ -10,12 +10,12 @@ use super::verdict::{judge, rests};
 use crate::case::Case;
 use crate::check::Verdict;
 use crate::engine::served::bare;
-use crate::engine::{Answer, Budget, Covered, Run, Strategy};
+use crate::engine::{Answer, Budget, Covered, Crates, Run, Scope, Strategy};
 use crate::error::Error;
 use crate::schedule::{Choice, Exploration};
 use crate::structure::{Progress, WithHandles};
 use crate::workers::stepped::{Crew, Judge, RunAs};
-use crate::workers::{Lost, WATCHDOG};
+use crate::workers::{Lost, WATCHDOG, instrumented};
 use batch::Batch;
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,13 @@ pub(super) struct Explorer<S: WithHandles> {
     same_id: bool,
     /// See [`Budget::keep_going`].
     keeps_going: bool,
+    /// See [`Budget::threads_only`].
+    threads_only: bool,
+    /// Whether forked processes did something else than coroutines of code that is not written for `Memory`. Those are threads,
+    /// and go on.
+    unlike: bool,
+    /// The crates whose accesses were seen while memory was learned.
+    crates: Crates,
     /// The reason why the last batch or execution could not go on, if it could not.
     lost: Option<Lost>,
 }
@@ -99,6 +106,9 @@ impl<S: WithHandles> Explorer<S> {
             watchdog: WATCHDOG,
             same_id: false,
             keeps_going: false,
+            threads_only: false,
+            unlike: false,
+            crates: Crates::default(),
             lost: None,
         }
     }
@@ -111,7 +121,9 @@ impl<S: WithHandles> Explorer<S> {
         self.promised = (budget.progress, budget.read_only);
         self.killable = budget.killable;
         self.watchdog = budget.watchdog;
-        (self.differs, self.switched) = (budget.known.differs, false);
+        let searched_by_processes = budget.known.differs && !Self::is_instrumented();
+        (self.differs, self.switched) = (searched_by_processes, false);
+        (self.threads_only, self.unlike) = (budget.threads_only, false);
         self.same_id = false;
         self.lost = None;
     }
@@ -142,13 +154,13 @@ impl<S: WithHandles> Explorer<S> {
         self.crew(self.searches())
     }
 
-    /// Returns the processes that confirm and trace an execution.
-    fn confirming(&mut self) -> Result<&mut Crew<S::Memory, S>, Error> {
-        self.crew(if self.same_id {
+    /// Returns the kind of processes that confirm and trace an execution.
+    fn confirms(&self) -> RunAs {
+        if self.same_id {
             RunAs::SameIds
         } else {
             RunAs::Processes
-        })
+        }
     }
 
     fn crew(&mut self, kind: RunAs) -> Result<&mut Crew<S::Memory, S>, Error> {
@@ -179,12 +191,42 @@ impl<S: WithHandles> Explorer<S> {
     ) -> Result<Answer<S::Spec>, Error> {
         self.begin(budget);
         self.learn(case)?;
+        let (covered, run) = self.explore_by_all(case, budget, kills)?;
+        let (left, crates) = (instrumented::left_taken(), self.crates);
+        Ok((Covered { left, crates, ..covered }, run))
+    }
+
+    /// Tries them by coroutines, and by forked processes where those do something else.
+    fn explore_by_all(
+        &mut self,
+        case: &Case<S::Spec>,
+        budget: &Budget,
+        kills: bool,
+    ) -> Result<Answer<S::Spec>, Error> {
         let until = Instant::now() + budget.time;
-        let answer = self.search(case, budget, kills, until)?;
+        let (mut covered, run) = self.search(case, budget, kills, until)?;
         if std::mem::take(&mut self.switched) {
             return self.search(case, budget, kills, until);
         }
-        Ok(answer)
+        covered.unlike = self.unlike.into();
+        let by_threads_alone = !self.unlike || self.threads_only || by_chance(budget).is_some();
+        if run.is_some() || self.lost.is_some() || by_threads_alone {
+            return Ok((covered, run));
+        }
+        // Threads found nothing, and processes did something else.
+        self.differs = true;
+        let fewer = Budget {
+            executions: budget.executions / REAL,
+            ..*budget
+        };
+        let (by_processes, run) = self.search(case, &fewer, kills, until)?;
+        self.differs = false;
+        covered.executions += by_processes.executions;
+        covered.failing += by_processes.failing;
+        covered.timed_out |= by_processes.timed_out;
+        covered.by_processes = 1;
+        let scope = Some(Scope::Processes);
+        Ok((covered, run.map(|run| Run { scope, ..run })))
     }
 
     /// Tries all executions of a program within rising bounds, then random ones, as far as the
@@ -305,7 +347,9 @@ impl<S: WithHandles> Explorer<S> {
             Some(_) | None => covered.hardly = 1,
         }
         let known = budget.known;
+        // No signal kills one thread of a process.
         if kills
+            && !self.threads_only
             && (known.programs < KILLED_FOR_REAL || known.for_real)
             && let Some(choices) = self.for_real(case, by_chance, until, &mut covered)?
         {

@@ -269,6 +269,15 @@ fn mark(
     runtime.shadow.mark(address, length, me, known)
 }
 
+/// Returns the line of an instruction in words.
+fn at(code: u32) -> String {
+    let place = symbols::site(code);
+    match place.line {
+        0 => "code without lines".to_owned(),
+        line => format!("{}:{line}", stepper::short(&place.file)),
+    }
+}
+
 /// Ends the execution for an access that clashes with another one, or that is beyond what the
 /// engine follows.
 fn tell(me: usize, code: u32, clash: Option<Clash>) {
@@ -277,13 +286,6 @@ fn tell(me: usize, code: u32, clash: Option<Clash>) {
             stepper::beyond();
         }
         return;
-    };
-    let at = |code| {
-        let place = symbols::site(code);
-        match place.line {
-            0 => "code without lines".to_owned(),
-            line => format!("{}:{line}", stepper::short(&place.file)),
-        }
     };
     let does = |kind, code| {
         let does = match kind {
@@ -319,6 +321,30 @@ pub(super) fn freed(address: usize, length: usize) {
             let clash = with(|runtime| mark(runtime, bytes, Kind::Free, me, code));
             tell(me, code, clash.flatten());
         }
+    });
+}
+
+/// The bit of a header that says that its allocation is freed; below it is the last instruction of the process that freed it.
+const FREED: usize = 1 << 32;
+
+/// Notes that memory is freed whose header has this word, and returns its new one. A process that frees twice has ended the
+/// execution before it comes here.
+pub(super) fn frees(word: usize) -> usize {
+    let process = stepper::seat().map(|(process, _)| process);
+    with(|runtime| {
+        if word & FREED != 0 && process.is_none() {
+            (runtime.freed_twice, runtime.by) = (1, word as u32);
+        }
+        FREED | process.map_or(0, |process| runtime.last[process]) as usize
+    })
+    .unwrap_or(word)
+}
+
+/// Ends the execution for a thread that code under test starts.
+pub(super) fn starts_thread() {
+    let _ = as_process(|me| {
+        let code = with(|runtime| runtime.last[me]).unwrap_or(0);
+        stepper::starts_thread(me, format!("starts a thread after {}", at(code)));
     });
 }
 

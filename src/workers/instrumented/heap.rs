@@ -38,7 +38,10 @@ fn take(size: usize, align: usize) -> *mut c_void {
         return null_mut();
     }
     // SAFETY: the bytes before an allocation are the header's, by `Arena::take`, and no process reads them meanwhile.
-    unsafe { header(address).write(size) };
+    unsafe {
+        header(address).write(size);
+        header(address).add(1).write(0);
+    }
     std::ptr::with_exposed_provenance_mut(address)
 }
 
@@ -112,7 +115,13 @@ unsafe extern "C" fn free(old: *mut c_void) {
     if is_under_test() {
         // SAFETY: it is one of the arena.
         let length = unsafe { length(old) };
+        // SAFETY: the second word of the header says whether it is freed, and after which instruction.
+        let freed = unsafe { header(old.addr()).add(1) };
         accesses::freed(old.addr(), length);
+        // SAFETY: as above; the process that has the turn alone uses it.
+        unsafe {
+            freed.write(accesses::frees(freed.read()));
+        }
     }
 }
 

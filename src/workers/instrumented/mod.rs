@@ -12,8 +12,11 @@
 //! | `clocks`, `shadow` | what happened before what, by the orderings that the code gives |
 //! | `touched` | memory that more than one process touches, whose plain accesses are steps |
 //! | `waits` | system calls by which code waits |
+//! | `leaves` | calls by which code leaves the schedule |
 //! | `zeroed` | tables in shared memory |
 //! | `symbols` | source lines of instructions |
+//! | `globals`, `blocks` | statics, which are put back after each execution, and thread-locals of each coroutine |
+//! | `program`, `crates` | the symbols of the program, and the crates that they are of |
 //!
 //! All processes of a case see the structure and the arena at one address, also while they are coroutines: such code may
 //! hold pointers, and a pointer is valid in each process that inherits the mapping. An address that only the search shares
@@ -28,12 +31,22 @@ mod accesses;
 mod arena;
 #[cfg(forkcheck_instrumented)]
 mod atomics;
+#[cfg(forkcheck_instrumented)]
+mod blocks;
 #[cfg(any(forkcheck_instrumented, test))]
 mod clocks;
+#[cfg(any(forkcheck_instrumented, test))]
+mod crates;
+#[cfg(forkcheck_instrumented)]
+mod globals;
 #[cfg(forkcheck_instrumented)]
 mod heap;
 #[cfg(forkcheck_instrumented)]
 mod hooks;
+#[cfg(forkcheck_instrumented)]
+mod leaves;
+#[cfg(forkcheck_instrumented)]
+mod program;
 #[cfg(forkcheck_instrumented)]
 mod runtime;
 #[cfg(any(forkcheck_instrumented, test))]
@@ -49,7 +62,10 @@ mod zeroed;
 
 #[cfg(forkcheck_instrumented)]
 pub(crate) use {
-    runtime::{begin, end_incarnation, learn, resolve_seen, start},
+    blocks::Block,
+    globals::Globals,
+    leaves::{names as left_names, taken as left_taken},
+    runtime::{begin, end_incarnation, execution, freed_twice, learn, resolve_seen, start},
     symbols::site,
 };
 
@@ -138,10 +154,44 @@ mod without {
         super::unseen()?;
         Region::anonymous(1).map(Arc::new)
     }
+    /// Statics, which are looked after for instrumented code alone.
+    pub(crate) struct Globals;
+    impl Globals {
+        pub(crate) fn of_this_thread() -> Self {
+            Self
+        }
+        pub(crate) fn keep(&mut self) {}
+        pub(crate) fn put_back(&self) {}
+        pub(crate) fn enter(&mut self) {}
+        pub(crate) fn stay(&mut self) {}
+    }
+    /// Thread-locals, which each coroutine has of its own for instrumented code alone.
+    pub(crate) struct Block;
+    impl Block {
+        pub(crate) fn of_processes(_: usize) -> Vec<Self> {
+            Vec::new()
+        }
+        pub(crate) fn within<R>(&self, call: impl FnOnce() -> R) -> R {
+            call()
+        }
+        pub(crate) fn put_back(&self) {}
+    }
+
     pub(crate) fn begin(_: usize, _: usize) {}
     pub(crate) fn end_incarnation(_: usize) {}
     pub(crate) fn learn(_: bool) {}
-    pub(crate) fn resolve_seen() {}
+    pub(crate) fn resolve_seen() -> Vec<(String, u64)> {
+        Vec::new()
+    }
+    pub(crate) fn freed_twice() -> Option<String> {
+        None
+    }
+    pub(crate) fn left_taken() -> u64 {
+        0
+    }
+    pub(crate) fn left_names(_: u64) -> Vec<String> {
+        Vec::new()
+    }
 }
 #[cfg(not(forkcheck_instrumented))]
-pub(crate) use without::{begin, end_incarnation, learn, resolve_seen, start};
+pub(crate) use without::{Block, Globals, begin, end_incarnation, freed_twice, learn, left_names, left_taken, resolve_seen, start};

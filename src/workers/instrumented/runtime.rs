@@ -7,6 +7,7 @@
 
 use super::arena::{self, Arena};
 use super::clocks::Knowledge;
+use super::globals;
 use super::shadow::Shadow;
 use super::symbols;
 use super::touched::Touched;
@@ -14,6 +15,8 @@ use super::zeroed::zeroed;
 use crate::error::Error;
 use crate::region::Region;
 use crate::schedule::MAX_PROCESSES;
+use crate::workers::stepped::stepper;
+use std::collections::BTreeMap;
 use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -66,13 +69,21 @@ impl Reads {
 pub(super) struct Runtime {
     pub(super) arena: Arena,
     pub(super) processes: u32,
+    /// The number of executions that have begun.
+    execution: u64,
     /// 1: each plain access is a step, and its memory is noted.
     pub(super) learns: u32,
+    /// Calls that leave the schedule, see [`leaves`](super::leaves).
+    pub(super) left: u64,
+    /// 1: memory was freed twice outside of any process, the first time after the instruction `by`.
+    pub(super) freed_twice: u32,
+    pub(super) by: u32,
     pub(super) known: [Knowledge; MAX_PROCESSES],
     pub(super) reads: [Reads; MAX_PROCESSES],
     /// The last instruction of each process that touched memory.
     pub(super) last: [u32; MAX_PROCESSES],
     codes: [u32; CODES],
+    counts: [u32; CODES],
     pub(super) touched: Touched,
     pub(super) shadow: Shadow,
 }
@@ -108,6 +119,7 @@ pub(crate) fn start() -> Result<Arc<Region>, Error> {
     runtime.arena.place(region.address());
     RUNTIME.store(runtime, Relaxed);
     heap_is_ours()?;
+    globals::start()?;
     Ok(Arc::clone(REGION.get_or_init(|| region)))
 }
 
@@ -135,12 +147,19 @@ pub(crate) fn begin(processes: usize, size: usize) {
     with(|runtime| {
         runtime.arena.reset(size);
         runtime.processes = processes as u32;
+        runtime.execution += 1;
+        runtime.freed_twice = 0;
         runtime.shadow.begin();
         for process in 0..processes {
             runtime.known[process] = Knowledge::of_first(process);
             (runtime.reads[process].version, runtime.reads[process].count) = (0, 0);
         }
     });
+}
+
+/// Returns the number of the execution that runs.
+pub(crate) fn execution() -> u64 {
+    with(|runtime| runtime.execution).unwrap_or(0)
 }
 
 /// Notes that a process was killed: its accesses are no longer concurrent with any.
@@ -155,6 +174,7 @@ pub(crate) fn learn(learns: bool) {
         if learns {
             runtime.touched.clear();
             runtime.codes.fill(0);
+            runtime.counts.fill(0);
         }
     });
 }
@@ -165,11 +185,9 @@ impl Runtime {
     pub(super) fn see(&mut self, code: u32) {
         let mut at = (code.wrapping_mul(0x9E37_79B9) >> 20) as usize % CODES;
         for _ in 0..8 {
-            if self.codes[at] == code {
-                return;
-            }
-            if self.codes[at] == 0 {
+            if self.codes[at] == code || self.codes[at] == 0 {
                 self.codes[at] = code;
+                self.counts[at] = self.counts[at].saturating_add(1);
                 return;
             }
             at = (at + 1) % CODES;
@@ -177,12 +195,39 @@ impl Runtime {
     }
 }
 
-/// Finds the source lines of all instructions that were seen, so that processes that are forked later know them.
-pub(crate) fn resolve_seen() {
-    let codes = with(|runtime| runtime.codes.to_vec()).unwrap_or_default();
-    for code in codes.into_iter().filter(|&code| code != 0) {
-        let _ = symbols::site(code);
+/// Finds the source lines of all instructions that were seen, so that processes that are forked later know them. Returns the
+/// crates that they are of, each with the number of its accesses.
+pub(crate) fn resolve_seen() -> Vec<(String, u64)> {
+    let seen = |runtime: &mut Runtime| {
+        let seen = runtime.codes.iter().copied().zip(runtime.counts);
+        seen.filter(|&(code, _)| code != 0).collect::<Vec<_>>()
+    };
+    let mut crates = BTreeMap::new();
+    for (code, count) in with(seen).unwrap_or_default() {
+        let file = symbols::site(code).file;
+        *crates.entry(crate_of_file(&file)).or_default() += u64::from(count);
     }
+    crates.into_iter().collect()
+}
+
+/// Returns the crate with its release, by the path of a file of it; another name for files that are not of a registry.
+fn crate_of_file(file: &str) -> String {
+    match stepper::short(file).split_once('/') {
+        Some((name, _)) if file.contains("/registry/src/") => name.to_owned(),
+        _ if file.is_empty() => "code without lines".to_owned(),
+        _ if file.starts_with('/') => "files outside of the workspace".to_owned(),
+        _ => "this workspace".to_owned(),
+    }
+}
+
+/// Returns the line after which memory was freed for the first time, if code outside of any process has freed it twice.
+pub(crate) fn freed_twice() -> Option<String> {
+    let by = with(|runtime| (runtime.freed_twice != 0).then_some(runtime.by)).flatten()?;
+    let place = symbols::site(by);
+    Some(match place.line {
+        0 => "before, outside of any process".into(),
+        line => format!("before, after {}:{line}", stepper::short(&place.file)),
+    })
 }
 
 #[cfg(test)]

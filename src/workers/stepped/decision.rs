@@ -31,6 +31,8 @@ pub(crate) enum Stop {
     Freed,
     /// More memory was allocated or touched than the engine follows.
     Beyond,
+    /// A process started a thread.
+    Thread,
     /// A process with a read-only mapping wrote.
     Wrote,
     /// Coroutines did something that processes could not do, or would not notice.
@@ -56,7 +58,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Over,
         Self::Stuck,
         Self::TooLong,
@@ -64,6 +66,7 @@ impl Stop {
         Self::Race,
         Self::Freed,
         Self::Beyond,
+        Self::Thread,
         Self::Wrote,
         Self::Differs,
         Self::Panicked,

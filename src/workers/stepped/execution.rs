@@ -135,14 +135,23 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         without_copies(|| under_test(self.shared.instrumented, call))
     }
 
-    /// Drops the structure after an execution that was `fine` or not. Then it begins the next
-    /// execution, or notes that the batch is over, or what is to be done `first`.
-    pub(super) fn finish(&mut self, fine: bool, first: Option<Stop>) -> bool {
+    /// Drops the structure after an execution in which every process is done or dead.
+    /// Returns whether that went well: no memory was freed twice.
+    pub(super) fn drop_structure(&self) -> bool {
         // SAFETY: drop in place.
         // 1. The slot holds a structure: `begin` wrote it, and only this drops it, once an execution. 2. No other process
         // uses it: every process is done, after dropping its handle, or dead.
         self.under_test(|| unsafe { (*slot::<M, S>(&self.structure).get()).assume_init_drop() });
-        self.next(fine, first)
+        if !self.shared.instrumented {
+            return true;
+        }
+        let Some(before) = instrumented::freed_twice() else {
+            return true;
+        };
+        if self.shared.board.traced.load(Relaxed) != 0 {
+            let _ = self.shared.notes().push(&stepper::Note::FreedTwice(before), &mut Vec::new());
+        }
+        false
     }
 
     /// Begins the execution after one that was `fine` or not, or notes that the batch is over, or

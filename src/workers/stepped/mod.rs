@@ -37,6 +37,8 @@ mod workers;
 pub(crate) use crew::{Crew, RunAs};
 pub(crate) use decision::Stop;
 pub(crate) use ends::{Ended, Outside};
+#[cfg(forkcheck_instrumented)]
+pub(crate) use host::{PrivatePiece, private_pieces};
 pub(crate) use plan::LONGEST;
 pub(crate) use shared::Judge;
 pub(crate) use stepper::Note;

@@ -6,7 +6,7 @@ use crate::case::{Case, Step, Turn, Until};
 use crate::check::{Kind, Verdict};
 use crate::engine::stepped::verdict::verdict;
 use crate::engine::stepped::{elements, trace};
-use crate::engine::{Answer, Budget, Covered, Run};
+use crate::engine::{Answer, Budget, Covered, Run, Scope};
 use crate::error::Error;
 use crate::schedule::Exploration;
 use crate::spec::Spec;
@@ -55,11 +55,15 @@ impl<S: WithHandles> Explorer<S> {
         if self.switched {
             return Ok((covered, None));
         }
-        let first = self.traced(case, Exploration::Follow, choices)?;
+        let mut kind = self.confirms();
+        let mut first = self.traced_by(kind, case, Exploration::Follow, choices)?;
         if self.lost.is_some() {
             return Ok((covered, first.run));
         }
-        if first.run.is_none() && self.searches() == RunAs::Coroutines {
+        if first.run.is_none() && Self::is_instrumented() && self.searches() == RunAs::Coroutines {
+            kind = RunAs::Coroutines;
+            first = self.traced_by(kind, case, Exploration::Follow, choices)?;
+        } else if first.run.is_none() && self.searches() == RunAs::Coroutines {
             self.switch_to_processes();
             return Ok((covered, None));
         }
@@ -67,13 +71,13 @@ impl<S: WithHandles> Explorer<S> {
             // A watchdog takes seconds to notice it; its replays show its rate.
             return Ok((covered, first.run));
         }
-        let again = self.traced(case, Exploration::Follow, choices)?;
+        let again = self.traced_by(kind, case, Exploration::Follow, choices)?;
         let run = match first.run {
             Some(_) if !first.is_like(&again) => Some(trace::not_deterministic(case)),
             Some(run) => {
                 // The case is saved with its turns, so it is reported only as a run by these turns
                 // shows it.
-                let by_turns = self.traced(&run.case, Exploration::Script, &[])?;
+                let by_turns = self.traced_by(kind, &run.case, Exploration::Script, &[])?;
                 by_turns
                     .run
                     .filter(|again| again.steps == run.steps)
@@ -85,7 +89,8 @@ impl<S: WithHandles> Explorer<S> {
             }
             None => Some(trace::not_deterministic(case)),
         };
-        Ok((covered, run))
+        let scope = self.scope(kind);
+        Ok((covered, run.map(|run| Run { scope, ..run })))
     }
 
     /// Replays a case unchanged.
@@ -105,24 +110,68 @@ impl<S: WithHandles> Explorer<S> {
             self.same_id = true;
             Retold { run, covered, .. } = self.traced(case, Exploration::Script, &[])?;
         }
+        let mut scope = None;
+        if Self::is_instrumented() {
+            let threads = self.traced_by(RunAs::Coroutines, case, Exploration::Script, &[])?;
+            let is_finding = |run: &Option<Run<S::Spec>>| {
+                matches!(run, Some(run) if matches!(run.verdict, Verdict::Finding(_)))
+            };
+            scope = match (is_finding(&run), is_finding(&threads.run)) {
+                (true, true) => Some(Scope::Both),
+                (true, false) if self.threads_only => {
+                    run = None;
+                    None
+                }
+                (true, false) => Some(Scope::Processes),
+                (false, true) => {
+                    run = threads.run;
+                    Some(Scope::Threads)
+                }
+                (false, false) => None,
+            };
+        }
         // A saved case keeps its turns: the turns of the current code would follow every change of
         // it.
         let run = run.map(|run| Run {
             case: case.clone(),
+            scope,
             ..run
         });
         Ok((covered, run))
     }
 
-    /// Runs one execution and notes all its steps.
+    /// Returns where a finding shows that such processes have confirmed, after coroutines or they themselves found it.
+    fn scope(&self, confirmed: RunAs) -> Option<Scope> {
+        if !Self::is_instrumented() {
+            return None;
+        }
+        Some(match (self.searches(), confirmed) {
+            (_, RunAs::Coroutines) => Scope::Threads,
+            (RunAs::Coroutines, _) => Scope::Both,
+            (RunAs::Processes | RunAs::SameIds, _) => Scope::Processes,
+        })
+    }
+
+    /// Runs one execution by processes, and notes all its steps.
     pub(super) fn traced(
         &mut self,
         case: &Case<S::Spec>,
         strategy: Exploration,
         choices: &[u8],
     ) -> Result<Retold<S::Spec>, Error> {
+        self.traced_by(self.confirms(), case, strategy, choices)
+    }
+
+    /// Runs one execution and notes all its steps.
+    fn traced_by(
+        &mut self,
+        kind: RunAs,
+        case: &Case<S::Spec>,
+        strategy: Exploration,
+        choices: &[u8],
+    ) -> Result<Retold<S::Spec>, Error> {
         let roles = self.roles.clone();
-        let crew = self.confirming()?;
+        let crew = self.crew(kind)?;
         crew.take(case)?;
         crew.follow(choices);
         // One execution has its own limits: bounds on steps, and the watch.
@@ -142,7 +191,7 @@ impl<S: WithHandles> Explorer<S> {
         let (history, mut notes) = (crew.history(case), crew.notes());
         // A process that ended the execution in its turn did not note that turn itself.
         if let Ended::Died { .. }
-        | Ended::Stopped(Stop::Race | Stop::Freed | Stop::Beyond | Stop::Wrote)
+        | Ended::Stopped(Stop::Race | Stop::Freed | Stop::Beyond | Stop::Thread | Stop::Wrote)
         | Ended::Outside { .. } = ended
             && let Some(process) = crew.current()
         {
@@ -181,7 +230,10 @@ impl<S: WithHandles> Explorer<S> {
                 "; the kernel has given the pid of the one that was killed to another process";
         }
         if !matches!(ended, Ended::Stopped(stop) if stop.leaves_crew_usable()) {
-            self.processes = None;
+            match kind {
+                RunAs::Coroutines => self.coroutines = None,
+                RunAs::Processes | RunAs::SameIds => self.processes = None,
+            }
         }
         let steps = trace::steps(&notes);
         let accesses =
@@ -200,6 +252,7 @@ impl<S: WithHandles> Explorer<S> {
                 history,
                 steps,
                 verdict,
+                scope: None,
             }
         });
         Ok(Retold {

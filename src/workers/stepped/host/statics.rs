@@ -5,23 +5,60 @@
     reason = "the program's own writable segments are read as bytes"
 )]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 
 /// Pieces of memory, by address and length in bytes. They are read as words, of which the last may
 /// be cut.
-pub(in super::super) struct Statics(Vec<(usize, usize)>);
+pub(super) struct Statics(Vec<(usize, usize)>);
+
+/// A piece of memory that is private to a process, or to a thread.
+#[cfg_attr(
+    not(forkcheck_instrumented),
+    allow(dead_code, reason = "the statics of other code are compared, and not put back")
+)]
+pub(crate) struct PrivatePiece {
+    pub(crate) at: usize,
+    pub(crate) length: usize,
+    /// The address from which the object's symbols are counted.
+    pub(crate) base: usize,
+    pub(crate) is_thread_local: bool,
+    /// Whether it is of the program itself, and not of a shared library.
+    pub(crate) is_of_program: bool,
+}
+
+/// The pieces of objects, and whether those of libraries that are not the system's belong to them.
+struct Pieces {
+    all: Vec<PrivatePiece>,
+    of_libraries: bool,
+    objects: usize,
+}
+
+/// Returns the statics of the program and the thread-locals of this thread, if `of_libraries` also those of shared libraries that
+/// are not the system's.
+pub(crate) fn private_pieces(of_libraries: bool) -> Vec<PrivatePiece> {
+    let mut pieces = Pieces { all: Vec::new(), of_libraries, objects: 0 };
+    // SAFETY: dl_iterate_phdr calls `add` with `pieces`, which lives until it returns. The first object is the program.
+    unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut pieces).cast()) };
+    pieces.all
+}
+
+/// Returns whether a shared library is the system's, by its path.
+fn is_of_system(path: &CStr) -> bool {
+    let path = path.to_bytes();
+    let is_in = |directory: &str| path.starts_with(directory.as_bytes());
+    // The kernel's has no path.
+    !path.contains(&b'/') || ["/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/"].into_iter().any(is_in)
+}
 
 impl Statics {
     /// Returns the statics of the program itself, without those of its shared libraries.
-    pub(in super::super) fn of_this_program() -> Self {
-        let mut pieces: Vec<(usize, usize)> = Vec::new();
-        // SAFETY: dl_iterate_phdr calls `add` with `pieces`, which lives until it returns. The first object is the program.
-        unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut pieces).cast()) };
-        Self(pieces)
+    pub(super) fn of_this_program() -> Self {
+        let pieces = private_pieces(false).into_iter();
+        Self(pieces.map(|piece| (piece.at, piece.length)).collect())
     }
 
     /// Returns a number that changes with their bytes.
-    pub(in super::super) fn sum(&self) -> u64 {
+    pub(super) fn sum(&self) -> u64 {
         let mut sum = 0u64;
         for &(at, length) in &self.0 {
             let words = std::ptr::with_exposed_provenance::<u64>(at);
@@ -38,14 +75,20 @@ impl Statics {
     }
 }
 
-/// Adds the writable pieces of one object, and ends the iteration.
+/// Adds the writable pieces of one object, and ends the iteration with the program, unless libraries are wanted.
 ///
 /// # Safety
-/// As dl_iterate_phdr(3) calls it; `to` is a `Vec<(usize, usize)>` that nothing else uses.
+/// As dl_iterate_phdr(3) calls it; `to` is a `Pieces` that nothing else uses.
 unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, to: *mut c_void) -> c_int {
     // SAFETY: by the contract of this function, both live for this call, and nothing else uses
     // `to`.
-    let (info, pieces) = unsafe { (&*info, &mut *to.cast::<Vec<(usize, usize)>>()) };
+    let (info, pieces) = unsafe { (&*info, &mut *to.cast::<Pieces>()) };
+    let is_of_program = pieces.objects == 0;
+    pieces.objects += 1;
+    // SAFETY: the loader's own name of the object ends in a zero byte, and lives as long as the object.
+    if !is_of_program && (info.dlpi_name.is_null() || is_of_system(unsafe { CStr::from_ptr(info.dlpi_name) })) {
+        return 0;
+    }
     // SAFETY: as many headers as the loader says, which are there as long as the object.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
     let base = info.dlpi_addr as usize;
@@ -56,21 +99,27 @@ unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, to: *mut c_voi
     let protected = protected.map_or(0, |header| {
         base + (header.p_vaddr + header.p_memsz) as usize
     });
-    let mut piece = |first: usize, end: usize| {
-        let first = first.next_multiple_of(size_of::<u64>());
-        pieces.push((first, end.saturating_sub(first)));
+    let mut piece = |first: usize, end: usize, is_thread_local| {
+        let at = first.next_multiple_of(size_of::<u64>());
+        pieces.all.push(PrivatePiece {
+            at,
+            length: end.saturating_sub(at),
+            base,
+            is_thread_local,
+            is_of_program,
+        });
     };
     for header in headers {
         let (at, length) = (base + header.p_vaddr as usize, header.p_memsz as usize);
         if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W != 0 {
-            piece(at.max(protected.min(at + length)), at + length);
+            piece(at.max(protected.min(at + length)), at + length, false);
         }
         if header.p_type == libc::PT_TLS && !info.dlpi_tls_data.is_null() {
             let at = info.dlpi_tls_data.expose_provenance();
-            piece(at, at + length);
+            piece(at, at + length, true);
         }
     }
-    1
+    c_int::from(!pieces.of_libraries)
 }
 
 /// Returns the number of threads of this process, from /proc/self/task; 1 where that cannot be

@@ -1,5 +1,6 @@
 //! The notes on a traced execution: each step with its name and location, each turn, each death.
 
+use super::code::address_if_private;
 use super::{At, Done, Seat, Stepper};
 use crate::case::{Access, Form, Kill, Names, Place, Turn, Until};
 use crate::workers::log::Log;
@@ -18,6 +19,10 @@ pub(crate) enum Note {
     Kill(Kill),
     /// Two processes used a cell at once.
     Race { process: usize, other: usize },
+    /// A process waits on a futex that no other process wakes.
+    PrivateFutex { process: usize },
+    /// The drop of the structure freed memory that was freed before, in words.
+    FreedTwice(String),
     /// Two accesses that happens-before does not order, or one of freed memory: by which process,
     /// in words.
     Clash {
@@ -159,7 +164,7 @@ impl Stepper {
         }));
     }
 
-    pub(super) fn note_death(&self) {
+    pub(in super::super) fn note_death(&self) {
         if !self.traced.get() {
             return;
         }
@@ -198,6 +203,7 @@ impl Stepper {
 
     #[inline]
     pub(super) fn note(&self, word: u64, done: &Done, at: At<'_>) {
+        let word = address_if_private(word).unwrap_or(word);
         let within = (word as usize).checked_sub(self.named_as);
         let offset = within.filter(|&offset| offset < self.structure.len());
         let process = self.process.get();

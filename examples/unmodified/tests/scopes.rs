@@ -1,0 +1,292 @@
+//! Structures with statics and thread-locals. Threads of one process share the first and have the second for themselves;
+//! forked processes have both for themselves. A finding says where it shows.
+#![cfg_attr(
+    not(forkcheck_instrumented),
+    allow(dead_code, unused_imports, reason = "most of them are checked where accesses are seen")
+)]
+
+use forkcheck::prelude::*;
+use forkcheck::spec::{Counter, CounterOp, CounterRet, Register, RegisterOp, RegisterRet};
+use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, OnceLock};
+
+// So that processes see what the others allocate, in builds without instrumentation too.
+forkcheck::heap!();
+
+/// Returns what each process has done so far, which only it knows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct OwnCount(Vec<u64>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Count;
+
+impl Spec for OwnCount {
+    type Setup = ();
+    type Op = Count;
+    type Ret = u64;
+    fn start((): &()) -> Self {
+        Self(vec![0; 8])
+    }
+    fn step(&mut self, process: usize, _: &Count) -> u64 {
+        self.0[process] += 1;
+        self.0[process]
+    }
+}
+
+/// A counter of each thread, and a word that all touch, so that there are orders to search.
+struct PerThread(AtomicU64);
+
+impl Structure for PerThread {
+    type Memory = Hardware;
+    type Spec = OwnCount;
+    fn new((): &()) -> Self {
+        Self(AtomicU64::new(0))
+    }
+    fn apply(&self, _: &Count) -> u64 {
+        thread_local! {
+            static DONE: Cell<u64> = const { Cell::new(0) };
+        }
+        self.0.fetch_add(1, Ordering::SeqCst);
+        DONE.set(DONE.get() + 1);
+        self.0.fetch_add(1, Ordering::SeqCst);
+        DONE.get()
+    }
+}
+
+forkcheck::suite! {
+    thread_local: PerThread,
+    user: 2 processes, 1..=2 ops of Just(Count),
+}
+
+/// A lock whose owner is the number of its process, which a static gives: a process that finds its own number in the lock has it
+/// already.
+struct Numbered {
+    owner: AtomicU64,
+    value: AtomicU64,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl WithHandles for Numbered {
+    type Memory = Hardware;
+    type Spec = Counter;
+    type Handle<'a> = (&'a Self, u64);
+    fn new(&first: &i64) -> Self {
+        Self {
+            owner: AtomicU64::new(0),
+            value: AtomicU64::new(first as u64),
+        }
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> (&'a Self, u64) {
+        (self, NEXT.fetch_add(1, Ordering::SeqCst))
+    }
+    fn apply((it, me): &mut (&Self, u64), op: &CounterOp) -> CounterRet {
+        while it.owner.load(Ordering::SeqCst) != *me {
+            if it.owner.compare_exchange(0, *me, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+                std::thread::yield_now();
+            }
+        }
+        let value = it.value.load(Ordering::SeqCst);
+        let CounterOp::Add(more) = op else {
+            it.owner.store(0, Ordering::SeqCst);
+            return CounterRet::Value(value as i64);
+        };
+        it.value.store(value + *more as u64, Ordering::SeqCst);
+        it.owner.store(0, Ordering::SeqCst);
+        CounterRet::Added
+    }
+}
+
+/// A register that is written by way of a static: threads mix it up, and processes each have one.
+struct Scratch(AtomicU64);
+
+static SCRATCH: AtomicU64 = AtomicU64::new(0);
+
+impl Structure for Scratch {
+    type Memory = Hardware;
+    type Spec = Register<u64>;
+    fn new(first: &u64) -> Self {
+        Self(AtomicU64::new(*first))
+    }
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        match op {
+            RegisterOp::Write(value) => {
+                SCRATCH.store(*value, Ordering::SeqCst);
+                self.0.store(SCRATCH.load(Ordering::SeqCst), Ordering::SeqCst);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value(self.0.load(Ordering::SeqCst)),
+        }
+    }
+}
+
+/// A value on the heap that a static holds, made by the first that asks.
+struct Made(AtomicU64);
+
+static MADE: OnceLock<Box<[u64; 2]>> = OnceLock::new();
+
+impl Structure for Made {
+    type Memory = Hardware;
+    type Spec = Counter;
+    fn new(&first: &i64) -> Self {
+        Self(AtomicU64::new(first as u64))
+    }
+    fn apply(&self, op: &CounterOp) -> CounterRet {
+        let made = MADE.get_or_init(|| Box::new([1, 2]));
+        assert_eq!(**made, [1, 2]);
+        match op {
+            CounterOp::Add(more) => {
+                self.0.fetch_add(*more as u64 * made[0], Ordering::SeqCst);
+                CounterRet::Added
+            }
+            CounterOp::Read => CounterRet::Value(self.0.load(Ordering::SeqCst) as i64),
+        }
+    }
+}
+
+forkcheck::suite! {
+    lazily_made: Made,
+    setup: Just(0),
+    adder: 2 processes, 1..=2 ops of Just(CounterOp::Add(1)),
+    reader: 1..=1 ops of Just(CounterOp::Read),
+}
+
+/// A list on the heap, which grows.
+struct Grows(Box<[AtomicU64; 2]>);
+
+impl Structure for Grows {
+    type Memory = Hardware;
+    type Spec = Counter;
+    fn new(&first: &i64) -> Self {
+        Self(Box::new([AtomicU64::new(first as u64), AtomicU64::new(0)]))
+    }
+    fn apply(&self, op: &CounterOp) -> CounterRet {
+        let notes = vec![1u64; 9];
+        match op {
+            CounterOp::Add(more) => {
+                self.0[0].fetch_add(*more as u64 * notes[3], Ordering::SeqCst);
+                CounterRet::Added
+            }
+            CounterOp::Read => CounterRet::Value(self.0[0].load(Ordering::SeqCst) as i64),
+        }
+    }
+}
+
+forkcheck::suite! {
+    boxed: Grows,
+    setup: Just(0),
+    adder: 2 processes, 1..=2 ops of Just(CounterOp::Add(1)),
+    reader: 1..=1 ops of Just(CounterOp::Read),
+}
+
+/// A counter that loses what two add at the same time.
+struct Lossy(AtomicU64);
+
+impl Structure for Lossy {
+    type Memory = Hardware;
+    type Spec = Counter;
+    fn new(&first: &i64) -> Self {
+        Self(AtomicU64::new(first as u64))
+    }
+    fn apply(&self, op: &CounterOp) -> CounterRet {
+        let value = self.0.load(Ordering::SeqCst);
+        let CounterOp::Add(more) = op else {
+            return CounterRet::Value(value as i64);
+        };
+        self.0.store(value + *more as u64, Ordering::SeqCst);
+        CounterRet::Added
+    }
+}
+
+/// A number behind a lock of the standard library, whose futex is private.
+struct Locked(Mutex<i64>);
+
+impl Structure for Locked {
+    type Memory = Hardware;
+    type Spec = Counter;
+    fn new(&first: &i64) -> Self {
+        Self(Mutex::new(first))
+    }
+    fn apply(&self, op: &CounterOp) -> CounterRet {
+        let mut value = self.0.lock().unwrap();
+        match op {
+            CounterOp::Add(more) => {
+                *value += more;
+                CounterRet::Added
+            }
+            CounterOp::Read => CounterRet::Value(*value),
+        }
+    }
+}
+
+/// Where accesses are seen: each of these is checked on `stepped` and its report compared.
+#[cfg(forkcheck_instrumented)]
+mod seen {
+    use super::*;
+    use forkcheck::Report;
+    use forkcheck::check::Verdict;
+    use forkcheck::engine::{Covered, SteppedCode, probe};
+
+    /// Returns the report of a suite, and what was covered.
+    fn report<T: WithHandles<Memory = Hardware>>(suite: &Suite<T::Spec>) -> (Report, Covered) {
+        probe(|word, plain| {
+            word.store(1, Ordering::Relaxed);
+            *plain = 1;
+        });
+        let outcome = suite.check::<SteppedCode, T>().unwrap();
+        assert!(!matches!(outcome.verdict, Verdict::Unavailable(_)), "{:?}", outcome.verdict);
+        (suite.report_data(&outcome), outcome.covered)
+    }
+
+    fn adders() -> Suite<Counter> {
+        let suite = Suite::new(forkcheck::site!(), "adders").setup(Just(0)).regressions(None);
+        suite.role("adder", 2, 1..=2, Just(CounterOp::Add(1))).role("reader", 1, 1..=1, Just(CounterOp::Read))
+    }
+
+    #[test]
+    fn statics_and_thread_locals_are_searched_by_coroutines() {
+        let (counted, covered) = report::<PerThread>(&thread_local::suite());
+        assert_eq!((counted.verdict, covered.unlike, covered.by_processes), ("ok", 0, 0), "{counted}");
+        let (made, covered) = report::<Made>(&lazily_made::suite());
+        assert_eq!((made.verdict, covered.by_processes), ("ok", 0), "{made}");
+    }
+
+    #[test]
+    fn numbers_that_a_static_gives_are_right_among_threads_and_not_among_processes() {
+        let (alone, covered) = report::<Numbered>(&adders().without("processes", "one program's numbers"));
+        assert_eq!((alone.verdict, covered.by_processes), ("ok", 0), "{alone}");
+        assert!(alone.not_checked.iter().any(|item| item.starts_with("processes, in ")), "{alone}");
+        // The two adders have the same number, so both have the lock.
+        let (found, _) = report::<Numbered>(&adders());
+        assert_eq!(found.scope.as_deref(), Some("processes only"), "{found}");
+        assert!(found.to_string().contains(" among:       processes only\n"), "{found}");
+    }
+
+    #[test]
+    fn a_static_that_threads_mix_up_is_found_among_threads_only() {
+        let suite = Suite::new(forkcheck::site!(), "scratch").setup(Just(0)).regressions(None);
+        let suite = suite
+            .role("writer", 2, 1..=1, (1u64..9).prop_map(RegisterOp::Write))
+            .role("reader", 1, 1..=2, Just(RegisterOp::Read));
+        let (found, _) = report::<Scratch>(&suite);
+        assert_eq!((found.verdict, found.scope.as_deref()), ("finding", Some("threads only")), "{found}");
+        assert!(found.rate.as_ref().unwrap().contains("10 of 10"), "{found}");
+    }
+
+    #[test]
+    fn a_value_lost_in_the_structure_itself_is_found_among_threads_and_processes() {
+        let (found, _) = report::<Lossy>(&adders());
+        assert_eq!((found.verdict, found.scope.as_deref()), ("finding", Some("threads and processes")), "{found}");
+    }
+
+    #[test]
+    fn a_private_futex_wakes_no_other_process() {
+        let (found, _) = report::<Locked>(&adders());
+        assert_eq!((found.verdict, found.scope.as_deref()), ("finding", Some("processes only")), "{found}");
+        assert!(found.headline.contains("on a private futex (FUTEX_PRIVATE_FLAG), which no other process wakes"), "{found}");
+        let (alone, _) = report::<Locked>(&adders().without("processes", "a lock of one program"));
+        assert_eq!(alone.verdict, "ok", "{alone}");
+    }
+}
