@@ -83,6 +83,11 @@ pub trait Engine: Default + 'static {
         budget: &Budget,
     ) -> Result<Answer<S::Spec>, Error>;
 
+    /// Returns the functions whose accesses it does not see although their crates are instrumented, where it runs such code.
+    fn not_instrumented(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Returns the last output of the engine's processes; shown when a check fails.
     fn output(&self) -> String;
 }

@@ -43,6 +43,7 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         worst,
         samples,
         by_processes,
+        unlike,
         ..
     } = outcome.covered;
     let programs = match outcome.planned {
@@ -107,8 +108,9 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         parts.push(format!("at most {} an operation", counted(worst, "step")));
     }
     if by_processes > 0 {
+        let alone = if unlike > 0 { "too" } else { "alone" };
         parts.push(format!(
-            "{} by forked processes alone, for what each has of its own (statics, its pid, locks)",
+            "{} by forked processes {alone}, for what each has of its own (statics, its pid, locks)",
             counted(by_processes, "program")
         ));
     }
@@ -167,6 +169,12 @@ pub(super) fn not_checked<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         items.push(format!(
             "calls on several processors at the same time, in {}: there they met only where a process was halted",
             counted(by_halts, "program")
+        ));
+    }
+    if !outcome.not_instrumented.is_empty() {
+        items.push(format!(
+            "atomic instructions that were not instrumented (`fetch_max`, `fetch_min`, inline assembly), in {}",
+            outcome.not_instrumented.join(", ")
         ));
     }
     let left = outcome.covered.left_calls();

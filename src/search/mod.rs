@@ -211,6 +211,7 @@ impl<'a, S: Spec> Search<'a, S> {
             turn: self.turn,
             planned: self.planned,
             found,
+            not_instrumented: self.engine.not_instrumented(),
             output: self.engine.output(),
             stepped: None,
         }

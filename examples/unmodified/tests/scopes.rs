@@ -1,15 +1,16 @@
 //! Structures with statics and thread-locals. Threads of one process share the first and have the second for themselves;
 //! forked processes have both for themselves. A finding says where it shows.
+#![allow(unsafe_code, reason = "a value is freed twice, to be found")]
 #![cfg_attr(
     not(forkcheck_instrumented),
     allow(dead_code, unused_imports, reason = "most of them are checked where accesses are seen")
 )]
 
 use forkcheck::prelude::*;
-use forkcheck::spec::{Counter, CounterOp, CounterRet, Register, RegisterOp, RegisterRet};
+use forkcheck::spec::{Counter, CounterOp, CounterRet};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicPtr, AtomicU64};
 use std::sync::{Mutex, OnceLock};
 
 // So that processes see what the others allocate, in builds without instrumentation too.
@@ -99,25 +100,25 @@ impl WithHandles for Numbered {
     }
 }
 
-/// A register that is written by way of a static: threads mix it up, and processes each have one.
+/// A counter that adds by way of a static: threads mix it up, and processes each have one.
 struct Scratch(AtomicU64);
 
 static SCRATCH: AtomicU64 = AtomicU64::new(0);
 
 impl Structure for Scratch {
     type Memory = Hardware;
-    type Spec = Register<u64>;
-    fn new(first: &u64) -> Self {
-        Self(AtomicU64::new(*first))
+    type Spec = Counter;
+    fn new(&first: &i64) -> Self {
+        Self(AtomicU64::new(first as u64))
     }
-    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+    fn apply(&self, op: &CounterOp) -> CounterRet {
         match op {
-            RegisterOp::Write(value) => {
-                SCRATCH.store(*value, Ordering::SeqCst);
-                self.0.store(SCRATCH.load(Ordering::SeqCst), Ordering::SeqCst);
-                RegisterRet::Written
+            CounterOp::Add(more) => {
+                SCRATCH.store(*more as u64, Ordering::SeqCst);
+                self.0.fetch_add(SCRATCH.load(Ordering::SeqCst), Ordering::SeqCst);
+                CounterRet::Added
             }
-            RegisterOp::Read => RegisterRet::Value(self.0.load(Ordering::SeqCst)),
+            CounterOp::Read => CounterRet::Value(self.0.load(Ordering::SeqCst) as i64),
         }
     }
 }
@@ -221,6 +222,67 @@ impl Structure for Locked {
     }
 }
 
+/// A value that an operation frees, and the structure again.
+struct Twice(AtomicPtr<u64>);
+
+impl Structure for Twice {
+    type Memory = Hardware;
+    type Spec = Counter;
+    fn new(&first: &i64) -> Self {
+        Self(AtomicPtr::new(Box::into_raw(Box::new(first as u64))))
+    }
+    fn apply(&self, _: &CounterOp) -> CounterRet {
+        // SAFETY: this is the mistake: the structure frees it, too.
+        drop(unsafe { Box::from_raw(self.0.load(Ordering::SeqCst)) });
+        CounterRet::Added
+    }
+}
+
+impl Drop for Twice {
+    fn drop(&mut self) {
+        // SAFETY: it was made by `new`.
+        drop(unsafe { Box::from_raw(*self.0.get_mut()) });
+    }
+}
+
+/// A counter whose operation starts a thread.
+struct Starts(AtomicU64);
+
+impl Structure for Starts {
+    type Memory = Hardware;
+    type Spec = Counter;
+    fn new(&first: &i64) -> Self {
+        Self(AtomicU64::new(first as u64))
+    }
+    fn apply(&self, _: &CounterOp) -> CounterRet {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        std::thread::spawn(|| {}).join().unwrap();
+        CounterRet::Added
+    }
+}
+
+/// A counter whose operation looks at the clock, and takes the larger one of two numbers.
+struct Looks(AtomicU64, AtomicU64);
+
+impl Structure for Looks {
+    type Memory = Hardware;
+    type Spec = Counter;
+    fn new(&first: &i64) -> Self {
+        Self(AtomicU64::new(first as u64), AtomicU64::new(0))
+    }
+    fn apply(&self, op: &CounterOp) -> CounterRet {
+        std::hint::black_box(std::time::Instant::now());
+        match op {
+            CounterOp::Add(more) => {
+                self.0.fetch_add(*more as u64, Ordering::SeqCst);
+                self.1.fetch_max(*more as u64, Ordering::SeqCst);
+                CounterRet::Added
+            }
+            CounterOp::Read => CounterRet::Value(self.0.load(Ordering::SeqCst) as i64),
+        }
+    }
+}
+
 /// Where accesses are seen: each of these is checked on `stepped` and its report compared.
 #[cfg(forkcheck_instrumented)]
 mod seen {
@@ -249,8 +311,11 @@ mod seen {
     fn statics_and_thread_locals_are_searched_by_coroutines() {
         let (counted, covered) = report::<PerThread>(&thread_local::suite());
         assert_eq!((counted.verdict, covered.unlike, covered.by_processes), ("ok", 0, 0), "{counted}");
-        let (made, covered) = report::<Made>(&lazily_made::suite());
+        // Each process makes its own, and threads one: only a suite for threads leaves forked processes out.
+        let (made, covered) = report::<Made>(&adders().without("processes", "one program's value"));
         assert_eq!((made.verdict, covered.by_processes), ("ok", 0), "{made}");
+        let (_, covered) = report::<Made>(&lazily_made::suite());
+        assert!(covered.by_processes > 0);
     }
 
     #[test]
@@ -268,8 +333,8 @@ mod seen {
     fn a_static_that_threads_mix_up_is_found_among_threads_only() {
         let suite = Suite::new(forkcheck::site!(), "scratch").setup(Just(0)).regressions(None);
         let suite = suite
-            .role("writer", 2, 1..=1, (1u64..9).prop_map(RegisterOp::Write))
-            .role("reader", 1, 1..=2, Just(RegisterOp::Read));
+            .role("adder", 2, 1..=1, prop_oneof![Just(CounterOp::Add(1)), Just(CounterOp::Add(10))])
+            .role("reader", 1, 1..=2, Just(CounterOp::Read));
         let (found, _) = report::<Scratch>(&suite);
         assert_eq!((found.verdict, found.scope.as_deref()), ("finding", Some("threads only")), "{found}");
         assert!(found.rate.as_ref().unwrap().contains("10 of 10"), "{found}");
@@ -288,5 +353,33 @@ mod seen {
         assert!(found.headline.contains("on a private futex (FUTEX_PRIVATE_FLAG), which no other process wakes"), "{found}");
         let (alone, _) = report::<Locked>(&adders().without("processes", "a lock of one program"));
         assert_eq!(alone.verdict, "ok", "{alone}");
+    }
+
+    #[test]
+    fn memory_that_the_drop_of_the_structure_frees_again_is_a_finding() {
+        let suite = Suite::new(forkcheck::site!(), "twice").setup(Just(0)).regressions(None);
+        let suite = suite.role("adder", 1, 1..=1, Just(CounterOp::Add(1)));
+        let (found, _) = report::<Twice>(&suite);
+        assert_eq!(found.kind.as_deref(), Some("USE AFTER FREE"), "{found}");
+        assert!(found.headline.starts_with("the drop of the structure frees memory twice: it was freed before, after "), "{found}");
+        assert!(found.headline.contains("scopes.rs:"), "{found}");
+    }
+
+    #[test]
+    fn a_thread_that_an_operation_starts_is_refused_with_its_line() {
+        let (refused, _) = report::<Starts>(&adders());
+        assert_eq!(refused.verdict, "unknown", "{refused}");
+        assert!(refused.headline.contains("starts a thread after ") && refused.headline.contains("scopes.rs:"), "{refused}");
+    }
+
+    #[test]
+    fn calls_that_leave_the_schedule_and_instructions_that_are_not_seen_are_named() {
+        let (looks, covered) = report::<Looks>(&adders());
+        let has = |words: &str| looks.not_checked.iter().any(|item| item.contains(words));
+        assert!(has("calls that leave the schedule, which operations make: clock_gettime"), "{looks}");
+        assert!(has("atomic instructions that were not instrumented") && has("scopes::Looks"), "{looks}");
+        assert!(matches!(&covered.crates.all()[..], [(name, 1..)] if name == "this workspace"), "{covered:?}");
+        let (counted, _) = report::<Grows>(&adders());
+        assert!(!counted.not_checked.iter().any(|item| item.contains("leave the schedule")), "{counted}");
     }
 }

@@ -90,6 +90,10 @@ macro_rules! engine {
                     .ask(Serve::<S, $kills>::JOB, case, roles, budget)
             }
 
+            fn not_instrumented(&self) -> Vec<String> {
+                $Memory::not_instrumented()
+            }
+
             fn output(&self) -> String {
                 self.served.output()
             }
@@ -134,15 +138,22 @@ engine!(
 /// Checks whether this program can see the accesses of a structure over this memory.
 trait Seen {
     fn can_be_seen() -> Result<(), Error>;
+    fn not_instrumented() -> Vec<String>;
 }
 impl Seen for SteppedMemory {
     fn can_be_seen() -> Result<(), Error> {
         Ok(())
     }
+    fn not_instrumented() -> Vec<String> {
+        Vec::new()
+    }
 }
 impl Seen for Hardware {
     fn can_be_seen() -> Result<(), Error> {
         instrumented::unseen()
+    }
+    fn not_instrumented() -> Vec<String> {
+        instrumented::plain_atomics()
     }
 }
 

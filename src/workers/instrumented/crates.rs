@@ -22,6 +22,22 @@ pub(super) fn crate_of(symbol: &str) -> Option<&str> {
     identifier(rest).map(|(name, _)| name)
 }
 
+/// Returns a symbol as a path: its parts, as far as they are plain words.
+pub(super) fn path_of(symbol: &str) -> String {
+    let Some(mut rest) = symbol.strip_prefix("_ZN") else {
+        return symbol.to_owned();
+    };
+    let mut parts = Vec::new();
+    while let Some((part, after)) = identifier(rest) {
+        // The last one tells versions apart.
+        if !(part.len() == 17 && part.starts_with('h')) {
+            parts.push(part.replace("_$LT$", "<").replace("$LT$", "<").replace("$GT$", ">").replace("$u20$", " ").replace("..", "::"));
+        }
+        rest = after;
+    }
+    parts.join("::")
+}
+
 /// Splits an identifier off, which stands behind its length.
 fn identifier(path: &str) -> Option<(&str, &str)> {
     let digits = path.find(|c: char| !c.is_ascii_digit())?;
@@ -38,6 +54,17 @@ fn identifier(path: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_written_as_in_the_source() {
+        for (symbol, path) in [
+            ("_ZN7mycrate3foo3bar17h0123456789abcdefE", "mycrate::foo::bar"),
+            ("_ZN41_$LT$waits..Locked$u20$as$u20$a..Structure$GT$5apply17h0123456789abcdefE", "<waits::Locked as a::Structure>::apply"),
+            ("ring_push", "ring_push"),
+        ] {
+            assert_eq!(path_of(symbol), path);
+        }
+    }
 
     #[test]
     fn a_symbol_names_the_crate_of_its_path_and_of_the_type_that_it_implements() {

@@ -17,6 +17,7 @@
 //! | `symbols` | source lines of instructions |
 //! | `globals`, `blocks` | statics, which are put back after each execution, and thread-locals of each coroutine |
 //! | `program`, `crates` | the symbols of the program, and the crates that they are of |
+//! | `locked` | atomic instructions that the pass has left |
 //!
 //! All processes of a case see the structure and the arena at one address, also while they are coroutines: such code may
 //! hold pointers, and a pointer is valid in each process that inherits the mapping. An address that only the search shares
@@ -45,6 +46,8 @@ mod heap;
 mod hooks;
 #[cfg(forkcheck_instrumented)]
 mod leaves;
+#[cfg(any(forkcheck_instrumented, test))]
+mod locked;
 #[cfg(forkcheck_instrumented)]
 mod program;
 #[cfg(forkcheck_instrumented)]
@@ -142,6 +145,14 @@ pub(crate) fn unseen() -> Result<(), Error> {
     }
 }
 
+/// Returns the functions of instrumented crates that have atomic instructions which are not seen.
+#[cfg(forkcheck_instrumented)]
+pub(crate) fn plain_atomics() -> Vec<String> {
+    static FOUND: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+    // A program that cannot be read is refused by the engine, in words.
+    FOUND.get_or_init(|| program::plain_atomics().unwrap_or_default()).clone()
+}
+
 #[cfg(not(forkcheck_instrumented))]
 mod without {
     //! The functions for builds without instrumentation, where no structure is instrumented.
@@ -183,6 +194,9 @@ mod without {
     pub(crate) fn resolve_seen() -> Vec<(String, u64)> {
         Vec::new()
     }
+    pub(crate) fn plain_atomics() -> Vec<String> {
+        Vec::new()
+    }
     pub(crate) fn freed_twice() -> Option<String> {
         None
     }
@@ -194,4 +208,4 @@ mod without {
     }
 }
 #[cfg(not(forkcheck_instrumented))]
-pub(crate) use without::{Block, Globals, begin, end_incarnation, freed_twice, learn, left_names, left_taken, resolve_seen, start};
+pub(crate) use without::{Block, Globals, begin, end_incarnation, freed_twice, learn, left_names, left_taken, plain_atomics, resolve_seen, start};
