@@ -192,7 +192,9 @@ fn here() -> Option<&'static Arena> {
 fn holding(address: *mut u8) -> Option<&'static Arena> {
     let arena = arena()?;
     let first = (&raw const *arena).addr();
-    (first..first + LENGTH).contains(&address.addr()).then_some(arena)
+    (first..first + LENGTH)
+        .contains(&address.addr())
+        .then_some(arena)
 }
 
 /// Makes the heap in a program that has [`heap!`](crate::heap!), before its processes are forked.
@@ -251,7 +253,12 @@ mod tests {
     fn empty() -> Arena {
         let next = AtomicUsize::new(size_of::<Arena>());
         let (mark, live, full) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU32::new(0));
-        let arena = Arena { next, mark, live, full };
+        let arena = Arena {
+            next,
+            mark,
+            live,
+            full,
+        };
         arena.begin();
         arena
     }
@@ -261,18 +268,29 @@ mod tests {
         let arena = empty();
         let mut end = 0;
         for (size, align) in [(1, 1), (7, 64), (100, 8), (3, 2)] {
-            let taken = arena.take(Layout::from_size_align(size, align).unwrap()).addr();
-            assert!(taken.is_multiple_of(align) && taken >= end, "{size} {align}");
+            let taken = arena
+                .take(Layout::from_size_align(size, align).unwrap())
+                .addr();
+            assert!(
+                taken.is_multiple_of(align) && taken >= end,
+                "{size} {align}"
+            );
             end = taken + size;
         }
         for size in [LENGTH, usize::MAX / 4] {
-            assert!(arena.take(Layout::from_size_align(size, 8).unwrap()).is_null(), "{size}");
+            assert!(
+                arena
+                    .take(Layout::from_size_align(size, 8).unwrap())
+                    .is_null(),
+                "{size}"
+            );
         }
         assert_eq!(arena.full.load(Relaxed), 1);
     }
 
     #[test]
-    fn memory_is_given_out_again_where_all_of_an_execution_was_freed_and_never_beside_what_was_not() {
+    fn memory_is_given_out_again_where_all_of_an_execution_was_freed_and_never_beside_what_was_not()
+    {
         let (arena, layout) = (empty(), Layout::new::<u64>());
         let first = arena.take(layout);
         arena.freed(first);

@@ -30,7 +30,10 @@ struct Counted {
 
 impl Default for Counted {
     fn default() -> Self {
-        Self { name: [0; LENGTH], accesses: 0 }
+        Self {
+            name: [0; LENGTH],
+            accesses: 0,
+        }
     }
 }
 
@@ -38,7 +41,9 @@ impl Crates {
     /// Counts accesses of a crate.
     pub fn add(&mut self, name: &str, accesses: u64) {
         let mut short = [0; LENGTH];
-        let end = (0..=name.len().min(LENGTH)).rev().find(|&end| name.is_char_boundary(end));
+        let end = (0..=name.len().min(LENGTH))
+            .rev()
+            .find(|&end| name.is_char_boundary(end));
         let bytes = &name.as_bytes()[..end.unwrap_or(0)];
         short[..bytes.len()].copy_from_slice(bytes);
         let is_it = |counted: &Counted| counted.name == short || counted.accesses == 0;
@@ -61,7 +66,11 @@ impl Crates {
     pub fn all(&self) -> Vec<(String, u64)> {
         let counted = self.0.iter().filter(|counted| counted.accesses > 0);
         let named = counted.map(|counted| {
-            let name = counted.name.split(|&byte| byte == 0).next().unwrap_or_default();
+            let name = counted
+                .name
+                .split(|&byte| byte == 0)
+                .next()
+                .unwrap_or_default();
             (String::from_utf8_lossy(name).into_owned(), counted.accesses)
         });
         named.collect()
@@ -71,7 +80,8 @@ impl Crates {
 impl From<Vec<(String, u64)>> for Crates {
     fn from(all: Vec<(String, u64)>) -> Self {
         let mut crates = Self::default();
-        all.into_iter().for_each(|(name, accesses)| crates.add(&name, accesses));
+        all.into_iter()
+            .for_each(|(name, accesses)| crates.add(&name, accesses));
         crates
     }
 }
@@ -95,6 +105,13 @@ mod tests {
         let bytes = postcard::to_stdvec(&crates).unwrap();
         assert_eq!(postcard::from_bytes::<Crates>(&bytes).unwrap(), crates);
         assert_eq!(crates.all().len(), MOST);
-        assert_eq!(crates.all().iter().map(|(_, accesses)| accesses).sum::<u64>(), 20);
+        assert_eq!(
+            crates
+                .all()
+                .iter()
+                .map(|(_, accesses)| accesses)
+                .sum::<u64>(),
+            20
+        );
     }
 }

@@ -116,8 +116,14 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
     }
     let crates = outcome.covered.crates.all();
     if !crates.is_empty() {
-        let each: Vec<String> = crates.iter().map(|(name, accesses)| format!("{accesses} of {name}")).collect();
-        parts.push(format!("accesses by crate, while memory was learned: {}", each.join(" and ")));
+        let each: Vec<String> = crates
+            .iter()
+            .map(|(name, accesses)| format!("{accesses} of {name}"))
+            .collect();
+        parts.push(format!(
+            "accesses by crate, while memory was learned: {}",
+            each.join(" and ")
+        ));
     }
     if outcome.saved_cases > 0 {
         parts.push(format!(

@@ -3,7 +3,11 @@
 #![allow(unsafe_code, reason = "a value is freed twice, to be found")]
 #![cfg_attr(
     not(forkcheck_instrumented),
-    allow(dead_code, unused_imports, reason = "most of them are checked where accesses are seen")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "most of them are checked where accesses are seen"
+    )
 )]
 
 use forkcheck::prelude::*;
@@ -85,7 +89,11 @@ impl WithHandles for Numbered {
     }
     fn apply((it, me): &mut (&Self, u64), op: &CounterOp) -> CounterRet {
         while it.owner.load(Ordering::SeqCst) != *me {
-            if it.owner.compare_exchange(0, *me, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            if it
+                .owner
+                .compare_exchange(0, *me, Ordering::SeqCst, Ordering::SeqCst)
+                .is_err()
+            {
                 std::thread::yield_now();
             }
         }
@@ -115,7 +123,8 @@ impl Structure for Scratch {
         match op {
             CounterOp::Add(more) => {
                 SCRATCH.store(*more as u64, Ordering::SeqCst);
-                self.0.fetch_add(SCRATCH.load(Ordering::SeqCst), Ordering::SeqCst);
+                self.0
+                    .fetch_add(SCRATCH.load(Ordering::SeqCst), Ordering::SeqCst);
                 CounterRet::Added
             }
             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::SeqCst) as i64),
@@ -298,19 +307,34 @@ mod seen {
             *plain = 1;
         });
         let outcome = suite.check::<SteppedCode, T>().unwrap();
-        assert!(!matches!(outcome.verdict, Verdict::Unavailable(_)), "{:?}", outcome.verdict);
+        assert!(
+            !matches!(outcome.verdict, Verdict::Unavailable(_)),
+            "{:?}",
+            outcome.verdict
+        );
         (suite.report_data(&outcome), outcome.covered)
     }
 
     fn adders() -> Suite<Counter> {
-        let suite = Suite::new(forkcheck::site!(), "adders").setup(Just(0)).regressions(None);
-        suite.role("adder", 2, 1..=2, Just(CounterOp::Add(1))).role("reader", 1, 1..=1, Just(CounterOp::Read))
+        let suite = Suite::new(forkcheck::site!(), "adders")
+            .setup(Just(0))
+            .regressions(None);
+        suite.role("adder", 2, 1..=2, Just(CounterOp::Add(1))).role(
+            "reader",
+            1,
+            1..=1,
+            Just(CounterOp::Read),
+        )
     }
 
     #[test]
     fn statics_and_thread_locals_are_searched_by_coroutines() {
         let (counted, covered) = report::<PerThread>(&thread_local::suite());
-        assert_eq!((counted.verdict, covered.unlike, covered.by_processes), ("ok", 0, 0), "{counted}");
+        assert_eq!(
+            (counted.verdict, covered.unlike, covered.by_processes),
+            ("ok", 0, 0),
+            "{counted}"
+        );
         // Each process makes its own, and threads one: only a suite for threads leaves forked processes out.
         let (made, covered) = report::<Made>(&adders().without("processes", "one program's value"));
         assert_eq!((made.verdict, covered.by_processes), ("ok", 0), "{made}");
@@ -320,48 +344,89 @@ mod seen {
 
     #[test]
     fn numbers_that_a_static_gives_are_right_among_threads_and_not_among_processes() {
-        let (alone, covered) = report::<Numbered>(&adders().without("processes", "one program's numbers"));
+        let (alone, covered) =
+            report::<Numbered>(&adders().without("processes", "one program's numbers"));
         assert_eq!((alone.verdict, covered.by_processes), ("ok", 0), "{alone}");
-        assert!(alone.not_checked.iter().any(|item| item.starts_with("processes, in ")), "{alone}");
+        assert!(
+            alone
+                .not_checked
+                .iter()
+                .any(|item| item.starts_with("processes, in ")),
+            "{alone}"
+        );
         // The two adders have the same number, so both have the lock.
         let (found, _) = report::<Numbered>(&adders());
         assert_eq!(found.scope.as_deref(), Some("processes only"), "{found}");
-        assert!(found.to_string().contains(" among:       processes only\n"), "{found}");
+        assert!(
+            found.to_string().contains(" among:       processes only\n"),
+            "{found}"
+        );
     }
 
     #[test]
     fn a_static_that_threads_mix_up_is_found_among_threads_only() {
-        let suite = Suite::new(forkcheck::site!(), "scratch").setup(Just(0)).regressions(None);
+        let suite = Suite::new(forkcheck::site!(), "scratch")
+            .setup(Just(0))
+            .regressions(None);
         let suite = suite
-            .role("adder", 2, 1..=1, prop_oneof![Just(CounterOp::Add(1)), Just(CounterOp::Add(10))])
+            .role(
+                "adder",
+                2,
+                1..=1,
+                prop_oneof![Just(CounterOp::Add(1)), Just(CounterOp::Add(10))],
+            )
             .role("reader", 1, 1..=2, Just(CounterOp::Read));
         let (found, _) = report::<Scratch>(&suite);
-        assert_eq!((found.verdict, found.scope.as_deref()), ("finding", Some("threads only")), "{found}");
+        assert_eq!(
+            (found.verdict, found.scope.as_deref()),
+            ("finding", Some("threads only")),
+            "{found}"
+        );
         assert!(found.rate.as_ref().unwrap().contains("10 of 10"), "{found}");
     }
 
     #[test]
     fn a_value_lost_in_the_structure_itself_is_found_among_threads_and_processes() {
         let (found, _) = report::<Lossy>(&adders());
-        assert_eq!((found.verdict, found.scope.as_deref()), ("finding", Some("threads and processes")), "{found}");
+        assert_eq!(
+            (found.verdict, found.scope.as_deref()),
+            ("finding", Some("threads and processes")),
+            "{found}"
+        );
     }
 
     #[test]
     fn a_private_futex_wakes_no_other_process() {
         let (found, _) = report::<Locked>(&adders());
-        assert_eq!((found.verdict, found.scope.as_deref()), ("finding", Some("processes only")), "{found}");
-        assert!(found.headline.contains("on a private futex (FUTEX_PRIVATE_FLAG), which no other process wakes"), "{found}");
+        assert_eq!(
+            (found.verdict, found.scope.as_deref()),
+            ("finding", Some("processes only")),
+            "{found}"
+        );
+        assert!(
+            found
+                .headline
+                .contains("on a private futex (FUTEX_PRIVATE_FLAG), which no other process wakes"),
+            "{found}"
+        );
         let (alone, _) = report::<Locked>(&adders().without("processes", "a lock of one program"));
         assert_eq!(alone.verdict, "ok", "{alone}");
     }
 
     #[test]
     fn memory_that_the_drop_of_the_structure_frees_again_is_a_finding() {
-        let suite = Suite::new(forkcheck::site!(), "twice").setup(Just(0)).regressions(None);
+        let suite = Suite::new(forkcheck::site!(), "twice")
+            .setup(Just(0))
+            .regressions(None);
         let suite = suite.role("adder", 1, 1..=1, Just(CounterOp::Add(1)));
         let (found, _) = report::<Twice>(&suite);
         assert_eq!(found.kind.as_deref(), Some("USE AFTER FREE"), "{found}");
-        assert!(found.headline.starts_with("the drop of the structure frees memory twice: it was freed before, after "), "{found}");
+        assert!(
+            found.headline.starts_with(
+                "the drop of the structure frees memory twice: it was freed before, after "
+            ),
+            "{found}"
+        );
         assert!(found.headline.contains("scopes.rs:"), "{found}");
     }
 
@@ -369,17 +434,36 @@ mod seen {
     fn a_thread_that_an_operation_starts_is_refused_with_its_line() {
         let (refused, _) = report::<Starts>(&adders());
         assert_eq!(refused.verdict, "unknown", "{refused}");
-        assert!(refused.headline.contains("starts a thread after ") && refused.headline.contains("scopes.rs:"), "{refused}");
+        assert!(
+            refused.headline.contains("starts a thread after ")
+                && refused.headline.contains("scopes.rs:"),
+            "{refused}"
+        );
     }
 
     #[test]
     fn calls_that_leave_the_schedule_and_instructions_that_are_not_seen_are_named() {
         let (looks, covered) = report::<Looks>(&adders());
         let has = |words: &str| looks.not_checked.iter().any(|item| item.contains(words));
-        assert!(has("calls that leave the schedule, which operations make: clock_gettime"), "{looks}");
-        assert!(has("atomic instructions that were not instrumented") && has("scopes::Looks"), "{looks}");
-        assert!(matches!(&covered.crates.all()[..], [(name, 1..)] if name == "this workspace"), "{covered:?}");
+        assert!(
+            has("calls that leave the schedule, which operations make: clock_gettime"),
+            "{looks}"
+        );
+        assert!(
+            has("atomic instructions that were not instrumented") && has("scopes::Looks"),
+            "{looks}"
+        );
+        assert!(
+            matches!(&covered.crates.all()[..], [(name, 1..)] if name == "this workspace"),
+            "{covered:?}"
+        );
         let (counted, _) = report::<Grows>(&adders());
-        assert!(!counted.not_checked.iter().any(|item| item.contains("leave the schedule")), "{counted}");
+        assert!(
+            !counted
+                .not_checked
+                .iter()
+                .any(|item| item.contains("leave the schedule")),
+            "{counted}"
+        );
     }
 }

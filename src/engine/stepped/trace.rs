@@ -202,12 +202,16 @@ impl<S: Spec> Narrator<'_, S> {
                 }
             };
             let is_private = self.notes.iter().rev().find_map(|note| match note {
-                Note::Step(step) if step.process == process && step.access != Access::Wait => Some(false),
+                Note::Step(step) if step.process == process && step.access != Access::Wait => {
+                    Some(false)
+                }
                 Note::PrivateFutex { process: other } if *other == process => Some(true),
                 _ => None,
             });
             let private = match is_private {
-                Some(true) => ", on a private futex (FUTEX_PRIVATE_FLAG), which no other process wakes",
+                Some(true) => {
+                    ", on a private futex (FUTEX_PRIVATE_FLAG), which no other process wakes"
+                }
                 _ => "",
             };
             waits.push(format!("{what}{}{private}", seen.unwrap_or_default()));

@@ -1,7 +1,10 @@
 //! Thread-locals of processes that are coroutines of one thread. Each has those of a thread that was made for it and sleeps: the
 //! register by which code finds them is changed where coroutines are switched. So their addresses differ too, which some code takes
 //! for numbers of threads.
-#![allow(unsafe_code, reason = "threads of the C library, and the register of thread-locals")]
+#![allow(
+    unsafe_code,
+    reason = "threads of the C library, and the register of thread-locals"
+)]
 
 use super::globals::{self, Piece};
 use crate::workers::stepped::PrivatePiece;
@@ -62,7 +65,8 @@ unsafe fn set_register(to: usize, fast: bool) {
 fn is_fast() -> bool {
     const HWCAP2_FSGSBASE: u64 = 1 << 1;
     // SAFETY: getauxval has no contract.
-    cfg!(target_arch = "aarch64") || unsafe { libc::getauxval(libc::AT_HWCAP2) } & HWCAP2_FSGSBASE != 0
+    cfg!(target_arch = "aarch64")
+        || unsafe { libc::getauxval(libc::AT_HWCAP2) } & HWCAP2_FSGSBASE != 0
 }
 
 /// Thread-locals of one process.
@@ -95,10 +99,21 @@ impl Block {
                 libc::pthread_create(thread.as_mut_ptr(), how.as_ptr(), sleep, argument)
             }
         };
-        assert_eq!(made, 0, "a thread for the thread-locals of a process is refused: raise the limit on processes (ulimit -u)");
+        assert_eq!(
+            made, 0,
+            "a thread for the thread-locals of a process is refused: raise the limit on processes (ulimit -u)"
+        );
         while begun.load(SeqCst) == 0 {
             // SAFETY: futex(2): a wait for that word, while it is 0.
-            unsafe { libc::syscall(libc::SYS_futex, begun.as_ptr(), libc::FUTEX_WAIT, 0, null_mut::<c_void>()) };
+            unsafe {
+                libc::syscall(
+                    libc::SYS_futex,
+                    begun.as_ptr(),
+                    libc::FUTEX_WAIT,
+                    0,
+                    null_mut::<c_void>(),
+                )
+            };
         }
         // SAFETY: the call above returned 0, so it wrote the thread.
         let thread = unsafe { thread.assume_init() } as usize;

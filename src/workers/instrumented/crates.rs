@@ -31,7 +31,13 @@ pub(super) fn path_of(symbol: &str) -> String {
     while let Some((part, after)) = identifier(rest) {
         // The last one tells versions apart.
         if !(part.len() == 17 && part.starts_with('h')) {
-            parts.push(part.replace("_$LT$", "<").replace("$LT$", "<").replace("$GT$", ">").replace("$u20$", " ").replace("..", "::"));
+            parts.push(
+                part.replace("_$LT$", "<")
+                    .replace("$LT$", "<")
+                    .replace("$GT$", ">")
+                    .replace("$u20$", " ")
+                    .replace("..", "::"),
+            );
         }
         rest = after;
     }
@@ -42,7 +48,9 @@ pub(super) fn path_of(symbol: &str) -> String {
 fn identifier(path: &str) -> Option<(&str, &str)> {
     let digits = path.find(|c: char| !c.is_ascii_digit())?;
     let length: usize = path[..digits].parse().ok()?;
-    let name = path[digits..].strip_prefix('_').filter(|rest| rest.len() >= length);
+    let name = path[digits..]
+        .strip_prefix('_')
+        .filter(|rest| rest.len() >= length);
     // An underscore parts the length from a name that begins with a digit or with an underscore, in names of the second kind.
     let rest = match name {
         Some(rest) if !path[digits..].starts_with("_$") => rest,
@@ -58,8 +66,14 @@ mod tests {
     #[test]
     fn a_path_is_written_as_in_the_source() {
         for (symbol, path) in [
-            ("_ZN7mycrate3foo3bar17h0123456789abcdefE", "mycrate::foo::bar"),
-            ("_ZN41_$LT$waits..Locked$u20$as$u20$a..Structure$GT$5apply17h0123456789abcdefE", "<waits::Locked as a::Structure>::apply"),
+            (
+                "_ZN7mycrate3foo3bar17h0123456789abcdefE",
+                "mycrate::foo::bar",
+            ),
+            (
+                "_ZN41_$LT$waits..Locked$u20$as$u20$a..Structure$GT$5apply17h0123456789abcdefE",
+                "<waits::Locked as a::Structure>::apply",
+            ),
             ("ring_push", "ring_push"),
         ] {
             assert_eq!(path_of(symbol), path);
@@ -69,9 +83,18 @@ mod tests {
     #[test]
     fn a_symbol_names_the_crate_of_its_path_and_of_the_type_that_it_implements() {
         for (symbol, of) in [
-            ("_ZN9forkcheck7workers12instrumented4RUNS17h0123456789abcdefE", Some("forkcheck")),
-            ("_ZN61_$LT$waits..Locked$u20$as$u20$forkcheck..structure..Structure$GT$5apply17h0123456789abcdefE", Some("waits")),
-            ("_ZN53_$LT$$RF$T$u20$as$u20$core..fmt..Debug$GT$3fmt17h0123456789abcdefE", None),
+            (
+                "_ZN9forkcheck7workers12instrumented4RUNS17h0123456789abcdefE",
+                Some("forkcheck"),
+            ),
+            (
+                "_ZN61_$LT$waits..Locked$u20$as$u20$forkcheck..structure..Structure$GT$5apply17h0123456789abcdefE",
+                Some("waits"),
+            ),
+            (
+                "_ZN53_$LT$$RF$T$u20$as$u20$core..fmt..Debug$GT$3fmt17h0123456789abcdefE",
+                None,
+            ),
             ("_RNvNtCs1234_7mycrate3foo3bar", Some("mycrate")),
             ("_RNvNtCsabc_9forkcheck7workers4RUNS", Some("forkcheck")),
             ("_RNvC7mycrate3foo", Some("mycrate")),

@@ -28,14 +28,20 @@ impl Piece {
     /// The bytes are mapped and writable as long as the piece is used, and nothing holds a reference to them in a call of its
     /// functions.
     pub(super) unsafe fn of(at: usize, length: usize, ours: Vec<Range<usize>>) -> Self {
-        let mut piece = Self { at, kept: vec![0; length], ours };
+        let mut piece = Self {
+            at,
+            kept: vec![0; length],
+            ours,
+        };
         piece.keep();
         piece
     }
 
     fn pages(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let length = self.kept.len();
-        (0..length).step_by(PAGE).map(move |first| first..length.min(first + PAGE))
+        (0..length)
+            .step_by(PAGE)
+            .map(move |first| first..length.min(first + PAGE))
     }
 
     fn differs(&self, page: &Range<usize>) -> bool {
@@ -108,7 +114,9 @@ pub(super) fn start() -> Result<(), Error> {
 /// Returns the pieces of statics, and those of the thread-locals of this thread.
 pub(super) fn pieces() -> (Vec<Piece>, Vec<PrivatePiece>) {
     let ours = ours().expect("`start` has read them");
-    let (of_threads, shared): (Vec<_>, Vec<_>) = private_pieces(true).into_iter().partition(|piece| piece.is_thread_local);
+    let (of_threads, shared): (Vec<_>, Vec<_>) = private_pieces(true)
+        .into_iter()
+        .partition(|piece| piece.is_thread_local);
     let shared = shared.into_iter().map(|piece| {
         let within = moved(&ours.shared, piece.base, &piece);
         // SAFETY: 1. The loader said that they are mapped and writable, for the life of the program. 2. They are statics, of which
@@ -123,19 +131,32 @@ fn moved(ranges: &[Range<usize>], base: usize, piece: &PrivatePiece) -> Vec<Rang
     if !piece.is_of_program {
         return Vec::new();
     }
-    let all = ranges.iter().map(|range| base + range.start..base + range.end);
-    all.filter(|range| range.end > piece.at && range.start < piece.at + piece.length).collect()
+    let all = ranges
+        .iter()
+        .map(|range| base + range.start..base + range.end);
+    all.filter(|range| range.end > piece.at && range.start < piece.at + piece.length)
+        .collect()
 }
 
-/// Returns the thread-locals of a thread, whose blocks lie `distance` behind those of this thread.
+/// Returns the program's thread-locals of a thread, whose block lies `distance` behind that of this thread. Those of shared libraries
+/// may lie elsewhere.
 pub(super) fn of_thread(pieces: &[PrivatePiece], distance: usize) -> Vec<Piece> {
     let ours = ours().expect("`start` has read them");
-    let pieces = pieces.iter().map(|piece| {
+    let pieces = pieces.iter().filter(|piece| piece.is_of_program);
+    let pieces = pieces.map(|piece| {
         let within = moved(&ours.of_threads, piece.at, piece);
-        let within = within.into_iter().map(|range| range.start.wrapping_add(distance)..range.end.wrapping_add(distance));
+        let within = within
+            .into_iter()
+            .map(|range| range.start.wrapping_add(distance)..range.end.wrapping_add(distance));
         // SAFETY: 1. The blocks of a thread are mapped as long as it lives, in the same order for each thread, and it lives as long as
         // this process. 2. As for statics.
-        unsafe { Piece::of(piece.at.wrapping_add(distance), piece.length, within.collect()) }
+        unsafe {
+            Piece::of(
+                piece.at.wrapping_add(distance),
+                piece.length,
+                within.collect(),
+            )
+        }
     });
     pieces.collect()
 }
@@ -151,7 +172,10 @@ impl Globals {
     pub(crate) fn of_this_thread() -> Self {
         let (mut pieces, of_threads) = pieces();
         pieces.extend(of_thread(&of_threads, 0));
-        Self { pieces, execution: 0 }
+        Self {
+            pieces,
+            execution: 0,
+        }
     }
 
     /// Takes what code of the check has changed as it is.
@@ -187,7 +211,11 @@ mod tests {
     fn bytes_are_put_back_but_for_those_of_this_crate_and_those_that_are_kept() {
         let mut memory = vec![0u8; 3 * PAGE];
         let at = memory.as_mut_ptr().expose_provenance();
-        let ours = vec![at + 8..at + 16, at + PAGE - 4..at + PAGE + 4, at + 3 * PAGE - 1..at + 3 * PAGE];
+        let ours = vec![
+            at + 8..at + 16,
+            at + PAGE - 4..at + PAGE + 4,
+            at + 3 * PAGE - 1..at + 3 * PAGE,
+        ];
         // SAFETY: the vector lives longer, and is accessed between calls alone.
         let mut piece = unsafe { Piece::of(at, memory.len(), ours.clone()) };
         memory.fill(7);

@@ -132,9 +132,14 @@ fn note(number: u32) {
 
 /// Returns the names of the calls that operations have made, by the bits of [`taken`].
 pub(crate) fn names(left: u64) -> Vec<String> {
-    let noted = BEHIND[..CREATE].iter().map(|behind| behind.name).chain([c"open"]).enumerate();
+    let noted = BEHIND[..CREATE]
+        .iter()
+        .map(|behind| behind.name)
+        .chain([c"open"])
+        .enumerate();
     let made = noted.filter(|(number, _)| left >> number & 1 == 1);
-    made.map(|(_, name)| name.to_string_lossy().into()).collect()
+    made.map(|(_, name)| name.to_string_lossy().into())
+        .collect()
 }
 
 /// Returns the calls that code under test has made since it was asked last, as bits.
@@ -171,7 +176,10 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// pthread_key_create(3).
 #[unsafe(no_mangle)]
-unsafe extern "C" fn pthread_key_create(key: *mut c_uint, drop: Option<extern "C" fn(*mut c_void)>) -> c_int {
+unsafe extern "C" fn pthread_key_create(
+    key: *mut c_uint,
+    drop: Option<extern "C" fn(*mut c_void)>,
+) -> c_int {
     type Create = unsafe extern "C" fn(*mut c_uint, Option<extern "C" fn(*mut c_void)>) -> c_int;
     // SAFETY: the C library's function of this name has this type.
     let behind = unsafe { std::mem::transmute::<*mut c_void, Create>(BEHIND[MAKE_KEY].address()) };
@@ -204,7 +212,8 @@ unsafe extern "C" fn __cxa_thread_atexit_impl(
     of: *mut c_void,
     object: *mut c_void,
 ) -> c_int {
-    type Register = unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, *mut c_void) -> c_int;
+    type Register =
+        unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, *mut c_void) -> c_int;
     if is_under_test() {
         return 0;
     }

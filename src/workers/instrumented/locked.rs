@@ -14,7 +14,14 @@ pub(super) fn is_there(code: &[u8]) -> bool {
             [0x40..=0x4F, rest @ ..] => rest,
             rest => rest,
         };
-        matches!(rest, [0x0F, 0xB0 | 0xB1 | 0xC0 | 0xC1 | 0xC7 | 0xAB | 0xB3 | 0xBB | 0xBA, ..])
+        matches!(
+            rest,
+            [
+                0x0F,
+                0xB0 | 0xB1 | 0xC0 | 0xC1 | 0xC7 | 0xAB | 0xB3 | 0xBB | 0xBA,
+                ..
+            ]
+        )
     })
 }
 

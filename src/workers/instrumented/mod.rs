@@ -150,7 +150,9 @@ pub(crate) fn unseen() -> Result<(), Error> {
 pub(crate) fn plain_atomics() -> Vec<String> {
     static FOUND: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
     // A program that cannot be read is refused by the engine, in words.
-    FOUND.get_or_init(|| program::plain_atomics().unwrap_or_default()).clone()
+    FOUND
+        .get_or_init(|| program::plain_atomics().unwrap_or_default())
+        .clone()
 }
 
 #[cfg(not(forkcheck_instrumented))]
@@ -208,4 +210,7 @@ mod without {
     }
 }
 #[cfg(not(forkcheck_instrumented))]
-pub(crate) use without::{Block, Globals, begin, end_incarnation, freed_twice, learn, left_names, left_taken, plain_atomics, resolve_seen, start};
+pub(crate) use without::{
+    Block, Globals, begin, end_incarnation, freed_twice, learn, left_names, left_taken,
+    plain_atomics, resolve_seen, start,
+};

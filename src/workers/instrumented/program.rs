@@ -78,8 +78,12 @@ pub(super) fn plain_atomics() -> Result<Vec<String>, Error> {
         if symbol.kind() != SymbolKind::Text || symbol.size() == 0 || !is_instrumented {
             continue;
         }
-        let section = symbol.section_index().and_then(|index| file.section_by_index(index).ok());
-        let code = section.and_then(|section| section.data_range(symbol.address(), symbol.size()).ok()).flatten();
+        let section = symbol
+            .section_index()
+            .and_then(|index| file.section_by_index(index).ok());
+        let code = section
+            .and_then(|section| section.data_range(symbol.address(), symbol.size()).ok())
+            .flatten();
         if code.is_some_and(locked::is_there) {
             found.push(path_of(name));
         }

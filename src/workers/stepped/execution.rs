@@ -149,7 +149,10 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
             return true;
         };
         if self.shared.board.traced.load(Relaxed) != 0 {
-            let _ = self.shared.notes().push(&stepper::Note::FreedTwice(before), &mut Vec::new());
+            let _ = self
+                .shared
+                .notes()
+                .push(&stepper::Note::FreedTwice(before), &mut Vec::new());
         }
         false
     }

@@ -60,9 +60,13 @@ impl<S: WithHandles> Explorer<S> {
         if self.lost.is_some() {
             return Ok((covered, first.run));
         }
-        if first.run.is_none() && Self::is_instrumented() && self.searches() == RunAs::Coroutines {
-            kind = RunAs::Coroutines;
-            first = self.traced_by(kind, case, Exploration::Follow, choices)?;
+        if Self::is_instrumented() && self.searches() == RunAs::Coroutines {
+            // Processes may fail in another way, or not at all.
+            let threads = self.traced_by(RunAs::Coroutines, case, Exploration::Follow, choices)?;
+            let found = kind_of(&threads.run);
+            if found.is_some() && found != kind_of(&first.run) {
+                (kind, first) = (RunAs::Coroutines, threads);
+            }
         } else if first.run.is_none() && self.searches() == RunAs::Coroutines {
             self.switch_to_processes();
             return Ok((covered, None));
@@ -113,21 +117,17 @@ impl<S: WithHandles> Explorer<S> {
         let mut scope = None;
         if Self::is_instrumented() {
             let threads = self.traced_by(RunAs::Coroutines, case, Exploration::Script, &[])?;
-            let is_finding = |run: &Option<Run<S::Spec>>| {
-                matches!(run, Some(run) if matches!(run.verdict, Verdict::Finding(_)))
-            };
-            scope = match (is_finding(&run), is_finding(&threads.run)) {
-                (true, true) => Some(Scope::Both),
-                (true, false) if self.threads_only => {
-                    run = None;
-                    None
-                }
-                (true, false) => Some(Scope::Processes),
-                (false, true) => {
+            scope = match (kind_of(&run), kind_of(&threads.run)) {
+                (found, by_threads) if found == by_threads => found.map(|_| Scope::Both),
+                (_, Some(_)) => {
                     run = threads.run;
                     Some(Scope::Threads)
                 }
-                (false, false) => None,
+                (_, None) if self.threads_only => {
+                    run = None;
+                    None
+                }
+                (_, None) => Some(Scope::Processes),
             };
         }
         // A saved case keeps its turns: the turns of the current code would follow every change of
@@ -261,6 +261,14 @@ impl<S: WithHandles> Explorer<S> {
             returned,
             covered,
         })
+    }
+}
+
+/// Returns the kind of a run that is a finding.
+fn kind_of<S: Spec>(run: &Option<Run<S>>) -> Option<Kind> {
+    match &run.as_ref()?.verdict {
+        Verdict::Finding(finding) => Some(finding.kind),
+        _ => None,
     }
 }
 

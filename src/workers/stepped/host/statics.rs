@@ -14,7 +14,10 @@ pub(super) struct Statics(Vec<(usize, usize)>);
 /// A piece of memory that is private to a process, or to a thread.
 #[cfg_attr(
     not(forkcheck_instrumented),
-    allow(dead_code, reason = "the statics of other code are compared, and not put back")
+    allow(
+        dead_code,
+        reason = "the statics of other code are compared, and not put back"
+    )
 )]
 pub(crate) struct PrivatePiece {
     pub(crate) at: usize,
@@ -36,7 +39,11 @@ struct Pieces {
 /// Returns the statics of the program and the thread-locals of this thread, if `of_libraries` also those of shared libraries that
 /// are not the system's.
 pub(crate) fn private_pieces(of_libraries: bool) -> Vec<PrivatePiece> {
-    let mut pieces = Pieces { all: Vec::new(), of_libraries, objects: 0 };
+    let mut pieces = Pieces {
+        all: Vec::new(),
+        of_libraries,
+        objects: 0,
+    };
     // SAFETY: dl_iterate_phdr calls `add` with `pieces`, which lives until it returns. The first object is the program.
     unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut pieces).cast()) };
     pieces.all
@@ -47,7 +54,10 @@ fn is_of_system(path: &CStr) -> bool {
     let path = path.to_bytes();
     let is_in = |directory: &str| path.starts_with(directory.as_bytes());
     // The kernel's has no path.
-    !path.contains(&b'/') || ["/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/"].into_iter().any(is_in)
+    !path.contains(&b'/')
+        || ["/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/"]
+            .into_iter()
+            .any(is_in)
 }
 
 impl Statics {
@@ -86,7 +96,9 @@ unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, to: *mut c_voi
     let is_of_program = pieces.objects == 0;
     pieces.objects += 1;
     // SAFETY: the loader's own name of the object ends in a zero byte, and lives as long as the object.
-    if !is_of_program && (info.dlpi_name.is_null() || is_of_system(unsafe { CStr::from_ptr(info.dlpi_name) })) {
+    if !is_of_program
+        && (info.dlpi_name.is_null() || is_of_system(unsafe { CStr::from_ptr(info.dlpi_name) }))
+    {
         return 0;
     }
     // SAFETY: as many headers as the loader says, which are there as long as the object.

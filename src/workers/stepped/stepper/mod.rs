@@ -9,7 +9,9 @@ mod trace;
 
 pub(crate) use code::At;
 #[cfg(forkcheck_instrumented)]
-pub(crate) use code::{access, beyond, changed, clash, private_word, short, starts_thread, version};
+pub(crate) use code::{
+    access, beyond, changed, clash, private_word, short, starts_thread, version,
+};
 pub(super) use trace::Trace;
 pub(crate) use trace::{Note, Part};
 
@@ -252,10 +254,7 @@ pub(crate) fn wait<'a>(word: u64, at: impl Into<At<'a>>, look: impl FnOnce() -> 
     let (sleeps, value) = look();
     me.note(word, &Done::seen(Access::Wait, value), at);
     if sleeps {
-        if code::address_if_private(word).is_some() && me.traced.get() {
-            let process = me.process.get();
-            me.write(&Note::PrivateFutex { process });
-        }
+        me.note_private(word);
         me.board.plan(|plan| plan.block(me.process.get()));
         me.go_on();
     }

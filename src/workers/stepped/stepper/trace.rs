@@ -164,6 +164,14 @@ impl Stepper {
         }));
     }
 
+    /// Notes a wait on a futex that no other process wakes, if it is one.
+    pub(super) fn note_private(&self, word: u64) {
+        if address_if_private(word).is_some() && self.traced.get() {
+            let process = self.process.get();
+            self.write(&Note::PrivateFutex { process });
+        }
+    }
+
     pub(in super::super) fn note_death(&self) {
         if !self.traced.get() {
             return;
