@@ -297,6 +297,9 @@ pub struct Covered {
     pub for_real: u64,
     /// Calls of the C library by which operations left the schedule, as bits; [`left_calls`](Self::left_calls) names them.
     pub left: u64,
+    /// The most allocations for each operation that the drop of the structure left, where no process was killed and the code is not
+    /// written for `Memory`.
+    pub left_over: u64,
     /// The crates whose accesses were seen, where the code is not written for `Memory`.
     pub crates: Crates,
     /// Marks in the structure's code that executions reached.
@@ -346,6 +349,7 @@ impl Covered {
         self.locks += more.locks;
         self.for_real += more.for_real;
         self.left |= more.left;
+        self.left_over = self.left_over.max(more.left_over);
         self.crates.add_all(more.crates);
         self.reached.add(more.reached);
     }

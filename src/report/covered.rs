@@ -114,6 +114,12 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
             counted(by_processes, "program")
         ));
     }
+    if outcome.covered.left_over > 0 {
+        parts.push(format!(
+            "{} of each operation not freed after the drop of the structure",
+            counted(outcome.covered.left_over, "allocation")
+        ));
+    }
     let crates = outcome.covered.crates.all();
     if !crates.is_empty() {
         let each: Vec<String> = crates

@@ -60,11 +60,6 @@ impl Structure for PerThread {
     }
 }
 
-forkcheck::suite! {
-    thread_local: PerThread,
-    user: 2 processes, 1..=2 ops of Just(Count),
-}
-
 /// A lock whose owner is the number of its process, which a static gives: a process that finds its own number in the lock has it
 /// already.
 struct Numbered {
@@ -154,13 +149,6 @@ impl Structure for Made {
             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::SeqCst) as i64),
         }
     }
-}
-
-forkcheck::suite! {
-    lazily_made: Made,
-    setup: Just(0),
-    adder: 2 processes, 1..=2 ops of Just(CounterOp::Add(1)),
-    reader: 1..=1 ops of Just(CounterOp::Read),
 }
 
 /// A list on the heap, which grows.
@@ -254,6 +242,27 @@ impl Drop for Twice {
     }
 }
 
+/// A counter that leaks what each operation allocates.
+struct Leaks(AtomicU64);
+
+impl Structure for Leaks {
+    type Memory = Hardware;
+    type Spec = Counter;
+    fn new(&first: &i64) -> Self {
+        Self(AtomicU64::new(first as u64))
+    }
+    fn apply(&self, op: &CounterOp) -> CounterRet {
+        let kept: &u64 = Box::leak(Box::new(1));
+        match op {
+            CounterOp::Add(more) => {
+                self.0.fetch_add(*more as u64 * kept, Ordering::SeqCst);
+                CounterRet::Added
+            }
+            CounterOp::Read => CounterRet::Value(self.0.load(Ordering::SeqCst) as i64),
+        }
+    }
+}
+
 /// A counter whose operation starts a thread.
 struct Starts(AtomicU64);
 
@@ -329,7 +338,9 @@ mod seen {
 
     #[test]
     fn statics_and_thread_locals_are_searched_by_coroutines() {
-        let (counted, covered) = report::<PerThread>(&thread_local::suite());
+        let suite = Suite::new(forkcheck::site!(), "thread_local").regressions(None);
+        let suite = suite.role("user", 2, 1..=2, Just(Count));
+        let (counted, covered) = report::<PerThread>(&suite);
         assert_eq!(
             (counted.verdict, covered.unlike, covered.by_processes),
             ("ok", 0, 0),
@@ -338,7 +349,7 @@ mod seen {
         // Each process makes its own, and threads one: only a suite for threads leaves forked processes out.
         let (made, covered) = report::<Made>(&adders().without("processes", "one program's value"));
         assert_eq!((made.verdict, covered.by_processes), ("ok", 0), "{made}");
-        let (_, covered) = report::<Made>(&lazily_made::suite());
+        let (_, covered) = report::<Made>(&adders());
         assert!(covered.by_processes > 0);
     }
 
@@ -428,6 +439,16 @@ mod seen {
             "{found}"
         );
         assert!(found.headline.contains("scopes.rs:"), "{found}");
+    }
+
+    #[test]
+    fn what_each_operation_leaks_is_told_and_is_no_finding() {
+        let (leaks, covered) = report::<Leaks>(&adders());
+        assert_eq!((leaks.verdict, covered.left_over), ("ok", 1), "{leaks}");
+        let words = "1 allocation of each operation not freed after the drop of the structure";
+        assert!(leaks.coverage.iter().any(|part| part == words), "{leaks}");
+        let (_, covered) = report::<Grows>(&adders());
+        assert_eq!(covered.left_over, 0);
     }
 
     #[test]

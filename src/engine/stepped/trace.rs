@@ -293,12 +293,12 @@ impl<S: Spec> Narrator<'_, S> {
                 None => mine,
             };
         }
-        let twice = self.notes.iter().rev().find_map(|note| match note {
-            Note::FreedTwice(before) => Some(before),
+        let outside = self.notes.iter().rev().find_map(|note| match note {
+            Note::Outside(words) => Some(words),
             _ => None,
         });
-        if let Some(before) = twice {
-            return format!("the drop of the structure frees memory twice: it was freed {before}");
+        if let Some(words) = outside {
+            return words.clone();
         }
         let race = self.notes.iter().rev().find_map(|note| match note {
             Note::Race { process, other } => Some((*process, *other)),

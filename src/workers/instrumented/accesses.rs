@@ -333,8 +333,9 @@ pub(super) fn frees(word: usize) -> usize {
     let process = stepper::seat().map(|(process, _)| process);
     with(|runtime| {
         if word & FREED != 0 && process.is_none() {
-            (runtime.freed_twice, runtime.by) = (1, word as u32);
+            (runtime.outside, runtime.by) = (1, word as u32);
         }
+        runtime.arena.live -= i64::from(word & FREED == 0);
         FREED | process.map_or(0, |process| runtime.last[process]) as usize
     })
     .unwrap_or(word)
@@ -342,6 +343,9 @@ pub(super) fn frees(word: usize) -> usize {
 
 /// Ends the execution for a thread that code under test starts.
 pub(super) fn starts_thread() {
+    if stepper::seat().is_none() {
+        with(|runtime| runtime.outside = 2);
+    }
     let _ = as_process(|me| {
         let code = with(|runtime| runtime.last[me]).unwrap_or(0);
         stepper::starts_thread(me, format!("starts a thread after {}", at(code)));

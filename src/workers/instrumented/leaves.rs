@@ -7,7 +7,6 @@
 
 use super::runtime::with;
 use super::{RUNS, UNDER_TEST, accesses};
-use crate::workers::stepped::stepper;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
 
@@ -161,7 +160,7 @@ unsafe extern "C" fn pthread_create(
         extern "C" fn(*mut c_void) -> *mut c_void,
         *mut c_void,
     ) -> c_int;
-    if is_under_test() && stepper::seat().is_some() {
+    if is_under_test() {
         accesses::starts_thread();
     }
     // SAFETY: the C library's function of this name has this type.

@@ -68,7 +68,10 @@ pub(crate) use {
     blocks::Block,
     globals::Globals,
     leaves::{names as left_names, taken as left_taken},
-    runtime::{begin, end_incarnation, execution, freed_twice, learn, resolve_seen, start},
+    runtime::{
+        begin, end_incarnation, execution, learn, left_over_taken, mistake, note_left_over, resolve_seen,
+        start,
+    },
     symbols::site,
 };
 
@@ -199,8 +202,16 @@ mod without {
     pub(crate) fn plain_atomics() -> Vec<String> {
         Vec::new()
     }
-    pub(crate) fn freed_twice() -> Option<String> {
+    pub(crate) struct Mistake {
+        pub(crate) starts_thread: bool,
+        pub(crate) words: String,
+    }
+    pub(crate) fn mistake() -> Option<Mistake> {
         None
+    }
+    pub(crate) fn note_left_over(_: usize) {}
+    pub(crate) fn left_over_taken() -> u64 {
+        0
     }
     pub(crate) fn left_taken() -> u64 {
         0
@@ -211,6 +222,6 @@ mod without {
 }
 #[cfg(not(forkcheck_instrumented))]
 pub(crate) use without::{
-    Block, Globals, begin, end_incarnation, freed_twice, learn, left_names, left_taken,
-    plain_atomics, resolve_seen, start,
+    Block, Globals, begin, end_incarnation, learn, left_names, left_over_taken, left_taken,
+    mistake, note_left_over, plain_atomics, resolve_seen, start,
 };

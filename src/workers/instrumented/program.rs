@@ -84,7 +84,7 @@ pub(super) fn plain_atomics() -> Result<Vec<String>, Error> {
         let code = section
             .and_then(|section| section.data_range(symbol.address(), symbol.size()).ok())
             .flatten();
-        if code.is_some_and(locked::is_there) {
+        if cfg!(target_arch = "x86_64") && code.is_some_and(locked::is_there) {
             found.push(path_of(name));
         }
     }

@@ -75,8 +75,11 @@ pub(super) struct Runtime {
     pub(super) learns: u32,
     /// Calls that leave the schedule, see [`leaves`](super::leaves).
     pub(super) left: u64,
-    /// 1: memory was freed twice outside of any process, the first time after the instruction `by`.
-    pub(super) freed_twice: u32,
+    /// What code outside of any process did: 1, it freed memory twice, the first time after the instruction `by`; 2, it started a
+    /// thread.
+    pub(super) outside: u32,
+    /// The most allocations for each operation that the drop of a structure left, where none was killed.
+    left_over: u32,
     pub(super) by: u32,
     pub(super) known: [Knowledge; MAX_PROCESSES],
     pub(super) reads: [Reads; MAX_PROCESSES],
@@ -148,7 +151,7 @@ pub(crate) fn begin(processes: usize, size: usize) {
         runtime.arena.reset(size);
         runtime.processes = processes as u32;
         runtime.execution += 1;
-        runtime.freed_twice = 0;
+        runtime.outside = 0;
         runtime.shadow.begin();
         for process in 0..processes {
             runtime.known[process] = Knowledge::of_first(process);
@@ -220,13 +223,49 @@ fn crate_of_file(file: &str) -> String {
     }
 }
 
-/// Returns the line after which memory was freed for the first time, if code outside of any process has freed it twice.
-pub(crate) fn freed_twice() -> Option<String> {
-    let by = with(|runtime| (runtime.freed_twice != 0).then_some(runtime.by)).flatten()?;
-    let place = symbols::site(by);
-    Some(match place.line {
-        0 => "before, outside of any process".into(),
-        line => format!("before, after {}:{line}", stepper::short(&place.file)),
+/// Notes what the drop of a structure has left of an execution of this many operations.
+pub(crate) fn note_left_over(operations: usize) {
+    with(|runtime| {
+        let each = runtime.arena.live.max(0) / operations.max(1) as i64;
+        runtime.left_over = runtime.left_over.max(each.min(i64::from(u32::MAX)) as u32);
+    });
+}
+
+/// Returns the most allocations for each operation that were left since it was asked last.
+pub(crate) fn left_over_taken() -> u64 {
+    with(|runtime| std::mem::take(&mut runtime.left_over))
+        .unwrap_or(0)
+        .into()
+}
+
+/// A mistake of code outside of any process, in words.
+pub(crate) struct Mistake {
+    pub(crate) starts_thread: bool,
+    pub(crate) words: String,
+}
+
+/// Returns the mistake that `new`, the prefix or the drop of the structure made in this execution.
+pub(crate) fn mistake() -> Option<Mistake> {
+    let (outside, by) = with(|runtime| (runtime.outside, runtime.by))?;
+    let place = || match symbols::site(by) {
+        place if place.line == 0 => "before, outside of any process".into(),
+        place => format!(
+            "before, after {}:{}",
+            stepper::short(&place.file),
+            place.line
+        ),
+    };
+    let words = match outside {
+        0 => return None,
+        1 => format!(
+            "the drop of the structure frees memory twice: it was freed {}",
+            place()
+        ),
+        _ => "`new`, the prefix or the drop of the structure starts a thread".into(),
+    };
+    Some(Mistake {
+        starts_thread: outside != 1,
+        words,
     })
 }
 

@@ -136,25 +136,30 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
     }
 
     /// Drops the structure after an execution in which every process is done or dead.
-    /// Returns whether that went well: no memory was freed twice.
-    pub(super) fn drop_structure(&self) -> bool {
+    /// Returns the reason to end the execution there, if code outside of any process has made a mistake.
+    pub(super) fn drop_structure(&self) -> Option<Stop> {
         // SAFETY: drop in place.
         // 1. The slot holds a structure: `begin` wrote it, and only this drops it, once an execution. 2. No other process
         // uses it: every process is done, after dropping its handle, or dead.
         self.under_test(|| unsafe { (*slot::<M, S>(&self.structure).get()).assume_init_drop() });
         if !self.shared.instrumented {
-            return true;
+            return None;
         }
-        let Some(before) = instrumented::freed_twice() else {
-            return true;
+        let Some(mistake) = instrumented::mistake() else {
+            if self.shared.board.plan(|plan| plan.deaths().is_empty()) {
+                instrumented::note_left_over(self.case().operations());
+            }
+            return None;
         };
         if self.shared.board.traced.load(Relaxed) != 0 {
-            let _ = self
-                .shared
-                .notes()
-                .push(&stepper::Note::FreedTwice(before), &mut Vec::new());
+            let note = stepper::Note::Outside(mistake.words);
+            let _ = self.shared.notes().push(&note, &mut Vec::new());
         }
-        false
+        Some(if mistake.starts_thread {
+            Stop::Thread
+        } else {
+            Stop::Freed
+        })
     }
 
     /// Begins the execution after one that was `fine` or not, or notes that the batch is over, or

@@ -385,8 +385,8 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                         return self.execution.end(Stop::Differs);
                     }
                     if self.globals.is_some() {
-                        if !self.execution.drop_structure() {
-                            return self.execution.end(Stop::Freed);
+                        if let Some(why) = self.execution.drop_structure() {
+                            return self.execution.end(why);
                         }
                         self.put_back();
                         let fine = self.execution.judge();
@@ -397,7 +397,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                         let fine = self.execution.judge();
                         let first = self.before_the_next();
                         self.look();
-                        self.execution.drop_structure();
+                        let _ = self.execution.drop_structure();
                         self.execution.next(fine, first)
                     }
                 }

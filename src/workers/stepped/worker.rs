@@ -134,12 +134,12 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
     fn finish(&mut self) -> bool {
         let Some(globals) = &mut self.globals else {
             let fine = self.execution.judge();
-            self.execution.drop_structure();
+            let _ = self.execution.drop_structure();
             return self.execution.next(fine, None);
         };
         globals.enter();
-        if !self.execution.drop_structure() {
-            self.execution.end(Stop::Freed);
+        if let Some(why) = self.execution.drop_structure() {
+            self.execution.end(why);
             return false;
         }
         globals.put_back();

@@ -20,15 +20,13 @@ impl<S: WithHandles> Explorer<S> {
         self.begin(budget);
         self.learn(case)?;
         let (covered, run) = self.explore_by_all(case, budget, kills)?;
-        let (left, crates) = (instrumented::left_taken(), self.crates);
-        Ok((
-            Covered {
-                left,
-                crates,
-                ..covered
-            },
-            run,
-        ))
+        let covered = Covered {
+            left: instrumented::left_taken(),
+            left_over: instrumented::left_over_taken(),
+            crates: self.crates,
+            ..covered
+        };
+        Ok((covered, run))
     }
 
     /// Tries them by coroutines, and by forked processes where those do something else.

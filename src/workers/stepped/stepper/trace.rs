@@ -21,8 +21,8 @@ pub(crate) enum Note {
     Race { process: usize, other: usize },
     /// A process waits on a futex that no other process wakes.
     PrivateFutex { process: usize },
-    /// The drop of the structure freed memory that was freed before, in words.
-    FreedTwice(String),
+    /// Code outside of any process has made a mistake, in words.
+    Outside(String),
     /// Two accesses that happens-before does not order, or one of freed memory: by which process,
     /// in words.
     Clash {
