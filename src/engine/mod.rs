@@ -178,7 +178,7 @@ pub enum Strategy {
     Random,
 }
 
-/// Where a finding in code that is not written for `Memory` shows. Threads share all memory of a process, and so do the
+/// The processes among which a finding in code that is not written for `Memory` shows. Threads share all memory of a process, and so do the
 /// coroutines that search; forked processes share the structure and its heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -213,7 +213,7 @@ pub struct Run<S: Spec> {
     pub steps: Vec<Step>,
     /// The verdict on it; not Ok.
     pub verdict: Verdict<S>,
-    /// Where it shows, in code that is not written for `Memory`.
+    /// The processes among which it shows, in code that is not written for `Memory`.
     pub scope: Option<Scope>,
 }
 

@@ -65,7 +65,7 @@ pub struct Report {
     pub origin: Option<String>,
     /// How often the case failed when it was run again, in words.
     pub rate: Option<String>,
-    /// Where a finding in unmodified code shows: `threads and processes`, `threads only` or `processes only`.
+    /// The processes among which a finding in unmodified code shows: `threads and processes`, `threads only` or `processes only`.
     pub scope: Option<String>,
     /// The profile, the architecture and the number of cores.
     pub machine: String,

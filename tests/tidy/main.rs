@@ -219,6 +219,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "each half of a queue is lent to the one process that has its role",
     ),
     (
+        "examples/unmodified/tests/scopes.rs",
+        "a value is freed twice, to be found",
+    ),
+    (
         "examples/unmodified/tests/waits.rs",
         "a stack of raw pointers, as C++ has it",
     ),

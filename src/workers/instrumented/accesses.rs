@@ -6,7 +6,7 @@ use super::arena;
 use super::clocks::{Order, knows_all, tells_all};
 use super::runtime::{Runtime, with};
 use super::shadow::{Clash, Kind, Marked};
-use super::{CHECK, RUNS, UNDER_TEST, symbols};
+use super::{CHECK, RUNS, UNDER_TEST, hooks, leaves, symbols};
 use crate::case::{Access, Form};
 use crate::workers::stepped::stepper::{self, At, Done};
 
@@ -347,8 +347,14 @@ pub(super) fn starts_thread() {
         with(|runtime| runtime.outside = 2);
     }
     let _ = as_process(|me| {
-        let code = with(|runtime| runtime.last[me]).unwrap_or(0);
-        stepper::starts_thread(me, format!("starts a thread after {}", at(code)));
+        let mut lines = leaves::callers()
+            .into_iter()
+            .filter_map(|address| symbols::line_of_user(hooks::code(address)));
+        let line = match lines.next() {
+            Some(place) => format!(" at {}:{}", stepper::short(&place.file), place.line),
+            None => String::new(),
+        };
+        stepper::starts_thread(me, format!("starts a thread{line}"));
     });
 }
 

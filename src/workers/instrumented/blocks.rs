@@ -90,13 +90,13 @@ impl Block {
         let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
         let mut how = MaybeUninit::<libc::pthread_attr_t>::uninit();
         let made = {
-            // SAFETY: 1. The attributes are initialised first, and the size is a multiple of a page that a stack may have. 2. `sleep` is a
+            // SAFETY: 1. The attributes are initialised first, and the size is a multiple of a page that a stack may have. 2. `stay` is a
             // function of that type; what it is given lives until it has noted that it runs, for which the loop below waits.
             unsafe {
                 libc::pthread_attr_init(how.as_mut_ptr());
                 libc::pthread_attr_setstacksize(how.as_mut_ptr(), STACK);
                 let argument = (&raw const begun).cast_mut().cast();
-                libc::pthread_create(thread.as_mut_ptr(), how.as_ptr(), sleep, argument)
+                libc::pthread_create(thread.as_mut_ptr(), how.as_ptr(), stay, argument)
             }
         };
         assert_eq!(
@@ -147,7 +147,7 @@ impl Block {
 }
 
 /// Sleeps for the rest of the process.
-extern "C" fn sleep(begun: *mut c_void) -> *mut c_void {
+extern "C" fn stay(begun: *mut c_void) -> *mut c_void {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: 1. The set is filled before it is used. 2. `Block::new` gives a word that lives until it is 1, and is not used after.
     unsafe {

@@ -221,3 +221,33 @@ unsafe extern "C" fn __cxa_thread_atexit_impl(
     // SAFETY: the contract of the call is the caller's.
     unsafe { behind(drop, of, object) }
 }
+
+unsafe extern "C" {
+    fn _Unwind_Backtrace(
+        each: extern "C" fn(*mut c_void, *mut Frames) -> c_int,
+        frames: *mut Frames,
+    ) -> c_int;
+    fn _Unwind_GetIP(frame: *mut c_void) -> usize;
+}
+
+/// The most frames that are looked at.
+const FRAMES: usize = 64;
+#[repr(C)]
+struct Frames([usize; FRAMES], usize);
+
+extern "C" fn note_frame(frame: *mut c_void, frames: *mut Frames) -> c_int {
+    const END: c_int = 5;
+    // SAFETY: 1. The caller lends both for this call: the frame that it is at, and what `callers` gave it.
+    let (frames, address) = unsafe { (&mut *frames, _Unwind_GetIP(frame)) };
+    frames.0[frames.1] = address;
+    frames.1 += 1;
+    if frames.1 == FRAMES { END } else { 0 }
+}
+
+/// Returns the return addresses of the calls in which this thread is, the innermost first.
+pub(super) fn callers() -> Vec<usize> {
+    let mut frames = Frames([0; FRAMES], 0);
+    // SAFETY: the unwinder calls `note_frame` with frames and with `frames`, which lives until it returns.
+    unsafe { _Unwind_Backtrace(note_frame, &raw mut frames) };
+    frames.0[..frames.1].to_vec()
+}

@@ -69,8 +69,8 @@ pub(crate) use {
     globals::Globals,
     leaves::{names as left_names, taken as left_taken},
     runtime::{
-        begin, end_incarnation, execution, learn, left_over_taken, mistake, note_left_over, resolve_seen,
-        start,
+        begin, end_incarnation, execution, learn, left_over_taken, mistake, note_left_over,
+        resolve_seen, start,
     },
     symbols::site,
 };

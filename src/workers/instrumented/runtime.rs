@@ -75,7 +75,7 @@ pub(super) struct Runtime {
     pub(super) learns: u32,
     /// Calls that leave the schedule, see [`leaves`](super::leaves).
     pub(super) left: u64,
-    /// What code outside of any process did: 1, it freed memory twice, the first time after the instruction `by`; 2, it started a
+    /// The mistake of code outside of any process: 1, it freed memory twice, the first time after the instruction `by`; 2, it started a
     /// thread.
     pub(super) outside: u32,
     /// The most allocations for each operation that the drop of a structure left, where none was killed.
@@ -218,6 +218,7 @@ fn crate_of_file(file: &str) -> String {
     match stepper::short(file).split_once('/') {
         Some((name, _)) if file.contains("/registry/src/") => name.to_owned(),
         _ if file.is_empty() => "code without lines".to_owned(),
+        _ if file.starts_with("/rustc/") => "the standard library".to_owned(),
         _ if file.starts_with('/') => "files outside of the workspace".to_owned(),
         _ => "this workspace".to_owned(),
     }

@@ -42,10 +42,12 @@ const BEFORE: u64 = 64;
 fn innermost(loader: &Loader, code: u32) -> Option<Place> {
     // A return address is that of the instruction after the call.
     let address = loader.relative_address_base() + u64::from(code.checked_sub(1)?);
-    (0..BEFORE).find_map(|bytes| line(loader, address.checked_sub(bytes)?))
+    let found = (0..BEFORE).find_map(|bytes| line(loader, address.checked_sub(bytes)?));
+    found.map(|(place, _)| place)
 }
 
-fn line(loader: &Loader, address: u64) -> Option<Place> {
+/// Returns a line, and whether it is outside of the standard library and this crate.
+fn line(loader: &Loader, address: u64) -> Option<(Place, bool)> {
     let mut frames = loader.find_frames(address).ok()?;
     let mut innermost = None;
     while let Ok(Some(frame)) = frames.next() {
@@ -60,11 +62,23 @@ fn line(loader: &Loader, address: u64) -> Option<Place> {
             column: at.column.unwrap_or(0),
         };
         if !is_below(file) {
-            return Some(place);
+            return Some((place, true));
         }
         innermost.get_or_insert(place);
     }
-    innermost
+    innermost.map(|place| (place, false))
+}
+
+/// Returns the line of an instruction, if it is outside of the standard library and this crate.
+pub(super) fn line_of_user(code: u32) -> Option<Place> {
+    let address = u64::from(code.checked_sub(1)?);
+    let found = LOADER.with(|loader| {
+        let loader = loader.as_ref()?;
+        line(loader, loader.relative_address_base() + address)
+    });
+    found
+        .filter(|(_, is_users)| *is_users)
+        .map(|(place, _)| place)
 }
 
 /// Returns a file as the compiler names it: from the root of the workspace, if it is in there.
