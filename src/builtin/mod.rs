@@ -3,7 +3,7 @@
 //!
 //! Each file has a `suite()`. The `forkcheck` command lists the structures and checks them with
 //! [`check`], which `tests/builtins.rs` observes. A crate that depends on this one therefore does
-//! not compile them for each engine.
+//! not compile them for each engine, except for one: see [`checks_of_dead_writer`].
 
 pub mod dead_writer;
 pub mod double_buffer;
@@ -31,8 +31,11 @@ pub use replay::{Known, known};
 pub use ring::CheckedRing;
 pub use seq_lock::CheckedSeqLock;
 
-use crate::engine::Engine;
+#[cfg(feature = "loom")]
+use crate::engine::loom::{Loom, LoomMemory};
+use crate::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
+use crate::memory::Hardware;
 use crate::report::Report;
 use crate::structure::WithHandles;
 use crate::suite::Suite;
@@ -81,6 +84,9 @@ pub enum Html {
     File(PathBuf),
 }
 
+/// A check of one structure on one engine.
+pub type Check = fn(&Limits) -> Result<Report, Error>;
+
 /// Checks a structure on an engine within these limits.
 ///
 /// # Errors
@@ -116,4 +122,29 @@ pub fn check<E: Engine, S: WithHandles<Memory = E::Memory>>(
         Some(page) => report.with_page(&page),
         None => report,
     })
+}
+
+/// Returns the check of [`DeadWriter`] on each engine, with the engine's name.
+///
+/// It is here and not in the command so that the library contains one instance of each engine.
+/// Without optimisation the compiler reuses from it what does not depend on a structure's types, and
+/// each program with a suite compiles a third fewer instructions.
+pub fn checks_of_dead_writer() -> Vec<(&'static str, Check)> {
+    Vec::from([
+        (
+            Processes::NAME,
+            (|limits| check::<Processes, DeadWriter<Hardware>>(dead_writer::suite(), limits))
+                as Check,
+        ),
+        (Stepped::NAME, |limits| {
+            check::<Stepped, DeadWriter<SteppedMemory>>(dead_writer::suite(), limits)
+        }),
+        (Kills::NAME, |limits| {
+            check::<Kills, DeadWriter<SteppedMemory>>(dead_writer::suite(), limits)
+        }),
+        #[cfg(feature = "loom")]
+        (Loom::NAME, |limits| {
+            check::<Loom, DeadWriter<LoomMemory>>(dead_writer::suite(), limits)
+        }),
+    ])
 }

@@ -5,6 +5,7 @@
 
 mod asked;
 mod bits;
+mod criterion;
 mod linearizable;
 mod search;
 mod seen;
@@ -12,6 +13,8 @@ mod verdict;
 
 #[cfg(feature = "loom")]
 pub(crate) use asked::is_of_the_spec;
-pub use linearizable::{Criterion, Limits, explain, rest};
-pub(crate) use linearizable::{Order, Watcher, blame, explain_watched, rest_watched};
+pub use criterion::{Criterion, Limits};
+pub(crate) use criterion::{Judge, Order, Watcher};
+pub(crate) use linearizable::{blame, explain_watched, rest_watched};
+pub use linearizable::{explain, rest};
 pub use verdict::{Blocked, Explanation, Finding, Kind, Verdict};

@@ -2,8 +2,10 @@
 //! than `ok`.
 
 use super::builtins::{self, Builtin};
+use super::json;
+use super::options::Options;
 use super::print::{columns, say, table};
-use super::{Options, Standing, expected, json};
+use super::standing::{Standing, expected};
 use forkcheck::Report;
 use forkcheck::engine::Covered;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};

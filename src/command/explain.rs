@@ -1,8 +1,8 @@
 //! `forkcheck explain`: what a verdict or a limitation means, and what to do. The text is that of
 //! the guide's page.
 
-use super::Standing;
 use super::print::{complain, say};
+use super::standing::Standing;
 
 /// The page, with a section for each.
 const PAGE: &str = include_str!("../../docs/src/verdicts.md");

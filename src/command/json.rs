@@ -1,7 +1,7 @@
 //! Outcomes and structures, as one JSON object per line.
 
 use super::builtins::Builtin;
-use super::expected;
+use super::standing::expected;
 use forkcheck::Report;
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Lines of output. If a line cannot be written, the command reports that and ends.
 
-use super::CANNOT_SAY;
+use super::standing::CANNOT_SAY;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use std::fmt::Arguments;
 use std::io::{Write, stderr, stdout};

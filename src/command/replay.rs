@@ -1,8 +1,10 @@
 //! `forkcheck replay`: saved cases, from a token or a file.
 
 use super::builtins::{self, Builtin};
+use super::json;
+use super::options::called;
 use super::print::{columns, complain, say};
-use super::{Standing, called, json};
+use super::standing::Standing;
 use forkcheck::builtin::{Html, Known, Limits, known};
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! `forkcheck summary`: what the tests of a package covered when they ran last, and what was not checked.
 
-use super::Standing;
 use super::print::{self, complain, say};
+use super::standing::Standing;
 use comfy_table::Table;
 use serde::Deserialize;
 use std::collections::BTreeMap;

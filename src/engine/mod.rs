@@ -3,6 +3,7 @@
 //! Called by `search` only; to use one, name it to a [`Suite`](crate::suite::Suite).
 
 mod crates;
+mod left;
 #[cfg(feature = "loom")]
 pub mod loom;
 mod private;
@@ -27,7 +28,6 @@ use crate::spec::Spec;
 use crate::structure::{Progress, WithHandles};
 use crate::workers::MachineTurn;
 pub(crate) use crate::workers::WATCHDOG;
-use crate::workers::instrumented;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
@@ -309,7 +309,7 @@ pub struct Covered {
 impl Covered {
     /// Returns the names of the calls by which operations left the schedule.
     pub fn left_calls(&self) -> Vec<String> {
-        instrumented::left_names(self.left)
+        left::names(self.left)
     }
 
     /// Adds counts to these.

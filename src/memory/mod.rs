@@ -29,7 +29,6 @@ pub use resident::{Line, Reading, Resident};
 #[cfg(feature = "harness")]
 pub use words::WordsOf;
 
-use integer::fetch;
 use serde::{Deserialize, Serialize};
 pub use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -306,4 +305,16 @@ impl Life {
     pub const fn to_bits(self) -> u64 {
         self.0
     }
+}
+
+/// Replaces the value of a word by `new` of it, and returns the value found, for memories that have
+/// no such access.
+#[track_caller]
+fn fetch<V: Integer + Eq>(
+    word: &(impl Atomic<V> + ?Sized),
+    order: Ordering,
+    new: impl Fn(V) -> V,
+) -> V {
+    let result = word.fetch_update(order, Ordering::Relaxed, |found| Some(new(found)));
+    result.unwrap_or_else(|found| found)
 }

@@ -53,7 +53,7 @@ pub fn sweep() -> Result<Vec<String>, Error> {
 pub fn sweep_files(directory: impl AsRef<Path>) -> Result<Vec<String>, Error> {
     let directory = directory.as_ref();
     file::sweep(directory).map_err(|error| {
-        super::refused(
+        super::refusal::refused(
             format!("look for regions in {}", directory.display()),
             file::errno(&error),
         )

@@ -1,7 +1,7 @@
 //! The last lines of a report: coverage of a run, and its limits.
 
 use super::data::Report;
-use super::text::{counted, kept};
+use super::phrases::{counted, kept};
 use crate::check::Verdict;
 use crate::engine::{Covered, Turn};
 use crate::search::Outcome;

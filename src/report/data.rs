@@ -1,14 +1,9 @@
 //! A report as plain data: strings and numbers, made once from an outcome. Text, JSON and pages are rendered from it.
 
-use super::table::WIDTH;
 use crate::case::{Access, Form, Kill, Schedule, Step};
 use crate::engine::Covered;
 use serde::Serialize;
-use std::fmt;
 use std::time::Duration;
-
-/// Fewest columns that lines are wrapped to.
-const NARROW: usize = 40;
 
 /// The result of checking a suite on one engine, as data. [`Suite::report_data`](crate::Suite::report_data) makes it.
 ///
@@ -249,18 +244,6 @@ impl Report {
         self.processes.iter().map(|p| &*p.name).collect()
     }
 
-    /// Returns the report as text for a terminal of this many columns. A wide terminal has more
-    /// processes side by side in the table; in a narrow one lines are wrapped sooner. Displayed, a
-    /// report has 100 columns.
-    ///
-    /// ```
-    /// # let report = forkcheck::Report::default();
-    /// assert_eq!(report.text(100), report.to_string());
-    /// ```
-    pub fn text(&self, columns: usize) -> String {
-        super::text::text(self, columns.max(NARROW))
-    }
-
     /// Returns the report as unknown, where each label has to be reached and some were not.
     pub(crate) fn with_all_required(mut self) -> Self {
         self.verdict = "unknown";
@@ -273,11 +256,5 @@ impl Report {
     /// Returns the time that the check took.
     pub fn took(&self) -> Duration {
         Duration::try_from_secs_f64(self.seconds).unwrap_or_default()
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text(WIDTH))
     }
 }

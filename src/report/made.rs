@@ -2,10 +2,10 @@
 
 use super::covered::{coverage, not_checked, unscheduled};
 use super::data::{Linearization, NearMiss, Operation, Process, Reason, Report};
+use super::phrases::counted;
 use super::printed::printed;
 use super::sentence::sentence;
 use super::table::{apart, short};
-use super::text::counted;
 use super::words::words;
 use crate::case::{Call, History, named};
 use crate::check::{Explanation, Verdict};

@@ -7,6 +7,7 @@ mod data;
 mod json;
 mod made;
 mod page;
+mod phrases;
 mod printed;
 mod recorded;
 mod rows;

@@ -3,9 +3,33 @@
 
 use super::covered::ran;
 use super::data::{Reason, Report};
+use super::phrases::{KEPT, kept};
 use super::rows::rows;
 use super::table::{WIDTH, cut, render};
-use std::fmt::Write;
+use std::fmt::{self, Write};
+
+/// Fewest columns that lines are wrapped to.
+const NARROW: usize = 40;
+
+impl Report {
+    /// Returns the report as text for a terminal of this many columns. A wide terminal has more
+    /// processes side by side in the table; in a narrow one lines are wrapped sooner. Displayed, a
+    /// report has 100 columns.
+    ///
+    /// ```
+    /// # let report = forkcheck::Report::default();
+    /// assert_eq!(report.text(100), report.to_string());
+    /// ```
+    pub fn text(&self, columns: usize) -> String {
+        text(self, columns.max(NARROW))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(WIDTH))
+    }
+}
 
 /// Returns the whole report for a terminal of this many columns.
 pub(super) fn text(report: &Report, width: usize) -> String {
@@ -209,17 +233,6 @@ pub(super) fn wrapped(text: &str, width: usize) -> String {
     lines
         .join(&format!("\n{}", " ".repeat(LABEL + 1)))
         .replace(KEPT, " ")
-}
-
-/// A space at which lines are not broken.
-const KEPT: char = '\u{a0}';
-
-pub(super) fn kept(text: &str) -> String {
-    text.replace(' ', &KEPT.to_string())
-}
-
-pub(super) fn counted(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

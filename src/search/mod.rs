@@ -12,10 +12,10 @@ mod shrink;
 mod verdict;
 
 pub use outcome::{Found, NearMiss, Origin, Outcome, Rate};
-use runner::{Runner, Runs};
+use runner::{Runner, Runs, kind};
 
 use crate::case::{Case, Extent};
-use crate::check::{Kind, Verdict};
+use crate::check::Verdict;
 use crate::engine::{Answer, Budget, Covered, Engine, Known, Run, Strategy, Turn, WATCHDOG};
 use crate::error::Error;
 use crate::regression;
@@ -339,12 +339,5 @@ fn free<S: Spec>(case: Case<S>) -> Case<S> {
     Case {
         prefix: case.prefix,
         ..Case::free(case.setup, case.program)
-    }
-}
-
-fn kind<S: Spec>(run: &Run<S>) -> Option<Kind> {
-    match &run.verdict {
-        Verdict::Finding(finding) => Some(finding.kind),
-        _ => None,
     }
 }

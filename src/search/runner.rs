@@ -1,9 +1,8 @@
 //! An engine that runs one structure, without the types of either. The search is compiled once for
 //! each spec, and not for each structure on each engine.
 
-use super::kind;
 use crate::case::{Case, Program};
-use crate::check::Kind;
+use crate::check::{Kind, Verdict};
 use crate::engine::{Answer, Budget, Engine, Run, Turn};
 use crate::error::Error;
 use crate::spec::Spec;
@@ -71,6 +70,14 @@ impl<S: Spec> Runner<S> {
             Some(Kind::Deadlock) => !self.explores,
             _ => false,
         }
+    }
+}
+
+/// Returns the kind of the finding of a run.
+pub(super) fn kind<S: Spec>(run: &Run<S>) -> Option<Kind> {
+    match &run.verdict {
+        Verdict::Finding(finding) => Some(finding.kind),
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! died. Bytes are atomic, so a log of a process that was killed in the middle of a record is short, never undefined.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
-use super::control::Seal;
+use super::seal::Seal;
 use crate::error::Error;
 use crate::memory::Resident;
 use crate::region::Region;
@@ -10,11 +10,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// The room for the results of one process in one execution, and for one program.
-pub(super) const CAPACITY: usize = 128 * 1024 - 24;
+pub(crate) const CAPACITY: usize = 128 * 1024 - 24;
 
 /// The appended bytes and their number. A reader has synchronised with the writer by other means.
 #[repr(C)]
-pub(super) struct Log {
+pub(crate) struct Log {
     length: AtomicU64,
     first: Seal,
     bytes: [AtomicU8; CAPACITY],
@@ -28,26 +28,26 @@ unsafe impl Resident for Log {}
 
 /// The error of a full log, to which the record was not appended.
 #[derive(Debug)]
-pub(super) struct Full;
+pub(crate) struct Full;
 
 impl Log {
     /// Makes the memory of an empty log.
-    pub(super) fn region() -> Result<Region, Error> {
+    pub(crate) fn region() -> Result<Region, Error> {
         let region = Region::anonymous(size_of::<Self>())?;
         region.get::<Self>(0)?.seals().for_each(Seal::set);
         Ok(region)
     }
-    pub(super) fn seals(&self) -> impl Iterator<Item = &Seal> {
+    pub(crate) fn seals(&self) -> impl Iterator<Item = &Seal> {
         [&self.first, &self.last].into_iter()
     }
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.length.store(0, Relaxed);
     }
     fn len(&self) -> usize {
         (self.length.load(Relaxed) as usize).min(CAPACITY)
     }
     /// Appends a record; `scratch` is a buffer to encode it in.
-    pub(super) fn push<T: Serialize>(&self, record: &T, scratch: &mut Vec<u8>) -> Result<(), Full> {
+    pub(crate) fn push<T: Serialize>(&self, record: &T, scratch: &mut Vec<u8>) -> Result<(), Full> {
         scratch.clear();
         postcard::to_io(record, &mut *scratch).map_err(|_| Full)?;
         let at = self.len();
@@ -59,7 +59,7 @@ impl Log {
         Ok(())
     }
     /// Appends the log's bytes to `to`.
-    pub(super) fn copy(&self, to: &mut Vec<u8>) {
+    pub(crate) fn copy(&self, to: &mut Vec<u8>) {
         to.extend(
             self.bytes[..self.len()]
                 .iter()
@@ -67,7 +67,7 @@ impl Log {
         );
     }
     /// Returns the records that are complete.
-    pub(super) fn records<T: DeserializeOwned>(&self) -> Vec<T> {
+    pub(crate) fn records<T: DeserializeOwned>(&self) -> Vec<T> {
         let mut bytes = Vec::new();
         self.copy(&mut bytes);
         let mut rest = &bytes[..];

@@ -41,34 +41,20 @@
 //! or all of them if none has. A stuck process is a verdict in words, and the workers are killed.
 //! the workers are killed.
 
-mod bell;
-mod clock;
-mod control;
-mod futex;
-mod halt;
-pub(crate) mod instrumented;
-mod judging;
-mod locks;
-mod log;
-mod maps;
+pub(crate) mod bell;
+pub(crate) mod futex;
+pub(crate) mod judging;
+pub(crate) mod log;
+pub(crate) mod maps;
 pub(crate) mod original;
-mod placed;
-mod pool;
-pub(crate) mod private;
-mod start;
-pub(crate) mod stepped;
-mod trap;
-mod turns;
-mod watch;
-mod worker;
+pub(crate) mod seal;
+pub(crate) mod turns;
+pub(crate) mod watch;
 
 #[cfg(feature = "loom")]
 pub(crate) use bell::{NO_POLL, Sender};
-pub(crate) use control::Phase;
 pub(crate) use futex::PrivateWait;
 pub(crate) use judging::Judging;
-pub(crate) use locks::private_lock;
-pub(crate) use pool::{Batch, Ended, Pool, Tally};
 pub(crate) use turns::MachineTurn;
 #[cfg(feature = "loom")]
 pub(crate) use watch::{BETWEEN_LOOKS, Watch};
@@ -112,7 +98,7 @@ impl fmt::Display for Lost {
 }
 
 /// Returns an error if workers cannot be forked for this many roles and for such a structure.
-fn possible<S>(roles: &[String]) -> Result<(), Error> {
+pub(crate) fn possible<S>(roles: &[String]) -> Result<(), Error> {
     if roles.is_empty() || roles.len() > MAX_PROCESSES {
         return Err(Error::invalid(
             format!("a suite of {} processes", roles.len()),

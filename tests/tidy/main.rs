@@ -5,6 +5,7 @@
 //! as it is, and once for each planted offence, which it has to name: a rule that cannot fail is no
 //! rule. A rule that has to change is changed here, with the reason.
 
+mod circles;
 mod code;
 mod guide;
 mod house;
@@ -59,14 +60,11 @@ const LAYERS: &[(&str, &str)] = &[
     ("regression", "check case structure spec"),
     // The limits of the suite and of the environment are plain numbers, without dependencies.
     ("settings", ""),
-    // The holder of the turn asks the strategy itself: there is no scheduler apart from the
-    // workers. The check of a history reports each step of the spec to its worker.
-    (
-        "workers",
-        "heap schedule check case source structure spec region process memory",
-    ),
     // An allocator, whose memory is a region.
     ("heap", "region"),
+    // The room that engines share knows no engine, no case and no strategy but the most processes. Code under test allocates in
+    // the heap.
+    ("workers", "heap schedule region process memory"),
     ("schedule", ""),
     ("check", "case structure spec"),
     // The name of a step comes from its source line.
@@ -135,6 +133,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     ("src/process/child.rs", "waitid"),
     (
+        "src/process/fresh.rs",
+        "a zero-sized closure is made from nothing",
+    ),
+    (
         "src/process/guardian.rs",
         "fork, and waitpid for the signals that nix does not know",
     ),
@@ -147,67 +149,83 @@ const UNSAFE: &[(&str, &str)] = &[
         "a constructor, inherited descriptors and the environment",
     ),
     (
-        "src/workers/stepped/board.rs",
+        "src/engine/stepped/board.rs",
         "the plan is lent to whoever has the turn",
     ),
     (
-        "src/workers/stepped/execution.rs",
+        "src/engine/stepped/coroutine.rs",
+        "the yielder of the coroutine that runs",
+    ),
+    (
+        "src/engine/stepped/execution.rs",
         "the structure is built in place in a shared region",
     ),
     (
-        "src/workers/stepped/host.rs",
+        "src/engine/stepped/host/mod.rs",
         "coroutines that are reset and the way back out of them",
     ),
     (
-        "src/workers/stepped/host/statics.rs",
+        "src/engine/stepped/host/statics.rs",
         "the program's own writable segments are read as bytes",
+    ),
+    (
+        "src/engine/stepped/pieces.rs",
+        "the loader's list of the program's writable segments",
     ),
     (
         "src/heap.rs",
         "an allocator, whose bytes lie in a region that lives as long as the program",
     ),
     (
-        "src/workers/instrumented/accesses.rs",
+        "src/engine/stepped/instrumented/accesses.rs",
         "bytes of the arena are read and copied",
     ),
     (
-        "src/workers/instrumented/arena.rs",
+        "src/engine/stepped/instrumented/arena.rs",
         "bytes of the arena are set to zero",
     ),
     (
-        "src/workers/instrumented/atomics.rs",
+        "src/engine/stepped/instrumented/atomics.rs",
         "functions of fixed names that instrumented code calls",
     ),
     (
-        "src/workers/instrumented/blocks.rs",
+        "src/engine/stepped/instrumented/blocks.rs",
         "threads of the C library, and the register of thread-locals",
     ),
     (
-        "src/workers/instrumented/globals.rs",
+        "src/engine/stepped/instrumented/globals.rs",
         "the program's own writable segments are compared and copied as bytes",
     ),
     (
-        "src/workers/instrumented/heap.rs",
+        "src/engine/stepped/instrumented/heap.rs",
         "functions of fixed names, and those of the C library behind them",
     ),
     (
-        "src/workers/instrumented/hooks.rs",
+        "src/engine/stepped/instrumented/hooks.rs",
         "functions of fixed names that instrumented code calls",
     ),
     (
-        "src/workers/instrumented/leaves.rs",
+        "src/engine/stepped/instrumented/leaves.rs",
         "functions of fixed names, and those of the C library behind them",
     ),
     (
-        "src/workers/instrumented/runtime.rs",
+        "src/engine/stepped/instrumented/runtime.rs",
         "the state is lent to the process that has the turn",
     ),
     (
-        "src/workers/instrumented/waits.rs",
+        "src/engine/stepped/instrumented/shadow.rs",
+        "unsafe impl Table",
+    ),
+    (
+        "src/engine/stepped/instrumented/touched.rs",
+        "unsafe impl Table",
+    ),
+    (
+        "src/engine/stepped/instrumented/waits.rs",
         "functions of fixed names, and system calls as they are",
     ),
     (
-        "src/workers/instrumented/zeroed.rs",
+        "src/engine/stepped/instrumented/zeroed.rs",
         "a table of zeros is placed in a region",
     ),
     (
@@ -226,22 +244,22 @@ const UNSAFE: &[(&str, &str)] = &[
         "examples/unmodified/tests/waits.rs",
         "a stack of raw pointers, as C++ has it",
     ),
-    ("src/workers/control.rs", "unsafe impl Resident"),
+    ("src/engine/processes/control.rs", "unsafe impl Resident"),
     ("src/workers/log.rs", "unsafe impl Resident"),
     (
         "src/workers/original.rs",
         "a page that the kernel wipes in a child",
     ),
     (
-        "src/workers/placed.rs",
+        "src/engine/private/placed.rs",
         "the structure is built in place in a shared region",
     ),
     (
-        "src/workers/trap.rs",
+        "src/engine/processes/trap.rs",
         "the trap flag, and a handler of its signal",
     ),
     (
-        "src/workers/worker.rs",
+        "src/engine/processes/worker.rs",
         "the structure is built in place in a shared region",
     ),
     (

@@ -5,13 +5,13 @@
 
 use crate::case::Access;
 use crate::engine::MAX_PROCESSES;
+use crate::engine::stepped::stepper::{self, Done, Part};
 use crate::engine::value::Value;
 use crate::memory::part::{bytes_of, pieces};
 use crate::memory::{
     Atomic, Hardware, HardwareBool, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload,
     Words,
 };
-use crate::workers::stepped::stepper::{self, Done, Part};
 use std::any::type_name;
 use std::ops::Range;
 use std::panic::Location;

@@ -5,13 +5,36 @@
 //! To search, the processes are coroutines of one forked process. Every reported execution was run
 //! by forked processes and a real SIGKILL, and so were samples of the executions that passed.
 
+mod board;
+mod coroutine;
+mod crew;
 mod elements;
+mod ends;
+mod execution;
 mod explorer;
+mod host;
+mod instrumented;
+mod location;
 mod memory;
+mod novelty;
+#[cfg(test)]
+mod outcomes;
+mod pieces;
+mod scheduler;
+mod shared;
+mod stepper;
+#[cfg(forkcheck_instrumented)]
+mod symbols;
 mod trace;
 mod verdict;
+mod worker;
 
+use crew::{Crew, RunAs};
+use ends::Ended;
 pub use memory::SteppedMemory;
+use scheduler::decision::Stop;
+use scheduler::{LONGEST, Outside};
+use stepper::Note;
 
 /// Notes whether accesses of the calling crate arrive: its function stores both values. `suite!`
 /// calls it.
@@ -29,7 +52,7 @@ use crate::error::Error;
 use crate::memory::Hardware;
 use crate::process::{Channel, Job};
 use crate::structure::WithHandles;
-use crate::workers::{MachineTurn, instrumented};
+use crate::workers::MachineTurn;
 use explorer::Explorer;
 use std::marker::PhantomData;
 use std::path::Path;

@@ -5,11 +5,11 @@ use crate::case::{Access, Case, History, Kill, Schedule, Step, Turn, Until, name
 use crate::check::Finding;
 use crate::check::{Kind, Verdict};
 use crate::engine::served::bare;
+use crate::engine::stepped::{LONGEST, Note, Outside};
 use crate::engine::{Covered, Run};
 use crate::schedule::MAX_STEPS;
 use crate::spec::Spec;
 use crate::structure::Progress;
-use crate::workers::stepped::{LONGEST, Note, Outside};
 
 /// Returns the steps that were noted, with words numbered in the order of their addresses.
 pub(super) fn steps(notes: &[Note]) -> Vec<Step> {

@@ -7,10 +7,10 @@ use crate::check::{
     rest_watched,
 };
 use crate::engine::IF_SLOW;
+use crate::engine::stepped::{Ended, Note, Outside, Stop};
 use crate::process::Exit;
 use crate::spec::Spec;
 use crate::structure::Progress;
-use crate::workers::stepped::{Ended, Note, Outside, Stop};
 use crate::workers::{Lost, PrivateWait, Stuck};
 
 /// Returns whether a history is Ok. It has all calls, those that a kill interrupted too.

@@ -1,24 +1,17 @@
 //! One batch of executions by one strategy, and the check that forked processes do the same as the
 //! coroutines that ran it.
 
-use super::{Explorer, Left, NO_LIMIT};
+use super::{Batch, Explorer, Left, NO_LIMIT};
 use crate::case::{Case, History};
 use crate::engine::Covered;
 use crate::engine::stepped::verdict::rests;
+use crate::engine::stepped::{Ended, RunAs, Stop};
 use crate::error::Error;
 use crate::schedule::Exploration;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
-use crate::workers::stepped::{Ended, RunAs, Stop};
 use crate::workers::{Judging, Lost};
 use std::time::Instant;
-
-/// The end of a batch, for the search that goes on.
-pub(super) enum Batch {
-    Exhausted,
-    Cut,
-    Failed(Vec<u8>),
-}
 
 /// Returns whether all processes may wait where they do.
 pub(super) fn may_rest<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {

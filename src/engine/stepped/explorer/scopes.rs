@@ -2,10 +2,10 @@
 
 use super::{Explorer, REAL, by_chance};
 use crate::case::Case;
+use crate::engine::stepped::instrumented;
 use crate::engine::{Answer, Budget, Covered, Run, Scope};
 use crate::error::Error;
 use crate::structure::WithHandles;
-use crate::workers::instrumented;
 use std::time::Instant;
 
 impl<S: WithHandles> Explorer<S> {

@@ -5,13 +5,13 @@ use super::{Explorer, NO_LIMIT};
 use crate::case::{Case, Step, Turn, Until};
 use crate::check::{Kind, Verdict};
 use crate::engine::stepped::verdict::verdict;
+use crate::engine::stepped::{Ended, Note, RunAs, Stop};
 use crate::engine::stepped::{elements, trace};
 use crate::engine::{Answer, Budget, Covered, Run, Scope};
 use crate::error::Error;
 use crate::schedule::Exploration;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
-use crate::workers::stepped::{Ended, Note, RunAs, Stop};
 use std::any::type_name;
 use std::time::Instant;
 

@@ -1,0 +1,23 @@
+//! Drawing from a seed.
+
+/// Returns the next number of the SplitMix64 generator (Steele, Lea, Flood 2014).
+pub(crate) fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// Returns a number below `n`.
+pub(super) fn below(state: &mut u64, n: u32) -> u32 {
+    (((split_mix(state) >> 32) * u64::from(n)) >> 32) as u32
+}
+
+/// Returns the nth member of a set.
+pub(super) fn nth(mut set: u32, n: u32) -> u32 {
+    for _ in 0..n {
+        set &= set - 1;
+    }
+    set.trailing_zeros()
+}
