@@ -186,17 +186,17 @@ pub enum Scope {
     /// Among both.
     Both,
     /// Among threads only: it needs a static or a thread-local that all change.
-    Threads,
+    ThreadsOnly,
     /// Among processes only: it needs memory that each has of its own, or a private futex, which wakes no other process.
-    Processes,
+    ProcessesOnly,
 }
 
 impl std::fmt::Display for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Both => "threads and processes",
-            Self::Threads => "threads only",
-            Self::Processes => "processes only",
+            Self::ThreadsOnly => "threads only",
+            Self::ProcessesOnly => "processes only",
         })
     }
 }

@@ -60,11 +60,11 @@ const LAYERS: &[(&str, &str)] = &[
     ("regression", "check case structure spec"),
     // The limits of the suite and of the environment are plain numbers, without dependencies.
     ("settings", ""),
-    // An allocator, whose memory is a region.
-    ("heap", "region"),
     // The room that engines share knows no engine, no case and no strategy but the most processes. Code under test allocates in
     // the heap.
     ("workers", "heap schedule region process memory"),
+    // An allocator, whose memory is a region.
+    ("heap", "region"),
     ("schedule", ""),
     ("check", "case structure spec"),
     // The name of a step comes from its source line.
@@ -193,6 +193,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "threads of the C library, and the register of thread-locals",
     ),
     (
+        "src/engine/stepped/instrumented/callers.rs",
+        "a symbol of the linker, and the unwinder of the compiler's library",
+    ),
+    (
         "src/engine/stepped/instrumented/globals.rs",
         "the program's own writable segments are compared and copied as bytes",
     ),
@@ -203,6 +207,10 @@ const UNSAFE: &[(&str, &str)] = &[
     (
         "src/engine/stepped/instrumented/hooks.rs",
         "functions of fixed names that instrumented code calls",
+    ),
+    (
+        "src/engine/stepped/instrumented/keys.rs",
+        "pthread_key_delete",
     ),
     (
         "src/engine/stepped/instrumented/leaves.rs",

@@ -182,6 +182,7 @@ forkcheck::suite! {
     setup: Just(0),
     adder: 2 processes, 1..=2 ops of Just(CounterOp::Add(1)),
     reader: 1..=1 ops of Just(CounterOp::Read),
+    with: .cases(4).executions(200),
 }
 
 /// A counter that loses what two add at the same time.

@@ -7,7 +7,7 @@ use super::scheduler::decision::{Decision, Stop};
 use super::scheduler::states::State;
 use super::shared::Shared;
 use super::stepper::{self, Seat};
-use crate::engine::stepped::instrumented::Globals;
+use crate::engine::stepped::instrumented::{self, Globals};
 use crate::memory::Memory;
 use crate::region::Region;
 use crate::structure::WithHandles;
@@ -137,7 +137,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
             let _ = self.execution.drop_structure();
             return self.execution.next(fine, None);
         };
-        globals.enter();
+        globals.enter(instrumented::execution());
         if let Some(why) = self.execution.drop_structure() {
             self.execution.end(why);
             return false;
@@ -153,7 +153,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
     /// Notes that code of the execution that runs now has run here.
     fn stay(&mut self) {
         if let Some(globals) = &mut self.globals {
-            globals.stay();
+            globals.stay(instrumented::execution());
         }
     }
 
@@ -172,7 +172,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
         };
         may_write(false);
         if let Some(globals) = &mut self.globals {
-            globals.enter();
+            globals.enter(instrumented::execution());
         }
         let execution = &self.execution;
         let (shared, case) = (execution.shared(), execution.case());

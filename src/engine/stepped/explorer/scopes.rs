@@ -58,7 +58,7 @@ impl<S: WithHandles> Explorer<S> {
         covered.failing += by_processes.failing;
         covered.timed_out |= by_processes.timed_out;
         covered.by_processes = 1;
-        let scope = Some(Scope::Processes);
+        let scope = Some(Scope::ProcessesOnly);
         Ok((covered, run.map(|run| Run { scope, ..run })))
     }
 }

@@ -121,13 +121,13 @@ impl<S: WithHandles> Explorer<S> {
                 (found, by_threads) if found == by_threads => found.map(|_| Scope::Both),
                 (_, Some(_)) => {
                     run = threads.run;
-                    Some(Scope::Threads)
+                    Some(Scope::ThreadsOnly)
                 }
                 (_, None) if self.threads_only => {
                     run = None;
                     None
                 }
-                (_, None) => Some(Scope::Processes),
+                (_, None) => Some(Scope::ProcessesOnly),
             };
         }
         // A saved case keeps its turns: the turns of the current code would follow every change of
@@ -146,9 +146,9 @@ impl<S: WithHandles> Explorer<S> {
             return None;
         }
         Some(match (self.searches(), confirmed) {
-            (_, RunAs::Coroutines) => Scope::Threads,
+            (_, RunAs::Coroutines) => Scope::ThreadsOnly,
             (RunAs::Coroutines, _) => Scope::Both,
-            (RunAs::Processes | RunAs::SameIds, _) => Scope::Processes,
+            (RunAs::Processes | RunAs::SameIds, _) => Scope::ProcessesOnly,
         })
     }
 

@@ -6,7 +6,7 @@ use super::arena;
 use super::clocks::{Order, knows_all, tells_all};
 use super::runtime::{Runtime, with};
 use super::shadow::{Clash, Kind, Marked};
-use super::{CHECK, RUNS, UNDER_TEST, hooks, leaves};
+use super::{CHECK, RUNS, UNDER_TEST, callers};
 use crate::case::{Access, Form};
 use crate::engine::stepped::stepper::{self, At, Done};
 use crate::engine::stepped::symbols;
@@ -348,9 +348,9 @@ pub(super) fn starts_thread() {
         with(|runtime| runtime.outside = 2);
     }
     let _ = as_process(|me| {
-        let mut lines = leaves::callers()
+        let mut lines = callers::callers()
             .into_iter()
-            .filter_map(|address| symbols::line_of_user(hooks::code(address)));
+            .filter_map(symbols::line_of_user);
         let line = match lines.next() {
             Some(place) => format!(" at {}:{}", stepper::short(&place.file), place.line),
             None => String::new(),

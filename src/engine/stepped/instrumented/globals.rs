@@ -5,7 +5,7 @@
     reason = "the program's own writable segments are compared and copied as bytes"
 )]
 
-use super::leaves;
+use super::keys;
 use super::program::{self, Ours};
 use crate::engine::stepped::pieces::{PrivatePiece, private_pieces};
 use crate::error::Error;
@@ -185,21 +185,21 @@ impl Globals {
 
     /// Puts back what code under test has changed.
     pub(crate) fn put_back(&self) {
-        leaves::give_keys_back();
+        keys::give_back();
         self.pieces.iter().for_each(Piece::put_back);
     }
 
-    /// Puts them back unless the last code that ran with them was of the execution that runs now.
-    pub(crate) fn enter(&mut self) {
-        if self.execution != super::execution() {
+    /// Puts them back unless the last code that ran with them was of this execution.
+    pub(crate) fn enter(&mut self, execution: u64) {
+        if self.execution != execution {
             self.put_back();
-            self.stay();
+            self.stay(execution);
         }
     }
 
-    /// Notes that they are as code of the execution that runs now has left them.
-    pub(crate) fn stay(&mut self) {
-        self.execution = super::execution();
+    /// Notes that they are as code of this execution has left them.
+    pub(crate) fn stay(&mut self, execution: u64) {
+        self.execution = execution;
     }
 }
 

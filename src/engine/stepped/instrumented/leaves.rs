@@ -5,10 +5,11 @@
     reason = "functions of fixed names, and those of the C library behind them"
 )]
 
+use super::keys;
 use super::runtime::with;
 use super::{RUNS, UNDER_TEST, accesses};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 /// Returns whether code under test runs. It is false before a thread has thread-locals, and after.
 fn is_under_test() -> bool {
@@ -157,10 +158,6 @@ unsafe extern "C" fn pthread_create(
     unsafe { behind(thread, how, runs, argument) }
 }
 
-/// The keys of thread-locals that code under test has made: it makes them in each execution again.
-static KEYS_MADE: [AtomicU32; 64] = [const { AtomicU32::new(0) }; 64];
-static MADE: AtomicU32 = AtomicU32::new(0);
-
 /// pthread_key_create(3).
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_key_create(
@@ -175,21 +172,9 @@ unsafe extern "C" fn pthread_key_create(
     if made == 0 && is_under_test() {
         // SAFETY: the call has written it.
         let number = unsafe { key.read() };
-        let place = MADE.fetch_add(1, Relaxed) as usize;
-        if let Some(place) = KEYS_MADE.get(place) {
-            place.store(number, Relaxed);
-        }
+        keys::made(number);
     }
     made
-}
-
-/// Gives back the keys that code under test has made, whose statics are put back.
-pub(super) fn give_keys_back() {
-    let count = MADE.swap(0, Relaxed) as usize;
-    for key in KEYS_MADE.iter().take(count) {
-        // SAFETY: code under test has made it, and no longer knows it.
-        unsafe { libc::pthread_key_delete(key.load(Relaxed)) };
-    }
 }
 
 /// __cxa_thread_atexit_impl of the C library: thread-locals of code under test are put back, and not dropped.
@@ -208,36 +193,6 @@ unsafe extern "C" fn __cxa_thread_atexit_impl(
     let behind = unsafe { std::mem::transmute::<*mut c_void, Register>(BEHIND[AT_EXIT].address()) };
     // SAFETY: the contract of the call is the caller's.
     unsafe { behind(drop, of, object) }
-}
-
-unsafe extern "C" {
-    fn _Unwind_Backtrace(
-        each: extern "C" fn(*mut c_void, *mut Frames) -> c_int,
-        frames: *mut Frames,
-    ) -> c_int;
-    fn _Unwind_GetIP(frame: *mut c_void) -> usize;
-}
-
-/// The most frames that are looked at.
-const FRAMES: usize = 64;
-#[repr(C)]
-struct Frames([usize; FRAMES], usize);
-
-extern "C" fn note_frame(frame: *mut c_void, frames: *mut Frames) -> c_int {
-    const END: c_int = 5;
-    // SAFETY: 1. The caller lends both for this call: the frame that it is at, and what `callers` gave it.
-    let (frames, address) = unsafe { (&mut *frames, _Unwind_GetIP(frame)) };
-    frames.0[frames.1] = address;
-    frames.1 += 1;
-    if frames.1 == FRAMES { END } else { 0 }
-}
-
-/// Returns the return addresses of the calls in which this thread is, the innermost first.
-pub(super) fn callers() -> Vec<usize> {
-    let mut frames = Frames([0; FRAMES], 0);
-    // SAFETY: the unwinder calls `note_frame` with frames and with `frames`, which lives until it returns.
-    unsafe { _Unwind_Backtrace(note_frame, &raw mut frames) };
-    frames.0[..frames.1].to_vec()
 }
 
 #[cfg(test)]

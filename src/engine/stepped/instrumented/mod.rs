@@ -13,8 +13,9 @@
 //! | `touched` | memory that more than one process touches, whose plain accesses are steps |
 //! | `waits` | system calls by which code waits |
 //! | `leaves` | calls by which code leaves the schedule |
+//! | `callers` | instructions, and those of the calls in which a thread is |
 //! | `zeroed` | tables in shared memory |
-//! | `globals`, `blocks` | statics, which are put back after each execution, and thread-locals of each coroutine |
+//! | `globals`, `blocks`, `keys` | statics, which are put back after each execution, and thread-locals of each coroutine |
 //! | `program`, `crates` | the symbols of the program, and the crates that they are of |
 //! | `locked` | atomic instructions that the pass has left |
 //!
@@ -33,6 +34,8 @@ mod arena;
 mod atomics;
 #[cfg(forkcheck_instrumented)]
 mod blocks;
+#[cfg(forkcheck_instrumented)]
+mod callers;
 #[cfg(any(forkcheck_instrumented, test))]
 mod clocks;
 #[cfg(any(forkcheck_instrumented, test))]
@@ -43,6 +46,8 @@ mod globals;
 mod heap;
 #[cfg(forkcheck_instrumented)]
 mod hooks;
+#[cfg(forkcheck_instrumented)]
+mod keys;
 #[cfg(forkcheck_instrumented)]
 mod leaves;
 #[cfg(any(forkcheck_instrumented, test))]
@@ -174,8 +179,8 @@ mod without {
         }
         pub(crate) fn keep(&mut self) {}
         pub(crate) fn put_back(&self) {}
-        pub(crate) fn enter(&mut self) {}
-        pub(crate) fn stay(&mut self) {}
+        pub(crate) fn enter(&mut self, _: u64) {}
+        pub(crate) fn stay(&mut self, _: u64) {}
     }
     /// Thread-locals, which each coroutine has of its own for instrumented code alone.
     pub(crate) struct Block;
@@ -205,6 +210,9 @@ mod without {
     pub(crate) fn mistake() -> Option<Mistake> {
         None
     }
+    pub(crate) fn execution() -> u64 {
+        0
+    }
     pub(crate) fn note_left_over(_: usize) {}
     pub(crate) fn left_over_taken() -> u64 {
         0
@@ -215,6 +223,6 @@ mod without {
 }
 #[cfg(not(forkcheck_instrumented))]
 pub(crate) use without::{
-    Block, Globals, begin, end_incarnation, learn, left_over_taken, left_taken, mistake,
+    Block, Globals, begin, end_incarnation, execution, learn, left_over_taken, left_taken, mistake,
     note_left_over, plain_atomics, resolve_seen, start,
 };
