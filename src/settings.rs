@@ -11,12 +11,14 @@
 //! | `FORKCHECK_REPLAY` | a token from a report: run exactly that case |
 //! | `FORKCHECK_REFRESH` | `1`: of saved cases whose steps the code no longer takes, the program alone is kept |
 //! | `FORKCHECK_HTML` | a directory, made if it is not there: a failing test writes its report there as a page, `crate-module-suite-engine.html`, which opens in any browser and needs no network; from the directory that the test runs in, which is that of its package |
+//! | `FORKCHECK_TRACE` | a directory, as `FORKCHECK_HTML`: a failing test writes its execution there as a trace, `crate-module-suite-engine.trace.json`, which ui.perfetto.dev opens |
+//! | `FORKCHECK_GDB_ROW` | with `FORKCHECK_REPLAY`: a row of the report's table; the forked process of that row stops there, and gdb is attached to it |
 //! | `FORKCHECK_REQUIRE_REACHED` | `1`: a test fails where no execution reached some label of `reached!` or `sometimes!` |
 //! | `FORKCHECK_LOCK` | a file or directory whose lock (flock) is the turn of `processes` on this machine; the temporary directory where it is not set |
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
 //!
 //! In a job of GitHub Actions (`GITHUB_ACTIONS` is `true`) a failing test also prints its finding as an annotation of the source
-//! line. `COLUMNS`, where a shell exports it, is the width of a report's table.
+//! line. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM` say whether a terminal gets colours. `COLUMNS`, where a shell exports it, is the width of a report's table.
 //!
 //! Any other variable whose name begins with `FORKCHECK_` is refused, so that a mistyped one is not ignored; those of the
 //! crate's own tests and of its zygotes are let through.
@@ -30,9 +32,10 @@ use std::time::Duration;
 pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 /// The variables of the table above.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 14] = [
     "FORKCHECK_CASES",
     "FORKCHECK_EXECUTIONS",
+    "FORKCHECK_GDB_ROW",
     "FORKCHECK_HTML",
     "FORKCHECK_JOBS",
     "FORKCHECK_LOCK",
@@ -42,6 +45,7 @@ const VARIABLES: [&str; 12] = [
     "FORKCHECK_REFRESH",
     "FORKCHECK_REQUIRE_REACHED",
     "FORKCHECK_ALLOW_MISSING",
+    "FORKCHECK_TRACE",
     "FORKCHECK_WATCHDOG",
 ];
 
@@ -79,6 +83,10 @@ pub(crate) struct Settings {
     pub(crate) lock: Option<PathBuf>,
     /// Directory of the pages of failing tests.
     pub(crate) html: Option<PathBuf>,
+    /// Directory of the traces of failing tests.
+    pub(crate) trace: Option<PathBuf>,
+    /// The row at which gdb is attached to its process, where a token is replayed.
+    pub(crate) gdb_row: Option<usize>,
     /// The directory of the checkout, in a job of GitHub Actions.
     pub(crate) checkout: Option<PathBuf>,
     /// Columns of the terminal.
@@ -102,6 +110,8 @@ impl Default for Settings {
             require_reached: false,
             lock: None,
             html: None,
+            trace: None,
+            gdb_row: None,
             checkout: None,
             columns: None,
             asked: false,
@@ -181,6 +191,21 @@ impl Settings {
         }
         let html = variable("FORKCHECK_HTML").filter(|path| !path.is_empty());
         self.html = html.map(PathBuf::from).or(self.html);
+        let trace = variable("FORKCHECK_TRACE").filter(|path| !path.is_empty());
+        self.trace = trace.map(PathBuf::from).or(self.trace);
+        const ROW: &str = "a row of the report's table, such as 7";
+        if let Some(row) = number::<usize>(&variable, "FORKCHECK_GDB_ROW", ROW)? {
+            if row == 0 {
+                return Err(wrong("FORKCHECK_GDB_ROW", "0", ROW));
+            }
+            if self.replay.is_none() {
+                return Err(Error::invalid(
+                    "the environment variable FORKCHECK_GDB_ROW is set without FORKCHECK_REPLAY",
+                    "set FORKCHECK_REPLAY to the token of the report too: the row is one of its table",
+                ));
+            }
+            self.gdb_row = Some(row);
+        }
         // The variable is not one of this crate: an invalid value is not the user's mistake.
         self.columns = variable("COLUMNS").and_then(|columns| columns.trim().parse().ok());
         if variable("GITHUB_ACTIONS").as_deref() == Some("true") {
@@ -323,6 +348,8 @@ mod tests {
         let html = with("FORKCHECK_HTML", "pages").unwrap().html;
         assert_eq!(html, Some("pages".into()));
         assert_eq!(with("FORKCHECK_HTML", "").unwrap().html, None);
+        let trace = with("FORKCHECK_TRACE", "traces").unwrap().trace;
+        assert_eq!(trace, Some("traces".into()));
         assert_eq!(with("COLUMNS", "160").unwrap().columns, Some(160));
         assert_eq!(with("COLUMNS", "wide").unwrap().columns, None);
         let checkout = |value| with("GITHUB_ACTIONS", value).unwrap().checkout;

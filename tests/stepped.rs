@@ -30,6 +30,8 @@ fn budget() -> Budget {
         known: Known::default(),
         watchdog: Duration::from_secs(2),
         backtraces: false,
+        shows_passing: false,
+        stop: None,
     }
 }
 

@@ -225,6 +225,8 @@ fn budget(executions: u64, strategy: Strategy) -> Budget {
         // A later program of a search: the extra work for the first few programs is not included.
         watchdog: Duration::from_secs(2),
         backtraces: false,
+        shows_passing: false,
+        stop: None,
         known: Known {
             programs: u64::MAX,
             ..Known::default()

@@ -68,6 +68,10 @@ pub struct Limits {
     pub replay: Option<Known>,
     /// The command that replays a token.
     pub command: String,
+    /// The row of the report at which gdb is attached to its process; 0 for that of the access that shows the failure.
+    pub gdb_row: Option<usize>,
+    /// The file for the report as a trace; by default in a directory that `FORKCHECK_TRACE` names, unless the verdict is `ok`.
+    pub trace: Option<PathBuf>,
     /// The place of the report as a page; by default a directory that `FORKCHECK_HTML` names.
     pub html: Html,
 }
@@ -108,6 +112,9 @@ pub fn check<E: Engine, S: WithHandles<Memory = E::Memory>>(
     if let Some(known) = &limits.replay {
         suite = suite.replay(&known.token::<S::Spec>()?);
     }
+    if let Some(row) = limits.gdb_row {
+        suite = suite.gdb_row(row);
+    }
     let outcome = suite.check::<E, S>()?;
     let report = suite.report_with(&outcome, |token| {
         format!("{} replay {token}", limits.command)
@@ -118,8 +125,17 @@ pub fn check<E: Engine, S: WithHandles<Memory = E::Memory>>(
         (Html::Directory(directory), _) => Some(report.page_in(directory)),
         (Html::Nowhere, directory) => directory.map(|directory| report.page_in(directory)),
     };
-    Ok(match page {
+    let trace = match (&limits.trace, suite.trace()) {
+        (Some(file), _) => Some(file.clone()),
+        (None, Some(directory)) if report.verdict != "ok" => Some(report.trace_in(directory)),
+        _ => None,
+    };
+    let report = match page {
         Some(page) => report.with_page(&page),
+        None => report,
+    };
+    Ok(match trace {
+        Some(trace) => report.with_trace(&trace),
         None => report,
     })
 }

@@ -4,7 +4,7 @@
 use super::builtins::{self, Builtin};
 use super::json;
 use super::options::Options;
-use super::print::{columns, say, table};
+use super::print::{report_text, say, table};
 use super::standing::{Standing, expected};
 use forkcheck::Report;
 use forkcheck::engine::Covered;
@@ -185,7 +185,7 @@ impl<'a> Row<'a> {
     fn report(self) -> Option<String> {
         match self.told {
             Err(error) => Some(error),
-            Ok(told) => (told.verdict != "ok").then(|| told.text(columns())),
+            Ok(told) => (told.verdict != "ok").then(|| report_text(&told)),
         }
     }
 }

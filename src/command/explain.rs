@@ -54,6 +54,14 @@ fn plain(name: &str) -> String {
     words.join(" ").trim_end_matches(['.', ';', ',']).to_owned()
 }
 
+/// Returns whether a name has these words, as whole words: `token` does not have `ok`.
+fn has_words(name: &str, words: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric();
+    name.match_indices(words).any(|(at, _)| {
+        !name[..at].ends_with(is_part) && !name[at + words.len()..].starts_with(is_part)
+    })
+}
+
 /// Returns the section of a name: the one of that name; else the longest one within the name, as a
 /// report's name has more words; else the only one whose heading holds it.
 ///
@@ -62,7 +70,7 @@ fn plain(name: &str) -> String {
 fn section(name: &str) -> Result<(&'static str, &'static str), Vec<&'static str>> {
     let name = plain(name);
     let called = |heading: &str| plain(heading) == name;
-    let said = |heading: &str| name.contains(&plain(heading));
+    let said = |heading: &str| has_words(&name, &plain(heading));
     if let Some(found) = sections().find(|(heading, _)| called(heading)) {
         return Ok(found);
     }
@@ -113,6 +121,14 @@ mod tests {
             assert_eq!(plain(heading), plain(name));
             assert!(text.contains("**What to do.**"), "{heading}: {text}");
         }
+    }
+
+    #[test]
+    fn a_word_that_holds_the_name_of_a_section_is_not_that_section() {
+        assert!(section("token").is_err(), "it holds `ok`");
+        assert_eq!(section("it is ok").unwrap().0, "ok");
+        assert!(has_words("weak memory (rc11)", "weak memory"));
+        assert!(!has_words("tokens", "ok") && !has_words("book", "ok"));
     }
 
     #[test]

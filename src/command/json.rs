@@ -63,8 +63,11 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, S
     object["explanation"] = json!(linearization.map(|attempt| &attempt.reason));
     object["origin"] = json!(report.origin);
     object["rate"] = json!(report.rate);
+    object["excerpts"] = json!(report.excerpts);
     object["page"] = json!(report.page);
     object["no_page"] = json!(report.no_page);
+    object["trace"] = json!(report.trace_file);
+    object["no_trace"] = json!(report.no_trace);
     object
 }
 

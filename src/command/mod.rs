@@ -56,6 +56,17 @@ enum What {
         /// Writes the report to this file too, as a page for a browser; of several cases the later ones to FILE-2 and so on.
         #[arg(long, value_name = "FILE")]
         html: Option<PathBuf>,
+        /// Writes the execution to this file too, as a trace that ui.perfetto.dev opens; of several cases the later ones to FILE-2
+        /// and so on.
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
+        /// Attaches gdb to the forked process of a row of the report, which stops there at its source line: of the case of a token
+        /// of stepped or kills.
+        #[arg(long)]
+        gdb: bool,
+        /// The row, from the report; that of the access that shows the failure, unless it is given.
+        #[arg(long, value_name = "N", requires = "gdb", value_parser = clap::value_parser!(u32).range(1..))]
+        to_row: Option<u32>,
         /// One JSON object a line, for programs, and nothing else.
         #[arg(long)]
         json: bool,
@@ -65,6 +76,9 @@ enum What {
     Summary {
         /// The file; target/forkcheck/summary.json of this directory or of one above, unless it is given.
         file: Option<PathBuf>,
+        /// Writes them to this file too, as JUnit XML with a property for each figure.
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
         /// The lines of the file, one JSON object for each test.
         #[arg(long)]
         json: bool,
@@ -122,10 +136,21 @@ impl Command {
             None => check::check(&[], &self.options),
             Some(What::Check { subjects, options }) => check::check(&subjects, &options),
             Some(What::List { json }) => list::list(json),
-            Some(What::Replay { target, html, json }) => {
-                replay::replay(&target, html.as_deref(), json)
+            Some(What::Replay {
+                target,
+                html,
+                trace,
+                gdb,
+                to_row,
+                json,
+            }) => {
+                let gdb_row = gdb.then_some(to_row.unwrap_or(0) as usize);
+                let files = replay::Files { html, trace };
+                replay::replay(&target, &files, gdb_row, json)
             }
-            Some(What::Summary { file, json }) => summary::summary(file.as_deref(), json),
+            Some(What::Summary { file, junit, json }) => {
+                summary::summary(file.as_deref(), junit.as_deref(), json)
+            }
             Some(What::Explain { name }) => explain::explain(&name),
             Some(What::History {
                 file,
@@ -164,7 +189,7 @@ mod tests {
             failure_persistence: None,
             ..Config::default()
         };
-        let known = "check list replay history summary explain help one_shot early_flag --engine --cases --seconds --seed --json --html --spec \
+        let known = "check list replay history summary explain help one_shot early_flag --engine --cases --seconds --seed --json --html --trace --gdb --to-row --junit --spec \
              --states --steps --help --version -h -V -- - = --cases=3 --seconds=1e400 --seconds=-1 --seed=-0 stepped \
              loom queue 0 1 -1 18446744073709551615 18446744073709551616 4294967296 NaN inf 1e308 0x10 1e-400 fk1: fk";
         let known: Vec<&str> = known.split_whitespace().collect();

@@ -39,6 +39,8 @@ impl Options {
             seed: self.seed,
             replay: None,
             command: called(),
+            gdb_row: None,
+            trace: None,
             html: self.html.clone().map_or(Html::Nowhere, Html::Directory),
         }
     }

@@ -31,6 +31,7 @@ pub(crate) use crate::workers::WATCHDOG;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
+pub use stepped::StopAt;
 
 /// A way to run a case.
 pub trait Engine: Default + 'static {
@@ -146,6 +147,10 @@ pub struct Budget {
     pub known: Known,
     /// Whether panics are printed with backtraces, if `RUST_BACKTRACE` asks for them: to print one takes up to a second.
     pub backtraces: bool,
+    /// Whether a replay also returns an execution that is Ok, where the engine schedules steps.
+    pub shows_passing: bool,
+    /// The step of a replay before which a debugger is attached to its process, where the engine schedules steps.
+    pub stop: Option<StopAt>,
 }
 
 /// Facts that the programs of a suite have shown so far of its structure. The search keeps them in

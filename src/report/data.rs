@@ -1,5 +1,6 @@
 //! A report as plain data: strings and numbers, made once from an outcome. Text, JSON and pages are rendered from it.
 
+use super::excerpt::Excerpt;
 use crate::case::{Access, Form, Kill, Schedule, Step};
 use crate::engine::Covered;
 use serde::Serialize;
@@ -80,6 +81,9 @@ pub struct Report {
     pub kills: Vec<Kill>,
     /// The longest order of operations that the spec explains, and where it breaks.
     pub linearization: Option<Linearization>,
+    /// The source lines of the accesses that matter: the two of a race, or the kill or the access at which a near miss
+    /// differs, and the access that shows the failure.
+    pub excerpts: Vec<Excerpt>,
     /// Neighbouring cases that pass.
     pub near_misses: Vec<NearMiss>,
     /// The failing case as a token.
@@ -94,6 +98,10 @@ pub struct Report {
     pub page: Option<String>,
     /// Reason why the page could not be written, with the remedy.
     pub no_page: Option<String>,
+    /// File of the trace, where one was asked for.
+    pub trace_file: Option<String>,
+    /// Reason why the trace could not be written, with the remedy.
+    pub no_trace: Option<String>,
     /// Counts of what was run.
     pub covered: Covered,
     /// Coverage in words, part by part.
@@ -193,6 +201,22 @@ pub struct NearMiss {
     pub words: String,
     /// The step of the failing execution at which they differ, where there is one.
     pub step: Option<usize>,
+    /// The execution that passes, where the engine schedules steps.
+    pub execution: Option<Execution>,
+}
+
+/// An execution that passes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Execution {
+    /// Operations of each process of the report.
+    pub operations: Vec<Vec<Operation>>,
+    /// Steps in their order.
+    pub steps: Vec<Step>,
+    /// The words that they access, by [`Step::word`].
+    pub words: Vec<Word>,
+    /// The first step that is not the same in the failing execution.
+    pub differs: Option<usize>,
 }
 
 impl Report {
@@ -231,6 +255,35 @@ impl Report {
             Access::Alive => format!("alive? -> {}", if value == 0 { "no" } else { "yes" }),
             Access::Killed => "x SIGKILL".into(),
         }
+    }
+
+    /// Returns the first step at or below a row of the table, counted from 1, whose process is that of the row, with the row.
+    ///
+    /// # Errors
+    /// Returns what is wrong with the row, and the remedy.
+    pub(crate) fn step_of_row(&self, row: usize) -> Result<(usize, usize), (String, String)> {
+        let rows = super::rows::rows(self);
+        let Some(asked) = row.checked_sub(1).and_then(|row| rows.get(row)) else {
+            return Err((
+                format!("there is no row {row}"),
+                format!("name one of the {} rows of the table", rows.len()),
+            ));
+        };
+        let own = rows[row - 1..]
+            .iter()
+            .filter(|row| row.process == asked.process);
+        let step = own.filter_map(|row| row.step).next().ok_or_else(|| {
+            (
+                format!("row {row} is a return, after which its process takes no step"),
+                "name a row with an access".into(),
+            )
+        })?;
+        Ok((row, step))
+    }
+
+    /// Returns an access in words.
+    pub(crate) fn access_in_words(&self, step: &Step) -> String {
+        self.access(step)
     }
 
     /// Returns the name of the word that a step accesses.

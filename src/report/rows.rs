@@ -7,7 +7,7 @@ use crate::case::{Access, Step};
 use std::collections::HashMap;
 
 /// The longest cycle of rows that is folded.
-const CYCLE: usize = 12;
+pub(super) const CYCLE: usize = 12;
 
 /// An event of an execution; an operation is named by its process and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +183,7 @@ fn rows_of_steps(report: &Report) -> Vec<Row> {
                 process: step.process,
                 kept: step.access == Access::Killed,
                 step: Some(number),
+                tone: None,
                 text: format!("  {}", report.step(step)),
                 region: now.map_or(String::new(), |now| format!("{name}={now}")),
             })

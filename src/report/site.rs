@@ -64,6 +64,17 @@ impl Site {
         }
     }
 
+    /// Returns the id of its test binary, as nextest names it: `package` for the library, `package::ring` for `tests/ring.rs`.
+    pub(crate) fn binary_id(&self) -> String {
+        let package = self.package;
+        match self.binary {
+            _ if self.integration => format!("{package}::{}", self.test_target()),
+            Some(binary) if self.in_examples() => format!("{package}::example/{binary}"),
+            Some(binary) => format!("{package}::bin/{binary}"),
+            None => package.to_owned(),
+        }
+    }
+
     /// Returns the options of cargo that name its target.
     fn target(&self) -> String {
         if self.integration {
@@ -142,6 +153,10 @@ mod tests {
             unit.command_of("rings::tests::queue::loom", false)
                 .contains("--lib tests::queue::loom")
         );
+        assert_eq!(
+            (&*SITE.binary_id(), &*unit.binary_id()),
+            ("rings::spsc-wrap", "rings")
+        );
         let binary = Site {
             integration: false,
             binary: Some("ringd"),
@@ -152,6 +167,7 @@ mod tests {
                 .command_of("ringd::queue::loom", false)
                 .contains("--bin ringd queue::loom")
         );
+        assert_eq!(binary.binary_id(), "rings::bin/ringd");
         let example = Site {
             file: "rings/examples/ringd.rs",
             ..binary
@@ -161,5 +177,6 @@ mod tests {
                 .command_of("ringd::queue::loom", false)
                 .contains("--example ringd queue::loom")
         );
+        assert_eq!(example.binary_id(), "rings::example/ringd");
     }
 }

@@ -12,11 +12,13 @@ mod shrink;
 mod verdict;
 
 pub use outcome::{Found, NearMiss, Origin, Outcome, Rate};
-use runner::{Runner, Runs, kind};
+use runner::{Runner, Runs};
 
 use crate::case::{Case, Extent};
 use crate::check::Verdict;
-use crate::engine::{Answer, Budget, Covered, Engine, Known, Run, Strategy, Turn, WATCHDOG};
+use crate::engine::{
+    Answer, Budget, Covered, Engine, Known, Run, StopAt, Strategy, Turn, WATCHDOG,
+};
 use crate::error::Error;
 use crate::regression;
 use crate::settings::{ENGINES, Settings};
@@ -146,6 +148,23 @@ fn elsewhere_with<S: Spec>(
     Ok(search.outcome(found, 0))
 }
 
+/// Replays a case, and stops the process of one step before that step.
+///
+/// # Errors
+/// The case could not be run.
+pub(crate) fn replay_to<E: Engine, T: WithHandles<Memory = E::Memory>>(
+    plan: &Plan<T::Spec>,
+    case: &Case<T::Spec>,
+    stop: StopAt,
+) -> Result<(), Error> {
+    let mut search = Search::new(Runner::of::<E, T>(), plan, LONGEST);
+    let budget = Budget {
+        stop: Some(stop),
+        ..search.budget()
+    };
+    search.engine.search(case, &plan.roles, &budget).map(|_| ())
+}
+
 struct Search<'a, S: Spec> {
     plan: &'a Plan<S>,
     runner: Runner<S>,
@@ -233,6 +252,8 @@ impl<'a, S: Spec> Search<'a, S> {
             strategy: Strategy::Bounded,
             known: self.known,
             backtraces: false,
+            shows_passing: false,
+            stop: None,
         }
     }
 

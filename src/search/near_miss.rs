@@ -2,6 +2,7 @@
 
 use super::{NearMiss, Search, free};
 use crate::case::{Access, Case, Kill, Names, Place, Schedule, Step, Turn, Until, named};
+use crate::check::Verdict;
 use crate::engine::{Budget, Run};
 use crate::spec::Spec;
 use std::collections::HashMap;
@@ -47,6 +48,7 @@ impl<S: Spec> Search<'_, S> {
                     words,
                     step: None,
                     case,
+                    run: None,
                 });
             }
         }
@@ -78,6 +80,7 @@ impl<S: Spec> Search<'_, S> {
                     words: format!("{who}killed before {}", elsewhere.join(", ")),
                     step,
                     case,
+                    run: None,
                 });
             }
         }
@@ -112,6 +115,7 @@ impl<S: Spec> Search<'_, S> {
                         words: format!("where {role} does the rest first, from {}", before.word),
                         step: None,
                         case: rest,
+                        run: None,
                     });
                 }
                 continue;
@@ -139,6 +143,7 @@ impl<S: Spec> Search<'_, S> {
                     ),
                     step: Some(own[at].number),
                     case: later,
+                    run: None,
                 });
             } else if let Some(earlier) = earlier.map(with)
                 && self.passes(&earlier)
@@ -150,10 +155,29 @@ impl<S: Spec> Search<'_, S> {
                     ),
                     step: Some(own[at - 1].number),
                     case: earlier,
+                    run: None,
                 });
             }
         }
+        self.shown(&mut passing);
         passing
+    }
+
+    /// Runs each near miss once more, for its steps.
+    fn shown(&mut self, passing: &mut [NearMiss<S>]) {
+        for near_miss in passing {
+            let budget = Budget {
+                time: self.left_to_confirm(),
+                shows_passing: true,
+                ..self.budget()
+            };
+            let answer = (self.engine).search(&near_miss.case, &self.plan.roles, &budget);
+            // Without kills a case needs no second look, and one that fails now and then has no execution to show.
+            near_miss.run = match answer {
+                Ok((_, run)) => run.filter(|run| run.verdict == Verdict::Ok),
+                Err(_) => None,
+            };
+        }
     }
 
     /// Uses up one of the remaining tries; returns whether there is none, or no time for it.

@@ -75,6 +75,8 @@ pub struct NearMiss<S: Spec> {
     pub step: Option<usize>,
     /// The case; where the words name several, the last one.
     pub case: Case<S>,
+    /// The execution of the case, where the engine shows one that passes.
+    pub run: Option<Run<S>>,
 }
 
 /// Origin of a failing case.

@@ -1,5 +1,6 @@
 //! The interface of tests: a suite says which processes do which operations, and checks a structure on an engine.
 
+mod debugger;
 mod macros;
 mod mistake;
 mod reports;

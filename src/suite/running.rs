@@ -1,13 +1,14 @@
 //! A suite that runs: the plan of a search, its verdict, and a test that passes or fails by it.
 
 use super::Suite;
+use super::debugger;
 use super::mistake::{At, Mistake};
 use super::summary;
-use crate::case::Extent;
+use crate::case::{Case, Extent};
 use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
 use crate::report;
-use crate::search::{Origin, Outcome, Plan, cross_check, search};
+use crate::search::{Origin, Outcome, Plan, cross_check, replay_to, search};
 use crate::settings::Settings;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
@@ -29,7 +30,14 @@ impl<S: Spec> Suite<S> {
         &self,
         settings: Settings,
     ) -> Result<Outcome<S>, Error> {
-        search::<E, T>(&self.plan(settings)?)
+        let gdb_row = settings.gdb_row;
+        let plan = self.plan(settings)?;
+        let outcome = search::<E, T>(&plan)?;
+        if let Some(row) = gdb_row {
+            let step_to = |case: &Case<S>, stop| replay_to::<E, T>(&plan, case, stop);
+            debugger::step_into(&self.report_data(&outcome), &outcome, row, step_to)?;
+        }
+        Ok(outcome)
     }
 
     fn plan(&self, settings: Settings) -> Result<Plan<S>, Error> {
@@ -118,6 +126,9 @@ impl<S: Spec> Suite<S> {
         U: WithHandles<Memory = SteppedMemory, Spec = S>,
     {
         let mut plan = self.plan(settings)?;
+        if plan.settings.gdb_row.is_some() {
+            return Err(debugger::no_steps(Processes::NAME));
+        }
         let mut outcome = search::<Processes, T>(&plan)?;
         if let Some(found) = &outcome.found
             && self.reason_against(Stepped::NAME).is_none()
@@ -171,7 +182,9 @@ impl<S: Spec> Suite<S> {
         }
         if let Some(reason) = self.reason_against(engine) {
             let test = format!("{}::{engine}", self.id);
-            summary::leave(&report::summary::not_run(&self.id, engine, reason));
+            summary::leave(&report::summary::not_run(
+                &self.site, &self.id, engine, reason,
+            ));
             return report::loudly(&format!("not run  {test}  {reason}"));
         }
         let at = Location::caller();
@@ -181,7 +194,7 @@ impl<S: Spec> Suite<S> {
         };
         if settings.replay.is_none() {
             // It stays where the test ends by an error, a signal or a time limit.
-            summary::leave(&report::summary::unfinished(&self.id, engine));
+            summary::leave(&report::summary::unfinished(&self.site, &self.id, engine));
         }
         let environment = settings.clone();
         let outcome = match outcome(settings) {

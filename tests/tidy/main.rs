@@ -115,6 +115,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/publish/one_shot.rs", "unsafe impl Resident"),
     ("src/publish/ring.rs", "unsafe impl Resident"),
     ("src/publish/seq_lock.rs", "unsafe impl Resident"),
+    (
+        "src/suite/debugger.rs",
+        "gdb gets the terminal between fork and exec",
+    ),
     ("src/region/mod.rs", "typed views of mapped bytes"),
     ("src/region/view.rs", "typed views of mapped bytes"),
     ("src/region/pages.rs", "addresses inside a mapping"),

@@ -81,6 +81,8 @@ fn what_a_report_says_passes_does() {
             known: Known::default(),
             watchdog: Duration::from_secs(2),
             backtraces: false,
+            shows_passing: false,
+            stop: None,
         };
         let mut engine = E::default();
         let mut run = |case: &_| {

@@ -154,6 +154,8 @@ fn strategies<T: WithHandles<Memory = SteppedMemory>>(
             known: Known::default(),
             watchdog: Duration::from_secs(2),
             backtraces: false,
+            shows_passing: false,
+            stop: None,
         };
         let searched = Stepped::default().search::<T>(&case, &suite.process_roles(), &budget);
         let (covered, run) = searched.unwrap();

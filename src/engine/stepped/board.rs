@@ -4,6 +4,7 @@
 
 use super::scheduler::Plan;
 use super::scheduler::decision::{Decision, Stop};
+use super::stop::Pause;
 use crate::error::Error;
 use crate::memory::{Hardware, Memory};
 use crate::process::die_with_parent;
@@ -64,6 +65,8 @@ pub(super) struct Board {
     pub(super) out_of_time: AtomicU32,
     /// 1: a log of this batch was full.
     pub(super) full: AtomicU32,
+    /// The step before which its process stops.
+    pub(super) pause: Pause,
     before: Seal,
     plan: UnsafeCell<Plan>,
     behind: Seal,

@@ -51,7 +51,7 @@ pub(crate) enum RunAs {
 
 /// Forked workers for one structure and one number of processes.
 pub(crate) struct Crew<M: Memory, S: WithHandles<Memory = M>> {
-    shared: Arc<Shared<S::Spec>>,
+    pub(super) shared: Arc<Shared<S::Spec>>,
     workers: Vec<Option<Child<()>>>,
     bell: Bell,
     kind: RunAs,
@@ -353,7 +353,9 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
                 // The turn is being passed on, which takes microseconds.
                 watched = (0..MAX_PROCESSES).filter_map(id).collect();
             }
-            if let Some((slot, stuck)) = watch.look(self.shared.board.progress(), &watched) {
+            if let Some((slot, stuck)) = watch.look(self.shared.board.progress(), &watched)
+                && !self.shared.board.pause.stands()
+            {
                 if holder.is_none() && stuck == Stuck::Asleep {
                     return Ok(Ended::Lost(Lost::Idle));
                 }

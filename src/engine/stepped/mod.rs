@@ -23,6 +23,7 @@ mod pieces;
 mod scheduler;
 mod shared;
 mod stepper;
+mod stop;
 #[cfg(forkcheck_instrumented)]
 mod symbols;
 mod trace;
@@ -35,6 +36,7 @@ pub use memory::SteppedMemory;
 use scheduler::decision::Stop;
 use scheduler::{LONGEST, Outside};
 use stepper::Note;
+pub use stop::StopAt;
 
 /// Notes whether accesses of the calling crate arrive: its function stores both values. `suite!`
 /// calls it.

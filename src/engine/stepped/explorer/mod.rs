@@ -12,7 +12,7 @@ use crate::case::Case;
 use crate::check::{Judge, Verdict};
 use crate::engine::served::bare;
 use crate::engine::stepped::{Crew, RunAs};
-use crate::engine::{Answer, Budget, Covered, Crates, Run, Strategy};
+use crate::engine::{Answer, Budget, Covered, Crates, Run, StopAt, Strategy};
 use crate::error::Error;
 use crate::schedule::{Choice, Exploration};
 use crate::structure::{Progress, WithHandles};
@@ -73,6 +73,8 @@ pub(super) struct Explorer<S: WithHandles> {
     unlike: bool,
     /// The crates whose accesses were seen while memory was learned.
     crates: Crates,
+    /// See [`Budget::stop`].
+    stop: Option<StopAt>,
     /// The reason why the last batch or execution could not go on, if it could not.
     lost: Option<Lost>,
 }
@@ -116,6 +118,7 @@ impl<S: WithHandles> Explorer<S> {
             threads_only: false,
             unlike: false,
             crates: Crates::default(),
+            stop: None,
             lost: None,
         }
     }

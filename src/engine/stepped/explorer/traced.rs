@@ -18,6 +18,8 @@ use std::time::Instant;
 /// One execution, traced step by step.
 pub(super) struct Retold<S: Spec> {
     pub(super) run: Option<Run<S>>,
+    /// The execution, if it is Ok.
+    passing: Option<Run<S>>,
     /// Steps in their order.
     pub(super) steps: Vec<Step>,
     /// Results of the calls, process by process.
@@ -105,31 +107,40 @@ impl<S: WithHandles> Explorer<S> {
     ) -> Result<Answer<S::Spec>, Error> {
         self.begin(budget);
         self.learn(case)?;
-        let Retold {
-            mut run,
-            mut covered,
-            ..
-        } = self.traced(case, Exploration::Script, &[])?;
-        if run.is_none() && !case.kills.is_empty() {
+        let mut retold = self.traced(case, Exploration::Script, &[])?;
+        if retold.run.is_none() && !case.kills.is_empty() {
             self.same_id = true;
-            Retold { run, covered, .. } = self.traced(case, Exploration::Script, &[])?;
+            retold = self.traced(case, Exploration::Script, &[])?;
         }
-        let mut scope = None;
+        let (mut scope, mut kind) = (None, self.confirms());
         if Self::is_instrumented() {
             let threads = self.traced_by(RunAs::Coroutines, case, Exploration::Script, &[])?;
-            scope = match (kind_of(&run), kind_of(&threads.run)) {
+            scope = match (kind_of(&retold.run), kind_of(&threads.run)) {
                 (found, by_threads) if found == by_threads => found.map(|_| Scope::Both),
                 (_, Some(_)) => {
-                    run = threads.run;
+                    (retold, kind) = (threads, RunAs::Coroutines);
                     Some(Scope::ThreadsOnly)
                 }
                 (_, None) if self.threads_only => {
-                    run = None;
+                    (retold, kind) = (threads, RunAs::Coroutines);
                     None
                 }
                 (_, None) => Some(Scope::ProcessesOnly),
             };
         }
+        if budget.stop.is_some() {
+            self.stop = budget.stop;
+            let again = self.traced_by(kind, case, Exploration::Script, &[]);
+            self.stop = None;
+            retold = again?;
+        }
+        let Retold {
+            run,
+            passing,
+            covered,
+            ..
+        } = retold;
+        let run = run.or(passing.filter(|_| budget.shows_passing));
         // A saved case keeps its turns: the turns of the current code would follow every change of
         // it.
         let run = run.map(|run| Run {
@@ -170,7 +181,7 @@ impl<S: WithHandles> Explorer<S> {
         strategy: Exploration,
         choices: &[u8],
     ) -> Result<Retold<S::Spec>, Error> {
-        let roles = self.roles.clone();
+        let (roles, stop) = (self.roles.clone(), self.stop);
         let crew = self.crew(kind)?;
         crew.take(case)?;
         crew.follow(choices);
@@ -178,10 +189,12 @@ impl<S: WithHandles> Explorer<S> {
         let until = Instant::now() + NO_LIMIT;
         crew.keep_going(false);
         let before = crew.again();
+        crew.stop_before(stop);
         let ended = crew.run(strategy, (1, u64::MAX), until, true)?;
         if let Ended::Lost(lost) = ended {
             return Ok(Retold {
                 run: Some(self.lose(case, lost)),
+                passing: None,
                 steps: Vec::new(),
                 returned: Vec::new(),
                 covered: Covered::default(),
@@ -244,7 +257,8 @@ impl<S: WithHandles> Explorer<S> {
         };
         let calls = history.calls.iter().flatten();
         let returned = calls.map(|call| call.ret.clone()).collect();
-        let run = (verdict != Verdict::Ok).then(|| {
+        let is_ok = verdict == Verdict::Ok;
+        let run = {
             let mut steps = steps.clone();
             elements::number(&mut steps, type_name::<S>(), size_of::<S>());
             Run {
@@ -254,9 +268,14 @@ impl<S: WithHandles> Explorer<S> {
                 verdict,
                 scope: None,
             }
-        });
+        };
+        let (run, passing) = match is_ok {
+            true => (None, Some(run)),
+            false => (Some(run), None),
+        };
         Ok(Retold {
             run,
+            passing,
             steps,
             returned,
             covered,

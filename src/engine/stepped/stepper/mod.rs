@@ -205,6 +205,7 @@ pub(crate) fn step<R>(
 /// Notes a fence. It is no step, since all steps are in one total order.
 pub(crate) fn fence<'a>(at: impl Into<At<'a>>) {
     if let Some(me) = here().filter(|me| me.operation.get().is_some()) {
+        me.pause_before(Access::Fence);
         me.note(0, &Done::seen(Access::Fence, 0), at.into());
     }
 }
@@ -216,6 +217,7 @@ pub(crate) fn spin<'a>(at: impl Into<At<'a>>) {
         return std::hint::spin_loop();
     };
     // A process that waits here indefinitely has reached this line all the same.
+    me.pause_before(Access::Fence);
     me.note(0, &Done::seen(Access::Spin, 0), at);
     me.point(Access::Spin, 0, at);
 }
@@ -402,6 +404,7 @@ impl Stepper {
             self.board.count_step(self.worker);
         }
         self.board.plan(|plan| plan.take(process));
+        self.pause_before(kind);
     }
 
     /// Decides which process goes next, and waits until that is this process.
@@ -445,6 +448,7 @@ impl Stepper {
     /// Dies by SIGKILL. The supervisor notices it, and passes the turn on.
     fn die(&self) -> ! {
         self.board.plan(|plan| plan.die(self.process.get()));
+        self.pause_before(Access::Killed);
         self.note_death();
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
         loop {

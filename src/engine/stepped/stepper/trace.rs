@@ -78,6 +78,14 @@ impl Stepper {
         }
     }
 
+    /// Stops this process, if a debugger is to be attached before the step that is noted next. A spin is noted before its point.
+    #[inline]
+    pub(super) fn pause_before(&self, kind: Access) {
+        if self.traced.get() && kind != Access::Spin {
+            self.board.pause.before_step();
+        }
+    }
+
     pub(in super::super) fn note_death(&self) {
         if !self.traced.get() {
             return;
@@ -99,6 +107,7 @@ impl Stepper {
             }));
         }
         let (file, line, column) = at.unwrap_or_default();
+        self.board.pause.count();
         self.write(&Note::Step(Noted {
             process,
             operation: self.operation.get(),
@@ -134,6 +143,7 @@ impl Stepper {
     #[cold]
     fn write_step(&self, (word, offset): (u64, Option<usize>), done: &Done, at: At<'_>) {
         let (file, line, column) = at.place();
+        self.board.pause.count();
         let begins = done.part.as_ref().map_or(0, |part| part.bytes.start);
         self.write(&Note::Step(Noted {
             process: self.process.get(),
