@@ -22,7 +22,7 @@ const LENGTH: usize = 256 << 20;
 /// It stands once in a test program, outside of functions. A program that has another `#[global_allocator]` does not compile with it.
 /// The engines that see the steps of unmodified code have such a heap without it.
 ///
-/// ```
+/// ```standalone_crate
 /// use forkcheck::prelude::*;
 /// use forkcheck::spec::{Counter, CounterOp, CounterRet};
 /// use std::sync::atomic::AtomicI64;

@@ -65,10 +65,12 @@ unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, to: *mut c_voi
     let (info, pieces) = unsafe { (&*info, &mut *to.cast::<Pieces>()) };
     let is_of_program = pieces.objects == 0;
     pieces.objects += 1;
-    // SAFETY: the loader's own name of the object ends in a zero byte, and lives as long as the object.
-    if !is_of_program
-        && (info.dlpi_name.is_null() || is_of_system(unsafe { CStr::from_ptr(info.dlpi_name) }))
-    {
+    let name = info.dlpi_name;
+    let name = (!name.is_null()).then(|| {
+        // SAFETY: the loader's own name of the object ends in a zero byte, and lives as long as the object.
+        unsafe { CStr::from_ptr(name) }
+    });
+    if !is_of_program && name.is_none_or(is_of_system) {
         return 0;
     }
     // SAFETY: as many headers as the loader says, which are there as long as the object.
