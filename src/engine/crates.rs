@@ -18,7 +18,7 @@ const LENGTH: usize = 40;
 /// crates.add("spmc-0.3.0", 4);
 /// assert_eq!(crates.all(), [("spmc-0.3.0".to_owned(), 7)]);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<(String, u64)>", into = "Vec<(String, u64)>")]
 pub struct Crates([Counted; MOST]);
 
@@ -74,6 +74,12 @@ impl Crates {
             (String::from_utf8_lossy(name).into_owned(), counted.accesses)
         });
         named.collect()
+    }
+}
+
+impl std::fmt::Debug for Crates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.all().fmt(f)
     }
 }
 
