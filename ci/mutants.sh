@@ -36,7 +36,7 @@ mutate() {
 of_file() {
     local quick=(-- -- --skip builtin:: --skip engine:: --skip process:: --skip workers:: --skip memory:: --skip settings::)
     case $1 in
-        src/publish/*) mutate "$1" -C=--lib -C=--test=publication_models -C=--test=adequacy -C=--test=progress ;;
+        src/publish/*) mutate "$1" -C=--lib -C=--test=publication_models -C=--test=publications ;;
         src/check/*) mutate "$1" -C=--lib -C=--test=check -C=--test=histories "${quick[@]}" ;;
         src/search/*) mutate "$1" -C=--lib -C=--test=suites -C=--test=shrinking -C=--test=regressions "${quick[@]}" ;;
         src/regression/*) mutate "$1" -C=--lib -C=--test=regressions "${quick[@]}" ;;

@@ -93,10 +93,11 @@ mod tests {
     use forkcheck::engine::{Engine, Kills, KillsCode, Processes, Stepped, SteppedCode};
 
     /// All kinds.
-    const KINDS: [Kind; 16] = [
+    const KINDS: [Kind; 17] = [
         Kind::NotLinearizable,
         Kind::NotSequentiallyConsistent,
         Kind::Panic,
+        Kind::InvariantViolated,
         Kind::SpecPanic,
         Kind::Died,
         Kind::Endless,
@@ -145,8 +146,9 @@ mod tests {
         // The names that a report adds to those of its engine.
         let added = [
             "kills of reader",
+            "the invariant between steps",
             "pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)",
-            "calls on several processors at the same time, in 3 programs: there they met only where a process was halted",
+            "calls on several processors at the same time, in 3 programs: there they met only where a process was paused",
             "atomic instructions that were not instrumented (`fetch_max`, `fetch_min`, inline assembly), in a::b",
             "other results of calls that leave the schedule, which operations make: clock_gettime",
             "processes, in 3 programs: there each has statics, thread-locals and private futexes of its own, and did something else",

@@ -35,8 +35,8 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, S
     object["cases"] = covered.programs.into();
     object["executions"] = covered.executions.into();
     object["failing"] = covered.failing.into();
-    object["halted"] = covered.halted.into();
-    object["by_halts"] = covered.by_halts.into();
+    object["paused"] = covered.paused.into();
+    object["by_pauses"] = covered.by_pauses.into();
     object["overlapping"] = covered.overlapping.into();
     object["seconds"] = report.seconds.into();
     object["waited"] = report.waited.into();

@@ -1,35 +1,14 @@
 //! `forkcheck summary`: what the tests of a package covered when they ran last, and what was not checked.
 
 mod junit;
+mod line;
 
 use super::print::{self, complain, say};
 use super::standing::Standing;
 use comfy_table::Table;
-use serde::Deserialize;
+use line::Line;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// A line of the file.
-#[derive(Deserialize)]
-struct Line {
-    #[serde(default)]
-    binary: String,
-    test: String,
-    engine: String,
-    verdict: String,
-    kind: Option<String>,
-    reason: Option<String>,
-    programs: u64,
-    executions: u64,
-    covered: Vec<String>,
-    not_reached: Vec<String>,
-    unscheduled: Option<String>,
-    not_checked: Vec<String>,
-    milliseconds: u64,
-    /// The name by which it is shown.
-    #[serde(skip)]
-    shown: String,
-}
 
 /// Prints the lines of a file, or of the target directory of this package.
 pub(super) fn summary(file: Option<&Path>, junit: Option<&Path>, json: bool) -> Standing {

@@ -1,6 +1,10 @@
 //! Ways to run a case. Each engine brings a memory of its own and names its limitations.
 //!
 //! Called by `search` only; to use one, name it to a [`Suite`](crate::suite::Suite).
+//!
+//! Each engine is one folder: `processes`, `stepped` (with `kills`), `loom`. They share `served`, the two halves of an
+//! engine; `private`, the search for pointers and locks that work within one process alone; `value`, the values of words
+//! as 64 bits; and `workers`, a module of its own.
 
 mod crates;
 mod left;
@@ -14,9 +18,12 @@ mod value;
 
 pub use crates::Crates;
 pub use processes::Processes;
+pub(crate) use stepped::alone;
 #[doc(hidden)]
 pub use stepped::probe;
-pub use stepped::{Kills, KillsCode, Stepped, SteppedCode, SteppedMemory};
+pub use stepped::{Kills, Stepped, SteppedMemory};
+#[doc(hidden)]
+pub use stepped::{KillsCode, SteppedCode};
 
 use crate::case::{Case, History, Program, Step};
 use crate::check::{Criterion, Verdict};
@@ -31,7 +38,6 @@ pub(crate) use crate::workers::WATCHDOG;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
-pub use stepped::StopAt;
 
 /// A way to run a case.
 pub trait Engine: Default + 'static {
@@ -48,6 +54,8 @@ pub trait Engine: Default + 'static {
     const EXPLORES: bool;
     /// Whether it kills processes, and so has to show that there were steps at which it could.
     const KILLS: bool = false;
+    /// Whether it checks the invariant of a structure after each step.
+    const CHECKS_INVARIANT: bool = false;
     /// Of an engine that explores: it draws programs until it has run as many executions as this
     /// many programs may take. Small programs are explored in a few hundred.
     const PROGRAMS: u64 = 4;
@@ -94,6 +102,7 @@ pub trait Engine: Default + 'static {
 }
 
 /// The answer of a search: what was covered, and the execution that is not Ok, if there is one.
+#[doc(hidden)]
 pub type Answer<S> = (Covered, Option<Run<S>>);
 
 /// Remedy of a finding that an operation does not return.
@@ -117,7 +126,18 @@ impl Turn {
     }
 }
 
+/// A step of a traced execution before which its process stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopAt {
+    /// The step, counted from 0.
+    pub(crate) step: u32,
+    /// The process that asked, and its descriptor of a pipe, to which the stopping process writes its id as a line.
+    pub(crate) asker: u32,
+    pub(crate) pipe: i32,
+}
+
 /// The amount of work on one case.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Budget {
     /// Executions, at most.
@@ -156,6 +176,7 @@ pub struct Budget {
 /// Facts that the programs of a suite have shown so far of its structure. The search keeps them in
 /// the order of the programs, so that the next search does not depend on which program was done
 /// first.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Programs that were searched.
@@ -171,6 +192,7 @@ pub struct Known {
 }
 
 /// The strategy by which an engine that schedules steps chooses the next one.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Strategy {
@@ -181,6 +203,15 @@ pub enum Strategy {
     Pct,
     /// Any process that can take a step, drawn from the seed.
     Random,
+    /// One execution, by forked processes: this process begins, none is preempted, and one is killed
+    /// before step `step` of all that may be killed. [`Covered::kill_points`] is 0 where there is no
+    /// such step. Of an engine that kills.
+    KillBefore {
+        /// The process that begins.
+        first: u16,
+        /// The number of the step, counted from 0.
+        step: u32,
+    },
 }
 
 /// The processes among which a finding in code that is not written for `Memory` shows. Threads share all memory of a process, and so do the
@@ -236,12 +267,12 @@ pub struct Covered {
     pub overlapping: u64,
     /// Executions in which calls of different processes could have overlapped.
     pub could_overlap: u64,
-    /// Executions with an instruction-level pause in an operation: a process halted there, and the
+    /// Executions with an instruction-level pause in an operation: a process paused there, and the
     /// others went on.
-    pub halted: u64,
+    pub paused: u64,
     /// Programs whose calls hardly overlapped except at instruction-level pauses: on one processor,
     /// or beside other work.
-    pub by_halts: u64,
+    pub by_pauses: u64,
     /// Programs all of whose orders were explored, within the engine's bounds.
     pub exhausted: u64,
     /// Programs explored completely, except for orders in which a process spins for longer than the
@@ -324,8 +355,8 @@ impl Covered {
         self.failing += more.failing;
         self.overlapping += more.overlapping;
         self.could_overlap += more.could_overlap;
-        self.halted += more.halted;
-        self.by_halts += more.by_halts;
+        self.paused += more.paused;
+        self.by_pauses += more.by_pauses;
         self.exhausted += more.exhausted;
         self.but_for_spins += more.but_for_spins;
         self.within_three += more.within_three;

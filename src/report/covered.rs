@@ -26,7 +26,7 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         overlapping,
         could_overlap,
         sampled_in_full,
-        halted,
+        paused,
         exhausted,
         but_for_spins,
         within_three,
@@ -62,8 +62,8 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
     if let Some(percent) = (100 * overlapping).checked_div(could_overlap) {
         parts.push(format!("{percent} % with overlap"));
     }
-    if halted > 0 {
-        parts.push(format!("{halted} with a halt in an operation"));
+    if paused > 0 {
+        parts.push(format!("{paused} with an instruction-level pause"));
     }
     if exhausted > 0 {
         parts.push(format!("{exhausted} explored to the end"));
@@ -167,20 +167,23 @@ pub(super) fn not_checked<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         killed,
         same_id,
         short_looks,
-        by_halts,
+        by_pauses,
         unlike,
         by_processes,
         ..
     } = outcome.covered;
     let items = outcome.limitations.split("; ");
     let mut items: Vec<String> = items.map(str::to_owned).collect();
+    if outcome.leaves_invariant {
+        items.push("the invariant between steps".into());
+    }
     if killed > 0 && same_id == 0 {
         items.push("pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)".into());
     }
-    if by_halts > 0 {
+    if by_pauses > 0 {
         items.push(format!(
-            "calls on several processors at the same time, in {}: there they met only where a process was halted",
-            counted(by_halts, "program")
+            "calls on several processors at the same time, in {}: there they met only where a process was paused",
+            counted(by_pauses, "program")
         ));
     }
     if !outcome.not_instrumented.is_empty() {

@@ -1,6 +1,5 @@
 //! A report as plain data: strings and numbers, made once from an outcome. Text, JSON and pages are rendered from it.
 
-use super::excerpt::Excerpt;
 use crate::case::{Access, Form, Kill, Schedule, Step};
 use crate::engine::Covered;
 use serde::Serialize;
@@ -219,6 +218,26 @@ pub struct Execution {
     pub differs: Option<usize>,
 }
 
+/// A source line of an access that matters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Excerpt {
+    /// The access, by its number among the [steps](Report::steps).
+    pub step: usize,
+    /// The process and its access in words.
+    pub label: String,
+    /// The source file, as the compiler knows it.
+    pub file: String,
+    /// The line there, counted from 1.
+    pub line: u32,
+    /// The column there, counted from 1.
+    pub column: u32,
+    /// The text of the line.
+    pub text: String,
+    /// The number of characters of the name at that column.
+    pub length: usize,
+}
+
 impl Report {
     /// Returns an access in words, and the line that made it: `tail.load -> 7  ring.rs:12`.
     pub(super) fn step(&self, step: &Step) -> String {
@@ -255,30 +274,6 @@ impl Report {
             Access::Alive => format!("alive? -> {}", if value == 0 { "no" } else { "yes" }),
             Access::Killed => "x SIGKILL".into(),
         }
-    }
-
-    /// Returns the first step at or below a row of the table, counted from 1, whose process is that of the row, with the row.
-    ///
-    /// # Errors
-    /// Returns what is wrong with the row, and the remedy.
-    pub(crate) fn step_of_row(&self, row: usize) -> Result<(usize, usize), (String, String)> {
-        let rows = super::rows::rows(self);
-        let Some(asked) = row.checked_sub(1).and_then(|row| rows.get(row)) else {
-            return Err((
-                format!("there is no row {row}"),
-                format!("name one of the {} rows of the table", rows.len()),
-            ));
-        };
-        let own = rows[row - 1..]
-            .iter()
-            .filter(|row| row.process == asked.process);
-        let step = own.filter_map(|row| row.step).next().ok_or_else(|| {
-            (
-                format!("row {row} is a return, after which its process takes no step"),
-                "name a row with an access".into(),
-            )
-        })?;
-        Ok((row, step))
     }
 
     /// Returns an access in words.

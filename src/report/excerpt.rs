@@ -1,35 +1,14 @@
 //! The source lines of the two accesses that matter most: those of a race; or the access at which a near miss differs, or
 //! the kill, and the access that shows the failure.
 
-use super::data::Report;
+use super::data::{Excerpt, Report};
 use super::rows::{CYCLE, rows};
 use super::screen::{Screen, Tone};
 use super::table::Row;
 use super::text::row_of;
 use crate::case::{Access, Step};
 use crate::source;
-use serde::Serialize;
 use std::fmt::Write;
-
-/// A source line of an access that matters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Excerpt {
-    /// The access, by its number among the [steps](Report::steps).
-    pub step: usize,
-    /// The process and its access in words.
-    pub label: String,
-    /// The source file, as the compiler knows it.
-    pub file: String,
-    /// The line there, counted from 1.
-    pub line: u32,
-    /// The column there, counted from 1.
-    pub column: u32,
-    /// The text of the line.
-    pub text: String,
-    /// The number of characters of the name at that column.
-    pub length: usize,
-}
 
 impl Report {
     /// Returns the excerpts of a report whose other fields are complete, in the order of their steps. An access whose source

@@ -22,8 +22,9 @@ mod text;
 mod trace;
 mod words;
 
-pub use data::{Execution, Linearization, NearMiss, Operation, Process, Reason, Report, Word};
-pub use excerpt::Excerpt;
+pub use data::{
+    Excerpt, Execution, Linearization, NearMiss, Operation, Process, Reason, Report, Word,
+};
 pub(crate) use made::{About, report};
 pub(crate) use recorded::of_history;
 pub use screen::shows_colors;

@@ -309,7 +309,7 @@ fn part(report: &Report) -> Part<'_> {
     let near_misses = report.near_misses.iter();
     let near_misses = near_misses.map(|near_miss| {
         let passing = near_miss.execution.as_ref();
-        let passing = passing.map(|execution| passing_of(report, execution, &row));
+        let passing = passing.map(|execution| passing_of(report, execution, row));
         (&*near_miss.words, near_miss.step.and_then(row), passing)
     });
     let near_misses = near_misses.collect();

@@ -17,6 +17,32 @@ pub(super) enum Event {
     Return(usize, usize),
 }
 
+impl Report {
+    /// Returns the first step at or below a row of the table, counted from 1, whose process is that of the row, with the row.
+    ///
+    /// # Errors
+    /// Returns what is wrong with the row, and the remedy.
+    pub(crate) fn step_of_row(&self, row: usize) -> Result<(usize, usize), (String, String)> {
+        let rows = rows(self);
+        let Some(asked) = row.checked_sub(1).and_then(|row| rows.get(row)) else {
+            return Err((
+                format!("there is no row {row}"),
+                format!("name one of the {} rows of the table", rows.len()),
+            ));
+        };
+        let own = rows[row - 1..]
+            .iter()
+            .filter(|row| row.process == asked.process);
+        let step = own.filter_map(|row| row.step).next().ok_or_else(|| {
+            (
+                format!("row {row} is a return, after which its process takes no step"),
+                "name a row with an access".into(),
+            )
+        })?;
+        Ok((row, step))
+    }
+}
+
 /// Returns the events of a report in the order in which they happened.
 pub(super) fn events(report: &Report) -> Vec<Event> {
     if report.steps.is_empty() {

@@ -19,6 +19,12 @@ pub struct Site {
 
 /// Returns the location at which it is called: package, module, file, and the target of the package
 /// that it is compiled into.
+///
+/// ```
+/// use forkcheck::{Suite, spec::Counter};
+/// let suite = Suite::<Counter>::new(forkcheck::site!(), "counter");
+/// assert!(suite.id().ends_with("::counter"));
+/// ```
 #[macro_export]
 macro_rules! site {
     () => {

@@ -5,12 +5,15 @@ mod ahead;
 mod confirm;
 mod cut;
 mod drawn;
+mod each_kill;
 mod near_miss;
 mod outcome;
 mod runner;
 mod shrink;
 mod verdict;
 
+pub use each_kill::KilledBefore;
+pub(crate) use each_kill::each_kill;
 pub use outcome::{Found, NearMiss, Origin, Outcome, Rate};
 use runner::{Runner, Runs};
 
@@ -217,6 +220,7 @@ impl<'a, S: Spec> Search<'a, S> {
             engine: self.runner.name,
             structure: self.runner.structure,
             limitations: self.runner.limitations,
+            leaves_invariant: self.runner.leaves_invariant,
             verdict: self.verdict(found.as_ref()),
             covered: self.covered,
             saved_cases,

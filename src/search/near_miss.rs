@@ -12,6 +12,8 @@ const NEIGHBOURS: usize = 100;
 /// The most neighbours if each may take seconds, until a watchdog has noticed that it hangs.
 const THAT_HANG: usize = 3;
 const ORDERS: u64 = 2_000;
+/// The most near misses whose steps are shown.
+const SHOWN: usize = 8;
 
 impl<S: Spec> Search<'_, S> {
     /// Returns the near misses: without the kill, with the kill elsewhere, with a turn that ends
@@ -165,7 +167,7 @@ impl<S: Spec> Search<'_, S> {
 
     /// Runs each near miss once more, for its steps.
     fn shown(&mut self, passing: &mut [NearMiss<S>]) {
-        for near_miss in passing {
+        for near_miss in passing.iter_mut().take(SHOWN) {
             let budget = Budget {
                 time: self.left_to_confirm(),
                 shows_passing: true,

@@ -8,6 +8,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Result of checking a suite on one engine.
+///
+/// ```
+/// use forkcheck::prelude::*;
+/// use forkcheck::{Outcome, check::Verdict};
+/// /// Asserts that nothing was found, in at least so many executions.
+/// fn passed<S: Spec>(outcome: &Outcome<S>, executions: u64) {
+///     assert_eq!(outcome.verdict, Verdict::Ok, "{}", outcome.engine);
+///     assert!(outcome.covered.executions >= executions);
+/// }
+/// # let _ = passed::<forkcheck::spec::Counter>;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome<S: Spec> {
@@ -17,6 +28,8 @@ pub struct Outcome<S: Spec> {
     pub structure: &'static str,
     /// Faults that the engine cannot see.
     pub limitations: &'static str,
+    /// Whether the structure has an invariant, which this engine does not check.
+    pub leaves_invariant: bool,
     /// The verdict.
     pub verdict: Verdict<S>,
     /// Counts of what was run.

@@ -16,6 +16,8 @@ pub(super) struct Runner<S: Spec> {
     pub(super) name: &'static str,
     pub(super) structure: &'static str,
     pub(super) limitations: &'static str,
+    /// Whether the structure has an invariant, which the engine does not check.
+    pub(super) leaves_invariant: bool,
     pub(super) explores: bool,
     pub(super) kills: bool,
     pub(super) cuts: bool,
@@ -38,6 +40,7 @@ impl<S: Spec> Runner<S> {
             name: E::NAME,
             structure: std::any::type_name::<T>(),
             limitations: E::LIMITATIONS,
+            leaves_invariant: T::INVARIANT.is_some() && !E::CHECKS_INVARIANT,
             explores: E::EXPLORES,
             kills: E::KILLS,
             cuts: E::CUTS,

@@ -176,6 +176,8 @@ fn command(gdb: &PathBuf, id: i32, (file, line): (&str, u32)) -> Command {
     command
         .args(["-q", "-iex", "set debuginfod enabled off", "-p"])
         .arg(id.to_string())
+        // It has stopped by this signal: to continue is to go on.
+        .args(["-ex", "handle SIGSTOP nostop noprint nopass"])
         .arg("-ex")
         .arg(format!("python exec(\"{}\")", select.replace('\n', "\\n")));
     let terminal = stdin().is_terminal();

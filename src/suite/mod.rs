@@ -6,12 +6,15 @@ mod mistake;
 mod reports;
 mod running;
 mod scenario;
+mod sequential;
 mod summary;
 #[cfg(test)]
 mod unjudged;
 
+pub use crate::search::KilledBefore;
 #[doc(hidden)]
 pub use crate::search::{Found, NearMiss, Origin, Rate};
+pub use sequential::{Alone, Sequential};
 pub use {macros::Here, scenario::run};
 
 use crate::case::{Case, Program};

@@ -8,7 +8,9 @@ use crate::case::{Case, Extent};
 use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
 use crate::report;
-use crate::search::{Origin, Outcome, Plan, cross_check, replay_to, search};
+use crate::search::{
+    KilledBefore, Origin, Outcome, Plan, cross_check, each_kill, replay_to, search,
+};
 use crate::settings::Settings;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
@@ -24,6 +26,44 @@ impl<S: Spec> Suite<S> {
         &self,
     ) -> Result<Outcome<S>, Error> {
         self.outcome::<E, T>(self.settings.clone().overruled_by_environment()?)
+    }
+
+    /// Kills a process of a program before each step, and returns the outcome of each kill. A check
+    /// ends at its first finding, and so does not say how many kill points have one. The schedules are
+    /// those without preemptions, one for each process that begins; forked processes run them, with a
+    /// real SIGKILL.
+    ///
+    /// ```
+    /// use forkcheck::builtin::DeadWriter;
+    /// use forkcheck::case::Case;
+    /// use forkcheck::check::{Kind, Verdict};
+    /// use forkcheck::engine::Kills;
+    /// use forkcheck::prelude::*;
+    /// use forkcheck::spec::RegisterOp;
+    ///
+    /// let suite = Suite::new(forkcheck::site!(), "dead_writer")
+    ///     .setup(Just([0, 0]))
+    ///     .role("writer", 1, 1..=1, Just(RegisterOp::Write([1, 1])))
+    ///     .role("reader", 1, 1..=1, Just(RegisterOp::Read));
+    /// let program = vec![vec![RegisterOp::Write([1, 1])], vec![RegisterOp::Read]];
+    /// let kills = suite.each_kill::<Kills, DeadWriter<_>>(&Case::free([0, 0], program))?;
+    /// let stuck = kills.iter().filter(|kill| match &kill.verdict {
+    ///     Verdict::Finding(finding) => finding.kind == Kind::NotCrashTolerant,
+    ///     _ => false,
+    /// });
+    /// assert!(stuck.count() > 0); // a reader waits for the writer that was killed
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error for an engine that does not kill, for a program that fails without a kill, and
+    /// as [`check`](Suite::check).
+    pub fn each_kill<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(
+        &self,
+        case: &Case<S>,
+    ) -> Result<Vec<KilledBefore<S>>, Error> {
+        let settings = self.settings.clone().overruled_by_environment()?;
+        each_kill::<E, T>(&self.plan(settings)?, case)
     }
 
     fn outcome<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(

@@ -103,7 +103,7 @@ fn points<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(
 /// Asserts that nothing is found, and that all operations were inspected.
 #[track_caller]
 fn holds_nothing<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(name: &str) {
-    let report = passes::<E, T>(&registers(name).cases(2));
+    let (_, report) = passes::<E, T>(&registers(name).cases(2));
     assert!(!report.contains("looked through"), "{report}");
 }
 

@@ -2,12 +2,13 @@
 
 mod bank;
 mod fixed;
+mod machine;
 mod ported;
 mod robust;
 mod tickets;
 
 /// A page, a file that it shows, and the text of both.
-const SHOWN: [(&str, &str, &str); 4] = [
+const SHOWN: [(&str, &str, &str); 5] = [
     (
         include_str!("../../docs/src/tutorial.md"),
         "tickets.rs",
@@ -22,6 +23,11 @@ const SHOWN: [(&str, &str, &str); 4] = [
         include_str!("../../docs/src/loom.md"),
         "robust.rs",
         include_str!("robust.rs"),
+    ),
+    (
+        include_str!("../../docs/src/state_machines.md"),
+        "machine.rs",
+        include_str!("machine.rs"),
     ),
     (
         include_str!("../../docs/src/recovery.md"),

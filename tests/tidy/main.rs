@@ -256,6 +256,23 @@ const UNSAFE: &[(&str, &str)] = &[
         "examples/unmodified/tests/waits.rs",
         "a stack of raw pointers, as C++ has it",
     ),
+    (
+        "examples/cpp-stack/src/lib.rs",
+        "functions of a C++ library",
+    ),
+    (
+        "examples/crash_tolerance/src/adapters.rs",
+        "each end of a queue is lent to the one process that has its role",
+    ),
+    (
+        "examples/crash_tolerance/src/queues.rs",
+        "a handle of a process that was killed is taken over",
+    ),
+    (
+        "examples/crash_tolerance/src/locks.rs",
+        "glibc's robust mutex is functions of a C library",
+    ),
+    ("examples/crash_tolerance/src/measures.rs", "getrusage"),
     ("src/engine/processes/control.rs", "unsafe impl Resident"),
     ("src/workers/log.rs", "unsafe impl Resident"),
     (

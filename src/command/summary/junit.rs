@@ -1,7 +1,7 @@
 //! The summary as JUnit XML, in the form that nextest writes: a suite for each test binary, a case for each test, and what was
 //! covered as properties of the case. nextest itself has no way for a test to add properties.
 
-use super::Line;
+use super::line::Line;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

@@ -1,5 +1,6 @@
 //! The search of a structure for things that are of use to one process alone, pointers to private
-//! memory and locks of std. Engines with forked processes do it before they run a program.
+//! memory (`pointers`) and locks of std (`locks`), by processes that build it and look at it
+//! (`placed`). Engines with forked processes do it before they run a program.
 
 mod locks;
 mod placed;

@@ -1,7 +1,7 @@
 //! The shared words by which workers start together, take the time and report their state.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
-use super::pause::Halts;
+use super::pause::Pauses;
 use crate::memory::{Hardware, Memory, Resident};
 use crate::schedule::MAX_PROCESSES;
 use crate::workers::seal::{Line, Seal};
@@ -30,7 +30,7 @@ pub(super) struct Control {
     /// The delay of each process's start, so that none is always done before another begins.
     pub(super) held_back: [AtomicU64; MAX_PROCESSES],
     pub(super) seed: AtomicU64,
-    pub(super) halts: Halts,
+    pub(super) pauses: Pauses,
     /// The count of programs; a change means that there is a new one to decode.
     pub(super) batch: AtomicU32,
     /// The round at which the program was handed over: not an execution.

@@ -3,6 +3,14 @@
 //! A zygote keeps a pool of workers for one structure. A request is a case and a budget, and the
 //! answer is the outcome. The pool is forked again after one of its processes has died or got
 //! stuck.
+//!
+//! | file | content |
+//! |---|---|
+//! | `pool` | the processes, forked once, and their supervisor |
+//! | `worker` | one process: its operations, and the check by the last one to finish |
+//! | `control` | the words that they share |
+//! | `start`, `clock` | the moment at which all of them start |
+//! | `pause`, `trap` | instruction-level pauses: when there is one, and how a process is stopped |
 
 mod clock;
 mod control;
@@ -132,8 +140,8 @@ fn search<S: WithHandles<Memory = Hardware>>(
     let Tally {
         executions,
         overlapping,
-        halted,
-        by_halts,
+        paused,
+        by_pauses,
         failing,
         timed_out,
     } = tally;
@@ -152,9 +160,9 @@ fn search<S: WithHandles<Memory = Hardware>>(
         executions,
         failing,
         overlapping,
-        halted,
+        paused,
         could_overlap: if could_overlap { judged } else { 0 },
-        by_halts: (by_halts && could_overlap).into(),
+        by_pauses: (by_pauses && could_overlap).into(),
         timed_out: timed_out.into(),
         ..Covered::default()
     };

@@ -31,7 +31,7 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 const NO_PROCESS: u32 = u32::MAX;
 
 #[repr(C)]
-pub(super) struct Halts {
+pub(super) struct Pauses {
     /// The process that pauses in this execution, its operation, and the number of instructions
     /// before the pause.
     process: AtomicU32,
@@ -62,12 +62,12 @@ pub(super) enum Part {
     /// None: no process pauses.
     None,
     /// Pauses in this operation.
-    Halts(usize),
+    Pauses(usize),
     /// Begins this operation this many nanoseconds after the other process has paused.
     Waits(usize, u64),
 }
 
-impl Halts {
+impl Pauses {
     /// Decides whether the next executions have pauses, after `executions` of this program,
     /// `overlapping` of them with calls that overlapped.
     pub(super) fn decide(&self, executions: u64, overlapping: u64) {
@@ -145,7 +145,9 @@ impl Halts {
     pub(super) fn part(&self, me: usize, operations: usize, mut seed: u64) -> Part {
         match self.process.load(Relaxed) {
             NO_PROCESS => Part::None,
-            process if process as usize == me => Part::Halts(self.operation.load(Relaxed) as usize),
+            process if process as usize == me => {
+                Part::Pauses(self.operation.load(Relaxed) as usize)
+            }
             _ if operations == 0 => Part::None,
             _ => {
                 seed ^= (me as u64 + 1) << 48;
@@ -171,12 +173,12 @@ impl Halts {
         }
     }
 
-    /// Learns from an operation of process `me` that has ended; `halted` says that it paused before
+    /// Learns from an operation of process `me` that has ended; `paused` says that it paused before
     /// its end.
-    pub(super) fn learn(&self, me: usize, halted: bool) {
+    pub(super) fn learn(&self, me: usize, paused: bool) {
         let taken = self.way.taken.load(Relaxed);
         let length = self.lengths[me].load(Relaxed);
-        let length = if !halted {
+        let length = if !paused {
             (length + taken) / 2
         } else if taken > length {
             // It continued beyond its supposed end.
@@ -185,7 +187,7 @@ impl Halts {
             length
         };
         self.lengths[me].store(length.clamp(SHORTEST, LONGEST), Relaxed);
-        self.count.fetch_add(halted.into(), Relaxed);
+        self.count.fetch_add(paused.into(), Relaxed);
     }
 
     /// Waits until the other process has paused, and then for a while.
@@ -211,13 +213,13 @@ impl Halts {
     /// Ends an execution that began at `start`, and returns whether a process should have paused in
     /// it.
     pub(super) fn ended(&self, start: &AtomicU64) -> bool {
-        let halted = self.process.load(Relaxed) != NO_PROCESS;
-        if halted {
+        let paused = self.process.load(Relaxed) != NO_PROCESS;
+        if paused {
             let took = clock::now().saturating_sub(start.load(Relaxed));
             self.spent.fetch_add(took, Relaxed);
             self.process.store(NO_PROCESS, Relaxed);
         }
-        halted
+        paused
     }
 
     /// Returns the number of operations with a pause.
@@ -242,17 +244,17 @@ mod tests {
     fn drawn(operations: &[usize], times: u64) -> Vec<(u32, u32, u32)> {
         let region = Region::anonymous(size_of::<Control>()).unwrap();
         let control: &Control = region.get(0).unwrap();
-        let halts = &control.halts;
-        halts.forget(7);
-        let begun = halts.begun.load(Relaxed);
+        let pauses = &control.pauses;
+        pauses.forget(7);
+        let begun = pauses.begun.load(Relaxed);
         let all = (1..=times).filter_map(|time| {
-            halts.draw(begun + time, time, operations);
-            let process = halts.process.load(Relaxed);
+            pauses.draw(begun + time, time, operations);
+            let process = pauses.process.load(Relaxed);
             (process != NO_PROCESS).then(|| {
-                let (operation, at) = (&halts.operation, &halts.instructions);
+                let (operation, at) = (&pauses.operation, &pauses.instructions);
                 let drawn = (process, operation.load(Relaxed), at.load(Relaxed));
-                assert!(halts.ended(&AtomicU64::new(clock::now())));
-                halts.spent.store(0, Relaxed);
+                assert!(pauses.ended(&AtomicU64::new(clock::now())));
+                pauses.spent.store(0, Relaxed);
                 drawn
             })
         });
@@ -284,53 +286,53 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_learnt_from_operations_that_end_and_halts_get_their_share_of_the_time_alone() {
+    fn a_length_is_learnt_from_operations_that_end_and_pauses_get_their_share_of_the_time_alone() {
         let region = Region::anonymous(size_of::<Control>()).unwrap();
         let control: &Control = region.get(0).unwrap();
-        let halts = &control.halts;
-        halts.forget(7);
-        let length = || halts.lengths[1].load(Relaxed);
-        halts.way.taken.store(LENGTH + 5, Relaxed);
-        halts.learn(1, true);
+        let pauses = &control.pauses;
+        pauses.forget(7);
+        let length = || pauses.lengths[1].load(Relaxed);
+        pauses.way.taken.store(LENGTH + 5, Relaxed);
+        pauses.learn(1, true);
         assert!(length() > LENGTH + 5, "it has not ended");
-        halts.way.taken.store(20, Relaxed);
-        (0..100).for_each(|_| halts.learn(1, false));
+        pauses.way.taken.store(20, Relaxed);
+        (0..100).for_each(|_| pauses.learn(1, false));
         assert!((20..25).contains(&length()), "it has 20");
-        assert_eq!(halts.count(), 1, "where it did");
+        assert_eq!(pauses.count(), 1, "where it did");
 
-        let begun = halts.begun.load(Relaxed);
-        halts.spent.store(1_000, Relaxed);
-        halts.draw(begun + 1_000 * SHARE, 1, &[1, 1]);
-        assert_eq!(halts.part(0, 1, 1), Part::None);
-        halts.draw(begun + 1_000 * SHARE + 1, 1, &[1, 1]);
+        let begun = pauses.begun.load(Relaxed);
+        pauses.spent.store(1_000, Relaxed);
+        pauses.draw(begun + 1_000 * SHARE, 1, &[1, 1]);
+        assert_eq!(pauses.part(0, 1, 1), Part::None);
+        pauses.draw(begun + 1_000 * SHARE + 1, 1, &[1, 1]);
         if cfg!(target_arch = "x86_64") {
-            assert_eq!(halts.part(0, 1, 1), Part::Halts(0));
-            assert!(matches!(halts.part(1, 1, 1), Part::Waits(0, 1..=8_192)));
+            assert_eq!(pauses.part(0, 1, 1), Part::Pauses(0));
+            assert!(matches!(pauses.part(1, 1, 1), Part::Waits(0, 1..=8_192)));
         }
     }
 
     #[test]
-    fn who_waits_goes_on_after_the_halt_or_when_nothing_moves_any_more() {
+    fn a_wait_ends_after_the_pause_or_when_nothing_moves_any_more() {
         let region = Region::anonymous(size_of::<Control>()).unwrap();
         let control: &Control = region.get(0).unwrap();
-        let halts = &control.halts;
+        let pauses = &control.pauses;
         let began = clock::now();
-        halts.way.when.store(began, Relaxed);
-        halts.wait(false, 3_000_000);
+        pauses.way.when.store(began, Relaxed);
+        pauses.wait(false, 3_000_000);
         assert!(
             clock::now() >= began + 3_000_000,
-            "it has halted, and that is not long ago"
+            "it has paused, and that is not long ago"
         );
         // No process pauses, ever: it takes its instructions, and then none.
-        halts.way.when.store(0, Relaxed);
+        pauses.way.when.store(0, Relaxed);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while clock::now() < began + 3 * PATIENCE {
-                    halts.way.taken.fetch_add(1, Relaxed);
+                    pauses.way.taken.fetch_add(1, Relaxed);
                     std::thread::yield_now();
                 }
             });
-            halts.wait(false, 0);
+            pauses.wait(false, 0);
         });
         assert!(clock::now() >= began + PATIENCE);
     }

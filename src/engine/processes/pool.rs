@@ -45,9 +45,9 @@ pub(crate) struct Batch {
 pub(crate) struct Tally {
     pub(crate) executions: u64,
     pub(crate) overlapping: u64,
-    pub(crate) halted: u64,
+    pub(crate) paused: u64,
     /// Calls hardly overlapped otherwise, so more executions had an instruction-level pause.
-    pub(crate) by_halts: bool,
+    pub(crate) by_pauses: bool,
     pub(crate) failing: u64,
     /// The time was up before all executions had run.
     pub(crate) timed_out: bool,
@@ -182,8 +182,8 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         Tally {
             executions: control.executions.load(Relaxed),
             overlapping: control.overlapping.load(Relaxed),
-            halted: control.halts.count(),
-            by_halts: control.halts.were_needed(control.executions.load(Relaxed)),
+            paused: control.pauses.count(),
+            by_pauses: control.pauses.were_needed(control.executions.load(Relaxed)),
             failing: control.failing.load(Relaxed),
             timed_out: false,
         }

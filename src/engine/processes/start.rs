@@ -28,7 +28,7 @@ impl Control {
         self.length.store(2 * MARGIN, Relaxed);
         self.late.store(0, Relaxed);
         self.held_back.iter().for_each(|by| by.store(0, Relaxed));
-        self.halts.forget(self.seed.load(Relaxed));
+        self.pauses.forget(self.seed.load(Relaxed));
     }
 
     /// Returns the seed of the draws for the current execution, in each process.
@@ -40,7 +40,7 @@ impl Control {
     /// in it.
     pub(super) fn draw_start_line(&self, operations: &[usize]) {
         let now = clock::now();
-        self.halts.draw(now, !self.drawn(), operations);
+        self.pauses.draw(now, !self.drawn(), operations);
         self.start.store(now + self.margin.load(Relaxed), Relaxed);
     }
 

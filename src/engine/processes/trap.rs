@@ -58,7 +58,7 @@ pub(super) struct Way {
 
 /// Runs `body` and pauses in it; returns whether it did, before `body` ended.
 #[inline(always)]
-pub(super) fn halting<R>(point: Point<'_>, body: impl FnOnce() -> R) -> (R, bool) {
+pub(super) fn pausing<R>(point: Point<'_>, body: impl FnOnce() -> R) -> (R, bool) {
     let way = point.way;
     way.taken.store(0, Relaxed);
     way.when.store(0, Relaxed);
@@ -67,15 +67,15 @@ pub(super) fn halting<R>(point: Point<'_>, body: impl FnOnce() -> R) -> (R, bool
     let value = body();
     #[cfg(target_arch = "x86_64")]
     drop(stepping);
-    let halted = way.when.load(Relaxed) > 0;
-    if !halted {
+    let paused = way.when.load(Relaxed) > 0;
+    if !paused {
         way.when.store(clock::now(), Relaxed);
     }
-    (value, halted)
+    (value, paused)
 }
 
 /// The state of the handler. A process has one; it is in one operation at a time.
-struct Halt {
+struct Handler {
     /// Whether the handler is installed, and its signals are ours.
     armed: AtomicBool,
     /// The instructions until the pause.
@@ -83,7 +83,7 @@ struct Halt {
     point: AtomicPtr<Point<'static>>,
 }
 
-static HALT: Halt = Halt {
+static HANDLER: Handler = Handler {
     armed: AtomicBool::new(false),
     left: AtomicU32::new(0),
     point: AtomicPtr::new(std::ptr::null_mut()),
@@ -94,7 +94,7 @@ use stepping::Stepping;
 
 #[cfg(target_arch = "x86_64")]
 mod stepping {
-    use super::{HALT, PATIENCE, Pause, Point, Relaxed, clock};
+    use super::{HANDLER, PATIENCE, Pause, Point, Relaxed, clock};
     use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
     use std::arch::asm;
     use std::marker::PhantomData;
@@ -113,15 +113,16 @@ mod stepping {
             if asked.is_err() || mask.contains(Signal::SIGTRAP) || !is_default() {
                 return None;
             }
-            HALT.left.store(point.instructions.max(1), Relaxed);
-            HALT.point
+            HANDLER.left.store(point.instructions.max(1), Relaxed);
+            HANDLER
+                .point
                 .store(std::ptr::from_ref(point).cast_mut().cast(), Relaxed);
             let handler = on_trap as extern "C" fn(_, _, _);
             handle(
                 handler as libc::sighandler_t,
                 libc::SA_SIGINFO | libc::SA_ONSTACK,
             );
-            HALT.armed.store(true, Relaxed);
+            HANDLER.armed.store(true, Relaxed);
             // SAFETY: sets the trap flag, which no code of a compiler reads or relies on.
             // 1. The stack is left as it was; without `nostack`, nothing of ours lies below it. 2. The handler is there.
             unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
@@ -136,7 +137,7 @@ mod stepping {
             // 1. The stack is left as it was; without `nostack`, nothing of ours lies below it. 2. The handler is there
             // until after it, where it is still needed.
             unsafe { asm!("pushfq", "and qword ptr [rsp], -257", "popfq") };
-            if HALT.armed.swap(false, Relaxed) {
+            if HANDLER.armed.swap(false, Relaxed) {
                 handle(libc::SIG_DFL, 0);
             }
         }
@@ -186,7 +187,7 @@ mod stepping {
         if !TRACES.contains(&info.si_code) {
             // A breakpoint of the code's own, or a signal from elsewhere: it has its default effect.
             registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
-            HALT.armed.store(false, Relaxed);
+            HANDLER.armed.store(false, Relaxed);
             handle(libc::SIG_DFL, 0);
             // SAFETY: `raise`. 1. Any signal may be raised. 2. It is blocked until this handler is left.
             unsafe { libc::raise(signal) };
@@ -195,18 +196,18 @@ mod stepping {
         // SAFETY: a reference to the point.
         // 1. `begin` was given it for as long as the `Stepping` lives, which is as long as this handler is installed.
         // 2. No process writes to it; what it points to is made of atomics.
-        let point = unsafe { &*HALT.point.load(Relaxed) };
+        let point = unsafe { &*HANDLER.point.load(Relaxed) };
         let way = point.way;
         way.taken.fetch_add(1, Relaxed);
-        let left = HALT.left.load(Relaxed).saturating_sub(1);
-        HALT.left.store(left, Relaxed);
+        let left = HANDLER.left.load(Relaxed).saturating_sub(1);
+        HANDLER.left.store(left, Relaxed);
         // A system call might block the signal, or handle it, or copy our flags into a new thread.
         if left > 0 && !is_system_call(registers[libc::REG_RIP as usize]) {
             return;
         }
         // From here on all runs as without the trap flag.
         registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
-        HALT.armed.store(false, Relaxed);
+        HANDLER.armed.store(false, Relaxed);
         handle(libc::SIG_DFL, 0);
         let now = clock::now();
         way.when.store(now, Relaxed);
@@ -323,7 +324,7 @@ mod tests {
                 pause: Pause::Events(1, other),
                 ..at(instructions, &way)
             };
-            halting(point, || {
+            pausing(point, || {
                 // Some instructions precede the stores.
                 let one = std::hint::black_box(1);
                 words[0].store(one, Release);
@@ -336,7 +337,7 @@ mod tests {
 
     /// Statics and dispositions belong to a process, so all pauses in this one are in one test.
     #[test]
-    fn it_halts_between_two_stores_and_not_where_the_signal_is_anothers() {
+    fn it_pauses_between_two_stores_and_not_where_the_signal_is_anothers() {
         // A pause ends when the other thread has no processor for long: each instruction is tried up to 100 times.
         let all = [(0, 0), (1, 0), (1, 1)];
         let mut missing = all.to_vec();
@@ -352,36 +353,36 @@ mod tests {
         }
         assert!(missing.is_empty(), "never seen: {missing:?}");
         let way = Way::default();
-        let (value, halted) = halting(at(u32::MAX, &way), || std::hint::black_box(7));
+        let (value, paused) = pausing(at(u32::MAX, &way), || std::hint::black_box(7));
         let taken = way.taken.load(Relaxed);
         assert!(
-            value == 7 && !halted && (2..10_000).contains(&taken),
+            value == 7 && !paused && (2..10_000).contains(&taken),
             "{taken}"
         );
         assert!(way.when.load(Relaxed) > 0, "the end is told as well");
-        let ((), halted) = halting(at(1, &way), || ());
-        assert!(halted && way.taken.load(Relaxed) == 1);
+        let ((), paused) = pausing(at(1, &way), || ());
+        assert!(paused && way.taken.load(Relaxed) == 1);
 
         // It also ends by unwinding.
         let unwound = std::panic::catch_unwind(|| {
-            halting(at(u32::MAX, &way), || {
+            pausing(at(u32::MAX, &way), || {
                 std::panic::resume_unwind(Box::new(7))
             })
         });
-        assert!(unwound.is_err() && !HALT.armed.load(Relaxed));
+        assert!(unwound.is_err() && !HANDLER.armed.load(Relaxed));
         let before = way.taken.load(Relaxed);
         assert_eq!(std::hint::black_box(way.taken.load(Relaxed)), before);
 
         let trap = SigSet::from(Signal::SIGTRAP);
         trap.thread_block().unwrap();
-        let ((), halted) = halting(at(1, &way), || ());
-        assert!(!halted && way.taken.load(Relaxed) == 0, "it is blocked");
+        let ((), paused) = pausing(at(1, &way), || ());
+        assert!(!paused && way.taken.load(Relaxed) == 0, "it is blocked");
         trap.thread_unblock().unwrap();
     }
 
-    /// Returns how a process that uses its SIGTRAP in `halting` ends, and how it ends without the trap flag.
+    /// Returns how a process that uses its SIGTRAP in `pausing` ends, and how it ends without the trap flag.
     fn ends(how: u32) -> (String, String) {
-        let end = |halts: bool| {
+        let end = |pauses: bool| {
             let run = move || match how {
                 // SAFETY: a breakpoint.
                 // 1. It touches nothing.
@@ -399,9 +400,9 @@ mod tests {
                     SigSet::all().thread_unblock().unwrap();
                 }
             };
-            let mut child = process::spawn(move || match halts {
+            let mut child = process::spawn(move || match pauses {
                 true => {
-                    halting(at(100_000, &Way::default()), run);
+                    pausing(at(100_000, &Way::default()), run);
                 }
                 false => run(),
             })
@@ -437,8 +438,8 @@ mod tests {
     fn a_trap_of_the_codes_own_does_what_it_does_without_us() {
         let all = in_fresh_process(|()| (0..4).map(ends).collect::<Vec<_>>(), ()).unwrap();
         let trap = format!("signal {}", libc::SIGTRAP);
-        for (how, (halting, bare)) in all.into_iter().enumerate() {
-            assert_eq!(halting, bare, "{how}");
+        for (how, (pausing, bare)) in all.into_iter().enumerate() {
+            assert_eq!(pausing, bare, "{how}");
             assert_eq!(bare == trap, how < 2, "{how}: {bare}");
         }
     }

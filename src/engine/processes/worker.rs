@@ -8,7 +8,7 @@
 
 use super::control::{Control, Phase};
 use super::pause::Part;
-use super::trap::{Others, halting};
+use super::trap::{Others, pausing};
 use crate::case::{Call, Case, History};
 use crate::check::Judge;
 use crate::heap;
@@ -297,7 +297,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         let mut handle = without_copies(|| structure.attach(role));
         let log = self.shared.log(self.me);
         let seed = control.drawn();
-        let part = control.halts.part(self.me, self.operations[self.me], seed);
+        let part = control.pauses.part(self.me, self.operations[self.me], seed);
         self.share_lines();
         control.await_start_line(self.me, self.alone);
         let of_prefix = case.prefix_of(self.me);
@@ -306,23 +306,23 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
             if let Part::Waits(first, longer) = part
                 && first == own
             {
-                control.halts.wait(self.alone, longer);
+                control.pauses.wait(self.alone, longer);
             }
             // SeqCst read-modify-writes: all calls and returns are in one total order.
             let invoked = control.clock.fetch_add(1, SeqCst);
             place.set(Phase::Operation { number, invoked });
-            let ret = if part == Part::Halts(own) {
+            let ret = if part == Part::Pauses(own) {
                 // Beside other work the other processes may have no processor just now, although
                 // each has one of its own.
-                let shared = !self.alone || control.halts.are_always();
+                let shared = !self.alone || control.pauses.are_always();
                 let others = shared.then(|| Others {
                     clock: &control.clock,
                     finished: &control.finished,
                     count: self.operations.len() as u32 - 1,
                 });
-                let point = control.halts.point(others, seed);
-                let (ret, halted) = halting(point, || without_copies(|| S::apply(&mut handle, op)));
-                control.halts.learn(self.me, halted);
+                let point = control.pauses.point(others, seed);
+                let (ret, paused) = pausing(point, || without_copies(|| S::apply(&mut handle, op)));
+                control.pauses.learn(self.me, paused);
                 ret
             } else {
                 without_copies(|| S::apply(&mut handle, op))
@@ -367,17 +367,17 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
     /// the batch is over.
     fn finish(&mut self) {
         let control = self.shared.control();
-        let halted = control.halts.ended(&control.start);
+        let paused = control.pauses.ended(&control.start);
         // An execution with a pause says nothing about the others.
-        if !halted {
+        if !paused {
             control.learn_from_start();
         }
         control.places[self.me].set(Phase::Check);
-        let fine = control.found.load(Relaxed) == 0 && self.judge(halted);
+        let fine = control.found.load(Relaxed) == 0 && self.judge(paused);
         self.drop_structure();
         let executions = control.executions.fetch_add(1, Relaxed) + 1;
         let overlapping = control.overlapping.load(Relaxed);
-        control.halts.decide(executions, overlapping);
+        control.pauses.decide(executions, overlapping);
         let stop = !fine && {
             control.failing.fetch_add(1, Relaxed);
             control.keep_going.load(Relaxed) == 0 || control.found.load(Relaxed) != 0
@@ -398,7 +398,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         }
     }
 
-    fn judge(&mut self, halted: bool) -> bool {
+    fn judge(&mut self, paused: bool) -> bool {
         let case = self.case.as_ref().expect("a batch was taken");
         let control = self.shared.control();
         self.key.clear();
@@ -433,14 +433,14 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         match alone {
             // Where a process pauses, calls overlap: that says nothing about executions without a
             // pause.
-            _ if halted && !control.halts.are_always() => {}
+            _ if paused && !control.pauses.are_always() => {}
             None => {
                 control.overlapping.fetch_add(1, Relaxed);
-                if !halted {
-                    control.halts.met();
+                if !paused {
+                    control.pauses.met();
                 }
             }
-            Some(_) if halted => {}
+            Some(_) if paused => {}
             Some(first) => control.hold_back(first, self.shared.roles.len()),
         }
         fine

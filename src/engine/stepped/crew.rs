@@ -12,6 +12,7 @@ use super::stepper::Note;
 use super::worker::work;
 use crate::case::{Case, History, Schedule, Until};
 use crate::check::Judge;
+use crate::engine::StopAt;
 use crate::engine::stepped::instrumented;
 use crate::error::Error;
 use crate::memory::{Hardware, Memory};
@@ -224,6 +225,11 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     /// Sets the processes that may be killed, as bits.
     pub(crate) fn spare_all_but(&self, killable: u32) {
         self.shared.board.plan(|plan| plan.killable = killable);
+    }
+
+    /// Stops the process of this step in the next execution that is traced.
+    pub(crate) fn stop_before(&self, stop: Option<StopAt>) {
+        self.shared.board.pause.set(stop);
     }
 
     /// Follows these choices in the next batch of [`Exploration::Follow`].

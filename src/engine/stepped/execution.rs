@@ -296,6 +296,16 @@ fn slot<M: Memory, S: WithHandles<Memory = M>>(structure: &Region) -> &UnsafeCel
     unsafe { slot.as_ref() }
 }
 
+/// Panics if the invariant of the structure in a region does not hold.
+fn check_invariant<M: Memory, S: WithHandles<Memory = M>>(structure: &Region) {
+    if let Some(holds) = S::INVARIANT {
+        // SAFETY: a shared reference to the structure.
+        // 1. A process of the execution calls this between two of its steps: it has the turn, so the structure was built and not
+        //    dropped, as in `live`. 2. `S: Sync`.
+        holds(unsafe { (*slot::<M, S>(structure).get()).assume_init_ref() });
+    }
+}
+
 /// Runs one incarnation of a process, from its first step to its last. Returns whether its log was
 /// full.
 pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
@@ -315,10 +325,15 @@ pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
         };
         stepper::Trace::of(turns, case.kills.clone())
     });
+    let code = shared.instrumented;
     let incarnation = Incarnation {
         process: me,
         life,
         traced,
+        // Code that is not written for `Memory` is about to write where its step is seen.
+        invariant: S::INVARIANT
+            .filter(|_| !code)
+            .map(|_| check_invariant::<M, S> as fn(&Region)),
     };
     // SAFETY: a shared reference to the structure.
     // 1. `begin` wrote it before it gave the turn on, and this process has had the turn since.
@@ -326,7 +341,6 @@ pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
     let structure = unsafe { (*slot::<M, S>(structure).get()).assume_init_ref() };
     let role = Role::of(&shared.roles, me, life);
     let log = shared.log(me);
-    let code = shared.instrumented;
     stepper::on(incarnation, || {
         let mut handle = without_copies(|| under_test(code, || structure.attach(role)));
         let mut full = false;

@@ -2,8 +2,29 @@
 //! decides. A failure is a list of choices, so it is deterministic. `kills` also kills processes at
 //! each step.
 //!
+//! Before each access to shared memory, a process asks a strategy, and gives the turn to the process that it names. An
+//! execution is therefore a list of choices, and can be repeated.
+//!
 //! To search, the processes are coroutines of one forked process. Every reported execution was run
 //! by forked processes and a real SIGKILL, and so were samples of the executions that passed.
+//!
+//! A file uses only files below it in this table:
+//!
+//! | file | content |
+//! |---|---|
+//! | `explorer` | the executions of a program that are tried: `batch` runs some by one strategy, `traced` one with its steps |
+//! | `verdict`, `trace`, `elements` | an execution in words and as data |
+//! | `crew` | forks the host or the workers, and supervises them; replaces those that were killed |
+//! | `worker` | one forked process |
+//! | `host` | all processes as coroutines; `statics` and `room` are what they share and forked processes do not |
+//! | `execution` | the structure of one execution after another: built, used, judged, dropped |
+//! | `instrumented` | accesses of code that is not written for `Memory` |
+//! | `memory` | the words of a structure: each access of them is a step |
+//! | `stepper` | the call before each access, in a coroutine or a worker; `trace` notes the steps |
+//! | `coroutine`, `novelty`, `location` | a coroutine's way back to the host; kinds of steps seen so far; where a step is in the source |
+//! | `ends` | the end of a batch |
+//! | `shared`, `board` | the memory that all processes share, and the page in it that holds the plan and the turn |
+//! | `scheduler` | the plan: the state between two steps, and the choice of the next process |
 
 mod board;
 mod coroutine;
@@ -36,7 +57,7 @@ pub use memory::SteppedMemory;
 use scheduler::decision::Stop;
 use scheduler::{LONGEST, Outside};
 use stepper::Note;
-pub use stop::StopAt;
+pub(crate) use stepper::alone;
 
 /// Notes whether accesses of the calling crate arrive: its function stores both values. `suite!`
 /// calls it.
@@ -47,7 +68,7 @@ pub fn probe(store: fn(&AtomicU32, &mut u32)) {
 
 use super::private::Looks;
 use super::served::{self, Served};
-use super::{Answer, Budget, Engine, Turn};
+use super::{Answer, Budget, Engine, Strategy, Turn};
 use crate::case::{Case, Schedule};
 use crate::check::Criterion;
 use crate::error::Error;
@@ -98,6 +119,7 @@ macro_rules! engine {
             const LIMITATIONS: &'static str = $limitations;
             const EXPLORES: bool = true;
             const KILLS: bool = $kills;
+            const CHECKS_INVARIANT: bool = $Memory::SCHEDULES;
             const PROGRAMS: u64 = 16;
 
             fn take_machine(&mut self, _: Option<&Path>) -> Turn {
@@ -162,10 +184,13 @@ engine!(
 
 /// Checks whether this program can see the accesses of a structure over this memory.
 trait Seen {
+    /// Whether a step is the access itself, and not its announcement.
+    const SCHEDULES: bool;
     fn can_be_seen() -> Result<(), Error>;
     fn not_instrumented() -> Vec<String>;
 }
 impl Seen for SteppedMemory {
+    const SCHEDULES: bool = true;
     fn can_be_seen() -> Result<(), Error> {
         Ok(())
     }
@@ -174,6 +199,7 @@ impl Seen for SteppedMemory {
     }
 }
 impl Seen for Hardware {
+    const SCHEDULES: bool = false;
     fn can_be_seen() -> Result<(), Error> {
         instrumented::unseen()
     }
@@ -196,6 +222,9 @@ fn serve<S: WithHandles, const KILLS: bool>(channel: &mut Channel) {
             explorer = Some(Explorer::of(roles.clone()));
         }
         let explorer = explorer.as_mut().expect("it was just made");
+        if let Strategy::KillBefore { first, step } = budget.strategy {
+            return explorer.kill_before(&case, &budget, (first, step));
+        }
         if case.schedule != Schedule::Free || !case.kills.is_empty() {
             explorer.replay(&case, &budget)
         } else if Explorer::<S>::is_instrumented() {

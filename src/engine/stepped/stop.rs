@@ -1,23 +1,10 @@
 //! A step before which a process stops, so that a debugger can be attached to it: it tells its id to the process that asked, and
 //! stops by SIGSTOP.
 
-use super::crew::Crew;
-use crate::memory::Memory;
-use crate::structure::WithHandles;
-use serde::{Deserialize, Serialize};
+use crate::engine::StopAt;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
-
-/// A step of a traced execution before which its process stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StopAt {
-    /// The step, counted from 0.
-    pub(crate) step: u32,
-    /// The process that asked, and its descriptor of a pipe, to which the stopping process writes its id as a line.
-    pub(crate) asker: u32,
-    pub(crate) pipe: i32,
-}
 
 /// A [`StopAt`] in shared memory, where the process that has the turn finds it.
 #[repr(C)]
@@ -74,12 +61,5 @@ impl Pause {
             let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP);
             self.stands.store(0, Relaxed);
         }
-    }
-}
-
-impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
-    /// Stops the process of this step in the next execution that is traced.
-    pub(crate) fn stop_before(&self, stop: Option<StopAt>) {
-        self.shared.board.pause.set(stop);
     }
 }

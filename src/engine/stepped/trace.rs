@@ -286,6 +286,29 @@ impl<S: Spec> Narrator<'_, S> {
         format!("{who} writes, where its mapping is read-only")
     }
 
+    /// Describes the step after which the invariant does not hold, which is the last one.
+    pub(super) fn invariant(&self) -> String {
+        let broken = self.notes.iter().rev().find_map(|note| match note {
+            Note::Invariant { process, words } => Some((*process, words)),
+            _ => None,
+        });
+        let Some((process, words)) = broken else {
+            return "the invariant does not hold".into();
+        };
+        let mut steps = self.notes.iter().rev().filter_map(|note| match note {
+            Note::Step(step) => Some(step),
+            _ => None,
+        });
+        let after = match steps.next() {
+            Some(step) if step.process == process && step.access != Access::Killed => {
+                let file = step.file.rsplit('/').next().unwrap_or_default();
+                format!("after {file}:{} in {}", step.line, self.place(process))
+            }
+            _ => format!("before the first step of {}", named(self.roles, process)),
+        };
+        format!("{after}, the invariant {words}")
+    }
+
     pub(super) fn race(&self) -> String {
         if let Some((mine, other)) = self.clash() {
             return match other {

@@ -101,6 +101,7 @@ pub(super) fn verdict<S: Spec>(
         )),
         Ended::Stopped(Stop::Wrote) => finding(Kind::WriteToReadOnly, told.wrote()),
         Ended::Stopped(Stop::Race) => finding(Kind::DataRace, told.race()),
+        Ended::Stopped(Stop::Invariant) => finding(Kind::InvariantViolated, told.invariant()),
         Ended::Stopped(Stop::Freed) => finding(Kind::UseAfterFree, told.race()),
         Ended::Died { process, exit } => match exit {
             Exit::Panic(panic) => finding(

@@ -2,6 +2,7 @@
 //! that are used again.
 
 mod batch;
+mod each_kill;
 mod learned;
 mod scopes;
 mod traced;
@@ -15,6 +16,7 @@ use crate::engine::stepped::{Crew, RunAs};
 use crate::engine::{Answer, Budget, Covered, Crates, Run, StopAt, Strategy};
 use crate::error::Error;
 use crate::schedule::{Choice, Exploration};
+use crate::spec::Spec;
 use crate::structure::{Progress, WithHandles};
 use crate::workers::{Lost, WATCHDOG};
 use std::time::{Duration, Instant};
@@ -77,6 +79,15 @@ pub(super) struct Explorer<S: WithHandles> {
     stop: Option<StopAt>,
     /// The reason why the last batch or execution could not go on, if it could not.
     lost: Option<Lost>,
+    /// The last schedule whose kill points were asked for.
+    undisturbed: Option<Undisturbed<S::Spec>>,
+}
+
+/// A schedule in which one process begins, no process is preempted, and none is killed.
+struct Undisturbed<S: Spec> {
+    case: Case<S>,
+    first: u16,
+    choices: Vec<u8>,
 }
 
 /// The end of a batch, for the search that goes on.
@@ -120,6 +131,7 @@ impl<S: WithHandles> Explorer<S> {
             crates: Crates::default(),
             stop: None,
             lost: None,
+            undisturbed: None,
         }
     }
     pub(super) fn has(&self, roles: &[String]) -> bool {
@@ -441,7 +453,8 @@ impl<S: WithHandles> Explorer<S> {
 fn by_chance(budget: &Budget) -> Option<Exploration> {
     let (seed, kills) = (budget.seed, 0);
     match budget.strategy {
-        Strategy::Bounded => None,
+        // The latter is one execution, and no search.
+        Strategy::Bounded | Strategy::KillBefore { .. } => None,
         Strategy::Pct => Some(Exploration::Pct {
             seed,
             points: POINTS,

@@ -25,6 +25,10 @@ pub(super) struct Retold<S: Spec> {
     /// Results of the calls, process by process.
     pub(super) returned: Vec<Option<S::Ret>>,
     pub(super) covered: Covered,
+    /// Processes that were killed.
+    pub(super) killed: u32,
+    /// The choices that were made.
+    pub(super) choices: Vec<u8>,
 }
 
 impl<S: Spec> Retold<S> {
@@ -198,13 +202,18 @@ impl<S: WithHandles> Explorer<S> {
                 steps: Vec::new(),
                 returned: Vec::new(),
                 covered: Covered::default(),
+                killed: 0,
+                choices: Vec::new(),
             });
         }
         let again = crew.again() > before;
+        let choices = crew.choices();
         let (history, mut notes) = (crew.history(case), crew.notes());
         // A process that ended the execution in its turn did not note that turn itself.
         if let Ended::Died { .. }
-        | Ended::Stopped(Stop::Race | Stop::Freed | Stop::Beyond | Stop::Thread | Stop::Wrote)
+        | Ended::Stopped(
+            Stop::Race | Stop::Invariant | Stop::Freed | Stop::Beyond | Stop::Thread | Stop::Wrote,
+        )
         | Ended::Outside { .. } = ended
             && let Some(process) = crew.current()
         {
@@ -279,6 +288,8 @@ impl<S: WithHandles> Explorer<S> {
             steps,
             returned,
             covered,
+            killed: died,
+            choices,
         })
     }
 }

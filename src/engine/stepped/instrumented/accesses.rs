@@ -5,7 +5,7 @@
 use super::arena;
 use super::clocks::{Order, knows_all, tells_all};
 use super::runtime::{Runtime, with};
-use super::shadow::{Clash, Kind, Marked};
+use super::shadow::{Clash, Found, Kind, Marked};
 use super::{CHECK, RUNS, UNDER_TEST, callers};
 use crate::case::{Access, Form};
 use crate::engine::stepped::stepper::{self, At, Done};
@@ -63,22 +63,30 @@ pub(super) fn atomic<R>(
         };
         let order = if did == Access::Miss { on_miss } else { order };
         let clash = with(|runtime| {
-            let clash = mark(runtime, (address, length), kind, me, code);
+            acquire(runtime, me);
             let processes = runtime.processes as usize;
             let reads = did != Access::Store;
+            let at = runtime.shadow.find(address, processes)?;
+            let clash = match is_marked(runtime, address, code) {
+                true => mark_found(runtime, at, (address, length), (kind, me, code)),
+                false => None,
+            };
             let found = reads.then_some(found);
-            if runtime.shadow.leave(address, processes, found, left) {
+            if runtime.shadow.leave(at, address, found, left) {
                 knows_all(&mut runtime.known[..processes], me);
                 // Others that read the value know it, too.
                 let known = (me, &mut runtime.known[..processes]);
                 let release = (false, true);
                 runtime
                     .shadow
-                    .synchronise(address, known, release, ACQUIRE_AND_RELEASE);
+                    .synchronise(at, address, known, release, ACQUIRE_AND_RELEASE);
             }
             let known = (me, &mut runtime.known[..processes]);
             let does = (reads, writes);
-            runtime.shadow.synchronise(address, known, does, order);
+            runtime.shadow.synchronise(at, address, known, does, order);
+            if did == Access::Miss {
+                runtime.missed[me] = (address, length);
+            }
             clash
         });
         tell(me, code, clash.flatten());
@@ -205,17 +213,38 @@ fn value(address: usize, length: usize) -> u64 {
 /// on it.
 #[inline]
 fn acquire_slept(runtime: &mut Runtime, process: usize) {
+    if !runtime.known[process].has_slept() {
+        return;
+    }
     for word in runtime.known[process].slept_on() {
         synchronise(runtime, process, word, (true, false));
     }
 }
 
+/// After a compare-exchange that failed, code that is not seen may have done it again and succeeded: std's `RwLock::read` does,
+/// without a wait, where another reader changed the count in between. The process then knows all that was done. It is noticed
+/// before the next access, which may be one of what the lock protects.
+#[inline]
+fn acquire_missed(runtime: &mut Runtime, process: usize) {
+    let (address, length) = std::mem::take(&mut runtime.missed[process]);
+    if address == 0 {
+        return;
+    }
+    let (processes, now) = (runtime.processes as usize, value(address, length));
+    let at = runtime.shadow.find(address, processes);
+    if at.is_some_and(|at| runtime.shadow.leave(at, address, Some(now), now)) {
+        knows_all(&mut runtime.known[..processes], process);
+    }
+}
+
 fn synchronise(runtime: &mut Runtime, process: usize, word: usize, does: (bool, bool)) {
     let processes = runtime.processes as usize;
-    let known = (process, &mut runtime.known[..processes]);
-    runtime
-        .shadow
-        .synchronise(word, known, does, ACQUIRE_AND_RELEASE);
+    if let Some(at) = runtime.shadow.find(word, processes) {
+        let known = (process, &mut runtime.known[..processes]);
+        runtime
+            .shadow
+            .synchronise(at, word, known, does, ACQUIRE_AND_RELEASE);
+    }
 }
 
 /// A process is about to sleep on a word or to wake others from it: code that is not seen may have given back locks, those too that
@@ -245,21 +274,46 @@ fn meets(process: usize, word: usize) {
     with(|runtime| synchronise(runtime, process, word, (true, true)));
 }
 
+/// A process knows what code that is not seen may have acquired since its last access.
+#[inline]
+fn acquire(runtime: &mut Runtime, process: usize) {
+    acquire_slept(runtime, process);
+    acquire_missed(runtime, process);
+}
+
 fn mark(
     runtime: &mut Runtime,
-    (address, length): (usize, usize),
+    bytes: (usize, usize),
     kind: Kind,
     process: usize,
     code: u32,
 ) -> Option<Clash> {
+    if !is_marked(runtime, bytes.0, code) {
+        return None;
+    }
+    acquire(runtime, process);
+    let processes = runtime.processes as usize;
+    let at = runtime.shadow.find(bytes.0, processes)?;
+    mark_found(runtime, at, bytes, (kind, process, code))
+}
+
+/// Returns whether races are looked for: not while memory is learned, and in the arena alone.
+#[inline]
+fn is_marked(runtime: &mut Runtime, address: usize, code: u32) -> bool {
     if runtime.learns != 0 {
         runtime.see(code);
-        return None;
+        return false;
     }
-    if !runtime.arena.holds(address) {
-        return None;
-    }
-    acquire_slept(runtime, process);
+    runtime.arena.holds(address)
+}
+
+#[inline]
+fn mark_found(
+    runtime: &mut Runtime,
+    at: Found,
+    bytes: (usize, usize),
+    (kind, process, code): (Kind, usize, u32),
+) -> Option<Clash> {
     runtime.last[process] = code;
     let me = Marked {
         process,
@@ -267,7 +321,7 @@ fn mark(
         code,
     };
     let known = &runtime.known[..runtime.processes as usize];
-    runtime.shadow.mark(address, length, me, known)
+    runtime.shadow.mark(at, bytes, me, known)
 }
 
 /// Returns the line of an instruction in words.

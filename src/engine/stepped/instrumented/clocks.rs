@@ -90,6 +90,11 @@ impl Knowledge {
         (self.released, self.acquired, self.slept) = (ZERO, ZERO, [0; SLEPT]);
     }
 
+    /// Returns whether it slept on any word.
+    #[inline]
+    pub(super) fn has_slept(&self) -> bool {
+        self.slept[0] != 0
+    }
     /// Returns the words that it slept on.
     pub(super) fn slept_on(&self) -> impl Iterator<Item = usize> + use<> {
         self.slept.into_iter().filter(|&word| word != 0)
@@ -188,7 +193,9 @@ mod tests {
             process.sleeps_on(word);
         }
         assert_eq!(process.slept_on().collect::<Vec<_>>(), [40, 32, 24, 16]);
+        assert!(process.has_slept());
         process.end_incarnation(0);
         assert_eq!(process.slept_on().count(), 0);
+        assert!(!process.has_slept());
     }
 }

@@ -85,6 +85,8 @@ pub(super) struct Runtime {
     pub(super) reads: [Reads; MAX_PROCESSES],
     /// The last instruction of each process that touched memory.
     pub(super) last: [u32; MAX_PROCESSES],
+    /// For each process, the atomic at which its last access was a compare-exchange that failed, and its length; 0 if it was not.
+    pub(super) missed: [(usize, usize); MAX_PROCESSES],
     codes: [u32; CODES],
     counts: [u32; CODES],
     pub(super) touched: Touched,
@@ -158,6 +160,7 @@ pub(crate) fn begin(processes: usize, size: usize) {
         runtime.shadow.begin();
         for process in 0..processes {
             runtime.known[process] = Knowledge::of_first(process);
+            runtime.missed[process] = (0, 0);
             (runtime.reads[process].version, runtime.reads[process].count) = (0, 0);
         }
     });
@@ -170,7 +173,10 @@ pub(crate) fn execution() -> u64 {
 
 /// Notes that a process was killed: its accesses are no longer concurrent with any.
 pub(crate) fn end_incarnation(process: usize) {
-    with(|runtime| runtime.known[process].end_incarnation(process));
+    with(|runtime| {
+        runtime.known[process].end_incarnation(process);
+        runtime.missed[process] = (0, 0);
+    });
 }
 
 /// Begins to learn memory, from nothing, or ends it.

@@ -47,7 +47,6 @@ struct Past {
 /// A granule: eight bytes.
 #[repr(C)]
 struct Granule {
-    past: [[Past; 4]; MAX_PROCESSES],
     /// The number of the clock that the last release of each byte left; 0 if there was none.
     released: [u32; 8],
     /// 1 if it was freed; `by` then names the code.
@@ -56,7 +55,13 @@ struct Granule {
     /// For each byte at which an atomic begins that was accessed, as bits, the value that the last access left.
     atomics: u32,
     left: [u64; 8],
+    /// Last, since few cases have as many processes: the others share its cache lines with the rest.
+    past: [[Past; 4]; MAX_PROCESSES],
 }
+
+/// A granule that was found in the shadow.
+#[derive(Clone, Copy)]
+pub(super) struct Found(usize);
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -107,7 +112,7 @@ impl Shadow {
 
     /// Returns the granule of an address; `None` if there is no room for another.
     #[inline]
-    fn granule(&mut self, address: usize, processes: usize) -> Option<usize> {
+    pub(super) fn find(&mut self, address: usize, processes: usize) -> Option<Found> {
         let number = (address >> 3) as u64;
         let mut at = (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 49) as usize % SLOTS;
         loop {
@@ -131,10 +136,10 @@ impl Shadow {
                 granule.past[..processes].fill([never; 4]);
                 (granule.released, granule.freed, granule.atomics) = ([0; 8], 0, 0);
                 self.used += 1;
-                return Some(slot.granule as usize);
+                return Some(Found(slot.granule as usize));
             }
             if slot.number == number {
-                return Some(slot.granule as usize % GRANULES);
+                return Some(Found(slot.granule as usize % GRANULES));
             }
             at = (at + 1) % SLOTS;
         }
@@ -144,12 +149,11 @@ impl Shadow {
     #[inline]
     pub(super) fn mark(
         &mut self,
-        address: usize,
-        length: usize,
+        Found(at): Found,
+        (address, length): (usize, usize),
         me: Marked,
         known: &[Knowledge],
     ) -> Option<Clash> {
-        let at = self.granule(address, known.len())?;
         let granule = &mut self.granules[at];
         let bytes = (((1u32 << length) - 1) << (address & 7)) as u8;
         let clash = |other, code| {
@@ -197,14 +201,11 @@ impl Shadow {
     #[inline]
     pub(super) fn leave(
         &mut self,
+        Found(at): Found,
         address: usize,
-        processes: usize,
         found: Option<u64>,
         left: u64,
     ) -> bool {
-        let Some(at) = self.granule(address, processes) else {
-            return false;
-        };
         let granule = &mut self.granules[at];
         let atomic = address & 7;
         let is_known = granule.atomics >> atomic & 1 == 1;
@@ -218,14 +219,12 @@ impl Shadow {
     #[inline]
     pub(super) fn synchronise(
         &mut self,
+        Found(at): Found,
         address: usize,
         (process, known): (usize, &mut [Knowledge]),
         (reads, writes): (bool, bool),
         order: Order,
     ) {
-        let Some(at) = self.granule(address, known.len()) else {
-            return;
-        };
         let released = self.granules[at].released[address & 7] as usize % GRANULES;
         let me = &mut known[process];
         if reads && released != 0 {
@@ -288,19 +287,28 @@ mod tests {
                 kind,
                 code,
             };
-            self.shadow.mark(address, length, me, &self.known).is_some()
+            let Some(at) = self.shadow.find(address, 2) else {
+                return false;
+            };
+            let bytes = (address, length);
+            self.shadow.mark(at, bytes, me, &self.known).is_some()
         }
         fn synchronise(&mut self, process: usize, writes: bool, order: Order) {
             let reads = !writes;
+            let at = self.shadow.find(64, 2).unwrap();
+            let known = (process, &mut self.known[..]);
             self.shadow
-                .synchronise(64, (process, &mut self.known), (reads, writes), order);
+                .synchronise(at, 64, known, (reads, writes), order);
         }
     }
 
     #[test]
     fn a_value_that_no_access_left_was_written_by_code_that_is_not_seen() {
         let two = Two::new();
-        let mut leave = |address, found, left| two.shadow.leave(address, 2, found, left);
+        let mut leave = |address, found, left| {
+            let at = two.shadow.find(address, 2).unwrap();
+            two.shadow.leave(at, address, found, left)
+        };
         assert!(!leave(64, Some(7), 7), "the first access");
         assert!(!leave(64, Some(7), 8));
         assert!(!leave(64, None, 3), "a store finds nothing");
@@ -310,7 +318,8 @@ mod tests {
         assert!(!leave(64, Some(3), 3));
         assert!(leave(64, Some(4), 4));
         two.shadow.begin();
-        assert!(!two.shadow.leave(64, 2, Some(5), 5), "another execution");
+        let at = two.shadow.find(64, 2).unwrap();
+        assert!(!two.shadow.leave(at, 64, Some(5), 5), "another execution");
     }
 
     #[test]
@@ -360,8 +369,10 @@ mod tests {
         two.synchronise(0, true, RELEASE);
         // Another word of the same eight bytes.
         let (reads, writes) = (true, false);
+        let at = two.shadow.find(68, 2).unwrap();
         let known = (1, &mut two.known[..]);
-        two.shadow.synchronise(68, known, (reads, writes), ACQUIRE);
+        two.shadow
+            .synchronise(at, 68, known, (reads, writes), ACQUIRE);
         assert!(two.clashes(1, Kind::Read, 8, 8));
     }
 

@@ -27,6 +27,8 @@ pub(crate) enum Stop {
     Waits,
     /// Two processes accessed one cell at the same time.
     Race,
+    /// The invariant of the structure does not hold.
+    Invariant,
     /// A process accessed memory that was freed.
     Freed,
     /// More memory was allocated or touched than the engine follows.
@@ -58,12 +60,13 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Over,
         Self::Stuck,
         Self::TooLong,
         Self::Waits,
         Self::Race,
+        Self::Invariant,
         Self::Freed,
         Self::Beyond,
         Self::Thread,

@@ -3,6 +3,10 @@
 //!
 //! It lies in shared memory and is made of plain integers: a structure that writes to it by mistake
 //! leaves a wrong number, never an invalid value.
+//!
+//! `decide` makes a [`Decision`](decision::Decision) of what the strategy chose. `process` is the part of one process,
+//! `states` all states, `footprint` the words by process, `points` the kill points, `workers` the worker of each
+//! process. `fairness` has the rules by which a process that waits by looking lets others go first.
 
 mod decide;
 pub(super) mod decision;

@@ -4,10 +4,14 @@
 //!
 //! A process is a worker of its own, or a coroutine of the [`host`]: they differ in how they wait and how they end.
 
+mod alone;
 mod code;
+pub(crate) mod identity;
+mod invariant;
 mod note;
 mod trace;
 
+pub(crate) use alone::alone;
 #[cfg(forkcheck_instrumented)]
 pub(crate) use code::{
     access, beyond, changed, clash, private_word, short, starts_thread, version,
@@ -21,7 +25,6 @@ pub(crate) use super::location::At;
 use super::novelty::Novelty;
 use super::scheduler::decision::{Decision, Stop};
 use crate::case::{Access, Turn, Until};
-use crate::memory::Life;
 use crate::region::Region;
 use crate::workers::bell::Sender;
 use crate::workers::original::without_copies;
@@ -30,10 +33,6 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// The first pid that processes have for their memory. It is the same for each incarnation, as if
-/// the kernel had used it again.
-const FIRST_PID: u32 = 1_000;
 
 thread_local! {
     /// The process that runs on this thread.
@@ -79,6 +78,8 @@ pub(super) struct Stepper {
     /// Whether steps are named and noted.
     traced: Cell<bool>,
     trace: RefCell<Trace>,
+    /// The function that panics where the structure's invariant does not hold, if it has one.
+    invariant: Cell<Option<fn(&Region)>>,
 }
 
 /// One incarnation of one process.
@@ -87,6 +88,8 @@ pub(super) struct Incarnation {
     pub(super) life: u32,
     /// The turns and kills of the case, if steps are to be named and noted.
     pub(super) traced: Option<Trace>,
+    /// The function that panics where the invariant does not hold.
+    pub(super) invariant: Option<fn(&Region)>,
 }
 
 /// Makes a process that lives as long as this program.
@@ -112,6 +115,7 @@ pub(super) fn install(
         writable_alias: OnceCell::new(),
         traced: Cell::new(false),
         trace: RefCell::new(Trace::default()),
+        invariant: Cell::new(None),
     }))
 }
 
@@ -133,7 +137,9 @@ pub(super) fn on<R>(incarnation: Incarnation, body: impl FnOnce() -> R) -> R {
         me.trace.replace(trace);
     }
     me.operation.set(None);
+    me.invariant.set(incarnation.invariant);
     me.active.set(true);
+    me.check_invariant();
     let result = body();
     me.active.set(false);
     result
@@ -185,6 +191,7 @@ pub(crate) fn step<R>(
     body: impl FnOnce() -> (R, Done),
 ) -> R {
     let Some(me) = here() else {
+        alone::step();
         return body().0;
     };
     let at = at.into();
@@ -199,6 +206,9 @@ pub(crate) fn step<R>(
     }
     me.note(word, &done, at);
     me.remember();
+    if done.now.is_some() {
+        me.check_invariant();
+    }
     result
 }
 
@@ -214,7 +224,7 @@ pub(crate) fn fence<'a>(at: impl Into<At<'a>>) {
 pub(crate) fn spin<'a>(at: impl Into<At<'a>>) {
     let at = at.into();
     let Some(me) = here() else {
-        return std::hint::spin_loop();
+        return alone::spin();
     };
     // A process that waits here indefinitely has reached this line all the same.
     me.pause_before(Access::Fence);
@@ -224,7 +234,9 @@ pub(crate) fn spin<'a>(at: impl Into<At<'a>>) {
 
 /// Sleeps on a word, if `look` says that it holds the expected value.
 pub(crate) fn wait<'a>(word: u64, at: impl Into<At<'a>>, look: impl FnOnce() -> (bool, u64)) {
-    let Some(me) = here() else { return };
+    let Some(me) = here() else {
+        return alone::wait(look);
+    };
     let at = at.into();
     let word = me.common(word);
     me.point(Access::Wait, word, at);
@@ -244,7 +256,9 @@ pub(crate) fn wait_timeout<'a>(
     at: impl Into<At<'a>>,
     look: impl FnOnce() -> (bool, u64),
 ) -> bool {
-    let Some(me) = here() else { return true };
+    let Some(me) = here() else {
+        return alone::wait_timeout(look);
+    };
     let at = at.into();
     let word = me.common(word);
     me.point(Access::Wait, word, at);
@@ -269,28 +283,6 @@ pub(crate) fn wake<'a>(word: u64, n: u32, at: impl Into<At<'a>>) -> u32 {
     let woken = me.board.plan(|plan| plan.wake(word, n));
     me.note(word, &Done::seen(Access::Wake, n.into()), at);
     woken
-}
-
-/// Returns the identity of this process for its memory.
-pub(crate) fn me() -> Option<Life> {
-    let me = here()?;
-    let pid = u64::from(FIRST_PID) + me.process.get() as u64;
-    Some(Life::from_bits(u64::from(me.life.get() + 1) << 32 | pid))
-}
-
-/// Returns whether an incarnation still runs.
-pub(crate) fn alive(life: Life, at: &Location<'_>) -> Option<bool> {
-    let me = here()?;
-    let at = at.into();
-    me.point(Access::Alive, 0, at);
-    let bits = life.to_bits();
-    let process = (bits as u32).checked_sub(FIRST_PID);
-    let number = ((bits >> 32) as u32).checked_sub(1);
-    let alive = process.zip(number).is_some_and(|(process, number)| {
-        me.board.plan(|plan| plan.alive(process as usize, number))
-    });
-    me.note(0, &Done::seen(Access::Alive, alive.into()), at);
-    Some(alive)
 }
 
 /// Notes that this process begins to use the data of a cell, and returns the number of steps that
@@ -323,6 +315,7 @@ pub(crate) fn leave_cell() {
     me.board
         .plan(|plan| plan.in_cells = plan.in_cells.saturating_sub(1));
     me.remember();
+    me.check_invariant();
 }
 
 /// Checks a write that is no step, in a cell, before it is done.

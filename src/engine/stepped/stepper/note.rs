@@ -14,6 +14,8 @@ pub(crate) enum Note {
     Turn(Turn),
     /// A process died here.
     Kill(Kill),
+    /// The invariant does not hold after the last step, which this process took: the panic in words.
+    Invariant { process: usize, words: String },
     /// Two processes used a cell at once.
     Race { process: usize, other: usize },
     /// A process waits on a futex that no other process wakes.

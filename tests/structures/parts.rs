@@ -1,17 +1,15 @@
 //! Parts of a payload, read and written separately: which bytes are copied, which are left alone,
 //! and which are found where two parts do not belong together or a part is not published.
 
-mod support;
-
+use crate::support::found;
 use forkcheck::check::Kind;
 use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::memory::HardwareWords;
 use forkcheck::memory::weakened::Weakened;
 use forkcheck::prelude::*;
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
-use support::found;
 
-/// Returns a small suite without roles: the same each time, under the name of this program.
+/// Returns a small suite without roles: the same each time, under the name of this module.
 fn suite<S: Spec>(name: &str) -> Suite<S> {
     Suite::new(forkcheck::site!(), name)
         .seed(7)

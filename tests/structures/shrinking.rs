@@ -1,5 +1,4 @@
 //! A random finding shrinks to the context switches and kills that it needs.
-#![forbid(unsafe_code)]
 
 use forkcheck::case::Schedule;
 use forkcheck::engine::{Kills, Stepped, SteppedMemory};

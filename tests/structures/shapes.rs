@@ -1,13 +1,11 @@
 //! Patterns of real structures that engines which schedule steps must handle correctly: right ones
 //! pass, each broken twin is found, and each finding is reproduced ten times of ten.
-#![forbid(unsafe_code)]
 
-use forkcheck::Outcome;
+use crate::support::{check, is_in_its_token, is_reproduced, passes};
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Kills, Stepped, SteppedMemory};
 use forkcheck::memory::{Life, MemoryCell};
 use forkcheck::prelude::*;
-use forkcheck::suite::Rate;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -46,27 +44,6 @@ fn count(name: &str) -> Suite<Count> {
         .role("adder", 2, 1..=2, ops)
 }
 
-fn check<E, T>(suite: &Suite<T::Spec>) -> (Outcome<T::Spec>, String)
-where
-    E: Engine<Memory = SteppedMemory>,
-    T: WithHandles<Memory = SteppedMemory>,
-{
-    let outcome = suite.check::<E, T>().unwrap();
-    let report = suite.report(&outcome);
-    (outcome, report)
-}
-
-#[track_caller]
-fn passes<E, T>(suite: &Suite<T::Spec>) -> Outcome<T::Spec>
-where
-    E: Engine<Memory = SteppedMemory>,
-    T: WithHandles<Memory = SteppedMemory>,
-{
-    let (outcome, report) = check::<E, T>(suite);
-    assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
-    outcome
-}
-
 /// Asserts that it is found, with one of these kinds, and reproduced: in the replays that the
 /// report names, and by its token.
 #[track_caller]
@@ -80,19 +57,8 @@ where
         panic!("missed: {report}")
     };
     assert!(kinds.contains(&finding.kind), "{report}");
-    let found = outcome.found.as_ref().expect("a finding is told");
-    assert!(
-        matches!(
-            found.rate,
-            Rate::Reproduced {
-                times: 10,
-                of: 10,
-                ..
-            }
-        ),
-        "{report}"
-    );
-    let again = suite.clone().replay(&found.token).check::<E, T>().unwrap();
+    is_reproduced(&outcome, &report);
+    let again = is_in_its_token::<E, T>(suite, &outcome, &report);
     assert_eq!(again.verdict, outcome.verdict, "{report}");
     report
 }
@@ -357,7 +323,7 @@ fn a_recovery_that_does_not_outlive_a_kill_of_its_own_is_found() {
     let suite = count("redo").cases(64);
     let report = found::<Kills, Redo<_, 1>>(&suite, &[Kind::NotLinearizable]);
     assert_eq!(report.matches("x SIGKILL").count(), 2, "{report}");
-    let outcome = passes::<Kills, Redo<_, 0>>(&suite.executions(2_000));
+    let (outcome, _) = passes::<Kills, Redo<_, 0>>(&suite.executions(2_000));
     assert!(outcome.covered.later_points > 0 && outcome.covered.killed_again > 0);
 }
 

@@ -2,6 +2,9 @@
 #![cfg(feature = "loom")]
 #![forbid(unsafe_code)]
 
+mod article;
+mod builtins;
+
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
@@ -65,7 +68,7 @@ fn the_readme_opens_with_what_the_command_prints() {
         "{printed}\n{}",
         text(&output.stderr)
     );
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let shown = readme
         .split("```text\n")
         .nth(1)
@@ -204,8 +207,8 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
             !placed || step["file"].as_str().unwrap().ends_with(".rs") && step["line"].is_u64(),
             "{step}"
         );
-        let halts = engine == "processes" && !planted && cfg!(target_arch = "x86_64");
-        assert!(!halts || object["halted"].as_u64() > Some(0), "{object}");
+        let pauses = engine == "processes" && !planted && cfg!(target_arch = "x86_64");
+        assert!(!pauses || object["paused"].as_u64() > Some(0), "{object}");
         assert!(
             engine != "kills" || planted || object["killed"].as_u64() > Some(0),
             "{object}"
@@ -265,7 +268,7 @@ fn engines_that_are_named_are_run_and_no_others() {
 
 #[test]
 fn a_verdict_and_a_limitation_are_explained_as_the_guide_does() {
-    let page = include_str!("../docs/src/verdicts.md");
+    let page = include_str!("../../docs/src/verdicts.md");
     for name in [
         &["DEADLOCK"][..],
         &["weak", "memory"],
@@ -296,6 +299,7 @@ fn a_verdict_and_a_limitation_are_explained_as_the_guide_does() {
     );
     for (name, words) in [
         ("nonsense", "lists what there is"),
+        ("token", "lists what there is"),
         ("not", "NOT LINEARIZABLE"),
     ] {
         let output = forkcheck(&["explain", name], &[]);
@@ -478,7 +482,7 @@ fn help_names_the_exit_codes() {
 
 #[test]
 fn the_readmes_own_structure_is_the_test_that_runs() {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let sample = readme
         .split("```rust,test_harness\n")
         .nth(1)
@@ -488,7 +492,7 @@ fn the_readmes_own_structure_is_the_test_that_runs() {
         .unwrap();
     assert!(sample.contains("forkcheck::suite!"));
     assert!(
-        include_str!("mailbox.rs").ends_with(sample),
+        include_str!("../mailbox.rs").ends_with(sample),
         "README and tests/mailbox.rs differ"
     );
 }
@@ -587,7 +591,15 @@ fn a_page_is_written_where_it_was_asked_for_and_json_says_where() {
 
     let file = directory.path().join("replay.html");
     let token = found["token"].as_str().unwrap();
-    let replay = ["replay", token, "--html", file.to_str().unwrap()];
+    let trace = directory.path().join("replay.trace.json");
+    let replay = [
+        "replay",
+        token,
+        "--html",
+        file.to_str().unwrap(),
+        "--trace",
+        trace.to_str().unwrap(),
+    ];
     let output = forkcheck(&replay, &[]);
     assert_eq!(output.status.code(), Some(1));
     let printed = text(&output.stdout);
@@ -596,6 +608,23 @@ fn a_page_is_written_where_it_was_asked_for_and_json_says_where() {
         "{printed}"
     );
     assert!(std::fs::read_to_string(&file).unwrap().contains(token));
+    assert!(
+        printed.contains(&format!("\n trace:       {}\n", trace.display())),
+        "{printed}"
+    );
+    let events: Value = serde_json::from_slice(&std::fs::read(&trace).unwrap()).unwrap();
+    assert!(
+        events["traceEvents"].as_array().unwrap().len() > 5,
+        "{events}"
+    );
+    // A row that is not there, and gdb without a case that has rows.
+    let output = forkcheck(&["replay", token, "--gdb", "--to-row", "99"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("there is no row 99; name one of the"),
+        "{told}"
+    );
     // A page that cannot be written changes neither the verdict nor the exit code.
     let output = forkcheck(&["replay", token, "--html", "/dev/null/page.html"], &[]);
     assert_eq!(output.status.code(), Some(1));

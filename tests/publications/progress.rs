@@ -1,6 +1,5 @@
 //! Progress promises of a structure: lock-freedom and wait-freedom, with a bound on own steps; and
 //! many processes.
-#![forbid(unsafe_code)]
 
 use forkcheck::builtin::{CheckedLatest, CheckedOneShot, CheckedRing, latest, one_shot, ring};
 use forkcheck::check::{Kind, Verdict};

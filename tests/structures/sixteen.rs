@@ -1,12 +1,10 @@
 //! Sixteen processes, the most that are possible: each of them takes steps, is killed, races and is
 //! replayed as the first ones are, and a seventeenth is refused with a message.
-#![forbid(unsafe_code)]
 
-use forkcheck::Outcome;
+use crate::support::{caught, is_in_its_token, is_reproduced, passes};
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::suite::Rate;
 
 /// The processes of the role `early`; the two of `late` come last.
 const EARLY: usize = 14;
@@ -95,59 +93,33 @@ fn suite(early: usize) -> Suite<Sums> {
         .regressions(None)
 }
 
-fn passes<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Sums>>(
-    suite: &Suite<Sums>,
-) -> Outcome<Sums> {
-    let outcome = suite.check::<E, T>().unwrap();
-    assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
-    outcome
-}
-
 /// Asserts that the bug is found; it is in the last processes, so a token without them would not
 /// replay.
 fn found<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Sums>>(
     suite: &Suite<Sums>,
     kind: Kind,
 ) -> String {
-    let outcome = suite.check::<E, T>().unwrap();
-    let report = suite.report(&outcome);
-    let Verdict::Finding(finding) = &outcome.verdict else {
-        panic!("not found: {report}")
-    };
-    assert_eq!(finding.kind, kind, "{report}");
-    let found = outcome.found.as_ref().expect("a finding is told");
+    let (outcome, report) = caught::<E, T>(suite, kind);
     if E::NAME != Processes::NAME {
-        assert!(
-            matches!(
-                found.rate,
-                Rate::Reproduced {
-                    times: 10,
-                    of: 10,
-                    ..
-                }
-            ),
-            "{report}"
-        );
+        is_reproduced(&outcome, &report);
     }
-    let again = suite.clone().replay(&found.token).check::<E, T>().unwrap();
-    let again = again.found.expect("it fails again");
-    assert_eq!(again.run.case, found.run.case, "{report}");
+    is_in_its_token::<E, T>(suite, &outcome, &report);
     report
 }
 
 #[test]
 fn all_of_sixteen_processes_take_their_steps_and_each_is_killed_at_each_of_its_steps() {
     let suite = suite(EARLY);
-    let stepped = passes::<Stepped, Added<SteppedMemory, ADD>>(&suite);
+    let (stepped, _) = passes::<Stepped, Added<SteppedMemory, ADD>>(&suite);
     assert!(
         stepped.covered.executions >= 300,
         "{}",
         suite.report(&stepped)
     );
-    let killed = passes::<Kills, Added<SteppedMemory, ADD>>(&suite);
+    let (killed, _) = passes::<Kills, Added<SteppedMemory, ADD>>(&suite);
     let (at, of) = (killed.covered.killed, killed.covered.kill_points);
     assert!(at == of && of >= 16, "{at} of {of}");
-    let forked = passes::<Processes, Added<Hardware, ADD>>(&suite);
+    let (forked, _) = passes::<Processes, Added<Hardware, ADD>>(&suite);
     assert!(forked.covered.executions > 0, "{}", suite.report(&forked));
 }
 
@@ -172,7 +144,7 @@ fn a_lock_that_one_of_the_last_two_of_sixteen_processes_holds_as_it_is_killed_is
     assert!(report.contains("SIGKILL"), "{report}");
     // The early processes hold nothing.
     let suite = suite.kill_only("early");
-    let spared = passes::<Kills, Added<SteppedMemory, HOLD>>(&suite);
+    let (spared, _) = passes::<Kills, Added<SteppedMemory, HOLD>>(&suite);
     assert_eq!(spared.spared, ["late"]);
     let of = spared.covered.kill_points;
     assert_eq!(of, EARLY as u64, "one step of each");

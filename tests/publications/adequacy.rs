@@ -1,7 +1,6 @@
 //! The built-in suites detect faults in the publications that they check: each weaker ordering of
 //! three of them, a claim that is none, and a notification that wakes one process where it has to
 //! wake all.
-#![forbid(unsafe_code)]
 
 use forkcheck::builtin::{CheckedEventCount, CheckedOneShot, event_count, one_shot};
 use forkcheck::check::{Kind, Verdict};
