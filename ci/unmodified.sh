@@ -51,6 +51,9 @@ done
 
 run waits unmodified "::stepped"
 has '^test result: ok\.'
+# Statics, thread-locals, where a finding shows, and what is refused or named.
+run scopes unmodified "::"
+has '^test result: ok\.'
 FORKCHECK_SEED=1 run ring c-ring "::stepped"
 has '^test result: ok\. 2 passed'
 run stack cpp-stack "::stepped"

@@ -61,6 +61,8 @@ pub mod case;
 pub mod check;
 #[cfg(feature = "harness")]
 pub mod engine;
+#[cfg(feature = "harness")]
+pub mod heap;
 pub mod memory;
 pub mod process;
 pub mod publish;

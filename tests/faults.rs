@@ -336,6 +336,7 @@ fn a_program_of_no_operations_is_unknown_and_never_ok() {
         backtraces: false,
         shows_passing: false,
         stop: None,
+        threads_only: false,
     };
     let roles = ["idle".to_owned(), "idle".to_owned()];
     let (_, run) = Processes::default()

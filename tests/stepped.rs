@@ -32,6 +32,7 @@ fn budget() -> Budget {
         backtraces: false,
         shows_passing: false,
         stop: None,
+        threads_only: false,
     }
 }
 

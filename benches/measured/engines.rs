@@ -227,6 +227,7 @@ fn budget(executions: u64, strategy: Strategy) -> Budget {
         backtraces: false,
         shows_passing: false,
         stop: None,
+        threads_only: false,
         known: Known {
             programs: u64::MAX,
             ..Known::default()

@@ -135,6 +135,7 @@ fn loom(turns: u64, processes: usize) -> Duration {
         backtraces: false,
         shows_passing: false,
         stop: None,
+        threads_only: false,
     };
     let start = Instant::now();
     let (covered, _) = Loom::default()

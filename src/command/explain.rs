@@ -149,6 +149,9 @@ mod tests {
             "the invariant between steps",
             "pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)",
             "calls on several processors at the same time, in 3 programs: there they met only where a process was paused",
+            "atomic instructions that were not instrumented (`fetch_max`, `fetch_min`, inline assembly), in a::b",
+            "other results of calls that leave the schedule, which operations make: clock_gettime",
+            "processes, in 3 programs: there each has statics, thread-locals and private futexes of its own, and did something else",
             "pointers to private memory that operations store, in 1 program that could not be looked through operation by operation",
         ];
         let items = limitations.iter().flat_map(|all| all.split("; "));

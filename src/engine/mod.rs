@@ -6,6 +6,8 @@
 //! engine; `private`, the search for pointers and locks that work within one process alone; `value`, the values of words
 //! as 64 bits; and `workers`, a module of its own.
 
+mod crates;
+mod left;
 #[cfg(feature = "loom")]
 pub mod loom;
 mod private;
@@ -14,6 +16,7 @@ mod served;
 mod stepped;
 mod value;
 
+pub use crates::Crates;
 pub use processes::Processes;
 pub(crate) use stepped::alone;
 #[doc(hidden)]
@@ -89,6 +92,11 @@ pub trait Engine: Default + 'static {
         budget: &Budget,
     ) -> Result<Answer<S::Spec>, Error>;
 
+    /// Returns the functions whose accesses it does not see although their crates are instrumented, where it runs such code.
+    fn not_instrumented(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Returns the last output of the engine's processes; shown when a check fails.
     fn output(&self) -> String;
 }
@@ -141,6 +149,8 @@ pub struct Budget {
     pub read_only: u32,
     /// Processes that may be killed, as bits, by an engine that kills.
     pub killable: u32,
+    /// Whether the structure is for the threads of one process alone: the suite is without `processes`.
+    pub threads_only: bool,
     /// The strategy of an engine that schedules steps.
     pub strategy: Strategy,
     /// Facts that earlier programs have shown.
@@ -204,6 +214,29 @@ pub enum Strategy {
     },
 }
 
+/// The processes among which a finding in code that is not written for `Memory` shows. Threads share all memory of a process, and so do the
+/// coroutines that search; forked processes share the structure and its heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Scope {
+    /// Among both.
+    Both,
+    /// Among threads only: it needs a static or a thread-local that all change.
+    ThreadsOnly,
+    /// Among processes only: it needs memory that each has of its own, or a private futex, which wakes no other process.
+    ProcessesOnly,
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Both => "threads and processes",
+            Self::ThreadsOnly => "threads only",
+            Self::ProcessesOnly => "processes only",
+        })
+    }
+}
+
 /// One execution that is to be reported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -216,6 +249,8 @@ pub struct Run<S: Spec> {
     pub steps: Vec<Step>,
     /// The verdict on it; not Ok.
     pub verdict: Verdict<S>,
+    /// The processes among which it shows, in code that is not written for `Memory`.
+    pub scope: Option<Scope>,
 }
 
 /// Counts of what was run.
@@ -274,6 +309,8 @@ pub struct Covered {
     pub samples: u64,
     /// Programs that were searched by forked processes, since coroutines did something else.
     pub by_processes: u64,
+    /// Programs in which forked processes did something else than threads, for memory that each has of its own.
+    pub unlike: u64,
     /// The most steps of its own that an operation needed.
     pub worst: u64,
     /// Programs in which the structure changed without a step: the engine cannot schedule accesses
@@ -294,11 +331,23 @@ pub struct Covered {
     pub locks: u64,
     /// Findings that needed a real kill.
     pub for_real: u64,
+    /// Calls of the C library by which operations left the schedule, as bits; [`left_calls`](Self::left_calls) names them.
+    pub left: u64,
+    /// The most allocations for each operation that the drop of the structure left, where no process was killed and the code is not
+    /// written for `Memory`.
+    pub left_over: u64,
+    /// The crates whose accesses were seen, where the code is not written for `Memory`.
+    pub crates: Crates,
     /// Marks in the structure's code that executions reached.
     pub reached: Reached,
 }
 
 impl Covered {
+    /// Returns the names of the calls by which operations left the schedule.
+    pub fn left_calls(&self) -> Vec<String> {
+        left::names(self.left)
+    }
+
     /// Adds counts to these.
     pub fn add(&mut self, more: Covered) {
         self.programs += more.programs;
@@ -325,6 +374,7 @@ impl Covered {
         self.same_id += more.same_id;
         self.samples += more.samples;
         self.by_processes += more.by_processes;
+        self.unlike += more.unlike;
         self.worst = self.worst.max(more.worst);
         self.unseen += more.unseen;
         self.accesses += more.accesses;
@@ -334,6 +384,9 @@ impl Covered {
         self.given_up += more.given_up;
         self.locks += more.locks;
         self.for_real += more.for_real;
+        self.left |= more.left;
+        self.left_over = self.left_over.max(more.left_over);
+        self.crates.add_all(more.crates);
         self.reached.add(more.reached);
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         worst,
         samples,
         by_processes,
+        unlike,
         ..
     } = outcome.covered;
     let programs = match outcome.planned {
@@ -107,9 +108,27 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         parts.push(format!("at most {} an operation", counted(worst, "step")));
     }
     if by_processes > 0 {
+        let alone = if unlike > 0 { "too" } else { "alone" };
         parts.push(format!(
-            "{} by forked processes alone, for what each has of its own (statics, its pid, locks)",
+            "{} by forked processes {alone}, for what each has of its own (statics, its pid, locks)",
             counted(by_processes, "program")
+        ));
+    }
+    if outcome.covered.left_over > 0 {
+        parts.push(format!(
+            "{} of each operation not freed after the drop of the structure",
+            counted(outcome.covered.left_over, "allocation")
+        ));
+    }
+    let crates = outcome.covered.crates.all();
+    if !crates.is_empty() {
+        let each: Vec<String> = crates
+            .iter()
+            .map(|(name, accesses)| format!("{accesses} of {name}"))
+            .collect();
+        parts.push(format!(
+            "accesses by crate, while memory was learned: {}",
+            each.join(" and ")
         ));
     }
     if outcome.saved_cases > 0 {
@@ -149,6 +168,8 @@ pub(super) fn not_checked<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         same_id,
         short_looks,
         by_pauses,
+        unlike,
+        by_processes,
         ..
     } = outcome.covered;
     let items = outcome.limitations.split("; ");
@@ -163,6 +184,25 @@ pub(super) fn not_checked<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         items.push(format!(
             "calls on several processors at the same time, in {}: there they met only where a process was paused",
             counted(by_pauses, "program")
+        ));
+    }
+    if !outcome.not_instrumented.is_empty() {
+        items.push(format!(
+            "atomic instructions that were not instrumented (`fetch_max`, `fetch_min`, inline assembly), in {}",
+            outcome.not_instrumented.join(", ")
+        ));
+    }
+    let left = outcome.covered.left_calls();
+    if !left.is_empty() {
+        items.push(format!(
+            "other results of calls that leave the schedule, which operations make: {}",
+            left.join(", ")
+        ));
+    }
+    if unlike > by_processes {
+        items.push(format!(
+            "processes, in {}: there each has statics, thread-locals and private futexes of its own, and did something else",
+            counted(unlike - by_processes, "program")
         ));
     }
     if !outcome.spared.is_empty() {

@@ -60,6 +60,8 @@ pub struct Report {
     pub origin: Option<String>,
     /// How often the case failed when it was run again, in words.
     pub rate: Option<String>,
+    /// The processes among which a finding in unmodified code shows: `threads and processes`, `threads only` or `processes only`.
+    pub scope: Option<String>,
     /// The profile, the architecture and the number of cores.
     pub machine: String,
     /// Parameters from which the failing case starts, where the spec has any.

@@ -87,6 +87,7 @@ fn of_found<S: Spec>(report: &mut Report, about: &About<'_>, found: &Found<S>) {
     let run = &found.run;
     report.origin = Some(origin(found.origin, run));
     report.rate = Some(rate(found.rate));
+    report.scope = run.scope.map(|scope| scope.to_string());
     report.setup = (size_of::<S::Setup>() > 0).then(|| format!("{:?}", run.case.setup));
     let of_processes = report.processes.iter_mut().zip(operations(&run.history));
     for (number, (process, operations)) in of_processes.enumerate() {

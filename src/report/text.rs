@@ -123,6 +123,9 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
     if !report.excerpts.is_empty() {
         writeln!(to)?;
     }
+    if let Some(scope) = &report.scope {
+        labelled(to, screen, "among", scope)?;
+    }
     if let Some(legend) = report.legend {
         labelled(to, screen, "words", &wrapped(legend, screen.columns))?;
     }

@@ -51,6 +51,8 @@ pub(crate) struct Plan<S: Spec> {
     pub(crate) read_only: u32,
     /// The progress that the suite promises of its operations.
     pub(crate) progress: Progress,
+    /// Whether the structure is for the threads of one process alone.
+    pub(crate) threads_only: bool,
     /// Whether the structure may change without an access to its `Memory`: the suite gives a
     /// reason.
     pub(crate) allows_unscheduled: bool,
@@ -232,6 +234,7 @@ impl<'a, S: Spec> Search<'a, S> {
             turn: self.turn,
             planned: self.planned,
             found,
+            not_instrumented: self.engine.not_instrumented(),
             output: self.engine.output(),
             stepped: None,
         }
@@ -249,6 +252,7 @@ impl<'a, S: Spec> Search<'a, S> {
             progress: self.plan.progress,
             read_only: self.plan.read_only,
             killable: self.plan.extent.killable,
+            threads_only: self.plan.threads_only,
             strategy: Strategy::Bounded,
             known: self.known,
             backtraces: false,

@@ -51,6 +51,8 @@ pub struct Outcome<S: Spec> {
     pub planned: Option<u64>,
     /// The failing execution, where the verdict is a finding.
     pub found: Option<Found<S>>,
+    /// Functions of instrumented crates that have atomic instructions which the engine does not see.
+    pub not_instrumented: Vec<String>,
     /// The last output of the processes.
     pub output: String,
     /// The result of `stepped` on the program of the finding, if it was asked: a failure is

@@ -93,6 +93,7 @@ pub(super) trait Runs<S: Spec> {
         roles: &[String],
         budget: &Budget,
     ) -> Result<Answer<S>, Error>;
+    fn not_instrumented(&self) -> Vec<String>;
     fn output(&self) -> String;
 }
 
@@ -109,6 +110,9 @@ impl<E: Engine, T: WithHandles<Memory = E::Memory>> Runs<T::Spec> for On<E, T> {
         budget: &Budget,
     ) -> Result<Answer<T::Spec>, Error> {
         self.0.search::<T>(case, roles, budget)
+    }
+    fn not_instrumented(&self) -> Vec<String> {
+        self.0.not_instrumented()
     }
     fn output(&self) -> String {
         self.0.output()

@@ -101,6 +101,7 @@ impl<S: Spec> Suite<S> {
             suite: self.id.clone(),
             read_only: bits(&self.read_only),
             progress: self.progress,
+            threads_only: self.reason_against(Processes::NAME).is_some(),
             allows_unscheduled: self.unscheduled.is_some(),
             cases: self.strategy()?,
             settings,

@@ -132,7 +132,7 @@ impl<M: Memory> Held<M> for Slots<M> {
     }
 }
 on_each! {
-    slots_on_the_heap: points(Slots, "set in new")
+    slots_on_the_heap: points(Slots, "set in new: the structure holds a pointer to memory that is private to one process: Box, Vec, Arc? For the engine `processes` forkcheck::heap!()")
 }
 
 /// A count of its users.

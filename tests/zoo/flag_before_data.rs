@@ -83,6 +83,7 @@ fn what_a_report_says_passes_does() {
             backtraces: false,
             shows_passing: false,
             stop: None,
+            threads_only: false,
         };
         let mut engine = E::default();
         let mut run = |case: &_| {

@@ -149,6 +149,7 @@ fn strategies<T: WithHandles<Memory = SteppedMemory>>(
             backtraces: false,
             shows_passing: false,
             stop: None,
+            threads_only: false,
         };
         let searched = Stepped::default().search::<T>(&case, &suite.process_roles(), &budget);
         let (covered, run) = searched.unwrap();

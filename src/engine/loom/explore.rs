@@ -423,6 +423,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
             history: self.history().clone(),
             steps,
             verdict,
+            scope: None,
         };
         self.answer(Some(run), false);
         // Not `exit`: the destructors of a model that is half done would run.

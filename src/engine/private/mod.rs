@@ -84,7 +84,8 @@ fn run<S: Spec>(case: Case<S>, roles: &[String], pointer: Pointer<S>) -> Run<S> 
         "memory that is private to one process (the program's writable data, of which each process has its own): a reference \
          to a static?"
     } else {
-        "memory that is private to one process: Box, Vec, Arc?"
+        "memory that is private to one process: Box, Vec, Arc? For the engine `processes` forkcheck::heap!() in the test program puts \
+         such memory where all see it"
     };
     let (word, offset) = (pointer.offset / size_of::<usize>(), pointer.offset);
     let detail = format!(

@@ -29,6 +29,7 @@ use crate::check::{
     rest_watched,
 };
 use crate::error::Error;
+use crate::heap;
 use crate::memory::Hardware;
 use crate::process::{Channel, Exit, Job};
 use crate::spec::Spec;
@@ -85,6 +86,7 @@ impl<S: WithHandles<Memory = Hardware>> Serve<S> {
 fn serve<S: WithHandles<Memory = Hardware>>(channel: &mut Channel) {
     let mut kept = None;
     served::serve(channel, |case, roles, budget| {
+        heap::start()?;
         Looks::before::<Hardware, S>(case, roles, budget.known, |case, roles| {
             search::<S>(&mut kept, case, roles, budget)
         })
@@ -127,7 +129,11 @@ fn search<S: WithHandles<Memory = Hardware>>(
         Ended::Stuck { process, .. } => pool.private_wait(*process),
         _ => None,
     };
-    let run = told(&case, &roles, ended, budget.read_only, private_wait);
+    let mut run = told(&case, &roles, ended, budget.read_only, private_wait);
+    if let (Some(run), Some(why)) = (&mut run, heap::was_full()) {
+        // It ended the process, which had no memory.
+        run.verdict = Verdict::Unknown(why);
+    }
     if reusable {
         *kept = Some((roles, pool));
     }
@@ -269,6 +275,7 @@ fn told<S: WithHandles<Memory = Hardware>>(
         history,
         steps: Vec::new(),
         verdict,
+        scope: None,
     })
 }
 

@@ -11,6 +11,7 @@ use super::pause::Part;
 use super::trap::{Others, pausing};
 use crate::case::{Call, Case, History};
 use crate::check::Judge;
+use crate::heap;
 use crate::memory::{Hardware, Memory};
 use crate::process::die_with_parent;
 use crate::region::Region;
@@ -236,6 +237,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         let case = self.case.as_ref().expect("a batch was taken");
         control.places[self.me].set(Phase::Setup);
         let slot = self.shared.slot().get();
+        heap::begin();
         let structure = without_copies(|| S::new(&case.setup));
         // SAFETY: the slot is a place for an `S` that is valid for writes and aligned, and this process's alone: the
         // other workers wait for `round`. What was in it has been dropped.

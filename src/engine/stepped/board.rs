@@ -63,9 +63,6 @@ pub(super) struct Board {
     pub(super) traced: AtomicU32,
     /// 1: no other execution is to begin.
     pub(super) out_of_time: AtomicU32,
-    /// 1: statics of a worker changed, and may point to the heap of that execution; no other may
-    /// begin with it.
-    pub(super) dirty: AtomicU32,
     /// 1: a log of this batch was full.
     pub(super) full: AtomicU32,
     /// The step before which its process stops.

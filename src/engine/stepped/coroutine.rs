@@ -4,6 +4,7 @@
 use super::scheduler::decision::{Decision, Stop};
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, Yielder};
+use std::any::Any;
 use std::cell::Cell;
 
 /// The reason why a coroutine gives control back.
@@ -14,6 +15,8 @@ pub(super) enum Ask {
     Done(bool),
     /// The execution ends here.
     End(Stop),
+    /// Code under test panicked.
+    Panicked(Box<dyn Any + Send>),
 }
 
 pub(super) type Process = Coroutine<(), Ask, (), DefaultStack>;

@@ -133,7 +133,6 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     /// Replaces all workers, which have no room left. No process is in an operation.
     fn replace_all(&mut self) -> Result<(), Error> {
         self.workers.fill_with(|| None);
-        self.shared.board.dirty.store(0, Relaxed);
         if self.kind == RunAs::Coroutines {
             self.fork(HOST)?;
         }
@@ -305,9 +304,6 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
 
     /// Makes the first worker begin an execution.
     fn begin(&mut self) -> Result<(), Error> {
-        if self.shared.board.dirty.load(Relaxed) != 0 {
-            self.replace_all()?;
-        }
         let board = &self.shared.board;
         board.clear_stop();
         board.duty.store(duty::BEGIN, Relaxed);

@@ -138,14 +138,31 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         without_copies(|| under_test(self.shared.instrumented, call))
     }
 
-    /// Drops the structure after an execution that was `fine` or not. Then it begins the next
-    /// execution, or notes that the batch is over, or what is to be done `first`.
-    pub(super) fn finish(&mut self, fine: bool, first: Option<Stop>) -> bool {
+    /// Drops the structure after an execution in which every process is done or dead.
+    /// Returns the reason to end the execution there, if code outside of any process has made a mistake.
+    pub(super) fn drop_structure(&self) -> Option<Stop> {
         // SAFETY: drop in place.
         // 1. The slot holds a structure: `begin` wrote it, and only this drops it, once an execution. 2. No other process
         // uses it: every process is done, after dropping its handle, or dead.
         self.under_test(|| unsafe { (*slot::<M, S>(&self.structure).get()).assume_init_drop() });
-        self.next(fine, first)
+        if !self.shared.instrumented {
+            return None;
+        }
+        let Some(mistake) = instrumented::mistake() else {
+            if self.shared.board.plan(|plan| plan.deaths().is_empty()) {
+                instrumented::note_left_over(self.case().operations());
+            }
+            return None;
+        };
+        if self.shared.board.traced.load(Relaxed) != 0 {
+            let note = stepper::Note::Outside(mistake.words);
+            let _ = self.shared.notes().push(&note, &mut Vec::new());
+        }
+        Some(if mistake.starts_thread {
+            Stop::Thread
+        } else {
+            Stop::Freed
+        })
     }
 
     /// Begins the execution after one that was `fine` or not, or notes that the batch is over, or

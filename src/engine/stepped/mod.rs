@@ -41,6 +41,7 @@ mod memory;
 mod novelty;
 #[cfg(test)]
 mod outcomes;
+mod pieces;
 mod scheduler;
 mod shared;
 mod stepper;
@@ -137,6 +138,10 @@ macro_rules! engine {
                     .ask(Serve::<S, $kills>::JOB, case, roles, budget)
             }
 
+            fn not_instrumented(&self) -> Vec<String> {
+                $Memory::not_instrumented()
+            }
+
             fn output(&self) -> String {
                 self.served.output()
             }
@@ -183,17 +188,24 @@ trait Seen {
     /// Whether a step is the access itself, and not its announcement.
     const SCHEDULES: bool;
     fn can_be_seen() -> Result<(), Error>;
+    fn not_instrumented() -> Vec<String>;
 }
 impl Seen for SteppedMemory {
     const SCHEDULES: bool = true;
     fn can_be_seen() -> Result<(), Error> {
         Ok(())
     }
+    fn not_instrumented() -> Vec<String> {
+        Vec::new()
+    }
 }
 impl Seen for Hardware {
     const SCHEDULES: bool = false;
     fn can_be_seen() -> Result<(), Error> {
         instrumented::unseen()
+    }
+    fn not_instrumented() -> Vec<String> {
+        instrumented::plain_atomics()
     }
 }
 

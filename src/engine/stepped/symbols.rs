@@ -2,9 +2,9 @@
 //! lines up before it forks, so that its children need not.
 
 use addr2line::Loader;
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// A location in the source; all fields are empty where it is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,32 +14,25 @@ pub(crate) struct Place {
     pub(crate) column: u32,
 }
 
-#[derive(Default)]
-struct Symbols {
-    /// The loader; `None` if it was not asked for yet, or if the program cannot be read.
-    loader: Option<Option<Loader>>,
-    known: HashMap<u32, Place>,
-}
+/// The lines that were looked up, for all coroutines of a process, which have thread-locals of their own.
+static KNOWN: Mutex<BTreeMap<u32, Place>> = Mutex::new(BTreeMap::new());
 
 thread_local! {
-    static SYMBOLS: RefCell<Symbols> = RefCell::default();
+    /// The loader; `None` if the program cannot be read.
+    static LOADER: Option<Loader> = Loader::new("/proc/self/exe").ok();
 }
 
 /// Returns the line of an instruction: that of the innermost call outside of the standard library
 /// and this crate.
 pub(crate) fn site(code: u32) -> Place {
-    SYMBOLS.with_borrow_mut(|symbols| {
-        if let Some(known) = symbols.known.get(&code) {
-            return known.clone();
-        }
-        let loader = symbols
-            .loader
-            .get_or_insert_with(|| Loader::new("/proc/self/exe").ok());
-        let place = loader.as_ref().and_then(|loader| innermost(loader, code));
-        let place = place.unwrap_or_default();
-        symbols.known.insert(code, place.clone());
-        place
-    })
+    let mut lines = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = lines.get(&code) {
+        return known.clone();
+    }
+    let place = LOADER.with(|loader| innermost(loader.as_ref()?, code));
+    let place = place.unwrap_or_default();
+    lines.insert(code, place.clone());
+    place
 }
 
 /// The bytes before an instruction without a line in which the line of another one counts: the
@@ -49,10 +42,12 @@ const BEFORE: u64 = 64;
 fn innermost(loader: &Loader, code: u32) -> Option<Place> {
     // A return address is that of the instruction after the call.
     let address = loader.relative_address_base() + u64::from(code.checked_sub(1)?);
-    (0..BEFORE).find_map(|bytes| line(loader, address.checked_sub(bytes)?))
+    let found = (0..BEFORE).find_map(|bytes| line(loader, address.checked_sub(bytes)?));
+    found.map(|(place, _)| place)
 }
 
-fn line(loader: &Loader, address: u64) -> Option<Place> {
+/// Returns a line, and whether it is outside of the standard library and this crate.
+fn line(loader: &Loader, address: u64) -> Option<(Place, bool)> {
     let mut frames = loader.find_frames(address).ok()?;
     let mut innermost = None;
     while let Ok(Some(frame)) = frames.next() {
@@ -67,11 +62,23 @@ fn line(loader: &Loader, address: u64) -> Option<Place> {
             column: at.column.unwrap_or(0),
         };
         if !is_below(file) {
-            return Some(place);
+            return Some((place, true));
         }
         innermost.get_or_insert(place);
     }
-    innermost
+    innermost.map(|place| (place, false))
+}
+
+/// Returns the line of an instruction, if it is outside of the standard library and this crate.
+pub(super) fn line_of_user(code: u32) -> Option<Place> {
+    let address = u64::from(code.checked_sub(1)?);
+    let found = LOADER.with(|loader| {
+        let loader = loader.as_ref()?;
+        line(loader, loader.relative_address_base() + address)
+    });
+    found
+        .filter(|(_, is_users)| *is_users)
+        .map(|(place, _)| place)
 }
 
 /// Returns a file as the compiler names it: from the root of the workspace, if it is in there.

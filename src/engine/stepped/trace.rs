@@ -201,7 +201,20 @@ impl<S: Spec> Narrator<'_, S> {
                     format!("{role} never gets through the drop of its handle")
                 }
             };
-            waits.push(format!("{what}{}", seen.unwrap_or_default()));
+            let is_private = self.notes.iter().rev().find_map(|note| match note {
+                Note::Step(step) if step.process == process && step.access != Access::Wait => {
+                    Some(false)
+                }
+                Note::PrivateFutex { process: other } if *other == process => Some(true),
+                _ => None,
+            });
+            let private = match is_private {
+                Some(true) => {
+                    ", on a private futex (FUTEX_PRIVATE_FLAG), which no other process wakes"
+                }
+                _ => "",
+            };
+            waits.push(format!("{what}{}{private}", seen.unwrap_or_default()));
         }
         let killed = self.killed();
         let kind = if !killed.is_empty() {
@@ -302,6 +315,13 @@ impl<S: Spec> Narrator<'_, S> {
                 Some(other) => format!("{mine}; {other}; nothing orders the two"),
                 None => mine,
             };
+        }
+        let outside = self.notes.iter().rev().find_map(|note| match note {
+            Note::Outside(words) => Some(words),
+            _ => None,
+        });
+        if let Some(words) = outside {
+            return words.clone();
         }
         let race = self.notes.iter().rev().find_map(|note| match note {
             Note::Race { process, other } => Some((*process, *other)),

@@ -94,6 +94,11 @@ pub(super) fn verdict<S: Spec>(
              engine follows; check a smaller structure, or fewer items"
                 .into(),
         ),
+        Ended::Stopped(Stop::Thread) => Verdict::Unknown(format!(
+            "{}: this engine schedules the processes of a case, and no thread beside them; let a process of the suite do its work, or start \
+             it outside of the structure",
+            told.race()
+        )),
         Ended::Stopped(Stop::Wrote) => finding(Kind::WriteToReadOnly, told.wrote()),
         Ended::Stopped(Stop::Race) => finding(Kind::DataRace, told.race()),
         Ended::Stopped(Stop::Invariant) => finding(Kind::InvariantViolated, told.invariant()),

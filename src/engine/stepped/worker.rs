@@ -3,11 +3,11 @@
 
 use super::board::{BoardRef, duty};
 use super::execution::{Execution, live};
-use super::host::Statics;
 use super::scheduler::decision::{Decision, Stop};
 use super::scheduler::states::State;
 use super::shared::Shared;
 use super::stepper::{self, Seat};
+use crate::engine::stepped::instrumented::{self, Globals};
 use crate::memory::Memory;
 use crate::region::Region;
 use crate::structure::WithHandles;
@@ -56,7 +56,7 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
         structure,
         slot,
         scratch: Vec::new(),
-        statics: shared.instrumented.then(Statics::of_this_program),
+        globals: shared.instrumented.then(Globals::of_this_thread),
     };
     shared.board.await_first_turn(slot);
     loop {
@@ -71,8 +71,8 @@ struct Worker<M: Memory, S: WithHandles<Memory = M>> {
     structure: Arc<Region>,
     slot: usize,
     scratch: Vec<u8>,
-    /// The statics of code that has a heap.
-    statics: Option<Statics>,
+    /// The statics of code that is not written for `Memory`, which are put back after each execution.
+    globals: Option<Globals>,
 }
 
 impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
@@ -88,9 +88,11 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
         self.execution.take();
         match self.board().duty() {
             duty::BEGIN => {
-                let before = self.sum();
+                if let Some(globals) = &self.globals {
+                    globals.put_back();
+                }
                 self.execution.begin();
-                self.look(before);
+                self.stay();
             }
             duty::JUDGE => {
                 if !self.finish() {
@@ -130,23 +132,28 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
 
     /// Begins the next execution, or notes that the batch is over.
     fn finish(&mut self) -> bool {
+        let Some(globals) = &mut self.globals else {
+            let fine = self.execution.judge();
+            let _ = self.execution.drop_structure();
+            return self.execution.next(fine, None);
+        };
+        globals.enter(instrumented::execution());
+        if let Some(why) = self.execution.drop_structure() {
+            self.execution.end(why);
+            return false;
+        }
+        globals.put_back();
         let fine = self.execution.judge();
-        let dirty = self.board().dirty.load(Relaxed) != 0;
-        let before = self.sum();
-        let goes_on = self.execution.finish(fine, dirty.then_some(Stop::Spent));
-        self.look(before);
+        globals.keep();
+        let goes_on = self.execution.next(fine, None);
+        self.stay();
         goes_on
     }
 
-    /// Returns a number that changes with the statics of code that has a heap.
-    fn sum(&self) -> Option<u64> {
-        self.statics.as_ref().map(Statics::sum)
-    }
-
-    /// Notes whether code under test has changed a static since then.
-    fn look(&self, before: Option<u64>) {
-        if self.sum() != before {
-            self.board().dirty.store(1, Relaxed);
+    /// Notes that code of the execution that runs now has run here.
+    fn stay(&mut self) {
+        if let Some(globals) = &mut self.globals {
+            globals.stay(instrumented::execution());
         }
     }
 
@@ -164,12 +171,13 @@ impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
             }
         };
         may_write(false);
-        let before = self.sum();
+        if let Some(globals) = &mut self.globals {
+            globals.enter(instrumented::execution());
+        }
         let execution = &self.execution;
         let (shared, case) = (execution.shared(), execution.case());
         let full = live::<M, S>(shared, &self.structure, case, me, &mut self.scratch);
         may_write(true);
-        self.look(before);
         if full {
             self.board().full.store(1, Relaxed);
         }

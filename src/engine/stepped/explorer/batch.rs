@@ -58,8 +58,7 @@ impl<S: WithHandles> Explorer<S> {
         }
         while let Ended::Stopped(Stop::Novel) = ended {
             let (choices, seen) = (crew.choices(), (crew.sum(), crew.history(case)));
-            if !self.does_the_same(case, &choices, seen, covered)? {
-                self.switch_to_processes();
+            if !self.does_the_same(case, &choices, seen, covered)? && !self.goes_on() {
                 return Ok(Batch::Failed(Vec::new()));
             }
             crew = self.searcher()?;
@@ -73,8 +72,7 @@ impl<S: WithHandles> Explorer<S> {
                     if strategy != Exploration::Follow || crew.is_novel() =>
                 {
                     let seen = (crew.sum(), crew.history(case));
-                    if !self.does_the_same(case, &choices, seen, covered)? {
-                        self.switch_to_processes();
+                    if !self.does_the_same(case, &choices, seen, covered)? && !self.goes_on() {
                         return Ok(Batch::Failed(Vec::new()));
                     }
                 }
@@ -117,6 +115,16 @@ impl<S: WithHandles> Explorer<S> {
                 Batch::Failed(choices)
             }
         })
+    }
+
+    /// Notes that forked processes did something else, and returns whether coroutines search all the same, as threads.
+    fn goes_on(&mut self) -> bool {
+        if Self::is_instrumented() {
+            self.unlike = true;
+        } else {
+            self.switch_to_processes();
+        }
+        self.unlike
     }
 
     /// Returns whether forked processes take the same steps by these choices, with the same

@@ -73,7 +73,7 @@ impl<S: WithHandles> Explorer<S> {
         instrumented::learn(false);
         // What only these executions reached was not checked.
         let _ = reached::taken();
-        instrumented::resolve_seen();
+        self.crates = instrumented::resolve_seen().into();
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 mod batch;
 mod each_kill;
 mod learned;
+mod scopes;
 mod traced;
 
 use super::trace;
@@ -12,7 +13,7 @@ use crate::case::Case;
 use crate::check::{Judge, Verdict};
 use crate::engine::served::bare;
 use crate::engine::stepped::{Crew, RunAs};
-use crate::engine::{Answer, Budget, Covered, Run, StopAt, Strategy};
+use crate::engine::{Answer, Budget, Covered, Crates, Run, StopAt, Strategy};
 use crate::error::Error;
 use crate::schedule::{Choice, Exploration};
 use crate::spec::Spec;
@@ -67,6 +68,13 @@ pub(super) struct Explorer<S: WithHandles> {
     same_id: bool,
     /// See [`Budget::keep_going`].
     keeps_going: bool,
+    /// See [`Budget::threads_only`].
+    threads_only: bool,
+    /// Whether forked processes did something else than coroutines of code that is not written for `Memory`. Those are threads,
+    /// and go on.
+    unlike: bool,
+    /// The crates whose accesses were seen while memory was learned.
+    crates: Crates,
     /// See [`Budget::stop`].
     stop: Option<StopAt>,
     /// The reason why the last batch or execution could not go on, if it could not.
@@ -118,6 +126,9 @@ impl<S: WithHandles> Explorer<S> {
             watchdog: WATCHDOG,
             same_id: false,
             keeps_going: false,
+            threads_only: false,
+            unlike: false,
+            crates: Crates::default(),
             stop: None,
             lost: None,
             undisturbed: None,
@@ -132,7 +143,9 @@ impl<S: WithHandles> Explorer<S> {
         self.promised = (budget.progress, budget.read_only);
         self.killable = budget.killable;
         self.watchdog = budget.watchdog;
-        (self.differs, self.switched) = (budget.known.differs, false);
+        let searched_by_processes = budget.known.differs && !Self::is_instrumented();
+        (self.differs, self.switched) = (searched_by_processes, false);
+        (self.threads_only, self.unlike) = (budget.threads_only, false);
         self.same_id = false;
         self.lost = None;
     }
@@ -163,13 +176,13 @@ impl<S: WithHandles> Explorer<S> {
         self.crew(self.searches())
     }
 
-    /// Returns the processes that confirm and trace an execution.
-    fn confirming(&mut self) -> Result<&mut Crew<S::Memory, S>, Error> {
-        self.crew(if self.same_id {
+    /// Returns the kind of processes that confirm and trace an execution.
+    fn confirms(&self) -> RunAs {
+        if self.same_id {
             RunAs::SameIds
         } else {
             RunAs::Processes
-        })
+        }
     }
 
     fn crew(&mut self, kind: RunAs) -> Result<&mut Crew<S::Memory, S>, Error> {
@@ -188,24 +201,6 @@ impl<S: WithHandles> Explorer<S> {
         crew.spare_all_but(self.killable);
         crew.watchdog(self.watchdog);
         Ok(crew)
-    }
-
-    /// Tries the executions of a program. Where forked processes do something else than coroutines,
-    /// they search the program again.
-    pub(super) fn explore(
-        &mut self,
-        case: &Case<S::Spec>,
-        budget: &Budget,
-        kills: bool,
-    ) -> Result<Answer<S::Spec>, Error> {
-        self.begin(budget);
-        self.learn(case)?;
-        let until = Instant::now() + budget.time;
-        let answer = self.search(case, budget, kills, until)?;
-        if std::mem::take(&mut self.switched) {
-            return self.search(case, budget, kills, until);
-        }
-        Ok(answer)
     }
 
     /// Tries all executions of a program within rising bounds, then random ones, as far as the
@@ -326,7 +321,9 @@ impl<S: WithHandles> Explorer<S> {
             Some(_) | None => covered.hardly = 1,
         }
         let known = budget.known;
+        // No signal kills one thread of a process.
         if kills
+            && !self.threads_only
             && (known.programs < KILLED_FOR_REAL || known.for_real)
             && let Some(choices) = self.for_real(case, by_chance, until, &mut covered)?
         {

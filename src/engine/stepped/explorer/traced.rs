@@ -7,7 +7,7 @@ use crate::check::{Kind, Verdict};
 use crate::engine::stepped::verdict::verdict;
 use crate::engine::stepped::{Ended, Note, RunAs, Stop};
 use crate::engine::stepped::{elements, trace};
-use crate::engine::{Answer, Budget, Covered, Run};
+use crate::engine::{Answer, Budget, Covered, Run, Scope};
 use crate::error::Error;
 use crate::schedule::Exploration;
 use crate::spec::Spec;
@@ -61,11 +61,19 @@ impl<S: WithHandles> Explorer<S> {
         if self.switched {
             return Ok((covered, None));
         }
-        let first = self.traced(case, Exploration::Follow, choices)?;
+        let mut kind = self.confirms();
+        let mut first = self.traced_by(kind, case, Exploration::Follow, choices)?;
         if self.lost.is_some() {
             return Ok((covered, first.run));
         }
-        if first.run.is_none() && self.searches() == RunAs::Coroutines {
+        if Self::is_instrumented() && self.searches() == RunAs::Coroutines {
+            // Processes may fail in another way, or not at all.
+            let threads = self.traced_by(RunAs::Coroutines, case, Exploration::Follow, choices)?;
+            let found = kind_of(&threads.run);
+            if found.is_some() && found != kind_of(&first.run) {
+                (kind, first) = (RunAs::Coroutines, threads);
+            }
+        } else if first.run.is_none() && self.searches() == RunAs::Coroutines {
             self.switch_to_processes();
             return Ok((covered, None));
         }
@@ -73,13 +81,13 @@ impl<S: WithHandles> Explorer<S> {
             // A watchdog takes seconds to notice it; its replays show its rate.
             return Ok((covered, first.run));
         }
-        let again = self.traced(case, Exploration::Follow, choices)?;
+        let again = self.traced_by(kind, case, Exploration::Follow, choices)?;
         let run = match first.run {
             Some(_) if !first.is_like(&again) => Some(trace::not_deterministic(case)),
             Some(run) => {
                 // The case is saved with its turns, so it is reported only as a run by these turns
                 // shows it.
-                let by_turns = self.traced(&run.case, Exploration::Script, &[])?;
+                let by_turns = self.traced_by(kind, &run.case, Exploration::Script, &[])?;
                 by_turns
                     .run
                     .filter(|again| again.steps == run.steps)
@@ -91,7 +99,8 @@ impl<S: WithHandles> Explorer<S> {
             }
             None => Some(trace::not_deterministic(case)),
         };
-        Ok((covered, run))
+        let scope = self.scope(kind);
+        Ok((covered, run.map(|run| Run { scope, ..run })))
     }
 
     /// Replays a case unchanged.
@@ -107,9 +116,25 @@ impl<S: WithHandles> Explorer<S> {
             self.same_id = true;
             retold = self.traced(case, Exploration::Script, &[])?;
         }
+        let (mut scope, mut kind) = (None, self.confirms());
+        if Self::is_instrumented() {
+            let threads = self.traced_by(RunAs::Coroutines, case, Exploration::Script, &[])?;
+            scope = match (kind_of(&retold.run), kind_of(&threads.run)) {
+                (found, by_threads) if found == by_threads => found.map(|_| Scope::Both),
+                (_, Some(_)) => {
+                    (retold, kind) = (threads, RunAs::Coroutines);
+                    Some(Scope::ThreadsOnly)
+                }
+                (_, None) if self.threads_only => {
+                    (retold, kind) = (threads, RunAs::Coroutines);
+                    None
+                }
+                (_, None) => Some(Scope::ProcessesOnly),
+            };
+        }
         if budget.stop.is_some() {
             self.stop = budget.stop;
-            let again = self.traced(case, Exploration::Script, &[]);
+            let again = self.traced_by(kind, case, Exploration::Script, &[]);
             self.stop = None;
             retold = again?;
         }
@@ -124,20 +149,44 @@ impl<S: WithHandles> Explorer<S> {
         // it.
         let run = run.map(|run| Run {
             case: case.clone(),
+            scope,
             ..run
         });
         Ok((covered, run))
     }
 
-    /// Runs one execution and notes all its steps.
+    /// Returns where a finding shows that such processes have confirmed, after coroutines or they themselves found it.
+    fn scope(&self, confirmed: RunAs) -> Option<Scope> {
+        if !Self::is_instrumented() {
+            return None;
+        }
+        Some(match (self.searches(), confirmed) {
+            (_, RunAs::Coroutines) => Scope::ThreadsOnly,
+            (RunAs::Coroutines, _) => Scope::Both,
+            (RunAs::Processes | RunAs::SameIds, _) => Scope::ProcessesOnly,
+        })
+    }
+
+    /// Runs one execution by processes, and notes all its steps.
     pub(super) fn traced(
         &mut self,
         case: &Case<S::Spec>,
         strategy: Exploration,
         choices: &[u8],
     ) -> Result<Retold<S::Spec>, Error> {
+        self.traced_by(self.confirms(), case, strategy, choices)
+    }
+
+    /// Runs one execution and notes all its steps.
+    fn traced_by(
+        &mut self,
+        kind: RunAs,
+        case: &Case<S::Spec>,
+        strategy: Exploration,
+        choices: &[u8],
+    ) -> Result<Retold<S::Spec>, Error> {
         let (roles, stop) = (self.roles.clone(), self.stop);
-        let crew = self.confirming()?;
+        let crew = self.crew(kind)?;
         crew.take(case)?;
         crew.follow(choices);
         // One execution has its own limits: bounds on steps, and the watch.
@@ -163,7 +212,7 @@ impl<S: WithHandles> Explorer<S> {
         // A process that ended the execution in its turn did not note that turn itself.
         if let Ended::Died { .. }
         | Ended::Stopped(
-            Stop::Race | Stop::Invariant | Stop::Freed | Stop::Beyond | Stop::Wrote,
+            Stop::Race | Stop::Invariant | Stop::Freed | Stop::Beyond | Stop::Thread | Stop::Wrote,
         )
         | Ended::Outside { .. } = ended
             && let Some(process) = crew.current()
@@ -203,7 +252,10 @@ impl<S: WithHandles> Explorer<S> {
                 "; the kernel has given the pid of the one that was killed to another process";
         }
         if !matches!(ended, Ended::Stopped(stop) if stop.leaves_crew_usable()) {
-            self.processes = None;
+            match kind {
+                RunAs::Coroutines => self.coroutines = None,
+                RunAs::Processes | RunAs::SameIds => self.processes = None,
+            }
         }
         let steps = trace::steps(&notes);
         let accesses =
@@ -223,6 +275,7 @@ impl<S: WithHandles> Explorer<S> {
                 history,
                 steps,
                 verdict,
+                scope: None,
             }
         };
         let (run, passing) = match is_ok {
@@ -238,6 +291,14 @@ impl<S: WithHandles> Explorer<S> {
             killed: died,
             choices,
         })
+    }
+}
+
+/// Returns the kind of a run that is a finding.
+fn kind_of<S: Spec>(run: &Option<Run<S>>) -> Option<Kind> {
+    match &run.as_ref()?.verdict {
+        Verdict::Finding(finding) => Some(finding.kind),
+        _ => None,
     }
 }
 

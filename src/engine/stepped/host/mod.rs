@@ -23,6 +23,7 @@ use super::scheduler::decision::{Decision, Stop};
 use super::shared::Shared;
 use super::stepper::{self, Seat, Stepper};
 use crate::case::Case;
+use crate::engine::stepped::instrumented::{Block, Globals};
 use crate::error::Error;
 use crate::memory::Memory;
 use crate::region::Region;
@@ -31,9 +32,9 @@ use crate::workers::original;
 use corosensei::CoroutineResult;
 use corosensei::stack::DefaultStack;
 use room::Room;
-pub(super) use statics::Statics;
+use statics::Statics;
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::null;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -55,6 +56,8 @@ struct Hosted {
     stepper: &'static Stepper,
     read_only: bool,
     coroutine: Option<Process>,
+    /// The thread-locals of code that is not written for `Memory`.
+    block: Option<Block>,
     /// Whether the process is in its program.
     busy: bool,
 }
@@ -68,10 +71,10 @@ struct Host<M: Memory, S: WithHandles<Memory = M>> {
     case: Taken<S::Spec>,
     places: Vec<Hosted>,
     statics: Statics,
+    /// The statics of code that is not written for `Memory`, which are put back after each execution.
+    globals: Option<Globals>,
     /// The sum of the statics before this execution, if it is one of those that are compared.
     before: Option<u64>,
-    /// Whether its threads are counted too, which takes longer.
-    counts_threads: bool,
     /// Executions of this case without the very first of the host, which does one-time
     /// initialisation.
     begun: u64,
@@ -133,6 +136,7 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
             stepper,
             read_only: false,
             coroutine: None,
+            block: None,
             busy: false,
         }
     });
@@ -141,8 +145,8 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
         case: Rc::default(),
         places: places.collect(),
         statics: Statics::of_this_program(),
+        globals: None,
         before: None,
-        counts_threads: false,
         begun: 0,
         first: true,
         room: Room::default(),
@@ -151,6 +155,13 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
     for process in 0..host.places.len() {
         let stack = DefaultStack::new(stack).expect("there was room for it before the fork");
         host.fresh(process, stack);
+    }
+    if shared.instrumented {
+        let blocks = Block::of_processes(host.places.len());
+        for (place, block) in host.places.iter_mut().zip(blocks) {
+            place.block = Some(block);
+        }
+        host.globals = Some(Globals::of_this_thread());
     }
     shared.board.await_first_turn(0);
     loop {
@@ -174,13 +185,15 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                 return;
             };
             resumed.0.set(yielder);
+            // It may have thread-locals of its own.
+            stepper::become_process(Some(stepper));
             let mut scratch = Vec::new();
             loop {
                 let case = Arc::clone(case.borrow().as_ref().expect("a batch was taken"));
                 let body = || live::<M, S>(&shared, &structure, &case, process, &mut scratch);
                 yielder.suspend(match catch_unwind(AssertUnwindSafe(body)) {
                     Ok(full) => Ask::Done(full),
-                    Err(_) => Ask::End(Stop::Panicked),
+                    Err(panic) => Ask::Panicked(panic),
                 });
             }
         }));
@@ -198,6 +211,9 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         //    stack of a killed coroutine is outside of this argument: threads are counted where statics are compared.
         // 2. Memory that it owns elsewhere is leaked, never freed twice. 3. A killed process runs no destructors either.
         unsafe { coroutine.force_reset() };
+        if let Some(block) = &place.block {
+            block.put_back();
+        }
         self.fresh(process, coroutine.into_stack());
     }
 
@@ -213,9 +229,15 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
     fn resume(&mut self, process: usize) -> Ask {
         let place = &mut self.places[process];
         place.busy = true;
-        stepper::become_process(Some(place.stepper));
         let coroutine = place.coroutine.as_mut().expect("each has one");
-        match coroutine.resume(()) {
+        let resumed = match &place.block {
+            Some(block) => block.within(|| coroutine.resume(())),
+            None => {
+                stepper::become_process(Some(place.stepper));
+                coroutine.resume(())
+            }
+        };
+        match resumed {
             CoroutineResult::Yield(ask) => ask,
             CoroutineResult::Return(()) => Ask::End(Stop::Panicked),
         }
@@ -245,23 +267,31 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
     /// before the structure is built, or the last one dropped, until all processes are done.
     /// Accesses of the check itself are left out.
     fn look(&mut self) {
-        let has_heap = self.shared().instrumented;
-        if std::mem::take(&mut self.first) && !has_heap {
+        if let Some(globals) = &mut self.globals {
+            return globals.keep();
+        }
+        if std::mem::take(&mut self.first) {
             self.before = None;
             return;
         }
-        // A static that points to the heap of its execution would point to that of another one.
         let looks = self.begun < LOOKS || self.begun.is_multiple_of(EVERY);
         self.begun += 1;
-        self.counts_threads = looks;
-        self.before = (looks || has_heap).then(|| self.statics.sum());
+        self.before = looks.then(|| self.statics.sum());
+    }
+
+    /// Puts statics and thread-locals back that code under test has changed, before code of the check changes others.
+    fn put_back(&self) {
+        if let Some(globals) = &self.globals {
+            globals.put_back();
+            let blocks = self.places.iter().filter_map(|place| place.block.as_ref());
+            blocks.for_each(Block::put_back);
+        }
     }
 
     /// Returns whether this execution, if it is compared, changed memory that is private to a
     /// process, or left a thread.
     fn differs(&self) -> bool {
-        let changed =
-            |before| before != self.statics.sum() || self.counts_threads && statics::threads() > 1;
+        let changed = |before| before != self.statics.sum() || statics::threads() > 1;
         self.before.is_some_and(changed)
     }
 
@@ -305,9 +335,15 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                         true
                     }
                     Ask::End(why) => return self.execution.end(why),
+                    // A trace tells it as the panic of a process.
+                    Ask::Panicked(panic) if self.shared().board.traced.load(Relaxed) != 0 => {
+                        resume_unwind(panic)
+                    }
+                    Ask::Panicked(_) => return self.execution.end(Stop::Panicked),
                 },
                 Decision::Kill(process) => {
                     self.shared().board.plan(|plan| plan.die(process));
+                    self.places[process].stepper.note_death();
                     instrumented::end_incarnation(process);
                     self.reset(process);
                     self.shared()
@@ -320,15 +356,28 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
                     if self.differs() {
                         return self.execution.end(Stop::Differs);
                     }
-                    let fine = self.execution.judge();
-                    let first = self.before_the_next();
-                    self.look();
-                    self.execution.finish(fine, first)
+                    if self.globals.is_some() {
+                        if let Some(why) = self.execution.drop_structure() {
+                            return self.execution.end(why);
+                        }
+                        self.put_back();
+                        let fine = self.execution.judge();
+                        let first = self.before_the_next();
+                        self.look();
+                        self.execution.next(fine, first)
+                    } else {
+                        let fine = self.execution.judge();
+                        let first = self.before_the_next();
+                        self.look();
+                        let _ = self.execution.drop_structure();
+                        self.execution.next(fine, first)
+                    }
                 }
                 Decision::Stop(Stop::Stuck) => {
                     stepper::become_process(None);
                     // Before the check of the history, which has statics of its own.
                     let differs = self.differs();
+                    self.put_back();
                     let rests = self.shared().board.plan(|plan| plan.outside().is_empty())
                         && self.execution.rests();
                     if self.execution.is_unjudged() {

@@ -6,7 +6,7 @@ use super::arena;
 use super::clocks::{Order, knows_all, tells_all};
 use super::runtime::{Runtime, with};
 use super::shadow::{Clash, Found, Kind, Marked};
-use super::{CHECK, RUNS, UNDER_TEST};
+use super::{CHECK, RUNS, UNDER_TEST, callers};
 use crate::case::{Access, Form};
 use crate::engine::stepped::stepper::{self, At, Done};
 use crate::engine::stepped::symbols;
@@ -324,6 +324,15 @@ fn mark_found(
     runtime.shadow.mark(at, bytes, me, known)
 }
 
+/// Returns the line of an instruction in words.
+fn at(code: u32) -> String {
+    let place = symbols::site(code);
+    match place.line {
+        0 => "code without lines".to_owned(),
+        line => format!("{}:{line}", stepper::short(&place.file)),
+    }
+}
+
 /// Ends the execution for an access that clashes with another one, or that is beyond what the
 /// engine follows.
 fn tell(me: usize, code: u32, clash: Option<Clash>) {
@@ -332,13 +341,6 @@ fn tell(me: usize, code: u32, clash: Option<Clash>) {
             stepper::beyond();
         }
         return;
-    };
-    let at = |code| {
-        let place = symbols::site(code);
-        match place.line {
-            0 => "code without lines".to_owned(),
-            line => format!("{}:{line}", stepper::short(&place.file)),
-        }
     };
     let does = |kind, code| {
         let does = match kind {
@@ -374,6 +376,40 @@ pub(super) fn freed(address: usize, length: usize) {
             let clash = with(|runtime| mark(runtime, bytes, Kind::Free, me, code));
             tell(me, code, clash.flatten());
         }
+    });
+}
+
+/// The bit of a header that says that its allocation is freed; below it is the last instruction of the process that freed it.
+const FREED: usize = 1 << 32;
+
+/// Notes that memory is freed whose header has this word, and returns its new one. A process that frees twice has ended the
+/// execution before it comes here.
+pub(super) fn frees(word: usize) -> usize {
+    let process = stepper::seat().map(|(process, _)| process);
+    with(|runtime| {
+        if word & FREED != 0 && process.is_none() {
+            (runtime.outside, runtime.by) = (1, word as u32);
+        }
+        runtime.arena.live -= i64::from(word & FREED == 0);
+        FREED | process.map_or(0, |process| runtime.last[process]) as usize
+    })
+    .unwrap_or(word)
+}
+
+/// Ends the execution for a thread that code under test starts.
+pub(super) fn starts_thread() {
+    if stepper::seat().is_none() {
+        with(|runtime| runtime.outside = 2);
+    }
+    let _ = as_process(|me| {
+        let mut lines = callers::callers()
+            .into_iter()
+            .filter_map(symbols::line_of_user);
+        let line = match lines.next() {
+            Some(place) => format!(" at {}:{}", stepper::short(&place.file), place.line),
+            None => String::new(),
+        };
+        stepper::starts_thread(me, format!("starts a thread{line}"));
     });
 }
 

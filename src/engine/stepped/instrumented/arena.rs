@@ -32,6 +32,8 @@ pub(super) struct Arena {
     first: usize,
     /// The bytes taken of each part. If they exceed the part, an allocation was refused.
     taken: [usize; PARTS],
+    /// The allocations that are not freed.
+    pub(super) live: i64,
 }
 
 impl Arena {
@@ -62,6 +64,7 @@ impl Arena {
             *taken = 0;
         }
         self.taken[0] = size.next_multiple_of(HEADER);
+        self.live = 0;
     }
 
     /// Returns whether an allocation outside of a process was refused in this execution.
@@ -81,6 +84,7 @@ impl Arena {
         match address.checked_add(size.max(1).next_multiple_of(8)) {
             Some(end) if end <= first + PART => {
                 self.taken[part] = end - first;
+                self.live += 1;
                 address
             }
             _ => {

@@ -6,8 +6,9 @@
 )]
 
 use super::accesses::{self, Atomic};
+use super::callers::code;
 use super::clocks::Order;
-use super::hooks::{code, entered, is_under_test};
+use super::hooks::{entered, is_under_test};
 use crate::case::Access;
 use std::arch::naked_asm;
 use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};

@@ -6,23 +6,11 @@
     reason = "functions of fixed names that instrumented code calls"
 )]
 
+use super::callers::code;
 use super::clocks::Order;
 use super::{PROBE, PROBED, RUNS, UNDER_TEST, accesses};
 use std::arch::naked_asm;
 use std::sync::atomic::Ordering::SeqCst;
-
-unsafe extern "C" {
-    /// The first byte of the program, by the linker.
-    static __ehdr_start: u8;
-}
-
-/// Returns an instruction by its distance from the first byte of the program: the same in each of
-/// its processes. It is 0 if it is not the program's.
-#[inline]
-pub(super) fn code(return_address: usize) -> u32 {
-    let distance = return_address.wrapping_sub((&raw const __ehdr_start).addr());
-    u32::try_from(distance).unwrap_or(0)
-}
 
 /// Returns whether code under test runs; notes the probe.
 #[inline(always)]

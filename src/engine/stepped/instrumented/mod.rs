@@ -12,7 +12,12 @@
 //! | `clocks`, `shadow` | what happened before what, by the orderings that the code gives |
 //! | `touched` | memory that more than one process touches, whose plain accesses are steps |
 //! | `waits` | system calls by which code waits |
+//! | `leaves` | calls by which code leaves the schedule |
+//! | `callers` | instructions, and those of the calls in which a thread is |
 //! | `zeroed` | tables in shared memory |
+//! | `globals`, `blocks`, `keys` | statics, which are put back after each execution, and thread-locals of each coroutine |
+//! | `program`, `crates` | the symbols of the program, and the crates that they are of |
+//! | `locked` | atomic instructions that the pass has left |
 //!
 //! All processes of a case see the structure and the arena at one address, also while they are coroutines: such code may
 //! hold pointers, and a pointer is valid in each process that inherits the mapping. An address that only the search shares
@@ -27,12 +32,28 @@ mod accesses;
 mod arena;
 #[cfg(forkcheck_instrumented)]
 mod atomics;
+#[cfg(forkcheck_instrumented)]
+mod blocks;
+#[cfg(forkcheck_instrumented)]
+mod callers;
 #[cfg(any(forkcheck_instrumented, test))]
 mod clocks;
+#[cfg(any(forkcheck_instrumented, test))]
+mod crates;
+#[cfg(forkcheck_instrumented)]
+mod globals;
 #[cfg(forkcheck_instrumented)]
 mod heap;
 #[cfg(forkcheck_instrumented)]
 mod hooks;
+#[cfg(forkcheck_instrumented)]
+mod keys;
+#[cfg(forkcheck_instrumented)]
+mod leaves;
+#[cfg(any(forkcheck_instrumented, test))]
+mod locked;
+#[cfg(forkcheck_instrumented)]
+mod program;
 #[cfg(forkcheck_instrumented)]
 mod runtime;
 #[cfg(any(forkcheck_instrumented, test))]
@@ -45,7 +66,15 @@ mod waits;
 mod zeroed;
 
 #[cfg(forkcheck_instrumented)]
-pub(crate) use runtime::{begin, end_incarnation, learn, resolve_seen, start};
+pub(crate) use {
+    blocks::Block,
+    globals::Globals,
+    leaves::taken as left_taken,
+    runtime::{
+        begin, end_incarnation, execution, learn, left_over_taken, mistake, note_left_over,
+        resolve_seen, start,
+    },
+};
 
 use crate::error::Error;
 use std::cell::Cell;
@@ -120,6 +149,16 @@ pub(crate) fn unseen() -> Result<(), Error> {
     }
 }
 
+/// Returns the functions of instrumented crates that have atomic instructions which are not seen.
+#[cfg(forkcheck_instrumented)]
+pub(crate) fn plain_atomics() -> Vec<String> {
+    static FOUND: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+    // A program that cannot be read is refused by the engine, in words.
+    FOUND
+        .get_or_init(|| program::plain_atomics().unwrap_or_default())
+        .clone()
+}
+
 #[cfg(not(forkcheck_instrumented))]
 mod without {
     //! The functions for builds without instrumentation, where no structure is instrumented.
@@ -132,10 +171,58 @@ mod without {
         super::unseen()?;
         Region::anonymous(1).map(Arc::new)
     }
+    /// Statics, which are looked after for instrumented code alone.
+    pub(crate) struct Globals;
+    impl Globals {
+        pub(crate) fn of_this_thread() -> Self {
+            Self
+        }
+        pub(crate) fn keep(&mut self) {}
+        pub(crate) fn put_back(&self) {}
+        pub(crate) fn enter(&mut self, _: u64) {}
+        pub(crate) fn stay(&mut self, _: u64) {}
+    }
+    /// Thread-locals, which each coroutine has of its own for instrumented code alone.
+    pub(crate) struct Block;
+    impl Block {
+        pub(crate) fn of_processes(_: usize) -> Vec<Self> {
+            Vec::new()
+        }
+        pub(crate) fn within<R>(&self, call: impl FnOnce() -> R) -> R {
+            call()
+        }
+        pub(crate) fn put_back(&self) {}
+    }
+
     pub(crate) fn begin(_: usize, _: usize) {}
     pub(crate) fn end_incarnation(_: usize) {}
     pub(crate) fn learn(_: bool) {}
-    pub(crate) fn resolve_seen() {}
+    pub(crate) fn resolve_seen() -> Vec<(String, u64)> {
+        Vec::new()
+    }
+    pub(crate) fn plain_atomics() -> Vec<String> {
+        Vec::new()
+    }
+    pub(crate) struct Mistake {
+        pub(crate) starts_thread: bool,
+        pub(crate) words: String,
+    }
+    pub(crate) fn mistake() -> Option<Mistake> {
+        None
+    }
+    pub(crate) fn execution() -> u64 {
+        0
+    }
+    pub(crate) fn note_left_over(_: usize) {}
+    pub(crate) fn left_over_taken() -> u64 {
+        0
+    }
+    pub(crate) fn left_taken() -> u64 {
+        0
+    }
 }
 #[cfg(not(forkcheck_instrumented))]
-pub(crate) use without::{begin, end_incarnation, learn, resolve_seen, start};
+pub(crate) use without::{
+    Block, Globals, begin, end_incarnation, execution, learn, left_over_taken, left_taken, mistake,
+    note_left_over, plain_atomics, resolve_seen, start,
+};

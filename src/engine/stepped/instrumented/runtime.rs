@@ -7,13 +7,16 @@
 
 use super::arena::{self, Arena};
 use super::clocks::Knowledge;
+use super::globals;
 use super::shadow::Shadow;
 use super::touched::Touched;
 use super::zeroed::{Table, zeroed};
+use crate::engine::stepped::stepper;
 use crate::engine::stepped::symbols;
 use crate::error::Error;
 use crate::region::Region;
 use crate::schedule::MAX_PROCESSES;
+use std::collections::BTreeMap;
 use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -66,8 +69,18 @@ impl Reads {
 pub(super) struct Runtime {
     pub(super) arena: Arena,
     pub(super) processes: u32,
+    /// The number of executions that have begun.
+    execution: u64,
     /// 1: each plain access is a step, and its memory is noted.
     pub(super) learns: u32,
+    /// Calls that leave the schedule, see [`leaves`](super::leaves).
+    pub(super) left: u64,
+    /// The mistake of code outside of any process: 1, it freed memory twice, the first time after the instruction `by`; 2, it started a
+    /// thread.
+    pub(super) outside: u32,
+    /// The most allocations for each operation that the drop of a structure left, where none was killed.
+    left_over: u32,
+    pub(super) by: u32,
     pub(super) known: [Knowledge; MAX_PROCESSES],
     pub(super) reads: [Reads; MAX_PROCESSES],
     /// The last instruction of each process that touched memory.
@@ -75,6 +88,7 @@ pub(super) struct Runtime {
     /// For each process, the atomic at which its last access was a compare-exchange that failed, and its length; 0 if it was not.
     pub(super) missed: [(usize, usize); MAX_PROCESSES],
     codes: [u32; CODES],
+    counts: [u32; CODES],
     pub(super) touched: Touched,
     pub(super) shadow: Shadow,
 }
@@ -113,6 +127,7 @@ pub(crate) fn start() -> Result<Arc<Region>, Error> {
     runtime.arena.place(region.address());
     RUNTIME.store(runtime, Relaxed);
     heap_is_ours()?;
+    globals::start()?;
     Ok(Arc::clone(REGION.get_or_init(|| region)))
 }
 
@@ -140,6 +155,8 @@ pub(crate) fn begin(processes: usize, size: usize) {
     with(|runtime| {
         runtime.arena.reset(size);
         runtime.processes = processes as u32;
+        runtime.execution += 1;
+        runtime.outside = 0;
         runtime.shadow.begin();
         for process in 0..processes {
             runtime.known[process] = Knowledge::of_first(process);
@@ -147,6 +164,11 @@ pub(crate) fn begin(processes: usize, size: usize) {
             (runtime.reads[process].version, runtime.reads[process].count) = (0, 0);
         }
     });
+}
+
+/// Returns the number of the execution that runs.
+pub(crate) fn execution() -> u64 {
+    with(|runtime| runtime.execution).unwrap_or(0)
 }
 
 /// Notes that a process was killed: its accesses are no longer concurrent with any.
@@ -164,6 +186,7 @@ pub(crate) fn learn(learns: bool) {
         if learns {
             runtime.touched.clear();
             runtime.codes.fill(0);
+            runtime.counts.fill(0);
         }
     });
 }
@@ -174,11 +197,9 @@ impl Runtime {
     pub(super) fn see(&mut self, code: u32) {
         let mut at = (code.wrapping_mul(0x9E37_79B9) >> 20) as usize % CODES;
         for _ in 0..8 {
-            if self.codes[at] == code {
-                return;
-            }
-            if self.codes[at] == 0 {
+            if self.codes[at] == code || self.codes[at] == 0 {
                 self.codes[at] = code;
+                self.counts[at] = self.counts[at].saturating_add(1);
                 return;
             }
             at = (at + 1) % CODES;
@@ -186,12 +207,76 @@ impl Runtime {
     }
 }
 
-/// Finds the source lines of all instructions that were seen, so that processes that are forked later know them.
-pub(crate) fn resolve_seen() {
-    let codes = with(|runtime| runtime.codes.to_vec()).unwrap_or_default();
-    for code in codes.into_iter().filter(|&code| code != 0) {
-        let _ = symbols::site(code);
+/// Finds the source lines of all instructions that were seen, so that processes that are forked later know them. Returns the
+/// crates that they are of, each with the number of its accesses.
+pub(crate) fn resolve_seen() -> Vec<(String, u64)> {
+    let seen = |runtime: &mut Runtime| {
+        let seen = runtime.codes.iter().copied().zip(runtime.counts);
+        seen.filter(|&(code, _)| code != 0).collect::<Vec<_>>()
+    };
+    let mut crates = BTreeMap::new();
+    for (code, count) in with(seen).unwrap_or_default() {
+        let file = symbols::site(code).file;
+        *crates.entry(crate_of_file(&file)).or_default() += u64::from(count);
     }
+    crates.into_iter().collect()
+}
+
+/// Returns the crate with its release, by the path of a file of it; another name for files that are not of a registry.
+fn crate_of_file(file: &str) -> String {
+    match stepper::short(file).split_once('/') {
+        Some((name, _)) if file.contains("/registry/src/") => name.to_owned(),
+        _ if file.is_empty() => "code without lines".to_owned(),
+        _ if file.starts_with("/rustc/") => "the standard library".to_owned(),
+        _ if file.starts_with('/') => "files outside of the workspace".to_owned(),
+        _ => "this workspace".to_owned(),
+    }
+}
+
+/// Notes what the drop of a structure has left of an execution of this many operations.
+pub(crate) fn note_left_over(operations: usize) {
+    with(|runtime| {
+        let each = runtime.arena.live.max(0) / operations.max(1) as i64;
+        runtime.left_over = runtime.left_over.max(each.min(i64::from(u32::MAX)) as u32);
+    });
+}
+
+/// Returns the most allocations for each operation that were left since it was asked last.
+pub(crate) fn left_over_taken() -> u64 {
+    with(|runtime| std::mem::take(&mut runtime.left_over))
+        .unwrap_or(0)
+        .into()
+}
+
+/// A mistake of code outside of any process, in words.
+pub(crate) struct Mistake {
+    pub(crate) starts_thread: bool,
+    pub(crate) words: String,
+}
+
+/// Returns the mistake that `new`, the prefix or the drop of the structure made in this execution.
+pub(crate) fn mistake() -> Option<Mistake> {
+    let (outside, by) = with(|runtime| (runtime.outside, runtime.by))?;
+    let place = || match symbols::site(by) {
+        place if place.line == 0 => "before, outside of any process".into(),
+        place => format!(
+            "before, after {}:{}",
+            stepper::short(&place.file),
+            place.line
+        ),
+    };
+    let words = match outside {
+        0 => return None,
+        1 => format!(
+            "the drop of the structure frees memory twice: it was freed {}",
+            place()
+        ),
+        _ => "`new`, the prefix or the drop of the structure starts a thread".into(),
+    };
+    Some(Mistake {
+        starts_thread: outside != 1,
+        words,
+    })
 }
 
 #[cfg(test)]

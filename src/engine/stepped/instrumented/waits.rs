@@ -16,6 +16,7 @@ const WAIT: usize = libc::FUTEX_WAIT as usize;
 const WAKE: usize = libc::FUTEX_WAKE as usize;
 const WAIT_BITSET: usize = libc::FUTEX_WAIT_BITSET as usize;
 const WAKE_BITSET: usize = libc::FUTEX_WAKE_BITSET as usize;
+const PRIVATE: usize = libc::FUTEX_PRIVATE_FLAG as usize;
 const FLAGS: usize = (libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME) as usize;
 
 /// The location of code that is not instrumented.
@@ -45,7 +46,7 @@ unsafe extern "C" fn syscall(
 ) -> c_long {
     if number == libc::SYS_futex
         && is_under_test()
-        && let Some(result) = futex(first, second & !FLAGS, third as u32, fourth)
+        && let Some(result) = futex(first, second, third as u32, fourth)
     {
         return result;
     }
@@ -70,11 +71,15 @@ unsafe extern "C" fn syscall(
 
 /// Does a wait or wake-up; `None` for any other call, or where no process of an execution runs.
 fn futex(word: usize, operation: usize, value: u32, limit: usize) -> Option<c_long> {
-    match operation {
-        WAIT | WAIT_BITSET => as_process(|me| wait(me, word, value, limit != 0)),
+    let key = |word: usize| match operation & PRIVATE {
+        0 => word as u64,
+        _ => stepper::private_word(word as u64),
+    };
+    match operation & !FLAGS {
+        WAIT | WAIT_BITSET => as_process(|me| wait(me, (word, key(word)), value, limit != 0)),
         WAKE | WAKE_BITSET => as_process(|me| {
             calls_kernel(me, word);
-            let woken = stepper::wake(word as u64, value.min(i32::MAX as u32), NOWHERE);
+            let woken = stepper::wake(key(word), value.min(i32::MAX as u32), NOWHERE);
             // Others may have moved before the step.
             comes_back(me, word);
             woken.into()
@@ -83,7 +88,7 @@ fn futex(word: usize, operation: usize, value: u32, limit: usize) -> Option<c_lo
     }
 }
 
-fn wait(me: usize, word: usize, value: u32, limited: bool) -> c_long {
+fn wait(me: usize, (word, key): (usize, u64), value: u32, limited: bool) -> c_long {
     calls_kernel(me, word);
     let mut found = value;
     let look = || {
@@ -93,9 +98,9 @@ fn wait(me: usize, word: usize, value: u32, limited: bool) -> c_long {
         (found == value, found.into())
     };
     let woken = if limited {
-        stepper::wait_timeout(word as u64, NOWHERE, look)
+        stepper::wait_timeout(key, NOWHERE, look)
     } else {
-        stepper::wait(word as u64, NOWHERE, look);
+        stepper::wait(key, NOWHERE, look);
         true
     };
     comes_back(me, word);

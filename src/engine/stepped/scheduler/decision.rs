@@ -33,6 +33,8 @@ pub(crate) enum Stop {
     Freed,
     /// More memory was allocated or touched than the engine follows.
     Beyond,
+    /// A process started a thread.
+    Thread,
     /// A process with a read-only mapping wrote.
     Wrote,
     /// Coroutines did something that processes could not do, or would not notice.
@@ -58,7 +60,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Over,
         Self::Stuck,
         Self::TooLong,
@@ -67,6 +69,7 @@ impl Stop {
         Self::Invariant,
         Self::Freed,
         Self::Beyond,
+        Self::Thread,
         Self::Wrote,
         Self::Differs,
         Self::Panicked,

@@ -2,9 +2,9 @@
 //! and announced just before its access to memory.
 
 #[cfg(forkcheck_instrumented)]
-use super::here;
-#[cfg(forkcheck_instrumented)]
 use super::note::{Done, Note};
+#[cfg(forkcheck_instrumented)]
+use super::{Seat, here};
 #[cfg(forkcheck_instrumented)]
 use crate::{
     case::Access,
@@ -37,6 +37,25 @@ pub(crate) fn access<R>(
     result
 }
 
+/// The bits of a word that are an address.
+const ADDRESS: u64 = (1 << 48) - 1;
+
+/// Returns the word of a private futex: each forked process has one of its own at an address, and threads share it.
+#[cfg(forkcheck_instrumented)]
+pub(crate) fn private_word(word: u64) -> u64 {
+    match here() {
+        Some(me) if matches!(me.seat, Seat::Worker { .. }) => {
+            word | (me.process.get() as u64 + 1) << ADDRESS.count_ones()
+        }
+        _ => word,
+    }
+}
+
+/// Returns the address of a word, if it is the one of a private futex that only this process has.
+pub(super) fn address_if_private(word: u64) -> Option<u64> {
+    (word > ADDRESS).then_some(word & ADDRESS)
+}
+
 /// Notes a change of memory that is no step, or that follows when the process goes on.
 #[cfg(forkcheck_instrumented)]
 pub(crate) fn changed() {
@@ -65,6 +84,18 @@ pub(crate) fn clash(mine: (usize, String), other: Option<(usize, String)>, freed
     if !other.as_ref().is_some_and(is_dead) {
         me.write(&Note::Clash { mine, other });
         me.end(if freed { Stop::Freed } else { Stop::Race });
+    }
+}
+
+/// Ends the execution for a thread that a process starts, with the process and words for it.
+#[cfg(forkcheck_instrumented)]
+pub(crate) fn starts_thread(process: usize, words: String) {
+    if let Some(me) = here() {
+        me.write(&super::Note::Clash {
+            mine: (process, words),
+            other: None,
+        });
+        me.end(Stop::Thread);
     }
 }
 

@@ -13,7 +13,9 @@ mod trace;
 
 pub(crate) use alone::alone;
 #[cfg(forkcheck_instrumented)]
-pub(crate) use code::{access, beyond, changed, clash, short, version};
+pub(crate) use code::{
+    access, beyond, changed, clash, private_word, short, starts_thread, version,
+};
 pub(super) use note::Trace;
 pub(crate) use note::{Done, Note, Part};
 
@@ -244,6 +246,7 @@ pub(crate) fn wait<'a>(word: u64, at: impl Into<At<'a>>, look: impl FnOnce() -> 
     let (sleeps, value) = look();
     me.note(word, &Done::seen(Access::Wait, value), at);
     if sleeps {
+        me.note_private(word);
         me.board.plan(|plan| plan.block(me.process.get()));
         me.go_on();
     }

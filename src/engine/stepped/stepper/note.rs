@@ -18,6 +18,10 @@ pub(crate) enum Note {
     Invariant { process: usize, words: String },
     /// Two processes used a cell at once.
     Race { process: usize, other: usize },
+    /// A process waits on a futex that no other process wakes.
+    PrivateFutex { process: usize },
+    /// Code outside of any process has made a mistake, in words.
+    Outside(String),
     /// Two accesses that happens-before does not order, or one of freed memory: by which process,
     /// in words.
     Clash {

@@ -1,5 +1,6 @@
 //! The notes on a traced execution: each step with its name and location, each turn, each death.
 
+use super::code::address_if_private;
 use super::note::{Done, Note, Noted};
 use super::{Seat, Stepper};
 use crate::case::{Access, Form, Kill, Turn, Until};
@@ -69,6 +70,14 @@ impl Stepper {
         }));
     }
 
+    /// Notes a wait on a futex that no other process wakes, if it is one.
+    pub(super) fn note_private(&self, word: u64) {
+        if address_if_private(word).is_some() && self.traced.get() {
+            let process = self.process.get();
+            self.write(&Note::PrivateFutex { process });
+        }
+    }
+
     /// Stops this process, if a debugger is to be attached before the step that is noted next. A spin is noted before its point.
     #[inline]
     pub(super) fn pause_before(&self, kind: Access) {
@@ -77,7 +86,7 @@ impl Stepper {
         }
     }
 
-    pub(super) fn note_death(&self) {
+    pub(in super::super) fn note_death(&self) {
         if !self.traced.get() {
             return;
         }
@@ -117,6 +126,7 @@ impl Stepper {
 
     #[inline]
     pub(super) fn note(&self, word: u64, done: &Done, at: At<'_>) {
+        let word = address_if_private(word).unwrap_or(word);
         let within = (word as usize).checked_sub(self.named_as);
         let offset = within.filter(|&offset| offset < self.structure.len());
         let process = self.process.get();
