@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Proves that the rust-version which Cargo.toml states is no lower than that of any locked dependency.
+# `ci/msrv.sh ranges` also builds the library with the lowest and with the newest releases that Cargo.toml accepts (needs nightly).
 # The crate's own code is checked by clippy's lint incompatible_msrv, in ci/clippy.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,3 +15,24 @@ if [[ $(printf '%s\n' "$stated" "$asked" | sort -V | tail -n 1) != "$stated" ]];
     exit 1
 fi
 echo "rust-version $stated; the highest of the dependencies is $asked"
+
+[[ ${1-} == ranges ]] || exit 0
+
+# A copy without what only the tests need, since cargo would resolve that too.
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+cp -r src docs README.md "$copy"
+awk '/^\[/ { left_out = $0 ~ /^\[(\[example|\[bench|dev-dependencies)/ } !left_out && !/^(default-)?members/' \
+    Cargo.toml >"$copy/Cargo.toml"
+cd "$copy"
+export CARGO_TARGET_DIR=$copy/target CARGO_PROFILE_DEV_DEBUG=false
+
+cargo +nightly update --quiet -Z direct-minimal-versions
+cargo check --quiet --locked --all-features
+echo "it builds with the lowest releases of its dependencies"
+rm Cargo.lock
+CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS=allow cargo update --quiet
+cargo check --quiet --locked --all-features
+newest=$(cargo metadata --locked --format-version 1 --filter-platform "$host" |
+    grep -o '"rust_version":"[^"]*"' | cut -d'"' -f4 | sort -V | tail -n 1)
+echo "it builds with the newest; the highest rust-version among them is $newest"

@@ -36,10 +36,10 @@ mutate() {
 of_file() {
     local quick=(-- -- --skip builtin:: --skip engine:: --skip process:: --skip workers:: --skip memory:: --skip settings::)
     case $1 in
-        src/publish/*) mutate "$1" -C=--lib -C=--test=publication_models -C=--test=adequacy -C=--test=progress ;;
+        src/publish/*) mutate "$1" -C=--lib -C=--test=publication_models -C=--test=publications ;;
         src/check/*) mutate "$1" -C=--lib -C=--test=check -C=--test=histories "${quick[@]}" ;;
         src/search/*) mutate "$1" -C=--lib -C=--test=suites -C=--test=shrinking -C=--test=regressions "${quick[@]}" ;;
-        src/regression*) mutate "$1" -C=--lib -C=--test=regressions "${quick[@]}" ;;
+        src/regression/*) mutate "$1" -C=--lib -C=--test=regressions "${quick[@]}" ;;
         *) echo "ci/mutants.sh looks at no $1: name a file of src/publish, src/check, src/search or src/regression" >&2; exit 1 ;;
     esac
 }
@@ -50,7 +50,7 @@ if [[ ${1-} == part ]]; then
     for file in "${files[@]}"; do mutate "$file" -C=--lib -- check::; done
 else
     files=("$@")
-    [[ $# -gt 0 ]] || mapfile -t files < <(find src/publish src/check src/search src/regression* -name '*.rs' | sort)
+    [[ $# -gt 0 ]] || mapfile -t files < <(find src/publish src/check src/search src/regression -name '*.rs' | sort)
     for file in "${files[@]}"; do of_file "$file"; done
 fi
 

@@ -25,7 +25,7 @@ finds() {
 }
 
 # Unit tests that neither fork nor start a process.
-alone=(check::seen publish::latest structure:: spec:: report:: settings:: source:: workers::start process::record process::frame
+alone=(check::seen publish::latest structure:: spec:: report:: settings:: source:: engine::processes::start process::record process::frame
     --skip report::page)
 
 scratch=$(mktemp -d)

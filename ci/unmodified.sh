@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Proves that `cargo forkcheck test` sees the accesses of unmodified code: the releases of published crates with a known
-# defect are found out, at a line of theirs, and come again by their tokens; the others pass; a ring in C is found out too.
+# defect are found out, at a line of theirs, and come again by their tokens; the others pass; a ring in C and a stack in C++ are found out too.
 # Without the pass, in all crates or in the user's, nothing passes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -51,7 +51,12 @@ done
 
 run waits unmodified "::stepped"
 has '^test result: ok\.'
+# Statics, thread-locals, where a finding shows, and what is refused or named.
+run scopes unmodified "::"
+has '^test result: ok\.'
 FORKCHECK_SEED=1 run ring c-ring "::stepped"
+has '^test result: ok\. 2 passed'
+run stack cpp-stack "::stepped"
 has '^test result: ok\. 2 passed'
 
 # Their broken twins: without the pass in any crate, and without it in the user's.

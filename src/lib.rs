@@ -1,36 +1,59 @@
 //! forkcheck checks the memory that processes share.
 //!
-//! | layer | what is in it |
-//! |---|---|
-//! | [`region`], [`process`] | memory shared over `fork`; children that return values, panics and exits, typed |
-//! | [`memory`] | what a protocol is written against: [`Memory`], atomic words, payloads, fences, who is alive |
-//! | [`publish`] | protocols that make a writer's data visible to readers |
-//! | [`mod@structure`], [`spec`] | what you write: a [`Structure`], and the [`Spec`] that says what it should do |
-//! | [`case`], [`check`] | programs and histories as plain data; the check for linearizability |
-//! | [`recorded`] | the verdict and the report of a history that was recorded elsewhere |
-//! | [`engine`] | ways to run a case: forked processes side by side, step by step, and with kills; loom's memory model |
-//! | [`report`] | the result of a check as data, which text, JSON and pages are rendered from |
-//! | [`mod@suite`] | what a test calls: [`suite!`] and [`Suite`] |
-//!
-//! The first four are the core and build alone (`default-features = false`); the rest is the
-//! harness. Data flows one way: a program is drawn, an engine runs it and records a history, a
-//! check gives its verdict, and a report shows it.
+//! A test has a structure, which is plain Rust over a [`Memory`], and a [`Spec`] that says what it should do. [`suite!`] draws
+//! programs for several processes, runs them on each engine, and checks the results; [`scenario!`] runs processes with assertions
+//! in place of a spec.
 //!
 //! ```
+//! # #[cfg(feature = "harness")]
+//! # mod tests {
 //! use forkcheck::prelude::*;
+//! use forkcheck::spec::{Counter, CounterOp, CounterRet};
 //!
-//! // The old text's first program: a child sets an integer that its parent reads.
-//! let region = Region::anonymous(4)?;
-//! let an_int: &std::sync::atomic::AtomicI32 = region.get(0)?;
-//! forkcheck::process::run(|| an_int.store(1, Ordering::Release))?;
-//! assert_eq!(an_int.load(Ordering::Acquire), 1);
-//! # Ok::<(), forkcheck::Error>(())
+//! /// A number that several processes add to.
+//! struct Sum<M: Memory>(M::AtomicI64);
+//!
+//! impl<M: Memory> Structure for Sum<M> {
+//!     type Memory = M;
+//!     type Spec = Counter;
+//!     fn new(first: &i64) -> Self { Sum(Atomic::new(*first)) }
+//!     fn apply(&self, op: &CounterOp) -> CounterRet {
+//!         match op {
+//!             CounterOp::Add(n) => { self.0.fetch_add(*n, Ordering::AcqRel); CounterRet::Added }
+//!             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::Acquire)),
+//!         }
+//!     }
+//! }
+//!
+//! // The tests `sum::processes`, `sum::stepped`, `sum::kills` and `sum::loom`.
+//! forkcheck::suite! {
+//!     sum: Sum<_>,
+//!     setup: Just(0),
+//!     adder: 2 processes, 1..=3 ops of (1i64..9).prop_map(CounterOp::Add),
+//!     reader: 1..=3 ops of Just(CounterOp::Read),
+//! }
+//! # }
+//! # fn main() {}
 //! ```
+//!
+//! | to | see |
+//! |---|---|
+//! | check a structure | [`suite!`], [`Suite`] for a test that calls it, [`Structure`], [`WithHandles`] for producers and consumers |
+//! | say what is right | [`spec`]: ready ones, [`Spec`] for another, [`Sequential`](suite::Sequential) for none; [`scenario!`] for assertions |
+//! | know what ran and what did not | [`engine`], [`Report`], [`reached!`], [`sometimes!`] |
+//! | judge a history that was recorded elsewhere | [`recorded`], [`check`] |
+//! | read cases and verdicts as data | [`case`], [`check`], [`report`] |
+//! | write a structure, and ship it | [`memory`]: words, payloads, fences, who is alive; [`publish`]: ready protocols |
+//! | share memory between processes | [`region`], [`process`] |
+//!
+//! The last two rows are the core and build alone (`default-features = false`); the rest is the harness. Data flows one way: a
+//! program is drawn, an engine runs it and records a history, a check gives its verdict, and a report shows it.
 
 // The table above names the harness even where that is left out.
 #![cfg_attr(not(feature = "harness"), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "harness")]
+#[doc(hidden)]
 pub mod builtin;
 #[cfg(feature = "harness")]
 pub mod case;
@@ -38,6 +61,8 @@ pub mod case;
 pub mod check;
 #[cfg(feature = "harness")]
 pub mod engine;
+#[cfg(feature = "harness")]
+pub mod heap;
 pub mod memory;
 pub mod process;
 pub mod publish;
@@ -77,7 +102,7 @@ pub use region::Region;
 #[cfg(feature = "harness")]
 pub use {
     report::Report,
-    search::Outcome,
+    search::{KilledBefore, Outcome},
     spec::Spec,
     structure::{Structure, WithHandles},
     suite::Suite,
@@ -119,6 +144,8 @@ mod guide {
     struct Recovery;
     #[doc = include_str!("../docs/src/loom.md")]
     struct Loom;
+    #[doc = include_str!("../docs/src/state_machines.md")]
+    struct StateMachines;
     #[doc = include_str!("../docs/src/foreign.md")]
     struct Foreign;
     #[doc = include_str!("../docs/src/histories.md")]

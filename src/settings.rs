@@ -6,17 +6,19 @@
 //! | `FORKCHECK_JOBS` | programs of one test that engines which explore search at the same time, a whole number from 1; as many as there are processors, unless set, once a test takes long; verdicts do not depend on it |
 //! | `FORKCHECK_EXECUTIONS` | executions of each program, a whole number from 1; `kills` takes a fifth where forked processes have to search |
 //! | `FORKCHECK_SECONDS` | time limit of a test, a number above 0; what is not done by then makes the verdict `Unknown` |
-//! | `FORKCHECK_WATCHDOG` | seconds without progress after which processes hang, of processor time or asleep, a number above 0; 2 unless set |
+//! | `FORKCHECK_WATCHDOG` | seconds without progress after which processes hang, of processor time or asleep, a number above 0; 2 unless set; a suite's own stands if it is longer |
 //! | `FORKCHECK_SEED` | the seed of what is drawn, a whole number |
 //! | `FORKCHECK_REPLAY` | a token from a report: run exactly that case |
 //! | `FORKCHECK_REFRESH` | `1`: of saved cases whose steps the code no longer takes, the program alone is kept |
 //! | `FORKCHECK_HTML` | a directory, made if it is not there: a failing test writes its report there as a page, `crate-module-suite-engine.html`, which opens in any browser and needs no network; from the directory that the test runs in, which is that of its package |
+//! | `FORKCHECK_TRACE` | a directory, as `FORKCHECK_HTML`: a failing test writes its execution there as a trace, `crate-module-suite-engine.trace.json`, which ui.perfetto.dev opens |
+//! | `FORKCHECK_GDB_ROW` | with `FORKCHECK_REPLAY`: a row of the report's table; the forked process of that row stops there, and gdb is attached to it |
 //! | `FORKCHECK_REQUIRE_REACHED` | `1`: a test fails where no execution reached some label of `reached!` or `sometimes!` |
 //! | `FORKCHECK_LOCK` | a file or directory whose lock (flock) is the turn of `processes` on this machine; the temporary directory where it is not set |
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
 //!
 //! In a job of GitHub Actions (`GITHUB_ACTIONS` is `true`) a failing test also prints its finding as an annotation of the source
-//! line. `COLUMNS`, where a shell exports it, is the width of a report's table.
+//! line. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM` say whether a terminal gets colours. `COLUMNS`, where a shell exports it, is the width of a report's table.
 //!
 //! Any other variable whose name begins with `FORKCHECK_` is refused, so that a mistyped one is not ignored; those of the
 //! crate's own tests and of its zygotes are let through.
@@ -30,9 +32,10 @@ use std::time::Duration;
 pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 /// The variables of the table above.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 14] = [
     "FORKCHECK_CASES",
     "FORKCHECK_EXECUTIONS",
+    "FORKCHECK_GDB_ROW",
     "FORKCHECK_HTML",
     "FORKCHECK_JOBS",
     "FORKCHECK_LOCK",
@@ -42,6 +45,7 @@ const VARIABLES: [&str; 12] = [
     "FORKCHECK_REFRESH",
     "FORKCHECK_REQUIRE_REACHED",
     "FORKCHECK_ALLOW_MISSING",
+    "FORKCHECK_TRACE",
     "FORKCHECK_WATCHDOG",
 ];
 
@@ -79,6 +83,10 @@ pub(crate) struct Settings {
     pub(crate) lock: Option<PathBuf>,
     /// Directory of the pages of failing tests.
     pub(crate) html: Option<PathBuf>,
+    /// Directory of the traces of failing tests.
+    pub(crate) trace: Option<PathBuf>,
+    /// The row at which gdb is attached to its process, where a token is replayed.
+    pub(crate) gdb_row: Option<usize>,
     /// The directory of the checkout, in a job of GitHub Actions.
     pub(crate) checkout: Option<PathBuf>,
     /// Columns of the terminal.
@@ -102,6 +110,8 @@ impl Default for Settings {
             require_reached: false,
             lock: None,
             html: None,
+            trace: None,
+            gdb_row: None,
             checkout: None,
             columns: None,
             asked: false,
@@ -158,7 +168,8 @@ impl Settings {
             self.jobs = Some(jobs);
         }
         self.time = seconds(&variable, "FORKCHECK_SECONDS")?.or(self.time);
-        self.watchdog = seconds(&variable, "FORKCHECK_WATCHDOG")?.or(self.watchdog);
+        // A suite that asks for more time has operations that take it.
+        self.watchdog = self.watchdog.max(seconds(&variable, "FORKCHECK_WATCHDOG")?);
         if let Some(seed) = number::<u64>(&variable, "FORKCHECK_SEED", "a whole number, such as 7")?
         {
             self.seed = Some(seed);
@@ -181,6 +192,21 @@ impl Settings {
         }
         let html = variable("FORKCHECK_HTML").filter(|path| !path.is_empty());
         self.html = html.map(PathBuf::from).or(self.html);
+        let trace = variable("FORKCHECK_TRACE").filter(|path| !path.is_empty());
+        self.trace = trace.map(PathBuf::from).or(self.trace);
+        const ROW: &str = "a row of the report's table, such as 7";
+        if let Some(row) = number::<usize>(&variable, "FORKCHECK_GDB_ROW", ROW)? {
+            if row == 0 {
+                return Err(wrong("FORKCHECK_GDB_ROW", "0", ROW));
+            }
+            if self.replay.is_none() {
+                return Err(Error::invalid(
+                    "the environment variable FORKCHECK_GDB_ROW is set without FORKCHECK_REPLAY",
+                    "set FORKCHECK_REPLAY to the token of the report too: the row is one of its table",
+                ));
+            }
+            self.gdb_row = Some(row);
+        }
         // The variable is not one of this crate: an invalid value is not the user's mistake.
         self.columns = variable("COLUMNS").and_then(|columns| columns.trim().parse().ok());
         if variable("GITHUB_ACTIONS").as_deref() == Some("true") {
@@ -308,162 +334,4 @@ fn wrong(name: &str, text: &str, wanted: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(name: &'static str, value: &'static str) -> Result<Settings, Error> {
-        Settings::default().overruled_by(|asked| (asked == name).then(|| value.to_owned()))
-    }
-
-    #[test]
-    fn the_environment_wins() {
-        assert_eq!(with("FORKCHECK_CASES", " 7 ").unwrap().cases, 7);
-        assert_eq!(with("FORKCHECK_EXECUTIONS", "12").unwrap().executions, 12);
-        assert_eq!(with("FORKCHECK_SEED", "9").unwrap().seed(), 9);
-        let html = with("FORKCHECK_HTML", "pages").unwrap().html;
-        assert_eq!(html, Some("pages".into()));
-        assert_eq!(with("FORKCHECK_HTML", "").unwrap().html, None);
-        assert_eq!(with("COLUMNS", "160").unwrap().columns, Some(160));
-        assert_eq!(with("COLUMNS", "wide").unwrap().columns, None);
-        let checkout = |value| with("GITHUB_ACTIONS", value).unwrap().checkout;
-        assert_eq!(checkout("true"), Some(PathBuf::new()));
-        assert_eq!(checkout("false"), None);
-        assert_eq!(
-            with("FORKCHECK_SECONDS", "0.5").unwrap().time,
-            Some(Duration::from_millis(500))
-        );
-        assert_eq!(
-            with("FORKCHECK_WATCHDOG", "0.5").unwrap().watchdog,
-            Some(Duration::from_millis(500))
-        );
-        assert_eq!(
-            with("FORKCHECK_ALLOW_MISSING", "loom, stepped")
-                .unwrap()
-                .allow_missing,
-            ["loom", "stepped"]
-        );
-    }
-
-    #[test]
-    fn nonsense_is_an_error_that_names_the_variable_and_the_remedy() {
-        let wrong = [
-            ("FORKCHECK_CASES", "many"),
-            ("FORKCHECK_CASES", "0"),
-            ("FORKCHECK_CASES", "-1"),
-            ("FORKCHECK_JOBS", "0"),
-            ("FORKCHECK_JOBS", "all"),
-            ("FORKCHECK_EXECUTIONS", "0"),
-            ("FORKCHECK_EXECUTIONS", "1e6"),
-            ("FORKCHECK_SEED", "1.5"),
-            ("FORKCHECK_SECONDS", "0"),
-            ("FORKCHECK_SECONDS", "-3"),
-            ("FORKCHECK_SECONDS", "NaN"),
-            ("FORKCHECK_WATCHDOG", "0"),
-            ("FORKCHECK_WATCHDOG", "never"),
-            ("FORKCHECK_REFRESH", "yes"),
-            ("FORKCHECK_REQUIRE_REACHED", "all"),
-            ("FORKCHECK_LOCK", "/no/such/file"),
-            ("FORKCHECK_LOCK", "/dev/null"),
-            ("FORKCHECK_ALLOW_MISSING", "loom,stpped"),
-        ];
-        for (name, value) in wrong {
-            let text = with(name, value).unwrap_err().to_string();
-            assert!(
-                text.contains(name) && text.contains("or unset it"),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn seeds_that_nobody_set_differ() {
-        assert_ne!(Settings::default().seed(), Settings::default().seed());
-    }
-
-    #[test]
-    fn a_variable_that_nothing_reads_is_refused_with_the_nearest_that_there_is() {
-        let names = |names: &[&str]| no_unknown(names.iter().map(|name| (*name).to_owned()));
-        for (mistyped, meant) in [
-            ("FORKCHECK_SEEDS", "set FORKCHECK_SEED,"),
-            ("FORKCHECK_SECOND", "set FORKCHECK_SECONDS,"),
-            ("FORKCHECK_CASE", "set FORKCHECK_CASES,"),
-            ("FORKCHECK_EXECUTION", "set FORKCHECK_EXECUTIONS,"),
-            ("FORKCHECK_ALLOWMISSING", "set FORKCHECK_ALLOW_MISSING,"),
-            ("FORKCHECK_replay", "or unset it"),
-            ("FORKCHECK_", "or unset it"),
-        ] {
-            let error = names(&["PATH", "FORKCHECK_SEED", mistyped]).unwrap_err();
-            let text = error.to_string();
-            assert!(text.contains(mistyped) && text.contains(meant), "{text}");
-        }
-        assert!(names(&VARIABLES).is_ok() && names(&OF_OUR_TESTS).is_ok());
-        assert!(
-            names(&[
-                "FORKCHECK_ZYGOTE_9.0.0",
-                "PATH",
-                "FORKCHECKS",
-                "MY_FORKCHECK_X"
-            ])
-            .is_ok()
-        );
-    }
-
-    #[test]
-    fn the_docs_have_a_row_for_each_variable_that_is_read_and_for_no_other() {
-        let row = |line: &str| {
-            let row = line
-                .trim_start_matches("//! ")
-                .strip_prefix("| `FORKCHECK_")?;
-            Some(format!("FORKCHECK_{}", row.split_once('`')?.0))
-        };
-        let mut known = VARIABLES.to_vec();
-        known.sort_unstable();
-        for text in [
-            include_str!("settings.rs"),
-            include_str!("../docs/src/ci.md"),
-        ] {
-            let mut rows: Vec<String> = text.lines().filter_map(row).collect();
-            rows.sort_unstable();
-            assert_eq!(rows, known);
-        }
-        // Each variable has its own reader.
-        for name in VARIABLES {
-            let asked = std::cell::Cell::new(false);
-            let _ = Settings::default().overruled_by(|variable| {
-                asked.set(asked.get() || variable == name);
-                None
-            });
-            assert!(asked.get(), "{name} is never read");
-        }
-    }
-
-    #[test]
-    fn every_variable_that_this_repository_names_is_known() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut left: Vec<_> = ["src", "tests", "benches", "ci", "docs", "README.md"]
-            .map(|name| root.join(name))
-            .into();
-        let mut named = std::collections::BTreeSet::new();
-        while let Some(path) = left.pop() {
-            if path.ends_with("settings.rs") {
-                continue;
-            }
-            if let Ok(entries) = std::fs::read_dir(&path) {
-                left.extend(entries.map(|entry| entry.unwrap().path()));
-            } else if let Ok(text) = std::fs::read_to_string(&path) {
-                for (at, _) in text.match_indices("FORKCHECK_") {
-                    // A variable of cargo forkcheck, which no test reads.
-                    if text[..at].ends_with("CARGO_") {
-                        continue;
-                    }
-                    let rest = &text[at + "FORKCHECK_".len()..];
-                    let end = rest.find(|c: char| !(c.is_ascii_uppercase() || c == '_'));
-                    named.insert(format!("FORKCHECK_{}", &rest[..end.unwrap_or(rest.len())]));
-                }
-            }
-        }
-        assert!(named.contains("FORKCHECK_SEED"), "{named:?}");
-        // Names that tests mistype on purpose are written in pieces.
-        no_unknown(named.into_iter().filter(|name| name != "FORKCHECK_")).unwrap();
-    }
-}
+mod tests;

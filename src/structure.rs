@@ -37,11 +37,21 @@ use serde::{Deserialize, Serialize};
 /// # let word = <Word<Hardware> as Structure>::new(&7);
 /// # assert_eq!(Structure::apply(&word, &RegisterOp::Read), RegisterRet::Value(7));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not implement `Structure`",
+    note = "for all engines, write `impl<M: Memory> Structure for ...<M>` with `type Memory = M;` and `type Spec = ...;`",
+    note = "a structure whose processes hold handles implements `WithHandles`"
+)]
 pub trait Structure: Sized + Sync + 'static {
     /// The memory that it runs on.
     type Memory: Memory;
     /// The spec that it should fulfil.
     type Spec: Spec;
+
+    /// The invariant, if it has one: a function that panics where it does not hold. `stepped` and `kills` call it at the begin of
+    /// each process and after each step that changes the structure; the other engines do not. Its accesses are no steps, and it may
+    /// not change the structure.
+    const INVARIANT: Option<fn(&Self)> = None;
 
     /// Builds the structure, in place in a shared region or inside a model. It is called again for
     /// each execution.
@@ -94,6 +104,10 @@ pub trait Structure: Sized + Sync + 'static {
 /// }
 /// # fn main() {}
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` implements neither `Structure` nor `WithHandles`",
+    note = "for all engines, write `impl<M: Memory> Structure for ...<M>` with `type Memory = M;` and `type Spec = ...;`"
+)]
 pub trait WithHandles: Sized + Sync + 'static {
     /// The memory that it runs on.
     type Memory: Memory;
@@ -103,6 +117,9 @@ pub trait WithHandles: Sized + Sync + 'static {
     type Handle<'a>
     where
         Self: 'a;
+
+    /// The invariant, as of [`Structure`].
+    const INVARIANT: Option<fn(&Self)> = None;
 
     /// Builds the structure, in place in a shared region or inside a model. It is called again for
     /// each execution.
@@ -119,6 +136,7 @@ impl<S: Structure> WithHandles for S {
     type Memory = S::Memory;
     type Spec = S::Spec;
     type Handle<'a> = &'a S;
+    const INVARIANT: Option<fn(&Self)> = S::INVARIANT;
     fn new(setup: &SetupOf<Self>) -> Self {
         Structure::new(setup)
     }
@@ -163,6 +181,18 @@ impl Progress {
 }
 
 /// The process of a case that attaches.
+///
+/// ```
+/// use forkcheck::prelude::*;
+/// /// Returns the index that a process begins with: a later incarnation has to look it up.
+/// fn first_index(role: Role<'_>, stored: u64) -> u64 {
+///     match role.is("producer") && role.incarnation == 0 {
+///         true => 0,
+///         false => stored,
+///     }
+/// }
+/// # let _ = first_index;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Role<'a> {
     /// The role's name in the suite: `"writer"`.

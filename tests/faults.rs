@@ -334,6 +334,9 @@ fn a_program_of_no_operations_is_unknown_and_never_ok() {
         known: Known::default(),
         watchdog: Duration::from_secs(2),
         backtraces: false,
+        shows_passing: false,
+        stop: None,
+        threads_only: false,
     };
     let roles = ["idle".to_owned(), "idle".to_owned()];
     let (_, run) = Processes::default()

@@ -163,14 +163,14 @@ fn a_run_that_the_time_limit_cuts_short_is_unknown() {
 }
 
 /// A word whose operations cannot be paused: they block the signal.
-struct Unhalted(std::sync::atomic::AtomicU64);
+struct Unpaused(std::sync::atomic::AtomicU64);
 
-impl WithHandles for Unhalted {
+impl WithHandles for Unpaused {
     type Memory = Hardware;
     type Spec = Register<u64>;
     type Handle<'a> = &'a Self;
     fn new(&first: &u64) -> Self {
-        Unhalted(std::sync::atomic::AtomicU64::new(first))
+        Unpaused(std::sync::atomic::AtomicU64::new(first))
     }
     fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
         let trap = nix::sys::signal::SigSet::from(nix::sys::signal::Signal::SIGTRAP);
@@ -192,7 +192,7 @@ impl WithHandles for Unhalted {
 #[test]
 fn where_calls_hardly_overlap_processes_says_so_after_one_short_round_of_one_program() {
     let suite = register();
-    let outcome = on_one_processor(|| suite.check::<Processes, Unhalted>()).unwrap();
+    let outcome = on_one_processor(|| suite.check::<Processes, Unpaused>()).unwrap();
     let report = suite.report(&outcome);
     let Verdict::Unknown(reason) = &outcome.verdict else {
         panic!("not unknown: {report}")
@@ -249,7 +249,7 @@ fn flagged() -> Suite<Once<u64>> {
 /// well.
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn on_one_processor_processes_halts_more_often_and_finds_what_two_stores_leave_between_them() {
+fn on_one_processor_processes_pauses_more_often_and_finds_what_two_stores_leave_between_them() {
     let suite = flagged();
     let outcome = on_one_processor(|| suite.check::<Processes, Flagged<false>>()).unwrap();
     let report = suite.report(&outcome);
@@ -273,7 +273,7 @@ fn on_one_processor_processes_halts_more_often_and_finds_what_two_stores_leave_b
     assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
     let covered = outcome.covered;
     assert!(covered.overlapping * 40 > covered.could_overlap, "{report}");
-    assert_eq!(covered.by_halts, covered.programs, "{report}");
+    assert_eq!(covered.by_pauses, covered.programs, "{report}");
     let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
     let unseen = "; calls on several processors at the same time, in 8 programs";
     assert!(report.contains(unseen), "{report}");

@@ -10,7 +10,7 @@ use forkcheck::prelude::*;
 use forkcheck::spec::{Counter, CounterOp, CounterRet};
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// A counter; with `BROKEN` in the environment it loses additions of two processes at the same
 /// time.
@@ -144,6 +144,16 @@ fn a_killed_operation_is_marked_and_has_no_result() {
     assert_eq!((killed, report.kills.len()), (1, 1));
     let operation = |process: usize| &report.processes[process].operations[0];
     assert!(operation(0).killed && operation(0).result.is_none());
+    // The execution without the kill has all results, and differs from the step that was a kill on.
+    let passing = report.near_misses[0].execution.as_ref().unwrap();
+    let mut operations = passing.operations.iter().flatten();
+    assert!(operations.all(|operation| operation.result.is_some() && !operation.killed));
+    let kill = report
+        .steps
+        .iter()
+        .position(|step| step.access == Access::Killed);
+    assert_eq!(passing.differs, kill);
+    assert_eq!(passing.steps[kill.unwrap()].access, Access::Store);
     // The reader waits for it.
     assert!(!operation(1).killed && operation(1).result.is_none());
     assert_eq!(operation(1).returned, None);
@@ -151,15 +161,28 @@ fn a_killed_operation_is_marked_and_has_no_result() {
 
 /// Runs this test binary for one of its tests with this environment.
 fn run_test(name: &str, environment: &[(&str, &str)]) -> Output {
+    this_test(name, environment).output().unwrap()
+}
+
+fn this_test(name: &str, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--nocapture"]);
+    for other in [
+        "FORKCHECK_REPLAY",
+        "FORKCHECK_HTML",
+        "FORKCHECK_TRACE",
+        "GITHUB_ACTIONS",
+        "COLUMNS",
+        "RUST_BACKTRACE",
+        "NO_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "CI",
+    ] {
+        command.env_remove(other);
+    }
+    command.envs(environment.iter().copied());
     command
-        .args(["--exact", name, "--nocapture"])
-        .env_remove("FORKCHECK_REPLAY")
-        .env_remove("FORKCHECK_HTML")
-        .env_remove("GITHUB_ACTIONS")
-        .env_remove("COLUMNS")
-        .env_remove("RUST_BACKTRACE");
-    command.envs(environment.iter().copied()).output().unwrap()
 }
 
 fn text(output: &Output) -> String {
@@ -326,4 +349,303 @@ fn a_page_that_cannot_be_written_is_told_beside_the_report_and_changes_no_verdic
         Ok(other) if !matches!(other.status.code(), Some(1 | 77)) => panic!("{}", text(&other)),
         _ => eprintln!("not run: a full file system cannot be mounted here"),
     }
+}
+
+#[test]
+fn a_terminal_gets_colours_and_nothing_else_does_unless_it_is_forced() {
+    let red = "\x1b[1;31mNOT LINEARIZABLE\x1b[0m  pages::sum::stepped";
+    let told = |set: &[(&str, &str)]| {
+        text(&run_test(
+            "sum::stepped",
+            &[&[(BROKEN, "1"), ("TERM", "xterm")], set].concat(),
+        ))
+    };
+    let plain = told(&[]);
+    assert!(
+        !plain.contains('\x1b') && plain.contains("NOT LINEARIZABLE  "),
+        "{plain}"
+    );
+    let forced = told(&[("CLICOLOR_FORCE", "1")]);
+    assert!(
+        forced.contains(red) && forced.contains("\x1b[1mreplay:\x1b[0m "),
+        "{forced}"
+    );
+    assert!(!told(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).contains('\x1b'));
+
+    // A terminal, which `script` makes: it shows what libtest captured and prints at the end.
+    let binary = std::env::current_exe().unwrap();
+    let in_terminal = |set: &[(&str, &str)]| {
+        let mut command = this_test("sum::stepped", &[(BROKEN, "1"), ("TERM", "xterm")]);
+        let environment: Vec<_> = command
+            .get_envs()
+            .map(|(n, v)| (n.to_owned(), v.map(ToOwned::to_owned)))
+            .collect();
+        command = Command::new("script");
+        for (name, value) in environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let test = format!("{} --exact sum::stepped --color never", binary.display());
+        command
+            .args(["-qec", &test, "/dev/null"])
+            .stdin(Stdio::null());
+        command.envs(set.iter().copied()).output()
+    };
+    match in_terminal(&[]) {
+        Ok(shown) if !shown.stdout.is_empty() => {
+            assert!(text(&shown).contains(red), "{}", text(&shown));
+            let refused = in_terminal(&[("NO_COLOR", "1")]).unwrap();
+            assert!(!text(&refused).contains("\x1b[1;31m"), "{}", text(&refused));
+        }
+        _ => eprintln!("not run: `script`, which makes a terminal, is not installed"),
+    }
+}
+
+#[test]
+fn a_failing_test_shows_the_source_lines_of_the_accesses_that_matter() {
+    let told = text(&run_test("sum::stepped", &[(BROKEN, "1")]));
+    let source = include_str!("pages.rs");
+    let number = |part: &str| {
+        source
+            .lines()
+            .take_while(|line| !line.contains(part))
+            .count()
+            + 1
+    };
+    let (store, load) = (number("store(total +"), number("=> CounterRet::Value(self"));
+    let column =
+        |line: usize, name: &str| source.lines().nth(line - 1).unwrap().find(name).unwrap() + 1;
+    for (line, name) in [(store, "store(total"), (load, "load(Ordering")] {
+        let place = format!("--> {}:{line}:{}\n", file!(), column(line, name));
+        assert!(told.contains(&place), "{place}: {told}");
+    }
+    let mark = told
+        .split("self.total.store(total + *more as u64, Ordering::SeqCst);\n")
+        .nth(1);
+    let mark = mark.unwrap().lines().next().unwrap();
+    assert!(mark.contains("|            ^^^^^ row "), "{told}");
+}
+
+#[test]
+fn a_failing_test_writes_its_trace_and_says_where() {
+    let directory = tempfile::tempdir().unwrap();
+    let traces = directory.path().join("traces");
+    let environment = [("FORKCHECK_TRACE", traces.to_str().unwrap()), (BROKEN, "1")];
+    let passing = run_test("sum::stepped", &environment[..1]);
+    assert!(
+        passing.status.success() && !traces.exists(),
+        "{}",
+        text(&passing)
+    );
+    let told = text(&run_test("sum::stepped", &environment));
+    let file = traces.join("pages-sum-stepped.trace.json");
+    assert!(
+        told.contains(&format!("\n trace:       {}\n", file.display())),
+        "{told}"
+    );
+    let trace: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let instants = events.iter().filter(|event| event["ph"] == "i").count();
+    assert!(instants >= 5, "{trace}");
+}
+
+/// Returns the token in a report.
+fn token(told: &str) -> String {
+    let token = told
+        .split("FORKCHECK_REPLAY=")
+        .nth(1)
+        .expect("a report has one");
+    token.split(' ').next().unwrap().to_owned()
+}
+
+/// Makes a program that is called gdb, and returns the `PATH` that has it in front.
+fn as_gdb(directory: &Path, script: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let file = directory.join("gdb");
+    std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", directory.display(), std::env::var("PATH").unwrap())
+}
+
+/// Returns whether a process runs.
+fn runs(id: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"));
+    stat.is_ok_and(|stat| !stat.rsplit_once(") ").unwrap().1.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn gdb_gets_the_process_of_a_row_which_stands_there_and_goes_on_when_gdb_ends() {
+    let told = text(&run_test("sum::stepped", &[(BROKEN, "1")]));
+    let token = token(&told);
+    let hint = told
+        .split(" step into:   put FORKCHECK_GDB_ROW=")
+        .nth(1)
+        .unwrap();
+    let row = hint.split(' ').next().unwrap();
+    let is_row = |line: &&str| line.trim_start().starts_with(&format!("{row}  "));
+    let line = told.lines().find(is_row).unwrap().to_owned();
+    assert!(line.contains("total.load -> 1  pages.rs:"), "{line}");
+    let line = line
+        .split("pages.rs:")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
+
+    let directory = tempfile::tempdir().unwrap();
+    let noted = directory.path().join("noted");
+    let script = format!(
+        "for argument in \"$@\"; do printf '%s\\n' \"$argument\"; done > {0}; cat /proc/$5/stat > {0}.stat; exit 0",
+        noted.display()
+    );
+    let path = as_gdb(directory.path(), &script);
+    let replay = [
+        (BROKEN, "1"),
+        ("FORKCHECK_REPLAY", &*token),
+        ("FORKCHECK_GDB_ROW", row),
+        ("PATH", &*path),
+    ];
+    let output = run_test("sum::stepped", &replay);
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(101), "{told}");
+    assert!(
+        told.contains("NOT LINEARIZABLE  pages::sum::stepped"),
+        "{told}"
+    );
+    let noted_text =
+        std::fs::read_to_string(&noted).unwrap_or_else(|error| panic!("{error}: {told}"));
+    let arguments: Vec<&str> = noted_text.lines().collect();
+    let id = arguments[4];
+    assert!(id.parse::<u32>().is_ok(), "{arguments:?}");
+    assert_eq!(
+        arguments[..4],
+        ["-q", "-iex", "set debuginfod enabled off", "-p"]
+    );
+    let select = format!("place.line == {line} and place.symtab.filename.endswith('pages.rs')");
+    assert!(
+        arguments[5..8] == ["-ex", "handle SIGSTOP nostop noprint nopass", "-ex"]
+            && arguments[8].contains(&select),
+        "{arguments:?}"
+    );
+    let stat = std::fs::read_to_string(noted.with_extension("stat")).unwrap();
+    assert!(stat.contains(") T "), "{stat}");
+    let stands = format!(
+        "reader (process {id}) stands before row {row}: total.load -> 1  {}:{line}",
+        file!()
+    );
+    assert!(told.contains(&stands), "{stands}: {told}");
+    assert!(!runs(id), "nothing is left of it");
+
+    // The twin: another row is another line, of another process.
+    let other = [("FORKCHECK_GDB_ROW", "1")];
+    let told = text(&run_test("sum::stepped", &[&replay[..], &other].concat()));
+    assert!(
+        told.contains(" stands before row 1: ") && !told.contains(&stands),
+        "{told}"
+    );
+
+    for (set, words) in [
+        (
+            &[("FORKCHECK_GDB_ROW", "99")][..],
+            "there is no row 99; name one of the ",
+        ),
+        (
+            &[("PATH", "/nowhere")],
+            "gdb is not installed: no directory of PATH has it; install it",
+        ),
+        (
+            &[("FORKCHECK_REPLAY", "")],
+            "FORKCHECK_GDB_ROW is set without FORKCHECK_REPLAY; set FORKCHECK_REPLAY",
+        ),
+    ] {
+        let told = text(&run_test("sum::stepped", &[&replay[..], set].concat()));
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
+fn gdb_and_the_process_that_stands_end_with_the_test_that_is_killed() {
+    let token = token(&text(&run_test("sum::stepped", &[(BROKEN, "1")])));
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let script = format!("echo $$ $5 > {}; exec sleep 600", fifo.display());
+    let path = as_gdb(directory.path(), &script);
+    let replay = [
+        (BROKEN, "1"),
+        ("FORKCHECK_REPLAY", &*token),
+        ("FORKCHECK_GDB_ROW", "4"),
+        ("PATH", &*path),
+    ];
+    let mut test = this_test("sum::stepped", &replay);
+    let mut test = test
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // It waits until gdb has written.
+    let noted = std::fs::read_to_string(&fifo).unwrap();
+    let ids: Vec<&str> = noted.split_whitespace().collect();
+    assert_eq!(ids.len(), 2, "{noted}");
+    assert!(ids.iter().all(|id| runs(id)), "{noted}");
+    test.kill().unwrap();
+    test.wait().unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while ids.iter().any(|id| runs(id)) {
+        assert!(std::time::Instant::now() < until, "one is left of {noted}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_real_gdb_shows_the_source_line_of_the_row() {
+    let is_installed = Command::new("gdb").arg("--version").output();
+    if !is_installed.is_ok_and(|output| output.status.success()) {
+        eprintln!("not run: gdb is not installed");
+        return;
+    }
+    let token = token(&text(&run_test("sum::stepped", &[(BROKEN, "1")])));
+    let directory = tempfile::tempdir().unwrap();
+    let told = directory.path().join("told");
+    let replay = [
+        (BROKEN, "1"),
+        ("FORKCHECK_REPLAY", &*token),
+        ("FORKCHECK_GDB_ROW", "4"),
+    ];
+    let mut test = this_test("sum::stepped", &replay);
+    // It has no terminal, and so ends with its input.
+    test.stdin(Stdio::null())
+        .stderr(std::fs::File::create(&told).unwrap());
+    let output = test.output().unwrap();
+    let shown = text(&output) + &std::fs::read_to_string(&told).unwrap();
+    if shown.contains("ptrace: Operation not permitted") {
+        eprintln!("not run: ptrace is not permitted here");
+        return;
+    }
+    assert!(shown.contains(" stands before row 4: "), "{shown}");
+    let place = shown
+        .split(" stands before row 4: ")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap();
+    let line = place.rsplit(':').next().unwrap();
+    let source = include_str!("pages.rs")
+        .lines()
+        .nth(line.parse::<usize>().unwrap() - 1);
+    // gdb prints the number of the line, a tab, and the line.
+    assert!(
+        shown.contains(&format!("{line}\t{}", source.unwrap())),
+        "{shown}"
+    );
 }

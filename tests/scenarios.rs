@@ -210,3 +210,166 @@ fn the_end_is_asserted_in_each_execution() {
         "{report}"
     );
 }
+
+/// Two counters, of which the second never passes the first: not even for one step, unless it is broken.
+struct Pair<M: Memory, const BROKEN: bool> {
+    first: M::AtomicU32,
+    second: M::AtomicU32,
+}
+
+impl<M: Memory, const BROKEN: bool> Pair<M, BROKEN> {
+    fn new() -> Self {
+        Pair {
+            first: Atomic::new(0),
+            second: Atomic::new(0),
+        }
+    }
+    fn add(&self) {
+        let (one, other) = match BROKEN {
+            true => (&self.second, &self.first),
+            false => (&self.first, &self.second),
+        };
+        one.fetch_add(1, Ordering::AcqRel);
+        other.fetch_add(1, Ordering::AcqRel);
+    }
+    fn holds(&self) {
+        let (first, second) = (&self.first, &self.second);
+        let (second, first) = (
+            second.load(Ordering::Acquire),
+            first.load(Ordering::Acquire),
+        );
+        assert!(second <= first, "{second} are ahead of {first}");
+    }
+}
+
+macro_rules! pair {
+    ($(#[$attribute:meta])* $name:ident: $broken:tt, $($more:tt)*) => {
+        forkcheck::scenario! {
+            $(#[$attribute])*
+            $name: Pair<_, $broken>,
+            new: Pair::new(),
+            // It cannot hide a broken invariant by catching panics.
+            adder: 2 processes, |pair| {
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pair.add()));
+            },
+            $($more)*
+            with: .regressions(None).seed(3),
+        }
+    };
+}
+pair!(in_step: false, always: |pair| { pair.holds(); }, finally: |pair| { pair.holds(); },);
+pair!(#[ignore = "a test compares it with the one above"] without_always: false,);
+pair!(#[ignore = "a test looks at its findings"] ahead: true, always: |pair| { pair.holds(); },);
+pair!(#[ignore = "a test looks at its findings"] never: false,
+    always: |pair| { assert!(pair.first.load(Ordering::Relaxed) > 0, "it begins with 0"); },);
+
+#[test]
+fn an_invariant_that_a_step_breaks_is_found_with_that_step_and_replayed() {
+    let suite = ahead::suite();
+    for (kind, report) in [
+        found::<Stepped, ahead::__Scenario<SteppedMemory>>(&suite),
+        found::<Kills, ahead::__Scenario<SteppedMemory>>(&suite),
+    ] {
+        assert_eq!(kind, Some(Kind::InvariantViolated), "{report}");
+        assert!(report.contains("1 are ahead of 0"), "{report}");
+        assert!(report.contains("replayed 10 of 10 times"), "{report}");
+        let rows = report.lines().filter(|row| row.contains("one.update"));
+        let rows: Vec<&str> = rows.collect();
+        let [row] = rows[..] else { panic!("{report}") };
+        let (_, line) = row.split_once("scenarios.rs:").unwrap();
+        let line = line.split_whitespace().next().unwrap();
+        let headline = format!("after scenarios.rs:{line} in adder");
+        assert!(report.contains(&headline), "{headline}: {report}");
+    }
+    let outcome = suite
+        .check::<Stepped, ahead::__Scenario<SteppedMemory>>()
+        .unwrap();
+    let again = suite.replay(&outcome.found.unwrap().token);
+    let (kind, report) = found::<Stepped, ahead::__Scenario<SteppedMemory>>(&again);
+    assert_eq!(kind, Some(Kind::InvariantViolated), "{report}");
+}
+
+macro_rules! apart {
+    ($name:ident: $($more:tt)*) => {
+        forkcheck::scenario! {
+            #[ignore = "a test looks at it"]
+            $name: Pair<_, false>,
+            new: Pair::new(),
+            one: |pair| {
+                pair.first.store(1, Ordering::Relaxed);
+                pair.first.store(0, Ordering::Relaxed);
+            },
+            other: |pair| {
+                pair.second.store(1, Ordering::Relaxed);
+                pair.second.store(0, Ordering::Relaxed);
+            },
+            $($more)*
+            with: .regressions(None).seed(3),
+        }
+    };
+}
+apart!(both_inside: always: |pair| {
+    let inside = pair.first.load(Ordering::Relaxed) + pair.second.load(Ordering::Relaxed);
+    assert!(inside < 2, "both are inside");
+},);
+apart!(watched: always: |pair| { assert!(pair.first.load(Ordering::Relaxed) < 2); },);
+apart!(unwatched:);
+
+/// No process touches the word of the other, so the order of their steps matters to the invariant
+/// alone.
+#[test]
+fn an_invariant_of_words_that_only_one_process_touches_is_checked_in_each_order() {
+    for (kind, report) in [
+        found::<Stepped, both_inside::__Scenario<SteppedMemory>>(&both_inside::suite()),
+        found::<Kills, both_inside::__Scenario<SteppedMemory>>(&both_inside::suite()),
+    ] {
+        assert_eq!(kind, Some(Kind::InvariantViolated), "{report}");
+        let place = format!("panicked at {}:", file!());
+        assert!(report.contains(&place), "{report}");
+        assert!(!report.contains("printed, last"), "{report}");
+    }
+    // Each order within the bounds, and not only those that chance adds.
+    let more = watched::suite().check::<Stepped, watched::__Scenario<_>>();
+    let fewer = unwatched::suite().check::<Stepped, unwatched::__Scenario<_>>();
+    let (more, fewer) = (more.unwrap().covered, fewer.unwrap().covered);
+    assert_eq!((more.exhausted, fewer.exhausted), (1, 1));
+    assert!(more.executions > 2 * fewer.executions, "{more:?} {fewer:?}");
+}
+
+#[test]
+fn an_invariant_that_does_not_hold_at_first_is_found_before_any_step() {
+    let (kind, report) = found::<Stepped, never::__Scenario<SteppedMemory>>(&never::suite());
+    assert_eq!(kind, Some(Kind::InvariantViolated), "{report}");
+    let headline = "before the first step of adder";
+    assert!(report.contains(headline), "{report}");
+}
+
+#[test]
+fn an_invariant_takes_no_steps_and_where_it_is_not_checked_a_report_says_so() {
+    let outcome = in_step::suite()
+        .check::<Stepped, in_step::__Scenario<_>>()
+        .unwrap();
+    let without = without_always::suite()
+        .check::<Stepped, without_always::__Scenario<_>>()
+        .unwrap();
+    assert_eq!(outcome.verdict, forkcheck::check::Verdict::Ok);
+    assert_eq!(outcome.covered.executions, without.covered.executions);
+    let is_told = |report: String| {
+        let words: Vec<&str> = report.split_whitespace().collect();
+        words.join(" ").contains("the invariant between steps")
+    };
+    let report = in_step::suite().report(&outcome);
+    assert!(!is_told(report));
+    // The broken twin passes here.
+    let outcome = ahead::suite()
+        .check::<Processes, ahead::__Scenario<Hardware>>()
+        .unwrap();
+    assert_eq!(outcome.verdict, forkcheck::check::Verdict::Ok);
+    let report = ahead::suite().report(&outcome);
+    assert!(is_told(report));
+    let outcome = without_always::suite()
+        .check::<Processes, without_always::__Scenario<Hardware>>()
+        .unwrap();
+    let report = without_always::suite().report(&outcome);
+    assert!(!is_told(report));
+}

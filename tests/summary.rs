@@ -142,6 +142,21 @@ fn a_test_that_passes_leaves_what_was_covered_and_what_was_not_checked() {
             && !text.contains("checked by loom"),
         "{text}"
     );
+    let junit = path.with_extension("xml");
+    let (code, _) = summary(&path, &["--junit", junit.to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    let xml = std::fs::read_to_string(&junit).unwrap();
+    for part in [
+        "<testsuite name=\"forkcheck::summary\" tests=\"2\" failures=\"0\" errors=\"0\" skipped=\"1\"",
+        "<testcase name=\"passes::stepped\" classname=\"forkcheck::summary\"",
+        "<property name=\"forkcheck programs\" value=\"1\"/>",
+        "<skipped message=\"a second opinion is not needed here\"/>",
+    ] {
+        assert!(xml.contains(part), "{part}: {xml}");
+    }
+    let (code, text) = summary(&path, &["--junit", "/dev/null/junit.xml"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("name a file in a directory"), "{text}");
     let (_, json) = summary(&path, &["--json"]);
     let first = json.lines().next().unwrap();
     assert_eq!(serde_json::from_str::<Value>(first).unwrap(), stepped);

@@ -253,6 +253,9 @@ fn budget(executions: u64, strategy: Strategy) -> Budget {
         // A later program of a search: the extra work for the first few programs is not included.
         watchdog: Duration::from_secs(2),
         backtraces: false,
+        shows_passing: false,
+        stop: None,
+        threads_only: false,
         known: Known {
             programs: u64::MAX,
             ..Known::default()

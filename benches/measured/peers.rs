@@ -133,6 +133,9 @@ fn loom(turns: u64, processes: usize) -> Duration {
         known: Known::default(),
         watchdog: Duration::from_secs(2),
         backtraces: false,
+        shows_passing: false,
+        stop: None,
+        threads_only: false,
     };
     let start = Instant::now();
     let (covered, _) = Loom::default()

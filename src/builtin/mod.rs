@@ -2,9 +2,10 @@
 //! must find: a harness that was never seen to fail proves nothing.
 //!
 //! Each file has a `suite()`. The `forkcheck` command lists the structures and checks them with
-//! [`check`], which `tests/builtins.rs` observes. A crate that depends on this one therefore does
-//! not compile them for each engine.
+//! [`check()`], which `tests/command/builtins.rs` observes. A crate that depends on this one therefore does
+//! not compile them for each engine, except for one: see [`checks_of_dead_writer`].
 
+mod check;
 pub mod dead_writer;
 pub mod double_buffer;
 pub mod early_flag;
@@ -18,6 +19,7 @@ mod replay;
 pub mod ring;
 pub mod seq_lock;
 
+pub use check::{Check, Html, Limits, check, checks_of_dead_writer};
 pub use dead_writer::DeadWriter;
 pub use double_buffer::DoubleBuffer;
 pub use early_flag::EarlyFlag;
@@ -31,14 +33,6 @@ pub use replay::{Known, known};
 pub use ring::CheckedRing;
 pub use seq_lock::CheckedSeqLock;
 
-use crate::engine::Engine;
-use crate::error::Error;
-use crate::report::Report;
-use crate::structure::WithHandles;
-use crate::suite::Suite;
-use std::path::PathBuf;
-use std::time::Duration;
-
 /// A message of two words that belong together: a value and its check sum. A torn copy shows.
 pub type Pair = [u64; 2];
 
@@ -50,70 +44,4 @@ fn message(value: u64) -> Pair {
             .rotate_left(29)
     };
     [value, (0..64).fold(value, round) % 1000]
-}
-
-/// Limits of a check; what is `None` comes from the environment, or else from the suite.
-#[derive(Clone, Debug, Default)]
-pub struct Limits {
-    /// The number of programs to draw.
-    pub cases: Option<u32>,
-    /// Time after which no new program is drawn.
-    pub time: Option<Duration>,
-    /// The seed of the draws.
-    pub seed: Option<u64>,
-    /// The one case to run instead.
-    pub replay: Option<Known>,
-    /// The command that replays a token.
-    pub command: String,
-    /// The place of the report as a page; by default a directory that `FORKCHECK_HTML` names.
-    pub html: Html,
-}
-
-/// The place of a report page.
-#[derive(Clone, Debug, Default)]
-pub enum Html {
-    /// No page, unless `FORKCHECK_HTML` is set.
-    #[default]
-    Nowhere,
-    /// A file in this directory, named after the suite and the engine, unless the verdict is `ok`.
-    Directory(PathBuf),
-    /// This file, whatever the verdict.
-    File(PathBuf),
-}
-
-/// Checks a structure on an engine within these limits.
-///
-/// # Errors
-/// If the suite, the environment or the case to replay is invalid, or a system call fails.
-pub fn check<E: Engine, S: WithHandles<Memory = E::Memory>>(
-    suite: Suite<S::Spec>,
-    limits: &Limits,
-) -> Result<Report, Error> {
-    let mut suite = suite.with_environment()?;
-    if let Some(cases) = limits.cases {
-        suite = suite.cases(cases);
-    }
-    if let Some(time) = limits.time {
-        suite = suite.time(time);
-    }
-    if let Some(seed) = limits.seed {
-        suite = suite.seed(seed);
-    }
-    if let Some(known) = &limits.replay {
-        suite = suite.replay(&known.token::<S::Spec>()?);
-    }
-    let outcome = suite.check::<E, S>()?;
-    let report = suite.report_with(&outcome, |token| {
-        format!("{} replay {token}", limits.command)
-    });
-    let page = match (&limits.html, suite.html()) {
-        (Html::File(file), _) => Some(file.clone()),
-        _ if report.verdict == "ok" => None,
-        (Html::Directory(directory), _) => Some(report.page_in(directory)),
-        (Html::Nowhere, directory) => directory.map(|directory| report.page_in(directory)),
-    };
-    Ok(match page {
-        Some(page) => report.with_page(&page),
-        None => report,
-    })
 }

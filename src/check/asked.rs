@@ -1,5 +1,5 @@
-//! Calls of the user's spec. A panic of the spec is reported as its own, with its message and
-//! source line.
+//! Calls of the user's spec, and of a structure's invariant. A panic of the spec is reported as its
+//! own, with its message and source line.
 
 use super::{Finding, Kind, Verdict};
 use crate::spec::Spec;
@@ -23,17 +23,14 @@ pub(crate) fn is_of_the_spec(info: &PanicHookInfo<'_>) -> bool {
         let Some(words) = asked else { return false };
         let place = info.location().map(ToString::to_string);
         let place = place.unwrap_or_else(|| "an unknown place".into());
-        *words = format!(
-            "the spec panicked at {place}: {}",
-            message(info.payload()).trim()
-        );
+        *words = format!("panicked at {place}: {}", message(info.payload()).trim());
         true
     })
 }
 
 /// Returns the value of `ask`, or the message of a panic in it. A nested call is part of the outer
 /// one.
-pub(super) fn words_of_panic<T>(ask: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn words_of_panic<T>(ask: impl FnOnce() -> T) -> Result<T, String> {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
@@ -48,7 +45,7 @@ pub(super) fn words_of_panic<T>(ask: impl FnOnce() -> T) -> Result<T, String> {
     answer.map_err(|payload| {
         // Another hook may have replaced this one; the payload still has the message.
         let words = if words.is_empty() {
-            format!("the spec panicked: {}", message(&*payload))
+            format!("panicked: {}", message(&*payload))
         } else {
             words
         };
@@ -60,10 +57,10 @@ pub(super) fn words_of_panic<T>(ask: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Returns the verdict of `ask`, or a finding if the spec panics in it.
 pub(super) fn verdict<S: Spec>(ask: impl FnOnce() -> Verdict<S>) -> Verdict<S> {
-    words_of_panic(ask).unwrap_or_else(|detail| {
+    words_of_panic(ask).unwrap_or_else(|words| {
         Verdict::Finding(Finding {
             kind: Kind::SpecPanic,
-            detail,
+            detail: format!("the spec {words}"),
             explanation: None,
         })
     })

@@ -5,14 +5,16 @@
 
 mod asked;
 mod bits;
+mod criterion;
 mod linearizable;
 mod search;
 mod seen;
 mod verdict;
 mod witness;
 
-#[cfg(feature = "loom")]
-pub(crate) use asked::is_of_the_spec;
-pub use linearizable::{Criterion, Limits, explain, rest};
-pub(crate) use linearizable::{Order, Watcher, blame, explain_watched, rest_watched};
+pub(crate) use asked::{is_of_the_spec, words_of_panic};
+pub use criterion::{Criterion, Limits};
+pub(crate) use criterion::{Judge, Order, Watcher};
+pub(crate) use linearizable::{blame, explain_watched, rest_watched};
+pub use linearizable::{explain, rest};
 pub use verdict::{Blocked, Explanation, Finding, Kind, Verdict};

@@ -13,17 +13,16 @@
 
 mod chains;
 mod lanes;
+mod pending;
 
 use chains::Chains;
+pub(super) use lanes::Of;
 use lanes::{Item, Pending, bound, lanes};
 
 use super::seen::Seen;
 use super::{Blocked, Explanation, Limits, Order, Watcher, asked, bits};
 use crate::case::Call;
 use crate::spec::Spec;
-
-/// The calls of one process, each with its number in the history.
-pub(super) type Of<'a, S> = (usize, Vec<(usize, &'a Call<S>)>);
 
 /// Condition on the state after the last call.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -42,6 +42,8 @@ pub enum Kind {
     NotSequentiallyConsistent,
     /// The structure panicked.
     Panic,
+    /// The structure's invariant does not hold after a step.
+    InvariantViolated,
     /// The user's spec panicked, so the structure cannot be judged by it.
     SpecPanic,
     /// A process of the case ended before its program did: abort, exit, a signal.
@@ -88,6 +90,7 @@ impl fmt::Display for Kind {
             Kind::NotLinearizable => "NOT LINEARIZABLE",
             Kind::NotSequentiallyConsistent => "NOT SEQUENTIALLY CONSISTENT",
             Kind::Panic => "PANIC",
+            Kind::InvariantViolated => "INVARIANT VIOLATED",
             Kind::SpecPanic => "PANIC IN THE SPEC",
             Kind::Died => "DIED",
             Kind::Endless => "ENDLESS",

@@ -4,7 +4,7 @@ use forkcheck::builtin::*;
 #[cfg(feature = "loom")]
 use forkcheck::engine::loom::{Loom, LoomMemory};
 use forkcheck::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
-use forkcheck::{Error, Hardware, Report};
+use forkcheck::memory::Hardware;
 
 /// A built-in structure with its suite, without its type.
 pub(super) struct Builtin {
@@ -20,9 +20,6 @@ pub(super) struct Builtin {
     pub(super) suite: String,
 }
 
-/// Checks one structure on one engine.
-pub(super) type Check = fn(&Limits) -> Result<Report, Error>;
-
 impl Builtin {
     /// Returns whether this engine has to find a bug.
     pub(super) fn is_planted(&self, engine: &str) -> bool {
@@ -34,6 +31,32 @@ const SOUND: &[&str] = &[];
 const BROKEN: &[&str] = &["processes", "stepped", "kills", "loom"];
 const MORTAL: &[&str] = &["kills"];
 
+/// The check of a structure on each engine. Those of `dead_writer` are in the library.
+macro_rules! checks {
+    ($name:ident: in_library) => {
+        checks_of_dead_writer()
+    };
+    ($name:ident: $structure:ident) => {
+        Vec::from([
+            (
+                Processes::NAME,
+                (|limits| check::<Processes, $structure<Hardware>>($name::suite(), limits))
+                    as Check,
+            ),
+            (Stepped::NAME, |limits| {
+                check::<Stepped, $structure<SteppedMemory>>($name::suite(), limits)
+            }),
+            (Kills::NAME, |limits| {
+                check::<Kills, $structure<SteppedMemory>>($name::suite(), limits)
+            }),
+            #[cfg(feature = "loom")]
+            (Loom::NAME, |limits| {
+                check::<Loom, $structure<LoomMemory>>($name::suite(), limits)
+            }),
+        ])
+    };
+}
+
 macro_rules! builtins {
     ($($name:ident: $structure:ident, $planted:ident, $about:literal;)*) => {
         /// Returns all built-in structures. Each broken one follows the sound one whose twin it is.
@@ -42,13 +65,7 @@ macro_rules! builtins {
                 name: stringify!($name),
                 about: $about,
                 planted: $planted,
-                engines: Vec::from([
-                    (Processes::NAME, (|limits| check::<Processes, $structure<Hardware>>($name::suite(), limits)) as Check),
-                    (Stepped::NAME, |limits| check::<Stepped, $structure<SteppedMemory>>($name::suite(), limits)),
-                    (Kills::NAME, |limits| check::<Kills, $structure<SteppedMemory>>($name::suite(), limits)),
-                    #[cfg(feature = "loom")]
-                    (Loom::NAME, |limits| check::<Loom, $structure<LoomMemory>>($name::suite(), limits)),
-                ]),
+                engines: checks!($name: $structure),
                 suite: $name::suite().id().to_owned(),
             }),*]
         }
@@ -59,7 +76,7 @@ builtins! {
     early_flag: EarlyFlag, BROKEN, "its twin: the flag is set before the data is written";
     seq_lock: CheckedSeqLock, SOUND, "a value that one process writes and many read";
     early_publish: EarlyPublish, BROKEN, "its twin: published before the copy";
-    dead_writer: DeadWriter, MORTAL, "its other twin: a writer that is killed at work leaves readers spinning";
+    dead_writer: in_library, MORTAL, "its other twin: a writer that is killed at work leaves readers spinning";
     latest: CheckedLatest, SOUND, "the newest value, without a wait";
     double_buffer: DoubleBuffer, BROKEN, "its twin: two slots where three are needed";
     ring: CheckedRing, SOUND, "a bounded queue from one process to one";

@@ -2,8 +2,10 @@
 //! than `ok`.
 
 use super::builtins::{self, Builtin};
-use super::print::{columns, say, table};
-use super::{Options, Standing, expected, json};
+use super::json;
+use super::options::Options;
+use super::print::{report_text, say, table};
+use super::standing::{Standing, expected};
 use forkcheck::Report;
 use forkcheck::engine::Covered;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -183,7 +185,7 @@ impl<'a> Row<'a> {
     fn report(self) -> Option<String> {
         match self.told {
             Err(error) => Some(error),
-            Ok(told) => (told.verdict != "ok").then(|| told.text(columns())),
+            Ok(told) => (told.verdict != "ok").then(|| report_text(&told)),
         }
     }
 }

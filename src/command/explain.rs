@@ -1,8 +1,8 @@
 //! `forkcheck explain`: what a verdict or a limitation means, and what to do. The text is that of
 //! the guide's page.
 
-use super::Standing;
 use super::print::{complain, say};
+use super::standing::Standing;
 
 /// The page, with a section for each.
 const PAGE: &str = include_str!("../../docs/src/verdicts.md");
@@ -54,6 +54,14 @@ fn plain(name: &str) -> String {
     words.join(" ").trim_end_matches(['.', ';', ',']).to_owned()
 }
 
+/// Returns whether a name has these words, as whole words: `token` does not have `ok`.
+fn has_words(name: &str, words: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric();
+    name.match_indices(words).any(|(at, _)| {
+        !name[..at].ends_with(is_part) && !name[at + words.len()..].starts_with(is_part)
+    })
+}
+
 /// Returns the section of a name: the one of that name; else the longest one within the name, as a
 /// report's name has more words; else the only one whose heading holds it.
 ///
@@ -62,7 +70,7 @@ fn plain(name: &str) -> String {
 fn section(name: &str) -> Result<(&'static str, &'static str), Vec<&'static str>> {
     let name = plain(name);
     let called = |heading: &str| plain(heading) == name;
-    let said = |heading: &str| name.contains(&plain(heading));
+    let said = |heading: &str| has_words(&name, &plain(heading));
     if let Some(found) = sections().find(|(heading, _)| called(heading)) {
         return Ok(found);
     }
@@ -85,10 +93,11 @@ mod tests {
     use forkcheck::engine::{Engine, Kills, KillsCode, Processes, Stepped, SteppedCode};
 
     /// All kinds.
-    const KINDS: [Kind; 16] = [
+    const KINDS: [Kind; 17] = [
         Kind::NotLinearizable,
         Kind::NotSequentiallyConsistent,
         Kind::Panic,
+        Kind::InvariantViolated,
         Kind::SpecPanic,
         Kind::Died,
         Kind::Endless,
@@ -116,6 +125,14 @@ mod tests {
     }
 
     #[test]
+    fn a_word_that_holds_the_name_of_a_section_is_not_that_section() {
+        assert!(section("token").is_err(), "it holds `ok`");
+        assert_eq!(section("it is ok").unwrap().0, "ok");
+        assert!(has_words("weak memory (rc11)", "weak memory"));
+        assert!(!has_words("tokens", "ok") && !has_words("book", "ok"));
+    }
+
+    #[test]
     fn each_limitation_of_each_engine_has_a_section() {
         let mut limitations = vec![
             Processes::LIMITATIONS,
@@ -129,8 +146,12 @@ mod tests {
         // The names that a report adds to those of its engine.
         let added = [
             "kills of reader",
+            "the invariant between steps",
             "pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)",
-            "calls on several processors at the same time, in 3 programs: there they met only where a process was halted",
+            "calls on several processors at the same time, in 3 programs: there they met only where a process was paused",
+            "atomic instructions that were not instrumented (`fetch_max`, `fetch_min`, inline assembly), in a::b",
+            "other results of calls that leave the schedule, which operations make: clock_gettime",
+            "processes, in 3 programs: there each has statics, thread-locals and private futexes of its own, and did something else",
             "pointers to private memory that operations store, in 1 program that could not be looked through operation by operation",
         ];
         let items = limitations.iter().flat_map(|all| all.split("; "));

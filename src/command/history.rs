@@ -4,8 +4,8 @@ mod fields;
 mod input;
 mod specs;
 
-use super::Standing;
 use super::print::{complain, say};
+use super::standing::Standing;
 use clap::ValueEnum;
 use fields::{Fields, Json, OpAndRet};
 use forkcheck::Spec;

@@ -1,7 +1,7 @@
 //! Outcomes and structures, as one JSON object per line.
 
 use super::builtins::Builtin;
-use super::expected;
+use super::standing::expected;
 use forkcheck::Report;
 use serde_json::{Value, json};
 
@@ -35,8 +35,8 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, S
     object["cases"] = covered.programs.into();
     object["executions"] = covered.executions.into();
     object["failing"] = covered.failing.into();
-    object["halted"] = covered.halted.into();
-    object["by_halts"] = covered.by_halts.into();
+    object["paused"] = covered.paused.into();
+    object["by_pauses"] = covered.by_pauses.into();
     object["overlapping"] = covered.overlapping.into();
     object["seconds"] = report.seconds.into();
     object["waited"] = report.waited.into();
@@ -63,8 +63,11 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, S
     object["explanation"] = json!(linearization.map(|attempt| &attempt.reason));
     object["origin"] = json!(report.origin);
     object["rate"] = json!(report.rate);
+    object["excerpts"] = json!(report.excerpts);
     object["page"] = json!(report.page);
     object["no_page"] = json!(report.no_page);
+    object["trace"] = json!(report.trace_file);
+    object["no_trace"] = json!(report.no_trace);
     object
 }
 

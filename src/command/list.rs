@@ -1,8 +1,9 @@
 //! `forkcheck list`: the built-in structures.
 
 use super::builtins;
+use super::json;
 use super::print::{say, table};
-use super::{Standing, expected, json};
+use super::standing::{Standing, expected};
 
 /// Prints the structures as a table or as JSON.
 pub(super) fn list(json: bool) -> Standing {

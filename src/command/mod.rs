@@ -6,16 +6,17 @@ mod explain;
 mod history;
 mod json;
 mod list;
+mod options;
 mod print;
 mod replay;
+mod standing;
 mod summary;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
-use forkcheck::builtin::{Html, Limits};
+use clap::{Parser, Subcommand};
+use options::Options;
+pub(crate) use standing::Standing;
 use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::Duration;
 
 /// Checks the memory that processes share: the built-in publications and their planted broken twins, on every engine.
 ///
@@ -55,6 +56,17 @@ enum What {
         /// Writes the report to this file too, as a page for a browser; of several cases the later ones to FILE-2 and so on.
         #[arg(long, value_name = "FILE")]
         html: Option<PathBuf>,
+        /// Writes the execution to this file too, as a trace that ui.perfetto.dev opens; of several cases the later ones to FILE-2
+        /// and so on.
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
+        /// Attaches gdb to the forked process of a row of the report, which stops there at its source line: of the case of a token
+        /// of stepped or kills.
+        #[arg(long)]
+        gdb: bool,
+        /// The row, from the report; that of the access that shows the failure, unless it is given.
+        #[arg(long, value_name = "N", requires = "gdb", value_parser = clap::value_parser!(u32).range(1..))]
+        to_row: Option<u32>,
         /// One JSON object a line, for programs, and nothing else.
         #[arg(long)]
         json: bool,
@@ -64,6 +76,9 @@ enum What {
     Summary {
         /// The file; target/forkcheck/summary.json of this directory or of one above, unless it is given.
         file: Option<PathBuf>,
+        /// Writes them to this file too, as JUnit XML with a property for each figure.
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
         /// The lines of the file, one JSON object for each test.
         #[arg(long)]
         json: bool,
@@ -114,46 +129,6 @@ enum What {
     },
 }
 
-/// On what, how much, and how it is told.
-#[derive(Clone, Debug, Args)]
-struct Options {
-    /// Only on this engine; given again, on that one too.
-    #[arg(long, value_name = "NAME", value_parser = engines())]
-    engine: Vec<String>,
-    /// Programs to draw for each; engines that explore stop once they have run as many executions as four may take, or
-    /// sixteen of `stepped` and `kills`.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
-    cases: Option<u32>,
-    /// The time limit for a subject on an engine: a safety net. What it cuts short is unknown.
-    #[arg(long, value_name = "T", value_parser = seconds, allow_negative_numbers = true)]
-    seconds: Option<Duration>,
-    /// The seed of what is drawn; a new one each time, unless it is given.
-    #[arg(long, value_name = "S", allow_negative_numbers = true)]
-    seed: Option<u64>,
-    /// Writes the report of each check that is not ok into this directory too, as a page for a browser: SUITE-ENGINE.html.
-    #[arg(long, value_name = "DIR")]
-    html: Option<PathBuf>,
-    /// One JSON object a line, for programs, and nothing else.
-    #[arg(long)]
-    json: bool,
-}
-
-impl Options {
-    fn limits(&self) -> Limits {
-        Limits {
-            cases: self.cases,
-            time: self.seconds,
-            seed: self.seed,
-            replay: None,
-            command: called(),
-            html: self.html.clone().map_or(Html::Nowhere, Html::Directory),
-        }
-    }
-    fn names(&self, engine: &str) -> bool {
-        self.engine.is_empty() || self.engine.iter().any(|name| name == engine)
-    }
-}
-
 impl Command {
     /// Does the command.
     pub(crate) fn run(self) -> Standing {
@@ -161,10 +136,21 @@ impl Command {
             None => check::check(&[], &self.options),
             Some(What::Check { subjects, options }) => check::check(&subjects, &options),
             Some(What::List { json }) => list::list(json),
-            Some(What::Replay { target, html, json }) => {
-                replay::replay(&target, html.as_deref(), json)
+            Some(What::Replay {
+                target,
+                html,
+                trace,
+                gdb,
+                to_row,
+                json,
+            }) => {
+                let gdb_row = gdb.then_some(to_row.unwrap_or(0) as usize);
+                let files = replay::Files { html, trace };
+                replay::replay(&target, &files, gdb_row, json)
             }
-            Some(What::Summary { file, json }) => summary::summary(file.as_deref(), json),
+            Some(What::Summary { file, junit, json }) => {
+                summary::summary(file.as_deref(), junit.as_deref(), json)
+            }
             Some(What::Explain { name }) => explain::explain(&name),
             Some(What::History {
                 file,
@@ -180,73 +166,13 @@ impl Command {
     }
 }
 
-/// The outcome in comparison with the expected one; the worst comes last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Standing {
-    AsExpected,
-    CannotSay,
-    NotAsExpected,
-}
-
-/// The exit code of a command without a result.
-const CANNOT_SAY: u8 = 2;
-
-impl From<Standing> for ExitCode {
-    fn from(standing: Standing) -> Self {
-        ExitCode::from(match standing {
-            Standing::AsExpected => 0,
-            Standing::NotAsExpected => 1,
-            Standing::CannotSay => CANNOT_SAY,
-        })
-    }
-}
-
 fn subjects() -> impl TypedValueParser<Value = String> {
     PossibleValuesParser::new(builtins::all().iter().map(|builtin| builtin.name))
-}
-
-fn engines() -> impl TypedValueParser<Value = String> {
-    let mut names: Vec<&str> = Vec::new();
-    for (engine, _) in builtins::all().iter().flat_map(|builtin| &builtin.engines) {
-        if !names.contains(engine) {
-            names.push(engine);
-        }
-    }
-    PossibleValuesParser::new(names)
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: Option<f64> = text.parse().ok();
-    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    time.filter(|time| !time.is_zero())
-        .ok_or_else(|| "a number above 0 is wanted, such as 2.5".into())
-}
-
-/// Returns the call of this command, so that the commands that it prints can be pasted.
-fn called() -> String {
-    let first = std::env::args_os().next();
-    first.map_or("forkcheck".into(), |it| it.to_string_lossy().into_owned())
-}
-
-/// Returns the expected outcome of a structure.
-fn expected(planted: bool) -> &'static str {
-    if planted { "finding" } else { "ok" }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_worst_of_all_decides() {
-        use Standing::{AsExpected, CannotSay, NotAsExpected};
-        assert!(AsExpected < CannotSay && CannotSay < NotAsExpected);
-        let code = |standing| format!("{:?}", ExitCode::from(standing));
-        let by_number = |number: u8| format!("{:?}", ExitCode::from(number));
-        assert_eq!(code(AsExpected), by_number(0));
-        assert_eq!(code(NotAsExpected), by_number(1));
-        assert_eq!(code(CannotSay), by_number(2));
-    }
 
     #[test]
     fn any_arguments_are_understood_or_refused() {
@@ -263,7 +189,7 @@ mod tests {
             failure_persistence: None,
             ..Config::default()
         };
-        let known = "check list replay history summary explain help one_shot early_flag --engine --cases --seconds --seed --json --html --spec \
+        let known = "check list replay history summary explain help one_shot early_flag --engine --cases --seconds --seed --json --html --trace --gdb --to-row --junit --spec \
              --states --steps --help --version -h -V -- - = --cases=3 --seconds=1e400 --seconds=-1 --seed=-0 stepped \
              loom queue 0 1 -1 18446744073709551615 18446744073709551616 4294967296 NaN inf 1e308 0x10 1e-400 fk1: fk";
         let known: Vec<&str> = known.split_whitespace().collect();

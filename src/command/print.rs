@@ -1,7 +1,9 @@
 //! Lines of output. If a line cannot be written, the command reports that and ends.
 
-use super::CANNOT_SAY;
+use super::standing::CANNOT_SAY;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use forkcheck::Report;
+use forkcheck::report::shows_colors;
 use std::fmt::Arguments;
 use std::io::{Write, stderr, stdout};
 
@@ -22,11 +24,19 @@ macro_rules! complain {
 pub(super) use {complain, say};
 
 /// Returns the width of a report: from `COLUMNS`, or else from the terminal, or else 100.
-pub(super) fn columns() -> usize {
+fn columns() -> usize {
     let said = std::env::var("COLUMNS").ok();
     let said = said.and_then(|columns| columns.trim().parse().ok());
     let terminal = || Table::new().width().map(usize::from);
     said.or_else(terminal).unwrap_or(100)
+}
+
+/// Returns a report as text for the standard output, with colours where it shows them.
+pub(super) fn report_text(report: &Report) -> String {
+    match shows_colors(&stdout()) {
+        true => report.colored_text(columns()),
+        false => report.text(columns()),
+    }
 }
 
 /// Returns an empty table with this header. In a narrow terminal its columns wrap, but for the first `whole` ones.

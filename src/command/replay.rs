@@ -1,13 +1,21 @@
 //! `forkcheck replay`: saved cases, from a token or a file.
 
 use super::builtins::{self, Builtin};
-use super::print::{columns, complain, say};
-use super::{Standing, called, json};
+use super::json;
+use super::options::called;
+use super::print::{complain, report_text, say};
+use super::standing::Standing;
 use forkcheck::builtin::{Html, Known, Limits, known};
 use std::path::{Path, PathBuf};
 
+/// The files for the report of a case, beside the terminal.
+pub(super) struct Files {
+    pub(super) html: Option<PathBuf>,
+    pub(super) trace: Option<PathBuf>,
+}
+
 /// Runs all cases of the target that are of built-in structures, and says how to run the others.
-pub(super) fn replay(target: &str, html: Option<&Path>, json: bool) -> Standing {
+pub(super) fn replay(target: &str, files: &Files, gdb_row: Option<usize>, json: bool) -> Standing {
     let all = builtins::all();
     let suites: Vec<&str> = all.iter().map(|builtin| &*builtin.suite).collect();
     let known = match known(target, &suites) {
@@ -19,8 +27,16 @@ pub(super) fn replay(target: &str, html: Option<&Path>, json: bool) -> Standing 
     };
     let cases = known.into_iter().zip(1..);
     let cases = cases.map(|(known, number)| {
-        let html = html.map_or(Html::Nowhere, |file| Html::File(numbered(file, number)));
-        one(&all, known, html, json)
+        let file = |file: &Option<PathBuf>| file.as_deref().map(|file| numbered(file, number));
+        let limits = Limits {
+            replay: Some(known.clone()),
+            command: called(),
+            html: file(&files.html).map_or(Html::Nowhere, Html::File),
+            trace: file(&files.trace),
+            gdb_row,
+            ..Limits::default()
+        };
+        one(&all, &known, &limits, json)
     });
     let standings: Vec<Standing> = cases.collect();
     let Some(worst) = standings.into_iter().max() else {
@@ -44,7 +60,7 @@ fn numbered(file: &Path, number: u32) -> PathBuf {
     file.with_file_name(name)
 }
 
-fn one(all: &[Builtin], known: Known, html: Html, json: bool) -> Standing {
+fn one(all: &[Builtin], known: &Known, limits: &Limits, json: bool) -> Standing {
     let Some(builtin) = all
         .iter()
         .find(|builtin| known.suite.as_ref() == Some(&builtin.suite))
@@ -55,7 +71,7 @@ fn one(all: &[Builtin], known: Known, html: Html, json: bool) -> Standing {
         );
         return Standing::CannotSay;
     };
-    match told(builtin, known, html, json) {
+    match told(builtin, known, limits, json) {
         Ok(standing) => standing,
         Err(error) => {
             complain!("error: {error}");
@@ -64,19 +80,13 @@ fn one(all: &[Builtin], known: Known, html: Html, json: bool) -> Standing {
     }
 }
 
-fn told(builtin: &Builtin, known: Known, html: Html, json: bool) -> Result<Standing, String> {
-    let engine = known.engine.clone();
-    let check = builtin.engines.iter().find(|(name, _)| *name == engine);
+fn told(builtin: &Builtin, known: &Known, limits: &Limits, json: bool) -> Result<Standing, String> {
+    let engine = &known.engine;
+    let check = builtin.engines.iter().find(|(name, _)| name == engine);
     let (engine, check) = check.ok_or_else(|| {
         format!("this forkcheck has no engine {engine:?}: build it with the feature of that name")
     })?;
-    let limits = Limits {
-        replay: Some(known),
-        command: called(),
-        html,
-        ..Limits::default()
-    };
-    let told = check(&limits).map_err(|error| error.to_string())?;
+    let told = check(limits).map_err(|error| error.to_string())?;
     let standing = match told.verdict {
         "finding" => Standing::NotAsExpected,
         "ok" => Standing::AsExpected,
@@ -85,7 +95,7 @@ fn told(builtin: &Builtin, known: Known, html: Html, json: bool) -> Result<Stand
     if json {
         say!("{}", json::outcome(builtin, engine, &Ok(told)));
     } else {
-        say!("{}", told.text(columns()));
+        say!("{}", report_text(&told));
         if standing == Standing::AsExpected {
             say!(
                 "it did not fail again, in {} executions",

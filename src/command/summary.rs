@@ -1,31 +1,17 @@
 //! `forkcheck summary`: what the tests of a package covered when they ran last, and what was not checked.
 
-use super::Standing;
+mod junit;
+mod line;
+
 use super::print::{self, complain, say};
+use super::standing::Standing;
 use comfy_table::Table;
-use serde::Deserialize;
+use line::Line;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A line of the file.
-#[derive(Deserialize)]
-struct Line {
-    test: String,
-    engine: String,
-    verdict: String,
-    kind: Option<String>,
-    reason: Option<String>,
-    programs: u64,
-    executions: u64,
-    covered: Vec<String>,
-    not_reached: Vec<String>,
-    unscheduled: Option<String>,
-    not_checked: Vec<String>,
-    milliseconds: u64,
-}
-
 /// Prints the lines of a file, or of the target directory of this package.
-pub(super) fn summary(file: Option<&Path>, json: bool) -> Standing {
+pub(super) fn summary(file: Option<&Path>, junit: Option<&Path>, json: bool) -> Standing {
     let Some(file) = file.map(Path::to_owned).or_else(found) else {
         complain!(
             "error: there is no target/forkcheck/summary.json here or above: run `cargo test`, whose suites leave it, or give its path"
@@ -34,6 +20,15 @@ pub(super) fn summary(file: Option<&Path>, json: bool) -> Standing {
     };
     match lines(&file) {
         Ok((text, lines)) => {
+            if let Some(junit) = junit
+                && let Err(error) = std::fs::write(junit, junit::xml(&lines))
+            {
+                complain!(
+                    "error: cannot write {}: {error}; name a file in a directory that is there and can be written",
+                    junit.display()
+                );
+                return Standing::CannotSay;
+            }
             match json {
                 true => say!("{}", text.trim_end()),
                 false => say!("{}", told(lines.as_slice())),
@@ -75,8 +70,23 @@ fn lines(file: &Path) -> Result<(String, Vec<Line>), String> {
         })?;
         lines.push(line);
     }
-    lines.sort_by(|a, b| a.test.cmp(&b.test));
+    lines.sort_by(|a, b| (&a.test, &a.binary).cmp(&(&b.test, &b.binary)));
+    name_apart(&mut lines);
     Ok((text, lines))
+}
+
+/// Names the binary too of tests that have the same name.
+fn name_apart(lines: &mut [Line]) {
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    for line in &*lines {
+        *times.entry(line.test.clone()).or_default() += 1;
+    }
+    for line in lines {
+        line.shown = match times[&line.test] {
+            1 => line.test.clone(),
+            _ => format!("{} {}", line.binary, line.test),
+        };
+    }
 }
 
 fn standing(lines: &[Line]) -> Standing {
@@ -100,7 +110,7 @@ fn told(lines: &[Line]) -> String {
         let items = lines.iter().map(|line| (line, of(line)));
         let items = items.filter(|(_, item)| !item.is_empty());
         items
-            .map(|(line, item)| format!("{}: {item}", line.test))
+            .map(|(line, item)| format!("{}: {item}", line.shown))
             .collect()
     };
     let reason = |line: &Line| line.reason.clone().unwrap_or_default();
@@ -118,7 +128,7 @@ fn told(lines: &[Line]) -> String {
         let mut items: Vec<String> = first.iter().filter(|item| in_all(item)).cloned().collect();
         for line in &of_engine {
             let more = line.not_checked.iter().filter(|item| !in_all(item));
-            items.extend(more.map(|item| format!("{}: {item}", line.test)));
+            items.extend(more.map(|item| format!("{}: {item}", line.shown)));
         }
         add(format!("not checked by {engine}:"), items);
     }
@@ -151,7 +161,7 @@ fn table(lines: &[Line]) -> Table {
         // The first two parts are the numbers before.
         let covered = line.covered.get(2..).unwrap_or_default();
         table.add_row([
-            line.test.clone(),
+            line.shown.clone(),
             verdict.clone(),
             line.programs.to_string(),
             line.executions.to_string(),
@@ -168,11 +178,13 @@ mod tests {
 
     fn line(test: &str, verdict: &str, not_checked: &[&str]) -> Line {
         let object = serde_json::json!({
-            "test": test, "suite": "ring", "engine": "stepped", "verdict": verdict, "kind": null, "reason": null, "programs": 4,
+            "binary": "rings::ring", "test": test, "suite": "ring", "engine": "stepped", "verdict": verdict, "kind": null, "reason": null, "programs": 4,
             "executions": 900, "covered": ["4 programs", "900 executions", "4 explored to the end"], "not_reached": [],
             "unscheduled": null, "not_checked": not_checked, "milliseconds": 1200, "seed": "7", "at": 1,
         });
-        serde_json::from_value(object).unwrap()
+        let mut line: Line = serde_json::from_value(object).unwrap();
+        line.shown = test.to_owned();
+        line
     }
 
     #[test]
@@ -190,6 +202,15 @@ mod tests {
         );
         assert!(text.contains("4 explored to the end"), "{text}");
         assert_eq!(standing(&lines), Standing::AsExpected);
+    }
+
+    #[test]
+    fn tests_of_one_name_are_told_with_their_binaries() {
+        let mut lines = ["a", "a", "b"].map(|test| line(test, "ok", &[]));
+        lines[1].binary = "other::ring".into();
+        name_apart(&mut lines);
+        let shown = lines.each_ref().map(|line| &*line.shown);
+        assert_eq!(shown, ["rings::ring a", "other::ring a", "b"]);
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! Ways to run a case. Each engine brings a memory of its own and names its limitations.
 //!
 //! Called by `search` only; to use one, name it to a [`Suite`](crate::suite::Suite).
+//!
+//! Each engine is one folder: `processes`, `stepped` (with `kills`), `loom`. They share `served`, the two halves of an
+//! engine; `private`, the search for pointers and locks that work within one process alone; `value`, the values of words
+//! as 64 bits; and `workers`, a module of its own.
 
+mod crates;
+mod left;
 #[cfg(feature = "loom")]
 pub mod loom;
 mod private;
@@ -10,10 +16,14 @@ mod served;
 mod stepped;
 mod value;
 
+pub use crates::Crates;
 pub use processes::Processes;
+pub(crate) use stepped::alone;
 #[doc(hidden)]
 pub use stepped::probe;
-pub use stepped::{Kills, KillsCode, Stepped, SteppedCode, SteppedMemory};
+pub use stepped::{Kills, Stepped, SteppedMemory};
+#[doc(hidden)]
+pub use stepped::{KillsCode, SteppedCode};
 
 use crate::case::{Case, History, Program, Step};
 use crate::check::{Criterion, Verdict};
@@ -44,6 +54,8 @@ pub trait Engine: Default + 'static {
     const EXPLORES: bool;
     /// Whether it kills processes, and so has to show that there were steps at which it could.
     const KILLS: bool = false;
+    /// Whether it checks the invariant of a structure after each step.
+    const CHECKS_INVARIANT: bool = false;
     /// Of an engine that explores: it draws programs until it has run as many executions as this
     /// many programs may take. Small programs are explored in a few hundred.
     const PROGRAMS: u64 = 4;
@@ -80,11 +92,17 @@ pub trait Engine: Default + 'static {
         budget: &Budget,
     ) -> Result<Answer<S::Spec>, Error>;
 
+    /// Returns the functions whose accesses it does not see although their crates are instrumented, where it runs such code.
+    fn not_instrumented(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Returns the last output of the engine's processes; shown when a check fails.
     fn output(&self) -> String;
 }
 
 /// The answer of a search: what was covered, and the execution that is not Ok, if there is one.
+#[doc(hidden)]
 pub type Answer<S> = (Covered, Option<Run<S>>);
 
 /// Remedy of a finding that an operation does not return.
@@ -109,6 +127,7 @@ impl Turn {
 }
 
 /// The amount of work on one case.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Budget {
     /// Executions, at most.
@@ -130,17 +149,34 @@ pub struct Budget {
     pub read_only: u32,
     /// Processes that may be killed, as bits, by an engine that kills.
     pub killable: u32,
+    /// Whether the structure is for the threads of one process alone: the suite is without `processes`.
+    pub threads_only: bool,
     /// The strategy of an engine that schedules steps.
     pub strategy: Strategy,
     /// Facts that earlier programs have shown.
     pub known: Known,
     /// Whether panics are printed with backtraces, if `RUST_BACKTRACE` asks for them: to print one takes up to a second.
     pub backtraces: bool,
+    /// Whether a replay also returns an execution that is Ok, where the engine schedules steps.
+    pub shows_passing: bool,
+    /// The step of a replay before which a debugger is attached to its process, where the engine schedules steps.
+    pub stop: Option<StopAt>,
+}
+
+/// A step of a traced execution before which its process stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopAt {
+    /// The step, counted from 0.
+    pub(crate) step: u32,
+    /// The process that asked, and its descriptor of a pipe, to which the stopping process writes its id as a line.
+    pub(crate) asker: u32,
+    pub(crate) pipe: i32,
 }
 
 /// Facts that the programs of a suite have shown so far of its structure. The search keeps them in
 /// the order of the programs, so that the next search does not depend on which program was done
 /// first.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Programs that were searched.
@@ -156,6 +192,7 @@ pub struct Known {
 }
 
 /// The strategy by which an engine that schedules steps chooses the next one.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Strategy {
@@ -166,6 +203,38 @@ pub enum Strategy {
     Pct,
     /// Any process that can take a step, drawn from the seed.
     Random,
+    /// One execution, by forked processes: this process begins, none is preempted, and one is killed
+    /// before step `step` of all that may be killed. [`Covered::kill_points`] is 0 where there is no
+    /// such step. Of an engine that kills.
+    KillBefore {
+        /// The process that begins.
+        first: u16,
+        /// The number of the step, counted from 0.
+        step: u32,
+    },
+}
+
+/// The processes among which a finding in code that is not written for `Memory` shows. Threads share all memory of a process, and so do the
+/// coroutines that search; forked processes share the structure and its heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Scope {
+    /// Among both.
+    Both,
+    /// Among threads only: it needs a static or a thread-local that all change.
+    ThreadsOnly,
+    /// Among processes only: it needs memory that each has of its own, or a private futex, which wakes no other process.
+    ProcessesOnly,
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Both => "threads and processes",
+            Self::ThreadsOnly => "threads only",
+            Self::ProcessesOnly => "processes only",
+        })
+    }
 }
 
 /// One execution that is to be reported.
@@ -180,6 +249,8 @@ pub struct Run<S: Spec> {
     pub steps: Vec<Step>,
     /// The verdict on it; not Ok.
     pub verdict: Verdict<S>,
+    /// The processes among which it shows, in code that is not written for `Memory`.
+    pub scope: Option<Scope>,
 }
 
 /// Counts of what was run.
@@ -196,12 +267,12 @@ pub struct Covered {
     pub overlapping: u64,
     /// Executions in which calls of different processes could have overlapped.
     pub could_overlap: u64,
-    /// Executions with an instruction-level pause in an operation: a process halted there, and the
+    /// Executions with an instruction-level pause in an operation: a process paused there, and the
     /// others went on.
-    pub halted: u64,
+    pub paused: u64,
     /// Programs whose calls hardly overlapped except at instruction-level pauses: on one processor,
     /// or beside other work.
-    pub by_halts: u64,
+    pub by_pauses: u64,
     /// Programs all of whose orders were explored, within the engine's bounds.
     pub exhausted: u64,
     /// Programs explored completely, except for orders in which a process spins for longer than the
@@ -238,6 +309,8 @@ pub struct Covered {
     pub samples: u64,
     /// Programs that were searched by forked processes, since coroutines did something else.
     pub by_processes: u64,
+    /// Programs in which forked processes did something else than threads, for memory that each has of its own.
+    pub unlike: u64,
     /// The most steps of its own that an operation needed.
     pub worst: u64,
     /// Programs in which the structure changed without a step: the engine cannot schedule accesses
@@ -258,11 +331,23 @@ pub struct Covered {
     pub locks: u64,
     /// Findings that needed a real kill.
     pub for_real: u64,
+    /// Calls of the C library by which operations left the schedule, as bits; [`left_calls`](Self::left_calls) names them.
+    pub left: u64,
+    /// The most allocations for each operation that the drop of the structure left, where no process was killed and the code is not
+    /// written for `Memory`.
+    pub left_over: u64,
+    /// The crates whose accesses were seen, where the code is not written for `Memory`.
+    pub crates: Crates,
     /// Marks in the structure's code that executions reached.
     pub reached: Reached,
 }
 
 impl Covered {
+    /// Returns the names of the calls by which operations left the schedule.
+    pub fn left_calls(&self) -> Vec<String> {
+        left::names(self.left)
+    }
+
     /// Adds counts to these.
     pub fn add(&mut self, more: Covered) {
         self.programs += more.programs;
@@ -270,8 +355,8 @@ impl Covered {
         self.failing += more.failing;
         self.overlapping += more.overlapping;
         self.could_overlap += more.could_overlap;
-        self.halted += more.halted;
-        self.by_halts += more.by_halts;
+        self.paused += more.paused;
+        self.by_pauses += more.by_pauses;
         self.exhausted += more.exhausted;
         self.but_for_spins += more.but_for_spins;
         self.within_three += more.within_three;
@@ -289,6 +374,7 @@ impl Covered {
         self.same_id += more.same_id;
         self.samples += more.samples;
         self.by_processes += more.by_processes;
+        self.unlike += more.unlike;
         self.worst = self.worst.max(more.worst);
         self.unseen += more.unseen;
         self.accesses += more.accesses;
@@ -298,6 +384,9 @@ impl Covered {
         self.given_up += more.given_up;
         self.locks += more.locks;
         self.for_real += more.for_real;
+        self.left |= more.left;
+        self.left_over = self.left_over.max(more.left_over);
+        self.crates.add_all(more.crates);
         self.reached.add(more.reached);
     }
 }

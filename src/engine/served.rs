@@ -124,6 +124,7 @@ pub(super) fn bare<S: Spec>(case: Case<S>, verdict: Verdict<S>) -> Run<S> {
         history,
         steps: Vec::new(),
         verdict,
+        scope: None,
     }
 }
 

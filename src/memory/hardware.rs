@@ -7,9 +7,7 @@
 )]
 
 use super::part::{bytes_of, pieces};
-use super::{
-    Atomic, HardwareBool, Life, Memory, MemoryCell, Payload, Resident, Words, pidfd, shape,
-};
+use super::{Atomic, HardwareBool, Life, Memory, MemoryCell, Payload, Words, pidfd};
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -266,11 +264,6 @@ hardware_atomic!(
     (swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min)
 );
 hardware_atomic!(HardwareBool bool: (swap fetch_and fetch_or fetch_xor));
-
-// SAFETY: 1. zerocopy's FromBytes; 2. only the atomic words below are handed out; 3. and 4. `T` is plain `Copy` bytes.
-unsafe impl<T: Payload> Resident for HardwareWords<T> {
-    const SHAPE: u64 = shape("words", &[size_of::<T>() as u64]);
-}
 
 /// A payload in place: `size_of::<T>() / 8` words of 64 bits, then its tail byte by byte.
 /// The split is fixed, so no location is ever accessed with two sizes.

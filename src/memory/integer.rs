@@ -1,7 +1,5 @@
 //! The integers that a word may hold: words of them have arithmetic, and words of `bool` do not.
 
-use super::{Atomic, Ordering};
-
 /// An integer of the machine, with whose words a memory can calculate.
 ///
 /// A `bool` is not one, so a word of it has no `fetch_add`:
@@ -33,15 +31,3 @@ macro_rules! integers {
     )*};
 }
 integers!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
-
-/// Replaces the value of a word by `new` of it, and returns the value found, for memories that have
-/// no such access.
-#[track_caller]
-pub(super) fn fetch<V: Integer + Eq>(
-    word: &(impl Atomic<V> + ?Sized),
-    order: Ordering,
-    new: impl Fn(V) -> V,
-) -> V {
-    let result = word.fetch_update(order, Ordering::Relaxed, |found| Some(new(found)));
-    result.unwrap_or_else(|found| found)
-}

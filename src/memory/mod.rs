@@ -13,23 +13,27 @@ pub(crate) mod part;
 pub(crate) mod pidfd;
 mod resident;
 #[cfg(feature = "harness")]
+#[doc(hidden)]
 pub mod weakened;
 #[cfg(feature = "harness")]
 mod words;
 
+#[doc(hidden)]
 pub use boolean::HardwareBool;
+pub use hardware::Hardware;
 pub(crate) use hardware::mark;
 #[cfg(feature = "harness")]
 pub(crate) use hardware::refusal_of_futex;
-pub use hardware::{Hardware, HardwareCell, HardwareWords};
+#[doc(hidden)]
+pub use hardware::{HardwareCell, HardwareWords};
 pub use integer::Integer;
 #[doc(hidden)]
 pub use resident::shape;
 pub use resident::{Line, Reading, Resident};
 #[cfg(feature = "harness")]
+#[doc(hidden)]
 pub use words::WordsOf;
 
-use integer::fetch;
 use serde::{Deserialize, Serialize};
 pub use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -39,6 +43,20 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 ///
 /// All methods that touch shared memory are `#[track_caller]`, so that an engine knows the source line
 /// of each access.
+///
+/// ```
+/// use forkcheck::prelude::*;
+/// /// A lock. It runs on each engine, and `Lock<Hardware>` is what ships.
+/// struct Lock<M: Memory>(M::AtomicU32);
+/// impl<M: Memory> Lock<M> {
+///     fn lock(&self) {
+///         while self.0.swap(1, Ordering::Acquire) == 1 { M::spin_loop(); }
+///     }
+/// }
+/// let lock = Lock::<Hardware>(Atomic::new(0));
+/// lock.lock();
+/// assert_eq!(lock.0.load(Ordering::Relaxed), 1);
+/// ```
 pub trait Memory: Sized + Send + Sync + 'static {
     /// A flag: a byte, since in shared memory any byte may stand where a `bool` was.
     type AtomicBool: Atomic<bool>;
@@ -105,6 +123,13 @@ pub trait Memory: Sized + Send + Sync + 'static {
 
 /// A word, with the methods of `std::sync::atomic` under their names. Those with arithmetic exist
 /// for each [`Integer`], not for `bool`.
+///
+/// ```
+/// use forkcheck::prelude::*;
+/// struct Tickets<M: Memory>(M::AtomicU64);
+/// let tickets = Tickets::<Hardware>(Atomic::new(7));
+/// assert_eq!(tickets.0.fetch_add(1, Ordering::Relaxed), 7);
+/// ```
 pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
     /// Returns a word that holds `value`.
     #[track_caller]
@@ -271,6 +296,12 @@ pub trait Words<T: Payload>: Send + Sync + 'static {
 }
 
 /// A value behind a pointer; its closures tell a model how long an access lasts.
+///
+/// ```
+/// use forkcheck::memory::{Hardware, Memory, MemoryCell};
+/// let cell = <Hardware as Memory>::Cell::<[u64; 2]>::new([1, 2]);
+/// cell.with(|value| assert!(!value.is_null())); // a protocol reads it with `unsafe`, under its lock
+/// ```
 pub trait MemoryCell<T>: Send + Sync + 'static {
     /// Returns a cell that holds `value`.
     #[track_caller]
@@ -306,4 +337,16 @@ impl Life {
     pub const fn to_bits(self) -> u64 {
         self.0
     }
+}
+
+/// Replaces the value of a word by `new` of it, and returns the value found, for memories that have
+/// no such access.
+#[track_caller]
+fn fetch<V: Integer + Eq>(
+    word: &(impl Atomic<V> + ?Sized),
+    order: Ordering,
+    new: impl Fn(V) -> V,
+) -> V {
+    let result = word.fetch_update(order, Ordering::Relaxed, |found| Some(new(found)));
+    result.unwrap_or_else(|found| found)
 }

@@ -82,6 +82,11 @@ impl Reading<'_, HardwareBool> {
     }
 }
 
+// SAFETY: 1. zerocopy's FromBytes; 2. only atomic words are handed out (`HardwareWords::words`); 3. and 4. `T` is plain `Copy` bytes.
+unsafe impl<T: Payload> Resident for HardwareWords<T> {
+    const SHAPE: u64 = shape("words", &[size_of::<T>() as u64]);
+}
+
 // SAFETY: clauses 1 to 4 hold for each element, and an array is its elements without padding between them.
 unsafe impl<T: Resident, const N: usize> Resident for [T; N] {
     const SHAPE: u64 = shape("array", &[T::SHAPE, N as u64]);

@@ -29,7 +29,7 @@
 //!
 //! In this module: `fork` starts a child, `record` holds what it leaves behind, `child` waits for
 //! it, and `exit` says how it ended. With the harness: `zygote` is the client of a fresh process,
-//! `takeover` starts one, `job` is what it runs, `frame` is the protocol between both, `strays` are
+//! `takeover` starts one, `job` is what it runs and `fresh` the simplest of those, `frame` is the protocol between both, `strays` are
 //! the processes that its children leave behind, and its `guardian` ends those that it cannot end
 //! itself.
 
@@ -40,6 +40,8 @@ mod exit;
 mod fork;
 #[cfg(feature = "harness")]
 mod frame;
+#[cfg(feature = "harness")]
+mod fresh;
 #[cfg(feature = "harness")]
 mod guardian;
 #[cfg(feature = "harness")]
@@ -56,7 +58,7 @@ pub use child::Child;
 pub use exit::{Exit, Panic};
 pub use fork::{run, spawn};
 #[cfg(feature = "harness")]
-pub use job::in_fresh_process;
+pub use fresh::in_fresh_process;
 
 #[cfg(feature = "harness")]
 pub(crate) use fork::end_now;
@@ -67,6 +69,7 @@ pub(crate) use {
     frame::Channel,
     guardian::answer_requests,
     job::Job,
+    record::leave_caught_panics_to,
     strays::end_strays,
     zygote::Session,
 };

@@ -214,7 +214,7 @@ impl Session {
             if !self.process.is_stopped() {
                 stopped = None;
             } else if stopped.get_or_insert_with(Instant::now).elapsed() >= STOPPED {
-                return Err(self.halted());
+                return Err(self.stopped());
             }
             let over = match self.pause(!unsent.is_empty(), left.min(BETWEEN_LOOKS)) {
                 Ok(over) => over,
@@ -326,7 +326,7 @@ impl Session {
         )
     }
 
-    fn halted(&self) -> Error {
+    fn stopped(&self) -> Error {
         Error::invalid(
             format!(
                 "the fresh process {} for {} was stopped by a signal (SIGSTOP, say), and nothing continued it",

@@ -5,12 +5,12 @@
 //! `posix` is a directory of such files.
 
 use super::descriptor::{Descriptor, closed};
-use super::header::{Creator, HEADER, Header, Told};
+use super::header::{Creator, HEADER, Header, Told, total};
 use super::layout::Layout;
 use super::mapping::{Access, Mapping, page_size};
 use super::pages::{Pages, Source};
+use super::refusal::refused;
 use super::room::check_free;
-use super::{refused, total};
 use crate::Error;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, posix_fallocate};

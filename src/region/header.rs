@@ -7,6 +7,7 @@
 #![allow(unsafe_code, reason = "unsafe impl Resident")]
 
 use super::layout::Layout;
+use super::mapping::length;
 use crate::Error;
 use crate::memory::{Hardware, Life, Memory, Resident};
 use std::fs::File;
@@ -33,6 +34,13 @@ pub(super) fn check_align(layout: Layout, what: &str) -> Result<(), Error> {
             "align it to {HEADER} at most, or use Region::anonymous, Region::sysv or Region::file, which have nothing in front"
         ),
     ))
+}
+
+/// Returns the size of a header and the bytes after it.
+pub(super) fn total(layout: Layout, what: &str) -> Result<usize, Error> {
+    let len = length(layout.len(), what)?.get();
+    check_align(layout, what)?;
+    Ok(HEADER + len)
 }
 
 /// `forkchk` and the version of the header's layout.

@@ -1,7 +1,7 @@
 //! Pages of this process: mapped by one mmap or shmat, unmapped by one munmap. mmap(2).
 #![allow(unsafe_code, reason = "mmap, mremap and munmap")]
 
-use super::refused;
+use super::refusal::refused;
 use super::room::check_limit;
 use crate::Error;
 use crate::memory::Resident;

@@ -8,7 +8,7 @@ use super::header::{Creator, HEADER, Told};
 use super::layout::Layout;
 use super::mapping::Access;
 use super::pages::{Pages, Source};
-use super::refused;
+use super::refusal::refused;
 use crate::Error;
 use nix::cmsg_space;
 use nix::errno::Errno;

@@ -5,7 +5,7 @@
 //! vm.overcommit_memory=2`), refuse a mapping when it is made, and count all of it whether it is
 //! used or not: that is an error with its remedy as well.
 
-use super::refused;
+use super::refusal::refused;
 use crate::Error;
 use nix::errno::Errno;
 use std::fs::read_to_string;

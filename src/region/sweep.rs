@@ -48,12 +48,20 @@ pub fn sweep() -> Result<Vec<String>, Error> {
 
 /// Removes as [`sweep`] does, for the regions that are files in this directory.
 ///
+/// ```
+/// let directory = std::env::temp_dir().join(format!("forkcheck-{}", std::process::id()));
+/// std::fs::create_dir(&directory).unwrap();
+/// assert!(forkcheck::region::sweep_files(&directory)?.is_empty()); // no process left a file there
+/// # std::fs::remove_dir(&directory).unwrap();
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
+///
 /// # Errors
 /// The directory cannot be read, or no descriptor is left.
 pub fn sweep_files(directory: impl AsRef<Path>) -> Result<Vec<String>, Error> {
     let directory = directory.as_ref();
     file::sweep(directory).map_err(|error| {
-        super::refused(
+        super::refusal::refused(
             format!("look for regions in {}", directory.display()),
             file::errno(&error),
         )

@@ -3,12 +3,12 @@
 #![allow(unsafe_code, reason = "shmget, shmat and shmctl")]
 
 use super::file::{not_removed, private, refused_call};
-use super::header::{Creator, HEADER, Header, Told};
+use super::header::{Creator, HEADER, Header, Told, total};
 use super::layout::Layout;
 use super::mapping::{Access, Mapping, length};
 use super::pages::{Pages, Source};
+use super::refusal::refused;
 use super::room::check_limit;
-use super::{refused, total};
 use crate::Error;
 use crate::memory::{Hardware, Life, Memory};
 use nix::errno::Errno;

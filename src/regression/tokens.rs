@@ -2,7 +2,7 @@
 //! pasted token is not trusted: its checksum is compared, and each process, operation and step in
 //! it is checked against its own program.
 
-use super::{VERSION, out_of_range};
+use super::form::{VERSION, out_of_range};
 use crate::case::{Case, Kill, Program, Schedule};
 use crate::error::Error;
 use crate::spec::Spec;

@@ -1,7 +1,7 @@
 //! The last lines of a report: coverage of a run, and its limits.
 
 use super::data::Report;
-use super::text::{counted, kept};
+use super::phrases::{counted, kept};
 use crate::check::Verdict;
 use crate::engine::{Covered, Turn};
 use crate::search::Outcome;
@@ -26,7 +26,7 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         overlapping,
         could_overlap,
         sampled_in_full,
-        halted,
+        paused,
         exhausted,
         but_for_spins,
         within_three,
@@ -43,6 +43,7 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         worst,
         samples,
         by_processes,
+        unlike,
         ..
     } = outcome.covered;
     let programs = match outcome.planned {
@@ -61,8 +62,8 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
     if let Some(percent) = (100 * overlapping).checked_div(could_overlap) {
         parts.push(format!("{percent} % with overlap"));
     }
-    if halted > 0 {
-        parts.push(format!("{halted} with a halt in an operation"));
+    if paused > 0 {
+        parts.push(format!("{paused} with an instruction-level pause"));
     }
     if exhausted > 0 {
         parts.push(format!("{exhausted} explored to the end"));
@@ -107,9 +108,27 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         parts.push(format!("at most {} an operation", counted(worst, "step")));
     }
     if by_processes > 0 {
+        let alone = if unlike > 0 { "too" } else { "alone" };
         parts.push(format!(
-            "{} by forked processes alone, for what each has of its own (statics, its pid, locks)",
+            "{} by forked processes {alone}, for what each has of its own (statics, its pid, locks)",
             counted(by_processes, "program")
+        ));
+    }
+    if outcome.covered.left_over > 0 {
+        parts.push(format!(
+            "{} of each operation not freed after the drop of the structure",
+            counted(outcome.covered.left_over, "allocation")
+        ));
+    }
+    let crates = outcome.covered.crates.all();
+    if !crates.is_empty() {
+        let each: Vec<String> = crates
+            .iter()
+            .map(|(name, accesses)| format!("{accesses} of {name}"))
+            .collect();
+        parts.push(format!(
+            "accesses by crate, while memory was learned: {}",
+            each.join(" and ")
         ));
     }
     if outcome.saved_cases > 0 {
@@ -148,18 +167,42 @@ pub(super) fn not_checked<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         killed,
         same_id,
         short_looks,
-        by_halts,
+        by_pauses,
+        unlike,
+        by_processes,
         ..
     } = outcome.covered;
     let items = outcome.limitations.split("; ");
     let mut items: Vec<String> = items.map(str::to_owned).collect();
+    if outcome.leaves_invariant {
+        items.push("the invariant between steps".into());
+    }
     if killed > 0 && same_id == 0 {
         items.push("pids that the kernel gives away again (to choose one takes CAP_CHECKPOINT_RESTORE here)".into());
     }
-    if by_halts > 0 {
+    if by_pauses > 0 {
         items.push(format!(
-            "calls on several processors at the same time, in {}: there they met only where a process was halted",
-            counted(by_halts, "program")
+            "calls on several processors at the same time, in {}: there they met only where a process was paused",
+            counted(by_pauses, "program")
+        ));
+    }
+    if !outcome.not_instrumented.is_empty() {
+        items.push(format!(
+            "atomic instructions that were not instrumented (`fetch_max`, `fetch_min`, inline assembly), in {}",
+            outcome.not_instrumented.join(", ")
+        ));
+    }
+    let left = outcome.covered.left_calls();
+    if !left.is_empty() {
+        items.push(format!(
+            "other results of calls that leave the schedule, which operations make: {}",
+            left.join(", ")
+        ));
+    }
+    if unlike > by_processes {
+        items.push(format!(
+            "processes, in {}: there each has statics, thread-locals and private futexes of its own, and did something else",
+            counted(unlike - by_processes, "program")
         ));
     }
     if !outcome.spared.is_empty() {

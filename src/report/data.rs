@@ -1,14 +1,9 @@
 //! A report as plain data: strings and numbers, made once from an outcome. Text, JSON and pages are rendered from it.
 
-use super::table::WIDTH;
 use crate::case::{Access, Form, Kill, Schedule, Step};
 use crate::engine::Covered;
 use serde::Serialize;
-use std::fmt;
 use std::time::Duration;
-
-/// Fewest columns that lines are wrapped to.
-const NARROW: usize = 40;
 
 /// The result of checking a suite on one engine, as data. [`Suite::report_data`](crate::Suite::report_data) makes it.
 ///
@@ -65,6 +60,8 @@ pub struct Report {
     pub origin: Option<String>,
     /// How often the case failed when it was run again, in words.
     pub rate: Option<String>,
+    /// The processes among which a finding in unmodified code shows: `threads and processes`, `threads only` or `processes only`.
+    pub scope: Option<String>,
     /// The profile, the architecture and the number of cores.
     pub machine: String,
     /// Parameters from which the failing case starts, where the spec has any.
@@ -83,6 +80,9 @@ pub struct Report {
     pub kills: Vec<Kill>,
     /// The longest order of operations that the spec explains, and where it breaks.
     pub linearization: Option<Linearization>,
+    /// The source lines of the accesses that matter: the two of a race, or the kill or the access at which a near miss
+    /// differs, and the access that shows the failure.
+    pub excerpts: Vec<Excerpt>,
     /// Neighbouring cases that pass.
     pub near_misses: Vec<NearMiss>,
     /// The failing case as a token.
@@ -97,6 +97,10 @@ pub struct Report {
     pub page: Option<String>,
     /// Reason why the page could not be written, with the remedy.
     pub no_page: Option<String>,
+    /// File of the trace, where one was asked for.
+    pub trace_file: Option<String>,
+    /// Reason why the trace could not be written, with the remedy.
+    pub no_trace: Option<String>,
     /// Counts of what was run.
     pub covered: Covered,
     /// Coverage in words, part by part.
@@ -196,6 +200,42 @@ pub struct NearMiss {
     pub words: String,
     /// The step of the failing execution at which they differ, where there is one.
     pub step: Option<usize>,
+    /// The execution that passes, where the engine schedules steps.
+    pub execution: Option<Execution>,
+}
+
+/// An execution that passes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Execution {
+    /// Operations of each process of the report.
+    pub operations: Vec<Vec<Operation>>,
+    /// Steps in their order.
+    pub steps: Vec<Step>,
+    /// The words that they access, by [`Step::word`].
+    pub words: Vec<Word>,
+    /// The first step that is not the same in the failing execution.
+    pub differs: Option<usize>,
+}
+
+/// A source line of an access that matters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Excerpt {
+    /// The access, by its number among the [steps](Report::steps), where it is one of them.
+    pub step: Option<usize>,
+    /// The process and its access in words.
+    pub label: String,
+    /// The source file, as the compiler knows it.
+    pub file: String,
+    /// The line there, counted from 1.
+    pub line: u32,
+    /// The column there, counted from 1.
+    pub column: u32,
+    /// The text of the line.
+    pub text: String,
+    /// The number of characters of the name at that column.
+    pub length: usize,
 }
 
 impl Report {
@@ -236,6 +276,11 @@ impl Report {
         }
     }
 
+    /// Returns an access in words.
+    pub(crate) fn access_in_words(&self, step: &Step) -> String {
+        self.access(step)
+    }
+
     /// Returns the name of the word that a step accesses.
     pub(super) fn name(&self, step: &Step) -> &str {
         let word = step.word.and_then(|word| self.words.get(word));
@@ -245,18 +290,6 @@ impl Report {
     /// Returns the names of the processes.
     pub(super) fn names(&self) -> Vec<&str> {
         self.processes.iter().map(|p| &*p.name).collect()
-    }
-
-    /// Returns the report as text for a terminal of this many columns. A wide terminal has more
-    /// processes side by side in the table; in a narrow one lines are wrapped sooner. Displayed, a
-    /// report has 100 columns.
-    ///
-    /// ```
-    /// # let report = forkcheck::Report::default();
-    /// assert_eq!(report.text(100), report.to_string());
-    /// ```
-    pub fn text(&self, columns: usize) -> String {
-        super::text::text(self, columns.max(NARROW))
     }
 
     /// Returns the report as unknown, where each label has to be reached and some were not.
@@ -271,11 +304,5 @@ impl Report {
     /// Returns the time that the check took.
     pub fn took(&self) -> Duration {
         Duration::try_from_secs_f64(self.seconds).unwrap_or_default()
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text(WIDTH))
     }
 }

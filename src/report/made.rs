@@ -1,13 +1,13 @@
 //! A report from the outcome of a check.
 
 use super::covered::{coverage, not_checked, unscheduled};
-use super::data::{Linearization, NearMiss, Operation, Process, Reason, Report};
+use super::data::{Execution, Linearization, NearMiss, Operation, Process, Reason, Report};
+use super::phrases::counted;
 use super::printed::printed;
 use super::sentence::sentence;
 use super::table::{apart, short};
-use super::text::counted;
 use super::words::words;
-use crate::case::{Call, History, named};
+use crate::case::{Call, History, Step, named};
 use crate::check::{Explanation, Verdict};
 use crate::engine::Run;
 use crate::search::{Found, Origin, Outcome, Rate};
@@ -87,6 +87,7 @@ fn of_found<S: Spec>(report: &mut Report, about: &About<'_>, found: &Found<S>) {
     let run = &found.run;
     report.origin = Some(origin(found.origin, run));
     report.rate = Some(rate(found.rate));
+    report.scope = run.scope.map(|scope| scope.to_string());
     report.setup = (size_of::<S::Setup>() > 0).then(|| format!("{:?}", run.case.setup));
     let of_processes = report.processes.iter_mut().zip(operations(&run.history));
     for (number, (process, operations)) in of_processes.enumerate() {
@@ -104,8 +105,10 @@ fn of_found<S: Spec>(report: &mut Report, about: &About<'_>, found: &Found<S>) {
     let near_misses = found.passes.iter().map(|passing| NearMiss {
         words: passing.words.clone(),
         step: passing.step,
+        execution: passing.run.as_ref().map(|passing| execution(passing, run)),
     });
     report.near_misses = near_misses.collect();
+    report.excerpts = report.find_excerpts();
     report.token = Some(found.token.clone());
     report.replay = Some((about.replay)(&found.token));
     match &found.saved {
@@ -115,6 +118,30 @@ fn of_found<S: Spec>(report: &mut Report, about: &About<'_>, found: &Found<S>) {
         }
         Some(Err(error)) => report.not_saved = Some(error.clone()),
         None => {}
+    }
+}
+
+/// Returns an execution that passes beside one that fails.
+fn execution<S: Spec>(passing: &Run<S>, failing: &Run<S>) -> Execution {
+    let is_same = |(one, other): (&Step, &Step)| {
+        let of = |step: &Step| {
+            (
+                step.process,
+                step.operation,
+                step.access,
+                step.line,
+                step.column,
+            )
+        };
+        of(one) == of(other) && one.file == other.file
+    };
+    let same = passing.steps.iter().zip(&failing.steps);
+    let same = same.take_while(|&both| is_same(both)).count();
+    Execution {
+        operations: operations(&passing.history),
+        words: words(&passing.steps).all,
+        steps: passing.steps.clone(),
+        differs: (same < passing.steps.len().max(failing.steps.len())).then_some(same),
     }
 }
 

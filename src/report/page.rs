@@ -4,23 +4,16 @@
 #[cfg(test)]
 mod tests;
 
-use super::data::{Linearization, Report};
+use super::data::{Execution, Linearization, Operation, Process, Report};
 use super::json::{ToJson, json, object};
 use super::rows::{Event, events};
 use crate::case::{Access, Step};
-use crate::error::Error;
 use crate::source;
 use std::collections::{BTreeMap, HashMap};
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 const TEMPLATE: &str = include_str!("page.html");
 /// The number of source lines shown above and below that of a step.
 const AROUND: u32 = 4;
-
-/// The number of drafts of pages that this process began.
-static DRAFTS: AtomicU64 = AtomicU64::new(0);
 
 /// Stands for "none" among the numbers of a row.
 const NONE: i64 = -1;
@@ -46,16 +39,12 @@ struct Part<'a> {
     processes: Vec<Lane<'a>>,
     words: Vec<&'a str>,
     legend: Option<&'a str>,
-    kinds: Vec<&'static str>,
-    /// The fields of each row: kind, process, operation, text, location, word, value found, value
-    /// from now on, row of the later store.
-    rows: Vec<[i64; 9]>,
-    /// The texts and values of rows, each once.
-    texts: Vec<String>,
-    /// The file, line and column of steps, each once.
-    places: Vec<(&'a str, u32, u32)>,
+    rows: Rows,
     linearization: Option<&'a Linearization>,
-    near_misses: Vec<(&'a str, Option<usize>)>,
+    /// The label of each access that matters, its row, and its place.
+    excerpts: Vec<(&'a str, Option<usize>, String)>,
+    /// The words of each near miss, the row at which it differs, and its execution.
+    near_misses: Vec<(&'a str, Option<usize>, Option<Passing<'a>>)>,
     replay: Option<&'a str>,
     saved: Option<&'a str>,
     coverage: String,
@@ -64,6 +53,29 @@ struct Part<'a> {
     unscheduled: Option<&'a str>,
     not_checked: &'a [String],
     printed: &'a [String],
+}
+
+/// The rows of one execution.
+struct Rows {
+    kinds: Vec<&'static str>,
+    /// The fields of each row: kind, process, operation, text, location, word, value found, value
+    /// from now on, row of the later store.
+    rows: Vec<[i64; 9]>,
+    /// The texts and values of rows, each once.
+    texts: Vec<String>,
+    /// The file, line and column of steps, each once.
+    places: Vec<(String, u32, u32)>,
+    row_of_step: Vec<usize>,
+}
+
+/// An execution that passes.
+struct Passing<'a> {
+    processes: Vec<Lane<'a>>,
+    words: Vec<&'a str>,
+    rows: Rows,
+    /// The first row that the failing execution does not have, and the row that it has there.
+    differs: Option<usize>,
+    fails_at: Option<usize>,
 }
 
 struct Lane<'a> {
@@ -98,11 +110,12 @@ impl ToJson for Part<'_> {
                 ("processes", &self.processes),
                 ("words", &self.words),
                 ("legend", &self.legend),
-                ("kinds", &self.kinds),
-                ("rows", &self.rows),
-                ("texts", &self.texts),
-                ("places", &self.places),
+                ("kinds", &self.rows.kinds),
+                ("rows", &self.rows.rows),
+                ("texts", &self.rows.texts),
+                ("places", &self.rows.places),
                 ("linearization", &self.linearization),
+                ("excerpts", &self.excerpts),
                 ("near_misses", &self.near_misses),
                 ("replay", &self.replay),
                 ("saved", &self.saved),
@@ -112,6 +125,24 @@ impl ToJson for Part<'_> {
                 ("unscheduled", &self.unscheduled),
                 ("not_checked", &self.not_checked),
                 ("printed", &self.printed),
+            ],
+        );
+    }
+}
+
+impl ToJson for Passing<'_> {
+    fn write(&self, to: &mut String) {
+        object(
+            to,
+            &[
+                ("processes", &self.processes),
+                ("words", &self.words),
+                ("kinds", &self.rows.kinds),
+                ("rows", &self.rows.rows),
+                ("texts", &self.rows.texts),
+                ("places", &self.rows.places),
+                ("differs", &self.differs),
+                ("fails_at", &self.fails_at),
             ],
         );
     }
@@ -192,70 +223,6 @@ impl Report {
             ("<!--DATA-->", &json(&page)),
         ])
     }
-
-    /// Writes the report as a [page](Report::html) to a file, whose directory is made if it does
-    /// not exist. A reader of the file finds the earlier page or all of this one.
-    ///
-    /// ```
-    /// # let directory = std::env::temp_dir().join(format!("forkcheck-page-{}", std::process::id()));
-    /// let file = directory.join("report.html");
-    /// forkcheck::Report::default().write_html(&file)?;
-    /// assert!(std::fs::read_to_string(&file).unwrap().contains("<title>"));
-    /// # std::fs::remove_dir_all(directory).unwrap();
-    /// # Ok::<(), forkcheck::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Returns an error if the directory cannot be made, or the file cannot be written.
-    pub fn write_html(&self, file: &Path) -> Result<(), Error> {
-        let directory = match file.parent() {
-            Some(directory) if !directory.as_os_str().is_empty() => directory,
-            _ => Path::new("."),
-        };
-        let failed = |error: std::io::Error, what: &str, path: &Path| {
-            let remedy = match error.kind() {
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                    "make room there, or name a directory on another file system"
-                }
-                _ => "name a directory that can be made and written",
-            };
-            Error::system(format!("cannot {what} {}", path.display()), error, remedy)
-        };
-        std::fs::create_dir_all(directory)
-            .map_err(|error| failed(error, "make the directory", directory))?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        // Several tests may write the page of one suite at the same time.
-        let (process, draft) = (std::process::id(), DRAFTS.fetch_add(1, Ordering::Relaxed));
-        let draft = directory.join(format!(".{name}.{process}.{draft}"));
-        let written =
-            std::fs::write(&draft, self.html()).and_then(|()| std::fs::rename(&draft, file));
-        written.map_err(|error| {
-            // The file may not exist.
-            let _ = std::fs::remove_file(&draft);
-            failed(error, "write the page", file)
-        })
-    }
-
-    /// Writes the page, and notes its file in the report, or the reason why there is none.
-    pub(crate) fn with_page(mut self, file: &Path) -> Self {
-        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        match self.write_html(&file) {
-            Ok(()) => self.page = Some(file.display().to_string()),
-            Err(error) => self.no_page = Some(error.to_string()),
-        }
-        self
-    }
-
-    /// Returns the name of the file of its page in a directory: `crate-module-suite-engine.html`.
-    pub(crate) fn page_in(&self, directory: &Path) -> PathBuf {
-        let suite = self.suite.replace("::", "-");
-        let plain = |c: char| match c {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => c,
-            _ => '_',
-        };
-        let name: String = suite.chars().map(plain).collect();
-        directory.join(format!("{name}-{}.html", self.engine))
-    }
 }
 
 /// Returns the template with texts in place of its marks. A mark within one of the texts is left as
@@ -280,7 +247,7 @@ fn escaped(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-fn part(report: &Report) -> Part<'_> {
+fn rows(report: &Report) -> Rows {
     let mut texts = Numbered(HashMap::new());
     let mut places = Numbered(HashMap::new());
     let mut kinds = Numbered(HashMap::new());
@@ -312,7 +279,7 @@ fn part(report: &Report) -> Part<'_> {
         Event::Step(number) => {
             let step = &report.steps[number];
             let operation = step.operation.map_or(NONE, |operation| operation as i64);
-            let place = places.number((step.file.as_str(), step.line, step.column));
+            let place = places.number((step.file.clone(), step.line, step.column));
             let now = step.now.map(|now| texts.number(step.form.shown(now)));
             [
                 kinds.number(kind(step.access)),
@@ -327,9 +294,30 @@ fn part(report: &Report) -> Part<'_> {
             ]
         }
     });
-    let rows = rows.collect();
-    let seed = report.seed.to_string();
+    Rows {
+        rows: rows.collect(),
+        kinds: kinds.all(),
+        texts: texts.all(),
+        places: places.all(),
+        row_of_step,
+    }
+}
+
+fn part(report: &Report) -> Part<'_> {
+    let rows = rows(report);
+    let row = |step: usize| rows.row_of_step.get(step).copied();
     let near_misses = report.near_misses.iter();
+    let near_misses = near_misses.map(|near_miss| {
+        let passing = near_miss.execution.as_ref();
+        let passing = passing.map(|execution| passing_of(report, execution, row));
+        (&*near_miss.words, near_miss.step.and_then(row), passing)
+    });
+    let near_misses = near_misses.collect();
+    let excerpts = report.excerpts.iter().map(|excerpt| {
+        let file = excerpt.file.rsplit('/').next().unwrap_or(&excerpt.file);
+        let place = format!("{file}:{}", excerpt.line);
+        (&*excerpt.label, excerpt.step.and_then(row), place)
+    });
     Part {
         test: &report.test,
         engine: &report.engine,
@@ -340,21 +328,17 @@ fn part(report: &Report) -> Part<'_> {
         rate: report.rate.as_deref(),
         machine: &report.machine,
         setup: report.setup.as_deref(),
-        processes: report.processes.iter().map(lane).collect(),
+        processes: lanes(report, report.processes.iter().map(|p| &*p.operations)),
         words: report.words.iter().map(|word| &*word.name).collect(),
         legend: report.legend,
-        kinds: kinds.all(),
+        excerpts: excerpts.collect(),
+        near_misses,
         rows,
-        texts: texts.all(),
-        places: places.all(),
         linearization: report.linearization.as_ref(),
-        near_misses: near_misses
-            .map(|near_miss| (&*near_miss.words, near_miss.step.and_then(row)))
-            .collect(),
         replay: report.replay.as_deref(),
         saved: report.saved.as_deref(),
         coverage: format!("{} in {:.1} s", report.coverage.join(", "), report.seconds),
-        seed,
+        seed: report.seed.to_string(),
         stale: &report.stale,
         unscheduled: report.unscheduled.as_deref(),
         not_checked: &report.not_checked,
@@ -362,14 +346,50 @@ fn part(report: &Report) -> Part<'_> {
     }
 }
 
-fn lane(process: &super::Process) -> Lane<'_> {
-    let operations = process.operations.iter();
-    Lane {
+/// Returns an execution that passes, of the processes of a report. `row` is the row of a step of the report.
+fn passing_of<'a>(
+    report: &'a Report,
+    execution: &'a Execution,
+    row: impl Fn(usize) -> Option<usize>,
+) -> Passing<'a> {
+    let of_each = report.processes.iter().zip(&execution.operations);
+    let processes = of_each.map(|(process, operations)| Process {
+        operations: operations.clone(),
+        ..process.clone()
+    });
+    let passing = Report {
+        processes: processes.collect(),
+        steps: execution.steps.clone(),
+        words: execution.words.clone(),
+        ..Report::default()
+    };
+    let rows = rows(&passing);
+    let own = |step: usize| rows.row_of_step.get(step).copied();
+    Passing {
+        processes: lanes(
+            report,
+            execution.operations.iter().map(|of_process| &**of_process),
+        ),
+        words: execution.words.iter().map(|word| &*word.name).collect(),
+        differs: execution.differs.and_then(own),
+        fails_at: execution.differs.and_then(row),
+        rows,
+    }
+}
+
+fn lanes<'a>(
+    report: &'a Report,
+    operations: impl Iterator<Item = &'a [Operation]>,
+) -> Vec<Lane<'a>> {
+    let of_each = report.processes.iter().zip(operations);
+    let lanes = of_each.map(|(process, operations)| Lane {
         name: &process.name,
         operations: operations
+            .iter()
             .map(|o| (&*o.call, o.result.as_deref(), o.killed))
             .collect(),
-    }
+    });
+    lanes.collect()
 }
 
 /// Returns the value that an access found in its word, if it read it.

@@ -137,8 +137,8 @@ stack backtrace:
              at ./src/ring.rs:7:13
    3: <ring::Ring<M> as forkcheck::structure::Structure>::apply
              at ./src/ring.rs:30:9
-   4: forkcheck::workers::worker::Worker<S>::operation
-             at /forkcheck/src/workers/worker.rs:100:5
+   4: forkcheck::engine::processes::worker::Worker<S>::operation
+             at /forkcheck/src/engine/processes/worker.rs:100:5
    5: <fn() -> core::result::Result<(), alloc::string::String> as core::ops::function::FnOnce<()>>::call_once
              at /rustc/library/core/src/ops/function.rs:250:5
    6: <alloc::boxed::Box<dyn core::ops::function::FnOnce<()>> as core::ops::function::FnOnce<()>>::call_once
@@ -165,7 +165,7 @@ at last: 3
    0: forkcheck::memory::Words::load
    1: forkcheck::publish::ring::Ring<T>::push
    2: mine::push
-   3: forkcheck::workers::worker::Worker<S>::operation
+   3: forkcheck::engine::processes::worker::Worker<S>::operation
    4: start<mine::Mine>
 then: 1
    0: mine::pop",

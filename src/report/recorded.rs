@@ -3,6 +3,7 @@
 use super::data::{Process, Reason};
 use super::made::{operations, reason};
 use super::rows::rows_of_calls;
+use super::screen::Screen;
 use super::sentence::accusation;
 use super::table::{WIDTH, render};
 use super::text::why;
@@ -56,7 +57,7 @@ pub(crate) fn of_history<S: Spec>(
         let _ = writeln!(
             text,
             "\n\n{}\n",
-            render(&heads, &rows_of_calls(&processes), WIDTH)
+            render(&heads, &rows_of_calls(&processes), Screen::plain(WIDTH))
         );
         let mut reason = reason(&names, &shown, &explanation);
         if let before @ 1.. = order - explanation.longest.len() {
@@ -64,7 +65,7 @@ pub(crate) fn of_history<S: Spec>(
                 .longest
                 .insert(0, format!("{before} calls, and then"));
         }
-        let _ = why(&mut text, &reason);
+        let _ = why(&mut text, Screen::plain(WIDTH), &reason);
         reason
     });
     Told {

@@ -6,8 +6,34 @@ use super::table::{Row, cut};
 use crate::case::{Access, Step};
 use std::collections::HashMap;
 
+impl Report {
+    /// Returns the first step at or below a row of the table, counted from 1, whose process is that of the row, with the row.
+    ///
+    /// # Errors
+    /// Returns what is wrong with the row, and the remedy.
+    pub(crate) fn step_of_row(&self, row: usize) -> Result<(usize, usize), (String, String)> {
+        let rows = rows(self);
+        let Some(asked) = row.checked_sub(1).and_then(|row| rows.get(row)) else {
+            return Err((
+                format!("there is no row {row}"),
+                format!("name one of the {} rows of the table", rows.len()),
+            ));
+        };
+        let own = rows[row - 1..]
+            .iter()
+            .filter(|row| row.process == asked.process);
+        let step = own.filter_map(|row| row.step).next().ok_or_else(|| {
+            (
+                format!("row {row} is a return, after which its process takes no step"),
+                "name a row with an access".into(),
+            )
+        })?;
+        Ok((row, step))
+    }
+}
+
 /// The longest cycle of rows that is folded.
-const CYCLE: usize = 12;
+pub(super) const CYCLE: usize = 12;
 
 /// An event of an execution; an operation is named by its process and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +209,7 @@ fn rows_of_steps(report: &Report) -> Vec<Row> {
                 process: step.process,
                 kept: step.access == Access::Killed,
                 step: Some(number),
+                tone: None,
                 text: format!("  {}", report.step(step)),
                 region: now.map_or(String::new(), |now| format!("{name}={now}")),
             })

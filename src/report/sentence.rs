@@ -101,6 +101,7 @@ mod tests {
             history: History { calls },
             steps: Vec::new(),
             verdict: Verdict::Ok,
+            scope: None,
         };
         let finding = |kind, explanation| Finding {
             kind,

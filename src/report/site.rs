@@ -19,6 +19,12 @@ pub struct Site {
 
 /// Returns the location at which it is called: package, module, file, and the target of the package
 /// that it is compiled into.
+///
+/// ```
+/// use forkcheck::{Suite, spec::Counter};
+/// let suite = Suite::<Counter>::new(forkcheck::site!(), "counter");
+/// assert!(suite.id().ends_with("::counter"));
+/// ```
 #[macro_export]
 macro_rules! site {
     () => {
@@ -61,6 +67,17 @@ impl Site {
             format!("{CARGO} nextest run -p {package} {target} -E 'test(={test})'")
         } else {
             format!("{CARGO} test -p {package} {target} {test} -- --exact")
+        }
+    }
+
+    /// Returns the id of its test binary, as nextest names it: `package` for the library, `package::ring` for `tests/ring.rs`.
+    pub(crate) fn binary_id(&self) -> String {
+        let package = self.package;
+        match self.binary {
+            _ if self.integration => format!("{package}::{}", self.test_target()),
+            Some(binary) if self.in_examples() => format!("{package}::example/{binary}"),
+            Some(binary) => format!("{package}::bin/{binary}"),
+            None => package.to_owned(),
         }
     }
 
@@ -142,6 +159,10 @@ mod tests {
             unit.command_of("rings::tests::queue::loom", false)
                 .contains("--lib tests::queue::loom")
         );
+        assert_eq!(
+            (&*SITE.binary_id(), &*unit.binary_id()),
+            ("rings::spsc-wrap", "rings")
+        );
         let binary = Site {
             integration: false,
             binary: Some("ringd"),
@@ -152,6 +173,7 @@ mod tests {
                 .command_of("ringd::queue::loom", false)
                 .contains("--bin ringd queue::loom")
         );
+        assert_eq!(binary.binary_id(), "rings::bin/ringd");
         let example = Site {
             file: "rings/examples/ringd.rs",
             ..binary
@@ -161,5 +183,6 @@ mod tests {
                 .command_of("ringd::queue::loom", false)
                 .contains("--example ringd queue::loom")
         );
+        assert_eq!(example.binary_id(), "rings::example/ringd");
     }
 }

@@ -3,6 +3,7 @@
 
 use super::data::Report;
 use super::json::{ToJson, object};
+use super::site::Site;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -25,16 +26,21 @@ fn file_above(binary: &Path) -> Option<PathBuf> {
 }
 
 /// Returns the line of a test that did not run, with the reason.
-pub(crate) fn not_run(suite: &str, engine: &str, reason: &str) -> String {
-    without_outcome(suite, engine, ("not run", reason))
+pub(crate) fn not_run(site: &Site, suite: &str, engine: &str, reason: &str) -> String {
+    without_outcome(site, suite, engine, ("not run", reason))
 }
 
 /// Returns the line of a test that runs.
-pub(crate) fn unfinished(suite: &str, engine: &str) -> String {
-    without_outcome(suite, engine, ("unknown", "it did not finish"))
+pub(crate) fn unfinished(site: &Site, suite: &str, engine: &str) -> String {
+    without_outcome(site, suite, engine, ("unknown", "it did not finish"))
 }
 
-fn without_outcome(suite: &str, engine: &str, (verdict, reason): (&'static str, &str)) -> String {
+fn without_outcome(
+    site: &Site,
+    suite: &str,
+    engine: &str,
+    (verdict, reason): (&'static str, &str),
+) -> String {
     let mut report = Report {
         test: format!("{suite}::{engine}"),
         suite: suite.to_owned(),
@@ -43,18 +49,26 @@ fn without_outcome(suite: &str, engine: &str, (verdict, reason): (&'static str, 
         ..Report::default()
     };
     report.verdict = verdict;
-    line(&report)
+    line(site, &report)
+}
+
+/// Returns the part of a line that names its test: the fields before the suite. A text in JSON has no quotes without a backslash.
+pub(crate) fn name_of(line: &str) -> Option<&str> {
+    let (name, _) = line.split_once(",\"suite\":")?;
+    name.starts_with("{\"binary\":").then_some(name)
 }
 
 /// Returns a report as one line of JSON.
-pub(crate) fn line(report: &Report) -> String {
+pub(crate) fn line(site: &Site, report: &Report) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     // These are texts, since a JSON number may be rounded by its reader.
     let seed = report.seed.to_string();
+    let binary = site.binary_id();
     let reason = (!report.headline.is_empty()).then_some(&report.headline);
     let mut line = String::new();
     let fields: &[(&str, &dyn ToJson)] = &[
+        ("binary", &binary),
         ("test", &report.test),
         ("suite", &report.suite),
         ("engine", &report.engine),
@@ -79,9 +93,18 @@ pub(crate) fn line(report: &Report) -> String {
 mod tests {
     use super::*;
 
+    const SITE: Site = Site {
+        package: "rings",
+        manifest_directory: "/rings",
+        module: "ring",
+        file: "tests/ring.rs",
+        integration: true,
+        binary: None,
+    };
+
     #[test]
     fn a_test_that_did_not_finish_is_unknown() {
-        let line = unfinished("ring::spsc", "stepped");
+        let line = unfinished(&SITE, "ring::spsc", "stepped");
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(line["verdict"], "unknown");
         assert_eq!(line["reason"], "it did not finish");
@@ -97,15 +120,21 @@ mod tests {
             seed: u64::MAX,
             ..Report::default()
         };
-        let line = line(&report);
+        let line = line(&SITE, &report);
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert!(!line.contains('\n'));
+        assert_eq!(read["binary"], "rings::ring");
+        assert_eq!(
+            name_of(&line),
+            Some("{\"binary\":\"rings::ring\",\"test\":\"ring::spsc::stepped\"")
+        );
+        assert_eq!(name_of("{\"test\":\"ring\",\"suite\":\"ring\"}"), None);
         assert_eq!(read["test"], "ring::spsc::stepped");
         assert_eq!(read["covered"][1], "900 executions");
         assert_eq!(read["not_reached"][0], "\"full\" (ring.rs:7)");
         assert_eq!(read["reason"], serde_json::Value::Null);
         assert_eq!(read["seed"], u64::MAX.to_string());
-        let not_run = not_run("ring::spsc", "loom", "it is C");
+        let not_run = not_run(&SITE, "ring::spsc", "loom", "it is C");
         let read: serde_json::Value = serde_json::from_str(&not_run).unwrap();
         assert_eq!(
             (&read["verdict"], &read["reason"]),

@@ -1,8 +1,10 @@
 //! Events in the order in which they happened, in one column per process; one below the other where
 //! the columns would not fit.
 
+use super::screen::{Screen, Tone};
+
 /// The default width of a report, and the greatest to which its sentences are wrapped.
-pub(super) const WIDTH: usize = 100;
+pub(crate) const WIDTH: usize = 100;
 /// The most events that are shown; beyond that, the least informative ones are omitted.
 const ROWS: usize = 60;
 /// The longest cell: more is not read.
@@ -19,6 +21,8 @@ pub(super) struct Row {
     pub(super) kept: bool,
     /// The number of the step in the run, if it is one.
     pub(super) step: Option<usize>,
+    /// The tone of its text, if it has one.
+    pub(super) tone: Option<Tone>,
 }
 
 impl Row {
@@ -30,6 +34,7 @@ impl Row {
             region: String::new(),
             kept: false,
             step: None,
+            tone: None,
         }
     }
 
@@ -83,8 +88,9 @@ fn shown(rows: &[Row]) -> Vec<bool> {
     shown
 }
 
-/// Renders the rows, each in the column of its process if that fits the width; `heads` are the names of the processes.
-pub(super) fn render(heads: &[&str], rows: &[Row], width: usize) -> String {
+/// Renders the rows, each in the column of its process if that fits the terminal; `heads` are the names of the processes.
+pub(super) fn render(heads: &[&str], rows: &[Row], screen: Screen) -> String {
+    let width = screen.columns;
     let widths: Vec<usize> = (0..heads.len())
         .map(|process| {
             let of_process = rows
@@ -113,7 +119,8 @@ pub(super) fn render(heads: &[&str], rows: &[Row], width: usize) -> String {
             .zip(widths.iter().chain([&0]))
             .map(|(head, wide)| format!("  {head:wide$}"))
             .collect();
-        lines.push(format!("     {}", head.trim_end()));
+        let head = format!("     {}", head.trim_end());
+        lines.push(screen.paint(Tone::Label, &head));
     }
     let shown = shown(rows);
     let mut hidden = 0;
@@ -126,14 +133,24 @@ pub(super) fn render(heads: &[&str], rows: &[Row], width: usize) -> String {
             lines.push(format!("  ...  {hidden} more"));
             hidden = 0;
         }
+        let text = match row.tone {
+            Some(tone) => screen.paint(tone, &row.text),
+            None => row.text.clone(),
+        };
         lines.push(if beside {
             let before: usize = widths[..row.process].iter().map(|wide| wide + 2).sum();
-            let line = format!("{:before$}  {}", "", row.text);
+            // Escape sequences take no columns.
+            let behind = processes.saturating_sub(before + 2 + row.text.chars().count());
             let region = region.map_or("", |_| &row.region);
-            let line = format!("{:>5}{line:processes$}  {region}", number + 1);
+            let line = format!(
+                "{:>5}{:before$}  {text}{:behind$}  {region}",
+                number + 1,
+                "",
+                ""
+            );
             line.trim_end().to_owned()
         } else {
-            format!("{:>5}  {}: {}", number + 1, heads[row.process], row.text)
+            format!("{:>5}  {}: {text}", number + 1, heads[row.process])
         });
     }
     lines.join("\n")
@@ -195,7 +212,7 @@ mod tests {
         many[200].kept = true;
         many[200].text = "SIGKILL".into();
         let roles = ["one", "two"];
-        let table = render(&roles, &many, WIDTH);
+        let table = render(&roles, &many, Screen::plain(WIDTH));
         for kept in [
             "event 0",
             "event 399",
@@ -225,12 +242,34 @@ mod tests {
     }
 
     #[test]
+    fn a_coloured_row_stands_where_it_stands_without_colour() {
+        let roles = ["writer", "reader"];
+        let mut rows = rows(&[(0, "killed"), (1, "reads")]);
+        rows[0].tone = Some(Tone::Bad);
+        rows[0].region = "word=1".into();
+        let screen = |colors| Screen {
+            columns: WIDTH,
+            colors,
+        };
+        let (plain, coloured) = (
+            render(&roles, &rows, screen(false)),
+            render(&roles, &rows, screen(true)),
+        );
+        assert!(coloured.contains("\x1b[1;31mkilled\x1b[0m") && !plain.contains('\x1b'));
+        let mut without = coloured.clone();
+        for code in ["\x1b[1;31m", "\x1b[1m", "\x1b[0m"] {
+            without = without.replace(code, "");
+        }
+        assert_eq!(without, plain);
+    }
+
+    #[test]
     fn processes_stand_side_by_side_while_they_fit() {
         let roles = ["writer", "reader"];
         let table = render(
             &roles,
             &rows(&[(0, "Write(7) -> Written"), (1, "Read -> Value(0)")]),
-            WIDTH,
+            Screen::plain(WIDTH),
         );
         assert_eq!(
             table,
@@ -242,14 +281,18 @@ mod tests {
     fn wide_events_stand_one_below_the_other() {
         let roles = ["reader 1", "reader 2"];
         let long = "x".repeat(60);
-        let table = render(&roles, &rows(&[(0, &long), (1, &long)]), WIDTH);
+        let table = render(
+            &roles,
+            &rows(&[(0, &long), (1, &long)]),
+            Screen::plain(WIDTH),
+        );
         assert!(
             table.lines().all(|line| line.chars().count() <= WIDTH),
             "{table}"
         );
         assert!(table.contains("reader 2: x"), "{table}");
         // A wider terminal has room for them.
-        let table = render(&roles, &rows(&[(0, &long), (1, &long)]), 160);
+        let table = render(&roles, &rows(&[(0, &long), (1, &long)]), Screen::plain(160));
         assert!(!table.contains("reader 2: x"), "{table}");
         assert!(
             table.lines().all(|line| line.chars().count() <= 160),
@@ -260,7 +303,7 @@ mod tests {
     #[test]
     fn of_very_many_events_the_middle_is_left_out() {
         let many: Vec<Row> = (0..200).map(|n| Row::of(0, format!("event {n}"))).collect();
-        let table = render(&["only"], &many, WIDTH);
+        let table = render(&["only"], &many, Screen::plain(WIDTH));
         assert!(
             table.contains("event 0") && table.contains("event 199") && table.contains("140 more"),
             "{table}"

@@ -3,19 +3,61 @@
 
 use super::covered::ran;
 use super::data::{Reason, Report};
+use super::phrases::{KEPT, kept};
 use super::rows::rows;
-use super::table::{WIDTH, cut, render};
-use std::fmt::Write;
+use super::screen::{Screen, Tone};
+use super::table::{Row, WIDTH, cut, render};
+use crate::case::{Access, Schedule};
+use std::fmt::{self, Write};
 
-/// Returns the whole report for a terminal of this many columns.
-pub(super) fn text(report: &Report, width: usize) -> String {
+/// Fewest columns that lines are wrapped to.
+const NARROW: usize = 40;
+
+impl Report {
+    /// Returns the report as text for a terminal of this many columns. A wide terminal has more
+    /// processes side by side in the table; in a narrow one lines are wrapped sooner. Displayed, a
+    /// report has 100 columns.
+    ///
+    /// ```
+    /// # let report = forkcheck::Report::default();
+    /// assert_eq!(report.text(100), report.to_string());
+    /// ```
+    pub fn text(&self, columns: usize) -> String {
+        text(self, Screen::plain(columns.max(NARROW)))
+    }
+
+    /// Returns the text with colours, as escape sequences of terminals: of the verdict, of kills, and of the accesses that matter.
+    /// [`shows_colors`](super::shows_colors) says whether a stream should get them.
+    ///
+    /// ```
+    /// # let report = forkcheck::Report::default();
+    /// let (plain, coloured) = (report.text(100), report.colored_text(100));
+    /// assert!(coloured.contains("\x1b[1;32mok\x1b[0m") && !plain.contains('\x1b'));
+    /// ```
+    pub fn colored_text(&self, columns: usize) -> String {
+        let screen = Screen {
+            columns: columns.max(NARROW),
+            colors: true,
+        };
+        text(self, screen)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(WIDTH))
+    }
+}
+
+/// Returns the whole report for this terminal.
+pub(super) fn text(report: &Report, screen: Screen) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = match report.verdict {
-        "finding" => of_finding(&mut text, report, width),
-        "unknown" => not_green(&mut text, "UNKNOWN", report, width),
-        "unavailable" => not_green(&mut text, "UNAVAILABLE", report, width),
-        _ => ok(&mut text, report, width),
+        "finding" => of_finding(&mut text, report, screen),
+        "unknown" => not_green(&mut text, "UNKNOWN", report, screen),
+        "unavailable" => not_green(&mut text, "UNAVAILABLE", report, screen),
+        _ => ok(&mut text, report, screen),
     };
     text.truncate(text.trim_end().len());
     if let Some(cross_check) = &report.cross_check {
@@ -23,35 +65,37 @@ pub(super) fn text(report: &Report, width: usize) -> String {
             "finding" | "unknown" | "unavailable" => "\n\nthe program of this case, step by step:\n",
             _ => "\n\nthe program of this case, step by step: it passes under `stepped`, so the failure needs something that `stepped` does not check\n",
         });
-        text.push_str(&self::text(cross_check, width));
+        text.push_str(&self::text(cross_check, screen));
     }
     text
 }
 
-fn ok(to: &mut String, report: &Report, width: usize) -> std::fmt::Result {
+fn ok(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Result {
     let ran = ran(report).replace(KEPT, " ");
-    writeln!(to, "ok  {}  {ran}", report.test)?;
-    limits(to, report, width)?;
+    let ok = screen.paint(Tone::Good, "ok");
+    writeln!(to, "{ok}  {}  {ran}", report.test)?;
+    limits(to, report, screen)?;
     // It stands last, where the other verdicts have it before their coverage.
-    page(to, report)
+    page(to, screen, report)
 }
 
-fn not_green(to: &mut String, what: &str, report: &Report, width: usize) -> std::fmt::Result {
+fn not_green(to: &mut String, what: &str, report: &Report, screen: Screen) -> std::fmt::Result {
+    let what = screen.paint(Tone::Undecided, what);
     writeln!(to, "{what}  {}  {}", report.test, report.headline)?;
-    page(to, report)?;
-    labelled(to, "ran", &wrapped(&ran(report), width))?;
-    limits(to, report, width)?;
+    page(to, screen, report)?;
+    labelled(to, screen, "ran", &wrapped(&ran(report), screen.columns))?;
+    limits(to, report, screen)?;
     let allow = format!(
         "where this has to pass all the same, FORKCHECK_ALLOW_MISSING={}",
         report.engine
     );
-    labelled(to, "allow", &allow)?;
+    labelled(to, screen, "allow", &allow)?;
     printed(to, report)
 }
 
-fn of_finding(to: &mut String, report: &Report, width: usize) -> std::fmt::Result {
+fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Result {
     let of = |words: &Option<String>| words.clone().unwrap_or_default();
-    let kind = of(&report.kind);
+    let kind = screen.paint(Tone::Bad, &of(&report.kind));
     writeln!(to, "{kind}  {}  {}", report.test, report.headline)?;
     writeln!(
         to,
@@ -63,86 +107,149 @@ fn of_finding(to: &mut String, report: &Report, width: usize) -> std::fmt::Resul
     if let Some(setup) = &report.setup {
         writeln!(to, "\n  from setup {}", cut(setup))?;
     }
-    let rows = rows(report);
+    let mut rows = rows(report);
+    tone(report, &mut rows);
     // A failure of `new` has no rows.
     if rows.is_empty() {
         writeln!(to)?;
     } else {
-        writeln!(to, "\n{}\n", render(&report.names(), &rows, width))?;
+        writeln!(to, "\n{}\n", render(&report.names(), &rows, screen))?;
+    }
+    for excerpt in &report.excerpts {
+        let row = excerpt.step.and_then(|step| row_of(&rows, step));
+        let row = row.map(|row| row + 1);
+        excerpt.write(to, row, screen)?;
+    }
+    if !report.excerpts.is_empty() {
+        writeln!(to)?;
+    }
+    if let Some(scope) = &report.scope {
+        labelled(to, screen, "among", scope)?;
     }
     if let Some(legend) = report.legend {
-        labelled(to, "words", &wrapped(legend, width))?;
+        labelled(to, screen, "words", &wrapped(legend, screen.columns))?;
     }
     if let Some(linearization) = &report.linearization {
-        why(to, &linearization.reason)?;
+        why(to, screen, &linearization.reason)?;
     }
     for (number, near_miss) in report.near_misses.iter().enumerate() {
         let label = if number == 0 { "near miss" } else { "" };
-        // A step that was folded is in the rows that say so.
-        let shown = |step: usize| {
-            rows.iter()
-                .rposition(|row| row.step.is_some_and(|s| s <= step))
-        };
-        let row = near_miss.step.and_then(shown);
+        let row = near_miss.step.and_then(|step| row_of(&rows, step));
         let row = row.map_or(String::new(), |row| format!("row {}: ", row + 1));
         labelled(
             to,
+            screen,
             label,
-            &wrapped(&format!("{row}{}", near_miss.words), width),
+            &wrapped(&format!("{row}{}", near_miss.words), screen.columns),
         )?;
     }
     if let Some(replay) = &report.replay {
-        labelled(to, "replay", replay)?;
+        labelled(to, screen, "replay", replay)?;
+        if report
+            .schedule
+            .as_ref()
+            .is_some_and(|s| *s != Schedule::Free)
+            && let Some((row, _)) = report.telling_row()
+        {
+            let how = match replay.starts_with("FORKCHECK_REPLAY=") {
+                true => format!("put FORKCHECK_GDB_ROW={row} before it"),
+                false => format!("add --gdb --to-row {row}"),
+            };
+            labelled(to, screen, "step into", &how)?;
+        }
     }
     if let Some(saved) = &report.saved {
-        labelled(to, "saved", saved)?;
+        labelled(to, screen, "saved", saved)?;
     }
     if let Some(error) = &report.not_saved {
-        labelled(to, "not saved", error)?;
+        labelled(to, screen, "not saved", error)?;
     }
-    page(to, report)?;
-    labelled(to, "ran", &wrapped(&ran(report), width))?;
-    limits(to, report, width)?;
+    page(to, screen, report)?;
+    labelled(to, screen, "ran", &wrapped(&ran(report), screen.columns))?;
+    limits(to, report, screen)?;
     printed(to, report)
 }
 
-/// Writes the file of the page, or why there is none.
-fn page(to: &mut String, report: &Report) -> std::fmt::Result {
+/// Returns the row of a step. A step that was folded is in the rows that say so.
+pub(super) fn row_of(rows: &[Row], step: usize) -> Option<usize> {
+    rows.iter()
+        .rposition(|row| row.step.is_some_and(|shown| shown <= step))
+}
+
+/// Marks the kills, and the accesses that have excerpts.
+fn tone(report: &Report, rows: &mut [Row]) {
+    for excerpt in &report.excerpts {
+        if let Some(row) = excerpt.step.and_then(|step| row_of(rows, step)) {
+            rows[row].tone = Some(Tone::Telling);
+        }
+    }
+    for row in rows {
+        let step = row.step.and_then(|step| report.steps.get(step));
+        if step.is_some_and(|step| step.access == Access::Killed) {
+            row.tone = Some(Tone::Bad);
+        }
+    }
+}
+
+/// Writes the files of the page and of the trace, or why there is none.
+fn page(to: &mut String, screen: Screen, report: &Report) -> std::fmt::Result {
     if let Some(page) = &report.page {
-        labelled(to, "page", page)?;
+        labelled(to, screen, "page", page)?;
     }
     if let Some(error) = &report.no_page {
-        labelled(to, "no page", error)?;
+        labelled(to, screen, "no page", error)?;
+    }
+    if let Some(trace) = &report.trace_file {
+        labelled(to, screen, "trace", trace)?;
+    }
+    if let Some(error) = &report.no_trace {
+        labelled(to, screen, "no trace", error)?;
     }
     Ok(())
 }
 
 /// Writes what was not covered, and what the engine cannot cover, in lines of their own.
-fn limits(to: &mut String, report: &Report, width: usize) -> std::fmt::Result {
+fn limits(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Result {
     for stale in &report.stale {
-        labelled(to, "stale", &wrapped(stale, width))?;
+        labelled(to, screen, "stale", &wrapped(stale, screen.columns))?;
     }
     if let Some(unscheduled) = &report.unscheduled {
-        labelled(to, "unscheduled", &wrapped(unscheduled, width))?;
+        labelled(
+            to,
+            screen,
+            "unscheduled",
+            &wrapped(unscheduled, screen.columns),
+        )?;
     }
     if !report.not_reached.is_empty() {
         let labels: Vec<String> = report.not_reached.iter().map(|label| kept(label)).collect();
-        labelled(to, "not reached", &wrapped(&labels.join(", "), width))?;
+        labelled(
+            to,
+            screen,
+            "not reached",
+            &wrapped(&labels.join(", "), screen.columns),
+        )?;
     }
     labelled(
         to,
+        screen,
         "not checked",
-        &wrapped(&report.not_checked.join("; "), width),
+        &wrapped(&report.not_checked.join("; "), screen.columns),
     )
 }
 
 /// Writes a line that begins with a label; without one it continues the line before.
-fn labelled(to: &mut String, label: &str, words: &str) -> std::fmt::Result {
+fn labelled(to: &mut String, screen: Screen, label: &str, words: &str) -> std::fmt::Result {
     let label = match label {
         "" => String::new(),
         label => format!("{label}:"),
     };
-    writeln!(to, " {label:<LABEL$}{words}")
+    let padded = " ".repeat(LABEL.saturating_sub(label.chars().count()));
+    let label = match &*label {
+        "" => label,
+        label => screen.paint(Tone::Label, label),
+    };
+    writeln!(to, " {label}{padded}{words}")
 }
 
 /// Columns of a label, with the space after it.
@@ -157,22 +264,28 @@ fn printed(to: &mut String, report: &Report) -> std::fmt::Result {
     lines.try_for_each(|line| writeln!(to, "   | {line}"))
 }
 
-pub(super) fn why(to: &mut String, reason: &Reason) -> std::fmt::Result {
+pub(super) fn why(to: &mut String, screen: Screen, reason: &Reason) -> std::fmt::Result {
     if reason.longest.is_empty() {
         labelled(
             to,
+            screen,
             "why",
             &format!("at the start {}", short_state(&reason.state)),
         )?;
     } else {
-        labelled(to, "why", "the longest order that works is")?;
+        labelled(to, screen, "why", "the longest order that works is")?;
         for call in &reason.longest {
-            labelled(to, "", &format!("  {call}"))?;
+            labelled(to, screen, "", &format!("  {call}"))?;
         }
-        labelled(to, "", &format!("and then {}", short_state(&reason.state)))?;
+        labelled(
+            to,
+            screen,
+            "",
+            &format!("and then {}", short_state(&reason.state)),
+        )?;
     }
     for blocked in &reason.blocked {
-        labelled(to, "", &format!("where {blocked}"))?;
+        labelled(to, screen, "", &format!("where {blocked}"))?;
     }
     Ok(())
 }
@@ -206,17 +319,6 @@ pub(super) fn wrapped(text: &str, width: usize) -> String {
     lines
         .join(&format!("\n{}", " ".repeat(LABEL + 1)))
         .replace(KEPT, " ")
-}
-
-/// A space at which lines are not broken.
-const KEPT: char = '\u{a0}';
-
-pub(super) fn kept(text: &str) -> String {
-    text.replace(' ', &KEPT.to_string())
-}
-
-pub(super) fn counted(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

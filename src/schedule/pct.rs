@@ -3,8 +3,9 @@
 //! priority-change points, which are drawn beforehand, that process falls behind all others. A bug
 //! of depth d is found with a chance of at least 1 / (n k^(d-1)), for n processes and k steps.
 
+use super::draw::{below, split_mix};
 use super::random::Deaths;
-use super::{Choice, MAX_PROCESSES, SchedulePoint, below, split_mix};
+use super::{Choice, MAX_PROCESSES, SchedulePoint};
 
 /// The most priority-change points of an execution.
 const MAX_POINTS: usize = 4;

@@ -1,7 +1,8 @@
 //! Seeded random: at each step any enabled process, with equal chances. Kills fall on steps drawn
 //! beforehand.
 
-use super::{Choice, SchedulePoint, below, nth, split_mix};
+use super::draw::{below, nth, split_mix};
+use super::{Choice, SchedulePoint};
 
 /// The most kills of an execution.
 pub(super) const MAX_KILLS: usize = 4;

@@ -1,7 +1,8 @@
 //! The confirmation of a finding before it is reported: replays, near misses, the token, the saved
 //! case.
 
-use super::{Found, Origin, PATIENCE, Rate, Search, kind};
+use super::runner::kind;
+use super::{Found, Origin, PATIENCE, Rate, Search};
 use crate::engine::{Budget, Run};
 use crate::error::Error;
 use crate::regression;

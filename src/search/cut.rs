@@ -1,6 +1,7 @@
 //! Programs that were cut to fit an engine, and stand still because of the missing operations.
 
-use super::{Search, kind};
+use super::Search;
+use super::runner::kind;
 use crate::check::Kind;
 use crate::engine::Run;
 use crate::spec::Spec;

@@ -95,7 +95,7 @@ impl<S: Spec> Search<'_, S> {
         } else {
             vec![FIRST_ROUND, full]
         };
-        let mut by_halts = HashSet::new();
+        let mut by_pauses = HashSet::new();
         let began = Instant::now();
         let (mut ahead, mut given) = (None, 0);
         for (round, executions) in rounds.into_iter().enumerate() {
@@ -133,9 +133,9 @@ impl<S: Spec> Search<'_, S> {
                     Some(answer) => self.answered(answer),
                     None => self.run(&case, &budget),
                 };
-                // Each program counts once, whichever round took halts.
-                if self.covered.by_halts > before.by_halts && !by_halts.insert(number) {
-                    self.covered.by_halts = before.by_halts;
+                // Each program counts once, whichever round took pauses.
+                if self.covered.by_pauses > before.by_pauses && !by_pauses.insert(number) {
+                    self.covered.by_pauses = before.by_pauses;
                 }
                 self.known.programs += 1;
                 let executions = (self.covered.executions - before.executions).min(full);

@@ -5,18 +5,23 @@ mod ahead;
 mod confirm;
 mod cut;
 mod drawn;
+mod each_kill;
 mod near_miss;
 mod outcome;
 mod runner;
 mod shrink;
 mod verdict;
 
+pub use each_kill::KilledBefore;
+pub(crate) use each_kill::each_kill;
 pub use outcome::{Found, NearMiss, Origin, Outcome, Rate};
 use runner::{Runner, Runs};
 
 use crate::case::{Case, Extent};
-use crate::check::{Kind, Verdict};
-use crate::engine::{Answer, Budget, Covered, Engine, Known, Run, Strategy, Turn, WATCHDOG};
+use crate::check::Verdict;
+use crate::engine::{
+    Answer, Budget, Covered, Engine, Known, Run, StopAt, Strategy, Turn, WATCHDOG,
+};
 use crate::error::Error;
 use crate::regression;
 use crate::settings::{ENGINES, Settings};
@@ -46,6 +51,8 @@ pub(crate) struct Plan<S: Spec> {
     pub(crate) read_only: u32,
     /// The progress that the suite promises of its operations.
     pub(crate) progress: Progress,
+    /// Whether the structure is for the threads of one process alone.
+    pub(crate) threads_only: bool,
     /// Whether the structure may change without an access to its `Memory`: the suite gives a
     /// reason.
     pub(crate) allows_unscheduled: bool,
@@ -144,6 +151,23 @@ fn elsewhere_with<S: Spec>(
     Ok(search.outcome(found, 0))
 }
 
+/// Replays a case, and stops the process of one step before that step.
+///
+/// # Errors
+/// The case could not be run.
+pub(crate) fn replay_to<E: Engine, T: WithHandles<Memory = E::Memory>>(
+    plan: &Plan<T::Spec>,
+    case: &Case<T::Spec>,
+    stop: StopAt,
+) -> Result<(), Error> {
+    let mut search = Search::new(Runner::of::<E, T>(), plan, LONGEST);
+    let budget = Budget {
+        stop: Some(stop),
+        ..search.budget()
+    };
+    search.engine.search(case, &plan.roles, &budget).map(|_| ())
+}
+
 struct Search<'a, S: Spec> {
     plan: &'a Plan<S>,
     runner: Runner<S>,
@@ -196,6 +220,7 @@ impl<'a, S: Spec> Search<'a, S> {
             engine: self.runner.name,
             structure: self.runner.structure,
             limitations: self.runner.limitations,
+            leaves_invariant: self.runner.leaves_invariant,
             verdict: self.verdict(found.as_ref()),
             covered: self.covered,
             saved_cases,
@@ -209,6 +234,7 @@ impl<'a, S: Spec> Search<'a, S> {
             turn: self.turn,
             planned: self.planned,
             found,
+            not_instrumented: self.engine.not_instrumented(),
             output: self.engine.output(),
             stepped: None,
         }
@@ -226,9 +252,12 @@ impl<'a, S: Spec> Search<'a, S> {
             progress: self.plan.progress,
             read_only: self.plan.read_only,
             killable: self.plan.extent.killable,
+            threads_only: self.plan.threads_only,
             strategy: Strategy::Bounded,
             known: self.known,
             backtraces: false,
+            shows_passing: false,
+            stop: None,
         }
     }
 
@@ -335,12 +364,5 @@ fn free<S: Spec>(case: Case<S>) -> Case<S> {
     Case {
         prefix: case.prefix,
         ..Case::free(case.setup, case.program)
-    }
-}
-
-fn kind<S: Spec>(run: &Run<S>) -> Option<Kind> {
-    match &run.verdict {
-        Verdict::Finding(finding) => Some(finding.kind),
-        _ => None,
     }
 }

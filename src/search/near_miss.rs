@@ -2,6 +2,7 @@
 
 use super::{NearMiss, Search, free};
 use crate::case::{Access, Case, Kill, Names, Place, Schedule, Step, Turn, Until, named};
+use crate::check::Verdict;
 use crate::engine::{Budget, Run};
 use crate::spec::Spec;
 use std::collections::HashMap;
@@ -11,6 +12,8 @@ const NEIGHBOURS: usize = 100;
 /// The most neighbours if each may take seconds, until a watchdog has noticed that it hangs.
 const THAT_HANG: usize = 3;
 const ORDERS: u64 = 2_000;
+/// The most near misses whose steps are shown.
+const SHOWN: usize = 8;
 
 impl<S: Spec> Search<'_, S> {
     /// Returns the near misses: without the kill, with the kill elsewhere, with a turn that ends
@@ -47,6 +50,7 @@ impl<S: Spec> Search<'_, S> {
                     words,
                     step: None,
                     case,
+                    run: None,
                 });
             }
         }
@@ -78,6 +82,7 @@ impl<S: Spec> Search<'_, S> {
                     words: format!("{who}killed before {}", elsewhere.join(", ")),
                     step,
                     case,
+                    run: None,
                 });
             }
         }
@@ -112,6 +117,7 @@ impl<S: Spec> Search<'_, S> {
                         words: format!("where {role} does the rest first, from {}", before.word),
                         step: None,
                         case: rest,
+                        run: None,
                     });
                 }
                 continue;
@@ -139,6 +145,7 @@ impl<S: Spec> Search<'_, S> {
                     ),
                     step: Some(own[at].number),
                     case: later,
+                    run: None,
                 });
             } else if let Some(earlier) = earlier.map(with)
                 && self.passes(&earlier)
@@ -150,10 +157,29 @@ impl<S: Spec> Search<'_, S> {
                     ),
                     step: Some(own[at - 1].number),
                     case: earlier,
+                    run: None,
                 });
             }
         }
+        self.shown(&mut passing);
         passing
+    }
+
+    /// Runs each near miss once more, for its steps.
+    fn shown(&mut self, passing: &mut [NearMiss<S>]) {
+        for near_miss in passing.iter_mut().take(SHOWN) {
+            let budget = Budget {
+                time: self.left_to_confirm(),
+                shows_passing: true,
+                ..self.budget()
+            };
+            let answer = (self.engine).search(&near_miss.case, &self.plan.roles, &budget);
+            // Without kills a case needs no second look, and one that fails now and then has no execution to show.
+            near_miss.run = match answer {
+                Ok((_, run)) => run.filter(|run| run.verdict == Verdict::Ok),
+                Err(_) => None,
+            };
+        }
     }
 
     /// Uses up one of the remaining tries; returns whether there is none, or no time for it.

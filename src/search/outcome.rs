@@ -8,6 +8,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Result of checking a suite on one engine.
+///
+/// ```
+/// use forkcheck::prelude::*;
+/// use forkcheck::{Outcome, check::Verdict};
+/// /// Asserts that nothing was found, in at least so many executions.
+/// fn passed<S: Spec>(outcome: &Outcome<S>, executions: u64) {
+///     assert_eq!(outcome.verdict, Verdict::Ok, "{}", outcome.engine);
+///     assert!(outcome.covered.executions >= executions);
+/// }
+/// # let _ = passed::<forkcheck::spec::Counter>;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome<S: Spec> {
@@ -17,6 +28,8 @@ pub struct Outcome<S: Spec> {
     pub structure: &'static str,
     /// Faults that the engine cannot see.
     pub limitations: &'static str,
+    /// Whether the structure has an invariant, which this engine does not check.
+    pub leaves_invariant: bool,
     /// The verdict.
     pub verdict: Verdict<S>,
     /// Counts of what was run.
@@ -38,6 +51,8 @@ pub struct Outcome<S: Spec> {
     pub planned: Option<u64>,
     /// The failing execution, where the verdict is a finding.
     pub found: Option<Found<S>>,
+    /// Functions of instrumented crates that have atomic instructions which the engine does not see.
+    pub not_instrumented: Vec<String>,
     /// The last output of the processes.
     pub output: String,
     /// The result of `stepped` on the program of the finding, if it was asked: a failure is
@@ -73,6 +88,8 @@ pub struct NearMiss<S: Spec> {
     pub step: Option<usize>,
     /// The case; where the words name several, the last one.
     pub case: Case<S>,
+    /// The execution of the case, where the engine shows one that passes.
+    pub run: Option<Run<S>>,
 }
 
 /// Origin of a failing case.

@@ -1,9 +1,8 @@
 //! An engine that runs one structure, without the types of either. The search is compiled once for
 //! each spec, and not for each structure on each engine.
 
-use super::kind;
 use crate::case::{Case, Program};
-use crate::check::Kind;
+use crate::check::{Kind, Verdict};
 use crate::engine::{Answer, Budget, Engine, Run, Turn};
 use crate::error::Error;
 use crate::spec::Spec;
@@ -17,6 +16,8 @@ pub(super) struct Runner<S: Spec> {
     pub(super) name: &'static str,
     pub(super) structure: &'static str,
     pub(super) limitations: &'static str,
+    /// Whether the structure has an invariant, which the engine does not check.
+    pub(super) leaves_invariant: bool,
     pub(super) explores: bool,
     pub(super) kills: bool,
     pub(super) cuts: bool,
@@ -39,6 +40,7 @@ impl<S: Spec> Runner<S> {
             name: E::NAME,
             structure: std::any::type_name::<T>(),
             limitations: E::LIMITATIONS,
+            leaves_invariant: T::INVARIANT.is_some() && !E::CHECKS_INVARIANT,
             explores: E::EXPLORES,
             kills: E::KILLS,
             cuts: E::CUTS,
@@ -74,6 +76,14 @@ impl<S: Spec> Runner<S> {
     }
 }
 
+/// Returns the kind of the finding of a run.
+pub(super) fn kind<S: Spec>(run: &Run<S>) -> Option<Kind> {
+    match &run.verdict {
+        Verdict::Finding(finding) => Some(finding.kind),
+        _ => None,
+    }
+}
+
 /// An engine with the structure that it runs. See [`Engine`] for each.
 pub(super) trait Runs<S: Spec> {
     fn take_machine(&mut self, lock: Option<&Path>) -> Turn;
@@ -83,6 +93,7 @@ pub(super) trait Runs<S: Spec> {
         roles: &[String],
         budget: &Budget,
     ) -> Result<Answer<S>, Error>;
+    fn not_instrumented(&self) -> Vec<String>;
     fn output(&self) -> String;
 }
 
@@ -99,6 +110,9 @@ impl<E: Engine, T: WithHandles<Memory = E::Memory>> Runs<T::Spec> for On<E, T> {
         budget: &Budget,
     ) -> Result<Answer<T::Spec>, Error> {
         self.0.search::<T>(case, roles, budget)
+    }
+    fn not_instrumented(&self) -> Vec<String> {
+        self.0.not_instrumented()
     }
     fn output(&self) -> String {
         self.0.output()

@@ -2,7 +2,8 @@
 //! operations, then fewer kills, then fewer context switches. Its limits are counts, so that a seed
 //! leads to the same case on every machine.
 
-use super::{Origin, Search, free, kind};
+use super::runner::kind;
+use super::{Origin, Search, free};
 use crate::case::{Case, Schedule};
 use crate::engine::{Budget, Run};
 use crate::spec::Spec;

@@ -1,6 +1,8 @@
 //! The length of an array of a structure, from its definition in the source.
 
-use super::{Kind, Path, lines, receiver, words};
+use super::path::{Kind, Path};
+use super::reference::words;
+use super::{lines, receiver};
 
 /// An element of an array that is a field of a structure.
 #[derive(Clone, Debug, PartialEq, Eq)]

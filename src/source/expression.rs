@@ -1,6 +1,6 @@
 //! The path of fields that a piece of source text ends with.
 
-use super::{Kind, Part, Path};
+use super::path::{Kind, Part, Path};
 
 /// Returns the path that a text ends with.
 pub(super) fn parsed(text: &str) -> Option<Path> {

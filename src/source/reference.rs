@@ -2,7 +2,7 @@
 //! name can be meant.
 
 use super::expression::parsed;
-use super::{Kind, Path};
+use super::path::{Kind, Path};
 
 /// The most references that are followed one after the other: `let slot = &ring.slots[i]`, where
 /// `let ring = &self.ring`.

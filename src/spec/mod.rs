@@ -47,6 +47,11 @@ impl<T: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync +
 /// let mut counter = Counter::start(&40);
 /// assert!(counter.accept(0, &2, &42));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not implement `Spec`",
+    note = "take a ready one of `forkcheck::spec`, or implement `start` and `step` for the state of your own",
+    note = "a structure that is right when one process runs it can be its own: `forkcheck::suite::Sequential`"
+)]
 pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
     /// The drawn parameters from which a case starts: a capacity, a first sequence number near a wrap.
     type Setup: Data;

@@ -9,6 +9,7 @@ mod byte_stream;
 mod cas;
 mod counter;
 mod event;
+mod key;
 mod lock;
 mod map;
 mod relaxed_queue;
@@ -33,14 +34,7 @@ use super::{Data, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
-use std::hash::{Hash, Hasher};
-
-/// Returns a key as a number, the same in each run.
-fn hashed(key: &impl Hash) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
-}
+use std::hash::Hash;
 
 /// A register: reads return the last value written. It is the spec of a seqlock or a configuration
 /// page. Where a writer is killed in a write, reads may say so until the next write.

@@ -214,12 +214,27 @@ macro_rules! __code_test {
         #[test]
         $($attributes)*
         fn $name() {
-            $crate::engine::probe(|atomic, plain| {
-                atomic.store(1, $crate::memory::Ordering::Relaxed);
-                *plain = 1;
-            });
+            $crate::probe!();
             suite().test::<$engine, $structure>()
         }
+    };
+}
+
+/// Notes whether accesses of the calling crate arrive. [`suite!`](crate::suite!) does it before each
+/// test. A program that names [`SteppedCode`](crate::engine::SteppedCode) or
+/// [`KillsCode`](crate::engine::KillsCode) to a [`Suite`](crate::Suite) calls it first: without it they
+/// are `UNAVAILABLE`.
+///
+/// ```
+/// forkcheck::probe!(); // here nothing arrives: this is not built by cargo forkcheck
+/// ```
+#[macro_export]
+macro_rules! probe {
+    () => {
+        $crate::engine::probe(|atomic, plain| {
+            atomic.store(1, $crate::memory::Ordering::Relaxed);
+            *plain = 1;
+        })
     };
 }
 

@@ -38,22 +38,30 @@ impl<S: Spec> Suite<S> {
     /// allows it.
     pub(super) fn finish(&self, outcome: &Outcome<S>, environment: &Settings, at: &Location<'_>) {
         let mut report = self.report_data(outcome);
-        let columns = environment.columns;
-        let text = |report: &Report| columns.map_or(report.to_string(), |n| report.text(n));
+        let columns = environment.columns.unwrap_or(report::COLUMNS);
+        let colors = report::tests_show_colors();
+        let shown = |report: &Report| match colors {
+            true => report.colored_text(columns),
+            false => report.text(columns),
+        };
         // One case need not reach all labels.
         let all = environment.require_reached && environment.replay.is_none();
         if all && !report.not_reached.is_empty() {
             report = report.with_all_required();
         }
         if environment.replay.is_none() {
-            summary::leave(&report::summary::line(&report));
+            summary::leave(&report::summary::line(&self.site, &report));
         }
         if report.verdict == "ok" {
-            return println!("{}", text(&report));
+            return println!("{}", shown(&report));
         }
         if let Some(directory) = &environment.html {
             let page = report.page_in(directory);
             report = report.with_page(&page);
+        }
+        if let Some(directory) = &environment.trace {
+            let trace = report.trace_in(directory);
+            report = report.with_trace(&trace);
         }
         let mut allowed = environment.allow_missing.iter();
         if !matches!(outcome.verdict, Verdict::Finding(_))
@@ -61,18 +69,29 @@ impl<S: Spec> Suite<S> {
         {
             return report::loudly(&format!(
                 "{}\nallowed by FORKCHECK_ALLOW_MISSING: this engine checked nothing that counts",
-                text(&report)
+                shown(&report)
             ));
         }
         if let Some(checkout) = &environment.checkout {
             eprintln!("{}", report.annotation(at, checkout));
         }
-        report::fail(text(&report), at)
+        report::fail_showing(&shown(&report), report.text(columns), at)
     }
 
     /// Returns the directory for the pages of its reports, if pages are wanted.
     pub(crate) fn html(&self) -> Option<&Path> {
         self.settings.html.as_deref()
+    }
+
+    /// Returns the directory for the traces of its reports, if traces are wanted.
+    pub(crate) fn trace(&self) -> Option<&Path> {
+        self.settings.trace.as_deref()
+    }
+
+    /// Attaches gdb at a row of the report of the replayed case.
+    pub(crate) fn gdb_row(mut self, row: usize) -> Self {
+        self.settings.gdb_row = Some(row);
+        self
     }
 
     /// Returns the report with another command that replays a token.

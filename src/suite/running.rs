@@ -1,13 +1,16 @@
 //! A suite that runs: the plan of a search, its verdict, and a test that passes or fails by it.
 
 use super::Suite;
+use super::debugger;
 use super::mistake::{At, Mistake};
 use super::summary;
-use crate::case::Extent;
+use crate::case::{Case, Extent};
 use crate::engine::{Engine, Processes, Stepped, SteppedMemory};
 use crate::error::Error;
 use crate::report;
-use crate::search::{Origin, Outcome, Plan, cross_check, search};
+use crate::search::{
+    KilledBefore, Origin, Outcome, Plan, cross_check, each_kill, replay_to, search,
+};
 use crate::settings::Settings;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
@@ -25,11 +28,56 @@ impl<S: Spec> Suite<S> {
         self.outcome::<E, T>(self.settings.clone().overruled_by_environment()?)
     }
 
+    /// Kills a process of a program before each step, and returns the outcome of each kill. A check
+    /// ends at its first finding, and so does not say how many kill points have one. The schedules are
+    /// those without preemptions, one for each process that begins; forked processes run them, with a
+    /// real SIGKILL.
+    ///
+    /// ```
+    /// use forkcheck::builtin::DeadWriter;
+    /// use forkcheck::case::Case;
+    /// use forkcheck::check::{Kind, Verdict};
+    /// use forkcheck::engine::Kills;
+    /// use forkcheck::prelude::*;
+    /// use forkcheck::spec::RegisterOp;
+    ///
+    /// let suite = Suite::new(forkcheck::site!(), "dead_writer")
+    ///     .setup(Just([0, 0]))
+    ///     .role("writer", 1, 1..=1, Just(RegisterOp::Write([1, 1])))
+    ///     .role("reader", 1, 1..=1, Just(RegisterOp::Read));
+    /// let program = vec![vec![RegisterOp::Write([1, 1])], vec![RegisterOp::Read]];
+    /// let kills = suite.each_kill::<Kills, DeadWriter<_>>(&Case::free([0, 0], program))?;
+    /// let stuck = kills.iter().filter(|kill| match &kill.verdict {
+    ///     Verdict::Finding(finding) => finding.kind == Kind::NotCrashTolerant,
+    ///     _ => false,
+    /// });
+    /// assert!(stuck.count() > 0); // a reader waits for the writer that was killed
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error for an engine that does not kill, for a program that fails without a kill, and
+    /// as [`check`](Suite::check).
+    pub fn each_kill<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(
+        &self,
+        case: &Case<S>,
+    ) -> Result<Vec<KilledBefore<S>>, Error> {
+        let settings = self.settings.clone().overruled_by_environment()?;
+        each_kill::<E, T>(&self.plan(settings)?, case)
+    }
+
     fn outcome<E: Engine, T: WithHandles<Memory = E::Memory, Spec = S>>(
         &self,
         settings: Settings,
     ) -> Result<Outcome<S>, Error> {
-        search::<E, T>(&self.plan(settings)?)
+        let gdb_row = settings.gdb_row;
+        let plan = self.plan(settings)?;
+        let outcome = search::<E, T>(&plan)?;
+        if let Some(row) = gdb_row {
+            let step_to = |case: &Case<S>, stop| replay_to::<E, T>(&plan, case, stop);
+            debugger::step_into(&self.report_data(&outcome), &outcome, row, step_to)?;
+        }
+        Ok(outcome)
     }
 
     fn plan(&self, settings: Settings) -> Result<Plan<S>, Error> {
@@ -53,6 +101,7 @@ impl<S: Spec> Suite<S> {
             suite: self.id.clone(),
             read_only: bits(&self.read_only),
             progress: self.progress,
+            threads_only: self.reason_against(Processes::NAME).is_some(),
             allows_unscheduled: self.unscheduled.is_some(),
             cases: self.strategy()?,
             settings,
@@ -117,6 +166,9 @@ impl<S: Spec> Suite<S> {
         U: WithHandles<Memory = SteppedMemory, Spec = S>,
     {
         let mut plan = self.plan(settings)?;
+        if plan.settings.gdb_row.is_some() {
+            return Err(debugger::no_steps(Processes::NAME));
+        }
         let mut outcome = search::<Processes, T>(&plan)?;
         if let Some(found) = &outcome.found
             && self.reason_against(Stepped::NAME).is_none()
@@ -170,7 +222,9 @@ impl<S: Spec> Suite<S> {
         }
         if let Some(reason) = self.reason_against(engine) {
             let test = format!("{}::{engine}", self.id);
-            summary::leave(&report::summary::not_run(&self.id, engine, reason));
+            summary::leave(&report::summary::not_run(
+                &self.site, &self.id, engine, reason,
+            ));
             return report::loudly(&format!("not run  {test}  {reason}"));
         }
         let at = Location::caller();
@@ -180,7 +234,7 @@ impl<S: Spec> Suite<S> {
         };
         if settings.replay.is_none() {
             // It stays where the test ends by an error, a signal or a time limit.
-            summary::leave(&report::summary::unfinished(&self.id, engine));
+            summary::leave(&report::summary::unfinished(&self.site, &self.id, engine));
         }
         let environment = settings.clone();
         let outcome = match outcome(settings) {

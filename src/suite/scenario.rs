@@ -59,6 +59,29 @@ pub fn run(role: &str) -> Just<Run> {
 /// # fn main() {}
 /// ```
 ///
+/// `always: |structure| { ... },` is the invariant: `stepped` and `kills` run its assertions after each step that changes the
+/// structure. Where one fails, the finding ([`InvariantViolated`](crate::check::Kind::InvariantViolated)) ends with that step.
+/// `processes` and `loom` do not check it, and say so. Its accesses are no steps; it may not write, nor ask who is alive.
+///
+/// ```
+/// # use forkcheck::prelude::*;
+/// /// Two counters; the second follows the first.
+/// struct Pair<M: Memory> { first: M::AtomicU32, second: M::AtomicU32 }
+///
+/// forkcheck::scenario! {
+///     pair: Pair<_>,
+///     new: Pair { first: Atomic::new(0), second: Atomic::new(0) },
+///     adder: 2 processes, |pair| {
+///         pair.first.fetch_add(1, Ordering::Relaxed);
+///         pair.second.fetch_add(1, Ordering::Relaxed);
+///     },
+///     always: |pair| {
+///         assert!(pair.second.load(Ordering::Relaxed) <= pair.first.load(Ordering::Relaxed));
+///     },
+/// }
+/// # fn main() {}
+/// ```
+///
 /// `finally` runs once all processes are done, in each execution in which none of them is stuck,
 /// died or panicked. It sees the state that they left, including that of a process that `kills`
 /// killed. It takes no steps of its own. The number of processes in `2 processes` is one word,
@@ -67,37 +90,49 @@ pub fn run(role: &str) -> Just<Run> {
 macro_rules! scenario {
     ($(#[$attribute:meta])* $name:ident: $structure:ident <_ $(, $parameter:tt)* $(,)?>, new: $new:expr, $($rest:tt)+) => {
         $crate::scenario!(
-            @read [$(#[$attribute])*] $name ($structure) [$(, $parameter)*] ($new) [] [] [] $($rest)+
+            @read [$(#[$attribute])*] $name ($structure) [$(, $parameter)*] ($new) [] [] [] [] $($rest)+
         );
     };
-    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt [] $with:tt
-        finally: |$at:ident| $body:block $(, $($rest:tt)*)?) => {
-        $crate::scenario!(@read $attributes $name $structure $more $new $roles [$at, $body] $with $($($rest)*)?);
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt [] $finally:tt $with:tt
+        always: |$at:ident| $body:block $(, $($rest:tt)*)?) => {
+        $crate::scenario!(@read $attributes $name $structure $more $new $roles [$at, $body] $finally $with $($($rest)*)?);
     };
-    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $finally:tt $with:tt finally: $($rest:tt)*) => {
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $always:tt $finally:tt $with:tt
+        always: $($rest:tt)*) => {
+        compile_error!("scenario!: `always: |structure| { ... },` stands once, and runs in no process of its own");
+    };
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $always:tt [] $with:tt
+        finally: |$at:ident| $body:block $(, $($rest:tt)*)?) => {
+        $crate::scenario!(@read $attributes $name $structure $more $new $roles $always [$at, $body] $with $($($rest)*)?);
+    };
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $always:tt $finally:tt $with:tt
+        finally: $($rest:tt)*) => {
         compile_error!("scenario!: `finally: |structure| { ... },` stands once, and runs in no process of its own");
     };
-    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $finally:tt [$($with:tt)*]
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $always:tt $finally:tt [$($with:tt)*]
         with: $(.$method:tt $arguments:tt)+ $(, $($rest:tt)*)?) => {
         $crate::scenario!(
-            @read $attributes $name $structure $more $new $roles $finally [$($with)* $(.$method $arguments)+] $($($rest)*)?
+            @read $attributes $name $structure $more $new $roles $always $finally [$($with)* $(.$method $arguments)+]
+            $($($rest)*)?
         );
     };
-    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt [$($roles:tt)*] $finally:tt $with:tt
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt [$($roles:tt)*] $always:tt $finally:tt $with:tt
         $role:ident: |$at:ident| $body:block $(, $($rest:tt)*)?) => {
         $crate::scenario!(
-            @read $attributes $name $structure $more $new [$($roles)* ($role, 1, $at, $body)] $finally $with $($($rest)*)?
+            @read $attributes $name $structure $more $new [$($roles)* ($role, 1, $at, $body)] $always $finally $with
+            $($($rest)*)?
         );
     };
-    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt [$($roles:tt)*] $finally:tt $with:tt
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt [$($roles:tt)*] $always:tt $finally:tt $with:tt
         $role:ident: $number:tt processes, |$at:ident| $body:block $(, $($rest:tt)*)?) => {
         $crate::scenario!(
-            @read $attributes $name $structure $more $new [$($roles)* ($role, $number, $at, $body)] $finally $with
+            @read $attributes $name $structure $more $new [$($roles)* ($role, $number, $at, $body)] $always $finally $with
             $($($rest)*)?
         );
     };
     (@read $attributes:tt $name:ident ($structure:ident) [$($more:tt)*] ($new:expr)
-        [$(($role:ident, $number:tt, $at:ident, $body:block))+] [$($last:ident, $finally:block)?] [$($with:tt)*]) => {
+        [$(($role:ident, $number:tt, $at:ident, $body:block))+] [$($each:ident, $always:block)?] [$($last:ident, $finally:block)?]
+        [$($with:tt)*]) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
@@ -107,6 +142,12 @@ macro_rules! scenario {
             impl<M: $crate::Memory> $crate::Structure for __Scenario<M> {
                 type Memory = M;
                 type Spec = $crate::spec::Assertions;
+                $(
+                    const INVARIANT: Option<fn(&Self)> = Some(|scenario| {
+                        let $each = &scenario.0;
+                        $always
+                    });
+                )?
                 fn new(_: &()) -> Self {
                     __Scenario($new)
                 }
@@ -136,10 +177,11 @@ macro_rules! scenario {
             );
         }
     };
-    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $finally:tt $with:tt $($rest:tt)*) => {
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $always:tt $finally:tt $with:tt $($rest:tt)*) => {
         compile_error!(concat!(
-            "scenario!: expected `role: |structure| { ... },` or `role: 2 processes, |structure| { ... },`, at last `finally: ",
-            "|structure| { ... },` and `with: .setting(value),`, and there is `", stringify!($($rest)*), "`"
+            "scenario!: expected `role: |structure| { ... },` or `role: 2 processes, |structure| { ... },`, at last `always: ",
+            "|structure| { ... },`, `finally: |structure| { ... },` and `with: .setting(value),`, and there is `",
+            stringify!($($rest)*), "`"
         ));
     };
     ($($other:tt)*) => {

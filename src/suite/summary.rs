@@ -1,6 +1,7 @@
 //! The file in which each test of a suite leaves one line. Only the last line of each test stays.
 
 use crate::regression::{self, Kept, replace_file};
+use crate::report::summary::name_of;
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 
@@ -22,12 +23,10 @@ fn leave_in(file: &Path, line: &str) -> Result<(), Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error),
     };
-    // Each line begins with the name of its test.
-    let of = |line: &str| line.split_once(',').map(|(first, _)| first.to_owned());
-    let own = of(line);
-    let others = before
-        .lines()
-        .filter(|other| of(other) != own && !other.is_empty());
+    // Each line begins with the names of its binary and its test; those of earlier versions do not, and go.
+    let own = name_of(line);
+    let is_other = |other: &&str| name_of(other).is_some_and(|name| Some(name) != own);
+    let others = before.lines().filter(is_other);
     let mut lines: Vec<&str> = others.collect();
     lines.push(line);
     let text = format!("{}\n", lines.join("\n"));
@@ -39,7 +38,33 @@ mod tests {
     use super::*;
 
     fn line(test: &str, verdict: &str) -> String {
-        format!("{{\"test\":\"{test}\",\"verdict\":\"{verdict}\"}}")
+        of_binary("rings", test, verdict)
+    }
+
+    fn of_binary(binary: &str, test: &str, verdict: &str) -> String {
+        format!(
+            "{{\"binary\":\"{binary}\",\"test\":\"{test}\",\"suite\":\"s\",\"verdict\":\"{verdict}\"}}"
+        )
+    }
+
+    #[test]
+    fn tests_of_one_name_in_two_packages_both_stay_and_lines_of_earlier_versions_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("summary.json");
+        std::fs::write(
+            &file,
+            "{\"test\":\"a\",\"suite\":\"s\",\"verdict\":\"ok\"}\n",
+        )
+        .unwrap();
+        let lines = [
+            of_binary("one::ring", "a", "ok"),
+            of_binary("two::ring", "a", "unknown"),
+        ];
+        for line in &lines {
+            leave_in(&file, line).unwrap();
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(text, format!("{}\n", lines.join("\n")));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 pub(crate) const NO_POLL: &str = "raise RLIMIT_NOFILE (ulimit -n), and let neither operations nor the spec lower it; else report this";
 
 /// The supervisor's end.
-pub(super) struct Bell(PipeReader);
+pub(crate) struct Bell(PipeReader);
 
 /// A worker's end. An operation may have closed its descriptor, or reused its number for another
 /// file.
@@ -22,7 +22,7 @@ pub(crate) struct Sender(Descriptor<PipeWriter>);
 
 impl Bell {
     /// Returns a bell, and the end that rings it.
-    pub(super) fn new() -> Result<(Self, Sender), Error> {
+    pub(crate) fn new() -> Result<(Self, Sender), Error> {
         let (bell, sender) = Sender::new()?;
         for end in [bell.as_fd(), sender.0.unasked().as_fd()] {
             // A full pipe rings as well as one with another byte.
@@ -34,7 +34,7 @@ impl Bell {
 
     /// Waits until the bell rings, one of these processes ends, or the time for the next check has
     /// come. Returns the index of a process that has ended.
-    pub(super) fn wait<'a>(
+    pub(crate) fn wait<'a>(
         &self,
         processes: impl Iterator<Item = BorrowedFd<'a>>,
     ) -> Result<Option<usize>, Error> {
@@ -75,7 +75,7 @@ impl Sender {
     }
 
     /// Wakes the supervisor.
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         self.send(&[1]);
     }
 }

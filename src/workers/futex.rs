@@ -43,7 +43,7 @@ impl PrivateWait {
     }
 
     /// Returns the wait that the process with this number in `/proc` is in, if it is one.
-    pub(super) fn of_number(number: u32) -> Option<Self> {
+    pub(crate) fn of_number(number: u32) -> Option<Self> {
         // Threads are counted first: one that ends after the count cannot end the wait that is seen
         // after it.
         if std::fs::read_dir(format!("/proc/{number}/task"))

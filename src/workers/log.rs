@@ -2,7 +2,7 @@
 //! died. Bytes are atomic, so a log of a process that was killed in the middle of a record is short, never undefined.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
-use super::control::Seal;
+use super::seal::Seal;
 use crate::error::Error;
 use crate::memory::Resident;
 use crate::region::Region;
@@ -11,11 +11,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// The room for the results of one process in one execution, and for one program.
-pub(super) const CAPACITY: usize = 128 * 1024 - 24;
+pub(crate) const CAPACITY: usize = 128 * 1024 - 24;
 
 /// The appended bytes and their number. A reader has synchronised with the writer by other means.
 #[repr(C)]
-pub(super) struct Log {
+pub(crate) struct Log {
     length: AtomicU64,
     first: Seal,
     bytes: [AtomicU8; CAPACITY],
@@ -29,7 +29,7 @@ unsafe impl Resident for Log {}
 
 /// The error of a full log, to which the record was not appended.
 #[derive(Debug)]
-pub(super) struct Full;
+pub(crate) struct Full;
 
 /// The bytes behind the records, to encode another one in.
 struct Tail<'a>(&'a [AtomicU8]);
@@ -53,29 +53,29 @@ impl Flavor for Tail<'_> {
 
 impl Log {
     /// Makes the memory of an empty log.
-    pub(super) fn region() -> Result<Region, Error> {
+    pub(crate) fn region() -> Result<Region, Error> {
         let region = Region::anonymous(size_of::<Self>())?;
         region.get::<Self>(0)?.seals().for_each(Seal::set);
         Ok(region)
     }
-    pub(super) fn seals(&self) -> impl Iterator<Item = &Seal> {
+    pub(crate) fn seals(&self) -> impl Iterator<Item = &Seal> {
         [&self.first, &self.last].into_iter()
     }
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.length.store(0, Relaxed);
     }
     fn len(&self) -> usize {
         (self.length.load(Relaxed) as usize).min(CAPACITY)
     }
     /// Appends a record. It is encoded in place, and counts once its length is stored.
-    pub(super) fn push<T: Serialize>(&self, record: &T) -> Result<(), Full> {
+    pub(crate) fn push<T: Serialize>(&self, record: &T) -> Result<(), Full> {
         let tail = Tail(&self.bytes[self.len()..]);
         let left = postcard::serialize_with_flavor(record, tail).map_err(|_| Full)?;
         self.length.store((CAPACITY - left) as u64, Relaxed);
         Ok(())
     }
     /// Appends the log's bytes to `to`.
-    pub(super) fn copy(&self, to: &mut Vec<u8>) {
+    pub(crate) fn copy(&self, to: &mut Vec<u8>) {
         to.extend(
             self.bytes[..self.len()]
                 .iter()
@@ -83,11 +83,11 @@ impl Log {
         );
     }
     /// Returns the records that are complete.
-    pub(super) fn records<T: DeserializeOwned>(&self) -> Vec<T> {
+    pub(crate) fn records<T: DeserializeOwned>(&self) -> Vec<T> {
         self.read(&mut Vec::new()).collect()
     }
     /// Returns the records that are complete, decoded one by one from a copy in `bytes`.
-    pub(super) fn read<'b, T: DeserializeOwned + 'b>(
+    pub(crate) fn read<'b, T: DeserializeOwned + 'b>(
         &self,
         bytes: &'b mut Vec<u8>,
     ) -> impl Iterator<Item = T> + 'b {

@@ -3,7 +3,7 @@
 
 /// The kind of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mapped {
+pub(crate) enum Mapped {
     /// Other processes that have it see its changes.
     Shared,
     /// Private memory that allocators hand out: `[heap]`, and anonymous pages that are no stack.
@@ -16,19 +16,19 @@ pub(super) enum Mapped {
 
 /// A mapping: its addresses, and the offset of the first in the mapped file or memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mapping {
-    pub(super) start: usize,
+pub(crate) struct Mapping {
+    pub(crate) start: usize,
     end: usize,
-    pub(super) offset: usize,
-    pub(super) mapped: Mapped,
+    pub(crate) offset: usize,
+    pub(crate) mapped: Mapped,
 }
 
 /// The mappings of a process, in the order of their addresses.
-pub(super) struct Maps(Vec<Mapping>);
+pub(crate) struct Maps(Vec<Mapping>);
 
 impl Maps {
     /// Reads the mappings of a process, by its id or `self`; `None` if the kernel does not show them.
-    pub(super) fn of(process: &str) -> Option<Self> {
+    pub(crate) fn of(process: &str) -> Option<Self> {
         let text = std::fs::read_to_string(format!("/proc/{process}/maps")).ok()?;
         let program = std::fs::read_link(format!("/proc/{process}/exe")).ok()?;
         Self::parse(&text, program.to_str().unwrap_or("/"))
@@ -73,14 +73,14 @@ impl Maps {
     }
 
     /// Returns the mapping that holds an address.
-    pub(super) fn find(&self, address: usize) -> Option<&Mapping> {
+    pub(crate) fn find(&self, address: usize) -> Option<&Mapping> {
         let after = self.0.partition_point(|mapping| mapping.start <= address);
         let mapping = self.0.get(after.checked_sub(1)?)?;
         (address < mapping.end).then_some(mapping)
     }
 
     /// Returns the kind of the mapping that holds an address.
-    pub(super) fn at(&self, address: usize) -> Mapped {
+    pub(crate) fn at(&self, address: usize) -> Mapped {
         self.find(address)
             .map_or(Mapped::Other, |mapping| mapping.mapped)
     }

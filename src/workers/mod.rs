@@ -1,7 +1,15 @@
-//! The machinery of the engines with forked processes: a [`Pool`] forked once, logs in shared
-//! memory, and a [`Watch`] on processor time.
+//! The room that engines with forked processes share. It knows no engine, and no case.
 //!
-//! All of it lives in the zygote, which is single-threaded, so forking is safe there.
+//! | file | content |
+//! |---|---|
+//! | `watch`, `futex` | the watchdog: processes without progress, and waits that no other process can end |
+//! | `bell` | a pipe from workers to their supervisor |
+//! | `log`, `seal` | records in shared memory, and words that show a stray write |
+//! | `judging` | the limit on the check of one history |
+//! | `maps`, `original` | the mappings of a process; the end of copies that a structure forks |
+//! | `turns` | the right to use the machine |
+//!
+//! It is used in the zygote, which is single-threaded, so forking is safe there, and in the workers that the zygote forks.
 //!
 //! # Memory
 //!
@@ -25,7 +33,7 @@
 //! | the supervisor of a model, `poll` | the answer or the end of the model | 50 ms, and the [`Watch`] |
 //! | a supervisor of looks (`private`, `locks`) | a process that looks | 2 or 5 ms; it gives up after 30 or 100 ms of processor time, or 5 or 20 looks at a sleeping process |
 //! | a worker or a host, `await_round`, `await_turn` | another worker, or its supervisor | the supervisor, which kills it when it drops its handle; the kernel, when the supervisor ends |
-//! | a worker, `await_start_line`, `Halts::wait` | a moment; a halt of another worker | the moment; 2 ms |
+//! | a worker, `await_start_line`, `Pauses::wait` | a moment; a pause of another worker | the moment; 2 ms |
 //! | a worker that has ended the batch or has to die, `pause` | its SIGKILL | the supervisor, as above |
 //! | `Child::drop`, `Session::drop`, `end_strays` | processes that were killed or hung up on | 10 s, 10 s, 5 s |
 //! | [`MachineTurn`] | other tests of this program | their verdicts |
@@ -39,36 +47,21 @@
 //! time (by default 2 s; 20 s while one prints a panic), or slept at the looks of that time, or at
 //! 10 looks at which a signal had stopped one of them. It watches those that have something to do,
 //! or all of them if none has. A stuck process is a verdict in words, and the workers are killed.
-//! the workers are killed.
 
-mod bell;
-mod clock;
-mod control;
-mod futex;
-mod halt;
-pub(crate) mod instrumented;
-mod judging;
-mod locks;
-mod log;
-mod maps;
+pub(crate) mod bell;
+pub(crate) mod futex;
+pub(crate) mod judging;
+pub(crate) mod log;
+pub(crate) mod maps;
 pub(crate) mod original;
-mod placed;
-mod pool;
-pub(crate) mod private;
-mod start;
-pub(crate) mod stepped;
-mod trap;
-mod turns;
-mod watch;
-mod worker;
+pub(crate) mod seal;
+pub(crate) mod turns;
+pub(crate) mod watch;
 
 #[cfg(feature = "loom")]
 pub(crate) use bell::{NO_POLL, Sender};
-pub(crate) use control::Phase;
 pub(crate) use futex::PrivateWait;
 pub(crate) use judging::Judging;
-pub(crate) use locks::private_lock;
-pub(crate) use pool::{Batch, Ended, Pool, Tally};
 pub(crate) use turns::MachineTurn;
 #[cfg(feature = "loom")]
 pub(crate) use watch::{BETWEEN_LOOKS, Watch};
@@ -112,7 +105,7 @@ impl fmt::Display for Lost {
 }
 
 /// Returns an error if workers cannot be forked for this many roles and for such a structure.
-fn possible<S>(roles: &[String]) -> Result<(), Error> {
+pub(crate) fn possible<S>(roles: &[String]) -> Result<(), Error> {
     if roles.is_empty() || roles.len() > MAX_PROCESSES {
         return Err(Error::invalid(
             format!("a suite of {} processes", roles.len()),

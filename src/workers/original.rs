@@ -2,6 +2,7 @@
 //! continue as the worker, and each call would double their number.
 #![allow(unsafe_code, reason = "a page that the kernel wipes in a child")]
 
+use crate::heap;
 use crate::process::end_now;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
 
@@ -33,9 +34,9 @@ pub(crate) fn mark() {
     }
 }
 
-/// Calls code of a suite. A copy of this process that returns from it ends here.
+/// Calls code of a suite, which allocates in the heap of `heap!`. A copy of this process that returns from it ends here.
 pub(crate) fn without_copies<R>(call: impl FnOnce() -> R) -> R {
-    let result = call();
+    let result = heap::under_test(call);
     let mark = MARK.load(Relaxed);
     // SAFETY: a reference to the page's first word, as in `mark`. A structure that unmaps it ends its process by a signal.
     if !mark.is_null() && unsafe { &*mark }.load(Relaxed) == 0 {

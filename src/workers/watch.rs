@@ -148,7 +148,7 @@ fn is_asleep(state: char) -> bool {
 }
 
 /// Returns whether a process sleeps or waits for a device, and the processor time it has used; `None` if it is gone.
-pub(super) fn state_and_time(pid: u32) -> Option<(bool, Duration)> {
+pub(crate) fn state_and_time(pid: u32) -> Option<(bool, Duration)> {
     let (state, used) = stat(number_in_proc(pid)?)?;
     Some((is_asleep(state) || state == 'D', used))
 }

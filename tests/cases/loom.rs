@@ -97,7 +97,7 @@ mod locks {
 
     #[test]
     fn spin_locks_pass_whatever_they_spin_with() {
-        let report = passes::<Loom, Locked<LoomMemory, SWAP, RIGHT>>(&two("swap", 1..=1));
+        let (_, report) = passes::<Loom, Locked<LoomMemory, SWAP, RIGHT>>(&two("swap", 1..=1));
         assert!(report.contains("to the end"), "{report}");
         passes::<Loom, Locked<LoomMemory, TEST_FIRST, RIGHT>>(&two("test_first", 1..=1));
         passes::<Loom, Locked<LoomMemory, EXCHANGE, RIGHT>>(&two("exchange", 1..=1));
@@ -312,7 +312,7 @@ mod coverage {
 
     #[test]
     fn what_was_explored_to_the_end_is_said_so() {
-        let report = passes::<Loom, Slot<LoomMemory, true>>(&slot(true));
+        let (_, report) = passes::<Loom, Slot<LoomMemory, true>>(&slot(true));
         assert!(report.contains("1 explored to the end"), "{report}");
     }
 
@@ -923,7 +923,7 @@ mod catching {
 
     #[test]
     fn a_panic_that_an_operation_catches_is_no_finding() {
-        let report = passes::<Loom, Panics<LoomMemory>>(&two("panics", 1..=2));
+        let (_, report) = passes::<Loom, Panics<LoomMemory>>(&two("panics", 1..=2));
         assert!(report.contains("to the end"), "{report}");
     }
 

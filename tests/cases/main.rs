@@ -14,13 +14,15 @@ mod private_memory;
 mod sequences;
 mod spec_panics;
 mod standstill;
+#[path = "../support/mod.rs"]
+mod support;
 mod untouched;
 
-use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::Engine;
 use forkcheck::prelude::*;
 use forkcheck::suite::Rate;
+use support::{caught, passes};
 
 /// Returns a suite with a fixed seed that saves nothing.
 fn suite<S: Spec>(name: &str) -> Suite<S> {
@@ -42,31 +44,6 @@ impl Spec for Nothing {
         Nothing
     }
     fn step(&mut self, _: usize, _: &()) {}
-}
-
-/// Asserts that the engine finds nothing, and returns the report of an outcome in which something ran.
-#[track_caller]
-fn passes<E: Engine, T: WithHandles<Memory = E::Memory>>(suite: &Suite<T::Spec>) -> String {
-    let outcome = suite.check::<E, T>().unwrap();
-    let report = suite.report(&outcome);
-    assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
-    assert!(outcome.covered.executions > 0, "{report}");
-    report
-}
-
-/// Asserts a finding of this kind.
-#[track_caller]
-fn caught<E: Engine, T: WithHandles<Memory = E::Memory>>(
-    suite: &Suite<T::Spec>,
-    kind: Kind,
-) -> (Outcome<T::Spec>, String) {
-    let outcome = suite.check::<E, T>().unwrap();
-    let report = suite.report(&outcome);
-    let Verdict::Finding(finding) = &outcome.verdict else {
-        panic!("not found: {report}")
-    };
-    assert_eq!(finding.kind, kind, "{report}");
-    (outcome, report)
 }
 
 /// Asserts that the verdict is unknown, and returns its reason.

@@ -72,7 +72,7 @@ fn mended_code_passes_with_the_case_that_the_broken_one_saved() {
     assert!(found.found.unwrap().saved.unwrap().is_ok());
     let (again, _) = caught::<Stepped, Broken<SteppedMemory>>(&suite, Kind::Livelock);
     assert_eq!(again.found.unwrap().origin, Origin::Saved);
-    let report = passes::<Stepped, Fixed<SteppedMemory>>(&suite.cases(1));
+    let (_, report) = passes::<Stepped, Fixed<SteppedMemory>>(&suite.cases(1));
     assert!(report.contains("1 saved case first"), "{report}");
 }
 

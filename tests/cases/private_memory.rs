@@ -103,7 +103,7 @@ fn points<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(
 /// Asserts that nothing is found, and that all operations were inspected.
 #[track_caller]
 fn holds_nothing<E: Engine, T: WithHandles<Memory = E::Memory, Spec = Register<u64>>>(name: &str) {
-    let report = passes::<E, T>(&registers(name).cases(2));
+    let (_, report) = passes::<E, T>(&registers(name).cases(2));
     assert!(!report.contains("looked through"), "{report}");
 }
 
@@ -132,7 +132,7 @@ impl<M: Memory> Held<M> for Slots<M> {
     }
 }
 on_each! {
-    slots_on_the_heap: points(Slots, "set in new")
+    slots_on_the_heap: points(Slots, "set in new: the structure holds a pointer to memory that is private to one process: Box, Vec, Arc? For the engine `processes` forkcheck::heap!()")
 }
 
 /// A count of its users.

@@ -221,8 +221,8 @@ fn a_creator_that_is_killed_half_way_leaves_others_waiting_in_calls_and_in_attac
 fn creators_that_others_take_over_from_pass() {
     let suite = programs("creators_taken_over_from");
     for report in [
-        passes::<Kills, Segment<_, true, false>>(&suite),
-        passes::<Kills, Segment<_, true, true>>(&suite),
+        passes::<Kills, Segment<_, true, false>>(&suite).1,
+        passes::<Kills, Segment<_, true, true>>(&suite).1,
     ] {
         assert!(report.contains("killed at"), "{report}");
     }

@@ -110,7 +110,7 @@ fn a_token_that_mended_code_applies_in_full_passes() {
     let (outcome, _) = caught::<Stepped, Pair<_, false>>(&register(), wrong);
     let suite = register().replay(&outcome.found.expect("a finding is told").token);
     caught::<Stepped, Pair<_, false>>(&suite, wrong);
-    let report = passes::<Stepped, Pair<_, true>>(&suite);
+    let (_, report) = passes::<Stepped, Pair<_, true>>(&suite);
     assert!(!report.contains("stale"), "{report}");
     // The words of `std::sync::atomic` have no steps that a token could name.
     unknown::<Stepped, Forgotten<_>>(&suite);

@@ -164,8 +164,9 @@ pub(crate) const MARK: &str = "FORKCHECK_TESTS_HOSTILE";
 
 const OVERWROTE: Ends = Words("wrote over memory of the check itself");
 const NO_ANSWER: Ends = Words("ended without an answer");
-/// The end if the supervising process commits it.
-const NO_ANSWER_EITHER: Ends = Words("get an answer of the fresh process");
+/// The end if the supervising process commits it: the one that asks it notices, or it notices itself as it waits for a child.
+const NO_ANSWER_EITHER: Ends =
+    Words("get an answer of the fresh process|a descriptor of forkcheck's was closed");
 const NO_FRAME: Ends = Words("no frame of its own");
 const GARBLED: Ends = Words("is garbled");
 const KILLED: Ends = Words("SIGKILL");

@@ -6,10 +6,14 @@ mod byte_stream;
 mod event;
 mod mpmc;
 mod semaphore;
+mod sequential;
+#[path = "../support/mod.rs"]
+mod support;
 
-use forkcheck::check::{Kind, Verdict};
+use forkcheck::check::Kind;
 use forkcheck::engine::Engine;
 use forkcheck::prelude::*;
+use support::passes;
 
 /// Returns a suite with a fixed seed that saves nothing, and runs little.
 fn suite<S: Spec>(name: &str) -> Suite<S> {
@@ -20,26 +24,11 @@ fn suite<S: Spec>(name: &str) -> Suite<S> {
         .regressions(None)
 }
 
-/// Asserts that the engine finds nothing in the executions that it ran.
-#[track_caller]
-fn passes<E: Engine, T: WithHandles<Memory = E::Memory>>(suite: &Suite<T::Spec>) {
-    let outcome = suite.check::<E, T>().unwrap();
-    let report = suite.report(&outcome);
-    assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
-    assert!(outcome.covered.executions > 0, "{report}");
-}
-
 /// Asserts a finding of this kind, and returns its report.
 #[track_caller]
 fn caught<E: Engine, T: WithHandles<Memory = E::Memory>>(
     suite: &Suite<T::Spec>,
     kind: Kind,
 ) -> String {
-    let outcome = suite.check::<E, T>().unwrap();
-    let report = suite.report(&outcome);
-    match &outcome.verdict {
-        Verdict::Finding(finding) => assert_eq!(finding.kind, kind, "{report}"),
-        _ => panic!("{report}"),
-    }
-    report
+    support::caught::<E, T>(suite, kind).1
 }

@@ -23,7 +23,7 @@ pub(crate) fn modules(repository: &Repository) -> BTreeMap<String, String> {
 }
 
 /// `src/a/b.rs` is `[a, b]`, `src/a/mod.rs` is `[a]`, `src/lib.rs` is `[]`.
-fn place(path: &str) -> Vec<String> {
+pub(crate) fn place(path: &str) -> Vec<String> {
     let path = path.trim_start_matches("src/").trim_end_matches(".rs");
     let path = if path == "lib" {
         ""
@@ -82,7 +82,7 @@ pub(crate) fn paths_of<'a>(
     })
 }
 
-fn files(repository: &Repository) -> impl Iterator<Item = (String, &str)> {
+pub(crate) fn files(repository: &Repository) -> impl Iterator<Item = (String, &str)> {
     let rust = repository
         .under("src/")
         .filter(|(path, _)| path.ends_with(".rs"));
@@ -118,7 +118,7 @@ fn root_names(repository: &Repository) -> BTreeMap<String, String> {
 /// Returns the paths in `tokens`, with groups expanded, and with `super` resolved against `place`
 /// and the inline modules around it: a path within the crate starts with `crate`, one into another
 /// starts with the name of that crate.
-fn paths(tokens: &[Token], place: &[String]) -> Vec<(usize, Vec<String>)> {
+pub(crate) fn paths(tokens: &[Token], place: &[String]) -> Vec<(usize, Vec<String>)> {
     let text = |i: usize| tokens.get(i).map_or("", |t: &Token| t.text.as_str());
     let before = |i: usize, n: usize| i.checked_sub(n).map_or("", text);
     let mut found = vec![];

@@ -5,6 +5,7 @@
 //! as it is, and once for each planted offence, which it has to name: a rule that cannot fail is no
 //! rule. A rule that has to change is changed here, with the reason.
 
+mod circles;
 mod code;
 mod guide;
 mod house;
@@ -53,18 +54,17 @@ const LAYERS: &[(&str, &str)] = &[
     // An engine owns regions and processes: that of loom runs a whole search in a child.
     (
         "engine",
-        "workers schedule check case source structure spec reached region process memory",
+        "workers heap schedule check case source structure spec reached region process memory",
     ),
     // A saved case names the verdict for which it was saved.
     ("regression", "check case structure spec"),
     // The limits of the suite and of the environment are plain numbers, without dependencies.
     ("settings", ""),
-    // The holder of the turn asks the strategy itself: there is no scheduler apart from the
-    // workers. The check of a history reports each step of the spec to its worker.
-    (
-        "workers",
-        "schedule check case source structure spec region process memory",
-    ),
+    // The room that engines share knows no engine, no case and no strategy but the most processes. Code under test allocates in
+    // the heap.
+    ("workers", "heap schedule region process memory"),
+    // An allocator, whose memory is a region.
+    ("heap", "region"),
     ("schedule", ""),
     ("check", "case structure spec"),
     // The name of a step comes from its source line.
@@ -115,6 +115,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/publish/one_shot.rs", "unsafe impl Resident"),
     ("src/publish/ring.rs", "unsafe impl Resident"),
     ("src/publish/seq_lock.rs", "unsafe impl Resident"),
+    (
+        "src/suite/debugger.rs",
+        "gdb gets the terminal between fork and exec",
+    ),
     ("src/region/mod.rs", "typed views of mapped bytes"),
     ("src/region/view.rs", "typed views of mapped bytes"),
     ("src/region/pages.rs", "addresses inside a mapping"),
@@ -133,6 +137,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     ("src/process/child.rs", "waitid"),
     (
+        "src/process/fresh.rs",
+        "a zero-sized closure is made from nothing",
+    ),
+    (
         "src/process/guardian.rs",
         "fork, and waitpid for the signals that nix does not know",
     ),
@@ -145,51 +153,91 @@ const UNSAFE: &[(&str, &str)] = &[
         "a constructor, inherited descriptors and the environment",
     ),
     (
-        "src/workers/stepped/board.rs",
+        "src/engine/stepped/board.rs",
         "the plan is lent to whoever has the turn",
     ),
     (
-        "src/workers/stepped/execution.rs",
+        "src/engine/stepped/coroutine.rs",
+        "the yielder of the coroutine that runs",
+    ),
+    (
+        "src/engine/stepped/execution.rs",
         "the structure is built in place in a shared region",
     ),
     (
-        "src/workers/stepped/host.rs",
+        "src/engine/stepped/host/mod.rs",
         "coroutines that are reset and the way back out of them",
     ),
     (
-        "src/workers/stepped/host/statics.rs",
+        "src/engine/stepped/host/statics.rs",
         "the program's own writable segments are read as bytes",
     ),
     (
-        "src/workers/instrumented/accesses.rs",
+        "src/engine/stepped/pieces.rs",
+        "the loader's list of the program's writable segments",
+    ),
+    (
+        "src/heap.rs",
+        "an allocator, whose bytes lie in a region that lives as long as the program",
+    ),
+    (
+        "src/engine/stepped/instrumented/accesses.rs",
         "bytes of the arena are read and copied",
     ),
     (
-        "src/workers/instrumented/arena.rs",
+        "src/engine/stepped/instrumented/arena.rs",
         "bytes of the arena are set to zero",
     ),
     (
-        "src/workers/instrumented/atomics.rs",
+        "src/engine/stepped/instrumented/atomics.rs",
         "functions of fixed names that instrumented code calls",
     ),
     (
-        "src/workers/instrumented/heap.rs",
+        "src/engine/stepped/instrumented/blocks.rs",
+        "threads of the C library, and the register of thread-locals",
+    ),
+    (
+        "src/engine/stepped/instrumented/callers.rs",
+        "a symbol of the linker, and the unwinder of the compiler's library",
+    ),
+    (
+        "src/engine/stepped/instrumented/globals.rs",
+        "the program's own writable segments are compared and copied as bytes",
+    ),
+    (
+        "src/engine/stepped/instrumented/heap.rs",
         "functions of fixed names, and those of the C library behind them",
     ),
     (
-        "src/workers/instrumented/hooks.rs",
+        "src/engine/stepped/instrumented/hooks.rs",
         "functions of fixed names that instrumented code calls",
     ),
     (
-        "src/workers/instrumented/runtime.rs",
+        "src/engine/stepped/instrumented/keys.rs",
+        "pthread_key_delete",
+    ),
+    (
+        "src/engine/stepped/instrumented/leaves.rs",
+        "functions of fixed names, and those of the C library behind them",
+    ),
+    (
+        "src/engine/stepped/instrumented/runtime.rs",
         "the state is lent to the process that has the turn",
     ),
     (
-        "src/workers/instrumented/waits.rs",
+        "src/engine/stepped/instrumented/shadow.rs",
+        "unsafe impl Table",
+    ),
+    (
+        "src/engine/stepped/instrumented/touched.rs",
+        "unsafe impl Table",
+    ),
+    (
+        "src/engine/stepped/instrumented/waits.rs",
         "functions of fixed names, and system calls as they are",
     ),
     (
-        "src/workers/instrumented/zeroed.rs",
+        "src/engine/stepped/instrumented/zeroed.rs",
         "a table of zeros is placed in a region",
     ),
     (
@@ -201,25 +249,46 @@ const UNSAFE: &[(&str, &str)] = &[
         "each half of a queue is lent to the one process that has its role",
     ),
     (
+        "examples/unmodified/tests/scopes.rs",
+        "a value is freed twice, to be found",
+    ),
+    (
         "examples/unmodified/tests/waits.rs",
         "a stack of raw pointers, as C++ has it",
     ),
-    ("src/workers/control.rs", "unsafe impl Resident"),
+    (
+        "examples/cpp-stack/src/lib.rs",
+        "functions of a C++ library",
+    ),
+    (
+        "examples/crash_tolerance/src/adapters.rs",
+        "each end of a queue is lent to the one process that has its role",
+    ),
+    (
+        "examples/crash_tolerance/src/queues.rs",
+        "a handle of a process that was killed is taken over",
+    ),
+    (
+        "examples/crash_tolerance/src/locks.rs",
+        "glibc's robust mutex is functions of a C library",
+    ),
+    ("examples/crash_tolerance/src/measures.rs", "getrusage"),
+    ("src/engine/processes/control.rs", "unsafe impl Resident"),
     ("src/workers/log.rs", "unsafe impl Resident"),
     (
         "src/workers/original.rs",
         "a page that the kernel wipes in a child",
     ),
     (
-        "src/workers/placed.rs",
+        "src/engine/private/placed.rs",
         "the structure is built in place in a shared region",
     ),
     (
-        "src/workers/trap.rs",
+        "src/engine/processes/trap.rs",
         "the trap flag, and a handler of its signal",
     ),
     (
-        "src/workers/worker.rs",
+        "src/engine/processes/worker.rs",
         "the structure is built in place in a shared region",
     ),
     (

@@ -81,6 +81,9 @@ fn what_a_report_says_passes_does() {
             known: Known::default(),
             watchdog: Duration::from_secs(2),
             backtraces: false,
+            shows_passing: false,
+            stop: None,
+            threads_only: false,
         };
         let mut engine = E::default();
         let mut run = |case: &_| {

@@ -22,6 +22,8 @@ mod reader_writes;
 mod sequence_wraps;
 mod slot_before_content;
 mod spins_when_full;
+#[path = "../support/mod.rs"]
+mod support;
 mod two_writers;
 mod unlinked_by_a_child;
 
@@ -33,6 +35,7 @@ use forkcheck::prelude::*;
 use forkcheck::structure::Progress;
 use forkcheck::suite::Rate;
 use std::time::{Duration, Instant};
+use support::is_reproduced;
 
 /// Returns a suite with the settings of this test: the same each time, and no saved cases.
 fn suite<S: Spec>(name: &str) -> Suite<S> {
@@ -59,17 +62,7 @@ fn caught<E: Engine<Memory = SteppedMemory>, T: WithHandles<Memory = SteppedMemo
     };
     assert_eq!(finding.kind, kind, "{report}");
     let found = outcome.found.as_ref().expect("a finding is told");
-    assert!(
-        matches!(
-            found.rate,
-            Rate::Reproduced {
-                times: 10,
-                of: 10,
-                ..
-            }
-        ),
-        "{report}"
-    );
+    is_reproduced(&outcome, &report);
     assert!(found.run.case.operations() <= operations, "{report}");
     row::<T, _>(&outcome, started);
     // A broken promise (`lock_free`, `read_only`) is no finding without the promise.
@@ -154,6 +147,9 @@ fn strategies<T: WithHandles<Memory = SteppedMemory>>(
             known: Known::default(),
             watchdog: Duration::from_secs(2),
             backtraces: false,
+            shows_passing: false,
+            stop: None,
+            threads_only: false,
         };
         let searched = Stepped::default().search::<T>(&case, &suite.process_roles(), &budget);
         let (covered, run) = searched.unwrap();

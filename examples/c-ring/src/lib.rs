@@ -111,6 +111,22 @@ impl<B: Build> Ring<B> {
         (!self.producer_taken.swap(true, Ordering::Acquire)).then_some(Producer(self))
     }
 
+    /// Returns the handle that pushes, after the process that had it was killed.
+    ///
+    /// # Safety
+    /// No process has it.
+    pub unsafe fn producer_of_the_dead(&self) -> Producer<'_, B> {
+        Producer(self)
+    }
+
+    /// Returns the handle that pops, after the process that had it was killed.
+    ///
+    /// # Safety
+    /// No process has it.
+    pub unsafe fn consumer_of_the_dead(&self) -> Consumer<'_, B> {
+        Consumer(self)
+    }
+
     /// Returns the handle that pops, unless a process has it.
     pub fn consumer(&self) -> Option<Consumer<'_, B>> {
         // Acquire: as above.

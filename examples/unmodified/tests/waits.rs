@@ -7,10 +7,11 @@ use forkcheck::spec::{
     Once, OnceOp, OnceRet, Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, Semaphore,
     SemaphoreOp, SemaphoreRet,
 };
+use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, RwLock};
 
 const PRIVATE: &str = "its heap is private to a process that is not built by cargo forkcheck";
 
@@ -254,4 +255,95 @@ forkcheck::suite! {
     setter: 2 processes, 1..=1 ops of any::<[u64; 2]>().prop_map(OnceOp::Set),
     getter: 1..=2 ops of Just(OnceOp::Get),
     with: .without("processes", PRIVATE).without("kills", "a killed setter keeps the others out"),
+}
+
+/// Two numbers behind a lock of readers and writers. A reader whose exchange failed, since another one came in between, takes the
+/// lock in code of the standard library that is not seen, and does not wait there.
+struct Read(RwLock<[u64; 2]>);
+
+impl Structure for Read {
+    type Memory = Hardware;
+    type Spec = Register<[u64; 2]>;
+    fn new(first: &[u64; 2]) -> Self {
+        Self(RwLock::new(*first))
+    }
+    fn apply(&self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
+        match op {
+            RegisterOp::Write(value) => {
+                *self.0.write().expect("no process panics") = *value;
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value(*self.0.read().expect("no process panics")),
+        }
+    }
+}
+
+forkcheck::suite! {
+    rw_lock: Read,
+    setup: Just([0, 0]),
+    writer: 1..=2 ops of (1u64..9).prop_map(|n| RegisterOp::Write([n, n])),
+    reader: 2 processes, 1..=2 ops of Just(RegisterOp::Read),
+    with: .without("processes", "a private futex wakes no other process").without("kills", "a killed owner keeps the lock"),
+}
+
+/// The same numbers, which readers read without the lock, beside an exchange of theirs that fails.
+struct ReadUnlocked {
+    lock: RwLock<()>,
+    numbers: UnsafeCell<[u64; 2]>,
+    never: AtomicU64,
+}
+
+// SAFETY: that readers do not take the lock is what is to be found.
+unsafe impl Sync for ReadUnlocked {}
+
+impl Structure for ReadUnlocked {
+    type Memory = Hardware;
+    type Spec = Register<[u64; 2]>;
+    fn new(first: &[u64; 2]) -> Self {
+        Self {
+            lock: RwLock::new(()),
+            numbers: UnsafeCell::new(*first),
+            never: AtomicU64::new(0),
+        }
+    }
+    fn apply(&self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
+        match op {
+            RegisterOp::Write(value) => {
+                let _writes = self.lock.write().expect("no process panics");
+                // SAFETY: this is the one writer.
+                unsafe { *self.numbers.get() = *value };
+                RegisterRet::Written
+            }
+            RegisterOp::Read => {
+                let missed =
+                    self.never
+                        .compare_exchange(1, 2, Ordering::Relaxed, Ordering::Relaxed);
+                assert!(missed.is_err());
+                // SAFETY: this is the mistake.
+                RegisterRet::Value(unsafe { *self.numbers.get() })
+            }
+        }
+    }
+}
+
+mod read_unlocked {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "DATA RACE")]
+    #[cfg_attr(not(forkcheck_instrumented), ignore = "run: cargo forkcheck test")]
+    fn stepped() {
+        forkcheck::probe!();
+        Suite::new(forkcheck::site!(), "read_unlocked")
+            .setup(Just([0, 0]))
+            .role(
+                "writer",
+                1,
+                1..=2,
+                (1u64..9).prop_map(|n| RegisterOp::Write([n, n])),
+            )
+            .role("reader", 1, 1..=2, Just(RegisterOp::Read))
+            .regressions(None)
+            .test::<forkcheck::engine::SteppedCode, ReadUnlocked>();
+    }
 }

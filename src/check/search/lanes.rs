@@ -1,8 +1,11 @@
 //! Lanes of calls that follow each other in real time, and pending calls apart from them.
 
-use super::{Of, Order};
 use crate::case::Call;
+use crate::check::Order;
 use crate::spec::Spec;
+
+/// The calls of one process, each with its number in the history.
+pub(in super::super) type Of<'a, S> = (usize, Vec<(usize, &'a Call<S>)>);
 
 /// A call, with the facts that the search reads most.
 pub(super) struct Item<'a, S: Spec> {

@@ -4,9 +4,9 @@
 //! only between [`start`] and [`take_steps`]; a plain `loom::model` has none of it. Nothing here is
 //! an access of the model.
 
-use super::THREADS;
 use super::order::{Found, Order};
 use super::orders::Orders;
+use super::view::THREADS;
 use crate::case::{Access, Form, Step};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};

@@ -5,8 +5,8 @@
 //! half done panics again.
 
 use super::execution::{self, End, Phase, Waits};
-use super::panics::{self, Of, Panic};
-use super::{LoomMemory, memory};
+use super::memory::{self, Loom as LoomMemory};
+use super::panics::{self, BRANCHES, Of, Panic, STACK_MIB};
 use crate::case::{Call, Case, History, Step, named};
 use crate::check::{
     Finding, Kind, Limits, Order, Verdict, explain_watched, is_of_the_spec, rest_watched,
@@ -27,8 +27,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Accesses of one execution before loom gives up on it.
-pub(super) const BRANCHES: usize = 10_000;
 /// Preemptions in one execution, from one round to the next: first all orders without any, then all
 /// with one, and at last all orders. A program that is too large for a round has been explored
 /// within the bounds of the rounds before.
@@ -41,10 +39,6 @@ const WITHOUT_PREEMPTIONS: u64 = 10;
 /// Executions of a program, as a multiple of those that the wanted rounds took. Beyond it no
 /// further round continues.
 const BEYOND: u64 = 6;
-/// The stack of each thread of the model: as large as that of a process, of which only used pages
-/// take memory.
-pub(super) const STACK_MIB: usize = 8;
-
 /// Counters that the supervisor reads: executions begun, 1 once the answer is being written, and
 /// steps of the spec that the check of histories has taken.
 pub(super) type Shared = [AtomicU64; 3];
@@ -429,6 +423,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
             history: self.history().clone(),
             steps,
             verdict,
+            scope: None,
         };
         self.answer(Some(run), false);
         // Not `exit`: the destructors of a model that is half done would run.

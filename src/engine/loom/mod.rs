@@ -17,8 +17,10 @@ mod orders;
 mod panics;
 mod view;
 
-use explore::{BOUNDS, Explored, STACK_MIB};
+use explore::{BOUNDS, Explored};
 pub use memory::Loom as LoomMemory;
+use panics::STACK_MIB;
+use view::THREADS;
 
 use super::served::{self, Served, bare, decode};
 use super::{Answer, Budget, Covered, Engine, IF_SLOW};
@@ -47,9 +49,6 @@ const OF_TWO: usize = 2;
 /// The verdict for an answer that cannot be read.
 const GARBLED: &str = "the answer of the model is garbled: an operation wrote to a descriptor that it did not open, or the setup, \
     operations and results do not agree in Serialize and Deserialize (no untagged enums)";
-/// Threads of one model; loom's own limit, with its main thread.
-const THREADS: usize = 4;
-
 /// loom's model of weak memory.
 #[derive(Default)]
 pub struct Loom {

@@ -8,8 +8,7 @@
 //! value fit, only what is true of each of them counts as known ([`Orders`](super::orders) tries
 //! them one by one).
 
-use super::THREADS;
-use super::view::{Clock, NEVER, View, acquires, join, precedes, releases};
+use super::view::{Clock, NEVER, THREADS, View, acquires, join, precedes, releases};
 use std::sync::atomic::Ordering;
 
 /// The latest stores of one word that are considered: more than the 7 that loom itself keeps.

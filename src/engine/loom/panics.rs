@@ -2,12 +2,17 @@
 //! unwinds panics again, so such a panic ends the process from within its hook. A panic of the
 //! structure may be caught by its operation, and is a finding only if it is not.
 
-use super::explore::{BRANCHES, STACK_MIB};
 use crate::check::{Finding, Kind, Verdict};
 use crate::spec::Spec;
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
+
+/// Accesses of one execution before loom gives up on it.
+pub(super) const BRANCHES: usize = 10_000;
+/// The stack of each thread of the model: as large as that of a process, of which only used pages
+/// take memory.
+pub(super) const STACK_MIB: usize = 8;
 
 thread_local! {
     /// The location and the message of the structure's last panic.

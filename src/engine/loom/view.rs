@@ -1,8 +1,9 @@
 //! The happens-before order of events, as clocks with a count for each process.
 
-use super::THREADS;
 use std::sync::atomic::Ordering;
 
+/// Threads of one model; loom's own limit, with its main thread.
+pub(super) const THREADS: usize = 4;
 /// The time of an event that has not happened.
 pub(super) const NEVER: u32 = u32::MAX;
 

@@ -5,13 +5,13 @@
 
 use crate::case::Access;
 use crate::engine::MAX_PROCESSES;
+use crate::engine::stepped::stepper::{self, Done, Part};
 use crate::engine::value::Value;
 use crate::memory::part::{bytes_of, pieces};
 use crate::memory::{
     Atomic, Hardware, HardwareBool, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload,
     Words,
 };
-use crate::workers::stepped::stepper::{self, Done, Part};
 use std::any::type_name;
 use std::ops::Range;
 use std::panic::Location;
@@ -337,10 +337,10 @@ impl Memory for SteppedMemory {
         stepper::spin(Location::caller());
     }
     fn me() -> Life {
-        stepper::me().unwrap_or_else(Hardware::me)
+        stepper::identity::me().unwrap_or_else(Hardware::me)
     }
     fn alive(life: Life) -> bool {
-        stepper::alive(life, Location::caller()).unwrap_or_else(|| Hardware::alive(life))
+        stepper::identity::alive(life, Location::caller()).unwrap_or_else(|| Hardware::alive(life))
     }
     fn wait(word: &Self::AtomicU32, seen: u32) {
         stepper::wait(address(word), Location::caller(), || {

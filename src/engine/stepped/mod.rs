@@ -2,16 +2,65 @@
 //! decides. A failure is a list of choices, so it is deterministic. `kills` also kills processes at
 //! each step.
 //!
+//! Before each access to shared memory, a process asks a strategy, and gives the turn to the process that it names. An
+//! execution is therefore a list of choices, and can be repeated.
+//!
 //! To search, the processes are coroutines of one forked process. Every reported execution was run
 //! by forked processes and a real SIGKILL, and so were samples of the executions that passed.
+//!
+//! A file uses only files below it in this table:
+//!
+//! | file | content |
+//! |---|---|
+//! | `explorer` | the executions of a program that are tried: `batch` runs some by one strategy, `traced` one with its steps |
+//! | `verdict`, `trace`, `elements` | an execution in words and as data |
+//! | `crew` | forks the host or the workers, and supervises them; replaces those that were killed; its `results` |
+//! | `worker` | one forked process |
+//! | `processor` | the processor of all forked workers |
+//! | `host` | all processes as coroutines; `statics` and `room` are what they share and forked processes do not |
+//! | `execution` | the structure of one execution after another: built, used, judged, dropped |
+//! | `instrumented` | accesses of code that is not written for `Memory` |
+//! | `memory` | the words of a structure: each access of them is a step |
+//! | `stepper` | the call before each access, in a coroutine or a worker; `trace` notes the steps |
+//! | `coroutine`, `novelty`, `location` | a coroutine's way back to the host; kinds of steps seen so far; where a step is in the source |
+//! | `stop` | the step before which a process stops for a debugger |
+//! | `ends` | the end of a batch |
+//! | `shared`, `board` | the memory that all processes share, and the page in it that holds the plan and the turn |
+//! | `scheduler` | the plan: the state between two steps, and the choice of the next process |
 
+mod board;
+mod coroutine;
+mod crew;
 mod elements;
+mod ends;
+mod execution;
 mod explorer;
+mod host;
+mod instrumented;
+mod location;
 mod memory;
+mod novelty;
+#[cfg(test)]
+mod outcomes;
+mod pieces;
+mod processor;
+mod scheduler;
+mod shared;
+mod stepper;
+mod stop;
+#[cfg(forkcheck_instrumented)]
+mod symbols;
 mod trace;
 mod verdict;
+mod worker;
 
+use crew::{Crew, RunAs};
+use ends::Ended;
 pub use memory::SteppedMemory;
+use scheduler::decision::Stop;
+use scheduler::{LONGEST, Outside};
+use stepper::Note;
+pub(crate) use stepper::alone;
 
 /// Notes whether accesses of the calling crate arrive: its function stores both values. `suite!`
 /// calls it.
@@ -22,14 +71,14 @@ pub fn probe(store: fn(&AtomicU32, &mut u32)) {
 
 use super::private::Looks;
 use super::served::{self, Served};
-use super::{Answer, Budget, Engine, Turn};
+use super::{Answer, Budget, Engine, Strategy, Turn};
 use crate::case::{Case, Schedule};
 use crate::check::Criterion;
 use crate::error::Error;
 use crate::memory::Hardware;
 use crate::process::{Channel, Job};
 use crate::structure::WithHandles;
-use crate::workers::{MachineTurn, instrumented};
+use crate::workers::MachineTurn;
 use explorer::Explorer;
 use std::marker::PhantomData;
 use std::path::Path;
@@ -73,6 +122,7 @@ macro_rules! engine {
             const LIMITATIONS: &'static str = $limitations;
             const EXPLORES: bool = true;
             const KILLS: bool = $kills;
+            const CHECKS_INVARIANT: bool = $Memory::SCHEDULES;
             const PROGRAMS: u64 = 16;
 
             fn take_machine(&mut self, _: Option<&Path>) -> Turn {
@@ -88,6 +138,10 @@ macro_rules! engine {
                 $Memory::can_be_seen()?;
                 self.served
                     .ask(Serve::<S, $kills>::JOB, case, roles, budget)
+            }
+
+            fn not_instrumented(&self) -> Vec<String> {
+                $Memory::not_instrumented()
             }
 
             fn output(&self) -> String {
@@ -133,16 +187,27 @@ engine!(
 
 /// Checks whether this program can see the accesses of a structure over this memory.
 trait Seen {
+    /// Whether a step is the access itself, and not its announcement.
+    const SCHEDULES: bool;
     fn can_be_seen() -> Result<(), Error>;
+    fn not_instrumented() -> Vec<String>;
 }
 impl Seen for SteppedMemory {
+    const SCHEDULES: bool = true;
     fn can_be_seen() -> Result<(), Error> {
         Ok(())
     }
+    fn not_instrumented() -> Vec<String> {
+        Vec::new()
+    }
 }
 impl Seen for Hardware {
+    const SCHEDULES: bool = false;
     fn can_be_seen() -> Result<(), Error> {
         instrumented::unseen()
+    }
+    fn not_instrumented() -> Vec<String> {
+        instrumented::plain_atomics()
     }
 }
 
@@ -160,6 +225,9 @@ fn serve<S: WithHandles, const KILLS: bool>(channel: &mut Channel) {
             explorer = Some(Explorer::of(roles.clone()));
         }
         let explorer = explorer.as_mut().expect("it was just made");
+        if let Strategy::KillBefore { first, step } = budget.strategy {
+            return explorer.kill_before(&case, &budget, (first, step));
+        }
         if case.schedule != Schedule::Free || !case.kills.is_empty() {
             explorer.replay(&case, &budget)
         } else if Explorer::<S>::is_instrumented() {

@@ -5,11 +5,11 @@ use crate::case::{Access, Case, History, Kill, Schedule, Step, Turn, Until, name
 use crate::check::Finding;
 use crate::check::{Kind, Verdict};
 use crate::engine::served::bare;
+use crate::engine::stepped::{LONGEST, Note, Outside};
 use crate::engine::{Covered, Run};
 use crate::schedule::MAX_STEPS;
 use crate::spec::Spec;
 use crate::structure::Progress;
-use crate::workers::stepped::{LONGEST, Note, Outside};
 
 /// Returns the steps that were noted, with words numbered in the order of their addresses.
 pub(super) fn steps(notes: &[Note]) -> Vec<Step> {
@@ -201,7 +201,20 @@ impl<S: Spec> Narrator<'_, S> {
                     format!("{role} never gets through the drop of its handle")
                 }
             };
-            waits.push(format!("{what}{}", seen.unwrap_or_default()));
+            let is_private = self.notes.iter().rev().find_map(|note| match note {
+                Note::Step(step) if step.process == process && step.access != Access::Wait => {
+                    Some(false)
+                }
+                Note::PrivateFutex { process: other } if *other == process => Some(true),
+                _ => None,
+            });
+            let private = match is_private {
+                Some(true) => {
+                    ", on a private futex (FUTEX_PRIVATE_FLAG), which no other process wakes"
+                }
+                _ => "",
+            };
+            waits.push(format!("{what}{}{private}", seen.unwrap_or_default()));
         }
         let killed = self.killed();
         let kind = if !killed.is_empty() {
@@ -273,12 +286,42 @@ impl<S: Spec> Narrator<'_, S> {
         format!("{who} writes, where its mapping is read-only")
     }
 
+    /// Describes the step after which the invariant does not hold, which is the last one.
+    pub(super) fn invariant(&self) -> String {
+        let broken = self.notes.iter().rev().find_map(|note| match note {
+            Note::Invariant { process, words } => Some((*process, words)),
+            _ => None,
+        });
+        let Some((process, words)) = broken else {
+            return "the invariant does not hold".into();
+        };
+        let mut steps = self.notes.iter().rev().filter_map(|note| match note {
+            Note::Step(step) => Some(step),
+            _ => None,
+        });
+        let after = match steps.next() {
+            Some(step) if step.process == process && step.access != Access::Killed => {
+                let file = step.file.rsplit('/').next().unwrap_or_default();
+                format!("after {file}:{} in {}", step.line, self.place(process))
+            }
+            _ => format!("before the first step of {}", named(self.roles, process)),
+        };
+        format!("{after}, the invariant {words}")
+    }
+
     pub(super) fn race(&self) -> String {
         if let Some((mine, other)) = self.clash() {
             return match other {
                 Some(other) => format!("{mine}; {other}; nothing orders the two"),
                 None => mine,
             };
+        }
+        let outside = self.notes.iter().rev().find_map(|note| match note {
+            Note::Outside(words) => Some(words),
+            _ => None,
+        });
+        if let Some(words) = outside {
+            return words.clone();
         }
         let race = self.notes.iter().rev().find_map(|note| match note {
             Note::Race { process, other } => Some((*process, *other)),

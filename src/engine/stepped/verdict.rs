@@ -7,10 +7,10 @@ use crate::check::{
     rest_watched,
 };
 use crate::engine::IF_SLOW;
+use crate::engine::stepped::{Ended, Note, Outside, Stop};
 use crate::process::Exit;
 use crate::spec::Spec;
 use crate::structure::Progress;
-use crate::workers::stepped::{Ended, Note, Outside, Stop};
 use crate::workers::{Lost, PrivateWait, Stuck};
 
 /// Returns whether a history is Ok. It has all calls, those that a kill interrupted too.
@@ -94,8 +94,14 @@ pub(super) fn verdict<S: Spec>(
              engine follows; check a smaller structure, or fewer items"
                 .into(),
         ),
+        Ended::Stopped(Stop::Thread) => Verdict::Unknown(format!(
+            "{}: this engine schedules the processes of a case, and no thread beside them; let a process of the suite do its work, or start \
+             it outside of the structure",
+            told.race()
+        )),
         Ended::Stopped(Stop::Wrote) => finding(Kind::WriteToReadOnly, told.wrote()),
         Ended::Stopped(Stop::Race) => finding(Kind::DataRace, told.race()),
+        Ended::Stopped(Stop::Invariant) => finding(Kind::InvariantViolated, told.invariant()),
         Ended::Stopped(Stop::Freed) => finding(Kind::UseAfterFree, told.race()),
         Ended::Died { process, exit } => match exit {
             Exit::Panic(panic) => finding(

@@ -1,8 +1,9 @@
 //! The content of a page, and its behaviour in a browser.
 
-use super::super::data::{NearMiss, Operation, Process, Reason, Word};
+use super::super::data::{Execution, NearMiss, Operation, Process, Reason, Word};
 use super::*;
 use crate::case::Form;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// Browsers by the names of their programs; all accept the same options.
@@ -52,7 +53,7 @@ fn report(steps: usize) -> Report {
         offset: None,
         form: Form::Unsigned,
     };
-    Report {
+    let mut report = Report {
         test: "rings::ring::kills".into(),
         suite: "rings::ring".into(),
         engine: "kills".into(),
@@ -77,9 +78,12 @@ fn report(steps: usize) -> Report {
         near_misses: vec![NearMiss {
             words: "without the kill".into(),
             step: Some(1),
+            execution: None,
         }],
         ..Report::default()
-    }
+    };
+    report.excerpts = report.find_excerpts();
+    report
 }
 
 /// Returns the data of a page as its script reads it: to the first end of a script.
@@ -141,6 +145,18 @@ fn a_page_has_the_rows_the_source_lines_and_the_attempt_of_its_report() {
     // The kill is the third row.
     assert_eq!(part["near_misses"][0][1], 2);
     assert_eq!(part["linearization"]["blocked"][0][0], 1);
+    let excerpts = part["excerpts"].as_array().unwrap();
+    let labels: Vec<_> = excerpts
+        .iter()
+        .map(|excerpt| (&excerpt[0], &excerpt[1]))
+        .collect();
+    assert_eq!(
+        labels,
+        [
+            (&"writer is killed before this".into(), &2.into()),
+            (&"reader: head.load -> 10".into(), &5.into())
+        ]
+    );
     assert_eq!(data["sources"][0][0], file!());
     let (first, line) = (16, include_str!("tests.rs").lines().nth(15).unwrap());
     assert_eq!(data["sources"][0][1][0], serde_json::json!([first, line]));
@@ -294,6 +310,70 @@ fn keys_and_clicks_move_through_the_rows_of_a_page_and_show_all_words() {
     assert_ne!(in_browser(&deaf, &script).unwrap(), expected);
 }
 
+/// The report, with the execution of its near miss: the writer is not killed, and returns.
+fn compared(steps: usize) -> Report {
+    let mut report = report(steps);
+    let mut passing = report.steps.clone();
+    passing[1].access = Access::Store;
+    passing[1].word = Some(0);
+    let mut operations: Vec<Vec<Operation>> = Vec::new();
+    for process in &report.processes {
+        operations.push(process.operations.clone());
+    }
+    (operations[0][0].result, operations[0][0].killed) = (Some("Written".into()), false);
+    report.near_misses.push(NearMiss {
+        words: "killed one step later".into(),
+        step: Some(1),
+        execution: None,
+    });
+    report.near_misses[0].execution = Some(Execution {
+        operations,
+        steps: passing,
+        words: report.words.clone(),
+        differs: Some(1),
+    });
+    report
+}
+
+#[test]
+fn a_near_miss_stands_beside_the_failing_execution_with_the_row_that_differs_marked_in_both() {
+    let script = format!(
+        "{SHOWN}
+        const passing = document.getElementById('passing'), near = document.getElementById('near');
+        const marks = () => [...document.querySelectorAll('tr.differs')].filter(row => row.offsetParent).map(row => row.id).join(' ');
+        const state = () => `${{passing.hidden}} ${{marks()}} ${{[...near.querySelectorAll('button')].map(b => b.getAttribute('aria-pressed'))}}`;
+        lines.push(state());
+        near.querySelector('button').click(); lines.push(state(), at());
+        lines.push(document.getElementById('passing-2').textContent, document.getElementById('passing-3').textContent);
+        const boxes = ['scroller', 'passing-scroller'].map(id => document.getElementById(id).getBoundingClientRect());
+        lines.push(boxes[0].right <= boxes[1].left && Math.abs(boxes[0].width - boxes[1].width) < 30);
+        near.querySelector('button').click(); lines.push(state());
+        document.getElementById('steps').focus();
+        press('n'); lines.push(state()); press('n'); lines.push(state());
+        press('n'); press('Escape'); lines.push(state());
+        lines.push(document.querySelectorAll('#near button').length);
+        return lines.join('\\n');"
+    );
+    let page = compared(4).html();
+    let Some(said) = in_browser(&page, &script) else {
+        return;
+    };
+    let (none, one) = ("true  false", "false row-2 passing-2 true");
+    let expected = format!(
+        "{none}\n{one}\nrow-2|row 3 of 7\n3● tail.store 8:21\n4→ Written\ntrue\n{none}\n{one}\n{none}\n{none}\n1"
+    );
+    assert_eq!(said, expected);
+    // The twins: a page that marks nothing, and one whose rows stand one below the other.
+    for (line, broken) in [
+        ("tr.classList.add('differs')", "0"),
+        ("'compared', !!other", "'compared', false"),
+    ] {
+        let broken = page.replace(line, broken);
+        assert_ne!(broken, page, "{line}");
+        assert_ne!(in_browser(&broken, &script).unwrap(), expected, "{line}");
+    }
+}
+
 #[test]
 fn a_page_of_100_000_steps_opens_and_holds_few_rows_at_a_time() {
     let script = format!(
@@ -307,14 +387,18 @@ fn a_page_of_100_000_steps_opens_and_holds_few_rows_at_a_time() {
         document.getElementById('slider').value = 50000;
         document.getElementById('slider').dispatchEvent(new Event('input'));
         lines.push(at(), rows(), document.getElementById('row-50000').textContent.includes('load'));
+        press('n'); lines.push(document.querySelectorAll('#passing-body tr').length < 200);
+        document.getElementById('passing-scroller').scrollTop = 26 * 50000;
+        document.getElementById('passing-scroller').dispatchEvent(new Event('scroll'));
+        lines.push(!!document.getElementById('passing-50000'));
         return lines.join('\\n');"
     );
-    let page = report(100_000).html();
+    let page = compared(100_000).html();
     let Some(said) = in_browser(&page, &script) else {
         return;
     };
     let expected = "true\nrow-0|row 1 of 100003\ntrue\nrow-100002|row 100003 of 100003\ntrue\nrow-99902|row 99903 of 100003\ntrue\n\
-        row-50000|row 50001 of 100003\ntrue\ntrue";
+        row-50000|row 50001 of 100003\ntrue\ntrue\ntrue\ntrue";
     assert_eq!(said, expected);
     // The twin: a page that builds all rows at once.
     let page = report(2_000).html().replace("SPARE = 12", "SPARE = 1e9");

@@ -1,6 +1,6 @@
 //! A map from keys to values.
 
-use super::hashed;
+use super::key::hashed;
 use crate::spec::{Data, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

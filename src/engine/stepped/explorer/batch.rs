@@ -1,24 +1,17 @@
 //! One batch of executions by one strategy, and the check that forked processes do the same as the
 //! coroutines that ran it.
 
-use super::{Explorer, Left, NO_LIMIT};
+use super::{Batch, Explorer, Left, NO_LIMIT};
 use crate::case::{Case, History};
 use crate::engine::Covered;
 use crate::engine::stepped::verdict::rests;
+use crate::engine::stepped::{Ended, RunAs, Stop};
 use crate::error::Error;
 use crate::schedule::Exploration;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
-use crate::workers::stepped::{Ended, RunAs, Stop};
 use crate::workers::{Judging, Lost};
 use std::time::Instant;
-
-/// The end of a batch, for the search that goes on.
-pub(super) enum Batch {
-    Exhausted,
-    Cut,
-    Failed(Vec<u8>),
-}
 
 /// Returns whether all processes may wait where they do.
 pub(super) fn may_rest<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
@@ -65,8 +58,7 @@ impl<S: WithHandles> Explorer<S> {
         }
         while let Ended::Stopped(Stop::Novel) = ended {
             let (choices, seen) = (crew.choices(), (crew.sum(), crew.history(case)));
-            if !self.does_the_same(case, &choices, seen, covered)? {
-                self.switch_to_processes();
+            if !self.does_the_same(case, &choices, seen, covered)? && !self.goes_on() {
                 return Ok(Batch::Failed(Vec::new()));
             }
             crew = self.searcher()?;
@@ -80,8 +72,7 @@ impl<S: WithHandles> Explorer<S> {
                     if strategy != Exploration::Follow || crew.is_novel() =>
                 {
                     let seen = (crew.sum(), crew.history(case));
-                    if !self.does_the_same(case, &choices, seen, covered)? {
-                        self.switch_to_processes();
+                    if !self.does_the_same(case, &choices, seen, covered)? && !self.goes_on() {
                         return Ok(Batch::Failed(Vec::new()));
                     }
                 }
@@ -124,6 +115,16 @@ impl<S: WithHandles> Explorer<S> {
                 Batch::Failed(choices)
             }
         })
+    }
+
+    /// Notes that forked processes did something else, and returns whether coroutines search all the same, as threads.
+    fn goes_on(&mut self) -> bool {
+        if Self::is_instrumented() {
+            self.unlike = true;
+        } else {
+            self.switch_to_processes();
+        }
+        self.unlike
     }
 
     /// Returns whether forked processes take the same steps by these choices, with the same

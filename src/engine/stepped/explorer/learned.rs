@@ -5,13 +5,13 @@
 use super::batch::may_rest;
 use super::{Explorer, NO_LIMIT};
 use crate::case::{Case, Schedule};
+use crate::engine::stepped::instrumented;
+use crate::engine::stepped::{Ended, Stop};
 use crate::error::Error;
 use crate::memory::Hardware;
 use crate::reached;
 use crate::schedule::Exploration;
 use crate::structure::WithHandles;
-use crate::workers::instrumented;
-use crate::workers::stepped::{Ended, Stop};
 use std::any::TypeId;
 use std::time::Instant;
 
@@ -73,7 +73,7 @@ impl<S: WithHandles> Explorer<S> {
         instrumented::learn(false);
         // What only these executions reached was not checked.
         let _ = reached::taken();
-        instrumented::resolve_seen();
+        self.crates = instrumented::resolve_seen().into();
         Ok(())
     }
 }

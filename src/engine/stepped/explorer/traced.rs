@@ -5,24 +5,30 @@ use super::{Explorer, NO_LIMIT};
 use crate::case::{Case, Step, Turn, Until};
 use crate::check::{Kind, Verdict};
 use crate::engine::stepped::verdict::verdict;
+use crate::engine::stepped::{Ended, Note, RunAs, Stop};
 use crate::engine::stepped::{elements, trace};
-use crate::engine::{Answer, Budget, Covered, Run};
+use crate::engine::{Answer, Budget, Covered, Run, Scope};
 use crate::error::Error;
 use crate::schedule::Exploration;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
-use crate::workers::stepped::{Ended, Note, RunAs, Stop};
 use std::any::type_name;
 use std::time::Instant;
 
 /// One execution, traced step by step.
 pub(super) struct Retold<S: Spec> {
     pub(super) run: Option<Run<S>>,
+    /// The execution, if it is Ok.
+    passing: Option<Run<S>>,
     /// Steps in their order.
     pub(super) steps: Vec<Step>,
     /// Results of the calls, process by process.
     pub(super) returned: Vec<Option<S::Ret>>,
     pub(super) covered: Covered,
+    /// Processes that were killed.
+    pub(super) killed: u32,
+    /// The choices that were made.
+    pub(super) choices: Vec<u8>,
 }
 
 impl<S: Spec> Retold<S> {
@@ -55,11 +61,19 @@ impl<S: WithHandles> Explorer<S> {
         if self.switched {
             return Ok((covered, None));
         }
-        let first = self.traced(case, Exploration::Follow, choices)?;
+        let mut kind = self.confirms();
+        let mut first = self.traced_by(kind, case, Exploration::Follow, choices)?;
         if self.lost.is_some() {
             return Ok((covered, first.run));
         }
-        if first.run.is_none() && self.searches() == RunAs::Coroutines {
+        if Self::is_instrumented() && self.searches() == RunAs::Coroutines {
+            // Processes may fail in another way, or not at all.
+            let threads = self.traced_by(RunAs::Coroutines, case, Exploration::Follow, choices)?;
+            let found = kind_of(&threads.run);
+            if found.is_some() && found != kind_of(&first.run) {
+                (kind, first) = (RunAs::Coroutines, threads);
+            }
+        } else if first.run.is_none() && self.searches() == RunAs::Coroutines {
             self.switch_to_processes();
             return Ok((covered, None));
         }
@@ -67,13 +81,13 @@ impl<S: WithHandles> Explorer<S> {
             // A watchdog takes seconds to notice it; its replays show its rate.
             return Ok((covered, first.run));
         }
-        let again = self.traced(case, Exploration::Follow, choices)?;
+        let again = self.traced_by(kind, case, Exploration::Follow, choices)?;
         let run = match first.run {
             Some(_) if !first.is_like(&again) => Some(trace::not_deterministic(case)),
             Some(run) => {
                 // The case is saved with its turns, so it is reported only as a run by these turns
                 // shows it.
-                let by_turns = self.traced(&run.case, Exploration::Script, &[])?;
+                let by_turns = self.traced_by(kind, &run.case, Exploration::Script, &[])?;
                 by_turns
                     .run
                     .filter(|again| again.steps == run.steps)
@@ -85,7 +99,8 @@ impl<S: WithHandles> Explorer<S> {
             }
             None => Some(trace::not_deterministic(case)),
         };
-        Ok((covered, run))
+        let scope = self.scope(kind);
+        Ok((covered, run.map(|run| Run { scope, ..run })))
     }
 
     /// Replays a case unchanged.
@@ -96,53 +111,109 @@ impl<S: WithHandles> Explorer<S> {
     ) -> Result<Answer<S::Spec>, Error> {
         self.begin(budget);
         self.learn(case)?;
-        let Retold {
-            mut run,
-            mut covered,
-            ..
-        } = self.traced(case, Exploration::Script, &[])?;
-        if run.is_none() && !case.kills.is_empty() {
+        let mut retold = self.traced(case, Exploration::Script, &[])?;
+        if retold.run.is_none() && !case.kills.is_empty() {
             self.same_id = true;
-            Retold { run, covered, .. } = self.traced(case, Exploration::Script, &[])?;
+            retold = self.traced(case, Exploration::Script, &[])?;
         }
+        let (mut scope, mut kind) = (None, self.confirms());
+        if Self::is_instrumented() {
+            let threads = self.traced_by(RunAs::Coroutines, case, Exploration::Script, &[])?;
+            scope = match (kind_of(&retold.run), kind_of(&threads.run)) {
+                (found, by_threads) if found == by_threads => found.map(|_| Scope::Both),
+                (_, Some(_)) => {
+                    (retold, kind) = (threads, RunAs::Coroutines);
+                    Some(Scope::ThreadsOnly)
+                }
+                (_, None) if self.threads_only => {
+                    (retold, kind) = (threads, RunAs::Coroutines);
+                    None
+                }
+                (_, None) => Some(Scope::ProcessesOnly),
+            };
+        }
+        if budget.stop.is_some() {
+            self.stop = budget.stop;
+            let again = self.traced_by(kind, case, Exploration::Script, &[]);
+            self.stop = None;
+            retold = again?;
+        }
+        let Retold {
+            run,
+            passing,
+            covered,
+            ..
+        } = retold;
+        let run = run.or(passing.filter(|_| budget.shows_passing));
         // A saved case keeps its turns: the turns of the current code would follow every change of
         // it.
         let run = run.map(|run| Run {
             case: case.clone(),
+            scope,
             ..run
         });
         Ok((covered, run))
     }
 
-    /// Runs one execution and notes all its steps.
+    /// Returns where a finding shows that such processes have confirmed, after coroutines or they themselves found it.
+    fn scope(&self, confirmed: RunAs) -> Option<Scope> {
+        if !Self::is_instrumented() {
+            return None;
+        }
+        Some(match (self.searches(), confirmed) {
+            (_, RunAs::Coroutines) => Scope::ThreadsOnly,
+            (RunAs::Coroutines, _) => Scope::Both,
+            (RunAs::Processes | RunAs::SameIds, _) => Scope::ProcessesOnly,
+        })
+    }
+
+    /// Runs one execution by processes, and notes all its steps.
     pub(super) fn traced(
         &mut self,
         case: &Case<S::Spec>,
         strategy: Exploration,
         choices: &[u8],
     ) -> Result<Retold<S::Spec>, Error> {
-        let roles = self.roles.clone();
-        let crew = self.confirming()?;
+        self.traced_by(self.confirms(), case, strategy, choices)
+    }
+
+    /// Runs one execution and notes all its steps.
+    fn traced_by(
+        &mut self,
+        kind: RunAs,
+        case: &Case<S::Spec>,
+        strategy: Exploration,
+        choices: &[u8],
+    ) -> Result<Retold<S::Spec>, Error> {
+        let (roles, stop) = (self.roles.clone(), self.stop);
+        let crew = self.crew(kind)?;
         crew.take(case)?;
         crew.follow(choices);
         // One execution has its own limits: bounds on steps, and the watch.
         let until = Instant::now() + NO_LIMIT;
         crew.keep_going(false);
         let before = crew.again();
+        crew.stop_before(stop);
         let ended = crew.run(strategy, (1, u64::MAX), until, true)?;
         if let Ended::Lost(lost) = ended {
             return Ok(Retold {
                 run: Some(self.lose(case, lost)),
+                passing: None,
                 steps: Vec::new(),
                 returned: Vec::new(),
                 covered: Covered::default(),
+                killed: 0,
+                choices: Vec::new(),
             });
         }
         let again = crew.again() > before;
+        let choices = crew.choices();
         let (history, mut notes) = (crew.history(case), crew.notes());
         // A process that ended the execution in its turn did not note that turn itself.
         if let Ended::Died { .. }
-        | Ended::Stopped(Stop::Race | Stop::Freed | Stop::Beyond | Stop::Wrote)
+        | Ended::Stopped(
+            Stop::Race | Stop::Invariant | Stop::Freed | Stop::Beyond | Stop::Thread | Stop::Wrote,
+        )
         | Ended::Outside { .. } = ended
             && let Some(process) = crew.current()
         {
@@ -181,7 +252,10 @@ impl<S: WithHandles> Explorer<S> {
                 "; the kernel has given the pid of the one that was killed to another process";
         }
         if !matches!(ended, Ended::Stopped(stop) if stop.leaves_crew_usable()) {
-            self.processes = None;
+            match kind {
+                RunAs::Coroutines => self.coroutines = None,
+                RunAs::Processes | RunAs::SameIds => self.processes = None,
+            }
         }
         let steps = trace::steps(&notes);
         let accesses =
@@ -192,7 +266,8 @@ impl<S: WithHandles> Explorer<S> {
         };
         let calls = history.calls.iter().flatten();
         let returned = calls.map(|call| call.ret.clone()).collect();
-        let run = (verdict != Verdict::Ok).then(|| {
+        let is_ok = verdict == Verdict::Ok;
+        let run = {
             let mut steps = steps.clone();
             elements::number(&mut steps, type_name::<S>(), size_of::<S>());
             Run {
@@ -200,14 +275,30 @@ impl<S: WithHandles> Explorer<S> {
                 history,
                 steps,
                 verdict,
+                scope: None,
             }
-        });
+        };
+        let (run, passing) = match is_ok {
+            true => (None, Some(run)),
+            false => (Some(run), None),
+        };
         Ok(Retold {
             run,
+            passing,
             steps,
             returned,
             covered,
+            killed: died,
+            choices,
         })
+    }
+}
+
+/// Returns the kind of a run that is a finding.
+fn kind_of<S: Spec>(run: &Option<Run<S>>) -> Option<Kind> {
+    match &run.as_ref()?.verdict {
+        Verdict::Finding(finding) => Some(finding.kind),
+        _ => None,
     }
 }
 

@@ -1,0 +1,337 @@
+//! `processes`: forked processes that run in parallel, on the machine's own memory.
+//!
+//! A zygote keeps a pool of workers for one structure. A request is a case and a budget, and the
+//! answer is the outcome. The pool is forked again after one of its processes has died or got
+//! stuck.
+//!
+//! | file | content |
+//! |---|---|
+//! | `pool` | the processes, forked once, and their supervisor |
+//! | `worker` | one process: its operations, and the check by the last one to finish |
+//! | `control` | the words that they share |
+//! | `start`, `clock` | the moment at which all of them start |
+//! | `pause`, `trap` | instruction-level pauses: when there is one, and how a process is stopped |
+
+mod clock;
+mod control;
+mod pause;
+mod pool;
+mod start;
+mod trap;
+mod worker;
+
+use super::private::Looks;
+use super::served::{self, Served, bare};
+use super::{Answer, Budget, Covered, Engine, IF_SLOW, Run, Turn, incomplete};
+use crate::case::{Case, History, named};
+use crate::check::{
+    Criterion, Finding, Kind, Limits, Verdict, Watcher, explain, explain_watched, rest,
+    rest_watched,
+};
+use crate::error::Error;
+use crate::heap;
+use crate::memory::Hardware;
+use crate::process::{Channel, Exit, Job};
+use crate::spec::Spec;
+use crate::structure::WithHandles;
+use crate::workers::{MachineTurn, PrivateWait, Stuck};
+use control::Phase;
+use pool::{Batch, Ended, Pool, Tally};
+use std::marker::PhantomData;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The engine of forked processes that run side by side.
+#[derive(Default)]
+pub struct Processes {
+    served: Served,
+    turn: Option<MachineTurn>,
+}
+
+impl Engine for Processes {
+    type Memory = Hardware;
+    const NAME: &'static str = "processes";
+    const CRITERION: Criterion = Criterion::RealTime;
+    const LIMITATIONS: &'static str = "interleavings that did not occur on this machine; missing orderings that x86-64 makes \
+        up for, or that the fence of the clock around each call hides";
+    const EXPLORES: bool = false;
+    const TIME: Duration = Duration::from_secs(30);
+
+    fn take_machine(&mut self, lock: Option<&Path>) -> Turn {
+        let turn = self.turn.insert(MachineTurn::on_this_machine(lock));
+        Turn::of(turn)
+    }
+
+    fn search<S: WithHandles<Memory = Hardware>>(
+        &mut self,
+        case: &Case<S::Spec>,
+        roles: &[String],
+        budget: &Budget,
+    ) -> Result<Answer<S::Spec>, Error> {
+        self.served.ask(Serve::<S>::JOB, case, roles, budget)
+    }
+
+    fn output(&self) -> String {
+        self.served.output()
+    }
+}
+
+/// The job in the zygote, for one structure.
+struct Serve<S>(PhantomData<S>);
+
+impl<S: WithHandles<Memory = Hardware>> Serve<S> {
+    const JOB: &'static Job = &Job::new(std::any::type_name::<Self>, serve::<S>);
+}
+
+fn serve<S: WithHandles<Memory = Hardware>>(channel: &mut Channel) {
+    let mut kept = None;
+    served::serve(channel, |case, roles, budget| {
+        heap::start()?;
+        Looks::before::<Hardware, S>(case, roles, budget.known, |case, roles| {
+            search::<S>(&mut kept, case, roles, budget)
+        })
+    });
+}
+
+fn search<S: WithHandles<Memory = Hardware>>(
+    kept: &mut Option<(Vec<String>, Pool<S>)>,
+    case: Case<S::Spec>,
+    roles: Vec<String>,
+    budget: Budget,
+) -> Result<Answer<S::Spec>, Error> {
+    let mut pool = match kept.take() {
+        Some((same, pool)) if same == roles => pool,
+        _ => Pool::start(roles.clone(), judge::<S>, rests::<S>)?,
+    };
+    let batch = Batch {
+        executions: budget.executions,
+        seed: budget.seed,
+        keep_going: budget.keep_going,
+        read_only: budget.read_only,
+        until: Instant::now() + budget.time,
+        watchdog: budget.watchdog,
+    };
+    let (tally, ended) = pool.run(&case, batch)?;
+    if let Ended::Lost(lost) = ended {
+        // The counts may be wrong too.
+        let covered = Covered {
+            programs: 1,
+            executions: 1,
+            ..Covered::default()
+        };
+        return Ok((
+            covered,
+            Some(bare(case, Verdict::Unknown(lost.to_string()))),
+        ));
+    }
+    let reusable = matches!(ended, Ended::Done | Ended::Judged(_));
+    let private_wait = match &ended {
+        Ended::Stuck { process, .. } => pool.private_wait(*process),
+        _ => None,
+    };
+    let mut run = told(&case, &roles, ended, budget.read_only, private_wait);
+    if let (Some(run), Some(why)) = (&mut run, heap::was_full()) {
+        // It ended the process, which had no memory.
+        run.verdict = Verdict::Unknown(why);
+    }
+    if reusable {
+        *kept = Some((roles, pool));
+    }
+    let Tally {
+        executions,
+        overlapping,
+        paused,
+        by_pauses,
+        failing,
+        timed_out,
+    } = tally;
+    // The workers did not count the execution in which a process died, got stuck or came to rest,
+    // nor whether its calls overlapped.
+    let judged = executions;
+    let (executions, failing) = if reusable {
+        (executions, failing)
+    } else {
+        (executions + 1, failing + u64::from(run.is_some()))
+    };
+    let own = case.own_operations();
+    let could_overlap = own.iter().filter(|operations| **operations > 0).count() > 1;
+    let covered = Covered {
+        programs: 1,
+        executions,
+        failing,
+        overlapping,
+        paused,
+        could_overlap: if could_overlap { judged } else { 0 },
+        by_pauses: (by_pauses && could_overlap).into(),
+        timed_out: timed_out.into(),
+        ..Covered::default()
+    };
+    Ok((covered, run))
+}
+
+fn judge<S: WithHandles<Memory = Hardware>>(
+    case: &Case<S::Spec>,
+    history: &History<S::Spec>,
+    watcher: Watcher<'_>,
+) -> bool {
+    let limits = (Limits::default(), watcher);
+    incomplete(case, history).is_none()
+        && explain_watched(&case.setup, history, Criterion::RealTime, limits) == Verdict::Ok
+}
+
+/// Returns whether every process is done, or waits in a call that may block there, and all results
+/// are right.
+fn rests<S: WithHandles<Memory = Hardware>>(
+    case: &Case<S::Spec>,
+    history: &History<S::Spec>,
+    watcher: Watcher<'_>,
+) -> bool {
+    let (setup, order) = (&case.setup, Criterion::RealTime);
+    let limits = (Limits::default(), watcher);
+    waits_in_calls(case, history)
+        && explain_watched(setup, history, order, limits) == Verdict::Ok
+        && rest_watched(setup, history, order, limits) == Verdict::Ok
+}
+
+/// Returns whether each process has done its operations, or is in one.
+fn waits_in_calls<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
+    let mut processes = history.calls.iter().zip(&case.program);
+    processes.all(|(calls, ops)| {
+        calls.len() == ops.len() || calls.last().is_some_and(|call| call.ret.is_none())
+    })
+}
+
+/// Returns the end of a batch as a run with its verdict; `None` if all went well.
+fn told<S: WithHandles<Memory = Hardware>>(
+    case: &Case<S::Spec>,
+    roles: &[String],
+    ended: Ended<S>,
+    read_only: u32,
+    private_wait: Option<(usize, PrivateWait)>,
+) -> Option<Run<S::Spec>> {
+    let (history, verdict) = match ended {
+        // A pool that is at rest cannot be used again, so that was the case's last execution.
+        Ended::Done | Ended::AtRest | Ended::Lost(_) => return None,
+        Ended::Judged(history) => {
+            let verdict = incomplete(case, &history).unwrap_or_else(|| {
+                explain(
+                    &case.setup,
+                    &history,
+                    Criterion::RealTime,
+                    Limits::default(),
+                )
+            });
+            (history, verdict)
+        }
+        Ended::Died {
+            process,
+            phase,
+            exit,
+            history,
+        } => {
+            let only_reads = read_only >> process & 1 == 1;
+            let place = place(case, roles, process, phase);
+            (history, died(&place, exit, only_reads))
+        }
+        Ended::Stuck {
+            process,
+            phase,
+            stuck,
+            history,
+        } => {
+            let place = place(case, roles, process, phase);
+            let verdict = match stuck {
+                Stuck::Endless(used) => {
+                    let used = used.as_secs_f64();
+                    let detail = format!(
+                        "{place} used {used:.1} s of processor time and did not return; {IF_SLOW}"
+                    );
+                    finding(Kind::Endless, detail)
+                }
+                Stuck::Stopped => {
+                    let detail =
+                        format!("{place} was stopped by a signal, and nothing continues it");
+                    finding(Kind::Deadlock, detail)
+                }
+                Stuck::Asleep => match private_wait {
+                    Some((other, wait)) if other == process => {
+                        finding(Kind::Deadlock, format!("{place} {wait}"))
+                    }
+                    Some((other, wait)) => {
+                        let other = named(roles, other);
+                        finding(Kind::Deadlock, format!("{place} sleeps; {other} {wait}"))
+                    }
+                    None => asleep::<S>(case, &history, &place),
+                },
+            };
+            if verdict == Verdict::Ok {
+                return None;
+            }
+            (history, verdict)
+        }
+    };
+    Some(Run {
+        case: case.clone(),
+        history,
+        steps: Vec::new(),
+        verdict,
+        scope: None,
+    })
+}
+
+/// Judges a standstill: no process can move any more, and not all of them may wait where they do.
+fn asleep<S: WithHandles<Memory = Hardware>>(
+    case: &Case<S::Spec>,
+    history: &History<S::Spec>,
+    place: &str,
+) -> Verdict<S::Spec> {
+    let detail = format!("{place} sleeps, and no process is left to wake it");
+    if !waits_in_calls(case, history) {
+        return finding(Kind::Deadlock, detail);
+    }
+    match rest(&case.setup, history, Criterion::RealTime, Limits::default()) {
+        Verdict::Finding(found) => Verdict::Finding(Finding { detail, ..found }),
+        verdict => verdict,
+    }
+}
+
+fn died<S: Spec>(place: &str, exit: Exit, only_reads: bool) -> Verdict<S> {
+    match exit {
+        Exit::Signal(libc::SIGSEGV) if only_reads => finding(
+            Kind::WriteToReadOnly,
+            format!("{place} was ended by SIGSEGV, where its mapping is read-only"),
+        ),
+        Exit::Panic(panic) => finding(
+            Kind::Panic,
+            format!("{place} panicked at {}: {}", panic.location, panic.message),
+        ),
+        // The harness sends SIGKILL only to a pool that it is done with.
+        Exit::Signal(libc::SIGKILL) => Verdict::Unknown(format!(
+            "{place} was killed from outside (SIGKILL: by hand, or for want of memory); run it again"
+        )),
+        exit => finding(Kind::Died, format!("{place} ended its process: {exit}")),
+    }
+}
+
+fn finding<S: Spec>(kind: Kind, detail: String) -> Verdict<S> {
+    Verdict::Finding(Finding {
+        kind,
+        detail,
+        explanation: None,
+    })
+}
+
+fn place<S: Spec>(case: &Case<S>, roles: &[String], process: usize, phase: Phase) -> String {
+    let what = match phase {
+        Phase::Setup => "building the structure".into(),
+        Phase::Drop => "dropping the structure".into(),
+        Phase::Attach => "attach".into(),
+        Phase::Check => "the spec".into(),
+        Phase::Idle => "between two executions, it".into(),
+        Phase::Operation { number, .. } => match case.program[process].get(number) {
+            Some(op) => format!("{op:?}"),
+            None => "an operation".into(),
+        },
+    };
+    format!("{} (process {process}): {what}", roles[process])
+}

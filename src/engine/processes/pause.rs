@@ -1,0 +1,339 @@
+//! Instruction-level pauses: in some executions one process stops at a machine instruction of an
+//! operation while the others go on.
+//!
+//! Under `processes`, two adjacent stores leave a window of a nanosecond or none at all, so a
+//! reader rarely comes between them. A pause makes the window microseconds, at any instruction that
+//! is drawn. It takes as long as thousands of other executions, so pauses get a limited share of
+//! the time. Where calls hardly overlap otherwise, on one processor or on a busy machine, they get
+//! as much as it takes for one execution in twenty. All words are `Relaxed`: a wrong one costs an
+//! execution.
+
+use super::clock;
+use super::trap::{Others, PATIENCE, Pause, Point, Way};
+use crate::schedule::{MAX_PROCESSES, split_mix};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// The part of the time that executions with a pause get is one in this many.
+const SHARE: u64 = 8;
+/// The length of an operation in instructions: before one has ended and shown it; at least; at
+/// most.
+const LENGTH: u32 = 64;
+const SHORTEST: u32 = 8;
+const LONGEST: u32 = 4_096;
+/// In nanoseconds: the longest pause is 2 to this power, the shortest a 64th of it; all magnitudes
+/// are as likely.
+const PAUSE: u32 = 13;
+/// The executions that show whether calls overlap: at least one in as many has to.
+const FEW: u64 = 20;
+/// 2 to the power of 64, divided by the golden ratio.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The number that stands for no process.
+const NO_PROCESS: u32 = u32::MAX;
+
+#[repr(C)]
+pub(super) struct Pauses {
+    /// The process that pauses in this execution, its operation, and the number of instructions
+    /// before the pause.
+    process: AtomicU32,
+    operation: AtomicU32,
+    instructions: AtomicU32,
+    /// The progress of that process.
+    way: Way,
+    /// The time when this program began, and the time that its executions with a pause took.
+    begun: AtomicU64,
+    spent: AtomicU64,
+    count: AtomicU64,
+    /// The executions of this program without a pause whose calls overlapped.
+    met: AtomicU64,
+    /// 1: the next execution has a pause, however long that takes; and whether this program had
+    /// such an execution.
+    always: AtomicU32,
+    were_always: AtomicU32,
+    /// The number of pauses drawn, for all programs, and the position of the first.
+    turn: AtomicU64,
+    offset: AtomicU64,
+    /// The approximate number of instructions in an operation of each process.
+    lengths: [AtomicU32; MAX_PROCESSES],
+}
+
+/// The part of one process in an execution with a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// None: no process pauses.
+    None,
+    /// Pauses in this operation.
+    Pauses(usize),
+    /// Begins this operation this many nanoseconds after the other process has paused.
+    Waits(usize, u64),
+}
+
+impl Pauses {
+    /// Decides whether the next executions have pauses, after `executions` of this program,
+    /// `overlapping` of them with calls that overlapped.
+    pub(super) fn decide(&self, executions: u64, overlapping: u64) {
+        let hardly = executions >= FEW && overlapping.saturating_mul(FEW) < executions;
+        self.always.store(hardly.into(), Relaxed);
+        self.were_always.fetch_max(hardly.into(), Relaxed);
+    }
+
+    /// Counts an execution without a pause whose calls overlapped.
+    pub(super) fn met(&self) {
+        self.met.fetch_add(1, Relaxed);
+    }
+
+    /// Returns whether calls hardly overlapped except by pauses, in all executions of this program.
+    pub(super) fn were_needed(&self, executions: u64) -> bool {
+        let met = self.met.load(Relaxed).saturating_mul(FEW);
+        self.were_always.load(Relaxed) == 1 && self.count() > 0 && met < executions
+    }
+
+    /// Returns whether the current execution has a pause however long that takes.
+    pub(super) fn are_always(&self) -> bool {
+        self.always.load(Relaxed) == 1
+    }
+
+    /// Begins another program.
+    pub(super) fn forget(&self, seed: u64) {
+        // The lengths of operations are learnt from all programs of a structure.
+        if self.turn.load(Relaxed) == 0 {
+            self.offset.store(seed, Relaxed);
+            self.lengths
+                .iter()
+                .for_each(|length| length.store(LENGTH, Relaxed));
+        }
+        self.always.store(0, Relaxed);
+        self.were_always.store(0, Relaxed);
+        self.process.store(NO_PROCESS, Relaxed);
+        self.begun.store(clock::now(), Relaxed);
+        self.spent.store(0, Relaxed);
+        self.count.store(0, Relaxed);
+        self.met.store(0, Relaxed);
+    }
+
+    /// Draws whether a process pauses in the execution that is about to start, which one, and
+    /// where.
+    pub(super) fn draw(&self, now: u64, mut seed: u64, operations: &[usize]) {
+        let lived = now.saturating_sub(self.begun.load(Relaxed));
+        let able = operations.iter().filter(|&&count| count > 0).count() as u64;
+        let possible = cfg!(target_arch = "x86_64") && able > 1;
+        let too_much = self.spent.load(Relaxed).saturating_mul(SHARE) >= lived;
+        if !possible || too_much && !self.are_always() {
+            return;
+        }
+        let turn = self.turn.fetch_add(1, Relaxed);
+        let mut busy = (0..operations.len()).filter(|&process| operations[process] > 0);
+        let process = busy.nth((turn % able) as usize).unwrap_or(0);
+        // Multiples of the golden ratio choose the instructions: they soon cover all parts of an
+        // operation evenly. A quarter of them lies beyond its supposed end, so that a longer
+        // operation is noticed.
+        let length = u64::from(self.lengths[process].load(Relaxed)) * 5 / 4;
+        let part = self
+            .offset
+            .load(Relaxed)
+            .wrapping_add((turn / able).wrapping_mul(GOLDEN))
+            >> 32;
+        self.instructions
+            .store(1 + ((part * length) >> 32) as u32, Relaxed);
+        let operation = split_mix(&mut seed) % operations[process] as u64;
+        self.operation.store(operation as u32, Relaxed);
+        self.way.taken.store(0, Relaxed);
+        self.way.when.store(0, Relaxed);
+        self.process.store(process as u32, Relaxed);
+    }
+
+    /// Returns the part of process `me`, which has that many operations, in this execution.
+    pub(super) fn part(&self, me: usize, operations: usize, mut seed: u64) -> Part {
+        match self.process.load(Relaxed) {
+            NO_PROCESS => Part::None,
+            process if process as usize == me => {
+                Part::Pauses(self.operation.load(Relaxed) as usize)
+            }
+            _ if operations == 0 => Part::None,
+            _ => {
+                seed ^= (me as u64 + 1) << 48;
+                let first = (split_mix(&mut seed) % operations as u64) as usize;
+                Part::Waits(first, magnitude(&mut seed))
+            }
+        }
+    }
+
+    /// Returns where to pause, and for how long: for nanoseconds, or, if `others` need the
+    /// processor, for some of their calls.
+    pub(super) fn point<'a>(&'a self, others: Option<Others<'a>>, mut seed: u64) -> Point<'a> {
+        let pause = magnitude(&mut seed);
+        let instructions = self.instructions.load(Relaxed);
+        // An event is the begin or the return of a call.
+        let events = 1 + split_mix(&mut seed) % 4;
+        Point {
+            instructions,
+            pause: others.map_or(Pause::Nanoseconds(pause), |others| {
+                Pause::Events(events, others)
+            }),
+            way: &self.way,
+        }
+    }
+
+    /// Learns from an operation of process `me` that has ended; `paused` says that it paused before
+    /// its end.
+    pub(super) fn learn(&self, me: usize, paused: bool) {
+        let taken = self.way.taken.load(Relaxed);
+        let length = self.lengths[me].load(Relaxed);
+        let length = if !paused {
+            (length + taken) / 2
+        } else if taken > length {
+            // It continued beyond its supposed end.
+            2 * taken
+        } else {
+            length
+        };
+        self.lengths[me].store(length.clamp(SHORTEST, LONGEST), Relaxed);
+        self.count.fetch_add(paused.into(), Relaxed);
+    }
+
+    /// Waits until the other process has paused, and then for a while.
+    pub(super) fn wait(&self, alone: bool, longer: u64) {
+        let mut seen = (0, clock::now());
+        loop {
+            let (now, when) = (clock::now(), self.way.when.load(Relaxed));
+            let taken = self.way.taken.load(Relaxed);
+            if taken != seen.0 {
+                seen = (taken, now);
+            }
+            if when > 0 && now >= when.saturating_add(longer)
+                || when == 0 && now > seen.1 + PATIENCE
+            {
+                return;
+            }
+            if !alone {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Ends an execution that began at `start`, and returns whether a process should have paused in
+    /// it.
+    pub(super) fn ended(&self, start: &AtomicU64) -> bool {
+        let paused = self.process.load(Relaxed) != NO_PROCESS;
+        if paused {
+            let took = clock::now().saturating_sub(start.load(Relaxed));
+            self.spent.fetch_add(took, Relaxed);
+            self.process.store(NO_PROCESS, Relaxed);
+        }
+        paused
+    }
+
+    /// Returns the number of operations with a pause.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Relaxed)
+    }
+}
+
+/// Returns nanoseconds: all magnitudes are as likely.
+fn magnitude(seed: &mut u64) -> u64 {
+    let drawn = split_mix(seed);
+    let most = 1u64 << (PAUSE - (drawn % 6) as u32);
+    most / 2 + (drawn >> 8) % (most / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::processes::control::Control;
+    use crate::region::Region;
+
+    fn drawn(operations: &[usize], times: u64) -> Vec<(u32, u32, u32)> {
+        let region = Region::anonymous(size_of::<Control>()).unwrap();
+        let control: &Control = region.get(0).unwrap();
+        let pauses = &control.pauses;
+        pauses.forget(7);
+        let begun = pauses.begun.load(Relaxed);
+        let all = (1..=times).filter_map(|time| {
+            pauses.draw(begun + time, time, operations);
+            let process = pauses.process.load(Relaxed);
+            (process != NO_PROCESS).then(|| {
+                let (operation, at) = (&pauses.operation, &pauses.instructions);
+                let drawn = (process, operation.load(Relaxed), at.load(Relaxed));
+                assert!(pauses.ended(&AtomicU64::new(clock::now())));
+                pauses.spent.store(0, Relaxed);
+                drawn
+            })
+        });
+        all.collect()
+    }
+
+    #[test]
+    fn every_instruction_of_every_process_with_operations_is_drawn_and_beyond_the_end() {
+        assert_eq!(drawn(&[3], 100), [], "no other process");
+        assert_eq!(drawn(&[3, 0], 100), []);
+        let some = if cfg!(target_arch = "x86_64") { 500 } else { 0 };
+        let all = drawn(&[3, 0, 1], some);
+        assert_eq!(all.len(), some as usize);
+        for process in [0, 2] {
+            let mut at: Vec<_> = all
+                .iter()
+                .filter(|drawn| drawn.0 == process)
+                .map(|drawn| drawn.2)
+                .collect();
+            at.sort_unstable();
+            at.dedup();
+            let expected: Vec<_> = (1..=LENGTH + LENGTH / 4).collect();
+            assert!(some == 0 || at == expected, "{at:?}");
+        }
+        assert!(
+            all.iter()
+                .all(|&(process, operation, _)| operation < if process == 0 { 3 } else { 1 })
+        );
+    }
+
+    #[test]
+    fn a_length_is_learnt_from_operations_that_end_and_pauses_get_their_share_of_the_time_alone() {
+        let region = Region::anonymous(size_of::<Control>()).unwrap();
+        let control: &Control = region.get(0).unwrap();
+        let pauses = &control.pauses;
+        pauses.forget(7);
+        let length = || pauses.lengths[1].load(Relaxed);
+        pauses.way.taken.store(LENGTH + 5, Relaxed);
+        pauses.learn(1, true);
+        assert!(length() > LENGTH + 5, "it has not ended");
+        pauses.way.taken.store(20, Relaxed);
+        (0..100).for_each(|_| pauses.learn(1, false));
+        assert!((20..25).contains(&length()), "it has 20");
+        assert_eq!(pauses.count(), 1, "where it did");
+
+        let begun = pauses.begun.load(Relaxed);
+        pauses.spent.store(1_000, Relaxed);
+        pauses.draw(begun + 1_000 * SHARE, 1, &[1, 1]);
+        assert_eq!(pauses.part(0, 1, 1), Part::None);
+        pauses.draw(begun + 1_000 * SHARE + 1, 1, &[1, 1]);
+        if cfg!(target_arch = "x86_64") {
+            assert_eq!(pauses.part(0, 1, 1), Part::Pauses(0));
+            assert!(matches!(pauses.part(1, 1, 1), Part::Waits(0, 1..=8_192)));
+        }
+    }
+
+    #[test]
+    fn a_wait_ends_after_the_pause_or_when_nothing_moves_any_more() {
+        let region = Region::anonymous(size_of::<Control>()).unwrap();
+        let control: &Control = region.get(0).unwrap();
+        let pauses = &control.pauses;
+        let began = clock::now();
+        pauses.way.when.store(began, Relaxed);
+        pauses.wait(false, 3_000_000);
+        assert!(
+            clock::now() >= began + 3_000_000,
+            "it has paused, and that is not long ago"
+        );
+        // No process pauses, ever: it takes its instructions, and then none.
+        pauses.way.when.store(0, Relaxed);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while clock::now() < began + 3 * PATIENCE {
+                    pauses.way.taken.fetch_add(1, Relaxed);
+                    std::thread::yield_now();
+                }
+            });
+            pauses.wait(false, 0);
+        });
+        assert!(clock::now() >= began + PATIENCE);
+    }
+}

@@ -1,0 +1,498 @@
+//! Accesses of code under test. An access is a step if it is atomic or touches memory that other
+//! processes touch, and a race if happens-before does not order it with another one.
+#![allow(unsafe_code, reason = "bytes of the arena are read and copied")]
+
+use super::arena;
+use super::clocks::{Order, knows_all, tells_all};
+use super::runtime::{Runtime, with};
+use super::shadow::{Clash, Found, Kind, Marked};
+use super::{CHECK, RUNS, UNDER_TEST, callers};
+use crate::case::{Access, Form};
+use crate::engine::stepped::stepper::{self, At, Done};
+use crate::engine::stepped::symbols;
+
+const ACQUIRE_AND_RELEASE: Order = Order(4);
+
+/// Runs code of the check within code under test, with the number of the process of an execution
+/// that runs.
+#[inline]
+pub(super) fn as_process<R>(does: impl FnOnce(usize) -> R) -> Option<R> {
+    let (me, _) = stepper::seat()?;
+    RUNS.set(CHECK);
+    let result = does(me);
+    RUNS.set(UNDER_TEST);
+    Some(result)
+}
+
+/// The value that an atomic access found, and the one that it left, if that differs.
+pub(super) struct Atomic {
+    pub(super) access: Access,
+    pub(super) found: u64,
+    pub(super) now: Option<u64>,
+}
+
+/// The memory orders of an atomic access: as written, and where it changed nothing.
+pub(super) type Orders = (Order, Order);
+
+/// Does an atomic access, which is always a step. `pending` is the kind that it may have, and
+/// `access` does it.
+#[inline]
+pub(super) fn atomic<R>(
+    pending: Access,
+    (address, length): (usize, usize),
+    (order, on_miss): Orders,
+    code: u32,
+    access: impl Fn() -> (R, Atomic),
+) -> R {
+    let step = |me: usize| {
+        let (mut did, mut changed) = (Access::Load, false);
+        let (mut found, mut left) = (0, 0);
+        let result = stepper::access(pending, address as u64, At::Code(code), || {
+            let (result, atomic) = access();
+            (did, changed) = (atomic.access, atomic.now.is_some());
+            (found, left) = (atomic.found, atomic.now.unwrap_or(atomic.found));
+            let now = atomic.now.map(|now| shown(now).0);
+            let seen = seen(atomic.access, atomic.found);
+            (result, Done { now, ..seen })
+        });
+        let writes = matches!(did, Access::Store | Access::Update);
+        let kind = if writes {
+            Kind::AtomicWrite
+        } else {
+            Kind::AtomicRead
+        };
+        let order = if did == Access::Miss { on_miss } else { order };
+        let clash = with(|runtime| {
+            acquire(runtime, me);
+            let processes = runtime.processes as usize;
+            let reads = did != Access::Store;
+            let at = runtime.shadow.find(address, processes)?;
+            let clash = match is_marked(runtime, address, code) {
+                true => mark_found(runtime, at, (address, length), (kind, me, code)),
+                false => None,
+            };
+            let found = reads.then_some(found);
+            if runtime.shadow.leave(at, address, found, left) {
+                knows_all(&mut runtime.known[..processes], me);
+                // Others that read the value know it, too.
+                let known = (me, &mut runtime.known[..processes]);
+                let release = (false, true);
+                runtime
+                    .shadow
+                    .synchronise(at, address, known, release, ACQUIRE_AND_RELEASE);
+            }
+            let known = (me, &mut runtime.known[..processes]);
+            let does = (reads, writes);
+            runtime.shadow.synchronise(at, address, known, does, order);
+            if did == Access::Miss {
+                runtime.missed[me] = (address, length);
+            }
+            clash
+        });
+        tell(me, code, clash.flatten());
+        if did != Access::Store && !changed {
+            looked(me, address, code);
+        }
+        result
+    };
+    as_process(step).unwrap_or_else(|| access().0)
+}
+
+/// Notes a fence.
+pub(super) fn fence(order: Order, code: u32) {
+    let _ = as_process(|me| {
+        stepper::fence(At::Code(code));
+        with(|runtime| runtime.known[me].fence(me, order))
+    });
+}
+
+/// Notes plain accesses to some bytes before they are done, one for each eight of them.
+#[inline]
+pub(super) fn plain(address: usize, length: usize, writes: bool, code: u32) {
+    if !arena::holds(address) {
+        return;
+    }
+    let _ = as_process(|me| {
+        let end = address + length;
+        let mut at = address;
+        while at < end {
+            let next = end.min((at & !7) + 8);
+            piece(me, (at, next - at), writes, code);
+            at = next;
+        }
+    });
+}
+
+/// Notes a plain access within eight bytes.
+fn piece(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
+    let is_step = with(|runtime| {
+        if runtime.learns != 0 {
+            runtime.touched.add(address, me, writes);
+            runtime.see(code);
+        }
+        runtime.learns != 0 || runtime.touched.matters(address, me, writes)
+    });
+    if is_step == Some(true) {
+        step(me, (address, length), writes, code);
+    }
+    let kind = if writes { Kind::Write } else { Kind::Read };
+    let clash = with(|runtime| mark(runtime, (address, length), kind, me, code));
+    if writes {
+        stepper::changed();
+    }
+    tell(me, code, clash.flatten());
+}
+
+fn step(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
+    let access = if writes { Access::Write } else { Access::Read };
+    stepper::access(access, address as u64, At::Code(code), || {
+        // Code under test writes after this returns, so the value is not known.
+        let value = if writes { 0 } else { value(address, length) };
+        ((), seen(access, value))
+    });
+    if !writes {
+        looked(me, address, code);
+    }
+}
+
+/// Notes a read. A process that reads the same memory repeatedly without a change spins. That is
+/// known only after the step, since strategies may ask earlier or later what is pending.
+#[inline]
+fn looked(me: usize, address: usize, code: u32) {
+    let version = stepper::version();
+    if with(|runtime| runtime.reads[me].again(version, address, code)) == Some(true) {
+        stepper::spin(At::Code(code));
+    }
+}
+
+/// Notes volatile accesses: steps, ordered with others as relaxed atomics.
+pub(super) fn volatile(address: usize, length: usize, writes: bool, code: u32) {
+    let _ = as_process(|me| {
+        step(me, (address, length), writes, code);
+        let kind = if writes {
+            Kind::AtomicWrite
+        } else {
+            Kind::AtomicRead
+        };
+        let clash = with(|runtime| mark(runtime, (address, length), kind, me, code));
+        if writes {
+            stepper::changed();
+        }
+        tell(me, code, clash.flatten());
+    });
+}
+
+/// Returns a value in the form of notes: an address in the arena is its distance from the first
+/// byte, which is the same in each run.
+fn shown(value: u64) -> (u64, Form) {
+    let distance = with(|runtime| runtime.arena.distance(value as usize)).flatten();
+    distance.map_or((value, Form::Unsigned), |byte| (byte as u64, Form::Address))
+}
+
+/// Makes the result of an access that changed nothing.
+fn seen(access: Access, value: u64) -> Done {
+    let (value, form) = shown(value);
+    Done {
+        form,
+        ..Done::seen(access, value)
+    }
+}
+
+/// Returns the number in at most eight bytes.
+fn value(address: usize, length: usize) -> u64 {
+    let mut bytes = [0; 8];
+    let from = std::ptr::with_exposed_provenance::<u8>(address);
+    // SAFETY: a copy of `length` bytes.
+    // 1. Code under test is about to read them itself, so they are mapped; they lie within eight bytes. 2. No other process
+    //    moves: this one has the turn.
+    unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), length.min(8)) };
+    u64::from_ne_bytes(bytes)
+}
+
+/// Joins the clock of a word that the process slept on: code that is not seen may have taken a lock
+/// on it.
+#[inline]
+fn acquire_slept(runtime: &mut Runtime, process: usize) {
+    if !runtime.known[process].has_slept() {
+        return;
+    }
+    for word in runtime.known[process].slept_on() {
+        synchronise(runtime, process, word, (true, false));
+    }
+}
+
+/// After a compare-exchange that failed, code that is not seen may have done it again and succeeded: std's `RwLock::read` does,
+/// without a wait, where another reader changed the count in between. The process then knows all that was done. It is noticed
+/// before the next access, which may be one of what the lock protects.
+#[inline]
+fn acquire_missed(runtime: &mut Runtime, process: usize) {
+    let (address, length) = std::mem::take(&mut runtime.missed[process]);
+    if address == 0 {
+        return;
+    }
+    let (processes, now) = (runtime.processes as usize, value(address, length));
+    let at = runtime.shadow.find(address, processes);
+    if at.is_some_and(|at| runtime.shadow.leave(at, address, Some(now), now)) {
+        knows_all(&mut runtime.known[..processes], process);
+    }
+}
+
+fn synchronise(runtime: &mut Runtime, process: usize, word: usize, does: (bool, bool)) {
+    let processes = runtime.processes as usize;
+    if let Some(at) = runtime.shadow.find(word, processes) {
+        let known = (process, &mut runtime.known[..processes]);
+        runtime
+            .shadow
+            .synchronise(at, word, known, does, ACQUIRE_AND_RELEASE);
+    }
+}
+
+/// A process is about to sleep on a word or to wake others from it: code that is not seen may have given back locks, those too that
+/// it took itself.
+pub(super) fn calls_kernel(process: usize, word: usize) {
+    with(|runtime| {
+        let processes = runtime.processes as usize;
+        tells_all(&mut runtime.known[..processes], process);
+        runtime.known[process].sleeps_on(word);
+        for word in runtime.known[process].slept_on() {
+            synchronise(runtime, process, word, (true, true));
+        }
+    });
+}
+
+/// A process comes back from that: by then, code that is not seen may have taken any lock, so it knows all that was done.
+pub(super) fn comes_back(process: usize, word: usize) {
+    meets(process, word);
+    with(|runtime| {
+        let processes = runtime.processes as usize;
+        knows_all(&mut runtime.known[..processes], process);
+    });
+}
+
+/// A word on which processes sleep.
+fn meets(process: usize, word: usize) {
+    with(|runtime| synchronise(runtime, process, word, (true, true)));
+}
+
+/// A process knows what code that is not seen may have acquired since its last access.
+#[inline]
+fn acquire(runtime: &mut Runtime, process: usize) {
+    acquire_slept(runtime, process);
+    acquire_missed(runtime, process);
+}
+
+fn mark(
+    runtime: &mut Runtime,
+    bytes: (usize, usize),
+    kind: Kind,
+    process: usize,
+    code: u32,
+) -> Option<Clash> {
+    if !is_marked(runtime, bytes.0, code) {
+        return None;
+    }
+    acquire(runtime, process);
+    let processes = runtime.processes as usize;
+    let at = runtime.shadow.find(bytes.0, processes)?;
+    mark_found(runtime, at, bytes, (kind, process, code))
+}
+
+/// Returns whether races are looked for: not while memory is learned, and in the arena alone.
+#[inline]
+fn is_marked(runtime: &mut Runtime, address: usize, code: u32) -> bool {
+    if runtime.learns != 0 {
+        runtime.see(code);
+        return false;
+    }
+    runtime.arena.holds(address)
+}
+
+#[inline]
+fn mark_found(
+    runtime: &mut Runtime,
+    at: Found,
+    bytes: (usize, usize),
+    (kind, process, code): (Kind, usize, u32),
+) -> Option<Clash> {
+    runtime.last[process] = code;
+    let me = Marked {
+        process,
+        kind,
+        code,
+    };
+    let known = &runtime.known[..runtime.processes as usize];
+    runtime.shadow.mark(at, bytes, me, known)
+}
+
+/// Returns the line of an instruction in words.
+fn at(code: u32) -> String {
+    let place = symbols::site(code);
+    match place.line {
+        0 => "code without lines".to_owned(),
+        line => format!("{}:{line}", stepper::short(&place.file)),
+    }
+}
+
+/// Ends the execution for an access that clashes with another one, or that is beyond what the
+/// engine follows.
+fn tell(me: usize, code: u32, clash: Option<Clash>) {
+    let Some(clash) = clash else {
+        if with(|runtime| runtime.shadow.full != 0 || runtime.arena.is_full()) == Some(true) {
+            stepper::beyond();
+        }
+        return;
+    };
+    let does = |kind, code| {
+        let does = match kind {
+            Kind::Write => "writes at",
+            Kind::Read => "reads at",
+            Kind::AtomicWrite => "writes an atomic at",
+            Kind::AtomicRead => "reads an atomic at",
+            // The call is the standard library's, and the earlier accesses are known.
+            Kind::Free => "frees after",
+        };
+        format!("{does} {}", at(code))
+    };
+    let mine = does(clash.mine, code);
+    let (mine, other) = match clash.other {
+        None => {
+            let words = format!("{mine} memory that was freed after {}", at(clash.code));
+            ((me, words), None)
+        }
+        Some((other, kind)) => ((me, mine), Some((other, does(kind, clash.code)))),
+    };
+    let freed = clash.mine == Kind::Free || other.is_none();
+    stepper::clash(mine, other, freed);
+}
+
+/// Notes that memory of the arena is freed: all its accesses have to happen before, and none may
+/// follow.
+pub(super) fn freed(address: usize, length: usize) {
+    let _ = as_process(|me| {
+        let code = with(|runtime| runtime.last[me]).unwrap_or(0);
+        let end = address + length.max(1);
+        for at in (address..end).step_by(8) {
+            let bytes = (at, (end - at).min(8));
+            let clash = with(|runtime| mark(runtime, bytes, Kind::Free, me, code));
+            tell(me, code, clash.flatten());
+        }
+    });
+}
+
+/// The bit of a header that says that its allocation is freed; below it is the last instruction of the process that freed it.
+const FREED: usize = 1 << 32;
+
+/// Notes that memory is freed whose header has this word, and returns its new one. A process that frees twice has ended the
+/// execution before it comes here.
+pub(super) fn frees(word: usize) -> usize {
+    let process = stepper::seat().map(|(process, _)| process);
+    with(|runtime| {
+        if word & FREED != 0 && process.is_none() {
+            (runtime.outside, runtime.by) = (1, word as u32);
+        }
+        runtime.arena.live -= i64::from(word & FREED == 0);
+        FREED | process.map_or(0, |process| runtime.last[process]) as usize
+    })
+    .unwrap_or(word)
+}
+
+/// Ends the execution for a thread that code under test starts.
+pub(super) fn starts_thread() {
+    if stepper::seat().is_none() {
+        with(|runtime| runtime.outside = 2);
+    }
+    let _ = as_process(|me| {
+        let mut lines = callers::callers()
+            .into_iter()
+            .filter_map(symbols::line_of_user);
+        let line = match lines.next() {
+            Some(place) => format!(" at {}:{}", stepper::short(&place.file), place.line),
+            None => String::new(),
+        };
+        stepper::starts_thread(me, format!("starts a thread{line}"));
+    });
+}
+
+/// Ends the execution for an allocation that failed: the arena is full.
+pub(super) fn refused() {
+    let _ = as_process(|_| stepper::beyond());
+}
+
+/// Copies as `memmove`: by words, each a step on both sides where others touch it.
+///
+/// # Safety
+/// As `memmove`.
+pub(super) unsafe fn copy(to: usize, from: usize, length: usize, code: u32) {
+    // From the end where the target begins within the source.
+    let backwards = (from + 1..from + length).contains(&to);
+    let mut done = 0;
+    while done < length {
+        let left = length - done;
+        let (at, part) = if backwards {
+            // Up to the next multiple of eight below the ends of what is left.
+            let below = |end: usize| (end - 1) % 8 + 1;
+            let part = below(from + left).min(below(to + left)).min(left);
+            (left - part, part)
+        } else {
+            let above = |start: usize| 8 - start % 8;
+            (done, above(from + done).min(above(to + done)).min(left))
+        };
+        let (source, target) = (from + at, to + at);
+        let mut bytes = [0u8; 8];
+        plain(source, part, false, code);
+        let read = std::ptr::with_exposed_provenance::<u8>(source);
+        // SAFETY: by the contract of this function, both ranges are valid; `part` is at most eight and ends within them.
+        unsafe { read.copy_to_nonoverlapping(bytes.as_mut_ptr(), part) };
+        plain(target, part, true, code);
+        let write = std::ptr::with_exposed_provenance_mut::<u8>(target);
+        // SAFETY: as above.
+        unsafe { write.copy_from_nonoverlapping(bytes.as_ptr(), part) };
+        done += part;
+    }
+}
+
+/// Fills as `memset`: by words, each a step where others touch it.
+///
+/// # Safety
+/// As `memset`.
+pub(super) unsafe fn fill(to: usize, byte: u8, length: usize, code: u32) {
+    let mut done = 0;
+    while done < length {
+        let target = to + done;
+        let part = (8 - target % 8).min(length - done);
+        plain(target, part, true, code);
+        let write = std::ptr::with_exposed_provenance_mut::<u8>(target);
+        // SAFETY: by the contract of this function, the range is valid, and the part ends within it.
+        unsafe { write.write_bytes(byte, part) };
+        done += part;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_that_overlap_are_those_of_memmove_and_a_fill_is_that_of_memset() {
+        for (from, to, length) in [
+            (0, 3, 30),
+            (3, 0, 30),
+            (5, 21, 16),
+            (8, 8, 9),
+            (1, 2, 1),
+            (0, 9, 0),
+        ] {
+            let mut bytes: Vec<u8> = (0..64).collect();
+            let mut expected = bytes.clone();
+            expected.copy_within(from..from + length, to);
+            let first = bytes.as_mut_ptr().expose_provenance();
+            // SAFETY: both ranges are within the vector.
+            unsafe { copy(first + to, first + from, length, 0) };
+            assert_eq!(bytes, expected, "{from} {to} {length}");
+            expected[to..to + length].fill(7);
+            // SAFETY: the same.
+            unsafe { fill(first + to, 7, length, 0) };
+            assert_eq!(bytes, expected, "{to} {length}");
+        }
+    }
+}
