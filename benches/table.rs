@@ -4,8 +4,10 @@
 //! the figures, each with the first of its group.
 
 mod measured;
+#[path = "measured/processor.rs"]
+mod processor;
 
-use measured::{Measured, processor};
+use measured::Measured;
 use std::time::Instant;
 
 /// The rounds of which a figure is the median.

@@ -6,7 +6,6 @@ mod by_hand;
 mod engines;
 mod histories;
 mod peers;
-pub(crate) mod processor;
 mod publications;
 
 use std::time::Duration;

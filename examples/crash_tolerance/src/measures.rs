@@ -65,6 +65,7 @@ fn search<T: WithHandles<Memory = Hardware>>(
         backtraces: false,
         shows_passing: false,
         stop: None,
+        threads_only: false,
     };
     let roles: Vec<String> = roles.iter().map(|&role| role.to_owned()).collect();
     let mut engine = SteppedCode::default();
