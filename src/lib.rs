@@ -100,7 +100,7 @@ pub use region::Region;
 #[cfg(feature = "harness")]
 pub use {
     report::Report,
-    search::Outcome,
+    search::{KilledBefore, Outcome},
     spec::Spec,
     structure::{Structure, WithHandles},
     suite::Suite,

@@ -144,6 +144,16 @@ fn a_killed_operation_is_marked_and_has_no_result() {
     assert_eq!((killed, report.kills.len()), (1, 1));
     let operation = |process: usize| &report.processes[process].operations[0];
     assert!(operation(0).killed && operation(0).result.is_none());
+    // The execution without the kill has all results, and differs from the step that was a kill on.
+    let passing = report.near_misses[0].execution.as_ref().unwrap();
+    let mut operations = passing.operations.iter().flatten();
+    assert!(operations.all(|operation| operation.result.is_some() && !operation.killed));
+    let kill = report
+        .steps
+        .iter()
+        .position(|step| step.access == Access::Killed);
+    assert_eq!(passing.differs, kill);
+    assert_eq!(passing.steps[kill.unwrap()].access, Access::Store);
     // The reader waits for it.
     assert!(!operation(1).killed && operation(1).result.is_none());
     assert_eq!(operation(1).returned, None);

@@ -289,6 +289,53 @@ fn an_invariant_that_a_step_breaks_is_found_with_that_step_and_replayed() {
     assert_eq!(kind, Some(Kind::InvariantViolated), "{report}");
 }
 
+macro_rules! apart {
+    ($name:ident: $($more:tt)*) => {
+        forkcheck::scenario! {
+            #[ignore = "a test looks at it"]
+            $name: Pair<_, false>,
+            new: Pair::new(),
+            one: |pair| {
+                pair.first.store(1, Ordering::Relaxed);
+                pair.first.store(0, Ordering::Relaxed);
+            },
+            other: |pair| {
+                pair.second.store(1, Ordering::Relaxed);
+                pair.second.store(0, Ordering::Relaxed);
+            },
+            $($more)*
+            with: .regressions(None).seed(3),
+        }
+    };
+}
+apart!(both_inside: always: |pair| {
+    let inside = pair.first.load(Ordering::Relaxed) + pair.second.load(Ordering::Relaxed);
+    assert!(inside < 2, "both are inside");
+},);
+apart!(watched: always: |pair| { assert!(pair.first.load(Ordering::Relaxed) < 2); },);
+apart!(unwatched:);
+
+/// No process touches the word of the other, so the order of their steps matters to the invariant
+/// alone.
+#[test]
+fn an_invariant_of_words_that_only_one_process_touches_is_checked_in_each_order() {
+    for (kind, report) in [
+        found::<Stepped, both_inside::__Scenario<SteppedMemory>>(&both_inside::suite()),
+        found::<Kills, both_inside::__Scenario<SteppedMemory>>(&both_inside::suite()),
+    ] {
+        assert_eq!(kind, Some(Kind::InvariantViolated), "{report}");
+        let place = format!("panicked at {}:", file!());
+        assert!(report.contains(&place), "{report}");
+        assert!(!report.contains("printed, last"), "{report}");
+    }
+    // Each order within the bounds, and not only those that chance adds.
+    let more = watched::suite().check::<Stepped, watched::__Scenario<_>>();
+    let fewer = unwatched::suite().check::<Stepped, unwatched::__Scenario<_>>();
+    let (more, fewer) = (more.unwrap().covered, fewer.unwrap().covered);
+    assert_eq!((more.exhausted, fewer.exhausted), (1, 1));
+    assert!(more.executions > 2 * fewer.executions, "{more:?} {fewer:?}");
+}
+
 #[test]
 fn an_invariant_that_does_not_hold_at_first_is_found_before_any_step() {
     let (kind, report) = found::<Stepped, never::__Scenario<SteppedMemory>>(&never::suite());

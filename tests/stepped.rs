@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use forkcheck::Outcome;
-use forkcheck::builtin::{EarlyPublish, Pair};
+use forkcheck::builtin::{CheckedSeqLock, DeadWriter, EarlyPublish, Pair, dead_writer, seq_lock};
 use forkcheck::case::{Access, Case, Schedule};
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Budget, Covered, Engine, Kills, Known, Stepped, SteppedMemory};
@@ -369,4 +369,74 @@ fn accesses_that_are_not_of_this_memory_are_told() {
     assert_eq!(told::<0>(), (false, 0));
     assert_eq!(told::<1>(), (true, 1), "in all of them");
     assert_eq!(told::<2>(), (false, 0));
+}
+
+/// One write, and one read.
+fn write_and_read() -> Case<Register<Pair>> {
+    let write = RegisterOp::Write([1, 1]);
+    Case::free([0, 0], vec![vec![write], vec![RegisterOp::Read]])
+}
+
+/// The steps of `DeadWriter`: five of a write, of which three come after the mark of its begin, and four of a read. Fences are
+/// none. Each process begins one schedule.
+#[test]
+fn a_writer_that_dies_leaves_a_reader_waiting_at_the_kill_points_between_its_marks_and_at_no_other()
+{
+    let suite = dead_writer::suite();
+    let kills = suite.each_kill::<Kills, DeadWriter<_>>(&write_and_read());
+    let kills = kills.unwrap();
+    assert_eq!(kills.len(), 2 * (5 + 4));
+    let (failed, passed): (Vec<_>, Vec<_>) = kills.iter().partition(|kill| kill.failed.is_some());
+    assert!(passed.iter().all(|kill| kill.verdict == Verdict::Ok));
+    assert_eq!(failed.len(), 3);
+    let is_stuck = |verdict: &Verdict<_>| matches!(verdict, Verdict::Finding(finding) if finding.kind == Kind::NotCrashTolerant);
+    for kill in &failed {
+        let (run, _) = kill.failed.as_ref().unwrap();
+        assert_eq!((kill.first, run.case.kills.len()), (0, 1));
+        assert!(is_stuck(&kill.verdict), "{:?}", kill.verdict);
+    }
+    let (_, token) = failed[0].failed.as_ref().unwrap();
+    let replayed = suite.replay(token).check::<Kills, DeadWriter<_>>();
+    let replayed = replayed.unwrap();
+    assert!(is_stuck(&replayed.verdict), "{:?}", replayed.verdict);
+}
+
+#[test]
+fn a_structure_that_notices_a_dead_writer_survives_each_kill() {
+    let kills = seq_lock::suite().each_kill::<Kills, CheckedSeqLock<_>>(&write_and_read());
+    let kills = kills.unwrap();
+    assert!(kills.len() > 10, "{}", kills.len());
+    assert!(kills.iter().all(|kill| kill.verdict == Verdict::Ok));
+}
+
+/// A register that forgets what is written.
+struct Forgets<M: Memory>(M::AtomicU64);
+
+impl<M: Memory> Structure for Forgets<M> {
+    type Memory = M;
+    type Spec = Register<Pair>;
+    fn new(_: &Pair) -> Self {
+        Self(Atomic::new(0))
+    }
+    fn apply(&self, op: &RegisterOp<Pair>) -> RegisterRet<Pair> {
+        let value = self.0.load(Ordering::SeqCst);
+        match op {
+            RegisterOp::Write(_) => RegisterRet::Written,
+            RegisterOp::Read => RegisterRet::Value([value, value]),
+        }
+    }
+}
+
+#[test]
+fn an_engine_without_kills_and_a_program_that_fails_alone_count_no_kills() {
+    let suite = seq_lock::suite();
+    let spared = suite.each_kill::<Stepped, CheckedSeqLock<_>>(&write_and_read());
+    let error = spared.unwrap_err().to_string();
+    assert!(error.contains("does not kill"), "{error}");
+    let alone = suite.each_kill::<Kills, Forgets<_>>(&write_and_read());
+    let error = alone.unwrap_err().to_string();
+    assert!(
+        error.contains("without a kill: NOT LINEARIZABLE"),
+        "{error}"
+    );
 }

@@ -11,9 +11,7 @@ mod search;
 mod seen;
 mod verdict;
 
-#[cfg(feature = "loom")]
-pub(crate) use asked::is_of_the_spec;
-pub(crate) use asked::words_of_panic;
+pub(crate) use asked::{is_of_the_spec, words_of_panic};
 pub use criterion::{Criterion, Limits};
 pub(crate) use criterion::{Judge, Order, Watcher};
 pub(crate) use linearizable::{blame, explain_watched, rest_watched};

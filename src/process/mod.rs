@@ -69,6 +69,7 @@ pub(crate) use {
     frame::Channel,
     guardian::answer_requests,
     job::Job,
+    record::leave_caught_panics_to,
     strays::end_strays,
     zygote::Session,
 };

@@ -18,10 +18,20 @@ use std::os::fd::OwnedFd;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The exit code of a body that panicked, as in a Rust program.
 const PANICKED: i32 = 101;
+
+/// The function that says which panics are caught and reported elsewhere.
+static IS_CAUGHT: OnceLock<fn(&PanicHookInfo<'_>) -> bool> = OnceLock::new();
+
+/// Neither records nor prints panics of which this function says that they are caught and reported
+/// elsewhere. A second call changes nothing.
+#[cfg(feature = "harness")]
+pub(crate) fn leave_caught_panics_to(is_caught: fn(&PanicHookInfo<'_>) -> bool) {
+    let _ = IS_CAUGHT.set(is_caught);
+}
 
 /// The exit code of a child whose body did not begin.
 pub(super) const NOT_BEGUN: i32 = 1;
@@ -121,6 +131,9 @@ impl Record {
     fn set_hook(&self) {
         let (record, me, before) = (self.clone(), std::process::id(), std::panic::take_hook());
         std::panic::set_hook(Box::new(move |info| {
+            if IS_CAUGHT.get().is_some_and(|is_caught| is_caught(info)) {
+                return;
+            }
             // A child that this process forks has its own record.
             if std::process::id() == me {
                 let panic = told(info);

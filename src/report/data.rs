@@ -220,8 +220,8 @@ pub struct Execution {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Excerpt {
-    /// The access, by its number among the [steps](Report::steps).
-    pub step: usize,
+    /// The access, by its number among the [steps](Report::steps), where it is one of them.
+    pub step: Option<usize>,
     /// The process and its access in words.
     pub label: String,
     /// The source file, as the compiler knows it.

@@ -1,4 +1,4 @@
-//! The source lines of the two accesses that matter most: those of a race; or the access at which a near miss differs, or
+//! The source lines of the two accesses that matter most: those that the headline of a race names; or the access at which a near miss differs, or
 //! the kill, and the access that shows the failure.
 
 use super::data::{Excerpt, Report};
@@ -14,6 +14,9 @@ impl Report {
     /// Returns the excerpts of a report whose other fields are complete, in the order of their steps. An access whose source
     /// cannot be read has none.
     pub(super) fn find_excerpts(&self) -> Vec<Excerpt> {
+        if self.names_places() {
+            return self.named_excerpts();
+        }
         let rows = rows(self);
         let steps = [self.cause(), self.symptom()].into_iter().flatten();
         let mut steps: Vec<usize> = steps.map(|step| self.shown(&rows, step)).collect();
@@ -51,24 +54,66 @@ impl Report {
         near.find(|&shown| of(shown) == of(step)).unwrap_or(step)
     }
 
-    /// Returns the last access, and the last one of another process to the same word: those of a race.
-    fn racing(&self) -> Option<(Option<usize>, usize)> {
-        let is_access =
-            |step: &Step| !matches!(step.access, Access::Fence | Access::Spin | Access::Killed);
-        let last = self.steps.iter().rposition(is_access)?;
-        let (before, step) = (&self.steps[..last], &self.steps[last]);
-        let other = |other: &Step| other.process != step.process && is_access(other);
-        let same = |o: &Step| other(o) && o.word == step.word && o.word.is_some();
-        let found = before.iter().rposition(same);
-        Some((found.or_else(|| before.iter().rposition(other)), last))
+    /// Returns whether its headline names the places of its accesses: the second access of a race is no step, since it ends the
+    /// execution, and plain accesses are none.
+    fn names_places(&self) -> bool {
+        matches!(self.kind.as_deref(), Some("DATA RACE" | "USE AFTER FREE"))
     }
 
-    /// Returns the first access of a race, the kill, the store that a stale load missed, or the access at which a near miss
+    /// Returns the excerpts of the first two places in the headline, labelled with the words before them.
+    fn named_excerpts(&self) -> Vec<Excerpt> {
+        let mut excerpts = Vec::new();
+        let mut words: Vec<&str> = Vec::new();
+        for word in self.headline.split_whitespace() {
+            let place = word.trim_end_matches([';', ',', '.']).rsplit_once(':');
+            let place = place.and_then(|(file, line)| Some((file, line.parse::<u32>().ok()?)));
+            let Some((file, line)) = place.filter(|(file, _)| file.contains('.')) else {
+                words.push(word);
+                continue;
+            };
+            let label = words.join(" ");
+            let label = label.trim_start_matches("and ").trim_end_matches(" at");
+            excerpts.extend(self.excerpt_of(file, line, label));
+            words.clear();
+        }
+        excerpts.truncate(2);
+        excerpts
+    }
+
+    /// Returns the excerpt of a place. Its step is known if it is the only one there.
+    fn excerpt_of(&self, file: &str, line: u32, label: &str) -> Option<Excerpt> {
+        let below = format!("/{file}");
+        let is_there = |step: &Step| {
+            step.line == line
+                && (step.file == file || step.file.ends_with(&below))
+                && step.access != Access::Killed
+        };
+        let mut there = (0..self.steps.len()).filter(|&step| is_there(&self.steps[step]));
+        let (first, more) = (there.next(), there.next().is_some());
+        if let Some(step) = first {
+            let step = self.excerpt(step)?;
+            return Some(Excerpt {
+                step: step.step.filter(|_| !more),
+                label: label.to_owned(),
+                ..step
+            });
+        }
+        let (_, text) = source::around(file, line, 0).into_iter().next()?;
+        let indent = text.chars().take_while(|c| c.is_whitespace()).count();
+        Some(Excerpt {
+            step: None,
+            label: label.to_owned(),
+            file: file.to_owned(),
+            line,
+            column: u32::try_from(indent + 1).ok()?,
+            length: text.trim().chars().count().max(1),
+            text,
+        })
+    }
+
+    /// Returns the kill, the store that a stale load missed, or the access at which a near miss
     /// differs.
     fn cause(&self) -> Option<usize> {
-        if self.is_race() {
-            return self.racing()?.0;
-        }
         let mut steps = self.steps.iter();
         let killed = steps.position(|step| step.access == Access::Killed);
         let stale = || self.steps[self.symptom()?].stale;
@@ -81,9 +126,6 @@ impl Report {
     /// Returns the last access of the operation that no order explains, or that never ends; or else the last of all. One that
     /// reads says most, and most of all one that reads a stale value.
     fn symptom(&self) -> Option<usize> {
-        if self.is_race() {
-            return Some(self.racing()?.1);
-        }
         let reads = |step: &Step| {
             matches!(
                 step.access,
@@ -110,10 +152,6 @@ impl Report {
         of_blocked.or_else(|| last(&|_| true))
     }
 
-    fn is_race(&self) -> bool {
-        self.kind.as_deref() == Some("DATA RACE")
-    }
-
     fn excerpt(&self, number: usize) -> Option<Excerpt> {
         let step = self.steps.get(number)?;
         let (_, text) = source::around(&step.file, step.line, 0)
@@ -128,7 +166,7 @@ impl Report {
         let is_name = |c: &char| c.is_alphanumeric() || *c == '_';
         let length = text.chars().skip(from).take_while(is_name).count().max(1);
         Some(Excerpt {
-            step: number,
+            step: Some(number),
             label,
             file: step.file.clone(),
             line: step.line,
@@ -140,8 +178,13 @@ impl Report {
 }
 
 impl Excerpt {
-    /// Writes the line with a mark below the access, as rustc does. `row` is its row in the table.
-    pub(super) fn write(&self, to: &mut String, row: usize, screen: Screen) -> std::fmt::Result {
+    /// Writes the line with a mark below the access, as rustc does. `row` is its row in the table, if it has one.
+    pub(super) fn write(
+        &self,
+        to: &mut String,
+        row: Option<usize>,
+        screen: Screen,
+    ) -> std::fmt::Result {
         let (file, line, column) = (&self.file, self.line, self.column);
         let gutter = line.to_string().len().max(4);
         let rule = screen.paint(Tone::Label, "|");
@@ -163,7 +206,8 @@ impl Excerpt {
             false => Tone::Telling,
         };
         let mark = "^".repeat(self.length.min(room.saturating_sub(from)).max(1));
-        let label = format!("row {row}: {}", self.label);
+        let row = row.map_or(String::new(), |row| format!("row {row}: "));
+        let label = format!("{row}{}", self.label);
         let words = from + mark.chars().count() + 1 + label.chars().count();
         let indent = " ".repeat(from);
         if words <= room {
@@ -271,7 +315,7 @@ mod tests {
         let report = report("NOT LINEARIZABLE", vec![step(1, Access::Load, at)]);
         let mut text = String::new();
         report.excerpts[0]
-            .write(&mut text, 7, Screen::plain(100))
+            .write(&mut text, Some(7), Screen::plain(100))
             .unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
@@ -293,7 +337,7 @@ mod tests {
             ..report.excerpts[0].clone()
         };
         let mut text = String::new();
-        long.write(&mut text, 7, Screen::plain(40)).unwrap();
+        long.write(&mut text, Some(7), Screen::plain(40)).unwrap();
         assert!(
             text.lines().skip(1).all(|line| line.chars().count() <= 40),
             "{text}"
@@ -306,12 +350,14 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_comes_before_a_near_miss_and_a_race_has_both_its_accesses() {
+    fn a_kill_comes_before_a_near_miss_and_a_stale_load_has_the_store_that_it_missed() {
         let (one, other) = (Word, Word);
         let (first, second) = (one.load(), other.load());
         let numbers = |report: &Report| {
             let excerpts = report.excerpts.iter();
-            excerpts.map(|excerpt| excerpt.step).collect::<Vec<_>>()
+            excerpts
+                .filter_map(|excerpt| excerpt.step)
+                .collect::<Vec<_>>()
         };
         let steps = vec![
             step(0, Access::Store, first),
@@ -335,7 +381,6 @@ mod tests {
         }];
         near.excerpts = near.find_excerpts();
         assert_eq!(numbers(&near), [0, 1]);
-        assert_eq!(numbers(&report("DATA RACE", without_kill.clone())), [1, 2]);
         let mut stale = without_kill;
         stale[1].stale = Some(0);
         stale[2].access = Access::Load;
@@ -346,13 +391,48 @@ mod tests {
     }
 
     #[test]
+    fn a_race_has_the_places_of_its_headline_whether_they_are_steps_or_not() {
+        let (one, other) = (Word, Word);
+        let first = one.load();
+        let second = other.load();
+        let (file, line) = (first.file(), first.line());
+        let base = file.rsplit('/').next().unwrap();
+        let mut race = report("DATA RACE", vec![step(0, Access::Write, second)]);
+        race.headline = format!(
+            "writer in Write(7) writes at {base}:{} and reader in Read reads at {file}:{line} the same data: 7",
+            second.line()
+        );
+        let excerpts = race.find_excerpts();
+        let found: Vec<_> = excerpts
+            .iter()
+            .map(|e| (e.step, &*e.label, e.line))
+            .collect();
+        let (writer, reader) = ("writer in Write(7) writes", "reader in Read reads");
+        assert_eq!(
+            found,
+            [(Some(0), writer, second.line()), (None, reader, line)]
+        );
+        let mut text = String::new();
+        excerpts[1]
+            .write(&mut text, None, Screen::plain(100))
+            .unwrap();
+        assert!(text.contains("let first = one.load();\n"), "{text}");
+        assert!(text.contains("^^^ reader in Read reads\n"), "{text}");
+        // Of two steps at one place either may be meant.
+        race.steps.push(step(1, Access::Read, second));
+        assert_eq!(race.find_excerpts()[0].step, None);
+        race.headline = "two accesses to the same data: 7".into();
+        assert!(race.find_excerpts().is_empty());
+    }
+
+    #[test]
     fn an_access_whose_source_cannot_be_read_has_no_excerpt() {
         let word = Word;
         let mut gone = step(0, Access::Load, word.load());
         gone.file = "no/such/file.rs".into();
-        assert!(report("DATA RACE", vec![gone.clone()]).excerpts.is_empty());
+        assert!(report("DEADLOCK", vec![gone]).excerpts.is_empty());
         let mut beyond = step(0, Access::Load, word.load());
         beyond.line = 1_000_000;
-        assert!(report("DATA RACE", vec![beyond]).excerpts.is_empty());
+        assert!(report("DEADLOCK", vec![beyond]).excerpts.is_empty());
     }
 }

@@ -316,7 +316,7 @@ fn part(report: &Report) -> Part<'_> {
     let excerpts = report.excerpts.iter().map(|excerpt| {
         let file = excerpt.file.rsplit('/').next().unwrap_or(&excerpt.file);
         let place = format!("{file}:{}", excerpt.line);
-        (&*excerpt.label, row(excerpt.step), place)
+        (&*excerpt.label, excerpt.step.and_then(row), place)
     });
     Part {
         test: &report.test,

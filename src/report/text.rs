@@ -116,7 +116,8 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
         writeln!(to, "\n{}\n", render(&report.names(), &rows, screen))?;
     }
     for excerpt in &report.excerpts {
-        let row = row_of(&rows, excerpt.step).unwrap_or_default() + 1;
+        let row = excerpt.step.and_then(|step| row_of(&rows, step));
+        let row = row.map(|row| row + 1);
         excerpt.write(to, row, screen)?;
     }
     if !report.excerpts.is_empty() {
@@ -175,7 +176,7 @@ pub(super) fn row_of(rows: &[Row], step: usize) -> Option<usize> {
 /// Marks the kills, and the accesses that have excerpts.
 fn tone(report: &Report, rows: &mut [Row]) {
     for excerpt in &report.excerpts {
-        if let Some(row) = row_of(rows, excerpt.step) {
+        if let Some(row) = excerpt.step.and_then(|step| row_of(rows, step)) {
             rows[row].tone = Some(Tone::Telling);
         }
     }

@@ -12,12 +12,10 @@ mod summary;
 #[cfg(test)]
 mod unjudged;
 
-pub use crate::search::KilledBefore;
 #[doc(hidden)]
 pub use crate::search::{Found, NearMiss, Origin, Rate};
-pub use {macros::Here, scenario::run};
-
 pub use sequential::{Alone, Sequential};
+pub use {macros::Here, scenario::run};
 
 use crate::error::Error;
 use crate::report::Site;

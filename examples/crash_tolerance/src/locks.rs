@@ -63,7 +63,7 @@ locked!(ParkingLot, parking_lot::Mutex<Pair>, |l| l.lock(), l.lock());
 struct Robust {
     mutex: UnsafeCell<libc::pthread_mutex_t>,
     pair: UnsafeCell<Pair>,
-    /// Whether an owner died that may have been between its two writes.
+    /// Whether an owner is between its two writes, or died there.
     torn: UnsafeCell<bool>,
     /// The order of its owners, which the mutex makes in code that no engine sees.
     order: AtomicU32,
@@ -100,12 +100,8 @@ impl Structure for Robust {
         // SAFETY: the mutex was initialised by `new`, where it lies now; its bytes hold no address of their own while it is free.
         while let error @ 1.. = unsafe { libc::pthread_mutex_trylock(self.mutex.get()) } {
             if error == libc::EOWNERDEAD {
-                self.order.load(Ordering::Acquire);
-                // SAFETY: this process has the mutex, and so the mark.
-                unsafe {
-                    libc::pthread_mutex_consistent(self.mutex.get());
-                    *self.torn.get() = true;
-                }
+                // SAFETY: this process has the mutex.
+                unsafe { libc::pthread_mutex_consistent(self.mutex.get()) };
                 break;
             }
             std::thread::yield_now();
@@ -115,8 +111,10 @@ impl Structure for Robust {
         let (pair, torn) = unsafe { (&mut *self.pair.get(), &mut *self.torn.get()) };
         let result = match op {
             RegisterOp::Write(value) => {
+                *torn = true;
+                let written = write(pair, value);
                 *torn = false;
-                write(pair, value)
+                written
             }
             RegisterOp::Read if *torn => RegisterRet::WriterGone,
             RegisterOp::Read => RegisterRet::Value(*pair),

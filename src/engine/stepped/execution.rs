@@ -92,7 +92,10 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         for process in 0..case.program.len() {
             self.shared.log(process).clear();
         }
-        self.shared.board.plan(|plan| plan.begin());
+        self.shared.board.plan(|plan| {
+            plan.watched = S::INVARIANT.is_some().into();
+            plan.begin();
+        });
         self.do_prefix();
         if self.shared.board.traced.load(Relaxed) != 0 {
             let bytes = self.structure.fingerprint();

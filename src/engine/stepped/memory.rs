@@ -334,10 +334,10 @@ impl Memory for SteppedMemory {
         stepper::spin(Location::caller());
     }
     fn me() -> Life {
-        stepper::me().unwrap_or_else(Hardware::me)
+        stepper::identity::me().unwrap_or_else(Hardware::me)
     }
     fn alive(life: Life) -> bool {
-        stepper::alive(life, Location::caller()).unwrap_or_else(|| Hardware::alive(life))
+        stepper::identity::alive(life, Location::caller()).unwrap_or_else(|| Hardware::alive(life))
     }
     fn wait(word: &Self::AtomicU32, seen: u32) {
         stepper::wait(address(word), Location::caller(), || {

@@ -18,6 +18,7 @@ impl Plan {
         self.every != 0
             || at.invoked == 0
             || !plain
+            || self.watched != 0 && writes(at.kind)
             || self.footprint.shared(at.word, current, writes(at.kind))
     }
 

@@ -100,6 +100,8 @@ pub(super) struct Plan {
     pub(super) in_cells: u32,
     /// 1: switch also where no other process touches the word.
     pub(super) every: u32,
+    /// 1: an invariant reads all words, so the order of any two writes matters.
+    pub(super) watched: u32,
     /// 1: the steps of this execution are kill points to be counted.
     pub(super) counts_points: u32,
     pub(super) points: Points,

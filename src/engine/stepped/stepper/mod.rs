@@ -6,7 +6,7 @@
 
 mod alone;
 mod code;
-mod identity;
+pub(crate) mod identity;
 mod invariant;
 mod note;
 mod trace;
@@ -14,7 +14,6 @@ mod trace;
 pub(crate) use alone::alone;
 #[cfg(forkcheck_instrumented)]
 pub(crate) use code::{access, beyond, changed, clash, short, version};
-pub(crate) use identity::{alive, me};
 pub(super) use note::Trace;
 pub(crate) use note::{Done, Note, Part};
 
@@ -24,6 +23,8 @@ pub(crate) use super::location::At;
 use super::novelty::Novelty;
 use super::scheduler::decision::{Decision, Stop};
 use crate::case::{Access, Turn, Until};
+use crate::check::is_of_the_spec;
+use crate::process::leave_caught_panics_to;
 use crate::region::Region;
 use crate::workers::bell::Sender;
 use crate::workers::original::without_copies;
@@ -98,6 +99,7 @@ pub(super) fn install(
     (structure, named_as): (Arc<Region>, usize),
     instrumented: bool,
 ) -> &'static Stepper {
+    leave_caught_panics_to(is_of_the_spec);
     Box::leak(Box::new(Stepper {
         board,
         notes,
