@@ -153,7 +153,7 @@ fn every_variable_that_this_repository_names_is_known() {
         .into();
     let mut named = std::collections::BTreeSet::new();
     while let Some(path) = left.pop() {
-        if path.ends_with("settings.rs") {
+        if path.ends_with("src/settings.rs") || path.ends_with("src/settings/tests.rs") {
             continue;
         }
         if let Ok(entries) = std::fs::read_dir(&path) {

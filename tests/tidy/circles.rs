@@ -158,7 +158,7 @@ fn uses(repository: &Repository) -> Vec<Use> {
         }
         for name in file.own.windows(3).filter(|w| w[0].text == "macro_rules") {
             let name = name[2].text.clone();
-            let path = [file.module.as_slice(), &[name.clone()]].concat();
+            let path = [file.module.as_slice(), std::slice::from_ref(&name)].concat();
             names.insert((vec![], name), path);
         }
     }

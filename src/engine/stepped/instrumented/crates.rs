@@ -71,7 +71,7 @@ mod tests {
                 "mycrate::foo::bar",
             ),
             (
-                "_ZN41_$LT$waits..Locked$u20$as$u20$a..Structure$GT$5apply17h0123456789abcdefE",
+                "_ZN46_$LT$waits..Locked$u20$as$u20$a..Structure$GT$5apply17h0123456789abcdefE",
                 "<waits::Locked as a::Structure>::apply",
             ),
             ("ring_push", "ring_push"),
