@@ -59,7 +59,7 @@ const LENGTH: usize = 256 << 20;
 macro_rules! heap {
     () => {
         #[global_allocator]
-        static FORKCHECK_HEAP: $crate::heap::Heap = $crate::heap::Heap;
+        static HEAP_OF_FORKCHECK: $crate::heap::Heap = $crate::heap::Heap;
     };
 }
 

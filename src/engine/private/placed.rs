@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 /// The alignment of each structure: it starts a page.
 const PAGE: usize = 4096;
-/// The bytes of the stack that are overwritten before each structure is built, so that it holds no pointers of
-/// earlier calls.
+/// The bytes of the stack that are overwritten before each call of a structure, so that it holds no pointers of earlier
+/// calls.
 const WIPED: usize = 64 << 10;
 
 /// The places of a number of structures.
@@ -64,8 +64,10 @@ impl<M: Memory, S: WithHandles<Memory = M>> Placed<M, S> {
 
     #[inline(never)]
     fn build_one(&mut self, setup: &SetupOf<S>) {
-        wipe_stack();
-        let structure = without_copies(|| S::new(setup));
+        let structure = without_copies(|| {
+            wipe_stack();
+            S::new(setup)
+        });
         // SAFETY: the slot is a place for an `S`, valid for writes and aligned, and exclusively ours: no other process has
         // the region, and there is no reference to this slot yet.
         unsafe { (*self.slot(self.built).get()).write(structure) };
@@ -98,9 +100,10 @@ impl<M: Memory, S: WithHandles<Memory = M>> Drop for Placed<M, S> {
     }
 }
 
-/// Overwrites the part of the stack that the next call uses.
+/// Overwrites the part of the stack that the next call uses. It is called right before code under test, because any call
+/// in between may leave a pointer there, which that code copies as padding.
 #[inline(never)]
-fn wipe_stack() {
+pub(super) fn wipe_stack() {
     black_box(&mut [0xA5u8; WIPED]);
 }
 

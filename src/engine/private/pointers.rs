@@ -22,7 +22,7 @@
 //! The operations are done in an order in which the spec lets none wait. If one does not return all the same, the
 //! look ends; what would have come after it was not looked at, and the result says so.
 
-use super::placed::{Placed, be_quiet};
+use super::placed::{Placed, be_quiet, wipe_stack};
 use crate::case::Case;
 use crate::error::Error;
 use crate::memory::Memory;
@@ -167,7 +167,10 @@ impl<M: Memory, S: WithHandles<Memory = M>> Looker<'_, M, S> {
             if handles[process].is_empty() {
                 for structure in &structures {
                     let role = Role::of(self.roles, process, 0);
-                    let handle = without_copies(|| structure.attach(role));
+                    let handle = without_copies(|| {
+                        wipe_stack();
+                        structure.attach(role)
+                    });
                     handles[process].push(handle);
                 }
                 if let Some(looked) = self.look_after(After::Attach(process), &mut returned) {
@@ -178,7 +181,10 @@ impl<M: Memory, S: WithHandles<Memory = M>> Looker<'_, M, S> {
             for handle in &mut handles[process] {
                 // The previous result is dropped first, so that each structure finds the same heap.
                 drop(ret.take());
-                ret = Some(without_copies(|| S::apply(handle, op)));
+                ret = Some(without_copies(|| {
+                    wipe_stack();
+                    S::apply(handle, op)
+                }));
             }
             let Some(ret) = ret else { break };
             returned.push((process, ret.clone()));
