@@ -166,6 +166,7 @@ impl Structure for Grows {
         Self(Box::new([AtomicU64::new(first as u64), AtomicU64::new(0)]))
     }
     fn apply(&self, op: &CounterOp) -> CounterRet {
+        #[expect(clippy::useless_vec, reason = "an operation with memory on the heap")]
         let notes = vec![1u64; 9];
         match op {
             CounterOp::Add(more) => {
