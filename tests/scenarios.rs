@@ -28,7 +28,7 @@ impl<M: Memory, const FLAG_FIRST: bool> Handover<M, FLAG_FIRST> {
 }
 
 macro_rules! handover {
-    ($(#[$attribute:meta])* $name:ident: $flag_first:tt) => {
+    ($(#[$attribute:meta])* $name:ident: $flag_first:tt, $executions:literal) => {
         forkcheck::scenario! {
             $(#[$attribute])*
             $name: Handover<_, $flag_first>,
@@ -39,12 +39,13 @@ macro_rules! handover {
                     assert_eq!(handover.value.load(Ordering::Relaxed), 7, "nothing was sent");
                 }
             },
-            with: .regressions(None).seed(3),
+            with: .regressions(None).seed(3).executions($executions),
         }
     };
 }
-handover!(#[should_panic(expected = "nothing was sent")] flag_first: true);
-handover!(flag_last: false);
+// On `processes` it is found by chance.
+handover!(#[should_panic(expected = "nothing was sent")] flag_first: true, 500_000);
+handover!(flag_last: false, 10_000);
 
 #[test]
 fn an_assertion_that_fails_in_some_order_is_found_with_its_message_and_steps() {
