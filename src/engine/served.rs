@@ -69,6 +69,7 @@ pub(super) fn serve_placed<S: Spec>(
     channel: &mut Channel,
     mut search: impl FnMut(Case<S>, Vec<String>, Budget) -> Result<Answer<S>, Error>,
 ) {
+    grow_stack();
     answer_requests();
     reached::follow();
     while let Some(request) = channel.next() {
@@ -98,6 +99,16 @@ pub(super) fn serve_placed<S: Spec>(
             return;
         }
     }
+}
+
+/// The stack that this process, and each that it forks, has before code of the suite runs in them.
+const STACK: usize = 256 << 10;
+
+/// Makes the stack of this process grow while it may: code of the suite may lower a limit on memory, and that alone is no
+/// finding.
+#[inline(never)]
+fn grow_stack() {
+    std::hint::black_box(&mut [0u8; STACK]);
 }
 
 /// Returns the verdict on a case that no such engine can run.
