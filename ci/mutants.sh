@@ -38,7 +38,7 @@ of_file() {
     case $1 in
         src/publish/*) mutate "$1" -C=--lib -C=--test=publication_models -C=--test=publications ;;
         src/check/*) mutate "$1" -C=--lib -C=--test=check -C=--test=histories "${quick[@]}" ;;
-        src/search/*) mutate "$1" -C=--lib -C=--test=suites -C=--test=shrinking -C=--test=regressions "${quick[@]}" ;;
+        src/search/*) mutate "$1" -C=--lib -C=--test=suites -C=--test=structures -C=--test=regressions "${quick[@]}" ;;
         src/regression/*) mutate "$1" -C=--lib -C=--test=regressions "${quick[@]}" ;;
         *) echo "ci/mutants.sh looks at no $1: name a file of src/publish, src/check, src/search or src/regression" >&2; exit 1 ;;
     esac

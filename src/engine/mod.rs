@@ -221,7 +221,7 @@ pub enum Strategy {
 pub enum Scope {
     /// Among both.
     Both,
-    /// Among threads only: it needs a static or a thread-local that all change.
+    /// Among threads only: it needs a static that all change.
     ThreadsOnly,
     /// Among processes only: it needs memory that each has of its own, or a private futex, which wakes no other process.
     ProcessesOnly,

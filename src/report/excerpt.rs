@@ -137,6 +137,10 @@ impl Report {
                     | Access::Refused
             )
         };
+        // The last step is the one that broke it.
+        if self.kind.as_deref() == Some("INVARIANT VIOLATED") {
+            return self.steps.len().checked_sub(1);
+        }
         let last = |of: &dyn Fn(&Step) -> bool| {
             let steps = || self.steps.iter();
             let stale = steps().rposition(|step| of(step) && step.stale.is_some());

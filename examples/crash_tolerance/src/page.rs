@@ -20,7 +20,7 @@ defect of theirs. It says what to expect of the structure in shared memory when 
 | column | counts |
 |---|---|
 | kill points | steps before which a process was killed |
-| stuck | kills after which another process waits indefinitely |
+| stuck | kills after which a process waits indefinitely |
 | wrong | kills after which an operation returns what the specification does not allow: an item is lost or doubled, a queue is full or empty that is not |
 | other | kills after which a process panics, ends by a signal, races or touches freed memory |
 

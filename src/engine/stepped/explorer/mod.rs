@@ -321,7 +321,7 @@ impl<S: WithHandles> Explorer<S> {
         let known = budget.known;
         // No signal kills one thread of a process.
         if kills
-            && !self.threads_only
+            && !(self.threads_only && Self::is_instrumented())
             && (known.programs < KILLED_FOR_REAL || known.for_real)
             && let Some(choices) = self.for_real(case, by_chance, until, &mut covered)?
         {
