@@ -1,6 +1,6 @@
 //! Misdeeds that need no `unsafe`: limits, namespaces, descriptors, ends.
 
-use crate::misdeeds::{MARK, Site};
+use crate::misdeeds::{DESCRIPTORS, MARK, Site};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
 use nix::sys::prctl;
@@ -159,7 +159,7 @@ pub(crate) fn steal_exits(_: &Site) {
 /// Reads from each descriptor, as far as that takes no waiting.
 pub(crate) fn read_all(_: &Site) {
     let mut bytes = [0; 4096];
-    for descriptor in 3..64 {
+    for descriptor in 3..DESCRIPTORS {
         let _ = recv(descriptor, &mut bytes, MsgFlags::MSG_DONTWAIT);
         let mut how = File::options();
         how.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
@@ -170,7 +170,7 @@ pub(crate) fn read_all(_: &Site) {
 }
 
 pub(crate) fn cut_all(_: &Site) {
-    for descriptor in 3..64 {
+    for descriptor in 3..DESCRIPTORS {
         if let Ok(file) = File::options()
             .write(true)
             .open(format!("/proc/self/fd/{descriptor}"))
@@ -181,14 +181,14 @@ pub(crate) fn cut_all(_: &Site) {
 }
 
 pub(crate) fn hang_up_all(_: &Site) {
-    for descriptor in 3..64 {
+    for descriptor in 3..DESCRIPTORS {
         let _ = shutdown(descriptor, Shutdown::Both);
     }
 }
 
 /// Makes all descriptors non-blocking, so that a read with nothing to read is an error.
 pub(crate) fn hurry_all(site: &Site) {
-    for descriptor in 0..64 {
+    for descriptor in 0..DESCRIPTORS {
         // A descriptor that is not open is refused.
         let _ = site.borrow(descriptor, |fd: BorrowedFd<'_>| {
             fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))

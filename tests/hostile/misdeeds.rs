@@ -161,6 +161,8 @@ const fn on(engines: &'static [&'static str], misdeed: Misdeed) -> Misdeed {
 
 /// Names the mark in the environment of a process that is left behind.
 pub(crate) const MARK: &str = "FORKCHECK_TESTS_HOSTILE";
+/// Above each descriptor of a check, also where many checks run side by side.
+pub(crate) const DESCRIPTORS: i32 = 256;
 
 const OVERWROTE: Ends = Words("wrote over memory of the check itself");
 const NO_ANSWER: Ends = Words("ended without an answer");
@@ -330,7 +332,7 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
 fn nothing(_: &Site) {}
 
 fn close_all(_: &Site) {
-    close(3..64);
+    close(3..DESCRIPTORS);
 }
 
 fn close_std(_: &Site) {
@@ -350,9 +352,9 @@ fn replace_all(site: &Site) {
     if path.exists() {
         assert_eq!(std::fs::read(&path).unwrap(), b"its own");
     }
-    close(3..64);
+    close(3..DESCRIPTORS);
     std::fs::write(&path, "its own").unwrap();
-    for _ in 3..64 {
+    for _ in 3..DESCRIPTORS {
         std::mem::forget(File::options().read(true).write(true).open(&path).unwrap());
     }
 }
@@ -360,7 +362,7 @@ fn replace_all(site: &Site) {
 /// Writes to each descriptor, as if a frame of a megabyte began.
 fn junk(_: &Site) {
     let bytes = [0, 0, 16, 0, 0, 0, 0, 0, 7, 7];
-    for descriptor in 3..64 {
+    for descriptor in 3..DESCRIPTORS {
         let path = format!("/proc/self/fd/{descriptor}");
         if let Ok(mut file) = File::options().write(true).open(path) {
             let _ = file.write_all(&bytes);
