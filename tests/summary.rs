@@ -69,9 +69,9 @@ fn run(tests: &[&str], environment: &[(&str, &str)]) -> Output {
 /// Returns the file of this binary's target directory.
 fn file() -> PathBuf {
     let binary = std::env::current_exe().unwrap();
-    let marked = |directory: &&Path| directory.join("CACHEDIR.TAG").is_file();
+    let marked = |directory: &&Path| directory.join(".rustc_info.json").is_file();
     let target = binary.ancestors().skip(1).find(marked);
-    let target = target.expect("cargo marks its target directory");
+    let target = target.expect("cargo writes this file into its target directory");
     target.join("forkcheck/summary.json")
 }
 

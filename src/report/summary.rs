@@ -7,8 +7,8 @@ use super::site::Site;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The file that cargo writes into each target directory.
-const TAG: &str = "CACHEDIR.TAG";
+/// Files by which a target directory is known: cargo writes the first into one that it makes, and the second into each.
+const TAGS: [&str; 2] = ["CACHEDIR.TAG", ".rustc_info.json"];
 
 /// Returns the file for the lines of the tests of this binary, in its target directory.
 pub(crate) fn file() -> Option<PathBuf> {
@@ -20,7 +20,7 @@ fn file_above(binary: &Path) -> Option<PathBuf> {
     let target = binary
         .ancestors()
         .skip(1)
-        .filter(|directory| directory.join(TAG).is_file())
+        .filter(|directory| TAGS.iter().any(|tag| directory.join(tag).is_file()))
         .last()?;
     Some(target.join("forkcheck/summary.json"))
 }
@@ -148,8 +148,12 @@ mod tests {
         let binary = directory.path().join("target/debug/deps/ring-1");
         assert_eq!(file_above(&binary), None);
         std::fs::create_dir_all(binary.parent().unwrap()).unwrap();
-        std::fs::write(directory.path().join("target").join(TAG), "").unwrap();
         let file = directory.path().join("target/forkcheck/summary.json");
-        assert_eq!(file_above(&binary), Some(file));
+        for tag in TAGS {
+            let tag = directory.path().join("target").join(tag);
+            std::fs::write(&tag, "").unwrap();
+            assert_eq!(file_above(&binary), Some(file.clone()));
+            std::fs::remove_file(&tag).unwrap();
+        }
     }
 }
