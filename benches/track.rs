@@ -1,4 +1,4 @@
-//! Every figure for criterion, which keeps them from run to run: `cargo bench --bench track`.
+//! Every figure for criterion, which keeps them from run to run: `cargo bench -p benches --bench track`.
 
 mod measured;
 

@@ -9,4 +9,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Unoptimised, to see that they run: the tests have already built the library without optimisation.
 profile=bench
 [[ ${1-} != quick ]] || profile=dev
-cargo bench --locked --profile "$profile" --bench table -- "$@"
+cargo bench --locked --profile "$profile" -p benches --bench table -- "$@"

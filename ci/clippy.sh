@@ -8,6 +8,7 @@ cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 cargo clippy --locked --no-default-features --lib --example article -- -D warnings
 cargo clippy --locked --no-default-features --features cli --lib --bins -- -D warnings
-# What `cargo forkcheck` builds of the library.
-RUSTFLAGS="--cfg forkcheck_instrumented" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/instrumented" \
-    cargo clippy --locked --no-default-features --features harness --lib -- -D warnings
+# What `cargo forkcheck` builds of the library. With a target, build scripts and procedural macros are those of the rest.
+host=$(rustc -vV | sed -n 's/^host: //p')
+cargo clippy --locked --target "$host" --config "target.$host.rustflags = ['--cfg', 'forkcheck_instrumented']" \
+    --no-default-features --features harness --lib -- -D warnings

@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-cargo test --locked -p c-ring
+# Beside the library's own package, its features are those of the other tests, and it is not built again.
+cargo test --locked -p forkcheck -p c-ring --test ring
 cargo test --locked -p two-programs
 for example in config_page mpsc_ring; do
     reports=$(cargo run --locked --quiet --example "$example")

@@ -47,7 +47,7 @@ of_file() {
 touch "$folder/missed"
 if [[ ${1-} == part ]]; then
     files=(src/check/verdict.rs src/check/bits.rs)
-    for file in "${files[@]}"; do mutate "$file" -C=--lib -- check::; done
+    for file in "${files[@]}"; do mutate "$file" --no-default-features --features harness -C=--lib -- check::; done
 else
     files=("$@")
     [[ $# -gt 0 ]] || mapfile -t files < <(find src/publish src/check src/search src/regression -name '*.rs' | sort)

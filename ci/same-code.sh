@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 # The publications are in the core, which builds in a fraction of the time.
-cargo rustc --locked --release --no-default-features --bench same_code -- --emit "asm=$folder/code.s" -C codegen-units=1 -C debuginfo=0
+cargo rustc --locked --release -p benches --no-default-features --bench same_code -- --emit "asm=$folder/code.s" -C codegen-units=1 -C debuginfo=0
 
 # The instructions of one function, with its labels numbered in order.
 body() {

@@ -5,9 +5,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Unit tests of what is built for instrumented code alone.
-RUSTFLAGS="--cfg forkcheck_instrumented" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/instrumented" \
-    cargo test --locked --no-default-features --features harness --lib -- instrumented
+# Unit tests of what is built for instrumented code alone. With a target, build scripts and procedural macros are those of the other tests.
+host=$(rustc -vV | sed -n 's/^host: //p')
+cargo test --locked --target "$host" --config "target.$host.rustflags = ['--cfg', 'forkcheck_instrumented']" \
+    --no-default-features --features harness --lib -- instrumented
 
 cargo build --locked --bin cargo-forkcheck
 PATH="${CARGO_TARGET_DIR:-$PWD/target}/debug:$PATH"
@@ -60,7 +61,7 @@ run stack cpp-stack "::stepped"
 has '^test result: ok\. 2 passed'
 
 # Their broken twins: without the pass in any crate, and without it in the user's.
-cargo test --locked -p unmodified --test published -- --ignored --test-threads 1 ::stepped ::kills >"$output" 2>&1 || true
+cargo test --locked -p forkcheck -p unmodified --test published -- --ignored --test-threads 1 ::stepped ::kills >"$output" 2>&1 || true
 [ "$(grep -Ec '^UNAVAILABLE  published::.* was not; run cargo forkcheck test$' "$output")" = 11 ] || fail "something passes unseen"
 touch examples/unmodified/tests/published.rs
 CARGO_FORKCHECK_PLAIN=published run published unmodified "::stepped"

@@ -1,6 +1,6 @@
-//! An order of calls that is found without a way back: of the calls that may come next, one that reads and fits, or else
-//! the first to return that fits. Most histories have one, and nothing needs to be remembered for it. Where it comes to an
-//! end too soon, the [search](super::search) decides.
+//! A linearization that is found without backtracking: the next call is one that the spec accepts and that does not change the
+//! state, or else the first to return that the spec accepts. Most histories have such an order, and it needs no memory of
+//! states. Where the order cannot be continued, the [search](super::search) decides.
 
 use super::search::Of;
 use super::{Limits, Watcher};

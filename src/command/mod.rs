@@ -64,10 +64,10 @@ enum What {
         /// of stepped or kills.
         #[arg(long)]
         gdb: bool,
-        /// The row, from the report; that of the access that shows the failure, unless it is given.
+        /// The row of the report to stop before; by default that of the access that shows the failure.
         #[arg(long, value_name = "N", requires = "gdb", value_parser = clap::value_parser!(u32).range(1..))]
         to_row: Option<u32>,
-        /// One JSON object a line, for programs, and nothing else.
+        /// Print one JSON object a line, and nothing else.
         #[arg(long)]
         json: bool,
     },

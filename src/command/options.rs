@@ -7,10 +7,10 @@ use forkcheck::builtin::{Html, Limits};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// On what, how much, and how it is told.
+/// The options that choose engines, budgets and output.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Options {
-    /// Only on this engine; given again, on that one too.
+    /// Run on this engine only; may be given several times.
     #[arg(long, value_name = "NAME", value_parser = engines())]
     pub(super) engine: Vec<String>,
     /// Programs to draw for each; engines that explore stop once they have run as many executions as four may take, or

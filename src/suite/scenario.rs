@@ -61,7 +61,7 @@ pub fn run(role: &str) -> Just<Run> {
 ///
 /// `always: |structure| { ... },` is the invariant: `stepped` and `kills` run its assertions after each step that changes the
 /// structure. Where one fails, the finding ([`InvariantViolated`](crate::check::Kind::InvariantViolated)) ends with that step.
-/// `processes` and `loom` do not check it, and say so. Its accesses are no steps; it may not write, nor ask who is alive.
+/// `processes` and `loom` do not check it, and say so. Its accesses are not steps. It may not write, and may not ask which processes are alive.
 ///
 /// ```
 /// # use forkcheck::prelude::*;

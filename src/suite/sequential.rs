@@ -45,10 +45,10 @@ pub type Alone = SteppedMemory;
 /// # Ok::<(), forkcheck::Error>(())
 /// ```
 ///
-/// It does not see an operation that is wrong when it is done alone: a stack that calls itself a queue passes. A result that
-/// depends on who comes between the steps of an operation (a try that fails under contention, a pop that says empty beside a
-/// push) is a finding here; where it is meant, write a [`Spec`] that accepts it. The same holds for a result that tells of a
-/// repair after a kill. An operation of `T` has to be a function of the structure, the operation and the process that does it
+/// It cannot find an operation that is wrong when it is done alone: a stack named a queue passes. A result that depends on
+/// another process's steps during the operation (a try that fails under contention, a pop that returns empty during a push) is a
+/// finding here; where it is intended, write a [`Spec`] that accepts it. The same holds for a result that reports a repair
+/// after a kill. An operation of `T` has to be a function of the structure, the operation and the process that does it
 /// ([`Memory::me`](crate::Memory::me)); in `T`, all processes are alive.
 ///
 /// An operation that waits alone ([`Memory::wait`](crate::Memory::wait), or 10,000 times

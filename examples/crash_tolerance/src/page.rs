@@ -25,8 +25,8 @@ defect of theirs. It says what to expect of the structure in shared memory when 
 | other | kills after which a process panics, ends by a signal, races or touches freed memory |
 
 An operation that was interrupted may or may not have taken effect; both are right. A process that is killed while it holds a
-lock leaves the lock taken: where the lock does not notice, all others wait. Each process has statics of its own; arc-swap,
-crossbeam-deque, event-listener, kanal and parking_lot keep a part of their state there, and may do otherwise among threads.
+lock leaves it locked: if the lock cannot detect that, all others wait. Each process has statics of its own; arc-swap,
+crossbeam-deque, event-listener, kanal and parking_lot keep a part of their state there, and may behave otherwise among threads.
 ";
 
 /// Returns the page.

@@ -9,7 +9,7 @@
 //! execution.
 
 use super::clock;
-use super::trap::{Others, PATIENCE, Pause, Point, Way};
+use super::trap::{Others, Patience, Pause, Point, Way};
 use crate::schedule::{MAX_PROCESSES, split_mix};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -25,6 +25,8 @@ const LONGEST: u32 = 4_096;
 const PAUSE: u32 = 13;
 /// The executions that show whether calls overlap: at least one in as many has to.
 const FEW: u64 = 20;
+/// Where fewer than one in as many overlaps, the others often have no processor when one process pauses.
+const SOME: u64 = 4;
 /// 2 to the power of 64, divided by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The number that stands for no process.
@@ -45,6 +47,8 @@ pub(super) struct Pauses {
     count: AtomicU64,
     /// The executions of this program without a pause whose calls overlapped.
     met: AtomicU64,
+    /// 1: the next pause lasts until the others have made calls.
+    waits_for_calls: AtomicU32,
     /// 1: the next execution has a pause, however long that takes; and whether this program had
     /// such an execution.
     always: AtomicU32,
@@ -71,7 +75,10 @@ impl Pauses {
     /// Decides whether the next executions have pauses, after `executions` of this program,
     /// `overlapping` of them with calls that overlapped.
     pub(super) fn decide(&self, executions: u64, overlapping: u64) {
-        let hardly = executions >= FEW && overlapping.saturating_mul(FEW) < executions;
+        let is_rare =
+            |one_in: u64| executions >= FEW && overlapping.saturating_mul(one_in) < executions;
+        self.waits_for_calls.store(is_rare(SOME).into(), Relaxed);
+        let hardly = is_rare(FEW);
         self.always.store(hardly.into(), Relaxed);
         self.were_always.fetch_max(hardly.into(), Relaxed);
     }
@@ -92,6 +99,11 @@ impl Pauses {
         self.always.load(Relaxed) == 1
     }
 
+    /// Returns whether the others need time to get a processor of their own.
+    pub(super) fn wait_for_calls(&self) -> bool {
+        self.waits_for_calls.load(Relaxed) == 1
+    }
+
     /// Begins another program.
     pub(super) fn forget(&self, seed: u64) {
         // The lengths of operations are learnt from all programs of a structure.
@@ -101,6 +113,7 @@ impl Pauses {
                 .iter()
                 .for_each(|length| length.store(LENGTH, Relaxed));
         }
+        self.waits_for_calls.store(0, Relaxed);
         self.always.store(0, Relaxed);
         self.were_always.store(0, Relaxed);
         self.process.store(NO_PROCESS, Relaxed);
@@ -192,15 +205,12 @@ impl Pauses {
 
     /// Waits until the other process has paused, and then for a while.
     pub(super) fn wait(&self, alone: bool, longer: u64) {
-        let mut seen = (0, clock::now());
+        let mut patience = Patience::new(0);
         loop {
             let (now, when) = (clock::now(), self.way.when.load(Relaxed));
-            let taken = self.way.taken.load(Relaxed);
-            if taken != seen.0 {
-                seen = (taken, now);
-            }
+            let taken = self.way.taken.load(Relaxed).into();
             if when > 0 && now >= when.saturating_add(longer)
-                || when == 0 && now > seen.1 + PATIENCE
+                || when == 0 && patience.is_over(taken)
             {
                 return;
             }
@@ -237,6 +247,7 @@ fn magnitude(seed: &mut u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::trap::PATIENCE;
     use super::*;
     use crate::engine::processes::control::Control;
     use crate::region::Region;

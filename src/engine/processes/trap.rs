@@ -42,9 +42,44 @@ pub(super) struct Others<'a> {
     pub(super) count: u32,
 }
 
-/// In nanoseconds: a wait ends after this time without an instruction of the process that should
+/// In nanoseconds: a wait may end after this time without an instruction of the process that should
 /// pause, or without a call of the others, since they may wait for each other.
 pub(super) const PATIENCE: u64 = 2_000_000;
+
+/// A wait ends only after it has offered the processor to others that many times: beside other work a process may have none for
+/// longer than [`PATIENCE`].
+const OFFERS: u32 = 16;
+
+/// How long a wait has gone on without progress.
+#[derive(Debug)]
+pub(super) struct Patience {
+    /// The progress that was seen last, the time when it was seen first, and the offers since.
+    seen: u64,
+    since: u64,
+    offers: u32,
+}
+
+impl Patience {
+    pub(super) fn new(progress: u64) -> Self {
+        let (since, offers) = (clock::now(), 0);
+        Self {
+            seen: progress,
+            since,
+            offers,
+        }
+    }
+
+    /// Returns whether a wait ends that sees this progress. Offers the processor where time alone would end it. Async-signal-safe.
+    pub(super) fn is_over(&mut self, progress: u64) -> bool {
+        if progress != self.seen {
+            *self = Self::new(progress);
+        } else if clock::now() > self.since + PATIENCE {
+            self.offers += 1;
+            std::thread::yield_now();
+        }
+        self.offers > OFFERS
+    }
+}
 
 /// The progress of a process, for others to see.
 #[repr(C)]
@@ -94,7 +129,7 @@ use stepping::Stepping;
 
 #[cfg(target_arch = "x86_64")]
 mod stepping {
-    use super::{HANDLER, PATIENCE, Pause, Point, Relaxed, clock};
+    use super::{HANDLER, Patience, Pause, Point, Relaxed, clock};
     use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
     use std::arch::asm;
     use std::marker::PhantomData;
@@ -215,15 +250,12 @@ mod stepping {
             Pause::Nanoseconds(pause) => while clock::now() < now + pause {},
             Pause::Events(events, others) => {
                 let enough = others.clock.load(Relaxed).saturating_add(events);
-                let mut seen = (0, now);
+                let mut patience = Patience::new(0);
                 loop {
                     let count = others.clock.load(Relaxed);
-                    if count >= enough || others.finished.load(Relaxed) >= others.count {
-                        return;
-                    }
-                    if count != seen.0 {
-                        seen = (count, clock::now());
-                    } else if clock::now() > seen.1 + PATIENCE {
+                    let is_enough =
+                        count >= enough || others.finished.load(Relaxed) >= others.count;
+                    if is_enough || patience.is_over(count) {
                         return;
                     }
                     std::thread::yield_now();

@@ -307,7 +307,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
             let ret = if part == Part::Pauses(own) {
                 // Beside other work the other processes may have no processor just now, although
                 // each has one of its own.
-                let shared = !self.alone || control.pauses.are_always();
+                let shared = !self.alone || control.pauses.wait_for_calls();
                 let others = shared.then(|| Others {
                     clock: &control.clock,
                     finished: &control.finished,

@@ -1,6 +1,5 @@
-//! The shared page of a crew: the turn, and the plan, which belongs to the process that has the
-//! turn.
-#![allow(unsafe_code, reason = "the plan is lent to whoever has the turn")]
+//! The shared page of a crew: which process may take the next step, and the plan, which that process alone accesses.
+#![allow(unsafe_code, reason = "the plan is lent to the process that may step")]
 
 use super::scheduler::Plan;
 use super::scheduler::decision::{Decision, Stop};

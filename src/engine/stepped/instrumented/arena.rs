@@ -17,7 +17,7 @@ pub(super) const LENGTH: usize = PARTS * PART;
 /// The bytes before an allocation that hold its length; each is aligned to that.
 const HEADER: usize = 16;
 
-/// The address of the first byte, for processes and threads that have not the turn; 0: there is no arena.
+/// The address of the first byte, for processes and threads that may not step now; 0: there is no arena.
 static FIRST: AtomicUsize = AtomicUsize::new(0);
 
 /// Returns whether an address is one of the arena.

@@ -34,7 +34,7 @@ fn register() -> usize {
     register
 }
 
-/// Sets it.
+/// Sets the thread register.
 ///
 /// # Safety
 /// It is the register of a thread of this process that lives, and no code that runs until it is set back holds references to

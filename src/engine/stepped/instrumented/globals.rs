@@ -52,7 +52,7 @@ impl Piece {
         unsafe { libc::memcmp(now, kept.cast(), page.len()) != 0 }
     }
 
-    /// Takes the bytes as they are for the ones that they are put back to.
+    /// Keeps the bytes as they are now, to be put back later.
     pub(super) fn keep(&mut self) {
         for page in self.pages() {
             if self.differs(&page) {

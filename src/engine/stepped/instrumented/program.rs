@@ -1,4 +1,4 @@
-//! The symbols of the program itself, which say whose its statics are.
+//! The symbols of the program itself, which name the crate of each static.
 
 use super::crates::{crate_of, path_of};
 use super::locked;
