@@ -579,7 +579,7 @@ fn a_directory_that_another_program_keeps_locked_is_told_and_the_finding_too() {
 }
 
 proptest::proptest! {
-    #![proptest_config(kept_in!("regressions.txt", 24))]
+    #![proptest_config(kept_in!("regressions.txt", 6))]
 
     /// Any case is decoded from its token as it was, and a token that lost or changed a digit is
     /// not decoded.

@@ -36,6 +36,7 @@ use crate::spec::Spec;
 use crate::structure::WithHandles;
 use crate::workers::{MachineTurn, PrivateWait, Stuck};
 use control::Phase;
+use pause::Position;
 use pool::{Batch, Ended, Pool, Tally};
 use std::marker::PhantomData;
 use std::path::Path;
@@ -84,7 +85,10 @@ impl<S: WithHandles<Memory = Hardware>> Serve<S> {
 }
 
 fn serve<S: WithHandles<Memory = Hardware>>(channel: &mut Channel) {
-    let mut kept = None;
+    let mut kept = Kept::<S> {
+        pool: None,
+        failed: None,
+    };
     served::serve(channel, |case, roles, budget| {
         heap::start()?;
         Looks::before::<Hardware, S>(case, roles, budget.known, |case, roles| {
@@ -93,13 +97,21 @@ fn serve<S: WithHandles<Memory = Hardware>>(channel: &mut Channel) {
     });
 }
 
+/// The state that one program leaves for the next.
+struct Kept<S: WithHandles<Memory = Hardware>> {
+    /// The pool, and the roles of its processes.
+    pool: Option<(Vec<String>, Pool<S>)>,
+    /// The pause of the last execution that failed.
+    failed: Option<Position>,
+}
+
 fn search<S: WithHandles<Memory = Hardware>>(
-    kept: &mut Option<(Vec<String>, Pool<S>)>,
+    kept: &mut Kept<S>,
     case: Case<S::Spec>,
     roles: Vec<String>,
     budget: Budget,
 ) -> Result<Answer<S::Spec>, Error> {
-    let mut pool = match kept.take() {
+    let mut pool = match kept.pool.take() {
         Some((same, pool)) if same == roles => pool,
         _ => Pool::start(roles.clone(), judge::<S>, rests::<S>)?,
     };
@@ -110,6 +122,7 @@ fn search<S: WithHandles<Memory = Hardware>>(
         read_only: budget.read_only,
         until: Instant::now() + budget.time,
         watchdog: budget.watchdog,
+        failed: kept.failed,
     };
     let (tally, ended) = pool.run(&case, batch)?;
     if let Ended::Lost(lost) = ended {
@@ -135,7 +148,7 @@ fn search<S: WithHandles<Memory = Hardware>>(
         run.verdict = Verdict::Unknown(why);
     }
     if reusable {
-        *kept = Some((roles, pool));
+        kept.pool = Some((roles, pool));
     }
     let Tally {
         executions,
@@ -144,7 +157,11 @@ fn search<S: WithHandles<Memory = Hardware>>(
         by_pauses,
         failing,
         timed_out,
+        pause,
     } = tally;
+    if run.is_some() && pause.is_some() {
+        kept.failed = pause;
+    }
     // The workers did not count the execution in which a process died, got stuck or came to rest,
     // nor whether its calls overlapped.
     let judged = executions;

@@ -25,20 +25,56 @@ const LONGEST: u32 = 4_096;
 const PAUSE: u32 = 13;
 /// The executions that show whether calls overlap: at least one in as many has to.
 const FEW: u64 = 20;
-/// Where fewer than one in as many overlaps, the others often have no processor when one process pauses.
+/// One execution in as many that overlaps: where it is fewer, the others often have no processor when one process pauses.
 const SOME: u64 = 4;
 /// 2 to the power of 64, divided by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The number that stands for no process.
 const NO_PROCESS: u32 = u32::MAX;
 
+/// The place of a pause in a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    process: u32,
+    operation: u32,
+    /// The number of instructions of the operation before the pause.
+    instructions: u32,
+}
+
+/// A position in memory that processes share; [`NO_PROCESS`]: there is none.
 #[repr(C)]
-pub(super) struct Pauses {
-    /// The process that pauses in this execution, its operation, and the number of instructions
-    /// before the pause.
+struct SharedPosition {
     process: AtomicU32,
     operation: AtomicU32,
     instructions: AtomicU32,
+}
+
+impl SharedPosition {
+    fn set(&self, position: Option<Position>) {
+        if let Some(position) = position {
+            self.operation.store(position.operation, Relaxed);
+            self.instructions.store(position.instructions, Relaxed);
+        }
+        let process = position.map_or(NO_PROCESS, |position| position.process);
+        self.process.store(process, Relaxed);
+    }
+
+    fn get(&self) -> Option<Position> {
+        let process = self.process.load(Relaxed);
+        (process != NO_PROCESS).then(|| Position {
+            process,
+            operation: self.operation.load(Relaxed),
+            instructions: self.instructions.load(Relaxed),
+        })
+    }
+}
+
+#[repr(C)]
+pub(super) struct Pauses {
+    /// The pause of this execution, of the one before, and of one that failed.
+    current: SharedPosition,
+    previous: SharedPosition,
+    failed: SharedPosition,
     /// The progress of that process.
     way: Way,
     /// The time when this program began, and the time that its executions with a pause took.
@@ -53,6 +89,8 @@ pub(super) struct Pauses {
     /// such an execution.
     always: AtomicU32,
     were_always: AtomicU32,
+    /// The number of pauses drawn for this program.
+    drawn: AtomicU64,
     /// The number of pauses drawn, for all programs, and the position of the first.
     turn: AtomicU64,
     offset: AtomicU64,
@@ -104,8 +142,14 @@ impl Pauses {
         self.waits_for_calls.load(Relaxed) == 1
     }
 
-    /// Begins another program.
-    pub(super) fn forget(&self, seed: u64) {
+    /// Returns the pause of the execution that was the last, which may not have ended.
+    pub(super) fn last(&self) -> Option<Position> {
+        self.current.get().or_else(|| self.previous.get())
+    }
+
+    /// Begins another program. Every second pause is at the position where an execution failed, if there was one: it fails
+    /// there again, and so does a smaller program.
+    pub(super) fn forget(&self, seed: u64, failed: Option<Position>) {
         // The lengths of operations are learnt from all programs of a structure.
         if self.turn.load(Relaxed) == 0 {
             self.offset.store(seed, Relaxed);
@@ -116,7 +160,10 @@ impl Pauses {
         self.waits_for_calls.store(0, Relaxed);
         self.always.store(0, Relaxed);
         self.were_always.store(0, Relaxed);
-        self.process.store(NO_PROCESS, Relaxed);
+        self.current.set(None);
+        self.previous.set(None);
+        self.failed.set(failed);
+        self.drawn.store(0, Relaxed);
         self.begun.store(clock::now(), Relaxed);
         self.spent.store(0, Relaxed);
         self.count.store(0, Relaxed);
@@ -130,8 +177,21 @@ impl Pauses {
         let able = operations.iter().filter(|&&count| count > 0).count() as u64;
         let possible = cfg!(target_arch = "x86_64") && able > 1;
         let too_much = self.spent.load(Relaxed).saturating_mul(SHARE) >= lived;
+        self.current.set(None);
         if !possible || too_much && !self.are_always() {
             return;
+        }
+        let drawn = self.drawn.fetch_add(1, Relaxed);
+        self.way.taken.store(0, Relaxed);
+        self.way.when.store(0, Relaxed);
+        let has_operation = |position: &Position| {
+            let operations = operations.get(position.process as usize);
+            operations.is_some_and(|&operations| operations > position.operation as usize)
+        };
+        if let Some(failed) = self.failed.get().filter(has_operation)
+            && drawn.is_multiple_of(2)
+        {
+            return self.current.set(Some(failed));
         }
         let turn = self.turn.fetch_add(1, Relaxed);
         let mut busy = (0..operations.len()).filter(|&process| operations[process] > 0);
@@ -145,21 +205,19 @@ impl Pauses {
             .load(Relaxed)
             .wrapping_add((turn / able).wrapping_mul(GOLDEN))
             >> 32;
-        self.instructions
-            .store(1 + ((part * length) >> 32) as u32, Relaxed);
-        let operation = split_mix(&mut seed) % operations[process] as u64;
-        self.operation.store(operation as u32, Relaxed);
-        self.way.taken.store(0, Relaxed);
-        self.way.when.store(0, Relaxed);
-        self.process.store(process as u32, Relaxed);
+        self.current.set(Some(Position {
+            process: process as u32,
+            operation: (split_mix(&mut seed) % operations[process] as u64) as u32,
+            instructions: 1 + ((part * length) >> 32) as u32,
+        }));
     }
 
     /// Returns the part of process `me`, which has that many operations, in this execution.
     pub(super) fn part(&self, me: usize, operations: usize, mut seed: u64) -> Part {
-        match self.process.load(Relaxed) {
-            NO_PROCESS => Part::None,
-            process if process as usize == me => {
-                Part::Pauses(self.operation.load(Relaxed) as usize)
+        match self.current.get() {
+            None => Part::None,
+            Some(position) if position.process as usize == me => {
+                Part::Pauses(position.operation as usize)
             }
             _ if operations == 0 => Part::None,
             _ => {
@@ -174,7 +232,7 @@ impl Pauses {
     /// processor, for some of their calls.
     pub(super) fn point<'a>(&'a self, others: Option<Others<'a>>, mut seed: u64) -> Point<'a> {
         let pause = magnitude(&mut seed);
-        let instructions = self.instructions.load(Relaxed);
+        let instructions = self.current.instructions.load(Relaxed);
         // An event is the begin or the return of a call.
         let events = 1 + split_mix(&mut seed) % 4;
         Point {
@@ -223,13 +281,14 @@ impl Pauses {
     /// Ends an execution that began at `start`, and returns whether a process should have paused in
     /// it.
     pub(super) fn ended(&self, start: &AtomicU64) -> bool {
-        let paused = self.process.load(Relaxed) != NO_PROCESS;
-        if paused {
+        let position = self.current.get();
+        if position.is_some() {
             let took = clock::now().saturating_sub(start.load(Relaxed));
             self.spent.fetch_add(took, Relaxed);
-            self.process.store(NO_PROCESS, Relaxed);
+            self.current.set(None);
         }
-        paused
+        self.previous.set(position);
+        position.is_some()
     }
 
     /// Returns the number of operations with a pause.
@@ -256,14 +315,12 @@ mod tests {
         let region = Region::anonymous(size_of::<Control>()).unwrap();
         let control: &Control = region.get(0).unwrap();
         let pauses = &control.pauses;
-        pauses.forget(7);
+        pauses.forget(7, None);
         let begun = pauses.begun.load(Relaxed);
         let all = (1..=times).filter_map(|time| {
             pauses.draw(begun + time, time, operations);
-            let process = pauses.process.load(Relaxed);
-            (process != NO_PROCESS).then(|| {
-                let (operation, at) = (&pauses.operation, &pauses.instructions);
-                let drawn = (process, operation.load(Relaxed), at.load(Relaxed));
+            pauses.current.get().map(|at| {
+                let drawn = (at.process, at.operation, at.instructions);
                 assert!(pauses.ended(&AtomicU64::new(clock::now())));
                 pauses.spent.store(0, Relaxed);
                 drawn
@@ -301,7 +358,7 @@ mod tests {
         let region = Region::anonymous(size_of::<Control>()).unwrap();
         let control: &Control = region.get(0).unwrap();
         let pauses = &control.pauses;
-        pauses.forget(7);
+        pauses.forget(7, None);
         let length = || pauses.lengths[1].load(Relaxed);
         pauses.way.taken.store(LENGTH + 5, Relaxed);
         pauses.learn(1, true);
@@ -320,6 +377,35 @@ mod tests {
             assert_eq!(pauses.part(0, 1, 1), Part::Pauses(0));
             assert!(matches!(pauses.part(1, 1, 1), Part::Waits(0, 1..=8_192)));
         }
+    }
+
+    #[test]
+    fn every_second_pause_is_where_an_execution_failed_if_that_operation_is_still_there() {
+        let region = Region::anonymous(size_of::<Control>()).unwrap();
+        let control: &Control = region.get(0).unwrap();
+        let pauses = &control.pauses;
+        let failed = Position {
+            process: 1,
+            operation: 2,
+            instructions: 3_000,
+        };
+        let same = |operations: &[usize]| {
+            pauses.forget(7, Some(failed));
+            let begun = pauses.begun.load(Relaxed);
+            let drawn = (1..=8).map(|time| {
+                pauses.spent.store(0, Relaxed);
+                pauses.draw(begun + time, time, operations);
+                pauses.current.get() == Some(failed)
+            });
+            drawn.collect::<Vec<_>>()
+        };
+        if cfg!(target_arch = "x86_64") {
+            assert_eq!(same(&[3, 3]), [true, false].repeat(4));
+        }
+        assert_eq!(same(&[3, 2]), [false; 8], "it has fewer operations");
+        assert_eq!(same(&[3]), [false; 8]);
+        pauses.ended(&AtomicU64::new(clock::now()));
+        assert_eq!(pauses.current.get(), None);
     }
 
     #[test]

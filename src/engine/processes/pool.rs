@@ -2,6 +2,7 @@
 //! forked them.
 
 use super::control::{Control, Phase};
+use super::pause::Position;
 use super::worker::{Shared, work};
 use crate::case::{Case, History};
 use crate::check::Judge;
@@ -38,6 +39,8 @@ pub(crate) struct Batch {
     pub(crate) until: Instant,
     /// The time without progress that counts as a hang.
     pub(crate) watchdog: Duration,
+    /// The pause of an execution that failed.
+    pub(crate) failed: Option<Position>,
 }
 
 /// The counts of a batch.
@@ -51,6 +54,8 @@ pub(crate) struct Tally {
     pub(crate) failing: u64,
     /// The time was up before all executions had run.
     pub(crate) timed_out: bool,
+    /// The pause of the last execution.
+    pub(crate) pause: Option<Position>,
 }
 
 /// The end of a batch.
@@ -148,7 +153,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         ] {
             word.store(value, Relaxed);
         }
-        control.forget_starts();
+        control.forget_starts(batch.failed);
         control
             .keep_going
             .store(u32::from(batch.keep_going), Relaxed);
@@ -186,6 +191,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             by_pauses: control.pauses.were_needed(control.executions.load(Relaxed)),
             failing: control.failing.load(Relaxed),
             timed_out: false,
+            pause: control.pauses.last(),
         }
     }
 
