@@ -7,3 +7,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 cargo nextest --version >/dev/null 2>&1 || cargo install --locked --debug cargo-nextest
 cargo nextest run --locked --profile ci
+
+# The tests are built without debug information, which one of them needs.
+line_tables='profile.dev.package.forkcheck.debug = "line-tables-only"'
+printed=$(cargo test --locked --config "$line_tables" --no-default-features --features harness --test pages the_real_gdb -- --nocapture 2>&1) ||
+    { echo "$printed"; exit 1; }
+echo "$printed"
+! grep -q "^not run: build" <<<"$printed"

@@ -104,6 +104,8 @@ impl Used {
 
 pub(super) struct Guardian {
     client: Pid,
+    /// `None` if there is no pidfd: then the kernel kills this process with the client.
+    watched: Option<OwnedFd>,
     fresh: Pid,
 }
 
@@ -133,28 +135,37 @@ impl Guardian {
         if let Ok(region) = Region::anonymous(size_of::<AtomicU32>()) {
             let _ = ANSWERS.set(region);
         }
+        // First: this process may not run again before the fresh process has children.
+        let watched = watched(client);
         // SAFETY: fork. The process has one thread, so the child is a full copy, and no other thread holds a lock.
         match unsafe { fork() } {
             Ok(ForkResult::Parent { child }) => Some(Self {
                 client,
+                watched,
                 fresh: child,
             }),
             Ok(ForkResult::Child) => {
+                drop(watched);
                 if die_with(guardian).is_err() {
                     end_now(1);
                 }
                 let _ = set_child_subreaper(true);
                 None
             }
-            Err(_) => None,
+            Err(_) => {
+                if die_with(client).is_err() {
+                    end_now(1);
+                }
+                None
+            }
         }
     }
 
     /// Waits until the fresh process ends, then ends all processes that it left, and itself in the
     /// same way.
-    pub(super) fn guard(self) -> ! {
+    pub(super) fn guard(mut self) -> ! {
         let fresh = pidfd::open(self.fresh.as_raw().unsigned_abs()).ok();
-        let mut client = self.watched_client();
+        let mut client = self.watched.take();
         let mut stopped: Option<Instant> = None;
         let mut used = Used::by(self.fresh);
         loop {
@@ -203,18 +214,6 @@ impl Guardian {
         }
     }
 
-    /// Returns a pidfd of the client; then the kernel does not kill this process with it. `None` if there can be no pidfd.
-    fn watched_client(&self) -> Option<OwnedFd> {
-        let client = pidfd::open(self.client.as_raw().unsigned_abs()).ok()?;
-        set_pdeathsig(None).ok()?;
-        if getppid() != self.client {
-            // The number may belong to another process by now.
-            let _ = kill(self.fresh, Signal::SIGKILL);
-            return None;
-        }
-        Some(client)
-    }
-
     fn report(&self, flags: i32) -> Report {
         let mut status = 0;
         // SAFETY: waitpid writes to `status`, which is a live integer.
@@ -227,6 +226,22 @@ impl Guardian {
             _ => Report::Ended(status),
         }
     }
+}
+
+/// Returns a pidfd of the client, which is the parent of this process; then the kernel does not kill this process with it. `None` if
+/// there can be no pidfd. Ends this process if the client has ended.
+fn watched(client: Pid) -> Option<OwnedFd> {
+    if getppid() != client {
+        // The client is in another pid namespace, where it has another number.
+        return None;
+    }
+    let watched = pidfd::open(client.as_raw().unsigned_abs()).ok()?;
+    set_pdeathsig(None).ok()?;
+    if getppid() != client {
+        // It ended meanwhile, and its number may belong to another process by now.
+        end_now(1);
+    }
+    Some(watched)
 }
 
 /// Ends all processes that became children of this one, and then this one with that status.
