@@ -43,6 +43,8 @@ else
     echo "SKIPPED: memcheck: no valgrind here; install it"
 fi
 
+# The reports and the suppressions of the compiler's sanitizers name functions by debug information.
+export CARGO_PROFILE_DEV_DEBUG=line-tables-only
 host=$(rustc -vV | sed -n 's/^host: //p')
 # Whether there is a nightly compiler with the runtime `$1`.
 has_runtime() {
