@@ -39,6 +39,17 @@ const PLANTED: [Planted; 11] = [
             .trim()
             .parse()
             .unwrap();
+        // Until the program is executed, its process may have no environment.
+        let file = |name| std::fs::read(format!("/proc/{pid}/{name}")).unwrap();
+        let has_mark = |environment: Vec<u8>| {
+            let mark = mark();
+            environment
+                .windows(mark.len())
+                .any(|window| window == mark.as_bytes())
+        };
+        while file("comm") != b"sleep\n" || !has_mark(file("environ")) {
+            std::thread::yield_now();
+        }
         Box::new(move || kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap())
     }),
     ("descriptors", || {
