@@ -10,7 +10,9 @@ pub(crate) enum Mapped {
     Heap,
     /// Writable data of the program itself: its `.data` and `.bss`.
     Statics,
-    /// Everything else: memory that cannot be written, stacks, the data of libraries.
+    /// Code of the program or of a library other than the C library.
+    Code,
+    /// Everything else: constants, stacks, the data of libraries, the C library.
     Other,
 }
 
@@ -18,7 +20,7 @@ pub(crate) enum Mapped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mapping {
     pub(crate) start: usize,
-    end: usize,
+    pub(crate) end: usize,
     pub(crate) offset: usize,
     pub(crate) mapped: Mapped,
 }
@@ -55,6 +57,7 @@ impl Maps {
             let writable = rights.as_bytes().get(1) == Some(&b'w');
             let mapped = match rest {
                 _ if rights.ends_with('s') => Mapped::Shared,
+                path if rights == "r-xp" && is_code(path) => Mapped::Code,
                 _ if !writable => Mapped::Other,
                 path if path == program => Mapped::Statics,
                 "" if follows => Mapped::Statics,
@@ -72,6 +75,11 @@ impl Maps {
         Some(Self(all))
     }
 
+    /// Returns all mappings.
+    pub(crate) fn all(&self) -> &[Mapping] {
+        &self.0
+    }
+
     /// Returns the mapping that holds an address.
     pub(crate) fn find(&self, address: usize) -> Option<&Mapping> {
         let after = self.0.partition_point(|mapping| mapping.start <= address);
@@ -84,6 +92,14 @@ impl Maps {
         self.find(address)
             .map_or(Mapped::Other, |mapping| mapping.mapped)
     }
+}
+
+/// Returns whether executable pages of this path are code other than that of the C library: it blocks all signals where it starts
+/// processes and threads.
+fn is_code(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let c_library = ["libc.", "libc-", "libpthread", "ld-", "ld."];
+    path.starts_with('/') && !c_library.iter().any(|begin| name.starts_with(begin))
 }
 
 #[cfg(test)]
@@ -99,18 +115,22 @@ mod tests {
 14000-15000 rw-p 00000000 00:00 0                          [heap]
 20000-21000 rw-p 00000000 00:00 0 
 30000-31000 rw-p 00001000 fe:00 9                          /lib/libc.so.6
+31000-32000 r-xp 00000000 fe:00 9                          /lib/libc.so.6
+32000-33000 r-xp 00000000 fe:00 9                          /lib/a library.so
 40000-42000 rw-s 00003000 00:01 5                          /dev/zero (deleted)
 7f000-80000 rw-p 00000000 00:00 0                          [stack]";
         let maps = Maps::parse(text, "/a program").unwrap();
         let kinds = [
             (0xffff, Mapped::Other),
-            (0x10000, Mapped::Other),
+            (0x10000, Mapped::Code),
             (0x11008, Mapped::Statics),
             (0x12fff, Mapped::Statics),
             (0x13000, Mapped::Other),
             (0x14000, Mapped::Heap),
             (0x20ff8, Mapped::Heap),
             (0x30000, Mapped::Other),
+            (0x31000, Mapped::Other),
+            (0x32000, Mapped::Code),
             (0x41000, Mapped::Shared),
             (0x7f000, Mapped::Other),
         ];
@@ -131,6 +151,8 @@ mod tests {
         assert_eq!(maps.at((&raw const *boxed).addr()), Mapped::Heap);
         assert_eq!(maps.at((&raw const WORD).addr()), Mapped::Statics);
         assert_eq!(maps.at(region.address()), Mapped::Shared);
+        let function: fn() = this_process_has_a_heap_statics_and_shared_pages;
+        assert_eq!(maps.at((function as *const ()).addr()), Mapped::Code);
         assert_eq!(maps.at("a literal".as_ptr().addr()), Mapped::Other);
         // The stack of a thread is anonymous; that of a process has a name.
         assert_ne!(maps.at((&raw const local).addr()), Mapped::Statics);

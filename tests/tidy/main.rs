@@ -284,6 +284,14 @@ const UNSAFE: &[(&str, &str)] = &[
         "the structure is built in place in a shared region",
     ),
     (
+        "src/engine/processes/breakpoint.rs",
+        "a byte of code is written",
+    ),
+    (
+        "src/engine/processes/code.rs",
+        "the bytes of instructions are read",
+    ),
+    (
         "src/engine/processes/trap.rs",
         "the trap flag, and a handler of its signal",
     ),

@@ -268,7 +268,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Looker<'_, M, S> {
                     && others().all(|other| other == first)
                     && !self.is_drawn(first)
             }
-            Mapped::Shared | Mapped::Other => false,
+            Mapped::Shared | Mapped::Code | Mapped::Other => false,
         };
         points.then_some(mapped)
     }

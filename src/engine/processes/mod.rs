@@ -10,12 +10,18 @@
 //! | `worker` | one process: its operations, and the check by the last one to finish |
 //! | `control` | the words that they share |
 //! | `start`, `clock` | the moment at which all of them start |
-//! | `pause`, `trap` | instruction-level pauses: when there is one, and how a process is stopped |
+//! | `pause`, `position`, `point` | instruction-level pauses: when there is one, where, and how long |
+//! | `trap`, `breakpoint`, `code` | how a process is stopped at an instruction, and which ones are known |
 
+#[cfg(target_arch = "x86_64")]
+mod breakpoint;
 mod clock;
+mod code;
 mod control;
 mod pause;
+mod point;
 mod pool;
+mod position;
 mod start;
 mod trap;
 mod worker;
@@ -36,8 +42,8 @@ use crate::spec::Spec;
 use crate::structure::WithHandles;
 use crate::workers::{MachineTurn, PrivateWait, Stuck};
 use control::Phase;
-use pause::Position;
 use pool::{Batch, Ended, Pool, Tally};
+use position::Position;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -88,6 +94,7 @@ fn serve<S: WithHandles<Memory = Hardware>>(channel: &mut Channel) {
     let mut kept = Kept::<S> {
         pool: None,
         failed: None,
+        breakpoints: true,
     };
     served::serve(channel, |case, roles, budget| {
         heap::start()?;
@@ -103,6 +110,8 @@ struct Kept<S: WithHandles<Memory = Hardware>> {
     pool: Option<(Vec<String>, Pool<S>)>,
     /// The pause of the last execution that failed.
     failed: Option<Position>,
+    /// Whether pauses may be at breakpoints: until one has ended a process.
+    breakpoints: bool,
 }
 
 fn search<S: WithHandles<Memory = Hardware>>(
@@ -123,8 +132,21 @@ fn search<S: WithHandles<Memory = Hardware>>(
         until: Instant::now() + budget.time,
         watchdog: budget.watchdog,
         failed: kept.failed,
+        breakpoints: kept.breakpoints,
     };
     let (tally, ended) = pool.run(&case, batch)?;
+    let trapped = matches!(
+        ended,
+        Ended::Died {
+            exit: Exit::Signal(libc::SIGTRAP),
+            ..
+        }
+    );
+    if trapped && tally.pause.is_some_and(|pause| pause.is_breakpoint()) {
+        // Code that was at the breakpoint had blocked the signal. Anything else that ends it ends it again.
+        kept.breakpoints = false;
+        return search(kept, case, roles, budget);
+    }
     if let Ended::Lost(lost) = ended {
         // The counts may be wrong too.
         let covered = Covered {

@@ -1,8 +1,9 @@
 //! A pool of processes that are forked once, run one program after another, and are watched by the supervisor that
 //! forked them.
 
+use super::code::Code;
 use super::control::{Control, Phase};
-use super::pause::Position;
+use super::position::Position;
 use super::worker::{Shared, work};
 use crate::case::{Case, History};
 use crate::check::Judge;
@@ -41,6 +42,8 @@ pub(crate) struct Batch {
     pub(crate) watchdog: Duration,
     /// The pause of an execution that failed.
     pub(crate) failed: Option<Position>,
+    /// Whether pauses may be at breakpoints.
+    pub(crate) breakpoints: bool,
 }
 
 /// The counts of a batch.
@@ -113,6 +116,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             bell: ring,
             judge,
             processors: processors(roles.len()),
+            code: Code::of_this_process(),
             roles,
         };
         shared.control().seals().for_each(Seal::set);
@@ -153,7 +157,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         ] {
             word.store(value, Relaxed);
         }
-        control.forget_starts(batch.failed);
+        control.forget_starts(batch.failed, batch.breakpoints);
         control
             .keep_going
             .store(u32::from(batch.keep_going), Relaxed);
@@ -188,7 +192,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             executions: control.executions.load(Relaxed),
             overlapping: control.overlapping.load(Relaxed),
             paused: control.pauses.count(),
-            by_pauses: control.pauses.were_needed(control.executions.load(Relaxed)),
+            by_pauses: control.pauses.were_needed(),
             failing: control.failing.load(Relaxed),
             timed_out: false,
             pause: control.pauses.last(),

@@ -1,8 +1,11 @@
-//! Stops a process at a machine instruction of any code, by the trap flag, which makes the processor report each
-//! instruction as a signal. Only x86-64 has it for programs without privileges; elsewhere no process is stopped.
+//! Stops a process at a machine instruction of any code: by a breakpoint, or by the trap flag, which makes the processor report
+//! each instruction as a signal. Only x86-64 has the flag for programs without privileges; elsewhere no process is stopped.
+//!
+//! A breakpoint takes a few microseconds, the trap flag some for each instruction on the way. So an operation is taken instruction by
+//! instruction to learn which ones there are, and for pauses in the C library; most pauses are at breakpoints.
 //!
 //! Code that uses that signal itself, or blocks it, is left alone. Not handled: code that keeps its flags from one
-//! operation to the next (`pushf`), and code that can be executed and not read.
+//! operation to the next (`pushf`), code that can be executed and not read, and code that reads its own instructions.
 #![allow(unsafe_code, reason = "the trap flag, and a handler of its signal")]
 #![cfg_attr(
     not(target_arch = "x86_64"),
@@ -10,86 +13,8 @@
 )]
 
 use super::clock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
-
-/// The point of a pause: its place, and its length.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Point<'a> {
-    /// After this many instructions, or before a system call that comes first.
-    pub(super) instructions: u32,
-    pub(super) pause: Pause<'a>,
-    /// The counter that shows progress.
-    pub(super) way: &'a Way,
-}
-
-/// The length of a pause.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Pause<'a> {
-    /// At least this long: a signal takes its time, too.
-    Nanoseconds(u64),
-    /// Until the other processes, which need this processor, began and ended that many calls, are done, or make no
-    /// progress.
-    Events(u64, Others<'a>),
-}
-
-/// Counters of the progress of the other processes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Others<'a> {
-    /// Incremented by each call that begins or returns.
-    pub(super) clock: &'a AtomicU64,
-    /// The number of processes that have done all their operations, and the number of processes.
-    pub(super) finished: &'a AtomicU32,
-    pub(super) count: u32,
-}
-
-/// In nanoseconds: a wait may end after this time without an instruction of the process that should
-/// pause, or without a call of the others, since they may wait for each other.
-pub(super) const PATIENCE: u64 = 2_000_000;
-
-/// A wait ends only after it has offered the processor to others that many times: beside other work a process may have none for
-/// longer than [`PATIENCE`].
-const OFFERS: u32 = 16;
-
-/// How long a wait has gone on without progress.
-#[derive(Debug)]
-pub(super) struct Patience {
-    /// The progress that was seen last, the time when it was seen first, and the offers since.
-    seen: u64,
-    since: u64,
-    offers: u32,
-}
-
-impl Patience {
-    pub(super) fn new(progress: u64) -> Self {
-        let (since, offers) = (clock::now(), 0);
-        Self {
-            seen: progress,
-            since,
-            offers,
-        }
-    }
-
-    /// Returns whether a wait ends that sees this progress. Offers the processor where time alone would end it. Async-signal-safe.
-    pub(super) fn is_over(&mut self, progress: u64) -> bool {
-        if progress != self.seen {
-            *self = Self::new(progress);
-        } else if clock::now() > self.since + PATIENCE {
-            self.offers += 1;
-            std::thread::yield_now();
-        }
-        self.offers > OFFERS
-    }
-}
-
-/// The progress of a process, for others to see.
-#[repr(C)]
-#[derive(Debug, Default)]
-pub(super) struct Way {
-    /// The instructions taken.
-    pub(super) taken: AtomicU32,
-    /// The time when it paused, or ended without, by the monotonic clock; 0 before.
-    pub(super) when: AtomicU64,
-}
+use super::point::Point;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::Relaxed};
 
 /// Runs `body` and pauses in it; returns whether it did, before `body` ended.
 #[inline(always)]
@@ -98,10 +23,10 @@ pub(super) fn pausing<R>(point: Point<'_>, body: impl FnOnce() -> R) -> (R, bool
     way.taken.store(0, Relaxed);
     way.when.store(0, Relaxed);
     #[cfg(target_arch = "x86_64")]
-    let stepping = Stepping::begin(&point);
+    let stop = Stop::begin(&point);
     let value = body();
     #[cfg(target_arch = "x86_64")]
-    drop(stepping);
+    drop(stop);
     let paused = way.when.load(Relaxed) > 0;
     if !paused {
         way.when.store(clock::now(), Relaxed);
@@ -113,7 +38,7 @@ pub(super) fn pausing<R>(point: Point<'_>, body: impl FnOnce() -> R) -> (R, bool
 struct Handler {
     /// Whether the handler is installed, and its signals are ours.
     armed: AtomicBool,
-    /// The instructions until the pause.
+    /// The instructions until the pause; or how often the process goes on at the breakpoint.
     left: AtomicU32,
     point: AtomicPtr<Point<'static>>,
 }
@@ -125,20 +50,22 @@ static HANDLER: Handler = Handler {
 };
 
 #[cfg(target_arch = "x86_64")]
-use stepping::Stepping;
+use stop::Stop;
 
 #[cfg(target_arch = "x86_64")]
-mod stepping {
-    use super::{HANDLER, Patience, Pause, Point, Relaxed, clock};
+mod stop {
+    use super::super::point::{Patience, Pause, Place};
+    use super::super::{breakpoint, code};
+    use super::{HANDLER, Point, Relaxed, clock};
     use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
     use std::arch::asm;
     use std::marker::PhantomData;
     use std::mem::MaybeUninit;
 
-    /// While it lives, instructions are taken one by one, until the pause. It ends by unwinding as well.
-    pub(super) struct Stepping<'a>(PhantomData<&'a Point<'a>>);
+    /// While it lives, the process is about to stop. It ends by unwinding as well.
+    pub(super) struct Stop<'a>(PhantomData<&'a Point<'a>>);
 
-    impl<'a> Stepping<'a> {
+    impl<'a> Stop<'a> {
         // Both are inlined: each instruction of ours is one more to be taken.
         #[inline(always)]
         pub(super) fn begin(point: &'a Point<'a>) -> Option<Self> {
@@ -148,7 +75,6 @@ mod stepping {
             if asked.is_err() || mask.contains(Signal::SIGTRAP) || !is_default() {
                 return None;
             }
-            HANDLER.left.store(point.instructions.max(1), Relaxed);
             HANDLER
                 .point
                 .store(std::ptr::from_ref(point).cast_mut().cast(), Relaxed);
@@ -158,20 +84,33 @@ mod stepping {
                 libc::SA_SIGINFO | libc::SA_ONSTACK,
             );
             HANDLER.armed.store(true, Relaxed);
-            // SAFETY: sets the trap flag, which no code of a compiler reads or relies on.
-            // 1. The stack is left as it was; without `nostack`, nothing of ours lies below it. 2. The handler is there.
-            unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
-            Some(Self(PhantomData))
+            let stop = Self(PhantomData);
+            match (point.place, point.code) {
+                (Place::Before(instruction, times), Some((code, _))) => {
+                    HANDLER.left.store(times, Relaxed);
+                    breakpoint::set(code, instruction).then_some(stop)
+                }
+                (Place::Before(..), None) => None,
+                (Place::After(instructions), _) => {
+                    HANDLER.left.store(instructions.max(1), Relaxed);
+                    // SAFETY: sets the trap flag, which no code of a compiler reads or relies on.
+                    // 1. The stack is left as it was; without `nostack`, nothing of ours lies below it. 2. The handler is
+                    // there.
+                    unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
+                    Some(stop)
+                }
+            }
         }
     }
 
-    impl Drop for Stepping<'_> {
+    impl Drop for Stop<'_> {
         #[inline(always)]
         fn drop(&mut self) {
             // SAFETY: clears the trap flag; where the handler has cleared it, this does nothing.
             // 1. The stack is left as it was; without `nostack`, nothing of ours lies below it. 2. The handler is there
             // until after it, where it is still needed.
             unsafe { asm!("pushfq", "and qword ptr [rsp], -257", "popfq") };
+            breakpoint::clear();
             if HANDLER.armed.swap(false, Relaxed) {
                 handle(libc::SIG_DFL, 0);
             }
@@ -203,47 +142,84 @@ mod stepping {
         }
     }
 
-    /// Handles the end of an instruction. It touches atomics, reads the clock by the vDSO, and calls `sigaction`,
-    /// `raise` and `sched_yield`: all of that is async-signal-safe.
+    /// Handles a breakpoint, or the end of an instruction. It touches atomics and its own code, reads the clock by the vDSO, and calls
+    /// `sigaction`, `raise` and `sched_yield`: all of that is async-signal-safe.
     extern "C" fn on_trap(
         signal: libc::c_int,
         info: *mut libc::siginfo_t,
         context: *mut libc::c_void,
     ) {
-        /// The kernel's codes for a trap by the flag; the first is qemu's, and the kernel uses it for no event that
-        /// can occur here.
-        const TRACES: [libc::c_int; 2] = [1, 2];
-        const TRAP_FLAG: i64 = 0x100;
+        breakpoint::put_back();
         // SAFETY: two references.
         // 1. The kernel gives a handler with SA_SIGINFO both, valid and aligned, for as long as it runs. 2. It gives
         // them to no other code.
         let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
         let registers = &mut context.uc_mcontext.gregs;
-        if !TRACES.contains(&info.si_code) {
+        if is_set_again(signal, info.si_code, registers) {
+            breakpoint::set_again();
+        }
+    }
+
+    /// Does what the signal says, and returns whether the breakpoint, which was put back, has to be set again.
+    fn is_set_again(
+        signal: libc::c_int,
+        code: libc::c_int,
+        registers: &mut [libc::greg_t; 23],
+    ) -> bool {
+        /// The kernel's codes for a trap by the flag; the first is qemu's, and the kernel uses it for no event that
+        /// can occur here. Then the code for the instruction `int3`.
+        const TRACES: [libc::c_int; 2] = [1, 2];
+        const INT3: libc::c_int = libc::SI_KERNEL;
+        const TRAP_FLAG: i64 = 0x100;
+        const FLAGS: usize = libc::REG_EFL as usize;
+        const RIP: usize = libc::REG_RIP as usize;
+        let breakpoint = breakpoint::address();
+        let at = registers[RIP];
+        let left = HANDLER.left.load(Relaxed);
+        // SAFETY: a reference to the point.
+        // 1. `begin` was given it for as long as the `Stop` lives, which is as long as this handler is installed.
+        // 2. No process writes to it; what it points to is made of atomics.
+        let point = unsafe { &*HANDLER.point.load(Relaxed) };
+        let way = point.way;
+        if breakpoint != 0 && code == INT3 && at as usize == breakpoint + 1 {
+            registers[RIP] = breakpoint as i64;
+            if left > 0 {
+                // It takes this instruction, and is back after it.
+                HANDLER.left.store(left - 1, Relaxed);
+                registers[FLAGS] |= TRAP_FLAG;
+                return false;
+            }
+        } else if !TRACES.contains(&code) {
             // A breakpoint of the code's own, or a signal from elsewhere: it has its default effect.
-            registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
+            registers[FLAGS] &= !TRAP_FLAG;
             HANDLER.armed.store(false, Relaxed);
             handle(libc::SIG_DFL, 0);
             // SAFETY: `raise`. 1. Any signal may be raised. 2. It is blocked until this handler is left.
             unsafe { libc::raise(signal) };
-            return;
+            return false;
+        } else if breakpoint != 0 {
+            registers[FLAGS] &= !TRAP_FLAG;
+            return true;
+        } else {
+            way.taken.fetch_add(1, Relaxed);
+            let left = left.saturating_sub(1);
+            HANDLER.left.store(left, Relaxed);
+            // A system call might block the signal, or handle it, or copy our flags into a new thread.
+            if !code::is_system_call(at) {
+                if let Some((code, known)) = point.code
+                    && let Some(instruction) = code.at(at as usize)
+                {
+                    known.add(instruction);
+                }
+                if left > 0 {
+                    return false;
+                }
+            }
+            HANDLER.armed.store(false, Relaxed);
+            handle(libc::SIG_DFL, 0);
         }
-        // SAFETY: a reference to the point.
-        // 1. `begin` was given it for as long as the `Stepping` lives, which is as long as this handler is installed.
-        // 2. No process writes to it; what it points to is made of atomics.
-        let point = unsafe { &*HANDLER.point.load(Relaxed) };
-        let way = point.way;
-        way.taken.fetch_add(1, Relaxed);
-        let left = HANDLER.left.load(Relaxed).saturating_sub(1);
-        HANDLER.left.store(left, Relaxed);
-        // A system call might block the signal, or handle it, or copy our flags into a new thread.
-        if left > 0 && !is_system_call(registers[libc::REG_RIP as usize]) {
-            return;
-        }
-        // From here on all runs as without the trap flag.
-        registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
-        HANDLER.armed.store(false, Relaxed);
-        handle(libc::SIG_DFL, 0);
+        // From here on all runs as without us. The handler of a breakpoint stays: another thread may be at it, too.
+        registers[FLAGS] &= !TRAP_FLAG;
         let now = clock::now();
         way.when.store(now, Relaxed);
         match point.pause {
@@ -256,86 +232,39 @@ mod stepping {
                     let is_enough =
                         count >= enough || others.finished.load(Relaxed) >= others.count;
                     if is_enough || patience.is_over(count) {
-                        return;
+                        break;
                     }
                     std::thread::yield_now();
                 }
             }
         }
-    }
-
-    /// Returns whether the instruction at this address enters the kernel.
-    fn is_system_call(at: i64) -> bool {
-        /// `int n`, and the first byte of `syscall` and `sysenter`.
-        const INT: u8 = 0xcd;
-        const ESCAPE: u8 = 0x0f;
-        if at < 0 {
-            // The kernel's half: only the page of the old system calls can be executed, and not read.
-            return true;
-        }
-        let byte = |nth: usize| {
-            let at = (at as *const u8).wrapping_add(nth);
-            // SAFETY: a byte of an instruction.
-            // 1. The processor is about to execute it, so all of it is mapped, or what follows is a fault anyway. 2.
-            // Code can be read on this architecture, unless a program makes it otherwise on purpose. 3. `nth` goes no
-            // further than what was read before says that the instruction does.
-            unsafe { at.read() }
-        };
-        let is_prefix = |byte: u8| {
-            let legacy = [
-                0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3,
-            ];
-            (0x40..=0x4f).contains(&byte) || legacy.contains(&byte)
-        };
-        let prefixes = (0..14).take_while(|&nth| is_prefix(byte(nth))).count();
-        match byte(prefixes) {
-            INT => true,
-            ESCAPE => matches!(byte(prefixes + 1), 0x05 | 0x34),
-            _ => false,
-        }
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn a_system_call_is_one_whatever_stands_before_it() {
-            let is = |code: &[u8]| is_system_call(code.as_ptr() as i64);
-            for code in [
-                &[0x0f, 0x05][..],
-                &[0x48, 0x0f, 0x05],
-                &[0x66, 0x4f, 0x0f, 0x05],
-                &[0x0f, 0x34],
-                &[0xcd, 0x80],
-            ] {
-                assert!(is(code), "{code:02x?}");
-            }
-            for code in [&[0x0f, 0x0b][..], &[0x90], &[0x48, 0x89, 0x05], &[0xcc]] {
-                assert!(!is(code), "{code:02x?}");
-            }
-            assert!(is_system_call(0xffff_ffff_ff60_0400_u64.cast_signed()));
-        }
+        false
     }
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
+    use super::super::code::{Code, Instruction, Known};
+    use super::super::control::Control;
+    use super::super::point::{Others, Pause, Place, Way};
     use super::*;
     use crate::process::{self, Exit, in_fresh_process};
+    use crate::region::Region;
     use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
+    use std::sync::atomic::AtomicU64;
     use std::sync::atomic::Ordering::{Acquire, Release};
 
     fn at(instructions: u32, way: &Way) -> Point<'_> {
         Point {
-            instructions,
+            place: Place::After(instructions),
             pause: Pause::Nanoseconds(0),
             way,
+            code: None,
         }
     }
 
-    /// Returns what a thread saw of two stores when the other one paused after that many instructions.
-    fn seen(instructions: u32) -> (u32, u32) {
+    /// Returns what a thread saw of two stores when the other one paused at this place.
+    fn seen(place: Place, code: Option<(&Code, &Known)>) -> (u32, u32) {
         let (way, words) = (Way::default(), [const { AtomicU32::new(0) }; 2]);
         let (looks, finished) = (AtomicU64::new(0), AtomicU32::new(0));
         let other = Others {
@@ -353,37 +282,47 @@ mod tests {
                 words
             });
             let point = Point {
+                place,
                 pause: Pause::Events(1, other),
-                ..at(instructions, &way)
+                way: &way,
+                code,
             };
-            pausing(point, || {
-                // Some instructions precede the stores.
-                let one = std::hint::black_box(1);
-                words[0].store(one, Release);
-                words[1].store(one, Release);
-            });
+            pausing(point, || store(&words));
             let (second, first) = other_thread.join().unwrap();
             (first, second)
         })
     }
 
-    /// Statics and dispositions belong to a process, so all pauses in this one are in one test.
-    #[test]
-    fn it_pauses_between_two_stores_and_not_where_the_signal_is_anothers() {
-        // A pause ends when the other thread has no processor for long: each instruction is tried up to 100 times.
+    /// Some instructions precede the stores, which a loop takes.
+    #[inline(never)]
+    fn store(words: &[AtomicU32]) {
+        let one = std::hint::black_box(1);
+        for word in std::hint::black_box(words) {
+            word.store(one, Release);
+        }
+    }
+
+    /// Returns what was never seen, in up to 100 tries of each place: a pause ends when the other thread has no processor for long.
+    fn unseen(places: &[Place], code: Option<(&Code, &Known)>) -> Vec<(u32, u32)> {
         let all = [(0, 0), (1, 0), (1, 1)];
         let mut missing = all.to_vec();
-        for _ in 0..100 {
-            for instructions in 1..=100 {
-                let seen = seen(instructions);
-                assert!(all.contains(&seen), "{seen:?}");
-                missing.retain(|&one| one != seen);
-            }
+        for place in (0..100).flat_map(|_| places) {
+            let seen = seen(*place, code);
+            assert!(all.contains(&seen), "{place:?}: {seen:?}");
+            missing.retain(|&one| one != seen);
             if missing.is_empty() {
                 break;
             }
         }
-        assert!(missing.is_empty(), "never seen: {missing:?}");
+        missing
+    }
+
+    /// Statics and dispositions belong to a process, so all pauses in this one are in one test.
+    #[test]
+    fn it_pauses_between_two_stores_and_not_where_the_signal_is_anothers() {
+        let steps: Vec<_> = (1..=200).map(Place::After).collect();
+        assert_eq!(unseen(&steps, None), [], "never seen");
+
         let way = Way::default();
         let (value, paused) = pausing(at(u32::MAX, &way), || std::hint::black_box(7));
         let taken = way.taken.load(Relaxed);
@@ -410,6 +349,79 @@ mod tests {
         let ((), paused) = pausing(at(1, &way), || ());
         assert!(!paused && way.taken.load(Relaxed) == 0, "it is blocked");
         trap.thread_unblock().unwrap();
+    }
+
+    /// Takes the instructions of a function one by one, and then stops at each by a breakpoint.
+    fn breakpoints() {
+        // The instructions that were taken one by one are known: a breakpoint stops at them, too.
+        let region = Region::anonymous(size_of::<Control>()).unwrap();
+        let known = &region.get::<Control>(0).unwrap().pauses.known;
+        let code = Code::of_this_process();
+        seen(Place::After(u32::MAX), Some((&code, known)));
+        let own = (store as *const ()).addr() as u64;
+        let instructions: Vec<_> = (0..known.count())
+            .filter_map(|number| known.get(number))
+            .collect();
+        let first = instructions.iter().find(|one| one.address == own);
+        let first = *first.expect("it was called");
+        let before = code.at(own as usize);
+        for times in 0..2 {
+            let all = instructions
+                .iter()
+                .map(|&instruction| Place::Before(instruction, times));
+            let missing = unseen(&all.collect::<Vec<_>>(), Some((&code, known)));
+            // Before the second store, the first is there.
+            let expected = if times == 0 { &[][..] } else { &[(0, 0)] };
+            assert_eq!(missing, expected, "never seen, after {times} times");
+        }
+        assert_eq!(code.at(own as usize), before, "the code is as it was");
+        let way = Way::default();
+        let words = [const { AtomicU32::new(0) }; 2];
+        let breakpoint = |instruction, times| {
+            let point = Point {
+                place: Place::Before(instruction, times),
+                code: Some((&code, known)),
+                ..at(0, &way)
+            };
+            pausing(point, || store(&words)).1
+        };
+        assert!(breakpoint(first, 0), "the function is called once");
+        assert!(!breakpoint(first, 1));
+        let other = Instruction {
+            bytes: !first.bytes,
+            ..first
+        };
+        assert!(!breakpoint(other, 0), "there is another instruction");
+        let outside = Instruction {
+            address: (&raw const words).addr() as u64,
+            bytes: 0,
+        };
+        assert!(!breakpoint(outside, 0), "that is no code");
+        assert!(!HANDLER.armed.load(Relaxed));
+        let child = || {
+            let point = Point {
+                place: Place::Before(first, 0),
+                code: Some((&code, known)),
+                ..at(0, &way)
+            };
+            pausing(point, || {
+                let mut child = process::spawn(|| store(&words)).unwrap();
+                child.wait().unwrap()
+            })
+        };
+        let (exit, paused) = child();
+        assert_eq!(
+            exit,
+            Exit::Code(0),
+            "a child has the breakpoint, and what it needs for it"
+        );
+        assert!(!paused);
+        assert!(breakpoint(first, 0));
+    }
+
+    #[test]
+    fn a_breakpoint_stops_at_each_known_instruction_and_at_nothing_else() {
+        in_fresh_process(|()| breakpoints(), ()).unwrap();
     }
 
     /// Returns how a process that uses its SIGTRAP in `pausing` ends, and how it ends without the trap flag.

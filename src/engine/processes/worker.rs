@@ -6,9 +6,11 @@
     reason = "the structure is built in place in a shared region"
 )]
 
+use super::code::Code;
 use super::control::{Control, Phase};
 use super::pause::Part;
-use super::trap::{Others, pausing};
+use super::point::Others;
+use super::trap::pausing;
 use crate::case::{Call, Case, History};
 use crate::check::Judge;
 use crate::heap;
@@ -46,6 +48,7 @@ pub(super) struct Shared<S: WithHandles<Memory = Hardware>> {
     pub(super) judge: Judge<S::Spec>,
     /// The processor of each process, and whether no other process shares it.
     pub(super) processors: Vec<(usize, bool)>,
+    pub(super) code: Code,
 }
 
 /// One call in a log.
@@ -313,7 +316,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
                     finished: &control.finished,
                     count: self.operations.len() as u32 - 1,
                 });
-                let point = control.pauses.point(others, seed);
+                let point = control.pauses.point(&self.shared.code, others, seed);
                 let (ret, paused) = pausing(point, || without_copies(|| S::apply(&mut handle, op)));
                 control.pauses.learn(self.me, paused);
                 ret
@@ -421,9 +424,6 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
             }
         };
         match alone {
-            // Where a process pauses, calls overlap: that says nothing about executions without a
-            // pause.
-            _ if paused && !control.pauses.are_always() => {}
             None => {
                 control.overlapping.fetch_add(1, Relaxed);
                 if !paused {

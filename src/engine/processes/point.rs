@@ -1,0 +1,94 @@
+//! The point of an instruction-level pause, and the waits of the processes that take part in it.
+
+use super::clock;
+use super::code::{Code, Instruction, Known};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+/// The point of a pause: its place, and its length.
+#[derive(Clone, Copy)]
+pub(super) struct Point<'a> {
+    pub(super) place: Place,
+    pub(super) pause: Pause<'a>,
+    /// The counter that shows progress.
+    pub(super) way: &'a Way,
+    /// The code in which breakpoints may be set, and the table that instructions taken one by one go into.
+    pub(super) code: Option<(&'a Code, &'a Known)>,
+}
+
+/// The place of a pause in an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// After this many instructions, taken one by one, or before a system call that comes first.
+    After(u32),
+    /// Before an instruction, where a breakpoint stops the process once it was there this many times.
+    Before(Instruction, u32),
+}
+
+/// The length of a pause.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pause<'a> {
+    /// At least this long: a signal takes its time, too.
+    Nanoseconds(u64),
+    /// Until the other processes, which need this processor, began and ended that many calls, are done, or make no
+    /// progress.
+    Events(u64, Others<'a>),
+}
+
+/// Counters of the progress of the other processes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Others<'a> {
+    /// Incremented by each call that begins or returns.
+    pub(super) clock: &'a AtomicU64,
+    /// The number of processes that have done all their operations, and the number of processes.
+    pub(super) finished: &'a AtomicU32,
+    pub(super) count: u32,
+}
+
+/// In nanoseconds: a wait may end after this time without an instruction of the process that should
+/// pause, or without a call of the others, since they may wait for each other.
+pub(super) const PATIENCE: u64 = 2_000_000;
+
+/// A wait ends only after it has offered the processor to others that many times: beside other work a process may have none for
+/// longer than [`PATIENCE`].
+const OFFERS: u32 = 16;
+
+/// How long a wait has gone on without progress.
+#[derive(Debug)]
+pub(super) struct Patience {
+    /// The progress that was seen last, the time when it was seen first, and the offers since.
+    seen: u64,
+    since: u64,
+    offers: u32,
+}
+
+impl Patience {
+    pub(super) fn new(progress: u64) -> Self {
+        let (since, offers) = (clock::now(), 0);
+        Self {
+            seen: progress,
+            since,
+            offers,
+        }
+    }
+
+    /// Returns whether a wait ends that sees this progress. Offers the processor where time alone would end it. Async-signal-safe.
+    pub(super) fn is_over(&mut self, progress: u64) -> bool {
+        if progress != self.seen {
+            *self = Self::new(progress);
+        } else if clock::now() > self.since + PATIENCE {
+            self.offers += 1;
+            std::thread::yield_now();
+        }
+        self.offers > OFFERS
+    }
+}
+
+/// The progress of a process, for others to see.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Way {
+    /// The instructions taken.
+    pub(super) taken: AtomicU32,
+    /// The time when it paused, or ended without, by the monotonic clock; 0 before.
+    pub(super) when: AtomicU64,
+}
