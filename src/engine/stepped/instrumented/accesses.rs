@@ -73,7 +73,7 @@ pub(super) fn atomic<R>(
             };
             let found = reads.then_some(found);
             if runtime.shadow.leave(at, address, found, left) {
-                knows_all(&mut runtime.known[..processes], me);
+                changed_unseen(runtime, me, address);
                 // Others that read the value know it, too.
                 let known = (me, &mut runtime.known[..processes]);
                 let release = (false, true);
@@ -233,7 +233,19 @@ fn acquire_missed(runtime: &mut Runtime, process: usize) {
     let (processes, now) = (runtime.processes as usize, value(address, length));
     let at = runtime.shadow.find(address, processes);
     if at.is_some_and(|at| runtime.shadow.leave(at, address, Some(now), now)) {
-        knows_all(&mut runtime.known[..processes], process);
+        changed_unseen(runtime, process, address);
+    }
+}
+
+/// Code that is not seen has changed a word since the last access to it. A process has noticed; it may have been the code of any
+/// process whose compare-exchange there failed before, too.
+fn changed_unseen(runtime: &mut Runtime, noticed: usize, address: usize) {
+    let processes = runtime.processes as usize;
+    for process in 0..processes {
+        if process == noticed || runtime.missed[process].0 == address {
+            runtime.missed[process] = (0, 0);
+            knows_all(&mut runtime.known[..processes], process);
+        }
     }
 }
 
