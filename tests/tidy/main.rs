@@ -233,6 +233,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "unsafe impl Table",
     ),
     (
+        "src/engine/stepped/instrumented/uninstrumented.rs",
+        "bytes of the arena are read",
+    ),
+    (
         "src/engine/stepped/instrumented/waits.rs",
         "functions of fixed names, and system calls as they are",
     ),

@@ -3,15 +3,14 @@
 #![allow(unsafe_code, reason = "bytes of the arena are read and copied")]
 
 use super::arena;
-use super::clocks::{Order, knows_all, tells_all};
+use super::clocks::Order;
 use super::runtime::{Runtime, with};
 use super::shadow::{Clash, Found, Kind, Marked};
+use super::uninstrumented::{ACQUIRE_AND_RELEASE, acquire, changed_unseen, value};
 use super::{CHECK, RUNS, UNDER_TEST, callers};
 use crate::case::{Access, Form};
 use crate::engine::stepped::stepper::{self, At, Done};
 use crate::engine::stepped::symbols;
-
-const ACQUIRE_AND_RELEASE: Order = Order(4);
 
 /// Runs code of the check within code under test, with the number of the process of an execution
 /// that runs.
@@ -196,101 +195,6 @@ fn seen(access: Access, value: u64) -> Done {
         form,
         ..Done::seen(access, value)
     }
-}
-
-/// Returns the number in at most eight bytes.
-fn value(address: usize, length: usize) -> u64 {
-    let mut bytes = [0; 8];
-    let from = std::ptr::with_exposed_provenance::<u8>(address);
-    // SAFETY: a copy of `length` bytes.
-    // 1. Code under test is about to read them itself, so they are mapped; they lie within eight bytes. 2. No other process
-    //    moves: this one has the turn.
-    unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), length.min(8)) };
-    u64::from_ne_bytes(bytes)
-}
-
-/// Joins the clock of a word that the process slept on: code that is not seen may have taken a lock
-/// on it.
-#[inline]
-fn acquire_slept(runtime: &mut Runtime, process: usize) {
-    if !runtime.known[process].has_slept() {
-        return;
-    }
-    for word in runtime.known[process].slept_on() {
-        synchronise(runtime, process, word, (true, false));
-    }
-}
-
-/// After a compare-exchange that failed, code that is not seen may have done it again and succeeded: std's `RwLock::read` does,
-/// without a wait, where another reader changed the count in between. The process then knows all that was done. It is noticed
-/// before the next access, which may be one of what the lock protects.
-#[inline]
-fn acquire_missed(runtime: &mut Runtime, process: usize) {
-    let (address, length) = std::mem::take(&mut runtime.missed[process]);
-    if address == 0 {
-        return;
-    }
-    let (processes, now) = (runtime.processes as usize, value(address, length));
-    let at = runtime.shadow.find(address, processes);
-    if at.is_some_and(|at| runtime.shadow.leave(at, address, Some(now), now)) {
-        changed_unseen(runtime, process, address);
-    }
-}
-
-/// Code that is not seen has changed a word since the last access to it. A process has noticed; it may have been the code of any
-/// process whose compare-exchange there failed before, too.
-fn changed_unseen(runtime: &mut Runtime, noticed: usize, address: usize) {
-    let processes = runtime.processes as usize;
-    for process in 0..processes {
-        if process == noticed || runtime.missed[process].0 == address {
-            runtime.missed[process] = (0, 0);
-            knows_all(&mut runtime.known[..processes], process);
-        }
-    }
-}
-
-fn synchronise(runtime: &mut Runtime, process: usize, word: usize, does: (bool, bool)) {
-    let processes = runtime.processes as usize;
-    if let Some(at) = runtime.shadow.find(word, processes) {
-        let known = (process, &mut runtime.known[..processes]);
-        runtime
-            .shadow
-            .synchronise(at, word, known, does, ACQUIRE_AND_RELEASE);
-    }
-}
-
-/// A process is about to sleep on a word or to wake others from it: code that is not seen may have given back locks, those too that
-/// it took itself.
-pub(super) fn calls_kernel(process: usize, word: usize) {
-    with(|runtime| {
-        let processes = runtime.processes as usize;
-        tells_all(&mut runtime.known[..processes], process);
-        runtime.known[process].sleeps_on(word);
-        for word in runtime.known[process].slept_on() {
-            synchronise(runtime, process, word, (true, true));
-        }
-    });
-}
-
-/// A process comes back from that: by then, code that is not seen may have taken any lock, so it knows all that was done.
-pub(super) fn comes_back(process: usize, word: usize) {
-    meets(process, word);
-    with(|runtime| {
-        let processes = runtime.processes as usize;
-        knows_all(&mut runtime.known[..processes], process);
-    });
-}
-
-/// A word on which processes sleep.
-fn meets(process: usize, word: usize) {
-    with(|runtime| synchronise(runtime, process, word, (true, true)));
-}
-
-/// A process knows what code that is not seen may have acquired since its last access.
-#[inline]
-fn acquire(runtime: &mut Runtime, process: usize) {
-    acquire_slept(runtime, process);
-    acquire_missed(runtime, process);
 }
 
 fn mark(

@@ -10,6 +10,7 @@
 //! | `arena` | the heap of code under test, in shared memory at one address; `heap` C's names for it |
 //! | `runtime` | state of all processes of an execution, in shared memory |
 //! | `clocks`, `shadow` | what happened before what, by the orderings that the code gives |
+//! | `uninstrumented` | locks that the standard library, which is not built with it, may have taken and given back |
 //! | `touched` | memory that more than one process touches, whose plain accesses are steps |
 //! | `waits` | system calls by which code waits |
 //! | `leaves` | calls by which code leaves the schedule |
@@ -60,6 +61,8 @@ mod runtime;
 mod shadow;
 #[cfg(any(forkcheck_instrumented, test))]
 mod touched;
+#[cfg(forkcheck_instrumented)]
+mod uninstrumented;
 #[cfg(forkcheck_instrumented)]
 mod waits;
 #[cfg(any(forkcheck_instrumented, test))]

@@ -6,7 +6,8 @@
     reason = "functions of fixed names, and system calls as they are"
 )]
 
-use super::accesses::{as_process, calls_kernel, comes_back};
+use super::accesses::as_process;
+use super::uninstrumented::{calls_kernel, comes_back};
 use super::{RUNS, UNDER_TEST};
 use crate::engine::stepped::stepper::{self, At};
 use std::arch::asm;
