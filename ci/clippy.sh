@@ -3,6 +3,8 @@
 # Clippy also reads rust-version and refuses items that only a newer std has. Fetches the component if it is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# They would take the place of the flags that are given here.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 
 cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings

@@ -4,6 +4,8 @@
 # Without the pass, in all crates or in the user's, nothing passes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# They would take the place of the flags that are given here.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 
 # Unit tests of what is built for instrumented code alone. With a target, build scripts and procedural macros are those of the other tests.
 host=$(rustc -vV | sed -n 's/^host: //p')

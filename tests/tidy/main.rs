@@ -289,15 +289,24 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "src/engine/processes/breakpoint.rs",
-        "a byte of code is written",
+        "a byte of code is written; prctl",
     ),
     (
         "src/engine/processes/code.rs",
         "the bytes of instructions are read",
     ),
+    ("src/engine/processes/disposition.rs", "sigaction"),
+    (
+        "src/engine/processes/learnt.rs",
+        "one `unsafe impl Resident`",
+    ),
     (
         "src/engine/processes/trap.rs",
         "the trap flag, and a handler of its signal",
+    ),
+    (
+        "src/engine/processes/trap/tests.rs",
+        "a breakpoint, and handlers of a signal",
     ),
     (
         "src/engine/processes/worker.rs",
@@ -337,6 +346,10 @@ const UNSAFE: &[(&str, &str)] = &[
     (
         "tests/region/hostile.rs",
         "the header of a region lies in front of what it hands out",
+    ),
+    (
+        "tests/structures/signals.rs",
+        "a handler of a signal, and a timer",
     ),
     (
         "tests/region/neighbours.rs",

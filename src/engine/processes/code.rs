@@ -1,7 +1,7 @@
-//! The code in which a breakpoint can stop a process, and the instructions of it that operations were seen to take.
+//! The code in which breakpoints are set, and the instructions of it that operations were seen to take.
 //!
-//! Only the program and its libraries, as they were when the workers were forked, and not the C library: it blocks all signals
-//! where it starts processes and threads. Memory of other kinds is never touched.
+//! Breakpoints are set only in the program and in libraries loaded before the fork, not in the C library: it
+//! blocks all signals where it starts processes and threads, which share their memory for a moment.
 #![allow(unsafe_code, reason = "the bytes of instructions are read")]
 #![cfg_attr(
     not(target_arch = "x86_64"),
@@ -12,13 +12,13 @@ use crate::workers::maps::{Mapped, Maps};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// The most instructions that are remembered, and the places of the table that finds one by its address.
-const MOST: usize = 4_096;
-const PLACES: usize = 4 * MOST;
-/// The places that an instruction can have in the table.
-const NEAR: usize = 16;
-/// 2 to the power of 64, divided by the golden ratio.
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The most instructions that are remembered.
+const MAX_INSTRUCTIONS: usize = 4_096;
+/// The size of the hash table of their addresses, and the buckets that are looked at for one.
+const BUCKETS: usize = 4 * MAX_INSTRUCTIONS;
+const MAX_PROBES: usize = 16;
+/// 2 to the power of 64, divided by the golden ratio: its multiples soon cover a range evenly.
+pub(super) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// An instruction: its address, and the bytes from there on, by which other code at the same address is noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +32,15 @@ pub(super) struct Instruction {
 pub(super) struct Code(Vec<Range<usize>>);
 
 impl Code {
-    /// Returns the code of this process; none where the kernel does not show it, or where the C library is a part of it.
+    /// Returns the code of this process; none where the kernel does not show it, where the C library is a part of it, or under a
+    /// debugger, which takes the signal.
     pub(super) fn of_this_process() -> Self {
-        let is_usable = cfg!(all(
+        let has_kind = cfg!(all(
             target_arch = "x86_64",
             not(target_feature = "crt-static")
         ));
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let is_usable = has_kind && status.lines().any(|line| line == "TracerPid:\t0");
         let maps = if is_usable { Maps::of("self") } else { None };
         let all = maps.iter().flat_map(Maps::all);
         let code = all.filter(|mapping| mapping.mapped == Mapped::Code);
@@ -52,9 +55,8 @@ impl Code {
             return None;
         }
         // SAFETY: an unaligned read.
-        // 1. All of it lies in a mapping of code, which can be read: that was seen when it was listed. If an operation has
-        // unmapped it since, `Breakpoint::set` has found that out before it asks; a process that executes it has it mapped.
-        // 2. This process alone writes to its code, in `Breakpoint`, and not now.
+        // 1. All eight bytes lie in one mapping of code, which could be read when it was listed; a process that executes it, or has
+        // just changed its protection, has it mapped. 2. No other thread writes to code: see `breakpoint`.
         let bytes = unsafe { std::ptr::with_exposed_provenance::<u64>(address).read_unaligned() };
         Some(Instruction {
             address: address as u64,
@@ -63,7 +65,7 @@ impl Code {
     }
 
     /// Returns whether a breakpoint may be set at this address.
-    pub(super) fn holds(&self, address: usize) -> bool {
+    pub(super) fn contains(&self, address: usize) -> bool {
         self.0.iter().any(|range| range.contains(&address))
     }
 }
@@ -72,9 +74,9 @@ impl Code {
 #[repr(C)]
 pub(super) struct Known {
     count: AtomicU32,
-    all: [[AtomicU64; 2]; MOST],
-    /// The number of an instruction and one; 0: none. By its address.
-    places: [AtomicU32; PLACES],
+    all: [[AtomicU64; 2]; MAX_INSTRUCTIONS],
+    /// The number of an instruction, plus one, by the hash of its address; 0: none.
+    buckets: [AtomicU32; BUCKETS],
 }
 
 impl Known {
@@ -82,15 +84,15 @@ impl Known {
     pub(super) fn add(&self, instruction: Instruction) {
         let number = self.count.load(Relaxed) as usize;
         let first = (instruction.address.wrapping_mul(GOLDEN) >> 32) as usize;
-        for place in (first..first + NEAR).map(|place| &self.places[place % PLACES]) {
-            match place.load(Relaxed).checked_sub(1) {
+        for bucket in (first..first + MAX_PROBES).map(|bucket| &self.buckets[bucket % BUCKETS]) {
+            match bucket.load(Relaxed).checked_sub(1) {
                 Some(same) if self.get(same as usize) == Some(instruction) => return,
                 Some(_) => {}
-                None if number < MOST => {
+                None if number < MAX_INSTRUCTIONS => {
                     self.all[number][0].store(instruction.address, Relaxed);
                     self.all[number][1].store(instruction.bytes, Relaxed);
                     self.count.store(number as u32 + 1, Relaxed);
-                    return place.store(number as u32 + 1, Relaxed);
+                    return bucket.store(number as u32 + 1, Relaxed);
                 }
                 None => return,
             }
@@ -98,7 +100,7 @@ impl Known {
     }
 
     pub(super) fn count(&self) -> usize {
-        (self.count.load(Relaxed) as usize).min(MOST)
+        (self.count.load(Relaxed) as usize).min(MAX_INSTRUCTIONS)
     }
 
     pub(super) fn get(&self, number: usize) -> Option<Instruction> {
@@ -110,10 +112,12 @@ impl Known {
     }
 }
 
-/// Returns whether the instruction at this address enters the kernel.
-pub(super) fn is_system_call(at: i64) -> bool {
+/// Returns whether the instruction at this address enters the kernel, or saves the flags: a copy of the trap flag would outlive it.
+/// Instructions are not taken one by one beyond it.
+pub(super) fn ends_stepping(at: i64) -> bool {
     /// `int n`, and the first byte of `syscall` and `sysenter`.
     const INT: u8 = 0xcd;
+    const PUSHF: u8 = 0x9c;
     const ESCAPE: u8 = 0x0f;
     if at < 0 {
         // The kernel's half: only the page of the old system calls can be executed, and not read.
@@ -135,7 +139,7 @@ pub(super) fn is_system_call(at: i64) -> bool {
     };
     let prefixes = (0..14).take_while(|&nth| is_prefix(byte(nth))).count();
     match byte(prefixes) {
-        INT => true,
+        INT | PUSHF => true,
         ESCAPE => matches!(byte(prefixes + 1), 0x05 | 0x34),
         _ => false,
     }
@@ -144,14 +148,12 @@ pub(super) fn is_system_call(at: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::processes::control::Control;
-    use crate::region::Region;
+    use crate::engine::processes::learnt::Learnt;
 
     #[test]
     fn an_instruction_is_known_once_and_other_code_at_its_address_is_another() {
-        let region = Region::anonymous(size_of::<Control>()).unwrap();
-        let control: &Control = region.get(0).unwrap();
-        let known = &control.pauses.known;
+        let region = Learnt::region().unwrap();
+        let known = &region.get::<Learnt>(0).unwrap().known;
         assert_eq!((known.count(), known.get(0)), (0, None));
         let one = |address, bytes| Instruction { address, bytes };
         let all = [one(0x1000, 1), one(0x1001, 2), one(0x1000, 3)];
@@ -160,11 +162,15 @@ mod tests {
         }
         let found: Vec<_> = (0..known.count()).map(|number| known.get(number)).collect();
         assert_eq!(found, all.map(Some));
-        for address in 0x2000..0x2000 + 2 * MOST as u64 {
+        for address in 0x2000..0x2000 + 2 * MAX_INSTRUCTIONS as u64 {
             known.add(one(address, 0));
         }
-        assert_eq!(known.count(), MOST, "and the others are left out");
-        assert_eq!(known.get(MOST), None);
+        assert_eq!(
+            known.count(),
+            MAX_INSTRUCTIONS,
+            "and the others are left out"
+        );
+        assert_eq!(known.get(MAX_INSTRUCTIONS), None);
     }
 
     #[test]
@@ -178,7 +184,7 @@ mod tests {
         )) {
             let instruction = code.at(own).unwrap();
             assert_eq!(instruction.address, own as u64);
-            assert_ne!(code.at(own + 1), Some(instruction));
+            assert_ne!(code.at(own + 1).unwrap().bytes, instruction.bytes);
         }
         let (local, boxed) = (7u64, Box::new(7u64));
         for other in [
@@ -189,25 +195,27 @@ mod tests {
             usize::MAX,
         ] {
             assert_eq!(code.at(other), None, "{other:x}");
-            assert!(!code.holds(other));
+            assert!(!code.contains(other));
         }
     }
 
     #[test]
-    fn a_system_call_is_one_whatever_stands_before_it() {
-        let is = |code: &[u8]| is_system_call(code.as_ptr() as i64);
+    fn a_system_call_and_pushf_are_known_whatever_stands_before_them() {
+        let is = |code: &[u8]| ends_stepping(code.as_ptr() as i64);
         for code in [
             &[0x0f, 0x05][..],
             &[0x48, 0x0f, 0x05],
             &[0x66, 0x4f, 0x0f, 0x05],
             &[0x0f, 0x34],
             &[0xcd, 0x80],
+            &[0x9c],
+            &[0x66, 0x9c],
         ] {
             assert!(is(code), "{code:02x?}");
         }
         for code in [&[0x0f, 0x0b][..], &[0x90], &[0x48, 0x89, 0x05], &[0xcc]] {
             assert!(!is(code), "{code:02x?}");
         }
-        assert!(is_system_call(0xffff_ffff_ff60_0400_u64.cast_signed()));
+        assert!(ends_stepping(0xffff_ffff_ff60_0400_u64.cast_signed()));
     }
 }

@@ -11,13 +11,17 @@
 //! | `control` | the words that they share |
 //! | `start`, `clock` | the moment at which all of them start |
 //! | `pause`, `position`, `point` | instruction-level pauses: when there is one, where, and how long |
-//! | `trap`, `breakpoint`, `code` | how a process is stopped at an instruction, and which ones are known |
+//! | `trap`, `breakpoint`, `disposition` | how a process is stopped at an instruction |
+//! | `code`, `learnt` | the instructions that are known, and what else was learnt about operations |
 
 #[cfg(target_arch = "x86_64")]
 mod breakpoint;
 mod clock;
 mod code;
 mod control;
+#[cfg(target_arch = "x86_64")]
+mod disposition;
+mod learnt;
 mod pause;
 mod point;
 mod pool;
@@ -38,14 +42,17 @@ use crate::error::Error;
 use crate::heap;
 use crate::memory::Hardware;
 use crate::process::{Channel, Exit, Job};
+use crate::region::Region;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
 use crate::workers::{MachineTurn, PrivateWait, Stuck};
 use control::Phase;
+use learnt::Learnt;
 use pool::{Batch, Ended, Pool, Tally};
 use position::Position;
 use std::marker::PhantomData;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The engine of forked processes that run side by side.
@@ -93,6 +100,7 @@ impl<S: WithHandles<Memory = Hardware>> Serve<S> {
 fn serve<S: WithHandles<Memory = Hardware>>(channel: &mut Channel) {
     let mut kept = Kept::<S> {
         pool: None,
+        learnt: None,
         failed: None,
         breakpoints: true,
     };
@@ -108,10 +116,21 @@ fn serve<S: WithHandles<Memory = Hardware>>(channel: &mut Channel) {
 struct Kept<S: WithHandles<Memory = Hardware>> {
     /// The pool, and the roles of its processes.
     pool: Option<(Vec<String>, Pool<S>)>,
+    learnt: Option<Arc<Region>>,
     /// The pause of the last execution that failed.
     failed: Option<Position>,
-    /// Whether pauses may be at breakpoints: until one has ended a process.
+    /// False once a breakpoint has ended a process.
     breakpoints: bool,
+}
+
+impl<S: WithHandles<Memory = Hardware>> Kept<S> {
+    fn learnt(&mut self) -> Result<Arc<Region>, Error> {
+        let learnt = match self.learnt.take() {
+            Some(learnt) => learnt,
+            None => Arc::new(Learnt::region()?),
+        };
+        Ok(Arc::clone(self.learnt.insert(learnt)))
+    }
 }
 
 fn search<S: WithHandles<Memory = Hardware>>(
@@ -120,33 +139,28 @@ fn search<S: WithHandles<Memory = Hardware>>(
     roles: Vec<String>,
     budget: Budget,
 ) -> Result<Answer<S::Spec>, Error> {
-    let mut pool = match kept.pool.take() {
-        Some((same, pool)) if same == roles => pool,
-        _ => Pool::start(roles.clone(), judge::<S>, rests::<S>)?,
-    };
-    let batch = Batch {
-        executions: budget.executions,
-        seed: budget.seed,
-        keep_going: budget.keep_going,
-        read_only: budget.read_only,
-        until: Instant::now() + budget.time,
-        watchdog: budget.watchdog,
-        failed: kept.failed,
-        breakpoints: kept.breakpoints,
-    };
-    let (tally, ended) = pool.run(&case, batch)?;
-    let trapped = matches!(
-        ended,
-        Ended::Died {
-            exit: Exit::Signal(libc::SIGTRAP),
-            ..
+    let until = Instant::now() + budget.time;
+    let (pool, tally, ended) = loop {
+        let mut pool = match kept.pool.take() {
+            Some((same, pool)) if same == roles => pool,
+            _ => Pool::start(roles.clone(), judge::<S>, rests::<S>, kept.learnt()?)?,
+        };
+        let batch = Batch {
+            executions: budget.executions,
+            seed: budget.seed,
+            keep_going: budget.keep_going,
+            read_only: budget.read_only,
+            until,
+            watchdog: budget.watchdog,
+            failed: kept.failed,
+            breakpoints: kept.breakpoints,
+        };
+        let (tally, ended) = pool.run(&case, batch)?;
+        if !died_of_breakpoint(&tally, &ended) {
+            break (pool, tally, ended);
         }
-    );
-    if trapped && tally.pause.is_some_and(|pause| pause.is_breakpoint()) {
-        // Code that was at the breakpoint had blocked the signal. Anything else that ends it ends it again.
         kept.breakpoints = false;
-        return search(kept, case, roles, budget);
-    }
+    };
     if let Ended::Lost(lost) = ended {
         // The counts may be wrong too.
         let covered = Covered {
@@ -180,6 +194,7 @@ fn search<S: WithHandles<Memory = Hardware>>(
         failing,
         timed_out,
         pause,
+        own_trap: _,
     } = tally;
     if run.is_some() && pause.is_some() {
         kept.failed = pause;
@@ -206,6 +221,21 @@ fn search<S: WithHandles<Memory = Hardware>>(
         ..Covered::default()
     };
     Ok((covered, run))
+}
+
+/// Returns whether a breakpoint ended a process: a handler of the code's own, which blocks SIGTRAP, interrupted the operation and
+/// reached it.
+fn died_of_breakpoint<S: WithHandles<Memory = Hardware>>(tally: &Tally, ended: &Ended<S>) -> bool {
+    let Ended::Died {
+        process,
+        exit: Exit::Signal(libc::SIGTRAP),
+        ..
+    } = ended
+    else {
+        return false;
+    };
+    let is_there = |pause: Position| pause.is_breakpoint() && pause.process as usize == *process;
+    !tally.own_trap && tally.pause.is_some_and(is_there)
 }
 
 fn judge<S: WithHandles<Memory = Hardware>>(

@@ -11,33 +11,25 @@
 //! All words are `Relaxed`: a wrong one costs an execution.
 
 use super::clock;
-use super::code::{Code, Known};
-use super::point::{Others, Patience, Pause, Place, Point, Way};
+use super::code::{Code, GOLDEN};
+use super::learnt::Learnt;
+use super::point::{Others, Patience, Pause, Point, Progress, Target, magnitude};
 use super::position::{Position, SharedPosition};
-use crate::schedule::{MAX_PROCESSES, split_mix};
+use crate::schedule::split_mix;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// The part of the time that executions get in which instructions are taken one by one is one in this many; and the most that those
-/// with a breakpoint get, where processes wait for each other and so a pause takes long.
-const SHARE: u64 = 8;
-const MOST: u64 = 2;
-/// One execution in as many has a breakpoint; and in a program like one that failed at a pause.
+/// Executions in which instructions are taken one by one get at most one in this many parts of the time.
+const STEP_SHARE: u64 = 8;
+/// Executions with a breakpoint get at most one in this many parts of the time: a pause takes long where processes wait for each other.
+const BREAKPOINT_SHARE: u64 = 2;
+/// One in this many executions has a breakpoint.
 const EVERY: u64 = 8;
-const AGAIN: u64 = 2;
-/// The length of an operation in instructions: before one has ended and shown it; at least; at
-/// most.
-const LENGTH: u32 = 64;
-const SHORTEST: u32 = 8;
-const LONGEST: u32 = 4_096;
-/// In nanoseconds: the longest pause is 2 to this power, the shortest a 64th of it; all magnitudes
-/// are as likely.
-const PAUSE: u32 = 13;
-/// The executions that show whether calls overlap: at least one in as many has to.
-const FEW: u64 = 20;
-/// One execution in as many that overlaps: where it is fewer, the others often have no processor when one process pauses.
-const SOME: u64 = 4;
-/// 2 to the power of 64, divided by the golden ratio.
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// One in this many executions has a breakpoint once an execution has failed at a pause.
+const REPEAT_EVERY: u64 = 2;
+/// The calls of at least one in this many executions have to overlap.
+const MIN_OVERLAP: u64 = 20;
+/// If fewer than one in this many executions overlap, the others often have no processor when one process pauses.
+const CONCURRENT: u64 = 4;
 /// How often a process goes on at a breakpoint before it pauses there.
 const TIMES: [u32; 8] = [0, 0, 0, 0, 0, 1, 2, 3];
 
@@ -48,16 +40,18 @@ pub(super) struct Pauses {
     previous: SharedPosition,
     pub(super) failed: SharedPosition,
     /// The progress of that process.
-    way: Way,
-    /// The time when this program began, and the time that its executions took in which instructions were taken one by one, and those
-    /// with a breakpoint.
+    pub(super) progress: Progress,
+    /// The time when this program began.
     begun: AtomicU64,
-    stepped: AtomicU64,
-    stopped: AtomicU64,
+    /// The time that its executions took in which instructions were taken one by one.
+    step_time: AtomicU64,
+    /// The time that its executions with a breakpoint took.
+    breakpoint_time: AtomicU64,
+    /// The number of its operations with a pause.
     count: AtomicU64,
     /// The executions of this program without a pause, and those of them whose calls overlapped.
     plain: AtomicU64,
-    met: AtomicU64,
+    overlapping_plain: AtomicU64,
     /// 1: the next pause lasts until the others have made calls.
     waits_for_calls: AtomicU32,
     /// 1: the next execution has a pause, however long that takes.
@@ -67,14 +61,6 @@ pub(super) struct Pauses {
     drawn: AtomicU64,
     /// 1: no breakpoints.
     no_breakpoints: AtomicU32,
-    /// The number of pauses drawn, for all programs, of each kind, and the position of the first.
-    turn: AtomicU64,
-    stops: AtomicU64,
-    offset: AtomicU64,
-    /// The approximate number of instructions in an operation of each process.
-    lengths: [AtomicU32; MAX_PROCESSES],
-    /// The instructions that were taken one by one.
-    pub(super) known: Known,
 }
 
 /// The part of one process in an execution with a pause.
@@ -93,26 +79,32 @@ impl Pauses {
     /// `overlapping` of them with calls that overlapped.
     pub(super) fn decide(&self, executions: u64, overlapping: u64) {
         let is_rare = |met: u64, of: u64, one_in: u64| met.saturating_mul(one_in) < of;
-        let (met, plain) = (self.met.load(Relaxed), self.plain.load(Relaxed));
-        let waits = executions >= FEW && is_rare(met, plain, SOME);
+        let met = self.overlapping_plain.load(Relaxed);
+        let plain = self.plain.load(Relaxed);
+        let waits = executions >= MIN_OVERLAP && is_rare(met, plain, CONCURRENT);
         self.waits_for_calls.store(waits.into(), Relaxed);
-        let always = executions >= FEW && is_rare(overlapping, executions, FEW);
+        let always = executions >= MIN_OVERLAP && is_rare(overlapping, executions, MIN_OVERLAP);
         self.always.store(always.into(), Relaxed);
     }
 
     /// Counts an execution without a pause whose calls overlapped.
-    pub(super) fn met(&self) {
-        self.met.fetch_add(1, Relaxed);
+    pub(super) fn overlapped(&self) {
+        self.overlapping_plain.fetch_add(1, Relaxed);
     }
 
     /// Returns whether calls hardly overlapped except by pauses, in all executions of this program.
-    pub(super) fn were_needed(&self) -> bool {
-        let met = self.met.load(Relaxed).saturating_mul(FEW);
-        self.executions.load(Relaxed) >= FEW && self.count() > 0 && met < self.plain.load(Relaxed)
+    pub(super) fn were_relied_on(&self) -> bool {
+        let met = self
+            .overlapping_plain
+            .load(Relaxed)
+            .saturating_mul(MIN_OVERLAP);
+        self.executions.load(Relaxed) >= MIN_OVERLAP
+            && self.count() > 0
+            && met < self.plain.load(Relaxed)
     }
 
     /// Returns whether the next execution has a pause however long that takes.
-    fn are_always(&self) -> bool {
+    fn must_pause(&self) -> bool {
         self.always.load(Relaxed) == 1
     }
 
@@ -128,14 +120,7 @@ impl Pauses {
 
     /// Begins another program. Every second pause is at the position where an execution failed, if there was one: it fails
     /// there again, and so does a smaller program.
-    pub(super) fn forget(&self, seed: u64, failed: Option<Position>, breakpoints: bool) {
-        // The lengths of operations are learnt from all programs of a structure.
-        if self.turn.load(Relaxed) == 0 {
-            self.offset.store(seed, Relaxed);
-            self.lengths
-                .iter()
-                .for_each(|length| length.store(LENGTH, Relaxed));
-        }
+    pub(super) fn forget(&self, failed: Option<Position>, breakpoints: bool) {
         self.waits_for_calls.store(0, Relaxed);
         self.always.store(0, Relaxed);
         self.current.set(None);
@@ -145,74 +130,75 @@ impl Pauses {
         self.drawn.store(0, Relaxed);
         self.no_breakpoints.store((!breakpoints).into(), Relaxed);
         self.begun.store(clock::now(), Relaxed);
-        self.stepped.store(0, Relaxed);
-        self.stopped.store(0, Relaxed);
+        self.step_time.store(0, Relaxed);
+        self.breakpoint_time.store(0, Relaxed);
         self.count.store(0, Relaxed);
         self.plain.store(0, Relaxed);
-        self.met.store(0, Relaxed);
+        self.overlapping_plain.store(0, Relaxed);
     }
 
     /// Draws whether a process pauses in the execution that is about to start, which one, and
     /// where.
-    pub(super) fn draw(&self, now: u64, mut seed: u64, operations: &[usize]) {
+    pub(super) fn draw(&self, now: u64, mut seed: u64, operations: &[usize], learnt: &Learnt) {
         let lived = now.saturating_sub(self.begun.load(Relaxed));
         let number = self.executions.fetch_add(1, Relaxed);
         let able = operations.iter().filter(|&&count| count > 0).count() as u64;
         let has_time = |spent: &AtomicU64, share| spent.load(Relaxed).saturating_mul(share) < lived;
         let known = match self.no_breakpoints.load(Relaxed) {
-            0 => self.known.count(),
+            0 => learnt.breakpoints(),
             _ => 0,
         };
-        let every = self.failed.get().map_or(EVERY, |_| AGAIN);
-        let is_turn = number.is_multiple_of(every) && has_time(&self.stopped, MOST);
-        let steps = has_time(&self.stepped, SHARE) || self.are_always() && known == 0;
-        let stops = known > 0 && (is_turn || self.are_always());
+        let every = self.failed.get().map_or(EVERY, |_| REPEAT_EVERY);
+        let is_turn =
+            number.is_multiple_of(every) && has_time(&self.breakpoint_time, BREAKPOINT_SHARE);
+        let steps = has_time(&self.step_time, STEP_SHARE) || self.must_pause() && known == 0;
+        let stops = known > 0 && (is_turn || self.must_pause());
         self.current.set(None);
+        self.previous.set(None);
         if !cfg!(target_arch = "x86_64") || able < 2 || !steps && !stops {
             return;
         }
         let drawn = self.drawn.fetch_add(1, Relaxed);
-        self.way.taken.store(0, Relaxed);
-        self.way.when.store(0, Relaxed);
+        self.progress.reset();
         let is_possible = |position: &Position| {
             let operations = operations.get(position.process as usize);
             operations.is_some_and(|&operations| operations > position.operation as usize)
-                && (self.no_breakpoints.load(Relaxed) == 0 || !position.is_breakpoint())
+                && (known > 0 || !position.is_breakpoint())
         };
         if let Some(failed) = self.failed.get().filter(is_possible)
             && drawn.is_multiple_of(2)
         {
             return self.current.set(Some(failed));
         }
-        let turns = if steps { &self.turn } else { &self.stops };
+        let turns = if steps {
+            &learnt.step_pauses
+        } else {
+            &learnt.breakpoint_pauses
+        };
         let turn = turns.fetch_add(1, Relaxed);
         let mut busy = (0..operations.len()).filter(|&process| operations[process] > 0);
         let process = busy.nth((turn % able) as usize).unwrap_or(0);
         let operation = (split_mix(&mut seed) % operations[process] as u64) as u32;
         // Multiples of the golden ratio choose the instructions: they soon cover all parts of an operation evenly.
-        let part = self
-            .offset
-            .load(Relaxed)
-            .wrapping_add((turn / able).wrapping_mul(GOLDEN))
-            >> 32;
-        let place = if steps {
+        let offset = learnt.offset.load(Relaxed);
+        let part = offset.wrapping_add((turn / able).wrapping_mul(GOLDEN)) >> 32;
+        let target = if steps {
             // A quarter of them lies beyond its supposed end, so that a longer operation is noticed.
-            let length = u64::from(self.lengths[process].load(Relaxed)) * 5 / 4;
-            Place::After(1 + ((part * length) >> 32) as u32)
+            let length = u64::from(learnt.length(process)) * 5 / 4;
+            Target::After(1 + ((part * length) >> 32) as u32)
         } else {
-            let Some(instruction) = self.known.get(((part * known as u64) >> 32) as usize) else {
+            let number = (part * known as u64) >> 32;
+            let Some(instruction) = learnt.known.get(number as usize) else {
                 return;
             };
             // In a loop, the first time may not be the one that matters.
-            Place::Before(
-                instruction,
-                TIMES[split_mix(&mut seed) as usize % TIMES.len()],
-            )
+            let times = TIMES[split_mix(&mut seed) as usize % TIMES.len()];
+            Target::Before(instruction, times)
         };
         self.current.set(Some(Position {
             process: process as u32,
             operation,
-            place,
+            target,
         }));
     }
 
@@ -232,11 +218,10 @@ impl Pauses {
         }
     }
 
-    /// Returns where to pause, in this code, and for how long: for nanoseconds, or, if `others` need the
-    /// processor, for some of their calls.
+    /// Returns where to pause, and for how long: for nanoseconds, or, if `others` need the processor, for some of their calls.
     pub(super) fn point<'a>(
         &'a self,
-        code: &'a Code,
+        code: (&'a Code, &'a Learnt),
         others: Option<Others<'a>>,
         mut seed: u64,
     ) -> Point<'a> {
@@ -245,42 +230,31 @@ impl Pauses {
         // An event is the begin or the return of a call.
         let events = 1 + split_mix(&mut seed) % 4;
         Point {
-            place: current.map_or(Place::After(1), |position| position.place),
+            target: current.map_or(Target::After(1), |position| position.target),
             pause: others.map_or(Pause::Nanoseconds(pause), |others| {
                 Pause::Events(events, others)
             }),
-            way: &self.way,
-            code: Some((code, &self.known)),
+            progress: &self.progress,
+            code: Some(code),
         }
     }
 
     /// Learns from an operation of process `me` that has ended; `paused` says that it paused before
     /// its end.
-    pub(super) fn learn(&self, me: usize, paused: bool) {
+    pub(super) fn learn(&self, me: usize, paused: bool, learnt: &Learnt) {
         self.count.fetch_add(paused.into(), Relaxed);
         let current = self.current.get();
-        if current.is_some_and(|position| position.is_breakpoint()) {
-            return;
+        if current.is_some_and(|position| !position.is_breakpoint()) {
+            learnt.learn(me, self.progress.taken.load(Relaxed), paused);
         }
-        let taken = self.way.taken.load(Relaxed);
-        let length = self.lengths[me].load(Relaxed);
-        let length = if !paused {
-            (length + taken) / 2
-        } else if taken > length {
-            // It continued beyond its supposed end.
-            2 * taken
-        } else {
-            length
-        };
-        self.lengths[me].store(length.clamp(SHORTEST, LONGEST), Relaxed);
     }
 
     /// Waits until the other process has paused, and then for a while.
     pub(super) fn wait(&self, alone: bool, longer: u64) {
         let mut patience = Patience::new(0);
         loop {
-            let (now, when) = (clock::now(), self.way.when.load(Relaxed));
-            let taken = self.way.taken.load(Relaxed).into();
+            let (now, when) = (clock::now(), self.progress.when.load(Relaxed));
+            let taken = self.progress.taken.load(Relaxed).into();
             if when > 0 && now >= when.saturating_add(longer)
                 || when == 0 && patience.is_over(taken)
             {
@@ -298,10 +272,9 @@ impl Pauses {
         let position = self.current.get();
         if let Some(position) = position {
             let took = clock::now().saturating_sub(start.load(Relaxed));
-            let spent = if position.is_breakpoint() {
-                &self.stopped
-            } else {
-                &self.stepped
+            let spent = match position.is_breakpoint() {
+                true => &self.breakpoint_time,
+                false => &self.step_time,
             };
             spent.fetch_add(took, Relaxed);
             self.current.set(None);
@@ -318,35 +291,44 @@ impl Pauses {
     }
 }
 
-/// Returns nanoseconds: all magnitudes are as likely.
-fn magnitude(seed: &mut u64) -> u64 {
-    let drawn = split_mix(seed);
-    let most = 1u64 << (PAUSE - (drawn % 6) as u32);
-    most / 2 + (drawn >> 8) % (most / 2)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{code::Instruction, point::PATIENCE};
     use super::*;
     use crate::engine::processes::control::Control;
+    use crate::engine::processes::{code::Instruction, learnt::LENGTH, point::PATIENCE};
     use crate::region::Region;
 
+    fn regions() -> (Region, Region) {
+        let control = Region::anonymous(size_of::<Control>()).unwrap();
+        (control, Learnt::region().unwrap())
+    }
+
+    /// Returns the pauses and what was learnt, at the begin of a program.
+    fn begun(
+        (control, learnt): &(Region, Region),
+        failed: Option<Position>,
+        breakpoints: bool,
+    ) -> (&Pauses, &Learnt) {
+        let (control, learnt): (&Control, &Learnt) =
+            (control.get(0).unwrap(), learnt.get(0).unwrap());
+        learnt.begin(7);
+        control.pauses.forget(failed, breakpoints);
+        (&control.pauses, learnt)
+    }
+
     fn drawn(operations: &[usize], times: u64) -> Vec<(u32, u32, u32)> {
-        let region = Region::anonymous(size_of::<Control>()).unwrap();
-        let control: &Control = region.get(0).unwrap();
-        let pauses = &control.pauses;
-        pauses.forget(7, None, true);
+        let regions = regions();
+        let (pauses, learnt) = begun(&regions, None, true);
         let begun = pauses.begun.load(Relaxed);
         let all = (1..=times).filter_map(|time| {
-            pauses.draw(begun + time, time, operations);
+            pauses.draw(begun + time, time, operations, learnt);
             pauses.current.get().map(|at| {
-                let Place::After(instructions) = at.place else {
+                let Target::After(instructions) = at.target else {
                     panic!("nothing is known: {at:?}");
                 };
                 let drawn = (at.process, at.operation, instructions);
                 assert!(pauses.ended(&AtomicU64::new(clock::now())));
-                pauses.stepped.store(0, Relaxed);
+                pauses.step_time.store(0, Relaxed);
                 drawn
             })
         });
@@ -361,67 +343,49 @@ mod tests {
         let all = drawn(&[3, 0, 1], some);
         assert_eq!(all.len(), some as usize);
         for process in [0, 2] {
-            let mut at: Vec<_> = all
-                .iter()
-                .filter(|drawn| drawn.0 == process)
-                .map(|drawn| drawn.2)
-                .collect();
+            let own = all.iter().filter(|drawn| drawn.0 == process);
+            let mut at: Vec<_> = own.map(|drawn| drawn.2).collect();
             at.sort_unstable();
             at.dedup();
             let expected: Vec<_> = (1..=LENGTH + LENGTH / 4).collect();
             assert!(some == 0 || at == expected, "{at:?}");
         }
-        assert!(
-            all.iter()
-                .all(|&(process, operation, _)| operation < if process == 0 { 3 } else { 1 })
-        );
+        let most = |process| if process == 0 { 3 } else { 1 };
+        assert!(all.iter().all(|drawn| drawn.1 < most(drawn.0)));
     }
 
     #[test]
-    fn a_length_is_learnt_from_operations_that_end_and_pauses_get_their_share_of_the_time_alone() {
-        let region = Region::anonymous(size_of::<Control>()).unwrap();
-        let control: &Control = region.get(0).unwrap();
-        let pauses = &control.pauses;
-        pauses.forget(7, None, true);
-        let length = || pauses.lengths[1].load(Relaxed);
-        pauses.way.taken.store(LENGTH + 5, Relaxed);
-        pauses.learn(1, true);
-        assert!(length() > LENGTH + 5, "it has not ended");
-        pauses.way.taken.store(20, Relaxed);
-        (0..100).for_each(|_| pauses.learn(1, false));
-        assert!((20..25).contains(&length()), "it has 20");
-        assert_eq!(pauses.count(), 1, "where it did");
-
+    fn instructions_are_taken_one_by_one_for_a_share_of_the_time() {
+        let regions = regions();
+        let (pauses, learnt) = begun(&regions, None, true);
         let begun = pauses.begun.load(Relaxed);
-        pauses.stepped.store(1_000, Relaxed);
-        pauses.draw(begun + 1_000 * SHARE, 1, &[1, 1]);
+        pauses.step_time.store(1_000, Relaxed);
+        pauses.draw(begun + 1_000 * STEP_SHARE, 1, &[1, 1], learnt);
         assert_eq!(pauses.part(0, 1, 1), Part::None);
-        pauses.draw(begun + 1_000 * SHARE + 1, 1, &[1, 1]);
+        pauses.draw(begun + 1_000 * STEP_SHARE + 1, 1, &[1, 1], learnt);
         if cfg!(target_arch = "x86_64") {
             assert_eq!(pauses.part(0, 1, 1), Part::Pauses(0));
             assert!(matches!(pauses.part(1, 1, 1), Part::Waits(0, 1..=8_192)));
         }
     }
 
-    /// Returns the pauses of that many executions after the first, where these instructions are known and all time is spent.
-    fn stops(known: u64, times: u64, breakpoints: bool) -> Vec<Option<(Instruction, u32)>> {
-        let region = Region::anonymous(size_of::<Control>()).unwrap();
-        let control: &Control = region.get(0).unwrap();
-        let pauses = &control.pauses;
-        pauses.forget(7, None, breakpoints);
+    /// Returns the pauses of that many executions, where these instructions are known and no time is left for taking others one by one.
+    fn breakpoints(known: u64, times: u64, breakpoints: bool) -> Vec<Option<(Instruction, u32)>> {
+        let regions = regions();
+        let (pauses, learnt) = begun(&regions, None, breakpoints);
         let begun = pauses.begun.load(Relaxed);
         for address in 1..=known {
-            pauses.known.add(Instruction { address, bytes: 0 });
+            learnt.known.add(Instruction { address, bytes: 0 });
         }
-        pauses.stepped.store(u64::MAX, Relaxed);
+        pauses.step_time.store(u64::MAX, Relaxed);
         let all = (0..times).map(|time| {
-            pauses.draw(begun + 1 + time, time, &[2, 0, 1]);
-            let place = pauses.current.get().map(|position| position.place);
-            pauses.stopped.store(0, Relaxed);
+            pauses.draw(begun + 1 + time, time, &[2, 0, 1], learnt);
+            let target = pauses.current.get().map(|position| position.target);
+            pauses.breakpoint_time.store(0, Relaxed);
             pauses.ended(&AtomicU64::new(clock::now()));
-            place.map(|place| match place {
-                Place::Before(instruction, times) => (instruction, times),
-                Place::After(_) => panic!("no time is left for it"),
+            target.map(|target| match target {
+                Target::Before(instruction, times) => (instruction, times),
+                Target::After(_) => panic!("no time is left for it"),
             })
         });
         all.collect()
@@ -429,9 +393,9 @@ mod tests {
 
     #[test]
     fn one_execution_in_eight_has_a_breakpoint_and_each_known_instruction_is_drawn() {
-        assert_eq!(stops(0, 100, true), vec![None; 100]);
-        assert_eq!(stops(9, 100, false), vec![None; 100]);
-        let all = stops(9, 1_000, true);
+        assert_eq!(breakpoints(0, 100, true), vec![None; 100]);
+        assert_eq!(breakpoints(9, 100, false), vec![None; 100]);
+        let all = breakpoints(9, 1_000, true);
         if cfg!(target_arch = "x86_64") {
             let mut drawn: Vec<_> = all.iter().flatten().collect();
             assert_eq!(drawn.len() as u64, 1_000 / EVERY);
@@ -444,21 +408,44 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_breakpoint_is_the_last_and_steps_take_their_place_where_calls_hardly_overlap() {
+        let regions = regions();
+        let (pauses, learnt) = begun(&regions, None, true);
+        let begun = pauses.begun.load(Relaxed);
+        let instruction = Instruction {
+            address: 1,
+            bytes: 0,
+        };
+        learnt.known.add(instruction);
+        pauses.step_time.store(u64::MAX, Relaxed);
+        pauses.decide(MIN_OVERLAP, 0);
+        let target = || {
+            pauses.draw(begun + 1, 1, &[1, 1], learnt);
+            pauses.current.get().map(|position| position.target)
+        };
+        let is_breakpoint = |target: Option<Target>| matches!(target, Some(Target::Before(..)));
+        let before = target();
+        learnt.refuse_breakpoints();
+        let after = target();
+        if cfg!(target_arch = "x86_64") {
+            assert!(is_breakpoint(before) && !is_breakpoint(after) && after.is_some());
+        }
+    }
+
+    #[test]
     fn every_second_pause_is_where_an_execution_failed_if_that_operation_is_still_there() {
-        let region = Region::anonymous(size_of::<Control>()).unwrap();
-        let control: &Control = region.get(0).unwrap();
-        let pauses = &control.pauses;
         let failed = Position {
             process: 1,
             operation: 2,
-            place: Place::After(3_000),
+            target: Target::After(3_000),
         };
+        let regions = regions();
         let same = |operations: &[usize]| {
-            pauses.forget(7, Some(failed), true);
+            let (pauses, learnt) = begun(&regions, Some(failed), true);
             let begun = pauses.begun.load(Relaxed);
             let drawn = (1..=8).map(|time| {
-                pauses.stepped.store(0, Relaxed);
-                pauses.draw(begun + time, time, operations);
+                pauses.step_time.store(0, Relaxed);
+                pauses.draw(begun + time, time, operations, learnt);
                 pauses.current.get() == Some(failed)
             });
             drawn.collect::<Vec<_>>()
@@ -468,28 +455,41 @@ mod tests {
         }
         assert_eq!(same(&[3, 2]), [false; 8], "it has fewer operations");
         assert_eq!(same(&[3]), [false; 8]);
+    }
+
+    #[test]
+    fn the_last_pause_is_that_of_the_last_execution_and_of_none_before() {
+        let regions = regions();
+        let (pauses, learnt) = begun(&regions, None, true);
+        let begun = pauses.begun.load(Relaxed);
+        pauses.draw(begun + 1, 1, &[1, 1], learnt);
+        let drawn = pauses.last();
+        assert_eq!(drawn.is_some(), cfg!(target_arch = "x86_64"));
         pauses.ended(&AtomicU64::new(clock::now()));
-        assert_eq!(pauses.current.get(), None);
+        assert_eq!(pauses.last(), drawn);
+        pauses.step_time.store(u64::MAX, Relaxed);
+        pauses.draw(begun + 1, 2, &[1, 1], learnt);
+        assert_eq!(pauses.last(), None, "this one has no pause");
     }
 
     #[test]
     fn a_wait_ends_after_the_pause_or_when_nothing_moves_any_more() {
-        let region = Region::anonymous(size_of::<Control>()).unwrap();
-        let control: &Control = region.get(0).unwrap();
-        let pauses = &control.pauses;
+        let regions = regions();
+        let (pauses, _) = begun(&regions, None, true);
         let began = clock::now();
-        pauses.way.when.store(began, Relaxed);
+        pauses.progress.when.store(began, Relaxed);
         pauses.wait(false, 3_000_000);
         assert!(
             clock::now() >= began + 3_000_000,
             "it has paused, and that is not long ago"
         );
         // No process pauses, ever: it takes its instructions, and then none.
-        pauses.way.when.store(0, Relaxed);
+        pauses.progress.when.store(0, Relaxed);
+        let began = clock::now();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while clock::now() < began + 3 * PATIENCE {
-                    pauses.way.taken.fetch_add(1, Relaxed);
+                    pauses.progress.taken.fetch_add(1, Relaxed);
                     std::thread::yield_now();
                 }
             });

@@ -1,26 +1,32 @@
 //! The point of an instruction-level pause, and the waits of the processes that take part in it.
 
 use super::clock;
-use super::code::{Code, Instruction, Known};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use super::code::{Code, Instruction};
+use super::learnt::Learnt;
+use crate::schedule::split_mix;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// In nanoseconds: the longest pause is 2 to this power, the shortest a 64th of it; all magnitudes
+/// are as likely.
+const PAUSE: u32 = 13;
 
 /// The point of a pause: its place, and its length.
 #[derive(Clone, Copy)]
 pub(super) struct Point<'a> {
-    pub(super) place: Place,
+    pub(super) target: Target,
     pub(super) pause: Pause<'a>,
     /// The counter that shows progress.
-    pub(super) way: &'a Way,
-    /// The code in which breakpoints may be set, and the table that instructions taken one by one go into.
-    pub(super) code: Option<(&'a Code, &'a Known)>,
+    pub(super) progress: &'a Progress,
+    /// The code in which breakpoints may be set, and the table for instructions that are taken one by one.
+    pub(super) code: Option<(&'a Code, &'a Learnt)>,
 }
 
-/// The place of a pause in an operation.
+/// The instruction of an operation at which a process pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Target {
     /// After this many instructions, taken one by one, or before a system call that comes first.
     After(u32),
-    /// Before an instruction, where a breakpoint stops the process once it was there this many times.
+    /// Before this one, where a breakpoint stops the process once it was there this many times.
     Before(Instruction, u32),
 }
 
@@ -86,9 +92,26 @@ impl Patience {
 /// The progress of a process, for others to see.
 #[repr(C)]
 #[derive(Debug, Default)]
-pub(super) struct Way {
+pub(super) struct Progress {
     /// The instructions taken.
     pub(super) taken: AtomicU32,
+    /// 1: it was ended by a trap of the code's own.
+    pub(super) own_trap: AtomicU32,
     /// The time when it paused, or ended without, by the monotonic clock; 0 before.
     pub(super) when: AtomicU64,
+}
+
+impl Progress {
+    pub(super) fn reset(&self) {
+        self.taken.store(0, Relaxed);
+        self.own_trap.store(0, Relaxed);
+        self.when.store(0, Relaxed);
+    }
+}
+
+/// Returns nanoseconds: all magnitudes are as likely.
+pub(super) fn magnitude(seed: &mut u64) -> u64 {
+    let drawn = split_mix(seed);
+    let most = 1u64 << (PAUSE - (drawn % 6) as u32);
+    most / 2 + (drawn >> 8) % (most / 2)
 }

@@ -21,6 +21,7 @@ use crate::workers::watch::{Stuck, Watch};
 use crate::workers::{Lost, possible};
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,8 @@ pub(crate) struct Tally {
     pub(crate) timed_out: bool,
     /// The pause of the last execution.
     pub(crate) pause: Option<Position>,
+    /// A trap of the code's own ended the process that was to pause.
+    pub(crate) own_trap: bool,
 }
 
 /// The end of a batch.
@@ -102,6 +105,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         roles: Vec<String>,
         judge: Judge<S::Spec>,
         rests: Judge<S::Spec>,
+        learnt: Arc<Region>,
     ) -> Result<Self, Error> {
         possible::<S>(&roles)?;
         let (bell, ring) = Bell::new()?;
@@ -117,6 +121,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             judge,
             processors: processors(roles.len()),
             code: Code::of_this_process(),
+            learnt,
             roles,
         };
         shared.control().seals().for_each(Seal::set);
@@ -157,6 +162,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         ] {
             word.store(value, Relaxed);
         }
+        self.shared.learnt().begin(batch.seed);
         control.forget_starts(batch.failed, batch.breakpoints);
         control
             .keep_going
@@ -192,10 +198,11 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             executions: control.executions.load(Relaxed),
             overlapping: control.overlapping.load(Relaxed),
             paused: control.pauses.count(),
-            by_pauses: control.pauses.were_needed(),
+            by_pauses: control.pauses.were_relied_on(),
             failing: control.failing.load(Relaxed),
             timed_out: false,
             pause: control.pauses.last(),
+            own_trap: control.pauses.progress.own_trap.load(Relaxed) == 1,
         }
     }
 

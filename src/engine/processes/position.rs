@@ -1,7 +1,7 @@
 //! The position of a pause in a program, as a value and in the memory that the workers share.
 
 use super::code::Instruction;
-use super::point::Place;
+use super::point::Target;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// The number that stands for no process.
@@ -12,13 +12,13 @@ const NO_PROCESS: u32 = u32::MAX;
 pub(super) struct Position {
     pub(super) process: u32,
     pub(super) operation: u32,
-    pub(super) place: Place,
+    pub(super) target: Target,
 }
 
 impl Position {
     /// Returns whether the pause is at a breakpoint.
     pub(super) fn is_breakpoint(&self) -> bool {
-        matches!(self.place, Place::Before(..))
+        matches!(self.target, Target::Before(..))
     }
 }
 
@@ -41,9 +41,9 @@ impl SharedPosition {
                 address: 0,
                 bytes: 0,
             };
-            let (instruction, number) = match position.place {
-                Place::After(instructions) => (none, instructions),
-                Place::Before(instruction, times) => (instruction, times),
+            let (instruction, number) = match position.target {
+                Target::After(instructions) => (none, instructions),
+                Target::Before(instruction, times) => (instruction, times),
             };
             self.operation.store(position.operation, Relaxed);
             self.number.store(number, Relaxed);
@@ -64,9 +64,9 @@ impl SharedPosition {
         (process != NO_PROCESS).then(|| Position {
             process,
             operation: self.operation.load(Relaxed),
-            place: match instruction.address {
-                0 => Place::After(number),
-                _ => Place::Before(instruction, number),
+            target: match instruction.address {
+                0 => Target::After(number),
+                _ => Target::Before(instruction, number),
             },
         })
     }
@@ -86,11 +86,11 @@ mod tests {
             address: u64::MAX,
             bytes: 3,
         };
-        for place in [Place::Before(instruction, 2), Place::After(5)] {
+        for target in [Target::Before(instruction, 2), Target::After(5)] {
             let position = Position {
                 process: 1,
                 operation: 7,
-                place,
+                target,
             };
             shared.set(Some(position));
             assert_eq!(shared.get(), Some(position));

@@ -5,6 +5,7 @@
 
 use super::clock;
 use super::control::Control;
+use super::learnt::Learnt;
 use super::position::Position;
 use crate::schedule::split_mix;
 use std::sync::atomic::Ordering::Relaxed;
@@ -29,8 +30,7 @@ impl Control {
         self.length.store(2 * MARGIN, Relaxed);
         self.late.store(0, Relaxed);
         self.held_back.iter().for_each(|by| by.store(0, Relaxed));
-        self.pauses
-            .forget(self.seed.load(Relaxed), failed, breakpoints);
+        self.pauses.forget(failed, breakpoints);
     }
 
     /// Returns the seed of the draws for the current execution, in each process.
@@ -40,9 +40,9 @@ impl Control {
 
     /// Draws the start of the next execution, of processes with these numbers of operations, and whether one pauses
     /// in it.
-    pub(super) fn draw_start_line(&self, operations: &[usize]) {
+    pub(super) fn draw_start_line(&self, operations: &[usize], learnt: &Learnt) {
         let now = clock::now();
-        self.pauses.draw(now, !self.drawn(), operations);
+        self.pauses.draw(now, !self.drawn(), operations, learnt);
         self.start.store(now + self.margin.load(Relaxed), Relaxed);
     }
 
@@ -130,7 +130,8 @@ mod tests {
             MARGIN + LATER,
             "it started at 0, long ago"
         );
-        control.draw_start_line(&[1]);
+        let learnt = Learnt::region().unwrap();
+        control.draw_start_line(&[1], learnt.get(0).unwrap());
         control.await_start_line(0, true);
         assert!(
             clock::now() >= control.start.load(Relaxed),

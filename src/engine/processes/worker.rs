@@ -8,6 +8,7 @@
 
 use super::code::Code;
 use super::control::{Control, Phase};
+use super::learnt::Learnt;
 use super::pause::Part;
 use super::point::Others;
 use super::trap::pausing;
@@ -27,6 +28,7 @@ use crate::workers::seal::Seal;
 use std::cell::UnsafeCell;
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 /// The iterations for which a process with a processor for itself waits before it sleeps.
@@ -49,6 +51,8 @@ pub(super) struct Shared<S: WithHandles<Memory = Hardware>> {
     /// The processor of each process, and whether no other process shares it.
     pub(super) processors: Vec<(usize, bool)>,
     pub(super) code: Code,
+    /// Outlives the pool: the processes of the next one, of the same zygote, have the same code.
+    pub(super) learnt: Arc<Region>,
 }
 
 /// One call in a log.
@@ -57,6 +61,9 @@ pub(super) type Record<S> = (u64, u64, <S as Spec>::Ret);
 impl<S: WithHandles<Memory = Hardware>> Shared<S> {
     pub(super) fn control(&self) -> &Control {
         self.control.get(0).expect("the region was made for it")
+    }
+    pub(super) fn learnt(&self) -> &Learnt {
+        self.learnt.get(0).expect("the region was made for it")
     }
     pub(super) fn log(&self, process: usize) -> &Log {
         self.logs[process]
@@ -250,7 +257,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         control.clock.store(case.prefix.len() as u64, Relaxed);
         control.finished.store(0, Relaxed);
         control.places[self.me].set(Phase::Idle);
-        control.draw_start_line(&self.operations);
+        control.draw_start_line(&self.operations, self.shared.learnt());
         control.next_round();
     }
 
@@ -316,9 +323,11 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
                     finished: &control.finished,
                     count: self.operations.len() as u32 - 1,
                 });
-                let point = control.pauses.point(&self.shared.code, others, seed);
+                let learnt = self.shared.learnt();
+                let code = (&self.shared.code, learnt);
+                let point = control.pauses.point(code, others, seed);
                 let (ret, paused) = pausing(point, || without_copies(|| S::apply(&mut handle, op)));
-                control.pauses.learn(self.me, paused);
+                control.pauses.learn(self.me, paused, learnt);
                 ret
             } else {
                 without_copies(|| S::apply(&mut handle, op))
@@ -427,7 +436,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
             None => {
                 control.overlapping.fetch_add(1, Relaxed);
                 if !paused {
-                    control.pauses.met();
+                    control.pauses.overlapped();
                 }
             }
             Some(_) if paused => {}

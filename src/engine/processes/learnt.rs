@@ -1,0 +1,101 @@
+//! Knowledge about the operations of a structure, in memory that all its pools share.
+#![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
+
+use super::code::Known;
+use crate::error::Error;
+use crate::memory::Resident;
+use crate::region::Region;
+use crate::schedule::MAX_PROCESSES;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// The length of an operation in instructions: before one has ended and shown it; at least; at
+/// most.
+pub(super) const LENGTH: u32 = 64;
+const SHORTEST: u32 = 8;
+const LONGEST: u32 = 4_096;
+
+#[repr(C)]
+pub(super) struct Learnt {
+    /// The instructions that were taken one by one.
+    pub(super) known: Known,
+    /// The approximate number of instructions in an operation of each process.
+    lengths: [AtomicU32; MAX_PROCESSES],
+    /// 1: the kernel refused a breakpoint.
+    refused: AtomicU32,
+    /// The number of pauses drawn after instructions taken one by one.
+    pub(super) step_pauses: AtomicU64,
+    /// The number of pauses drawn at breakpoints.
+    pub(super) breakpoint_pauses: AtomicU64,
+    /// The begin of the draws.
+    pub(super) offset: AtomicU64,
+}
+
+// SAFETY: Resident. 1. and 2. Only atomics. 3. No word is used as an index unchecked, and an address only where `Code` has the same
+// instruction. 4. No Drop.
+unsafe impl Resident for Learnt {}
+
+impl Learnt {
+    /// Returns memory in which nothing was learnt.
+    pub(super) fn region() -> Result<Region, Error> {
+        Region::anonymous(size_of::<Self>())
+    }
+
+    /// Begins a program.
+    pub(super) fn begin(&self, seed: u64) {
+        if self.step_pauses.load(Relaxed) == 0 {
+            self.offset.store(seed, Relaxed);
+        }
+    }
+
+    pub(super) fn length(&self, process: usize) -> u32 {
+        match self.lengths[process].load(Relaxed) {
+            0 => LENGTH,
+            length => length,
+        }
+    }
+
+    /// Learns the length of the operations of a process from one that took that many instructions, and then ended, or paused before its
+    /// end.
+    pub(super) fn learn(&self, process: usize, taken: u32, paused: bool) {
+        let length = self.length(process);
+        let length = if !paused {
+            (length + taken) / 2
+        } else if taken > length {
+            // It continued beyond its supposed end.
+            2 * taken
+        } else {
+            length
+        };
+        self.lengths[process].store(length.clamp(SHORTEST, LONGEST), Relaxed);
+    }
+
+    /// Notes that the kernel refused a breakpoint: it will again.
+    pub(super) fn refuse_breakpoints(&self) {
+        self.refused.store(1, Relaxed);
+    }
+
+    /// Returns the number of instructions at which a breakpoint may be set.
+    pub(super) fn breakpoints(&self) -> usize {
+        match self.refused.load(Relaxed) {
+            0 => self.known.count(),
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_learnt_from_operations_that_end() {
+        let region = Learnt::region().unwrap();
+        let learnt: &Learnt = region.get(0).unwrap();
+        assert_eq!(learnt.length(1), LENGTH);
+        learnt.learn(1, LENGTH + 5, true);
+        assert!(learnt.length(1) > LENGTH + 5, "it has not ended");
+        (0..100).for_each(|_| learnt.learn(1, 20, false));
+        assert!((20..25).contains(&learnt.length(1)), "it has 20");
+        assert_eq!(learnt.length(0), LENGTH, "that is another process");
+    }
+}

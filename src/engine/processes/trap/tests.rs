@@ -1,0 +1,312 @@
+//! Pauses of the process of the test itself.
+#![allow(unsafe_code, reason = "a breakpoint, and handlers of a signal")]
+
+use super::*;
+use crate::engine::processes::code::{Code, Instruction};
+use crate::engine::processes::control::Control;
+use crate::engine::processes::learnt::Learnt;
+use crate::engine::processes::point::{Others, Pause, Progress, Target};
+use crate::process::{self, Exit, in_fresh_process};
+use crate::region::Region;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+fn at(instructions: u32, progress: &Progress) -> Point<'_> {
+    Point {
+        target: Target::After(instructions),
+        pause: Pause::Nanoseconds(0),
+        progress,
+        code: None,
+    }
+}
+
+/// Returns what another process saw of two stores when this one paused at this place.
+fn seen(target: Target, code: Option<(&Code, &Learnt)>) -> (u32, u32) {
+    let region = Region::anonymous(size_of::<Control>()).unwrap();
+    let control: &Control = region.get(0).unwrap();
+    let (progress, words) = (&control.pauses.progress, [&control.late, &control.batch]);
+    let (looks, finished) = (&*control.clock, &*control.finished);
+    let other = Others {
+        clock: looks,
+        finished,
+        count: 1,
+    };
+    let child = process::spawn(|| {
+        while progress.when.load(Acquire) == 0 {
+            std::thread::yield_now();
+        }
+        let (second, first) = (words[1].load(Acquire), words[0].load(Acquire));
+        looks.fetch_add(1, Release);
+        (first, second)
+    });
+    let point = Point {
+        target,
+        pause: Pause::Events(1, other),
+        progress,
+        code,
+    };
+    pausing(point, || store(&words));
+    child.unwrap().value().unwrap()
+}
+
+/// Some instructions precede the stores, which a loop takes.
+#[inline(never)]
+fn store(words: &[&AtomicU32]) {
+    let one = std::hint::black_box(1);
+    for word in std::hint::black_box(words) {
+        word.store(one, Release);
+    }
+}
+
+/// Values of the first and of the second word.
+const ALL: [(u32, u32); 3] = [(0, 0), (1, 0), (1, 1)];
+
+/// Returns which of these were never seen, in up to 100 tries of each target: a pause ends when the other process has no processor for
+/// long.
+fn unseen(
+    wanted: &[(u32, u32)],
+    targets: &[Target],
+    code: Option<(&Code, &Learnt)>,
+) -> Vec<(u32, u32)> {
+    let mut missing = wanted.to_vec();
+    for target in (0..100).flat_map(|_| targets) {
+        let seen = seen(*target, code);
+        assert!(ALL.contains(&seen), "{target:?}: {seen:?}");
+        missing.retain(|&one| one != seen);
+        if missing.is_empty() {
+            break;
+        }
+    }
+    missing
+}
+
+fn steps() {
+    let steps: Vec<_> = (1..=200).map(Target::After).collect();
+    assert_eq!(unseen(&ALL, &steps, None), [], "never seen");
+
+    let progress = Progress::default();
+    let (value, paused) = pausing(at(u32::MAX, &progress), || std::hint::black_box(7));
+    let taken = progress.taken.load(Relaxed);
+    assert!(
+        value == 7 && !paused && (2..10_000).contains(&taken),
+        "{taken}"
+    );
+    assert!(progress.when.load(Relaxed) > 0, "the end is told as well");
+    let ((), paused) = pausing(at(1, &progress), || ());
+    assert!(paused && progress.taken.load(Relaxed) == 1);
+
+    // It also ends by unwinding.
+    let unwound = std::panic::catch_unwind(|| {
+        pausing(at(u32::MAX, &progress), || {
+            std::panic::resume_unwind(Box::new(7))
+        })
+    });
+    assert!(unwound.is_err() && !HANDLER.armed.load(Relaxed));
+    let before = progress.taken.load(Relaxed);
+    assert_eq!(std::hint::black_box(progress.taken.load(Relaxed)), before);
+
+    let trap = SigSet::from(Signal::SIGTRAP);
+    trap.thread_block().unwrap();
+    let ((), paused) = pausing(at(1, &progress), || ());
+    assert!(
+        !paused && progress.taken.load(Relaxed) == 0,
+        "it is blocked"
+    );
+    trap.thread_unblock().unwrap();
+}
+
+/// Statics and dispositions belong to a process.
+#[test]
+fn it_pauses_between_two_stores_and_not_where_the_signal_is_anothers() {
+    in_fresh_process(|()| steps(), ()).unwrap();
+}
+
+/// Returns what a call returns while the process has a second thread.
+fn breakpoint_beside_a_thread(call: &dyn Fn() -> bool) -> bool {
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || ended.recv());
+        let result = call();
+        drop(end);
+        result
+    })
+}
+
+/// Takes the instructions of a function one by one, and then stops at each by a breakpoint.
+fn breakpoints() {
+    // The instructions that were taken one by one are known: a breakpoint stops at them, too.
+    let region = Learnt::region().unwrap();
+    let learnt: &Learnt = region.get(0).unwrap();
+    let known = &learnt.known;
+    let code = Code::of_this_process();
+    seen(Target::After(u32::MAX), Some((&code, learnt)));
+    let own = (store as *const ()).addr() as u64;
+    let instructions: Vec<_> = (0..known.count())
+        .filter_map(|number| known.get(number))
+        .collect();
+    let first = instructions.iter().find(|one| one.address == own);
+    let first = *first.expect("it was called");
+    let before = code.at(own as usize);
+    for times in 0..2 {
+        let all = instructions
+            .iter()
+            .map(|&instruction| Target::Before(instruction, times));
+        let all: Vec<_> = all.collect();
+        let wanted = if times == 0 { &ALL[..] } else { &[(1, 0)] };
+        let missing = unseen(wanted, &all, Some((&code, learnt)));
+        assert_eq!(missing, [], "never seen, after {times} times");
+    }
+    assert_eq!(code.at(own as usize), before, "the code is as it was");
+    let progress = Progress::default();
+    let word = AtomicU32::new(0);
+    let words = [&word, &word];
+    let breakpoint = |instruction, times| {
+        let point = Point {
+            target: Target::Before(instruction, times),
+            code: Some((&code, learnt)),
+            ..at(0, &progress)
+        };
+        pausing(point, || store(&words)).1
+    };
+    assert!(breakpoint(first, 0), "the function is called once");
+    assert!(!breakpoint(first, 1));
+    let other = Instruction {
+        bytes: !first.bytes,
+        ..first
+    };
+    assert!(!breakpoint(other, 0), "there is another instruction");
+    let outside = Instruction {
+        address: (&raw const words).addr() as u64,
+        bytes: 0,
+    };
+    assert!(!breakpoint(outside, 0), "that is no code");
+    assert!(!HANDLER.armed.load(Relaxed));
+    // The first system call ends it: a child, a thread and a handler of the code's own do not meet it.
+    let does = |call: &dyn Fn()| {
+        let point = Point {
+            target: Target::Before(first, 0),
+            code: Some((&code, learnt)),
+            ..at(0, &progress)
+        };
+        let (same, paused) = pausing(point, || {
+            call();
+            let same = code.at(own as usize) == before;
+            store(&words);
+            same
+        });
+        assert!(same && !paused, "there was a system call before");
+    };
+    does(&|| {
+        let child = process::spawn(|| code.at(own as usize) == before).unwrap();
+        assert!(child.value().unwrap(), "a child has no breakpoint");
+    });
+    does(&|| {
+        let trap = SigSet::from(Signal::SIGTRAP);
+        trap.thread_block().unwrap();
+        store(&words);
+        trap.thread_unblock().unwrap();
+    });
+    assert!(breakpoint(first, 0));
+    // The kernel may take a moment to end the thread.
+    does(&|| {
+        std::thread::scope(|scope| {
+            scope.spawn(|| store(&words));
+        });
+    });
+    assert!(
+        !breakpoint_beside_a_thread(&|| breakpoint(first, 0)),
+        "it has two threads"
+    );
+}
+
+#[test]
+fn a_breakpoint_stops_at_each_known_instruction_and_at_nothing_else() {
+    in_fresh_process(|()| breakpoints(), ()).unwrap();
+}
+
+/// Returns how a process that uses its SIGTRAP in an operation ends: as it is, where instructions are taken one by one, and where there
+/// is a breakpoint.
+fn ends(how: u32) -> [String; 3] {
+    let code = Code::of_this_process();
+    let region = Learnt::region().unwrap();
+    let learnt: &Learnt = region.get(0).unwrap();
+    let first = code.at((store as *const ()).addr()).unwrap();
+    let end = |target: Option<Target>| {
+        let run = || {
+            match how {
+                // SAFETY: a breakpoint.
+                // 1. It touches nothing.
+                0 => unsafe { std::arch::asm!("int3") },
+                1 => raise(Signal::SIGTRAP).unwrap(),
+                2 => {
+                    ignore(true);
+                    raise(Signal::SIGTRAP).unwrap();
+                    assert!(is_ignored(), "it is as it was left");
+                }
+                _ => {
+                    SigSet::all().thread_block().unwrap();
+                    raise(Signal::SIGTRAP).unwrap();
+                    ignore(true);
+                    SigSet::all().thread_unblock().unwrap();
+                }
+            }
+            let word = AtomicU32::new(0);
+            store(&[&word, &word]);
+        };
+        let mut child = process::spawn(|| {
+            let progress = Progress::default();
+            match target {
+                Some(target) => {
+                    let point = Point {
+                        target,
+                        code: Some((&code, learnt)),
+                        ..at(0, &progress)
+                    };
+                    pausing(point, run);
+                    assert!(how < 2 || is_ignored(), "it is as it was left");
+                }
+                None => run(),
+            }
+        })
+        .unwrap();
+        match child.wait().unwrap() {
+            Exit::Signal(signal) => format!("signal {signal}"),
+            exit => exit.to_string(),
+        }
+    };
+    [
+        end(None),
+        end(Some(Target::After(100_000))),
+        end(Some(Target::Before(first, 0))),
+    ]
+}
+
+fn ignore(ignore: bool) {
+    let handler = if ignore {
+        SigHandler::SigIgn
+    } else {
+        SigHandler::SigDfl
+    };
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // SAFETY: a signal is ignored, or not.
+    // 1. No handler of ours runs.
+    unsafe { sigaction(Signal::SIGTRAP, &action) }.unwrap();
+}
+fn is_ignored() -> bool {
+    let action = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: as above.
+    // 1. No handler of ours runs.
+    let before = unsafe { sigaction(Signal::SIGTRAP, &action) }.unwrap();
+    matches!(before.handler(), SigHandler::SigIgn)
+}
+
+#[test]
+fn a_trap_of_the_codes_own_does_what_it_does_without_us() {
+    let all = in_fresh_process(|()| (0..4).map(ends).collect::<Vec<_>>(), ()).unwrap();
+    let trap = format!("signal {}", libc::SIGTRAP);
+    for (how, [bare, stepping, breakpoint]) in all.into_iter().enumerate() {
+        assert_eq!(stepping, bare, "{how}");
+        assert_eq!(breakpoint, bare, "{how}");
+        assert_eq!(bare == trap, how < 2, "{how}: {bare}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Structures whose operations block signals, or are interrupted by them: an instruction-level pause, which takes a signal, ends none.
+#![allow(unsafe_code, reason = "a handler of a signal, and a timer")]
+
+use forkcheck::check::Verdict;
+use forkcheck::engine::Processes;
+use forkcheck::prelude::*;
+use forkcheck::spec::{Register, RegisterOp, RegisterRet};
+use std::sync::atomic::AtomicU64;
+
+fn register() -> Suite<Register<u64>> {
+    Suite::new(forkcheck::site!(), "register")
+        .setup(Just(0))
+        .role("writer", 1, 1..=3, (1u64..9).prop_map(RegisterOp::Write))
+        .role("reader", 1, 1..=3, Just(RegisterOp::Read))
+        .seed(7)
+        .regressions(None)
+}
+
+/// A word whose reads block all signals around code that its writes share.
+struct Blocking(AtomicU64);
+
+impl Blocking {
+    #[inline(never)]
+    fn access(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        match op {
+            RegisterOp::Write(value) => {
+                self.0.store(*value, Ordering::SeqCst);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value(self.0.load(Ordering::SeqCst)),
+        }
+    }
+}
+
+impl Structure for Blocking {
+    type Memory = Hardware;
+    type Spec = Register<u64>;
+    fn new(&first: &u64) -> Self {
+        Blocking(AtomicU64::new(first))
+    }
+    fn apply(&self, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        let all = nix::sys::signal::SigSet::all();
+        match op {
+            RegisterOp::Write(_) => self.access(op),
+            RegisterOp::Read => {
+                all.thread_block().unwrap();
+                let ret = self.access(op);
+                all.thread_unblock().unwrap();
+                ret
+            }
+        }
+    }
+}
+
+#[test]
+fn code_that_blocks_signals_now_and_then_is_not_ended_by_a_pause() {
+    let suite = register().cases(16).executions(1_000);
+    let outcome = suite.check::<Processes, Blocking>().unwrap();
+    let report = suite.report(&outcome);
+    assert_eq!(outcome.verdict, Verdict::Ok, "{report}");
+    assert!(outcome.covered.paused > 0, "{report}");
+}
+
+/// A word whose operations are interrupted by a handler that blocks all signals and takes instructions of theirs.
+struct Interrupted(Blocking);
+
+extern "C" fn on_alarm(_: std::ffi::c_int) {
+    let own = Blocking(AtomicU64::new(0));
+    std::hint::black_box(own.access(&RegisterOp::Write(1)));
+}
+
+impl Interrupted {
+    /// Interrupts this process once, after that time; 0: never.
+    fn interrupt(microseconds: i64) {
+        let time = |tv_usec| libc::timeval { tv_sec: 0, tv_usec };
+        let timer = libc::itimerval {
+            it_interval: time(0),
+            it_value: time(microseconds),
+        };
+        // SAFETY: setitimer.
+        // 1. `timer` is one; what was there is not asked for.
+        unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+    }
+}
+
+/// Its handlers, until it is dropped.
+struct Interrupting<'a>(&'a Interrupted);
+
+impl Drop for Interrupting<'_> {
+    fn drop(&mut self) {
+        Interrupted::interrupt(0);
+    }
+}
+
+impl WithHandles for Interrupted {
+    type Memory = Hardware;
+    type Spec = Register<u64>;
+    type Handle<'a> = Interrupting<'a>;
+    fn new(&first: &u64) -> Self {
+        Interrupted(<Blocking as Structure>::new(&first))
+    }
+    fn attach<'a>(&'a self, _: Role<'_>) -> Interrupting<'a> {
+        use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+        let handler = SigHandler::Handler(on_alarm);
+        let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::all());
+        // SAFETY: sets a handler.
+        // 1. It touches its own stack alone.
+        unsafe { sigaction(Signal::SIGALRM, &action) }.unwrap();
+        Self::interrupt(20);
+        Interrupting(self)
+    }
+    fn apply(interrupting: &mut Interrupting<'_>, op: &RegisterOp<u64>) -> RegisterRet<u64> {
+        // The instructions are known from the first time, and the handler may come before the second.
+        let own = Blocking(AtomicU64::new(0));
+        std::hint::black_box(own.access(&RegisterOp::Write(1)));
+        for turn in 0..500 {
+            std::hint::black_box(turn);
+        }
+        interrupting.0.0.access(op)
+    }
+}
+
+/// There a breakpoint ends the process, which is no fault of the code: it is checked again, without.
+#[test]
+fn code_whose_handlers_block_signals_is_not_ended_by_a_pause() {
+    let suite = register().cases(4).executions(2_000);
+    let outcome = suite.check::<Processes, Interrupted>().unwrap();
+    let report = suite.report(&outcome);
+    assert!(!matches!(outcome.verdict, Verdict::Finding(_)), "{report}");
+}
