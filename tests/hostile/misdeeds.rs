@@ -325,7 +325,11 @@ pub(crate) const MISDEEDS: &[Misdeed] = &[
     // The process continues without its first thread, which is noticed as a sleep is.
     on(
         &["processes"],
-        not_in_spec(ends("end_first_thread", raw::end_first_thread, "sleeps")),
+        in_operations(not_in_spec(ends(
+            "end_first_thread",
+            raw::end_first_thread,
+            "sleeps",
+        ))),
     ),
 ];
 
