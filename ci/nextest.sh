@@ -13,4 +13,5 @@ line_tables='profile.dev.package.forkcheck.debug = "line-tables-only"'
 printed=$(cargo test --locked --config "$line_tables" --no-default-features --features harness --test pages the_real_gdb -- --nocapture 2>&1) ||
     { echo "$printed"; exit 1; }
 echo "$printed"
-! grep -q "^not run: build" <<<"$printed"
+grep -q "^test result: ok\. 1 passed" <<<"$printed" || { echo "the test with gdb is gone" >&2; exit 1; }
+! grep -q "^not run: build" <<<"$printed" || { echo "the test with gdb has no line tables" >&2; exit 1; }

@@ -47,6 +47,11 @@ impl Code {
         Self(code.map(|mapping| mapping.start..mapping.end).collect())
     }
 
+    /// Returns whether no breakpoint may be set anywhere.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the instruction at an address; `None` if no breakpoint may be set there. Async-signal-safe.
     pub(super) fn at(&self, address: usize) -> Option<Instruction> {
         let last = address.checked_add(size_of::<u64>() - 1)?;

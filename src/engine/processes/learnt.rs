@@ -20,7 +20,7 @@ pub(super) struct Learnt {
     pub(super) known: Known,
     /// The approximate number of instructions in an operation of each process.
     lengths: [AtomicU32; MAX_PROCESSES],
-    /// 1: the kernel refused a breakpoint.
+    /// 1: breakpoints cannot be set.
     refused: AtomicU32,
     /// The number of pauses drawn after instructions taken one by one.
     pub(super) step_pauses: AtomicU64,
@@ -69,17 +69,13 @@ impl Learnt {
         self.lengths[process].store(length.clamp(SHORTEST, LONGEST), Relaxed);
     }
 
-    /// Notes that the kernel refused a breakpoint: it will again.
+    /// Notes that breakpoints cannot be set.
     pub(super) fn refuse_breakpoints(&self) {
         self.refused.store(1, Relaxed);
     }
 
-    /// Returns the number of instructions at which a breakpoint may be set.
-    pub(super) fn breakpoints(&self) -> usize {
-        match self.refused.load(Relaxed) {
-            0 => self.known.count(),
-            _ => 0,
-        }
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused.load(Relaxed) == 1
     }
 }
 

@@ -13,13 +13,15 @@
 use super::clock;
 use super::code::{Code, GOLDEN};
 use super::learnt::Learnt;
-use super::point::{Others, Patience, Pause, Point, Progress, Target, magnitude};
+use super::point::{Others, Part, Patience, Pause, Point, Progress, Target, magnitude};
 use super::position::{Position, SharedPosition};
 use crate::schedule::split_mix;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Executions in which instructions are taken one by one get at most one in this many parts of the time.
 const STEP_SHARE: u64 = 8;
+/// Their share of the time on a platform without breakpoints.
+const STEP_SHARE_ALONE: u64 = 2;
 /// Executions with a breakpoint get at most one in this many parts of the time: a pause takes long where processes wait for each other.
 const BREAKPOINT_SHARE: u64 = 2;
 /// One in this many executions has a breakpoint.
@@ -61,17 +63,6 @@ pub(super) struct Pauses {
     drawn: AtomicU64,
     /// 1: no breakpoints.
     no_breakpoints: AtomicU32,
-}
-
-/// The part of one process in an execution with a pause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// None: no process pauses.
-    None,
-    /// Pauses in this operation.
-    Pauses(usize),
-    /// Begins this operation this many nanoseconds after the other process has paused.
-    Waits(usize, u64),
 }
 
 impl Pauses {
@@ -144,14 +135,15 @@ impl Pauses {
         let number = self.executions.fetch_add(1, Relaxed);
         let able = operations.iter().filter(|&&count| count > 0).count() as u64;
         let has_time = |spent: &AtomicU64, share| spent.load(Relaxed).saturating_mul(share) < lived;
-        let known = match self.no_breakpoints.load(Relaxed) {
-            0 => learnt.breakpoints(),
-            _ => 0,
+        let has_breakpoints = self.no_breakpoints.load(Relaxed) == 0 && !learnt.has_refused();
+        let (known, share) = match has_breakpoints {
+            true => (learnt.known.count(), STEP_SHARE),
+            false => (0, STEP_SHARE_ALONE),
         };
         let every = self.failed.get().map_or(EVERY, |_| REPEAT_EVERY);
         let is_turn =
             number.is_multiple_of(every) && has_time(&self.breakpoint_time, BREAKPOINT_SHARE);
-        let steps = has_time(&self.step_time, STEP_SHARE) || self.must_pause() && known == 0;
+        let steps = has_time(&self.step_time, share) || self.must_pause() && known == 0;
         let stops = known > 0 && (is_turn || self.must_pause());
         self.current.set(None);
         self.previous.set(None);
@@ -423,12 +415,12 @@ mod tests {
             pauses.draw(begun + 1, 1, &[1, 1], learnt);
             pauses.current.get().map(|position| position.target)
         };
-        let is_breakpoint = |target: Option<Target>| matches!(target, Some(Target::Before(..)));
         let before = target();
         learnt.refuse_breakpoints();
         let after = target();
         if cfg!(target_arch = "x86_64") {
-            assert!(is_breakpoint(before) && !is_breakpoint(after) && after.is_some());
+            assert!(matches!(before, Some(Target::Before(..))));
+            assert!(matches!(after, Some(Target::After(_))));
         }
     }
 

@@ -30,6 +30,17 @@ pub(super) enum Target {
     Before(Instruction, u32),
 }
 
+/// The part of one process in an execution with a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// None: no process pauses.
+    None,
+    /// Pauses in this operation.
+    Pauses(usize),
+    /// Begins this operation this many nanoseconds after the other process has paused.
+    Waits(usize, u64),
+}
+
 /// The length of a pause.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pause<'a> {

@@ -124,6 +124,9 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             learnt,
             roles,
         };
+        if shared.code.is_empty() {
+            shared.learnt().refuse_breakpoints();
+        }
         shared.control().seals().for_each(Seal::set);
         let mut workers = Vec::new();
         for me in 0..shared.roles.len() {

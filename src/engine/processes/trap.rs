@@ -97,7 +97,11 @@ mod stop {
             match point.target {
                 Target::Before(instruction, times) => {
                     let (code, learnt) = point.code?;
-                    if !is_free(Signal::SIGSYS) || !has_one_thread() {
+                    if !is_free(Signal::SIGSYS) {
+                        learnt.refuse_breakpoints();
+                        return None;
+                    }
+                    if !has_one_thread() {
                         return None;
                     }
                     HANDLER.left.store(times, Relaxed);

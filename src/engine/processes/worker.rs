@@ -9,8 +9,7 @@
 use super::code::Code;
 use super::control::{Control, Phase};
 use super::learnt::Learnt;
-use super::pause::Part;
-use super::point::Others;
+use super::point::{Others, Part};
 use super::trap::pausing;
 use crate::case::{Call, Case, History};
 use crate::check::Judge;

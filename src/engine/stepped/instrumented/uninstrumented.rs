@@ -13,7 +13,7 @@ pub(super) fn value(address: usize, length: usize) -> u64 {
     let from = std::ptr::with_exposed_provenance::<u8>(address);
     // SAFETY: a copy of `length` bytes.
     // 1. Code under test is about to read them itself, so they are mapped; they lie within eight bytes. 2. No other process
-    //    moves: this one has the turn.
+    //    takes a step meanwhile.
     unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), length.min(8)) };
     u64::from_ne_bytes(bytes)
 }
@@ -46,8 +46,8 @@ fn acquire_missed(runtime: &mut Runtime, process: usize) {
     }
 }
 
-/// Code that is not seen has changed a word since the last access to it. A process has noticed; it may have been the code of any
-/// process whose compare-exchange there failed before, too.
+/// Orders the process that noticed a change by uninstrumented code, and each process whose compare-exchange on that word failed, after
+/// all earlier steps: the code may have been of any of them.
 pub(super) fn changed_unseen(runtime: &mut Runtime, noticed: usize, address: usize) {
     let processes = runtime.processes as usize;
     for process in 0..processes {
@@ -81,7 +81,7 @@ pub(super) fn calls_kernel(process: usize, word: usize) {
     });
 }
 
-/// A process comes back from that: by then, code that is not seen may have taken any lock, so it knows all that was done.
+/// A process returns from a sleep or a wake-up: by then, uninstrumented code may have taken any lock, so it knows all that was done.
 pub(super) fn comes_back(process: usize, word: usize) {
     meets(process, word);
     with(|runtime| {
@@ -90,7 +90,7 @@ pub(super) fn comes_back(process: usize, word: usize) {
     });
 }
 
-/// A word on which processes sleep.
+/// Synchronises a process with a word on which processes sleep.
 fn meets(process: usize, word: usize) {
     with(|runtime| synchronise(runtime, process, word, (true, true)));
 }
