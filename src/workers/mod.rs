@@ -33,7 +33,7 @@
 //! | the supervisor of a model, `poll` | the answer or the end of the model | 50 ms, and the [`Watch`] |
 //! | a supervisor of looks (`private`, `locks`) | a process that looks | 2 or 5 ms; it gives up after 30 or 100 ms of processor time, or 5 or 20 looks at a sleeping process |
 //! | a worker or a host, `await_round`, `await_turn` | another worker, or its supervisor | the supervisor, which kills it when it drops its handle; the kernel, when the supervisor ends |
-//! | a worker, `await_start_line`, `Pauses::wait` | a moment; a pause of another worker | the moment; 2 ms |
+//! | a worker, `await_start_line`, `Progress::wait` | a moment; a pause of another worker | the moment; 2 ms |
 //! | a worker that has ended the batch or has to die, `pause` | its SIGKILL | the supervisor, as above |
 //! | `Child::drop`, `Session::drop`, `end_strays` | processes that were killed or hung up on | 10 s, 10 s, 5 s |
 //! | [`MachineTurn`] | other tests of this program | their verdicts |

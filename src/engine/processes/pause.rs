@@ -13,7 +13,7 @@
 use super::clock;
 use super::code::{Code, GOLDEN};
 use super::learnt::Learnt;
-use super::point::{Others, Part, Patience, Pause, Point, Progress, Target, magnitude};
+use super::point::{Others, Part, Pause, Point, Progress, Target, magnitude};
 use super::position::{Position, SharedPosition};
 use crate::schedule::split_mix;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -28,6 +28,8 @@ const BREAKPOINT_SHARE: u64 = 2;
 const EVERY: u64 = 8;
 /// One in this many executions has a breakpoint once an execution has failed at a pause.
 const REPEAT_EVERY: u64 = 2;
+/// After this many pauses without a failure at the position of one that failed, there are no more.
+const IN_VAIN: u32 = 64;
 /// The calls of at least one in this many executions have to overlap.
 const MIN_OVERLAP: u64 = 20;
 /// If fewer than one in this many executions overlap, the others often have no processor when one process pauses.
@@ -41,6 +43,8 @@ pub(super) struct Pauses {
     current: SharedPosition,
     previous: SharedPosition,
     pub(super) failed: SharedPosition,
+    /// The pauses at the position of the one that failed, since an execution failed there.
+    in_vain: AtomicU32,
     /// The progress of that process.
     pub(super) progress: Progress,
     /// The time when this program began.
@@ -109,6 +113,17 @@ impl Pauses {
         self.current.get().or_else(|| self.previous.get())
     }
 
+    /// Notes that the last execution failed: if it had a pause, others are at the same position.
+    pub(super) fn failed(&self) {
+        let last = self.previous.get();
+        if self.failed.get().is_none() {
+            self.failed.set(last);
+        }
+        if self.failed.get() == last {
+            self.in_vain.store(0, Relaxed);
+        }
+    }
+
     /// Begins another program. Every second pause is at the position where an execution failed, if there was one: it fails
     /// there again, and so does a smaller program.
     pub(super) fn forget(&self, failed: Option<Position>, breakpoints: bool) {
@@ -117,6 +132,7 @@ impl Pauses {
         self.current.set(None);
         self.previous.set(None);
         self.failed.set(failed);
+        self.in_vain.store(0, Relaxed);
         self.executions.store(0, Relaxed);
         self.drawn.store(0, Relaxed);
         self.no_breakpoints.store((!breakpoints).into(), Relaxed);
@@ -160,7 +176,12 @@ impl Pauses {
         if let Some(failed) = self.failed.get().filter(is_possible)
             && drawn.is_multiple_of(2)
         {
-            return self.current.set(Some(failed));
+            self.current.set(Some(failed));
+            // The failure may have had another cause than that pause.
+            if self.in_vain.fetch_add(1, Relaxed) >= IN_VAIN {
+                self.failed.set(None);
+            }
+            return;
         }
         let turns = if steps {
             &learnt.step_pauses
@@ -241,23 +262,6 @@ impl Pauses {
         }
     }
 
-    /// Waits until the other process has paused, and then for a while.
-    pub(super) fn wait(&self, alone: bool, longer: u64) {
-        let mut patience = Patience::new(0);
-        loop {
-            let (now, when) = (clock::now(), self.progress.when.load(Relaxed));
-            let taken = self.progress.taken.load(Relaxed).into();
-            if when > 0 && now >= when.saturating_add(longer)
-                || when == 0 && patience.is_over(taken)
-            {
-                return;
-            }
-            if !alone {
-                std::thread::yield_now();
-            }
-        }
-    }
-
     /// Ends an execution that began at `start`, and returns whether a process should have paused in
     /// it.
     pub(super) fn ended(&self, start: &AtomicU64) -> bool {
@@ -287,7 +291,7 @@ impl Pauses {
 mod tests {
     use super::*;
     use crate::engine::processes::control::Control;
-    use crate::engine::processes::{code::Instruction, learnt::LENGTH, point::PATIENCE};
+    use crate::engine::processes::{code::Instruction, learnt::LENGTH};
     use crate::region::Region;
 
     fn regions() -> (Region, Region) {
@@ -445,6 +449,13 @@ mod tests {
         if cfg!(target_arch = "x86_64") {
             assert_eq!(same(&[3, 3]), [true, false].repeat(4));
         }
+        let (pauses, learnt) = begun(&regions, Some(failed), true);
+        for time in 0..4 * u64::from(IN_VAIN) {
+            pauses.step_time.store(0, Relaxed);
+            pauses.draw(clock::now() + 1 + time, time, &[3, 3], learnt);
+        }
+        let is_given_up = pauses.failed.get().is_none();
+        assert_eq!(is_given_up, cfg!(target_arch = "x86_64"), "it was in vain");
         assert_eq!(same(&[3, 2]), [false; 8], "it has fewer operations");
         assert_eq!(same(&[3]), [false; 8]);
     }
@@ -459,34 +470,10 @@ mod tests {
         assert_eq!(drawn.is_some(), cfg!(target_arch = "x86_64"));
         pauses.ended(&AtomicU64::new(clock::now()));
         assert_eq!(pauses.last(), drawn);
+        pauses.failed();
+        assert_eq!(pauses.failed.get(), drawn, "it has failed there");
         pauses.step_time.store(u64::MAX, Relaxed);
         pauses.draw(begun + 1, 2, &[1, 1], learnt);
         assert_eq!(pauses.last(), None, "this one has no pause");
-    }
-
-    #[test]
-    fn a_wait_ends_after_the_pause_or_when_nothing_moves_any_more() {
-        let regions = regions();
-        let (pauses, _) = begun(&regions, None, true);
-        let began = clock::now();
-        pauses.progress.when.store(began, Relaxed);
-        pauses.wait(false, 3_000_000);
-        assert!(
-            clock::now() >= began + 3_000_000,
-            "it has paused, and that is not long ago"
-        );
-        // No process pauses, ever: it takes its instructions, and then none.
-        pauses.progress.when.store(0, Relaxed);
-        let began = clock::now();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while clock::now() < began + 3 * PATIENCE {
-                    pauses.progress.taken.fetch_add(1, Relaxed);
-                    std::thread::yield_now();
-                }
-            });
-            pauses.wait(false, 0);
-        });
-        assert!(clock::now() >= began + PATIENCE);
     }
 }

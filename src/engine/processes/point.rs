@@ -118,6 +118,23 @@ impl Progress {
         self.own_trap.store(0, Relaxed);
         self.when.store(0, Relaxed);
     }
+
+    /// Waits in another process until this one has paused, and then for a while.
+    pub(super) fn wait(&self, alone: bool, longer: u64) {
+        let mut patience = Patience::new(0);
+        loop {
+            let (now, when) = (clock::now(), self.when.load(Relaxed));
+            let taken = self.taken.load(Relaxed).into();
+            if when > 0 && now >= when.saturating_add(longer)
+                || when == 0 && patience.is_over(taken)
+            {
+                return;
+            }
+            if !alone {
+                std::thread::yield_now();
+            }
+        }
+    }
 }
 
 /// Returns nanoseconds: all magnitudes are as likely.
@@ -125,4 +142,34 @@ pub(super) fn magnitude(seed: &mut u64) -> u64 {
     let drawn = split_mix(seed);
     let most = 1u64 << (PAUSE - (drawn % 6) as u32);
     most / 2 + (drawn >> 8) % (most / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_after_the_pause_or_when_nothing_moves_any_more() {
+        let progress = Progress::default();
+        let began = clock::now();
+        progress.when.store(began, Relaxed);
+        progress.wait(false, 3_000_000);
+        assert!(
+            clock::now() >= began + 3_000_000,
+            "it has paused, and that is not long ago"
+        );
+        // No process pauses, ever: it takes its instructions, and then none.
+        progress.when.store(0, Relaxed);
+        let began = clock::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while clock::now() < began + 3 * PATIENCE {
+                    progress.taken.fetch_add(1, Relaxed);
+                    std::thread::yield_now();
+                }
+            });
+            progress.wait(false, 0);
+        });
+        assert!(clock::now() >= began + PATIENCE);
+    }
 }

@@ -308,7 +308,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
             if let Part::Waits(first, longer) = part
                 && first == own
             {
-                control.pauses.wait(self.alone, longer);
+                control.pauses.progress.wait(self.alone, longer);
             }
             // SeqCst read-modify-writes: all calls and returns are in one total order.
             let invoked = control.clock.fetch_add(1, SeqCst);
@@ -381,6 +381,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         control.pauses.decide(executions, overlapping);
         let stop = !fine && {
             control.failing.fetch_add(1, Relaxed);
+            control.pauses.failed();
             control.keep_going.load(Relaxed) == 0 || control.found.load(Relaxed) != 0
         };
         control.places[self.me].set(Phase::Idle);
