@@ -21,6 +21,30 @@ pub(super) fn is(signal: Signal, disposition: libc::sighandler_t) -> bool {
     action.sa_sigaction == disposition
 }
 
+/// Gives this thread a stack for handlers, unless it has one: code under test may run on a stack that is too small for theirs.
+pub(super) fn use_alternate_stack() {
+    const LENGTH: usize = 64 << 10;
+    let mut now = MaybeUninit::<libc::stack_t>::zeroed();
+    // SAFETY: asks for the alternate stack.
+    // 1. No new one is given. 2. `now` is valid for writes; zeros are one, so it may be read whatever came of it.
+    let now = unsafe {
+        libc::sigaltstack(std::ptr::null(), now.as_mut_ptr());
+        now.assume_init()
+    };
+    if now.ss_flags & libc::SS_DISABLE == 0 {
+        return;
+    }
+    let stack = Box::leak(vec![0u8; LENGTH].into_boxed_slice());
+    let stack = libc::stack_t {
+        ss_sp: stack.as_mut_ptr().cast(),
+        ss_flags: 0,
+        ss_size: LENGTH,
+    };
+    // SAFETY: sets the alternate stack of this thread.
+    // 1. It is never freed, and nothing else uses it.
+    unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
+}
+
 /// The kernel's own form of a disposition, with the code by which the handler returns.
 #[repr(C)]
 struct KernelAction {

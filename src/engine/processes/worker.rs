@@ -125,6 +125,8 @@ impl<S: WithHandles<Memory = Hardware>> Shared<S> {
 /// Runs worker `me` until it is told to stop.
 pub(super) fn work<S: WithHandles<Memory = Hardware>>(shared: &Shared<S>, me: usize) {
     original::mark();
+    #[cfg(target_arch = "x86_64")]
+    super::disposition::use_alternate_stack();
     let mut alone = false;
     if let Some(&(processor, own)) = shared.processors.get(me) {
         let mut set = nix::sched::CpuSet::new();

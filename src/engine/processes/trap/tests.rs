@@ -4,10 +4,13 @@
 use super::*;
 use crate::engine::processes::code::{Code, Instruction};
 use crate::engine::processes::control::Control;
+use crate::engine::processes::disposition::use_alternate_stack;
 use crate::engine::processes::learnt::Learnt;
 use crate::engine::processes::point::{Others, Pause, Progress, Target};
 use crate::process::{self, Exit, in_fresh_process};
 use crate::region::Region;
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, Yielder};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use std::sync::atomic::Ordering::{Acquire, Release};
 
@@ -222,6 +225,41 @@ fn breakpoints() {
 #[test]
 fn a_breakpoint_stops_at_each_known_instruction_and_at_nothing_else() {
     in_fresh_process(|()| breakpoints(), ()).unwrap();
+}
+
+/// Returns how a process ends that takes steps, and stops at a breakpoint, on a stack of that many bytes.
+fn ends_on_a_stack(length: usize) -> Exit {
+    let mut child = process::spawn(|| {
+        let code: &Code = Box::leak(Box::new(Code::of_this_process()));
+        let region = Box::leak(Box::new(Learnt::region().unwrap()));
+        let learnt: &Learnt = region.get(0).unwrap();
+        let first = code.at((store as *const ()).addr()).unwrap();
+        use_alternate_stack();
+        let stack = DefaultStack::new(length).unwrap();
+        let run = move |_: &Yielder<(), ()>, ()| {
+            // Most of the stack is taken.
+            let rest = std::hint::black_box([0u8; 2_048]);
+            let progress = Progress::default();
+            let word = AtomicU32::new(0);
+            for target in [Target::After(10), Target::Before(first, 0)] {
+                let point = Point {
+                    target,
+                    code: Some((code, learnt)),
+                    ..at(0, &progress)
+                };
+                assert!(pausing(point, || store(&[&word, &word])).1);
+            }
+            std::hint::black_box(&rest);
+        };
+        Coroutine::with_stack(stack, run).resume(());
+    });
+    child.as_mut().unwrap().wait().unwrap()
+}
+
+#[test]
+fn a_pause_takes_nothing_of_a_small_stack() {
+    let end = in_fresh_process(|length| ends_on_a_stack(length).to_string(), 8_192);
+    assert_eq!(end.unwrap(), Exit::Code(0).to_string());
 }
 
 /// Returns how a process that uses its SIGTRAP in an operation ends: as it is, where instructions are taken one by one, and where there
