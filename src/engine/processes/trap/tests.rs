@@ -95,7 +95,7 @@ fn steps() {
         "{taken}"
     );
     assert!(progress.when.load(Relaxed) > 0, "the end is told as well");
-    let ((), paused) = pausing(at(1, &progress), || ());
+    let (_, paused) = pausing(at(1, &progress), || std::hint::black_box(7));
     assert!(paused && progress.taken.load(Relaxed) == 1);
 
     // It also ends by unwinding.
