@@ -83,7 +83,7 @@ impl Interrupted {
     }
 }
 
-/// Its handlers, until it is dropped.
+/// A handle whose process is interrupted until it is dropped.
 struct Interrupting<'a>(&'a Interrupted);
 
 impl Drop for Interrupting<'_> {
@@ -120,7 +120,7 @@ impl WithHandles for Interrupted {
     }
 }
 
-/// There a breakpoint ends the process, which is no fault of the code: it is checked again, without.
+/// Such a handler may reach a breakpoint, which ends the process. The code is checked again without breakpoints.
 #[test]
 fn code_whose_handlers_block_signals_is_not_ended_by_a_pause() {
     let suite = register().cases(4).executions(2_000);

@@ -102,7 +102,6 @@ fn serve<S: WithHandles<Memory = Hardware>>(channel: &mut Channel) {
         pool: None,
         learnt: None,
         failed: None,
-        breakpoints: true,
     };
     served::serve(channel, |case, roles, budget| {
         heap::start()?;
@@ -116,11 +115,10 @@ fn serve<S: WithHandles<Memory = Hardware>>(channel: &mut Channel) {
 struct Kept<S: WithHandles<Memory = Hardware>> {
     /// The pool, and the roles of its processes.
     pool: Option<(Vec<String>, Pool<S>)>,
+    /// The memory of [`Learnt`].
     learnt: Option<Arc<Region>>,
     /// The pause of the last execution that failed.
     failed: Option<Position>,
-    /// False once a breakpoint has ended a process.
-    breakpoints: bool,
 }
 
 impl<S: WithHandles<Memory = Hardware>> Kept<S> {
@@ -153,13 +151,12 @@ fn search<S: WithHandles<Memory = Hardware>>(
             until,
             watchdog: budget.watchdog,
             failed: kept.failed,
-            breakpoints: kept.breakpoints,
         };
         let (tally, ended) = pool.run(&case, batch)?;
         if !died_of_breakpoint(&tally, &ended) {
             break (pool, tally, ended);
         }
-        kept.breakpoints = false;
+        pool.refuse_breakpoints();
     };
     if let Ended::Lost(lost) = ended {
         // The counts may be wrong too.

@@ -6,7 +6,7 @@
 //! is drawn.
 //!
 //! Instructions become known as a process takes them one by one, until it pauses. That takes as long as thousands of other
-//! executions, so it gets a limited share of the time. Then one execution in eight has a pause at a known one, by a breakpoint. Where
+//! executions, so it gets a limited share of the time. Then one execution in eight has a breakpoint at a known one. Where
 //! calls hardly overlap otherwise, on one processor or on a busy machine, each execution has a pause until one in twenty overlaps.
 //! All words are `Relaxed`: a wrong one costs an execution.
 
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Executions in which instructions are taken one by one get at most one in this many parts of the time.
 const STEP_SHARE: u64 = 8;
-/// Their share of the time on a platform without breakpoints.
+/// Stepped executions get at most one in this many parts of the time where breakpoints are refused.
 const STEP_SHARE_ALONE: u64 = 2;
 /// Executions with a breakpoint get at most one in this many parts of the time: a pause takes long where processes wait for each other.
 const BREAKPOINT_SHARE: u64 = 2;
@@ -65,8 +65,6 @@ pub(super) struct Pauses {
     /// The number of executions of this program, and of pauses drawn for it.
     executions: AtomicU64,
     drawn: AtomicU64,
-    /// 1: no breakpoints.
-    no_breakpoints: AtomicU32,
 }
 
 impl Pauses {
@@ -126,7 +124,7 @@ impl Pauses {
 
     /// Begins another program. Every second pause is at the position where an execution failed, if there was one: it fails
     /// there again, and so does a smaller program.
-    pub(super) fn forget(&self, failed: Option<Position>, breakpoints: bool) {
+    pub(super) fn forget(&self, failed: Option<Position>) {
         self.waits_for_calls.store(0, Relaxed);
         self.always.store(0, Relaxed);
         self.current.set(None);
@@ -135,7 +133,6 @@ impl Pauses {
         self.in_vain.store(0, Relaxed);
         self.executions.store(0, Relaxed);
         self.drawn.store(0, Relaxed);
-        self.no_breakpoints.store((!breakpoints).into(), Relaxed);
         self.begun.store(clock::now(), Relaxed);
         self.step_time.store(0, Relaxed);
         self.breakpoint_time.store(0, Relaxed);
@@ -151,10 +148,9 @@ impl Pauses {
         let number = self.executions.fetch_add(1, Relaxed);
         let able = operations.iter().filter(|&&count| count > 0).count() as u64;
         let has_time = |spent: &AtomicU64, share| spent.load(Relaxed).saturating_mul(share) < lived;
-        let has_breakpoints = self.no_breakpoints.load(Relaxed) == 0 && !learnt.has_refused();
-        let (known, share) = match has_breakpoints {
-            true => (learnt.known.count(), STEP_SHARE),
-            false => (0, STEP_SHARE_ALONE),
+        let (known, share) = match learnt.has_refused() {
+            false => (learnt.known.count(), STEP_SHARE),
+            true => (0, STEP_SHARE_ALONE),
         };
         let every = self.failed.get().map_or(EVERY, |_| REPEAT_EVERY);
         let is_turn =
@@ -300,21 +296,17 @@ mod tests {
     }
 
     /// Returns the pauses and what was learnt, at the begin of a program.
-    fn begun(
-        (control, learnt): &(Region, Region),
-        failed: Option<Position>,
-        breakpoints: bool,
-    ) -> (&Pauses, &Learnt) {
+    fn begun((control, learnt): &(Region, Region), failed: Option<Position>) -> (&Pauses, &Learnt) {
         let (control, learnt): (&Control, &Learnt) =
             (control.get(0).unwrap(), learnt.get(0).unwrap());
         learnt.begin(7);
-        control.pauses.forget(failed, breakpoints);
+        control.pauses.forget(failed);
         (&control.pauses, learnt)
     }
 
     fn drawn(operations: &[usize], times: u64) -> Vec<(u32, u32, u32)> {
         let regions = regions();
-        let (pauses, learnt) = begun(&regions, None, true);
+        let (pauses, learnt) = begun(&regions, None);
         let begun = pauses.begun.load(Relaxed);
         let all = (1..=times).filter_map(|time| {
             pauses.draw(begun + time, time, operations, learnt);
@@ -353,7 +345,7 @@ mod tests {
     #[test]
     fn instructions_are_taken_one_by_one_for_a_share_of_the_time() {
         let regions = regions();
-        let (pauses, learnt) = begun(&regions, None, true);
+        let (pauses, learnt) = begun(&regions, None);
         let begun = pauses.begun.load(Relaxed);
         pauses.step_time.store(1_000, Relaxed);
         pauses.draw(begun + 1_000 * STEP_SHARE, 1, &[1, 1], learnt);
@@ -368,10 +360,13 @@ mod tests {
     /// Returns the pauses of that many executions, where these instructions are known and no time is left for taking others one by one.
     fn breakpoints(known: u64, times: u64, breakpoints: bool) -> Vec<Option<(Instruction, u32)>> {
         let regions = regions();
-        let (pauses, learnt) = begun(&regions, None, breakpoints);
+        let (pauses, learnt) = begun(&regions, None);
         let begun = pauses.begun.load(Relaxed);
         for address in 1..=known {
             learnt.known.add(Instruction { address, bytes: 0 });
+        }
+        if !breakpoints {
+            learnt.refuse_breakpoints();
         }
         pauses.step_time.store(u64::MAX, Relaxed);
         let all = (0..times).map(|time| {
@@ -406,7 +401,7 @@ mod tests {
     #[test]
     fn a_refused_breakpoint_is_the_last_and_steps_take_their_place_where_calls_hardly_overlap() {
         let regions = regions();
-        let (pauses, learnt) = begun(&regions, None, true);
+        let (pauses, learnt) = begun(&regions, None);
         let begun = pauses.begun.load(Relaxed);
         let instruction = Instruction {
             address: 1,
@@ -437,7 +432,7 @@ mod tests {
         };
         let regions = regions();
         let same = |operations: &[usize]| {
-            let (pauses, learnt) = begun(&regions, Some(failed), true);
+            let (pauses, learnt) = begun(&regions, Some(failed));
             let begun = pauses.begun.load(Relaxed);
             let drawn = (1..=8).map(|time| {
                 pauses.step_time.store(0, Relaxed);
@@ -449,7 +444,7 @@ mod tests {
         if cfg!(target_arch = "x86_64") {
             assert_eq!(same(&[3, 3]), [true, false].repeat(4));
         }
-        let (pauses, learnt) = begun(&regions, Some(failed), true);
+        let (pauses, learnt) = begun(&regions, Some(failed));
         for time in 0..4 * u64::from(IN_VAIN) {
             pauses.step_time.store(0, Relaxed);
             pauses.draw(clock::now() + 1 + time, time, &[3, 3], learnt);
@@ -463,7 +458,7 @@ mod tests {
     #[test]
     fn the_last_pause_is_that_of_the_last_execution_and_of_none_before() {
         let regions = regions();
-        let (pauses, learnt) = begun(&regions, None, true);
+        let (pauses, learnt) = begun(&regions, None);
         let begun = pauses.begun.load(Relaxed);
         pauses.draw(begun + 1, 1, &[1, 1], learnt);
         let drawn = pauses.last();

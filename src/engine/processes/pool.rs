@@ -43,8 +43,6 @@ pub(crate) struct Batch {
     pub(crate) watchdog: Duration,
     /// The pause of an execution that failed.
     pub(crate) failed: Option<Position>,
-    /// Whether pauses may be at breakpoints.
-    pub(crate) breakpoints: bool,
 }
 
 /// The counts of a batch.
@@ -166,7 +164,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             word.store(value, Relaxed);
         }
         self.shared.learnt().begin(batch.seed);
-        control.forget_starts(batch.failed, batch.breakpoints);
+        control.forget_starts(batch.failed);
         control
             .keep_going
             .store(u32::from(batch.keep_going), Relaxed);
@@ -182,6 +180,11 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         let tally = self.tally();
         let timed_out = matches!(ended, Ended::Done) && tally.executions < batch.executions;
         Ok((Tally { timed_out, ..tally }, ended))
+    }
+
+    /// Ends breakpoints in this pool and in later ones of the same structure.
+    pub(crate) fn refuse_breakpoints(&self) {
+        self.shared.learnt().refuse_breakpoints();
     }
 
     /// Returns a process, and its wait that no other process ends: of this process, or of any.

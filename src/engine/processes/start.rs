@@ -25,12 +25,12 @@ const APART: [u32; 8] = [1, 2, 3, 4, 5, 5, 6, 7];
 
 impl Control {
     /// Forgets all that was learnt about another program.
-    pub(super) fn forget_starts(&self, failed: Option<Position>, breakpoints: bool) {
+    pub(super) fn forget_starts(&self, failed: Option<Position>) {
         self.margin.store(MARGIN, Relaxed);
         self.length.store(2 * MARGIN, Relaxed);
         self.late.store(0, Relaxed);
         self.held_back.iter().for_each(|by| by.store(0, Relaxed));
-        self.pauses.forget(failed, breakpoints);
+        self.pauses.forget(failed);
     }
 
     /// Returns the seed of the draws for the current execution, in each process.
@@ -102,7 +102,7 @@ mod tests {
     fn who_is_always_alone_first_is_held_back_more_and_more_up_to_a_bound() {
         let region = Region::anonymous(size_of::<Control>()).unwrap();
         let control: &Control = region.get(0).unwrap();
-        control.forget_starts(None, true);
+        control.forget_starts(None);
         let held_back = || [0, 1, 2].map(|process: usize| control.held_back[process].load(Relaxed));
         control.hold_back(1, 3);
         assert_eq!(held_back(), [0, HOLD_BACK, 0]);
@@ -122,7 +122,7 @@ mod tests {
     fn a_start_line_that_somebody_missed_is_put_off_and_comes_back() {
         let region = Region::anonymous(size_of::<Control>()).unwrap();
         let control: &Control = region.get(0).unwrap();
-        control.forget_starts(None, true);
+        control.forget_starts(None);
         control.await_start_line(0, true);
         control.learn_from_start();
         assert_eq!(
