@@ -81,6 +81,8 @@ pub(crate) struct Settings {
     /// Whether a test fails for labels that no execution reached.
     pub(crate) require_reached: bool,
     pub(crate) lock: Option<PathBuf>,
+    /// Whether a test waits for its turn of the machine; not where overlap of its calls does not matter.
+    pub(crate) takes_turn: bool,
     /// Directory of the pages of failing tests.
     pub(crate) html: Option<PathBuf>,
     /// Directory of the traces of failing tests.
@@ -109,6 +111,7 @@ impl Default for Settings {
             refresh: false,
             require_reached: false,
             lock: None,
+            takes_turn: true,
             html: None,
             trace: None,
             gdb_row: None,

@@ -71,6 +71,9 @@ pub trait Engine: Default + 'static {
         Turn::default()
     }
 
+    /// Ends the turn before the engine is dropped: what is left to do needs no processor.
+    fn leave_machine(&mut self) {}
+
     /// Whether [`fit`](Engine::fit) cuts programs: it removes operations at the end of each
     /// process, and leaves at least one.
     const CUTS: bool = false;

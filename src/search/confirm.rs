@@ -25,6 +25,8 @@ impl<S: Spec> Search<'_, S> {
         let passes = self.nearby(&run);
         (self.covered, self.unknown) = before;
         let token = regression::token(&self.plan.suite, self.runner.name, &run.case)?;
+        // Another program may keep the saved cases locked for a while.
+        self.engine.leave_machine();
         let saved = match (&self.plan.regressions, origin) {
             (Some(directory), Origin::Drawn { .. } | Origin::CrossCheck(_)) => {
                 let file = regression::file_of(directory, &self.plan.suite);

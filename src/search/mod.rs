@@ -195,7 +195,10 @@ struct Search<'a, S: Spec> {
 impl<'a, S: Spec> Search<'a, S> {
     fn new(runner: Runner<S>, plan: &'a Plan<S>, limit: Duration) -> Self {
         let mut engine = (runner.start)();
-        let turn = engine.take_machine(plan.settings.lock.as_deref());
+        let turn = match plan.settings.takes_turn {
+            true => engine.take_machine(plan.settings.lock.as_deref()),
+            false => Turn::default(),
+        };
         Self {
             plan,
             runner,

@@ -87,6 +87,7 @@ pub(super) fn kind<S: Spec>(run: &Run<S>) -> Option<Kind> {
 /// An engine with the structure that it runs. See [`Engine`] for each.
 pub(super) trait Runs<S: Spec> {
     fn take_machine(&mut self, lock: Option<&Path>) -> Turn;
+    fn leave_machine(&mut self);
     fn search(
         &mut self,
         case: &Case<S>,
@@ -102,6 +103,9 @@ struct On<E, T>(E, PhantomData<fn() -> T>);
 impl<E: Engine, T: WithHandles<Memory = E::Memory>> Runs<T::Spec> for On<E, T> {
     fn take_machine(&mut self, lock: Option<&Path>) -> Turn {
         self.0.take_machine(lock)
+    }
+    fn leave_machine(&mut self) {
+        self.0.leave_machine();
     }
     fn search(
         &mut self,

@@ -376,6 +376,15 @@ impl<S: Spec> Suite<S> {
         self
     }
 
+    /// Runs beside others, without a turn of the machine: for tests of this crate in which it does not matter whether calls
+    /// overlap.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_turn(mut self) -> Self {
+        self.settings.takes_turn = false;
+        self
+    }
+
     /// Sets the seed of the draws; by default each run takes a new one.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {

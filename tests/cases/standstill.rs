@@ -96,7 +96,7 @@ fn is_found<
     // Here a watchdog notices it, and shrinking would wait for the watchdog many times.
     let alone = super::suite(name)
         .role("worker", 1, 1..=1, Just(()))
-        .watchdog(Duration::from_millis(300));
+        .watchdog(Duration::from_millis(100));
     let (_, report) = caught::<Processes, H>(&alone, Kind::Endless);
     assert!(report.contains("attach"), "{report}");
 }

@@ -138,6 +138,7 @@ where
             .role("innocent", 1, 1..=1, Just(()))
             .cases(1)
             .executions(20)
+            .without_turn()
             .regressions(None);
         let outcome = suite.check::<E, Hostile<E::Memory>>().unwrap();
         let report = suite.report(&outcome);
@@ -163,17 +164,19 @@ where
     assert_eq!(files(), [""; 0].map(PathBuf::from), "{name}: left behind");
     // The kernel kills the children of an ended process, which takes a moment.
     let until = Instant::now() + Duration::from_secs(10);
-    while !marked(mark).is_empty() && Instant::now() < until {
+    let mut left = marked(mark);
+    while !left.is_empty() && Instant::now() < until {
         std::thread::yield_now();
+        left = marked(mark);
     }
-    assert_eq!(marked(mark), [0; 0], "{name}: left behind");
+    assert_eq!(left, [0; 0], "{name}: left behind");
     result
 }
 
 /// Returns the processes that a check with this mark left behind, by their name, or by their
 /// environment if they run another program.
 fn marked(mark: u32) -> Vec<u32> {
-    let (name, mark) = (name(mark), format!("{MARK}={mark}\0"));
+    let (name, mark) = (format!("({})", name(mark)), format!("{MARK}={mark}"));
     let has_mark = |process: &u32| {
         let read = |file| std::fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
         let stat = String::from_utf8_lossy(&read("stat")).into_owned();
@@ -182,11 +185,12 @@ fn marked(mark: u32) -> Vec<u32> {
         let is_over = stat
             .rsplit_once(") ")
             .is_some_and(|(_, fields)| fields.starts_with('Z'));
-        let environment = read("environ");
-        let mut windows = environment.windows(mark.len());
-        !is_over
-            && (stat.contains(&format!("({name})"))
-                || windows.any(|window| window == mark.as_bytes()))
+        let has_mark = || {
+            let environment = read("environ");
+            let mut variables = environment.split(|&byte| byte == 0);
+            variables.any(|variable| variable == mark.as_bytes())
+        };
+        !is_over && (stat.contains(&name) || has_mark())
     };
     let all = std::fs::read_dir("/proc").unwrap();
     let all = all.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());

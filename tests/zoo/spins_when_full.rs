@@ -71,7 +71,7 @@ fn filled(items: usize) -> Suite<Filled> {
         .role("producer", 1, 1..=1, Just(QueueOp::Push(7)))
         .cases(1)
         .executions(100)
-        .watchdog(Duration::from_millis(300))
+        .watchdog(Duration::from_millis(100))
 }
 
 #[test]

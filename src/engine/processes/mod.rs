@@ -76,6 +76,10 @@ impl Engine for Processes {
         Turn::of(turn)
     }
 
+    fn leave_machine(&mut self) {
+        self.turn = None;
+    }
+
     fn search<S: WithHandles<Memory = Hardware>>(
         &mut self,
         case: &Case<S::Spec>,

@@ -129,6 +129,10 @@ macro_rules! engine {
                 Turn::of(self.turn.insert(MachineTurn::beside_others()))
             }
 
+            fn leave_machine(&mut self) {
+                self.turn = None;
+            }
+
             fn search<S: WithHandles<Memory = $Memory>>(
                 &mut self,
                 case: &Case<S::Spec>,
