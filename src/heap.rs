@@ -229,18 +229,22 @@ pub(crate) fn was_full() -> Option<String> {
 /// Calls code under test, which allocates in the heap.
 #[inline]
 pub(crate) fn under_test<R>(call: impl FnOnce() -> R) -> R {
-    struct Back(bool);
-    impl Drop for Back {
-        fn drop(&mut self) {
-            UNDER_TEST.set(self.0);
-        }
-    }
-    // A coroutine that is killed leaves the flag as it is: those that step have none.
-    if arena().is_none() {
-        return call();
-    }
-    let _back = Back(UNDER_TEST.replace(true));
+    let _back = enter();
     call()
+}
+
+/// Restores the flag of what called code under test.
+struct Back(bool);
+
+impl Drop for Back {
+    fn drop(&mut self) {
+        UNDER_TEST.set(self.0);
+    }
+}
+
+fn enter() -> Option<Back> {
+    // A coroutine that is killed leaves the flag as it is: those that step have none.
+    arena().map(|_| Back(UNDER_TEST.replace(true)))
 }
 
 #[cfg(test)]

@@ -69,22 +69,29 @@ pub(super) fn serve_placed<S: Spec>(
     channel: &mut Channel,
     mut search: impl FnMut(Case<S>, Vec<String>, Budget) -> Result<Answer<S>, Error>,
 ) {
+    answer_each(channel, &mut |request| {
+        let (case, roles, budget): (Case<S>, Vec<String>, Budget) = decode(request)?;
+        print_backtraces(budget.backtraces)?;
+        let (covered, run) = match refused(&case, &roles) {
+            Some(verdict) => (Covered::default(), Some(bare(case, verdict))),
+            None => search(case, roles, budget)?,
+        };
+        let reached = reached::taken();
+        encode(&Ok::<Answer<S>, String>((
+            Covered { reached, ..covered },
+            run,
+        )))
+    });
+}
+
+/// Answers each request by what `answer` encodes, or by its error. It is `dyn`, as each structure would otherwise compile this
+/// function for each engine.
+fn answer_each(channel: &mut Channel, answer: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>, Error>) {
     grow_stack();
     answer_requests();
     reached::follow();
     while let Some(request) = channel.next() {
-        let answer =
-            decode(&request).and_then(|(case, roles, budget): (Case<S>, Vec<String>, Budget)| {
-                print_backtraces(budget.backtraces)?;
-                match refused(&case, &roles) {
-                    Some(verdict) => Ok((Covered::default(), Some(bare(case, verdict)))),
-                    None => search(case, roles, budget),
-                }
-            });
-        let answer = answer.map(|(covered, run)| {
-            let reached = reached::taken();
-            (Covered { reached, ..covered }, run)
-        });
+        let answer = answer(&request);
         let answer = match end_strays() {
             left if left.is_empty() => answer,
             left => Err(Error::invalid(
@@ -92,9 +99,11 @@ pub(super) fn serve_placed<S: Spec>(
                 "end them by hand, and let operations start none that outlive them",
             )),
         };
-        let told = |error: Error| encode(&Err::<Answer<S>, String>(error.to_string()));
-        let bytes = encode(&answer.map_err(|error| error.to_string())).or_else(told);
-        let Ok(bytes) = bytes else { return };
+        // An error has the same bytes whatever the answer's type.
+        let told = |error: Error| encode(&Err::<(), String>(error.to_string()));
+        let Ok(bytes) = answer.or_else(told) else {
+            return;
+        };
         if channel.reply(&bytes).is_err() {
             return;
         }

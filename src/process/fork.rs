@@ -42,6 +42,18 @@ where
     F: FnOnce() -> T,
     T: Serialize + DeserializeOwned,
 {
+    let mut body = Some(body);
+    fork(&mut || bytes(&mut body)).map(Child::new)
+}
+
+/// Runs a body, once, and returns its value as bytes.
+fn bytes<T: Serialize>(body: &mut Option<impl FnOnce() -> T>) -> Result<Vec<u8>, String> {
+    let body = body.take().ok_or("its body has run")?;
+    encode(&body())
+}
+
+/// Forks a child that runs `body`, which is `dyn` so that the rest is not compiled again for each body.
+fn fork(body: &mut dyn FnMut() -> Result<Vec<u8>, String>) -> Result<Process, Error> {
     let record = alone()?;
     let parent = getpid();
     // SAFETY: a fork of a process with one thread is a full copy, in which everything may be called: `alone` counted
@@ -66,6 +78,16 @@ where
     F: FnOnce() -> T,
     T: Serialize + DeserializeOwned,
 {
+    let mut body = Some(body);
+    let child = fork_as(pid, &mut || bytes(&mut body))?;
+    Ok(child.map(Child::new))
+}
+
+#[cfg(feature = "harness")]
+fn fork_as(
+    pid: u32,
+    body: &mut dyn FnMut() -> Result<Vec<u8>, String>,
+) -> Result<Option<Process>, Error> {
     // Other C libraries trust their own copy of the thread's id; glibc asks the kernel.
     if !cfg!(target_env = "gnu") {
         return Ok(None);
@@ -113,7 +135,7 @@ fn alone() -> Result<Record, Error> {
 }
 
 /// Runs the child, from the fork to its end.
-fn live<T: Serialize>(parent: Pid, record: &Record, body: impl FnOnce() -> T) -> ! {
+fn live(parent: Pid, record: &Record, body: &mut dyn FnMut() -> Result<Vec<u8>, String>) -> ! {
     // Both sides do this, so that neither sees the child outside of its group.
     let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
     #[cfg(feature = "harness")]
@@ -122,7 +144,7 @@ fn live<T: Serialize>(parent: Pid, record: &Record, body: impl FnOnce() -> T) ->
         let _ = nix::unistd::close(OWN.swap(-1, Relaxed));
     }
     let code = match die_with(parent) {
-        Ok(()) => record.of(|| encode(&body())),
+        Ok(()) => record.of(body),
         Err(errno) => record.not_begun(&Error::call(
             "tie its life to that of its parent",
             errno,
@@ -134,9 +156,9 @@ fn live<T: Serialize>(parent: Pid, record: &Record, body: impl FnOnce() -> T) ->
     end_now(code)
 }
 
-fn adopt<T>(child: Pid, record: Record) -> Result<Child<T>, Error> {
+fn adopt(child: Pid, record: Record) -> Result<Process, Error> {
     let _ = setpgid(child, child);
-    Process::adopt(child, record).map(Child::new)
+    Process::adopt(child, record)
 }
 
 /// Forks a child that runs `body`, waits for it, and returns what `body` returned.

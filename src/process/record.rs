@@ -94,7 +94,7 @@ impl Record {
 
     /// Runs a body to its end in the process that leaves the record, and returns the exit code. The
     /// body returns the bytes of its value, or the reason why there is none.
-    pub(super) fn of(&self, body: impl FnOnce() -> Result<Vec<u8>, String>) -> i32 {
+    pub(super) fn of(&self, body: &mut dyn FnMut() -> Result<Vec<u8>, String>) -> i32 {
         self.set_hook();
         match catch_unwind(AssertUnwindSafe(body)) {
             Ok(value) => {

@@ -131,8 +131,9 @@ extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const 
         drop((channel, record));
         guardian.guard();
     }
-    let code = record.of(|| {
-        serve(channel);
+    let mut channel = Some(channel);
+    let code = record.of(&mut || {
+        channel.take().map(serve);
         Ok(Vec::new())
     });
     end_strays();

@@ -44,27 +44,35 @@ pub(super) fn no_steps(engine: &str) -> Error {
     )
 }
 
-/// Replays the case of an outcome with gdb at a row of its report; row 0 is that of the access that shows the failure. `replay`
-/// replays a case, and stops the process of a step.
-///
-/// # Errors
-/// Returns an error if gdb is not installed, or if there is no such row with a step.
-pub(super) fn step_into<S: Spec>(
-    report: &Report,
-    outcome: &Outcome<S>,
-    row: usize,
-    replay: impl FnOnce(&Case<S>, StopAt) -> Result<(), Error>,
-) -> Result<(), Error> {
+/// Returns the case of an outcome, if it failed and its steps are known.
+pub(super) fn stepped_case<S: Spec>(outcome: &Outcome<S>) -> Result<&Case<S>, Error> {
     let Some(found) = &outcome.found else {
         return Err(Error::invalid(
             "the case did not fail again, so there is no row to stop at",
             "replay it without gdb, and read its report",
         ));
     };
-    if matches!(found.run.case.schedule, Schedule::Free) || report.steps.is_empty() {
-        return Err(no_steps(outcome.engine));
+    match found.run.case.schedule {
+        Schedule::Free => Err(no_steps(outcome.engine)),
+        _ => Ok(&found.run.case),
     }
-    let telling = || report.telling_row().ok_or_else(|| no_steps(outcome.engine));
+}
+
+/// Replays a case with gdb at a row of its report; row 0 is that of the access that shows the failure. `replay` replays it, and
+/// stops the process of a step. It is `dyn`, as each suite would otherwise compile this function for each engine.
+///
+/// # Errors
+/// Returns an error if gdb is not installed, or if there is no such row with a step.
+pub(super) fn step_into(
+    report: &Report,
+    engine: &str,
+    row: usize,
+    replay: &mut dyn FnMut(StopAt) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if report.steps.is_empty() {
+        return Err(no_steps(engine));
+    }
+    let telling = || report.telling_row().ok_or_else(|| no_steps(engine));
     let (row, step) = match row {
         0 => telling()?,
         row => report
@@ -92,7 +100,7 @@ pub(super) fn step_into<S: Spec>(
     std::thread::scope(|scope| {
         let words = (row, &**name, report.access_in_words(at));
         let attached = scope.spawn(move || attached(reader, gdb, words, place));
-        let ran = replay(&found.run.case, stop);
+        let ran = replay(stop);
         // Without a process that stops, the reader finds the end of the pipe.
         drop(writer);
         let attached = attached

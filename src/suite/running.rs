@@ -74,8 +74,11 @@ impl<S: Spec> Suite<S> {
         let plan = self.plan(settings)?;
         let outcome = search::<E, T>(&plan)?;
         if let Some(row) = gdb_row {
-            let step_to = |case: &Case<S>, stop| replay_to::<E, T>(&plan, case, stop);
-            debugger::step_into(&self.report_data(&outcome), &outcome, row, step_to)?;
+            let case = debugger::stepped_case(&outcome)?;
+            let report = self.report_data(&outcome);
+            debugger::step_into(&report, outcome.engine, row, &mut |stop| {
+                replay_to::<E, T>(&plan, case, stop)
+            })?;
         }
         Ok(outcome)
     }

@@ -37,10 +37,14 @@ pub(crate) fn mark() {
 /// Calls code of a suite, which allocates in the heap of `heap!`. A copy of this process that returns from it ends here.
 pub(crate) fn without_copies<R>(call: impl FnOnce() -> R) -> R {
     let result = heap::under_test(call);
+    end_copy();
+    result
+}
+
+fn end_copy() {
     let mark = MARK.load(Relaxed);
     // SAFETY: a reference to the page's first word, as in `mark`. A structure that unmaps it ends its process by a signal.
     if !mark.is_null() && unsafe { &*mark }.load(Relaxed) == 0 {
         end_now(0);
     }
-    result
 }

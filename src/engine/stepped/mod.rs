@@ -75,7 +75,7 @@ use super::{Answer, Budget, Engine, Strategy, Turn};
 use crate::case::{Case, Schedule};
 use crate::check::Criterion;
 use crate::error::Error;
-use crate::memory::Hardware;
+use crate::memory::{Hardware, Memory};
 use crate::process::{Channel, Job};
 use crate::structure::WithHandles;
 use crate::workers::MachineTurn;
@@ -139,9 +139,8 @@ macro_rules! engine {
                 roles: &[String],
                 budget: &Budget,
             ) -> Result<Answer<S::Spec>, Error> {
-                $Memory::can_be_seen()?;
-                self.served
-                    .ask(Serve::<S, $kills>::JOB, case, roles, budget)
+                let job = $Memory::job::<S, $kills>()?;
+                self.served.ask(job, case, roles, budget)
             }
 
             fn not_instrumented(&self) -> Vec<String> {
@@ -190,16 +189,17 @@ engine!(
 );
 
 /// Checks whether this program can see the accesses of a structure over this memory.
-trait Seen {
+trait Seen: Memory {
     /// Whether a step is the access itself, and not its announcement.
     const SCHEDULES: bool;
-    fn can_be_seen() -> Result<(), Error>;
+    /// Returns the job that searches, unless accesses cannot be seen.
+    fn job<S: WithHandles<Memory = Self>, const KILLS: bool>() -> Result<&'static Job, Error>;
     fn not_instrumented() -> Vec<String>;
 }
 impl Seen for SteppedMemory {
     const SCHEDULES: bool = true;
-    fn can_be_seen() -> Result<(), Error> {
-        Ok(())
+    fn job<S: WithHandles<Memory = Self>, const KILLS: bool>() -> Result<&'static Job, Error> {
+        Ok(Serve::<S, KILLS>::JOB)
     }
     fn not_instrumented() -> Vec<String> {
         Vec::new()
@@ -207,8 +207,14 @@ impl Seen for SteppedMemory {
 }
 impl Seen for Hardware {
     const SCHEDULES: bool = false;
-    fn can_be_seen() -> Result<(), Error> {
-        instrumented::unseen()
+    #[cfg(forkcheck_instrumented)]
+    fn job<S: WithHandles<Memory = Self>, const KILLS: bool>() -> Result<&'static Job, Error> {
+        instrumented::unseen().map(|()| Serve::<S, KILLS>::JOB)
+    }
+    /// Never names the job: a plain build would compile the search of each structure, and could not run it.
+    #[cfg(not(forkcheck_instrumented))]
+    fn job<S: WithHandles<Memory = Self>, const KILLS: bool>() -> Result<&'static Job, Error> {
+        Err(instrumented::unseen().expect_err("a plain build sees nothing"))
     }
     fn not_instrumented() -> Vec<String> {
         instrumented::plain_atomics()
