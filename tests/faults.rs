@@ -156,6 +156,12 @@ where
         of > 0 && again == of,
         "a sure thing comes again each time\n{text}"
     );
+    // A replay of an engine that samples is a search.
+    let words = match E::EXPLORES {
+        true => format!("replayed {of} of {of} times"),
+        false => format!("seen in {of} of {of} searches of at most 400 executions"),
+    };
+    assert!(text.contains(&words), "{words}\n{text}");
     (finding.kind, text)
 }
 

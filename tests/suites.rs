@@ -69,15 +69,15 @@ forkcheck::suite! {
     with: .seed(77).cases(4).executions(1_000),
 }
 
-/// A mailbox of one place, on hardware only.
-struct Mailbox(std::sync::atomic::AtomicU64);
+/// A mailbox of one place, on hardware only. With `BROKEN` in the environment, letters get lost.
+struct Mailbox(std::sync::atomic::AtomicU64, bool);
 
 impl Structure for Mailbox {
     type Memory = Hardware;
     type Spec = Queue<u64>;
     fn new(&capacity: &usize) -> Self {
         assert_eq!(capacity, 1);
-        Mailbox(0.into())
+        Mailbox(0.into(), std::env::var_os(BROKEN).is_some())
     }
     fn apply(&self, op: &QueueOp<u64>) -> QueueRet<u64> {
         match op {
@@ -90,6 +90,7 @@ impl Structure for Mailbox {
                     Err(_) => QueueRet::Full,
                 }
             }
+            QueueOp::Pop if self.1 => QueueRet::Popped(9),
             QueueOp::Pop => match self.0.swap(0, Ordering::AcqRel) {
                 0 => QueueRet::Empty,
                 letter => QueueRet::Popped(letter),
@@ -103,7 +104,22 @@ forkcheck::suite! {
     setup: Just(1),
     sender: 1..=3 ops of (1u64..9).prop_map(QueueOp::Push),
     receiver: 1..=3 ops of Just(QueueOp::Pop),
-    with: .cases(8).executions(500),
+    with: .cases(8).executions(500).regressions(None),
+}
+
+/// `processes` sees no steps of code over `std::sync::atomic`: its report names the command that shows them.
+#[cfg(not(forkcheck_instrumented))]
+#[test]
+fn a_finding_in_code_that_is_not_written_for_memory_names_the_command_that_shows_steps() {
+    let told = text(&run_test("mailbox::processes", &[(BROKEN, "1")]));
+    let command = "cargo forkcheck test -p forkcheck --test suites mailbox::stepped -- --exact";
+    let line = told.lines().find(|line| line.starts_with(" steps:"));
+    assert!(line.is_some_and(|line| line.contains(command)), "{told}");
+    let seen = text(&run_test("under_nextest::processes", &[(BROKEN, "1")]));
+    assert!(
+        seen.contains(" replay:") && !seen.contains(" steps:"),
+        "{seen}"
+    );
 }
 
 /// Runs this test binary for one of its tests with this environment.

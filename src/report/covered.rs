@@ -6,16 +6,19 @@ use crate::check::Verdict;
 use crate::engine::{Covered, Turn};
 use crate::search::Outcome;
 use crate::spec::Spec;
-use std::time::Duration;
 
-/// The shortest wait for the machine that is reported.
-const WAITED: Duration = Duration::from_secs(1);
+/// The shortest wait for the machine that is reported, in seconds.
+const WAITED: f64 = 1.0;
 
 /// Returns the coverage, the time and the seed.
 pub(super) fn ran(report: &Report) -> String {
     let (coverage, took) = (report.coverage.join(", "), report.seconds);
     let seed = kept(&format!("seed {}", report.seed));
-    format!("{coverage} in {took:.1} s, {seed}")
+    let waited = match report.waited >= WAITED && !report.shared {
+        true => format!(", after {:.1} s of waiting for other suites", report.waited),
+        false => String::new(),
+    };
+    format!("{coverage} in {took:.1} s{waited}, {seed}")
 }
 
 /// Returns the coverage in words, part by part.
@@ -57,7 +60,10 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         ));
     }
     if outcome.verdict == Verdict::Ok && could_overlap > 0 && sampled_in_full < covered_programs {
-        parts.push(format!("{sampled_in_full} of them by all their executions"));
+        parts.push(match sampled_in_full {
+            0 => "none sampled in full".to_owned(),
+            some => format!("{some} sampled in full"),
+        });
     }
     if let Some(percent) = (100 * overlapping).checked_div(could_overlap) {
         parts.push(format!("{percent} % with overlap"));
@@ -138,12 +144,11 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         ));
     }
     let Turn { waited, shared } = outcome.turn;
-    if waited >= WAITED {
-        let waited = waited.as_secs_f64();
-        parts.push(match shared {
-            true => format!("beside another suite, which kept the machine for {waited:.1} s"),
-            false => format!("after a wait of {waited:.1} s for other suites"),
-        });
+    let waited = waited.as_secs_f64();
+    if shared && waited >= WAITED {
+        parts.push(format!(
+            "beside another suite, which kept the machine for {waited:.1} s"
+        ));
     } else if shared {
         parts.push("beside another suite".into());
     }

@@ -89,6 +89,9 @@ pub struct Report {
     pub token: Option<String>,
     /// The command that runs it again.
     pub replay: Option<String>,
+    /// The command that looks for the finding of forked processes step by step, where the code is not written for
+    /// [`Memory`](crate::memory::Memory) and this build has no instrumentation.
+    pub steps_by: Option<String>,
     /// File in which it was saved, from the directory of the package.
     pub saved: Option<String>,
     /// Reason why it could not be saved.
@@ -109,6 +112,8 @@ pub struct Report {
     pub seconds: f64,
     /// Seconds that it waited for other suites on the machine.
     pub waited: f64,
+    /// Whether it ran beside another suite, which kept the machine.
+    pub shared: bool,
     /// The seed of what was drawn.
     pub seed: u64,
     /// Saved cases that no longer apply as they are, in words.

@@ -9,7 +9,7 @@ use super::table::{apart, short};
 use super::words::words;
 use crate::case::{Call, History, Step, named};
 use crate::check::{Explanation, Verdict};
-use crate::engine::Run;
+use crate::engine::{Engine, Processes, Run};
 use crate::search::{Found, Origin, Outcome, Rate};
 use crate::spec::Spec;
 
@@ -54,6 +54,7 @@ pub(crate) fn report<S: Spec>(about: &About<'_>, outcome: &Outcome<S>) -> Report
         coverage: coverage(outcome),
         seconds: outcome.took.as_secs_f64(),
         waited: outcome.turn.waited.as_secs_f64(),
+        shared: outcome.turn.shared,
         seed: outcome.seed,
         stale: outcome.stale.clone(),
         unscheduled: unscheduled(outcome),
@@ -86,7 +87,7 @@ pub(crate) fn report<S: Spec>(about: &About<'_>, outcome: &Outcome<S>) -> Report
 fn of_found<S: Spec>(report: &mut Report, about: &About<'_>, found: &Found<S>) {
     let run = &found.run;
     report.origin = Some(origin(found.origin, run));
-    report.rate = Some(rate(found.rate));
+    report.rate = Some(rate(found.rate, report.engine != Processes::NAME));
     report.scope = run.scope.map(|scope| scope.to_string());
     report.setup = (size_of::<S::Setup>() > 0).then(|| format!("{:?}", run.case.setup));
     let of_processes = report.processes.iter_mut().zip(operations(&run.history));
@@ -185,13 +186,16 @@ fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
     }
 }
 
-fn rate(rate: Rate) -> String {
+fn rate(rate: Rate, explores: bool) -> String {
     match rate {
         Rate::Executions(0, of) => format!("seen before, and in none of {of} executions since"),
         Rate::Executions(failing, of) => format!("seen in {failing} of {of} executions"),
-        Rate::Reproduced {
-            times: again, of, ..
-        } => format!("replayed {again} of {of} times"),
+        // Each replay of an engine that samples is a search, which ends as soon as it fails.
+        Rate::Reproduced { times, of, limit } if !explores => format!(
+            "seen in {times} of {of} searches of at most {}",
+            counted(limit, "execution")
+        ),
+        Rate::Reproduced { times, of, .. } => format!("replayed {times} of {of} times"),
     }
 }
 

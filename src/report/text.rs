@@ -158,6 +158,10 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
             labelled(to, screen, "step into", &how)?;
         }
     }
+    if let Some(command) = &report.steps_by {
+        let what = "looks for it step by step, and shows source lines";
+        labelled(to, screen, "steps", &format!("{command}  {what}"))?;
+    }
     if let Some(saved) = &report.saved {
         labelled(to, screen, "saved", saved)?;
     }

@@ -64,7 +64,7 @@ macro_rules! suite {
             #[test]
             $(#[$attribute])*
             fn processes() {
-                suite().test::<$crate::engine::Processes, $structure>()
+                suite().unmodified().test::<$crate::engine::Processes, $structure>()
             }
             $crate::__code_tests!([$(#[$attribute])*] $structure);
         }

@@ -77,6 +77,8 @@ pub struct Suite<S: Spec> {
     progress: Progress,
     /// The reason why the structure may change without an access to its `Memory`.
     unscheduled: Option<String>,
+    /// Whether its code is not written for `Memory`, in a build without instrumentation.
+    is_unmodified: bool,
     settings: Settings,
     regressions: Option<PathBuf>,
     /// Engines that are not to run, each with the reason.
@@ -129,6 +131,7 @@ impl<S: Spec> Suite<S> {
             kill_only: Vec::new(),
             progress: Progress::Any,
             unscheduled: None,
+            is_unmodified: false,
             settings: Settings::default(),
             regressions,
             without: Vec::new(),
@@ -373,6 +376,15 @@ impl<S: Spec> Suite<S> {
     #[must_use]
     pub fn allow_unscheduled(mut self, reason: &str) -> Self {
         self.unscheduled = Some(reason.to_owned());
+        self
+    }
+
+    /// Notes that the code is not written for [`Memory`](crate::memory::Memory), and this build has no instrumentation: a report
+    /// names the command that shows its steps. `suite!` calls it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn unmodified(mut self) -> Self {
+        self.is_unmodified = !cfg!(forkcheck_instrumented);
         self
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Suite, summary};
 use crate::check::Verdict;
+use crate::engine::{Engine, Processes};
 use crate::report::{self, About, Report};
 use crate::search::Outcome;
 use crate::settings::Settings;
@@ -22,6 +23,10 @@ impl<S: Spec> Suite<S> {
             format!("FORKCHECK_REPLAY={token} {command}")
         };
         let mut report = self.report_of(outcome, self.test_name(outcome.engine), &replay);
+        if self.is_unmodified && outcome.engine == Processes::NAME && report.verdict == "finding" {
+            let stepped = self.site.command(&format!("{}::stepped", self.id));
+            report.steps_by = Some(stepped.replacen("cargo", "cargo forkcheck", 1));
+        }
         if let Some(stepped) = &outcome.stepped {
             let test = format!("{}::{}", self.id, stepped.engine);
             let stepped = self.report_of(stepped, test, &replay);
