@@ -164,6 +164,39 @@ fn wrong<S: Spec>(setup: &S::Setup, history: &History<S>, order: Order) -> Vec<B
     wrong
 }
 
+/// Returns another result than `blamed` expects that would make the history right, if the longest order calls for one: where calls
+/// run concurrently, several results may be right.
+pub(crate) fn other_result<S: Spec>(
+    setup: &S::Setup,
+    history: &History<S>,
+    order: impl Into<Order>,
+    explanation: &Explanation<S>,
+    blamed: &Blocked<S>,
+) -> Option<S::Ret> {
+    let mut blocked = explanation.blocked.iter();
+    let other = blocked.find(|one| (one.process, one.call) == (blamed.process, blamed.call))?;
+    let other = other.expected.clone()?;
+    let got = history.calls[blamed.process][blamed.call].ret.as_ref();
+    if Some(&other) == blamed.expected.as_ref() || Some(&other) == got {
+        return None;
+    }
+    let mut mended = history.clone();
+    mended.calls[blamed.process][blamed.call].ret = Some(other.clone());
+    let order = order.into();
+    let limits = Limits {
+        states: 1 << 12,
+        steps: 1 << 14,
+    };
+    let is_right = || {
+        keys(&mended, order).into_values().all(|of_key| {
+            let start = S::start(setup);
+            let mut search = Search::new(&of_key, start, order, Ending::Any, (limits, UNWATCHED));
+            matches!(search.run(), Answer::Explained(_))
+        })
+    };
+    matches!(asked::words_of_panic(is_right), Ok(true)).then_some(other)
+}
+
 /// Returns the calls of each key, process by process. There is one key where they cannot be
 /// separated.
 fn keys<S: Spec>(history: &History<S>, order: Order) -> BTreeMap<u64, Vec<Of<'_, S>>> {

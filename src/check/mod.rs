@@ -15,6 +15,6 @@ mod witness;
 pub(crate) use asked::{is_of_the_spec, words_of_panic};
 pub use criterion::{Criterion, Limits};
 pub(crate) use criterion::{Judge, Order, Watcher};
-pub(crate) use linearizable::{blame, explain_watched, rest_watched};
+pub(crate) use linearizable::{blame, explain_watched, other_result, rest_watched};
 pub use linearizable::{explain, rest};
 pub use verdict::{Blocked, Explanation, Finding, Kind, Verdict};

@@ -2,7 +2,7 @@
 
 use super::table::{apart, short};
 use crate::case::{Call, History, named};
-use crate::check::{Blocked, Finding, Kind, Order, blame};
+use crate::check::{Blocked, Finding, Kind, Order, blame, other_result};
 use crate::engine::Run;
 use crate::spec::Spec;
 
@@ -16,10 +16,14 @@ pub(super) fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Findin
         Kind::NotSequentiallyConsistent => Order::AfterPrefix,
         _ => Order::RealTime,
     };
-    let blamed = blame(&run.case.setup, &run.history, order, explanation);
-    blamed.map_or_else(String::new, |blamed| {
-        accusation(roles, &run.history, &blamed)
-    })
+    let (setup, history) = (&run.case.setup, &run.history);
+    let Some(blamed) = blame(setup, history, order, explanation) else {
+        return String::new();
+    };
+    let other = blamed.expected.as_ref();
+    let other = other.and_then(|_| other_result(setup, history, order, explanation, &blamed));
+    let or = other.map_or(String::new(), |other| format!(" or {}", short(&other)));
+    accusation(roles, history, &blamed) + &or
 }
 
 /// Describes the result of a call, and the expected one.
@@ -85,8 +89,47 @@ fn standstill<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> 
 mod tests {
     use super::*;
     use crate::case::Case;
-    use crate::check::{Explanation, Verdict};
-    use crate::spec::{Register, RegisterOp, RegisterRet};
+    use crate::check::{Criterion, Explanation, Limits, Verdict, explain};
+    use crate::spec::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet};
+
+    /// Returns the sentence on a Pop that returned 9, where 1 was pushed to an empty queue from 2 on.
+    fn sentence_on_pop(pushed: u64, (invoked, returned): (u64, u64)) -> String {
+        let call = |op, ret, invoked, returned| Call {
+            op,
+            ret: Some(ret),
+            invoked,
+            returned,
+        };
+        let push = call(QueueOp::Push(1), QueueRet::Pushed, 2, pushed);
+        let pop = call(QueueOp::Pop, QueueRet::Popped(9), invoked, returned);
+        let history = History::<Queue<u64>> {
+            calls: vec![vec![push], vec![pop]],
+        };
+        let verdict = explain(&1, &history, Criterion::RealTime, Limits::default());
+        let Verdict::Finding(finding) = verdict else {
+            panic!("{verdict:?}")
+        };
+        let run = Run {
+            case: Case::free(1, vec![Vec::new(); 2]),
+            history,
+            steps: Vec::new(),
+            verdict: Verdict::Ok,
+            scope: None,
+        };
+        sentence(
+            &["sender".to_owned(), "receiver".to_owned()],
+            &run,
+            &finding,
+        )
+    }
+
+    #[test]
+    fn a_concurrent_call_is_told_the_result_that_the_longest_order_expects_too() {
+        let concurrent = sentence_on_pop(9, (3, 4));
+        let words = "receiver: Pop returned Popped(9), expected";
+        assert_eq!(concurrent, format!("{words} Empty or Popped(1)"));
+        assert_eq!(sentence_on_pop(4, (5, 9)), format!("{words} Popped(1)"));
+    }
 
     #[test]
     fn a_standstill_without_steps_says_what_is_wrong_with_it() {
