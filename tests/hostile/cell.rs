@@ -219,6 +219,7 @@ pub(crate) fn cells<E: Engine>(misdeed: usize) -> impl Iterator<Item = Cell> {
         let is_tried = row.engines.contains(&E::NAME);
         let ends = match place {
             _ if !is_tried => Ends::Untried,
+            Place::New | Place::Drop if E::NAME == "kills" => Ends::Untried,
             Place::TheSpec => in_spec,
             place if row.places.contains(&place) => structure,
             _ => Ends::Untried,

@@ -9,6 +9,7 @@
 //! | which | why |
 //! |---|---|
 //! | `Attach` and `Detach` of a misdeed that changes or ends its process alone | handles are made and dropped in the process of the operations, so the cell would repeat that of `Operation` |
+//! | `New` and `Drop` on `kills` | its processes make and drop the structure by the code of `stepped`, which is tried |
 //! | all but `Operation` of a misdeed that is seen only while other processes run (`in_operations` in `misdeeds`) | no other process runs beside `new` and `drop` |
 //! | engines on which a misdeed is noticed after seconds of waiting (`on` in `misdeeds`): processes that are stopped, traced, or without their first thread | the wait is one code for all engines, and each that is named exercises it |
 //! | `TheSpec` of a misdeed that needs the structure's own pages (`unmap`, `protect`, `forget_pages`, `remove_pages`) or other processes of the case (`kill_siblings`) | a spec has neither |
