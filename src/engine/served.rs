@@ -84,9 +84,12 @@ pub(super) fn serve_placed<S: Spec>(
     });
 }
 
+/// Returns the bytes of the answer to the bytes of a request.
+type Answers<'a> = dyn FnMut(&[u8]) -> Result<Vec<u8>, Error> + 'a;
+
 /// Answers each request by what `answer` encodes, or by its error. It is `dyn`, as each structure would otherwise compile this
 /// function for each engine.
-fn answer_each(channel: &mut Channel, answer: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>, Error>) {
+fn answer_each(channel: &mut Channel, answer: &mut Answers<'_>) {
     grow_stack();
     answer_requests();
     reached::follow();

@@ -133,7 +133,9 @@ extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const 
     }
     let mut channel = Some(channel);
     let code = record.of(&mut || {
-        channel.take().map(serve);
+        if let Some(channel) = channel.take() {
+            serve(channel);
+        }
         Ok(Vec::new())
     });
     end_strays();
