@@ -164,8 +164,8 @@ fn wrong<S: Spec>(setup: &S::Setup, history: &History<S>, order: Order) -> Vec<B
     wrong
 }
 
-/// Returns another result than `blamed` expects that would make the history right, if the longest order calls for one: where calls
-/// run concurrently, several results may be right.
+/// Returns the result that the longest order expects of the blamed call, if `blamed` expects another one and either makes the history
+/// right: where calls run concurrently, several results may be right.
 pub(crate) fn other_result<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,

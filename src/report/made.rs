@@ -9,7 +9,7 @@ use super::table::{apart, short};
 use super::words::words;
 use crate::case::{Call, History, Step, named};
 use crate::check::{Explanation, Verdict};
-use crate::engine::{Engine, Processes, Run};
+use crate::engine::Run;
 use crate::search::{Found, Origin, Outcome, Rate};
 use crate::spec::Spec;
 
@@ -79,15 +79,15 @@ pub(crate) fn report<S: Spec>(about: &About<'_>, outcome: &Outcome<S>) -> Report
                 .map(|blocked| (blocked.process, blocked.call))
                 .collect(),
         });
-        of_found(&mut report, about, found);
+        of_found(&mut report, about, found, outcome.explores);
     }
     report
 }
 
-fn of_found<S: Spec>(report: &mut Report, about: &About<'_>, found: &Found<S>) {
+fn of_found<S: Spec>(report: &mut Report, about: &About<'_>, found: &Found<S>, explores: bool) {
     let run = &found.run;
     report.origin = Some(origin(found.origin, run));
-    report.rate = Some(rate(found.rate, report.engine != Processes::NAME));
+    report.rate = Some(rate(found.rate, explores));
     report.scope = run.scope.map(|scope| scope.to_string());
     report.setup = (size_of::<S::Setup>() > 0).then(|| format!("{:?}", run.case.setup));
     let of_processes = report.processes.iter_mut().zip(operations(&run.history));

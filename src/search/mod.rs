@@ -221,6 +221,7 @@ impl<'a, S: Spec> Search<'a, S> {
     fn outcome(self, found: Option<Found<S>>, saved_cases: usize) -> Outcome<S> {
         Outcome {
             engine: self.runner.name,
+            explores: self.runner.explores,
             structure: self.runner.structure,
             limitations: self.runner.limitations,
             leaves_invariant: self.runner.leaves_invariant,

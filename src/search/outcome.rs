@@ -24,6 +24,8 @@ use std::time::Duration;
 pub struct Outcome<S: Spec> {
     /// The engine's name.
     pub engine: &'static str,
+    /// Whether the engine explores, so that a replay is one execution.
+    pub(crate) explores: bool,
     /// The type of the structure.
     pub structure: &'static str,
     /// Faults that the engine cannot see.

@@ -2,7 +2,7 @@
 
 use super::{Suite, summary};
 use crate::check::Verdict;
-use crate::engine::{Engine, Processes};
+use crate::engine::{Engine, Processes, SteppedCode};
 use crate::report::{self, About, Report};
 use crate::search::Outcome;
 use crate::settings::Settings;
@@ -23,7 +23,11 @@ impl<S: Spec> Suite<S> {
             format!("FORKCHECK_REPLAY={token} {command}")
         };
         let mut report = self.report_of(outcome, self.test_name(outcome.engine), &replay);
-        if self.is_unmodified && outcome.engine == Processes::NAME && report.verdict == "finding" {
+        if self.is_unmodified
+            && outcome.engine == Processes::NAME
+            && report.verdict == "finding"
+            && self.reason_against(SteppedCode::NAME).is_none()
+        {
             let stepped = self.site.command(&format!("{}::stepped", self.id));
             report.steps_by = Some(stepped.replacen("cargo", "cargo forkcheck", 1));
         }

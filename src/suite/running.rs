@@ -213,7 +213,7 @@ impl<S: Spec> Suite<S> {
         self.conclude(Processes::NAME, |settings| self.forked::<T, U>(settings));
     }
 
-    fn reason_against(&self, engine: &str) -> Option<&str> {
+    pub(super) fn reason_against(&self, engine: &str) -> Option<&str> {
         let mut without = self.without.iter();
         without.find_map(|(name, reason)| (name == engine).then_some(&**reason))
     }

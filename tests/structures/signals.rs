@@ -61,15 +61,20 @@ fn code_that_blocks_signals_now_and_then_is_not_ended_by_a_pause() {
     assert!(outcome.covered.paused > 0, "{report}");
 }
 
-/// A word whose operations are interrupted by a handler that blocks all signals and takes instructions of theirs.
-struct Interrupted(Blocking);
+/// A word whose operations are interrupted by a handler that blocks all signals and takes instructions of theirs, or makes a system
+/// call.
+struct Interrupted<const CALLS: bool>(Blocking);
 
-extern "C" fn on_alarm(_: std::ffi::c_int) {
-    let own = Blocking(AtomicU64::new(0));
-    std::hint::black_box(own.access(&RegisterOp::Write(1)));
+extern "C" fn on_alarm<const CALLS: bool>(_: std::ffi::c_int) {
+    if CALLS {
+        nix::unistd::getppid();
+    } else {
+        let own = Blocking(AtomicU64::new(0));
+        std::hint::black_box(own.access(&RegisterOp::Write(1)));
+    }
 }
 
-impl Interrupted {
+impl<const CALLS: bool> Interrupted<CALLS> {
     /// Interrupts this process once, after that time; 0: never.
     fn interrupt(microseconds: i64) {
         let time = |tv_usec| libc::timeval { tv_sec: 0, tv_usec };
@@ -84,15 +89,15 @@ impl Interrupted {
 }
 
 /// A handle whose process is interrupted until it is dropped.
-struct Interrupting<'a>(&'a Interrupted);
+struct Interrupting<'a>(&'a Blocking);
 
 impl Drop for Interrupting<'_> {
     fn drop(&mut self) {
-        Interrupted::interrupt(0);
+        Interrupted::<true>::interrupt(0);
     }
 }
 
-impl WithHandles for Interrupted {
+impl<const CALLS: bool> WithHandles for Interrupted<CALLS> {
     type Memory = Hardware;
     type Spec = Register<u64>;
     type Handle<'a> = Interrupting<'a>;
@@ -101,13 +106,13 @@ impl WithHandles for Interrupted {
     }
     fn attach<'a>(&'a self, _: Role<'_>) -> Interrupting<'a> {
         use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-        let handler = SigHandler::Handler(on_alarm);
+        let handler = SigHandler::Handler(on_alarm::<CALLS>);
         let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::all());
         // SAFETY: sets a handler.
-        // 1. It touches its own stack alone.
+        // 1. It touches its own stack alone, and getppid is async-signal-safe.
         unsafe { sigaction(Signal::SIGALRM, &action) }.unwrap();
         Self::interrupt(20);
-        Interrupting(self)
+        Interrupting(&self.0)
     }
     fn apply(interrupting: &mut Interrupting<'_>, op: &RegisterOp<u64>) -> RegisterRet<u64> {
         // The instructions are known from the first time, and the handler may come before the second.
@@ -116,15 +121,25 @@ impl WithHandles for Interrupted {
         for turn in 0..500 {
             std::hint::black_box(turn);
         }
-        interrupting.0.0.access(op)
+        interrupting.0.access(op)
     }
 }
 
-/// Such a handler may reach a breakpoint, which ends the process. The code is checked again without breakpoints.
-#[test]
-fn code_whose_handlers_block_signals_is_not_ended_by_a_pause() {
+/// Such a handler may reach a breakpoint, or a system call that is announced, and ends the process. The code is checked again
+/// without breakpoints.
+fn is_not_ended<const CALLS: bool>() {
     let suite = register().cases(4).executions(2_000);
-    let outcome = suite.check::<Processes, Interrupted>().unwrap();
+    let outcome = suite.check::<Processes, Interrupted<CALLS>>().unwrap();
     let report = suite.report(&outcome);
     assert!(!matches!(outcome.verdict, Verdict::Finding(_)), "{report}");
+}
+
+#[test]
+fn code_whose_handlers_block_signals_is_not_ended_by_a_pause() {
+    is_not_ended::<false>();
+}
+
+#[test]
+fn code_whose_handlers_block_signals_and_make_system_calls_is_not_ended_by_a_pause() {
+    is_not_ended::<true>();
 }

@@ -2,15 +2,16 @@
 //!
 //! It lasts until it is reached, until the operation ends, or until the process is about to make its
 //! first system call, whichever is first. Until then the process has one thread, and the signals and
-//! handlers that it had when the breakpoint was set: no child, no thread and no handler of the code's
-//! own meets it. Syscall user dispatch (Linux 5.11, `PR_SET_SYSCALL_USER_DISPATCH` in prctl(2))
+//! handlers that it had when the breakpoint was set: no child, no thread and no handler that the operation
+//! installs meets it. A handler that the code installed before may: if it blocks SIGTRAP or SIGSYS the process
+//! ends, and is run again without breakpoints. Syscall user dispatch (Linux 5.11, `PR_SET_SYSCALL_USER_DISPATCH` in prctl(2))
 //! announces that system call by SIGSYS.
 #![allow(unsafe_code, reason = "a byte of code is written; prctl")]
 
 use super::code::{Code, Instruction};
 use std::arch::asm;
 use std::ffi::{c_int, c_ulong};
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed};
 
 /// The address of the breakpoint; 0 if there is none.
 static ADDRESS: AtomicUsize = AtomicUsize::new(0);
@@ -18,6 +19,8 @@ static ADDRESS: AtomicUsize = AtomicUsize::new(0);
 static ORIGINAL: AtomicU8 = AtomicU8::new(0);
 /// 1: the kernel announces system calls instead of making them.
 static SELECTOR: AtomicU8 = AtomicU8::new(0);
+/// Whether [`clear`] runs: a handler that interrupts it, and clears too, leaves the page writable for it.
+static CLEARS: AtomicBool = AtomicBool::new(false);
 
 /// The size of a page on this architecture.
 const PAGE: usize = 4_096;
@@ -68,11 +71,15 @@ pub(super) fn set(code: &Code, instruction: Instruction, restorer: usize) -> Res
 pub(super) fn clear() {
     let address = ADDRESS.load(Relaxed);
     if address != 0 {
+        let is_outer = !CLEARS.swap(true, Relaxed);
         put_back();
         SELECTOR.store(0, Relaxed);
         ADDRESS.store(0, Relaxed);
         dispatch(None);
-        set_writable(address, false);
+        if is_outer {
+            set_writable(address, false);
+            CLEARS.store(false, Relaxed);
+        }
     }
 }
 

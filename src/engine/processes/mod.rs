@@ -224,12 +224,12 @@ fn search<S: WithHandles<Memory = Hardware>>(
     Ok((covered, run))
 }
 
-/// Returns whether a breakpoint ended a process: a handler of the code's own, which blocks SIGTRAP, interrupted the operation and
-/// reached it.
+/// Returns whether a breakpoint may have ended a process: a handler of the code's own, which blocks SIGTRAP and SIGSYS, interrupted the
+/// operation and reached it or made a system call; or a sandbox ends who makes a call that a breakpoint takes.
 fn died_of_breakpoint<S: WithHandles<Memory = Hardware>>(tally: &Tally, ended: &Ended<S>) -> bool {
     let Ended::Died {
         process,
-        exit: Exit::Signal(libc::SIGTRAP),
+        exit: Exit::Signal(libc::SIGTRAP | libc::SIGSYS),
         ..
     } = ended
     else {

@@ -40,6 +40,8 @@ struct Handler {
     armed: AtomicBool,
     /// Whether the operation has ended: no more instructions are taken one by one.
     has_ended: AtomicBool,
+    /// Whether the instruction at the breakpoint is taken now, with the trap flag.
+    steps: AtomicBool,
     /// The instructions until the pause; or how often the process goes on at the breakpoint.
     left: AtomicU32,
     point: AtomicPtr<Point<'static>>,
@@ -48,6 +50,7 @@ struct Handler {
 static HANDLER: Handler = Handler {
     armed: AtomicBool::new(false),
     has_ended: AtomicBool::new(false),
+    steps: AtomicBool::new(false),
     left: AtomicU32::new(0),
     point: AtomicPtr::new(std::ptr::null_mut()),
 };
@@ -93,6 +96,7 @@ mod stop {
                 .point
                 .store(std::ptr::from_ref(point).cast_mut().cast(), Relaxed);
             HANDLER.has_ended.store(false, Relaxed);
+            HANDLER.steps.store(false, Relaxed);
             let stop = Self(PhantomData);
             match point.target {
                 Target::Before(instruction, times) => {
@@ -139,13 +143,18 @@ mod stop {
 
     /// Takes the breakpoint and the handlers away, if they are there. Async-signal-safe.
     fn disarm() {
-        breakpoint::clear();
+        end_breakpoint();
         if HANDLER.armed.swap(false, Relaxed) {
             restore(Signal::SIGTRAP);
-            // Only a breakpoint has set this one; otherwise it may be the code's.
-            if is(Signal::SIGSYS, (on_system_call as *const ()).addr()) {
-                restore(Signal::SIGSYS);
-            }
+        }
+    }
+
+    /// Takes the breakpoint away, if there is one. Async-signal-safe.
+    fn end_breakpoint() {
+        breakpoint::clear();
+        // Only a breakpoint has set this one; otherwise it may be the code's.
+        if HANDLER.armed.load(Relaxed) && is(Signal::SIGSYS, (on_system_call as *const ()).addr()) {
+            restore(Signal::SIGSYS);
         }
     }
 
@@ -202,7 +211,13 @@ mod stop {
         let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
         let registers = &mut context.uc_mcontext.gregs;
         if info.si_code == ANNOUNCED && breakpoint::address() != 0 {
-            disarm();
+            // A handler of the code's own may have interrupted the instruction that is taken with the trap flag: the trap is still
+            // to come.
+            let own = registers[FLAGS] & TRAP_FLAG != 0;
+            match HANDLER.steps.load(Relaxed) && !own {
+                true => end_breakpoint(),
+                false => disarm(),
+            }
             registers[FLAGS] &= !TRAP_FLAG;
             // It makes the call again, which was not made.
             registers[RIP] -= LENGTH;
@@ -231,6 +246,7 @@ mod stop {
             if left > 0 {
                 // It takes this instruction, and is back after it.
                 HANDLER.left.store(left - 1, Relaxed);
+                HANDLER.steps.store(true, Relaxed);
                 registers[FLAGS] |= TRAP_FLAG;
                 return false;
             }
@@ -238,9 +254,12 @@ mod stop {
             progress.own_trap.store(1, Relaxed);
             default_effect(signal, registers);
             return false;
-        } else if breakpoint != 0 {
+        } else if HANDLER.steps.swap(false, Relaxed) {
             registers[FLAGS] &= !TRAP_FLAG;
-            return true;
+            if breakpoint == 0 {
+                disarm();
+            }
+            return breakpoint != 0;
         } else if HANDLER.has_ended.load(Relaxed) {
             registers[FLAGS] &= !TRAP_FLAG;
             return false;

@@ -12,6 +12,7 @@ use crate::region::Region;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, Yielder};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 fn at(instructions: u32, progress: &Progress) -> Point<'_> {
@@ -225,6 +226,67 @@ fn breakpoints() {
 #[test]
 fn a_breakpoint_stops_at_each_known_instruction_and_at_nothing_else() {
     in_fresh_process(|()| breakpoints(), ()).unwrap();
+}
+
+/// A page that becomes writable at the first write to it.
+static PAGE: AtomicUsize = AtomicUsize::new(0);
+const LENGTH: usize = 4_096;
+
+extern "C" fn make_writable(_: libc::c_int) {
+    let page = std::ptr::with_exposed_provenance_mut(PAGE.load(Relaxed));
+    // SAFETY: changes the protection of a page of the test's own.
+    unsafe { libc::mprotect(page, LENGTH, libc::PROT_READ | libc::PROT_WRITE) };
+}
+
+/// Stores twice to such a page: its handler makes a system call while an instruction at a breakpoint is taken, and returns to it.
+fn store_to_a_tracked_page() {
+    let access = libc::PROT_READ;
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping, of no file.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), LENGTH, access, kind, -1, 0) };
+    PAGE.store(page.expose_provenance(), Relaxed);
+    let handler = SigHandler::Handler(make_writable);
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // SAFETY: sets a handler, which calls mprotect alone.
+    unsafe { sigaction(Signal::SIGSEGV, &action) }.unwrap();
+    // SAFETY: a reference to the start of the page, which stays mapped; zeros are an `AtomicU32`.
+    let word = unsafe { &*page.cast::<AtomicU32>() };
+    store(&[word, word]);
+    assert_eq!(word.load(Relaxed), 1);
+}
+
+/// Returns how processes end that do so with a breakpoint at each instruction of `store`.
+fn ends_of_tracked() -> Vec<String> {
+    let region = Learnt::region().unwrap();
+    let learnt: &Learnt = region.get(0).unwrap();
+    let code = Code::of_this_process();
+    seen(Target::After(u32::MAX), Some((&code, learnt)));
+    let known = &learnt.known;
+    let known = (0..known.count()).filter_map(|number| known.get(number));
+    let end = |target| {
+        let mut child = process::spawn(|| {
+            let progress = Progress::default();
+            let point = Point {
+                target,
+                code: Some((&code, learnt)),
+                ..at(0, &progress)
+            };
+            pausing(point, || store_to_a_tracked_page());
+        });
+        child.as_mut().unwrap().wait().unwrap().to_string()
+    };
+    known
+        .flat_map(|instruction| (0..3).map(move |times| Target::Before(instruction, times)))
+        .map(end)
+        .collect()
+}
+
+#[test]
+fn a_handler_that_makes_a_system_call_returns_to_an_instruction_at_a_breakpoint() {
+    let ends = in_fresh_process(|()| ends_of_tracked(), ()).unwrap();
+    assert!(ends.len() > 20, "{}", ends.len());
+    let whole = Exit::Code(0).to_string();
+    assert_eq!(ends, vec![whole; ends.len()]);
 }
 
 /// Returns how a process ends that takes steps, and stops at a breakpoint, on a stack of that many bytes.
