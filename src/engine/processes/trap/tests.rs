@@ -238,8 +238,8 @@ extern "C" fn make_writable(_: libc::c_int) {
     unsafe { libc::mprotect(page, LENGTH, libc::PROT_READ | libc::PROT_WRITE) };
 }
 
-/// Stores twice to such a page: its handler makes a system call while an instruction at a breakpoint is taken, and returns to it.
-fn store_to_a_tracked_page() {
+/// Returns a word in such a page, of this process.
+fn tracked() -> &'static AtomicU32 {
     let access = libc::PROT_READ;
     let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // SAFETY: a new mapping, of no file.
@@ -250,12 +250,11 @@ fn store_to_a_tracked_page() {
     // SAFETY: sets a handler, which calls mprotect alone.
     unsafe { sigaction(Signal::SIGSEGV, &action) }.unwrap();
     // SAFETY: a reference to the start of the page, which stays mapped; zeros are an `AtomicU32`.
-    let word = unsafe { &*page.cast::<AtomicU32>() };
-    store(&[word, word]);
-    assert_eq!(word.load(Relaxed), 1);
+    unsafe { &*page.cast::<AtomicU32>() }
 }
 
-/// Returns how processes end that do so with a breakpoint at each instruction of `store`.
+/// Returns how processes end that store to such a page, with a breakpoint at each instruction: the handler makes a system call while
+/// the instruction is taken, and returns to it.
 fn ends_of_tracked() -> Vec<String> {
     let region = Learnt::region().unwrap();
     let learnt: &Learnt = region.get(0).unwrap();
@@ -271,7 +270,9 @@ fn ends_of_tracked() -> Vec<String> {
                 code: Some((&code, learnt)),
                 ..at(0, &progress)
             };
-            pausing(point, || store_to_a_tracked_page());
+            let word = tracked();
+            pausing(point, || store(&[word, word]));
+            assert_eq!(word.load(Relaxed), 1);
         });
         child.as_mut().unwrap().wait().unwrap().to_string()
     };
