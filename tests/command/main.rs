@@ -114,7 +114,11 @@ fn the_table_says_what_was_expected_of_a_subject_on_each_engine() {
     let named = ["one_shot", "early_flag", "dead_writer"];
     let output = forkcheck(
         &[&["check"], &named[..]].concat(),
-        &[("FORKCHECK_EXECUTIONS", "200")],
+        // Beside busy loops `processes` takes longer than its 30 s.
+        &[
+            ("FORKCHECK_EXECUTIONS", "200"),
+            ("FORKCHECK_SECONDS", "300"),
+        ],
     );
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{printed}");
