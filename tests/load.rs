@@ -376,7 +376,8 @@ fn a_report_says_that_another_suite_kept_the_machine() {
     let report = suite.report(&outcome);
     let words = report.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        words.contains("beside another suite, which kept the machine for 120.0 s"),
+        words.contains("beside another suite, which kept the machine")
+            && words.contains("after 120.0 s of waiting for other suites"),
         "{report}"
     );
 }

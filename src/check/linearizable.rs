@@ -28,6 +28,11 @@ const LONG: usize = 64;
 
 /// The number of calls of one process up to which all are looked at.
 const FEW: usize = 8;
+/// The limits of each search for the call that is to blame.
+const OF_BLAME: Limits = Limits {
+    states: 1 << 12,
+    steps: 1 << 14,
+};
 
 /// Steps of the first share of each key where there are several.
 const SHARE: u64 = 1 << 13;
@@ -137,12 +142,8 @@ fn wrong<S: Spec>(setup: &S::Setup, history: &History<S>, order: Order) -> Vec<B
     if history.calls.iter().map(Vec::len).sum::<usize>() > LONG {
         return wrong;
     }
-    let limits = Limits {
-        states: 1 << 12,
-        steps: 1 << 14,
-    };
     for of_key in keys(history, order).into_values() {
-        let limits = (limits, UNWATCHED);
+        let limits = (OF_BLAME, UNWATCHED);
         let search = || Search::new(&of_key, S::start(setup), order, Ending::Any, limits);
         if matches!(search().run(), Answer::Explained(_)) {
             continue;
@@ -183,14 +184,10 @@ pub(crate) fn other_result<S: Spec>(
     let mut mended = history.clone();
     mended.calls[blamed.process][blamed.call].ret = Some(other.clone());
     let order = order.into();
-    let limits = Limits {
-        states: 1 << 12,
-        steps: 1 << 14,
-    };
     let is_right = || {
         keys(&mended, order).into_values().all(|of_key| {
             let start = S::start(setup);
-            let mut search = Search::new(&of_key, start, order, Ending::Any, (limits, UNWATCHED));
+            let mut search = Search::new(&of_key, start, order, Ending::Any, (OF_BLAME, UNWATCHED));
             matches!(search.run(), Answer::Explained(_))
         })
     };

@@ -64,8 +64,8 @@ pub trait Engine: Default + 'static {
     const TIME: Duration = Duration::from_secs(600);
 
     /// Waits until the engine has the processors for itself, if it needs that; its turn ends by
-    /// [`leave_machine`](Engine::leave_machine), or when the engine is dropped. `lock` is the file that stands for the machine, where it is not the
-    /// temporary directory.
+    /// [`leave_machine`](Engine::leave_machine), or when the engine is dropped. `lock` is the file
+    /// that stands for the machine, where it is not the temporary directory.
     fn take_machine(&mut self, lock: Option<&Path>) -> Turn {
         let _ = lock;
         Turn::default()

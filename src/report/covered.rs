@@ -3,7 +3,7 @@
 use super::data::Report;
 use super::phrases::{counted, kept};
 use crate::check::Verdict;
-use crate::engine::{Covered, Turn};
+use crate::engine::Covered;
 use crate::search::Outcome;
 use crate::spec::Spec;
 
@@ -14,7 +14,7 @@ const WAITED: f64 = 1.0;
 pub(super) fn ran(report: &Report) -> String {
     let (coverage, took) = (report.coverage.join(", "), report.seconds);
     let seed = kept(&format!("seed {}", report.seed));
-    let waited = match report.waited >= WAITED && !report.shared {
+    let waited = match report.waited >= WAITED {
         true => format!(", after {:.1} s of waiting for other suites", report.waited),
         false => String::new(),
     };
@@ -143,14 +143,8 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
             counted(outcome.saved_cases as u64, "saved case")
         ));
     }
-    let Turn { waited, shared } = outcome.turn;
-    let waited = waited.as_secs_f64();
-    if shared && waited >= WAITED {
-        parts.push(format!(
-            "beside another suite, which kept the machine for {waited:.1} s"
-        ));
-    } else if shared {
-        parts.push("beside another suite".into());
+    if outcome.turn.shared {
+        parts.push("beside another suite, which kept the machine".into());
     }
     parts
 }

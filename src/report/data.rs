@@ -112,8 +112,6 @@ pub struct Report {
     pub seconds: f64,
     /// Seconds that it waited for other suites on the machine.
     pub waited: f64,
-    /// Whether it ran beside another suite, which kept the machine.
-    pub shared: bool,
     /// The seed of what was drawn.
     pub seed: u64,
     /// Saved cases that no longer apply as they are, in words.

@@ -54,7 +54,6 @@ pub(crate) fn report<S: Spec>(about: &About<'_>, outcome: &Outcome<S>) -> Report
         coverage: coverage(outcome),
         seconds: outcome.took.as_secs_f64(),
         waited: outcome.turn.waited.as_secs_f64(),
-        shared: outcome.turn.shared,
         seed: outcome.seed,
         stale: outcome.stale.clone(),
         unscheduled: unscheduled(outcome),
