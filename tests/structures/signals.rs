@@ -74,18 +74,16 @@ extern "C" fn on_alarm<const CALLS: bool>(_: std::ffi::c_int) {
     }
 }
 
-impl<const CALLS: bool> Interrupted<CALLS> {
-    /// Interrupts this process once, after that time; 0: never.
-    fn interrupt(microseconds: i64) {
-        let time = |tv_usec| libc::timeval { tv_sec: 0, tv_usec };
-        let timer = libc::itimerval {
-            it_interval: time(0),
-            it_value: time(microseconds),
-        };
-        // SAFETY: setitimer.
-        // 1. `timer` is one; what was there is not asked for.
-        unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
-    }
+/// Interrupts this process once, after that time; 0: never.
+fn interrupt(microseconds: i64) {
+    let time = |tv_usec| libc::timeval { tv_sec: 0, tv_usec };
+    let timer = libc::itimerval {
+        it_interval: time(0),
+        it_value: time(microseconds),
+    };
+    // SAFETY: setitimer.
+    // 1. `timer` is one; what was there is not asked for.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
 }
 
 /// A handle whose process is interrupted until it is dropped.
@@ -93,7 +91,7 @@ struct Interrupting<'a>(&'a Blocking);
 
 impl Drop for Interrupting<'_> {
     fn drop(&mut self) {
-        Interrupted::<true>::interrupt(0);
+        interrupt(0);
     }
 }
 
@@ -111,7 +109,7 @@ impl<const CALLS: bool> WithHandles for Interrupted<CALLS> {
         // SAFETY: sets a handler.
         // 1. It touches its own stack alone, and getppid is async-signal-safe.
         unsafe { sigaction(Signal::SIGALRM, &action) }.unwrap();
-        Self::interrupt(20);
+        interrupt(20);
         Interrupting(&self.0)
     }
     fn apply(interrupting: &mut Interrupting<'_>, op: &RegisterOp<u64>) -> RegisterRet<u64> {
