@@ -96,29 +96,40 @@ fn a_check_that_is_unknown_for_another_reason_than_overlaps_is_disturbed() {
 }
 
 macro_rules! matrix {
-    ($($misdeed:ident)*) => {
+    ($($misdeed:ident)*, in one test: $($waits:ident)*) => {
         $(#[test]
         fn $misdeed() {
             ends(stringify!($misdeed));
         })*
+        /// These checks wait for seconds, all at once, and use no processor meanwhile. The name sorts first, so other tests run meanwhile.
+        #[test]
+        fn a_misdeed_that_takes_seconds_to_be_noticed() {
+            at_once([$(stringify!($waits)),*], |name| {
+                ends(name);
+                None
+            });
+        }
         #[test]
         fn each_misdeed_is_tried() {
-            let tried = [$(stringify!($misdeed)),*];
-            let misdeeds: Vec<_> = MISDEEDS.iter().map(|misdeed| misdeed.name).collect();
+            let mut tried = [$(stringify!($misdeed),)* $(stringify!($waits)),*];
+            let mut misdeeds: Vec<_> = MISDEEDS.iter().map(|misdeed| misdeed.name).collect();
+            tried.sort_unstable();
+            misdeeds.sort_unstable();
             assert_eq!(misdeeds, tried);
         }
     };
 }
 matrix! {
-    nothing close_all replace_all close_std junk zeros ones stop_self
-    stop_parent stop_siblings kill_parent kill_siblings daemon no_descriptors no_memory
+    nothing close_all replace_all close_std junk zeros ones
+    kill_parent kill_siblings daemon no_descriptors no_memory
     starve a_second no_file_size no_stack no_processes no_locked_memory block_signals
     handlers ignore_signals interrupts alarm raise_term raise_segv raise_trap raise_chld
-    raise_cont kill_group traced forget_parent undumpable no_privileges
+    raise_cont kill_group forget_parent undumpable no_privileges
     strict idle leave_session leave_group leave_processor leave_directory leave_root
     leave_user new_user new_pids new_mounts no_modes change_environment trap_numbers unmap
     protect forget_pages remove_pages overflow allocate read_all cut_all hang_up_all
     hurry_all print child zombie double linger run_true run_nothing steal_exits changeling
     become_true threads panic_beside exit end abort panic panic_silently panic_twice
-    panic_later catch_panic forget_hook end_first_thread
+    panic_later catch_panic forget_hook,
+    in one test: stop_self stop_parent stop_siblings traced end_first_thread
 }
