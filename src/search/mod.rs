@@ -331,6 +331,8 @@ impl<'a, S: Spec> Search<'a, S> {
             let refreshed = match &self.plan.regressions {
                 Some(directory) if self.plan.settings.refresh => {
                     let file = regression::file_of(directory, &self.plan.suite);
+                    // As where a case is saved.
+                    self.engine.leave_machine();
                     regression::replace(&file, self.runner.name, &case, &anew)?;
                     "from now on its program is kept alone"
                 }

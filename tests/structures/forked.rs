@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 fn what_fails_in_processes_comes_with_a_schedule() {
     let directory = tempfile::tempdir().unwrap();
     let suite = Suite::new(forkcheck::site!(), "early_publish")
+        .seed(7)
+        .cases(16)
+        .executions(2_000)
         .setup(Just([0, 0]))
         .role(
             "writer",
@@ -33,7 +36,7 @@ fn what_fails_in_processes_comes_with_a_schedule() {
         Rate::Reproduced {
             times: 10,
             of: 10,
-            limit: 40_000
+            limit: 8_000
         }
     );
     assert!(found.run.case.operations() <= 2 && !found.run.steps.is_empty());
@@ -110,13 +113,19 @@ fn what_takes_reordering_is_told_not_to_fail_step_by_step() {
     let suite = Suite::new(forkcheck::site!(), "flags")
         .role("left", 1, 1..=1, Just(0))
         .role("right", 1, 1..=1, Just(1))
+        .cases(8)
         .regressions(None);
     let outcome = suite
         .check_forked::<Flags<Hardware>, Flags<SteppedMemory>>()
         .unwrap();
-    // Store buffers show within the search on x86 and Arm alike; where two processes share a processor they cannot.
-    assert!(outcome.found.is_some(), "{}", suite.report(&outcome));
-    assert_eq!(outcome.stepped.as_ref().unwrap().verdict, Verdict::Ok);
     let report = suite.report(&outcome);
+    // Store buffers show within the search on x86 and Arm alike. Where processes share a processor they cannot, and the report says so.
+    if std::thread::available_parallelism().is_ok_and(|processors| processors.get() == 1) {
+        assert!(outcome.found.is_none(), "{report}");
+        assert!(report.contains("calls on several processors at the same time"), "{report}");
+        return;
+    }
+    assert!(outcome.found.is_some(), "{report}");
+    assert_eq!(outcome.stepped.as_ref().unwrap().verdict, Verdict::Ok);
     assert!(report.contains("it passes under `stepped`"), "{report}");
 }
