@@ -47,12 +47,14 @@ impl Served {
     }
 }
 
+/// The search of an engine in the zygote. It is `dyn`, so that what asks it is compiled once for each specification and not once for
+/// each structure.
+pub(super) type Search<'a, S> =
+    dyn FnMut(Case<S>, Vec<String>, Budget) -> Result<Answer<S>, Error> + 'a;
+
 /// Answers requests in the zygote until the client is gone, for engines that do not schedule steps.
-pub(super) fn serve<S: Spec>(
-    channel: &mut Channel,
-    mut search: impl FnMut(Case<S>, Vec<String>, Budget) -> Result<Answer<S>, Error>,
-) {
-    serve_placed(channel, |case, roles, budget| {
+pub(super) fn serve<S: Spec>(channel: &mut Channel, search: &mut Search<'_, S>) {
+    serve_placed(channel, &mut |case, roles, budget| {
         if case.schedule == Schedule::Free && case.kills.is_empty() {
             return search(case, roles, budget);
         }
@@ -65,10 +67,7 @@ pub(super) fn serve<S: Spec>(
 }
 
 /// Answers requests in the zygote, for engines that schedule steps and kills.
-pub(super) fn serve_placed<S: Spec>(
-    channel: &mut Channel,
-    mut search: impl FnMut(Case<S>, Vec<String>, Budget) -> Result<Answer<S>, Error>,
-) {
+pub(super) fn serve_placed<S: Spec>(channel: &mut Channel, search: &mut Search<'_, S>) {
     answer_each(channel, &mut |request| {
         let (case, roles, budget): (Case<S>, Vec<String>, Budget) = decode(request)?;
         print_backtraces(budget.backtraces)?;

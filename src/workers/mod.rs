@@ -104,20 +104,17 @@ impl fmt::Display for Lost {
     }
 }
 
-/// Returns an error if workers cannot be forked for this many roles and for such a structure.
-pub(crate) fn possible<S>(roles: &[String]) -> Result<(), Error> {
+/// Returns an error if workers cannot be forked for this many roles and for a structure of that size.
+pub(crate) fn possible(size: usize, roles: &[String]) -> Result<(), Error> {
     if roles.is_empty() || roles.len() > MAX_PROCESSES {
         return Err(Error::invalid(
             format!("a suite of {} processes", roles.len()),
             format!("give it 1 to {MAX_PROCESSES}"),
         ));
     }
-    if size_of::<S>() > LARGEST {
+    if size > LARGEST {
         return Err(Error::invalid(
-            format!(
-                "a structure of {} bytes, which is built on the stack",
-                size_of::<S>()
-            ),
+            format!("a structure of {size} bytes, which is built on the stack"),
             format!("check a smaller one, of at most {LARGEST} bytes: a few slots show the same"),
         ));
     }

@@ -44,10 +44,10 @@ const BEYOND: u64 = 6;
 pub(super) type Shared = [AtomicU64; 3];
 
 /// The state that outlives one execution of the model.
-struct Model<S: WithHandles<Memory = LoomMemory>> {
-    case: Case<S::Spec>,
+pub(super) struct Model<S: Spec> {
+    case: Case<S>,
     roles: Vec<String>,
-    history: Mutex<History<S::Spec>>,
+    history: Mutex<History<S>>,
     /// Executions begun. The count is in this process's own memory, where no operation writes by
     /// mistake.
     begun: AtomicU64,
@@ -81,16 +81,20 @@ pub(super) struct Explored<S: Spec> {
     pub(super) run: Option<Run<S>>,
 }
 
+/// Runs one execution of a structure, see [`execute`]. All else is compiled once for each specification, and not for each structure.
+pub(super) type Execute<S> = fn(&Arc<Model<S>>, usize);
+
 /// Tries all orders, once with each process as the first thread of the model, and writes its answer.
-pub(super) fn explore<S: WithHandles<Memory = LoomMemory>>(
-    case: &Case<S::Spec>,
+pub(super) fn explore<S: Spec>(
+    execute: Execute<S>,
+    case: &Case<S>,
     roles: &[String],
     budget: &Budget,
     shared: &Arc<Region>,
     answer: Sender,
 ) {
     original::mark();
-    let model = Arc::new(Model::<S> {
+    let model = Arc::new(Model {
         case: case.clone(),
         roles: roles.to_vec(),
         history: Mutex::new(History { calls: Vec::new() }),
@@ -113,7 +117,9 @@ pub(super) fn explore<S: WithHandles<Memory = LoomMemory>>(
         // This has to be read before `end` takes the execution.
         let unwinds = execution::ended().is_some();
         if unwinds || panic.of != Of::Structure {
-            hooked.end(|steps, race| panic.verdict(unwinds, || hooked.race(steps, race)));
+            let (steps, race) = execution::take_steps();
+            let verdict = panic.verdict(unwinds, || hooked.race(&steps, race));
+            hooked.end_with(steps, verdict);
         }
         panic.note();
     }));
@@ -155,21 +161,24 @@ fn thread(run: impl FnOnce() + Send + 'static) -> loom::thread::JoinHandle<()> {
 }
 
 /// Runs one execution: each process on a thread of its own, `first` on the calling thread, so that it begins.
-fn execute<S: WithHandles<Memory = LoomMemory>>(model: &Arc<Model<S>>, first: usize) {
+pub(super) fn execute<T: WithHandles<Memory = LoomMemory>>(
+    model: &Arc<Model<T::Spec>>,
+    first: usize,
+) {
     let processes = model.case.program.len();
     let asked = Arc::clone(model);
     execution::start(processes, Rc::new(move || asked.may_wait()));
-    let structure = model.calls(|| S::new(&model.case.setup));
+    let structure = model.calls(|| T::new(&model.case.setup));
     STRUCTURE.set(Some(Rc::new(structure)));
-    model.do_prefix(&*the_structure::<S>());
+    model.do_prefix(&*the_structure::<T>());
     let others: Vec<_> = (1..processes)
         .map(|n| {
             let process = (first + n) % processes;
             let model = Arc::clone(model);
-            thread(move || model.process(&*the_structure::<S>(), process))
+            thread(move || model.process(&*the_structure::<T>(), process))
         })
         .collect();
-    model.process(&*the_structure::<S>(), first);
+    model.process(&*the_structure::<T>(), first);
     execution::exit();
     for other in others {
         let _ = other.join();
@@ -196,8 +205,8 @@ fn the_structure<S: 'static>() -> Rc<S> {
     structure.expect("it is there as long as the threads are")
 }
 
-impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
-    fn history(&self) -> MutexGuard<'_, History<S::Spec>> {
+impl<S: Spec> Model<S> {
+    fn history(&self) -> MutexGuard<'_, History<S>> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -218,7 +227,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         let wanted = self.wanted.load(Relaxed);
         let most = self.budget.executions;
         if rounds == 0 && done >= most.saturating_mul(WITHOUT_PREEMPTIONS) {
-            self.end(|_, _| Verdict::Unknown(format!(
+            self.end(Verdict::Unknown(format!(
                 "the model was not done after {done} executions with the orders without preemptions; use fewer or shorter operations, \
                  or allow more executions"
             )));
@@ -234,7 +243,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
     /// Ends the process: no explored execution was wrong.
     fn finish(&self, timed_out: bool) -> ! {
         if self.judged.load(Relaxed) == 0 && !timed_out {
-            self.end(|_, _| Verdict::Unknown(
+            self.end(Verdict::Unknown(
                 "no execution of the model came to its end: processes spin for longer than loom explores; ask `stepped`".into(),
             ));
         }
@@ -243,7 +252,10 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
     }
 
     /// Does the operations of one process, on its thread of the model.
-    fn process(&self, structure: &S, process: usize) {
+    fn process<T>(&self, structure: &T, process: usize)
+    where
+        T: WithHandles<Memory = LoomMemory, Spec = S>,
+    {
         execution::enter(process);
         // An execution that has ended drops nothing: the drop would wait indefinitely.
         if let Some(handle) = self.operations(structure, process) {
@@ -255,7 +267,10 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
     }
 
     /// Does the prefix, before there is another thread.
-    fn do_prefix(&self, structure: &S) {
+    fn do_prefix<T>(&self, structure: &T)
+    where
+        T: WithHandles<Memory = LoomMemory, Spec = S>,
+    {
         let mut time = 0;
         self.calls(|| {
             self.case
@@ -272,7 +287,10 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
     }
 
     /// Attaches and does all operations; `None` if the execution ended meanwhile.
-    fn operations<'a>(&self, structure: &'a S, process: usize) -> Option<S::Handle<'a>> {
+    fn operations<'a, T>(&self, structure: &'a T, process: usize) -> Option<T::Handle<'a>>
+    where
+        T: WithHandles<Memory = LoomMemory, Spec = S>,
+    {
         let role = Role::of(&self.roles, process, 0);
         let mut handle = self.enters(Phase::Attach, || structure.attach(role))?;
         let of_prefix = self.case.prefix_of(process);
@@ -287,11 +305,11 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
                 op: op.clone(),
                 ret: None,
                 invoked,
-                returned: Call::<S::Spec>::NEVER,
+                returned: Call::<S>::NEVER,
             };
             self.history().calls[process].push(call);
             let phase = Phase::Operation(number);
-            let Some(ret) = self.enters(phase, || S::apply(&mut handle, op)) else {
+            let Some(ret) = self.enters(phase, || T::apply(&mut handle, op)) else {
                 std::mem::forget(handle);
                 return None;
             };
@@ -320,7 +338,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         let verdict = panics::uncaught(&*payload);
         // The payload's drop might panic again.
         std::mem::forget(payload);
-        self.end(|_, _| verdict)
+        self.end(verdict)
     }
 
     /// Shows the supervisor a step of the spec, and returns whether there is time for it.
@@ -359,12 +377,12 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         drop(history);
         self.judged.fetch_add(1, Relaxed);
         if verdict != Verdict::Ok {
-            self.end(|_, _| verdict);
+            self.end(verdict);
         }
     }
 
     /// Judges a standstill: every process that is not done waits, and always will.
-    fn still(&self, history: &History<S::Spec>) -> Verdict<S::Spec> {
+    fn still(&self, history: &History<S>) -> Verdict<S> {
         let waiters = execution::waiters();
         let sleeps = waiters.iter().any(|&(_, _, how)| how == Waits::Asleep);
         let (kind, waits) = if sleeps {
@@ -404,9 +422,12 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
     }
 
     /// Answers with this execution, and ends the process without unwinding.
-    fn end(&self, verdict: impl FnOnce(&[Step], Option<[usize; 2]>) -> Verdict<S::Spec>) -> ! {
-        let (steps, race) = execution::take_steps();
-        let verdict = match verdict(&steps, race) {
+    fn end(&self, verdict: Verdict<S>) -> ! {
+        self.end_with(execution::take_steps().0, verdict)
+    }
+
+    fn end_with(&self, steps: Vec<Step>, verdict: Verdict<S>) -> ! {
+        let verdict = match verdict {
             Verdict::Finding(found)
                 if execution::met_seq_cst() && found.kind != Kind::SpecPanic =>
             {
@@ -430,7 +451,7 @@ impl<S: WithHandles<Memory = LoomMemory>> Model<S> {
         crate::process::end_now(0)
     }
 
-    fn answer(&self, run: Option<Run<S::Spec>>, timed_out: bool) {
+    fn answer(&self, run: Option<Run<S>>, timed_out: bool) {
         let explored = Explored {
             executions: self.begun.load(Relaxed),
             rounds: self.rounds.load(Relaxed),

@@ -102,8 +102,8 @@ impl<S: WithHandles<Memory = LoomMemory>> Serve<S> {
 }
 
 fn serve<S: WithHandles<Memory = LoomMemory>>(channel: &mut Channel) {
-    served::serve(channel, |case, roles, budget| {
-        let (executions, explored) = supervise::<S>(&case, &roles, &budget)?;
+    served::serve(channel, &mut |case, roles, budget| {
+        let (executions, explored) = supervise(explore::execute::<S>, &case, &roles, &budget)?;
         let failing = explored
             .run
             .as_ref()
@@ -130,11 +130,12 @@ fn serve<S: WithHandles<Memory = LoomMemory>>(channel: &mut Channel) {
 
 /// Runs the model in a child and watches it. Returns first the number of executions that the model
 /// began.
-fn supervise<S: WithHandles<Memory = LoomMemory>>(
-    case: &Case<S::Spec>,
+fn supervise<S: Spec>(
+    execute: explore::Execute<S>,
+    case: &Case<S>,
     roles: &[String],
     budget: &Budget,
-) -> Result<(u64, Explored<S::Spec>), Error> {
+) -> Result<(u64, Explored<S>), Error> {
     let ended = |verdict| Explored {
         executions: 0,
         rounds: 0,
@@ -158,7 +159,8 @@ fn supervise<S: WithHandles<Memory = LoomMemory>>(
     let (mut answers, answer) = Sender::new()?;
     fcntl(&answers, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
         .map_err(|errno| Error::system("set up a pipe", errno, "report this"))?;
-    let mut child = process::spawn(|| explore::explore::<S>(case, roles, budget, &shared, answer))?;
+    let mut child =
+        process::spawn(|| explore::explore(execute, case, roles, budget, &shared, answer))?;
     let mut bytes = Vec::new();
     let mut watch = Watch::new(1, budget.watchdog);
     // The loop ends with the process: an operation may close the pipe earlier, and a process that
@@ -208,7 +210,7 @@ fn supervise<S: WithHandles<Memory = LoomMemory>>(
     };
     let count = counter.load(Relaxed);
     if !bytes.is_empty() {
-        let Ok(explored) = decode::<Explored<S::Spec>>(&bytes) else {
+        let Ok(explored) = decode::<Explored<S>>(&bytes) else {
             return Ok((count, ended(Verdict::Unknown(GARBLED.into()))));
         };
         return Ok((explored.executions, explored));

@@ -39,7 +39,7 @@ pub(crate) fn private_lock<M: Memory, S: WithHandles<Memory = M>>(
     case: &Case<S::Spec>,
     roles: &[String],
 ) -> Result<Option<(usize, PrivateWait)>, Error> {
-    if possible::<S>(roles).is_err() {
+    if possible(size_of::<S>(), roles).is_err() {
         return Ok(None);
     }
     let region = Region::anonymous(size_of::<AtomicU32>())?;

@@ -11,10 +11,10 @@ use super::{Answer, Covered, Known, Run};
 use crate::case::{Call, Case, named};
 use crate::check::{Finding, Kind, Verdict};
 use crate::error::Error;
-use crate::memory::Memory;
 use crate::reached;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
+use crate::workers::PrivateWait;
 use locks::private_lock;
 use pointers::{After, Looked, Pointer};
 
@@ -26,19 +26,37 @@ const GIVEN_UP: u64 = 3;
 /// programs.
 const LOCKS_LOOKED_FOR: u64 = 3;
 
-/// The searches of a structure before a program runs.
-pub(super) struct Looks;
+/// Looks for pointers in a structure, after its operations too if they are asked for. See [`pointers::look`].
+type ForPointers<S> = fn(&Case<S>, &[String], bool) -> Result<(Looked<S>, bool), Error>;
+/// Looks for a lock that an operation waits for. See [`private_lock`].
+type ForLocks<S> = fn(&Case<S>, &[String]) -> Result<Option<(usize, PrivateWait)>, Error>;
+/// The search for which there is nothing private.
+type Search<'a, S> = dyn FnMut(Case<S>, Vec<String>) -> Result<Answer<S>, Error> + 'a;
 
-impl Looks {
+/// The searches of a structure before a program runs.
+pub(super) struct Looks<S: Spec> {
+    pointers: ForPointers<S>,
+    locks: ForLocks<S>,
+}
+
+impl<S: Spec> Looks<S> {
+    pub(super) fn of<T: WithHandles<Spec = S>>() -> Self {
+        Self {
+            pointers: pointers::look::<T::Memory, T>,
+            locks: private_lock::<T::Memory, T>,
+        }
+    }
+
     /// Looks for pointers to private memory and for locks, and runs `search` if there are none.
-    pub(super) fn before<M: Memory, S: WithHandles<Memory = M>>(
-        case: Case<S::Spec>,
+    pub(super) fn before(
+        &self,
+        case: Case<S>,
         roles: Vec<String>,
         known: Known,
-        search: impl FnOnce(Case<S::Spec>, Vec<String>) -> Result<Answer<S::Spec>, Error>,
-    ) -> Result<Answer<S::Spec>, Error> {
+        search: &mut Search<'_, S>,
+    ) -> Result<Answer<S>, Error> {
         let operations = known.given_up < GIVEN_UP;
-        let (looked, given_up) = pointers::look::<M, S>(&case, &roles, operations)?;
+        let (looked, given_up) = (self.pointers)(&case, &roles, operations)?;
         let found = Covered {
             programs: 1,
             executions: 1,
@@ -51,7 +69,7 @@ impl Looks {
             Looked::Short => 1,
         };
         if (known.locks || known.programs < LOCKS_LOOKED_FOR)
-            && let Some((process, wait)) = private_lock::<M, S>(&case, &roles)?
+            && let Some((process, wait)) = (self.locks)(&case, &roles)?
         {
             let found = Covered { locks: 1, ..found };
             let op = &case.program[process][0];

@@ -100,7 +100,7 @@ pub(crate) fn look<M: Memory, S: WithHandles<Memory = M>>(
     roles: &[String],
     operations: bool,
 ) -> Result<(Looked<S::Spec>, bool), Error> {
-    if possible::<S>(roles).is_err() {
+    if possible(size_of::<S>(), roles).is_err() {
         // The engine reports the reason.
         return Ok((Looked::Short, false));
     }

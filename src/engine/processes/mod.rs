@@ -107,9 +107,9 @@ fn serve<S: WithHandles<Memory = Hardware>>(channel: &mut Channel) {
         learnt: None,
         failed: None,
     };
-    served::serve(channel, |case, roles, budget| {
+    served::serve(channel, &mut |case, roles, budget| {
         heap::start()?;
-        Looks::before::<Hardware, S>(case, roles, budget.known, |case, roles| {
+        Looks::of::<S>().before(case, roles, budget.known, &mut |case, roles| {
             search::<S>(&mut kept, case, roles, budget)
         })
     });

@@ -105,7 +105,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         rests: Judge<S::Spec>,
         learnt: Arc<Region>,
     ) -> Result<Self, Error> {
-        possible::<S>(&roles)?;
+        possible(size_of::<S>(), &roles)?;
         let (bell, ring) = Bell::new()?;
         let shared = Shared {
             control: Region::anonymous(size_of::<Control>())?,

@@ -5,30 +5,26 @@ mod results;
 
 use super::board::{BoardRef, duty};
 use super::ends::Ended;
-use super::host::{host, stack_size};
+use super::host::stack_size;
 use super::processor::Processor;
 use super::scheduler::Tally;
 use super::scheduler::decision::Stop;
 use super::scheduler::states::State;
 use super::shared::Shared;
-use super::worker::work;
+use super::structure_type::StructureType;
 use crate::case::{Case, Schedule, Until};
 use crate::check::Judge;
 use crate::engine::stepped::instrumented;
 use crate::error::Error;
-use crate::memory::{Hardware, Memory};
 use crate::process::{self, Child, Exit};
 use crate::region::Region;
 use crate::schedule::{Exploration, MAX_PROCESSES, MAX_TURNS};
-use crate::structure::{Progress, WithHandles};
+use crate::spec::Spec;
+use crate::structure::Progress;
 use crate::workers::bell::Bell;
 use crate::workers::log::{CAPACITY, Log};
 use crate::workers::watch::{Stuck, WATCHDOG, Watch};
 use crate::workers::{Lost, PrivateWait, possible};
-use std::any::TypeId;
-use std::cell::UnsafeCell;
-use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -52,8 +48,9 @@ pub(crate) enum RunAs {
 }
 
 /// Forked workers for one structure and one number of processes.
-pub(crate) struct Crew<M: Memory, S: WithHandles<Memory = M>> {
-    pub(super) shared: Arc<Shared<S::Spec>>,
+pub(crate) struct Crew<S: Spec> {
+    structure: StructureType<S>,
+    pub(super) shared: Arc<Shared<S>>,
     workers: Vec<Option<Child<()>>>,
     bell: Bell,
     kind: RunAs,
@@ -62,31 +59,28 @@ pub(crate) struct Crew<M: Memory, S: WithHandles<Memory = M>> {
     again: u64,
     /// The time without progress that is a hang.
     watchdog: Duration,
-    memory: PhantomData<fn() -> (M, S)>,
 }
 
-impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
+impl<S: Spec> Crew<S> {
     /// Forks a worker for each role, or one that is the host of all. The caller is a single-threaded process: the zygote.
     /// `judge` returns whether a history is right, and `rests` whether all waiting processes may wait.
     pub(crate) fn start(
+        structure: StructureType<S>,
         roles: Vec<String>,
-        (judge, rests): (Judge<S::Spec>, Judge<S::Spec>),
+        (judge, rests): (Judge<S>, Judge<S>),
         kind: RunAs,
     ) -> Result<Self, Error> {
-        possible::<S>(&roles)?;
+        possible(structure.size, &roles)?;
         let (bell, ring) = Bell::new()?;
-        // `Hardware` is the one memory that does not announce accesses: the instrumentation does.
-        let instrumented = TypeId::of::<M>() == TypeId::of::<Hardware>();
-        let structure = if instrumented {
+        let region = if structure.instrumented {
             instrumented::start()?
         } else {
-            let size = size_of::<UnsafeCell<MaybeUninit<S>>>().max(1);
-            Arc::new(Region::anonymous(size)?)
+            Arc::new(Region::anonymous(structure.size_in_region)?)
         };
         let shared = Arc::new(Shared {
             board: BoardRef::new()?,
-            structure,
-            instrumented,
+            structure: region,
+            instrumented: structure.instrumented,
             program: Arc::new(Log::region()?),
             logs: roles
                 .iter()
@@ -99,6 +93,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             roles,
         });
         let mut crew = Self {
+            structure,
             shared,
             workers: (0..MAX_PROCESSES).map(|_| None).collect(),
             bell,
@@ -106,7 +101,6 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
             processor: Processor::default(),
             again: 0,
             watchdog: WATCHDOG,
-            memory: PhantomData,
         };
         if kind == RunAs::Coroutines {
             crew.fork(HOST)?;
@@ -147,14 +141,14 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
 
     fn fork(&mut self, slot: usize) -> Result<(), Error> {
         self.shared.board.lay_down(slot);
-        let shared = &self.shared;
+        let (shared, structure) = (&self.shared, self.structure);
         self.workers[slot] = Some(match self.kind {
             RunAs::Coroutines => {
                 let stack = stack_size(self.processes())?;
-                process::spawn(|| host::<M, S>(shared, stack))?
+                process::spawn(|| (structure.host)(shared, stack))?
             }
             RunAs::Processes | RunAs::SameIds => {
-                let worker = process::spawn(|| work::<M, S>(shared, slot))?;
+                let worker = process::spawn(|| (structure.work)(shared, slot))?;
                 self.processor.add(worker.id());
                 worker
             }
@@ -173,15 +167,15 @@ impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
     /// Forks a worker under this process id, and returns whether the kernel permitted it.
     fn fork_as(&mut self, slot: usize, id: u32) -> Result<bool, Error> {
         self.shared.board.lay_down(slot);
-        let shared = &self.shared;
-        self.workers[slot] = process::spawn_as(id, || work::<M, S>(shared, slot))?;
+        let (shared, structure) = (&self.shared, self.structure);
+        self.workers[slot] = process::spawn_as(id, || (structure.work)(shared, slot))?;
         let workers = self.workers[slot].iter().map(Child::id);
         workers.for_each(|worker| self.processor.add(worker));
         Ok(self.workers[slot].is_some())
     }
 
     /// Takes a case for the batches that follow.
-    pub(crate) fn take(&mut self, case: &Case<S::Spec>) -> Result<(), Error> {
+    pub(crate) fn take(&mut self, case: &Case<S>) -> Result<(), Error> {
         let program = self.shared.program();
         program.clear();
         if program.push(case).is_err() {

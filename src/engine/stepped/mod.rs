@@ -15,6 +15,7 @@
 //! | `explorer` | the executions of a program that are tried: `batch` runs some by one strategy, `traced` one with its steps |
 //! | `verdict`, `trace`, `elements` | an execution in words and as data |
 //! | `crew` | forks the host or the workers, and supervises them; replaces those that were killed; its `results` |
+//! | `structure_type` | the type of a structure as a value, for the files above, which are compiled once for each specification |
 //! | `worker` | one forked process |
 //! | `processor` | the processor of all forked workers |
 //! | `host` | all processes as coroutines; `statics` and `room` are what they share and forked processes do not |
@@ -48,6 +49,7 @@ mod scheduler;
 mod shared;
 mod stepper;
 mod stop;
+mod structure_type;
 #[cfg(forkcheck_instrumented)]
 mod symbols;
 mod trace;
@@ -83,6 +85,7 @@ use explorer::Explorer;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
+use structure_type::StructureType;
 
 /// The engine of forked processes that take one step at a time.
 #[derive(Default)]
@@ -229,10 +232,11 @@ impl<S: WithHandles, const KILLS: bool> Serve<S, KILLS> {
 }
 
 fn serve<S: WithHandles, const KILLS: bool>(channel: &mut Channel) {
-    let mut explorer: Option<Explorer<S>> = None;
-    served::serve_placed(channel, |case, roles, budget| {
+    let structure = StructureType::of::<S>();
+    let mut explorer: Option<Explorer<S::Spec>> = None;
+    served::serve_placed(channel, &mut |case, roles, budget| {
         if explorer.as_ref().is_none_or(|known| !known.has(&roles)) {
-            explorer = Some(Explorer::of(roles.clone()));
+            explorer = Some(Explorer::of(structure, roles.clone()));
         }
         let explorer = explorer.as_mut().expect("it was just made");
         if let Strategy::KillBefore { first, step } = budget.strategy {
@@ -240,11 +244,11 @@ fn serve<S: WithHandles, const KILLS: bool>(channel: &mut Channel) {
         }
         if case.schedule != Schedule::Free || !case.kills.is_empty() {
             explorer.replay(&case, &budget)
-        } else if Explorer::<S>::is_instrumented() {
+        } else if structure.instrumented {
             // The heap of instrumented code is shared, so a pointer to it is no mistake.
             explorer.explore(&case, &budget, KILLS)
         } else {
-            Looks::before::<S::Memory, S>(case, roles, budget.known, |case, _| {
+            Looks::of::<S>().before(case, roles, budget.known, &mut |case, _| {
                 explorer.explore(&case, &budget, KILLS)
             })
         }

@@ -5,12 +5,11 @@ use crate::case::{Case, History};
 use crate::engine::StopAt;
 use crate::engine::stepped::scheduler::{Outside, Tally};
 use crate::engine::stepped::stepper::Note;
-use crate::memory::Memory;
-use crate::structure::WithHandles;
+use crate::spec::Spec;
 
-impl<M: Memory, S: WithHandles<Memory = M>> Crew<M, S> {
+impl<S: Spec> Crew<S> {
     /// Returns the history of the last execution.
-    pub(crate) fn history(&self, case: &Case<S::Spec>) -> History<S::Spec> {
+    pub(crate) fn history(&self, case: &Case<S>) -> History<S> {
         self.shared.history(case)
     }
     /// Returns the choices of the last execution.

@@ -9,7 +9,6 @@ use crate::engine::stepped::{Ended, RunAs, Stop};
 use crate::error::Error;
 use crate::schedule::Exploration;
 use crate::spec::Spec;
-use crate::structure::WithHandles;
 use crate::workers::{Judging, Lost};
 use std::time::Instant;
 
@@ -28,12 +27,12 @@ fn returned<S: Spec>(history: &History<S>) -> Vec<Vec<Option<&S::Ret>>> {
     returned.collect()
 }
 
-impl<S: WithHandles> Explorer<S> {
+impl<S: Spec> Explorer<S> {
     /// Runs one batch of executions. It continues after an execution that ends in a rest that the
     /// spec allows.
     pub(super) fn batch(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         strategy: Exploration,
         left: &mut Left,
         until: Instant,
@@ -119,7 +118,7 @@ impl<S: WithHandles> Explorer<S> {
 
     /// Notes that forked processes did something else, and returns whether coroutines search all the same, as threads.
     fn goes_on(&mut self) -> bool {
-        if Self::is_instrumented() {
+        if self.structure.instrumented {
             self.unlike = true;
         } else {
             self.switch_to_processes();
@@ -131,9 +130,9 @@ impl<S: WithHandles> Explorer<S> {
     /// results.
     fn does_the_same(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         choices: &[u8],
-        (sum, history): (u64, History<S::Spec>),
+        (sum, history): (u64, History<S>),
         covered: &mut Covered,
     ) -> Result<bool, Error> {
         let until = Instant::now() + NO_LIMIT;

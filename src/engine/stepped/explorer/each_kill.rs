@@ -6,22 +6,22 @@ use crate::case::Case;
 use crate::engine::{Answer, Budget, Covered};
 use crate::error::Error;
 use crate::schedule::{Choice, Exploration};
-use crate::structure::WithHandles;
+use crate::spec::Spec;
 
-impl<S: WithHandles> Explorer<S> {
+impl<S: Spec> Explorer<S> {
     /// Kills a process before one step of the schedule that process `first` begins. The run of that
     /// schedule without a kill is returned where it is not Ok.
     pub(in super::super) fn kill_before(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         budget: &Budget,
         (first, step): (u16, u32),
-    ) -> Result<Answer<S::Spec>, Error> {
+    ) -> Result<Answer<S>, Error> {
         let none = Covered {
             programs: 1,
             ..Covered::default()
         };
-        let is_known = |known: &Undisturbed<S::Spec>| known.case == *case && known.first == first;
+        let is_known = |known: &Undisturbed<S>| known.case == *case && known.first == first;
         if !self.undisturbed.as_ref().is_some_and(is_known) {
             self.undisturbed = None;
             self.begin(budget);

@@ -8,25 +8,18 @@ use crate::case::{Case, Schedule};
 use crate::engine::stepped::instrumented;
 use crate::engine::stepped::{Ended, Stop};
 use crate::error::Error;
-use crate::memory::Hardware;
 use crate::reached;
 use crate::schedule::Exploration;
-use crate::structure::WithHandles;
-use std::any::TypeId;
+use crate::spec::Spec;
 use std::time::Instant;
 
 /// Executions of each strategy in which shared memory is learned.
 const EXECUTIONS: u64 = 32;
 
-impl<S: WithHandles> Explorer<S> {
-    /// Returns whether the structure is code that is not written for `Memory`.
-    pub(in super::super) fn is_instrumented() -> bool {
-        TypeId::of::<S::Memory>() == TypeId::of::<Hardware>()
-    }
-
+impl<S: Spec> Explorer<S> {
     /// Learns shared memory in executions of the program in which each access is a step.
-    pub(super) fn learn(&mut self, case: &Case<S::Spec>) -> Result<(), Error> {
-        if !Self::is_instrumented() {
+    pub(super) fn learn(&mut self, case: &Case<S>) -> Result<(), Error> {
+        if !self.structure.instrumented {
             return Ok(());
         }
         let free = Case {

@@ -7,6 +7,7 @@ mod learned;
 mod scopes;
 mod traced;
 
+use super::structure_type::StructureType;
 use super::trace;
 use super::verdict::{judge, rests};
 use crate::case::Case;
@@ -17,7 +18,7 @@ use crate::engine::{Answer, Budget, Covered, Crates, Run, StopAt, Strategy};
 use crate::error::Error;
 use crate::schedule::{Choice, Exploration, MAX_KILLS};
 use crate::spec::Spec;
-use crate::structure::{Progress, WithHandles};
+use crate::structure::Progress;
 use crate::workers::{Lost, WATCHDOG};
 use std::time::{Duration, Instant};
 
@@ -48,10 +49,11 @@ const NO_LIMIT: Duration = Duration::from_secs(3_600);
 
 /// Runs cases of one structure on crews that are kept as long as they can be used: coroutines
 /// search, and forked processes confirm.
-pub(super) struct Explorer<S: WithHandles> {
+pub(super) struct Explorer<S: Spec> {
+    structure: StructureType<S>,
     roles: Vec<String>,
-    coroutines: Option<Crew<S::Memory, S>>,
-    processes: Option<Crew<S::Memory, S>>,
+    coroutines: Option<Crew<S>>,
+    processes: Option<Crew<S>>,
     /// Whether forked processes did something else than coroutines, so that they search; and
     /// whether that was just noticed.
     differs: bool,
@@ -78,7 +80,7 @@ pub(super) struct Explorer<S: WithHandles> {
     /// The reason why the last batch or execution could not go on, if it could not.
     lost: Option<Lost>,
     /// The last schedule whose kill points were asked for.
-    undisturbed: Option<Undisturbed<S::Spec>>,
+    undisturbed: Option<Undisturbed<S>>,
 }
 
 /// A schedule in which one process begins, no process is preempted, and none is killed.
@@ -111,9 +113,10 @@ impl Left {
     }
 }
 
-impl<S: WithHandles> Explorer<S> {
-    pub(super) fn of(roles: Vec<String>) -> Self {
+impl<S: Spec> Explorer<S> {
+    pub(super) fn of(structure: StructureType<S>, roles: Vec<String>) -> Self {
         Self {
+            structure,
             roles,
             coroutines: None,
             processes: None,
@@ -141,7 +144,7 @@ impl<S: WithHandles> Explorer<S> {
         self.promised = (budget.progress, budget.read_only);
         self.killable = budget.killable;
         self.watchdog = budget.watchdog;
-        let searched_by_processes = budget.known.differs && !Self::is_instrumented();
+        let searched_by_processes = budget.known.differs && !self.structure.instrumented;
         (self.differs, self.switched) = (searched_by_processes, false);
         (self.threads_only, self.unlike) = (budget.threads_only, false);
         self.same_id = false;
@@ -149,7 +152,7 @@ impl<S: WithHandles> Explorer<S> {
     }
 
     /// Drops the processes, whose machinery failed, and returns a run with that as its only result.
-    fn lose(&mut self, case: &Case<S::Spec>, lost: Lost) -> Run<S::Spec> {
+    fn lose(&mut self, case: &Case<S>, lost: Lost) -> Run<S> {
         self.processes = None;
         self.lost = Some(lost);
         bare(case.clone(), Verdict::Unknown(lost.to_string()))
@@ -170,7 +173,7 @@ impl<S: WithHandles> Explorer<S> {
         }
     }
 
-    fn searcher(&mut self) -> Result<&mut Crew<S::Memory, S>, Error> {
+    fn searcher(&mut self) -> Result<&mut Crew<S>, Error> {
         self.crew(self.searches())
     }
 
@@ -183,7 +186,7 @@ impl<S: WithHandles> Explorer<S> {
         }
     }
 
-    fn crew(&mut self, kind: RunAs) -> Result<&mut Crew<S::Memory, S>, Error> {
+    fn crew(&mut self, kind: RunAs) -> Result<&mut Crew<S>, Error> {
         let place = match kind {
             RunAs::Coroutines => &mut self.coroutines,
             RunAs::Processes | RunAs::SameIds => &mut self.processes,
@@ -191,8 +194,13 @@ impl<S: WithHandles> Explorer<S> {
         if place.as_ref().is_none_or(|crew| crew.kind() != kind) {
             // The old ones are dropped first: their ids are taken.
             *place = None;
-            let judges: (Judge<S::Spec>, Judge<S::Spec>) = (judge, rests);
-            *place = Some(Crew::start(self.roles.clone(), judges, kind)?);
+            let judges: (Judge<S>, Judge<S>) = (judge, rests);
+            *place = Some(Crew::start(
+                self.structure,
+                self.roles.clone(),
+                judges,
+                kind,
+            )?);
         }
         let crew = place.as_mut().expect("it was just made");
         crew.promise(self.promised.0, self.promised.1);
@@ -205,11 +213,11 @@ impl<S: WithHandles> Explorer<S> {
     /// budget goes.
     fn search(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         budget: &Budget,
         kills: bool,
         until: Instant,
-    ) -> Result<Answer<S::Spec>, Error> {
+    ) -> Result<Answer<S>, Error> {
         let kills = kills && !budget.nobody_dies;
         let executions = match self.searches() {
             RunAs::Processes if kills => budget.executions / REAL,
@@ -321,7 +329,7 @@ impl<S: WithHandles> Explorer<S> {
         let known = budget.known;
         // No signal kills one thread of a process.
         if kills
-            && !(self.threads_only && Self::is_instrumented())
+            && !(self.threads_only && self.structure.instrumented)
             && (known.programs < KILLED_FOR_REAL || known.for_real)
             && let Some(choices) = self.for_real(case, by_chance, until, &mut covered)?
         {
@@ -335,7 +343,7 @@ impl<S: WithHandles> Explorer<S> {
     /// time is up.
     fn rising(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         bounds: &[(u32, u32)],
         left: &mut Left,
         until: Instant,
@@ -374,7 +382,7 @@ impl<S: WithHandles> Explorer<S> {
     /// identify processes by pid. Returns the choices of an execution that failed.
     fn for_real(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         executions: u64,
         until: Instant,
         covered: &mut Covered,
@@ -399,7 +407,7 @@ impl<S: WithHandles> Explorer<S> {
     /// all kill points by exploring them. Returns the choices of an execution that failed.
     fn each_kill_point(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         until: Instant,
         covered: &mut Covered,
     ) -> Result<Option<Vec<u8>>, Error> {
@@ -449,7 +457,7 @@ impl<S: WithHandles> Explorer<S> {
     /// Runs the one execution that begins with these choices.
     fn follow(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         choices: &[u8],
         until: Instant,
         covered: &mut Covered,

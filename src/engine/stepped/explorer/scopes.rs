@@ -5,18 +5,18 @@ use crate::case::Case;
 use crate::engine::stepped::instrumented;
 use crate::engine::{Answer, Budget, Covered, Run, Scope};
 use crate::error::Error;
-use crate::structure::WithHandles;
+use crate::spec::Spec;
 use std::time::Instant;
 
-impl<S: WithHandles> Explorer<S> {
+impl<S: Spec> Explorer<S> {
     /// Tries the executions of a program. Where forked processes do something else than coroutines,
     /// they search the program again.
     pub(in super::super) fn explore(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         budget: &Budget,
         kills: bool,
-    ) -> Result<Answer<S::Spec>, Error> {
+    ) -> Result<Answer<S>, Error> {
         self.begin(budget);
         self.learn(case)?;
         let (covered, run) = self.explore_by_all(case, budget, kills)?;
@@ -32,10 +32,10 @@ impl<S: WithHandles> Explorer<S> {
     /// Tries them by coroutines, and by forked processes where those do something else.
     fn explore_by_all(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         budget: &Budget,
         kills: bool,
-    ) -> Result<Answer<S::Spec>, Error> {
+    ) -> Result<Answer<S>, Error> {
         let until = Instant::now() + budget.time;
         let (mut covered, run) = self.search(case, budget, kills, until)?;
         if std::mem::take(&mut self.switched) {

@@ -11,8 +11,6 @@ use crate::engine::{Answer, Budget, Covered, Run, Scope};
 use crate::error::Error;
 use crate::schedule::Exploration;
 use crate::spec::Spec;
-use crate::structure::WithHandles;
-use std::any::type_name;
 use std::time::Instant;
 
 /// One execution, traced step by step.
@@ -46,15 +44,15 @@ impl<S: Spec> Retold<S> {
     }
 }
 
-impl<S: WithHandles> Explorer<S> {
+impl<S: Spec> Explorer<S> {
     /// Traces an execution that is not Ok: runs it again for its steps, names its turns, and runs
     /// it by these turns.
     pub(super) fn failed(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         choices: &[u8],
         covered: Covered,
-    ) -> Result<Answer<S::Spec>, Error> {
+    ) -> Result<Answer<S>, Error> {
         if let Some(lost) = self.lost {
             return Ok((covered, Some(self.lose(case, lost))));
         }
@@ -66,7 +64,7 @@ impl<S: WithHandles> Explorer<S> {
         if self.lost.is_some() {
             return Ok((covered, first.run));
         }
-        if Self::is_instrumented() && self.searches() == RunAs::Coroutines {
+        if self.structure.instrumented && self.searches() == RunAs::Coroutines {
             // Processes may fail in another way, or not at all.
             let threads = self.traced_by(RunAs::Coroutines, case, Exploration::Follow, choices)?;
             let found = kind_of(&threads.run);
@@ -106,9 +104,9 @@ impl<S: WithHandles> Explorer<S> {
     /// Replays a case unchanged.
     pub(in super::super) fn replay(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         budget: &Budget,
-    ) -> Result<Answer<S::Spec>, Error> {
+    ) -> Result<Answer<S>, Error> {
         self.begin(budget);
         self.learn(case)?;
         let mut retold = self.traced(case, Exploration::Script, &[])?;
@@ -117,7 +115,7 @@ impl<S: WithHandles> Explorer<S> {
             retold = self.traced(case, Exploration::Script, &[])?;
         }
         let (mut scope, mut kind) = (None, self.confirms());
-        if Self::is_instrumented() {
+        if self.structure.instrumented {
             let threads = self.traced_by(RunAs::Coroutines, case, Exploration::Script, &[])?;
             scope = match (kind_of(&retold.run), kind_of(&threads.run)) {
                 (found, by_threads) if found == by_threads => found.map(|_| Scope::Both),
@@ -157,7 +155,7 @@ impl<S: WithHandles> Explorer<S> {
 
     /// Returns where a finding shows that such processes have confirmed, after coroutines or they themselves found it.
     fn scope(&self, confirmed: RunAs) -> Option<Scope> {
-        if !Self::is_instrumented() {
+        if !self.structure.instrumented {
             return None;
         }
         Some(match (self.searches(), confirmed) {
@@ -170,10 +168,10 @@ impl<S: WithHandles> Explorer<S> {
     /// Runs one execution by processes, and notes all its steps.
     pub(super) fn traced(
         &mut self,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         strategy: Exploration,
         choices: &[u8],
-    ) -> Result<Retold<S::Spec>, Error> {
+    ) -> Result<Retold<S>, Error> {
         self.traced_by(self.confirms(), case, strategy, choices)
     }
 
@@ -181,10 +179,10 @@ impl<S: WithHandles> Explorer<S> {
     fn traced_by(
         &mut self,
         kind: RunAs,
-        case: &Case<S::Spec>,
+        case: &Case<S>,
         strategy: Exploration,
         choices: &[u8],
-    ) -> Result<Retold<S::Spec>, Error> {
+    ) -> Result<Retold<S>, Error> {
         let (roles, stop) = (self.roles.clone(), self.stop);
         let crew = self.crew(kind)?;
         crew.take(case)?;
@@ -269,7 +267,7 @@ impl<S: WithHandles> Explorer<S> {
         let is_ok = verdict == Verdict::Ok;
         let run = {
             let mut steps = steps.clone();
-            elements::number(&mut steps, type_name::<S>(), size_of::<S>());
+            elements::number(&mut steps, self.structure.name, self.structure.size);
             Run {
                 case: trace::case(case, &notes),
                 history,
