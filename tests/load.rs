@@ -11,6 +11,7 @@ use forkcheck::spec::{
 use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -276,6 +277,79 @@ fn on_one_processor_processes_pauses_more_often_and_finds_what_two_stores_leave_
     let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
     let unseen = "; calls on several processors at the same time, in 8 programs";
     assert!(report.contains(unseen), "{report}");
+}
+
+/// A word with a half for each of two processes. Each writes its own; or, unless it does so at once, it writes back both, and so undoes
+/// what the other wrote meanwhile.
+struct Halves<const AT_ONCE: bool>(std::sync::atomic::AtomicU64);
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+enum HalvesOp {
+    Write,
+    Read,
+}
+
+/// Whether each process has written its half.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Written([bool; 2]);
+
+impl Spec for Written {
+    type Setup = ();
+    type Op = HalvesOp;
+    type Ret = bool;
+    fn start(_: &()) -> Self {
+        Written([false; 2])
+    }
+    fn step(&mut self, process: usize, op: &HalvesOp) -> bool {
+        self.0[process] |= *op == HalvesOp::Write;
+        self.0[process]
+    }
+}
+
+impl<const AT_ONCE: bool> WithHandles for Halves<AT_ONCE> {
+    type Memory = Hardware;
+    type Spec = Written;
+    /// The bit of the process.
+    type Handle<'a> = (&'a Self, u64);
+    fn new(_: &()) -> Self {
+        Halves(0.into())
+    }
+    fn attach<'a>(&'a self, role: Role<'_>) -> (&'a Self, u64) {
+        (self, 1 << (32 * role.process))
+    }
+    fn apply((halves, bit): &mut (&Self, u64), op: &HalvesOp) -> bool {
+        match op {
+            HalvesOp::Write if AT_ONCE => {
+                halves.0.fetch_or(*bit, Ordering::AcqRel);
+                true
+            }
+            HalvesOp::Write => {
+                let both = halves.0.load(Ordering::Acquire);
+                halves.0.store(both | *bit, Ordering::Release);
+                true
+            }
+            HalvesOp::Read => halves.0.load(Ordering::Acquire) & *bit != 0,
+        }
+    }
+}
+
+/// The store of a paused process comes after a call of the other, and before its next one.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn on_one_processor_a_paused_process_goes_on_between_two_calls_of_the_other() {
+    let both = Just(vec![HalvesOp::Write, HalvesOp::Read]);
+    let suite = Suite::new(forkcheck::site!(), "halves")
+        .sequence("one", 1, both.clone())
+        .sequence("other", 1, both)
+        .seed(7)
+        .cases(1)
+        .executions(4_000)
+        .regressions(None);
+    let outcome = on_one_processor(|| suite.check::<Processes, Halves<false>>()).unwrap();
+    let report = suite.report(&outcome);
+    assert!(report.contains("NOT LINEARIZABLE"), "{report}");
+    let outcome = on_one_processor(|| suite.check::<Processes, Halves<true>>()).unwrap();
+    assert_eq!(outcome.verdict, Verdict::Ok, "{}", suite.report(&outcome));
 }
 
 /// A ring that accepts one item more than its capacity.

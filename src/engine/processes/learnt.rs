@@ -8,17 +8,15 @@ use crate::region::Region;
 use crate::schedule::MAX_PROCESSES;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// The length of an operation in instructions: before one has ended and shown it; at least; at
-/// most.
-pub(super) const LENGTH: u32 = 64;
+/// The length of an operation in instructions: at least, and at most.
 const SHORTEST: u32 = 8;
-const LONGEST: u32 = 4_096;
+pub(super) const LONGEST: u32 = 4_096;
 
 #[repr(C)]
 pub(super) struct Learnt {
     /// The instructions that were taken one by one.
     pub(super) known: Known,
-    /// The approximate number of instructions in an operation of each process.
+    /// The approximate number of instructions in an operation of each process; 0 before one was taken.
     lengths: [AtomicU32; MAX_PROCESSES],
     /// 1: breakpoints cannot be set.
     refused: AtomicU32,
@@ -47,17 +45,15 @@ impl Learnt {
         }
     }
 
-    pub(super) fn length(&self, process: usize) -> u32 {
-        match self.lengths[process].load(Relaxed) {
-            0 => LENGTH,
-            length => length,
-        }
+    /// Returns the approximate length of the operations of a process, once one was taken.
+    pub(super) fn length(&self, process: usize) -> Option<u32> {
+        Some(self.lengths[process].load(Relaxed)).filter(|&length| length > 0)
     }
 
     /// Learns the length of the operations of a process from one that took that many instructions, and then ended, or paused before its
     /// end.
     pub(super) fn learn(&self, process: usize, taken: u32, paused: bool) {
-        let length = self.length(process);
+        let length = self.length(process).unwrap_or(taken);
         let length = if !paused {
             (length + taken) / 2
         } else if taken > length {
@@ -87,11 +83,13 @@ mod tests {
     fn a_length_is_learnt_from_operations_that_end() {
         let region = Learnt::region().unwrap();
         let learnt: &Learnt = region.get(0).unwrap();
-        assert_eq!(learnt.length(1), LENGTH);
-        learnt.learn(1, LENGTH + 5, true);
-        assert!(learnt.length(1) > LENGTH + 5, "it has not ended");
+        assert_eq!(learnt.length(1), None);
+        learnt.learn(1, 64, false);
+        assert_eq!(learnt.length(1), Some(64));
+        learnt.learn(1, 69, true);
+        assert!(learnt.length(1) > Some(69), "it has not ended");
         (0..100).for_each(|_| learnt.learn(1, 20, false));
-        assert!((20..25).contains(&learnt.length(1)), "it has 20");
-        assert_eq!(learnt.length(0), LENGTH, "that is another process");
+        assert!((20..25).contains(&learnt.length(1).unwrap()), "it has 20");
+        assert_eq!(learnt.length(0), None, "that is another process");
     }
 }

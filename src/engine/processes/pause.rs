@@ -7,12 +7,13 @@
 //!
 //! Instructions become known as a process takes them one by one, until it pauses. That takes as long as thousands of other
 //! executions, so it gets a limited share of the time. Then one execution in eight has a breakpoint at a known one. Where
-//! calls hardly overlap otherwise, on one processor or on a busy machine, each execution has a pause until one in twenty overlaps.
+//! calls hardly overlap otherwise, on one processor or on a busy machine, half of the time goes to executions with a breakpoint, and
+//! each has one until one in twenty overlaps.
 //! All words are `Relaxed`: a wrong one costs an execution.
 
 use super::clock;
 use super::code::{Code, GOLDEN};
-use super::learnt::Learnt;
+use super::learnt::{LONGEST, Learnt};
 use super::point::{Others, Part, Pause, Point, Progress, Target, magnitude};
 use super::position::{Position, SharedPosition};
 use crate::schedule::split_mix;
@@ -34,6 +35,9 @@ const IN_VAIN: u32 = 64;
 const MIN_OVERLAP: u64 = 20;
 /// If fewer than one in this many executions overlap, the others often have no processor when one process pauses.
 const CONCURRENT: u64 = 4;
+/// The distance of two processes in the order of the instructions: the fraction of the square root of two, of which no multiple comes
+/// near one of the golden ratio.
+const APART: u64 = 0x6a09_e667_f3bc_c909;
 /// How often a process goes on at a breakpoint before it pauses there.
 const TIMES: [u32; 8] = [0, 0, 0, 0, 0, 1, 2, 3];
 
@@ -60,6 +64,8 @@ pub(super) struct Pauses {
     overlapping_plain: AtomicU64,
     /// 1: the next pause lasts until the others have made calls.
     waits_for_calls: AtomicU32,
+    /// 1: the next execution has a pause if there is time for it.
+    often: AtomicU32,
     /// 1: the next execution has a pause, however long that takes.
     always: AtomicU32,
     /// The number of executions of this program, and of pauses drawn for it.
@@ -76,6 +82,8 @@ impl Pauses {
         let plain = self.plain.load(Relaxed);
         let waits = executions >= MIN_OVERLAP && is_rare(met, plain, CONCURRENT);
         self.waits_for_calls.store(waits.into(), Relaxed);
+        let often = executions >= MIN_OVERLAP && is_rare(met, plain, MIN_OVERLAP);
+        self.often.store(often.into(), Relaxed);
         let always = executions >= MIN_OVERLAP && is_rare(overlapping, executions, MIN_OVERLAP);
         self.always.store(always.into(), Relaxed);
     }
@@ -126,6 +134,7 @@ impl Pauses {
     /// there again, and so does a smaller program.
     pub(super) fn forget(&self, failed: Option<Position>) {
         self.waits_for_calls.store(0, Relaxed);
+        self.often.store(0, Relaxed);
         self.always.store(0, Relaxed);
         self.current.set(None);
         self.previous.set(None);
@@ -152,7 +161,11 @@ impl Pauses {
             false => (learnt.known.count(), STEP_SHARE),
             true => (0, STEP_SHARE_ALONE),
         };
-        let every = self.failed.get().map_or(EVERY, |_| REPEAT_EVERY);
+        let every = match self.failed.get() {
+            _ if self.often.load(Relaxed) == 1 => 1,
+            Some(_) => REPEAT_EVERY,
+            None => EVERY,
+        };
         let is_turn =
             number.is_multiple_of(every) && has_time(&self.breakpoint_time, BREAKPOINT_SHARE);
         let steps = has_time(&self.step_time, share) || self.must_pause() && known == 0;
@@ -188,13 +201,20 @@ impl Pauses {
         let mut busy = (0..operations.len()).filter(|&process| operations[process] > 0);
         let process = busy.nth((turn % able) as usize).unwrap_or(0);
         let operation = (split_mix(&mut seed) % operations[process] as u64) as u32;
-        // Multiples of the golden ratio choose the instructions: they soon cover all parts of an operation evenly.
+        // Multiples of the golden ratio choose the instructions: they soon cover all parts of an operation evenly. Each process begins
+        // elsewhere, since all of them may do the same.
         let offset = learnt.offset.load(Relaxed);
+        let offset = offset.wrapping_add((process as u64).wrapping_mul(APART));
         let part = offset.wrapping_add((turn / able).wrapping_mul(GOLDEN)) >> 32;
         let target = if steps {
-            // A quarter of them lies beyond its supposed end, so that a longer operation is noticed.
-            let length = u64::from(learnt.length(process)) * 5 / 4;
-            Target::After(1 + ((part * length) >> 32) as u32)
+            match learnt.length(process) {
+                // All of it is taken once, so that its instructions are known.
+                None => Target::After(LONGEST),
+                // A quarter of them lies beyond its supposed end, so that a longer operation is noticed.
+                Some(length) => {
+                    Target::After(1 + ((part * (u64::from(length) * 5 / 4)) >> 32) as u32)
+                }
+            }
         } else {
             let number = (part * known as u64) >> 32;
             let Some(instruction) = learnt.known.get(number as usize) else {
@@ -284,191 +304,4 @@ impl Pauses {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::processes::control::Control;
-    use crate::engine::processes::{code::Instruction, learnt::LENGTH};
-    use crate::region::Region;
-
-    fn regions() -> (Region, Region) {
-        let control = Region::anonymous(size_of::<Control>()).unwrap();
-        (control, Learnt::region().unwrap())
-    }
-
-    /// Returns the pauses and what was learnt, at the begin of a program.
-    fn begun((control, learnt): &(Region, Region), failed: Option<Position>) -> (&Pauses, &Learnt) {
-        let (control, learnt): (&Control, &Learnt) =
-            (control.get(0).unwrap(), learnt.get(0).unwrap());
-        learnt.begin(7);
-        control.pauses.forget(failed);
-        (&control.pauses, learnt)
-    }
-
-    fn drawn(operations: &[usize], times: u64) -> Vec<(u32, u32, u32)> {
-        let regions = regions();
-        let (pauses, learnt) = begun(&regions, None);
-        let begun = pauses.begun.load(Relaxed);
-        let all = (1..=times).filter_map(|time| {
-            pauses.draw(begun + time, time, operations, learnt);
-            pauses.current.get().map(|at| {
-                let Target::After(instructions) = at.target else {
-                    panic!("nothing is known: {at:?}");
-                };
-                let drawn = (at.process, at.operation, instructions);
-                assert!(pauses.ended(&AtomicU64::new(clock::now())));
-                pauses.step_time.store(0, Relaxed);
-                drawn
-            })
-        });
-        all.collect()
-    }
-
-    #[test]
-    fn every_instruction_of_every_process_with_operations_is_drawn_and_beyond_the_end() {
-        assert_eq!(drawn(&[3], 100), [], "no other process");
-        assert_eq!(drawn(&[3, 0], 100), []);
-        let some = if cfg!(target_arch = "x86_64") { 500 } else { 0 };
-        let all = drawn(&[3, 0, 1], some);
-        assert_eq!(all.len(), some as usize);
-        for process in [0, 2] {
-            let own = all.iter().filter(|drawn| drawn.0 == process);
-            let mut at: Vec<_> = own.map(|drawn| drawn.2).collect();
-            at.sort_unstable();
-            at.dedup();
-            let expected: Vec<_> = (1..=LENGTH + LENGTH / 4).collect();
-            assert!(some == 0 || at == expected, "{at:?}");
-        }
-        let most = |process| if process == 0 { 3 } else { 1 };
-        assert!(all.iter().all(|drawn| drawn.1 < most(drawn.0)));
-    }
-
-    #[test]
-    fn instructions_are_taken_one_by_one_for_a_share_of_the_time() {
-        let regions = regions();
-        let (pauses, learnt) = begun(&regions, None);
-        let begun = pauses.begun.load(Relaxed);
-        pauses.step_time.store(1_000, Relaxed);
-        pauses.draw(begun + 1_000 * STEP_SHARE, 1, &[1, 1], learnt);
-        assert_eq!(pauses.part(0, 1, 1), Part::None);
-        pauses.draw(begun + 1_000 * STEP_SHARE + 1, 1, &[1, 1], learnt);
-        if cfg!(target_arch = "x86_64") {
-            assert_eq!(pauses.part(0, 1, 1), Part::Pauses(0));
-            assert!(matches!(pauses.part(1, 1, 1), Part::Waits(0, 1..=8_192)));
-        }
-    }
-
-    /// Returns the pauses of that many executions, where these instructions are known and no time is left for taking others one by one.
-    fn breakpoints(known: u64, times: u64, breakpoints: bool) -> Vec<Option<(Instruction, u32)>> {
-        let regions = regions();
-        let (pauses, learnt) = begun(&regions, None);
-        let begun = pauses.begun.load(Relaxed);
-        for address in 1..=known {
-            learnt.known.add(Instruction { address, bytes: 0 });
-        }
-        if !breakpoints {
-            learnt.refuse_breakpoints();
-        }
-        pauses.step_time.store(u64::MAX, Relaxed);
-        let all = (0..times).map(|time| {
-            pauses.draw(begun + 1 + time, time, &[2, 0, 1], learnt);
-            let target = pauses.current.get().map(|position| position.target);
-            pauses.breakpoint_time.store(0, Relaxed);
-            pauses.ended(&AtomicU64::new(clock::now()));
-            target.map(|target| match target {
-                Target::Before(instruction, times) => (instruction, times),
-                Target::After(_) => panic!("no time is left for it"),
-            })
-        });
-        all.collect()
-    }
-
-    #[test]
-    fn one_execution_in_eight_has_a_breakpoint_and_each_known_instruction_is_drawn() {
-        assert_eq!(breakpoints(0, 100, true), vec![None; 100]);
-        assert_eq!(breakpoints(9, 100, false), vec![None; 100]);
-        let all = breakpoints(9, 1_000, true);
-        if cfg!(target_arch = "x86_64") {
-            let mut drawn: Vec<_> = all.iter().flatten().collect();
-            assert_eq!(drawn.len() as u64, 1_000 / EVERY);
-            assert!(all.iter().step_by(EVERY as usize).all(Option::is_some));
-            assert!((1..=3).all(|times| drawn.iter().any(|drawn| drawn.1 == times)));
-            drawn.sort_unstable_by_key(|drawn| drawn.0.address);
-            drawn.dedup_by_key(|drawn| drawn.0);
-            assert_eq!(drawn.len(), 9);
-        }
-    }
-
-    #[test]
-    fn a_refused_breakpoint_is_the_last_and_steps_take_their_place_where_calls_hardly_overlap() {
-        let regions = regions();
-        let (pauses, learnt) = begun(&regions, None);
-        let begun = pauses.begun.load(Relaxed);
-        let instruction = Instruction {
-            address: 1,
-            bytes: 0,
-        };
-        learnt.known.add(instruction);
-        pauses.step_time.store(u64::MAX, Relaxed);
-        pauses.decide(MIN_OVERLAP, 0);
-        let target = || {
-            pauses.draw(begun + 1, 1, &[1, 1], learnt);
-            pauses.current.get().map(|position| position.target)
-        };
-        let before = target();
-        learnt.refuse_breakpoints();
-        let after = target();
-        if cfg!(target_arch = "x86_64") {
-            assert!(matches!(before, Some(Target::Before(..))));
-            assert!(matches!(after, Some(Target::After(_))));
-        }
-    }
-
-    #[test]
-    fn every_second_pause_is_where_an_execution_failed_if_that_operation_is_still_there() {
-        let failed = Position {
-            process: 1,
-            operation: 2,
-            target: Target::After(3_000),
-        };
-        let regions = regions();
-        let same = |operations: &[usize]| {
-            let (pauses, learnt) = begun(&regions, Some(failed));
-            let begun = pauses.begun.load(Relaxed);
-            let drawn = (1..=8).map(|time| {
-                pauses.step_time.store(0, Relaxed);
-                pauses.draw(begun + time, time, operations, learnt);
-                pauses.current.get() == Some(failed)
-            });
-            drawn.collect::<Vec<_>>()
-        };
-        if cfg!(target_arch = "x86_64") {
-            assert_eq!(same(&[3, 3]), [true, false].repeat(4));
-        }
-        let (pauses, learnt) = begun(&regions, Some(failed));
-        for time in 0..4 * u64::from(IN_VAIN) {
-            pauses.step_time.store(0, Relaxed);
-            pauses.draw(clock::now() + 1 + time, time, &[3, 3], learnt);
-        }
-        let is_given_up = pauses.failed.get().is_none();
-        assert_eq!(is_given_up, cfg!(target_arch = "x86_64"), "it was in vain");
-        assert_eq!(same(&[3, 2]), [false; 8], "it has fewer operations");
-        assert_eq!(same(&[3]), [false; 8]);
-    }
-
-    #[test]
-    fn the_last_pause_is_that_of_the_last_execution_and_of_none_before() {
-        let regions = regions();
-        let (pauses, learnt) = begun(&regions, None);
-        let begun = pauses.begun.load(Relaxed);
-        pauses.draw(begun + 1, 1, &[1, 1], learnt);
-        let drawn = pauses.last();
-        assert_eq!(drawn.is_some(), cfg!(target_arch = "x86_64"));
-        pauses.ended(&AtomicU64::new(clock::now()));
-        assert_eq!(pauses.last(), drawn);
-        pauses.failed();
-        assert_eq!(pauses.failed.get(), drawn, "it has failed there");
-        pauses.step_time.store(u64::MAX, Relaxed);
-        pauses.draw(begun + 1, 2, &[1, 1], learnt);
-        assert_eq!(pauses.last(), None, "this one has no pause");
-    }
-}
+mod tests;

@@ -307,10 +307,18 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         let of_prefix = case.prefix_of(self.me);
         for (own, op) in case.program[self.me][of_prefix..].iter().enumerate() {
             let number = of_prefix + own;
-            if let Part::Waits(first, longer) = part
-                && first == own
-            {
-                control.pauses.progress.wait(self.alone, longer);
+            match part {
+                Part::Waits(first, longer) if first == own => {
+                    control.pauses.progress.wait(self.alone, longer);
+                }
+                // On one processor the paused process goes on between two calls of this one only if this one lets it. Any bit of a
+                // number that was drawn says whether it does.
+                Part::Waits(first, longer) if first < own && longer >> (own % 8) & 1 == 1 => {
+                    if !self.alone || control.pauses.wait_for_calls() {
+                        std::thread::yield_now();
+                    }
+                }
+                _ => {}
             }
             // SeqCst read-modify-writes: all calls and returns are in one total order.
             let invoked = control.clock.fetch_add(1, SeqCst);
