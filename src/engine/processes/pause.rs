@@ -42,6 +42,7 @@ const APART: u64 = 0x6a09_e667_f3bc_c909;
 const TIMES: [u32; 8] = [0, 0, 0, 0, 0, 1, 2, 3];
 
 #[repr(C)]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Pauses {
     /// The pause of this execution, of the one before, and of one that failed.
     current: SharedPosition,

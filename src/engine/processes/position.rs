@@ -24,6 +24,7 @@ impl Position {
 
 /// A position in memory that processes share; [`NO_PROCESS`]: there is none.
 #[repr(C)]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct SharedPosition {
     process: AtomicU32,
     operation: AtomicU32,

@@ -1,30 +1,28 @@
-//! What is drawn, and for what share of the time.
+//! Tests of the pauses that are drawn, and of their share of the time.
 
 use super::*;
 use crate::engine::processes::code::Instruction;
-use crate::engine::processes::control::Control;
 use crate::region::Region;
 
 /// The instructions in an operation.
 const LENGTH: u32 = 64;
 
-fn regions() -> (Region, Region) {
-    let control = Region::anonymous(size_of::<Control>()).unwrap();
-    (control, Learnt::region().unwrap())
+fn pauses() -> (Pauses, Region) {
+    (Pauses::default(), Learnt::region().unwrap())
 }
 
 /// Returns the pauses and what was learnt, at the begin of a program.
-fn begun((control, learnt): &(Region, Region), failed: Option<Position>) -> (&Pauses, &Learnt) {
-    let (control, learnt): (&Control, &Learnt) = (control.get(0).unwrap(), learnt.get(0).unwrap());
+fn begun((pauses, learnt): &(Pauses, Region), failed: Option<Position>) -> (&Pauses, &Learnt) {
+    let learnt: &Learnt = learnt.get(0).unwrap();
     learnt.begin(7);
     (0..4).for_each(|process| learnt.learn(process, LENGTH, false));
-    control.pauses.forget(failed);
-    (&control.pauses, learnt)
+    pauses.forget(failed);
+    (pauses, learnt)
 }
 
 fn drawn(operations: &[usize], times: u64) -> Vec<(u32, u32, u32)> {
-    let regions = regions();
-    let (pauses, learnt) = begun(&regions, None);
+    let memory = pauses();
+    let (pauses, learnt) = begun(&memory, None);
     let begun = pauses.begun.load(Relaxed);
     let all = (1..=times).filter_map(|time| {
         pauses.draw(begun + time, time, operations, learnt);
@@ -63,10 +61,8 @@ fn every_instruction_of_every_process_with_operations_is_drawn_and_beyond_the_en
 #[test]
 fn an_operation_is_taken_to_its_end_once_and_processes_with_the_same_operations_pause_at_different_instructions()
  {
-    let regions = regions();
-    let (control, learnt): (&Control, &Learnt) =
-        (regions.0.get(0).unwrap(), regions.1.get(0).unwrap());
-    let pauses = &control.pauses;
+    let memory = pauses();
+    let (pauses, learnt): (&Pauses, &Learnt) = (&memory.0, memory.1.get(0).unwrap());
     learnt.begin(7);
     pauses.forget(None);
     let mut drawn = |time| {
@@ -86,8 +82,8 @@ fn an_operation_is_taken_to_its_end_once_and_processes_with_the_same_operations_
 
 #[test]
 fn instructions_are_taken_one_by_one_for_a_share_of_the_time() {
-    let regions = regions();
-    let (pauses, learnt) = begun(&regions, None);
+    let memory = pauses();
+    let (pauses, learnt) = begun(&memory, None);
     let begun = pauses.begun.load(Relaxed);
     pauses.step_time.store(1_000, Relaxed);
     pauses.draw(begun + 1_000 * STEP_SHARE, 1, &[1, 1], learnt);
@@ -101,8 +97,8 @@ fn instructions_are_taken_one_by_one_for_a_share_of_the_time() {
 
 /// Returns the pauses of that many executions, where these instructions are known and no time is left for taking others one by one.
 fn breakpoints(known: u64, times: u64, breakpoints: bool) -> Vec<Option<(Instruction, u32)>> {
-    let regions = regions();
-    let (pauses, learnt) = begun(&regions, None);
+    let memory = pauses();
+    let (pauses, learnt) = begun(&memory, None);
     let begun = pauses.begun.load(Relaxed);
     for address in 1..=known {
         learnt.known.add(Instruction { address, bytes: 0 });
@@ -142,8 +138,8 @@ fn one_execution_in_eight_has_a_breakpoint_and_each_known_instruction_is_drawn()
 
 #[test]
 fn where_calls_hardly_overlap_each_execution_has_a_breakpoint_if_there_is_time_for_it() {
-    let regions = regions();
-    let (pauses, learnt) = begun(&regions, None);
+    let memory = pauses();
+    let (pauses, learnt) = begun(&memory, None);
     let instruction = Instruction {
         address: 1,
         bytes: 0,
@@ -169,8 +165,8 @@ fn where_calls_hardly_overlap_each_execution_has_a_breakpoint_if_there_is_time_f
 
 #[test]
 fn a_refused_breakpoint_is_the_last_and_steps_take_their_place_where_calls_hardly_overlap() {
-    let regions = regions();
-    let (pauses, learnt) = begun(&regions, None);
+    let memory = pauses();
+    let (pauses, learnt) = begun(&memory, None);
     let begun = pauses.begun.load(Relaxed);
     let instruction = Instruction {
         address: 1,
@@ -199,9 +195,9 @@ fn every_second_pause_is_where_an_execution_failed_if_that_operation_is_still_th
         operation: 2,
         target: Target::After(3_000),
     };
-    let regions = regions();
+    let memory = pauses();
     let same = |operations: &[usize]| {
-        let (pauses, learnt) = begun(&regions, Some(failed));
+        let (pauses, learnt) = begun(&memory, Some(failed));
         let begun = pauses.begun.load(Relaxed);
         let drawn = (1..=8).map(|time| {
             pauses.step_time.store(0, Relaxed);
@@ -213,7 +209,7 @@ fn every_second_pause_is_where_an_execution_failed_if_that_operation_is_still_th
     if cfg!(target_arch = "x86_64") {
         assert_eq!(same(&[3, 3]), [true, false].repeat(4));
     }
-    let (pauses, learnt) = begun(&regions, Some(failed));
+    let (pauses, learnt) = begun(&memory, Some(failed));
     for time in 0..4 * u64::from(IN_VAIN) {
         pauses.step_time.store(0, Relaxed);
         pauses.draw(clock::now() + 1 + time, time, &[3, 3], learnt);
@@ -226,8 +222,8 @@ fn every_second_pause_is_where_an_execution_failed_if_that_operation_is_still_th
 
 #[test]
 fn the_last_pause_is_that_of_the_last_execution_and_of_none_before() {
-    let regions = regions();
-    let (pauses, learnt) = begun(&regions, None);
+    let memory = pauses();
+    let (pauses, learnt) = begun(&memory, None);
     let begun = pauses.begun.load(Relaxed);
     pauses.draw(begun + 1, 1, &[1, 1], learnt);
     let drawn = pauses.last();
