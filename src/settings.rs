@@ -14,11 +14,13 @@
 //! | `FORKCHECK_TRACE` | a directory, as `FORKCHECK_HTML`: a failing test writes its execution there as a trace, `crate-module-suite-engine.trace.json`, which ui.perfetto.dev opens |
 //! | `FORKCHECK_GDB_ROW` | with `FORKCHECK_REPLAY`: a row of the report's table; the forked process of that row stops there, and gdb is attached to it |
 //! | `FORKCHECK_REQUIRE_REACHED` | `1`: a test fails where no execution reached some label of `reached!` or `sometimes!` |
+//! | `FORKCHECK_VERBOSE` | `1`: a report leaves out no row of its table, and cuts no operation, result or state |
 //! | `FORKCHECK_LOCK` | a file or directory whose lock (flock) is the turn of `processes` on this machine; the temporary directory where it is not set |
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
 //!
 //! In a job of GitHub Actions (`GITHUB_ACTIONS` is `true`) a failing test also prints its finding as an annotation of the source
-//! line. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM` say whether a terminal gets colours. `COLUMNS`, where a shell exports it, is the width of a report's table.
+//! line. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM` say whether a terminal gets colours. `COLUMNS`, where a shell exports it, is
+//! the width of a report; otherwise that of the terminal is, or 100 where there is none.
 //!
 //! Any other variable whose name begins with `FORKCHECK_` is refused, so that a mistyped one is not ignored; those of the
 //! crate's own tests and of its zygotes are let through.
@@ -32,7 +34,7 @@ use std::time::Duration;
 pub(crate) const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 /// The variables of the table above.
-const VARIABLES: [&str; 14] = [
+const VARIABLES: [&str; 15] = [
     "FORKCHECK_CASES",
     "FORKCHECK_EXECUTIONS",
     "FORKCHECK_GDB_ROW",
@@ -46,6 +48,7 @@ const VARIABLES: [&str; 14] = [
     "FORKCHECK_REQUIRE_REACHED",
     "FORKCHECK_ALLOW_MISSING",
     "FORKCHECK_TRACE",
+    "FORKCHECK_VERBOSE",
     "FORKCHECK_WATCHDOG",
 ];
 
@@ -80,6 +83,8 @@ pub(crate) struct Settings {
     pub(crate) refresh: bool,
     /// Whether a test fails for labels that no execution reached.
     pub(crate) require_reached: bool,
+    /// Whether reports leave out and cut nothing.
+    pub(crate) verbose: bool,
     pub(crate) lock: Option<PathBuf>,
     /// Whether a test waits for its turn of the machine; not where overlap of its calls does not matter.
     pub(crate) takes_turn: bool,
@@ -110,6 +115,7 @@ impl Default for Settings {
             allow_missing: Vec::new(),
             refresh: false,
             require_reached: false,
+            verbose: false,
             lock: None,
             takes_turn: true,
             html: None,
@@ -182,6 +188,7 @@ impl Settings {
             .or(self.replay);
         self.refresh |= is_asked_for(&variable, "FORKCHECK_REFRESH")?;
         self.require_reached |= is_asked_for(&variable, "FORKCHECK_REQUIRE_REACHED")?;
+        self.verbose |= is_asked_for(&variable, "FORKCHECK_VERBOSE")?;
         if let Some(path) = variable("FORKCHECK_LOCK").filter(|path| !path.is_empty()) {
             // To open a FIFO would wait.
             let is_lockable = |about: std::fs::Metadata| about.is_file() || about.is_dir();

@@ -127,6 +127,9 @@ pub struct Report {
     pub printed: Vec<String>,
     /// The report of `stepped` on the same program, where a finding of forked processes was checked there too.
     pub cross_check: Option<Box<Report>>,
+    /// Whether its text leaves out and cuts nothing: `FORKCHECK_VERBOSE`.
+    #[serde(skip)]
+    pub(crate) verbose: bool,
 }
 
 /// A process and its operations.

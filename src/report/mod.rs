@@ -27,6 +27,7 @@ pub use data::{
 };
 pub(crate) use made::{About, report};
 pub(crate) use recorded::of_history;
+pub(crate) use screen::columns_of;
 pub use screen::shows_colors;
 pub use site::Site;
 pub(crate) use site::command_of_suite;

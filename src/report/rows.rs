@@ -2,7 +2,7 @@
 //! saw them.
 
 use super::data::{Operation, Process, Report};
-use super::table::{Row, cut};
+use super::table::{Room, Row};
 use crate::case::{Access, Step};
 use std::collections::HashMap;
 
@@ -109,7 +109,7 @@ fn events_of_calls(processes: &[Process]) -> Vec<Event> {
 /// Returns the rows of the table: of the steps where the engine saw them, else of the calls and returns.
 pub(super) fn rows(report: &Report) -> Vec<Row> {
     if report.steps.is_empty() {
-        return rows_of_calls(&report.processes);
+        return rows_of_calls(&report.processes, report.room());
     }
     stale(&report.steps, folded(rows_of_steps(report)))
 }
@@ -135,7 +135,7 @@ fn stale(steps: &[Step], mut rows: Vec<Row>) -> Vec<Row> {
 }
 
 /// Returns the calls and returns in the order of their times; a return right after its own call is on the same row.
-pub(super) fn rows_of_calls(processes: &[Process]) -> Vec<Row> {
+pub(super) fn rows_of_calls(processes: &[Process], room: Room) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let mut open = None;
     for event in events_of_calls(processes) {
@@ -146,9 +146,9 @@ pub(super) fn rows_of_calls(processes: &[Process]) -> Vec<Row> {
         };
         let operation = &processes[process].operations[number];
         let text = if is_call {
-            called(operation)
+            called(operation, room)
         } else {
-            let ret = returned(operation);
+            let ret = returned(operation, room);
             match rows.last_mut() {
                 Some(last) if open == Some(process) => {
                     last.text = format!("{} {ret}", last.text);
@@ -165,8 +165,8 @@ pub(super) fn rows_of_calls(processes: &[Process]) -> Vec<Row> {
 }
 
 /// Returns an operation as it stands in its row.
-fn called(operation: &Operation) -> String {
-    let call = cut(&operation.call);
+fn called(operation: &Operation, room: Room) -> String {
+    let call = room.cut(&operation.call);
     match operation.is_of_prefix {
         true => format!("prefix: {call}"),
         false => call,
@@ -174,23 +174,24 @@ fn called(operation: &Operation) -> String {
 }
 
 /// Returns the result of an operation as it stands in its row.
-pub(super) fn returned(operation: &Operation) -> String {
+pub(super) fn returned(operation: &Operation, room: Room) -> String {
     let result = operation.result.as_ref();
     result.map_or("…never returned".into(), |result| {
-        format!("-> {}", cut(result))
+        format!("-> {}", room.cut(result))
     })
 }
 
 fn rows_of_steps(report: &Report) -> Vec<Row> {
+    let room = report.room();
     let events = events(report).into_iter();
     let rows = events.filter_map(|event| match event {
         Event::Call(process, number) => {
             let operation = &report.processes[process].operations[number];
-            let called = called(operation);
+            let called = called(operation, room);
             Some(Row::end(
                 process,
                 match operation.is_of_prefix {
-                    true => format!("{called} {}", returned(operation)),
+                    true => format!("{called} {}", returned(operation, room)),
                     false => called,
                 },
             ))
@@ -199,7 +200,7 @@ fn rows_of_steps(report: &Report) -> Vec<Row> {
             let operation = &report.processes[process].operations[number];
             // A result of the prefix stands with its call.
             let own = !operation.is_of_prefix;
-            own.then(|| Row::end(process, returned(operation)))
+            own.then(|| Row::end(process, returned(operation, room)))
         }
         Event::Step(number) => {
             let step = &report.steps[number];

@@ -1,8 +1,10 @@
 //! The terminal that a report is rendered for: its width, and whether it shows colours.
 //!
 //! Colours are five escape sequences (ECMA-48, SGR), written here: users of the library compile no crate for them.
+#![allow(unsafe_code, reason = "nix has no call for the size of a terminal")]
 
 use std::io::IsTerminal;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// The width of a terminal, and whether it shows colours.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,22 @@ impl Screen {
             false => text.to_owned(),
         }
     }
+}
+
+/// Returns the columns of the terminal that this stream is, if it is one that knows.
+pub(crate) fn columns_of(stream: &impl AsFd) -> Option<usize> {
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let stream = stream.as_fd().as_raw_fd();
+    // SAFETY: ioctl(2) with TIOCGWINSZ, ioctl_tty(2).
+    // 1. The descriptor is open: `stream` is borrowed.
+    // 2. The kernel writes one `winsize` through the pointer, or nothing and returns -1. It is valid for that, and exclusively ours.
+    let asked = unsafe { libc::ioctl(stream, libc::TIOCGWINSZ, &raw mut size) };
+    (asked == 0 && size.ws_col > 0).then_some(size.ws_col.into())
 }
 
 /// Returns whether a report written to this stream should have colours: the stream is a terminal, and neither `NO_COLOR`

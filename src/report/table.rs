@@ -10,6 +10,43 @@ const ROWS: usize = 60;
 /// The longest cell: more is not read.
 const MOST: usize = 240;
 
+/// The room for a report: the rows of its table, and the characters of an operation, a result or a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    rows: usize,
+    cell: usize,
+    /// The lines of a state.
+    pub(super) state: usize,
+}
+
+impl Room {
+    /// The room that a reader looks through.
+    pub(super) const USUAL: Self = Self {
+        rows: ROWS,
+        cell: 60,
+        state: 2,
+    };
+    /// Room for all.
+    pub(super) const ALL: Self = Self {
+        rows: usize::MAX,
+        cell: usize::MAX,
+        state: usize::MAX,
+    };
+
+    /// Returns a text, cut to fit a cell.
+    pub(super) fn cut(self, text: &str) -> String {
+        cut(text, self.cell)
+    }
+}
+
+/// Returns a text of at most this many characters, the last of which says that more were cut.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    format!("{}…", text.chars().take(most - 1).collect::<String>())
+}
+
 /// An event: its process, its text, and its effect on the region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
@@ -54,9 +91,9 @@ impl Row {
 
 /// Returns which rows are shown: all, or the ones to be kept, and of the others the first and the
 /// last.
-fn shown(rows: &[Row]) -> Vec<bool> {
+fn shown(rows: &[Row], Room { rows: most, .. }: Room) -> Vec<bool> {
     let all = rows.len();
-    if all <= ROWS {
+    if all <= most {
         return vec![true; all];
     }
     let ends = |shown: &mut [bool], left: usize| {
@@ -88,8 +125,9 @@ fn shown(rows: &[Row]) -> Vec<bool> {
     shown
 }
 
-/// Renders the rows, each in the column of its process if that fits the terminal; `heads` are the names of the processes.
-pub(super) fn render(heads: &[&str], rows: &[Row], screen: Screen) -> String {
+/// Renders the rows, each in the column of its process if that fits the terminal; `heads` are the names of the processes. The
+/// least informative rows are left out where there is no room for them.
+pub(super) fn render(heads: &[&str], rows: &[Row], room: Room, screen: Screen) -> String {
     let width = screen.columns;
     let widths: Vec<usize> = (0..heads.len())
         .map(|process| {
@@ -122,7 +160,7 @@ pub(super) fn render(heads: &[&str], rows: &[Row], screen: Screen) -> String {
         let head = format!("     {}", head.trim_end());
         lines.push(screen.paint(Tone::Label, &head));
     }
-    let shown = shown(rows);
+    let shown = shown(rows, room);
     let mut hidden = 0;
     for (number, row) in rows.iter().enumerate() {
         if !shown[number] {
@@ -158,15 +196,7 @@ pub(super) fn render(heads: &[&str], rows: &[Row], screen: Screen) -> String {
 
 /// Returns a value as text that fits a cell.
 pub(super) fn short(value: &impl std::fmt::Debug) -> String {
-    cut(&format!("{value:?}"))
-}
-
-/// Returns a text, cut to fit a cell.
-pub(super) fn cut(text: &str) -> String {
-    if text.chars().count() <= 60 {
-        return text.to_owned();
-    }
-    format!("{}…", text.chars().take(59).collect::<String>())
+    Room::USUAL.cut(&format!("{value:?}"))
 }
 
 /// Returns two values as texts that fit a cell, cut at their difference if cut from the front they
@@ -212,7 +242,7 @@ mod tests {
         many[200].kept = true;
         many[200].text = "SIGKILL".into();
         let roles = ["one", "two"];
-        let table = render(&roles, &many, Screen::plain(WIDTH));
+        let table = render(&roles, &many, Room::USUAL, Screen::plain(WIDTH));
         for kept in [
             "event 0",
             "event 399",
@@ -232,6 +262,8 @@ mod tests {
             .map(|line| line.trim_end_matches(" more").parse::<usize>().unwrap())
             .sum();
         assert_eq!(hidden, 400 - ROWS, "{table}");
+        let all = render(&roles, &many, Room::ALL, Screen::plain(WIDTH));
+        assert_eq!(all.lines().count(), 1 + 400, "{all}");
     }
 
     fn rows(texts: &[(usize, &str)]) -> Vec<Row> {
@@ -252,8 +284,8 @@ mod tests {
             colors,
         };
         let (plain, coloured) = (
-            render(&roles, &rows, screen(false)),
-            render(&roles, &rows, screen(true)),
+            render(&roles, &rows, Room::USUAL, screen(false)),
+            render(&roles, &rows, Room::USUAL, screen(true)),
         );
         assert!(coloured.contains("\x1b[1;31mkilled\x1b[0m") && !plain.contains('\x1b'));
         let mut without = coloured.clone();
@@ -269,6 +301,7 @@ mod tests {
         let table = render(
             &roles,
             &rows(&[(0, "Write(7) -> Written"), (1, "Read -> Value(0)")]),
+            Room::USUAL,
             Screen::plain(WIDTH),
         );
         assert_eq!(
@@ -284,6 +317,7 @@ mod tests {
         let table = render(
             &roles,
             &rows(&[(0, &long), (1, &long)]),
+            Room::USUAL,
             Screen::plain(WIDTH),
         );
         assert!(
@@ -292,7 +326,12 @@ mod tests {
         );
         assert!(table.contains("reader 2: x"), "{table}");
         // A wider terminal has room for them.
-        let table = render(&roles, &rows(&[(0, &long), (1, &long)]), Screen::plain(160));
+        let table = render(
+            &roles,
+            &rows(&[(0, &long), (1, &long)]),
+            Room::USUAL,
+            Screen::plain(160),
+        );
         assert!(!table.contains("reader 2: x"), "{table}");
         assert!(
             table.lines().all(|line| line.chars().count() <= 160),
@@ -303,7 +342,7 @@ mod tests {
     #[test]
     fn of_very_many_events_the_middle_is_left_out() {
         let many: Vec<Row> = (0..200).map(|n| Row::of(0, format!("event {n}"))).collect();
-        let table = render(&["only"], &many, Screen::plain(WIDTH));
+        let table = render(&["only"], &many, Room::USUAL, Screen::plain(WIDTH));
         assert!(
             table.contains("event 0") && table.contains("event 199") && table.contains("140 more"),
             "{table}"

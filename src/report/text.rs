@@ -6,7 +6,7 @@ use super::data::{Reason, Report};
 use super::phrases::{KEPT, kept};
 use super::rows::rows;
 use super::screen::{Screen, Tone};
-use super::table::{Row, WIDTH, cut, render};
+use super::table::{Room, Row, WIDTH, cut, render};
 use crate::case::{Access, Schedule};
 use std::fmt::{self, Write};
 
@@ -40,6 +40,23 @@ impl Report {
             colors: true,
         };
         text(self, screen)
+    }
+}
+
+impl Report {
+    /// Returns the report with a text that leaves out and cuts nothing, if that is asked for.
+    pub(crate) fn with_all_rows(mut self, asked: bool) -> Self {
+        self.verbose |= asked;
+        let cross_check = self.cross_check.take();
+        self.cross_check = cross_check.map(|report| Box::new(report.with_all_rows(asked)));
+        self
+    }
+
+    pub(super) fn room(&self) -> Room {
+        match self.verbose {
+            true => Room::ALL,
+            false => Room::USUAL,
+        }
     }
 }
 
@@ -105,7 +122,7 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
         report.machine
     )?;
     if let Some(setup) = &report.setup {
-        writeln!(to, "\n  from setup {}", cut(setup))?;
+        writeln!(to, "\n  from setup {}", report.room().cut(setup))?;
     }
     let mut rows = rows(report);
     tone(report, &mut rows);
@@ -113,7 +130,11 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
     if rows.is_empty() {
         writeln!(to)?;
     } else {
-        writeln!(to, "\n{}\n", render(&report.names(), &rows, screen))?;
+        writeln!(
+            to,
+            "\n{}\n",
+            render(&report.names(), &rows, report.room(), screen)
+        )?;
     }
     for excerpt in &report.excerpts {
         let row = excerpt.step.and_then(|step| row_of(&rows, step));
@@ -130,7 +151,7 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
         labelled(to, screen, "words", &wrapped(legend, screen.columns))?;
     }
     if let Some(linearization) = &report.linearization {
-        why(to, screen, &linearization.reason)?;
+        why(to, screen, &linearization.reason, report.room())?;
     }
     for (number, near_miss) in report.near_misses.iter().enumerate() {
         let label = if number == 0 { "near miss" } else { "" };
@@ -268,13 +289,19 @@ fn printed(to: &mut String, report: &Report) -> std::fmt::Result {
     lines.try_for_each(|line| writeln!(to, "   | {line}"))
 }
 
-pub(super) fn why(to: &mut String, screen: Screen, reason: &Reason) -> std::fmt::Result {
+pub(super) fn why(
+    to: &mut String,
+    screen: Screen,
+    reason: &Reason,
+    room: Room,
+) -> std::fmt::Result {
+    let state = state(&reason.state, screen.columns, room);
     if reason.longest.is_empty() {
         labelled(
             to,
             screen,
             "why",
-            &format!("at the start {}", short_state(&reason.state)),
+            &wrapped(&format!("at the start {state}"), screen.columns),
         )?;
     } else {
         labelled(to, screen, "why", "the longest order that works is")?;
@@ -285,23 +312,24 @@ pub(super) fn why(to: &mut String, screen: Screen, reason: &Reason) -> std::fmt:
             to,
             screen,
             "",
-            &format!("and then {}", short_state(&reason.state)),
+            &wrapped(&format!("and then {state}"), screen.columns),
         )?;
     }
     for blocked in &reason.blocked {
-        labelled(to, screen, "", &format!("where {blocked}"))?;
+        let blocked = wrapped(&format!("where {blocked}"), screen.columns);
+        labelled(to, screen, "", &blocked)?;
     }
     Ok(())
 }
 
-fn short_state(state: &str) -> String {
-    if state.chars().count() <= WIDTH - 20 {
-        return format!("the state is {state}");
-    }
-    format!(
-        "the state is {}…",
-        state.chars().take(WIDTH - 20).collect::<String>()
-    )
+/// Returns the state in words, cut to the lines that there is room for.
+fn state(state: &str, columns: usize, room: Room) -> String {
+    let line = columns.min(WIDTH) - LABEL - 2;
+    let most = room
+        .state
+        .saturating_mul(line)
+        .saturating_sub("and then the state is ".len());
+    format!("the state is {}", cut(state, most))
 }
 
 /// Returns words that stand under each other behind a label. Words that [`kept`] has joined stay on

@@ -70,6 +70,7 @@ fn nonsense_is_an_error_that_names_the_variable_and_the_remedy() {
         ("FORKCHECK_WATCHDOG", "never"),
         ("FORKCHECK_REFRESH", "yes"),
         ("FORKCHECK_REQUIRE_REACHED", "all"),
+        ("FORKCHECK_VERBOSE", "yes"),
         ("FORKCHECK_LOCK", "/no/such/file"),
         ("FORKCHECK_LOCK", "/dev/null"),
         ("FORKCHECK_ALLOW_MISSING", "loom,stpped"),

@@ -78,12 +78,21 @@ pub(crate) fn found(file: &str) -> Option<PathBuf> {
     std::path::absolute(place).ok()
 }
 
+/// The folders of the structures that come with this crate.
+const OWN: [&str; 2] = ["src/builtin/", "src/publish/"];
+
 /// Returns the paths at which the file may be.
 fn places(file: &str) -> Vec<PathBuf> {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let above = package.iter().flat_map(|package| package.ancestors());
     let above = above.take(8).map(|place| place.join(file));
-    std::iter::once(file.into()).chain(above).collect()
+    // The structures of this crate, which the command checks from any directory.
+    let is_own = OWN.iter().any(|folder| file.starts_with(folder));
+    let own = is_own.then(|| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file));
+    std::iter::once(file.into())
+        .chain(above)
+        .chain(own)
+        .collect()
 }
 
 /// Returns the path of the expression before the method, or of the argument of `M::wait(&self.full,

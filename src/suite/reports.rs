@@ -46,8 +46,10 @@ impl<S: Spec> Suite<S> {
     /// Panics with the report, unless the verdict is Ok, or it is no finding and the environment
     /// allows it.
     pub(super) fn finish(&self, outcome: &Outcome<S>, environment: &Settings, at: &Location<'_>) {
-        let mut report = self.report_data(outcome);
-        let columns = environment.columns.unwrap_or(report::COLUMNS);
+        let mut report = self.report_data(outcome).with_all_rows(environment.verbose);
+        let terminal = || report::columns_of(&std::io::stdout());
+        let columns = environment.columns.or_else(terminal);
+        let columns = columns.unwrap_or(report::COLUMNS);
         let colors = report::tests_show_colors();
         let shown = |report: &Report| match colors {
             true => report.colored_text(columns),
@@ -128,7 +130,7 @@ impl<S: Spec> Suite<S> {
             replay: &|token| replay(&test, token),
             test: test.clone(),
         };
-        report::report(&about, outcome)
+        report::report(&about, outcome).with_all_rows(self.settings.verbose)
     }
 
     /// Returns the path of the test that runs, the crate first. The tests that `suite!` makes are

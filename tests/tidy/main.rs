@@ -110,6 +110,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "src/reached.rs",
         "marks lie in a section of the program, and flags behind a pointer to a page",
     ),
+    ("src/report/screen.rs", "the size of a terminal"),
     ("src/publish/event_count.rs", "unsafe impl Resident"),
     ("src/publish/latest.rs", "unsafe impl Resident"),
     ("src/publish/one_shot.rs", "unsafe impl Resident"),
