@@ -3,72 +3,45 @@
 use super::builtins::Builtin;
 use super::standing::expected;
 use forkcheck::Report;
+use serde::Serialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
+
+/// The fields of a report, and those that only the command knows.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    /// The name of the structure.
+    structure: &'a str,
+    /// The verdict that is expected of it on this engine.
+    expected: &'static str,
+    #[serde(flatten)]
+    report: Cow<'a, Report>,
+}
 
 /// Returns the outcome of a structure on an engine; `unavailable` with the reason if it could not
 /// be run.
-pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, String>) -> Value {
-    let mut object = json!({
-        "subject": builtin.name,
-        "engine": engine,
-        "expected": expected(builtin.is_planted(engine)),
-    });
+pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, String>) -> String {
     let report = match report {
-        Err(error) => {
-            object["verdict"] = "unavailable".into();
-            object["reason"] = error.as_str().into();
-            for nothing in ["kind", "seed", "token"] {
-                object[nothing] = Value::Null;
-            }
-            for none in ["cases", "executions", "seconds", "waited"] {
-                object[none] = 0.into();
-            }
-            return object;
-        }
-        Ok(report) => report,
+        Ok(report) => Cow::Borrowed(report),
+        Err(error) => Cow::Owned(unavailable(builtin, engine, error)),
     };
-    let covered = &report.covered;
-    object["verdict"] = report.verdict.into();
-    object["kind"] = report.kind.as_ref().map(|kind| kind.to_lowercase()).into();
-    let has_reason = matches!(report.verdict, "unknown" | "unavailable");
-    object["reason"] = has_reason.then(|| report.headline.clone()).into();
-    object["cases"] = covered.programs.into();
-    object["executions"] = covered.executions.into();
-    object["failing"] = covered.failing.into();
-    object["paused"] = covered.paused.into();
-    object["by_pauses"] = covered.by_pauses.into();
-    object["overlapping"] = covered.overlapping.into();
-    object["seconds"] = report.seconds.into();
-    object["waited"] = report.waited.into();
-    object["seed"] = report.seed.into();
-    object["token"] = report.token.clone().into();
-    object["kill_points"] = covered.kill_points.into();
-    object["killed"] = covered.killed.into();
-    object["later_points"] = covered.later_points.into();
-    object["killed_again"] = covered.killed_again.into();
-    object["killed_by_sigkill"] = covered.by_sigkill.into();
-    object["samples"] = covered.samples.into();
-    object["by_processes"] = covered.by_processes.into();
-    object["same_pid"] = covered.same_id.into();
-    object["worst_steps"] = covered.worst.into();
-    // The finding is plain data, so converting it to JSON cannot fail.
-    let is_finding = report.schedule.is_some();
-    object["schedule"] = json!(report.schedule);
-    object["kills"] = json!(is_finding.then_some(&report.kills));
-    object["steps"] = json!(report.steps);
-    let passes = report.near_misses.iter();
-    object["passes"] = passes.map(|near_miss| near_miss.words.as_str()).collect();
-    object["why"] = json!(is_finding.then_some(&report.headline));
-    let linearization = report.linearization.as_ref();
-    object["explanation"] = json!(linearization.map(|attempt| &attempt.reason));
-    object["origin"] = json!(report.origin);
-    object["rate"] = json!(report.rate);
-    object["excerpts"] = json!(report.excerpts);
-    object["page"] = json!(report.page);
-    object["no_page"] = json!(report.no_page);
-    object["trace"] = json!(report.trace_file);
-    object["no_trace"] = json!(report.no_trace);
-    object
+    let outcome = Outcome {
+        structure: builtin.name,
+        expected: expected(builtin.is_planted(engine)),
+        report,
+    };
+    serde_json::to_string(&outcome).expect("a report is plain data, so converting it cannot fail")
+}
+
+/// Returns the report of a check that could not be run.
+fn unavailable(builtin: &Builtin, engine: &str, error: &str) -> Report {
+    let mut report = Report::default();
+    report.test = format!("{}::{engine}", builtin.suite);
+    report.suite.clone_from(&builtin.suite);
+    report.engine = engine.to_owned();
+    report.verdict = "unavailable";
+    report.headline = error.to_owned();
+    report
 }
 
 /// Returns a structure for the list.

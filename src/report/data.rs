@@ -1,8 +1,8 @@
 //! A report as plain data: strings and numbers, made once from an outcome. Text, JSON and pages are rendered from it.
 
-use crate::case::{Access, Form, Kill, Schedule, Step};
+use crate::case::{Access, Form, Kill, Place, Schedule, Step};
 use crate::engine::Covered;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::time::Duration;
 
 /// The result of checking a suite on one engine, as data. [`Suite::report_data`](crate::Suite::report_data) makes it.
@@ -77,6 +77,7 @@ pub struct Report {
     /// The schedule of the failing case.
     pub schedule: Option<Schedule>,
     /// The kills of the failing case.
+    #[serde(serialize_with = "with_incarnations")]
     pub kills: Vec<Kill>,
     /// The longest order of operations that the spec explains, and where it breaks.
     pub linearization: Option<Linearization>,
@@ -112,7 +113,8 @@ pub struct Report {
     pub seconds: f64,
     /// Seconds that it waited for other suites on the machine.
     pub waited: f64,
-    /// The seed of what was drawn.
+    /// The seed of what was drawn. Serialized, it is a text, since a JSON number may be rounded by its reader.
+    #[serde(serialize_with = "as_text")]
     pub seed: u64,
     /// Saved cases that no longer apply as they are, in words.
     pub stale: Vec<String>,
@@ -130,6 +132,26 @@ pub struct Report {
     /// Whether its text leaves out and cuts nothing: `FORKCHECK_VERBOSE`.
     #[serde(skip)]
     pub(crate) verbose: bool,
+}
+
+/// Serializes a number as a text.
+fn as_text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(number)
+}
+
+/// Serializes kills with the field `incarnation`, which saved cases name `life`.
+fn with_incarnations<S: Serializer>(kills: &[Kill], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct OfReport<'a> {
+        process: u16,
+        incarnation: u32,
+        before: &'a Place,
+    }
+    serializer.collect_seq(kills.iter().map(|kill| OfReport {
+        process: kill.process,
+        incarnation: kill.life,
+        before: &kill.before,
+    }))
 }
 
 /// A process and its operations.

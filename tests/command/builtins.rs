@@ -27,7 +27,10 @@ fn passes(structure: &str, engine: &str) {
     let outcome = checked(structure, engine, &few);
     assert_eq!(outcome["expected"], "ok", "{outcome}");
     assert_eq!(outcome["verdict"], "ok", "{outcome}");
-    assert!(outcome["executions"].as_u64() > Some(0), "{outcome}");
+    assert!(
+        outcome["covered"]["executions"].as_u64() > Some(0),
+        "{outcome}"
+    );
 }
 
 /// Asserts that a planted bug is found. `pauses_miss_it`: its window is a few instructions among
@@ -37,16 +40,17 @@ fn is_found(structure: &str, engine: &str, (kind, why): (&str, &str), pauses_mis
     let outcome = checked(structure, engine, &[("FORKCHECK_SECONDS", "120")]);
     assert_eq!(outcome["expected"], "finding", "{outcome}");
     if pauses_miss_it && engine == "processes" && outcome["verdict"] == "ok" {
-        assert_eq!(outcome["by_pauses"], outcome["cases"], "{outcome}");
+        let covered = &outcome["covered"];
+        assert_eq!(covered["by_pauses"], covered["programs"], "{outcome}");
         return;
     }
     assert_eq!(outcome["verdict"], "finding", "{outcome}");
     let kind = match (engine, kind) {
-        ("loom", "not linearizable") => "not sequentially consistent",
+        ("loom", NOT_LINEARIZABLE) => "NOT SEQUENTIALLY CONSISTENT",
         _ => kind,
     };
     assert_eq!(outcome["kind"], kind, "{outcome}");
-    let told = outcome["why"].as_str().unwrap();
+    let told = outcome["headline"].as_str().unwrap();
     assert!(told.starts_with(why), "{outcome}");
 }
 
@@ -92,7 +96,7 @@ macro_rules! on_each_engine {
     };
 }
 
-const NOT_LINEARIZABLE: &str = "not linearizable";
+const NOT_LINEARIZABLE: &str = "NOT LINEARIZABLE";
 
 on_each_engine! {
     one_shot: |engine| passes(NAME, engine);
@@ -100,7 +104,7 @@ on_each_engine! {
     seq_lock: |engine| passes(NAME, engine);
     early_publish: |engine| is_found(NAME, engine, (NOT_LINEARIZABLE, "reader: Read returned"), true);
     dead_writer: |engine| match engine {
-        "kills" => is_found(NAME, engine, ("not crash-tolerant", "writer killed in Write"), false),
+        "kills" => is_found(NAME, engine, ("NOT CRASH-TOLERANT", "writer killed in Write"), false),
         _ => passes(NAME, engine),
     };
     latest: |engine| passes(NAME, engine);
@@ -108,5 +112,5 @@ on_each_engine! {
     ring: |engine| passes(NAME, engine);
     early_index: |engine| is_found(NAME, engine, (NOT_LINEARIZABLE, "consumer: Pop returned"), false);
     event_count: |engine| passes(NAME, engine);
-    lost_wake: |engine| is_found(NAME, engine, ("deadlock", ""), false);
+    lost_wake: |engine| is_found(NAME, engine, ("DEADLOCK", ""), false);
 }

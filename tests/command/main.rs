@@ -5,7 +5,9 @@
 mod article;
 mod builtins;
 
+use forkcheck::Report;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -175,46 +177,68 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
     assert_eq!(output.status.code(), Some(0));
     let objects = objects(&output);
     assert_eq!(objects.len(), named.len() * ENGINES.len());
+    let names = |object: &Value| -> BTreeSet<String> {
+        object.as_object().unwrap().keys().cloned().collect()
+    };
+    let mut of_report = names(&serde_json::to_value(Report::default()).unwrap());
+    of_report.extend(["structure", "expected"].map(String::from));
     let expected = SUBJECTS
         .iter()
         .filter(|(subject, _)| named.contains(subject))
         .flat_map(|subject| ENGINES.map(|engine| (subject, engine)));
     for (object, ((subject, planted), engine)) in objects.iter().zip(expected) {
         assert_eq!(
-            (&object["subject"], &object["engine"]),
+            (&object["structure"], &object["engine"]),
             (&json!(subject), &json!(engine))
         );
+        assert_eq!(names(object), of_report);
         let planted = planted_for(subject, *planted, engine);
         let verdict = if planted { "finding" } else { "ok" };
         assert_eq!(object["verdict"], verdict, "{object}");
         assert_eq!(object["expected"], verdict);
         assert_eq!(object["kind"].is_string(), planted);
         assert_eq!(object["token"].is_string(), planted);
-        assert!(object["reason"].is_null());
-        for words in ["why", "origin", "rate"] {
+        assert_eq!(object["headline"] != "", planted, "{object}");
+        for words in ["origin", "rate", "setup", "replay"] {
             assert_eq!(object[words].is_string(), planted, "{words}: {object}");
         }
-        let explanation = &object["explanation"];
-        assert_eq!(explanation["state"].is_string(), planted, "{object}");
-        assert_eq!(explanation["longest"].is_array(), planted, "{object}");
-        let blocked = explanation["blocked"].as_array().map_or(0, Vec::len);
+        let reason = &object["linearization"]["reason"];
+        assert_eq!(reason["state"].is_string(), planted, "{object}");
+        assert_eq!(reason["longest"].is_array(), planted, "{object}");
+        let blocked = reason["blocked"].as_array().map_or(0, Vec::len);
         assert_eq!(blocked > 0, planted, "{object}");
-        assert!(object["cases"].as_u64().unwrap() > 0);
-        assert!(object["executions"].as_u64().unwrap() > 0);
+        let call = &object["processes"][0]["operations"][0]["call"];
+        assert_eq!(call.is_string(), planted, "{object}");
+        let covered = &object["covered"];
+        assert!(covered["programs"].as_u64().unwrap() > 0);
+        assert!(covered["executions"].as_u64().unwrap() > 0);
         assert!(object["seconds"].as_f64().unwrap() > 0.0);
-        assert_eq!(object["seed"], 5);
-        // A finding of `stepped` and `kills` has its steps, and the turns that lead to it.
+        assert_eq!(object["seed"], "5");
+        assert!(!object["not_checked"].as_array().unwrap().is_empty());
+        // A finding of `stepped` and `kills` has its steps, their words, and the turns that lead to it.
         let placed = planted && matches!(engine, "stepped" | "kills");
         let step = &object["steps"][0];
         assert_eq!(placed, object["schedule"]["Turns"].is_array(), "{object}");
         assert!(
-            !placed || step["file"].as_str().unwrap().ends_with(".rs") && step["line"].is_u64(),
+            !placed
+                || step["file"].as_str().unwrap().ends_with(".rs")
+                    && step["line"].is_u64()
+                    && object["words"][0]["name"].is_string(),
             "{step}"
         );
+        if *subject == "dead_writer" && planted {
+            let kill = &object["kills"][0];
+            assert_eq!(
+                (&kill["process"], &kill["incarnation"]),
+                (&json!(0), &json!(0))
+            );
+            assert_eq!(kill["before"]["word"], "sequence");
+            assert_eq!(kill.as_object().unwrap().len(), 3, "{kill}");
+        }
         let pauses = engine == "processes" && !planted && cfg!(target_arch = "x86_64");
-        assert!(!pauses || object["paused"].as_u64() > Some(0), "{object}");
+        assert!(!pauses || covered["paused"].as_u64() > Some(0), "{object}");
         assert!(
-            engine != "kills" || planted || object["killed"].as_u64() > Some(0),
+            engine != "kills" || planted || covered["killed"].as_u64() > Some(0),
             "{object}"
         );
     }
@@ -246,14 +270,15 @@ fn only_the_subjects_and_the_engine_that_were_named_are_checked_and_options_win_
         .iter()
         .map(|row| {
             (
-                row["subject"].as_str().unwrap(),
+                row["structure"].as_str().unwrap(),
                 row["engine"].as_str().unwrap(),
             )
         })
         .collect();
     assert_eq!(rows, [("latest", "processes"), ("ring", "processes")]);
     for row in &objects {
-        assert_eq!((&row["cases"], &row["seed"]), (&json!(3), &json!(9)));
+        let programs = &row["covered"]["programs"];
+        assert_eq!((programs, &row["seed"]), (&json!(3), &json!("9")));
     }
 }
 
@@ -464,12 +489,14 @@ fn wrong_use_is_told_and_exits_with_2() {
     assert_eq!(output.status.code(), Some(2));
     for object in objects(&output) {
         assert_eq!(object["verdict"], "unavailable");
-        assert!(
-            object["reason"]
-                .as_str()
-                .unwrap()
-                .contains("FORKCHECK_CASES")
+        let (suite, engine) = (&object["suite"], &object["engine"]);
+        let suite = suite.as_str().unwrap();
+        assert_eq!(
+            object["test"],
+            format!("{suite}::{}", engine.as_str().unwrap())
         );
+        let headline = object["headline"].as_str().unwrap();
+        assert!(headline.contains("FORKCHECK_CASES"), "{object}");
     }
 }
 
