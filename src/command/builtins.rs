@@ -73,14 +73,14 @@ macro_rules! builtins {
 }
 builtins! {
     one_shot: CheckedOneShot, SOUND, "a value that is set once";
-    early_flag: EarlyFlag, BROKEN, "its twin: the flag is set before the data is written";
+    early_flag: EarlyFlag, BROKEN, "twin of one_shot: the flag is set before the data is written";
     seq_lock: CheckedSeqLock, SOUND, "a value that one process writes and many read";
-    early_publish: EarlyPublish, BROKEN, "its twin: published before the copy";
-    dead_writer: in_library, MORTAL, "its other twin: a writer that is killed at work leaves readers spinning";
+    early_publish: EarlyPublish, BROKEN, "twin of seq_lock: the new sequence number is stored before the data";
+    dead_writer: in_library, MORTAL, "twin of seq_lock: a writer that is killed at work leaves readers spinning";
     latest: CheckedLatest, SOUND, "the newest value, without a wait";
-    double_buffer: DoubleBuffer, BROKEN, "its twin: two slots where three are needed";
+    double_buffer: DoubleBuffer, BROKEN, "twin of latest: two slots where three are needed";
     ring: CheckedRing, SOUND, "a bounded queue from one process to one";
-    early_index: EarlyIndex, BROKEN, "its twin: the index moves before the copy";
+    early_index: EarlyIndex, BROKEN, "twin of ring: the index is stored before the item";
     event_count: CheckedEventCount, SOUND, "sleep until a condition holds";
-    lost_wake: LostWake, BROKEN, "its twin: reads the notification counter too late";
+    lost_wake: LostWake, BROKEN, "twin of event_count: reads the notification counter too late";
 }

@@ -24,7 +24,7 @@ pub(super) fn check(names: &[String], options: &Options) -> Standing {
     let bar = progress(runs.len() as u64, options.json);
     let mut table = table(
         [
-            "subject",
+            "structure",
             "engine",
             "verdict",
             "programs",

@@ -45,10 +45,10 @@ fn unavailable(builtin: &Builtin, engine: &str, error: &str) -> Report {
 }
 
 /// Returns a structure for the list.
-pub(super) fn subject(builtin: &Builtin) -> Value {
+pub(super) fn structure(builtin: &Builtin) -> Value {
     let engines: Vec<&str> = builtin.engines.iter().map(|(engine, _)| *engine).collect();
     json!({
-        "subject": builtin.name,
+        "structure": builtin.name,
         "about": builtin.about,
         "expected": expected(!builtin.planted.is_empty()),
         "found_by": builtin.planted,

@@ -10,11 +10,11 @@ pub(super) fn list(json: bool) -> Standing {
     let all = builtins::all();
     if json {
         for builtin in &all {
-            say!("{}", json::subject(builtin));
+            say!("{}", json::structure(builtin));
         }
         return Standing::AsExpected;
     }
-    let mut table = table(["subject", "expected", "engines", "what it is"], 0);
+    let mut table = table(["structure", "expected", "engines", "what it is"], 0);
     for builtin in &all {
         let engines: Vec<&str> = builtin.engines.iter().map(|(engine, _)| *engine).collect();
         table.add_row([

@@ -34,15 +34,15 @@ pub(crate) struct Command {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Checks subjects: all of them, unless some are named. A planted bug has to be found.
+    /// Checks structures: all of them, unless some are named. A planted bug has to be found.
     Check {
-        /// The subjects to check.
-        #[arg(value_name = "SUBJECT", value_parser = subjects())]
-        subjects: Vec<String>,
+        /// The structures to check.
+        #[arg(value_name = "STRUCTURE", value_parser = structures())]
+        structures: Vec<String>,
         #[command(flatten)]
         options: Options,
     },
-    /// Lists the subjects, the engines that they run on, and what is expected of them.
+    /// Lists the structures, the engines that they run on, and what is expected of them.
     List {
         /// One JSON object a line, for programs.
         #[arg(long)]
@@ -134,7 +134,10 @@ impl Command {
     pub(crate) fn run(self) -> Standing {
         match self.what {
             None => check::check(&[], &self.options),
-            Some(What::Check { subjects, options }) => check::check(&subjects, &options),
+            Some(What::Check {
+                structures,
+                options,
+            }) => check::check(&structures, &options),
             Some(What::List { json }) => list::list(json),
             Some(What::Replay {
                 target,
@@ -166,7 +169,7 @@ impl Command {
     }
 }
 
-fn subjects() -> impl TypedValueParser<Value = String> {
+fn structures() -> impl TypedValueParser<Value = String> {
     PossibleValuesParser::new(builtins::all().iter().map(|builtin| builtin.name))
 }
 

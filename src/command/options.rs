@@ -17,7 +17,7 @@ pub(super) struct Options {
     /// sixteen of `stepped` and `kills`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     pub(super) cases: Option<u32>,
-    /// The time limit for a subject on an engine: a safety net. What it cuts short is unknown.
+    /// The time limit for a structure on an engine: a safety net. What it cuts short is unknown.
     #[arg(long, value_name = "T", value_parser = seconds, allow_negative_numbers = true)]
     pub(super) seconds: Option<Duration>,
     /// The seed of what is drawn; a new one each time, unless it is given.

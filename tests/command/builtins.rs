@@ -88,7 +88,7 @@ macro_rules! on_each_engine {
                 .lines()
                 .map(|line| serde_json::from_str(line).unwrap())
                 .collect();
-            let listed: Vec<_> = lines.iter().map(|line| line["subject"].as_str().unwrap()).collect();
+            let listed: Vec<_> = lines.iter().map(|line| line["structure"].as_str().unwrap()).collect();
             assert_eq!(listed, here);
             let engines = serde_json::json!(["processes", "stepped", "kills", "loom"]);
             assert!(lines.iter().all(|line| line["engines"] == engines), "{lines:?}");

@@ -90,7 +90,7 @@ fn the_readme_opens_with_what_the_command_prints() {
 }
 
 /// All structures, and whether a bug was planted in them.
-const SUBJECTS: [(&str, bool); 11] = [
+const STRUCTURES: [(&str, bool); 11] = [
     ("one_shot", false),
     ("early_flag", true),
     ("seq_lock", false),
@@ -104,14 +104,14 @@ const SUBJECTS: [(&str, bool); 11] = [
     ("lost_wake", true),
 ];
 /// Returns whether this engine has to find something in a structure.
-fn planted_for(subject: &str, planted: bool, engine: &str) -> bool {
-    planted && (subject != "dead_writer" || engine == "kills")
+fn planted_for(structure: &str, planted: bool, engine: &str) -> bool {
+    planted && (structure != "dead_writer" || engine == "kills")
 }
 
 const ENGINES: [&str; 4] = ["processes", "stepped", "kills", "loom"];
 
 #[test]
-fn the_table_says_what_was_expected_of_a_subject_on_each_engine() {
+fn the_table_says_what_was_expected_of_a_structure_on_each_engine() {
     // Some of the structures; ci/run-release.sh runs all.
     let named = ["one_shot", "early_flag", "dead_writer"];
     let output = forkcheck(
@@ -124,11 +124,11 @@ fn the_table_says_what_was_expected_of_a_subject_on_each_engine() {
     );
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{printed}");
-    for subject in named {
-        let known = SUBJECTS.iter().find(|(known, _)| *known == subject);
+    for structure in named {
+        let known = STRUCTURES.iter().find(|(known, _)| *known == structure);
         let planted = known.unwrap().1;
         for engine in ENGINES {
-            let verdict = match (planted, planted_for(subject, planted, engine)) {
+            let verdict = match (planted, planted_for(structure, planted, engine)) {
                 (true, true) => "as",
                 // This engine cannot see the bug.
                 (true, false) => "not",
@@ -136,13 +136,13 @@ fn the_table_says_what_was_expected_of_a_subject_on_each_engine() {
             };
             let row = printed.lines().find(|line| {
                 let mut words = line.split_whitespace();
-                words.next() == Some(subject)
+                words.next() == Some(structure)
                     && words.next() == Some(engine)
                     && words.next() == Some(verdict)
             });
             assert!(
                 row.is_some(),
-                "no row {subject} {engine} {verdict} in\n{printed}"
+                "no row {structure} {engine} {verdict} in\n{printed}"
             );
         }
     }
@@ -164,7 +164,7 @@ fn objects(output: &Output) -> Vec<Value> {
 }
 
 #[test]
-fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
+fn json_is_an_object_a_line_for_each_structure_on_each_engine() {
     // A correct one, one with a bug that only kills show, and one with a bug for all engines.
     let named = ["seq_lock", "dead_writer", "early_index"];
     let arguments = [
@@ -182,17 +182,17 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
     };
     let mut of_report = names(&serde_json::to_value(Report::default()).unwrap());
     of_report.extend(["structure", "expected"].map(String::from));
-    let expected = SUBJECTS
+    let expected = STRUCTURES
         .iter()
-        .filter(|(subject, _)| named.contains(subject))
-        .flat_map(|subject| ENGINES.map(|engine| (subject, engine)));
-    for (object, ((subject, planted), engine)) in objects.iter().zip(expected) {
+        .filter(|(structure, _)| named.contains(structure))
+        .flat_map(|structure| ENGINES.map(|engine| (structure, engine)));
+    for (object, ((structure, planted), engine)) in objects.iter().zip(expected) {
         assert_eq!(
             (&object["structure"], &object["engine"]),
-            (&json!(subject), &json!(engine))
+            (&json!(structure), &json!(engine))
         );
         assert_eq!(names(object), of_report);
-        let planted = planted_for(subject, *planted, engine);
+        let planted = planted_for(structure, *planted, engine);
         let verdict = if planted { "finding" } else { "ok" };
         assert_eq!(object["verdict"], verdict, "{object}");
         assert_eq!(object["expected"], verdict);
@@ -226,7 +226,7 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
                     && object["words"][0]["name"].is_string(),
             "{step}"
         );
-        if *subject == "dead_writer" && planted {
+        if *structure == "dead_writer" && planted {
             let kill = &object["kills"][0];
             assert_eq!(
                 (&kill["process"], &kill["incarnation"]),
@@ -245,7 +245,7 @@ fn json_is_an_object_a_line_for_each_subject_on_each_engine() {
 }
 
 #[test]
-fn only_the_subjects_and_the_engine_that_were_named_are_checked_and_options_win_over_the_environment()
+fn only_the_structures_and_the_engine_that_were_named_are_checked_and_options_win_over_the_environment()
  {
     let arguments = [
         "check",
@@ -344,12 +344,21 @@ fn the_list_names_all_and_what_is_expected_of_them() {
     assert_eq!(listed.status.code(), Some(0));
     let listed = objects(&listed);
     let table = text(&forkcheck(&["list"], &[]).stdout);
-    assert_eq!(listed.len(), SUBJECTS.len());
-    for (object, (subject, planted)) in listed.iter().zip(SUBJECTS) {
-        assert_eq!(object["subject"], subject);
+    assert!(table.trim_start().starts_with("structure "), "{table}");
+    assert_eq!(listed.len(), STRUCTURES.len());
+    for (object, (structure, planted)) in listed.iter().zip(STRUCTURES) {
+        assert_eq!(object["structure"], structure);
         assert_eq!(object["expected"], if planted { "finding" } else { "ok" });
         assert_eq!(object["engines"], json!(ENGINES));
-        assert!(table.contains(subject), "{table}");
+        assert!(table.contains(structure), "{table}");
+        // The sound structure that it is the twin of is one of the list.
+        let about = object["about"].as_str().unwrap();
+        let twin = about.strip_prefix("twin of ");
+        let twin = twin.and_then(|twin| twin.split_once(": "));
+        let sound = twin.map(|(sound, _)| sound);
+        assert_eq!(sound.is_some(), planted, "{about}");
+        let is_sound = |sound| STRUCTURES.contains(&(sound, false));
+        assert!(sound.is_none_or(is_sound), "{about}");
     }
 }
 
@@ -401,7 +410,7 @@ fn a_file_of_saved_cases_is_replayed_and_what_passes_says_so() {
 }
 
 #[test]
-fn of_other_subjects_it_prints_the_line_that_replays_them() {
+fn of_other_structures_it_prints_the_line_that_replays_them() {
     let (_directory, foreign) = saved("mycrate-page", "(setup: (), program: [[Get]])");
     let output = forkcheck(&["replay", &foreign], &[]);
     assert_eq!(output.status.code(), Some(2));
@@ -509,6 +518,16 @@ fn help_names_the_exit_codes() {
         "{}",
         text(&output.stdout)
     );
+}
+
+#[test]
+fn help_calls_the_code_under_test_a_structure() {
+    for command in ["check", "list", "replay", "summary", "explain", "history"] {
+        let help = text(&forkcheck(&[command, "--help"], &[]).stdout);
+        assert!(!help.to_lowercase().contains("subject"), "{help}");
+        let checks = matches!(command, "check" | "list");
+        assert!(!checks || help.contains("structures"), "{help}");
+    }
 }
 
 #[test]
