@@ -89,11 +89,18 @@ fn line(test: &str) -> Value {
 }
 
 fn summary(file: &Path, more: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_forkcheck"))
+    summary_as_wide_as(Some("200"), file, more)
+}
+
+/// Runs the command with this value of `COLUMNS`, or without the variable.
+fn summary_as_wide_as(columns: Option<&str>, file: &Path, more: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forkcheck"));
+    command.env_remove("COLUMNS");
+    command.envs(columns.map(|columns| ("COLUMNS", columns)));
+    let output = command
         .arg("summary")
         .arg(file)
         .args(more)
-        .env("COLUMNS", "200")
         .output()
         .unwrap();
     let text = [output.stdout, output.stderr].concat();
@@ -204,6 +211,80 @@ fn tests_of_several_processes_at_the_same_time_leave_a_line_each() {
         let line = line(&format!("summary::at_once::{engine}"));
         assert_eq!(line["engine"], engine);
     }
+}
+
+#[test]
+fn the_table_is_as_wide_as_the_output_and_cuts_no_number() {
+    let sentence = "72 of them taken again by forked processes, with the same steps, 8 explored to the end, \
+        120 of 120 kill points killed at, at most 3 steps an operation";
+    let line = |test: &str, kind: Option<&str>| {
+        let verdict = kind.map_or("ok", |_| "finding");
+        let line = serde_json::json!({
+            "binary": "rings", "test": test, "suite": "ring", "engine": "loom", "verdict": verdict, "kind": kind,
+            "reason": null, "programs": 8, "executions": 1_234_567, "covered": ["8 programs", "1234567 executions", sentence],
+            "not_reached": [], "unscheduled": null, "not_checked": [format!("first {}", sentence), "second"],
+            "milliseconds": 1_150, "seed": "7", "at": 1,
+        });
+        line.to_string()
+    };
+    let short = "rings::a::kills";
+    let long = "rings::a_queue_of_two_processes_with_a_long_name::loom";
+    let inconsistent = Some("NOT SEQUENTIALLY CONSISTENT");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("summary.json");
+    std::fs::write(
+        &path,
+        [line(short, None), line(long, inconsistent)].join("\n"),
+    )
+    .unwrap();
+    let of_width = |columns: Option<&str>| {
+        let (_, text) = summary_as_wide_as(columns, &path, &[]);
+        let width = columns.map_or(usize::MAX, |columns| columns.parse().unwrap());
+        assert!(text.lines().all(|line| line.len() <= width), "{text}");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        for whole in [&*format!("first {sentence}"), "1234567 1.1", sentence] {
+            assert!(words.join(" ").contains(whole), "{whole}: {text}");
+        }
+        let rows = text.lines().skip_while(|row| !row.starts_with(short));
+        let rows: Vec<String> = rows.map(|row| row.trim().to_owned()).collect();
+        assert!(!rows.is_empty(), "{text}");
+        rows
+    };
+    let words = |row: &str| row.split_whitespace().map(String::from).collect::<Vec<_>>();
+    let numbers = ["8", "1234567", "1.1"];
+
+    // The sentence is below its row, and a long name above it.
+    let rows = of_width(Some("80"));
+    assert_eq!(words(&rows[0]), [&[short, "ok"], &numbers[..]].concat());
+    let name = rows.iter().position(|row| row == long).unwrap();
+    assert_eq!(rows[1..name].join(" "), sentence);
+    let row = words(&rows[name + 1]);
+    assert_eq!(row[3..], numbers, "{rows:?}");
+
+    // There is room beside the row, but for a few words only.
+    let rows = of_width(Some("140"));
+    let name = rows.iter().position(|row| row.starts_with(long)).unwrap();
+    assert_eq!(rows[1..name].join(" "), sentence);
+
+    // The sentence is beside its row, in a few lines.
+    let rows = of_width(Some("160"));
+    assert_eq!(
+        words(&rows[0])[..5],
+        [&[short, "ok"], &numbers[..]].concat()
+    );
+    assert!(rows[0].contains("  72 of them"), "{rows:?}");
+    assert!(
+        rows.iter()
+            .any(|row| row.starts_with(long) && row.contains("72 of them")),
+        "{rows:?}"
+    );
+
+    // Without a width each test has one line.
+    let rows = of_width(None);
+    assert!(
+        rows[0].ends_with(sentence) && rows[1].starts_with(long) && rows[1].ends_with(sentence),
+        "{rows:?}"
+    );
 }
 
 #[test]

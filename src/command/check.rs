@@ -32,7 +32,7 @@ pub(super) fn check(names: &[String], options: &Options) -> Standing {
             "covered",
             "seconds",
         ],
-        3,
+        &[(2, 11), (5, 7)],
     );
     let mut reports = Vec::new();
     let mut worst = Standing::AsExpected;

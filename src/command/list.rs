@@ -14,7 +14,10 @@ pub(super) fn list(json: bool) -> Standing {
         }
         return Standing::AsExpected;
     }
-    let mut table = table(["structure", "expected", "engines", "what it is"], 0);
+    let mut table = table(
+        ["structure", "expected", "engines", "what it is"],
+        &[(2, 9), (3, 20)],
+    );
     for builtin in &all {
         let engines: Vec<&str> = builtin.engines.iter().map(|(engine, _)| *engine).collect();
         table.add_row([

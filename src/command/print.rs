@@ -1,7 +1,7 @@
 //! Lines of output. If a line cannot be written, the command reports that and ends.
 
 use super::standing::CANNOT_SAY;
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use forkcheck::Report;
 use forkcheck::report::shows_colors;
 use std::fmt::Arguments;
@@ -23,12 +23,17 @@ macro_rules! complain {
 
 pub(super) use {complain, say};
 
-/// Returns the width of a report: from `COLUMNS`, or else from the terminal, or else 100.
-fn columns() -> usize {
+/// Returns the width of the output: from `COLUMNS`, or else from the terminal, if it is one.
+pub(super) fn width() -> Option<usize> {
     let said = std::env::var("COLUMNS").ok();
     let said = said.and_then(|columns| columns.trim().parse().ok());
     let terminal = || Table::new().width().map(usize::from);
-    said.or_else(terminal).unwrap_or(100)
+    said.filter(|&columns| columns > 0).or_else(terminal)
+}
+
+/// Returns the width of a report.
+fn columns() -> usize {
+    width().unwrap_or(100)
 }
 
 /// Returns a report as text for the standard output, with colours where it shows them.
@@ -39,15 +44,24 @@ pub(super) fn report_text(report: &Report) -> String {
     }
 }
 
-/// Returns an empty table with this header. In a narrow terminal its columns wrap, but for the first `whole` ones.
-pub(super) fn table<const N: usize>(header: [&str; N], whole: usize) -> Table {
+/// Returns an empty table with this header. In a narrow terminal the columns in `wrapped` wrap: each has its number, and the
+/// characters that it keeps at least.
+pub(super) fn table<const N: usize>(header: [&str; N], wrapped: &[(usize, u16)]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header);
-    for column in table.column_iter_mut().take(whole) {
-        column.set_constraint(ColumnConstraint::ContentWidth);
+    if let Some(width) = width() {
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    }
+    for (number, column) in table.column_iter_mut().enumerate() {
+        let least = wrapped.iter().find(|(wraps, _)| *wraps == number);
+        column.set_constraint(match least {
+            // The two spaces beside the text count.
+            Some((_, least)) => ColumnConstraint::LowerBoundary(Width::Fixed(least + 2)),
+            None => ColumnConstraint::ContentWidth,
+        });
     }
     table
 }

@@ -2,13 +2,14 @@
 
 mod junit;
 mod line;
+mod table;
 
-use super::print::{self, complain, say};
+use super::print::{complain, say, width};
 use super::standing::Standing;
-use comfy_table::Table;
 use line::Line;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use table::{table, wrapped};
 
 /// Prints the lines of a file, or of the target directory of this package.
 pub(super) fn summary(file: Option<&Path>, junit: Option<&Path>, json: bool) -> Standing {
@@ -31,7 +32,7 @@ pub(super) fn summary(file: Option<&Path>, junit: Option<&Path>, json: bool) -> 
             }
             match json {
                 true => say!("{}", text.trim_end()),
-                false => say!("{}", told(lines.as_slice())),
+                false => say!("{}", told(&lines, width())),
             }
             standing(&lines)
         }
@@ -98,12 +99,20 @@ fn standing(lines: &[Line]) -> Standing {
     lines.iter().map(of).max().unwrap_or(Standing::CannotSay)
 }
 
-fn told(lines: &[Line]) -> String {
-    let mut text = table(lines).to_string();
+/// Returns the text for an output of this width, or of an unlimited one.
+fn told(lines: &[Line], width: Option<usize>) -> String {
+    let mut text = table(lines, width);
+    let width = width.unwrap_or(usize::MAX);
     let mut add = |heading: String, items: Vec<String>| {
         if !items.is_empty() {
             text += &format!("\n\n{heading}");
-            items.iter().for_each(|item| text += &format!("\n  {item}"));
+        }
+        for item in items {
+            // The lines of an item that does not fit are indented further.
+            text += &format!(
+                "\n  {}",
+                wrapped(&item, width.saturating_sub(4)).join("\n    ")
+            );
         }
     };
     let of_each = |of: fn(&Line) -> String| {
@@ -144,34 +153,6 @@ fn by_engine(lines: &[Line]) -> BTreeMap<&str, Vec<&Line>> {
     engines
 }
 
-fn table(lines: &[Line]) -> Table {
-    let mut table = print::table(
-        [
-            "test",
-            "verdict",
-            "programs",
-            "executions",
-            "covered",
-            "seconds",
-        ],
-        2,
-    );
-    for line in lines {
-        let verdict = line.kind.as_ref().unwrap_or(&line.verdict);
-        // The first two parts are the numbers before.
-        let covered = line.covered.get(2..).unwrap_or_default();
-        table.add_row([
-            line.shown.clone(),
-            verdict.clone(),
-            line.programs.to_string(),
-            line.executions.to_string(),
-            covered.join(", "),
-            format!("{:.1}", line.milliseconds as f64 / 1_000.0),
-        ]);
-    }
-    table
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,7 +175,7 @@ mod tests {
             line("b", "ok", &["weak memory", "kills", "kills of reader"]),
             line("c", "not run", &[]),
         ];
-        let text = told(&lines);
+        let text = told(&lines, None);
         assert_eq!(text.matches("weak memory").count(), 1, "{text}");
         assert!(
             text.ends_with("not checked by stepped:\n  weak memory\n  kills\n  b: kills of reader"),

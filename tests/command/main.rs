@@ -363,6 +363,36 @@ fn the_list_names_all_and_what_is_expected_of_them() {
 }
 
 #[test]
+fn tables_are_as_wide_as_the_output_and_cut_no_name_and_no_header_of_numbers() {
+    let check = ["check", "dead_writer", "early_publish", "--engine", "kills"];
+    for (columns, arguments, header) in [
+        (80, &["list"][..], "structure expected engines what it is"),
+        (
+            75,
+            &check,
+            "structure engine verdict programs executions covered seconds",
+        ),
+    ] {
+        let narrow = [("COLUMNS", &*columns.to_string()), ("FORKCHECK_SEED", "1")];
+        let printed = text(&forkcheck(arguments, &narrow).stdout);
+        let table: Vec<&str> = printed
+            .lines()
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let words: Vec<&str> = table[0].split_whitespace().collect();
+        assert_eq!(words.join(" "), header, "{printed}");
+        assert!(
+            table.iter().all(|line| line.trim_end().len() <= columns),
+            "{printed}"
+        );
+        for name in ["dead_writer", "early_publish"] {
+            let row = |line: &&str| line.split_whitespace().next() == Some(name);
+            assert!(table.iter().any(row), "{printed}");
+        }
+    }
+}
+
+#[test]
 fn a_token_that_the_command_printed_fails_again_with_the_line_that_it_printed() {
     for engine in ENGINES {
         let found = forkcheck(&["check", "early_publish", "--engine", engine], &[]);
