@@ -599,6 +599,72 @@ fn a_call_cut_short_by_a_death_may_have_taken_effect_and_left_what_a_crash_does_
     assert_ne!(verdict(1, 3), Verdict::Ok);
 }
 
+/// A lock that tells who tries it whether it is free, and is free again when its holder dies.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct TriedLock(Option<usize>);
+
+impl Spec for TriedLock {
+    type Setup = ();
+    type Op = ();
+    type Ret = bool;
+    fn start(_: &()) -> Self {
+        Self(None)
+    }
+    fn step(&mut self, process: usize, (): &()) -> bool {
+        *self.0.get_or_insert(process) == process
+    }
+    fn crash(&mut self, process: usize, (): &()) {
+        self.0 = self.0.filter(|holder| *holder != process);
+    }
+}
+
+#[test]
+fn calls_of_others_may_come_between_the_effect_of_a_call_and_the_death_of_its_process() {
+    let tried = |ret, at| Call {
+        op: (),
+        ret: Some(ret),
+        invoked: at,
+        returned: at + 1,
+    };
+    let verdict = |returned, seen: &[bool]| {
+        let died = Call {
+            op: (),
+            ret: None,
+            invoked: 1,
+            returned,
+        };
+        let others = (2..).step_by(2).zip(seen);
+        let others = others.map(|(at, &ret)| tried(ret, at)).collect();
+        let history = History::<TriedLock> {
+            calls: vec![vec![died], others],
+        };
+        explain(&(), &history, Criterion::RealTime, Limits::default())
+    };
+    let died = Call::<TriedLock>::DIED;
+    // It was held by the process that died, and then free.
+    assert_eq!(verdict(died, &[false, true]), Verdict::Ok);
+    assert_eq!(verdict(died, &[false, false, true, true]), Verdict::Ok);
+    // It did not become held by a dead process, nor was it taken from the other one.
+    assert_ne!(verdict(died, &[true, false]), Verdict::Ok);
+    assert_ne!(verdict(died, &[false, true, false]), Verdict::Ok);
+    // The death comes before the next call of its process.
+    let again = |seen: bool| {
+        let died = Call {
+            op: (),
+            ret: None,
+            invoked: 1,
+            returned: 4,
+        };
+        let own = vec![died, tried(true, 4)];
+        let history = History::<TriedLock> {
+            calls: vec![own, vec![tried(false, 2), tried(seen, 6)]],
+        };
+        explain(&(), &history, Criterion::RealTime, Limits::default())
+    };
+    assert_eq!(again(false), Verdict::Ok);
+    assert_ne!(again(true), Verdict::Ok);
+}
+
 #[test]
 fn of_two_equal_calls_that_never_returned_the_one_that_may_take_effect_is_tried() {
     use LockOp::{Lock, Unlock};

@@ -13,6 +13,7 @@
 
 mod chains;
 mod lanes;
+mod order;
 mod pending;
 
 use chains::Chains;
@@ -51,10 +52,11 @@ enum Way {
     /// It did not take effect.
     Nothing,
     Crash,
-    EffectAndCrash,
+    /// It took effect, and its process dies later, as a move of its own.
+    EffectThenCrash,
 }
 
-const WAYS: [Way; 4] = [Way::Effect, Way::Nothing, Way::Crash, Way::EffectAndCrash];
+const WAYS: [Way; 4] = [Way::Effect, Way::Nothing, Way::Crash, Way::EffectThenCrash];
 
 /// Alternatives that remain to be tried at a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -226,9 +228,10 @@ impl<'a, S: Spec> Search<'a, S> {
         let mut returned = 0;
         for &step in &self.moves {
             match self.moved(step) {
-                Ok((lane, _)) => {
-                    returned += usize::from(!self.lanes[lane][self.at[lane] as usize].died());
-                    self.at[lane] += 1;
+                Ok((lane, way)) => {
+                    let item = &self.lanes[lane][self.at[lane] as usize];
+                    returned += usize::from(!item.died());
+                    self.at[lane] += item.taken(way);
                 }
                 Err(pending) => bits::add(&mut self.used, pending),
             }
@@ -275,6 +278,7 @@ impl<'a, S: Spec> Search<'a, S> {
             };
             let place = (item.returned, lane);
             let fits = match frame.stage {
+                stage if item.is_death => stage == Stage::Ways(Way::Crash),
                 Stage::Reads => item.reads,
                 Stage::Ways(Way::Effect) => !item.reads,
                 _ => item.died(),
@@ -342,11 +346,11 @@ impl<'a, S: Spec> Search<'a, S> {
             Way::Effect => self.returned(process, item.number, call, state),
             Way::Nothing => Some(state),
             Way::Crash => self.crash(process, call, state),
-            Way::EffectAndCrash => {
+            Way::EffectThenCrash => {
                 let effect = self.effect(process, call, state)?;
-                let after = self.crash(process, call, effect)?;
-                // A crash that undoes or hides the effect was tried already.
-                (after != state && self.crash(process, call, state) != Some(after)).then_some(after)
+                let crash_matters = self.crash(process, call, effect).is_some()
+                    || self.crash(process, call, state).is_some();
+                crash_matters.then_some(effect)
             }
         }
     }
@@ -417,52 +421,6 @@ impl<'a, S: Spec> Search<'a, S> {
         let mut sleeping = (rest.chain(self.pending.iter().map(|pending| &pending.item)))
             .filter(|item| item.returned == Call::<S>::NEVER);
         self.ending == Ending::Any || sleeping.all(|item| state.blocks(item.process, &item.call.op))
-    }
-
-    /// Decodes a move: a lane and a way, or a pending call.
-    fn moved(&self, step: u32) -> Result<(usize, Way), usize> {
-        let index = step as usize >> 2;
-        if index < self.lanes.len() {
-            Ok((index, WAYS[step as usize & 3]))
-        } else {
-            Err(index - self.lanes.len())
-        }
-    }
-
-    /// Returns the order that leads to a node: each call as (process, its number).
-    fn order(&self, node: u32) -> Vec<(usize, usize)> {
-        let mut at = vec![0; self.lanes.len()];
-        let way = self.seen.way(node).into_iter();
-        way.map(|step| {
-            let item = match self.moved(step) {
-                Ok((lane, _)) => {
-                    at[lane] += 1;
-                    &self.lanes[lane][at[lane] - 1]
-                }
-                Err(pending) => &self.pending[pending].item,
-            };
-            (item.process, item.number)
-        })
-        .collect()
-    }
-
-    /// Returns the state before a call in the order that leads to a node.
-    pub(super) fn state_before(&mut self, node: u32, call: (usize, usize)) -> Option<S> {
-        let place = self.order(node).into_iter().position(|c| c == call)?;
-        let mut state = 0;
-        self.at.fill(0);
-        for step in self.seen.way(node).into_iter().take(place) {
-            let after = match self.moved(step) {
-                Ok((lane, way)) => {
-                    let after = self.after(lane, way, state);
-                    self.at[lane] += 1;
-                    after
-                }
-                Err(pending) => self.pending_effect(pending, state),
-            };
-            state = after?;
-        }
-        Some(self.seen.state(state).clone())
     }
 
     /// Returns the calls that could come next, none of which fits `state`.

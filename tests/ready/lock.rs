@@ -25,9 +25,8 @@ const FREE: u64 = 0;
 const ROUND: [LockOp; 2] = [LockOp::Lock, LockOp::Unlock];
 const TRY: [LockOp; 2] = [LockOp::TryLock, LockOp::Unlock];
 
-/// A lock, and the data that it protects. An owner writes the data as it releases the lock, and not as it takes it: the check
-/// puts the effect of a killed operation and the crash at one point. With an access after the exchange in `take`, the owner
-/// could be killed there once another process has found the lock held, and the check would reject that.
+/// A lock, and the data that it protects. An owner accesses the data as it takes the lock and as it releases it: it may be killed between
+/// the exchange in `take` and the return, once another process has found the lock held.
 struct OwnedLock<M: Memory, const TWIN: u8> {
     owner: M::AtomicU64,
     data: M::Cell<()>,
@@ -54,6 +53,9 @@ impl<M: Memory, const TWIN: u8> OwnedLock<M, TWIN> {
         // Acquire: pairs with the Release in `release`. The accesses to the data before it are seen.
         let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
         let taken = self.owner.compare_exchange(owner, me, success, failure);
+        if taken.is_ok() {
+            self.data.with_mut(|_| ());
+        }
         taken.is_ok()
     }
 
@@ -141,7 +143,7 @@ fn the_lock_of_a_killed_owner_is_taken_over() {
 
 #[test]
 fn two_successors_of_one_dead_owner_are_found_by_kills_alone() {
-    let pair = pair(&[TRY, TRY].concat(), &TRY);
+    let pair = pair(&[TRY, TRY].concat(), &TRY).executions(600);
     passes::<Stepped, TakesByStore<SteppedMemory>>(&pair);
     let report = caught::<Kills, TakesByStore<SteppedMemory>>(&pair, Kind::NotLinearizable);
     assert!(report.contains("threads alone do not show it"), "{report}");

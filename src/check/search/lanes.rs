@@ -1,5 +1,6 @@
 //! Lanes of calls that follow each other in real time, and pending calls apart from them.
 
+use super::Way;
 use crate::case::Call;
 use crate::check::Order;
 use crate::spec::Spec;
@@ -16,12 +17,20 @@ pub(super) struct Item<'a, S: Spec> {
     pub(super) call: &'a Call<S>,
     /// Whether it leaves each state as it is.
     pub(super) reads: bool,
+    /// Whether it stands for the death of its process behind a call that took effect before: other calls may come between.
+    pub(super) is_death: bool,
 }
 
 impl<S: Spec> Item<'_, S> {
     /// Returns whether its process died in it.
     pub(super) fn died(&self) -> bool {
         self.call.ret.is_none()
+    }
+
+    /// Returns the number of items of its lane that come next with it: the death of its process too, unless that comes later.
+    pub(super) fn taken(&self, way: Way) -> u32 {
+        let with_death = self.died() && !self.is_death && way != Way::EffectThenCrash;
+        1 + u32::from(with_death)
     }
 }
 
@@ -65,6 +74,7 @@ pub(super) fn lanes<'a, S: Spec>(
                 returned: call.returned,
                 call,
                 reads: (call.ret.as_ref()).is_some_and(|ret| S::only_reads(&call.op, ret)),
+                is_death: false,
             };
             let last = place + 1 == calls.len();
             if last && call.ret.is_none() && call.returned == Call::<S>::NEVER {
@@ -101,7 +111,12 @@ pub(super) fn lanes<'a, S: Spec>(
         if lane == lanes.len() {
             lanes.push(Vec::new());
         }
+        let death = item.died().then_some(Item {
+            is_death: true,
+            ..item
+        });
         lanes[lane].push(item);
+        lanes[lane].extend(death);
         own[of] = Some(lane);
     }
     // The position of the last call of each process that has a pending one after it.

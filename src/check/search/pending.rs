@@ -2,7 +2,7 @@
 //! returned observes the last.
 
 use super::chains::{Chains, Link};
-use super::lanes::Pending;
+use super::lanes::{Item, Pending};
 use super::{Ending, Frame, Search, Way, bits};
 use crate::spec::Spec;
 use std::collections::{HashMap, VecDeque};
@@ -43,21 +43,25 @@ impl<S: Spec> Search<'_, S> {
     fn grow(&mut self, link: &Link, bound: u64, chains: &mut Chains) {
         if let Some((last, before)) = link.last {
             for lane in 0..self.lanes.len() {
-                if self.item(lane).is_none_or(|item| item.invoked > bound) {
-                    continue;
-                }
-                let Some(after) = self.after(lane, Way::Effect, link.state) else {
+                let may_come = |item: &Item<S>| item.invoked <= bound && !item.is_death;
+                let Some(item) = self.item(lane).filter(|item| may_come(item)) else {
                     continue;
                 };
-                // The call could also come without the last member, or before it.
-                if let Some(without) = self.after(lane, Way::Effect, before)
-                    && (without == after || self.pending_effect(last, without) == Some(after))
-                {
-                    continue;
+                let ways = [Way::Effect, Way::EffectThenCrash];
+                for &way in &ways[..1 + usize::from(item.died())] {
+                    let Some(after) = self.after(lane, way, link.state) else {
+                        continue;
+                    };
+                    // The call could also come without the last member, or before it.
+                    if let Some(without) = self.after(lane, way, before)
+                        && (without == after || self.pending_effect(last, without) == Some(after))
+                    {
+                        continue;
+                    }
+                    let mut moves = link.moves.clone();
+                    moves.push((lane as u32) << 2 | way as u32);
+                    chains.ready.push((moves, after));
                 }
-                let mut moves = link.moves.clone();
-                moves.push((lane as u32) << 2 | Way::Effect as u32);
-                chains.ready.push((moves, after));
             }
         }
         for pending in 0..self.pending.len() {
