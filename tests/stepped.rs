@@ -354,18 +354,20 @@ fn accesses_that_are_not_of_this_memory_are_told() {
             .regressions(None);
         let outcome = suite.check::<Stepped, Beside<SteppedMemory, AT>>().unwrap();
         let Covered {
-            programs, unseen, ..
+            programs,
+            unscheduled,
+            ..
         } = outcome.covered;
         let unknown = matches!(outcome.verdict, Verdict::Unknown(_));
-        assert!(unknown == (unseen > 0) && programs > 0);
+        assert!(unknown == (unscheduled > 0) && programs > 0);
         let allowed = suite.clone().allow_unscheduled("it is looked for here");
         let outcome = allowed
             .check::<Stepped, Beside<SteppedMemory, AT>>()
             .unwrap();
         assert_eq!(outcome.verdict, Verdict::Ok);
         let coarse = suite.report(&outcome).contains(" unscheduled: in ");
-        assert_eq!(coarse, unseen > 0);
-        (unseen > 0, unseen / programs)
+        assert_eq!(coarse, unscheduled > 0);
+        (unscheduled > 0, unscheduled / programs)
     }
     assert_eq!(told::<0>(), (false, 0));
     assert_eq!(told::<1>(), (true, 1), "in all of them");

@@ -18,7 +18,7 @@ mod pending;
 
 use chains::Chains;
 pub(super) use lanes::Of;
-use lanes::{Item, Pending, bound, lanes};
+use lanes::{Item, Pending, WAYS, Way, bound, lanes};
 
 use super::seen::Seen;
 use super::{Blocked, Explanation, Limits, Order, Watcher, asked, bits};
@@ -42,21 +42,6 @@ pub(super) enum Answer<S: Spec> {
     /// A limit was reached.
     Spent,
 }
-
-/// The way in which a call in a lane comes next. A call in which its process died came in one of
-/// four ways.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    /// It took effect, as each call that returned did.
-    Effect,
-    /// It did not take effect.
-    Nothing,
-    Crash,
-    /// It took effect, and its process dies later, as a move of its own.
-    EffectThenCrash,
-}
-
-const WAYS: [Way; 4] = [Way::Effect, Way::Nothing, Way::Crash, Way::EffectThenCrash];
 
 /// Alternatives that remain to be tried at a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]

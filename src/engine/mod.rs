@@ -287,9 +287,9 @@ pub struct Covered {
     /// Programs too large for the budget, of which all orders within two preemptions were explored.
     pub within_two: u64,
     /// Programs too large for the budget, of which all orders within one preemption were explored.
-    pub partly: u64,
+    pub within_one: u64,
     /// Programs too large for the budget, of which only orders without preemptions were explored.
-    pub hardly: u64,
+    pub within_none: u64,
     /// Programs cut down to what the engine can explore.
     pub cut: u64,
     /// Steps that the cases named, as ends of turns or for kills.
@@ -318,7 +318,7 @@ pub struct Covered {
     pub worst: u64,
     /// Programs in which the structure changed without a step: the engine cannot schedule accesses
     /// that are not of its `Memory`.
-    pub unseen: u64,
+    pub unscheduled: u64,
     /// Accesses of operations to the structure's `Memory`, in the first execution of each program.
     pub accesses: u64,
     /// Programs that the time limit cut short.
@@ -364,8 +364,8 @@ impl Covered {
         self.but_for_spins += more.but_for_spins;
         self.within_three += more.within_three;
         self.within_two += more.within_two;
-        self.partly += more.partly;
-        self.hardly += more.hardly;
+        self.within_one += more.within_one;
+        self.within_none += more.within_none;
         self.cut += more.cut;
         self.requested += more.requested;
         self.matched += more.matched;
@@ -379,7 +379,7 @@ impl Covered {
         self.by_processes += more.by_processes;
         self.unlike += more.unlike;
         self.worst = self.worst.max(more.worst);
-        self.unseen += more.unseen;
+        self.unscheduled += more.unscheduled;
         self.accesses += more.accesses;
         self.timed_out += more.timed_out;
         self.sampled_in_full += more.sampled_in_full;

@@ -18,7 +18,10 @@ pub(super) fn ran(report: &Report) -> String {
         true => format!(", after {:.1} s of waiting for other suites", report.waited),
         false => String::new(),
     };
-    format!("{coverage} in {took:.1} s{waited}, {seed}")
+    format!(
+        "{coverage}; {}{waited}, {seed}",
+        kept(&format!("{took:.1} s"))
+    )
 }
 
 /// Returns the coverage in words, part by part.
@@ -34,8 +37,8 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         but_for_spins,
         within_three,
         within_two,
-        partly,
-        hardly,
+        within_one,
+        within_none,
         cut,
         kill_points,
         killed,
@@ -76,7 +79,7 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
     }
     if but_for_spins > 0 {
         parts.push(format!(
-            "{but_for_spins} to the end but for more than two turns of a spin"
+            "{but_for_spins} to the end but for more than two iterations of a spin"
         ));
     }
     if within_three > 0 {
@@ -85,11 +88,11 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
     if within_two > 0 {
         parts.push(format!("{within_two} within 2 preemptions"));
     }
-    if partly > 0 {
-        parts.push(format!("{partly} within one preemption only"));
+    if within_one > 0 {
+        parts.push(format!("{within_one} within one preemption only"));
     }
-    if hardly > 0 {
-        parts.push(format!("{hardly} without preemptions only"));
+    if within_none > 0 {
+        parts.push(format!("{within_none} without preemptions only"));
     }
     if cut > 0 {
         parts.push(format!("{cut} cut down to fit"));
@@ -103,12 +106,14 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
     }
     if later_points > 0 {
         parts.push(format!(
-            "{killed_again} of {} of those who came after",
-            counted(later_points, "step")
+            "{killed_again} of {} of later incarnations",
+            counted(later_points, "kill point")
         ));
     }
     if same_id > 0 {
-        parts.push(format!("{same_id} with the dead one's pid again"));
+        parts.push(format!(
+            "{same_id} with a pid that the kernel gave away again"
+        ));
     }
     if worst > 0 {
         parts.push(format!("at most {} an operation", counted(worst, "step")));
@@ -151,11 +156,11 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
 
 /// Returns what an engine could not schedule, in words, if there was anything.
 pub(super) fn unscheduled<S: Spec>(outcome: &Outcome<S>) -> Option<String> {
-    let unseen = outcome.covered.unseen;
-    (unseen > 0).then(|| {
+    let unscheduled = outcome.covered.unscheduled;
+    (unscheduled > 0).then(|| {
         format!(
             "in {} the structure changed without a step: what is not of its `Memory` came where it happened to come",
-            counted(unseen, "program")
+            counted(unscheduled, "program")
         )
     })
 }

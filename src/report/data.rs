@@ -298,6 +298,7 @@ impl Report {
             Access::Wait => format!("{name}.wait, was {value}"),
             Access::Timeout if value == 0 => format!("{name}: time is up"),
             Access::Timeout => format!("{name}: woken"),
+            Access::Wake if step.value == u64::from(u32::MAX) => format!("{name}.wake all"),
             Access::Wake => format!("{name}.wake {value}"),
             Access::Alive => format!("alive? -> {}", if value == 0 { "no" } else { "yes" }),
             Access::Killed => "x SIGKILL".into(),

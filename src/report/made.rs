@@ -188,7 +188,7 @@ fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
 fn rate(rate: Rate, explores: bool) -> String {
     match rate {
         Rate::Executions(0, of) => format!("seen before, and in none of {of} executions since"),
-        Rate::Executions(failing, of) => format!("seen in {failing} of {of} executions"),
+        Rate::Executions(failing, of) => format!("seen in {failing} of {of} more executions"),
         // Each replay of an engine that samples is a search, which ends as soon as it fails.
         Rate::Reproduced { times, of, limit } if !explores => format!(
             "seen in {times} of {of} searches of at most {}",
@@ -220,8 +220,10 @@ pub(super) fn reason<S: Spec>(
 ) -> Reason {
     let called = |process: usize, call: usize| {
         let Call { op, ret, .. } = &history.calls[process][call];
-        let ret = ret.as_ref().map_or("no return".into(), short);
-        format!("{} {} -> {ret}", named(roles, process), short(op))
+        let ret = ret.as_ref().map_or(", which never returned".into(), |ret| {
+            format!(" -> {}", short(ret))
+        });
+        format!("{} {}{ret}", named(roles, process), short(op))
     };
     let longest = explanation.longest.iter();
     let blocked = explanation.blocked.iter().map(|blocked| {
@@ -235,11 +237,11 @@ pub(super) fn reason<S: Spec>(
             _ => String::new(),
         };
         let cannot = match ret {
-            Some(_) => "cannot come next",
-            None => "does not block",
+            Some(_) => " cannot come next",
+            None => ", may not wait",
         };
         let call = called(blocked.process, blocked.call);
-        format!("{call} {cannot}{would}")
+        format!("{call}{cannot}{would}")
     });
     Reason {
         longest: longest

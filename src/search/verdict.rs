@@ -37,12 +37,12 @@ impl<S: Spec> Search<'_, S> {
         if let Some(reason) = self.overlaps_too_seldom() {
             return Verdict::Unknown(reason);
         }
-        if self.covered.unseen > 0 && !self.plan.allows_unscheduled {
+        if self.covered.unscheduled > 0 && !self.plan.allows_unscheduled {
             return Verdict::Unknown(format!(
                 "in {} of {} programs the structure changed without an access to `Memory`: accesses through std::sync::atomic, \
                  std::sync::Mutex, plain memory or a crate, which this engine cannot schedule; use `Memory` there, or say why that \
                  may be: `.allow_unscheduled(\"the reason\")`",
-                self.covered.unseen, self.covered.programs
+                self.covered.unscheduled, self.covered.programs
             ));
         }
         Verdict::Ok

@@ -287,11 +287,11 @@ pub struct StaleQueue<T> {
     /// The process that pushed last, and how many of the latest pops by others it may not have
     /// seen.
     pusher: Option<usize>,
-    unseen_pops: usize,
+    pops_not_seen: usize,
     /// The process that popped last, and how many of the latest pushes by others it may not have
     /// seen.
     popper: Option<usize>,
-    unseen_pushes: usize,
+    pushes_not_seen: usize,
 }
 
 impl<T: Data + Eq + Hash> Spec for StaleQueue<T> {
@@ -302,9 +302,9 @@ impl<T: Data + Eq + Hash> Spec for StaleQueue<T> {
         Self {
             queue: Queue::start(capacity),
             pusher: None,
-            unseen_pops: 0,
+            pops_not_seen: 0,
             popper: None,
-            unseen_pushes: 0,
+            pushes_not_seen: 0,
         }
     }
     fn step(&mut self, process: usize, op: &QueueOp<T>) -> QueueRet<T> {
@@ -316,37 +316,37 @@ impl<T: Data + Eq + Hash> Spec for StaleQueue<T> {
             QueueOp::Push(_) => {
                 self.pusher = Some(process);
                 if self.popper == Some(process) {
-                    self.unseen_pops = 0;
+                    self.pops_not_seen = 0;
                 }
                 if *ret == QueueRet::Full {
                     // It missed just as many pops as make the queue full.
                     let late = capacity - length;
-                    let may = late <= self.unseen_pops;
-                    self.unseen_pops = late;
+                    let may = late <= self.pops_not_seen;
+                    self.pops_not_seen = late;
                     return may;
                 }
                 if self.queue.step(process, op) != *ret {
                     return false;
                 }
                 // It saw enough pops to find room.
-                self.unseen_pops = self.unseen_pops.min(capacity - length - 1);
-                self.unseen_pushes += 1;
+                self.pops_not_seen = self.pops_not_seen.min(capacity - length - 1);
+                self.pushes_not_seen += 1;
             }
             QueueOp::Pop => {
                 self.popper = Some(process);
                 if self.pusher == Some(process) {
-                    self.unseen_pushes = 0;
+                    self.pushes_not_seen = 0;
                 }
                 if *ret == QueueRet::Empty {
-                    let may = length <= self.unseen_pushes;
-                    self.unseen_pushes = length;
+                    let may = length <= self.pushes_not_seen;
+                    self.pushes_not_seen = length;
                     return may;
                 }
                 if self.queue.step(process, op) != *ret {
                     return false;
                 }
-                self.unseen_pushes = self.unseen_pushes.min(length - 1);
-                self.unseen_pops += 1;
+                self.pushes_not_seen = self.pushes_not_seen.min(length - 1);
+                self.pops_not_seen += 1;
             }
         }
         true

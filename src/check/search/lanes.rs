@@ -1,12 +1,26 @@
 //! Lanes of calls that follow each other in real time, and pending calls apart from them.
 
-use super::Way;
 use crate::case::Call;
 use crate::check::Order;
 use crate::spec::Spec;
 
 /// The calls of one process, each with its number in the history.
 pub(in super::super) type Of<'a, S> = (usize, Vec<(usize, &'a Call<S>)>);
+
+/// The way in which a call in a lane comes next. A call in which its process died came in one of
+/// four ways.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    /// It took effect, as each call that returned did.
+    Effect,
+    /// It did not take effect.
+    Nothing,
+    Crash,
+    /// It took effect, and its process dies later, as a move of its own.
+    EffectThenCrash,
+}
+
+pub(super) const WAYS: [Way; 4] = [Way::Effect, Way::Nothing, Way::Crash, Way::EffectThenCrash];
 
 /// A call, with the facts that the search reads most.
 pub(super) struct Item<'a, S: Spec> {

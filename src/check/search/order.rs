@@ -1,6 +1,7 @@
 //! The order that leads to a node.
 
-use super::{Search, WAYS, Way};
+use super::Search;
+use super::lanes::{WAYS, Way};
 use crate::spec::Spec;
 
 impl<S: Spec> Search<'_, S> {

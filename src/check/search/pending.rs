@@ -2,8 +2,8 @@
 //! returned observes the last.
 
 use super::chains::{Chains, Link};
-use super::lanes::{Item, Pending};
-use super::{Ending, Frame, Search, Way, bits};
+use super::lanes::{Item, Pending, Way};
+use super::{Ending, Frame, Search, bits};
 use crate::spec::Spec;
 use std::collections::{HashMap, VecDeque};
 

@@ -59,7 +59,7 @@ impl Engine for Loom {
     type Memory = LoomMemory;
     const NAME: &'static str = "loom";
     const CRITERION: Criterion = Criterion::ProgramOrder;
-    const LIMITATIONS: &'static str = "more preemptions than are named here; more than two turns of a spin; kills; the order in real time of \
+    const LIMITATIONS: &'static str = "more preemptions than are named here; more than two iterations of a spin; kills; the order in real time of \
         calls of different processes; executions that loom 0.7.3 misses (loom issues 166, 392)";
     const EXPLORES: bool = true;
     const CUTS: bool = true;
@@ -120,8 +120,8 @@ fn serve<S: WithHandles<Memory = LoomMemory>>(channel: &mut Channel) {
             but_for_spins: all * u64::from(explored.cut),
             within_three: within(4),
             within_two: within(3),
-            partly: within(2),
-            hardly: within(1),
+            within_one: within(2),
+            within_none: within(1),
             ..Covered::default()
         };
         Ok((covered, explored.run))

@@ -68,7 +68,7 @@ fn report(steps: usize) -> Report {
         words: vec![word("tail"), word("head")],
         linearization: Some(Linearization {
             reason: Reason {
-                longest: vec!["writer Write(7) -> no return".into()],
+                longest: vec!["writer Write(7), which never returned".into()],
                 state: "Register(7)".into(),
                 blocked: vec!["reader Read -> 3 cannot come next".into()],
             },

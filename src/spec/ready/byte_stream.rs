@@ -30,9 +30,9 @@ pub struct ByteStream {
     capacity: usize,
     bytes: VecDeque<u8>,
     /// How many bytes of room, made by the latest reads, the writer may not have seen yet.
-    unseen_room: usize,
+    room_not_seen: usize,
     /// How many of the latest bytes the reader may not have seen yet.
-    unseen_bytes: usize,
+    bytes_not_seen: usize,
 }
 
 /// An operation of [`ByteStream`].
@@ -66,13 +66,13 @@ impl ByteStream {
         }
         if taken == 0 && !bytes.is_empty() {
             // It saw no room: none of the room that the last reads made.
-            let may = room <= self.unseen_room;
-            self.unseen_room = room;
+            let may = room <= self.room_not_seen;
+            self.room_not_seen = room;
             return may;
         }
         self.bytes.extend(&bytes[..taken]);
-        self.unseen_room = self.unseen_room.min(room - taken);
-        self.unseen_bytes += taken;
+        self.room_not_seen = self.room_not_seen.min(room - taken);
+        self.bytes_not_seen += taken;
         true
     }
 
@@ -83,13 +83,13 @@ impl ByteStream {
             return false;
         }
         if got.is_empty() && most > 0 {
-            let may = there <= self.unseen_bytes;
-            self.unseen_bytes = there;
+            let may = there <= self.bytes_not_seen;
+            self.bytes_not_seen = there;
             return may;
         }
         self.bytes.drain(..got.len());
-        self.unseen_bytes = self.unseen_bytes.min(there - got.len());
-        self.unseen_room += got.len();
+        self.bytes_not_seen = self.bytes_not_seen.min(there - got.len());
+        self.room_not_seen += got.len();
         true
     }
 }
@@ -102,8 +102,8 @@ impl Spec for ByteStream {
         Self {
             capacity: *capacity,
             bytes: VecDeque::new(),
-            unseen_room: 0,
-            unseen_bytes: 0,
+            room_not_seen: 0,
+            bytes_not_seen: 0,
         }
     }
     fn step(&mut self, process: usize, op: &ByteStreamOp) -> ByteStreamRet {

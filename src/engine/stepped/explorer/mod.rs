@@ -252,7 +252,7 @@ impl<S: Spec> Explorer<S> {
             covered.executions = 1;
             return Ok((covered, first_trace.run));
         }
-        covered.unseen = first_trace.covered.unseen;
+        covered.unscheduled = first_trace.covered.unscheduled;
         covered.accesses = first_trace.covered.accesses;
         if matches!(&first_trace.run, Some(run) if matches!(run.verdict, Verdict::Unknown(_))) {
             // A process may have been killed from outside: how far it had come is chance.
@@ -322,9 +322,9 @@ impl<S: Spec> Explorer<S> {
             }
             // Of bounds with kills, those with a preemption too.
             Some((preemptions, dead)) if preemptions > 0 && (!kills || dead > 0) => {
-                covered.partly = 1;
+                covered.within_one = 1;
             }
-            Some(_) | None => covered.hardly = 1,
+            Some(_) | None => covered.within_none = 1,
         }
         let known = budget.known;
         // No signal kills one thread of a process.
