@@ -372,9 +372,40 @@ fn a_terminal_gets_colours_and_nothing_else_does_unless_it_is_forced() {
     );
     assert!(!told(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).contains('\x1b'));
 
-    // A terminal, which `script` makes: it shows what libtest captured and prints at the end.
+    match in_terminal("true", &[]) {
+        Some(shown) => {
+            assert!(shown.contains(red), "{shown}");
+            let refused = in_terminal("true", &[("NO_COLOR", "1")]).unwrap();
+            assert!(!refused.contains("\x1b[1;31m"), "{refused}");
+        }
+        None => eprintln!("not run: `script`, which makes a terminal, is not installed"),
+    }
+}
+
+#[test]
+fn a_report_has_the_width_of_the_terminal_and_of_the_variable_where_that_is_set() {
+    let plain = [("NO_COLOR", "1")];
+    let Some(narrow) = in_terminal("stty cols 70", &plain) else {
+        return eprintln!("not run: `script`, which makes a terminal, is not installed");
+    };
+    let wide = in_terminal("stty cols 160", &plain).unwrap();
+    let said = [("NO_COLOR", "1"), ("COLUMNS", "160")];
+    let said = in_terminal("stty cols 70", &said).unwrap();
+    let is_beside = |told: &str| {
+        let head = ["adder", "1", "adder", "2", "reader", "region"];
+        told.lines()
+            .any(|line| line.split_whitespace().eq(head.iter().copied()))
+    };
+    assert!(!is_beside(&narrow), "{narrow}");
+    assert!(is_beside(&wide), "{wide}");
+    assert!(is_beside(&said), "{said}");
+}
+
+/// Returns the output of a failing test in a terminal, which `script` makes, after this command: the terminal shows what libtest
+/// captured and prints at the end. Returns nothing if there is no `script` here.
+fn in_terminal(first: &str, set: &[(&str, &str)]) -> Option<String> {
     let binary = std::env::current_exe().unwrap();
-    let in_terminal = |set: &[(&str, &str)]| {
+    let shown = {
         let mut command = this_test("sum::stepped", &[(BROKEN, "1"), ("TERM", "xterm")]);
         let environment: Vec<_> = command
             .get_envs()
@@ -387,20 +418,16 @@ fn a_terminal_gets_colours_and_nothing_else_does_unless_it_is_forced() {
                 None => command.env_remove(name),
             };
         }
-        let test = format!("{} --exact sum::stepped --color never", binary.display());
+        let test = format!(
+            "{first}; {} --exact sum::stepped --color never",
+            binary.display()
+        );
         command
             .args(["-qec", &test, "/dev/null"])
             .stdin(Stdio::null());
-        command.envs(set.iter().copied()).output()
+        command.envs(set.iter().copied()).output().ok()?
     };
-    match in_terminal(&[]) {
-        Ok(shown) if !shown.stdout.is_empty() => {
-            assert!(text(&shown).contains(red), "{}", text(&shown));
-            let refused = in_terminal(&[("NO_COLOR", "1")]).unwrap();
-            assert!(!text(&refused).contains("\x1b[1;31m"), "{}", text(&refused));
-        }
-        _ => eprintln!("not run: `script`, which makes a terminal, is not installed"),
-    }
+    (!shown.stdout.is_empty()).then(|| text(&shown))
 }
 
 #[test]

@@ -356,6 +356,54 @@ pub(super) fn wrapped(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{Linearization, Operation, Process};
+
+    /// A report whose operation, result and state are long.
+    fn long() -> Report {
+        let many = |what: &str| (0..60).map(|n| format!("{what}{n} ")).collect::<String>();
+        let operation = Operation {
+            call: many("call"),
+            result: Some(many("result")),
+            invoked: 0,
+            returned: Some(1),
+            killed: false,
+            is_of_prefix: false,
+        };
+        Report {
+            verdict: "finding",
+            processes: vec![Process {
+                name: "one".into(),
+                role: "one".into(),
+                operations: vec![operation],
+            }],
+            linearization: Some(Linearization {
+                reason: Reason {
+                    longest: Vec::new(),
+                    state: many("state"),
+                    blocked: Vec::new(),
+                },
+                longest: Vec::new(),
+                blocked: Vec::new(),
+            }),
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn what_is_long_is_cut_unless_all_of_it_is_asked_for() {
+        let last = ["call59", "result59", "state59"];
+        let cut = long().text(WIDTH);
+        assert!(last.iter().all(|last| !cut.contains(last)), "{cut}");
+        assert_eq!(cut.matches('…').count(), 3, "{cut}");
+        let why = cut.lines().skip_while(|line| !line.starts_with(" why:"));
+        assert!(
+            why.take(2).all(|line| line.chars().count() <= WIDTH),
+            "{cut}"
+        );
+        let whole = long().with_all_rows(true).text(WIDTH);
+        assert!(last.iter().all(|last| whole.contains(last)), "{whole}");
+        assert!(!whole.contains('…'), "{whole}");
+    }
 
     #[test]
     fn a_seed_a_token_and_a_variable_stand_on_one_line() {

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -406,6 +407,24 @@ fn a_token_that_the_command_printed_fails_again_with_the_line_that_it_printed() 
         assert_eq!(again.status.code(), Some(1), "{}", text(&again.stderr));
         assert!(text(&again.stdout).contains("replayed from its token"));
     }
+}
+
+#[test]
+fn a_token_and_the_source_lines_are_the_same_from_any_directory() {
+    let arguments = ["check", "early_publish", "--engine", "stepped", "--json"];
+    let found = |directory: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_forkcheck"));
+        command.args(arguments).current_dir(directory);
+        command.env_remove("CARGO_MANIFEST_DIR");
+        let output = command.env("FORKCHECK_SEED", "3").output().unwrap();
+        let report = objects(&output).remove(0);
+        assert_eq!(report["verdict"], "finding", "{report}");
+        assert_eq!(report["excerpts"].as_array().unwrap().len(), 2, "{report}");
+        report["token"].clone()
+    };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let token = found(elsewhere.path());
+    assert_eq!(token, found(Path::new(env!("CARGO_MANIFEST_DIR"))));
 }
 
 #[test]

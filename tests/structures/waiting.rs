@@ -124,9 +124,8 @@ fn a_post_that_wakes_nobody_is_a_deadlock_and_the_report_says_who_need_not_wait(
         "{report}"
     );
     assert!(
-        report.contains(
-            "where waiter Wait, which never returned, may not wait: the spec expects ()"
-        ),
+        report
+            .contains("where waiter Wait, which never returned, may not wait: the spec expects ()"),
         "{report}"
     );
 }
