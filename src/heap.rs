@@ -87,6 +87,7 @@ struct Arena {
 }
 
 /// The allocator that [`heap!`](crate::heap!) makes.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Heap;
 

@@ -102,7 +102,7 @@ pub use region::Region;
 #[cfg(feature = "harness")]
 pub use {
     report::Report,
-    search::{KilledBefore, Outcome},
+    search::Outcome,
     spec::Spec,
     structure::{Structure, WithHandles},
     suite::Suite,
@@ -115,7 +115,9 @@ pub use proptest;
 /// The names that a file with a structure and its suite uses.
 pub mod prelude {
     pub use crate::Region;
-    pub use crate::memory::{Atomic, Hardware, Memory, MemoryCell, Ordering, Words};
+    #[doc(no_inline)]
+    pub use crate::memory::Ordering;
+    pub use crate::memory::{Atomic, Hardware, Memory, MemoryCell, Words};
     #[cfg(feature = "harness")]
     pub use crate::{
         spec::Spec,
@@ -123,6 +125,7 @@ pub mod prelude {
         suite::Suite,
     };
     #[cfg(feature = "harness")]
+    #[doc(no_inline)]
     pub use proptest::prelude::{Just, Strategy, any, prop_oneof};
 }
 

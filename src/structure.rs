@@ -157,6 +157,7 @@ pub type RetOf<S> = <<S as WithHandles>::Spec as Spec>::Ret;
 
 /// The progress that a structure promises for its operations, even while other processes are
 /// stopped. A step is an access to shared memory.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Progress {
     /// No promise.

@@ -19,11 +19,9 @@ mod value;
 pub use crates::Crates;
 pub use processes::Processes;
 pub(crate) use stepped::alone;
+pub use stepped::{Kills, KillsCode, Stepped, SteppedCode};
 #[doc(hidden)]
-pub use stepped::probe;
-pub use stepped::{Kills, Stepped, SteppedMemory};
-#[doc(hidden)]
-pub use stepped::{KillsCode, SteppedCode};
+pub use stepped::{SteppedMemory, probe};
 
 use crate::case::{Case, History, Program, Step};
 use crate::check::{Criterion, Verdict};
@@ -167,6 +165,7 @@ pub struct Budget {
 }
 
 /// A step of a traced execution before which its process stops.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopAt {
     /// The step, counted from 0.

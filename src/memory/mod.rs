@@ -35,6 +35,7 @@ pub use resident::{Line, Reading, Resident};
 pub use words::WordsOf;
 
 use serde::{Deserialize, Serialize};
+#[doc(no_inline)]
 pub use std::sync::atomic::Ordering;
 use std::time::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes};

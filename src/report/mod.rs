@@ -28,7 +28,9 @@ pub use data::{
 pub(crate) use made::{About, report};
 pub(crate) use recorded::of_history;
 pub(crate) use screen::columns_of;
+#[doc(hidden)]
 pub use screen::shows_colors;
+#[doc(hidden)]
 pub use site::Site;
 pub(crate) use site::command_of_suite;
 pub(crate) use table::WIDTH as COLUMNS;

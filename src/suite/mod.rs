@@ -13,7 +13,8 @@ mod summary;
 mod unjudged;
 
 #[doc(hidden)]
-pub use crate::search::{Found, NearMiss, Origin, Rate};
+pub use crate::search::NearMiss;
+pub use crate::search::{Found, KilledBefore, Origin, Rate};
 pub use sequential::{Alone, Sequential};
 pub use {macros::Here, scenario::run};
 

@@ -18,6 +18,7 @@ mod panics;
 mod view;
 
 use explore::{BOUNDS, Explored};
+#[doc(hidden)]
 pub use memory::Loom as LoomMemory;
 use panics::STACK_MIB;
 use view::THREADS;
