@@ -6,7 +6,7 @@
 //! --example config_page` prints the reports.
 
 use forkcheck::engine::Processes;
-use forkcheck::engine::loom::{Loom, LoomMemory};
+use forkcheck::engine::loom::Loom;
 use forkcheck::prelude::*;
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use serde::{Deserialize, Serialize};
@@ -111,20 +111,14 @@ fn main() -> Result<(), forkcheck::Error> {
     let shipped = shipped::suite();
     println!(
         "{}\n",
-        shipped.report(&shipped.check::<Processes, Shipped<Hardware>>()?)
+        shipped.report(&shipped.check::<Processes, Shipped<_>>()?)
     );
     println!(
         "{}\n",
-        shipped.report(&shipped.check::<Loom, Shipped<LoomMemory>>()?)
+        shipped.report(&shipped.check::<Loom, Shipped<_>>()?)
     );
     let fixed = fixed::suite();
-    println!(
-        "{}\n",
-        fixed.report(&fixed.check::<Processes, Fixed<Hardware>>()?)
-    );
-    println!(
-        "{}",
-        fixed.report(&fixed.check::<Loom, Fixed<LoomMemory>>()?)
-    );
+    println!("{}\n", fixed.report(&fixed.check::<Processes, Fixed<_>>()?));
+    println!("{}", fixed.report(&fixed.check::<Loom, Fixed<_>>()?));
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! and passes the fixed ring; `cargo run --release --example mpsc_ring` prints the reports.
 
 use forkcheck::engine::Processes;
-use forkcheck::engine::loom::{Loom, LoomMemory};
+use forkcheck::engine::loom::Loom;
 use forkcheck::prelude::*;
 use forkcheck::spec::{QueueOp, QueueRet};
 use std::collections::VecDeque;
@@ -140,8 +140,8 @@ impl Spec for Fifo {
     }
 }
 
-/// The handle of a process: of the one kind or the other.
-enum Seat<'a, M: Memory, const EXCHANGES: bool> {
+/// The handle of a process, which pushes or pops.
+enum Handle<'a, M: Memory, const EXCHANGES: bool> {
     Producer(Producer<'a, M, EXCHANGES>),
     Consumer(Consumer<'a, M, EXCHANGES>),
 }
@@ -149,23 +149,23 @@ enum Seat<'a, M: Memory, const EXCHANGES: bool> {
 impl<M: Memory, const EXCHANGES: bool> WithHandles for Ring<M, EXCHANGES> {
     type Memory = M;
     type Spec = Fifo;
-    type Handle<'a> = Seat<'a, M, EXCHANGES>;
+    type Handle<'a> = Handle<'a, M, EXCHANGES>;
     fn new(_: &()) -> Self {
         Ring::new()
     }
     fn attach<'a>(&'a self, role: Role<'_>) -> Self::Handle<'a> {
-        match role.name {
-            "consumer" => Seat::Consumer(self.consumer()),
-            _ => Seat::Producer(self.producer()),
+        match role.is("producer") {
+            true => Handle::Producer(self.producer()),
+            false => Handle::Consumer(self.consumer()),
         }
     }
-    fn apply(seat: &mut Self::Handle<'_>, op: &QueueOp<u64>) -> QueueRet<u64> {
-        match (seat, op) {
-            (Seat::Producer(producer), QueueOp::Push(item)) => match producer.push(*item) {
+    fn apply(handle: &mut Self::Handle<'_>, op: &QueueOp<u64>) -> QueueRet<u64> {
+        match (handle, op) {
+            (Handle::Producer(producer), QueueOp::Push(item)) => match producer.push(*item) {
                 true => QueueRet::Pushed,
                 false => QueueRet::Full,
             },
-            (Seat::Consumer(consumer), QueueOp::Pop) => {
+            (Handle::Consumer(consumer), QueueOp::Pop) => {
                 consumer.pop().map_or(QueueRet::Empty, QueueRet::Popped)
             }
             (_, op) => unreachable!("this handle cannot {op:?}"),
@@ -190,22 +190,10 @@ forkcheck::suite! {
 
 fn main() -> Result<(), forkcheck::Error> {
     let hasty = hasty::suite();
-    println!(
-        "{}\n",
-        hasty.report(&hasty.check::<Processes, Hasty<Hardware>>()?)
-    );
-    println!(
-        "{}\n",
-        hasty.report(&hasty.check::<Loom, Hasty<LoomMemory>>()?)
-    );
+    println!("{}\n", hasty.report(&hasty.check::<Processes, Hasty<_>>()?));
+    println!("{}\n", hasty.report(&hasty.check::<Loom, Hasty<_>>()?));
     let fixed = fixed::suite();
-    println!(
-        "{}\n",
-        fixed.report(&fixed.check::<Processes, Fixed<Hardware>>()?)
-    );
-    println!(
-        "{}",
-        fixed.report(&fixed.check::<Loom, Fixed<LoomMemory>>()?)
-    );
+    println!("{}\n", fixed.report(&fixed.check::<Processes, Fixed<_>>()?));
+    println!("{}", fixed.report(&fixed.check::<Loom, Fixed<_>>()?));
     Ok(())
 }

@@ -52,12 +52,12 @@
 ///     .role("receiver", 1, 1..=1, Just(QueueOp::Pop))
 ///     .cases(4)
 ///     .regressions(None);
-/// use forkcheck::engine::{Stepped, SteppedMemory};
+/// use forkcheck::engine::Stepped;
 /// let one = suite(1..=1);
-/// let report = one.report_data(&one.check::<Stepped, Mailbox<SteppedMemory>>()?);
+/// let report = one.report_data(&one.check::<Stepped, Mailbox<_>>()?);
 /// assert!(report.not_reached[0].starts_with("\"full\""));
 /// let two = suite(2..=2);
-/// let report = two.report_data(&two.check::<Stepped, Mailbox<SteppedMemory>>()?);
+/// let report = two.report_data(&two.check::<Stepped, Mailbox<_>>()?);
 /// assert!(report.not_reached.is_empty());
 /// # Ok::<(), forkcheck::Error>(())
 /// ```

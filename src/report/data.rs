@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use forkcheck::prelude::*;
-/// use forkcheck::engine::{Stepped, SteppedMemory};
+/// use forkcheck::engine::Stepped;
 /// use forkcheck::spec::{Counter, CounterOp, CounterRet};
 ///
 /// /// A counter that loses what two processes add at the same time.
@@ -34,7 +34,7 @@ use std::time::Duration;
 ///     .role("reader", 1, 1..=1, Just(CounterOp::Read))
 ///     .seed(1)
 ///     .regressions(None);
-/// let report = suite.report_data(&suite.check::<Stepped, Lossy<SteppedMemory>>()?);
+/// let report = suite.report_data(&suite.check::<Stepped, Lossy<_>>()?);
 /// assert_eq!(report.verdict, "finding");
 /// assert_eq!(report.kind.as_deref(), Some("NOT LINEARIZABLE"));
 /// assert_eq!(report.processes[0].name, "adder 1");

@@ -166,6 +166,52 @@ fn what_the_guide_shows_is_compiled() {
     );
 }
 
+/// The memories of engines, and the files that document them.
+const MEMORIES: [(&str, &str); 2] = [
+    ("SteppedMemory", "src/engine/stepped/memory.rs"),
+    ("LoomMemory", "src/engine/loom/memory.rs"),
+];
+
+#[test]
+fn what_users_read_writes_an_underscore_for_the_memory_of_an_engine() {
+    let rule = |repository: &Repository| {
+        let mut complaints = Vec::new();
+        let is_read = |path: &str| {
+            path == "README.md" || path.starts_with("docs/") || path.starts_with("examples/")
+        };
+        for (path, text) in repository.under("") {
+            for (number, line) in text.lines().enumerate() {
+                let is_doc = || path.starts_with("src/") && line.trim_start().starts_with("///");
+                if !is_read(path) && !is_doc() {
+                    continue;
+                }
+                let mut names = MEMORIES.iter();
+                if let Some((name, _)) =
+                    names.find(|(name, own)| line.contains(name) && path != *own)
+                {
+                    let number = number + 1;
+                    complaints.push(format!(
+                        "{path}:{number}: names {name}: write `_`, as in `check::<Stepped, Page<_>>()`"
+                    ));
+                }
+            }
+        }
+        complaints
+    };
+    holds(
+        rule,
+        &[
+            ("README.md", "Page<SteppedMemory>\n"),
+            (
+                "docs/src/suites.md",
+                "# use forkcheck::engine::SteppedMemory;\n",
+            ),
+            ("examples/ring.rs", "type Weak = Ring<LoomMemory>;\n"),
+            ("src/lib.rs", "    /// check::<Loom, Page<LoomMemory>>()\n"),
+        ],
+    );
+}
+
 #[test]
 fn readme_is_short() {
     let rule = |repository: &Repository| {

@@ -27,8 +27,8 @@ fn text(message: &Message) -> String {
     })
 }
 
-/// A process holds the one handle or the other.
-enum Seat<'a, B: Build> {
+/// The half of the ring that a process holds.
+enum Handle<'a, B: Build> {
     Producer(Producer<'a, B>),
     Consumer(Consumer<'a, B>),
 }
@@ -36,25 +36,25 @@ enum Seat<'a, B: Build> {
 impl<B: Build> WithHandles for CRing<B> {
     type Memory = Hardware;
     type Spec = StaleQueue<String>;
-    type Handle<'a> = Seat<'a, B>;
+    type Handle<'a> = Handle<'a, B>;
     fn new(_: &usize) -> Self {
         CRing(Ring::new())
     }
-    fn attach<'a>(&'a self, role: Role<'_>) -> Seat<'a, B> {
-        match role.name {
-            "producer" => Seat::Producer(self.0.producer().expect("no process has it")),
-            _ => Seat::Consumer(self.0.consumer().expect("no process has it")),
+    fn attach<'a>(&'a self, role: Role<'_>) -> Handle<'a, B> {
+        match role.is("producer") {
+            true => Handle::Producer(self.0.producer().expect("no process has it")),
+            false => Handle::Consumer(self.0.consumer().expect("no process has it")),
         }
     }
-    fn apply(seat: &mut Seat<'_, B>, op: &QueueOp<String>) -> QueueRet<String> {
-        match (seat, op) {
-            (Seat::Producer(producer), QueueOp::Push(text)) => {
+    fn apply(handle: &mut Handle<'_, B>, op: &QueueOp<String>) -> QueueRet<String> {
+        match (handle, op) {
+            (Handle::Producer(producer), QueueOp::Push(text)) => {
                 match producer.push(&message(text)) {
                     true => QueueRet::Pushed,
                     false => QueueRet::Full,
                 }
             }
-            (Seat::Consumer(consumer), QueueOp::Pop) => match consumer.pop() {
+            (Handle::Consumer(consumer), QueueOp::Pop) => match consumer.pop() {
                 Some(message) => QueueRet::Popped(text(&message)),
                 None => QueueRet::Empty,
             },

@@ -127,8 +127,8 @@ impl WithHandles for Parts<Deque> {
     fn attach<'a>(&'a self, role: Role<'_>) -> &'a mut Deque {
         self.lend(role)
     }
-    fn apply(end: &mut &mut Deque, op: &QueueOp<u64>) -> QueueRet<u64> {
-        let popped = match (end, op) {
+    fn apply(handle: &mut &mut Deque, op: &QueueOp<u64>) -> QueueRet<u64> {
+        let popped = match (handle, op) {
             (Deque::Owner(owner), QueueOp::Push(item)) => {
                 owner.push(*item);
                 return QueueRet::Pushed;
@@ -150,7 +150,7 @@ impl WithHandles for Parts<Deque> {
 /// The ring in C of examples/c-ring.
 struct CRing(c_ring::Ring<c_ring::Fixed>);
 
-enum End<'a> {
+enum Handle<'a> {
     Producer(c_ring::Producer<'a, c_ring::Fixed>),
     Consumer(c_ring::Consumer<'a, c_ring::Fixed>),
 }
@@ -158,23 +158,23 @@ enum End<'a> {
 impl WithHandles for CRing {
     type Memory = Hardware;
     type Spec = StaleQueue<u64>;
-    type Handle<'a> = End<'a>;
+    type Handle<'a> = Handle<'a>;
     fn new(_: &usize) -> Self {
         Self(c_ring::Ring::new())
     }
-    fn attach<'a>(&'a self, role: Role<'_>) -> End<'a> {
-        match (role.name, role.incarnation) {
-            ("producer", 0) => End::Producer(self.0.producer().expect("no process has it")),
-            (_, 0) => End::Consumer(self.0.consumer().expect("no process has it")),
+    fn attach<'a>(&'a self, role: Role<'_>) -> Handle<'a> {
+        match (role.is("producer"), role.incarnation) {
+            (true, 0) => Handle::Producer(self.0.producer().expect("no process has it")),
+            (false, 0) => Handle::Consumer(self.0.consumer().expect("no process has it")),
             // SAFETY: the one process of this role was killed.
-            ("producer", _) => End::Producer(unsafe { self.0.producer_of_the_dead() }),
-            // SAFETY: the same.
-            _ => End::Consumer(unsafe { self.0.consumer_of_the_dead() }),
+            (true, _) => Handle::Producer(unsafe { self.0.producer_of_the_dead() }),
+            // SAFETY: as above.
+            (false, _) => Handle::Consumer(unsafe { self.0.consumer_of_the_dead() }),
         }
     }
-    fn apply(end: &mut End<'_>, op: &QueueOp<u64>) -> QueueRet<u64> {
-        match (end, op) {
-            (End::Producer(producer), QueueOp::Push(item)) => {
+    fn apply(handle: &mut Handle<'_>, op: &QueueOp<u64>) -> QueueRet<u64> {
+        match (handle, op) {
+            (Handle::Producer(producer), QueueOp::Push(item)) => {
                 let mut text = [0; 12];
                 text[..8].copy_from_slice(&item.to_ne_bytes());
                 match producer.push(&Message { length: 8, text }) {
@@ -182,7 +182,7 @@ impl WithHandles for CRing {
                     false => QueueRet::Full,
                 }
             }
-            (End::Consumer(consumer), QueueOp::Pop) => {
+            (Handle::Consumer(consumer), QueueOp::Pop) => {
                 consumer.pop().map_or(QueueRet::Empty, |message| {
                     let bytes = message.text[..8].try_into().expect("eight bytes");
                     QueueRet::Popped(u64::from_ne_bytes(bytes))

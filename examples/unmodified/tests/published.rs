@@ -94,9 +94,9 @@ macro_rules! heapless {
                 // SAFETY: `split` wants the queue for itself, and makes two pointers to it. Each process keeps the half of its
                 // role and drops the other.
                 let (producer, consumer) = unsafe { &mut *self.0.get() }.split();
-                match role.name {
-                    "producer" => $handle::Producer(producer),
-                    _ => $handle::Consumer(consumer),
+                match role.is("producer") {
+                    true => $handle::Producer(producer),
+                    false => $handle::Consumer(consumer),
                 }
             }
             fn apply(handle: &mut $handle<'_>, op: &QueueOp<u64>) -> QueueRet<u64> {
