@@ -18,8 +18,8 @@
 //! | `FORKCHECK_LOCK` | a file or directory whose lock (flock) is the turn of `processes` on this machine; the temporary directory where it is not set |
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
 //!
-//! In a job of GitHub Actions (`GITHUB_ACTIONS` is `true`) a failing test also prints its finding as an annotation of the source
-//! line. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM` say whether a terminal gets colours. `COLUMNS`, where a shell exports it, is
+//! In a job of GitHub Actions (`GITHUB_ACTIONS` is `true`) a failing test also prints its finding as annotations of the source
+//! lines that matter. `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM` say whether a terminal gets colours. `COLUMNS`, where a shell exports it, is
 //! the width of a report; otherwise that of the terminal is, or 100 where there is none.
 //!
 //! Any other variable whose name begins with `FORKCHECK_` is refused, so that a mistyped one is not ignored; those of the

@@ -190,7 +190,7 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn a_job_of_github_actions_gets_an_annotation_of_the_line_and_no_other_run_does() {
+fn a_job_of_github_actions_gets_an_annotation_of_each_line_that_matters_and_no_other_run_does() {
     let annotations = |output: &Output| {
         let text = text(output);
         let lines = text.lines().filter(|line| line.starts_with("::"));
@@ -202,18 +202,21 @@ fn a_job_of_github_actions_gets_an_annotation_of_the_line_and_no_other_run_does(
         (BROKEN, "1"),
     ];
     let failing = run_test("sum::stepped", &job);
-    // The late store.
-    let line = include_str!("pages.rs").lines();
-    let line = line
-        .take_while(|line| !line.contains("store(total +"))
-        .count()
-        + 1;
-    let expected = format!(
-        "::error file=tests/pages.rs,line={line},title=NOT LINEARIZABLE pages%3A%3Asum%3A%3Astepped::reader: Read returned Value("
-    );
+    let number = |part: &str| {
+        let lines = include_str!("pages.rs").lines();
+        lines.take_while(|line| !line.contains(part)).count() + 1
+    };
+    // The late store, and the load that shows it.
+    let (store, load) = (number("store(total +"), number("=> CounterRet::Value(self"));
+    let title = "title=NOT LINEARIZABLE pages%3A%3Asum%3A%3Astepped";
     let lines = annotations(&failing);
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(lines[0].starts_with(&expected), "{lines:?}");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for (shown, expected) in lines.iter().zip([
+        format!("::error file=tests/pages.rs,line={store},{title}::reader: Read returned Value("),
+        format!("::notice file=tests/pages.rs,line={load},{title}::reader: total.load -> "),
+    ]) {
+        assert!(shown.starts_with(&expected), "{lines:?}");
+    }
     assert!(
         lines[0].contains("%0Areplay: FORKCHECK_REPLAY=fk1:"),
         "{lines:?}"

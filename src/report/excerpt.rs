@@ -113,7 +113,7 @@ impl Report {
 
     /// Returns the kill, the store that a stale load missed, or the access at which a near miss
     /// differs.
-    fn cause(&self) -> Option<usize> {
+    pub(super) fn cause(&self) -> Option<usize> {
         let mut steps = self.steps.iter();
         let killed = steps.position(|step| step.access == Access::Killed);
         let stale = || self.steps[self.symptom()?].stale;

@@ -40,7 +40,7 @@ impl<S: Spec> Suite<S> {
     }
 
     /// Ends a test with its report: prints it, or panics with it. A verdict that is not Ok also
-    /// gets its page and its annotation where the environment asks for them.
+    /// gets its page and its annotations where the environment asks for them.
     ///
     /// # Panics
     /// Panics with the report, unless the verdict is Ok, or it is no finding and the environment
@@ -84,7 +84,7 @@ impl<S: Spec> Suite<S> {
             ));
         }
         if let Some(checkout) = &environment.checkout {
-            eprintln!("{}", report.annotation(at, checkout));
+            eprintln!("{}", report.annotations(at, checkout));
         }
         report::fail_showing(&shown(&report), report.text(columns), at)
     }
