@@ -12,16 +12,18 @@ const WAITED: f64 = 1.0;
 
 /// Returns the coverage, the time and the seed.
 pub(super) fn ran(report: &Report) -> String {
-    let (coverage, took) = (report.coverage.join(", "), report.seconds);
     let seed = kept(&format!("seed {}", report.seed));
+    format!("{}, {seed}", took(report))
+}
+
+/// Returns the coverage and the time.
+pub(super) fn took(report: &Report) -> String {
+    let (coverage, took) = (report.coverage.join(", "), report.seconds);
     let waited = match report.waited >= WAITED {
         true => format!(", after {:.1} s of waiting for other suites", report.waited),
         false => String::new(),
     };
-    format!(
-        "{coverage}; {}{waited}, {seed}",
-        kept(&format!("{took:.1} s"))
-    )
+    format!("{coverage}; {took:.1} s{waited}")
 }
 
 /// Returns the coverage in words, part by part.

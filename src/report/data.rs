@@ -330,6 +330,13 @@ impl Report {
         self
     }
 
+    /// Returns whether the program of a finding of forked processes passes under `stepped`.
+    pub(super) fn cross_check_passes(&self) -> bool {
+        let cross_check = self.cross_check.as_deref();
+        cross_check
+            .is_some_and(|report| !matches!(report.verdict, "finding" | "unknown" | "unavailable"))
+    }
+
     /// Returns the time that the check took.
     pub fn took(&self) -> Duration {
         Duration::try_from_secs_f64(self.seconds).unwrap_or_default()

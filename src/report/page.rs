@@ -2,10 +2,14 @@
 //! script; this file adds the data of a report in the form that the script reads.
 
 #[cfg(test)]
+mod shown;
+#[cfg(test)]
 mod tests;
 
+use super::covered::took;
 use super::data::{Execution, Linearization, Operation, Process, Report};
 use super::json::{ToJson, json, object};
+use super::phrases::PASSES_STEPPED;
 use super::rows::{Event, events};
 use crate::case::{Access, Step};
 use crate::source;
@@ -34,6 +38,7 @@ struct Part<'a> {
     headline: &'a str,
     origin: Option<&'a str>,
     rate: Option<&'a str>,
+    scope: Option<&'a str>,
     machine: &'a str,
     setup: Option<&'a str>,
     processes: Vec<Lane<'a>>,
@@ -46,11 +51,16 @@ struct Part<'a> {
     /// The words of each near miss, the row at which it differs, and its execution.
     near_misses: Vec<(&'a str, Option<usize>, Option<Passing<'a>>)>,
     replay: Option<&'a str>,
+    steps_by: Option<&'a str>,
+    /// The sentence that the cross-check passed.
+    passes: Option<&'static str>,
     saved: Option<&'a str>,
+    not_saved: Option<&'a str>,
     coverage: String,
     seed: String,
     stale: &'a [String],
     unscheduled: Option<&'a str>,
+    not_reached: &'a [String],
     not_checked: &'a [String],
     printed: &'a [String],
 }
@@ -105,6 +115,7 @@ impl ToJson for Part<'_> {
                 ("headline", &self.headline),
                 ("origin", &self.origin),
                 ("rate", &self.rate),
+                ("scope", &self.scope),
                 ("machine", &self.machine),
                 ("setup", &self.setup),
                 ("processes", &self.processes),
@@ -118,11 +129,15 @@ impl ToJson for Part<'_> {
                 ("excerpts", &self.excerpts),
                 ("near_misses", &self.near_misses),
                 ("replay", &self.replay),
+                ("steps_by", &self.steps_by),
+                ("passes", &self.passes),
                 ("saved", &self.saved),
+                ("not_saved", &self.not_saved),
                 ("coverage", &self.coverage),
                 ("seed", &self.seed),
                 ("stale", &self.stale),
                 ("unscheduled", &self.unscheduled),
+                ("not_reached", &self.not_reached),
                 ("not_checked", &self.not_checked),
                 ("printed", &self.printed),
             ],
@@ -326,6 +341,7 @@ fn part(report: &Report) -> Part<'_> {
         headline: &report.headline,
         origin: report.origin.as_deref(),
         rate: report.rate.as_deref(),
+        scope: report.scope.as_deref(),
         machine: &report.machine,
         setup: report.setup.as_deref(),
         processes: lanes(report, report.processes.iter().map(|p| &*p.operations)),
@@ -336,11 +352,15 @@ fn part(report: &Report) -> Part<'_> {
         rows,
         linearization: report.linearization.as_ref(),
         replay: report.replay.as_deref(),
+        steps_by: report.steps_by.as_deref(),
+        passes: report.cross_check_passes().then_some(PASSES_STEPPED),
         saved: report.saved.as_deref(),
-        coverage: format!("{} in {:.1} s", report.coverage.join(", "), report.seconds),
+        not_saved: report.not_saved.as_deref(),
+        coverage: took(report),
         seed: report.seed.to_string(),
         stale: &report.stale,
         unscheduled: report.unscheduled.as_deref(),
+        not_reached: &report.not_reached,
         not_checked: &report.not_checked,
         printed: &report.printed,
     }

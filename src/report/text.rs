@@ -3,7 +3,7 @@
 
 use super::covered::ran;
 use super::data::{Reason, Report};
-use super::phrases::{KEPT, kept};
+use super::phrases::{KEPT, PASSES_STEPPED, kept};
 use super::rows::rows;
 use super::screen::{Screen, Tone};
 use super::table::{Room, Row, WIDTH, cut, render};
@@ -78,10 +78,11 @@ pub(super) fn text(report: &Report, screen: Screen) -> String {
     };
     text.truncate(text.trim_end().len());
     if let Some(cross_check) = &report.cross_check {
-        text.push_str(match cross_check.verdict {
-            "finding" | "unknown" | "unavailable" => "\n\nthe program of this case, step by step:\n",
-            _ => "\n\nthe program of this case, step by step: it passes under `stepped`, so the failure needs something that `stepped` does not check\n",
-        });
+        let heading = match report.cross_check_passes() {
+            true => PASSES_STEPPED,
+            false => "the program of this case, step by step:",
+        };
+        text.push_str(&format!("\n\n{heading}\n"));
         text.push_str(&self::text(cross_check, screen));
     }
     text

@@ -15,7 +15,7 @@ const BROWSERS: [&str; 4] = [
 ];
 
 /// Two processes, each in one operation: a writer that is killed after its step, and a reader that takes the other steps.
-fn report(steps: usize) -> Report {
+pub(super) fn report(steps: usize) -> Report {
     let process = |name: &str, call: &str, result: Option<&str>| Process {
         name: name.into(),
         role: name.into(),
@@ -87,7 +87,7 @@ fn report(steps: usize) -> Report {
 }
 
 /// Returns the data of a page as its script reads it: to the first end of a script.
-fn read_back(page: &str) -> Result<serde_json::Value, String> {
+pub(super) fn read_back(page: &str) -> Result<serde_json::Value, String> {
     let (_, data) = page
         .split_once("id=\"data\">")
         .ok_or("the page has no data")?;
@@ -218,7 +218,7 @@ fn a_page_is_named_after_its_suite_and_engine() {
 
 /// Runs a browser on a page, with a script at its end, and returns the script's output; `None` if
 /// there is no browser.
-fn in_browser(page: &str, script: &str) -> Option<String> {
+pub(super) fn in_browser(page: &str, script: &str) -> Option<String> {
     let works = |name: &&str| {
         let asked = Command::new(name)
             .arg("--version")
@@ -268,7 +268,7 @@ fn in_browser(page: &str, script: &str) -> Option<String> {
 }
 
 /// The text that the page shows for its selected row.
-const SHOWN: &str = "
+pub(super) const SHOWN: &str = "
     const press = key => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
     const at = () => document.querySelector('tr[aria-selected=true]').id + '|' + document.getElementById('at').textContent;
     const value = word => document.querySelectorAll('#words tr')[word].children[1].textContent;
