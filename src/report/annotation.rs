@@ -8,8 +8,8 @@ use std::panic::Location;
 use std::path::Path;
 
 impl Report {
-    /// Returns the annotations, one a line: an error for a finding and a warning for another verdict, at the first of the accesses
-    /// that matter, and a notice at the second. Where no source of them can be read, the first is at the kill or the access at
+    /// Returns the annotations, one a line: an error for a finding and a warning for another verdict, at the first of the
+    /// accesses that matter, and a notice at the second. Where no source of them can be read, the first is at the kill or the access at
     /// which a near miss differs, or else at the last access; without steps it is at `test`. `checkout` is the directory to
     /// which file names are relative.
     pub(crate) fn annotations(&self, test: &Location<'_>, checkout: &Path) -> String {

@@ -46,8 +46,8 @@ struct Part<'a> {
     legend: Option<&'a str>,
     rows: Rows,
     linearization: Option<&'a Linearization>,
-    /// The label of each access that matters, its row, and its place.
-    excerpts: Vec<(&'a str, Option<usize>, String)>,
+    /// The label of each access that matters, its row, and its file, line and column.
+    excerpts: Vec<(&'a str, Option<usize>, (&'a str, u32, u32))>,
     /// The words of each near miss, the row at which it differs, and its execution.
     near_misses: Vec<(&'a str, Option<usize>, Option<Passing<'a>>)>,
     replay: Option<&'a str>,
@@ -217,10 +217,15 @@ impl Report {
             .collect();
         let mut sources: BTreeMap<&str, BTreeMap<u32, String>> = BTreeMap::new();
         let mut seen = std::collections::HashSet::new();
-        for step in parts.iter().flat_map(|part| &part.steps) {
-            if seen.insert((&step.file, step.line)) {
-                let lines = source::around(&step.file, step.line, AROUND);
-                sources.entry(&step.file).or_default().extend(lines);
+        let steps = parts.iter().flat_map(|part| &part.steps);
+        let steps = steps.map(|step| (&step.file, step.line));
+        // The second access of a race is no step.
+        let excerpts = parts.iter().flat_map(|part| &part.excerpts);
+        let excerpts = excerpts.map(|excerpt| (&excerpt.file, excerpt.line));
+        for (file, line) in steps.chain(excerpts) {
+            if seen.insert((file, line)) {
+                let lines = source::around(file, line, AROUND);
+                sources.entry(file).or_default().extend(lines);
             }
         }
         let page = Page {
@@ -295,7 +300,9 @@ fn rows(report: &Report) -> Rows {
             let step = &report.steps[number];
             let operation = step.operation.map_or(NONE, |operation| operation as i64);
             let place = places.number((step.file.clone(), step.line, step.column));
-            let now = step.now.map(|now| texts.number(step.form.shown(now)));
+            // `loom` notes the value of each store, also where the word had it before.
+            let now = step.now.filter(|_| report.engine != "loom");
+            let now = now.map(|now| texts.number(step.form.shown(now)));
             [
                 kinds.number(kind(step.access)),
                 step.process as i64,
@@ -329,8 +336,7 @@ fn part(report: &Report) -> Part<'_> {
     });
     let near_misses = near_misses.collect();
     let excerpts = report.excerpts.iter().map(|excerpt| {
-        let file = excerpt.file.rsplit('/').next().unwrap_or(&excerpt.file);
-        let place = format!("{file}:{}", excerpt.line);
+        let place = (&*excerpt.file, excerpt.line, excerpt.column);
         (&*excerpt.label, excerpt.step.and_then(row), place)
     });
     Part {

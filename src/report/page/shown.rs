@@ -1,8 +1,8 @@
 //! The parts of a report that its page shows.
 
-use super::super::data::Report;
-use super::tests::{in_browser, read_back, report};
-use crate::case::Schedule;
+use super::super::data::{Excerpt, Report};
+use super::tests::{SHOWN, in_browser, read_back, report};
+use crate::case::{Access, Schedule};
 
 /// The words of a page by which a field is known.
 enum Field {
@@ -155,4 +155,106 @@ fn a_verdict_has_the_colour_that_it_has_in_a_terminal() {
         };
         assert_eq!(told, expected);
     }
+}
+
+#[test]
+fn a_page_opens_on_the_last_step_of_what_fails_with_its_source() {
+    let script = format!(
+        "{SHOWN}
+        const here = document.querySelector('.source .here');
+        return at() + ' ' + (here ? here.firstChild.textContent : 'no source');"
+    );
+    let opened = |report: &Report| in_browser(&report.html(), &script);
+    let Some(told) = opened(&report(4)) else {
+        return;
+    };
+    assert_eq!(told, "row-5|row 6 of 7 23");
+    // A race has no attempt: its first access, and not the last step.
+    let mut race = report(6);
+    race.linearization = None;
+    race.steps[1].access = Access::Store;
+    race.excerpts = vec![excerpt(Some(2), 22), excerpt(None, 30)];
+    assert_eq!(opened(&race).unwrap(), "row-4|row 5 of 9 22");
+    // Calls alone have no source.
+    let calls = Report {
+        steps: Vec::new(),
+        excerpts: Vec::new(),
+        near_misses: Vec::new(),
+        ..report(4)
+    };
+    assert!(opened(&calls).unwrap().ends_with(" of 4 no source"));
+}
+
+/// Returns the excerpt of a line of the file that has the steps of [`report`].
+fn excerpt(step: Option<usize>, line: u32) -> Excerpt {
+    Excerpt {
+        step,
+        label: format!("of line {line}"),
+        file: "src/report/page/tests.rs".into(),
+        line,
+        column: 1,
+        text: String::new(),
+        length: 1,
+    }
+}
+
+#[test]
+fn a_store_is_marked_as_a_change_only_where_the_earlier_value_is_known() {
+    let script = "return [...document.querySelectorAll('#body td.changed, #body td.written')].map(td => td.textContent + td.className).join();";
+    let told = |engine: &str, stores: [(u64, Option<u64>); 4]| {
+        let mut report = report(4);
+        report.engine = engine.into();
+        for (step, (value, now)) in report.steps.iter_mut().zip(stores) {
+            (step.access, step.word) = (Access::Store, Some(0));
+            (step.value, step.now) = (value, now);
+        }
+        in_browser(&report.html(), script)
+    };
+    let Some(of_stepped) = told("stepped", [(0, None), (0, None), (5, Some(5)), (5, None)]) else {
+        return;
+    };
+    assert_eq!(
+        of_stepped,
+        "0value written,0value written,5value changed,5value written"
+    );
+    // The engine knows that the first one is a change.
+    let of_stepped = told(
+        "stepped",
+        [(7, Some(7)), (7, None), (0, Some(0)), (0, None)],
+    );
+    assert_eq!(
+        of_stepped.unwrap(),
+        "7value changed,7value written,0value changed,0value written"
+    );
+    // `loom` says of each store that the word has its value from then on.
+    let of_loom = told(
+        "loom",
+        [(0, Some(0)), (0, Some(0)), (5, Some(5)), (5, Some(5))],
+    );
+    assert_eq!(
+        of_loom.unwrap(),
+        "0value written,0value written,5value changed,5value written"
+    );
+}
+
+#[test]
+fn the_source_of_an_access_that_is_no_step_is_on_the_page() {
+    let mut race = report(4);
+    race.excerpts = vec![excerpt(Some(0), 20), excerpt(None, 150)];
+    let page = race.html();
+    let source = include_str!("tests.rs");
+    let lines: Vec<&str> = source.lines().collect();
+    let data = read_back(&page).unwrap();
+    let shown = data["sources"][0][1].as_array().unwrap();
+    for line in 146..=154 {
+        assert!(
+            shown.contains(&serde_json::json!([line, lines[line - 1]])),
+            "{line}: {shown:?}"
+        );
+    }
+    let script = "return [...document.querySelectorAll('.cards .source .here')].map(line => line.textContent).join('\\n');";
+    let Some(told) = in_browser(&page, script) else {
+        return;
+    };
+    assert_eq!(told, format!("150{}", lines[149]));
 }

@@ -300,7 +300,7 @@ fn keys_and_clicks_move_through_the_rows_of_a_page_and_show_all_words() {
     };
     let line = include_str!("tests.rs").lines().nth(20).unwrap();
     let expected = format!(
-        "row-6|row 7 of 7\nrow-0|row 1 of 7 not known\nrow-1|row 2 of 7 7 changed\nrow-2|row 3 of 7 ✕ SIGKILL\nrow-2|row 3 of 7\n\
+        "row-5|row 6 of 7\nrow-0|row 1 of 7 not known\nrow-1|row 2 of 7 7 changed\nrow-2|row 3 of 7 ✕ SIGKILL\nrow-2|row 3 of 7\n\
          row-3|row 4 of 7\nrow-6|row 7 of 7\nrow-1|row 2 of 7\nrow-2|row 3 of 7\nrow-2|row 3 of 7\nRow 3, writer, x SIGKILL\n\
          21{line}\n5\nrow-2"
     );
