@@ -11,7 +11,6 @@ const PARTIES: u32 = 2;
 
 /// `FIXED`: the count is reset before the generation changes. The broken twin lets the others go
 /// first, and so forgets a process that has already arrived again.
-/// that has already arrived again.
 struct Generations<M: Memory, const FIXED: bool> {
     arrived: M::AtomicU32,
     generation: M::AtomicU32,

@@ -25,8 +25,8 @@ const FREE: u64 = 0;
 const ROUND: [LockOp; 2] = [LockOp::Lock, LockOp::Unlock];
 const TRY: [LockOp; 2] = [LockOp::TryLock, LockOp::Unlock];
 
-/// A lock, and the data that it protects. An owner accesses the data as it takes the lock and as it releases it: it may be killed between
-/// the exchange in `take` and the return, once another process has found the lock held.
+/// A lock, and the data that it protects. An owner accesses the data as it takes the lock and as it releases it: it may be killed
+/// between the exchange in `take` and the return, once another process has found the lock held.
 struct OwnedLock<M: Memory, const TWIN: u8> {
     owner: M::AtomicU64,
     data: M::Cell<()>,
