@@ -376,3 +376,108 @@ fn an_invariant_takes_no_steps_and_where_it_is_not_checked_a_report_says_so() {
     let report = without_always::suite().report(&outcome);
     assert!(!is_told(report));
 }
+
+mod cells {
+    //! A structure in a module of its own, with more parameters than its memory.
+    use super::*;
+    use std::marker::PhantomData;
+
+    /// Cells that processes take in turn, and the number of those that are taken.
+    pub(super) struct Cells<M: Memory, T, const N: usize> {
+        taken: M::AtomicU64,
+        owners: [M::AtomicU64; N],
+        of: PhantomData<T>,
+    }
+
+    impl<M: Memory, T, const N: usize> Cells<M, T, N> {
+        pub(super) fn new() -> Self {
+            Cells {
+                taken: Atomic::new(0),
+                owners: std::array::from_fn(|_| Atomic::new(0)),
+                of: PhantomData,
+            }
+        }
+        /// Takes the next cell, if there is one, and returns the number of its owners before.
+        pub(super) fn take(&self) -> Option<u64> {
+            let cell = self.taken.fetch_add(1, Ordering::AcqRel) as usize;
+            let owners = self.owners.get(cell)?;
+            Some(owners.fetch_add(1, Ordering::AcqRel))
+        }
+    }
+
+    forkcheck::scenario! {
+        here: self::Cells<_, u8, 1>,
+        new: Cells::new(),
+        taker: 2 processes, |cells| { assert_ne!(cells.take(), Some(1)); },
+        with: .regressions(None).executions(500),
+    }
+
+    forkcheck::scenario! {
+        upwards: super::cells::Cells<_, u8, ONE>,
+        new: Cells::new(),
+        taker: 2 processes, |cells| { assert_ne!(cells.take(), Some(1)); },
+        with: .regressions(None).executions(500),
+    }
+}
+
+const ONE: usize = 1;
+
+forkcheck::scenario! {
+    by_path: crate::cells::Cells<_, u64, {ONE + 1}>,
+    new: cells::Cells::new(),
+    taker: 3 processes, |cells| { assert_ne!(cells.take(), Some(1), "a cell has two owners"); },
+    finally: |cells| { assert_eq!(cells.take(), None, "a process took no cell"); },
+    with: .regressions(None).executions(500).without("kills", "a process that is killed takes no cell"),
+}
+
+#[test]
+fn a_structure_by_its_path_with_more_parameters_has_as_many_cells_as_its_constant_says() {
+    passes::<Stepped, by_path::__Scenario<_>>(&by_path::suite());
+    // A process that is killed before its first step leaves a cell.
+    let (kind, report) = found::<Kills, by_path::__Scenario<_>>(&by_path::suite());
+    assert_eq!(kind, Some(Kind::Panic), "{report}");
+    assert!(report.contains("a process took no cell"), "{report}");
+}
+
+/// A number over std's atomics that processes add to.
+struct Unmodified<const ATOMIC: bool>(std::sync::atomic::AtomicU64);
+
+impl<const ATOMIC: bool> Unmodified<ATOMIC> {
+    fn new() -> Self {
+        Unmodified(std::sync::atomic::AtomicU64::new(0))
+    }
+    fn add(&self) {
+        if ATOMIC {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        } else {
+            let found = self.0.load(Ordering::Relaxed);
+            self.0.store(found + 1, Ordering::Relaxed);
+        }
+    }
+}
+
+forkcheck::scenario! {
+    #[should_panic(expected = "an addition was lost")]
+    unmodified_loses: Unmodified<false>,
+    new: Unmodified::new(),
+    adder: 2 processes, |sum| { for _ in 0..3 { sum.add(); } },
+    finally: |sum| { assert_eq!(sum.0.load(Ordering::Relaxed), 6, "an addition was lost"); },
+    with: .regressions(None).seed(3).executions(500_000), // it is found by chance
+}
+
+forkcheck::scenario! {
+    unmodified_keeps: crate::Unmodified<true>,
+    new: Unmodified::new(),
+    adder: 2 processes, |sum| { for _ in 0..3 { sum.add(); } },
+    finally: |sum| { assert_eq!(sum.0.load(Ordering::Relaxed), 6, "an addition was lost"); },
+    with: .regressions(None).seed(3).without("kills", "what a killed process did not add is missing"),
+}
+
+#[test]
+fn a_structure_over_atomics_of_std_is_checked_as_it_is() {
+    let (kind, report) =
+        found::<Processes, unmodified_loses::__Scenario>(&unmodified_loses::suite());
+    assert_eq!(kind, Some(Kind::Panic), "{report}");
+    assert!(report.contains("an addition was lost"), "{report}");
+    passes::<Processes, unmodified_keeps::__Scenario>(&unmodified_keeps::suite());
+}

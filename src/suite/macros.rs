@@ -60,13 +60,7 @@ macro_rules! suite {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
-            $crate::suite!(@suite $name, $structure, $($rest)+);
-            #[test]
-            $(#[$attribute])*
-            fn processes() {
-                suite().unmodified().test::<$crate::engine::Processes, $structure>()
-            }
-            $crate::__code_tests!([$(#[$attribute])*] $structure);
+            $crate::suite!(@on_hardware [$(#[$attribute])*] $name, $structure, $($rest)+);
         }
     };
     (@tests [$($attributes:tt)*] $name:ident, $structure:tt $more:tt, $($rest:tt)+) => {
@@ -75,6 +69,15 @@ macro_rules! suite {
             use super::*;
             $crate::suite!(@on_each_engine [$($attributes)*] $name, $structure $more, $($rest)+);
         }
+    };
+    (@on_hardware [$(#[$attribute:meta])*] $name:ident, $structure:ty, $($rest:tt)+) => {
+        $crate::suite!(@suite $name, $structure, $($rest)+);
+        #[test]
+        $(#[$attribute])*
+        fn processes() {
+            suite().unmodified().test::<$crate::engine::Processes, $structure>()
+        }
+        $crate::__code_tests!([$(#[$attribute])*] $structure);
     };
     (@on_each_engine [$(#[$attribute:meta])*] $name:ident, ($($structure:tt)+) [$($more:tt)*], $($rest:tt)+) => {
         type UnderTest<M> = $($structure)+<M $($more)*>;

@@ -40,11 +40,45 @@ pub fn run(role: &str) -> Just<Run> {
 /// It defines the tests that `suite!` does: `handover::processes`, `stepped`, `kills` and `loom`. A
 /// failed assertion is a finding ([`Panic`](crate::check::Kind::Panic)) with the steps that led to
 /// it, which is shrunk, saved and replayed like any other; so are a deadlock, a data race, an end
-/// of a process. The structure is any type that is generic over its memory, and needs no trait; the
-/// memory is its first parameter (for another order, define a type: `type Page<M> = SeqLock<u64,
-/// M>;`). Bodies may name it: `M::spin_loop()`.
+/// of a process.
 ///
-/// A form that the macro does not accept is a compiler error; so is a second `finally`:
+/// The structure needs no trait. With `<_>` it is generic over its memory, its first parameter. As in
+/// [`suite!`](crate::suite!), it may be a path with more parameters (`crate::ring::Ring<_, u64, 3>`);
+/// for another order, define a type: `type Page<M> = SeqLock<u64, M>;`. Bodies may name the memory:
+/// `M::spin_loop()`.
+///
+/// Without `<_>` it is code that is not written over [`Memory`](crate::Memory): over std's atomics, a
+/// published crate, C. `processes` checks it as it is; `stepped` and `kills` run in builds of `cargo
+/// forkcheck`, and are ignored elsewhere.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// forkcheck::scenario! {
+///     sum: AtomicU64,
+///     new: AtomicU64::new(0),
+///     adder: 2 processes, |sum| { sum.fetch_add(1, Ordering::Relaxed); },
+///     finally: |sum| { assert_eq!(sum.load(Ordering::Relaxed), 2); },
+///     with: .without("kills", "an adder that is killed adds nothing"),
+/// }
+/// # fn main() {}
+/// ```
+///
+/// A form that the macro does not accept is a compiler error. So is a parameter that is neither one
+/// word nor number nor block, which needs a type (`type Pair<M> = Cells<M, [u64; 2]>;`):
+///
+/// ```compile_fail
+/// # use forkcheck::prelude::*;
+/// # struct Cells<M: Memory, T>(M::AtomicU32, std::marker::PhantomData<T>);
+/// forkcheck::scenario! {
+///     cells: Cells<_, std::num::Wrapping<u8>>,
+///     new: Cells(Atomic::new(0), std::marker::PhantomData),
+///     one: |cells| { cells.0.store(1, Ordering::Relaxed); },
+/// }
+/// # fn main() {}
+/// ```
+///
+/// So is a second `finally`:
 ///
 /// ```compile_fail
 /// # use forkcheck::prelude::*;
@@ -61,7 +95,8 @@ pub fn run(role: &str) -> Just<Run> {
 ///
 /// `always: |structure| { ... },` is the invariant: `stepped` and `kills` run its assertions after each step that changes the
 /// structure. Where one fails, the finding ([`InvariantViolated`](crate::check::Kind::InvariantViolated)) ends with that step.
-/// `processes` and `loom` do not check it, and say so. Its accesses are not steps. It may not write, and may not ask which processes are alive.
+/// `processes`, `loom` and `cargo forkcheck` do not check it, and say so. Its accesses are not steps. It may not write, and may not
+/// ask which processes are alive.
 ///
 /// ```
 /// # use forkcheck::prelude::*;
@@ -88,10 +123,36 @@ pub fn run(role: &str) -> Just<Run> {
 /// number or block. A process that waits indefinitely is a finding.
 #[macro_export]
 macro_rules! scenario {
-    ($(#[$attribute:meta])* $name:ident: $structure:ident <_ $(, $parameter:tt)* $(,)?>, new: $new:expr, $($rest:tt)+) => {
-        $crate::scenario!(
-            @read [$(#[$attribute])*] $name ($structure) [$(, $parameter)*] ($new) [] [] [] [] $($rest)+
-        );
+    // The structure is named in a module of its own, so a path from here begins one module further up.
+    ($(#[$attribute:meta])* $name:ident: self::$($structure:ident)::+ <_ $(, $parameter:tt)* $(,)?>, $($rest:tt)+) => {
+        $crate::scenario!(@new [$(#[$attribute])*] $name (super::$($structure)::+) [$(, $parameter)*] $($rest)+);
+    };
+    ($(#[$attribute:meta])* $name:ident: super::$($structure:ident)::+ <_ $(, $parameter:tt)* $(,)?>, $($rest:tt)+) => {
+        $crate::scenario!(@new [$(#[$attribute])*] $name (super::super::$($structure)::+) [$(, $parameter)*] $($rest)+);
+    };
+    ($(#[$attribute:meta])* $name:ident: $($structure:ident)::+ <_ $(, $parameter:tt)* $(,)?>, $($rest:tt)+) => {
+        $crate::scenario!(@new [$(#[$attribute])*] $name ($($structure)::+) [$(, $parameter)*] $($rest)+);
+    };
+    ($(#[$attribute:meta])* $name:ident: ::$($structure:ident)::+ <_ $(, $parameter:tt)* $(,)?>, $($rest:tt)+) => {
+        $crate::scenario!(@new [$(#[$attribute])*] $name (::$($structure)::+) [$(, $parameter)*] $($rest)+);
+    };
+    ($(#[$attribute:meta])* $name:ident: $(::)? $($structure:ident)::+ <_ $($rest:tt)*) => {
+        compile_error!(concat!(
+            "scenario!: in `", stringify!($($structure)::+), "<_ ...>` each parameter after the memory is one word, number or \
+            block, and then come `,` and `new: expression,`; name any other structure by a type: `type Short<M> = ",
+            stringify!($($structure)::+), "<M, ...>;`, and write `Short<_>`"
+        ));
+    };
+    ($(#[$attribute:meta])* $name:ident: $structure:ty, $($rest:tt)+) => {
+        $crate::scenario!(@new [$(#[$attribute])*] $name ($structure) on_hardware $($rest)+);
+    };
+    (@new $attributes:tt $name:ident $structure:tt $more:tt new: $new:expr, $($rest:tt)+) => {
+        $crate::scenario!(@read $attributes $name $structure $more ($new) [] [] [] [] $($rest)+);
+    };
+    (@new $attributes:tt $name:ident $structure:tt $more:tt $($rest:tt)*) => {
+        compile_error!(concat!(
+            "scenario!: expected `new: expression, role: |structure| { ... },`, and there is `", stringify!($($rest)*), "`"
+        ));
     };
     (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt [] $finally:tt $with:tt
         always: |$at:ident| $body:block $(, $($rest:tt)*)?) => {
@@ -130,17 +191,36 @@ macro_rules! scenario {
             $($($rest)*)?
         );
     };
-    (@read $attributes:tt $name:ident ($structure:ident) [$($more:tt)*] ($new:expr)
-        [$(($role:ident, $number:tt, $at:ident, $body:block))+] [$($each:ident, $always:block)?] [$($last:ident, $finally:block)?]
-        [$($with:tt)*]) => {
+    (@read $attributes:tt $name:ident ($structure:ty) on_hardware $new:tt [$($roles:tt)+] $always:tt $finally:tt $with:tt) => {
+        $crate::scenario!(
+            @define $name [@on_hardware $attributes $name, __Scenario,] [] [] $crate::memory::Hardware, ($structure)
+            $new [$($roles)+] $always $finally $with
+        );
+    };
+    (@read $attributes:tt $name:ident ($($structure:tt)+) [$($more:tt)*] $new:tt [$($roles:tt)+] $always:tt $finally:tt
+        $with:tt) => {
+        $crate::scenario!(
+            @define $name [@on_each_engine $attributes $name, (__Scenario) [],] [<M: $crate::Memory>] [<M>] M,
+            ($($structure)+<M $($more)*>) $new [$($roles)+] $always $finally $with
+        );
+    };
+    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $always:tt $finally:tt $with:tt $($rest:tt)*) => {
+        compile_error!(concat!(
+            "scenario!: expected `role: |structure| { ... },` or `role: 2 processes, |structure| { ... },`, at last `always: ",
+            "|structure| { ... },`, `finally: |structure| { ... },` and `with: .setting(value),`, and there is `",
+            stringify!($($rest)*), "`"
+        ));
+    };
+    (@define $name:ident [$($tests:tt)+] [$($generics:tt)*] [$($parameters:tt)*] $memory:ty, ($structure:ty) ($new:expr)
+        [$(($role:ident, $number:tt, $at:ident, $body:block))+] [$($each:ident, $always:block)?] $finally:tt [$($with:tt)*]) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
 
-            pub(super) struct __Scenario<M: $crate::Memory>($structure<M $($more)*>);
+            pub(super) struct __Scenario $($generics)* ($structure);
 
-            impl<M: $crate::Memory> $crate::Structure for __Scenario<M> {
-                type Memory = M;
+            impl $($generics)* $crate::Structure for __Scenario $($parameters)* {
+                type Memory = $memory;
                 type Spec = $crate::spec::Assertions;
                 $(
                     const INVARIANT: Option<fn(&Self)> = Some(|scenario| {
@@ -161,28 +241,23 @@ macro_rules! scenario {
                 }
             }
 
-            $(
-                impl<M: $crate::Memory> Drop for __Scenario<M> {
-                    fn drop(&mut self) {
-                        let $last = &self.0;
-                        $finally
-                    }
-                }
-            )?
+            $crate::scenario!(@finally [$($generics)*] [$($parameters)*] $finally);
 
             $crate::suite!(
-                @on_each_engine $attributes $name, (__Scenario) [],
+                $($tests)+
                 $($role: $number processes, 1..=1 ops of $crate::suite::run(stringify!($role)),)+
                 with: .cases(1) $($with)*,
             );
         }
     };
-    (@read $attributes:tt $name:ident $structure:tt $more:tt $new:tt $roles:tt $always:tt $finally:tt $with:tt $($rest:tt)*) => {
-        compile_error!(concat!(
-            "scenario!: expected `role: |structure| { ... },` or `role: 2 processes, |structure| { ... },`, at last `always: ",
-            "|structure| { ... },`, `finally: |structure| { ... },` and `with: .setting(value),`, and there is `",
-            stringify!($($rest)*), "`"
-        ));
+    (@finally $generics:tt $parameters:tt []) => {};
+    (@finally [$($generics:tt)*] [$($parameters:tt)*] [$at:ident, $body:block]) => {
+        impl $($generics)* Drop for __Scenario $($parameters)* {
+            fn drop(&mut self) {
+                let $at = &self.0;
+                $body
+            }
+        }
     };
     ($($other:tt)*) => {
         compile_error!("scenario!: expected `name: Structure<_>, new: expression, role: |structure| { ... },`");
