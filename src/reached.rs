@@ -67,6 +67,15 @@ fn all() -> &'static [Mark] {
     unsafe { std::slice::from_raw_parts(start, length) }
 }
 
+/// Returns the labels of all marks of this program, in order, each once.
+pub(crate) fn labels() -> Vec<&'static str> {
+    let mut labels: Vec<&str> = all().iter().map(|mark| mark.label).collect();
+    labels.retain(|label| !label.is_empty());
+    labels.sort_unstable();
+    labels.dedup();
+    labels
+}
+
 /// Returns whether an engine runs a case here. Where code is compiled with instrumentation, the load is no step of it.
 #[doc(hidden)]
 #[cfg_attr(not(forkcheck_instrumented), inline(always))]

@@ -439,6 +439,17 @@ fn a_structure_by_its_path_with_more_parameters_has_as_many_cells_as_its_constan
     assert!(report.contains("a process took no cell"), "{report}");
 }
 
+#[test]
+fn in_a_program_without_marks_no_label_is_excused() {
+    let suite = by_path::suite().unreached("full", "there are cells for all");
+    let error = suite.check::<Stepped, by_path::__Scenario<_>>();
+    let text = error.unwrap_err().to_string();
+    assert!(
+        text.contains("the label \"full\"; leave the call out: it has no marks"),
+        "{text}"
+    );
+}
+
 /// A number over std's atomics that processes add to.
 struct Unmodified<const ATOMIC: bool>(std::sync::atomic::AtomicU64);
 

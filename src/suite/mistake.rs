@@ -2,6 +2,7 @@
 
 use crate::engine::MAX_PROCESSES;
 use crate::error::Error;
+use crate::reached;
 use crate::settings::ENGINES;
 use std::ops::RangeInclusive;
 use std::panic::Location;
@@ -81,6 +82,22 @@ impl Mistake {
         (!ENGINES.contains(&engine)).then(|| {
             let remedy = format!("name one of {}", ENGINES.join(", "));
             Self::new(at, format!("there is no engine {engine:?}"), remedy)
+        })
+    }
+
+    /// Checks the label of a mark.
+    pub(super) fn of_label(at: At, label: &str) -> Option<Self> {
+        let labels = reached::labels();
+        (!labels.contains(&label)).then(|| {
+            let remedy = match &labels[..] {
+                [] => "leave the call out: it has no marks".into(),
+                labels => {
+                    let quoted: Vec<String> = labels.iter().map(|it| format!("{it:?}")).collect();
+                    format!("name one of {}", quoted.join(", "))
+                }
+            };
+            let what = format!("no mark of this program has the label {label:?}");
+            Self::new(at, what, remedy)
         })
     }
 }

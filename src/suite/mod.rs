@@ -431,9 +431,13 @@ impl<S: Spec> Suite<S> {
     }
 
     /// Does not list this label of a [`reached!`](crate::reached!) or [`sometimes!`](crate::sometimes!) where no execution of
-    /// this suite reaches it, for this reason.
+    /// this suite reaches it, for this reason. A label that no mark of the program has is a mistake, and fails the test. A mark
+    /// under `#[cfg(...)]` is missing in some builds, where its excuse is a mistake; a mark under `if cfg!(...)` is in each.
     #[must_use]
+    #[track_caller]
     pub fn unreached(mut self, label: &str, reason: &str) -> Self {
+        let mistake = Mistake::of_label(Location::caller(), label);
+        self.mistakes.extend(mistake);
         self.unreached.push((label.to_owned(), reason.to_owned()));
         self
     }

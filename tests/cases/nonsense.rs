@@ -14,7 +14,11 @@ impl<M: Memory> Structure for Flag<M> {
     }
     fn apply(&self, op: &OnceOp<()>) -> OnceRet<()> {
         match op {
-            OnceOp::Set(()) => OnceRet::Set(self.0.swap(1, Ordering::AcqRel) == 0),
+            OnceOp::Set(()) => {
+                let first = self.0.swap(1, Ordering::AcqRel) == 0;
+                forkcheck::sometimes!(!first, "set again");
+                OnceRet::Set(first)
+            }
             OnceOp::Get => OnceRet::Got((self.0.load(Ordering::Acquire) == 1).then_some(())),
         }
     }
@@ -89,6 +93,21 @@ fn each_call_that_makes_no_sense_is_refused_at_its_line() {
             line!() - 1,
             "has no role \"getter\"; name one of setter",
         ),
+        (
+            suite().unreached("set agian", "one setter sets it"),
+            line!() - 1,
+            "no mark of this program has the label \"set agian\"; name one of ",
+        ),
+        (
+            suite().unreached("set agian", "one setter sets it"),
+            line!() - 1,
+            "\"set again\"",
+        ),
+        (
+            suite().unreached("", "it has no label"),
+            line!() - 1,
+            "no mark of this program has the label \"\"",
+        ),
         (suite().cases(0), line!(), "cases(0); give it at least 1"),
         (suite().executions(0), line!(), "executions(0)"),
         (suite().lock_free(0), line!(), "lock_free(0)"),
@@ -107,7 +126,8 @@ fn what_makes_sense_is_not_refused() {
         suite()
             .without("kills", "it is not asked for")
             .kill_only("setter")
-            .read_only("setter"),
+            .read_only("setter")
+            .unreached("set again", "one setter sets it"),
         suite()
             .kill_only("setter")
             .kill_only("setter")
@@ -149,6 +169,14 @@ forkcheck::suite! {
     getter: READERS processes, 1..=1 ops of Just(OnceOp::Get),
 }
 
+const LINE_OF_LABEL: u32 = line!() + 5;
+forkcheck::suite! {
+    #[should_panic(expected = "no mark of this program has the label \"set agian\"")]
+    no_label: Flag<_>,
+    setter: 1..=1 ops of Just(OnceOp::Set(())),
+    with: .unreached("set agian", "it is mistyped"),
+}
+
 const LINE_OF_SETTING: u32 = line!() + 6;
 forkcheck::suite! {
     #[should_panic(expected = "there is no engine \"kill\"")]
@@ -163,6 +191,7 @@ fn suite_tells_the_line_of_the_role_and_of_the_setting() {
     let (role, setting) = (no_processes::suite(), no_engine::suite());
     refused(&role, LINE_OF_ROLE, "the role \"getter\" has 0 processes");
     refused(&setting, LINE_OF_SETTING, "there is no engine \"kill\"");
+    refused(&no_label::suite(), LINE_OF_LABEL, "the label \"set agian\"");
 }
 
 /// Everything that could be drawn has an operation, so an empty program never makes a verdict
