@@ -12,8 +12,8 @@ use std::marker::PhantomData;
 pub type Alone = SteppedMemory;
 
 /// The spec that a structure is to itself: processes see the results that some order of whole operations gives, done one after
-/// the other on a structure `T` of its own. A killed operation is done as a whole, or not at all. No state machine has to be
-/// written; setups, operations and results are plain data.
+/// the other on a structure `T` of its own. Under `kills` the results are compared with and without the killed operation, as a
+/// whole; one of the two has to give them. No state machine has to be written; setups, operations and results are plain data.
 ///
 /// ```
 /// use forkcheck::prelude::*;
