@@ -307,16 +307,18 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         let of_prefix = case.prefix_of(self.me);
         for (own, op) in case.program[self.me][of_prefix..].iter().enumerate() {
             let number = of_prefix + own;
+            // On one processor the paused process goes on between two calls of this one only if this one lets it. A bit of a number
+            // that was drawn says whether it does.
+            let lets_go_on = |first, longer: u64| {
+                let shared = !self.alone || control.pauses.wait_for_calls();
+                shared && first < own && longer >> (own % 7) & 1 == 1
+            };
             match part {
                 Part::Waits(first, longer) if first == own => {
                     control.pauses.progress.wait(self.alone, longer);
                 }
-                // On one processor the paused process goes on between two calls of this one only if this one lets it. Any bit of a
-                // number that was drawn says whether it does.
-                Part::Waits(first, longer) if first < own && longer >> (own % 8) & 1 == 1 => {
-                    if !self.alone || control.pauses.wait_for_calls() {
-                        std::thread::yield_now();
-                    }
+                Part::Waits(first, longer) if lets_go_on(first, longer) => {
+                    std::thread::yield_now();
                 }
                 _ => {}
             }
