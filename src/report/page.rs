@@ -22,6 +22,9 @@ const AROUND: u32 = 4;
 /// Stands for "none" among the numbers of a row.
 const NONE: i64 = -1;
 
+/// A file, a line and a column.
+type Place<File> = (File, u32, u32);
+
 struct Page<'a> {
     /// The report, and that of the cross-check if there is one.
     reports: Vec<Part<'a>>,
@@ -47,7 +50,7 @@ struct Part<'a> {
     rows: Rows,
     linearization: Option<&'a Linearization>,
     /// The label of each access that matters, its row, and its file, line and column.
-    excerpts: Vec<(&'a str, Option<usize>, (&'a str, u32, u32))>,
+    excerpts: Vec<(&'a str, Option<usize>, Place<&'a str>)>,
     /// The words of each near miss, the row at which it differs, and its execution.
     near_misses: Vec<(&'a str, Option<usize>, Option<Passing<'a>>)>,
     replay: Option<&'a str>,
@@ -74,7 +77,7 @@ struct Rows {
     /// The texts and values of rows, each once.
     texts: Vec<String>,
     /// The file, line and column of steps, each once.
-    places: Vec<(String, u32, u32)>,
+    places: Vec<Place<String>>,
     row_of_step: Vec<usize>,
 }
 
