@@ -9,9 +9,9 @@ use std::path::Path;
 
 impl Report {
     /// Returns the annotations, one a line: an error for a finding and a warning for another verdict, at the first of the
-    /// accesses that matter, and a notice at the second. Where no source of them can be read, the first is at the kill or the access at
-    /// which a near miss differs, or else at the last access; without steps it is at `test`. `checkout` is the directory to
-    /// which file names are relative.
+    /// accesses that matter, and a notice at the second. Where no source of them can be read, the first is at the kill or the
+    /// access at which a near miss differs, or else at the last access; without steps it is at `test`. `checkout` is the
+    /// directory to which file names are relative.
     pub(crate) fn annotations(&self, test: &Location<'_>, checkout: &Path) -> String {
         let has_excerpts = |report: &&Report| !report.excerpts.is_empty();
         let of_steps = self.cross_check.as_deref().unwrap_or(self);

@@ -2,10 +2,8 @@
 //! the kill, and the access that shows the failure.
 
 use super::data::{Excerpt, Report};
-use super::rows::{CYCLE, rows};
+use super::rows::{Table, table};
 use super::screen::{Screen, Tone};
-use super::table::Row;
-use super::text::row_of;
 use crate::case::{Access, Step};
 use crate::source;
 use std::fmt::Write;
@@ -17,9 +15,9 @@ impl Report {
         if self.names_places() {
             return self.named_excerpts();
         }
-        let rows = rows(self);
+        let table = table(self);
         let steps = [self.cause(), self.symptom()].into_iter().flatten();
-        let mut steps: Vec<usize> = steps.map(|step| self.shown(&rows, step)).collect();
+        let mut steps: Vec<usize> = steps.map(|step| self.shown(&table, step)).collect();
         steps.sort_unstable();
         steps.dedup();
         let excerpts = steps.into_iter();
@@ -28,30 +26,17 @@ impl Report {
 
     /// Returns the row, counted from 1, and the step of the access that shows the failure, if the engine sees steps.
     pub(crate) fn telling_row(&self) -> Option<(usize, usize)> {
-        let rows = rows(self);
-        let step = self.shown(&rows, self.symptom()?);
-        Some((row_of(&rows, step)? + 1, step))
+        let table = table(self);
+        let step = self.shown(&table, self.symptom()?);
+        Some((table.of_step(step)? + 1, step))
     }
 
-    /// Returns the step of the table that is like this one, if this one was folded.
-    fn shown(&self, rows: &[Row], step: usize) -> usize {
-        let of = |step: usize| {
-            let step = &self.steps[step];
-            (
-                step.process,
-                step.operation,
-                step.access,
-                step.word,
-                step.value,
-                step.line,
-            )
-        };
-        let Some(row) = row_of(rows, step) else {
-            return step;
-        };
-        let near = rows[..=row].iter().rev().take(CYCLE);
-        let mut near = near.filter_map(|row| row.step);
-        near.find(|&shown| of(shown) == of(step)).unwrap_or(step)
+    /// Returns the step that the row of this one shows, if this one was folded.
+    fn shown(&self, table: &Table, step: usize) -> usize {
+        let shown = table.of_step(step).and_then(|row| table.rows[row].step);
+        // Whole operations that are alike are folded too.
+        let is_of_same = |&shown: &usize| self.steps[shown].operation == self.steps[step].operation;
+        shown.filter(is_of_same).unwrap_or(step)
     }
 
     /// Returns whether its headline names the places of its accesses: the second access of a race is no step, since it ends the

@@ -10,7 +10,7 @@ use super::covered::took;
 use super::data::{Execution, Linearization, Operation, Process, Report};
 use super::json::{ToJson, json, object};
 use super::phrases::PASSES_STEPPED;
-use super::rows::{Event, events};
+use super::rows::{Event, events, table};
 use crate::case::{Access, Step};
 use crate::source;
 use std::collections::{BTreeMap, HashMap};
@@ -79,6 +79,8 @@ struct Rows {
     /// The file, line and column of steps, each once.
     places: Vec<Place<String>>,
     row_of_step: Vec<usize>,
+    /// The number of each row in the table of the text, counted from 1.
+    numbers: Vec<usize>,
 }
 
 /// An execution that passes.
@@ -126,6 +128,7 @@ impl ToJson for Part<'_> {
                 ("legend", &self.legend),
                 ("kinds", &self.rows.kinds),
                 ("rows", &self.rows.rows),
+                ("numbers", &self.rows.numbers),
                 ("texts", &self.rows.texts),
                 ("places", &self.rows.places),
                 ("linearization", &self.linearization),
@@ -157,6 +160,7 @@ impl ToJson for Passing<'_> {
                 ("words", &self.words),
                 ("kinds", &self.rows.kinds),
                 ("rows", &self.rows.rows),
+                ("numbers", &self.rows.numbers),
                 ("texts", &self.rows.texts),
                 ("places", &self.rows.places),
                 ("differs", &self.differs),
@@ -325,6 +329,7 @@ fn rows(report: &Report) -> Rows {
         texts: texts.all(),
         places: places.all(),
         row_of_step,
+        numbers: table(report).of_event.iter().map(|row| row + 1).collect(),
     }
 }
 

@@ -12,7 +12,7 @@ impl Report {
     /// # Errors
     /// Returns what is wrong with the row, and the remedy.
     pub(crate) fn step_of_row(&self, row: usize) -> Result<(usize, usize), (String, String)> {
-        let rows = rows(self);
+        let rows = table(self).rows;
         let Some(asked) = row.checked_sub(1).and_then(|row| rows.get(row)) else {
             return Err((
                 format!("there is no row {row}"),
@@ -33,7 +33,7 @@ impl Report {
 }
 
 /// The longest cycle of rows that is folded.
-pub(super) const CYCLE: usize = 12;
+const CYCLE: usize = 12;
 
 /// An event of an execution; an operation is named by its process and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,62 +106,98 @@ fn events_of_calls(processes: &[Process]) -> Vec<Event> {
     events.into_iter().map(|(_, _, event)| event).collect()
 }
 
-/// Returns the rows of the table: of the steps where the engine saw them, else of the calls and returns.
-pub(super) fn rows(report: &Report) -> Vec<Row> {
-    if report.steps.is_empty() {
-        return rows_of_calls(&report.processes, report.room());
+/// The rows of a table, and the row of each event.
+pub(super) struct Table {
+    pub(super) rows: Vec<Row>,
+    /// The position of the row of each event of [`events`]: a return may stand with its call, and what was folded is in the rows
+    /// that say so.
+    pub(super) of_event: Vec<usize>,
+    /// The position of the row of each step.
+    of_step: Vec<Option<usize>>,
+}
+
+impl Table {
+    /// Returns the position of the row of a step.
+    pub(super) fn of_step(&self, step: usize) -> Option<usize> {
+        *self.of_step.get(step)?
     }
-    stale(&report.steps, folded(rows_of_steps(report)))
+}
+
+/// Returns the table of a report: of the steps where the engine saw them, else of the calls and returns.
+pub(super) fn table(report: &Report) -> Table {
+    let events = events(report);
+    if report.steps.is_empty() {
+        let (rows, of_event) = rows_of(&report.processes, &events, report.room());
+        return Table {
+            rows,
+            of_event,
+            of_step: Vec::new(),
+        };
+    }
+    let (rows, unfolded) = rows_of_steps(report, &events);
+    let (rows, folded) = folded(rows);
+    let of_event: Vec<usize> = unfolded.into_iter().map(|row| folded[row]).collect();
+    let mut of_step = vec![None; report.steps.len()];
+    for (event, &row) in events.iter().zip(&of_event) {
+        if let Event::Step(step) = *event {
+            of_step[step] = Some(row);
+        }
+    }
+    let mut table = Table {
+        rows,
+        of_event,
+        of_step,
+    };
+    note_stale(&report.steps, &mut table);
+    table
 }
 
 /// Notes on loads that found an earlier value the row that stored the later one.
-fn stale(steps: &[Step], mut rows: Vec<Row>) -> Vec<Row> {
-    for row in 0..rows.len() {
-        let later = rows[row].step.and_then(|step| steps[step].stale);
-        // A store that was folded is in the row that says so.
+fn note_stale(steps: &[Step], table: &mut Table) {
+    for row in 0..table.rows.len() {
+        let later = table.rows[row].step.and_then(|step| steps[step].stale);
         let stored = |later: usize| {
-            let shown = |row: &Row| row.step.is_some_and(|step| step <= later);
-            Some((
-                steps.get(later)?.form.shown(steps[later].now?),
-                rows.iter().rposition(shown)?,
-            ))
+            let value = steps.get(later)?.now?;
+            Some((steps[later].form.shown(value), table.of_step(later)?))
         };
         if let Some((value, at)) = later.and_then(stored) {
             let marked = format!("  stale: {value} was stored in row {}", at + 1);
-            rows[row].text.push_str(&marked);
+            table.rows[row].text.push_str(&marked);
         }
     }
-    rows
 }
 
 /// Returns the calls and returns in the order of their times; a return right after its own call is on the same row.
 pub(super) fn rows_of_calls(processes: &[Process], room: Room) -> Vec<Row> {
+    rows_of(processes, &events_of_calls(processes), room).0
+}
+
+/// Returns the rows of calls and returns, and the position of the row of each.
+fn rows_of(processes: &[Process], events: &[Event], room: Room) -> (Vec<Row>, Vec<usize>) {
     let mut rows: Vec<Row> = Vec::new();
+    let mut of_event = Vec::new();
     let mut open = None;
-    for event in events_of_calls(processes) {
+    for &event in events {
         let (process, number, is_call) = match event {
             Event::Call(process, number) => (process, number, true),
             Event::Return(process, number) => (process, number, false),
             Event::Step(_) => continue,
         };
         let operation = &processes[process].operations[number];
-        let text = if is_call {
-            called(operation, room)
-        } else {
-            let ret = returned(operation, room);
-            match rows.last_mut() {
-                Some(last) if open == Some(process) => {
-                    last.text = format!("{} {ret}", last.text);
-                    open = None;
-                    continue;
-                }
-                _ => ret,
-            }
+        let text = match is_call {
+            true => called(operation, room),
+            false => returned(operation, room),
         };
+        match rows.last_mut() {
+            Some(last) if !is_call && open == Some(process) => {
+                last.text = format!("{} {text}", last.text);
+            }
+            _ => rows.push(Row::end(process, text)),
+        }
         open = is_call.then_some(process);
-        rows.push(Row::end(process, text));
+        of_event.push(rows.len() - 1);
     }
-    rows
+    (rows, of_event)
 }
 
 /// Returns an operation as it stands in its row.
@@ -181,47 +217,55 @@ pub(super) fn returned(operation: &Operation, room: Room) -> String {
     })
 }
 
-fn rows_of_steps(report: &Report) -> Vec<Row> {
+/// Returns the rows of all events, and the position of the row of each.
+fn rows_of_steps(report: &Report, events: &[Event]) -> (Vec<Row>, Vec<usize>) {
     let room = report.room();
-    let events = events(report).into_iter();
-    let rows = events.filter_map(|event| match event {
-        Event::Call(process, number) => {
-            let operation = &report.processes[process].operations[number];
-            let called = called(operation, room);
-            Some(Row::end(
-                process,
-                match operation.is_of_prefix {
-                    true => format!("{called} {}", returned(operation, room)),
-                    false => called,
-                },
-            ))
+    let mut rows: Vec<Row> = Vec::new();
+    let mut of_event = Vec::new();
+    for &event in events {
+        match event {
+            Event::Call(process, number) => {
+                let operation = &report.processes[process].operations[number];
+                let called = called(operation, room);
+                rows.push(Row::end(
+                    process,
+                    match operation.is_of_prefix {
+                        true => format!("{called} {}", returned(operation, room)),
+                        false => called,
+                    },
+                ));
+            }
+            Event::Return(process, number) => {
+                let operation = &report.processes[process].operations[number];
+                // A result of the prefix stands with its call.
+                if !operation.is_of_prefix {
+                    rows.push(Row::end(process, returned(operation, room)));
+                }
+            }
+            Event::Step(number) => {
+                let step = &report.steps[number];
+                let name = report.name(step);
+                let now = step.now.map(|now| step.form.shown(now));
+                rows.push(Row {
+                    process: step.process,
+                    kept: step.access == Access::Killed,
+                    step: Some(number),
+                    tone: None,
+                    text: format!("  {}", report.step(step)),
+                    region: now.map_or(String::new(), |now| format!("{name}={now}")),
+                });
+            }
         }
-        Event::Return(process, number) => {
-            let operation = &report.processes[process].operations[number];
-            // A result of the prefix stands with its call.
-            let own = !operation.is_of_prefix;
-            own.then(|| Row::end(process, returned(operation, room)))
-        }
-        Event::Step(number) => {
-            let step = &report.steps[number];
-            let name = report.name(step);
-            let now = step.now.map(|now| step.form.shown(now));
-            Some(Row {
-                process: step.process,
-                kept: step.access == Access::Killed,
-                step: Some(number),
-                tone: None,
-                text: format!("  {}", report.step(step)),
-                region: now.map_or(String::new(), |now| format!("{name}={now}")),
-            })
-        }
-    });
-    rows.collect()
+        of_event.push(rows.len().saturating_sub(1));
+    }
+    (rows, of_event)
 }
 
-/// Folds rows that repeat in the same order into one copy, with the number of times.
-fn folded(rows: Vec<Row>) -> Vec<Row> {
+/// Folds rows that repeat in the same order into one copy, with the number of times. Returns also the position that each row has
+/// from then on.
+fn folded(rows: Vec<Row>) -> (Vec<Row>, Vec<usize>) {
     let mut kept: Vec<Row> = Vec::new();
+    let mut positions = Vec::with_capacity(rows.len());
     let mut at = 0;
     while at < rows.len() {
         let times = |cycle: usize| {
@@ -235,6 +279,7 @@ fn folded(rows: Vec<Row>) -> Vec<Row> {
             .map(|cycle| (cycle, times(cycle)))
             .find(|&(_, times)| times > 1);
         let (cycle, times) = best.unwrap_or((1, 1));
+        positions.extend((0..cycle * times).map(|row| kept.len() + row % cycle));
         kept.extend(rows[at..at + cycle].iter().cloned());
         if times > 1
             && let Some(last) = kept.last_mut()
@@ -248,7 +293,7 @@ fn folded(rows: Vec<Row>) -> Vec<Row> {
         }
         at += cycle * times;
     }
-    kept
+    (kept, positions)
 }
 
 #[cfg(test)]
@@ -260,7 +305,9 @@ mod tests {
             .iter()
             .map(|text| Row::of(0, (*text).to_owned()))
             .collect();
-        folded(rows).into_iter().map(|row| row.text).collect()
+        let (rows, positions) = folded(rows);
+        assert!(positions.iter().all(|&row| row < rows.len()));
+        rows.into_iter().map(|row| row.text).collect()
     }
 
     #[test]

@@ -4,9 +4,9 @@
 use super::covered::ran;
 use super::data::{Reason, Report};
 use super::phrases::{KEPT, PASSES_STEPPED, kept};
-use super::rows::rows;
+use super::rows::{Table, table};
 use super::screen::{Screen, Tone};
-use super::table::{Room, Row, WIDTH, cut, render};
+use super::table::{Room, WIDTH, cut, render};
 use crate::case::{Access, Schedule};
 use std::fmt::{self, Write};
 
@@ -125,20 +125,20 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
     if let Some(setup) = &report.setup {
         writeln!(to, "\n  from setup {}", report.room().cut(setup))?;
     }
-    let mut rows = rows(report);
-    tone(report, &mut rows);
+    let mut table = table(report);
+    tone(report, &mut table);
     // A failure of `new` has no rows.
-    if rows.is_empty() {
+    if table.rows.is_empty() {
         writeln!(to)?;
     } else {
         writeln!(
             to,
             "\n{}\n",
-            render(&report.names(), &rows, report.room(), screen)
+            render(&report.names(), &table.rows, report.room(), screen)
         )?;
     }
     for excerpt in &report.excerpts {
-        let row = excerpt.step.and_then(|step| row_of(&rows, step));
+        let row = excerpt.step.and_then(|step| table.of_step(step));
         let row = row.map(|row| row + 1);
         excerpt.write(to, row, screen)?;
     }
@@ -156,7 +156,7 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
     }
     for (number, near_miss) in report.near_misses.iter().enumerate() {
         let label = if number == 0 { "near miss" } else { "" };
-        let row = near_miss.step.and_then(|step| row_of(&rows, step));
+        let row = near_miss.step.and_then(|step| table.of_step(step));
         let row = row.map_or(String::new(), |row| format!("row {}: ", row + 1));
         labelled(
             to,
@@ -196,20 +196,14 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
     printed(to, report)
 }
 
-/// Returns the row of a step. A step that was folded is in the rows that say so.
-pub(super) fn row_of(rows: &[Row], step: usize) -> Option<usize> {
-    rows.iter()
-        .rposition(|row| row.step.is_some_and(|shown| shown <= step))
-}
-
 /// Marks the kills, and the accesses that have excerpts.
-fn tone(report: &Report, rows: &mut [Row]) {
+fn tone(report: &Report, table: &mut Table) {
     for excerpt in &report.excerpts {
-        if let Some(row) = excerpt.step.and_then(|step| row_of(rows, step)) {
-            rows[row].tone = Some(Tone::Telling);
+        if let Some(row) = excerpt.step.and_then(|step| table.of_step(step)) {
+            table.rows[row].tone = Some(Tone::Telling);
         }
     }
-    for row in rows {
+    for row in &mut table.rows {
         let step = row.step.and_then(|step| report.steps.get(step));
         if step.is_some_and(|step| step.access == Access::Killed) {
             row.tone = Some(Tone::Bad);

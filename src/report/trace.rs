@@ -1,11 +1,12 @@
 //! A report as a trace in the Trace Event Format (JSON), which ui.perfetto.dev and chrome://tracing open: a lane for each
 //! process with its operations as slices, steps within as instants, and the words of the region as counters.
 //!
-//! One row of the table is a microsecond: steps have an order, and no duration.
+//! Each call, step and return is a microsecond: they have an order, and no duration. A step has the number of its row in the
+//! table, which folds loops.
 
 use super::data::Report;
 use super::json::{ToJson, json, list, object};
-use super::rows::{Event, events};
+use super::rows::{Event, events, table};
 use crate::case::{Access, Form, Step};
 
 /// The process of the trace, which has the processes of the case as threads.
@@ -93,8 +94,8 @@ impl ToJson for File<'_> {
 
 impl Report {
     /// Returns the failing execution as a trace in the Trace Event Format (JSON), for ui.perfetto.dev: a lane for each process,
-    /// with its operations as slices and their steps as instants, and the words of the region as counters. A row of the table is
-    /// a microsecond.
+    /// with its operations as slices and their steps as instants, and the words of the region as counters. Each call, step and
+    /// return is a microsecond; the argument `row` of a step is its row in the table, which folds loops.
     ///
     /// ```
     /// let trace = forkcheck::Report::default().trace();
@@ -117,7 +118,7 @@ impl Report {
 }
 
 fn traced(report: &Report) -> Vec<Traced> {
-    let events = events(report);
+    let (events, table) = (events(report), table(report));
     let named = |phase, name: &str, lane| Traced {
         phase: "M",
         name: phase,
@@ -180,6 +181,7 @@ fn traced(report: &Report) -> Vec<Traced> {
                     lane: step.process,
                     arguments: Arguments(vec![
                         ("step", Argument::Number(number as i64 + 1)),
+                        ("row", Argument::Number(table.of_event[at] as i64 + 1)),
                         ("source", Argument::Text(place)),
                     ]),
                 });

@@ -1,6 +1,6 @@
 //! The parts of a report that its page shows.
 
-use super::super::data::{Excerpt, Report};
+use super::super::data::{Excerpt, Operation, Report};
 use super::tests::{SHOWN, in_browser, read_back, report};
 use crate::case::{Access, Schedule};
 
@@ -182,7 +182,7 @@ fn a_page_opens_on_the_last_step_of_what_fails_with_its_source() {
         near_misses: Vec::new(),
         ..report(4)
     };
-    assert!(opened(&calls).unwrap().ends_with(" of 4 no source"));
+    assert!(opened(&calls).unwrap().ends_with(" no source"));
 }
 
 /// Returns the excerpt of a line of the file that has the steps of [`report`].
@@ -257,4 +257,97 @@ fn the_source_of_an_access_that_is_no_step_is_on_the_page() {
         return;
     };
     assert_eq!(told, format!("150{}", lines[149]));
+}
+
+/// A report whose table has a row for both events of a prefix, and folds a loop of two steps.
+fn folded() -> Report {
+    let mut report = report(12);
+    for step in &mut report.steps[4..] {
+        let is_spin = step.line % 2 == 1;
+        (step.line, step.value) = (60, 1);
+        (step.access, step.word) = match is_spin {
+            true => (Access::Spin, None),
+            false => (Access::Load, Some(0)),
+        };
+    }
+    let prefix = Operation {
+        call: "Write(1)".into(),
+        result: Some("Written".into()),
+        killed: false,
+        is_of_prefix: true,
+        ..report.processes[0].operations[0].clone()
+    };
+    report.processes[0].operations.insert(0, prefix);
+    for step in &mut report.steps[..2] {
+        step.operation = Some(1);
+    }
+    report.excerpts = report.find_excerpts();
+    report
+}
+
+#[test]
+fn a_row_of_a_page_has_the_number_that_it_has_in_the_table() {
+    let mut report = folded();
+    let numbers = |report: &Report| {
+        let data = read_back(&report.html()).unwrap();
+        let numbers = data["reports"][0]["numbers"].as_array().cloned();
+        let numbers = numbers.unwrap_or_default().into_iter();
+        numbers
+            .map(|number| number.as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        numbers(&report),
+        [1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 8, 9, 8, 9, 8, 9, 10]
+    );
+    let text = report.to_string();
+    for row in [
+        " 1  prefix: Write(1) -> Written",
+        " 4    x SIGKILL",
+        " 8 ",
+        " 9 ",
+        "10 ",
+    ] {
+        assert!(
+            text.lines().any(|line| line.trim_end().contains(row)),
+            "{row}: {text}"
+        );
+    }
+    let script = format!(
+        "{SHOWN}
+        const shown = [...document.querySelectorAll('#body tr:not(.gap)')];
+        lines.push(shown.map(tr => tr.children[0].textContent).join());
+        lines.push(shown.filter(tr => tr.querySelector('.again')).map(tr => tr.id.slice(4)).join());
+        shown[12].click(); lines.push(at(), document.getElementById('step-title').textContent);
+        shown[14].click(); lines.push(at());
+        shown[16].click(); lines.push(at());
+        lines.push([...document.querySelectorAll('.cards button')].map(button => button.textContent).join());
+        return lines.join('\\n');"
+    );
+    report.linearization = None;
+    let Some(told) = in_browser(&report.html(), &script) else {
+        return;
+    };
+    assert_eq!(
+        told,
+        "1,1,2,3,4,5,6,7,8,9,8,9,8,9,8,9,10\n10,11,12,13,14,15\nrow-12|row 8 of 10, time 3 of 4\nRow 8 · reader\n\
+         row-14|row 8 of 10, time 4 of 4\nrow-16|row 10 of 10\nrow 4,row 8,row 4"
+    );
+}
+
+#[test]
+fn a_call_and_its_return_in_one_row_of_the_table_have_one_number() {
+    let mut report = report(0);
+    report.excerpts.clear();
+    report.near_misses.clear();
+    report.processes[1].operations[0].invoked = 1;
+    report.processes[1].operations[0].returned = Some(2);
+    let data = read_back(&report.html()).unwrap();
+    assert_eq!(
+        data["reports"][0]["numbers"],
+        serde_json::json!([1, 2, 2, 3])
+    );
+    let text = report.to_string();
+    let is_row = |line: &str| line.starts_with("    2  ") && line.ends_with("Read -> 3");
+    assert!(text.lines().any(is_row), "{text}");
 }

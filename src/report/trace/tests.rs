@@ -160,6 +160,33 @@ fn a_trace_keeps_the_rules_of_its_format() {
 }
 
 #[test]
+fn a_step_of_a_trace_has_its_row_in_the_table() {
+    let mut report = report();
+    let prefix = Operation {
+        is_of_prefix: true,
+        ..operation("Write(1)", Some("Written"), false, 0)
+    };
+    report.processes[0].operations.insert(0, prefix);
+    let of_writer = report.steps.iter_mut().filter(|step| step.process == 0);
+    of_writer.for_each(|step| step.operation = step.operation.map(|number| number + 1));
+    for _ in 0..3 {
+        report.steps.extend_from_within(4..5);
+    }
+    let trace: Value = serde_json::from_str(&report.trace()).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let instants = events.iter().filter(|event| event["ph"] == "i");
+    let rows: Vec<&Value> = instants.map(|event| &event["args"]["row"]).collect();
+    // The prefix is row 1, and the operations begin in rows 2, 5 and 7.
+    assert_eq!(rows, [3, 4, 6, 8, 10, 10, 10, 10]);
+    let text = report.to_string();
+    let folded = text.lines().find(|line| line.starts_with("   10 "));
+    assert!(
+        folded.is_some_and(|line| line.contains("spin") && line.ends_with("(4 times)")),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_trace_that_breaks_a_rule_is_noticed() {
     let trace = report().trace();
     for (right, broken) in [
