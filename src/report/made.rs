@@ -89,12 +89,8 @@ fn of_found<S: Spec>(report: &mut Report, about: &About<'_>, found: &Found<S>, e
     report.rate = Some(rate(found.rate, explores));
     report.scope = run.scope.map(|scope| scope.to_string());
     report.setup = (size_of::<S::Setup>() > 0).then(|| format!("{:?}", run.case.setup));
-    let of_processes = report.processes.iter_mut().zip(operations(&run.history));
-    for (number, (process, operations)) in of_processes.enumerate() {
+    for (process, operations) in report.processes.iter_mut().zip(operations_of(run)) {
         process.operations = operations;
-        let of_prefix = run.case.prefix_of(number);
-        let of_prefix = process.operations.iter_mut().take(of_prefix);
-        of_prefix.for_each(|operation| operation.is_of_prefix = true);
     }
     let words = words(&run.steps);
     report.legend = words.legend();
@@ -138,11 +134,22 @@ fn execution<S: Spec>(passing: &Run<S>, failing: &Run<S>) -> Execution {
     let same = passing.steps.iter().zip(&failing.steps);
     let same = same.take_while(|&both| is_same(both)).count();
     Execution {
-        operations: operations(&passing.history),
+        operations: operations_of(passing),
         words: words(&passing.steps).all,
         steps: passing.steps.clone(),
         differs: (same < passing.steps.len().max(failing.steps.len())).then_some(same),
     }
+}
+
+/// Returns the operations of each process of an execution, those of the prefix marked.
+fn operations_of<S: Spec>(run: &Run<S>) -> Vec<Vec<Operation>> {
+    let mut all = operations(&run.history);
+    for (process, operations) in all.iter_mut().enumerate() {
+        let of_prefix = run.case.prefix_of(process);
+        let of_prefix = operations.iter_mut().take(of_prefix);
+        of_prefix.for_each(|operation| operation.is_of_prefix = true);
+    }
+    all
 }
 
 /// Returns the operations of each process of a history.

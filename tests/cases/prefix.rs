@@ -5,6 +5,7 @@ use forkcheck::Outcome;
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
+use forkcheck::report::Operation;
 use forkcheck::spec::{Queue, QueueOp, QueueRet};
 use forkcheck::suite::Origin;
 use std::path::Path;
@@ -93,6 +94,44 @@ fn what_takes_many_operations_to_reach_is_found_from_a_prefix() {
     assert_eq!((own, of_prefix), (3, 6), "{report}");
     assert!(report.contains("prefix: Push(1) -> Pushed"), "{report}");
     passes::<Stepped, Right<SteppedMemory>>(&near_the_end().cases(1));
+}
+
+#[test]
+fn a_near_miss_has_the_prefix_of_the_case_that_fails() {
+    // A process that is killed with the lock leaves the others waiting.
+    let suite = near_the_end().seed(1).cases(8).regressions(None);
+    let outcome = suite.check::<Kills, Right<SteppedMemory>>().unwrap();
+    let report = suite.report_data(&outcome);
+    let of_prefix = |operations: &[Operation]| {
+        operations
+            .iter()
+            .filter(|operation| operation.is_of_prefix)
+            .count()
+    };
+    let failing: Vec<usize> = report
+        .processes
+        .iter()
+        .map(|process| of_prefix(&process.operations))
+        .collect();
+    assert_eq!(failing, [3, 3], "{report}");
+    let executions = report
+        .near_misses
+        .iter()
+        .filter_map(|near_miss| near_miss.execution.as_ref());
+    let executions: Vec<Vec<usize>> = executions
+        .map(|passing| {
+            passing
+                .operations
+                .iter()
+                .map(|operations| of_prefix(operations))
+                .collect()
+        })
+        .collect();
+    assert!(!executions.is_empty(), "{report}");
+    assert!(
+        executions.iter().all(|passing| *passing == failing),
+        "{executions:?}"
+    );
 }
 
 /// Each engine has its own way to do a prefix.
