@@ -50,7 +50,7 @@ const FIELDS: &[(&str, Field)] = &[
     ("no_trace", Excused("it is known after the page")),
     ("covered", Excused("the coverage says it in words")),
     ("coverage", Shown("5 programs, 41 kill points")),
-    ("seconds", Shown("in 12.5 s")),
+    ("seconds", Shown("; 12.5 s")),
     ("waited", Shown("after 7.5 s of waiting for other suites")),
     ("seed", Shown("seed 8642097531")),
     ("stale", Shown("4 of 11 steps matched")),
