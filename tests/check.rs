@@ -599,7 +599,7 @@ fn a_call_cut_short_by_a_death_may_have_taken_effect_and_left_what_a_crash_does_
     assert_ne!(verdict(1, 3), Verdict::Ok);
 }
 
-/// A lock that tells who tries it whether it is free, and is free again when its holder dies.
+/// A lock whose call returns whether the caller holds it then; it is free again when its holder dies.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct TriedLock(Option<usize>);
 
@@ -663,6 +663,104 @@ fn calls_of_others_may_come_between_the_effect_of_a_call_and_the_death_of_its_pr
     };
     assert_eq!(again(false), Verdict::Ok);
     assert_ne!(again(true), Verdict::Ok);
+}
+
+#[test]
+fn the_longest_order_has_the_most_calls_and_a_death_is_none() {
+    use forkcheck::spec::{Once, OnceOp::*, OnceRet, OnceRet::Got};
+    let call = |op, ret: OnceRet<u8>, invoked, returned| Call {
+        op,
+        ret: Some(ret),
+        invoked,
+        returned,
+    };
+    let died = || Call {
+        op: Get,
+        ret: None,
+        invoked: 7,
+        returned: Call::<Once<u8>>::DIED,
+    };
+    let get = || vec![call(Get, Got(Some(2)), 1, 20)];
+    let history = History::<Once<u8>> {
+        calls: vec![
+            vec![call(Set(1), OnceRet::Set(true), 1, 6)],
+            vec![call(Set(2), OnceRet::Set(true), 1, 20)],
+            get(),
+            get(),
+            get(),
+            vec![died()],
+            vec![died()],
+        ],
+    };
+    let verdict = explain(&(), &history, Criterion::RealTime, Limits::default());
+    let Verdict::Finding(finding) = verdict else {
+        panic!("{verdict:?}")
+    };
+    let explanation = finding.explanation.unwrap();
+    assert_eq!(explanation.longest, [(1, 0), (2, 0), (3, 0), (4, 0)]);
+    assert_eq!(explanation.blocked.len(), 1);
+}
+
+/// The members of a group, which closes when its last member dies.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Group {
+    members: [bool; 2],
+    open: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+enum GroupOp {
+    Join,
+    Count,
+}
+
+impl Spec for Group {
+    type Setup = ();
+    type Op = GroupOp;
+    type Ret = (u8, bool);
+    fn start(_: &()) -> Self {
+        Self {
+            members: [true, false],
+            open: true,
+        }
+    }
+    fn step(&mut self, process: usize, op: &GroupOp) -> (u8, bool) {
+        if *op == GroupOp::Join && self.open {
+            self.members[process] = true;
+        }
+        (self.members.iter().map(|&is| u8::from(is)).sum(), self.open)
+    }
+    fn crash(&mut self, process: usize, _: &GroupOp) {
+        self.members[process] = false;
+        self.open &= self.members != [false; 2];
+    }
+}
+
+#[test]
+fn a_call_that_never_returned_may_be_noticed_by_a_crash_alone() {
+    let call = |op, ret, invoked, returned| Call::<Group> {
+        op,
+        ret,
+        invoked,
+        returned,
+    };
+    let died = Call::<Group>::DIED;
+    let verdict = |counted| {
+        let history = History::<Group> {
+            calls: vec![
+                vec![call(GroupOp::Count, None, 1, died)],
+                vec![call(GroupOp::Join, None, 1, Call::<Group>::NEVER)],
+                vec![call(GroupOp::Count, Some(counted), 4, 5)],
+            ],
+        };
+        explain(&(), &history, Criterion::RealTime, Limits::default())
+    };
+    // The other process joined before the first one died, so the group is open; or it did not, or nobody died yet.
+    for counted in [(1, true), (0, false), (2, true)] {
+        assert_eq!(verdict(counted), Verdict::Ok, "{counted:?}");
+    }
+    assert_ne!(verdict((0, true)), Verdict::Ok);
+    assert_ne!(verdict((1, false)), Verdict::Ok);
 }
 
 #[test]

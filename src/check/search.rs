@@ -152,7 +152,7 @@ impl<'a, S: Spec> Search<'a, S> {
             return Answer::Explained(0);
         }
         // The node with the longest order, and its length.
-        let (mut furthest, mut longest) = (0, 0);
+        let (mut furthest, mut longest) = (0, (0, 0));
         let mut frames = vec![self.frame(0, left)];
         while let Some(mut frame) = frames.pop() {
             let state = self.seen.state_of(frame.node);
@@ -224,15 +224,16 @@ impl<'a, S: Spec> Search<'a, S> {
         returned
     }
 
-    /// Returns the number of calls in the order.
-    fn length(&self) -> usize {
-        let taken: usize = self.at.iter().map(|&n| n as usize).sum();
-        taken
-            + self
-                .used
-                .iter()
-                .map(|w| w.count_ones() as usize)
-                .sum::<usize>()
+    /// Returns the number of calls in the order, and that of deaths in it.
+    fn length(&self) -> (usize, usize) {
+        let taken = self.lanes.iter().zip(&self.at);
+        let taken = taken.flat_map(|(lane, &at)| &lane[..at as usize]);
+        let (deaths, calls) = taken.fold((0, 0), |(deaths, calls), item| match item.is_death {
+            true => (deaths + 1, calls),
+            false => (deaths, calls + 1),
+        });
+        let pending = self.used.iter().map(|used| used.count_ones() as usize);
+        (calls + pending.sum::<usize>(), deaths)
     }
 
     fn frame(&self, node: u32, left: usize) -> Frame {
@@ -410,11 +411,14 @@ impl<'a, S: Spec> Search<'a, S> {
 
     /// Returns the calls that could come next, none of which fits `state`.
     fn blocked(&self, state: &S) -> Vec<Blocked<S>> {
-        let bound = self.frame(0, 0).bound;
         let sleeps =
             |item: &Item<S>| self.ending == Ending::AtRest && item.returned == Call::<S>::NEVER;
-        let next = (0..self.lanes.len()).filter_map(|lane| self.item(lane));
-        let next = next.filter(|item| item.invoked <= bound && (!item.died() || sleeps(item)));
+        // A call that its process died in may come or not, and hides none behind it.
+        let may_block = |item: &&Item<S>| !item.died() || sleeps(item);
+        let lanes = self.lanes.iter().zip(&self.at);
+        let next = lanes.filter_map(|(lane, &at)| lane[at as usize..].iter().find(may_block));
+        let bound = bound(next.clone(), self.order);
+        let next = next.filter(|item| item.invoked <= bound);
         let pending = (0..self.pending.len()).filter(|&pending| self.may_begin(pending, bound));
         let pending = pending.map(|pending| &self.pending[pending].item);
         let mut blocked: Vec<_> = next

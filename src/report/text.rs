@@ -332,10 +332,11 @@ fn state(state: &str, columns: usize, room: Room) -> String {
 pub(super) fn wrapped(text: &str, width: usize) -> String {
     let width = width.min(WIDTH);
     let mut lines: Vec<String> = Vec::new();
-    let words = text.split(|c: char| c.is_whitespace() && c != KEPT);
-    for word in words.filter(|word| !word.is_empty()) {
+    let words = text.trim().split(|c: char| c.is_whitespace() && c != KEPT);
+    for word in words {
         let length = |text: &str| text.chars().count();
         match lines.last_mut() {
+            // Of several spaces in a value none is lost.
             Some(line) if length(line) + length(word) + LABEL + 2 <= width => {
                 line.push(' ');
                 line.push_str(word);
@@ -418,6 +419,7 @@ mod tests {
                 "{text}"
             );
         }
+        assert_eq!(wrapped("Popped(\"a  b\")", WIDTH), "Popped(\"a  b\")");
         let token = "f".repeat(3 * WIDTH);
         assert_eq!(wrapped(&format!("a {token} b"), WIDTH).lines().count(), 3);
     }

@@ -62,7 +62,7 @@ impl<M: Memory> Structure for Counter<M> {
 }
 
 /// The time without progress that is a hang here.
-const WATCHDOG: Duration = Duration::from_millis(60);
+const WATCHDOG: Duration = Duration::from_millis(100);
 
 /// Returns the verdict for one program with one process, and a few executions of it: each history
 /// is judged for longer than the watchdog's time.
@@ -87,7 +87,7 @@ where
     Counter<E::Memory>: WithHandles<Memory = E::Memory, Spec = SlowCounter>,
 {
     // A model has fewer calls.
-    let (each, times) = if E::NAME == "loom" { (40, 2) } else { (12, 9) };
+    let (each, times) = if E::NAME == "loom" { (70, 2) } else { (20, 9) };
     assert_eq!(verdict::<E>(Op::Add(each), times), Verdict::Ok);
 }
 

@@ -15,6 +15,7 @@ pub(super) enum Way {
     Effect,
     /// It did not take effect.
     Nothing,
+    /// The process died, with the effect of `Spec::crash` alone; also the death behind a call that took effect before.
     Crash,
     /// It took effect, and its process dies later, as a move of its own.
     EffectThenCrash,
@@ -31,7 +32,7 @@ pub(super) struct Item<'a, S: Spec> {
     pub(super) call: &'a Call<S>,
     /// Whether it leaves each state as it is.
     pub(super) reads: bool,
-    /// Whether it stands for the death of its process behind a call that took effect before: other calls may come between.
+    /// Whether it is the death behind a call that took effect before. Other calls may come between.
     pub(super) is_death: bool,
 }
 

@@ -2,7 +2,7 @@
 //! returned observes the last.
 
 use super::chains::{Chains, Link};
-use super::lanes::{Item, Pending, Way};
+use super::lanes::{Pending, Way};
 use super::{Ending, Frame, Search, bits};
 use crate::spec::Spec;
 use std::collections::{HashMap, VecDeque};
@@ -43,12 +43,15 @@ impl<S: Spec> Search<'_, S> {
     fn grow(&mut self, link: &Link, bound: u64, chains: &mut Chains) {
         if let Some((last, before)) = link.last {
             for lane in 0..self.lanes.len() {
-                let may_come = |item: &Item<S>| item.invoked <= bound && !item.is_death;
-                let Some(item) = self.item(lane).filter(|item| may_come(item)) else {
+                let Some(item) = self.item(lane).filter(|item| item.invoked <= bound) else {
                     continue;
                 };
-                let ways = [Way::Effect, Way::EffectThenCrash];
-                for &way in &ways[..1 + usize::from(item.died())] {
+                let ways: &[Way] = match (item.died(), item.is_death) {
+                    (false, _) => &[Way::Effect],
+                    (true, false) => &[Way::Effect, Way::Crash, Way::EffectThenCrash],
+                    (true, true) => &[Way::Crash],
+                };
+                for &way in ways {
                     let Some(after) = self.after(lane, way, link.state) else {
                         continue;
                     };

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// The most instructions that are remembered.
-const MAX_INSTRUCTIONS: usize = 4_096;
+const MAX_INSTRUCTIONS: usize = 16_384;
 /// The size of the hash table of their addresses, and the buckets that are looked at for one.
 const BUCKETS: usize = 4 * MAX_INSTRUCTIONS;
 const MAX_PROBES: usize = 16;

@@ -29,6 +29,8 @@ const BREAKPOINT_SHARE: u64 = 2;
 const EVERY: u64 = 8;
 /// One in this many executions has a breakpoint once an execution has failed at a pause.
 const REPEAT_EVERY: u64 = 2;
+/// So many instructions take no longer than some hundreds of executions: an execution that failed after them is repeated without a limit.
+const FEW: u32 = 128;
 /// After this many pauses without a failure at the position of one that failed, there are no more.
 const IN_VAIN: u32 = 64;
 /// The calls of at least one in this many executions have to overlap.
@@ -181,7 +183,10 @@ impl Pauses {
         let is_possible = |position: &Position| {
             let operations = operations.get(position.process as usize);
             operations.is_some_and(|&operations| operations > position.operation as usize)
-                && (known > 0 || !position.is_breakpoint())
+                && match position.target {
+                    Target::Before(..) => known > 0,
+                    Target::After(instructions) => steps || instructions <= FEW,
+                }
         };
         if let Some(failed) = self.failed.get().filter(is_possible)
             && drawn.is_multiple_of(2)

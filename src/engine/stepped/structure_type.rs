@@ -1,5 +1,5 @@
-//! The type of a structure as a value. Crews and explorers have no other tie to it, so they are compiled once for each specification
-//! and not once for each structure.
+//! The type of a structure as a value. Crews and explorers use nothing else of it, so they are
+//! compiled once for each specification, and not for each structure.
 
 use super::host::host;
 use super::shared::Shared;

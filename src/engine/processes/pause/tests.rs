@@ -72,11 +72,11 @@ fn an_operation_is_taken_to_its_end_once_and_processes_with_the_same_operations_
     };
     let first: Vec<_> = (0..3).map(&mut drawn).collect();
     (0..3).for_each(|process| learnt.learn(process, LENGTH, false));
-    let mut then: Vec<_> = (3..6).map(&mut drawn).collect();
+    let then: Vec<_> = (3..6).map(&mut drawn).collect();
     if cfg!(target_arch = "x86_64") {
         assert_eq!(first, [Some(Target::After(LONGEST)); 3]);
-        then.dedup();
-        assert_eq!(then.len(), 3, "{then:?}");
+        let differ = |one: usize, other: usize| then[one] != then[other];
+        assert!(differ(0, 1) && differ(0, 2) && differ(1, 2), "{then:?}");
     }
 }
 
@@ -218,6 +218,35 @@ fn every_second_pause_is_where_an_execution_failed_if_that_operation_is_still_th
     assert_eq!(is_given_up, cfg!(target_arch = "x86_64"), "it was in vain");
     assert_eq!(same(&[3, 2]), [false; 8], "it has fewer operations");
     assert_eq!(same(&[3]), [false; 8]);
+}
+
+#[test]
+fn a_failure_after_many_instructions_is_repeated_in_the_share_of_the_time_for_them() {
+    let memory = pauses();
+    let repeated = |instructions, step_time| {
+        let failed = Position {
+            process: 1,
+            operation: 0,
+            target: Target::After(instructions),
+        };
+        let (pauses, learnt) = begun(&memory, Some(failed));
+        let known = Instruction {
+            address: 1,
+            bytes: 0,
+        };
+        learnt.known.add(known);
+        let draw = |time| {
+            pauses.step_time.store(step_time, Relaxed);
+            pauses.draw(clock::now(), time, &[1, 1], learnt);
+            pauses.current.get() == Some(failed)
+        };
+        (0..16).filter(|&time| draw(time)).count()
+    };
+    if cfg!(target_arch = "x86_64") {
+        assert!(repeated(3_000, 0) > 0);
+        assert_eq!(repeated(3_000, u64::MAX), 0, "no time is left");
+        assert!(repeated(FEW, u64::MAX) > 0, "it takes little time");
+    }
 }
 
 #[test]
