@@ -18,7 +18,7 @@ mod pending;
 
 use chains::Chains;
 pub(super) use lanes::Of;
-use lanes::{Item, Pending, WAYS, Way, bound, lanes};
+use lanes::{Item, Pending, WAYS, Way, bound, deaths, lanes};
 
 use super::seen::Seen;
 use super::{Blocked, Explanation, Limits, Order, Watcher, asked, bits};
@@ -69,6 +69,8 @@ struct Frame {
 pub(super) struct Search<'a, S: Spec> {
     lanes: Vec<Vec<Item<'a, S>>>,
     pending: Vec<Pending<'a, S>>,
+    /// The deaths, by lane and position. The length of an order is asked at each node, so they are not looked for.
+    deaths: Vec<(usize, u32)>,
     order: Order,
     ending: Ending,
     limits: Limits,
@@ -100,6 +102,7 @@ impl<'a, S: Spec> Search<'a, S> {
             seen: Seen::new(lanes.len(), pending.len(), start),
             at: vec![0; lanes.len()],
             used: vec![0; pending.len().div_ceil(64)],
+            deaths: deaths(&lanes),
             lanes,
             pending,
             order,
@@ -226,14 +229,11 @@ impl<'a, S: Spec> Search<'a, S> {
 
     /// Returns the number of calls in the order, and that of deaths in it.
     fn length(&self) -> (usize, usize) {
-        let taken = self.lanes.iter().zip(&self.at);
-        let taken = taken.flat_map(|(lane, &at)| &lane[..at as usize]);
-        let (deaths, calls) = taken.fold((0, 0), |(deaths, calls), item| match item.is_death {
-            true => (deaths + 1, calls),
-            false => (deaths, calls + 1),
-        });
+        let taken: usize = self.at.iter().map(|&at| at as usize).sum();
+        let is_taken = |&&(lane, position): &&(usize, u32)| self.at[lane] > position;
+        let deaths = self.deaths.iter().filter(is_taken).count();
         let pending = self.used.iter().map(|used| used.count_ones() as usize);
-        (calls + pending.sum::<usize>(), deaths)
+        (taken - deaths + pending.sum::<usize>(), deaths)
     }
 
     fn frame(&self, node: u32, left: usize) -> Frame {

@@ -150,3 +150,13 @@ pub(super) fn lanes<'a, S: Spec>(
     let pending = pending.collect();
     (lanes, pending)
 }
+
+/// Returns the lane and the position of each death.
+pub(super) fn deaths<S: Spec>(lanes: &[Vec<Item<'_, S>>]) -> Vec<(usize, u32)> {
+    let of_lane = |(lane, items): (usize, &Vec<Item<'_, S>>)| {
+        let deaths = (0..).zip(items).filter(|(_, item)| item.is_death);
+        let deaths = deaths.map(|(position, _)| (lane, position));
+        deaths.collect::<Vec<_>>()
+    };
+    lanes.iter().enumerate().flat_map(of_lane).collect()
+}
