@@ -755,7 +755,7 @@ fn a_call_that_never_returned_may_be_noticed_by_a_crash_alone() {
         };
         explain(&(), &history, Criterion::RealTime, Limits::default())
     };
-    // The other process joined before the first one died, so the group is open; or it did not, or nobody died yet.
+    // The other process joined before the first one died, so the group is open; or it did not; or the first one was still alive.
     for counted in [(1, true), (0, false), (2, true)] {
         assert_eq!(verdict(counted), Verdict::Ok, "{counted:?}");
     }

@@ -107,6 +107,30 @@ pub struct Step {
     pub column: u32,
 }
 
+#[cfg(test)]
+impl Step {
+    /// Makes a step in the first operation of a process, of no word, at a file, a line and a column.
+    pub(crate) fn at(process: usize, access: Access, place: (&str, u32, u32)) -> Self {
+        let (file, line, column) = place;
+        Self {
+            process,
+            operation: Some(0),
+            access,
+            word: None,
+            offset: None,
+            element: None,
+            part: None,
+            value: 0,
+            form: Form::Unsigned,
+            now: None,
+            stale: None,
+            file: file.into(),
+            line,
+            column,
+        }
+    }
+}
+
 /// The form in which the value of a word is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -8,6 +8,9 @@
 //! A call that only reads ([`Spec::only_reads`]) and may come next **comes next**, and nothing else
 //! is tried there: in any order that explains the rest it can be moved to the front.
 //!
+//! **A death** that comes after the effect of its call is an item of its own in the lane, behind the call: calls of others may
+//! come between. Where the call comes in another way, the death is taken with it.
+//!
 //! **Pending calls** are tried last, in chains; see [`linearizable`](super::linearizable) for why that is enough. Of two nodes
 //! that differ only in which pending calls took effect, the one with more of them is not tried.
 

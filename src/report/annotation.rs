@@ -84,26 +84,11 @@ fn property(text: &str) -> String {
 mod tests {
     use super::super::data::Excerpt;
     use super::*;
-    use crate::case::{Access, Form};
+    use crate::case::Access;
 
     /// Returns the report of a race whose accesses are in lines 20 and 30, and whose last step is in line 99.
     fn race(kind: &str) -> Report {
-        let step = |process: usize, access: Access, line: u32| Step {
-            process,
-            operation: Some(0),
-            access,
-            word: None,
-            offset: None,
-            element: None,
-            part: None,
-            value: 0,
-            form: Form::Unsigned,
-            now: None,
-            stale: None,
-            file: file!().into(),
-            line,
-            column: 5,
-        };
+        let step = |process, access, line| Step::at(process, access, (file!(), line, 5));
         let excerpt = |step: Option<usize>, label: &str, line: u32| Excerpt {
             step,
             label: label.into(),
@@ -150,7 +135,7 @@ mod tests {
                 ]
             );
         }
-        // Those of forked processes are in the report of `stepped`, if that fails too.
+        // A finding of forked processes has its accesses in the report of `stepped`, if that fails too.
         let mut forked = Report {
             cross_check: Some(Box::new(race("DATA RACE"))),
             headline: "a race".into(),

@@ -131,7 +131,7 @@ pub struct Report {
     pub cross_check: Option<Box<Report>>,
     /// Whether its text leaves out and cuts nothing: `FORKCHECK_VERBOSE`.
     #[serde(skip)]
-    pub(crate) verbose: bool,
+    pub(crate) in_full: bool,
 }
 
 /// Serializes a number as a text.

@@ -34,7 +34,7 @@ impl Report {
     /// Returns the step that the row of this one shows, if this one was folded.
     fn shown(&self, table: &Table, step: usize) -> usize {
         let shown = table.of_step(step).and_then(|row| table.rows[row].step);
-        // Whole operations that are alike are folded too.
+        // Where all of an operation is repeated, the row may be that of another one.
         let is_of_same = |&shown: &usize| self.steps[shown].operation == self.steps[step].operation;
         shown.filter(is_of_same).unwrap_or(step)
     }
@@ -251,7 +251,6 @@ impl Excerpt {
 mod tests {
     use super::super::data::{NearMiss, Process};
     use super::*;
-    use crate::case::Form;
     use std::panic::Location;
 
     struct Word;
@@ -264,20 +263,9 @@ mod tests {
 
     fn step(process: usize, access: Access, at: &Location<'_>) -> Step {
         Step {
-            process,
-            operation: Some(0),
-            access,
             word: Some(0),
-            offset: None,
-            element: None,
-            part: None,
             value: 3,
-            form: Form::Unsigned,
-            now: None,
-            stale: None,
-            file: at.file().into(),
-            line: at.line(),
-            column: at.column(),
+            ..Step::at(process, access, (at.file(), at.line(), at.column()))
         }
     }
 

@@ -45,15 +45,15 @@ impl Report {
 
 impl Report {
     /// Returns the report with a text that leaves out and cuts nothing, if that is asked for.
-    pub(crate) fn with_all_rows(mut self, asked: bool) -> Self {
-        self.verbose |= asked;
+    pub(crate) fn in_full(mut self, asked: bool) -> Self {
+        self.in_full |= asked;
         let cross_check = self.cross_check.take();
-        self.cross_check = cross_check.map(|report| Box::new(report.with_all_rows(asked)));
+        self.cross_check = cross_check.map(|report| Box::new(report.in_full(asked)));
         self
     }
 
     pub(super) fn room(&self) -> Room {
-        match self.verbose {
+        match self.in_full {
             true => Room::ALL,
             false => Room::USUAL,
         }
@@ -396,7 +396,7 @@ mod tests {
             why.take(2).all(|line| line.chars().count() <= WIDTH),
             "{cut}"
         );
-        let whole = long().with_all_rows(true).text(WIDTH);
+        let whole = long().in_full(true).text(WIDTH);
         assert!(last.iter().all(|last| whole.contains(last)), "{whole}");
         assert!(!whole.contains('…'), "{whole}");
     }

@@ -150,20 +150,8 @@ mod tests {
         fn touch(&self, word: usize) -> Step {
             let at = std::panic::Location::caller();
             Step {
-                process: 0,
-                operation: Some(0),
-                access: Access::Load,
                 word: Some(word),
-                offset: None,
-                element: None,
-                part: None,
-                value: 0,
-                form: Form::Unsigned,
-                now: None,
-                stale: None,
-                file: at.file().into(),
-                line: at.line(),
-                column: at.column(),
+                ..Step::at(0, Access::Load, (at.file(), at.line(), at.column()))
             }
         }
     }

@@ -46,7 +46,7 @@ impl<S: Spec> Suite<S> {
     /// Panics with the report, unless the verdict is Ok, or it is no finding and the environment
     /// allows it.
     pub(super) fn finish(&self, outcome: &Outcome<S>, environment: &Settings, at: &Location<'_>) {
-        let mut report = self.report_data(outcome).with_all_rows(environment.verbose);
+        let mut report = self.report_data(outcome).in_full(environment.verbose);
         let terminal = || report::columns_of(&std::io::stdout());
         let columns = environment.columns.or_else(terminal);
         let columns = columns.unwrap_or(report::COLUMNS);
@@ -130,7 +130,7 @@ impl<S: Spec> Suite<S> {
             replay: &|token| replay(&test, token),
             test: test.clone(),
         };
-        report::report(&about, outcome).with_all_rows(self.settings.verbose)
+        report::report(&about, outcome).in_full(self.settings.verbose)
     }
 
     /// Returns the path of the test that runs, the crate first. The tests that `suite!` makes are

@@ -1,9 +1,10 @@
 //! The right to use the processors. Other work beside a pool reduces the overlap of its calls.
 //!
-//! A turn lasts one test, or until it saves its finding. Tests for which overlap does not matter take none. Within one test binary `processes` has the machine for itself. Tests of `stepped` and
-//! `kills`, which need one processor each, run at the same time. Between programs only `processes`, which measures
-//! the machine itself, takes turns: by flock(2) on the temporary directory, or on the path in `FORKCHECK_LOCK`, so
-//! that no file is left behind. The time limit of a test does not run while it waits.
+//! A turn lasts one test, or until it saves its finding. Tests for which overlap does not matter take none. Within one
+//! test binary `processes` has the machine for itself. Tests of `stepped` and `kills`, which need one processor each, run
+//! at the same time. Between programs only `processes`, which measures the machine itself, takes turns: by flock(2) on
+//! the temporary directory, or on the path in `FORKCHECK_LOCK`, so that no file is left behind. The time limit of a test
+//! does not run while it waits.
 
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;

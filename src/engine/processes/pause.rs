@@ -29,7 +29,8 @@ const BREAKPOINT_SHARE: u64 = 2;
 const EVERY: u64 = 8;
 /// One in this many executions has a breakpoint once an execution has failed at a pause.
 const REPEAT_EVERY: u64 = 2;
-/// So many instructions take no longer than some hundreds of executions: an execution that failed after them is repeated without a limit.
+/// The number of instructions that take no longer than some hundreds of executions. A pause after at most that many, where an
+/// execution failed, is repeated whatever time is left for them.
 const FEW: u32 = 128;
 /// After this many pauses without a failure at the position of one that failed, there are no more.
 const IN_VAIN: u32 = 64;

@@ -28,25 +28,19 @@ pub(super) fn report(steps: usize) -> Report {
             is_of_prefix: false,
         }],
     };
-    let step = |number: usize| Step {
-        process: usize::from(number > 1),
-        operation: Some(0),
-        access: match number {
+    let step = |number: usize| {
+        let access = match number {
             0 => Access::Store,
             1 => Access::Killed,
             _ => Access::Load,
-        },
-        word: (number != 1).then_some(number % 2),
-        offset: None,
-        element: None,
-        part: None,
-        value: 7 + number as u64,
-        form: Form::Unsigned,
-        now: (number == 0).then_some(7),
-        stale: None,
-        file: file!().into(),
-        line: 20 + (number % 50) as u32,
-        column: 5,
+        };
+        let place = (file!(), 20 + (number % 50) as u32, 5);
+        Step {
+            word: (number != 1).then_some(number % 2),
+            value: 7 + number as u64,
+            now: (number == 0).then_some(7),
+            ..Step::at(usize::from(number > 1), access, place)
+        }
     };
     let word = |name: &str| Word {
         name: name.into(),

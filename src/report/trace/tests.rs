@@ -23,20 +23,11 @@ fn report() -> Report {
         operations,
     };
     let step = |process, operation, access, now| Step {
-        process,
         operation: Some(operation),
-        access,
         word: (access != Access::Killed).then_some(0),
-        offset: None,
-        element: None,
-        part: None,
         value: 1,
-        form: Form::Unsigned,
         now,
-        stale: None,
-        file: "ring.rs".into(),
-        line: 12,
-        column: 9,
+        ..Step::at(process, access, ("ring.rs", 12, 9))
     };
     Report {
         test: "rings::ring::kills".into(),
