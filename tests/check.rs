@@ -15,8 +15,58 @@ const LIMITS: Limits = Limits {
     steps: 1 << 20,
 };
 
-/// Checks a history by definition: some subset of the calls that never returned and all others, in
-/// some order that the criterion permits, gives the observed results. If all are `at_rest`, no call
+/// A call that is not in the order yet, or the death of its process behind its effect.
+struct Left<'a, S: Spec> {
+    process: usize,
+    number: usize,
+    call: &'a Call<S>,
+    is_death: bool,
+}
+
+// A derived one would ask for a spec that is `Copy`.
+impl<S: Spec> Clone for Left<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<S: Spec> Copy for Left<'_, S> {}
+
+impl<S: Spec> Left<'_, S> {
+    fn sleeps(&self) -> bool {
+        self.call.returned == Call::<S>::NEVER
+    }
+
+    fn goes_before(&self, later: &Self, criterion: Criterion) -> bool {
+        self.process == later.process && self.number < later.number
+            || criterion == Criterion::RealTime && self.call.returned < later.call.invoked
+    }
+
+    /// Returns the states after it, each with whether the death of its process is still to come.
+    fn after(&self, state: &S) -> Vec<(S, bool)> {
+        let (process, op) = (self.process, &self.call.op);
+        let mut after = Vec::new();
+        if !self.is_death && !state.blocks(process, op) {
+            let mut effect = state.clone();
+            let fits = match &self.call.ret {
+                Some(ret) => effect.accept(process, op, ret),
+                None => {
+                    effect.step(process, op);
+                    true
+                }
+            };
+            after.extend(fits.then_some((effect, self.call.ret.is_none() && !self.sleeps())));
+        }
+        if self.call.ret.is_none() && !self.sleeps() {
+            let mut crashed = state.clone();
+            crashed.crash(process, op);
+            after.push((crashed, false));
+        }
+        after
+    }
+}
+
+/// Checks a history by definition: all calls that returned, some of those that never returned, and some deaths of processes, in
+/// some order that the criterion permits, give the observed results. If all are `at_rest`, no call
 /// that never returned took effect, and each may wait at the end.
 fn oracle<S: Spec>(
     setup: &S::Setup,
@@ -24,55 +74,46 @@ fn oracle<S: Spec>(
     criterion: Criterion,
     at_rest: bool,
 ) -> bool {
-    fn sleeps<S: Spec>(call: &Call<S>) -> bool {
-        call.returned == Call::<S>::NEVER
-    }
-    fn go<S: Spec>(
-        left: &[(usize, usize, &Call<S>)],
-        criterion: Criterion,
-        at_rest: bool,
-        state: &S,
-    ) -> bool {
-        if left.iter().all(|(process, _, call)| {
-            call.ret.is_none() && (!at_rest || !sleeps(call) || state.blocks(*process, &call.op))
+    fn go<S: Spec>(left: &[Left<'_, S>], criterion: Criterion, at_rest: bool, state: &S) -> bool {
+        if left.iter().all(|one| {
+            let may_wait = || state.blocks(one.process, &one.call.op);
+            one.call.ret.is_none() && (!at_rest || !one.sleeps() || may_wait())
         }) {
             return true;
         }
-        (0..left.len()).any(|next| {
-            let (process, number, call) = left[next];
-            let goes_before = |&(other, n, before): &(usize, usize, &Call<S>)| {
-                other == process && n < number
-                    || criterion == Criterion::RealTime && before.returned < call.invoked
-            };
-            let comes_too_early =
-                (left.iter()).any(|before| before.2.ret.is_some() && goes_before(before));
-            if comes_too_early || at_rest && sleeps(call) {
-                return false;
-            }
-            if state.blocks(process, &call.op) {
-                return false;
-            }
-            let mut state = state.clone();
-            let fits = match &call.ret {
-                Some(ret) => state.accept(process, &call.op, ret),
-                None => {
-                    state.step(0, &call.op);
-                    true
-                }
-            };
-            // Calls that had to take effect before this one never did.
-            let rest: Vec<_> = left
+        left.iter().enumerate().any(|(place, next)| {
+            let goes_before = |other: &Left<S>| other.goes_before(next, criterion);
+            let comes_too_early = left
                 .iter()
-                .enumerate()
-                .filter(|&(n, other)| n != next && !goes_before(other))
-                .map(|(_, &call)| call)
-                .collect();
-            fits && go(&rest, criterion, at_rest, &state)
+                .any(|one| one.call.ret.is_some() && goes_before(one));
+            if comes_too_early || at_rest && next.sleeps() {
+                return false;
+            }
+            // Calls and deaths that had to come before this one never did.
+            let others = left.iter().enumerate();
+            let others = others.filter(|&(other, one)| other != place && !goes_before(one));
+            let others: Vec<_> = others.map(|(_, &one)| one).collect();
+            next.after(state).into_iter().any(|(state, dies)| {
+                let death = dies.then_some(Left {
+                    is_death: true,
+                    ..*next
+                });
+                let left: Vec<_> = others.iter().copied().chain(death).collect();
+                go(&left, criterion, at_rest, &state)
+            })
         })
     }
     let calls = history.calls.iter().enumerate();
     let all: Vec<_> = calls
-        .flat_map(|(p, calls)| calls.iter().enumerate().map(move |(n, call)| (p, n, call)))
+        .flat_map(|(process, calls)| {
+            let calls = calls.iter().enumerate();
+            calls.map(move |(number, call)| Left {
+                process,
+                number,
+                call,
+                is_death: false,
+            })
+        })
         .collect();
     go(&all, criterion, at_rest, &S::start(setup))
 }
@@ -195,6 +236,96 @@ fn the_check_agrees_with_the_oracle_where_many_calls_never_returned() {
     agree::<Register<u8>>(0, histories(register_calls(), 5, 2));
     agree::<Queue<u8>>(3, histories(queue_calls(), 5, 2));
     agree::<Stack>((), histories(stack_calls(), 5, 2));
+}
+
+/// A machine whose steps, results, waits and crashes are drawn: each depends on the process too.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Drawn {
+    seed: u64,
+    state: u8,
+}
+
+impl Drawn {
+    const STATES: u64 = 4;
+    /// An operation that leaves each state as it is.
+    const READ: u8 = 3;
+
+    /// Returns a number that is always the same for the same arguments.
+    fn draw(&self, kind: u64, process: usize, op: u8) -> u64 {
+        let of = [self.state.into(), kind, process as u64, op.into()];
+        of.iter().fold(self.seed, |hash, part| {
+            let mixed = (hash ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed ^ mixed >> 29
+        }) >> 20
+    }
+}
+
+impl Spec for Drawn {
+    type Setup = u64;
+    type Op = u8;
+    type Ret = u8;
+    fn start(seed: &u64) -> Self {
+        Self {
+            seed: *seed,
+            state: 0,
+        }
+    }
+    fn step(&mut self, process: usize, op: &u8) -> u8 {
+        if *op == Self::READ {
+            return self.state % 2;
+        }
+        let ret = self.draw(0, process, *op) % 2;
+        self.state = (self.draw(1, process, *op) % Self::STATES) as u8;
+        ret as u8
+    }
+    fn blocks(&self, process: usize, op: &u8) -> bool {
+        self.draw(2, process, *op).is_multiple_of(6)
+    }
+    fn crash(&mut self, process: usize, op: &u8) {
+        if self.draw(3, process, *op).is_multiple_of(2) {
+            self.state = (self.draw(4, process, *op) % Self::STATES) as u8;
+        }
+    }
+    fn only_reads(op: &u8, _: &u8) -> bool {
+        *op == Self::READ
+    }
+}
+
+#[test]
+fn the_check_agrees_with_the_oracle_on_drawn_specs_and_the_deaths_of_their_processes() {
+    let calls = (0u8..4, 0u8..2);
+    let shapes = prop_oneof![histories(calls.clone(), 3, 3), histories(calls, 5, 2)];
+    let (yes, no) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    let mut runner = proptest::test_runner::TestRunner::new(kept_in!("check.txt", 20_000));
+    let ran = runner.run(&(any::<u64>(), shapes), |(seed, history)| {
+        for criterion in [Criterion::RealTime, Criterion::ProgramOrder] {
+            for at_rest in [false, true] {
+                let expected = oracle::<Drawn>(&seed, &history, criterion, at_rest);
+                let verdict = match at_rest {
+                    false => explain(&seed, &history, criterion, LIMITS),
+                    true => rest(&seed, &history, criterion, LIMITS),
+                };
+                let count = if expected { &yes } else { &no };
+                count.set(count.get() + 1);
+                prop_assert_eq!(
+                    verdict == Verdict::Ok,
+                    expected,
+                    "{:?} {} {:?}",
+                    criterion,
+                    at_rest,
+                    verdict
+                );
+            }
+        }
+        Ok(())
+    });
+    ran.unwrap();
+    assert!(
+        yes.get() > 2_000 && no.get() > 2_000,
+        "{} allowed, {} not",
+        yes.get(),
+        no.get()
+    );
 }
 
 /// A stack that also returns its height: pushes do not commute, and one call can observe several of
@@ -865,6 +996,57 @@ fn a_call_cut_short_by_a_death_took_effect_or_not_or_left_what_a_crash_does() {
         explain(&(), &history, Criterion::RealTime, Limits::default()),
         Verdict::Ok
     );
+}
+
+/// A flag that any process raises, and that process 0 alone raises further.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Ranked(u8);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+enum RankedOp {
+    Raise,
+    Look,
+}
+
+impl Spec for Ranked {
+    type Setup = ();
+    type Op = RankedOp;
+    type Ret = u8;
+    fn start(_: &()) -> Self {
+        Self(0)
+    }
+    fn step(&mut self, process: usize, op: &RankedOp) -> u8 {
+        if *op == RankedOp::Raise && (self.0 == 0 || self.0 == 1 && process == 0) {
+            self.0 += 1;
+        }
+        self.0
+    }
+}
+
+/// In the first state their effects are the same, so one of them is tried there; it has to be the other one.
+#[test]
+fn of_two_equal_calls_that_never_returned_each_is_tried_where_their_effects_differ_later() {
+    let raise = || Call::<Ranked> {
+        op: RankedOp::Raise,
+        ret: None,
+        invoked: 1,
+        returned: Call::<Ranked>::NEVER,
+    };
+    let verdict = |seen: u8| {
+        let look = Call {
+            op: RankedOp::Look,
+            ret: Some(seen),
+            invoked: 2,
+            returned: 3,
+        };
+        let history = History::<Ranked> {
+            calls: vec![vec![raise()], vec![raise()], vec![look]],
+        };
+        explain(&(), &history, Criterion::RealTime, LIMITS)
+    };
+    assert_eq!(verdict(2), Verdict::Ok, "process 1, then process 0");
+    assert_eq!(verdict(1), Verdict::Ok);
+    assert_ne!(verdict(3), Verdict::Ok);
 }
 
 /// A counter that wrongly declares its additions as reads.

@@ -6,27 +6,29 @@
 //! spec that is a node; a node is tried once.
 //!
 //! A call that only reads ([`Spec::only_reads`]) and may come next **comes next**, and nothing else
-//! is tried there: in any order that explains the rest it can be moved to the front.
+//! is tried there: in any order that explains the rest it can be moved to the front. Not where it passes over another call.
 //!
-//! **A death** that comes after the effect of its call is an item of its own in the lane, behind the call: calls of others may
-//! come between. Where the call comes in another way, the death is taken with it.
+//! **A call in which its process died** is two items of its lane, the effect and the death. Each may come next, or be passed
+//! over: it comes no more once a call comes that began after its time. Calls of others may come between the two.
 //!
 //! **Pending calls** are tried last, in chains; see [`linearizable`](super::linearizable) for why that is enough. Of two nodes
 //! that differ only in which pending calls took effect, the one with more of them is not tried.
 
 mod chains;
 mod lanes;
+mod next;
 mod order;
 mod pending;
 
 use chains::Chains;
 pub(super) use lanes::Of;
-use lanes::{Item, Pending, WAYS, Way, bound, deaths, lanes};
+use lanes::{Item, Move, Pending, bound, classes, lanes};
 
 use super::seen::Seen;
 use super::{Blocked, Explanation, Limits, Order, Watcher, asked, bits};
 use crate::case::Call;
 use crate::spec::Spec;
+use std::collections::HashMap;
 
 /// Condition on the state after the last call.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,10 +53,15 @@ pub(super) enum Answer<S: Spec> {
 enum Stage {
     /// Calls that only read.
     Reads,
-    Ways(Way),
+    /// Other calls.
+    Calls,
+    Deaths,
     Chains,
     Done,
 }
+
+/// An item that may come next, in the order of trying: its return, lane and position.
+type Candidate = (u64, usize, u32);
 
 /// A node, and what to try next from it.
 struct Frame {
@@ -64,16 +71,28 @@ struct Frame {
     /// No call that is still to come may have returned before this time.
     bound: u64,
     stage: Stage,
-    /// The candidate tried last in this stage: its return and its lane.
-    last: Option<(u64, usize)>,
+    /// The candidate tried last in this stage: its return, lane and position.
+    last: Option<Candidate>,
     chains: Option<Box<Chains>>,
+    /// The number of calls in the order, and that of deaths.
+    length: (usize, usize),
 }
 
 pub(super) struct Search<'a, S: Spec> {
     lanes: Vec<Vec<Item<'a, S>>>,
     pending: Vec<Pending<'a, S>>,
-    /// The deaths, by lane and position. The length of an order is asked at each node, so they are not looked for.
-    deaths: Vec<(usize, u32)>,
+    /// The number of items before each lane, and before the pending calls.
+    begins: Vec<u32>,
+    /// Whether a process died in one of the calls.
+    has_deaths: bool,
+    /// The first pending call of the same operation as each.
+    classes: Vec<usize>,
+    /// Whether pending calls of one operation were seen to have different effects, by that first one.
+    differs: Vec<bool>,
+    /// The state after the pending calls of a class in a state.
+    effects: HashMap<(usize, u32), Option<u32>>,
+    /// Whether such a difference was seen after one of them was left out in favour of another.
+    is_stale: bool,
     order: Order,
     ending: Ending,
     limits: Limits,
@@ -101,11 +120,20 @@ impl<'a, S: Spec> Search<'a, S> {
         (limits, watcher): (Limits, Watcher<'a>),
     ) -> Self {
         let (lanes, pending) = lanes(calls, order);
+        let mut begins = vec![0];
+        for lane in &lanes {
+            begins.push(begins[begins.len() - 1] + lane.len() as u32);
+        }
         Self {
             seen: Seen::new(lanes.len(), pending.len(), start),
             at: vec![0; lanes.len()],
             used: vec![0; pending.len().div_ceil(64)],
-            deaths: deaths(&lanes),
+            begins,
+            has_deaths: lanes.iter().flatten().any(Item::died),
+            classes: classes(&pending),
+            differs: vec![false; pending.len()],
+            effects: HashMap::new(),
+            is_stale: false,
             lanes,
             pending,
             order,
@@ -152,6 +180,22 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     pub(super) fn run(&mut self) -> Answer<S> {
+        loop {
+            let answer = self.run_once();
+            // An order that was found explains the calls however it was found.
+            if !self.is_stale || !matches!(answer, Answer::Inexplicable(_)) {
+                return answer;
+            }
+            self.is_stale = false;
+            let start = self.seen.state(0).clone();
+            self.seen = Seen::new(self.lanes.len(), self.pending.len(), start);
+            (self.copy, self.effects) = (None, HashMap::new());
+            self.at.fill(0);
+            self.used.fill(0);
+        }
+    }
+
+    fn run_once(&mut self) -> Answer<S> {
         let calls = self.lanes.iter().flatten();
         let left = calls.filter(|item| !item.died()).count();
         if left == 0 && self.ended(0) {
@@ -159,7 +203,7 @@ impl<'a, S: Spec> Search<'a, S> {
         }
         // The node with the longest order, and its length.
         let (mut furthest, mut longest) = (0, (0, 0));
-        let mut frames = vec![self.frame(0, left)];
+        let mut frames = vec![self.frame(0, left, (0, 0))];
         while let Some(mut frame) = frames.pop() {
             let state = self.seen.state_of(frame.node);
             let next = self.next(&mut frame, state);
@@ -173,7 +217,8 @@ impl<'a, S: Spec> Search<'a, S> {
                 }
                 continue;
             };
-            let left = frame.left - self.make_moves();
+            let (returned, length) = self.make_moves(frame.length);
+            let left = frame.left - returned;
             let moves = std::mem::take(&mut self.moves);
             let node = (self.seen).insert(&self.at, &self.used, next, frame.node, &moves);
             self.moves = moves;
@@ -185,7 +230,6 @@ impl<'a, S: Spec> Search<'a, S> {
             if left == 0 && self.ended(next) {
                 return Answer::Explained(node);
             }
-            let length = self.length();
             if length > longest {
                 (furthest, longest) = (node, length);
             }
@@ -193,7 +237,7 @@ impl<'a, S: Spec> Search<'a, S> {
             if frame.stage != Stage::Done {
                 frames.push(frame);
             }
-            frames.push(self.frame(node, left));
+            frames.push(self.frame(node, left, length));
         }
         self.stand_at(furthest);
         let state = self.seen.state(self.seen.state_of(furthest)).clone();
@@ -214,34 +258,36 @@ impl<'a, S: Spec> Search<'a, S> {
         self.used.copy_from_slice(used);
     }
 
-    /// Takes the moves from the current node, and returns how many of them are calls that returned.
-    fn make_moves(&mut self) -> usize {
+    /// Takes the moves from the current node. Returns how many of them are calls that returned, and the length of the order,
+    /// which was `length` before.
+    fn make_moves(&mut self, mut length: (usize, usize)) -> (usize, (usize, usize)) {
         let mut returned = 0;
+        let mut at = std::mem::take(&mut self.at);
         for &step in &self.moves {
-            match self.moved(step) {
-                Ok((lane, way)) => {
-                    let item = &self.lanes[lane][self.at[lane] as usize];
+            let of = self.moved(step);
+            self.advance(of, &mut at);
+            match of {
+                Move::Lane(lane, position) => {
+                    let item = &self.lanes[lane][position as usize];
                     returned += usize::from(!item.died());
-                    self.at[lane] += item.taken(way);
+                    length.0 += usize::from(!item.is_death);
+                    length.1 += usize::from(item.is_death);
                 }
-                Err(pending) => bits::add(&mut self.used, pending),
+                Move::Pending(pending) => {
+                    bits::add(&mut self.used, pending);
+                    length.0 += 1;
+                }
             }
         }
-        returned
+        self.at = at;
+        (returned, length)
     }
 
-    /// Returns the number of calls in the order, and that of deaths in it.
-    fn length(&self) -> (usize, usize) {
-        let taken: usize = self.at.iter().map(|&at| at as usize).sum();
-        let is_taken = |&&(lane, position): &&(usize, u32)| self.at[lane] > position;
-        let deaths = self.deaths.iter().filter(is_taken).count();
-        let pending = self.used.iter().map(|used| used.count_ones() as usize);
-        (taken - deaths + pending.sum::<usize>(), deaths)
-    }
-
-    fn frame(&self, node: u32, left: usize) -> Frame {
-        let items = (0..self.lanes.len()).filter_map(|lane| self.item(lane));
-        let bound = bound(items, self.order);
+    fn frame(&self, node: u32, left: usize, length: (usize, usize)) -> Frame {
+        let items = self.lanes.iter().zip(&self.at);
+        let must =
+            items.filter_map(|(lane, &at)| lane[at as usize..].iter().find(|item| !item.died()));
+        let bound = bound(must, self.order);
         Frame {
             node,
             left,
@@ -249,38 +295,8 @@ impl<'a, S: Spec> Search<'a, S> {
             stage: Stage::Reads,
             last: None,
             chains: None,
+            length,
         }
-    }
-
-    /// Returns the next call of a lane.
-    fn item(&self, lane: usize) -> Option<&Item<'a, S>> {
-        self.lanes[lane].get(self.at[lane] as usize)
-    }
-
-    /// Returns the lane whose next call may come next, by its return, after those that this stage
-    /// has tried.
-    fn candidate(&self, frame: &Frame) -> Option<usize> {
-        let mut first: Option<(u64, usize)> = None;
-        for lane in 0..self.lanes.len() {
-            let Some(item) = self.item(lane) else {
-                continue;
-            };
-            let place = (item.returned, lane);
-            let fits = match frame.stage {
-                stage if item.is_death => stage == Stage::Ways(Way::Crash),
-                Stage::Reads => item.reads,
-                Stage::Ways(Way::Effect) => !item.reads,
-                _ => item.died(),
-            };
-            if fits
-                && item.invoked <= frame.bound
-                && frame.last.is_none_or(|last| place > last)
-                && first.is_none_or(|first| place < first)
-            {
-                first = Some(place);
-            }
-        }
-        first.map(|(_, lane)| lane)
     }
 
     /// Returns the number of the state after the next candidate of a frame; the moves to it are in
@@ -296,51 +312,41 @@ impl<'a, S: Spec> Search<'a, S> {
                     }
                     return next;
                 }
-                Stage::Reads | Stage::Ways(_) => {}
+                Stage::Reads | Stage::Calls | Stage::Deaths => {}
             }
-            let Some(lane) = self.candidate(frame) else {
+            let Some(candidate) = self.candidate(frame) else {
                 frame.last = None;
                 frame.stage = match frame.stage {
-                    Stage::Reads => Stage::Ways(Way::Effect),
-                    Stage::Ways(way) => WAYS
-                        .get(way as usize + 1)
-                        .map_or(Stage::Chains, |&way| Stage::Ways(way)),
-                    stage => stage,
+                    Stage::Reads => Stage::Calls,
+                    Stage::Calls => Stage::Deaths,
+                    _ => Stage::Chains,
                 };
                 continue;
             };
-            frame.last = self.item(lane).map(|item| (item.returned, lane));
-            let way = match frame.stage {
-                Stage::Ways(way) => way,
-                _ => Way::Effect,
-            };
-            let after = self.after(lane, way, state);
+            frame.last = Some(candidate);
+            let (_, lane, position) = candidate;
+            let after = self.after(lane, position, state);
             if after.is_some() {
                 if frame.stage == Stage::Reads {
                     frame.stage = Stage::Done;
                 }
                 self.moves.clear();
-                self.moves.push((lane as u32) << 2 | way as u32);
+                self.moves.push(self.step(Move::Lane(lane, position)));
                 return after;
             }
         }
     }
 
-    /// Returns the state after the next call of a lane, if it may come next in this way.
-    fn after(&mut self, lane: usize, way: Way, state: u32) -> Option<u32> {
-        let item = self.item(lane)?;
+    /// Returns the state after an item of a lane, if it may come next.
+    fn after(&mut self, lane: usize, position: u32, state: u32) -> Option<u32> {
+        let item = &self.lanes[lane][position as usize];
         let (process, call) = (item.process, item.call);
-        match way {
-            Way::Effect if call.ret.is_none() => self.effect(process, call, state),
-            Way::Effect => self.returned(process, item.number, call, state),
-            Way::Nothing => Some(state),
-            Way::Crash => self.crash(process, call, state),
-            Way::EffectThenCrash => {
-                let effect = self.effect(process, call, state)?;
-                let crash_matters = self.crash(process, call, effect).is_some()
-                    || self.crash(process, call, state).is_some();
-                crash_matters.then_some(effect)
-            }
+        if item.is_death {
+            self.crash(process, call, state)
+        } else if item.died() {
+            self.effect(process, call, state)
+        } else {
+            self.returned(process, item.number, call, state)
         }
     }
 

@@ -91,7 +91,7 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
     /// lift. The crash may come instead of the operation, or after its effect: a lease that
     /// outlives operations is free, and the effect of the last operation under it stands. Engines
     /// that kill try all four: nothing, [`step`](Spec::step), `crash`, and `step` then `crash`. After the effect, calls of others
-    /// may come before the crash; this is tried only if `crash` changes the state right before or right after the step. By
+    /// may come before the crash. By
     /// default `crash` changes nothing.
     fn crash(&mut self, process: usize, pending: &Self::Op) {
         let _ = (process, pending);

@@ -14,6 +14,8 @@ pub(super) struct Chains {
 /// A chain of pending calls, the state after it, and its last member with the state before that.
 pub(super) struct Link {
     pub(super) moves: Vec<u32>,
+    /// The positions in the lanes after it.
+    pub(super) at: Vec<u32>,
     pub(super) pending: Vec<u64>,
     pub(super) state: u32,
     pub(super) last: Option<(usize, u32)>,

@@ -7,22 +7,6 @@ use crate::spec::Spec;
 /// The calls of one process, each with its number in the history.
 pub(in super::super) type Of<'a, S> = (usize, Vec<(usize, &'a Call<S>)>);
 
-/// The way in which a call in a lane comes next. A call in which its process died came in one of
-/// four ways.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Way {
-    /// It took effect, as each call that returned did.
-    Effect,
-    /// It did not take effect.
-    Nothing,
-    /// The process died, with the effect of `Spec::crash` alone; also the death behind a call that took effect before.
-    Crash,
-    /// It took effect, and its process dies later, as a move of its own.
-    EffectThenCrash,
-}
-
-pub(super) const WAYS: [Way; 4] = [Way::Effect, Way::Nothing, Way::Crash, Way::EffectThenCrash];
-
 /// A call, with the facts that the search reads most.
 pub(super) struct Item<'a, S: Spec> {
     pub(super) process: usize,
@@ -32,20 +16,15 @@ pub(super) struct Item<'a, S: Spec> {
     pub(super) call: &'a Call<S>,
     /// Whether it leaves each state as it is.
     pub(super) reads: bool,
-    /// Whether it is the death behind a call that took effect before. Other calls may come between.
+    /// Whether it is the death of its process, with the effect of `Spec::crash`: behind the effect of the call, where calls of others
+    /// may come between, or without it.
     pub(super) is_death: bool,
 }
 
 impl<S: Spec> Item<'_, S> {
-    /// Returns whether its process died in it.
+    /// Returns whether its process died in it. It may then come next, or be passed over.
     pub(super) fn died(&self) -> bool {
         self.call.ret.is_none()
-    }
-
-    /// Returns the number of items of its lane that come next with it: the death of its process too, unless that comes later.
-    pub(super) fn taken(&self, way: Way) -> u32 {
-        let with_death = self.died() && !self.is_death && way != Way::EffectThenCrash;
-        1 + u32::from(with_death)
     }
 }
 
@@ -54,6 +33,13 @@ pub(super) struct Pending<'a, S: Spec> {
     pub(super) item: Item<'a, S>,
     /// The previous call of its process: lane and position.
     pub(super) after: Option<(usize, u32)>,
+}
+
+/// A move: an item of a lane, by its position, or a pending call.
+#[derive(Clone, Copy)]
+pub(super) enum Move {
+    Lane(usize, u32),
+    Pending(usize),
 }
 
 /// Returns the first return of the calls that may come next: none of them may begin after it.
@@ -151,12 +137,11 @@ pub(super) fn lanes<'a, S: Spec>(
     (lanes, pending)
 }
 
-/// Returns the lane and the position of each death.
-pub(super) fn deaths<S: Spec>(lanes: &[Vec<Item<'_, S>>]) -> Vec<(usize, u32)> {
-    let of_lane = |(lane, items): (usize, &Vec<Item<'_, S>>)| {
-        let deaths = (0..).zip(items).filter(|(_, item)| item.is_death);
-        let deaths = deaths.map(|(position, _)| (lane, position));
-        deaths.collect::<Vec<_>>()
-    };
-    lanes.iter().enumerate().flat_map(of_lane).collect()
+/// Returns for each pending call the first one of the same operation.
+pub(super) fn classes<S: Spec>(pending: &[Pending<'_, S>]) -> Vec<usize> {
+    let same = |one: &Pending<S>, other: &Pending<S>| one.item.call.op == other.item.call.op;
+    let first = |one| pending.iter().position(|other| same(one, other));
+    let all = pending.iter().enumerate();
+    all.map(|(number, one)| first(one).unwrap_or(number))
+        .collect()
 }

@@ -1,59 +1,90 @@
-//! The order that leads to a node.
+//! The moves of the search, and the order that leads to a node.
 
 use super::Search;
-use super::lanes::{WAYS, Way};
+use super::lanes::{Item, Move};
+use crate::check::Order;
 use crate::spec::Spec;
 
-impl<S: Spec> Search<'_, S> {
-    /// Decodes a move: a lane and a way, or a pending call.
-    pub(super) fn moved(&self, step: u32) -> Result<(usize, Way), usize> {
-        let index = step as usize >> 2;
-        if index < self.lanes.len() {
-            Ok((index, WAYS[step as usize & 3]))
+impl<'a, S: Spec> Search<'a, S> {
+    /// Encodes a move.
+    pub(super) fn step(&self, of: Move) -> u32 {
+        match of {
+            Move::Lane(lane, position) => self.begins[lane] + position,
+            Move::Pending(pending) => self.begins[self.lanes.len()] + pending as u32,
+        }
+    }
+
+    /// Decodes a move.
+    pub(super) fn moved(&self, step: u32) -> Move {
+        let lane = self.begins.partition_point(|&begin| begin <= step) - 1;
+        let position = step - self.begins[lane];
+        if lane < self.lanes.len() {
+            Move::Lane(lane, position)
         } else {
-            Err(index - self.lanes.len())
+            Move::Pending(position as usize)
+        }
+    }
+
+    /// Takes a move. Positions pass over what comes no more: calls in which a process died, and deaths, that had to come before.
+    pub(super) fn advance(&self, of: Move, at: &mut [u32]) {
+        let invoked = match of {
+            Move::Lane(lane, position) => {
+                at[lane] = position + 1;
+                self.lanes[lane][position as usize].invoked
+            }
+            Move::Pending(pending) => {
+                let pending = &self.pending[pending];
+                if let Some((lane, position)) = pending.after {
+                    at[lane] = at[lane].max(position + 1);
+                }
+                pending.item.invoked
+            }
+        };
+        if self.order == Order::RealTime && self.has_deaths {
+            for (lane, at) in self.lanes.iter().zip(at) {
+                let rest = lane[*at as usize..].iter();
+                let is_over = |item: &&Item<S>| item.died() && item.returned < invoked;
+                *at += rest.take_while(is_over).count() as u32;
+            }
+        }
+    }
+
+    /// Returns the item of a move.
+    fn item_of(&self, of: Move) -> &Item<'a, S> {
+        match of {
+            Move::Lane(lane, position) => &self.lanes[lane][position as usize],
+            Move::Pending(pending) => &self.pending[pending].item,
         }
     }
 
     /// Returns the order that leads to a node: each call as (process, its number).
     pub(super) fn order(&self, node: u32) -> Vec<(usize, usize)> {
-        let mut at = vec![0; self.lanes.len()];
         let way = self.seen.way(node).into_iter();
-        let items = way.map(|step| match self.moved(step) {
-            Ok((lane, way)) => {
-                let item = &self.lanes[lane][at[lane] as usize];
-                at[lane] += item.taken(way);
-                item
+        let items = way.map(|step| self.item_of(self.moved(step)));
+        let mut calls = Vec::new();
+        for item in items {
+            let call = (item.process, item.number);
+            // A death may come without the effect of its call.
+            if !item.is_death || !calls.contains(&call) {
+                calls.push(call);
             }
-            Err(pending) => &self.pending[pending].item,
-        });
-        let calls = items.filter(|item| !item.is_death);
-        calls.map(|item| (item.process, item.number)).collect()
+        }
+        calls
     }
 
     /// Returns the state before a call in the order that leads to a node.
     pub(in super::super) fn state_before(&mut self, node: u32, call: (usize, usize)) -> Option<S> {
         let mut state = 0;
-        self.at.fill(0);
         for step in self.seen.way(node) {
-            let moved = self.moved(step);
-            let item = match moved {
-                Ok((lane, _)) => self.item(lane)?,
-                Err(pending) => &self.pending[pending].item,
-            };
+            let of = self.moved(step);
+            let item = self.item_of(of);
             if (item.process, item.number) == call && !item.is_death {
                 return Some(self.seen.state(state).clone());
             }
-            let after = match moved {
-                Ok((lane, way)) => {
-                    let taken = item.taken(way);
-                    let after = self.after(lane, way, state);
-                    self.at[lane] += taken;
-                    after
-                }
-                Err(pending) => self.pending_effect(pending, state),
-            };
-            state = after?;
+            state = match of {
+                Move::Lane(lane, position) => self.after(lane, position, state),
+                Move::Pending(pending) => self.pending_effect(pending, state),
+            }?;
         }
         None
     }

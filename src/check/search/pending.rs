@@ -2,7 +2,7 @@
 //! returned observes the last.
 
 use super::chains::{Chains, Link};
-use super::lanes::{Pending, Way};
+use super::lanes::{Move, Pending};
 use super::{Ending, Frame, Search, bits};
 use crate::spec::Spec;
 use std::collections::{HashMap, VecDeque};
@@ -17,6 +17,7 @@ impl<S: Spec> Search<'_, S> {
             Box::new(Chains {
                 queue: VecDeque::from([Link {
                     moves: Vec::new(),
+                    at: self.at.clone(),
                     pending: self.used.clone(),
                     state,
                     last: None,
@@ -43,26 +44,21 @@ impl<S: Spec> Search<'_, S> {
     fn grow(&mut self, link: &Link, bound: u64, chains: &mut Chains) {
         if let Some((last, before)) = link.last {
             for lane in 0..self.lanes.len() {
-                let Some(item) = self.item(lane).filter(|item| item.invoked <= bound) else {
-                    continue;
-                };
-                let ways: &[Way] = match (item.died(), item.is_death) {
-                    (false, _) => &[Way::Effect],
-                    (true, false) => &[Way::Effect, Way::Crash, Way::EffectThenCrash],
-                    (true, true) => &[Way::Crash],
-                };
-                for &way in ways {
-                    let Some(after) = self.after(lane, way, link.state) else {
+                for position in self.next_in(lane, link.at[lane]) {
+                    if self.lanes[lane][position as usize].invoked > bound {
+                        continue;
+                    }
+                    let Some(after) = self.after(lane, position, link.state) else {
                         continue;
                     };
                     // The call could also come without the last member, or before it.
-                    if let Some(without) = self.after(lane, way, before)
+                    if let Some(without) = self.after(lane, position, before)
                         && (without == after || self.pending_effect(last, without) == Some(after))
                     {
                         continue;
                     }
                     let mut moves = link.moves.clone();
-                    moves.push((lane as u32) << 2 | way as u32);
+                    moves.push(self.step(Move::Lane(lane, position)));
                     chains.ready.push((moves, after));
                 }
             }
@@ -81,7 +77,7 @@ impl<S: Spec> Search<'_, S> {
                 // The last member changes nothing for this one.
                 self.pending_effect(pending, before) == Some(after)
             });
-            if alone || self.has_a_twin(pending, bound, link, after) {
+            if alone || self.has_a_twin(pending, bound, link) {
                 continue;
             }
             let mut with = link.pending.clone();
@@ -92,9 +88,12 @@ impl<S: Spec> Search<'_, S> {
             }
             known.push(with.clone());
             let mut moves = link.moves.clone();
-            moves.push(((self.lanes.len() + pending) as u32) << 2);
+            moves.push(self.step(Move::Pending(pending)));
+            let mut at = link.at.clone();
+            self.advance(Move::Pending(pending), &mut at);
             chains.queue.push_back(Link {
                 moves,
+                at,
                 pending: with,
                 state: after,
                 last: Some((pending, link.state)),
@@ -102,7 +101,34 @@ impl<S: Spec> Search<'_, S> {
         }
     }
 
+    /// Returns the state after a pending call. Calls of one operation are asked together, because only one of them is tried as
+    /// long as their effects are the same.
     pub(super) fn pending_effect(&mut self, pending: usize, state: u32) -> Option<u32> {
+        let class = self.classes[pending];
+        if self.differs[class] {
+            return self.effect_of(pending, state);
+        }
+        if let Some(&after) = self.effects.get(&(class, state)) {
+            return after;
+        }
+        let after = self.effect_of(pending, state);
+        let others = (class..self.pending.len()).filter(|&other| other != pending);
+        let others: Vec<_> = others
+            .filter(|&other| self.classes[other] == class)
+            .collect();
+        if others
+            .into_iter()
+            .any(|other| self.effect_of(other, state) != after)
+        {
+            self.differs[class] = true;
+            self.is_stale = true;
+        } else {
+            self.effects.insert((class, state), after);
+        }
+        after
+    }
+
+    fn effect_of(&mut self, pending: usize, state: u32) -> Option<u32> {
         let item = &self.pending[pending].item;
         let (process, call) = (item.process, item.call);
         self.effect(process, call, state)
@@ -110,27 +136,22 @@ impl<S: Spec> Search<'_, S> {
 
     pub(super) fn may_begin(&self, pending: usize, bound: u64) -> bool {
         let Pending { item, after } = &self.pending[pending];
-        item.invoked <= bound && after.is_none_or(|(lane, position)| self.at[lane] > position)
+        let is_done = |(lane, position): (usize, u32)| {
+            let (at, end) = (self.at[lane], position + 1);
+            at >= end
+                || (self.lanes[lane][at as usize..end as usize].iter()).all(|item| item.died())
+        };
+        item.invoked <= bound && after.is_none_or(is_done)
     }
 
-    /// Returns whether another process has the same operation pending, with the same effect here,
-    /// and is tried first.
-    fn has_a_twin(&mut self, pending: usize, bound: u64, link: &Link, after: u32) -> bool {
-        for twin in 0..pending {
-            if bits::has(&link.pending, twin) || !self.may_begin(twin, bound) {
-                continue;
-            }
-            let (item, other) = (&self.pending[pending].item, &self.pending[twin].item);
-            let states = [self.seen.state(link.state), self.seen.state(after)];
-            // Which processes wait in these two states may depend on the process.
-            let waits = |process| states.map(|state| state.blocks(process, &item.call.op));
-            if item.call.op == other.call.op
-                && waits(item.process) == waits(other.process)
-                && self.pending_effect(twin, link.state) == Some(after)
-            {
-                return true;
-            }
-        }
-        false
+    /// Returns whether another process has the same operation pending, and is tried first.
+    fn has_a_twin(&self, pending: usize, bound: u64, link: &Link) -> bool {
+        let class = self.classes[pending];
+        !self.differs[class]
+            && (class..pending).any(|twin| {
+                self.classes[twin] == class
+                    && !bits::has(&link.pending, twin)
+                    && self.may_begin(twin, bound)
+            })
     }
 }
