@@ -71,6 +71,7 @@ impl<S: Spec> Call<S> {
 
 /// One access to shared memory, with the source line that made it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Step {
     /// The process that made it.
     pub process: usize,

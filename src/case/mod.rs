@@ -22,8 +22,25 @@ use std::marker::PhantomData;
 pub type Program<S> = Vec<Vec<<S as Spec>::Op>>;
 
 /// One execution, as far as it is known beforehand: setup, program, schedule, kills.
+///
+/// ```
+/// use forkcheck::case::{Case, Kill, Place, Schedule, Turn, Until};
+/// use forkcheck::spec::{Counter, CounterOp};
+///
+/// // The adder takes its steps up to the second one on `sum`, is killed there, and then the reader runs.
+/// let second = Place::new(Some(0), "sum", 2);
+/// let program = vec![vec![CounterOp::Add(1)], vec![CounterOp::Read]];
+/// let mut case = Case::<Counter>::free(0, program);
+/// case.schedule = Schedule::Turns(vec![
+///     Turn::new(0, Until::Before(second.clone())),
+///     Turn::new(1, Until::End),
+/// ]);
+/// case.kills = vec![Kill::new(0, 0, second)];
+/// assert_eq!(case.operations(), 2);
+/// ```
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(bound = "", deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Case<S: Spec> {
     /// The setup from which the structure and its spec start.
     pub setup: S::Setup,
@@ -61,6 +78,7 @@ impl<S: Spec> Case<S> {
 
 /// The processes that take the steps, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Schedule {
     /// No order is given: the machine runs the processes side by side, or a model tries all orders.
     #[default]
@@ -71,6 +89,7 @@ pub enum Schedule {
 
 /// Steps that one process takes one after the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Turn {
     /// The process.
     pub process: u16,
@@ -78,8 +97,16 @@ pub struct Turn {
     pub until: Until,
 }
 
+impl Turn {
+    /// Makes a turn of this process.
+    pub fn new(process: u16, until: Until) -> Self {
+        Self { process, until }
+    }
+}
+
 /// The end of a turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Until {
     /// The process is done, sleeps, or dies.
     End,
@@ -89,6 +116,7 @@ pub enum Until {
 
 /// A step at which a process dies by SIGKILL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Kill {
     /// The process.
     pub process: u16,
@@ -96,6 +124,17 @@ pub struct Kill {
     pub life: u32,
     /// The step of that incarnation that the kill replaces.
     pub before: Place,
+}
+
+impl Kill {
+    /// Makes a kill of this incarnation of a process, in place of the step `before`.
+    pub fn new(process: u16, life: u32, before: Place) -> Self {
+        Self {
+            process,
+            life,
+            before,
+        }
+    }
 }
 
 /// The most operations that are read for one process: each has a number in [`Place::operation`].

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 /// A step of a process, by a name that survives changes of the code around it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Place {
     /// The operation that the step belongs to, counted from 0; `None` while the process attaches or
     /// detaches.
@@ -19,6 +20,18 @@ pub struct Place {
     pub word: String,
     /// The number of the step among those of its operation on this word, counted from 1.
     pub nth: u32,
+}
+
+impl Place {
+    /// Names the `nth` step of an operation on a word, counted from 1.
+    pub fn new(operation: Option<u16>, word: impl Into<String>, nth: u32) -> Self {
+        let word = word.into();
+        Self {
+            operation,
+            word,
+            nth,
+        }
+    }
 }
 
 impl std::fmt::Display for Place {

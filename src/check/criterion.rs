@@ -37,6 +37,12 @@ impl From<Criterion> for Order {
 }
 
 /// Limits of the check of one history. They are deterministic: no clock decides.
+///
+/// ```
+/// use forkcheck::check::Limits;
+/// let patient = Limits { steps: 1 << 30, ..Limits::default() };
+/// assert_eq!(patient.states, 1 << 20);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// States remembered at a time: memory. Each takes its own size, and four bytes for each call that overlaps it.

@@ -4,9 +4,24 @@ use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The result of a check.
+/// The result of a check. Only `Ok` is green: a verdict that is none of these counts as red.
+///
+/// ```
+/// use forkcheck::check::Verdict;
+/// use forkcheck::spec::Counter;
+///
+/// fn exit_code(verdict: &Verdict<Counter>) -> i32 {
+///     match verdict {
+///         Verdict::Ok => 0,
+///         Verdict::Finding(_) => 1,
+///         _ => 2, // nothing was decided
+///     }
+/// }
+/// assert_eq!(exit_code(&Verdict::Unknown("the time was up".into())), 2);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
+#[non_exhaustive]
 pub enum Verdict<S: Spec> {
     /// Nothing wrong was seen, within what was covered.
     Ok,

@@ -139,6 +139,12 @@ fn told<S: Spec>(
             (Standing::CannotSay, "unknown", None, Some(why))
         }
         Verdict::Unavailable(why) => (Standing::CannotSay, "unavailable", None, Some(why)),
+        other => (
+            Standing::CannotSay,
+            "unknown",
+            None,
+            Some(format!("{other:?}")),
+        ),
     };
     let calls = || history.calls.iter().flatten();
     let object = json!({

@@ -111,6 +111,7 @@ const IF_SLOW: &str = "if it only takes long, raise FORKCHECK_WATCHDOG";
 
 /// The way in which an engine got the machine for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Turn {
     /// The time that it waited for other suites.
     pub waited: Duration,
@@ -242,6 +243,7 @@ impl std::fmt::Display for Scope {
 /// One execution that is to be reported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
+#[non_exhaustive]
 pub struct Run<S: Spec> {
     /// The case that was run.
     pub case: Case<S>,

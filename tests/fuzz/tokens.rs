@@ -43,25 +43,17 @@ fn suite() -> Suite<Nothing> {
 }
 
 fn place() -> Place {
-    Place {
-        operation: Some(0),
-        word: "0".into(),
-        nth: 1,
-    }
+    Place::new(Some(0), "0", 1)
 }
 fn case<S: Spec>(setup: S::Setup, program: Vec<Vec<S::Op>>) -> Case<S> {
-    let turn = |process, until| Turn { process, until };
-    Case {
-        prefix: Vec::new(),
-        setup,
-        program,
-        schedule: Schedule::Turns(vec![turn(0, Until::Before(place())), turn(1, Until::End)]),
-        kills: vec![Kill {
-            process: 0,
-            life: 0,
-            before: place(),
-        }],
-    }
+    let turns = vec![
+        Turn::new(0, Until::Before(place())),
+        Turn::new(1, Until::End),
+    ];
+    let mut case = Case::free(setup, program);
+    case.schedule = Schedule::Turns(turns);
+    case.kills = vec![Kill::new(0, 0, place())];
+    case
 }
 fn of_nothing() -> Case<Nothing> {
     case((), vec![vec![(); 3], vec![()]])

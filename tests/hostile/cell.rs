@@ -288,6 +288,6 @@ pub(crate) fn is_undisturbed<S: Spec>(verdict: &Verdict<S>) -> bool {
     match verdict {
         Verdict::Ok => true,
         Verdict::Unknown(reason) => reason.contains("did calls of different processes overlap"),
-        Verdict::Finding(_) | Verdict::Unavailable(_) => false,
+        _ => false,
     }
 }

@@ -97,6 +97,10 @@ fn kill<T: WithHandles<Memory = Hardware>>(
                 counts.unknown.get_or_insert(why);
                 continue;
             }
+            other => {
+                counts.unknown.get_or_insert(format!("{other:?}"));
+                continue;
+            }
         };
         match finding.kind {
             Kind::NotCrashTolerant | Kind::Deadlock | Kind::Livelock | Kind::Endless => {
@@ -129,6 +133,7 @@ fn step<T: WithHandles<Memory = Hardware>>(suite: Suite<T::Spec>) -> Result<Sear
         Verdict::Finding(finding) => format!("{}: {}", finding.kind, finding.detail),
         Verdict::Unknown(why) => format!("UNKNOWN: {why}"),
         Verdict::Unavailable(why) => format!("UNAVAILABLE: {why}"),
+        other => format!("{other:?}"),
     };
     Ok(Searched {
         verdict,
