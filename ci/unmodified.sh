@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Proves that `cargo forkcheck test` sees the accesses of unmodified code: the releases of published crates with a known
 # defect are found out, at a line of theirs, and come again by their tokens; the others pass; a ring in C and a stack in C++ are found out too.
-# Without the pass, in all crates or in the user's, nothing passes.
+# Without the pass, in all crates or in the user's, nothing passes. The command is the one that `cargo install --path .` installs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # They would take the place of the flags that are given here.
@@ -12,8 +12,10 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 cargo test --locked --target "$host" --config "target.$host.rustflags = ['--cfg', 'forkcheck_instrumented']" \
     --no-default-features --features harness --lib -- instrumented
 
-cargo build --locked --bin cargo-forkcheck
-PATH="${CARGO_TARGET_DIR:-$PWD/target}/debug:$PATH"
+installed=${CARGO_TARGET_DIR:-$PWD/target}/installed
+rm -rf "$installed"
+cargo install --path . --locked --debug --quiet --root "$installed"
+PATH="$installed/bin:$PATH"
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 
@@ -29,6 +31,10 @@ run() {
 has() {
     grep -Eq "$1" "$output" || fail "there is no line $1"
 }
+
+[[ $(command -v forkcheck) == "$installed/bin/forkcheck" ]] || fail "forkcheck is not installed"
+forkcheck --version | grep -Eqx "forkcheck [0-9.]+" || fail "forkcheck has no version"
+cargo forkcheck --help | grep -q "cargo forkcheck test" || fail "cargo forkcheck has no help"
 
 for engine in stepped kills; do
     run published unmodified "::$engine"

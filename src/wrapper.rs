@@ -22,6 +22,19 @@ const ALONE: &str = "CARGO_FORKCHECK_ALONE";
 /// Set by a user: names of crates that are built without the pass, and whose accesses are not seen.
 const LEFT_PLAIN: &str = "CARGO_FORKCHECK_PLAIN";
 
+/// The answer to `cargo forkcheck --help`.
+const HELP: &str = "\
+Runs cargo with instrumentation, so that `stepped` and `kills` see the accesses of unmodified code.
+
+Usage: cargo forkcheck <COMMAND OF CARGO> [ITS OPTIONS]
+
+  cargo forkcheck test         runs the tests of this package
+  cargo forkcheck nextest run  runs them with nextest
+  cargo forkcheck run          runs a program of this package
+
+Environment:
+  CARGO_FORKCHECK_PLAIN  crates to leave without instrumentation: their accesses are not seen";
+
 /// The condition for code that is instrumented, or that answers instrumented code.
 const CFG: &str = "forkcheck_instrumented";
 
@@ -67,6 +80,10 @@ fn main() -> ExitCode {
 fn cargo(mut arguments: Vec<OsString>) -> String {
     let command = arguments.first().and_then(|first| first.to_str());
     let command = command.unwrap_or_default().to_owned();
+    if command == "--help" || command == "-h" {
+        println!("{HELP}");
+        std::process::exit(0);
+    }
     if command.is_empty() || command.starts_with('-') {
         return "name a command of cargo: cargo forkcheck test, cargo forkcheck nextest run".into();
     }
