@@ -26,13 +26,40 @@
 /// elsewhere. A structure that does not promise to outlive its processes leaves `kills` out: `with:
 /// .without("kills", "a killed owner takes the lock along"),`.
 ///
-/// A form that it cannot read is a compile error, which says what is expected there:
+/// A form that it cannot read is a compile error at the macro, which says what is expected there. For `reader: 1..=4 of strategy,`:
 ///
-/// ```compile_fail
-/// # use forkcheck::prelude::*;
-/// # use forkcheck::spec::RegisterOp;
-/// # type Plain<M> = forkcheck::publish::SeqLock<u64, M>;
-/// forkcheck::suite! { plain: Plain<_>, reader: from 1 to 4 ops of Just(RegisterOp::Read), }
+/// ```text
+/// error: suite!: the role `reader` is written `reader: 1..=4 ops of strategy,` or `reader: 2 processes, 1..=4 ops of strategy,`
+/// ```
+///
+/// ```
+/// use forkcheck::prelude::*;
+/// use forkcheck::spec::{Counter, CounterOp, CounterRet};
+///
+/// struct Sum<M: Memory>(M::AtomicI64);
+/// impl<M: Memory> Structure for Sum<M> {
+///     type Memory = M;
+///     type Spec = Counter;
+///     fn new(first: &i64) -> Self { Sum(Atomic::new(*first)) }
+///     fn apply(&self, op: &CounterOp) -> CounterRet {
+///         match op {
+///             CounterOp::Add(n) => { self.0.fetch_add(*n, Ordering::AcqRel); CounterRet::Added }
+///             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::Acquire)),
+///         }
+///     }
+/// }
+///
+/// forkcheck::suite! {
+///     sum: Sum<_>,
+///     setup: Just(0),
+///     adder: 2 processes, 1..=3 ops of (1i64..9).prop_map(CounterOp::Add),
+///     reader: 1..=3 ops of Just(CounterOp::Read),
+/// }
+/// # fn main() {
+/// // The tests are there for cargo; a program of its own calls the suite.
+/// let suite = sum::suite().cases(1).regressions(None);
+/// suite.test::<forkcheck::engine::Stepped, Sum<_>>();
+/// # }
 /// ```
 #[macro_export]
 macro_rules! suite {

@@ -64,34 +64,8 @@ pub fn run(role: &str) -> Just<Run> {
 /// # fn main() {}
 /// ```
 ///
-/// A form that the macro does not accept is a compiler error. So is a parameter that is neither one
-/// word nor number nor block, which needs a type (`type Pair<M> = Cells<M, [u64; 2]>;`):
-///
-/// ```compile_fail
-/// # use forkcheck::prelude::*;
-/// # struct Cells<M: Memory, T>(M::AtomicU32, std::marker::PhantomData<T>);
-/// forkcheck::scenario! {
-///     cells: Cells<_, std::num::Wrapping<u8>>,
-///     new: Cells(Atomic::new(0), std::marker::PhantomData),
-///     one: |cells| { cells.0.store(1, Ordering::Relaxed); },
-/// }
-/// # fn main() {}
-/// ```
-///
-/// So is a second `finally`:
-///
-/// ```compile_fail
-/// # use forkcheck::prelude::*;
-/// # struct Word<M: Memory>(M::AtomicU32);
-/// forkcheck::scenario! {
-///     word: Word<_>,
-///     new: Word(Atomic::new(0)),
-///     one: |word| { word.0.store(1, Ordering::Relaxed); },
-///     finally: |word| { assert_eq!(word.0.load(Ordering::Relaxed), 1); },
-///     finally: |word| { assert_eq!(word.0.load(Ordering::Relaxed), 1); },
-/// }
-/// # fn main() {}
-/// ```
+/// A form that the macro does not accept is a compiler error at the macro, which says what is expected. So is a parameter that is
+/// neither one word nor number nor block, which needs a type (`type Pair<M> = Cells<M, [u64; 2]>;`), and a second `finally`.
 ///
 /// `always: |structure| { ... },` is the invariant: `stepped` and `kills` run its assertions after each step that changes the
 /// structure. Where one fails, the finding ([`InvariantViolated`](crate::check::Kind::InvariantViolated)) ends with that step.

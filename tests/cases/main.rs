@@ -6,6 +6,7 @@ mod distinct_items;
 #[cfg(feature = "loom")]
 mod loom;
 mod macros_generic;
+mod macros_refused;
 mod min_ops;
 mod names;
 mod nonsense;
