@@ -583,7 +583,7 @@ fn help_calls_the_code_under_test_a_structure() {
 fn the_readmes_own_structure_is_the_test_that_runs() {
     let readme = include_str!("../../README.md");
     let sample = readme
-        .split("```rust,test_harness\n")
+        .split("```rust,no_run,test_harness\n")
         .nth(1)
         .unwrap()
         .split("```")
