@@ -22,6 +22,15 @@ impl<S: Spec> History<S> {
     }
 
     /// Returns whether two calls of different processes were under way at the same time.
+    ///
+    /// ```
+    /// use forkcheck::case::{Call, History};
+    /// use forkcheck::spec::{Counter, CounterOp::Read, CounterRet::Value};
+    /// let read = |invoked| Call { op: Read, ret: Some(Value(0)), invoked, returned: invoked + 5 };
+    /// let history = History::<Counter> { calls: vec![vec![read(0)], vec![read(3)]] };
+    /// assert!(history.overlaps());
+    /// assert_eq!((history.responses(), history.first()), (2, Some(0)));
+    /// ```
     pub fn overlaps(&self) -> bool {
         let calls = || {
             self.calls

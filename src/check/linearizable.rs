@@ -85,6 +85,19 @@ pub(crate) fn explain_watched<S: Spec>(
 /// Judges an execution in which every process is done or sleeps, so that none will ever move. The
 /// verdict is [`Verdict::Ok`] if some order of the calls that returned ends in a state in which
 /// every other call may wait ([`Spec::blocks`]), else a deadlock.
+///
+/// ```
+/// use forkcheck::case::{Call, History};
+/// use forkcheck::check::{Criterion, Limits, Verdict, rest};
+/// use forkcheck::spec::{Lock, LockOp, LockRet};
+/// let lock = |ret, invoked, returned| Call { op: LockOp::Lock, ret, invoked, returned };
+/// let first = vec![lock(Some(LockRet::Acquired), 0, 1)];
+/// let second = vec![lock(None, 2, Call::<Lock>::NEVER)];
+/// let history = History::<Lock> { calls: vec![first, second] };
+/// // The first process keeps the lock, so the second one has to wait.
+/// let verdict = rest(&(), &history, Criterion::RealTime, Limits::default());
+/// assert_eq!(verdict, Verdict::Ok);
+/// ```
 pub fn rest<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,

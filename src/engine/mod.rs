@@ -84,8 +84,8 @@ pub trait Engine: Default + 'static {
 
     /// Runs one case, many times or in all its orders, and judges each history where it arose.
     ///
-    /// Returns an error where the case could not be run at all; the suite's verdict is then
-    /// [`Verdict::Unavailable`].
+    /// # Errors
+    /// The case could not be run at all; the suite's verdict is then [`Verdict::Unavailable`].
     fn search<S: WithHandles<Memory = Self::Memory>>(
         &mut self,
         case: &Case<S::Spec>,

@@ -59,6 +59,9 @@ macro_rules! atomics {
         }
         impl Reading<'_, core_atomic::$Word> {
             /// Loads the word.
+            ///
+            /// # Panics
+            /// If `order` is `Release` or `AcqRel`.
             pub fn load(&self, order: Ordering) -> $Value {
                 self.0.load(order)
             }
@@ -77,6 +80,9 @@ unsafe impl Resident for HardwareBool {
 }
 impl Reading<'_, HardwareBool> {
     /// Loads the word.
+    ///
+    /// # Panics
+    /// If `order` is `Release` or `AcqRel`.
     pub fn load(&self, order: Ordering) -> bool {
         self.0.load(order)
     }

@@ -63,6 +63,13 @@ impl<T> Child<T> {
 
     /// Waits until the child ends.
     ///
+    /// ```
+    /// use forkcheck::process::{self, Exit};
+    /// let mut child = process::spawn(|| -> () { std::process::exit(3) })?;
+    /// assert_eq!(child.wait()?, Exit::Code(3));
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Another part of the program reaped it, or this is a forked copy of the process that started
     /// it.
@@ -92,6 +99,12 @@ impl<T> Child<T> {
     }
 
     /// Waits until the child ends, and returns its body's value.
+    ///
+    /// ```
+    /// let child = forkcheck::process::spawn(|| "done".to_string())?;
+    /// assert_eq!(child.value()?, "done");
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The body panicked, was killed, or ended the process: see [`Error::exit`]. Or its value could

@@ -105,6 +105,14 @@ impl<M: Memory> EventCount<M> {
 
     /// Waits as [`wait`](Self::wait) does, for about `limit` at most. Returns `None` if `ready` had
     /// no value when the time was up.
+    ///
+    /// ```
+    /// use forkcheck::publish::EventCount;
+    /// use std::time::Duration;
+    /// let more = EventCount::new();
+    /// let nothing: Option<u32> = more.wait_timeout(Duration::from_millis(1), || None);
+    /// assert_eq!(nothing, None); // no process notified it in time
+    /// ```
     pub fn wait_timeout<R>(
         &self,
         limit: Duration,

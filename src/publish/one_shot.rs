@@ -78,6 +78,14 @@ impl<T: Payload, M: Memory> OneShot<T, M> {
 
     /// Sets the value.
     ///
+    /// ```
+    /// use forkcheck::publish::OneShot;
+    /// static PORT: OneShot<u16> = OneShot::new();
+    /// assert_eq!(PORT.get(), None);
+    /// assert_eq!(PORT.set(80), Ok(()));
+    /// assert_eq!(PORT.set(81), Err(81));
+    /// ```
+    ///
     /// # Errors
     /// Returns the value, if another `set` came first, whether or not that one is done.
     #[inline]

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// A first-in, first-out queue of at most `N` values of plain bytes, from one producer to one consumer.
+/// A first-in, first-out queue of at most `N` values of plain bytes, from one producer to one consumer. An `N` of 0, or of
+/// 2^31 or more, does not compile.
 ///
 /// Promise: the consumer gets the pushed values in order, each once. Both sides are wait-free. The
 /// ring is full or empty as far as the caller can see: a pop that is not yet visible to the

@@ -106,6 +106,12 @@ impl<T: Payload, M: Memory> SeqLock<T, M> {
     }
 
     /// Returns the value, or `None` if a writer was at work meanwhile.
+    ///
+    /// ```
+    /// use forkcheck::publish::SeqLock;
+    /// static PAIR: SeqLock<[u64; 2]> = SeqLock::new([1, 2]);
+    /// assert_eq!(PAIR.try_read(), Some([1, 2])); // no writer is at work
+    /// ```
     #[inline]
     pub fn try_read(&self) -> Option<T> {
         // Acquire: pairs with the last store in `write`.

@@ -108,6 +108,12 @@ impl Region {
     ///
     /// The kernel maps whole pages; the length and the bounds stay as given.
     ///
+    /// ```
+    /// let region = forkcheck::Region::anonymous(100)?;
+    /// assert_eq!(region.len(), 100);
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A length of zero, one that no address space holds, one beyond the memory of the machine or the limit of the cgroup, or
     /// one that the kernel refuses.
@@ -119,6 +125,15 @@ impl Region {
     /// Creates a region of zeros in a memfd: for the children that this process forks, and for every process that gets its
     /// descriptor ([`send`](Region::send)). It is sealed: no process can change its length. memfd_create(2).
     ///
+    /// ```
+    /// use forkcheck::{Region, region::{Layout, View}};
+    /// use std::sync::atomic::AtomicU64;
+    /// let region = Region::memfd(Layout::of::<[AtomicU64; 4]>())?;
+    /// let fd = region.fd().expect("it is a memfd").try_clone_to_owned()?; // most likely sent to another program
+    /// assert_eq!(View::from_fd(fd, 32)?.len(), 32);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// A length of zero, beyond the limits or beyond the memory that is free now; or no descriptor is left.
     pub fn memfd(layout: impl Into<Layout>) -> Result<Self, Error> {
@@ -127,6 +142,12 @@ impl Region {
 
     /// Creates a System V segment without a key (`IPC_PRIVATE`), for this process and the children that it forks. Its id is
     /// removed as soon as it is attached, so nothing is left behind however the process ends. shmget(2).
+    ///
+    /// ```
+    /// let region = forkcheck::Region::sysv(100)?;
+    /// assert_eq!(region.len(), 100);
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A length of zero or beyond the limits (`sysctl kernel.shmmax kernel.shmall kernel.shmmni`).
@@ -240,6 +261,14 @@ impl Region {
 
     /// Receives the region that the other side of a socket [sends](Region::send). Waits for it.
     ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    /// let (here, there) = UnixStream::pair()?; // most likely between two programs
+    /// forkcheck::Region::memfd(8)?.send(&here)?;
+    /// assert_eq!(forkcheck::Region::receive(&there, 8)?.len(), 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The other side closed the socket or sent something else, or the errors of [`from_fd`](Region::from_fd).
     pub fn receive(from: &UnixStream, expected: impl Into<Layout>) -> Result<Self, Error> {
@@ -291,6 +320,15 @@ impl Region {
 
     /// Drops the region, and returns an error if this handle should remove its name and cannot. A drop cannot report that.
     ///
+    /// ```
+    /// use forkcheck::{Region, region::Name};
+    /// let name = Name::posix(&format!("/forkcheck-close-{}", std::process::id()))?;
+    /// Region::create(&name, 8)?.keep(); // dropped, and the name stays
+    /// Region::open(&name, 8)?.close()?; // removes nothing: another handle made the name
+    /// name.remove()?;
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The process has lost the right to remove the name since it created it, for example because it runs as another user now;
     /// or a process holds a lock on the file. The name then stays, until [`sweep`] or [`Name::remove`] removes it.
@@ -310,6 +348,12 @@ impl Region {
 
     /// Moves the region between two pages that no process may access: an access beyond its whole pages is SIGSEGV, and does not
     /// reach another structure's bytes. Its address changes.
+    ///
+    /// ```
+    /// let region = forkcheck::Region::anonymous(4096)?.guarded()?; // an access to the byte 4096 is SIGSEGV
+    /// assert_eq!(region.len(), 4096);
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
     ///
     /// # Errors
     /// There is no room in the address space. The region is then dropped, and with it its name.

@@ -42,6 +42,12 @@ impl Name {
     /// header of 128 bytes, so programs without this crate cannot share one. shmget(2); `ipcs -m`
     /// lists them.
     ///
+    /// ```
+    /// use forkcheck::region::Name;
+    /// assert!(Name::sysv(0x5eed).is_ok());
+    /// assert!(Name::sysv(0).is_err()); // IPC_PRIVATE
+    /// ```
+    ///
     /// # Errors
     /// Zero, which is `IPC_PRIVATE` and names nothing: see [`Region::sysv`](super::Region::sysv).
     pub fn sysv(key: i32) -> Result<Self, Error> {
@@ -56,6 +62,12 @@ impl Name {
 
     /// A file, which survives a reboot if its file system does. To map a part of a file of other
     /// programs, use [`Region::file`](super::Region::file).
+    ///
+    /// ```
+    /// use forkcheck::region::Name;
+    /// assert!(Name::file("/var/tmp/statistics").is_ok());
+    /// assert!(Name::file("/").is_err());
+    /// ```
     ///
     /// # Errors
     /// An empty path, or one that does not end in a name.

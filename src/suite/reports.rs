@@ -12,6 +12,33 @@ use std::path::Path;
 
 impl<S: Spec> Suite<S> {
     /// Returns the report of an outcome of this suite as text.
+    ///
+    /// ```
+    /// use forkcheck::engine::Stepped;
+    /// use forkcheck::prelude::*;
+    /// # use forkcheck::spec::{Counter, CounterOp, CounterRet};
+    /// # struct Sum<M: Memory>(M::AtomicI64);
+    /// # impl<M: Memory> Structure for Sum<M> {
+    /// #     type Memory = M;
+    /// #     type Spec = Counter;
+    /// #     fn new(first: &i64) -> Self { Sum(Atomic::new(*first)) }
+    /// #     fn apply(&self, op: &CounterOp) -> CounterRet {
+    /// #         match op {
+    /// #             CounterOp::Add(n) => { self.0.fetch_add(*n, Ordering::AcqRel); CounterRet::Added }
+    /// #             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::Acquire)),
+    /// #         }
+    /// #     }
+    /// # }
+    /// let suite = Suite::new(forkcheck::site!(), "sum")
+    ///     .setup(Just(0))
+    ///     .role("adder", 2, 1..=2, Just(CounterOp::Add(1)))
+    ///     .cases(1)
+    ///     .executions(20)
+    ///     .regressions(None);
+    /// let outcome = suite.check::<Stepped, Sum<_>>()?;
+    /// assert!(suite.report(&outcome).starts_with("ok  "));
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
     pub fn report(&self, outcome: &Outcome<S>) -> String {
         self.report_data(outcome).to_string()
     }

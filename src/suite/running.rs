@@ -19,6 +19,33 @@ use std::panic::Location;
 impl<S: Spec> Suite<S> {
     /// Checks a structure on an engine, and returns the outcome.
     ///
+    /// ```
+    /// use forkcheck::engine::Stepped;
+    /// use forkcheck::prelude::*;
+    /// # use forkcheck::spec::{Counter, CounterOp, CounterRet};
+    /// # struct Sum<M: Memory>(M::AtomicI64);
+    /// # impl<M: Memory> Structure for Sum<M> {
+    /// #     type Memory = M;
+    /// #     type Spec = Counter;
+    /// #     fn new(first: &i64) -> Self { Sum(Atomic::new(*first)) }
+    /// #     fn apply(&self, op: &CounterOp) -> CounterRet {
+    /// #         match op {
+    /// #             CounterOp::Add(n) => { self.0.fetch_add(*n, Ordering::AcqRel); CounterRet::Added }
+    /// #             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::Acquire)),
+    /// #         }
+    /// #     }
+    /// # }
+    /// let suite = Suite::new(forkcheck::site!(), "sum")
+    ///     .setup(Just(0))
+    ///     .role("adder", 2, 1..=2, Just(CounterOp::Add(1)))
+    ///     .cases(1)
+    ///     .executions(20)
+    ///     .regressions(None);
+    /// let outcome = suite.check::<Stepped, Sum<_>>()?;
+    /// assert_eq!(outcome.covered.programs, 1);
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Returns an error for input that cannot be read or makes no sense: the environment, the
     /// token, a saved case, a suite without a role or setup.
@@ -153,6 +180,32 @@ impl<S: Spec> Suite<S> {
     /// Checks a structure on [`Processes`]. The program of a finding is then run on [`Stepped`],
     /// where the failure is deterministic and shows its steps: [`Outcome::stepped`].
     ///
+    /// ```
+    /// use forkcheck::prelude::*;
+    /// # use forkcheck::spec::{Counter, CounterOp, CounterRet};
+    /// # struct Sum<M: Memory>(M::AtomicI64);
+    /// # impl<M: Memory> Structure for Sum<M> {
+    /// #     type Memory = M;
+    /// #     type Spec = Counter;
+    /// #     fn new(first: &i64) -> Self { Sum(Atomic::new(*first)) }
+    /// #     fn apply(&self, op: &CounterOp) -> CounterRet {
+    /// #         match op {
+    /// #             CounterOp::Add(n) => { self.0.fetch_add(*n, Ordering::AcqRel); CounterRet::Added }
+    /// #             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::Acquire)),
+    /// #         }
+    /// #     }
+    /// # }
+    /// let suite = Suite::new(forkcheck::site!(), "sum")
+    ///     .setup(Just(0))
+    ///     .role("adder", 2, 1..=2, Just(CounterOp::Add(1)))
+    ///     .cases(1)
+    ///     .executions(20)
+    ///     .regressions(None);
+    /// let outcome = suite.check_forked::<Sum<_>, Sum<_>>()?;
+    /// assert!(outcome.found.is_none() && outcome.stepped.is_none());
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`check`](Suite::check).
     pub fn check_forked<T, U>(&self) -> Result<Outcome<S>, Error>
@@ -189,6 +242,31 @@ impl<S: Spec> Suite<S> {
 
     /// Checks a structure on an engine, as a test does.
     ///
+    /// ```
+    /// use forkcheck::engine::Kills;
+    /// use forkcheck::prelude::*;
+    /// # use forkcheck::spec::{Counter, CounterOp, CounterRet};
+    /// # struct Sum<M: Memory>(M::AtomicI64);
+    /// # impl<M: Memory> Structure for Sum<M> {
+    /// #     type Memory = M;
+    /// #     type Spec = Counter;
+    /// #     fn new(first: &i64) -> Self { Sum(Atomic::new(*first)) }
+    /// #     fn apply(&self, op: &CounterOp) -> CounterRet {
+    /// #         match op {
+    /// #             CounterOp::Add(n) => { self.0.fetch_add(*n, Ordering::AcqRel); CounterRet::Added }
+    /// #             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::Acquire)),
+    /// #         }
+    /// #     }
+    /// # }
+    /// let suite = Suite::new(forkcheck::site!(), "sum")
+    ///     .setup(Just(0))
+    ///     .role("adder", 2, 1..=2, Just(CounterOp::Add(1)))
+    ///     .cases(1)
+    ///     .executions(20)
+    ///     .regressions(None);
+    /// suite.test::<Kills, Sum<_>>();
+    /// ```
+    ///
     /// # Panics
     /// Panics with the report, if the verdict is a finding; with words, if it is neither a finding
     /// nor Ok, unless `FORKCHECK_ALLOW_MISSING` names the engine; with the error of
@@ -201,6 +279,30 @@ impl<S: Spec> Suite<S> {
 
     /// Checks a structure on [`Processes`], as a test does, with
     /// [`check_forked`](Suite::check_forked).
+    ///
+    /// ```
+    /// use forkcheck::prelude::*;
+    /// # use forkcheck::spec::{Counter, CounterOp, CounterRet};
+    /// # struct Sum<M: Memory>(M::AtomicI64);
+    /// # impl<M: Memory> Structure for Sum<M> {
+    /// #     type Memory = M;
+    /// #     type Spec = Counter;
+    /// #     fn new(first: &i64) -> Self { Sum(Atomic::new(*first)) }
+    /// #     fn apply(&self, op: &CounterOp) -> CounterRet {
+    /// #         match op {
+    /// #             CounterOp::Add(n) => { self.0.fetch_add(*n, Ordering::AcqRel); CounterRet::Added }
+    /// #             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::Acquire)),
+    /// #         }
+    /// #     }
+    /// # }
+    /// let suite = Suite::new(forkcheck::site!(), "sum")
+    ///     .setup(Just(0))
+    ///     .role("adder", 2, 1..=2, Just(CounterOp::Add(1)))
+    ///     .cases(1)
+    ///     .executions(20)
+    ///     .regressions(None);
+    /// suite.executions(10_000).test_forked::<Sum<_>, Sum<_>>();
+    /// ```
     ///
     /// # Panics
     /// As [`test`](Suite::test).

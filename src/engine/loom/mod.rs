@@ -51,6 +51,33 @@ const OF_TWO: usize = 2;
 const GARBLED: &str = "the answer of the model is garbled: an operation wrote to a descriptor that it did not open, or the setup, \
     operations and results do not agree in Serialize and Deserialize (no untagged enums)";
 /// loom's model of weak memory.
+///
+/// ```
+/// use forkcheck::engine::loom::Loom;
+/// use forkcheck::prelude::*;
+/// # use forkcheck::spec::{Counter, CounterOp, CounterRet};
+/// # struct Sum<M: Memory>(M::AtomicI64);
+/// # impl<M: Memory> Structure for Sum<M> {
+/// #     type Memory = M;
+/// #     type Spec = Counter;
+/// #     fn new(first: &i64) -> Self { Sum(Atomic::new(*first)) }
+/// #     fn apply(&self, op: &CounterOp) -> CounterRet {
+/// #         match op {
+/// #             CounterOp::Add(n) => { self.0.fetch_add(*n, Ordering::AcqRel); CounterRet::Added }
+/// #             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::Acquire)),
+/// #         }
+/// #     }
+/// # }
+/// let suite = Suite::new(forkcheck::site!(), "sum")
+///     .setup(Just(0))
+///     .role("adder", 2, 1..=2, Just(CounterOp::Add(1)))
+///     .cases(1)
+///     .executions(20)
+///     .regressions(None);
+/// let outcome = suite.check::<Loom, Sum<_>>()?;
+/// assert!(outcome.covered.executions > 0);
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
 #[derive(Default)]
 pub struct Loom {
     served: Served,

@@ -56,6 +56,33 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The engine of forked processes that run side by side.
+///
+/// ```
+/// use forkcheck::engine::Processes;
+/// use forkcheck::prelude::*;
+/// # use forkcheck::spec::{Counter, CounterOp, CounterRet};
+/// # struct Sum<M: Memory>(M::AtomicI64);
+/// # impl<M: Memory> Structure for Sum<M> {
+/// #     type Memory = M;
+/// #     type Spec = Counter;
+/// #     fn new(first: &i64) -> Self { Sum(Atomic::new(*first)) }
+/// #     fn apply(&self, op: &CounterOp) -> CounterRet {
+/// #         match op {
+/// #             CounterOp::Add(n) => { self.0.fetch_add(*n, Ordering::AcqRel); CounterRet::Added }
+/// #             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::Acquire)),
+/// #         }
+/// #     }
+/// # }
+/// let suite = Suite::new(forkcheck::site!(), "sum")
+///     .setup(Just(0))
+///     .role("adder", 2, 1..=2, Just(CounterOp::Add(1)))
+///     .cases(1)
+///     .executions(20)
+///     .regressions(None);
+/// let outcome = suite.check::<Processes, Sum<_>>()?;
+/// assert!(outcome.covered.executions > 0);
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
 #[derive(Default)]
 pub struct Processes {
     served: Served,

@@ -88,6 +88,33 @@ use std::sync::atomic::AtomicU32;
 use structure_type::StructureType;
 
 /// The engine of forked processes that take one step at a time.
+///
+/// ```
+/// use forkcheck::engine::Stepped;
+/// use forkcheck::prelude::*;
+/// # use forkcheck::spec::{Counter, CounterOp, CounterRet};
+/// # struct Sum<M: Memory>(M::AtomicI64);
+/// # impl<M: Memory> Structure for Sum<M> {
+/// #     type Memory = M;
+/// #     type Spec = Counter;
+/// #     fn new(first: &i64) -> Self { Sum(Atomic::new(*first)) }
+/// #     fn apply(&self, op: &CounterOp) -> CounterRet {
+/// #         match op {
+/// #             CounterOp::Add(n) => { self.0.fetch_add(*n, Ordering::AcqRel); CounterRet::Added }
+/// #             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::Acquire)),
+/// #         }
+/// #     }
+/// # }
+/// let suite = Suite::new(forkcheck::site!(), "sum")
+///     .setup(Just(0))
+///     .role("adder", 2, 1..=2, Just(CounterOp::Add(1)))
+///     .cases(1)
+///     .executions(20)
+///     .regressions(None);
+/// let outcome = suite.check::<Stepped, Sum<_>>()?;
+/// assert!(outcome.covered.executions > 0);
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
 #[derive(Default)]
 pub struct Stepped {
     served: Served,
@@ -95,6 +122,33 @@ pub struct Stepped {
 }
 
 /// The engine [`Stepped`] with SIGKILL at each step.
+///
+/// ```
+/// use forkcheck::engine::Kills;
+/// use forkcheck::prelude::*;
+/// # use forkcheck::spec::{Counter, CounterOp, CounterRet};
+/// # struct Sum<M: Memory>(M::AtomicI64);
+/// # impl<M: Memory> Structure for Sum<M> {
+/// #     type Memory = M;
+/// #     type Spec = Counter;
+/// #     fn new(first: &i64) -> Self { Sum(Atomic::new(*first)) }
+/// #     fn apply(&self, op: &CounterOp) -> CounterRet {
+/// #         match op {
+/// #             CounterOp::Add(n) => { self.0.fetch_add(*n, Ordering::AcqRel); CounterRet::Added }
+/// #             CounterOp::Read => CounterRet::Value(self.0.load(Ordering::Acquire)),
+/// #         }
+/// #     }
+/// # }
+/// let suite = Suite::new(forkcheck::site!(), "sum")
+///     .setup(Just(0))
+///     .role("adder", 2, 1..=2, Just(CounterOp::Add(1)))
+///     .cases(1)
+///     .executions(20)
+///     .regressions(None);
+/// let outcome = suite.check::<Kills, Sum<_>>()?;
+/// assert!(outcome.covered.executions > 0);
+/// # Ok::<(), forkcheck::Error>(())
+/// ```
 #[derive(Default)]
 pub struct Kills {
     served: Served,
