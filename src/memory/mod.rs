@@ -89,6 +89,9 @@ pub trait Memory: Sized + Send + Sync + 'static {
     const PATIENCE: u32;
 
     /// `std::sync::atomic::fence`.
+    ///
+    /// # Panics
+    /// If `order` is `Relaxed`.
     #[track_caller]
     fn fence(order: Ordering);
 
@@ -103,11 +106,26 @@ pub trait Memory: Sized + Send + Sync + 'static {
     /// Returns whether that process still runs. A zombie does not, nor does a process whose pid was
     /// reused. The result means nothing for a process in another pid namespace: here its number is
     /// that of another process, or of none.
+    ///
+    /// ```
+    /// use forkcheck::memory::{Hardware, Life, Memory};
+    /// let child = forkcheck::process::run(|| Hardware::me().to_bits())?;
+    /// assert!(!Hardware::alive(Life::from_bits(child))); // it has ended
+    /// # Ok::<(), forkcheck::Error>(())
+    /// ```
     #[track_caller]
     fn alive(life: Life) -> bool;
 
     /// Sleeps while `word` holds `seen`. Returns at once if it does not, and may wake up spuriously
     /// (as a futex does), so call it in a loop that looks at the word again.
+    ///
+    /// ```
+    /// use forkcheck::prelude::*;
+    /// use std::sync::atomic::AtomicU32;
+    /// let word = AtomicU32::new(1);
+    /// while word.load(Ordering::Acquire) == 0 { Hardware::wait(&word, 0); }
+    /// Hardware::wake(&word, u32::MAX); // no process sleeps on it
+    /// ```
     #[track_caller]
     fn wait(word: &Self::AtomicU32, seen: u32);
 
@@ -136,9 +154,15 @@ pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
     #[track_caller]
     fn new(value: V) -> Self;
     /// See `AtomicU64::load`.
+    ///
+    /// # Panics
+    /// If `order` is `Release` or `AcqRel`.
     #[track_caller]
     fn load(&self, order: Ordering) -> V;
     /// See `AtomicU64::store`.
+    ///
+    /// # Panics
+    /// If `order` is `Acquire` or `AcqRel`.
     #[track_caller]
     fn store(&self, value: V, order: Ordering);
     /// See `AtomicU64::swap`.
@@ -148,6 +172,9 @@ pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
     ///
     /// # Errors
     /// The value found, where it is not `current`.
+    ///
+    /// # Panics
+    /// If `failure` is `Release` or `AcqRel`.
     #[track_caller]
     fn compare_exchange(
         &self,
@@ -160,6 +187,9 @@ pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
     ///
     /// # Errors
     /// The value found.
+    ///
+    /// # Panics
+    /// If `failure` is `Release` or `AcqRel`.
     #[track_caller]
     fn compare_exchange_weak(
         &self,
@@ -211,8 +241,20 @@ pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
     }
     /// See `AtomicU64::fetch_update`: a load, and exchanges until one succeeds or `update` gives nothing.
     ///
+    /// ```
+    /// use forkcheck::prelude::*;
+    /// fn take<M: Memory>(left: &M::AtomicU32) -> bool {
+    ///     left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
+    /// }
+    /// let one = Atomic::new(1);
+    /// assert!(take::<Hardware>(&one) && !take::<Hardware>(&one));
+    /// ```
+    ///
     /// # Errors
     /// The value found for which `update` gave nothing.
+    ///
+    /// # Panics
+    /// If `fetch_order` is `Release` or `AcqRel`.
     #[track_caller]
     fn fetch_update(
         &self,
@@ -233,7 +275,8 @@ pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
 
 /// A value that a publication can carry: plain bytes of which every pattern is a value, without
 /// padding, pointers or atomics. Derive zerocopy's `FromBytes`, `IntoBytes` and `Immutable` for it;
-/// nothing else is needed.
+/// nothing else is needed. Numbers and arrays of them have these traits, so a crate that publishes only those needs no zerocopy.
+/// Another one has zerocopy 0.8 in its own `Cargo.toml`: through this crate, each type would need `#[zerocopy(crate = "...")]`.
 ///
 /// ```
 /// use forkcheck::memory::Payload;
@@ -255,6 +298,14 @@ pub trait Payload: FromBytes + IntoBytes + Immutable + Copy + Send + Sync + 'sta
 impl<T: FromBytes + IntoBytes + Immutable + Copy + Send + Sync + 'static> Payload for T {}
 
 /// A payload held as words, copied in and out one `Relaxed` access at a time.
+///
+/// ```
+/// use forkcheck::prelude::*;
+/// struct Page<M: Memory>(M::Words<[u64; 2]>);
+/// let page = Page::<Hardware>(Words::new([1, 2]));
+/// page.0.store([3, 4]);
+/// assert_eq!(page.0.load(), [3, 4]);
+/// ```
 pub trait Words<T: Payload>: Send + Sync + 'static {
     /// Returns words that hold `value`.
     #[track_caller]

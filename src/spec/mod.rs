@@ -17,6 +17,18 @@ use std::hash::Hash;
 
 /// Plain data that crosses process boundaries and goes into saved cases. Every suitable type has
 /// it.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// enum Op { Take(u32) }
+///
+/// fn is_data<T: forkcheck::spec::Data>() {}
+/// is_data::<Op>();
+/// ```
+/// A crate that derives the two has serde 1 in its own `Cargo.toml`, with the feature `derive`: through this crate, each type
+/// would need `#[serde(crate = "...")]`. With the operations of a ready spec it needs none.
 pub trait Data:
     Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
 {
