@@ -232,11 +232,23 @@ fn the_table_is_as_wide_as_the_environment_says() {
         let environment = [columns, &[(BROKEN, "1")]].concat();
         let told = text(&run_test("sum::stepped", &environment));
         let found = told.lines().position(|line| line.starts_with("shrunk "));
-        let head = told.lines().nth(found.unwrap() + 4);
-        (head.unwrap().to_owned(), told)
+        // The line may be wrapped; a setup and the table follow.
+        let mut below = told.lines().skip(found.unwrap());
+        let mut blocks = below.by_ref().filter(|line| line.is_empty());
+        blocks.nth(1);
+        (below.next().unwrap().to_owned(), told)
     };
     let (narrow, told) = head(&[("COLUMNS", "70")]);
     assert!(narrow.starts_with("    1  adder 1: Add(1)"), "{told}");
+    let first_lines = told
+        .lines()
+        .skip_while(|line| !line.starts_with("NOT "))
+        .take_while(|line| !line.is_empty());
+    let first_lines: Vec<usize> = first_lines.map(|line| line.chars().count()).collect();
+    assert!(
+        first_lines.len() > 2 && first_lines.iter().all(|&columns| columns <= 70),
+        "{told}"
+    );
     let unseen = told
         .lines()
         .skip_while(|line| !line.starts_with(" not checked:"));

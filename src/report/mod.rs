@@ -21,6 +21,7 @@ mod table;
 mod text;
 mod trace;
 mod words;
+mod wrap;
 
 pub use data::{
     Excerpt, Execution, Linearization, NearMiss, Operation, Process, Reason, Report, Word,

@@ -10,6 +10,8 @@ use std::os::fd::{AsFd, AsRawFd};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Screen {
     pub(super) columns: usize,
+    /// Columns of the headline and the line below it.
+    pub(super) head: usize,
     pub(super) colors: bool,
 }
 
@@ -44,6 +46,7 @@ impl Screen {
     pub(super) fn plain(columns: usize) -> Self {
         Self {
             columns,
+            head: columns,
             colors: false,
         }
     }
@@ -140,8 +143,8 @@ mod tests {
     #[test]
     fn a_text_is_the_same_but_for_its_colour() {
         let screen = |colors| Screen {
-            columns: 80,
             colors,
+            ..Screen::plain(80)
         };
         assert_eq!(screen(false).paint(Tone::Bad, "x"), "x");
         assert_eq!(screen(true).paint(Tone::Bad, "x"), "\x1b[1;31mx\x1b[0m");

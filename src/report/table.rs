@@ -280,8 +280,8 @@ mod tests {
         rows[0].tone = Some(Tone::Bad);
         rows[0].region = "word=1".into();
         let screen = |colors| Screen {
-            columns: WIDTH,
             colors,
+            ..Screen::plain(WIDTH)
         };
         let (plain, coloured) = (
             render(&roles, &rows, Room::USUAL, screen(false)),

@@ -3,10 +3,11 @@
 
 use super::covered::ran;
 use super::data::{Reason, Report};
-use super::phrases::{KEPT, PASSES_STEPPED, kept};
+use super::phrases::{PASSES_STEPPED, kept};
 use super::rows::{Table, table};
 use super::screen::{Screen, Tone};
 use super::table::{Room, WIDTH, cut, render};
+use super::wrap::{LABEL, headed, wrapped};
 use crate::case::{Access, Schedule};
 use std::fmt::{self, Write};
 
@@ -16,7 +17,7 @@ const NARROW: usize = 40;
 impl Report {
     /// Returns the report as text for a terminal of this many columns. A wide terminal has more
     /// processes side by side in the table; in a narrow one lines are wrapped sooner. Displayed, a
-    /// report has 100 columns.
+    /// report has 100 columns, but for the headline and the line below it, in which programs look for words: they are not wrapped.
     ///
     /// ```
     /// # let report = forkcheck::Report::default();
@@ -36,14 +37,23 @@ impl Report {
     /// ```
     pub fn colored_text(&self, columns: usize) -> String {
         let screen = Screen {
-            columns: columns.max(NARROW),
             colors: true,
+            ..Screen::plain(columns.max(NARROW))
         };
         text(self, screen)
     }
 }
 
 impl Report {
+    /// Returns the text, with its headline on one line.
+    pub(crate) fn searchable_text(&self, columns: usize) -> String {
+        let screen = Screen {
+            head: usize::MAX,
+            ..Screen::plain(columns.max(NARROW))
+        };
+        text(self, screen)
+    }
+
     /// Returns the report with a text that leaves out and cuts nothing, if that is asked for.
     pub(crate) fn in_full(mut self, asked: bool) -> Self {
         self.in_full |= asked;
@@ -62,7 +72,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text(WIDTH))
+        f.write_str(&self.searchable_text(WIDTH))
     }
 }
 
@@ -89,17 +99,20 @@ pub(super) fn text(report: &Report, screen: Screen) -> String {
 }
 
 fn ok(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Result {
-    let ran = ran(report).replace(KEPT, " ");
-    let ok = screen.paint(Tone::Good, "ok");
-    writeln!(to, "{ok}  {}  {ran}", report.test)?;
+    headline(to, screen, (Tone::Good, "ok"), &report.test, &ran(report))?;
     limits(to, report, screen)?;
     // It stands last, where the other verdicts have it before their coverage.
     page(to, screen, report)
 }
 
 fn not_green(to: &mut String, what: &str, report: &Report, screen: Screen) -> std::fmt::Result {
-    let what = screen.paint(Tone::Undecided, what);
-    writeln!(to, "{what}  {}  {}", report.test, report.headline)?;
+    headline(
+        to,
+        screen,
+        (Tone::Undecided, what),
+        &report.test,
+        &report.headline,
+    )?;
     page(to, screen, report)?;
     labelled(to, screen, "ran", &wrapped(&ran(report), screen.columns))?;
     limits(to, report, screen)?;
@@ -111,17 +124,34 @@ fn not_green(to: &mut String, what: &str, report: &Report, screen: Screen) -> st
     printed(to, report)
 }
 
+/// Writes the verdict, the test, and what is wrong or was covered.
+fn headline(
+    to: &mut String,
+    screen: Screen,
+    (tone, verdict): (Tone, &str),
+    test: &str,
+    what: &str,
+) -> std::fmt::Result {
+    let text = format!("{}  {test}  {what}", kept(verdict));
+    let text = headed(&text, screen.head);
+    // Escape sequences take no columns.
+    let rest = text.strip_prefix(verdict).unwrap_or(&text);
+    writeln!(to, "{}{rest}", screen.paint(tone, verdict))
+}
+
 fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Result {
     let of = |words: &Option<String>| words.clone().unwrap_or_default();
-    let kind = screen.paint(Tone::Bad, &of(&report.kind));
-    writeln!(to, "{kind}  {}  {}", report.test, report.headline)?;
-    writeln!(
+    let kind = of(&report.kind);
+    headline(
         to,
-        "{}; {} ({})",
-        of(&report.origin),
-        of(&report.rate),
-        report.machine
+        screen,
+        (Tone::Bad, &kind),
+        &report.test,
+        &report.headline,
     )?;
+    let machine = kept(&format!("({})", report.machine));
+    let origin = format!("{}; {} {machine}", of(&report.origin), of(&report.rate));
+    writeln!(to, "{}", headed(&origin, screen.head))?;
     if let Some(setup) = &report.setup {
         writeln!(to, "\n  from setup {}", report.room().cut(setup))?;
     }
@@ -272,9 +302,6 @@ fn labelled(to: &mut String, screen: Screen, label: &str, words: &str) -> std::f
     writeln!(to, " {label}{padded}{words}")
 }
 
-/// Columns of a label, with the space after it.
-const LABEL: usize = 13;
-
 fn printed(to: &mut String, report: &Report) -> std::fmt::Result {
     if report.printed.is_empty() {
         return Ok(());
@@ -325,28 +352,6 @@ fn state(state: &str, columns: usize, room: Room) -> String {
         .saturating_mul(line)
         .saturating_sub("and then the state is ".len());
     format!("the state is {}", cut(state, most))
-}
-
-/// Returns words that stand under each other behind a label. Words that [`kept`] has joined stay on
-/// one line.
-pub(super) fn wrapped(text: &str, width: usize) -> String {
-    let width = width.min(WIDTH);
-    let mut lines: Vec<String> = Vec::new();
-    let words = text.trim().split(|c: char| c.is_whitespace() && c != KEPT);
-    for word in words {
-        let length = |text: &str| text.chars().count();
-        match lines.last_mut() {
-            // Of several spaces in a value none is lost.
-            Some(line) if length(line) + length(word) + LABEL + 2 <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-        .join(&format!("\n{}", " ".repeat(LABEL + 1)))
-        .replace(KEPT, " ")
 }
 
 #[cfg(test)]
@@ -402,25 +407,50 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_a_token_and_a_variable_stand_on_one_line() {
-        for filler in 60..100 {
-            let seed = kept("seed 12345678901234567890");
-            let text = wrapped(
-                &format!("{} {seed}, FORKCHECK_REFRESH=1", "x".repeat(filler)),
-                WIDTH,
-            );
-            assert!(
-                text.lines()
-                    .any(|line| line.contains("seed 12345678901234567890,")),
-                "{text}"
-            );
-            assert!(
-                text.lines().all(|line| line.chars().count() <= WIDTH),
-                "{text}"
-            );
+    fn the_first_two_lines_are_as_wide_as_the_terminal_and_coloured_where_they_are_plain() {
+        let sentence = "reader: Read returned 3, expected 7; ".repeat(6);
+        let report = Report {
+            test: "rings::ring::stepped".into(),
+            kind: Some("NOT LINEARIZABLE".into()),
+            headline: sentence.trim().into(),
+            origin: Some("shrunk from 5 operations to 2 in 0.3 s (12 candidates)".into()),
+            rate: Some("replayed 10 of 10 times".into()),
+            machine: "release, x86_64, 2 cores".into(),
+            ..Report::default()
+        };
+        for verdict in ["finding", "unknown", "unavailable"] {
+            let report = Report {
+                verdict,
+                ..report.clone()
+            };
+            for columns in [80, 160] {
+                let text = report.text(columns);
+                let head: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
+                assert!(
+                    head.iter().all(|line| line.chars().count() <= columns),
+                    "{text}"
+                );
+                assert!(head[0].chars().count() > columns - 12, "{text}");
+                let colored = report.colored_text(columns);
+                let plain = colored.split('\x1b').enumerate().map(|(number, part)| {
+                    if number == 0 {
+                        part
+                    } else {
+                        part.split_once('m').unwrap().1
+                    }
+                });
+                assert_eq!(plain.collect::<String>(), text);
+            }
+            assert_eq!(report.to_string().matches(&report.headline).count(), 1);
         }
-        assert_eq!(wrapped("Popped(\"a  b\")", WIDTH), "Popped(\"a  b\")");
-        let token = "f".repeat(3 * WIDTH);
-        assert_eq!(wrapped(&format!("a {token} b"), WIDTH).lines().count(), 3);
+        let narrow = Report {
+            verdict: "finding",
+            ..report
+        };
+        let narrow = narrow.text(50);
+        assert!(
+            narrow.contains("\n    (release, x86_64, 2 cores)\n"),
+            "{narrow}"
+        );
     }
 }

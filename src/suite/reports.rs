@@ -113,7 +113,8 @@ impl<S: Spec> Suite<S> {
         if let Some(checkout) = &environment.checkout {
             eprintln!("{}", report.annotations(at, checkout));
         }
-        report::fail_showing(&shown(&report), report.text(columns), at)
+        // `should_panic` looks for its words whatever the width of the terminal: they are on one line.
+        report::fail_showing(&shown(&report), report.searchable_text(columns), at)
     }
 
     /// Returns the directory for the pages of its reports, if pages are wanted.
