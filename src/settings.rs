@@ -14,7 +14,7 @@
 //! | `FORKCHECK_TRACE` | a directory, as `FORKCHECK_HTML`: a failing test writes its execution there as a trace, `crate-module-suite-engine.trace.json`, which ui.perfetto.dev opens |
 //! | `FORKCHECK_GDB_ROW` | with `FORKCHECK_REPLAY`: a row of the report's table; the forked process of that row stops there, and gdb is attached to it |
 //! | `FORKCHECK_REQUIRE_REACHED` | `1`: a test fails where no execution reached some label of `reached!` or `sometimes!` |
-//! | `FORKCHECK_VERBOSE` | `1`: a report leaves out no row of its table, and cuts no operation or result in it, nor the state below it |
+//! | `FORKCHECK_VERBOSE` | `1`: a report leaves out no row of its table, and cuts no operation, result or state in it, in the headline and in the order below it |
 //! | `FORKCHECK_LOCK` | a file or directory whose lock (flock) is the turn of `processes` on this machine; the temporary directory where it is not set |
 //! | `FORKCHECK_ALLOW_MISSING` | engines, separated by commas, whose `Unknown` and `Unavailable` do not fail a test |
 //!

@@ -7,7 +7,7 @@ use forkcheck::builtin::{DeadWriter, dead_writer};
 use forkcheck::case::Access;
 use forkcheck::engine::{Kills, Stepped, SteppedMemory};
 use forkcheck::prelude::*;
-use forkcheck::spec::{Counter, CounterOp, CounterRet};
+use forkcheck::spec::{Counter, CounterOp, CounterRet, Register, RegisterOp, RegisterRet};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -265,6 +265,64 @@ fn the_table_is_as_wide_as_the_environment_says() {
         "{told}"
     );
     assert_eq!(head(&[]).0, head(&[("COLUMNS", "100")]).0);
+}
+
+/// A register of long values, which loses what is written where it is broken.
+struct Long<M: Memory>(M::AtomicU64);
+
+/// A value of which a report shows the first half.
+type Many = [u64; 32];
+
+impl<M: Memory> Structure for Long<M> {
+    type Memory = M;
+    type Spec = Register<Many>;
+    fn new(first: &Many) -> Self {
+        Long(Atomic::new(first[0]))
+    }
+    fn apply(&self, op: &RegisterOp<Many>) -> RegisterRet<Many> {
+        match op {
+            RegisterOp::Write(value) => {
+                let lost = std::env::var_os(BROKEN).is_some();
+                let kept = self.0.load(Ordering::SeqCst);
+                self.0
+                    .store(if lost { kept } else { value[0] }, Ordering::SeqCst);
+                RegisterRet::Written
+            }
+            RegisterOp::Read => RegisterRet::Value([self.0.load(Ordering::SeqCst); 32]),
+        }
+    }
+}
+
+forkcheck::suite! {
+    long: Long<_>,
+    setup: Just([1; 32]),
+    writer: 1..=1 ops of Just(RegisterOp::Write([7; 32])),
+    reader: 1..=1 ops of Just(RegisterOp::Read),
+    with: .seed(1).cases(4).regressions(None),
+}
+
+#[test]
+fn a_verbose_report_cuts_no_value_in_headline_table_and_order() {
+    let (written, read) = (format!("{:?}", [7; 32]), format!("{:?}", [1; 32]));
+    let parts = |environment: &[(&str, &str)]| {
+        let broken = [(BROKEN, "1"), ("COLUMNS", "2000")];
+        let told = text(&run_test("long::stepped", &[&broken, environment].concat()));
+        let (_, report) = told.split_once("\nNOT LINEARIZABLE").expect("a report");
+        let (headline, rest) = report.split_once("\n").unwrap();
+        let (table, order) = rest.split_once(" why: ").unwrap();
+        let order = order.split(" ran: ").next().unwrap();
+        // Words of an order that are longer than a line are wrapped.
+        let order = order.split_whitespace().collect::<Vec<_>>().join(" ");
+        [headline.to_owned(), table.to_owned(), order]
+    };
+    for part in parts(&[("FORKCHECK_VERBOSE", "1")]) {
+        assert!(part.contains(&written) && part.contains(&read), "{part}");
+        assert!(!part.contains('…'), "{part}");
+    }
+    // The twin: without the variable each of them is cut.
+    for part in parts(&[]) {
+        assert!(part.contains('…'), "{part}");
+    }
 }
 
 /// Returns the data in a page.

@@ -5,7 +5,7 @@ use super::data::{Execution, Linearization, NearMiss, Operation, Process, Reason
 use super::phrases::counted;
 use super::printed::printed;
 use super::sentence::sentence;
-use super::table::{apart, short};
+use super::table::{Room, apart, short};
 use super::words::words;
 use crate::case::{Call, History, Step, named};
 use crate::check::{Explanation, Verdict};
@@ -67,10 +67,13 @@ pub(crate) fn report<S: Spec>(about: &About<'_>, outcome: &Outcome<S>) -> Report
     };
     if let (Verdict::Finding(finding), Some(found)) = (&outcome.verdict, &outcome.found) {
         report.kind = Some(finding.kind.to_string());
-        report.headline = sentence(about.roles, &found.run, finding);
+        let sentence = |room| sentence(about.roles, &found.run, finding, room);
+        (report.headline, report.uncut.headline) = (sentence(Room::USUAL), sentence(Room::ALL));
         let explanation = finding.explanation.as_ref();
+        let reason = |explanation, room| reason(about.roles, &found.run.history, explanation, room);
+        report.uncut.reason = explanation.map(|explanation| reason(explanation, Room::ALL));
         report.linearization = explanation.map(|explanation| Linearization {
-            reason: reason(about.roles, &found.run.history, explanation),
+            reason: reason(explanation, Room::USUAL),
             longest: explanation.longest.clone(),
             blocked: explanation
                 .blocked
@@ -224,20 +227,24 @@ pub(super) fn reason<S: Spec>(
     roles: &[String],
     history: &History<S>,
     explanation: &Explanation<S>,
+    room: Room,
 ) -> Reason {
     let called = |process: usize, call: usize| {
         let Call { op, ret, .. } = &history.calls[process][call];
         let ret = ret.as_ref().map_or(", which never returned".into(), |ret| {
-            format!(" -> {}", short(ret))
+            format!(" -> {}", short(ret, room))
         });
-        format!("{} {}{ret}", named(roles, process), short(op))
+        format!("{} {}{ret}", named(roles, process), short(op, room))
     };
     let longest = explanation.longest.iter();
     let blocked = explanation.blocked.iter().map(|blocked| {
         let ret = history.calls[blocked.process][blocked.call].ret.as_ref();
         let would = match &blocked.expected {
             Some(expected) if ret != Some(expected) => {
-                let wanted = ret.map_or_else(|| short(expected), |ret| apart(ret, expected).1);
+                let wanted = match ret {
+                    Some(ret) => apart(ret, expected, room).1,
+                    None => short(expected, room),
+                };
                 format!(": the spec expects {wanted}")
             }
             _ if blocked.waits => ": the spec blocks it".into(),

@@ -33,7 +33,7 @@ pub(crate) fn of_history<S: Spec>(
     blamed: Option<&Blocked<S>>,
 ) -> Told {
     let sentence = match blamed {
-        Some(blamed) => accusation(names, history, blamed),
+        Some(blamed) => accusation(names, history, blamed, Room::USUAL),
         None => finding.detail.clone(),
     };
     let mut text = format!("{}  {what}  {sentence}", finding.kind);
@@ -64,7 +64,7 @@ pub(crate) fn of_history<S: Spec>(
                 Screen::plain(WIDTH)
             )
         );
-        let mut reason = reason(&names, &shown, &explanation);
+        let mut reason = reason(&names, &shown, &explanation, Room::USUAL);
         if let before @ 1.. = order - explanation.longest.len() {
             reason
                 .longest

@@ -1,16 +1,25 @@
 //! The sentence of a finding: the error, and why it is one.
 
-use super::table::{apart, short};
+use super::table::{Room, apart, short};
 use crate::case::{Call, History, named};
 use crate::check::{Blocked, Finding, Kind, Order, blame, other_result};
 use crate::engine::Run;
 use crate::spec::Spec;
 
 /// Describes the error, or the actual and the expected result.
-pub(super) fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
+pub(super) fn sentence<S: Spec>(
+    roles: &[String],
+    run: &Run<S>,
+    finding: &Finding<S>,
+    room: Room,
+) -> String {
     let explanation = finding.explanation.as_ref();
     let Some(explanation) = explanation.filter(|_| finding.detail.is_empty()) else {
-        return format!("{}{}", finding.detail, standstill(roles, run, finding));
+        return format!(
+            "{}{}",
+            finding.detail,
+            standstill(roles, run, finding, room)
+        );
     };
     let order = match finding.kind {
         Kind::NotSequentiallyConsistent => Order::AfterPrefix,
@@ -22,8 +31,10 @@ pub(super) fn sentence<S: Spec>(roles: &[String], run: &Run<S>, finding: &Findin
     };
     let other = blamed.expected.as_ref();
     let other = other.and_then(|_| other_result(setup, history, order, explanation, &blamed));
-    let or = other.map_or(String::new(), |other| format!(" or {}", short(&other)));
-    accusation(roles, history, &blamed) + &or
+    let or = other.map_or(String::new(), |other| {
+        format!(" or {}", short(&other, room))
+    });
+    accusation(roles, history, &blamed, room) + &or
 }
 
 /// Describes the result of a call, and the expected one.
@@ -31,14 +42,15 @@ pub(super) fn accusation<S: Spec>(
     roles: &[String],
     history: &History<S>,
     blamed: &Blocked<S>,
+    room: Room,
 ) -> String {
     let call = &history.calls[blamed.process][blamed.call];
     let process = named(roles, blamed.process);
-    let (op, got) = (short(&call.op), call.ret.as_ref());
-    let shown = got.map(short).unwrap_or_default();
+    let (op, got) = (short(&call.op, room), call.ret.as_ref());
+    let shown = got.map(|got| short(got, room)).unwrap_or_default();
     match (got, &blamed.expected) {
         (Some(got), Some(wanted)) if got != wanted => {
-            let (got, wanted) = apart(got, wanted);
+            let (got, wanted) = apart(got, wanted, room);
             format!("{process}: {op} returned {got}, expected {wanted}")
         }
         _ if blamed.waits => format!("{process}: {op} returned {shown}, expected that it waits"),
@@ -48,13 +60,13 @@ pub(super) fn accusation<S: Spec>(
 
 /// Describes why a standstill is wrong, where no step shows it: the spec's rule on a call that did
 /// not return, or the calls that might have ended a wait.
-fn standstill<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> String {
+fn standstill<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>, room: Room) -> String {
     if !run.steps.is_empty() {
         return String::new();
     }
     let called = |process: usize, call: &Call<S>| {
         let role = named(roles, process);
-        format!("{role} {}", short(&call.op))
+        format!("{role} {}", short(&call.op, room))
     };
     let calls = &run.history.calls;
     let explanation = finding.explanation.as_ref();
@@ -65,7 +77,7 @@ fn standstill<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>) -> 
         let call = called(blocked.process, call);
         Some(format!(
             "; the spec does not let {call} wait: expected {}",
-            short(expected)
+            short(expected, room)
         ))
     });
     if let Some(expected) = expected {
@@ -120,6 +132,7 @@ mod tests {
             &["sender".to_owned(), "receiver".to_owned()],
             &run,
             &finding,
+            Room::USUAL,
         )
     }
 
@@ -167,21 +180,26 @@ mod tests {
             vec![call(None)],
         ]);
         assert_eq!(
-            sentence(&roles, &one, &finding(Kind::Deadlock, Some(explanation))),
+            sentence(
+                &roles,
+                &one,
+                &finding(Kind::Deadlock, Some(explanation)),
+                Room::USUAL
+            ),
             "it stands still; the spec does not let other Read wait: expected Value(7)"
         );
         let endless = finding(Kind::Endless, None);
         assert_eq!(
-            sentence(&roles, &one, &endless),
+            sentence(&roles, &one, &endless, Room::USUAL),
             "it stands still; no other operation was under way"
         );
         let both = run(vec![vec![call(None)], vec![call(None)]]);
         assert_eq!(
-            sentence(&roles, &both, &endless),
+            sentence(&roles, &both, &endless, Room::USUAL),
             "it stands still; under way were one Read and other Read"
         );
         assert_eq!(
-            sentence(&roles, &both, &finding(Kind::Died, None)),
+            sentence(&roles, &both, &finding(Kind::Died, None), Room::USUAL),
             "it stands still"
         );
     }

@@ -195,14 +195,18 @@ pub(super) fn render(heads: &[&str], rows: &[Row], room: Room, screen: Screen) -
 }
 
 /// Returns a value as text that fits a cell.
-pub(super) fn short(value: &impl std::fmt::Debug) -> String {
-    Room::USUAL.cut(&format!("{value:?}"))
+pub(super) fn short(value: &impl std::fmt::Debug, room: Room) -> String {
+    room.cut(&format!("{value:?}"))
 }
 
 /// Returns two values as texts that fit a cell, cut at their difference if cut from the front they
 /// would look the same.
-pub(super) fn apart(one: &impl std::fmt::Debug, other: &impl std::fmt::Debug) -> (String, String) {
-    let (from_one, from_other) = (short(one), short(other));
+pub(super) fn apart<T: std::fmt::Debug, U: std::fmt::Debug>(
+    one: &T,
+    other: &U,
+    room: Room,
+) -> (String, String) {
+    let (from_one, from_other) = (short(one, room), short(other, room));
     let [one, other] = [format!("{one:?}"), format!("{other:?}")];
     if from_one != from_other || one == other {
         return (from_one, from_other);
@@ -224,9 +228,12 @@ mod tests {
     #[test]
     fn what_differs_far_behind_is_cut_where_it_differs() {
         let mut torn = [0u64; 64];
-        assert_eq!(apart(&torn, &1), (short(&torn), "1".into()));
+        assert_eq!(
+            apart(&torn, &1, Room::USUAL),
+            (short(&torn, Room::USUAL), "1".into())
+        );
         torn[60] = 7;
-        let (torn, whole) = apart(&torn, &[0u64; 64]);
+        let (torn, whole) = apart(&torn, &[0u64; 64], Room::USUAL);
         assert_ne!(torn, whole);
         assert!(torn.starts_with('…') && torn.contains(", 7, "), "{torn}");
         assert!(torn.chars().count() <= 60, "{torn}");

@@ -142,13 +142,11 @@ fn headline(
 fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Result {
     let of = |words: &Option<String>| words.clone().unwrap_or_default();
     let kind = of(&report.kind);
-    headline(
-        to,
-        screen,
-        (Tone::Bad, &kind),
-        &report.test,
-        &report.headline,
-    )?;
+    let sentence = match report.in_full && !report.uncut.headline.is_empty() {
+        true => &report.uncut.headline,
+        false => &report.headline,
+    };
+    headline(to, screen, (Tone::Bad, &kind), &report.test, sentence)?;
     let machine = kept(&format!("({})", report.machine));
     let origin = format!("{}; {} {machine}", of(&report.origin), of(&report.rate));
     writeln!(to, "{}", headed(&origin, screen.head))?;
@@ -182,7 +180,9 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
         labelled(to, screen, "words", &wrapped(legend, screen.columns))?;
     }
     if let Some(linearization) = &report.linearization {
-        why(to, screen, &linearization.reason, report.room())?;
+        let uncut = report.uncut.reason.as_ref().filter(|_| report.in_full);
+        let reason = uncut.unwrap_or(&linearization.reason);
+        why(to, screen, reason, report.room())?;
     }
     for (number, near_miss) in report.near_misses.iter().enumerate() {
         let label = if number == 0 { "near miss" } else { "" };
