@@ -217,9 +217,7 @@ impl Settings {
             }
             self.gdb_row = Some(row);
         }
-        // The variable is not one of this crate: an invalid value is not the user's mistake.
-        let columns = variable("COLUMNS").and_then(|columns| columns.trim().parse().ok());
-        self.columns = columns.filter(|&columns| columns > 0);
+        self.columns = columns(&variable);
         if variable("GITHUB_ACTIONS").as_deref() == Some("true") {
             self.checkout = Some(variable("GITHUB_WORKSPACE").unwrap_or_default().into());
         }
@@ -259,6 +257,13 @@ impl Settings {
         self.seed
             .unwrap_or_else(|| std::hash::RandomState::new().build_hasher().finish())
     }
+}
+
+/// Returns the width of output that the environment asks for.
+pub(crate) fn columns(variable: impl Fn(&str) -> Option<String>) -> Option<usize> {
+    // The variable is not one of this crate: an invalid value is not the user's mistake.
+    let columns = variable("COLUMNS").and_then(|columns| columns.trim().parse().ok());
+    columns.filter(|&columns| columns > 0)
 }
 
 /// Refuses a variable with this crate's prefix that nothing reads.

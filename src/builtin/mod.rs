@@ -33,6 +33,12 @@ pub use replay::{Known, known};
 pub use ring::CheckedRing;
 pub use seq_lock::CheckedSeqLock;
 
+/// Returns the width of the standard output: of `COLUMNS`, or else of the terminal, if it is one.
+#[must_use]
+pub fn columns_of_output() -> Option<usize> {
+    crate::suite::columns_of_output()
+}
+
 /// A message of two words that belong together: a value and its check sum. A torn copy shows.
 pub type Pair = [u64; 2];
 

@@ -3,6 +3,7 @@
 use super::standing::CANNOT_SAY;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use forkcheck::Report;
+use forkcheck::builtin::columns_of_output;
 use forkcheck::report::shows_colors;
 use std::fmt::Arguments;
 use std::io::{Write, stderr, stdout};
@@ -23,17 +24,9 @@ macro_rules! complain {
 
 pub(super) use {complain, say};
 
-/// Returns the width of the output: from `COLUMNS`, or else from the terminal, if it is one.
-pub(super) fn width() -> Option<usize> {
-    let said = std::env::var("COLUMNS").ok();
-    let said = said.and_then(|columns| columns.trim().parse().ok());
-    let terminal = || Table::new().width().map(usize::from);
-    said.filter(|&columns| columns > 0).or_else(terminal)
-}
-
 /// Returns the width of a report.
 fn columns() -> usize {
-    width().unwrap_or(100)
+    columns_of_output().unwrap_or(100)
 }
 
 /// Returns a report as text for the standard output, with colours where it shows them.
@@ -52,7 +45,7 @@ pub(super) fn table<const N: usize>(header: [&str; N], wrapped: &[(usize, u16)])
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header);
-    if let Some(width) = width() {
+    if let Some(width) = columns_of_output() {
         table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
     }
     for (number, column) in table.column_iter_mut().enumerate() {

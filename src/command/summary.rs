@@ -4,8 +4,9 @@ mod junit;
 mod line;
 mod table;
 
-use super::print::{complain, say, width};
+use super::print::{complain, say};
 use super::standing::Standing;
+use forkcheck::builtin::columns_of_output;
 use line::Line;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ pub(super) fn summary(file: Option<&Path>, junit: Option<&Path>, json: bool) -> 
             }
             match json {
                 true => say!("{}", text.trim_end()),
-                false => say!("{}", told(&lines, width())),
+                false => say!("{}", told(&lines, columns_of_output())),
             }
             standing(&lines)
         }

@@ -13,6 +13,8 @@ mod summary;
 #[cfg(test)]
 mod unjudged;
 
+pub(crate) use reports::columns_of_output;
+
 #[doc(hidden)]
 pub use crate::search::NearMiss;
 pub use crate::search::{Found, KilledBefore, Origin, Rate};

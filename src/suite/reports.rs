@@ -5,10 +5,20 @@ use crate::check::Verdict;
 use crate::engine::{Engine, Processes, SteppedCode};
 use crate::report::{self, About, Report};
 use crate::search::Outcome;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::spec::Spec;
 use std::panic::Location;
 use std::path::Path;
+
+/// Returns the width of the standard output: the one that the environment asks for, or else that of the terminal.
+fn columns(asked: Option<usize>) -> Option<usize> {
+    asked.or_else(|| report::columns_of(&std::io::stdout()))
+}
+
+/// Returns the width of the standard output where no suite is: of `COLUMNS`, or else of the terminal, if it is one.
+pub(crate) fn columns_of_output() -> Option<usize> {
+    columns(settings::columns(|name| std::env::var(name).ok()))
+}
 
 impl<S: Spec> Suite<S> {
     /// Returns the report of an outcome of this suite as text.
@@ -74,9 +84,7 @@ impl<S: Spec> Suite<S> {
     /// allows it.
     pub(super) fn finish(&self, outcome: &Outcome<S>, environment: &Settings, at: &Location<'_>) {
         let mut report = self.report_data(outcome).in_full(environment.verbose);
-        let terminal = || report::columns_of(&std::io::stdout());
-        let columns = environment.columns.or_else(terminal);
-        let columns = columns.unwrap_or(report::COLUMNS);
+        let columns = columns(environment.columns).unwrap_or(report::COLUMNS);
         let colors = report::tests_show_colors();
         let shown = |report: &Report| match colors {
             true => report.colored_text(columns),
