@@ -28,6 +28,7 @@ use super::seen::Seen;
 use super::{Blocked, Explanation, Limits, Order, Watcher, asked, bits};
 use crate::case::Call;
 use crate::spec::Spec;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// Condition on the state after the last call.
@@ -201,8 +202,8 @@ impl<'a, S: Spec> Search<'a, S> {
         if left == 0 && self.ended(0) {
             return Answer::Explained(0);
         }
-        // The node with the longest order, and its length.
-        let (mut furthest, mut longest) = (0, (0, 0));
+        // The node with the longest order, and its length: most calls, and of those the fewest deaths.
+        let (mut furthest, mut longest) = (0, (0, Reverse(0)));
         let mut frames = vec![self.frame(0, left, (0, 0))];
         while let Some(mut frame) = frames.pop() {
             let state = self.seen.state_of(frame.node);
@@ -230,8 +231,9 @@ impl<'a, S: Spec> Search<'a, S> {
             if left == 0 && self.ended(next) {
                 return Answer::Explained(node);
             }
-            if length > longest {
-                (furthest, longest) = (node, length);
+            let (calls, deaths) = length;
+            if (calls, Reverse(deaths)) > longest {
+                (furthest, longest) = (node, (calls, Reverse(deaths)));
             }
             // A frame whose candidates were all tried need not be kept.
             if frame.stage != Stage::Done {
@@ -240,9 +242,11 @@ impl<'a, S: Spec> Search<'a, S> {
             frames.push(self.frame(node, left, length));
         }
         self.stand_at(furthest);
+        let mut order = self.order(furthest);
+        order.extend(self.unnoticed(furthest));
         let state = self.seen.state(self.seen.state_of(furthest)).clone();
         Answer::Inexplicable(Explanation {
-            longest: self.order(furthest),
+            longest: order,
             state: format!("{state:?}"),
             blocked: self.blocked(&state),
         })

@@ -72,6 +72,30 @@ impl<'a, S: Spec> Search<'a, S> {
         calls
     }
 
+    /// Returns the calls in which a process died that may come behind a node and leave its state as it is. The search does not
+    /// try them, because no other call notices them.
+    pub(super) fn unnoticed(&mut self, node: u32) -> Vec<(usize, usize)> {
+        let (state, bound) = (self.seen.state_of(node), self.frame(node, 0, (0, 0)).bound);
+        let lanes = 0..self.lanes.len();
+        let next =
+            lanes.flat_map(|lane| self.next_in(lane, self.at[lane]).map(move |at| (lane, at)));
+        let next: Vec<_> = next.collect();
+        let comes = |(lane, position): (usize, u32)| {
+            let item = &self.lanes[lane][position as usize];
+            let (process, op) = (item.process, &item.call.op);
+            let before = self.seen.state(state);
+            let may = item.died() && !item.is_death && item.invoked <= bound;
+            let leaves = || {
+                let mut after = before.clone();
+                after.step(process, op);
+                after == *before
+            };
+            let stays = may && !before.blocks(process, op) && leaves();
+            stays.then_some((process, item.number))
+        };
+        next.into_iter().filter_map(comes).collect()
+    }
+
     /// Returns the state before a call in the order that leads to a node.
     pub(in super::super) fn state_before(&mut self, node: u32, call: (usize, usize)) -> Option<S> {
         let mut state = 0;
