@@ -56,6 +56,11 @@ impl Arena {
     /// one before it.
     pub(super) fn reset(&mut self, size: usize) {
         for (part, taken) in self.taken.iter_mut().enumerate() {
+            // Most parts are those of processes that no case has: a call of memset for no bytes at memory that was never
+            // touched takes 0.1 us where the processor masks the store.
+            if *taken == 0 {
+                continue;
+            }
             let start = std::ptr::with_exposed_provenance_mut::<u8>(self.first + part * PART);
             // SAFETY: write_bytes over what was taken of a part.
             // 1. It lies in the mapping of the region, which is never unmapped. 2. No process of an execution runs: the caller has
