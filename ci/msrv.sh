@@ -24,7 +24,7 @@ echo "rust-version $stated; the highest of the dependencies is $asked"
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 cp -r src docs README.md "$copy"
-awk '/^\[/ { left_out = $0 ~ /^\[(\[example|\[bench|dev-dependencies)/ } !left_out && !/^(default-)?members/' \
+awk '/^\[/ { left_out = $0 ~ /^\[(\[example|\[bench|\[test|dev-dependencies)/ } !left_out && !/^(default-)?members/' \
     Cargo.toml >"$copy/Cargo.toml"
 cd "$copy"
 export CARGO_TARGET_DIR=$copy/target CARGO_PROFILE_DEV_DEBUG=false
