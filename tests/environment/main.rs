@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ffi::CString;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ fn core(scratch: &Scratch, alone: bool) -> Vec<(String, String)> {
     let regions = regions.map(|(what, make)| (what, make(LEN).and_then(|region| used(&region))));
     let names = names.map(|(what, name)| (what, name.and_then(|name| named(&name))));
     let eight = |()| process::run(|| 8).map_err(|error| error.to_string());
-    let child = process::run(|| 7).map(|seven| assert_eq!(seven, 7));
+    let child = waited_for().map(|seven| assert_eq!(seven, 7));
     let clean = process::in_fresh_process(eight, ());
     let all = regions.into_iter().chain(names).chain([("child", child)]);
     let mut all: Vec<_> = all
@@ -79,6 +79,17 @@ fn core(scratch: &Scratch, alone: bool) -> Vec<(String, String)> {
         format!("{names:?}").replace("[]", WORKS),
     ));
     all
+}
+
+/// Returns the value of a child that ends only after this process has waited for it: for one that ends before that, nothing
+/// needs to wait.
+fn waited_for() -> Result<u8, Error> {
+    let (mut told, teller) = std::io::pipe().unwrap();
+    let mut child = process::spawn(move || told.read_exact(&mut [0]).map_or(0, |()| 7))?;
+    child.wait_timeout(Duration::from_millis(1))?;
+    // A child that could not begin reads nothing, and tells why.
+    let _ = (&teller).write_all(&[1]);
+    child.value()
 }
 
 /// The length of a region of a row, in bytes.
