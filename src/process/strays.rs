@@ -71,6 +71,8 @@ pub(super) fn end_session(mark: &str) -> Vec<Pid> {
             .split(|&byte| byte == 0)
             .any(|variable| variable == entry.as_bytes())
     };
+    // A process that is about to end shows no environment any more.
+    let mut killed = Vec::new();
     loop {
         let mut left = Vec::new();
         for shown in all().filter(|shown| is_of_it(shown)) {
@@ -82,9 +84,14 @@ pub(super) fn end_session(mark: &str) -> Vec<Pid> {
                 && is_of_it(&shown)
             {
                 let _ = pidfd::send(pidfd.as_fd(), libc::SIGKILL);
+                killed.push((pid, pidfd));
             }
             left.push(pid);
         }
+        killed.retain(|(_, pidfd)| !pidfd::has_ended(pidfd));
+        left.extend(killed.iter().map(|&(pid, _)| pid));
+        left.sort_unstable();
+        left.dedup();
         if left.is_empty() || Instant::now() >= until {
             return left;
         }
