@@ -3,6 +3,8 @@
 # defect are found out, at a line of theirs, and come again by their tokens; the others pass; a ring in C and a stack in C++ are found out too.
 # Without the pass, in all crates or in the user's, nothing passes. The command is the one that `cargo install --path .` installs.
 set -euo pipefail
+# Each headline on one line.
+export COLUMNS=1000
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # They would take the place of the flags that are given here.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
