@@ -2,6 +2,8 @@
 # Proves that each bug of the structures in examples/ is found on each engine that its structure runs on, and that each fix
 # passes. Their own tests run in ci/test.sh, except for those of the C ring and the two programs, which are separate packages.
 set -euo pipefail
+# Each headline on one line.
+export COLUMNS=1000
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Beside the library's own package, its features are those of the other tests, and it is not built again.
