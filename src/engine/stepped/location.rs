@@ -6,12 +6,12 @@ use std::borrow::Cow;
 use std::panic::Location;
 
 /// The location of a step: a line of the source, or an instruction, whose line is looked up only
-/// where steps are named.
+/// where steps are named. The instruction is as wide as a reference: calls then pass either in registers.
 #[derive(Clone, Copy)]
 pub(crate) enum At<'a> {
     Source(&'a Location<'a>),
     #[cfg(forkcheck_instrumented)]
-    Code(u32),
+    Code(usize),
 }
 
 impl<'a> From<&'a Location<'a>> for At<'a> {
@@ -27,7 +27,7 @@ impl<'a> At<'a> {
             Self::Source(at) => (at.file().into(), at.line(), at.column()),
             #[cfg(forkcheck_instrumented)]
             Self::Code(code) => {
-                let place = symbols::site(code);
+                let place = symbols::site(code as u32);
                 (place.file.into(), place.line, place.column)
             }
         }
@@ -41,7 +41,7 @@ impl<'a> At<'a> {
                 u64::from(at.line()) << 32 | u64::from(at.column()) << 16 | at.file().len() as u64
             }
             #[cfg(forkcheck_instrumented)]
-            Self::Code(code) => code.into(),
+            Self::Code(code) => code as u64,
         }
     }
 }

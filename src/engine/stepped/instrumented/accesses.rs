@@ -44,70 +44,84 @@ pub(super) fn atomic<R>(
     access: impl Fn() -> (R, Atomic),
 ) -> R {
     let step = |me: usize| {
-        let (mut did, mut changed) = (Access::Load, false);
-        let (mut found, mut left) = (0, 0);
-        let result = stepper::access(pending, address as u64, At::Code(code), || {
-            let (result, atomic) = access();
-            (did, changed) = (atomic.access, atomic.now.is_some());
-            (found, left) = (atomic.found, atomic.now.unwrap_or(atomic.found));
-            let now = atomic.now.map(|now| shown(now).0);
-            let seen = seen(atomic.access, atomic.found);
-            (result, Done { now, ..seen })
-        });
-        let writes = matches!(did, Access::Store | Access::Update);
-        let kind = if writes {
-            Kind::AtomicWrite
-        } else {
-            Kind::AtomicRead
+        let (result, atomic) =
+            stepper::access(pending, address as u64, At::Code(code as usize), || {
+                let (result, atomic) = access();
+                let now = atomic.now.map(|now| shown(now).0);
+                let done = Done {
+                    now,
+                    ..seen(atomic.access, atomic.found)
+                };
+                ((result, atomic), done)
+            });
+        let order = match atomic.access {
+            Access::Miss => on_miss,
+            _ => order,
         };
-        let order = if did == Access::Miss { on_miss } else { order };
-        let clash = with(|runtime| {
-            acquire(runtime, me);
-            let processes = runtime.processes as usize;
-            let reads = did != Access::Store;
-            let at = runtime.shadow.find(address, processes)?;
-            let clash = match is_marked(runtime, address, code) {
-                true => mark_found(runtime, at, (address, length), (kind, me, code)),
-                false => None,
-            };
-            let found = reads.then_some(found);
-            if runtime.shadow.leave(at, address, found, left) {
-                changed_unseen(runtime, me, address);
-                // Others that read the value know it, too.
-                let known = (me, &mut runtime.known[..processes]);
-                let release = (false, true);
-                runtime
-                    .shadow
-                    .synchronise(at, address, known, release, ACQUIRE_AND_RELEASE);
-            }
-            let known = (me, &mut runtime.known[..processes]);
-            let does = (reads, writes);
-            runtime.shadow.synchronise(at, address, known, does, order);
-            if did == Access::Miss {
-                runtime.missed[me] = (address, length);
-            }
-            clash
-        });
-        tell(me, code, clash.flatten());
-        if did != Access::Store && !changed {
-            looked(me, address, code);
-        }
+        did(me, (address, length), &atomic, order, code);
         result
     };
     as_process(step).unwrap_or_else(|| access().0)
 }
 
+/// Notes an atomic access that was done. One function for all of them, so that the processor has it at hand.
+#[inline(never)]
+fn did(me: usize, bytes: (usize, usize), atomic: &Atomic, order: Order, code: u32) {
+    let (address, did) = (bytes.0, atomic.access);
+    let writes = matches!(did, Access::Store | Access::Update);
+    let kind = if writes {
+        Kind::AtomicWrite
+    } else {
+        Kind::AtomicRead
+    };
+    let reads = did != Access::Store;
+    let clash = |runtime: &mut Runtime| {
+        acquire(runtime, me);
+        let processes = runtime.processes as usize;
+        let at = runtime.find(address)?;
+        let clash = match is_marked(runtime, address, code) {
+            true => mark_found(runtime, at, bytes, (kind, me, code)),
+            false => None,
+        };
+        let found = reads.then_some(atomic.found);
+        let left = atomic.now.unwrap_or(atomic.found);
+        if runtime.shadow.leave(at, address, found, left) {
+            changed_unseen(runtime, me, address);
+            // Others that read the value know it, too.
+            let known = (me, &mut runtime.known[..processes]);
+            let release = (false, true);
+            runtime
+                .shadow
+                .synchronise(at, address, known, release, ACQUIRE_AND_RELEASE);
+        }
+        let known = (me, &mut runtime.known[..processes]);
+        let does = (reads, writes);
+        runtime.shadow.synchronise(at, address, known, does, order);
+        if did == Access::Miss {
+            runtime.missed[me] = bytes;
+        }
+        clash
+    };
+    if let Some((clash, is_full)) = with(|runtime| (clash(runtime), runtime.is_full())) {
+        tell(me, code, clash, is_full);
+    }
+    if reads && atomic.now.is_none() {
+        looked(me, address, code);
+    }
+}
+
 /// Notes a fence.
 pub(super) fn fence(order: Order, code: u32) {
     let _ = as_process(|me| {
-        stepper::fence(At::Code(code));
+        stepper::fence(At::Code(code as usize));
         with(|runtime| runtime.known[me].fence(me, order))
     });
 }
 
-/// Notes plain accesses to some bytes before they are done, one for each eight of them.
-#[inline]
-pub(super) fn plain(address: usize, length: usize, writes: bool, code: u32) {
+/// Notes plain accesses to some bytes before they are done, one for each eight of them. It does not unwind, so that the hooks
+/// jump here, and save no register where there is nothing to note.
+#[inline(never)]
+pub(super) extern "C" fn plain(address: usize, length: usize, writes: bool, code: u32) {
     if !arena::holds(address) {
         return;
     }
@@ -124,27 +138,43 @@ pub(super) fn plain(address: usize, length: usize, writes: bool, code: u32) {
 
 /// Notes a plain access within eight bytes.
 fn piece(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
-    let is_step = with(|runtime| {
+    let kind = if writes { Kind::Write } else { Kind::Read };
+    // It ends at a step: others may move there.
+    let before = with(|runtime| {
         if runtime.learns != 0 {
             runtime.touched.add(address, me, writes);
             runtime.see(code);
+            return None;
         }
-        runtime.learns != 0 || runtime.touched.matters(address, me, writes)
+        let at = runtime.find(address);
+        let matters = match at {
+            Some(at) => runtime.shadow.matters(at, me, writes),
+            None => runtime.touched.sharers(address).matter(me, writes),
+        };
+        if matters {
+            return None;
+        }
+        acquire(runtime, me);
+        let bytes = (address, length);
+        let clash = at.and_then(|at| mark_found(runtime, at, bytes, (kind, me, code)));
+        Some((clash, runtime.is_full()))
     });
-    if is_step == Some(true) {
-        step(me, (address, length), writes, code);
-    }
-    let kind = if writes { Kind::Write } else { Kind::Read };
-    let clash = with(|runtime| mark(runtime, (address, length), kind, me, code));
+    let (clash, is_full) = match before.flatten() {
+        Some(marked) => marked,
+        None => {
+            step(me, (address, length), writes, code);
+            mark(me, (address, length), kind, code)
+        }
+    };
     if writes {
         stepper::changed();
     }
-    tell(me, code, clash.flatten());
+    tell(me, code, clash, is_full);
 }
 
 fn step(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
     let access = if writes { Access::Write } else { Access::Read };
-    stepper::access(access, address as u64, At::Code(code), || {
+    stepper::access(access, address as u64, At::Code(code as usize), || {
         // Code under test writes after this returns, so the value is not known.
         let value = if writes { 0 } else { value(address, length) };
         ((), seen(access, value))
@@ -160,7 +190,7 @@ fn step(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
 fn looked(me: usize, address: usize, code: u32) {
     let version = stepper::version();
     if with(|runtime| runtime.reads[me].again(version, address, code)) == Some(true) {
-        stepper::spin(At::Code(code));
+        stepper::spin(At::Code(code as usize));
     }
 }
 
@@ -173,19 +203,19 @@ pub(super) fn volatile(address: usize, length: usize, writes: bool, code: u32) {
         } else {
             Kind::AtomicRead
         };
-        let clash = with(|runtime| mark(runtime, (address, length), kind, me, code));
+        let (clash, is_full) = mark(me, (address, length), kind, code);
         if writes {
             stepper::changed();
         }
-        tell(me, code, clash.flatten());
+        tell(me, code, clash, is_full);
     });
 }
 
 /// Returns a value in the form of notes: an address in the arena is its distance from the first
 /// byte, which is the same in each run.
 fn shown(value: u64) -> (u64, Form) {
-    let distance = with(|runtime| runtime.arena.distance(value as usize)).flatten();
-    distance.map_or((value, Form::Unsigned), |byte| (byte as u64, Form::Address))
+    arena::distance(value as usize)
+        .map_or((value, Form::Unsigned), |byte| (byte as u64, Form::Address))
 }
 
 /// Makes the result of an access that changed nothing.
@@ -197,20 +227,19 @@ fn seen(access: Access, value: u64) -> Done {
     }
 }
 
-fn mark(
-    runtime: &mut Runtime,
-    bytes: (usize, usize),
-    kind: Kind,
-    process: usize,
-    code: u32,
-) -> Option<Clash> {
-    if !is_marked(runtime, bytes.0, code) {
-        return None;
-    }
-    acquire(runtime, process);
-    let processes = runtime.processes as usize;
-    let at = runtime.shadow.find(bytes.0, processes)?;
-    mark_found(runtime, at, bytes, (kind, process, code))
+/// Notes an access for races. Returns another that it clashes with, and whether the execution goes beyond what is followed.
+fn mark(process: usize, bytes: (usize, usize), kind: Kind, code: u32) -> (Option<Clash>, bool) {
+    let marked = with(|runtime| {
+        let mut clash = None;
+        if is_marked(runtime, bytes.0, code) {
+            acquire(runtime, process);
+            clash = runtime
+                .find(bytes.0)
+                .and_then(|at| mark_found(runtime, at, bytes, (kind, process, code)));
+        }
+        (clash, runtime.is_full())
+    });
+    marked.unwrap_or_default()
 }
 
 /// Returns whether races are looked for: not while memory is learned, and in the arena alone.
@@ -220,7 +249,7 @@ fn is_marked(runtime: &mut Runtime, address: usize, code: u32) -> bool {
         runtime.see(code);
         return false;
     }
-    runtime.arena.holds(address)
+    arena::holds(address)
 }
 
 #[inline]
@@ -251,13 +280,17 @@ fn at(code: u32) -> String {
 
 /// Ends the execution for an access that clashes with another one, or that is beyond what the
 /// engine follows.
-fn tell(me: usize, code: u32, clash: Option<Clash>) {
-    let Some(clash) = clash else {
-        if with(|runtime| runtime.shadow.full != 0 || runtime.arena.is_full()) == Some(true) {
-            stepper::beyond();
-        }
-        return;
-    };
+#[inline]
+fn tell(me: usize, code: u32, clash: Option<Clash>, is_full: bool) {
+    match clash {
+        Some(clash) => tell_clash(me, code, clash),
+        None if is_full => stepper::beyond(),
+        None => {}
+    }
+}
+
+#[cold]
+fn tell_clash(me: usize, code: u32, clash: Clash) {
     let does = |kind, code| {
         let does = match kind {
             Kind::Write => "writes at",
@@ -289,8 +322,8 @@ pub(super) fn freed(address: usize, length: usize) {
         let end = address + length.max(1);
         for at in (address..end).step_by(8) {
             let bytes = (at, (end - at).min(8));
-            let clash = with(|runtime| mark(runtime, bytes, Kind::Free, me, code));
-            tell(me, code, clash.flatten());
+            let (clash, is_full) = mark(me, bytes, Kind::Free, code);
+            tell(me, code, clash, is_full);
         }
     });
 }

@@ -17,14 +17,19 @@ pub(super) const LENGTH: usize = PARTS * PART;
 /// The bytes before an allocation that hold its length; each is aligned to that.
 const HEADER: usize = 16;
 
-/// The address of the first byte, for processes and threads that may not step now; 0: there is no arena.
-static FIRST: AtomicUsize = AtomicUsize::new(0);
+/// The address of the first byte; before there is an arena, one around which no processor has memory.
+static FIRST: AtomicUsize = AtomicUsize::new(1 << (usize::BITS - 1));
 
 /// Returns whether an address is one of the arena.
-#[inline]
+#[inline(always)]
 pub(super) fn holds(address: usize) -> bool {
-    let first = FIRST.load(Relaxed);
-    first != 0 && (first..first + LENGTH).contains(&address)
+    address.wrapping_sub(FIRST.load(Relaxed)) < LENGTH
+}
+
+/// Returns the distance of an address from the first byte, if it is in the arena.
+#[inline]
+pub(super) fn distance(address: usize) -> Option<usize> {
+    holds(address).then(|| address.wrapping_sub(FIRST.load(Relaxed)))
 }
 
 #[repr(C)]
@@ -40,16 +45,6 @@ impl Arena {
     pub(super) fn place(&mut self, first: usize) {
         (self.first, self.taken) = (first, [0; PARTS]);
         FIRST.store(first, Relaxed);
-    }
-
-    #[inline]
-    pub(super) fn holds(&self, address: usize) -> bool {
-        (self.first..self.first + LENGTH).contains(&address)
-    }
-
-    /// Returns the distance of an address from the first byte, if it is in the arena.
-    pub(super) fn distance(&self, address: usize) -> Option<usize> {
-        self.holds(address).then(|| address - self.first)
     }
 
     /// Takes all allocations back, and zeros the memory, so that an execution finds nothing of the

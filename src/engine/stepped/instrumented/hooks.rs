@@ -8,18 +8,25 @@
 
 use super::callers::code;
 use super::clocks::Order;
-use super::{PROBE, PROBED, RUNS, UNDER_TEST, accesses};
+use super::{CHECK, PROBED, RUNS, UNDER_TEST, accesses, arena};
 use std::arch::naked_asm;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// Returns whether code under test runs; notes the probe.
 #[inline(always)]
 pub(super) fn is_under_test(of_probe: u32) -> bool {
-    let runs = RUNS.get();
-    if runs == PROBE {
-        PROBED.set(PROBED.get() | of_probe);
+    match RUNS.get() {
+        CHECK => false,
+        UNDER_TEST => true,
+        _ => probed(of_probe),
     }
-    runs == UNDER_TEST
+}
+
+/// Notes the probe.
+#[cold]
+fn probed(of_probe: u32) -> bool {
+    PROBED.set(PROBED.get() | of_probe);
+    false
 }
 
 /// Makes functions under the names that the pass knows. Each jumps to another one with the return
@@ -42,12 +49,12 @@ pub(super) use entered;
 macro_rules! plain {
     ($($length:literal $read:ident $write:ident $volatile_read:ident $volatile_write:ident;)*) => {$(
         unsafe extern "C" fn $read(address: usize, from: usize) {
-            if is_under_test(0) {
+            if is_under_test(0) && arena::holds(address) {
                 accesses::plain(address, $length, false, code(from));
             }
         }
         unsafe extern "C" fn $write(address: usize, from: usize) {
-            if is_under_test(2) {
+            if is_under_test(2) && arena::holds(address) {
                 accesses::plain(address, $length, true, code(from));
             }
         }

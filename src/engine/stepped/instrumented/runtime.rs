@@ -8,7 +8,7 @@
 use super::arena::{self, Arena};
 use super::clocks::Knowledge;
 use super::globals;
-use super::shadow::Shadow;
+use super::shadow::{Found, Shadow};
 use super::touched::Touched;
 use super::zeroed::{Table, zeroed};
 use crate::engine::stepped::stepper;
@@ -140,7 +140,7 @@ fn heap_is_ours() -> Result<(), Error> {
     let address = allocated.as_ptr().addr();
     drop(allocated);
     super::RUNS.set(before);
-    if with(|runtime| runtime.arena.holds(address)) == Some(true) {
+    if arena::holds(address) {
         return Ok(());
     }
     Err(Error::invalid(
@@ -192,6 +192,19 @@ pub(crate) fn learn(learns: bool) {
 }
 
 impl Runtime {
+    /// Returns the granule of an address in the shadow.
+    #[inline(always)]
+    pub(super) fn find(&mut self, address: usize) -> Option<Found> {
+        let processes = self.processes as usize;
+        self.shadow.find(address, processes, &self.touched)
+    }
+
+    /// Returns whether this execution goes beyond what the engine follows.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.shadow.full != 0 || self.arena.is_full()
+    }
+
     /// Notes an instruction, so that its line is known before the processes that name it are
     /// forked.
     pub(super) fn see(&mut self, code: u32) {

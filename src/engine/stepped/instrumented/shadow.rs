@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "one `unsafe impl Table`")]
 
 use super::clocks::{Clock, Knowledge, Order, ZERO, join};
+use super::touched::{Sharers, Touched};
 use super::zeroed::Table;
 use crate::schedule::MAX_PROCESSES;
 
@@ -44,19 +45,39 @@ struct Past {
     bytes: u8,
 }
 
-/// A granule: eight bytes.
+impl Past {
+    const NEVER: Self = Self {
+        epoch: 0,
+        code: 0,
+        bytes: 0,
+    };
+}
+
+/// The accesses of a process to a granule in this execution.
 #[repr(C)]
+#[derive(Clone, Copy)]
+struct Pasts {
+    /// The epoch of the last one. If it is 0 there was none, and `each` is of an earlier execution.
+    newest: u32,
+    /// The last one of each kind.
+    each: [Past; 4],
+}
+
+/// A granule: eight bytes. It begins with what only atomics use.
+#[repr(C, align(64))]
 struct Granule {
-    /// The number of the clock that the last release of each byte left; 0 if there was none.
+    /// The value that the last access left of each atomic, by its first byte.
+    left: [u64; 8],
+    /// The number of the clock that its last release left.
     released: [u32; 8],
+    /// As bits, the bytes for which there is a value in `left`, and those for which there is a number in `released`.
+    atomics: u32,
+    releases: u32,
     /// 1 if it was freed; `by` then names the code.
     freed: u32,
     by: u32,
-    /// For each byte at which an atomic begins that was accessed, as bits, the value that the last access left.
-    atomics: u32,
-    left: [u64; 8],
-    /// Last, since few cases have as many processes: the others share its cache lines with the rest.
-    past: [[Past; 4]; MAX_PROCESSES],
+    sharers: Sharers,
+    past: [Pasts; MAX_PROCESSES],
 }
 
 /// A granule that was found in the shadow.
@@ -107,42 +128,65 @@ impl Shadow {
     /// Begins a new execution.
     pub(super) fn begin(&mut self) {
         self.generation = self.generation.wrapping_add(1).max(1);
-        (self.used, self.clocks, self.full) = (0, 1, 0);
+        (self.used, self.clocks, self.full) = (0, 0, 0);
     }
 
-    /// Returns the granule of an address; `None` if there is no room for another.
-    #[inline]
-    pub(super) fn find(&mut self, address: usize, processes: usize) -> Option<Found> {
+    /// Returns the granule of an address; `None` if there is no room for another. A new one takes its sharers from `touched`,
+    /// which does not change while an execution looks at them.
+    #[inline(always)]
+    pub(super) fn find(
+        &mut self,
+        address: usize,
+        processes: usize,
+        touched: &Touched,
+    ) -> Option<Found> {
         let number = (address >> 3) as u64;
         let mut at = (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 49) as usize % SLOTS;
         loop {
             let slot = &mut self.slots[at];
             if slot.generation != self.generation {
-                if self.used as usize >= GRANULES {
-                    self.full = 1;
-                    return None;
-                }
-                *slot = Slot {
-                    number,
-                    generation: self.generation,
-                    granule: self.used,
-                };
-                let granule = &mut self.granules[self.used as usize];
-                let never = Past {
-                    epoch: 0,
-                    code: 0,
-                    bytes: 0,
-                };
-                granule.past[..processes].fill([never; 4]);
-                (granule.released, granule.freed, granule.atomics) = ([0; 8], 0, 0);
-                self.used += 1;
-                return Some(Found(slot.granule as usize));
+                return self.add(at, address, processes, touched);
             }
             if slot.number == number {
                 return Some(Found(slot.granule as usize % GRANULES));
             }
             at = (at + 1) % SLOTS;
         }
+    }
+
+    /// Adds the granule of an address in this slot.
+    #[inline(never)]
+    fn add(
+        &mut self,
+        at: usize,
+        address: usize,
+        processes: usize,
+        touched: &Touched,
+    ) -> Option<Found> {
+        let used = self.used as usize;
+        if used >= GRANULES {
+            self.full = 1;
+            return None;
+        }
+        self.slots[at] = Slot {
+            number: (address >> 3) as u64,
+            generation: self.generation,
+            granule: self.used,
+        };
+        let granule = &mut self.granules[used];
+        for past in &mut granule.past[..processes] {
+            past.newest = 0;
+        }
+        (granule.atomics, granule.releases, granule.freed) = (0, 0, 0);
+        granule.sharers = touched.sharers(address);
+        self.used += 1;
+        Some(Found(used))
+    }
+
+    /// Returns whether the order of an access to a granule with those of other processes makes a difference.
+    #[inline]
+    pub(super) fn matters(&self, Found(at): Found, process: usize, writes: bool) -> bool {
+        self.granules[at].sharers.matter(process, writes)
     }
 
     /// Notes an access within one granule, and returns another that it clashes with.
@@ -168,10 +212,11 @@ impl Shadow {
         }
         let clock = &known[me.process].clock;
         for (process, past) in granule.past[..known.len()].iter().enumerate() {
-            if process == me.process {
+            // Nearly always all accesses of a process happened before, and its own did.
+            if past.newest <= clock[process] {
                 continue;
             }
-            for (kind, past) in Kind::ALL.into_iter().zip(past) {
+            for (kind, past) in Kind::ALL.into_iter().zip(&past.each) {
                 if past.epoch > clock[process]
                     && past.bytes & bytes != 0
                     && past.epoch >= known[process].born
@@ -185,8 +230,13 @@ impl Shadow {
             (granule.freed, granule.by) = (1, me.code);
             return None;
         }
-        let past = &mut granule.past[me.process][me.kind as usize];
+        let mine = &mut granule.past[me.process];
         let now = clock[me.process];
+        if mine.newest == 0 {
+            mine.each = [Past::NEVER; 4];
+        }
+        mine.newest = now;
+        let past = &mut mine.each[me.kind as usize];
         let before = if past.epoch == now { past.bytes } else { 0 };
         *past = Past {
             epoch: now,
@@ -225,35 +275,33 @@ impl Shadow {
         (reads, writes): (bool, bool),
         order: Order,
     ) {
-        let released = self.granules[at].released[address & 7] as usize % GRANULES;
+        let (granule, atomic, processes) = (&mut self.granules[at], address & 7, known.len());
+        let released = granule.releases >> atomic & 1 == 1;
+        let released = released.then(|| granule.released[atomic] as usize % GRANULES);
         let me = &mut known[process];
-        if reads && released != 0 {
-            me.read(&self.given[released], order);
+        if reads && let Some(number) = released {
+            me.read(&self.given[number], order, processes);
         }
         if !writes {
             return;
         }
-        let mut given = me.write(process, order);
-        if reads && released != 0 {
-            // An update continues the release sequence that it found.
-            join(&mut given, &self.given[released]);
-        }
-        if released == 0 && given == ZERO {
-            return;
-        }
-        let number = match released {
-            0 if self.clocks as usize >= GRANULES => {
-                self.full = 1;
-                return;
-            }
-            0 => {
+        match (released, me.given(process, order)) {
+            (None, None) => return,
+            (None, Some(_)) if self.clocks as usize >= GRANULES => self.full = 1,
+            (None, Some(given)) => {
+                self.given[self.clocks as usize] = *given;
+                granule.releases |= 1 << atomic;
+                granule.released[atomic] = self.clocks;
                 self.clocks += 1;
-                self.clocks as usize - 1
             }
-            number => number,
-        };
-        self.given[number] = given;
-        self.granules[at].released[address & 7] = number as u32;
+            // An update continues the release sequence that it found.
+            (Some(number), Some(given)) if reads => {
+                join(&mut self.given[number], given, processes);
+            }
+            (Some(_), None) if reads => {}
+            (Some(number), given) => self.given[number] = *given.unwrap_or(&ZERO),
+        }
+        me.wrote(process, order);
     }
 }
 
@@ -268,6 +316,7 @@ mod tests {
 
     struct Two {
         shadow: &'static mut Shadow,
+        touched: &'static Touched,
         known: Vec<Knowledge>,
     }
 
@@ -277,8 +326,12 @@ mod tests {
             shadow.begin();
             Self {
                 shadow,
+                touched: zeroed().unwrap(),
                 known: (0..2).map(Knowledge::of_first).collect(),
             }
+        }
+        fn find(&mut self, address: usize) -> Option<Found> {
+            self.shadow.find(address, 2, self.touched)
         }
         fn clashes(&mut self, process: usize, kind: Kind, address: usize, length: usize) -> bool {
             let code = process as u32;
@@ -287,7 +340,7 @@ mod tests {
                 kind,
                 code,
             };
-            let Some(at) = self.shadow.find(address, 2) else {
+            let Some(at) = self.find(address) else {
                 return false;
             };
             let bytes = (address, length);
@@ -295,7 +348,7 @@ mod tests {
         }
         fn synchronise(&mut self, process: usize, writes: bool, order: Order) {
             let reads = !writes;
-            let at = self.shadow.find(64, 2).unwrap();
+            let at = self.find(64).unwrap();
             let known = (process, &mut self.known[..]);
             self.shadow
                 .synchronise(at, 64, known, (reads, writes), order);
@@ -304,9 +357,9 @@ mod tests {
 
     #[test]
     fn a_value_that_no_access_left_was_written_by_code_that_is_not_seen() {
-        let two = Two::new();
+        let mut two = Two::new();
         let mut leave = |address, found, left| {
-            let at = two.shadow.find(address, 2).unwrap();
+            let at = two.find(address).unwrap();
             two.shadow.leave(at, address, found, left)
         };
         assert!(!leave(64, Some(7), 7), "the first access");
@@ -318,8 +371,23 @@ mod tests {
         assert!(!leave(64, Some(3), 3));
         assert!(leave(64, Some(4), 4));
         two.shadow.begin();
-        let at = two.shadow.find(64, 2).unwrap();
+        let at = two.find(64).unwrap();
         assert!(!two.shadow.leave(at, 64, Some(5), 5), "another execution");
+    }
+
+    #[test]
+    fn an_access_matters_by_what_was_learned_before_the_execution() {
+        let mut two = Two::new();
+        let learned: &mut Touched = zeroed().unwrap();
+        learned.add(64, 0, true);
+        two.touched = learned;
+        let at = two.find(68).unwrap();
+        assert!(two.shadow.matters(at, 1, false), "another process writes");
+        assert!(!two.shadow.matters(at, 0, true), "its own");
+        two.touched = zeroed().unwrap();
+        two.shadow.begin();
+        let at = two.find(68).unwrap();
+        assert!(!two.shadow.matters(at, 1, false), "another program");
     }
 
     #[test]
@@ -369,7 +437,7 @@ mod tests {
         two.synchronise(0, true, RELEASE);
         // Another word of the same eight bytes.
         let (reads, writes) = (true, false);
-        let at = two.shadow.find(68, 2).unwrap();
+        let at = two.find(68).unwrap();
         let known = (1, &mut two.known[..]);
         two.shadow
             .synchronise(at, 68, known, (reads, writes), ACQUIRE);
@@ -398,6 +466,21 @@ mod tests {
         assert!(two.clashes(0, Kind::Read, 8, 1) && two.clashes(1, Kind::AtomicRead, 8, 8));
         two.shadow.begin();
         assert!(!two.clashes(0, Kind::Read, 8, 1));
+    }
+
+    #[test]
+    fn accesses_and_releases_of_an_earlier_execution_are_forgotten() {
+        let mut two = Two::new();
+        two.clashes(0, Kind::Write, 8, 8);
+        two.synchronise(0, true, RELEASE);
+        two.known = (0..2).map(Knowledge::of_first).collect();
+        two.shadow.begin();
+        // Of all its accesses, this one alone is of this execution.
+        assert!(!two.clashes(0, Kind::Read, 8, 8));
+        assert!(!two.clashes(1, Kind::Read, 8, 8));
+        two.synchronise(1, false, ACQUIRE);
+        two.clashes(0, Kind::Write, 16, 8);
+        assert!(two.clashes(1, Kind::Read, 16, 8), "nothing was released");
     }
 
     #[test]

@@ -22,6 +22,32 @@ struct Granule {
     writers: u32,
 }
 
+/// The processes that read and that write the same memory, as bits.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Sharers {
+    readers: u32,
+    writers: u32,
+}
+
+impl Sharers {
+    /// The sharers of memory of which nothing is known: all processes.
+    const ALL: Self = Self {
+        readers: u32::MAX,
+        writers: u32::MAX,
+    };
+
+    /// Returns whether the order of an access with those of other processes makes a difference.
+    #[inline]
+    pub(super) fn matter(self, process: usize, writes: bool) -> bool {
+        let conflicting = match writes {
+            true => self.readers | self.writers,
+            false => self.writers,
+        };
+        conflicting & !(1 << (process % MAX_PROCESSES)) != 0
+    }
+}
+
 #[repr(C)]
 pub(super) struct Touched {
     granules: [Granule; GRANULES],
@@ -32,6 +58,18 @@ pub(super) struct Touched {
 unsafe impl Table for Touched {}
 
 impl Touched {
+    /// Returns the processes that touched the eight bytes of an address, in the executions in which memory was learned.
+    #[inline]
+    pub(super) fn sharers(&self, address: usize) -> Sharers {
+        if self.is_full() {
+            return Sharers::ALL;
+        }
+        let Granule {
+            readers, writers, ..
+        } = self.granules[self.place(address)];
+        Sharers { readers, writers }
+    }
+
     pub(super) fn clear(&mut self) {
         self.granules.fill(Granule {
             number: 0,
@@ -70,20 +108,6 @@ impl Touched {
         };
         *set |= 1 << (process % MAX_PROCESSES);
     }
-
-    /// Returns whether the order of an access with those of other processes makes a difference.
-    #[inline]
-    pub(super) fn matters(&self, address: usize, process: usize, writes: bool) -> bool {
-        if self.is_full() {
-            return true;
-        }
-        let granule = &self.granules[self.place(address)];
-        let conflicting = match writes {
-            true => granule.readers | granule.writers,
-            false => granule.writers,
-        };
-        conflicting & !(1 << (process % MAX_PROCESSES)) != 0
-    }
 }
 
 #[cfg(test)]
@@ -96,15 +120,18 @@ mod tests {
         let touched: &mut Touched = zeroed().unwrap();
         touched.add(8, 0, true);
         touched.add(12, 1, false);
+        let matters = |touched: &Touched, address, process, writes| {
+            touched.sharers(address).matter(process, writes)
+        };
         assert!(
-            touched.matters(9, 1, false),
+            matters(touched, 9, 1, false),
             "another writes these eight bytes"
         );
-        assert!(touched.matters(8, 0, true), "another reads them");
-        assert!(!touched.matters(8, 0, false), "its own");
-        assert!(!touched.matters(16, 1, true), "no other process's");
+        assert!(matters(touched, 8, 0, true), "another reads them");
+        assert!(!matters(touched, 8, 0, false), "its own");
+        assert!(!matters(touched, 16, 1, true), "no other process's");
         touched.clear();
-        assert!(!touched.matters(9, 1, false));
+        assert!(!matters(touched, 9, 1, false));
     }
 
     #[test]
@@ -113,6 +140,6 @@ mod tests {
         for granule in 1..=GRANULES / 2 {
             touched.add(8 * granule, 0, false);
         }
-        assert!(touched.matters(1 << 40, 0, false));
+        assert!(touched.sharers(1 << 40).matter(0, false));
     }
 }

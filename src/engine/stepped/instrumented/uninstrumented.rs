@@ -20,11 +20,8 @@ pub(super) fn value(address: usize, length: usize) -> u64 {
 
 /// Joins the clock of a word that the process slept on: code that is not seen may have taken a lock
 /// on it.
-#[inline]
+#[cold]
 fn acquire_slept(runtime: &mut Runtime, process: usize) {
-    if !runtime.known[process].has_slept() {
-        return;
-    }
     for word in runtime.known[process].slept_on() {
         synchronise(runtime, process, word, (true, false));
     }
@@ -33,14 +30,11 @@ fn acquire_slept(runtime: &mut Runtime, process: usize) {
 /// After a compare-exchange that failed, code that is not seen may have done it again and succeeded: std's `RwLock::read` does,
 /// without a wait, where another reader changed the count in between. The process then knows all that was done. It is noticed
 /// before the next access, which may be one of what the lock protects.
-#[inline]
+#[cold]
 fn acquire_missed(runtime: &mut Runtime, process: usize) {
     let (address, length) = std::mem::take(&mut runtime.missed[process]);
-    if address == 0 {
-        return;
-    }
-    let (processes, now) = (runtime.processes as usize, value(address, length));
-    let at = runtime.shadow.find(address, processes);
+    let now = value(address, length);
+    let at = runtime.find(address);
     if at.is_some_and(|at| runtime.shadow.leave(at, address, Some(now), now)) {
         changed_unseen(runtime, process, address);
     }
@@ -60,7 +54,7 @@ pub(super) fn changed_unseen(runtime: &mut Runtime, noticed: usize, address: usi
 
 fn synchronise(runtime: &mut Runtime, process: usize, word: usize, does: (bool, bool)) {
     let processes = runtime.processes as usize;
-    if let Some(at) = runtime.shadow.find(word, processes) {
+    if let Some(at) = runtime.find(word) {
         let known = (process, &mut runtime.known[..processes]);
         runtime
             .shadow
@@ -96,8 +90,12 @@ fn meets(process: usize, word: usize) {
 }
 
 /// A process knows what code that is not seen may have acquired since its last access.
-#[inline]
+#[inline(always)]
 pub(super) fn acquire(runtime: &mut Runtime, process: usize) {
-    acquire_slept(runtime, process);
-    acquire_missed(runtime, process);
+    if runtime.known[process].has_slept() {
+        acquire_slept(runtime, process);
+    }
+    if runtime.missed[process].0 != 0 {
+        acquire_missed(runtime, process);
+    }
 }

@@ -386,12 +386,16 @@ impl Stepper {
     }
 
     /// Waits at a scheduling point until this process may take its pending step.
-    #[inline]
+    #[inline(always)]
     fn point(&self, kind: Access, word: u64, at: At<'_>) {
         if self.traced.get() {
             self.look();
             self.name_pending(kind, at);
         }
+        self.pass_point(kind, word);
+    }
+
+    fn pass_point(&self, kind: Access, word: u64) {
         let process = self.process.get();
         self.board.plan(|plan| plan.publish(process, kind, word));
         self.go_on();

@@ -17,6 +17,7 @@ fn summed(sum: u64, step: u64, value: u64) -> u64 {
 
 impl Stepper {
     /// Names the pending step, and returns whether the case ends a turn or kills there.
+    #[cold]
     pub(super) fn name_pending(&self, kind: Access, at: At<'_>) {
         let (file, line, column) = at.place();
         let mut trace = self.trace.borrow_mut();
