@@ -223,6 +223,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "functions of fixed names, and those of the C library behind them",
     ),
     (
+        "src/engine/stepped/instrumented/runs.rs",
+        "a function that the loader calls before the program begins",
+    ),
+    (
         "src/engine/stepped/instrumented/runtime.rs",
         "the state is lent to the process that has the turn",
     ),

@@ -19,7 +19,7 @@ const STACK: usize = 256 << 10;
 
 /// Returns the register by which this thread finds its thread-locals.
 #[inline(always)]
-fn register() -> usize {
+pub(super) fn register() -> usize {
     let register: usize;
     // SAFETY: the first word of the thread's own block is its address, by the convention of x86-64.
     #[cfg(target_arch = "x86_64")]

@@ -8,6 +8,7 @@
 
 use super::callers::code;
 use super::clocks::Order;
+use super::runs::DISTANCE;
 use super::{CHECK, PROBED, RUNS, UNDER_TEST, accesses, arena};
 use std::arch::naked_asm;
 use std::sync::atomic::Ordering::SeqCst;
@@ -46,6 +47,30 @@ macro_rules! entered {
 }
 pub(super) use entered;
 
+/// Makes functions as `entered!` does, of accesses that the caller does itself: they return at once where code of the check runs.
+macro_rules! entered_under_test {
+    ($($name:ident => $to:path, $x86:literal, $arm:literal;)*) => {$(
+        /// See the module.
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name() {
+            #[cfg(target_arch = "x86_64")]
+            naked_asm!(
+                "mov rax, qword ptr [rip + {distance}]",
+                "cmp byte ptr fs:[rax], {check}",
+                "jne 2f",
+                "ret",
+                "2:",
+                concat!("mov ", $x86, ", [rsp]"),
+                "jmp {to}",
+                distance = sym DISTANCE, check = const CHECK, to = sym $to
+            );
+            #[cfg(target_arch = "aarch64")]
+            naked_asm!(concat!("mov ", $arm, ", x30"), "b {to}", to = sym $to);
+        }
+    )*};
+}
+
 macro_rules! plain {
     ($($length:literal $read:ident $write:ident $volatile_read:ident $volatile_write:ident;)*) => {$(
         unsafe extern "C" fn $read(address: usize, from: usize) {
@@ -77,7 +102,7 @@ plain! {
     8 read8 write8 volatile_read8 volatile_write8;
     16 read16 write16 volatile_read16 volatile_write16;
 }
-entered! {
+entered_under_test! {
     __tsan_read1 => read1, "rsi", "x1"; __tsan_read2 => read2, "rsi", "x1"; __tsan_read4 => read4, "rsi", "x1";
     __tsan_read8 => read8, "rsi", "x1"; __tsan_read16 => read16, "rsi", "x1";
     __tsan_write1 => write1, "rsi", "x1"; __tsan_write2 => write2, "rsi", "x1"; __tsan_write4 => write4, "rsi", "x1";
@@ -98,6 +123,8 @@ entered! {
     __tsan_unaligned_volatile_write8 => volatile_write8, "rsi", "x1"; __tsan_unaligned_volatile_write16 => volatile_write16, "rsi", "x1";
     __tsan_vptr_read => read8, "rsi", "x1"; __tsan_vptr_update => vptr_update, "rdx", "x2";
     __tsan_read_range => read_range, "rdx", "x2"; __tsan_write_range => write_range, "rdx", "x2";
+}
+entered! {
     __tsan_memcpy => copied, "rcx", "x3"; __tsan_memmove => moved, "rcx", "x3"; __tsan_memset => filled, "rcx", "x3";
     __tsan_atomic_thread_fence => fence, "rsi", "x1";
 }

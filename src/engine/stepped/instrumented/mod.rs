@@ -12,6 +12,7 @@
 //! | `clocks`, `shadow` | what happened before what, by the orderings that the code gives |
 //! | `uninstrumented` | locks that the standard library, which is not built with it, may have taken and given back |
 //! | `touched` | memory that more than one process touches, whose plain accesses are steps |
+//! | `runs` | how a hook finds what its thread runs |
 //! | `waits` | system calls by which code waits |
 //! | `leaves` | calls by which code leaves the schedule |
 //! | `callers` | instructions, and those of the calls in which a thread is |
@@ -24,8 +25,8 @@
 //! hold pointers, and a pointer is valid in each process that inherits the mapping. An address that only the search shares
 //! (a stack) shows where forked processes take the same steps and find other values.
 //!
-//! State is never in statics, which belong to the code under test, but for three words: where the state is, what this thread
-//! runs, and whether the probe arrived.
+//! State is never in statics, which belong to the code under test, but for four words: where the state is, what this thread
+//! runs and where threads have that, and whether the probe arrived.
 
 #[cfg(forkcheck_instrumented)]
 mod accesses;
@@ -55,6 +56,8 @@ mod leaves;
 mod locked;
 #[cfg(forkcheck_instrumented)]
 mod program;
+#[cfg(forkcheck_instrumented)]
+mod runs;
 #[cfg(forkcheck_instrumented)]
 mod runtime;
 #[cfg(any(forkcheck_instrumented, test))]
