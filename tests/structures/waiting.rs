@@ -7,6 +7,8 @@ use forkcheck::engine::{Engine, Processes, Stepped};
 use forkcheck::prelude::*;
 use forkcheck::publish::EventCount;
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// A counter that is raised and lowered; lowering it waits while it is 0.
@@ -99,6 +101,82 @@ fn who_sleeps_for_ever_where_the_spec_lets_it_is_no_finding() {
         outcome.covered.executions, 2,
         "all but one call returned, and there each round of the case ended"
     );
+}
+
+/// A semaphore that may refuse a post.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Posted(u32);
+
+impl Spec for Posted {
+    type Setup = ();
+    type Op = Op;
+    type Ret = bool;
+    fn start(_: &()) -> Self {
+        Posted(0)
+    }
+    fn step(&mut self, process: usize, op: &Op) -> bool {
+        self.accept(process, op, &true)
+    }
+    fn accept(&mut self, _: usize, op: &Op, ret: &bool) -> bool {
+        match op {
+            Op::Post => self.0 += u32::from(*ret),
+            Op::Wait => self.0 -= 1,
+        }
+        *op == Op::Post || *ret
+    }
+    fn blocks(&self, _: usize, op: &Op) -> bool {
+        *op == Op::Wait && self.0 == 0
+    }
+}
+
+/// Each fifth post, counted in all executions, is refused.
+struct Refusing(Semaphore<Hardware, true>);
+
+impl Refusing {
+    fn posts() -> &'static AtomicU32 {
+        static POSTS: OnceLock<Region> = OnceLock::new();
+        let region = POSTS.get_or_init(|| Region::anonymous(4).unwrap());
+        region.get(0).unwrap()
+    }
+}
+
+impl Structure for Refusing {
+    type Memory = Hardware;
+    type Spec = Posted;
+    fn new(_: &()) -> Self {
+        Refusing(Structure::new(&()))
+    }
+    fn apply(&self, op: &Op) -> bool {
+        let refused = *op == Op::Post && Self::posts().fetch_add(1, Ordering::Relaxed) % 5 == 4;
+        if !refused {
+            self.0.apply(op);
+        }
+        !refused
+    }
+}
+
+#[test]
+fn a_program_goes_on_after_an_execution_that_ends_where_it_may_wait() {
+    Refusing::posts();
+    let executions = |at_most| {
+        let outcome = Suite::<Posted>::new(forkcheck::site!(), "refusing")
+            .role("poster", 1, 1..=1, Just(Op::Post))
+            .role("waiter", 1, 1..=1, Just(Op::Wait))
+            .cases(1)
+            .executions(at_most)
+            .regressions(None)
+            .check::<Processes, Refusing>()
+            .unwrap();
+        assert_eq!(outcome.verdict, Verdict::Ok);
+        assert_eq!(outcome.covered.could_overlap, outcome.covered.executions);
+        outcome.covered.executions
+    };
+    assert_eq!(
+        executions(90),
+        4 * 5,
+        "the fourth that ends where the waiter waits is the last"
+    );
+    assert_eq!(executions(12), 12, "two of them end there");
 }
 
 #[test]

@@ -55,6 +55,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// The executions of a program that may end where all processes wait for good, as they may: each takes the time that shows it, and
+/// new workers.
+const RESTS: u64 = 4;
+
 /// The engine of forked processes that run side by side.
 ///
 /// ```
@@ -169,14 +173,15 @@ fn search<S: WithHandles<Memory = Hardware>>(
     budget: Budget,
 ) -> Result<Answer<S::Spec>, Error> {
     let until = Instant::now() + budget.time;
-    let (pool, tally, ended) = loop {
+    let (mut all, mut judged, mut at_rest) = (Tally::default(), 0, 0);
+    let mut run = loop {
         let mut pool = match kept.pool.take() {
             Some((same, pool)) if same == roles => pool,
             _ => Pool::start(roles.clone(), judge::<S>, rests::<S>, kept.learnt()?)?,
         };
         let batch = Batch {
-            executions: budget.executions,
-            seed: budget.seed,
+            executions: budget.executions - all.executions,
+            seed: budget.seed.wrapping_add(at_rest),
             keep_going: budget.keep_going,
             read_only: budget.read_only,
             until,
@@ -184,68 +189,68 @@ fn search<S: WithHandles<Memory = Hardware>>(
             failed: kept.failed,
         };
         let (tally, ended) = pool.run(&case, batch)?;
-        if !died_of_breakpoint(&tally, &ended) {
-            break (pool, tally, ended);
+        if died_of_breakpoint(&tally, &ended) {
+            pool.refuse_breakpoints();
+            continue;
         }
-        pool.refuse_breakpoints();
-    };
-    if let Ended::Lost(lost) = ended {
-        // The counts may be wrong too.
-        let covered = Covered {
-            programs: 1,
-            executions: 1,
-            ..Covered::default()
+        if let Ended::Lost(lost) = ended {
+            // The counts may be wrong too.
+            let covered = Covered {
+                programs: 1,
+                executions: 1,
+                ..Covered::default()
+            };
+            let verdict = Verdict::Unknown(lost.to_string());
+            return Ok((covered, Some(bare(case, verdict))));
+        }
+        all.add(&tally);
+        judged += tally.executions;
+        let private_wait = match &ended {
+            Ended::Stuck { process, .. } => pool.private_wait(*process),
+            _ => None,
         };
-        return Ok((
-            covered,
-            Some(bare(case, Verdict::Unknown(lost.to_string()))),
-        ));
-    }
-    let reusable = matches!(ended, Ended::Done | Ended::Judged(_));
-    let private_wait = match &ended {
-        Ended::Stuck { process, .. } => pool.private_wait(*process),
-        _ => None,
+        if matches!(ended, Ended::Done | Ended::Judged(_)) {
+            kept.pool = Some((roles.clone(), pool));
+            break told(&case, &roles, ended, budget.read_only, private_wait);
+        }
+        // The workers did not count the execution in which a process died, got stuck or came to rest.
+        all.executions += 1;
+        let overlapped = ended.overlapped();
+        let run = told(&case, &roles, ended, budget.read_only, private_wait);
+        if run.is_some() {
+            all.failing += 1;
+            break run;
+        }
+        judged += 1;
+        all.overlapping += u64::from(overlapped);
+        at_rest += 1;
+        let is_time_left = Instant::now() < until;
+        if tally.executions == 0
+            || at_rest == RESTS
+            || all.executions >= budget.executions
+            || !is_time_left
+        {
+            break None;
+        }
     };
-    let mut run = told(&case, &roles, ended, budget.read_only, private_wait);
     if let (Some(run), Some(why)) = (&mut run, heap::was_full()) {
         // It ended the process, which had no memory.
         run.verdict = Verdict::Unknown(why);
     }
-    if reusable {
-        kept.pool = Some((roles, pool));
+    if run.is_some() && all.pause.is_some() {
+        kept.failed = all.pause;
     }
-    let Tally {
-        executions,
-        overlapping,
-        paused,
-        by_pauses,
-        failing,
-        timed_out,
-        pause,
-        own_trap: _,
-    } = tally;
-    if run.is_some() && pause.is_some() {
-        kept.failed = pause;
-    }
-    // The workers did not count the execution in which a process died, got stuck or came to rest,
-    // nor whether its calls overlapped.
-    let judged = executions;
-    let (executions, failing) = if reusable {
-        (executions, failing)
-    } else {
-        (executions + 1, failing + u64::from(run.is_some()))
-    };
     let own = case.own_operations();
     let could_overlap = own.iter().filter(|operations| **operations > 0).count() > 1;
     let covered = Covered {
         programs: 1,
-        executions,
-        failing,
-        overlapping,
-        paused,
+        executions: all.executions,
+        failing: all.failing,
+        overlapping: all.overlapping,
+        paused: all.paused,
         could_overlap: if could_overlap { judged } else { 0 },
-        by_pauses: (by_pauses && could_overlap).into(),
-        timed_out: timed_out.into(),
+        by_pauses: (all.by_pauses && could_overlap).into(),
+        timed_out: all.timed_out.into(),
         ..Covered::default()
     };
     Ok((covered, run))
@@ -307,8 +312,7 @@ fn told<S: WithHandles<Memory = Hardware>>(
     private_wait: Option<(usize, PrivateWait)>,
 ) -> Option<Run<S::Spec>> {
     let (history, verdict) = match ended {
-        // A pool that is at rest cannot be used again, so that was the case's last execution.
-        Ended::Done | Ended::AtRest | Ended::Lost(_) => return None,
+        Ended::Done | Ended::AtRest(_) | Ended::Lost(_) => return None,
         Ended::Judged(history) => {
             let verdict = incomplete(case, &history).unwrap_or_else(|| {
                 explain(

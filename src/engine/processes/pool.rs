@@ -62,14 +62,28 @@ pub(crate) struct Tally {
     pub(crate) own_trap: bool,
 }
 
+impl Tally {
+    /// Adds the counts of a later batch of the same case.
+    pub(crate) fn add(&mut self, later: &Tally) {
+        self.executions += later.executions;
+        self.overlapping += later.overlapping;
+        self.paused += later.paused;
+        self.by_pauses |= later.by_pauses;
+        self.failing += later.failing;
+        self.timed_out |= later.timed_out;
+        self.pause = later.pause;
+        self.own_trap = later.own_trap;
+    }
+}
+
 /// The end of a batch.
 pub(crate) enum Ended<S: WithHandles<Memory = Hardware>> {
     /// All executions ran.
     Done,
     /// This history was not Ok.
     Judged(History<S::Spec>),
-    /// All unfinished processes wait in calls that may block there.
-    AtRest,
+    /// All unfinished processes wait in calls that may block there. The workers cannot be used again.
+    AtRest(History<S::Spec>),
     /// A process ended in the middle of an execution.
     Died {
         process: usize,
@@ -86,6 +100,17 @@ pub(crate) enum Ended<S: WithHandles<Memory = Hardware>> {
     },
     /// The engine itself cannot go on.
     Lost(Lost),
+}
+
+impl<S: WithHandles<Memory = Hardware>> Ended<S> {
+    /// Returns whether calls overlapped in the execution that the batch ended in.
+    pub(crate) fn overlapped(&self) -> bool {
+        match self {
+            Self::Done | Self::Lost(_) => false,
+            Self::Judged(history) | Self::AtRest(history) => history.overlaps(),
+            Self::Died { history, .. } | Self::Stuck { history, .. } => history.overlaps(),
+        }
+    }
 }
 
 /// Forked workers for one structure and one number of processes.
@@ -256,7 +281,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
                 let history = self.shared.history(case);
                 let judging = Judging::begin();
                 if (self.rests)(case, &history, &|| judging.goes_on()) {
-                    return Ok(Ended::AtRest);
+                    return Ok(Ended::AtRest(history));
                 }
             }
             if let Some((process, stuck)) = self.look(&mut watch) {
