@@ -8,6 +8,8 @@ unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 
 cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+# Tests that `cargo test` leaves to ci/long.sh are no target of all.
+cargo clippy --locked --all-features --test soak --test zoo -- -D warnings
 cargo clippy --locked --no-default-features --lib --example article -- -D warnings
 cargo clippy --locked --no-default-features --features cli --lib --bins -- -D warnings
 # What `cargo forkcheck` builds of the library. With a target, build scripts and procedural macros are those of the rest.

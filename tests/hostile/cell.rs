@@ -232,30 +232,9 @@ pub(crate) fn cells<E: Engine>(misdeed: usize) -> impl Iterator<Item = Cell> {
     })
 }
 
-/// Returns whether all cells are tried, and not a part of them alone.
-pub(crate) fn all_are_tried() -> bool {
-    match std::env::var("HOSTILE").as_deref() {
-        Ok("all") => true,
-        Ok(other) => panic!("HOSTILE is `all` or not set, and not {other:?}"),
-        Err(_) => false,
-    }
-}
-
-/// Returns whether the cell with these numbers is in the part: of four engines, one at each place.
-pub(crate) fn is_in_part(misdeed: usize, engine: usize, place: usize) -> bool {
-    (misdeed + engine + place).is_multiple_of(ENGINES.len())
-}
-
 impl Cell {
     pub(crate) fn is_tried(&self) -> bool {
         !matches!(self.ends, Ends::Untried)
-    }
-
-    pub(crate) fn is_in_part<E: Engine>(&self) -> bool {
-        let engine = ENGINES.iter().position(|&name| name == E::NAME);
-        let place = PLACES.iter().position(|&place| place == self.place);
-        let number = |position: Option<usize>| position.expect("it is in the table");
-        is_in_part(self.misdeed, number(engine), number(place))
     }
 
     /// Checks a structure that commits the misdeed there, and returns the report if the check does not end as it should.

@@ -20,6 +20,7 @@
 mod acts;
 mod cell;
 mod misdeeds;
+mod part;
 mod raw;
 mod table;
 
@@ -38,7 +39,7 @@ where
     let _column = table::Column;
     let number = MISDEEDS.iter().position(|misdeed| misdeed.name == name);
     let (tried, left_out): (Vec<_>, Vec<_>) = cells::<E>(number.expect("it has a row"))
-        .partition(|cell| cell.is_tried() && (cell::all_are_tried() || cell.is_in_part::<E>()));
+        .partition(|cell| cell.is_tried() && (part::all_are_tried() || part::has_cell::<E>(cell)));
     for cell in left_out {
         table::leave_out(E::NAME, cell.place);
     }
@@ -105,7 +106,7 @@ fn a_part_has_each_place_of_a_misdeed_on_one_engine_and_all_cells_over_four_misd
     for misdeed in 0..4 {
         for (place, name) in misdeeds::PLACES.into_iter().enumerate() {
             let on: Vec<_> = (0..4)
-                .filter(|&engine| cell::is_in_part(misdeed, engine, place))
+                .filter(|&engine| part::has(misdeed, engine, place))
                 .collect();
             assert_eq!(on.len(), 1, "{misdeed}, {name:?}");
             tried.push((on[0], place));
