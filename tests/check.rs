@@ -912,6 +912,37 @@ fn of_two_equal_calls_that_never_returned_the_one_that_may_take_effect_is_tried(
     assert_eq!(verdict(&[(Unlock, 0, None)]), Verdict::Ok);
 }
 
+/// The pending call of a process passes over the earlier calls in which that process died.
+#[test]
+fn of_two_equal_calls_that_never_returned_the_one_that_passes_over_no_other_is_tried() {
+    use RegisterOp::{Read, Write};
+    use RegisterRet::{Value, Written};
+    let call = |op, ret, invoked, returned| Call {
+        op,
+        ret,
+        invoked,
+        returned,
+    };
+    let never = Call::<Register<u8>>::NEVER;
+    let verdict = |ret, last| {
+        let history = History::<Register<u8>> {
+            calls: vec![
+                vec![call(Write(1), ret, 0, 1), call(Write(2), None, 2, never)],
+                vec![call(Write(2), None, 3, never)],
+                vec![
+                    call(Read, Some(Value(2)), 4, 5),
+                    call(Read, Some(Value(last)), 6, 7),
+                ],
+            ],
+        };
+        explain(&0, &history, Criterion::ProgramOrder, LIMITS)
+    };
+    // The second process writes 2, and then the first one dies in its write of 1.
+    assert_eq!(verdict(None, 1), Verdict::Ok);
+    assert_eq!(verdict(Some(Written), 1), Verdict::Ok);
+    assert!(matches!(verdict(None, 3), Verdict::Finding(_)));
+}
+
 #[test]
 fn a_call_cut_short_by_a_death_took_effect_or_not_or_left_what_a_crash_does() {
     use LockOp::Lock;

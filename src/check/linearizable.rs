@@ -8,7 +8,7 @@
 //! only ever put right before another call, in a chain of which each member is noticed by the next.
 //! A chain whose next call could as well come first, or come without, is not tried. Of
 //! pending calls of the same operation only the first is tried, as long as they have the same effect in each state in which one
-//! of them is tried. Where each call is noticed by the
+//! of them is tried, and it passes over no earlier call of its process in which that process died. Where each call is noticed by the
 //! next in any order, as pushes to one queue are, that prunes little: ten of those and an
 //! impossible pop end as `Unknown`. (Two neighbours may be swapped because nothing has to come
 //! after a call that never returned; one may be left out because it need not have taken effect.)

@@ -144,14 +144,20 @@ impl<S: Spec> Search<'_, S> {
         item.invoked <= bound && after.is_none_or(is_done)
     }
 
-    /// Returns whether another process has the same operation pending, and is tried first.
+    /// Returns whether another process has the same operation pending, and is tried first. Not if calls in which its process died
+    /// may still come: behind its pending call they may not, and behind the other one they may.
     fn has_a_twin(&self, pending: usize, bound: u64, link: &Link) -> bool {
         let class = self.classes[pending];
+        let passes_nothing = |twin: usize| {
+            let after = self.pending[twin].after;
+            after.is_none_or(|(lane, position)| link.at[lane] > position)
+        };
         !self.differs[class]
             && (class..pending).any(|twin| {
                 self.classes[twin] == class
                     && !bits::has(&link.pending, twin)
                     && self.may_begin(twin, bound)
+                    && passes_nothing(twin)
             })
     }
 }
