@@ -832,6 +832,35 @@ fn the_longest_order_has_the_most_calls_and_a_death_is_none() {
     assert_eq!(explanation.blocked.len(), 1);
 }
 
+#[test]
+fn an_explanation_has_the_killed_calls_that_nothing_notices_in_an_order_that_is_possible() {
+    use RegisterOp::Read;
+    let read = |value: Option<u8>, invoked, returned| Call {
+        op: Read,
+        ret: value.map(RegisterRet::Value),
+        invoked,
+        returned,
+    };
+    let history = History::<Register<u8>> {
+        calls: vec![
+            vec![read(None, 0, 4), read(None, 6, 7), read(None, 21, 22)],
+            vec![read(None, 1, 5)],
+            vec![read(Some(9), 3, 20)],
+        ],
+    };
+    let longest = |criterion| {
+        let verdict = explain(&0, &history, criterion, LIMITS);
+        let Verdict::Finding(finding) = verdict else {
+            panic!("{verdict:?}")
+        };
+        finding.explanation.unwrap().longest
+    };
+    // The third read of the first process began after the wrong one returned.
+    assert_eq!(longest(Criterion::RealTime), [(0, 0), (1, 0), (0, 1)]);
+    let of_processes = [(0, 0), (0, 1), (0, 2), (1, 0)];
+    assert_eq!(longest(Criterion::ProgramOrder), of_processes);
+}
+
 /// The members of a group, which closes when its last member dies.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Group {

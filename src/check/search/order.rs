@@ -72,28 +72,33 @@ impl<'a, S: Spec> Search<'a, S> {
         calls
     }
 
-    /// Returns the calls in which a process died that may come behind a node and leave its state as it is. The search does not
-    /// try them, because no other call notices them.
-    pub(super) fn unnoticed(&mut self, node: u32) -> Vec<(usize, usize)> {
+    /// Returns the calls in which a process died that may come behind a node and leave its state as it is, in an order in which
+    /// they may. The search does not try them, because no other call notices them.
+    pub(super) fn unnoticed(&self, node: u32) -> Vec<(usize, usize)> {
         let (state, bound) = (self.seen.state_of(node), self.frame(node, 0, (0, 0)).bound);
-        let lanes = 0..self.lanes.len();
-        let next =
-            lanes.flat_map(|lane| self.next_in(lane, self.at[lane]).map(move |at| (lane, at)));
-        let next: Vec<_> = next.collect();
-        let comes = |(lane, position): (usize, u32)| {
-            let item = &self.lanes[lane][position as usize];
+        let before = self.seen.state(state);
+        let comes = |item: &&Item<S>| {
             let (process, op) = (item.process, &item.call.op);
-            let before = self.seen.state(state);
             let may = item.died() && !item.is_death && item.invoked <= bound;
             let leaves = || {
                 let mut after = before.clone();
                 after.step(process, op);
                 after == *before
             };
-            let stays = may && !before.blocks(process, op) && leaves();
-            stays.then_some((process, item.number))
+            may && !before.blocks(process, op) && leaves()
         };
-        next.into_iter().filter_map(comes).collect()
+        let lanes = self.lanes.iter().zip(&self.at).enumerate();
+        let next = lanes.flat_map(|(number, (lane, &at))| {
+            let next = self.next_in(number, at);
+            &lane[next.start as usize..next.end as usize]
+        });
+        let mut unnoticed: Vec<_> = next.filter(comes).collect();
+        if self.order == Order::RealTime {
+            // A lane is in this order already.
+            unnoticed.sort_by_key(|item| item.invoked);
+        }
+        let calls = unnoticed.into_iter();
+        calls.map(|item| (item.process, item.number)).collect()
     }
 
     /// Returns the state before a call in the order that leads to a node.
