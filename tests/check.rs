@@ -511,6 +511,47 @@ fn pending_calls_that_nobody_can_have_observed_cost_next_to_nothing() {
     ));
 }
 
+/// A set of numbers, to which members are added without notice.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Members(u32);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum MembersOp {
+    Add(u8),
+    Has(u8),
+}
+
+impl Spec for Members {
+    type Setup = ();
+    type Op = MembersOp;
+    /// Whether it has the member; `false` for an addition.
+    type Ret = bool;
+    fn start(_: &()) -> Self {
+        Self(0)
+    }
+    fn step(&mut self, _: usize, op: &MembersOp) -> bool {
+        match op {
+            MembersOp::Add(member) => self.0 |= 1 << member,
+            MembersOp::Has(member) => return self.0 >> member & 1 == 1,
+        }
+        false
+    }
+}
+
+#[test]
+fn pending_calls_that_may_come_before_or_after_those_that_returned_come_after_them() {
+    let returned = (10..20).map(|member| (MembersOp::Add(member), false));
+    let seen: Vec<_> = returned.chain([(MembersOp::Has(20), true)]).collect();
+    let history = ten_pending::<Members>((0..5).map(MembersOp::Add), &seen);
+    // With the pending calls in front of each addition as well it takes more than 5,000 steps.
+    let limits = Limits {
+        steps: 3_000,
+        ..LIMITS
+    };
+    let verdict = explain(&(), &history, Criterion::RealTime, limits);
+    assert!(matches!(verdict, Verdict::Finding(_)), "{verdict:?}");
+}
+
 #[test]
 fn states_after_pending_calls_alone_count_as_states_remembered() {
     let pushes = (0..10).map(QueueOp::Push);
