@@ -553,6 +553,19 @@ fn pending_calls_that_may_come_before_or_after_those_that_returned_come_after_th
 }
 
 #[test]
+fn of_ten_equal_calls_that_never_returned_each_number_is_tried_once() {
+    let pushes = std::iter::repeat_n(QueueOp::Push(1), 10);
+    let history = ten_pending::<Queue<u8>>(pushes, &[(QueueOp::Pop, QueueRet::Popped(9))]);
+    // There are 1,024 sets of them.
+    let limits = Limits {
+        steps: 500,
+        ..LIMITS
+    };
+    let verdict = explain(&16, &history, Criterion::RealTime, limits);
+    assert!(matches!(verdict, Verdict::Finding(_)), "{verdict:?}");
+}
+
+#[test]
 fn states_after_pending_calls_alone_count_as_states_remembered() {
     let pushes = (0..10).map(QueueOp::Push);
     let history = ten_pending::<Queue<u8>>(pushes, &[(QueueOp::Pop, QueueRet::Popped(99))]);
