@@ -224,12 +224,12 @@ impl<'a> File<'a> {
             imported: vec![],
             own: vec![],
         };
-        file.divide(tokens(repository.text(path)));
+        file.divide(&tokens(repository.text(path)));
         file
     }
 
     /// Divides the tokens into the names that are imported and the rest.
-    fn divide(&mut self, tokens: Vec<Token>) {
+    fn divide(&mut self, tokens: &[Token]) {
         let text = |i: usize| tokens.get(i).map_or("", |t: &Token| t.text.as_str());
         let mut modules: Vec<Option<String>> = vec![]; // open braces, those of inline modules with the name
         let (mut kept, mut i) = (vec![], 0);
@@ -275,7 +275,7 @@ impl<'a> File<'a> {
         }
         let mut kept = kept.into_iter().peekable();
         let is_kept = |(i, token)| kept.next_if_eq(&i).map(|_| token);
-        self.own = tokens.into_iter().enumerate().filter_map(is_kept).collect();
+        self.own = tokens.iter().cloned().enumerate().filter_map(is_kept).collect();
     }
 
     /// Returns the names that the file uses itself: not those of methods and fields, nor the ends of paths, nor those that are

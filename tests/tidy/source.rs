@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 /// Every text file of the project by its path from the root, and the names at the top level.
 #[derive(Clone)]
@@ -86,7 +87,7 @@ impl Repository {
             .filter(move |(path, _)| path.starts_with(folder))
     }
 
-    pub(crate) fn rust(&self) -> impl Iterator<Item = (&str, Vec<Token>)> {
+    pub(crate) fn rust(&self) -> impl Iterator<Item = (&str, Arc<[Token]>)> {
         self.under("")
             .filter(|(path, _)| path.ends_with(".rs"))
             .map(|(path, text)| (path, tokens(text)))
@@ -94,7 +95,7 @@ impl Repository {
 }
 
 /// A word, a string with its quotes, `::`, or one other character.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) text: String,
     pub(crate) line: usize,
@@ -102,7 +103,24 @@ pub(crate) struct Token {
 
 /// Returns Rust text as tokens. It skips comments and blanks; a string or a character is one token,
 /// and its content does not count.
-pub(crate) fn tokens(source: &str) -> Vec<Token> {
+///
+/// Each text is read once: a rule sees all files again for each offence that is planted.
+pub(crate) fn tokens(source: &str) -> Arc<[Token]> {
+    static KNOWN: Mutex<BTreeMap<String, Arc<[Token]>>> = Mutex::new(BTreeMap::new());
+    let known = KNOWN
+        .lock()
+        .expect("no rule panics here")
+        .get(source)
+        .cloned();
+    known.unwrap_or_else(|| {
+        let tokens: Arc<[Token]> = split(source).into();
+        let mut known = KNOWN.lock().expect("no rule panics here");
+        known.insert(source.to_owned(), Arc::clone(&tokens));
+        tokens
+    })
+}
+
+fn split(source: &str) -> Vec<Token> {
     let chars: Vec<char> = source.chars().collect();
     let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
     let (mut found, mut i, mut line) = (Vec::new(), 0, 1);
