@@ -35,7 +35,7 @@ if command -v valgrind >/dev/null; then
     threads=$(binary threads test --test threads)
     library=$(binary forkcheck test --lib)
     memcheck=(valgrind --quiet --error-exitcode=9 --exit-on-first-error=yes --fair-sched=yes)
-    finds a_byte_that_nobody_wrote "${memcheck[@]}" "$threads"
+    finds a_byte_that_was_never_written "${memcheck[@]}" "$threads"
     "${memcheck[@]}" "$threads"
     "${memcheck[@]}" "$library" "${alone[@]}"
     echo "memcheck: nothing found, and the planted mistake was"

@@ -17,7 +17,7 @@
 //! ```
 
 use crate::case::History;
-use crate::check::{Criterion, Limits, Verdict, blame, explain};
+use crate::check::{Criterion, Limits, Verdict, blame, check};
 pub use crate::report::Reason;
 use crate::report::of_history;
 use crate::spec::Spec;
@@ -52,7 +52,7 @@ pub fn judge<S: Spec>(
     let calls = history.calls.iter().map(Vec::len).sum::<usize>();
     let verdict = match calls {
         0 => Verdict::Unknown("the history holds no call, so nothing was checked".into()),
-        _ => explain(setup, history, Criterion::RealTime, limits),
+        _ => check(setup, history, Criterion::RealTime, limits),
     };
     let name = |process: usize| match names.get(process) {
         Some(name) => name.clone(),

@@ -4,7 +4,7 @@
 mod seeds;
 
 use forkcheck::case::{Call, History};
-use forkcheck::check::{Criterion, Kind, Limits, Verdict, explain, rest};
+use forkcheck::check::{Criterion, Kind, Limits, Verdict, check, check_blocked};
 use forkcheck::spec::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet, Spec};
 use proptest::prelude::*;
 use seeds::kept_in;
@@ -189,7 +189,7 @@ fn agree<S: Spec>(setup: S::Setup, histories: impl Strategy<Value = History<S>>)
     let ran = runner.run(&histories, |history| {
         for criterion in [Criterion::RealTime, Criterion::ProgramOrder] {
             let expected = oracle(&setup, &history, criterion, false);
-            let verdict = explain(&setup, &history, criterion, LIMITS);
+            let verdict = check(&setup, &history, criterion, LIMITS);
             prop_assert_eq!(
                 verdict == Verdict::Ok,
                 expected,
@@ -200,7 +200,7 @@ fn agree<S: Spec>(setup: S::Setup, histories: impl Strategy<Value = History<S>>)
             let count = if expected { &yes } else { &no };
             count.set(count.get() + 1);
         }
-        let orders = |criterion| explain(&setup, &history, criterion, LIMITS) == Verdict::Ok;
+        let orders = |criterion| check(&setup, &history, criterion, LIMITS) == Verdict::Ok;
         kept.set(
             kept.get()
                 + usize::from(orders(Criterion::ProgramOrder) != orders(Criterion::RealTime)),
@@ -302,8 +302,8 @@ fn the_check_agrees_with_the_oracle_on_drawn_specs_and_the_deaths_of_their_proce
             for at_rest in [false, true] {
                 let expected = oracle::<Drawn>(&seed, &history, criterion, at_rest);
                 let verdict = match at_rest {
-                    false => explain(&seed, &history, criterion, LIMITS),
-                    true => rest(&seed, &history, criterion, LIMITS),
+                    false => check(&seed, &history, criterion, LIMITS),
+                    true => check_blocked(&seed, &history, criterion, LIMITS),
                 };
                 let count = if expected { &yes } else { &no };
                 count.set(count.get() + 1);
@@ -382,13 +382,13 @@ fn the_check_agrees_with_the_oracle_where_calls_wait_and_several_results_are_all
 }
 
 #[test]
-fn the_check_agrees_with_the_oracle_on_who_may_sleep_for_ever() {
+fn the_check_agrees_with_the_oracle_on_which_calls_may_sleep_indefinitely() {
     let (rests, deadlocks) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
     let mut runner = proptest::test_runner::TestRunner::new(kept_in!("check.txt", 5_000));
     let ran = runner.run(&histories::<Stack>(stack_calls(), 3, 2), |history| {
         for criterion in [Criterion::RealTime, Criterion::ProgramOrder] {
             let expected = oracle(&(), &history, criterion, true);
-            let verdict = rest(&(), &history, criterion, LIMITS);
+            let verdict = check_blocked(&(), &history, criterion, LIMITS);
             prop_assert_eq!(verdict == Verdict::Ok, expected, "{:?}", verdict);
             if let Verdict::Finding(finding) = verdict {
                 prop_assert_eq!(finding.kind, Kind::Deadlock);
@@ -454,7 +454,7 @@ fn an_explanation_of_a_key_numbers_the_calls_of_the_whole_history() {
             call(1, RegisterOp::Read, RegisterRet::Value(1), 6),
         ]],
     };
-    let Verdict::Finding(finding) = explain(&(), &history, Criterion::RealTime, LIMITS) else {
+    let Verdict::Finding(finding) = check(&(), &history, Criterion::RealTime, LIMITS) else {
         panic!()
     };
     let explanation = finding.explanation.unwrap();
@@ -488,7 +488,7 @@ fn ten_pending<S: Spec>(ops: impl Iterator<Item = S::Op>, seen: &[(S::Op, S::Ret
 }
 
 #[test]
-fn pending_calls_that_nobody_can_have_observed_cost_next_to_nothing() {
+fn pending_calls_that_no_process_can_have_observed_cost_next_to_nothing() {
     let few = Limits {
         states: 200,
         steps: 20_000,
@@ -497,7 +497,7 @@ fn pending_calls_that_nobody_can_have_observed_cost_next_to_nothing() {
     let read = |value| (RegisterOp::Read, RegisterRet::Value(value));
     let judged = |seen: &[_]| {
         let history = ten_pending::<Register<u8>>(writes(), seen);
-        explain(&0, &history, Criterion::RealTime, few)
+        check(&0, &history, Criterion::RealTime, few)
     };
     assert_eq!(judged(&[read(3), read(5), read(7)]), Verdict::Ok);
     // A thousand subsets in millions of orders, and none of them explains it.
@@ -574,7 +574,7 @@ fn states_after_pending_calls_alone_count_as_states_remembered() {
         steps: u64::MAX,
     };
     assert!(
-        matches!(explain(&16, &history, Criterion::RealTime, limits), Verdict::Unknown(why)
+        matches!(check(&16, &history, Criterion::RealTime, limits), Verdict::Unknown(why)
             if why.contains("raise Limits::states"))
     );
 }
@@ -599,7 +599,7 @@ fn an_explanation_names_the_call_that_no_order_allows_and_what_it_should_have_re
             ],
         ],
     };
-    let Verdict::Finding(finding) = explain(&0, &history, Criterion::RealTime, LIMITS) else {
+    let Verdict::Finding(finding) = check(&0, &history, Criterion::RealTime, LIMITS) else {
         panic!()
     };
     let explanation = finding.explanation.unwrap();
@@ -630,10 +630,10 @@ fn a_spent_budget_is_unknown_and_never_ok() {
     calls.push(vec![read]);
     let history = History { calls };
     assert!(
-        matches!(explain(&0, &history, Criterion::RealTime, Limits { states: 50, ..LIMITS }), Verdict::Unknown(why) if why.contains("51 states"))
+        matches!(check(&0, &history, Criterion::RealTime, Limits { states: 50, ..LIMITS }), Verdict::Unknown(why) if why.contains("51 states"))
     );
     assert!(matches!(
-        explain(&0, &history, Criterion::RealTime, LIMITS),
+        check(&0, &history, Criterion::RealTime, LIMITS),
         Verdict::Finding(_)
     ));
 }
@@ -653,7 +653,7 @@ fn a_call_that_never_returned_took_effect_or_did_not() {
         returned: invoked + 1,
     };
     let verdict = |reads: Vec<Call<Register<u8>>>| {
-        explain(
+        check(
             &0,
             &History {
                 calls: vec![vec![pending.clone()], reads],
@@ -774,7 +774,7 @@ fn a_call_cut_short_by_a_death_may_have_taken_effect_and_left_what_a_crash_does_
                 vec![call(Acquire(1), acquired, 4), call(Add, total, 6)],
             ],
         };
-        explain(&(), &history, Criterion::RealTime, Limits::default())
+        check(&(), &history, Criterion::RealTime, Limits::default())
     };
     // It added before it died, or did not; and the lease ended with it, or has not ended yet.
     for (acquired, total) in [(0, 1), (0, 2), (1, 1), (1, 2)] {
@@ -823,7 +823,7 @@ fn calls_of_others_may_come_between_the_effect_of_a_call_and_the_death_of_its_pr
         let history = History::<TriedLock> {
             calls: vec![vec![died], others],
         };
-        explain(&(), &history, Criterion::RealTime, Limits::default())
+        check(&(), &history, Criterion::RealTime, Limits::default())
     };
     let died = Call::<TriedLock>::DIED;
     // It was held by the process that died, and then free.
@@ -844,7 +844,7 @@ fn calls_of_others_may_come_between_the_effect_of_a_call_and_the_death_of_its_pr
         let history = History::<TriedLock> {
             calls: vec![own, vec![tried(false, 2), tried(seen, 6)]],
         };
-        explain(&(), &history, Criterion::RealTime, Limits::default())
+        check(&(), &history, Criterion::RealTime, Limits::default())
     };
     assert_eq!(again(false), Verdict::Ok);
     assert_ne!(again(true), Verdict::Ok);
@@ -877,7 +877,7 @@ fn the_longest_order_has_the_most_calls_and_a_death_is_none() {
             vec![died()],
         ],
     };
-    let verdict = explain(&(), &history, Criterion::RealTime, Limits::default());
+    let verdict = check(&(), &history, Criterion::RealTime, Limits::default());
     let Verdict::Finding(finding) = verdict else {
         panic!("{verdict:?}")
     };
@@ -967,7 +967,7 @@ fn a_call_that_never_returned_may_be_noticed_by_a_crash_alone() {
                 vec![call(GroupOp::Count, Some(counted), 4, 5)],
             ],
         };
-        explain(&(), &history, Criterion::RealTime, Limits::default())
+        check(&(), &history, Criterion::RealTime, Limits::default())
     };
     // The other process joined before the first one died, so the group is open; or it did not; or the first one was still alive.
     for counted in [(1, true), (0, false), (2, true)] {
@@ -988,7 +988,7 @@ fn of_two_equal_calls_that_never_returned_the_one_that_may_take_effect_is_tried(
                 lock_calls(&[(Lock(2), 5, Some(6))]),
             ],
         };
-        explain(&(), &history, Criterion::RealTime, Limits::default())
+        check(&(), &history, Criterion::RealTime, Limits::default())
     };
     assert_eq!(verdict(&[]), Verdict::Ok);
     // An unlock by a process without the lock waits indefinitely, and hides no other's.
@@ -1049,7 +1049,7 @@ fn a_call_cut_short_by_a_death_took_effect_or_not_or_left_what_a_crash_does() {
     let once = |calls: Vec<Call<Once<u8>>>| {
         let mut all = vec![died(Set(7))];
         all.extend(calls);
-        explain(
+        check(
             &(),
             &History { calls: vec![all] },
             Criterion::RealTime,
@@ -1101,13 +1101,13 @@ fn a_call_cut_short_by_a_death_took_effect_or_not_or_left_what_a_crash_does() {
     };
     // While its holder has only not returned, no other process gets it.
     assert_ne!(
-        explain(&(), &history, Criterion::RealTime, Limits::default()),
+        check(&(), &history, Criterion::RealTime, Limits::default()),
         Verdict::Ok
     );
     let mut history = history;
     history.calls[0][1].returned = Call::<HeldLock>::DIED;
     assert_eq!(
-        explain(&(), &history, Criterion::RealTime, Limits::default()),
+        check(&(), &history, Criterion::RealTime, Limits::default()),
         Verdict::Ok
     );
 }
@@ -1156,7 +1156,7 @@ fn of_two_equal_calls_that_never_returned_each_is_tried_where_their_effects_diff
         let history = History::<Ranked> {
             calls: vec![vec![raise()], vec![raise()], vec![look]],
         };
-        explain(&(), &history, Criterion::RealTime, LIMITS)
+        check(&(), &history, Criterion::RealTime, LIMITS)
     };
     assert_eq!(verdict(2), Verdict::Ok, "process 1, then process 0");
     assert_eq!(verdict(1), Verdict::Ok);
@@ -1184,7 +1184,7 @@ impl Spec for Liar {
 }
 
 #[test]
-fn a_spec_that_says_wrongly_that_an_operation_only_reads_is_told_so() {
+fn a_spec_that_says_wrongly_that_an_operation_only_reads_is_reported() {
     let call = Call {
         op: (),
         ret: Some(1),
@@ -1194,7 +1194,7 @@ fn a_spec_that_says_wrongly_that_an_operation_only_reads_is_told_so() {
     let history = History::<Liar> {
         calls: vec![vec![call]],
     };
-    let Verdict::Finding(finding) = explain(&(), &history, Criterion::RealTime, LIMITS) else {
+    let Verdict::Finding(finding) = check(&(), &history, Criterion::RealTime, LIMITS) else {
         panic!()
     };
     assert_eq!(finding.kind, Kind::SpecPanic);
@@ -1220,7 +1220,7 @@ fn program_order_asks_for_no_order_in_time() {
             vec![call(RegisterOp::Read, RegisterRet::Value(0), 2)],
         ],
     };
-    let verdict = |criterion| explain(&0, &history, criterion, Limits::default());
+    let verdict = |criterion| check(&0, &history, criterion, Limits::default());
     assert_eq!(verdict(Criterion::ProgramOrder), Verdict::Ok);
     assert_ne!(verdict(Criterion::RealTime), Verdict::Ok);
 }

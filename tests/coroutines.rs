@@ -407,7 +407,7 @@ fn a_panic_that_is_caught_is_none() {
 }
 
 #[test]
-fn whatever_ends_a_process_is_told_by_a_process() {
+fn whatever_ends_a_process_is_reported_by_a_process() {
     is_found::<{ number(Habit::Panics) }>(Kind::Panic, "as it likes to");
     is_found::<{ number(Habit::Aborts) }>(Kind::Died, "SIGABRT");
     is_found::<{ number(Habit::Overflows) }>(Kind::Died, "SIG");
@@ -416,7 +416,7 @@ fn whatever_ends_a_process_is_told_by_a_process() {
 }
 
 #[test]
-fn what_those_who_were_killed_owned_does_not_pile_up() {
+fn what_killed_processes_owned_does_not_pile_up() {
     let outcome = check::<Kills, { number(Habit::OwnsMuch) }>();
     assert_eq!(outcome.verdict, Verdict::Ok);
     assert!(

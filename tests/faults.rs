@@ -58,7 +58,7 @@ impl<M: Memory> Structure for Faulty<M> {
         self.0.fetch_add(1, Ordering::Relaxed);
         match op {
             Op::Fine => {}
-            Op::Panic => panic!("the subject's own words"),
+            Op::Panic => panic!("the structure's own words"),
             Op::Caught => {
                 assert!(std::panic::catch_unwind(|| panic!("a caught one")).is_err());
             }
@@ -179,9 +179,10 @@ where
 const BACKTRACES: &str = "FORKCHECK_TESTS_BACKTRACES";
 
 #[test]
-fn a_panic_that_is_told_comes_with_one_backtrace_and_one_that_is_caught_with_none() {
+fn a_panic_that_is_reported_comes_with_one_backtrace_and_one_that_is_caught_with_none() {
     if std::env::var_os(BACKTRACES).is_none() {
-        let name = "a_panic_that_is_told_comes_with_one_backtrace_and_one_that_is_caught_with_none";
+        let name =
+            "a_panic_that_is_reported_comes_with_one_backtrace_and_one_that_is_caught_with_none";
         let mut command = std::process::Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", name, "--nocapture"]);
         let output = command
@@ -207,10 +208,10 @@ fn a_panic_that_is_told_comes_with_one_backtrace_and_one_that_is_caught_with_non
             "{backtraces} backtraces: {output}"
         );
         assert!(
-            output.matches("the subject's own words").count() > backtraces,
+            output.matches("the structure's own words").count() > backtraces,
             "{output}"
         );
-        // The subject's function, with or without its line.
+        // The structure's function, with or without its line.
         assert!(
             report.contains("stack backtrace:") && report.contains("faults::Faulty"),
             "{report}"
@@ -230,21 +231,21 @@ macro_rules! on_each_engine {
             type Engine = $type;
 
             #[test]
-            fn a_panic_is_told_with_its_message_and_place() {
+            fn a_panic_is_reported_with_its_message_and_place() {
                 let (kind, text) = finding::<Engine>(Op::Panic);
                 assert_eq!(kind, Kind::Panic);
-                assert!(text.contains("the subject's own words") && text.contains("tests/faults.rs:"), "{text}");
+                assert!(text.contains("the structure's own words") && text.contains("tests/faults.rs:"), "{text}");
             }
 
             #[test]
-            fn an_abort_is_told_as_such() {
+            fn an_abort_is_reported_as_such() {
                 let (kind, text) = finding::<Engine>(Op::Abort);
                 assert_eq!(kind, Kind::Died);
                 assert!(text.contains("SIGABRT"), "{text}");
             }
 
             #[test]
-            fn an_exit_is_told_with_its_code_even_if_that_is_success() {
+            fn an_exit_is_reported_with_its_code_even_if_that_is_success() {
                 for code in [0, 3] {
                     let (kind, text) = finding::<Engine>(Op::Exit(code));
                     assert_eq!(kind, Kind::Died);
@@ -253,7 +254,7 @@ macro_rules! on_each_engine {
             }
 
             #[test]
-            fn a_loop_without_end_is_told_by_its_processor_time() {
+            fn a_loop_without_end_is_reported_by_its_processor_time() {
                 let (kind, text) = finding::<Engine>(Op::Loop);
                 assert_eq!(kind, Kind::Endless);
                 let used = text.split_once(" s of processor time").expect("it is told").0;
@@ -299,7 +300,7 @@ fn panics_that_are_caught_without_end_are_endless() {
 }
 
 #[test]
-fn a_sleep_that_nobody_ends_is_a_deadlock() {
+fn a_sleep_that_no_process_ends_is_a_deadlock() {
     let (kind, text) = finding::<Processes>(Op::Wait);
     assert_eq!(kind, Kind::Deadlock);
     assert!(
@@ -309,7 +310,7 @@ fn a_sleep_that_nobody_ends_is_a_deadlock() {
 }
 
 #[test]
-fn a_subject_that_prints_a_lot_neither_hangs_nor_hides_the_verdict() {
+fn a_structure_that_prints_a_lot_neither_hangs_nor_hides_the_verdict() {
     let (outcome, text) = check::<Processes>(Op::Print);
     assert!(undisturbed(&outcome), "{text}");
     assert!(
@@ -339,7 +340,7 @@ fn a_program_of_no_operations_is_unknown_and_never_ok() {
         time: std::time::Duration::from_secs(20),
         seed: 1,
         keep_going: false,
-        nobody_dies: false,
+        without_kills: false,
         progress: forkcheck::structure::Progress::Any,
         read_only: 0,
         killable: u32::MAX,
@@ -410,7 +411,7 @@ impl Drop for Held {
 }
 
 #[test]
-fn each_subject_that_is_made_is_dropped_so_that_nothing_it_holds_is_left() {
+fn each_structure_that_is_made_is_dropped_so_that_nothing_it_holds_is_left() {
     let suite = suite(Op::Fine).cases(3).executions(5);
     let outcome = suite.check::<Processes, Held>().unwrap();
     assert!(undisturbed(&outcome), "{}", suite.report(&outcome));

@@ -163,7 +163,7 @@ fn executing_a_region_is_a_fault_and_ends_its_child_alone() {
 }
 
 #[test]
-fn a_wait_that_nobody_ends_is_cut_off_by_a_timeout() {
+fn a_wait_that_no_process_ends_is_cut_off_by_a_timeout() {
     let body = || {
         let region = Region::anonymous(4).unwrap();
         prove("before the wait");
@@ -172,7 +172,7 @@ fn a_wait_that_nobody_ends_is_cut_off_by_a_timeout() {
         }
     };
     isolate(
-        "a_wait_that_nobody_ends_is_cut_off_by_a_timeout",
+        "a_wait_that_no_process_ends_is_cut_off_by_a_timeout",
         body,
         |isolated| {
             assert_eq!(isolated.proof(WATCHDOG).as_deref(), Some("before the wait"));

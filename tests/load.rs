@@ -20,9 +20,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-fn forkcheck(engine: &str, subjects: &[&str]) -> Vec<String> {
+fn forkcheck(engine: &str, structures: &[&str]) -> Vec<String> {
     let arguments = ["check", "--json", "--seed", "7", "--cases", "4", "--engine"];
-    let arguments = arguments.iter().chain([&engine]).chain(subjects);
+    let arguments = arguments.iter().chain([&engine]).chain(structures);
     arguments.map(|argument| (*argument).to_owned()).collect()
 }
 
@@ -50,9 +50,9 @@ fn objects(mut command: Command) -> Vec<Value> {
     objects.collect()
 }
 
-fn plainly(engine: &str, subjects: &[&str]) -> Vec<Value> {
+fn plainly(engine: &str, structures: &[&str]) -> Vec<Value> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_forkcheck"));
-    command.args(forkcheck(engine, subjects));
+    command.args(forkcheck(engine, structures));
     objects(command)
 }
 
@@ -87,9 +87,9 @@ fn beside_busy_loops<R>(body: impl FnOnce() -> R) -> R {
     })
 }
 
-fn is_the_same_on_any_machine(engine: &str, subjects: &[&str]) {
-    let alone = plainly(engine, subjects);
-    assert_eq!(alone.len(), subjects.len());
+fn is_the_same_on_any_machine(engine: &str, structures: &[&str]) {
+    let alone = plainly(engine, structures);
+    assert_eq!(alone.len(), structures.len());
     for object in &alone {
         assert!(
             object["covered"]["executions"].as_u64().unwrap() > 0,
@@ -99,11 +99,11 @@ fn is_the_same_on_any_machine(engine: &str, subjects: &[&str]) {
     }
     assert!(alone.iter().any(|object| object["verdict"] == "ok"));
     assert!(alone.iter().any(|object| object["verdict"] == "finding"));
-    assert_eq!(beside_busy_loops(|| plainly(engine, subjects)), alone);
-    assert_eq!(on_one_processor(|| plainly(engine, subjects)), alone);
+    assert_eq!(beside_busy_loops(|| plainly(engine, structures)), alone);
+    assert_eq!(on_one_processor(|| plainly(engine, structures)), alone);
     let mut nicely = Command::new("nice");
     nicely.args(["-n", "19", env!("CARGO_BIN_EXE_forkcheck")]);
-    nicely.args(forkcheck(engine, subjects));
+    nicely.args(forkcheck(engine, structures));
     assert_eq!(objects(nicely), alone);
 }
 

@@ -3,7 +3,7 @@
 mod seeds;
 
 use forkcheck::Region;
-use forkcheck::memory::{Hardware, HardwareWords, Life, Memory, Payload, Words};
+use forkcheck::memory::{Hardware, HardwareWords, Incarnation, Memory, Payload, Words};
 use forkcheck::process::{Child, in_fresh_process, spawn};
 use forkcheck::publish::{EventCount, Ring};
 use proptest::prelude::*;
@@ -50,7 +50,7 @@ fn a_child_is_alive_until_it_ends_even_while_it_is_not_reaped() {
                 }
             })
             .unwrap();
-            let of_child = |born: u64| Life::from_bits(u64::from(child.id()) | born << 32);
+            let of_child = |born: u64| Incarnation::from_bits(u64::from(child.id()) | born << 32);
             // Field 22 is the start time of the process that is asked for itself.
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
             let born: u64 = stat
@@ -62,8 +62,8 @@ fn a_child_is_alive_until_it_ends_even_while_it_is_not_reaped() {
                 .unwrap()
                 .parse()
                 .unwrap();
-            let (life, other) = (of_child(born), of_child(born + 1));
-            let (alive, reused) = (Hardware::alive(life), Hardware::alive(other));
+            let (incarnation, other) = (of_child(born), of_child(born + 1));
+            let (alive, reused) = (Hardware::alive(incarnation), Hardware::alive(other));
             go.store(1, Release);
             Hardware::wake(go, 1);
             // A zombie: its end is seen, and not yet waited for.
@@ -71,9 +71,9 @@ fn a_child_is_alive_until_it_ends_even_while_it_is_not_reaped() {
             while !state().contains(") Z ") {
                 std::thread::yield_now();
             }
-            let zombie = Hardware::alive(life);
+            let zombie = Hardware::alive(incarnation);
             child.wait().unwrap();
-            (alive, zombie, Hardware::alive(life), reused)
+            (alive, zombie, Hardware::alive(incarnation), reused)
         },
         (),
     )
@@ -88,7 +88,7 @@ fn a_child_is_alive_until_it_ends_even_while_it_is_not_reaped() {
 }
 
 #[test]
-fn a_forked_child_is_another_life_than_its_parent() {
+fn a_forked_child_is_another_incarnation_than_its_parent() {
     let (parent, child) = in_fresh_process(
         |()| {
             let parent = Hardware::me();
@@ -286,13 +286,13 @@ impl Page {
 /// living process for dead.
 #[test]
 fn without_a_descriptor_left_the_living_are_not_taken_for_dead() {
-    use forkcheck::memory::Life;
+    use forkcheck::memory::Incarnation;
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let seen = forkcheck::process::in_fresh_process(
         |()| {
             let parent = Hardware::me();
             let dead = forkcheck::process::run(|| Hardware::me().to_bits()).unwrap();
-            let dead = Life::from_bits(dead);
+            let dead = Incarnation::from_bits(dead);
             forkcheck::process::run(|| {
                 let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
                 setrlimit(Resource::RLIMIT_NOFILE, 0, hard).unwrap();
@@ -353,11 +353,11 @@ fn a_dead_writer_is_known_where_proc_shows_the_processes_of_another_namespace() 
                 }
                 let until = Instant::now() + Duration::from_secs(10);
                 // The writer has ended, and is not reaped.
-                let life = Life::from_bits(words[1].load(Acquire));
-                while Hardware::alive(life) && Instant::now() < until {
+                let incarnation = Incarnation::from_bits(words[1].load(Acquire));
+                while Hardware::alive(incarnation) && Instant::now() < until {
                     std::thread::yield_now();
                 }
-                let zombie = Hardware::alive(life);
+                let zombie = Hardware::alive(incarnation);
                 writer.wait().unwrap();
                 let mut reader = spawn(|| lock.read()).unwrap();
                 if reader

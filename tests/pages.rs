@@ -371,7 +371,7 @@ fn a_failing_test_writes_its_page_and_says_where() {
 }
 
 #[test]
-fn a_page_that_cannot_be_written_is_told_beside_the_report_and_changes_no_verdict() {
+fn a_page_that_cannot_be_written_is_reported_beside_the_report_and_changes_no_verdict() {
     let told = |html: &str, broken: bool| {
         let broken = broken.then_some((BROKEN, "1"));
         let environment: Vec<_> = [("FORKCHECK_HTML", html)]

@@ -175,7 +175,7 @@ const DIRECTORY: &str = "FORKCHECK_TESTS_DIRECTORY";
 
 /// For the test below: may write so few bytes to a file that it is killed in the middle of saving.
 #[test]
-fn dies_as_it_saves_where_it_is_told_to() {
+fn dies_as_it_saves_where_it_is_reported_to() {
     let Some(directory) = std::env::var_os(DIRECTORY) else {
         return;
     };
@@ -188,14 +188,14 @@ fn dies_as_it_saves_where_it_is_told_to() {
 }
 
 #[test]
-fn who_is_killed_in_the_middle_of_saving_leaves_the_old_file_and_nothing_that_stays() {
+fn a_process_killed_in_the_middle_of_saving_leaves_the_old_file_and_nothing_that_stays() {
     let directory = tempfile::tempdir().unwrap();
     let entries = || std::fs::read_dir(directory.path()).unwrap().count();
     check::<Broken>(directory.path());
     let old = std::fs::read_to_string(file(directory.path())).unwrap();
     for _ in 0..2 {
         let mut dies = std::process::Command::new(std::env::current_exe().unwrap());
-        dies.args(["--exact", "dies_as_it_saves_where_it_is_told_to"]);
+        dies.args(["--exact", "dies_as_it_saves_where_it_is_reported_to"]);
         dies.env(DIRECTORY, directory.path());
         let dies = dies.output().unwrap();
         let signal = std::os::unix::process::ExitStatusExt::signal(&dies.status);
@@ -469,8 +469,8 @@ mod refactored {
         fn attach<'a>(&'a self, role: Role<'_>) -> Self::Handle<'a> {
             self.0.attach(role)
         }
-        fn apply(seat: &mut Self::Handle<'_>, op: &Op) -> RegisterRet<u64> {
-            super::Lossy::apply(seat, &old(op))
+        fn apply(handle: &mut Self::Handle<'_>, op: &Op) -> RegisterRet<u64> {
+            super::Lossy::apply(handle, &old(op))
         }
     }
 
@@ -516,7 +516,7 @@ fn save_fix_refactor_revert_is_red_green_green_and_red_again() {
 }
 
 #[test]
-fn a_case_that_places_steps_or_kills_is_unavailable_where_nobody_can() {
+fn a_case_with_steps_or_kills_is_unavailable_where_no_engine_can_place_them() {
     for part in [
         "schedule: Turns([(process: 0, until: End)])",
         "kills: [(process: 0, life: 0, before: (operation: Some(0), word: \"tail\", nth: 1))]",
@@ -539,7 +539,7 @@ fn a_case_that_places_steps_or_kills_is_unavailable_where_nobody_can() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_is_told_and_the_finding_too() {
+fn a_directory_that_cannot_be_written_is_reported_and_the_finding_too() {
     let directory = tempfile::tempdir().unwrap();
     let occupied = directory.path().join("a file, not a directory");
     std::fs::write(&occupied, "").unwrap();
@@ -555,7 +555,7 @@ fn a_directory_that_cannot_be_written_is_told_and_the_finding_too() {
 }
 
 #[test]
-fn a_directory_that_another_program_keeps_locked_is_told_and_the_finding_too() {
+fn a_directory_that_another_program_keeps_locked_is_reported_and_the_finding_too() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let kept = Flock::lock(File::open(path).unwrap(), FlockArg::LockExclusive).unwrap();

@@ -22,7 +22,7 @@ fn budget() -> Budget {
         time: Duration::from_secs(20),
         seed: 1,
         keep_going: false,
-        nobody_dies: false,
+        without_kills: false,
         progress: Progress::Any,
         read_only: 0,
         killable: u32::MAX,
@@ -190,7 +190,7 @@ fn finding(outcome: &Outcome<Register<u64>>, kind: Kind, words: &str) -> Found<R
 }
 
 #[test]
-fn who_spins_for_ever_is_a_livelock_and_the_word_is_named() {
+fn an_endless_spin_is_a_livelock_and_the_word_is_named() {
     let found = finding(
         &one(SPINS),
         Kind::Livelock,
@@ -201,7 +201,7 @@ fn who_spins_for_ever_is_a_livelock_and_the_word_is_named() {
 }
 
 #[test]
-fn who_sleeps_for_ever_is_a_deadlock() {
+fn an_endless_sleep_is_a_deadlock() {
     finding(
         &one(WAITS),
         Kind::Deadlock,
@@ -228,14 +228,14 @@ fn an_operation_without_end_meets_the_bound_on_steps() {
 }
 
 #[test]
-fn a_panic_and_an_abort_are_told_with_the_steps_before() {
+fn a_panic_and_an_abort_are_reported_with_the_steps_before() {
     finding(&one(PANICS), Kind::Panic, "no such thing");
     let found = finding(&one(EXITS), Kind::Died, "signal 6");
     assert_eq!(found.run.steps.len(), 1, "the store before it");
 }
 
 #[test]
-fn a_loop_that_touches_nothing_is_told_by_its_processor_time() {
+fn a_loop_that_touches_nothing_is_reported_by_its_processor_time() {
     finding(
         &one(COUNTS),
         Kind::Endless,
@@ -252,7 +252,7 @@ fn a_sleep_that_is_not_of_this_memory_is_unknown_and_says_what_to_do() {
 }
 
 #[test]
-fn what_is_private_to_a_process_is_told_as_not_deterministic() {
+fn what_is_private_to_a_process_is_reported_as_not_deterministic() {
     let found = finding(&depends(), Kind::NotDeterministic, "private to a process");
     assert!(found.run.steps.is_empty());
 }
@@ -345,7 +345,7 @@ impl<M: Memory, const AT: u8> Structure for Beside<M, AT> {
 }
 
 #[test]
-fn accesses_that_are_not_of_this_memory_are_told() {
+fn accesses_that_are_not_of_this_memory_are_reported() {
     fn told<const AT: u8>() -> (bool, u64) {
         let suite = Suite::new(forkcheck::site!(), "beside")
             .setup(Just(0))

@@ -146,7 +146,7 @@ impl Drop for Saved {
     }
 }
 
-fn failure_is_told_saved_and_replayed(engine: &str) {
+fn failure_is_reported_saved_and_replayed(engine: &str) {
     let test = format!("{engine}_only::{engine}");
     let saved = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(format!("proptest-regressions/suites-{engine}_only.ron"));
@@ -264,8 +264,8 @@ forkcheck::suite! {
 }
 
 #[test]
-fn a_failure_in_processes_is_told_saved_and_replayed_by_the_command_it_prints() {
-    failure_is_told_saved_and_replayed("processes");
+fn a_failure_in_processes_is_reported_saved_and_replayed_by_the_command_it_prints() {
+    failure_is_reported_saved_and_replayed("processes");
 }
 
 /// A unit that has to fail: its message is what `expected` looks for.
@@ -335,8 +335,8 @@ forkcheck::suite! {
 
 #[cfg(feature = "loom")]
 #[test]
-fn a_failure_in_loom_is_told_saved_and_replayed_by_the_command_it_prints() {
-    failure_is_told_saved_and_replayed("loom");
+fn a_failure_in_loom_is_reported_saved_and_replayed_by_the_command_it_prints() {
+    failure_is_reported_saved_and_replayed("loom");
 }
 
 forkcheck::suite! {

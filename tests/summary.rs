@@ -288,7 +288,7 @@ fn the_table_is_as_wide_as_the_output_and_cuts_no_number() {
 }
 
 #[test]
-fn what_is_no_summary_is_told_with_code_2() {
+fn what_is_no_summary_is_reported_with_code_2() {
     let directory = tempfile::tempdir().unwrap();
     let told = |path: &Path, words: &[&str]| {
         let (code, text) = summary(path, &[]);

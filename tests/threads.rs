@@ -139,7 +139,7 @@ fn a_data_race() {
 
 #[test]
 #[ignore = "a byte that was not written, which memcheck has to find: ci/sanitize.sh runs it"]
-fn a_byte_that_nobody_wrote() {
+fn a_byte_that_was_never_written() {
     let bytes = Box::new([const { MaybeUninit::<u8>::uninit() }; 64]);
     let bytes = std::hint::black_box(bytes);
     // SAFETY: not sound: this is the mistake to be found.

@@ -245,7 +245,7 @@ fn budget(executions: u64, strategy: Strategy) -> Budget {
         time: Duration::from_secs(60),
         seed: executions,
         keep_going: true,
-        nobody_dies: false,
+        without_kills: false,
         progress: Progress::Any,
         read_only: 0,
         killable: u32::MAX,

@@ -8,7 +8,7 @@ mod generate;
 use super::Measured;
 use forkcheck::Spec;
 use forkcheck::case::{self, Call};
-use forkcheck::check::{Criterion, Limits, Verdict, explain};
+use forkcheck::check::{Criterion, Limits, Verdict, check};
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 use format::{History, Model, parse};
 use generate::{Size, impossible, invented, queue, register, stale};
@@ -80,7 +80,7 @@ fn of<S: Spec>(group: &str, name: &str, setup: S::Setup, history: case::History<
         let start = Instant::now();
         for _ in 0..turns {
             let (history, limits) = (black_box(&history), Limits::default());
-            black_box(explain(&setup, history, Criterion::RealTime, limits));
+            black_box(check(&setup, history, Criterion::RealTime, limits));
         }
         start.elapsed()
     })
@@ -90,7 +90,7 @@ fn measured(name: &str, history: case::History<Register<u64>>) -> Measured {
     Measured::new("a verdict", name, "history", 20, move |turns| {
         let start = Instant::now();
         for _ in 0..turns {
-            black_box(explain(
+            black_box(check(
                 &0,
                 black_box(&history),
                 Criterion::RealTime,
@@ -139,7 +139,7 @@ fn registers(
         )]);
     }
     let history = case::History { calls: all };
-    let verdict = explain(&0, &history, Criterion::RealTime, Limits::default());
+    let verdict = check(&0, &history, Criterion::RealTime, Limits::default());
     assert_eq!(
         verdict == Verdict::Ok,
         !stale,
@@ -181,10 +181,10 @@ fn recorded() -> Option<Measured> {
                     let limits = Limits::default();
                     match history {
                         History::Register(history) => black_box(
-                            explain(&None, history, Criterion::RealTime, limits) == Verdict::Ok,
+                            check(&None, history, Criterion::RealTime, limits) == Verdict::Ok,
                         ),
                         History::Map(history) => black_box(
-                            explain(&(), history, Criterion::RealTime, limits) == Verdict::Ok,
+                            check(&(), history, Criterion::RealTime, limits) == Verdict::Ok,
                         ),
                     };
                 }

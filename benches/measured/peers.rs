@@ -125,7 +125,7 @@ fn loom(turns: u64, processes: usize) -> Duration {
         time: Duration::from_secs(60),
         seed: 0,
         keep_going: true,
-        nobody_dies: false,
+        without_kills: false,
         progress: Progress::Any,
         read_only: 0,
         killable: u32::MAX,

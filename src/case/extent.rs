@@ -129,7 +129,7 @@ mod tests {
             let mut case = case(&[2, 1, 1]);
             case.kills.push(Kill {
                 process,
-                life: 0,
+                incarnation: 0,
                 before,
             });
             extent.excludes(&case, false)

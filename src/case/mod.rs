@@ -120,18 +120,19 @@ pub enum Until {
 pub struct Kill {
     /// The process.
     pub process: u16,
-    /// The incarnation of the process, counted from 0.
-    pub life: u32,
+    /// The incarnation of the process, counted from 0. Saved cases and tokens name it `life`.
+    #[serde(rename = "life")]
+    pub incarnation: u32,
     /// The step of that incarnation that the kill replaces.
     pub before: Place,
 }
 
 impl Kill {
     /// Makes a kill of this incarnation of a process, in place of the step `before`.
-    pub fn new(process: u16, life: u32, before: Place) -> Self {
+    pub fn new(process: u16, incarnation: u32, before: Place) -> Self {
         Self {
             process,
-            life,
+            incarnation,
             before,
         }
     }

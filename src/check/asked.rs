@@ -78,7 +78,7 @@ mod tests {
     use rusty_fork::rusty_fork_test;
 
     #[test]
-    fn a_panic_is_told_with_its_message_and_place() {
+    fn a_panic_is_reported_with_its_message_and_place() {
         let words = words_of_panic(|| -> u8 { panic!("no {}", "state") }).unwrap_err();
         assert!(
             words.contains("asked.rs:") && words.ends_with(": no state"),

@@ -48,13 +48,13 @@ const GROWTH: u64 = 4;
 ///
 /// ```
 /// use forkcheck::case::{Call, History};
-/// use forkcheck::check::{Criterion, Kind, Limits, Verdict, explain};
+/// use forkcheck::check::{Criterion, Kind, Limits, Verdict, check};
 /// use forkcheck::spec::{Register, RegisterOp::*, RegisterRet::*};
 ///
 /// let write = Call { op: Write(7), ret: Some(Written), invoked: 0, returned: 1 };
 /// let read = |value, invoked| Call { op: Read, ret: Some(Value(value)), invoked, returned: 9 };
 /// let history = |read| History::<Register<u32>> { calls: vec![vec![write.clone()], vec![read]] };
-/// let verdict = |read| explain(&0, &history(read), Criterion::RealTime, Limits::default());
+/// let verdict = |read| check(&0, &history(read), Criterion::RealTime, Limits::default());
 ///
 /// assert_eq!(verdict(read(7, 2)), Verdict::Ok);
 /// let Verdict::Finding(stale) = verdict(read(0, 2)) else { panic!() };
@@ -62,17 +62,17 @@ const GROWTH: u64 = 4;
 /// // A read that overlaps the write may come before it.
 /// assert_eq!(verdict(read(0, 0)), Verdict::Ok);
 /// ```
-pub fn explain<S: Spec>(
+pub fn check<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
     criterion: Criterion,
     limits: Limits,
 ) -> Verdict<S> {
-    explain_watched(setup, history, criterion, (limits, UNWATCHED))
+    check_watched(setup, history, criterion, (limits, UNWATCHED))
 }
 
-/// Does what [`explain`] does, with a watcher.
-pub(crate) fn explain_watched<S: Spec>(
+/// Does what [`check`] does, with a watcher.
+pub(crate) fn check_watched<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
     order: impl Into<Order>,
@@ -88,34 +88,34 @@ pub(crate) fn explain_watched<S: Spec>(
 ///
 /// ```
 /// use forkcheck::case::{Call, History};
-/// use forkcheck::check::{Criterion, Limits, Verdict, rest};
+/// use forkcheck::check::{Criterion, Limits, Verdict, check_blocked};
 /// use forkcheck::spec::{Lock, LockOp, LockRet};
 /// let lock = |ret, invoked, returned| Call { op: LockOp::Lock, ret, invoked, returned };
 /// let first = vec![lock(Some(LockRet::Acquired), 0, 1)];
 /// let second = vec![lock(None, 2, Call::<Lock>::NEVER)];
 /// let history = History::<Lock> { calls: vec![first, second] };
 /// // The first process keeps the lock, so the second one has to wait.
-/// let verdict = rest(&(), &history, Criterion::RealTime, Limits::default());
+/// let verdict = check_blocked(&(), &history, Criterion::RealTime, Limits::default());
 /// assert_eq!(verdict, Verdict::Ok);
 /// ```
-pub fn rest<S: Spec>(
+pub fn check_blocked<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
     criterion: Criterion,
     limits: Limits,
 ) -> Verdict<S> {
-    rest_watched(setup, history, criterion, (limits, UNWATCHED))
+    check_blocked_watched(setup, history, criterion, (limits, UNWATCHED))
 }
 
-/// Does what [`rest`] does, with a watcher.
-pub(crate) fn rest_watched<S: Spec>(
+/// Does what [`check_blocked`] does, with a watcher.
+pub(crate) fn check_blocked_watched<S: Spec>(
     setup: &S::Setup,
     history: &History<S>,
     order: impl Into<Order>,
     limits: (Limits, Watcher<'_>),
 ) -> Verdict<S> {
     let order = order.into();
-    match asked::verdict(|| judge(setup, history, order, limits, Ending::AtRest)) {
+    match asked::verdict(|| judge(setup, history, order, limits, Ending::AllBlocked)) {
         Verdict::Finding(finding) if finding.kind.is_of_history() => Verdict::Finding(Finding {
             kind: Kind::Deadlock,
             ..finding

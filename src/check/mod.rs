@@ -1,7 +1,7 @@
 //! Judges histories. The check is pure: it uses no process, no clock and no I/O, and gives one
 //! verdict for one history.
 //!
-//! [`explain`] judges a history; [`rest`] judges an execution in which no process can continue.
+//! [`check`] judges a history; [`check_blocked`] judges an execution in which no process can continue.
 
 mod asked;
 mod bits;
@@ -15,6 +15,6 @@ mod witness;
 pub(crate) use asked::{is_of_the_spec, words_of_panic};
 pub use criterion::{Criterion, Limits};
 pub(crate) use criterion::{Judge, Order, Watcher};
-pub(crate) use linearizable::{blame, explain_watched, other_result, rest_watched};
-pub use linearizable::{explain, rest};
+pub(crate) use linearizable::{blame, check_blocked_watched, check_watched, other_result};
+pub use linearizable::{check, check_blocked};
 pub use verdict::{Blocked, Explanation, Finding, Kind, Verdict};

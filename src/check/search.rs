@@ -36,7 +36,7 @@ use std::collections::HashMap;
 pub(super) enum Ending {
     Any,
     /// In this state every pending call may wait; none of them has taken effect.
-    AtRest,
+    AllBlocked,
 }
 
 /// Result of a search.
@@ -425,7 +425,7 @@ impl<'a, S: Spec> Search<'a, S> {
     /// Returns the calls that could come next, none of which fits `state`.
     fn blocked(&self, state: &S) -> Vec<Blocked<S>> {
         let sleeps =
-            |item: &Item<S>| self.ending == Ending::AtRest && item.returned == Call::<S>::NEVER;
+            |item: &Item<S>| self.ending == Ending::AllBlocked && item.returned == Call::<S>::NEVER;
         // A call that its process died in may come or not, and hides none behind it.
         let may_block = |item: &&Item<S>| !item.died() || sleeps(item);
         let lanes = self.lanes.iter().zip(&self.at);

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_test_of_an_engine_checked_is_told_once() {
+    fn what_no_test_of_an_engine_checked_is_reported_once() {
         let lines = [
             line("a", "ok", &["weak memory", "kills"]),
             line("b", "ok", &["weak memory", "kills", "kills of reader"]),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_of_one_name_are_told_with_their_binaries() {
+    fn tests_of_one_name_are_reported_with_their_binaries() {
         let mut lines = ["a", "a", "b"].map(|test| line(test, "ok", &[]));
         lines[1].binary = "other::ring".into();
         name_apart(&mut lines);

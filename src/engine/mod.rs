@@ -144,7 +144,7 @@ pub struct Budget {
     /// Whether to go on after the first execution that is not Ok, and count them.
     pub keep_going: bool,
     /// Whether kills are left out, even by an engine that kills.
-    pub nobody_dies: bool,
+    pub without_kills: bool,
     /// The progress that the structure promises of its operations, where an engine counts steps.
     pub progress: Progress,
     /// Processes that map the region read-only, as bits, where an engine sees which process writes.

@@ -124,10 +124,10 @@ fn grow_stack() {
 
 /// Returns the verdict on a case that no such engine can run.
 fn refused<S: Spec>(case: &Case<S>, roles: &[String]) -> Option<Verdict<S>> {
-    let (processes, seats) = (case.program.len(), roles.len());
-    if processes != seats {
+    let (processes, expected) = (case.program.len(), roles.len());
+    if processes != expected {
         return Some(Verdict::Unknown(format!(
-            "the case has {processes} processes and the suite {seats}; it was made for another suite"
+            "the case has {processes} processes and the suite {expected}; it was made for another suite"
         )));
     }
     if case.operations() == 0 {

@@ -7,7 +7,7 @@
 )]
 
 use super::part::{bytes_of, pieces};
-use super::{Atomic, HardwareBool, Life, Memory, MemoryCell, Payload, Words, pidfd};
+use super::{Atomic, HardwareBool, Incarnation, Memory, MemoryCell, Payload, Words, pidfd};
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -44,26 +44,26 @@ impl Memory for Hardware {
     fn spin_loop() {
         std::hint::spin_loop();
     }
-    fn me() -> Life {
+    fn me() -> Incarnation {
         let own = Own::of_this_process();
-        let known = own.map_or(0, |own| own.life.load(Relaxed));
+        let known = own.map_or(0, |own| own.incarnation.load(Relaxed));
         if known != 0 {
-            return Life(known);
+            return Incarnation(known);
         }
         let pid = std::process::id();
         // Zero, and not cached: no descriptor is left to ask with. Until there is one, `alive`
         // knows the process by its pid alone.
         let Some((_, start)) = stat("self") else {
-            return Life(u64::from(pid));
+            return Incarnation(u64::from(pid));
         };
-        let life = u64::from(pid) | u64::from(start) << 32;
+        let incarnation = u64::from(pid) | u64::from(start) << 32;
         if let Some(own) = own {
-            own.life.store(life, Relaxed);
+            own.incarnation.store(incarnation, Relaxed);
         }
-        Life(life)
+        Incarnation(incarnation)
     }
-    fn alive(life: Life) -> bool {
-        let (pid, start) = (life.0 as u32, (life.0 >> 32) as u32);
+    fn alive(incarnation: Incarnation) -> bool {
+        let (pid, start) = (incarnation.0 as u32, (incarnation.0 >> 32) as u32);
         match state(pid) {
             Running::Since(found) => start == 0 || found == start,
             Running::No => false,
@@ -99,8 +99,8 @@ impl Memory for Hardware {
 /// its parent if each is the first of its namespace, nor from an ended process whose pid it got.
 /// madvise(2), `MADV_WIPEONFORK`.
 struct Own {
-    /// The process's [`Life`]; zero: not asked yet.
-    life: AtomicU64,
+    /// The process's [`Incarnation`]; zero: not asked yet.
+    incarnation: AtomicU64,
     /// A number that differs between processes; zero: not drawn yet.
     mark: AtomicU64,
 }

@@ -99,22 +99,22 @@ pub trait Memory: Sized + Send + Sync + 'static {
     #[track_caller]
     fn spin_loop();
 
-    /// Returns the calling process's [`Life`], which fits a word, so that other processes can ask
+    /// Returns the calling process's [`Incarnation`], which fits a word, so that other processes can ask
     /// whether it is alive.
-    fn me() -> Life;
+    fn me() -> Incarnation;
 
     /// Returns whether that process still runs. A zombie does not, nor does a process whose pid was
     /// reused. The result means nothing for a process in another pid namespace: here its number is
     /// that of another process, or of none.
     ///
     /// ```
-    /// use forkcheck::memory::{Hardware, Life, Memory};
+    /// use forkcheck::memory::{Hardware, Incarnation, Memory};
     /// let child = forkcheck::process::run(|| Hardware::me().to_bits())?;
-    /// assert!(!Hardware::alive(Life::from_bits(child))); // it has ended
+    /// assert!(!Hardware::alive(Incarnation::from_bits(child))); // it has ended
     /// # Ok::<(), forkcheck::Error>(())
     /// ```
     #[track_caller]
-    fn alive(life: Life) -> bool;
+    fn alive(incarnation: Incarnation) -> bool;
 
     /// Sleeps while `word` holds `seen`. Returns at once if it does not, and may wake up spuriously
     /// (as a futex does), so call it in a loop that looks at the word again.
@@ -373,14 +373,14 @@ pub trait MemoryCell<T>: Send + Sync + 'static {
 /// process.
 ///
 /// ```
-/// use forkcheck::memory::{Hardware, Life, Memory};
+/// use forkcheck::memory::{Hardware, Incarnation, Memory};
 /// let me = Hardware::me();
-/// assert!(Hardware::alive(Life::from_bits(me.to_bits())));
+/// assert!(Hardware::alive(Incarnation::from_bits(me.to_bits())));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Life(u64);
+pub struct Incarnation(u64);
 
-impl Life {
+impl Incarnation {
     /// Returns the process that a word names.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)

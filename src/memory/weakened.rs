@@ -5,7 +5,7 @@
 //! detects every weakening that matters. The state is thread-local; loom runs a whole model on one
 //! thread.
 
-use super::{Atomic, Integer, Life, Memory, Ordering, Payload, WordsOf};
+use super::{Atomic, Incarnation, Integer, Memory, Ordering, Payload, WordsOf};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -268,11 +268,11 @@ impl<M: Memory> Memory for Weakened<M> {
     fn spin_loop() {
         M::spin_loop();
     }
-    fn me() -> Life {
+    fn me() -> Incarnation {
         M::me()
     }
-    fn alive(life: Life) -> bool {
-        M::alive(life)
+    fn alive(incarnation: Incarnation) -> bool {
+        M::alive(incarnation)
     }
     fn wait(word: &Self::AtomicU32, seen: u32) {
         M::wait(&word.0, seen);

@@ -146,7 +146,7 @@ fn live(parent: Pid, record: &Record, body: &mut dyn FnMut() -> Result<Vec<u8>, 
     let code = match die_with(parent) {
         Ok(()) => record.of(body),
         Err(errno) => record.not_begun(&Error::call(
-            "tie its life to that of its parent",
+            "tie its end to that of its parent",
             errno,
             "prctl (PR_SET_PDEATHSIG)",
             "report this: the call has no such error",

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_offset_name_or_magic_is_told_in_words() {
+    fn a_wrong_offset_name_or_magic_is_reported_in_words() {
         let offset = Named::<u8>::JOB.offset();
         assert!(why(offset, "u16").contains("is u8, not u16"));
         assert!(why(offset + 1, "u8").contains("not aligned"));

@@ -6,7 +6,7 @@
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
 use crate::memory::{
-    Atomic, Hardware, HardwareWords, Life, Memory, Payload, Reading, Resident, Words, shape,
+    Atomic, Hardware, HardwareWords, Incarnation, Memory, Payload, Reading, Resident, Words, shape,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicU64;
@@ -60,7 +60,7 @@ pub struct WriterGone;
 /// names the parent, whose death means nothing here.
 pub struct Writer<'a, T: Payload, M: Memory = Hardware> {
     lock: &'a SeqLock<T, M>,
-    me: Life,
+    me: Incarnation,
     /// Whether the lock names this process as its owner.
     known: bool,
 }
@@ -156,7 +156,7 @@ impl<T: Payload, M: Memory> SeqLock<T, M> {
         if sequence & 1 == 0 {
             return false;
         }
-        let owner = Life::from_bits(self.owner.load(Relaxed));
+        let owner = Incarnation::from_bits(self.owner.load(Relaxed));
         // Relaxed: if it is still the same odd number, no process repaired it before we asked.
         !M::alive(owner) && self.sequence.load(Relaxed) == sequence
     }

@@ -9,7 +9,7 @@
 use super::layout::Layout;
 use super::mapping::length;
 use crate::Error;
-use crate::memory::{Hardware, Life, Memory, Resident};
+use crate::memory::{Hardware, Incarnation, Memory, Resident};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -57,8 +57,8 @@ pub(super) struct Header {
     len: AtomicU64,
     /// The creator's [`Layout`]; zero: it gave none.
     shape: AtomicU64,
-    /// The creator's [`Life`], and where that is valid: [`here`].
-    life: AtomicU64,
+    /// The creator's [`Incarnation`], and where that is valid: [`here`].
+    incarnation: AtomicU64,
     place: AtomicU64,
     /// Not zero: the name should outlive its creator.
     kept: AtomicU64,
@@ -72,14 +72,14 @@ unsafe impl Resident for Header {}
 /// The creator of a region, as its header names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Creator {
-    life: Life,
+    incarnation: Incarnation,
     place: u64,
 }
 
 impl Creator {
     pub(super) fn me() -> Self {
         Self {
-            life: Hardware::me(),
+            incarnation: Hardware::me(),
             place: here(),
         }
     }
@@ -87,36 +87,37 @@ impl Creator {
     /// Returns the creator for a region without a name, which no sweep can find.
     pub(super) fn nameless() -> Self {
         Self {
-            life: Hardware::me(),
+            incarnation: Hardware::me(),
             place: 0,
         }
     }
 
     pub(super) fn pid(self) -> u32 {
-        self.life.to_bits() as u32
+        self.incarnation.to_bits() as u32
     }
 
     pub(super) fn is_me(self) -> bool {
         // Without a start time the pid alone decides; see `Hardware::me`.
-        let life = self.life.to_bits();
-        self.pid() == std::process::id() && (life >> 32 == 0 || self.life == Hardware::me())
+        let incarnation = self.incarnation.to_bits();
+        self.pid() == std::process::id()
+            && (incarnation >> 32 == 0 || self.incarnation == Hardware::me())
     }
 
     /// Returns whether it is known to be dead: false where its process ids mean nothing here.
     pub(super) fn is_dead(self) -> bool {
-        self.place != 0 && self.place == here() && !Hardware::alive(self.life)
+        self.place != 0 && self.place == here() && !Hardware::alive(self.incarnation)
     }
 
-    /// Returns the creator as part of a name: its [`Life`] and where that is valid.
+    /// Returns the creator as part of a name: its [`Incarnation`] and where that is valid.
     pub(super) fn to_text(self) -> String {
-        format!("{:016x}-{:016x}", self.life.to_bits(), self.place)
+        format!("{:016x}-{:016x}", self.incarnation.to_bits(), self.place)
     }
 
     pub(super) fn from_text(text: &str) -> Option<Self> {
-        let (life, place) = text.split_once('-')?;
+        let (incarnation, place) = text.split_once('-')?;
         let number = |text| u64::from_str_radix(text, 16).ok();
         Some(Self {
-            life: Life::from_bits(number(life)?),
+            incarnation: Incarnation::from_bits(number(incarnation)?),
             place: number(place)?,
         })
     }
@@ -171,7 +172,8 @@ impl Header {
         fence(Release);
         self.len.store(layout.len() as u64, Relaxed);
         self.shape.store(layout.shape(), Relaxed);
-        self.life.store(creator.life.to_bits(), Relaxed);
+        self.incarnation
+            .store(creator.incarnation.to_bits(), Relaxed);
         self.place.store(creator.place, Relaxed);
         // Release: pairs with the Acquire load in `read`.
         self.magic.store(MAGIC, Release);
@@ -192,21 +194,27 @@ impl Header {
     pub(super) fn read(&self) -> Told {
         // Acquire: pairs with the Release store in `write`, so the words behind it are there if it is.
         let magic = self.magic.load(Acquire);
-        let others = [&self.len, &self.shape, &self.life, &self.place, &self.kept];
-        let [len, shape, life, place, kept] = others.map(|word| word.load(Relaxed));
-        Told::new([magic, len, shape, life, place, kept])
+        let others = [
+            &self.len,
+            &self.shape,
+            &self.incarnation,
+            &self.place,
+            &self.kept,
+        ];
+        let [len, shape, incarnation, place, kept] = others.map(|word| word.load(Relaxed));
+        Told::new([magic, len, shape, incarnation, place, kept])
     }
 }
 
 impl Told {
-    fn new([magic, said_len, shape, life, place, kept]: [u64; 6]) -> Self {
+    fn new([magic, said_len, shape, incarnation, place, kept]: [u64; 6]) -> Self {
         Self {
             magic,
             said_len,
             shape,
             len: usize::try_from(said_len).unwrap_or(usize::MAX),
             creator: Creator {
-                life: Life::from_bits(life),
+                incarnation: Incarnation::from_bits(incarnation),
                 place,
             },
             kept: kept != 0,
@@ -237,7 +245,7 @@ impl Told {
     /// Returns whether no creator has begun it.
     pub(super) fn is_empty(&self) -> bool {
         let words = [self.magic, self.said_len, self.shape, self.creator.place];
-        words == [0; 4] && self.creator.life.to_bits() == 0 && !self.kept
+        words == [0; 4] && self.creator.incarnation.to_bits() == 0 && !self.kept
     }
 
     /// Returns whether it is a region that can be judged, with `room` bytes behind the header.

@@ -10,7 +10,7 @@ use super::pages::{Pages, Source};
 use super::refusal::refused;
 use super::room::check_limit;
 use crate::Error;
-use crate::memory::{Hardware, Life, Memory};
+use crate::memory::{Hardware, Incarnation, Memory};
 use nix::errno::Errno;
 use std::ptr::NonNull;
 
@@ -84,7 +84,7 @@ pub(super) fn remove_key(key: i32, what: &str) -> Result<(), Error> {
     let told = look(id, about.shm_segsz, what)?;
     let room = about.shm_segsz.saturating_sub(HEADER);
     let in_use = stat(id).map_err(failed)?.shm_nattch != 0;
-    let maker = Life::from_bits(about.shm_cpid as u32 as u64);
+    let maker = Incarnation::from_bits(about.shm_cpid as u32 as u64);
     let making = format!(
         "{what} is another program's segment, or process {} is just making it",
         about.shm_cpid

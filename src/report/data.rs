@@ -159,7 +159,7 @@ fn with_incarnations<S: Serializer>(kills: &[Kill], serializer: S) -> Result<S::
     }
     serializer.collect_seq(kills.iter().map(|kill| OfReport {
         process: kill.process,
-        incarnation: kill.life,
+        incarnation: kill.incarnation,
         before: &kill.before,
     }))
 }

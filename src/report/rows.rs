@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_again_is_told_once_with_the_number_of_times() {
+    fn what_comes_again_is_reported_once_with_the_number_of_times() {
         assert_eq!(texts(&["a", "b"]), ["a", "b"]);
         assert_eq!(texts(&["a", "a", "a", "b"]), ["a  (3 times)", "b"]);
         assert_eq!(

@@ -101,7 +101,7 @@ fn standstill<S: Spec>(roles: &[String], run: &Run<S>, finding: &Finding<S>, roo
 mod tests {
     use super::*;
     use crate::case::Case;
-    use crate::check::{Criterion, Explanation, Limits, Verdict, explain};
+    use crate::check::{Criterion, Explanation, Limits, Verdict, check};
     use crate::spec::{Queue, QueueOp, QueueRet, Register, RegisterOp, RegisterRet};
 
     /// Returns the sentence on a Pop that returned 9, where 1 was pushed to an empty queue from 2 on.
@@ -117,7 +117,7 @@ mod tests {
         let history = History::<Queue<u64>> {
             calls: vec![vec![push], vec![pop]],
         };
-        let verdict = explain(&1, &history, Criterion::RealTime, Limits::default());
+        let verdict = check(&1, &history, Criterion::RealTime, Limits::default());
         let Verdict::Finding(finding) = verdict else {
             panic!("{verdict:?}")
         };
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_concurrent_call_is_told_the_result_that_the_longest_order_expects_too() {
+    fn a_concurrent_call_is_reported_the_result_that_the_longest_order_expects_too() {
         let concurrent = sentence_on_pop(9, (3, 4));
         let words = "receiver: Pop returned Popped(9), expected";
         assert_eq!(concurrent, format!("{words} Empty or Popped(1)"));

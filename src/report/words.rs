@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_in_a_line_is_told_although_other_lines_touch_the_word() {
+    fn an_index_in_a_line_is_reported_although_other_lines_touch_the_word() {
         let (cells, last) = ([Cell, Cell, Cell, Cell], 3);
         let steps = [
             at(cells[last].touch(1), 24, None),

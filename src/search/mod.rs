@@ -252,7 +252,7 @@ impl<'a, S: Spec> Search<'a, S> {
             watchdog: settings.watchdog.unwrap_or(WATCHDOG),
             seed: self.seed,
             keep_going: false,
-            nobody_dies: false,
+            without_kills: false,
             progress: self.plan.progress,
             read_only: self.plan.read_only,
             killable: self.plan.extent.killable,

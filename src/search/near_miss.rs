@@ -193,7 +193,7 @@ impl<S: Spec> Search<'_, S> {
         let budget = Budget {
             time: self.left_to_confirm(),
             executions: ORDERS.min(self.budget().executions),
-            nobody_dies: true,
+            without_kills: true,
             ..self.budget()
         };
         let answer = self.engine.search(case, &self.plan.roles, &budget);

@@ -85,7 +85,7 @@ fn nonsense_is_an_error_that_names_the_variable_and_the_remedy() {
 }
 
 #[test]
-fn seeds_that_nobody_set_differ() {
+fn seeds_that_are_not_set_differ() {
     assert_ne!(Settings::default().seed(), Settings::default().seed());
 }
 

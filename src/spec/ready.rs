@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_alone_is_never_late() {
+    fn a_process_that_is_alone_is_never_late() {
         assert!(allowed(&[
             (0, Push(1), Pushed),
             (0, Pop, Popped(1)),

@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_unfinished_is_not_stuck() {
+    fn no_unfinished_process_is_not_stuck() {
         let mut watch = Watch::new(1, WATCHDOG);
         assert!((0..2 * LOOKS).all(|_| watch.look(0, &[]).is_none()));
     }

@@ -4,7 +4,7 @@
 use crate::{caught, passes, suite};
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Kills, Stepped, SteppedMemory};
-use forkcheck::memory::Life;
+use forkcheck::memory::Incarnation;
 use forkcheck::prelude::*;
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 
@@ -23,7 +23,7 @@ impl<M: Memory, const FIXED: bool> Cache<M, FIXED> {
     fn owned(&self) {
         loop {
             let owner = self.lock.load(Ordering::Relaxed);
-            let free = owner == 0 || !M::alive(Life::from_bits(owner));
+            let free = owner == 0 || !M::alive(Incarnation::from_bits(owner));
             let me = M::me().to_bits();
             if free && self.exchange(owner, me) {
                 return;

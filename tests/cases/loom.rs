@@ -803,7 +803,7 @@ mod stacks {
     }
 
     #[test]
-    fn an_operation_with_too_much_local_data_is_told_so() {
+    fn an_operation_with_too_much_local_data_is_reported() {
         let (_, report) =
             caught::<Loom, Local<LoomMemory, { 16 << 20 }>>(&two("local", 1..=1), Kind::Died);
         let told = report.replace("\n         ", " ");

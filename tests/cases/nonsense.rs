@@ -154,7 +154,7 @@ fn limits_beyond_all_times_and_counts_are_as_good_as_none() {
 }
 
 #[test]
-fn the_first_call_that_makes_no_sense_is_the_one_that_is_told() {
+fn the_first_call_that_makes_no_sense_is_the_one_that_is_reported() {
     let line = line!() + 1;
     let suite = suite().cases(0).executions(0);
     refused(&suite, line, "cases(0)");

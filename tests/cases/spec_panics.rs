@@ -121,7 +121,7 @@ fn step_is_not_asked_where_allows_decides() {
 }
 
 #[test]
-fn a_barrier_that_loses_a_round_is_found_and_no_expected_value_is_told() {
+fn a_barrier_that_loses_a_round_is_found_and_no_expected_value_is_reported() {
     let suite = suite("spec_panics").role("worker", 2, 4..=4, Just(()));
     let outcome = suite
         .check::<Stepped, Barrier<_, false, NOWHERE>>()
@@ -152,12 +152,12 @@ where
 }
 
 #[test]
-fn a_panic_of_the_spec_is_told_by_processes() {
+fn a_panic_of_the_spec_is_reported_by_processes() {
     told::<Processes, IN_ALLOWS>(": no rule for this");
 }
 
 #[test]
-fn a_panic_of_the_spec_is_told_by_stepped_wherever_it_is() {
+fn a_panic_of_the_spec_is_reported_by_stepped_wherever_it_is() {
     told::<Stepped, IN_ALLOWS>(": no rule for this");
     told::<Stepped, IN_START>(": there is no first state");
     told::<Stepped, IN_MAY_BLOCK>(": nothing waits here");
@@ -165,12 +165,12 @@ fn a_panic_of_the_spec_is_told_by_stepped_wherever_it_is() {
 }
 
 #[test]
-fn a_panic_of_the_spec_is_told_by_kills() {
+fn a_panic_of_the_spec_is_reported_by_kills() {
     told::<Kills, IN_ALLOWS>(": no rule for this");
 }
 
 #[cfg(feature = "loom")]
 #[test]
-fn a_panic_of_the_spec_is_told_by_loom() {
+fn a_panic_of_the_spec_is_reported_by_loom() {
     told::<forkcheck::engine::loom::Loom, IN_ALLOWS>(": no rule for this");
 }

@@ -4,7 +4,7 @@
 use super::{Nothing, caught, passes, suite};
 use forkcheck::check::Kind;
 use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
-use forkcheck::memory::Life;
+use forkcheck::memory::Incarnation;
 use forkcheck::prelude::*;
 use std::time::Duration;
 
@@ -154,7 +154,7 @@ impl<M: Memory, const FIXED: bool, const IN_ATTACH: bool> Segment<M, FIXED, IN_A
             if state == READY {
                 return;
             }
-            let free = state == 0 || FIXED && !M::alive(Life::from_bits(state));
+            let free = state == 0 || FIXED && !M::alive(Incarnation::from_bits(state));
             if free
                 && self
                     .state

@@ -486,7 +486,7 @@ fn of_other_structures_it_prints_the_line_that_replays_them() {
 }
 
 #[test]
-fn what_cannot_be_replayed_is_told_and_exits_with_2() {
+fn what_cannot_be_replayed_is_reported_and_exits_with_2() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path().to_str().unwrap();
     for (target, words) in [
@@ -514,7 +514,7 @@ fn what_cannot_be_replayed_is_told_and_exits_with_2() {
 }
 
 #[test]
-fn wrong_use_is_told_and_exits_with_2() {
+fn wrong_use_is_reported_and_exits_with_2() {
     for (arguments, words) in [
         (&["--frobnicate"][..], "--frobnicate"),
         (&["check", "rnig"], "a similar value exists: 'ring'"),
@@ -640,7 +640,7 @@ fn a_reader_that_has_seen_enough_ends_the_command_as_it_ends_others() {
 }
 
 #[test]
-fn output_that_cannot_be_written_is_told_with_code_2() {
+fn output_that_cannot_be_written_is_reported_with_code_2() {
     let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
     for arguments in [
         &["list"][..],

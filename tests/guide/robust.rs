@@ -1,5 +1,5 @@
 //! A counter behind a spin lock that knows its owner.
-use forkcheck::memory::Life;
+use forkcheck::memory::Incarnation;
 use forkcheck::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ impl<M: Memory> Counter<M> {
     fn add(&self) -> u64 {
         loop {
             let owner = self.owner.load(Ordering::Relaxed);
-            let is_free = owner == 0 || !M::alive(Life::from_bits(owner));
+            let is_free = owner == 0 || !M::alive(Incarnation::from_bits(owner));
             let (taken, seen) = (Ordering::Acquire, Ordering::Relaxed);
             let me = M::me().to_bits();
             if is_free && (self.owner.compare_exchange(owner, me, taken, seen)).is_ok() {

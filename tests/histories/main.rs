@@ -11,7 +11,7 @@ mod format;
 mod generate;
 mod size;
 
-use forkcheck::check::{Criterion, Limits, Verdict, explain};
+use forkcheck::check::{Criterion, Limits, Verdict, check};
 use format::{History, Model, parse};
 use std::path::{Path, PathBuf};
 
@@ -24,11 +24,11 @@ fn label(history: &History) -> String {
         (false, None) => "not_linearizable".to_owned(),
     };
     match history {
-        History::Register(history) => match explain(&None, history, Criterion::RealTime, limits) {
+        History::Register(history) => match check(&None, history, Criterion::RealTime, limits) {
             Verdict::Unknown(why) => word(false, Some(why)),
             verdict => word(verdict == Verdict::Ok, None),
         },
-        History::Map(history) => match explain(&(), history, Criterion::RealTime, limits) {
+        History::Map(history) => match check(&(), history, Criterion::RealTime, limits) {
             Verdict::Unknown(why) => word(false, Some(why)),
             verdict => word(verdict == Verdict::Ok, None),
         },

@@ -5,7 +5,7 @@ use super::format::{Map, Model, Register, RegisterOp, RegisterRet, parse};
 use super::generate::{Size, impossible, invented, queue, register, stale};
 use forkcheck::Spec;
 use forkcheck::case::{Call, History};
-use forkcheck::check::{Criterion, Limits, Verdict, explain};
+use forkcheck::check::{Criterion, Limits, Verdict, check};
 
 /// Judges within a number of steps, and with as many remembered states.
 #[track_caller]
@@ -14,7 +14,7 @@ fn within<S: Spec>(steps: u64, setup: &S::Setup, history: &History<S>, legal: bo
         states: steps as usize,
         steps,
     };
-    let verdict = explain(setup, history, Criterion::RealTime, limits);
+    let verdict = check(setup, history, Criterion::RealTime, limits);
     match &verdict {
         Verdict::Ok => assert!(legal),
         Verdict::Finding(finding) => {
@@ -111,7 +111,7 @@ fn a_crowd_takes_few_steps_and_without_the_knowledge_of_what_only_reads_too_many
     let blind = History {
         calls: calls.collect(),
     };
-    let verdict = explain(&None, &blind, Criterion::RealTime, limits);
+    let verdict = check(&None, &blind, Criterion::RealTime, limits);
     assert!(matches!(verdict, Verdict::Unknown(_)));
 }
 
@@ -164,7 +164,7 @@ fn a_finding_in_one_key_wins_over_another_key_that_is_too_hard_whatever_their_or
             states: 1 << 20,
             steps: 50_000,
         };
-        let verdict = explain(&(), &other, Criterion::RealTime, limits);
+        let verdict = check(&(), &other, Criterion::RealTime, limits);
         let Verdict::Unknown(why) = verdict else {
             panic!("{verdict:?}")
         };

@@ -1,6 +1,6 @@
 //! Bodies that close descriptors which they did not open, and bodies that write over their own record.
 
-use crate::ends::{ends, park_for_ever};
+use crate::ends::{ends, park_indefinitely};
 use crate::told;
 use forkcheck::process::{self, Exit};
 use nix::fcntl::{OFlag, open};
@@ -128,7 +128,7 @@ fn a_child_is_killed_although_the_descriptor_that_it_is_waited_by_was_closed() {
     let seen = process::in_fresh_process(
         |()| {
             [false, true].map(|asked| {
-                let mut child = process::spawn(|| -> () { park_for_ever() }).unwrap();
+                let mut child = process::spawn(|| -> () { park_indefinitely() }).unwrap();
                 let pid = child.id();
                 for (fd, what) in descriptors() {
                     if what.contains("pidfd") {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// The watchdog's time, longer than any test here takes.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
-pub(crate) fn park_for_ever() -> ! {
+pub(crate) fn park_indefinitely() -> ! {
     loop {
         std::thread::park();
     }
@@ -60,7 +60,7 @@ fn a_kill_after_a_timeout_takes_grandchildren_along() {
                 // parent.
                 let mut member = Command::new("sleep").arg("600").spawn().unwrap();
                 words[0].store(member.id(), Relaxed);
-                let kin = process::spawn(|| -> () { park_for_ever() }).unwrap();
+                let kin = process::spawn(|| -> () { park_indefinitely() }).unwrap();
                 words[1].store(kin.id(), Relaxed);
                 let _ = member.wait();
             })
@@ -133,7 +133,7 @@ fn a_thread_that_was_joined_does_not_forbid_a_fork() {
 fn a_dropped_handle_leaves_neither_an_orphan_nor_a_zombie() {
     let seen = process::in_fresh_process(
         |()| {
-            let running = process::spawn(|| -> () { park_for_ever() }).unwrap();
+            let running = process::spawn(|| -> () { park_indefinitely() }).unwrap();
             let pid = running.id();
             let before = (runs(pid), childless());
             drop(running);
@@ -152,7 +152,7 @@ fn a_dropped_handle_leaves_neither_an_orphan_nor_a_zombie() {
 }
 
 #[test]
-fn a_child_that_somebody_else_reaped_is_an_error_in_words() {
+fn a_child_that_other_code_reaped_is_an_error_in_words() {
     let (reaped, waited, killed) = process::in_fresh_process(
         |()| {
             let mut child = process::spawn(|| ()).unwrap();

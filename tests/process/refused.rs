@@ -1,7 +1,7 @@
 //! System calls that a sandbox, or a change of user, forbids: no endless wait, no child left, and a remedy that names
 //! the call to permit.
 
-use crate::ends::{ends, park_for_ever, runs};
+use crate::ends::{ends, park_indefinitely, runs};
 use crate::sandbox::forbid;
 use crate::victim::victim;
 use crate::{childless, told};
@@ -22,7 +22,7 @@ where
 fn a_kill_that_is_forbidden_is_an_error_and_one_call_that_is_left_will_do() {
     let (both, one) = clean(|| {
         let both = victim(|| {
-            let mut child = process::spawn(|| -> () { park_for_ever() }).unwrap();
+            let mut child = process::spawn(|| -> () { park_indefinitely() }).unwrap();
             forbid(libc::SYS_kill, libc::EPERM);
             forbid(libc::SYS_pidfd_send_signal, libc::EPERM);
             let why = told(child.kill()).0;
@@ -30,7 +30,7 @@ fn a_kill_that_is_forbidden_is_an_error_and_one_call_that_is_left_will_do() {
         });
         let one = [libc::SYS_kill, libc::SYS_pidfd_send_signal].map(|call| {
             victim(move || {
-                let mut child = process::spawn(|| -> () { park_for_ever() }).unwrap();
+                let mut child = process::spawn(|| -> () { park_indefinitely() }).unwrap();
                 forbid(call, libc::EPERM);
                 child.kill().unwrap().to_string()
             })
@@ -55,7 +55,7 @@ fn a_child_of_another_user_that_may_not_be_killed_is_an_error() {
     }
     let why = clean(|| {
         victim(|| {
-            let mut child = process::spawn(|| -> () { park_for_ever() }).unwrap();
+            let mut child = process::spawn(|| -> () { park_indefinitely() }).unwrap();
             setuid(Uid::from_raw(65_534)).unwrap();
             told(child.kill()).0
         })
@@ -72,7 +72,7 @@ fn a_child_whose_end_cannot_be_waited_for_is_killed_all_the_same() {
     let seen = clean(|| {
         [libc::SYS_waitid, libc::SYS_ppoll].map(|call| {
             victim(move || {
-                let mut child = process::spawn(|| -> () { park_for_ever() }).unwrap();
+                let mut child = process::spawn(|| -> () { park_indefinitely() }).unwrap();
                 forbid(call, libc::EPERM);
                 let pid = child.id();
                 let why = told(child.wait()).0;

@@ -124,7 +124,7 @@ fn a_panic_that_the_body_catches_is_none() {
 }
 
 #[test]
-fn a_panic_that_cannot_unwind_and_aborts_is_told_as_a_panic() {
+fn a_panic_that_cannot_unwind_and_aborts_is_reported_as_a_panic() {
     extern "C" fn aborts() {
         panic!("in C's stack");
     }
@@ -135,7 +135,7 @@ fn a_panic_that_cannot_unwind_and_aborts_is_told_as_a_panic() {
 }
 
 #[test]
-fn a_panic_without_a_text_or_a_hook_is_told_all_the_same() {
+fn a_panic_without_a_text_or_a_hook_is_reported_all_the_same() {
     let seen = process::in_fresh_process(
         |()| {
             [

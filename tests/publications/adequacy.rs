@@ -5,7 +5,7 @@
 use forkcheck::builtin::{CheckedEventCount, CheckedOneShot, event_count, one_shot};
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Kills, Stepped, SteppedMemory};
-use forkcheck::memory::{Life, Payload};
+use forkcheck::memory::{Incarnation, Payload};
 use forkcheck::prelude::*;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -33,8 +33,8 @@ impl<M: Memory, T: WithHandles> WithHandles for On<M, T> {
     fn attach<'a>(&'a self, role: Role<'_>) -> T::Handle<'a> {
         self.0.attach(role)
     }
-    fn apply(seat: &mut T::Handle<'_>, op: &<T::Spec as Spec>::Op) -> <T::Spec as Spec>::Ret {
-        T::apply(seat, op)
+    fn apply(handle: &mut T::Handle<'_>, op: &<T::Spec as Spec>::Op) -> <T::Spec as Spec>::Ret {
+        T::apply(handle, op)
     }
 }
 
@@ -125,11 +125,11 @@ macro_rules! faulty {
             fn spin_loop() {
                 M::spin_loop();
             }
-            fn me() -> Life {
+            fn me() -> Incarnation {
                 M::me()
             }
-            fn alive(life: Life) -> bool {
-                M::alive(life)
+            fn alive(incarnation: Incarnation) -> bool {
+                M::alive(incarnation)
             }
             fn wait($inner: &Self::AtomicU32, seen: u32) {
                 M::wait($of, seen);
@@ -199,8 +199,8 @@ mod orderings {
         fn attach<'a>(&'a self, role: Role<'_>) -> T::Handle<'a> {
             self.0.attach(role)
         }
-        fn apply(seat: &mut T::Handle<'_>, op: &<T::Spec as Spec>::Op) -> <T::Spec as Spec>::Ret {
-            T::apply(seat, op)
+        fn apply(handle: &mut T::Handle<'_>, op: &<T::Spec as Spec>::Op) -> <T::Spec as Spec>::Ret {
+            T::apply(handle, op)
         }
     }
 
@@ -246,9 +246,9 @@ mod orderings {
 
     /// Asserts that a publication has these weakenings and no others, and that its suite finds each to be this.
     macro_rules! finds {
-        ($subject:ident, $suite:expr, $kind:expr, $($number:literal: $from:ident -> $to:expr,)*) => {
-            type Twin<const NUMBER: usize> = Weaker<$subject<Weakened<LoomMemory>>, NUMBER>;
-            let all = weakenings::<$subject<Plain>>();
+        ($structure:ident, $suite:expr, $kind:expr, $($number:literal: $from:ident -> $to:expr,)*) => {
+            type Twin<const NUMBER: usize> = Weaker<$structure<Weakened<LoomMemory>>, NUMBER>;
+            let all = weakenings::<$structure<Plain>>();
             let forms: Vec<_> = all.iter().map(|weakening| (weakening.from, weakening.to)).collect();
             assert_eq!(forms, [$(($from, $to)),*]);
             $(assert_eq!(found::<Loom, Twin<$number>>($suite), Some($kind), "{}", all[$number]);)*

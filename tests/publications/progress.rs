@@ -9,7 +9,7 @@ use forkcheck::prelude::*;
 /// The wait-free publications keep their promise, a bound on own steps, with every order of steps
 /// and every kill.
 #[test]
-fn the_publications_that_wait_for_nobody_need_a_bounded_number_of_steps() {
+fn the_publications_that_wait_for_no_process_need_a_bounded_number_of_steps() {
     fn bounded<T: WithHandles<Memory = SteppedMemory>>(suite: Suite<T::Spec>, steps: u32) {
         let suite = suite.seed(5).cases(8).executions(2_000);
         let kept = suite
@@ -120,7 +120,7 @@ impl Spec for Sum {
 /// A retry succeeds as soon as others end and leave the counter alone, so it is lock-free; but
 /// retries have no bound, so it is not wait-free. A flag that is claimed is neither.
 #[test]
-fn who_tries_again_is_lock_free_and_not_wait_free_and_who_claims_is_neither() {
+fn a_retry_is_lock_free_and_not_wait_free_and_a_claim_is_neither() {
     let suite = Suite::<Sum>::new(forkcheck::site!(), "tries")
         .role("adder", 2, 2..=2, Just(()))
         .seed(1)
@@ -293,7 +293,7 @@ fn looks(name: &str) -> Suite<Nothing> {
 }
 
 #[test]
-fn sitting_down_and_getting_up_are_no_operations() {
+fn attaching_and_detaching_are_no_operations() {
     let suite = looks("at_the_table").wait_free(2);
     for outcome in [
         suite.check::<Stepped, Looks<_, true>>().unwrap(),
@@ -312,7 +312,7 @@ fn sitting_down_and_getting_up_are_no_operations() {
 /// Another process ended an operation while this one was in its first. That does not exempt steps
 /// of its second.
 #[test]
-fn what_excuses_an_operation_does_not_excuse_the_next() {
+fn what_exempts_an_operation_does_not_exempt_the_next() {
     let suite = looks("surprised");
     let kept = suite.clone().lock_free(4);
     let outcome = kept.check::<Stepped, Looks<_, false>>().unwrap();

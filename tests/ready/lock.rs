@@ -4,7 +4,7 @@
 use crate::{caught, passes, suite};
 use forkcheck::check::Kind;
 use forkcheck::engine::{Kills, Stepped, SteppedMemory};
-use forkcheck::memory::Life;
+use forkcheck::memory::Incarnation;
 use forkcheck::prelude::*;
 use forkcheck::spec::{Lock, LockOp, LockRet};
 
@@ -43,7 +43,7 @@ impl<M: Memory, const TWIN: u8> OwnedLock<M, TWIN> {
         let me = M::me().to_bits();
         let owner = self.owner.load(Ordering::Relaxed);
         let owned = owner != FREE;
-        if owned && (TWIN == NOT_ROBUST || M::alive(Life::from_bits(owner))) {
+        if owned && (TWIN == NOT_ROBUST || M::alive(Incarnation::from_bits(owner))) {
             return false;
         }
         if owned && TWIN == TAKES_BY_STORE {

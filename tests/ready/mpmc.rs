@@ -4,7 +4,7 @@
 
 use crate::{caught, passes, suite};
 use forkcheck::case::{Call, History};
-use forkcheck::check::{Criterion, Kind, Limits, Verdict, explain};
+use forkcheck::check::{Criterion, Kind, Limits, Verdict, check};
 use forkcheck::engine::{Stepped, SteppedMemory};
 use forkcheck::prelude::*;
 use forkcheck::spec::{Queue, QueueOp, QueueRet, RelaxedQueue};
@@ -198,7 +198,7 @@ fn is_right(first: (u64, u64), pop: (u64, u64), criterion: Criterion) -> bool {
             vec![call(QueueOp::Pop, Some(QueueRet::Empty), pop)],
         ],
     };
-    explain(&4, &history, criterion, Limits::default()) == Verdict::Ok
+    check(&4, &history, criterion, Limits::default()) == Verdict::Ok
 }
 
 #[test]

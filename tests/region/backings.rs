@@ -90,7 +90,7 @@ fn publications_on_every_backing_pass_values_from_a_child_to_its_parent() {
 
 /// The child sleeps in a mapping of its own, if there is a name by which to open one.
 #[test]
-fn an_event_count_on_every_backing_wakes_who_sleeps_in_another_process_and_mapping() {
+fn an_event_count_on_every_backing_wakes_a_sleeper_in_another_process_and_mapping() {
     let seen = clean(|| {
         let scratch = Scratch::new();
         let seen = each(&scratch).into_iter().map(|(what, region, name)| {

@@ -10,7 +10,7 @@ use crate::backings::Page;
 use crate::scratch::{Scratch, clean, sweeping};
 use crate::seeds::kept_in;
 use crate::victim::victim;
-use forkcheck::memory::{Hardware, Life, Memory, Resident};
+use forkcheck::memory::{Hardware, Incarnation, Memory, Resident};
 use forkcheck::process::{self, Exit};
 use forkcheck::publish::{Full, OneShot, SeqLock, WriterGone};
 use forkcheck::region::{Layout, Name, View, sweep, sweep_files};
@@ -27,7 +27,7 @@ const HEADER: usize = 16;
 const MAGIC: usize = 0;
 const LEN: usize = 1;
 const SHAPE: usize = 2;
-const LIFE: usize = 3;
+const INCARNATION: usize = 3;
 
 /// The way in which a word is overwritten.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ enum Wrong {
 }
 
 impl Wrong {
-    fn of(self, was: u64, dead: Life) -> u64 {
+    fn of(self, was: u64, dead: Incarnation) -> u64 {
         match self {
             Self::To(value) => value,
             Self::By(difference) => was.wrapping_add_signed(difference),
@@ -94,8 +94,8 @@ where
     ran.map(|()| cases.get()).map_err(|error| error.to_string())
 }
 
-/// Returns the [`Life`] of a process that has ended.
-fn dead() -> Life {
+/// Returns the [`Incarnation`] of a process that has ended.
+fn dead() -> Incarnation {
     process::run(Hardware::me).unwrap()
 }
 
@@ -209,7 +209,7 @@ fn a_header_with_any_word_wrong_is_refused_in_words_or_harmless() {
             let fits = judged && said == whole as u64 && shape;
             // A name whose creator is now another process, perhaps a dead one, may be swept by any
             // program of this user.
-            let orphan = after[LIFE] != before[LIFE];
+            let orphan = after[INCARNATION] != before[INCARNATION];
             let gone: &[&str] = match Target::KINDS[kind] {
                 "posix" if orphan => &["ENOENT"],
                 "sysv" if orphan => &["ENOENT", "EIDRM", "EINVAL"],
@@ -327,7 +327,7 @@ fn publications_that_are_written_over_while_they_are_used_return_something() {
 
 /// Half written, by no living process: no reader waits for such an owner.
 #[test]
-fn an_odd_number_whose_owner_is_nobody_is_no_reason_to_wait() {
+fn an_odd_number_without_an_owner_is_no_reason_to_wait() {
     let read = clean(|| {
         let region = Region::anonymous(size_of::<Page>()).unwrap();
         let page: &Page = region.get(0).unwrap();

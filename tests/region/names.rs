@@ -2,7 +2,7 @@
 //! them.
 
 use crate::scratch::{Scratch, clean, page, sweeping};
-use forkcheck::memory::{Hardware, Life, Memory};
+use forkcheck::memory::{Hardware, Incarnation, Memory};
 use forkcheck::region::{Layout, Name, View, sweep, sweep_files};
 use forkcheck::{Region, process};
 use nix::sys::stat::{Mode, umask};
@@ -85,7 +85,7 @@ fn what_is_kept_outlives_its_handle_and_is_removed_by_name() {
 }
 
 /// The offsets of a header's words. (This test knows more than a user should.)
-const LIFE: u64 = 24;
+const INCARNATION: u64 = 24;
 const PLACE: u64 = 32;
 
 fn patch(path: &Path, at: u64, change: impl Fn(u64) -> u64) {
@@ -174,11 +174,13 @@ fn a_creator_is_dead_if_its_pid_was_given_away_and_unknown_in_another_namespace(
     made();
     assert_eq!(sweep(), 0, "its creator, this process, lives");
     // This process's pid, with another start time.
-    patch(&path, LIFE, |life| life ^ 1 << 40);
+    patch(&path, INCARNATION, |word| word ^ 1 << 40);
     assert_eq!(sweep(), 1);
     made();
     // A pid without a process, in an unknown place: another namespace, or another boot.
-    patch(&path, LIFE, |_| Life::from_bits(0x7fff_fff0).to_bits());
+    patch(&path, INCARNATION, |_| {
+        Incarnation::from_bits(0x7fff_fff0).to_bits()
+    });
     patch(&path, PLACE, |place| place ^ 1);
     assert_eq!(sweep(), 0);
     patch(&path, PLACE, |_| 0);

@@ -4,7 +4,7 @@
 
 use crate::sandbox::forbid;
 use crate::scratch::{Scratch, clean, skipped};
-use forkcheck::memory::{Hardware, Life, Memory};
+use forkcheck::memory::{Hardware, Incarnation, Memory};
 use forkcheck::region::{Layout, Name, View, sweep_files};
 use forkcheck::{Region, process};
 use nix::fcntl::{Flock, FlockArg};
@@ -34,8 +34,11 @@ fn a_name_that_is_no_text_hides_nobodys_death() {
         })
         .unwrap();
         child.wait().unwrap();
-        let life = child.value().unwrap();
-        (life >> 32 != 0, !Hardware::alive(Life::from_bits(life)))
+        let word = child.value().unwrap();
+        (
+            word >> 32 != 0,
+            !Hardware::alive(Incarnation::from_bits(word)),
+        )
     });
     assert!(with_start && dead, "{with_start} {dead}");
 }
@@ -142,7 +145,7 @@ fn a_name_that_a_stranger_has_locked_is_not_removed_and_that_is_said() {
 }
 
 #[test]
-fn descriptors_that_nobody_asked_for_are_closed() {
+fn descriptors_that_were_not_asked_for_are_closed() {
     let (before, after) = clean(|| {
         let (here, there) = UnixStream::pair().unwrap();
         let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
@@ -242,7 +245,7 @@ fn a_memfd_that_a_sandbox_forbids_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_name_that_its_creator_may_not_remove_any_more_is_told() {
+fn a_name_that_its_creator_may_not_remove_any_more_is_reported() {
     if !geteuid().is_root() {
         return skipped("only root can become another user");
     }

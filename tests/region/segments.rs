@@ -193,7 +193,7 @@ fn a_segment_that_is_just_being_made_is_left_alone_and_one_that_never_was_is_not
 }
 
 #[test]
-fn a_segment_that_goes_as_it_is_made_is_told_so() {
+fn a_segment_that_goes_as_it_is_made_is_reported() {
     let why = clean(|| {
         process::run(|| {
             let scratch = Scratch::new();

@@ -109,7 +109,7 @@ impl<M: Memory> Structure for Flags<M> {
 }
 
 #[test]
-fn what_takes_reordering_is_told_not_to_fail_step_by_step() {
+fn what_takes_reordering_is_reported_not_to_fail_step_by_step() {
     let suite = Suite::new(forkcheck::site!(), "flags")
         .role("left", 1, 1..=1, Just(0))
         .role("right", 1, 1..=1, Just(1))

@@ -4,7 +4,7 @@
 use crate::support::{check, is_in_its_token, is_reproduced, passes};
 use forkcheck::check::{Kind, Verdict};
 use forkcheck::engine::{Engine, Kills, Stepped, SteppedMemory};
-use forkcheck::memory::{Life, MemoryCell};
+use forkcheck::memory::{Incarnation, MemoryCell};
 use forkcheck::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
@@ -227,7 +227,7 @@ impl<M: Memory, const HOW: u8> Structure for Locked<M, HOW> {
 }
 
 #[test]
-fn who_looks_and_takes_back_is_not_kept_from_an_owner_that_could_go_on() {
+fn a_process_that_looks_and_takes_back_is_not_kept_from_an_owner_that_could_go_on() {
     passes::<Stepped, Locked<_, SHARED>>(&count("shared"));
     let ops = prop_oneof![Just(Op::Add), Just(Op::Get)];
     let three = count("shared_by_three").role("third", 1, 1..=1, ops);
@@ -237,7 +237,7 @@ fn who_looks_and_takes_back_is_not_kept_from_an_owner_that_could_go_on() {
 }
 
 #[test]
-fn who_backs_off_or_gives_up_after_some_tries_is_no_livelock() {
+fn backing_off_or_giving_up_after_some_tries_is_no_livelock() {
     passes::<Stepped, Locked<_, BACKS_OFF>>(&count("backs_off"));
     // A dead owner keeps the lock, and all others are busy indefinitely: the spec allows that.
     passes::<Kills, Locked<_, GIVES_UP>>(&count("gives_up").executions(1_000));
@@ -288,7 +288,7 @@ impl<M: Memory, const HOW: u8> Structure for Redo<M, HOW> {
         let me = M::me().to_bits();
         loop {
             let owner = self.owner.load(Ordering::Relaxed);
-            let free = owner == 0 || !M::alive(Life::from_bits(owner));
+            let free = owner == 0 || !M::alive(Incarnation::from_bits(owner));
             let (order, failed) = (Ordering::Acquire, Ordering::Relaxed);
             if free
                 && self
@@ -351,8 +351,8 @@ impl<M: Memory> WithHandles for Leaves<M> {
         self.0[0].load(Ordering::Relaxed);
         Leaving(self)
     }
-    fn apply(seat: &mut Leaving<'_, M>, _: &Op) -> Option<u64> {
-        while seat.0.0[0].load(Ordering::Relaxed) == 1 {
+    fn apply(handle: &mut Leaving<'_, M>, _: &Op) -> Option<u64> {
+        while handle.0.0[0].load(Ordering::Relaxed) == 1 {
             M::spin_loop();
         }
         None
@@ -360,7 +360,7 @@ impl<M: Memory> WithHandles for Leaves<M> {
 }
 
 #[test]
-fn who_is_killed_as_it_leaves_its_seat_is_told_so_and_comes_again() {
+fn a_process_that_is_killed_as_it_detaches_is_reported_and_comes_again() {
     let report = found::<Kills, Leaves<_>>(&count("leaves"), &[Kind::NotCrashTolerant]);
     assert!(
         report.contains("the drop of its handle before shapes.rs"),
@@ -374,8 +374,8 @@ struct Large<M: Memory>([M::AtomicU64; 5_000]);
 struct Huge<M: Memory>([M::AtomicU64; 1 << 18]);
 struct Chance<M: Memory>([M::AtomicU64; 2]);
 
-macro_rules! subject {
-    ($Name:ident, $new:expr, |$seat:ident| $apply:expr) => {
+macro_rules! structure {
+    ($Name:ident, $new:expr, |$handle:ident| $apply:expr) => {
         impl<M: Memory> WithHandles for $Name<M> {
             type Memory = M;
             type Spec = Count;
@@ -386,26 +386,26 @@ macro_rules! subject {
             fn attach<'a>(&'a self, _: Role<'_>) -> &'a Self {
                 self
             }
-            fn apply($seat: &mut &Self, _: &Op) -> Option<u64> {
+            fn apply($handle: &mut &Self, _: &Op) -> Option<u64> {
                 $apply;
                 None
             }
         }
     };
 }
-subject!(Large, std::array::from_fn(|_| Atomic::new(0)), |seat| {
-    seat.0.iter().for_each(|word| {
+structure!(Large, std::array::from_fn(|_| Atomic::new(0)), |handle| {
+    handle.0.iter().for_each(|word| {
         word.load(Ordering::Relaxed);
     })
 });
-subject!(Huge, std::array::from_fn(|_| Atomic::new(0)), |seat| seat.0
-    [0]
-.load(Ordering::Relaxed));
-subject!(Chance, [Atomic::new(0), Atomic::new(0)], |seat| {
+structure!(Huge, std::array::from_fn(|_| Atomic::new(0)), |handle| {
+    handle.0[0].load(Ordering::Relaxed)
+});
+structure!(Chance, [Atomic::new(0), Atomic::new(0)], |handle| {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let odd = now.expect("after 1970").subsec_nanos() / 64;
     (0..odd % 64).for_each(|_| {
-        seat.0[0].load(Ordering::Relaxed);
+        handle.0[0].load(Ordering::Relaxed);
     })
 });
 
@@ -426,7 +426,7 @@ fn what_is_too_large_to_follow_is_unknown_and_says_what_to_do() {
 }
 
 #[test]
-fn who_takes_other_steps_each_time_is_not_deterministic_though_nothing_fails() {
+fn a_process_that_takes_other_steps_each_time_is_not_deterministic_though_nothing_fails() {
     let (outcome, report) = check::<Stepped, Chance<_>>(&count("chance"));
     let Verdict::Finding(finding) = &outcome.verdict else {
         panic!("missed: {report}")

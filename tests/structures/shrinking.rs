@@ -87,10 +87,10 @@ impl<M: Memory> WithHandles for Mortal<M> {
     fn attach<'a>(&'a self, role: Role<'_>) -> (&'a Self, u32) {
         (self, role.incarnation)
     }
-    fn apply((mortal, life): &mut (&Self, u32), _: &()) -> bool {
+    fn apply((mortal, incarnation): &mut (&Self, u32), _: &()) -> bool {
         // Too many steps for all of them to be enumerated.
         (0..200).for_each(|_| _ = mortal.0.fetch_add(1, Ordering::Relaxed));
-        *life > 0
+        *incarnation > 0
     }
 }
 

@@ -91,7 +91,7 @@ fn kind<S: Spec>(outcome: &Outcome<S>) -> Option<Kind> {
 }
 
 #[test]
-fn who_sleeps_for_ever_where_the_spec_lets_it_is_no_finding() {
+fn an_endless_sleep_that_the_spec_allows_is_no_finding() {
     let outcome = suite(1, 2)
         .watchdog(Duration::from_millis(500))
         .check::<Processes, Right<Hardware>>()
@@ -187,7 +187,7 @@ fn a_semaphore_that_wakes_passes() {
 }
 
 #[test]
-fn a_post_that_wakes_nobody_is_a_deadlock_and_the_report_says_who_need_not_wait() {
+fn a_post_that_wakes_no_process_is_a_deadlock_and_the_report_says_which_call_may_not_wait() {
     let suite = suite(1, 1).watchdog(Duration::from_millis(500));
     let outcome = suite.check::<Processes, Forgetful<Hardware>>().unwrap();
     assert_eq!(
@@ -220,7 +220,7 @@ mod in_the_model {
     }
 
     #[test]
-    fn a_post_that_wakes_nobody_is_a_deadlock() {
+    fn a_post_that_wakes_no_process_is_a_deadlock() {
         let outcome = suite(1, 1).check::<Loom, Forgetful<LoomMemory>>().unwrap();
         assert_eq!(
             kind(&outcome),
@@ -231,7 +231,7 @@ mod in_the_model {
     }
 
     #[test]
-    fn who_sleeps_for_ever_where_the_spec_lets_it_is_no_finding() {
+    fn an_endless_sleep_that_the_spec_allows_is_no_finding() {
         let outcome = suite(1, 2).check::<Loom, Right<LoomMemory>>().unwrap();
         assert_eq!(outcome.verdict, Verdict::Ok);
         assert!(outcome.covered.executions > 5, "{:?}", outcome.covered);
@@ -243,7 +243,7 @@ mod step_by_step {
     use forkcheck::engine::{Kills, SteppedMemory};
 
     #[test]
-    fn who_sleeps_for_ever_where_the_spec_lets_it_is_no_finding_and_the_next_execution_follows() {
+    fn an_endless_sleep_that_the_spec_allows_is_no_finding_and_the_next_execution_follows() {
         let outcome = suite(1, 2)
             .check::<Stepped, Right<SteppedMemory>>()
             .unwrap();
@@ -253,7 +253,7 @@ mod step_by_step {
     }
 
     #[test]
-    fn a_post_that_wakes_nobody_is_a_deadlock() {
+    fn a_post_that_wakes_no_process_is_a_deadlock() {
         let outcome = suite(1, 1)
             .check::<Stepped, Forgetful<SteppedMemory>>()
             .unwrap();
@@ -315,16 +315,16 @@ mod step_by_step {
             }
             self
         }
-        fn apply(seat: &mut &Self, op: &FlagOp) -> bool {
-            let is_set = || seat.flag.load(Ordering::Acquire) == 1;
+        fn apply(handle: &mut &Self, op: &FlagOp) -> bool {
+            let is_set = || handle.flag.load(Ordering::Acquire) == 1;
             match op {
                 FlagOp::Set => {
-                    seat.flag.store(1, Ordering::Release);
-                    seat.event.notify();
+                    handle.flag.store(1, Ordering::Release);
+                    handle.event.notify();
                     true
                 }
                 FlagOp::Look => is_set(),
-                FlagOp::Await => seat.event.wait(|| is_set().then_some(true)),
+                FlagOp::Await => handle.event.wait(|| is_set().then_some(true)),
             }
         }
     }
@@ -395,7 +395,7 @@ mod step_by_step {
     }
 
     #[test]
-    fn who_takes_the_place_of_a_notifier_that_was_killed_too_soon_has_to_notify() {
+    fn the_incarnation_after_a_notifier_that_was_killed_too_soon_has_to_notify() {
         assert_eq!(killed_between_the_two_halves::<true>(), None);
         assert_eq!(
             killed_between_the_two_halves::<false>(),
@@ -484,7 +484,7 @@ mod in_time {
     }
 
     #[test]
-    fn who_waits_again_and_again_waits_for_ever() {
+    fn a_process_that_waits_again_and_again_waits_indefinitely() {
         // If the spec lets it wait, that is no finding, and otherwise the finding is not "too many
         // steps".
         assert_eq!(checked::<Stepped, true>(0, 1, Op::Take), None);

@@ -212,7 +212,7 @@ fn every_test_that_the_map_names_exists() {
         }
         complaints
     };
-    let forgotten = "| x | `region.rs`: `a_test_that_nobody_wrote` |\n".repeat(20);
+    let forgotten = "| x | `region.rs`: `a_test_that_is_missing` |\n".repeat(20);
     holds(
         rule,
         &[("tests/README.md", &forgotten), ("tests/README.md", "")],

@@ -18,7 +18,7 @@ fn imports_go_one_way() {
         ),
         (
             "src/region/planted.rs",
-            "//! .\nuse crate::{memory::{self, Life}, spec::{Spec}};",
+            "//! .\nuse crate::{memory::{self, Incarnation}, spec::{Spec}};",
         ),
         (
             "src/case/planted.rs",

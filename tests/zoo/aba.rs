@@ -66,12 +66,12 @@ const STALE: u8 = 1;
 /// The tag counts on from the head that it replaces.
 const MENDED: u8 = 2;
 
-struct Seat<'a, M: Memory, const TAG: u8> {
+struct Handle<'a, M: Memory, const TAG: u8> {
     list: &'a List<M, TAG>,
     taken: Vec<u32>,
 }
 
-impl<M: Memory, const TAG: u8> Seat<'_, M, TAG> {
+impl<M: Memory, const TAG: u8> Handle<'_, M, TAG> {
     fn changed(head: u64, found: &mut Option<u64>, first: u64) -> u64 {
         let found = *found.get_or_insert(head);
         let tag = match TAG {
@@ -130,7 +130,7 @@ impl<M: Memory, const TAG: u8> Seat<'_, M, TAG> {
 impl<M: Memory, const TAG: u8> WithHandles for List<M, TAG> {
     type Memory = M;
     type Spec = Pool;
-    type Handle<'a> = Seat<'a, M, TAG>;
+    type Handle<'a> = Handle<'a, M, TAG>;
     fn new(&slots: &u32) -> Self {
         let next = |slot: u64| if slot < u64::from(slots) { slot + 1 } else { 0 };
         Self {
@@ -138,16 +138,16 @@ impl<M: Memory, const TAG: u8> WithHandles for List<M, TAG> {
             next: [1, 2, 3].map(|slot| Atomic::new(next(slot))),
         }
     }
-    fn attach<'a>(&'a self, _: Role<'_>) -> Seat<'a, M, TAG> {
-        Seat {
+    fn attach<'a>(&'a self, _: Role<'_>) -> Handle<'a, M, TAG> {
+        Handle {
             list: self,
             taken: Vec::new(),
         }
     }
-    fn apply(seat: &mut Seat<'_, M, TAG>, op: &Op) -> Option<u32> {
+    fn apply(handle: &mut Handle<'_, M, TAG>, op: &Op) -> Option<u32> {
         match op {
-            Op::Take => seat.take(),
-            Op::Give => seat.give(),
+            Op::Take => handle.take(),
+            Op::Give => handle.give(),
         }
     }
 }

@@ -236,7 +236,7 @@ fn a_saved_kill_is_found_again_and_says_how_much_of_it_applies() {
 }
 
 #[test]
-fn a_token_whose_steps_nobody_takes_is_unknown_and_never_passes() {
+fn a_token_whose_steps_no_process_takes_is_unknown_and_never_passes() {
     let directory = tempfile::tempdir().unwrap();
     let suite = pair(directory.path());
     let token = check::<Stepped, Pair<_, BROKEN>>(&suite)

@@ -73,7 +73,7 @@ fn what_a_report_says_passes_does() {
             time: std::time::Duration::from_secs(20),
             seed: 1,
             keep_going: false,
-            nobody_dies: true,
+            without_kills: true,
             progress: Progress::Any,
             read_only: 0,
             killable: u32::MAX,

@@ -4,7 +4,7 @@
 //! `Queue<u64, U3, u8>` of 0.6.1 keeps its indices in a `u8` that wraps at 256, which is no
 //! multiple of its capacity 3; near the wrap it forgets or repeats an item. Its two halves are the
 //! handles.
-//! capacity 3; near the wrap it forgets or repeats an item. Its two halves are the seats.
+//! capacity 3; near the wrap it forgets or repeats an item. Its two halves are the handles.
 #![allow(
     unsafe_code,
     reason = "splitting the queue in two processes takes the promise that each half is used by one"
@@ -66,8 +66,8 @@ macro_rules! spsc {
                     _ => Half::Consumer(consumer),
                 }
             }
-            fn apply(seat: &mut Self::Handle<'_>, op: &QueueOp<u64>) -> QueueRet<u64> {
-                match (seat, op) {
+            fn apply(handle: &mut Self::Handle<'_>, op: &QueueOp<u64>) -> QueueRet<u64> {
+                match (handle, op) {
                     (Half::Producer(half), QueueOp::Push(item)) => match half.enqueue(*item) {
                         Ok(()) => QueueRet::Pushed,
                         Err(_) => QueueRet::Full,

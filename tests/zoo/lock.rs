@@ -4,7 +4,7 @@
 //! many others).
 
 use super::*;
-use forkcheck::memory::Life;
+use forkcheck::memory::Incarnation;
 use nix::{sys::signal::kill, unistd::Pid};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -68,9 +68,11 @@ impl<M: Memory, const HOW: u8> Bank<M, HOW> {
                 || match HOW {
                     NOT_ROBUST => false,
                     // All incarnations of a process have one pid here: is one of them alive?
-                    BY_PID => !(1..9).any(|life| M::alive(Life::from_bits(life << 32 | owner))),
+                    BY_PID => {
+                        !(1..9).any(|start| M::alive(Incarnation::from_bits(start << 32 | owner)))
+                    }
                     BY_KERNELS_PID => kill(Pid::from_raw(owner as i32), None).is_err(),
-                    _ => !M::alive(Life::from_bits(owner)),
+                    _ => !M::alive(Incarnation::from_bits(owner)),
                 };
             if free
                 && self
@@ -141,7 +143,7 @@ fn a_lock_that_is_not_robust() {
 }
 
 #[test]
-fn a_robust_lock_over_data_that_nobody_repairs() {
+fn a_robust_lock_over_data_that_is_not_repaired() {
     passes::<Stepped, Bank<_, UNREPAIRED>>(&bank());
     caught::<Kills, Bank<_, UNREPAIRED>>(&bank(), Kind::NotLinearizable, 2);
 }

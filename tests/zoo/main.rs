@@ -139,7 +139,7 @@ fn strategies<T: WithHandles<Memory = SteppedMemory>>(
             time: Duration::from_secs(600),
             seed: 7,
             keep_going: false,
-            nobody_dies: true,
+            without_kills: true,
             progress: Progress::Any,
             read_only: 0,
             killable: 0,

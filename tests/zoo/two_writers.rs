@@ -2,7 +2,7 @@
 //! sequence number, which a killed writer leaves odd. HAMi-core 282.
 
 use super::*;
-use forkcheck::memory::Life;
+use forkcheck::memory::Incarnation;
 use forkcheck::spec::{Register, RegisterOp, RegisterRet};
 
 const UNLOCKED: u8 = 0;
@@ -26,7 +26,7 @@ impl<M: Memory, const HOW: u8> Page<M, HOW> {
             }
             if HOW == ROBUST {
                 let owner = self.owner.load(Ordering::Relaxed);
-                let free = owner == 0 || !M::alive(Life::from_bits(owner));
+                let free = owner == 0 || !M::alive(Incarnation::from_bits(owner));
                 if free
                     && self
                         .owner
@@ -64,7 +64,7 @@ impl<M: Memory, const HOW: u8> Page<M, HOW> {
             let owner = self.owner.load(Ordering::Acquire);
             if HOW == ROBUST
                 && owner != 0
-                && !M::alive(Life::from_bits(owner))
+                && !M::alive(Incarnation::from_bits(owner))
                 && self.sequence.load(Ordering::Relaxed) == before
             {
                 return None;

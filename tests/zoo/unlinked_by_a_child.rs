@@ -78,17 +78,17 @@ impl<N: Named> WithHandles for Handle<N> {
     fn attach(&self, _: Role<'_>) -> Option<N> {
         None
     }
-    fn apply(seat: &mut Option<N>, op: &Op) -> bool {
+    fn apply(handle: &mut Option<N>, op: &Op) -> bool {
         match op {
             Op::Create => {
-                seat.get_or_insert_with(N::create);
+                handle.get_or_insert_with(N::create);
                 true
             }
             Op::ChildEnds => {
-                process::run(|| drop(seat.take())).expect("a child that ends well");
-                seat.is_some()
+                process::run(|| drop(handle.take())).expect("a child that ends well");
+                handle.is_some()
             }
-            Op::Open => seat.as_ref().is_some_and(N::is_there),
+            Op::Open => handle.as_ref().is_some_and(N::is_there),
         }
     }
 }

@@ -56,7 +56,7 @@ fn search<T: WithHandles<Memory = Hardware>>(
         watchdog: Duration::from_secs(2),
         seed: 1,
         keep_going,
-        nobody_dies: false,
+        without_kills: false,
         progress: forkcheck::structure::Progress::Any,
         read_only: 0,
         killable: u32::MAX,

@@ -451,7 +451,7 @@ mod seen {
     }
 
     #[test]
-    fn what_each_operation_leaks_is_told_and_is_no_finding() {
+    fn what_each_operation_leaks_is_reported_and_is_no_finding() {
         let (leaks, covered) = report::<Leaks>(&adders());
         assert_eq!((leaks.verdict, covered.left_over), ("ok", 1), "{leaks}");
         let words = "1 allocation of each operation not freed after the drop of the structure";

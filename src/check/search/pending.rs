@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 impl<S: Spec> Search<'_, S> {
     /// Returns the next chain of a frame.
     pub(super) fn next_chain(&mut self, frame: &mut Frame, state: u32) -> Option<u32> {
-        if self.ending == Ending::AtRest || self.pending.is_empty() {
+        if self.ending == Ending::AllBlocked || self.pending.is_empty() {
             return None;
         }
         let mut chains = frame.chains.take().unwrap_or_else(|| {

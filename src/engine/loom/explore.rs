@@ -9,7 +9,7 @@ use super::memory::{self, Loom as LoomMemory};
 use super::panics::{self, BRANCHES, Of, Panic, STACK_MIB};
 use crate::case::{Call, Case, History, Step, named};
 use crate::check::{
-    Finding, Kind, Limits, Order, Verdict, explain_watched, is_of_the_spec, rest_watched,
+    Finding, Kind, Limits, Order, Verdict, check_blocked_watched, check_watched, is_of_the_spec,
 };
 use crate::engine::served::encode;
 use crate::engine::{Budget, Run, incomplete};
@@ -354,8 +354,8 @@ impl<S: Spec> Model<S> {
         let judging = Judging::begin();
         let watcher = || self.watches(&judging);
         let limits = (Limits::default(), &watcher as _);
-        explain_watched(setup, &history, order, limits) == Verdict::Ok
-            && rest_watched(setup, &history, order, limits) == Verdict::Ok
+        check_watched(setup, &history, order, limits) == Verdict::Ok
+            && check_blocked_watched(setup, &history, order, limits) == Verdict::Ok
     }
 
     fn judge(&self) {
@@ -364,7 +364,7 @@ impl<S: Spec> Model<S> {
         let judging = Judging::begin();
         let watcher = || self.watches(&judging);
         let limits = (Limits::default(), &watcher as _);
-        let returned = || explain_watched(setup, &history, order, limits);
+        let returned = || check_watched(setup, &history, order, limits);
         let verdict = match execution::ended() {
             Some(End::Impossible | End::Unfair) => return,
             // All results have to be right, and the spec has to allow each wait.
@@ -411,7 +411,7 @@ impl<S: Spec> Model<S> {
         let (setup, order) = (&self.case.setup, Order::AfterPrefix);
         let judging = Judging::begin();
         let watcher = || self.watches(&judging);
-        match rest_watched(setup, history, order, (Limits::default(), &watcher)) {
+        match check_blocked_watched(setup, history, order, (Limits::default(), &watcher)) {
             Verdict::Finding(found) => Verdict::Finding(Finding {
                 kind,
                 detail: format!("every process that is not done {waits}"),

@@ -4,7 +4,7 @@ use super::execution;
 use super::known::{self, Known};
 use crate::case::Access;
 use crate::engine::value::Value;
-use crate::memory::{Atomic, Life, Memory, MemoryCell, Payload, WordsOf};
+use crate::memory::{Atomic, Incarnation, Memory, MemoryCell, Payload, WordsOf};
 use loom::sync::atomic as model;
 use loom::sync::{Condvar, Mutex, MutexGuard};
 use std::ops::{Deref, DerefMut};
@@ -253,10 +253,10 @@ impl Memory for Loom {
         }
     }
     /// Returns the process's number, counted from 1.
-    fn me() -> Life {
-        Life::from_bits(execution::process().unwrap_or(0) as u64 + 1)
+    fn me() -> Incarnation {
+        Incarnation::from_bits(execution::process().unwrap_or(0) as u64 + 1)
     }
-    fn alive(_: Life) -> bool {
+    fn alive(_: Incarnation) -> bool {
         true
     }
     /// Waits as the kernel does it: look at the word once more under the queue's lock, then sleep

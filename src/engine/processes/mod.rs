@@ -35,8 +35,8 @@ use super::served::{self, Served, bare};
 use super::{Answer, Budget, Covered, Engine, IF_SLOW, Run, Turn, incomplete};
 use crate::case::{Case, History, named};
 use crate::check::{
-    Criterion, Finding, Kind, Limits, Verdict, Watcher, explain, explain_watched, rest,
-    rest_watched,
+    Criterion, Finding, Kind, Limits, Verdict, Watcher, check, check_blocked,
+    check_blocked_watched, check_watched,
 };
 use crate::error::Error;
 use crate::heap;
@@ -278,7 +278,7 @@ fn judge<S: WithHandles<Memory = Hardware>>(
 ) -> bool {
     let limits = (Limits::default(), watcher);
     incomplete(case, history).is_none()
-        && explain_watched(&case.setup, history, Criterion::RealTime, limits) == Verdict::Ok
+        && check_watched(&case.setup, history, Criterion::RealTime, limits) == Verdict::Ok
 }
 
 /// Returns whether every process is done, or waits in a call that may block there, and all results
@@ -291,8 +291,8 @@ fn rests<S: WithHandles<Memory = Hardware>>(
     let (setup, order) = (&case.setup, Criterion::RealTime);
     let limits = (Limits::default(), watcher);
     waits_in_calls(case, history)
-        && explain_watched(setup, history, order, limits) == Verdict::Ok
-        && rest_watched(setup, history, order, limits) == Verdict::Ok
+        && check_watched(setup, history, order, limits) == Verdict::Ok
+        && check_blocked_watched(setup, history, order, limits) == Verdict::Ok
 }
 
 /// Returns whether each process has done its operations, or is in one.
@@ -315,7 +315,7 @@ fn told<S: WithHandles<Memory = Hardware>>(
         Ended::Done | Ended::AtRest(_) | Ended::Lost(_) => return None,
         Ended::Judged(history) => {
             let verdict = incomplete(case, &history).unwrap_or_else(|| {
-                explain(
+                check(
                     &case.setup,
                     &history,
                     Criterion::RealTime,
@@ -390,7 +390,7 @@ fn asleep<S: WithHandles<Memory = Hardware>>(
     if !waits_in_calls(case, history) {
         return finding(Kind::Deadlock, detail);
     }
-    match rest(&case.setup, history, Criterion::RealTime, Limits::default()) {
+    match check_blocked(&case.setup, history, Criterion::RealTime, Limits::default()) {
         Verdict::Finding(found) => Verdict::Finding(Finding { detail, ..found }),
         verdict => verdict,
     }

@@ -99,7 +99,7 @@ mod tests {
     use crate::region::Region;
 
     #[test]
-    fn who_is_always_alone_first_is_held_back_more_and_more_up_to_a_bound() {
+    fn a_process_that_is_always_alone_first_is_held_back_more_and_more_up_to_a_bound() {
         let region = Region::anonymous(size_of::<Control>()).unwrap();
         let control: &Control = region.get(0).unwrap();
         control.forget_starts(None);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_line_that_somebody_missed_is_put_off_and_comes_back() {
+    fn a_start_line_that_a_process_missed_is_put_off_and_comes_back() {
         let region = Region::anonymous(size_of::<Control>()).unwrap();
         let control: &Control = region.get(0).unwrap();
         control.forget_starts(None);

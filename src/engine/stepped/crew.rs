@@ -121,7 +121,7 @@ impl<S: Spec> Crew<S> {
             {
                 self.fork(slot)?;
             }
-            self.shared.board.plan(|plan| plan.seat(process, slot));
+            self.shared.board.plan(|plan| plan.assign(process, slot));
         }
         Ok(())
     }

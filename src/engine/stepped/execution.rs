@@ -6,7 +6,7 @@
 
 use super::scheduler::decision::Stop;
 use super::shared::Shared;
-use super::stepper::{self, Incarnation};
+use super::stepper::{self, AsProcess};
 use crate::case::{Case, Schedule};
 use crate::check::Watcher;
 use crate::engine::stepped::instrumented::{self, under_test};
@@ -313,9 +313,9 @@ pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
     case: &Case<S::Spec>,
     me: usize,
 ) -> bool {
-    let (life, first) = shared
+    let (incarnation, first) = shared
         .board
-        .plan(|plan| (plan.of(me).life, plan.of(me).operation as usize));
+        .plan(|plan| (plan.of(me).incarnation, plan.of(me).operation as usize));
     let traced = (shared.board.traced.load(Relaxed) != 0).then(|| {
         let turns = match &case.schedule {
             Schedule::Turns(turns) => turns.clone(),
@@ -324,9 +324,9 @@ pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
         Box::new(stepper::Trace::of(turns, case.kills.clone()))
     });
     let code = shared.instrumented;
-    let incarnation = Incarnation {
-        process: me,
-        life,
+    let process = AsProcess {
+        number: me,
+        incarnation,
         traced,
         // Code that is not written for `Memory` is about to write where its step is seen.
         invariant: S::INVARIANT
@@ -337,9 +337,9 @@ pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
     // 1. `begin` wrote it before it gave the turn on, and this process has had the turn since.
     // 2. It is dropped only when every process is done or dead, after this one's handle is gone. 3. `S: Sync`.
     let structure = unsafe { (*slot::<M, S>(structure).get()).assume_init_ref() };
-    let role = Role::of(&shared.roles, me, life);
+    let role = Role::of(&shared.roles, me, incarnation);
     let log = shared.log(me);
-    stepper::on(incarnation, || {
+    stepper::on(process, || {
         let mut handle = without_copies(|| under_test(code, || structure.attach(role)));
         let mut full = false;
         for (number, op) in case.program[me].iter().enumerate().skip(first) {

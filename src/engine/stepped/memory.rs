@@ -9,8 +9,8 @@ use crate::engine::stepped::stepper::{self, Done, Part};
 use crate::engine::value::Value;
 use crate::memory::part::{bytes_of, pieces};
 use crate::memory::{
-    Atomic, Hardware, HardwareBool, HardwareCell, HardwareWords, Life, Memory, MemoryCell, Payload,
-    Words,
+    Atomic, Hardware, HardwareBool, HardwareCell, HardwareWords, Incarnation, Memory, MemoryCell,
+    Payload, Words,
 };
 use std::any::type_name;
 use std::ops::Range;
@@ -242,7 +242,7 @@ pub struct SteppedCell<T> {
 
 const INSIDE: u64 = 0x80;
 const WRITES: u64 = 0x40;
-const LIFE: u64 = 0x3f;
+const NUMBER: u64 = 0x3f;
 /// The bytes of a word.
 const PER_WORD: usize = 8;
 
@@ -267,7 +267,7 @@ impl<T> SteppedCell<T> {
     }
     /// Enters the cell; returns the number of steps that the process took before.
     fn enter(&self, writes: bool) -> u32 {
-        let Some((me, life)) = stepper::seat() else {
+        let Some((me, number)) = stepper::incarnation() else {
             return 0;
         };
         let steps = stepper::enter_cell();
@@ -278,15 +278,15 @@ impl<T> SteppedCell<T> {
         for other in others.filter(|&other| other != me) {
             let byte = self.byte(other);
             if byte & INSIDE != 0 && (writes || byte & WRITES != 0) {
-                stepper::race(other, (byte & LIFE) as u32);
+                stepper::race(other, (byte & NUMBER) as u32);
             }
         }
-        let mine = INSIDE | if writes { WRITES } else { 0 } | u64::from(life) & LIFE;
+        let mine = INSIDE | if writes { WRITES } else { 0 } | u64::from(number) & NUMBER;
         self.say(me, mine);
         steps
     }
     fn leave(&self) {
-        if let Some((me, _)) = stepper::seat() {
+        if let Some((me, _)) = stepper::incarnation() {
             self.say(me, 0);
             stepper::leave_cell();
         }
@@ -336,11 +336,12 @@ impl Memory for SteppedMemory {
     fn spin_loop() {
         stepper::spin(Location::caller());
     }
-    fn me() -> Life {
+    fn me() -> Incarnation {
         stepper::identity::me().unwrap_or_else(Hardware::me)
     }
-    fn alive(life: Life) -> bool {
-        stepper::identity::alive(life, Location::caller()).unwrap_or_else(|| Hardware::alive(life))
+    fn alive(incarnation: Incarnation) -> bool {
+        stepper::identity::alive(incarnation, Location::caller())
+            .unwrap_or_else(|| Hardware::alive(incarnation))
     }
     fn wait(word: &Self::AtomicU32, seen: u32) {
         stepper::wait(address(word), Location::caller(), || {

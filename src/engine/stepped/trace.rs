@@ -131,7 +131,7 @@ impl<S: Spec> Narrator<'_, S> {
             .map(|(at, kill)| {
                 // Looks whether this incarnation has been in an operation.
                 let before = steps[..at].iter().rev();
-                let mut life = before
+                let mut earlier = before
                     .filter(|step| step.process == kill.process)
                     .take_while(|step| step.access != Access::Killed);
                 let nothing_to_do = self
@@ -139,7 +139,7 @@ impl<S: Spec> Narrator<'_, S> {
                     .program
                     .get(kill.process)
                     .is_none_or(Vec::is_empty);
-                let outside = match life.any(|step| step.operation.is_some()) {
+                let outside = match earlier.any(|step| step.operation.is_some()) {
                     _ if nothing_to_do => "`attach` or the drop of its handle",
                     true => "the drop of its handle",
                     false => "`attach`",

@@ -3,8 +3,8 @@
 use super::trace;
 use crate::case::{Case, History};
 use crate::check::{
-    Criterion, Finding, Kind, Limits, Verdict, Watcher, explain, explain_watched, rest,
-    rest_watched,
+    Criterion, Finding, Kind, Limits, Verdict, Watcher, check, check_blocked,
+    check_blocked_watched, check_watched,
 };
 use crate::engine::IF_SLOW;
 use crate::engine::stepped::{Ended, Note, Outside, Stop};
@@ -16,7 +16,7 @@ use crate::workers::{Lost, PrivateWait, Stuck};
 /// Returns whether a history is Ok. It has all calls, those that a kill interrupted too.
 pub(super) fn judge<S: Spec>(case: &Case<S>, history: &History<S>, watcher: Watcher<'_>) -> bool {
     let limits = (Limits::default(), watcher);
-    explain_watched(&case.setup, history, Criterion::RealTime, limits) == Verdict::Ok
+    check_watched(&case.setup, history, Criterion::RealTime, limits) == Verdict::Ok
 }
 
 /// Returns whether every process in an operation may wait there indefinitely, and all results are
@@ -24,7 +24,7 @@ pub(super) fn judge<S: Spec>(case: &Case<S>, history: &History<S>, watcher: Watc
 pub(super) fn rests<S: Spec>(case: &Case<S>, history: &History<S>, watcher: Watcher<'_>) -> bool {
     let limits = (Limits::default(), watcher);
     judge(case, history, watcher)
-        && rest_watched(&case.setup, history, Criterion::RealTime, limits) == Verdict::Ok
+        && check_blocked_watched(&case.setup, history, Criterion::RealTime, limits) == Verdict::Ok
 }
 
 pub(super) fn verdict<S: Spec>(
@@ -51,11 +51,11 @@ pub(super) fn verdict<S: Spec>(
     };
     match ended {
         Ended::Stopped(stop) if stop.leaves_crew_usable() => {
-            explain(&case.setup, history, Criterion::RealTime, Limits::default())
+            check(&case.setup, history, Criterion::RealTime, Limits::default())
         }
         Ended::Stopped(Stop::Stuck) => {
             // All results have to be right, and the spec has to allow each wait.
-            match explain(&case.setup, history, Criterion::RealTime, Limits::default()) {
+            match check(&case.setup, history, Criterion::RealTime, Limits::default()) {
                 Verdict::Ok => {}
                 wrong => return wrong,
             }
@@ -63,7 +63,7 @@ pub(super) fn verdict<S: Spec>(
                 let (kind, detail) = told.stuck(outside);
                 return finding(kind, detail);
             }
-            match rest(&case.setup, history, Criterion::RealTime, Limits::default()) {
+            match check_blocked(&case.setup, history, Criterion::RealTime, Limits::default()) {
                 Verdict::Finding(found) => {
                     let (kind, detail) = told.stuck(&[]);
                     Verdict::Finding(Finding {

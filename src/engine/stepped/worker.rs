@@ -6,7 +6,7 @@ use super::execution::{Execution, live};
 use super::scheduler::decision::{Decision, Stop};
 use super::scheduler::states::State;
 use super::shared::Shared;
-use super::stepper::{self, Seat};
+use super::stepper::{self, Executor};
 use crate::engine::stepped::instrumented::{self, Globals};
 use crate::memory::Memory;
 use crate::region::Region;
@@ -34,11 +34,11 @@ pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
                 .expect("there is room for a few pages"),
         ),
     };
-    let seat = Seat::Worker {
+    let executor = Executor::Worker {
         bell: Arc::clone(&shared.bell),
     };
     stepper::become_process(Some(stepper::install(
-        (shared.board.clone(), Arc::clone(&shared.notes), seat),
+        (shared.board.clone(), Arc::clone(&shared.notes), executor),
         slot,
         (Arc::clone(&structure), shared.structure.address()),
         shared.instrumented,

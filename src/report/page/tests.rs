@@ -157,7 +157,7 @@ fn a_page_has_the_rows_the_source_lines_and_the_attempt_of_its_report() {
 }
 
 #[test]
-fn a_page_that_cannot_be_written_is_told_with_the_remedy_and_leaves_nothing() {
+fn a_page_that_cannot_be_written_is_reported_with_the_remedy_and_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     std::fs::write(&file, "").unwrap();

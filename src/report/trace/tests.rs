@@ -195,7 +195,7 @@ fn a_trace_that_breaks_a_rule_is_noticed() {
 }
 
 #[test]
-fn a_trace_that_cannot_be_written_is_told_with_the_remedy() {
+fn a_trace_that_cannot_be_written_is_reported_with_the_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let file = report().trace_in(directory.path());
     let written = report().with_trace(&file);

@@ -218,7 +218,7 @@ impl<S: Spec> Explorer<S> {
         kills: bool,
         until: Instant,
     ) -> Result<Answer<S>, Error> {
-        let kills = kills && !budget.nobody_dies;
+        let kills = kills && !budget.without_kills;
         let executions = match self.searches() {
             RunAs::Processes if kills => budget.executions / REAL,
             _ => budget.executions,

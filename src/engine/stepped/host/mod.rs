@@ -21,7 +21,7 @@ use super::instrumented;
 use super::novelty::Novelty;
 use super::scheduler::decision::{Decision, Stop};
 use super::shared::Shared;
-use super::stepper::{self, Seat, Stepper};
+use super::stepper::{self, Executor, Stepper};
 use crate::case::Case;
 use crate::engine::stepped::instrumented::{Block, Globals};
 use crate::error::Error;
@@ -121,12 +121,12 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
         .collect();
     let novelty = Rc::new(Novelty::default());
     let places = structures.into_iter().map(|structure| {
-        let seat = Seat::Coroutine {
+        let executor = Executor::Coroutine {
             resumed: Resumed::new(),
             novelty: Rc::clone(&novelty),
         };
         let stepper = stepper::install(
-            (shared.board.clone(), Arc::clone(&shared.notes), seat),
+            (shared.board.clone(), Arc::clone(&shared.notes), executor),
             0,
             (Arc::clone(&structure), shared.structure.address()),
             shared.instrumented,
@@ -180,7 +180,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
         let place = &mut self.places[process];
         let (structure, stepper) = (Arc::clone(&place.structure), place.stepper);
         place.coroutine = Some(Process::with_stack(stack, move |yielder, ()| {
-            let Seat::Coroutine { resumed, .. } = stepper.seat() else {
+            let Executor::Coroutine { resumed, .. } = stepper.executor() else {
                 return;
             };
             resumed.set(yielder);
@@ -244,9 +244,9 @@ impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
 
     /// Takes the payload of the panic with which a process ended.
     fn panic_of(&self, process: usize) -> Box<dyn Any + Send> {
-        match self.places[process].stepper.seat() {
-            Seat::Coroutine { resumed, .. } => resumed.take_panic(),
-            Seat::Worker { .. } => None,
+        match self.places[process].stepper.executor() {
+            Executor::Coroutine { resumed, .. } => resumed.take_panic(),
+            Executor::Worker { .. } => None,
         }
         .expect("it has just panicked")
     }

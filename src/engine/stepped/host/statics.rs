@@ -27,7 +27,7 @@ impl Statics {
             let words = std::ptr::with_exposed_provenance::<u64>(at);
             for word in 0..length / size_of::<u64>() {
                 // SAFETY: a volatile read of a word.
-                // 1. The loader said that it is mapped, for the life of the program; it is aligned: `add` rounded up.
+                // 1. The loader said that it is mapped, until the program ends; it is aligned: `add` rounded up.
                 // 2. No other thread of ours writes meanwhile; where a structure has started one, the word may be torn, which makes the sum differ.
                 //    Volatile, since the variable has another owner.
                 let word = unsafe { words.add(word).read_volatile() };

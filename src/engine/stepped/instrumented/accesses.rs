@@ -16,7 +16,7 @@ use crate::engine::stepped::symbols;
 /// that runs.
 #[inline]
 pub(super) fn as_process<R>(does: impl FnOnce(usize) -> R) -> Option<R> {
-    let (me, _) = stepper::seat()?;
+    let (me, _) = stepper::incarnation()?;
     RUNS.set(CHECK);
     let result = does(me);
     RUNS.set(UNDER_TEST);
@@ -334,7 +334,7 @@ const FREED: usize = 1 << 32;
 /// Notes that memory is freed whose header has this word, and returns its new one. A process that frees twice has ended the
 /// execution before it comes here.
 pub(super) fn frees(word: usize) -> usize {
-    let process = stepper::seat().map(|(process, _)| process);
+    let process = stepper::incarnation().map(|(process, _)| process);
     with(|runtime| {
         if word & FREED != 0 && process.is_none() {
             (runtime.outside, runtime.by) = (1, word as u32);
@@ -347,7 +347,7 @@ pub(super) fn frees(word: usize) -> usize {
 
 /// Ends the execution for a thread that code under test starts.
 pub(super) fn starts_thread() {
-    if stepper::seat().is_none() {
+    if stepper::incarnation().is_none() {
         with(|runtime| runtime.outside = 2);
     }
     let _ = as_process(|me| {

@@ -119,7 +119,7 @@ pub(super) fn pieces() -> (Vec<Piece>, Vec<PrivatePiece>) {
         .partition(|piece| piece.is_thread_local);
     let shared = shared.into_iter().map(|piece| {
         let within = moved(&ours.shared, piece.base, &piece);
-        // SAFETY: 1. The loader said that they are mapped and writable, for the life of the program. 2. They are statics, of which
+        // SAFETY: 1. The loader said that they are mapped and writable, until the program ends. 2. They are statics, of which
         // those of this crate are left out; no code under test runs where they are put back.
         unsafe { Piece::of(piece.at, piece.length, within) }
     });

@@ -26,7 +26,7 @@ fn is_under_test() -> bool {
 }
 
 fn take(size: usize, align: usize) -> *mut c_void {
-    let process = stepper::seat().map(|(process, _)| process);
+    let process = stepper::incarnation().map(|(process, _)| process);
     let address = with(|runtime| runtime.arena.take(size, align, process)).unwrap_or(0);
     if address == 0 && process.is_none() {
         // Private memory: the first access of a process ends the execution, which goes beyond what is followed.
@@ -113,7 +113,7 @@ unsafe extern "C" fn free(old: *mut c_void) {
         return unsafe { __libc_free(old) };
     }
     // The check drops results that operations return.
-    if is_under_test() || stepper::seat().is_some() {
+    if is_under_test() || stepper::incarnation().is_some() {
         // SAFETY: it is one of the arena, of this execution: the structure and processes hold no older ones.
         let length = unsafe { length(old) };
         if is_under_test() {

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_2_those_that_sleep_so_are_let_go_on_where_nobody_else_can_so_many_times() {
+    fn rule_2_processes_that_sleep_so_are_let_go_on_where_no_other_can_up_to_a_bound() {
         let mut states = States::default();
         states.set(0, State::Spinning);
         states.set(1, State::Ready);

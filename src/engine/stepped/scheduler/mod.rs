@@ -166,7 +166,7 @@ impl Plan {
         }
         for process in 0..self.count() {
             self.now.states.set(process, State::Fresh);
-            self.processes[process].life = 0;
+            self.processes[process].incarnation = 0;
             self.processes[process].begin_incarnation();
         }
         self.scheduler.begin(self.count());
@@ -206,7 +206,7 @@ impl Plan {
     pub(super) fn worker_of(&self, process: usize) -> usize {
         self.now.workers.of(process)
     }
-    pub(super) fn seat(&mut self, process: usize, worker: usize) {
+    pub(super) fn assign(&mut self, process: usize, worker: usize) {
         self.now.workers.set(process, worker);
     }
     /// Returns the process that took the last step, or `NO_PROCESS`.
@@ -297,7 +297,7 @@ impl Plan {
         let exact = self.is_exact();
         let (now, at) = (&mut self.now, &mut self.processes[process]);
         now.step += 1;
-        if at.life > 0 {
+        if at.incarnation > 0 {
             self.points.come_past_later(process, at.steps);
         } else if self.counts_points != 0 && self.killable >> process & 1 == 1 {
             self.points.come_past(process, at.steps);
@@ -394,10 +394,10 @@ impl Plan {
     }
 
     /// Returns whether this incarnation of a process still runs.
-    pub(super) fn alive(&self, process: usize, life: u32) -> bool {
+    pub(super) fn alive(&self, process: usize, incarnation: u32) -> bool {
         process < self.count()
             && self.state(process) != State::Dead
-            && self.processes[process].life == life
+            && self.processes[process].incarnation == incarnation
     }
 
     /// Kills a process before its pending step, and notes its operation for the history.
@@ -413,7 +413,7 @@ impl Plan {
             };
             self.died += 1;
         }
-        self.points.kill(process, at.life, at.steps);
+        self.points.kill(process, at.incarnation, at.steps);
         self.now.dying = process as u32;
         self.now.current = NO_PROCESS;
     }
@@ -423,10 +423,10 @@ impl Plan {
     pub(super) fn replace_dead(&mut self, process: usize, worker: usize) {
         self.now.dying = NO_PROCESS;
         self.changed();
-        self.seat(process, worker);
+        self.assign(process, worker);
         let at = &mut self.processes[process];
         if at.operation < at.operations {
-            at.life += 1;
+            at.incarnation += 1;
             let done = at.operation;
             at.begin_incarnation();
             at.operation = done;

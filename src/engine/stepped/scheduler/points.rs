@@ -33,8 +33,8 @@ impl Points {
     pub(in super::super) fn come_past_later(&mut self, process: usize, step: u32) {
         mark(&mut self.later, process, step);
     }
-    pub(in super::super) fn kill(&mut self, process: usize, life: u32, step: u32) {
-        let killed = if life == 0 {
+    pub(in super::super) fn kill(&mut self, process: usize, incarnation: u32, step: u32) {
+        let killed = if incarnation == 0 {
             &mut self.killed
         } else {
             // It would have been the next step.

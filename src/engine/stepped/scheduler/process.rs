@@ -6,7 +6,7 @@ use super::fairness::Patience;
 #[repr(C, align(128))]
 #[derive(Clone, Copy)]
 pub(in super::super) struct Process {
-    pub(in super::super) life: u32,
+    pub(in super::super) incarnation: u32,
     /// The process's operation, counted from 1; 0 while it attaches.
     pub(in super::super) operation: u32,
     /// The number of its operations.

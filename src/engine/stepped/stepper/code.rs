@@ -4,7 +4,7 @@
 #[cfg(forkcheck_instrumented)]
 use super::note::{Done, Note};
 #[cfg(forkcheck_instrumented)]
-use super::{Seat, here};
+use super::{Executor, here};
 #[cfg(forkcheck_instrumented)]
 use crate::{
     case::Access,
@@ -44,7 +44,7 @@ const ADDRESS: u64 = (1 << 48) - 1;
 #[cfg(forkcheck_instrumented)]
 pub(crate) fn private_word(word: u64) -> u64 {
     match here() {
-        Some(me) if matches!(me.seat, Seat::Worker { .. }) => {
+        Some(me) if matches!(me.executor, Executor::Worker { .. }) => {
             word | (me.process.get() as u64 + 1) << ADDRESS.count_ones()
         }
         _ => word,

@@ -42,7 +42,7 @@ thread_local! {
 }
 
 /// The way in which a process waits for its turn.
-pub(super) enum Seat {
+pub(super) enum Executor {
     /// A worker sleeps.
     Worker { bell: Arc<Sender> },
     /// A coroutine gives control back to the host.
@@ -56,7 +56,7 @@ pub(super) enum Seat {
 pub(super) struct Stepper {
     board: BoardRef,
     notes: Arc<Region>,
-    seat: Seat,
+    executor: Executor,
     worker: usize,
     /// The mapping of the structure in this process, and its address as all others name it.
     structure: Arc<Region>,
@@ -69,7 +69,7 @@ pub(super) struct Stepper {
     /// Whether an execution runs: between executions the thread is no process.
     active: Cell<bool>,
     process: Cell<usize>,
-    life: Cell<u32>,
+    incarnation: Cell<u32>,
     operation: Cell<Option<usize>>,
     /// Whether its mapping of the structure is read-only.
     read_only: Cell<bool>,
@@ -82,10 +82,11 @@ pub(super) struct Stepper {
     invariant: Cell<Option<fn(&Region)>>,
 }
 
-/// One incarnation of one process.
-pub(super) struct Incarnation {
-    pub(super) process: usize,
-    pub(super) life: u32,
+/// The process that a thread is while it runs code under test.
+pub(super) struct AsProcess {
+    pub(super) number: usize,
+    /// The number of its incarnation.
+    pub(super) incarnation: u32,
     /// The turns and kills of the case, if steps are to be named and noted.
     pub(super) traced: Option<Box<Trace>>,
     /// The function that panics where the invariant does not hold.
@@ -94,7 +95,7 @@ pub(super) struct Incarnation {
 
 /// Makes a process that lives as long as this program.
 pub(super) fn install(
-    (board, notes, seat): (BoardRef, Arc<Region>, Seat),
+    (board, notes, executor): (BoardRef, Arc<Region>, Executor),
     worker: usize,
     (structure, named_as): (Arc<Region>, usize),
     instrumented: bool,
@@ -103,7 +104,7 @@ pub(super) fn install(
     Box::leak(Box::new(Stepper {
         board,
         notes,
-        seat,
+        executor,
         worker,
         address: structure.address(),
         len: structure.len(),
@@ -112,7 +113,7 @@ pub(super) fn install(
         instrumented,
         active: Cell::new(false),
         process: Cell::new(0),
-        life: Cell::new(0),
+        incarnation: Cell::new(0),
         operation: Cell::new(None),
         read_only: Cell::new(false),
         writable_alias: OnceCell::new(),
@@ -129,18 +130,18 @@ pub(super) fn become_process(process: Option<&'static Stepper>) {
 }
 
 /// Runs `body` as a process whose accesses are steps.
-pub(super) fn on<R>(incarnation: Incarnation, body: impl FnOnce() -> R) -> R {
+pub(super) fn on<R>(process: AsProcess, body: impl FnOnce() -> R) -> R {
     let me = CURRENT.get().expect("the worker has installed it");
-    me.process.set(incarnation.process);
-    me.life.set(incarnation.life);
+    me.process.set(process.number);
+    me.incarnation.set(process.incarnation);
     let read_only = me.board.plan(|plan| plan.read_only);
-    me.read_only.set(read_only >> incarnation.process & 1 == 1);
-    me.traced.set(incarnation.traced.is_some());
-    if let Some(trace) = incarnation.traced {
+    me.read_only.set(read_only >> process.number & 1 == 1);
+    me.traced.set(process.traced.is_some());
+    if let Some(trace) = process.traced {
         me.trace.replace(*trace);
     }
     me.operation.set(None);
-    me.invariant.set(incarnation.invariant);
+    me.invariant.set(process.invariant);
     me.active.set(true);
     me.check_invariant();
     let result = body();
@@ -347,15 +348,15 @@ pub(crate) fn writable_alias(word: u64) -> Option<(Arc<Region>, usize)> {
 }
 
 /// Returns this process and its incarnation; cells note which processes are in them.
-pub(crate) fn seat() -> Option<(usize, u32)> {
-    here().map(|me| (me.process.get(), me.life.get()))
+pub(crate) fn incarnation() -> Option<(usize, u32)> {
+    here().map(|me| (me.process.get(), me.incarnation.get()))
 }
 
 /// Ends the execution because two processes are in one cell, one of them to write, if the other one
 /// still lives.
-pub(crate) fn race(other: usize, life: u32) {
+pub(crate) fn race(other: usize, incarnation: u32) {
     let Some(me) = here() else { return };
-    if me.board.plan(|plan| plan.alive(other, life)) {
+    if me.board.plan(|plan| plan.alive(other, incarnation)) {
         let process = me.process.get();
         me.write(&Note::Race { process, other });
         me.end(Stop::Race);
@@ -363,8 +364,8 @@ pub(crate) fn race(other: usize, life: u32) {
 }
 
 impl Stepper {
-    pub(super) fn seat(&self) -> &Seat {
-        &self.seat
+    pub(super) fn executor(&self) -> &Executor {
+        &self.executor
     }
 
     /// Ends the execution at a write where the mapping is read-only: the kernel would end the
@@ -399,7 +400,7 @@ impl Stepper {
         let process = self.process.get();
         self.board.plan(|plan| plan.publish(process, kind, word));
         self.go_on();
-        if let Seat::Worker { .. } = self.seat {
+        if let Executor::Worker { .. } = self.executor {
             // A host counts executions instead, which are short.
             self.board.count_step(self.worker);
         }
@@ -420,11 +421,11 @@ impl Stepper {
         if self.traced.get() && before == u32::from(me) && !dies {
             self.note_turn();
         }
-        match &self.seat {
+        match &self.executor {
             // All coroutines share the thread that unwinds: the others would seem to panic too.
-            Seat::Coroutine { .. } if std::thread::panicking() => self.end(Stop::Differs),
-            Seat::Coroutine { resumed, .. } => coroutine::suspend(resumed, Ask::Next(next)),
-            Seat::Worker { .. } => self.give_on(next),
+            Executor::Coroutine { .. } if std::thread::panicking() => self.end(Stop::Differs),
+            Executor::Coroutine { resumed, .. } => coroutine::suspend(resumed, Ask::Next(next)),
+            Executor::Worker { .. } => self.give_on(next),
         }
     }
 
@@ -460,11 +461,11 @@ impl Stepper {
     /// Ends the execution, and this process: the host takes its stack, or the supervisor kills this
     /// crew.
     fn end(&self, why: Stop) -> ! {
-        match &self.seat {
-            Seat::Coroutine { resumed, .. } => loop {
+        match &self.executor {
+            Executor::Coroutine { resumed, .. } => loop {
                 coroutine::suspend(resumed, Ask::End(why));
             },
-            Seat::Worker { bell } => {
+            Executor::Worker { bell } => {
                 self.board.duty.store(duty::NONE, Relaxed);
                 self.board.stop(why);
                 bell.ring();

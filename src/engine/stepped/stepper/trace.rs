@@ -2,7 +2,7 @@
 
 use super::code::address_if_private;
 use super::note::{Done, Note, Noted};
-use super::{Seat, Stepper};
+use super::{Executor, Stepper};
 use crate::case::{Access, Form, Kill, Turn, Until};
 use crate::engine::stepped::location::At;
 use crate::workers::log::Log;
@@ -24,14 +24,14 @@ impl Stepper {
         let place = trace
             .names
             .next(self.operation.get(), kind, (&file, line, column));
-        let (process, life) = (self.process.get(), self.life.get());
+        let (process, incarnation) = (self.process.get(), self.incarnation.get());
         self.board.plan(|plan| {
             let script = &mut plan.scheduler.turns;
             let ends = script.turn_of(process).filter(|&turn| {
                 matches!(trace.turns.get(turn), Some(Turn { until: Until::Before(before), .. }) if *before == place)
             });
             let dies = trace.kills.iter().any(|kill| {
-                (usize::from(kill.process), kill.life) == (process, life) && kill.before == place
+                (usize::from(kill.process), kill.incarnation) == (process, incarnation) && kill.before == place
             });
             script.pending(process, ends, dies);
         });
@@ -101,7 +101,7 @@ impl Stepper {
         if let Some(place) = place {
             self.write(&Note::Kill(Kill {
                 process: process as u16,
-                life: self.life.get(),
+                incarnation: self.incarnation.get(),
                 before: place,
             }));
         }
@@ -146,7 +146,7 @@ impl Stepper {
         let step = word << 12 ^ (kind as u64) << 4 ^ self.process.get() as u64;
         self.board
             .plan(|plan| plan.sum = summed(plan.sum, step, value));
-        if let Seat::Coroutine { novelty, .. } = &self.seat {
+        if let Executor::Coroutine { novelty, .. } = &self.executor {
             novelty.note(step, at);
         }
     }
