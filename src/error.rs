@@ -15,10 +15,10 @@ use std::error::Error as StdError;
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct Error(#[from] Kind);
+pub struct Error(#[from] Cause);
 
 #[derive(Debug, thiserror::Error)]
-enum Kind {
+enum Cause {
     /// The operating system refused a call.
     #[error("{tried}: {source}; {remedy}")]
     System {
@@ -43,7 +43,7 @@ impl Error {
         source: impl Into<Box<dyn StdError + Send + Sync>>,
         remedy: impl Into<String>,
     ) -> Self {
-        Kind::System {
+        Cause::System {
             tried: tried.into(),
             source: source.into(),
             remedy: remedy.into(),
@@ -73,7 +73,7 @@ impl Error {
 
     /// Returns the error of an invalid input: `what` is wrong, and the remedy.
     pub(crate) fn invalid(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Kind::Invalid {
+        Cause::Invalid {
             what: what.into(),
             remedy: remedy.into(),
         }
@@ -83,6 +83,6 @@ impl Error {
     /// Returns an error of another process, by its text.
     #[cfg(feature = "harness")]
     pub(crate) fn relayed(text: String) -> Self {
-        Kind::Relayed(text).into()
+        Cause::Relayed(text).into()
     }
 }

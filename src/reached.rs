@@ -146,8 +146,8 @@ impl Reached {
 
     /// Returns in words the marks that no execution reached, only those of modules that the check
     /// is about: the module of the structure, and each of which some mark was reached.
-    pub(crate) fn missing(&self, structure: &str, excused: &[&str]) -> Vec<String> {
-        missing(all(), |place| self.has(place), structure, excused)
+    pub(crate) fn missing(&self, structure: &str, exempt: &[&str]) -> Vec<String> {
+        missing(all(), |place| self.has(place), structure, exempt)
     }
 }
 
@@ -155,7 +155,7 @@ fn missing(
     marks: &[Mark],
     reached: impl Fn(usize) -> bool,
     structure: &str,
-    excused: &[&str],
+    exempt: &[&str],
 ) -> Vec<String> {
     let marks = || marks.iter().enumerate();
     let own = module_of(structure);
@@ -168,7 +168,7 @@ fn missing(
         let mut same =
             marks().filter(|(_, other)| (other.label, other.module) == (mark.label, mark.module));
         if mark.label.is_empty()
-            || excused.contains(&mark.label)
+            || exempt.contains(&mark.label)
             || same.any(|(place, _)| reached(place))
             || !is_about(mark.module)
         {
@@ -216,8 +216,8 @@ mod tests {
             mark("shrunk", "vector", false),
             mark("far", "elsewhere", false),
         ];
-        let missing = |reached: &[usize], structure, excused: &[&str]| {
-            missing(&marks, |place| reached.contains(&place), structure, excused)
+        let missing = |reached: &[usize], structure, exempt: &[&str]| {
+            missing(&marks, |place| reached.contains(&place), structure, exempt)
         };
         let (wrapped, full) = (
             "\"wrapped\" (ring.rs:7)",

@@ -548,7 +548,7 @@ fn pending_calls_that_may_come_before_or_after_those_that_returned_come_after_th
         steps: 3_000,
         ..LIMITS
     };
-    let verdict = explain(&(), &history, Criterion::RealTime, limits);
+    let verdict = check(&(), &history, Criterion::RealTime, limits);
     assert!(matches!(verdict, Verdict::Finding(_)), "{verdict:?}");
 }
 
@@ -561,7 +561,7 @@ fn of_ten_equal_calls_that_never_returned_each_number_is_tried_once() {
         steps: 500,
         ..LIMITS
     };
-    let verdict = explain(&16, &history, Criterion::RealTime, limits);
+    let verdict = check(&16, &history, Criterion::RealTime, limits);
     assert!(matches!(verdict, Verdict::Finding(_)), "{verdict:?}");
 }
 
@@ -903,7 +903,7 @@ fn an_explanation_has_the_killed_calls_that_nothing_notices_in_an_order_that_is_
         ],
     };
     let longest = |criterion| {
-        let verdict = explain(&0, &history, criterion, LIMITS);
+        let verdict = check(&0, &history, criterion, LIMITS);
         let Verdict::Finding(finding) = verdict else {
             panic!("{verdict:?}")
         };
@@ -1018,7 +1018,7 @@ fn of_two_equal_calls_that_never_returned_the_one_that_passes_over_no_other_is_t
                 ],
             ],
         };
-        explain(&0, &history, Criterion::ProgramOrder, LIMITS)
+        check(&0, &history, Criterion::ProgramOrder, LIMITS)
     };
     // The second process writes 2, and then the first one dies in its write of 1.
     assert_eq!(verdict(None, 1), Verdict::Ok);

@@ -1,7 +1,7 @@
 //! The check of a built-in structure on an engine, within limits from a command line.
 
 use super::dead_writer::{self, DeadWriter};
-use super::replay::Known;
+use super::replay::SavedCase;
 #[cfg(feature = "loom")]
 use crate::engine::loom::{Loom, LoomMemory};
 use crate::engine::{Engine, Kills, Processes, Stepped, SteppedMemory};
@@ -13,9 +13,9 @@ use crate::suite::Suite;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Limits of a check; what is `None` comes from the environment, or else from the suite.
+/// Settings that a check overrides; what is `None` comes from the environment, or else from the suite.
 #[derive(Clone, Debug, Default)]
-pub struct Limits {
+pub struct Overrides {
     /// The number of programs to draw.
     pub cases: Option<u32>,
     /// Time after which no new program is drawn.
@@ -23,7 +23,7 @@ pub struct Limits {
     /// The seed of the draws.
     pub seed: Option<u64>,
     /// The one case to run instead.
-    pub replay: Option<Known>,
+    pub replay: Option<SavedCase>,
     /// The command that replays a token.
     pub command: String,
     /// The row of the report at which gdb is attached to its process; 0 for that of the access that shows the failure.
@@ -47,7 +47,7 @@ pub enum Html {
 }
 
 /// A check of one structure on one engine.
-pub type Check = fn(&Limits) -> Result<Report, Error>;
+pub type Check = fn(&Overrides) -> Result<Report, Error>;
 
 /// Checks a structure on an engine within these limits.
 ///
@@ -55,7 +55,7 @@ pub type Check = fn(&Limits) -> Result<Report, Error>;
 /// If the suite, the environment or the case to replay is invalid, or a system call fails.
 pub fn check<E: Engine, S: WithHandles<Memory = E::Memory>>(
     suite: Suite<S::Spec>,
-    limits: &Limits,
+    limits: &Overrides,
 ) -> Result<Report, Error> {
     let mut suite = suite.with_environment()?;
     if let Some(cases) = limits.cases {

@@ -19,7 +19,7 @@ mod replay;
 pub mod ring;
 pub mod seq_lock;
 
-pub use check::{Check, Html, Limits, check, checks_of_dead_writer};
+pub use check::{Check, Html, Overrides, check, checks_of_dead_writer};
 pub use dead_writer::DeadWriter;
 pub use double_buffer::DoubleBuffer;
 pub use early_flag::EarlyFlag;
@@ -29,7 +29,7 @@ pub use event_count::CheckedEventCount;
 pub use latest::CheckedLatest;
 pub use lost_wake::LostWake;
 pub use one_shot::CheckedOneShot;
-pub use replay::{Known, known};
+pub use replay::{SavedCase, known};
 pub use ring::CheckedRing;
 pub use seq_lock::CheckedSeqLock;
 

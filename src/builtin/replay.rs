@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// A saved case.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct SavedCase {
     /// The case's suite, if it is one of those given to [`known`].
     pub suite: Option<String>,
     /// The engine that found it.
@@ -25,7 +25,7 @@ enum Form {
     Text(String, Box<ron::value::RawValue>),
 }
 
-impl Known {
+impl SavedCase {
     /// Returns its token, if its operations are those of the spec.
     pub(super) fn token<S: Spec>(&self) -> Result<String, Error> {
         match &self.case {
@@ -43,10 +43,10 @@ impl Known {
 ///
 /// # Errors
 /// If `target` is neither, or cannot be read.
-pub fn known(target: &str, suites: &[&str]) -> Result<Vec<Known>, Error> {
+pub fn known(target: &str, suites: &[&str]) -> Result<Vec<SavedCase>, Error> {
     if regression::is_token(target) {
         let (suite, engine) = regression::whose(target)?;
-        return Ok(vec![Known {
+        return Ok(vec![SavedCase {
             command: format!(
                 "FORKCHECK_REPLAY={} {}",
                 target.trim(),
@@ -64,7 +64,7 @@ pub fn known(target: &str, suites: &[&str]) -> Result<Vec<Known>, Error> {
     };
     let suite = suites.iter().find(is_of).map(|suite| suite.to_string());
     let entries = regression::entries(file)?;
-    let known = entries.into_iter().map(|(engine, case)| Known {
+    let known = entries.into_iter().map(|(engine, case)| SavedCase {
         suite: suite.clone(),
         command: "cargo test".into(),
         engine,

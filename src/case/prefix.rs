@@ -56,13 +56,13 @@ impl<S: Spec> Call<S> {
 /// it.
 impl<S: Spec> Serialize for Case<S> {
     fn serialize<T: Serializer>(&self, to: T) -> Result<T::Ok, T::Error> {
-        let left_out = to.is_human_readable() && self.prefix.is_empty();
-        let mut case = to.serialize_struct("Case", if left_out { 4 } else { 5 })?;
+        let is_short = to.is_human_readable() && self.prefix.is_empty();
+        let mut case = to.serialize_struct("Case", if is_short { 4 } else { 5 })?;
         case.serialize_field("setup", &self.setup)?;
         case.serialize_field("program", &self.program)?;
         case.serialize_field("schedule", &self.schedule)?;
         case.serialize_field("kills", &self.kills)?;
-        if !left_out {
+        if !is_short {
             case.serialize_field("prefix", &self.prefix)?;
         }
         case.end()

@@ -427,9 +427,9 @@ impl<'a, S: Spec> Search<'a, S> {
         let sleeps =
             |item: &Item<S>| self.ending == Ending::AllBlocked && item.returned == Call::<S>::NEVER;
         // A call that its process died in may come or not, and hides none behind it.
-        let may_block = |item: &&Item<S>| !item.died() || sleeps(item);
+        let is_certain = |item: &&Item<S>| !item.died() || sleeps(item);
         let lanes = self.lanes.iter().zip(&self.at);
-        let next = lanes.filter_map(|(lane, &at)| lane[at as usize..].iter().find(may_block));
+        let next = lanes.filter_map(|(lane, &at)| lane[at as usize..].iter().find(is_certain));
         let bound = bound(next.clone(), self.order);
         let next = next.filter(|item| item.invoked <= bound);
         let pending = (0..self.pending.len()).filter(|&pending| self.may_begin(pending, bound));

@@ -53,18 +53,18 @@ pub(super) fn check(names: &[String], options: &Options) -> Standing {
         };
         *counted += 1;
         if options.json {
-            say!("{}", json::outcome(builtin, engine, &row.told));
+            say!("{}", json::outcome(builtin, engine, &row.outcome));
         } else {
             table.add_row(row.cells());
             // One report of a planted bug is enough: that of `stepped`, where it has to find it.
             let planted = builtin.name;
             let as_planted = row.standing == Standing::AsExpected;
             if let Some(report) = row.report() {
-                let told = reports.iter().position(|(name, _)| *name == Some(planted));
-                match told {
-                    Some(told) if as_planted => {
+                let outcome = reports.iter().position(|(name, _)| *name == Some(planted));
+                match outcome {
+                    Some(outcome) if as_planted => {
                         if *engine == "stepped" {
-                            reports[told].1 = report;
+                            reports[outcome].1 = report;
                         }
                     }
                     _ => reports.push((as_planted.then_some(planted), report)),
@@ -132,31 +132,31 @@ fn progress(length: u64, json: bool) -> ProgressBar {
 struct Row<'a> {
     builtin: &'a Builtin,
     engine: &'a str,
-    told: Result<Report, String>,
+    outcome: Result<Report, String>,
     standing: Standing,
 }
 
 impl<'a> Row<'a> {
-    fn of(builtin: &'a Builtin, engine: &'a str, told: Result<Report, String>) -> Self {
-        let standing = match &told {
-            Ok(told) if told.verdict == expected(builtin.is_planted(engine)) => {
+    fn of(builtin: &'a Builtin, engine: &'a str, outcome: Result<Report, String>) -> Self {
+        let standing = match &outcome {
+            Ok(outcome) if outcome.verdict == expected(builtin.is_planted(engine)) => {
                 Standing::AsExpected
             }
-            Ok(told) if matches!(told.verdict, "ok" | "finding") => Standing::NotAsExpected,
+            Ok(outcome) if matches!(outcome.verdict, "ok" | "finding") => Standing::NotAsExpected,
             _ => Standing::CannotSay,
         };
         Self {
             builtin,
             engine,
-            told,
+            outcome,
             standing,
         }
     }
 
     fn cells(&self) -> Vec<String> {
-        let verdict = match (&self.told, self.standing) {
+        let verdict = match (&self.outcome, self.standing) {
             (Err(_), _) => "error",
-            (Ok(told), Standing::CannotSay) => told.verdict,
+            (Ok(outcome), Standing::CannotSay) => outcome.verdict,
             (Ok(_), Standing::AsExpected) if self.builtin.is_planted(self.engine) => "as planted",
             (Ok(_), Standing::AsExpected) if !self.builtin.planted.is_empty() => "not visible",
             (Ok(_), Standing::AsExpected) => "ok",
@@ -170,12 +170,12 @@ impl<'a> Row<'a> {
             self.engine.to_owned(),
             verdict.to_owned(),
         ];
-        if let Ok(told) = &self.told {
+        if let Ok(outcome) = &self.outcome {
             cells.extend([
-                told.covered.programs.to_string(),
-                told.covered.executions.to_string(),
-                covered(&told.covered),
-                format!("{:.1}", told.seconds),
+                outcome.covered.programs.to_string(),
+                outcome.covered.executions.to_string(),
+                covered(&outcome.covered),
+                format!("{:.1}", outcome.seconds),
             ]);
         }
         cells
@@ -183,9 +183,9 @@ impl<'a> Row<'a> {
 
     /// Returns the report to print below the table, if there is one.
     fn report(self) -> Option<String> {
-        match self.told {
+        match self.outcome {
             Err(error) => Some(error),
-            Ok(told) => (told.verdict != "ok").then(|| report_text(&told)),
+            Ok(outcome) => (outcome.verdict != "ok").then(|| report_text(&outcome)),
         }
     }
 }
@@ -214,9 +214,9 @@ mod tests {
             engines: Vec::new(),
             suite: String::new(),
         };
-        let mut told = Report::default();
-        told.verdict = verdict;
-        let row = Row::of(&builtin, engine, Ok(told));
+        let mut outcome = Report::default();
+        outcome.verdict = verdict;
+        let row = Row::of(&builtin, engine, Ok(outcome));
         let (standing, cell) = (row.standing, row.cells()[2].clone());
         assert_eq!(row.report().is_some(), verdict != "ok");
         (standing, cell)

@@ -55,39 +55,40 @@ pub(super) enum Ready {
 
 /// Judges the history in a file, and prints the outcome.
 pub(super) fn history(file: &Path, spec: Ready, limits: Limits, json: bool) -> Standing {
-    let told = match spec {
-        Ready::Register => told::<Register<Json>>(file, &Json("null".into()), of_register, limits),
-        Ready::Cas => told::<CasRegister<Json>>(file, &Json("null".into()), of_cas, limits),
-        Ready::Queue => told::<Queue<Json>>(file, &usize::MAX, of_queue, limits),
+    let judged = match spec {
+        Ready::Register => {
+            judged::<Register<Json>>(file, &Json("null".into()), of_register, limits)
+        }
+        Ready::Cas => judged::<CasRegister<Json>>(file, &Json("null".into()), of_cas, limits),
+        Ready::Queue => judged::<Queue<Json>>(file, &usize::MAX, of_queue, limits),
         Ready::RelaxedQueue => {
-            told::<RelaxedQueue<Json>>(file, &usize::MAX, of_relaxed_queue, limits)
+            judged::<RelaxedQueue<Json>>(file, &usize::MAX, of_relaxed_queue, limits)
         }
-        Ready::Stack => told::<Stack<Json>>(file, &(), of_stack, limits),
-        Ready::Set => told::<Set<Json>>(file, &(), of_set, limits),
-        Ready::Map => told::<Map<Json, Json>>(file, &(), of_map, limits),
-        Ready::Counter => told::<Counter>(file, &0, of_counter, limits),
-        Ready::Lock => told::<Lock>(file, &(), of_lock, limits),
-        Ready::Semaphore => told::<Semaphore>(file, &0, of_semaphore, limits),
-        Ready::Barrier => {
-            processes(file).and_then(|parties| told::<Barrier>(file, &parties, of_barrier, limits))
-        }
-        Ready::Event => told::<Event>(file, &false, of_event, limits),
+        Ready::Stack => judged::<Stack<Json>>(file, &(), of_stack, limits),
+        Ready::Set => judged::<Set<Json>>(file, &(), of_set, limits),
+        Ready::Map => judged::<Map<Json, Json>>(file, &(), of_map, limits),
+        Ready::Counter => judged::<Counter>(file, &0, of_counter, limits),
+        Ready::Lock => judged::<Lock>(file, &(), of_lock, limits),
+        Ready::Semaphore => judged::<Semaphore>(file, &0, of_semaphore, limits),
+        Ready::Barrier => processes(file)
+            .and_then(|parties| judged::<Barrier>(file, &parties, of_barrier, limits)),
+        Ready::Event => judged::<Event>(file, &false, of_event, limits),
     };
-    match told {
+    match judged {
         Err(error) => {
             complain!("error: {}{error}", file.display());
             Standing::CannotSay
         }
-        Ok(told) => {
+        Ok(judged) => {
             if json {
                 let name = spec.to_possible_value();
-                let mut object = told.object;
+                let mut object = judged.object;
                 object["spec"] = name.map(|name| name.get_name().to_owned()).into();
                 say!("{object}");
             } else {
-                say!("{}", told.report);
+                say!("{}", judged.report);
             }
-            told.standing
+            judged.standing
         }
     }
 }
@@ -98,18 +99,18 @@ fn processes(file: &Path) -> Result<usize, String> {
 }
 
 /// The outcome to print, as text and as JSON.
-struct Told {
+struct Printable {
     standing: Standing,
     report: String,
     object: Value,
 }
 
-fn told<S: Spec>(
+fn judged<S: Spec>(
     file: &Path,
     setup: &S::Setup,
     read: fn(&mut Fields<'_>) -> Result<OpAndRet<S>, String>,
     limits: Limits,
-) -> Result<Told, String> {
+) -> Result<Printable, String> {
     let Recorded {
         names,
         history,
@@ -159,7 +160,7 @@ fn told<S: Spec>(
         "line": line,
         "explanation": reason,
     });
-    Ok(Told {
+    Ok(Printable {
         standing,
         report,
         object,

@@ -3,7 +3,7 @@
 use super::builtins;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use forkcheck::builtin::{Html, Limits};
+use forkcheck::builtin::{Html, Overrides};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub(super) struct Options {
 }
 
 impl Options {
-    pub(super) fn limits(&self) -> Limits {
-        Limits {
+    pub(super) fn limits(&self) -> Overrides {
+        Overrides {
             cases: self.cases,
             time: self.seconds,
             seed: self.seed,

@@ -5,7 +5,7 @@ use super::json;
 use super::options::called;
 use super::print::{complain, report_text, say};
 use super::standing::Standing;
-use forkcheck::builtin::{Html, Known, Limits, known};
+use forkcheck::builtin::{Html, Overrides, SavedCase, known};
 use std::path::{Path, PathBuf};
 
 /// The files for the report of a case, beside the terminal.
@@ -28,13 +28,13 @@ pub(super) fn replay(target: &str, files: &Files, gdb_row: Option<usize>, json: 
     let cases = known.into_iter().zip(1..);
     let cases = cases.map(|(known, number)| {
         let file = |file: &Option<PathBuf>| file.as_deref().map(|file| numbered(file, number));
-        let limits = Limits {
+        let limits = Overrides {
             replay: Some(known.clone()),
             command: called(),
             html: file(&files.html).map_or(Html::Nowhere, Html::File),
             trace: file(&files.trace),
             gdb_row,
-            ..Limits::default()
+            ..Overrides::default()
         };
         one(&all, &known, &limits, json)
     });
@@ -60,7 +60,7 @@ fn numbered(file: &Path, number: u32) -> PathBuf {
     file.with_file_name(name)
 }
 
-fn one(all: &[Builtin], known: &Known, limits: &Limits, json: bool) -> Standing {
+fn one(all: &[Builtin], known: &SavedCase, limits: &Overrides, json: bool) -> Standing {
     let Some(builtin) = all
         .iter()
         .find(|builtin| known.suite.as_ref() == Some(&builtin.suite))
@@ -71,7 +71,7 @@ fn one(all: &[Builtin], known: &Known, limits: &Limits, json: bool) -> Standing 
         );
         return Standing::CannotSay;
     };
-    match told(builtin, known, limits, json) {
+    match outcome(builtin, known, limits, json) {
         Ok(standing) => standing,
         Err(error) => {
             complain!("error: {error}");
@@ -80,26 +80,31 @@ fn one(all: &[Builtin], known: &Known, limits: &Limits, json: bool) -> Standing 
     }
 }
 
-fn told(builtin: &Builtin, known: &Known, limits: &Limits, json: bool) -> Result<Standing, String> {
+fn outcome(
+    builtin: &Builtin,
+    known: &SavedCase,
+    limits: &Overrides,
+    json: bool,
+) -> Result<Standing, String> {
     let engine = &known.engine;
     let check = builtin.engines.iter().find(|(name, _)| name == engine);
     let (engine, check) = check.ok_or_else(|| {
         format!("this forkcheck has no engine {engine:?}: build it with the feature of that name")
     })?;
-    let told = check(limits).map_err(|error| error.to_string())?;
-    let standing = match told.verdict {
+    let outcome = check(limits).map_err(|error| error.to_string())?;
+    let standing = match outcome.verdict {
         "finding" => Standing::NotAsExpected,
         "ok" => Standing::AsExpected,
         _ => Standing::CannotSay,
     };
     if json {
-        say!("{}", json::outcome(builtin, engine, &Ok(told)));
+        say!("{}", json::outcome(builtin, engine, &Ok(outcome)));
     } else {
-        say!("{}", report_text(&told));
+        say!("{}", report_text(&outcome));
         if standing == Standing::AsExpected {
             say!(
                 "it did not fail again, in {} executions",
-                told.covered.executions
+                outcome.covered.executions
             );
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn summary(file: Option<&Path>, junit: Option<&Path>, json: bool) -> 
             }
             match json {
                 true => say!("{}", text.trim_end()),
-                false => say!("{}", told(&lines, columns_of_output())),
+                false => say!("{}", rendered(&lines, columns_of_output())),
             }
             standing(&lines)
         }
@@ -101,7 +101,7 @@ fn standing(lines: &[Line]) -> Standing {
 }
 
 /// Returns the text for an output of this width, or of an unlimited one.
-fn told(lines: &[Line], width: Option<usize>) -> String {
+fn rendered(lines: &[Line], width: Option<usize>) -> String {
     let mut text = table(lines, width);
     let width = width.unwrap_or(usize::MAX);
     let mut add = |heading: String, items: Vec<String>| {
@@ -176,7 +176,7 @@ mod tests {
             line("b", "ok", &["weak memory", "kills", "kills of reader"]),
             line("c", "not run", &[]),
         ];
-        let text = told(&lines, None);
+        let text = rendered(&lines, None);
         assert_eq!(text.matches("weak memory").count(), 1, "{text}");
         assert!(
             text.ends_with("not checked by stepped:\n  weak memory\n  kills\n  b: kills of reader"),

@@ -17,11 +17,11 @@ use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// Words that all children of a fresh process see, whenever they were forked. The first is not zero
+/// Counters that all children of a fresh process see, whenever they were forked. The first is not zero
 /// where panics are printed as the standard library does; the second counts the panics that
 /// processes have begun to print so; the third counts those that they have printed. Other values
 /// than ours cost only time.
-type Words = [AtomicU32; 3];
+type Counters = [AtomicU32; 3];
 
 /// The fresh process whose children the words are for, and the words.
 static CHOICE: OnceLock<(u32, Region)> = OnceLock::new();
@@ -34,7 +34,7 @@ static ASKED: OnceLock<Option<OsString>> = OnceLock::new();
 /// Sets whether panics of the children of this process are printed with backtraces, where `RUST_BACKTRACE` asks for them.
 pub(crate) fn print_backtraces(print: bool) -> Result<(), Error> {
     if CHOICE.get().is_none() {
-        let region = Region::anonymous(size_of::<Words>())?;
+        let region = Region::anonymous(size_of::<Counters>())?;
         // Only one thread here asks.
         let _ = CHOICE.set((std::process::id(), region));
     }
@@ -62,7 +62,7 @@ pub(crate) fn print_backtraces(print: bool) -> Result<(), Error> {
     Ok(())
 }
 
-fn words() -> Option<&'static Words> {
+fn words() -> Option<&'static Counters> {
     let (_, region) = CHOICE.get()?;
     region.get(0).ok()
 }

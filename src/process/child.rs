@@ -4,7 +4,7 @@
 //! that returns a value.
 #![allow(unsafe_code, reason = "waitid, which nix wraps incompletely")]
 
-use super::record::{Left, NOT_BEGUN, Record};
+use super::record::{Content, NOT_BEGUN, Record};
 use super::{Exit, decode};
 use crate::Error;
 use crate::memory::pidfd;
@@ -126,9 +126,9 @@ impl<T> Child<T> {
             )
         };
         match (exit, self.process.record.left()) {
-            (Exit::Code(0), Left::Value(bytes)) => decode(&bytes).map_err(unfit),
-            (Exit::Code(0), Left::Refused(why)) => Err(unfit(why)),
-            (Exit::Code(NOT_BEGUN), Left::Refused(why)) => {
+            (Exit::Code(0), Content::Value(bytes)) => decode(&bytes).map_err(unfit),
+            (Exit::Code(0), Content::Refused(why)) => Err(unfit(why)),
+            (Exit::Code(NOT_BEGUN), Content::Refused(why)) => {
                 let what = format!("child {} did not begin", self.id());
                 Err(Error::invalid(what, why))
             }

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 /// The longest frame, in bytes: a greater length counts as an error.
-const LONGEST: u64 = 1 << 30;
+const LONGEST_FRAME: u64 = 1 << 30;
 /// The mark at the start of a frame. Without it the reader would wait for as many bytes as a stray
 /// length says.
 const MARK: [u8; 8] = *b"forkchk\xff";
@@ -26,8 +26,8 @@ pub(super) fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 fn check(len: u64) -> io::Result<()> {
-    if len > LONGEST {
-        let text = format!("a frame of {len} bytes, where {LONGEST} are allowed");
+    if len > LONGEST_FRAME {
+        let text = format!("a frame of {len} bytes, where {LONGEST_FRAME} are allowed");
         return Err(io::Error::new(ErrorKind::InvalidData, text));
     }
     Ok(())
@@ -225,8 +225,8 @@ mod tests {
         };
         let length = prop_oneof![
             0..300u64,
-            Just(LONGEST),
-            Just(LONGEST + 1),
+            Just(LONGEST_FRAME),
+            Just(LONGEST_FRAME + 1),
             Just(u64::MAX),
             any::<u64>()
         ];

@@ -42,7 +42,7 @@ const HEADER: usize = 16;
 /// The kinds of bytes.
 #[derive(Clone, Copy, PartialEq)]
 #[repr(u64)]
-enum Kind {
+enum Entry {
     /// The body's value.
     Value = 1,
     /// The reason why there is no value although the body returned.
@@ -55,7 +55,7 @@ enum Kind {
 
 /// The content of a record once the child is gone.
 #[derive(Debug, PartialEq)]
-pub(super) enum Left {
+pub(super) enum Content {
     Nothing,
     Value(Vec<u8>),
     Refused(String),
@@ -99,13 +99,13 @@ impl Record {
         match catch_unwind(AssertUnwindSafe(body)) {
             Ok(value) => {
                 let written = value.and_then(|value| {
-                    self.close(Kind::Value, &value)
+                    self.close(Entry::Value, &value)
                         .map_err(|e| format!("writing {} bytes: {e}", value.len()))
                 });
                 if let Err(why) = written {
                     // If even this fails there is no header, and the parent says that nothing was
                     // left.
-                    let _ = self.close(Kind::Refused, why.as_bytes());
+                    let _ = self.close(Entry::Refused, why.as_bytes());
                 }
                 0
             }
@@ -113,7 +113,7 @@ impl Record {
                 let panic = self
                     .panic()
                     .map_or_else(|| silent(&*payload), |(_, panic)| panic);
-                let _ = encode(&panic).map(|bytes| self.close(Kind::Panicked, &bytes));
+                let _ = encode(&panic).map(|bytes| self.close(Entry::Panicked, &bytes));
                 // Its drop might panic again.
                 std::mem::forget(payload);
                 PANICKED
@@ -123,7 +123,7 @@ impl Record {
 
     /// Leaves the reason why the body did not begin, and returns the exit code.
     pub(super) fn not_begun(&self, why: &Error) -> i32 {
-        let _ = self.close(Kind::Refused, why.to_string().as_bytes());
+        let _ = self.close(Entry::Refused, why.to_string().as_bytes());
         NOT_BEGUN
     }
 
@@ -137,7 +137,7 @@ impl Record {
             // A child that this process forks has its own record.
             if std::process::id() == me {
                 let panic = told(info);
-                let _ = encode(&panic).map(|bytes| record.write(Kind::Panicking, &bytes, false));
+                let _ = encode(&panic).map(|bytes| record.write(Entry::Panicking, &bytes, false));
                 #[cfg(feature = "harness")]
                 if super::backtraces::printed_without(info, &panic.message) {
                     return;
@@ -149,11 +149,11 @@ impl Record {
         }));
     }
 
-    fn close(&self, kind: Kind, bytes: &[u8]) -> io::Result<()> {
+    fn close(&self, kind: Entry, bytes: &[u8]) -> io::Result<()> {
         self.write(kind, bytes, true)
     }
 
-    fn write(&self, kind: Kind, bytes: &[u8], last: bool) -> io::Result<()> {
+    fn write(&self, kind: Entry, bytes: &[u8], last: bool) -> io::Result<()> {
         let mut closed = self.0.closed.lock().unwrap_or_else(PoisonError::into_inner);
         if *closed && !last {
             return Ok(());
@@ -169,7 +169,7 @@ impl Record {
     }
 
     /// Returns the bytes of a kind, if they are what was left and are complete.
-    fn read(&self, kind: Kind) -> Option<Vec<u8>> {
+    fn read(&self, kind: Entry) -> Option<Vec<u8>> {
         let len = self.len(kind)?;
         check_free(len, "what a child left").ok()?;
         let mut bytes = vec![0; usize::try_from(len).ok()?];
@@ -179,7 +179,7 @@ impl Record {
     }
 
     /// Returns the number of bytes of a kind.
-    fn len(&self, kind: Kind) -> Option<u64> {
+    fn len(&self, kind: Entry) -> Option<u64> {
         let about = self.0.file.stat().ok()?;
         let mut header = [0; HEADER];
         let file = self.0.file.get().ok()?;
@@ -194,22 +194,22 @@ impl Record {
         (found == (kind as u64).to_le_bytes() && len <= there).then_some(len)
     }
 
-    fn panic(&self) -> Option<(Kind, Panic)> {
-        [Kind::Panicking, Kind::Panicked]
+    fn panic(&self) -> Option<(Entry, Panic)> {
+        [Entry::Panicking, Entry::Panicked]
             .into_iter()
             .find_map(|kind| Some((kind, decode(&self.read(kind)?).ok()?)))
     }
 
-    pub(super) fn left(&self) -> Left {
-        let value = self.len(Kind::Value).unwrap_or(0);
+    pub(super) fn left(&self) -> Content {
+        let value = self.len(Entry::Value).unwrap_or(0);
         if let Err(error) = check_free(value, "what a child left") {
-            Left::Refused(error.to_string())
-        } else if let Some(value) = self.read(Kind::Value) {
-            Left::Value(value)
-        } else if let Some(why) = self.read(Kind::Refused) {
-            Left::Refused(String::from_utf8_lossy(&why).into_owned())
+            Content::Refused(error.to_string())
+        } else if let Some(value) = self.read(Entry::Value) {
+            Content::Value(value)
+        } else if let Some(why) = self.read(Entry::Refused) {
+            Content::Refused(String::from_utf8_lossy(&why).into_owned())
         } else {
-            Left::Nothing
+            Content::Nothing
         }
     }
 
@@ -217,8 +217,8 @@ impl Record {
     /// caught, and did not die of, does not count.
     pub(super) fn explain(&self, exit: Exit) -> Exit {
         match (&exit, self.panic()) {
-            (Exit::Code(PANICKED), Some((Kind::Panicked, panic)))
-            | (Exit::Signal(libc::SIGABRT), Some((Kind::Panicking, panic))) => Exit::Panic(panic),
+            (Exit::Code(PANICKED), Some((Entry::Panicked, panic)))
+            | (Exit::Signal(libc::SIGABRT), Some((Entry::Panicking, panic))) => Exit::Panic(panic),
             _ => exit,
         }
     }
@@ -256,9 +256,9 @@ mod tests {
     #[test]
     fn bytes_without_their_header_are_nothing() {
         let record = Record::new().unwrap();
-        assert_eq!(record.left(), Left::Nothing);
-        record.write(Kind::Value, b"all of it", true).unwrap();
-        assert_eq!(record.left(), Left::Value(b"all of it".to_vec()));
+        assert_eq!(record.left(), Content::Nothing);
+        record.write(Entry::Value, b"all of it", true).unwrap();
+        assert_eq!(record.left(), Content::Value(b"all of it".to_vec()));
         // A writer that dies before its last write leaves this.
         record
             .0
@@ -267,7 +267,7 @@ mod tests {
             .unwrap()
             .write_all_at(&[0; HEADER], 0)
             .unwrap();
-        assert_eq!(record.left(), Left::Nothing);
+        assert_eq!(record.left(), Content::Nothing);
     }
 
     #[test]
@@ -275,19 +275,19 @@ mod tests {
         use nix::fcntl::{FcntlArg, SealFlag, fcntl};
         let file = memfd_create(c"forkcheck", MFdFlags::MFD_ALLOW_SEALING).unwrap();
         let record = Record::from_fd(file).unwrap();
-        record.write(Kind::Panicking, b"short", false).unwrap();
-        assert!(record.read(Kind::Panicking).is_some());
+        record.write(Entry::Panicking, b"short", false).unwrap();
+        assert!(record.read(Entry::Panicking).is_some());
         let grow = FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW);
         fcntl(record.fd().unwrap(), grow).unwrap();
-        let longer = record.write(Kind::Panicking, b"longer than before", false);
+        let longer = record.write(Entry::Panicking, b"longer than before", false);
         assert!(longer.is_err());
-        assert_eq!(record.read(Kind::Panicking), None);
+        assert_eq!(record.read(Entry::Panicking), None);
     }
 
     #[test]
     fn a_header_that_promises_more_than_there_is_counts_as_nothing() {
         let record = Record::new().unwrap();
-        record.write(Kind::Value, b"all of it", true).unwrap();
+        record.write(Entry::Value, b"all of it", true).unwrap();
         record
             .0
             .file
@@ -295,15 +295,15 @@ mod tests {
             .unwrap()
             .set_len(HEADER as u64 + 3)
             .unwrap();
-        assert_eq!(record.left(), Left::Nothing);
+        assert_eq!(record.left(), Content::Nothing);
     }
 
     #[test]
     fn a_panic_of_a_thread_left_behind_does_not_replace_the_value() {
         let record = Record::new().unwrap();
-        record.close(Kind::Value, b"all of it").unwrap();
-        record.write(Kind::Panicking, b"late", false).unwrap();
-        assert_eq!(record.left(), Left::Value(b"all of it".to_vec()));
+        record.close(Entry::Value, b"all of it").unwrap();
+        record.write(Entry::Panicking, b"late", false).unwrap();
+        assert_eq!(record.left(), Content::Value(b"all of it".to_vec()));
     }
 
     #[test]
@@ -314,7 +314,7 @@ mod tests {
             location: "l".into(),
         };
         record
-            .write(Kind::Panicking, &encode(&panic).unwrap(), false)
+            .write(Entry::Panicking, &encode(&panic).unwrap(), false)
             .unwrap();
         for exit in [Exit::Code(101), Exit::Code(3), Exit::Signal(libc::SIGKILL)] {
             assert_eq!(record.explain(exit.clone()), exit);
@@ -324,7 +324,7 @@ mod tests {
             Exit::Panic(panic.clone())
         );
         record
-            .close(Kind::Panicked, &encode(&panic).unwrap())
+            .close(Entry::Panicked, &encode(&panic).unwrap())
             .unwrap();
         assert_eq!(record.explain(Exit::Code(101)), Exit::Panic(panic));
     }

@@ -5,7 +5,7 @@
 //! `posix` is a directory of such files.
 
 use super::descriptor::{Descriptor, closed};
-use super::header::{Creator, HEADER, Header, Told, total};
+use super::header::{Claims, Creator, HEADER, Header, total};
 use super::layout::Layout;
 use super::mapping::{Access, Mapping, page_size};
 use super::pages::{Pages, Source};
@@ -210,7 +210,7 @@ pub(super) fn open(
     expected: Layout,
     access: Access,
     what: &str,
-) -> Result<(Pages, Told), Error> {
+) -> Result<(Pages, Claims), Error> {
     let file = find(path, access, what)?;
     map(file, expected, access, what)
 }
@@ -274,15 +274,15 @@ pub(super) fn private(owner: u32, mode: u32, what: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn map(file: File, expected: Layout, access: Access, what: &str) -> Result<(Pages, Told), Error> {
+fn map(file: File, expected: Layout, access: Access, what: &str) -> Result<(Pages, Claims), Error> {
     let size = file
         .metadata()
         .map_err(|error| refused(format!("look at {what}"), errno(&error)))?
         .len();
-    let (mapping, told) = checked(&file, size, expected, access, what)?;
-    let end = (HEADER + told.len) as u64;
-    let pages = Pages::new(mapping, HEADER, told.len).from(Source::File(kept(file, what)?, end));
-    Ok((pages, told))
+    let (mapping, claims) = checked(&file, size, expected, access, what)?;
+    let end = (HEADER + claims.len) as u64;
+    let pages = Pages::new(mapping, HEADER, claims.len).from(Source::File(kept(file, what)?, end));
+    Ok((pages, claims))
 }
 
 /// Checks the header of a file of that size, and maps as many bytes as it says.
@@ -292,7 +292,7 @@ pub(super) fn checked(
     expected: Layout,
     access: Access,
     what: &str,
-) -> Result<(Mapping, Told), Error> {
+) -> Result<(Mapping, Claims), Error> {
     let room = usize::try_from(size)
         .ok()
         .and_then(|size| size.checked_sub(HEADER));
@@ -302,11 +302,11 @@ pub(super) fn checked(
             "name a region, or remove it if it is a left-over",
         ));
     };
-    let told = Told::from_file(file)
+    let claims = Claims::from_file(file)
         .map_err(|error| refused(format!("read the header of {what}"), errno(&error)))?;
-    told.check(room, expected, what)?;
-    let mapping = Mapping::of(file, 0, HEADER + told.len, access, what)?;
-    Ok((mapping, told))
+    claims.check(room, expected, what)?;
+    let mapping = Mapping::of(file, 0, HEADER + claims.len, access, what)?;
+    Ok((mapping, claims))
 }
 
 /// Maps a part of any file as it is: no header, no name. That part must exist already.
@@ -453,8 +453,8 @@ fn creator(file: &File, path: &Path) -> Option<Creator> {
     }
     let size = file.metadata().ok()?.len();
     let room = usize::try_from(size).unwrap_or(0).saturating_sub(HEADER);
-    let told = Told::from_file(file).ok()?;
-    (told.is_region(room) && !told.kept).then_some(told.creator)
+    let claims = Claims::from_file(file).ok()?;
+    (claims.is_region(room) && !claims.kept).then_some(claims.creator)
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ fn boot() -> Option<u64> {
 
 /// The words of a header, each read once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
+pub(super) struct Claims {
     magic: u64,
     said_len: u64,
     shape: u64,
@@ -191,7 +191,7 @@ impl Header {
     }
 
     /// Reads the header from memory.
-    pub(super) fn read(&self) -> Told {
+    pub(super) fn read(&self) -> Claims {
         // Acquire: pairs with the Release store in `write`, so the words behind it are there if it is.
         let magic = self.magic.load(Acquire);
         let others = [
@@ -202,11 +202,11 @@ impl Header {
             &self.kept,
         ];
         let [len, shape, incarnation, place, kept] = others.map(|word| word.load(Relaxed));
-        Told::new([magic, len, shape, incarnation, place, kept])
+        Claims::new([magic, len, shape, incarnation, place, kept])
     }
 }
 
-impl Told {
+impl Claims {
     fn new([magic, said_len, shape, incarnation, place, kept]: [u64; 6]) -> Self {
         Self {
             magic,

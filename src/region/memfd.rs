@@ -4,7 +4,7 @@
 
 use super::descriptor::{Descriptor, closed};
 use super::file::{checked, errno, fill, kept};
-use super::header::{Creator, HEADER, Told};
+use super::header::{Claims, Creator, HEADER};
 use super::layout::Layout;
 use super::mapping::Access;
 use super::pages::{Pages, Source};
@@ -64,7 +64,11 @@ pub(super) fn seal_writes(fd: &Descriptor<OwnedFd>) -> Result<(), Error> {
 }
 
 /// Opens a region from a descriptor of another process, if no process can make it shorter.
-pub(super) fn open(fd: OwnedFd, expected: Layout, access: Access) -> Result<(Pages, Told), Error> {
+pub(super) fn open(
+    fd: OwnedFd,
+    expected: Layout,
+    access: Access,
+) -> Result<(Pages, Claims), Error> {
     // A descriptor that has no seals is EINVAL.
     let seals =
         fcntl(&fd, FcntlArg::F_GET_SEALS).map_or(SealFlag::empty(), SealFlag::from_bits_retain);
@@ -85,9 +89,10 @@ pub(super) fn open(fd: OwnedFd, expected: Layout, access: Access) -> Result<(Pag
         .metadata()
         .map_err(|error| refused(format!("look at {WHAT}"), errno(&error)))?
         .len();
-    let (mapping, told) = checked(&file, size, expected, access, WHAT)?;
-    let pages = Pages::new(mapping, HEADER, told.len).from(Source::Memfd(kept(file.into(), WHAT)?));
-    Ok((pages, told))
+    let (mapping, claims) = checked(&file, size, expected, access, WHAT)?;
+    let pages =
+        Pages::new(mapping, HEADER, claims.len).from(Source::Memfd(kept(file.into(), WHAT)?));
+    Ok((pages, claims))
 }
 
 pub(super) fn send(fd: &Descriptor<OwnedFd>, to: &UnixStream) -> Result<(), Error> {

@@ -180,7 +180,7 @@ impl Region {
     /// the kernel). The name appears last, so it is opened complete. Whatever the umask, only this user may open it.
     ///
     /// It has the name until the process that made it drops this handle, or [`sweep`] finds that process dead; or indefinitely,
-    /// if it is told to [`keep`](Region::keep) it.
+    /// if it is asked to [`keep`](Region::keep) it.
     ///
     /// ```
     /// use forkcheck::{Region, region::{Layout, Name}};
@@ -211,8 +211,8 @@ impl Region {
     /// # Errors
     /// It does not exist, or not yet; it belongs to another user, or is open to others; it is no region, or another one.
     pub fn open(name: &Name, expected: impl Into<Layout>) -> Result<Self, Error> {
-        let (pages, told) = name.open(expected.into(), Access::Write)?;
-        Ok(Self::unnamed(pages, told.creator.pid()))
+        let (pages, claims) = name.open(expected.into(), Access::Write)?;
+        Ok(Self::unnamed(pages, claims.creator.pid()))
     }
 
     /// Opens the region of a descriptor that another process made by [`memfd`](Region::memfd) and passed on.
@@ -220,8 +220,8 @@ impl Region {
     /// # Errors
     /// It is no memfd, not sealed, sealed against writers, or not a region as expected.
     pub fn from_fd(fd: OwnedFd, expected: impl Into<Layout>) -> Result<Self, Error> {
-        let (pages, told) = memfd::open(fd, expected.into(), Access::Write)?;
-        Ok(Self::unnamed(pages, told.creator.pid()))
+        let (pages, claims) = memfd::open(fd, expected.into(), Access::Write)?;
+        Ok(Self::unnamed(pages, claims.creator.pid()))
     }
 
     /// Returns the descriptor of a [`memfd`](Region::memfd), to be passed on; `None` for other backings, and if it was closed.

@@ -1,6 +1,6 @@
 //! The names of a region: a POSIX name, a System V key, or a file.
 
-use super::header::{Creator, Told};
+use super::header::{Claims, Creator};
 use super::layout::Layout;
 use super::mapping::Access;
 use super::pages::{Pages, Source};
@@ -19,10 +19,10 @@ use std::path::{Path, PathBuf};
 /// # Ok::<(), forkcheck::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Name(Kind);
+pub struct Name(NameKind);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Kind {
+enum NameKind {
     Posix(String, PathBuf),
     SysV(i32),
     File(PathBuf),
@@ -35,7 +35,7 @@ impl Name {
     /// # Errors
     /// No slash at the start, another one in it, or not 1 to 255 bytes behind it.
     pub fn posix(name: &str) -> Result<Self, Error> {
-        Ok(Self(Kind::Posix(name.to_string(), posix::path(name)?)))
+        Ok(Self(NameKind::Posix(name.to_string(), posix::path(name)?)))
     }
 
     /// A key of System V shared memory: in memory, lost at a reboot. Its segment begins with a
@@ -57,7 +57,7 @@ impl Name {
                 "use another number, or Region::sysv for a segment without a key",
             ));
         }
-        Ok(Self(Kind::SysV(key)))
+        Ok(Self(NameKind::SysV(key)))
     }
 
     /// A file, which survives a reboot if its file system does. To map a part of a file of other
@@ -75,7 +75,7 @@ impl Name {
         let path = path.as_ref();
         // An absolute path stays the same after a change of the current directory.
         match std::path::absolute(path) {
-            Ok(absolute) if absolute.file_name().is_some() => Ok(Self(Kind::File(absolute))),
+            Ok(absolute) if absolute.file_name().is_some() => Ok(Self(NameKind::File(absolute))),
             _ => Err(Error::invalid(
                 format!("{} as the name of a file", path.display()),
                 "use a path that ends in a name",
@@ -86,16 +86,20 @@ impl Name {
     pub(super) fn create(&self, layout: Layout, creator: Creator) -> Result<Pages, Error> {
         let what = self.to_string();
         match &self.0 {
-            Kind::Posix(_, path) | Kind::File(path) => file::create(path, layout, creator, &what),
-            Kind::SysV(key) => sysv::create(*key, layout, creator, &what),
+            NameKind::Posix(_, path) | NameKind::File(path) => {
+                file::create(path, layout, creator, &what)
+            }
+            NameKind::SysV(key) => sysv::create(*key, layout, creator, &what),
         }
     }
 
-    pub(super) fn open(&self, expected: Layout, access: Access) -> Result<(Pages, Told), Error> {
+    pub(super) fn open(&self, expected: Layout, access: Access) -> Result<(Pages, Claims), Error> {
         let what = self.to_string();
         match &self.0 {
-            Kind::Posix(_, path) | Kind::File(path) => file::open(path, expected, access, &what),
-            Kind::SysV(key) => sysv::open(*key, expected, access, &what),
+            NameKind::Posix(_, path) | NameKind::File(path) => {
+                file::open(path, expected, access, &what)
+            }
+            NameKind::SysV(key) => sysv::open(*key, expected, access, &what),
         }
     }
 
@@ -118,14 +122,14 @@ impl Name {
     pub fn remove(&self) -> Result<(), Error> {
         let what = self.to_string();
         match &self.0 {
-            Kind::Posix(_, path) | Kind::File(path) => {
+            NameKind::Posix(_, path) | NameKind::File(path) => {
                 let (pages, _) = file::open(path, Layout::from(0), Access::Read, &what)?;
                 let Source::File(file, _) = pages.source else {
                     unreachable!("a file was opened");
                 };
                 file::remove(file, path, &what)
             }
-            Kind::SysV(key) => sysv::remove_key(*key, &what),
+            NameKind::SysV(key) => sysv::remove_key(*key, &what),
         }
     }
 
@@ -133,10 +137,10 @@ impl Name {
     pub(super) fn remove_from(&self, source: Source) -> Result<(), Error> {
         let what = self.to_string();
         match (&self.0, source) {
-            (Kind::Posix(_, path) | Kind::File(path), Source::File(file, _)) => {
+            (NameKind::Posix(_, path) | NameKind::File(path), Source::File(file, _)) => {
                 file::remove(file, path, &what)
             }
-            (Kind::SysV(_), Source::SysV(id)) => sysv::remove(id, &what),
+            (NameKind::SysV(_), Source::SysV(id)) => sysv::remove(id, &what),
             _ => Ok(()),
         }
     }
@@ -145,9 +149,9 @@ impl Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Posix(name, _) => write!(f, "the region {name}"),
-            Kind::SysV(key) => write!(f, "the region of System V key {key:#x}"),
-            Kind::File(path) => write!(f, "the region {}", path.display()),
+            NameKind::Posix(name, _) => write!(f, "the region {name}"),
+            NameKind::SysV(key) => write!(f, "the region of System V key {key:#x}"),
+            NameKind::File(path) => write!(f, "the region {}", path.display()),
         }
     }
 }

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "shmget, shmat and shmctl")]
 
 use super::file::{not_removed, private, refused_call};
-use super::header::{Creator, HEADER, Header, Told, total};
+use super::header::{Claims, Creator, HEADER, Header, total};
 use super::layout::Layout;
 use super::mapping::{Access, Mapping, length};
 use super::pages::{Pages, Source};
@@ -57,7 +57,7 @@ pub(super) fn open(
     expected: Layout,
     access: Access,
     what: &str,
-) -> Result<(Pages, Told), Error> {
+) -> Result<(Pages, Claims), Error> {
     let id = get(key, 0, 0).map_err(|errno| refused(format!("open {what}"), errno))?;
     let about = stat(id).map_err(|errno| refused(format!("look at {what}"), errno))?;
     ours(&about, what)?;
@@ -69,10 +69,10 @@ pub(super) fn open(
     };
     let mapping = attach(id, HEADER + room, access, what)?;
     let header: &Header = mapping.start_as().expect("as long as a header and more");
-    let told = header.read();
-    told.check(room, expected, what)?;
-    let pages = Pages::new(mapping, HEADER, told.len).from(Source::SysV(id));
-    Ok((pages, told))
+    let claims = header.read();
+    claims.check(room, expected, what)?;
+    let pages = Pages::new(mapping, HEADER, claims.len).from(Source::SysV(id));
+    Ok((pages, claims))
 }
 
 /// Removes a key, if its segment is a region of this user, complete or never finished.
@@ -81,7 +81,7 @@ pub(super) fn remove_key(key: i32, what: &str) -> Result<(), Error> {
     let id = get(key, 0, 0).map_err(failed)?;
     let about = stat(id).map_err(failed)?;
     ours(&about, what)?;
-    let told = look(id, about.shm_segsz, what)?;
+    let claims = look(id, about.shm_segsz, what)?;
     let room = about.shm_segsz.saturating_sub(HEADER);
     let in_use = stat(id).map_err(failed)?.shm_nattch != 0;
     let maker = Incarnation::from_bits(about.shm_cpid as u32 as u64);
@@ -89,17 +89,17 @@ pub(super) fn remove_key(key: i32, what: &str) -> Result<(), Error> {
         "{what} is another program's segment, or process {} is just making it",
         about.shm_cpid
     );
-    match told {
-        Some(told) if told.is_region(room) => remove(id, what),
-        Some(told) if told.is_begun() && !in_use => remove(id, what),
+    match claims {
+        Some(claims) if claims.is_region(room) => remove(id, what),
+        Some(claims) if claims.is_begun() && !in_use => remove(id, what),
         // An empty segment is one whose creator has not attached it yet. A pid of 0 means a process
         // of another namespace, which may be alive.
-        Some(told)
-            if told.is_empty() && !in_use && about.shm_cpid != 0 && !Hardware::alive(maker) =>
+        Some(claims)
+            if claims.is_empty() && !in_use && about.shm_cpid != 0 && !Hardware::alive(maker) =>
         {
             remove(id, what)
         }
-        Some(told) if told.is_blank() => Err(Error::invalid(
+        Some(claims) if claims.is_blank() => Err(Error::invalid(
             making,
             "try again when that process is done or dead; if no program needs it, remove it with ipcrm",
         )),
@@ -112,7 +112,7 @@ pub(super) fn remove_key(key: i32, what: &str) -> Result<(), Error> {
 
 /// Returns the content of the header, if the segment is long enough for one. The segment is
 /// detached again.
-fn look(id: i32, len: usize, what: &str) -> Result<Option<Told>, Error> {
+fn look(id: i32, len: usize, what: &str) -> Result<Option<Claims>, Error> {
     let mapping = attach(id, len, Access::Read, what)?;
     Ok(mapping.start_as().map(Header::read))
 }
@@ -152,8 +152,8 @@ pub(super) fn creators() -> Vec<(Option<Creator>, i32, i32)> {
         }
         let unused = || stat(id).is_ok_and(|about| about.shm_nattch == 0);
         let creator = match look(id, HEADER + room, "") {
-            Ok(Some(told)) if told.is_region(room) && !told.kept => Some(told.creator),
-            Ok(Some(told)) if told.is_begun() && unused() => None,
+            Ok(Some(claims)) if claims.is_region(room) && !claims.kept => Some(claims.creator),
+            Ok(Some(claims)) if claims.is_begun() && unused() => None,
             _ => continue,
         };
         found.push((creator, id, about.shm_perm.__key));

@@ -120,14 +120,14 @@ pub(crate) fn load<S: Spec>(
                 let remedy = "correct it, or delete the case: nothing in it was changed";
                 return Err(Error::invalid(format!("{name} says {slip}"), remedy));
             }
-            Ok(applied(raw, extent, cuts, &name))
+            Ok(matched(raw, extent, cuts, &name))
         })
         .collect()
 }
 
 /// Returns the part of a saved case that its suite can run: the case without operations that the
 /// suite no longer has, if that is still a case of the suite.
-fn applied<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<S> {
+fn matched<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<S> {
     let all: usize = raw.program.iter().map(Vec::len).sum();
     let mut whys: Vec<String> = Vec::new();
     // An operation that does not apply is left out of the prefix too.

@@ -23,7 +23,7 @@ const AROUND: u32 = 4;
 const NONE: i64 = -1;
 
 /// A file, a line and a column.
-type Place<File> = (File, u32, u32);
+type FileLine<File> = (File, u32, u32);
 
 struct Page<'a> {
     /// The report, and that of the cross-check if there is one.
@@ -50,9 +50,9 @@ struct Part<'a> {
     rows: Rows,
     linearization: Option<&'a Linearization>,
     /// The label of each access that matters, its row, and its file, line and column.
-    excerpts: Vec<(&'a str, Option<usize>, Place<&'a str>)>,
+    excerpts: Vec<(&'a str, Option<usize>, FileLine<&'a str>)>,
     /// The words of each near miss, the row at which it differs, and its execution.
-    near_misses: Vec<(&'a str, Option<usize>, Option<Passing<'a>>)>,
+    near_misses: Vec<(&'a str, Option<usize>, Option<NearMissRun<'a>>)>,
     replay: Option<&'a str>,
     steps_by: Option<&'a str>,
     /// The sentence that the cross-check passed.
@@ -77,14 +77,14 @@ struct Rows {
     /// The texts and values of rows, each once.
     texts: Vec<String>,
     /// The file, line and column of steps, each once.
-    places: Vec<Place<String>>,
+    places: Vec<FileLine<String>>,
     row_of_step: Vec<usize>,
     /// The number of each row in the table of the text, counted from 1.
     numbers: Vec<usize>,
 }
 
 /// An execution that passes.
-struct Passing<'a> {
+struct NearMissRun<'a> {
     processes: Vec<Lane<'a>>,
     words: Vec<&'a str>,
     rows: Rows,
@@ -151,7 +151,7 @@ impl ToJson for Part<'_> {
     }
 }
 
-impl ToJson for Passing<'_> {
+impl ToJson for NearMissRun<'_> {
     fn write(&self, to: &mut String) {
         object(
             to,
@@ -385,7 +385,7 @@ fn passing_of<'a>(
     report: &'a Report,
     execution: &'a Execution,
     row: impl Fn(usize) -> Option<usize>,
-) -> Passing<'a> {
+) -> NearMissRun<'a> {
     let of_each = report.processes.iter().zip(&execution.operations);
     let processes = of_each.map(|(process, operations)| Process {
         operations: operations.clone(),
@@ -399,7 +399,7 @@ fn passing_of<'a>(
     };
     let rows = rows(&passing);
     let own = |step: usize| rows.row_of_step.get(step).copied();
-    Passing {
+    NearMissRun {
         processes: lanes(
             report,
             execution.operations.iter().map(|of_process| &**of_process),

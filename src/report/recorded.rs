@@ -18,7 +18,7 @@ const BEFORE: usize = 12;
 const BESIDE: usize = 24;
 
 /// A report and its parts.
-pub(crate) struct Told {
+pub(crate) struct Parts {
     pub(crate) text: String,
     pub(crate) why: String,
     pub(crate) reason: Option<Reason>,
@@ -31,7 +31,7 @@ pub(crate) fn of_history<S: Spec>(
     history: &History<S>,
     finding: &Finding<S>,
     blamed: Option<&Blocked<S>>,
-) -> Told {
+) -> Parts {
     let sentence = match blamed {
         Some(blamed) => accusation(names, history, blamed, Room::USUAL),
         None => finding.detail.clone(),
@@ -73,7 +73,7 @@ pub(crate) fn of_history<S: Spec>(
         let _ = why(&mut text, Screen::plain(WIDTH), &reason, Room::USUAL);
         reason
     });
-    Told {
+    Parts {
         text: text.trim_end().to_owned(),
         why: sentence,
         reason,

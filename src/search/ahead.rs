@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// The time that a program may take that is searched in advance: a finding waits for the searches
 /// that are under way. A program that takes longer is searched when its number comes.
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST_AHEAD: Duration = Duration::from_secs(2);
 
 /// A program and its budget.
 #[derive(Clone)]
@@ -36,13 +36,13 @@ struct Queue<S: Spec> {
     over: bool,
 }
 
-struct Shared<S: Spec> {
+struct AheadState<S: Spec> {
     state: Mutex<Queue<S>>,
     /// Notified when a program waits or is done, or the search is over.
     changed: Condvar,
 }
 
-impl<S: Spec> Shared<S> {
+impl<S: Spec> AheadState<S> {
     fn lock(&self) -> MutexGuard<'_, Queue<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,7 +57,7 @@ impl<S: Spec> Shared<S> {
         drop(state);
         let left = task.deadline.saturating_duration_since(Instant::now());
         let budget = Budget {
-            time: left.min(LONGEST),
+            time: left.min(LONGEST_AHEAD),
             ..task.budget
         };
         let search = || engine.search(&task.case, roles, &budget);
@@ -77,7 +77,7 @@ impl<S: Spec> Shared<S> {
 
 /// The engines that search in advance.
 pub(super) struct Ahead<S: Spec> {
-    shared: Arc<Shared<S>>,
+    shared: Arc<AheadState<S>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -86,7 +86,7 @@ impl<S: Spec> Ahead<S> {
     /// futex(2): threads that contend for a lock, std's or malloc's, would spin there, or be
     /// aborted by libc.
     pub(super) fn start(runner: Runner<S>, engines: usize, roles: &[String]) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(AheadState {
             state: Mutex::new(Queue {
                 waiting: VecDeque::new(),
                 running: HashSet::new(),

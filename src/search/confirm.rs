@@ -2,7 +2,7 @@
 //! case.
 
 use super::runner::kind;
-use super::{Found, Origin, PATIENCE, Rate, Search};
+use super::{Found, Origin, RETRIES, Rate, Search};
 use crate::engine::{Budget, Run};
 use crate::error::Error;
 use crate::regression;
@@ -19,10 +19,10 @@ const ENOUGH: u64 = 100;
 
 impl<S: Spec> Search<'_, S> {
     /// Replays a finding to tell how reliably it fails, makes its token, and saves it.
-    pub(super) fn tell(&mut self, run: Run<S>, origin: Origin) -> Result<Found<S>, Error> {
+    pub(super) fn confirm(&mut self, run: Run<S>, origin: Origin) -> Result<Found<S>, Error> {
         let before = (self.covered, self.unknown.clone());
         let rate = self.rate(&run);
-        let passes = self.nearby(&run);
+        let passes = self.near_misses(&run);
         (self.covered, self.unknown) = before;
         let token = regression::token(&self.plan.suite, self.runner.name, &run.case)?;
         // Another program may keep the saved cases locked for a while.
@@ -56,7 +56,7 @@ impl<S: Spec> Search<'_, S> {
 
     fn rate(&mut self, run: &Run<S>) -> Rate {
         let budget = Budget {
-            executions: self.budget().executions.saturating_mul(PATIENCE),
+            executions: self.budget().executions.saturating_mul(RETRIES),
             time: self.left_to_confirm(),
             ..self.budget()
         };

@@ -156,7 +156,7 @@ impl<S: Spec> Search<'_, S> {
                     let took = self.covered.executions - before.executions;
                     let tree = programs.drawn.swap_remove(number).tree;
                     let (run, origin) = self.shrink(tree, run, took);
-                    return self.tell(run, origin).map(Some);
+                    return self.confirm(run, origin).map(Some);
                 }
             }
         }

@@ -33,13 +33,13 @@ use std::time::{Duration, Instant};
 
 /// The executions of a known failure, as a multiple of those of a program: it may be a rare
 /// failure.
-const PATIENCE: u64 = 4;
+const RETRIES: u64 = 4;
 /// Confirming a finding may take this long beyond the time limit.
 const CONFIRMING: Duration = Duration::from_secs(10);
 
 /// The longest time limit; a longer one counts as none, since times beyond it cannot be calculated
 /// with.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// The input of a search.
 pub(crate) struct Plan<S: Spec> {
@@ -124,10 +124,10 @@ pub(crate) fn cross_check<E: Engine, T: WithHandles<Memory = E::Memory>>(
     case: Case<T::Spec>,
     found: (&'static str, Duration),
 ) -> Result<Outcome<T::Spec>, Error> {
-    elsewhere_with(Runner::of::<E, T>(), plan, case, found)
+    cross_check_with(Runner::of::<E, T>(), plan, case, found)
 }
 
-fn elsewhere_with<S: Spec>(
+fn cross_check_with<S: Spec>(
     runner: Runner<S>,
     plan: &Plan<S>,
     case: Case<S>,
@@ -144,7 +144,7 @@ fn elsewhere_with<S: Spec>(
     let found = match search.run(&case, &search.budget()) {
         Some(run) => {
             let run = search.leave_out(run);
-            Some(search.tell(run, Origin::CrossCheck(first))?)
+            Some(search.confirm(run, Origin::CrossCheck(first))?)
         }
         None => None,
     };
@@ -160,7 +160,7 @@ pub(crate) fn replay_to<E: Engine, T: WithHandles<Memory = E::Memory>>(
     case: &Case<T::Spec>,
     stop: StopAt,
 ) -> Result<(), Error> {
-    let mut search = Search::new(Runner::of::<E, T>(), plan, LONGEST);
+    let mut search = Search::new(Runner::of::<E, T>(), plan, LONGEST_TIME);
     let budget = Budget {
         stop: Some(stop),
         ..search.budget()
@@ -205,7 +205,7 @@ impl<'a, S: Spec> Search<'a, S> {
             engine,
             turn,
             started: Instant::now(),
-            limit: limit.min(LONGEST),
+            limit: limit.min(LONGEST_TIME),
             planned: None,
             spent: 0,
             drew: false,
@@ -315,25 +315,25 @@ impl<'a, S: Spec> Search<'a, S> {
     /// Replays a case that failed before, unchanged.
     fn replay_saved(&mut self, case: Case<S>, origin: Origin) -> Result<Option<Found<S>>, Error> {
         let budget = Budget {
-            executions: self.budget().executions.saturating_mul(PATIENCE),
+            executions: self.budget().executions.saturating_mul(RETRIES),
             ..self.budget()
         };
         let before = self.covered;
         if let Some(run) = self.run(&case, &budget) {
-            return self.tell(run, origin).map(Some);
+            return self.confirm(run, origin).map(Some);
         }
         let (requested, matched) = (
             self.covered.requested - before.requested,
             self.covered.matched - before.matched,
         );
-        let anew = free(case.clone());
+        let reduced = free(case.clone());
         if matched < requested && origin == Origin::Saved {
             let refreshed = match &self.plan.regressions {
                 Some(directory) if self.plan.settings.refresh => {
                     let file = regression::file_of(directory, &self.plan.suite);
                     // As where a case is saved.
                     self.engine.leave_machine();
-                    regression::replace(&file, self.runner.name, &case, &anew)?;
+                    regression::replace(&file, self.runner.name, &case, &reduced)?;
                     "from now on its program is kept alone"
                 }
                 _ => "FORKCHECK_REFRESH=1 keeps its program alone",
@@ -355,11 +355,11 @@ impl<'a, S: Spec> Search<'a, S> {
         }
         // The code has changed since, and so have the steps: it may now fail by a neighbouring
         // schedule.
-        if anew != case
+        if reduced != case
             && origin == Origin::Saved
-            && let Some(run) = self.run(&anew, &self.budget())
+            && let Some(run) = self.run(&reduced, &self.budget())
         {
-            return self.tell(run, origin).map(Some);
+            return self.confirm(run, origin).map(Some);
         }
         Ok(None)
     }

@@ -18,7 +18,7 @@ const SHOWN: usize = 8;
 impl<S: Spec> Search<'_, S> {
     /// Returns the near misses: without the kill, with the kill elsewhere, with a turn that ends
     /// one step later or earlier.
-    pub(super) fn nearby(&mut self, run: &Run<S>) -> Vec<NearMiss<S>> {
+    pub(super) fn near_misses(&mut self, run: &Run<S>) -> Vec<NearMiss<S>> {
         let Schedule::Turns(turns) = &run.case.schedule else {
             return Vec::new();
         };
@@ -56,7 +56,7 @@ impl<S: Spec> Search<'_, S> {
         }
         let mut killed = run.steps.iter().enumerate();
         for (number, kill) in run.case.kills.iter().enumerate() {
-            let (mut elsewhere, mut last) = (Vec::new(), None);
+            let (mut instead, mut last) = (Vec::new(), None);
             // The case lists kills in the order in which they came.
             let step = killed
                 .by_ref()
@@ -68,18 +68,18 @@ impl<S: Spec> Search<'_, S> {
                 let mut case = run.case.clone();
                 case.kills[number].before = place.place.clone();
                 if place.place != kill.before && self.passes(&case) {
-                    elsewhere.push(format!("{}:{}", file(&place.step.file), place.step.line));
+                    instead.push(format!("{}:{}", file(&place.step.file), place.step.line));
                     last = Some(case);
                 }
             }
-            elsewhere.dedup();
+            instead.dedup();
             if let Some(case) = last {
-                let who = match run.case.kills.len() {
+                let role = match run.case.kills.len() {
                     1 => String::new(),
                     _ => format!("{} ", named(&self.plan.roles, usize::from(kill.process))),
                 };
                 passing.push(NearMiss {
-                    words: format!("{who}killed before {}", elsewhere.join(", ")),
+                    words: format!("{role}killed before {}", instead.join(", ")),
                     step,
                     case,
                     run: None,

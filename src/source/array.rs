@@ -1,6 +1,6 @@
 //! The length of an array of a structure, from its definition in the source.
 
-use super::path::{Kind, Path};
+use super::path::{PartKind, Path};
 use super::reference::words;
 use super::{lines, receiver};
 
@@ -36,7 +36,10 @@ fn of(Path(parts): &Path, lines: &[String], structure: &str) -> Option<Element> 
     let [variable, field] = parts.as_slice() else {
         return None;
     };
-    if variable.kind != Kind::Variable || variable.index.is_some() || field.kind != Kind::Field {
+    if variable.kind != PartKind::Variable
+        || variable.index.is_some()
+        || field.kind != PartKind::Field
+    {
         return None;
     }
     let index = field.index.as_ref().filter(|index| !index.contains("]["))?;

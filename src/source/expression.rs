@@ -1,6 +1,6 @@
 //! The path of fields that a piece of source text ends with.
 
-use super::path::{Kind, Part, Path};
+use super::path::{Part, PartKind, Path};
 
 /// Returns the path that a text ends with.
 pub(super) fn parsed(text: &str) -> Option<Path> {
@@ -38,9 +38,9 @@ pub(super) fn parsed(text: &str) -> Option<Path> {
         let part = Part {
             name: name.to_owned(),
             kind: match more {
-                Some(_) if name.starts_with(|c: char| c.is_ascii_digit()) => Kind::Number,
-                Some(_) => Kind::Field,
-                None => Kind::Variable,
+                Some(_) if name.starts_with(|c: char| c.is_ascii_digit()) => PartKind::Number,
+                Some(_) => PartKind::Field,
+                None => PartKind::Variable,
             },
             index,
         };

@@ -13,7 +13,7 @@ pub(crate) use array::{Element, element};
 pub(crate) use path::Path;
 
 use expression::parsed;
-use path::Kind;
+use path::PartKind;
 use reference::followed;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -38,7 +38,7 @@ pub(crate) fn path(file: &str, line: u32, column: u32) -> Option<Path> {
 pub(crate) fn field(file: &str, line: u32, column: u32) -> Option<String> {
     let path = path(file, line, column)?;
     let fields = path.0.into_iter().rev();
-    let mut fields = fields.filter(|part| part.kind == Kind::Field);
+    let mut fields = fields.filter(|part| part.kind == PartKind::Field);
     fields.next().map(|part| part.name)
 }
 

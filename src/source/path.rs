@@ -7,13 +7,13 @@ pub(crate) struct Path(pub(super) Vec<Part>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) name: String,
-    pub(super) kind: Kind,
+    pub(super) kind: PartKind,
     /// The text between the brackets after it.
     pub(super) index: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PartKind {
     /// A variable, including `self`: another name for it means the same word.
     Variable,
     /// A named field, or a method of the structure that returns a reference.
@@ -27,7 +27,7 @@ impl Path {
     /// the source; a variable if there is no field.
     pub(crate) fn short(&self) -> String {
         let mut fields = self.0.iter();
-        let last = fields.rposition(|part| part.kind != Kind::Number);
+        let last = fields.rposition(|part| part.kind != PartKind::Number);
         self.text(last.unwrap_or(0))
     }
 
@@ -35,9 +35,9 @@ impl Path {
     /// index of an element is not known: two variables then mean one array or two.
     pub(crate) fn full(&self) -> String {
         let from = match self.0.as_slice() {
-            [first, second, ..] if second.kind == Kind::Field => {
+            [first, second, ..] if second.kind == PartKind::Field => {
                 let says_more = first.name != "self" && self.unknown_indexes() == 0;
-                usize::from(first.kind == Kind::Variable && !says_more)
+                usize::from(first.kind == PartKind::Variable && !says_more)
             }
             _ => 0,
         };
@@ -65,7 +65,7 @@ impl Path {
 
     /// Returns whether it is only the name of a variable.
     pub(crate) fn is_variable(&self) -> bool {
-        self.0.iter().all(|part| part.kind != Kind::Field)
+        self.0.iter().all(|part| part.kind != PartKind::Field)
     }
 
     /// Returns the number of indexes that are no numbers in the source, which does not say the

@@ -2,7 +2,7 @@
 //! name can be meant.
 
 use super::expression::parsed;
-use super::path::{Kind, Path};
+use super::path::{PartKind, Path};
 
 /// The most references that are followed one after the other: `let slot = &ring.slots[i]`, where
 /// `let ring = &self.ring`.
@@ -14,7 +14,7 @@ pub(super) fn followed(mut path: Path, lines: &[String], at: usize, before: &str
     let (mut at, mut before) = (at, before.to_owned());
     for _ in 0..REFERENCES {
         let first = path.0.first()?;
-        if first.kind != Kind::Variable || first.name == "self" {
+        if first.kind != PartKind::Variable || first.name == "self" {
             break;
         }
         let Some((line, expression)) = definition(&first.name, lines, at, &before) else {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The limit on the processor time of the check of one history. Those that finish take seconds at
 /// most.
-const LONGEST: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 60_000 });
+const LONGEST_JUDGING: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 60_000 });
 /// The steps of the spec between two looks at the clock.
 const BETWEEN_LOOKS: u32 = 16;
 
@@ -31,7 +31,9 @@ impl Judging {
     pub(crate) fn goes_on(&self) -> bool {
         let steps = self.steps.get().wrapping_add(1);
         self.steps.set(steps);
-        if steps.is_multiple_of(BETWEEN_LOOKS) && used().saturating_sub(self.since) >= LONGEST {
+        if steps.is_multiple_of(BETWEEN_LOOKS)
+            && used().saturating_sub(self.since) >= LONGEST_JUDGING
+        {
             self.is_over.set(true);
         }
         !self.is_over.get()

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use std::time::{Duration, Instant};
 
 /// The longest wait for other programs: any user may lock that directory, and a stopped suite keeps its lock.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// Held by the running pool, or by the running crews.
 static IN_THIS_PROGRAM: RwLock<()> = RwLock::new(());
@@ -45,8 +45,8 @@ impl MachineTurn {
         let asking = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
         // The machine's lock comes first: tests of this program that do not need it go on meanwhile.
         let (between_programs, shared) = match lock {
-            Some(path) => between_programs(path, LONGEST),
-            None => between_programs(&std::env::temp_dir(), LONGEST),
+            Some(path) => between_programs(path, LONGEST_WAIT),
+            None => between_programs(&std::env::temp_dir(), LONGEST_WAIT),
         };
         // A test that failed in its turn left nothing half done.
         let alone = IN_THIS_PROGRAM.write();

@@ -275,7 +275,12 @@ impl<'a> File<'a> {
         }
         let mut kept = kept.into_iter().peekable();
         let is_kept = |(i, token)| kept.next_if_eq(&i).map(|_| token);
-        self.own = tokens.iter().cloned().enumerate().filter_map(is_kept).collect();
+        self.own = tokens
+            .iter()
+            .cloned()
+            .enumerate()
+            .filter_map(is_kept)
+            .collect();
     }
 
     /// Returns the names that the file uses itself: not those of methods and fields, nor the ends of paths, nor those that are

@@ -1,16 +1,16 @@
 //! The rules about single Rust files: length, header, tests left out, sleeping.
 
 use crate::source::{Repository, Token};
-use crate::{LONGEST, has, holds};
+use crate::{LONGEST_FILE, has, holds};
 
 #[test]
 fn no_source_file_is_too_long() {
-    let long = "//! .\n".repeat(LONGEST + 1);
+    let long = "//! .\n".repeat(LONGEST_FILE + 1);
     let rule = |repository: &Repository| {
         let long = repository
             .under("src/")
-            .filter(|(_, text)| text.lines().count() > LONGEST);
-        long.map(|(path, _)| format!("{path}: over {LONGEST} lines; split it by what it does"))
+            .filter(|(_, text)| text.lines().count() > LONGEST_FILE);
+        long.map(|(path, _)| format!("{path}: over {LONGEST_FILE} lines; split it by what it does"))
             .collect()
     };
     holds(rule, &[("src/planted.rs", &long)]);

@@ -391,7 +391,7 @@ const COMMANDS: &[(&str, &str)] = &[
 ];
 
 /// The most lines of a file of `src/`.
-const LONGEST: usize = 500;
+const LONGEST_FILE: usize = 500;
 
 /// Asserts that the repository keeps `rule`, and that `rule` objects to each planted file `(path, text)`.
 #[track_caller]

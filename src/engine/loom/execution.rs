@@ -211,7 +211,7 @@ pub(super) fn unless_abandoned<R>(
     enter_phase(phase);
     match catch_unwind(AssertUnwindSafe(run)) {
         // The phase caught the panic that was to unwind it, so its result means nothing.
-        Ok(result) if was_told() => {
+        Ok(result) if was_reported() => {
             std::mem::forget(result);
             Ok(None)
         }
@@ -222,20 +222,20 @@ pub(super) fn unless_abandoned<R>(
 }
 
 /// Returns whether the calling process learned that the execution has ended.
-fn was_told() -> bool {
+fn was_reported() -> bool {
     with(|now, process| now.processes[process].unwinds.is_some()).unwrap_or(false)
 }
 
 /// Returns whether the calling process is still part of the model. When the execution ends, the
 /// next access of a process unwinds it; its accesses while it unwinds are not part of the model.
 pub(super) fn goes_on() -> bool {
-    let told = with(|now, process| {
+    let reported = with(|now, process| {
         now.ended?;
         let unwinds = &mut now.processes[process].unwinds;
         *unwinds = Some(unwinds.map_or(0, |accesses| accesses + 1));
         *unwinds
     });
-    match told.flatten() {
+    match reported.flatten() {
         None => true,
         Some(0) => resume_unwind(Box::new(Abandoned)),
         Some(accesses) => {

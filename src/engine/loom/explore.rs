@@ -41,7 +41,7 @@ const WITHOUT_PREEMPTIONS: u64 = 10;
 const BEYOND: u64 = 6;
 /// Counters that the supervisor reads: executions begun, 1 once the answer is being written, and
 /// steps of the spec that the check of histories has taken.
-pub(super) type Shared = [AtomicU64; 3];
+pub(super) type Counters = [AtomicU64; 3];
 
 /// The state that outlives one execution of the model.
 pub(super) struct Model<S: Spec> {
@@ -51,7 +51,7 @@ pub(super) struct Model<S: Spec> {
     /// Executions begun. The count is in this process's own memory, where no operation writes by
     /// mistake.
     begun: AtomicU64,
-    /// [`Shared`], for the supervisor.
+    /// [`Counters`], for the supervisor.
     shared: Arc<Region>,
     /// Rounds that are done, and executions begun before the wanted rounds were done.
     rounds: AtomicUsize,
@@ -210,7 +210,7 @@ impl<S: Spec> Model<S> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &Counters {
         self.shared.get(0).expect("the region was made for it")
     }
 

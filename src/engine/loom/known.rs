@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed};
 
 /// A word as an execution knows it: its number there, and its value before the processes begin.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownWord {
     key: Key,
     initial: AtomicU64,
     form: Form,
 }
 
-impl Known {
+impl KnownWord {
     pub(super) fn new(initial: u64, form: Form) -> Self {
         Self {
             key: Key::default(),

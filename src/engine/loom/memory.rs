@@ -1,7 +1,7 @@
 //! loom's atomics as a [`Memory`]; each access is noted in the [execution](super::execution).
 
 use super::execution;
-use super::known::{self, Known};
+use super::known::{self, KnownWord};
 use crate::case::Access;
 use crate::engine::value::Value;
 use crate::memory::{Atomic, Incarnation, Memory, MemoryCell, Payload, WordsOf};
@@ -21,7 +21,7 @@ pub struct Loom;
 #[derive(Debug)]
 pub struct Word<A> {
     model: A,
-    known: Known,
+    known: KnownWord,
 }
 
 macro_rules! loom_atomic {
@@ -29,7 +29,7 @@ macro_rules! loom_atomic {
     (@one $Word:ident $Value:ty, {$($method:ident: $new:expr),*}) => {
         impl Atomic<$Value> for Word<model::$Word> {
             fn new(value: $Value) -> Self {
-                Self { model: model::$Word::new(value), known: Known::new(value.to_bits(), <$Value>::FORM) }
+                Self { model: model::$Word::new(value), known: KnownWord::new(value.to_bits(), <$Value>::FORM) }
             }
             fn load(&self, order: Ordering) -> $Value {
                 execution::look_at(order);

@@ -182,8 +182,8 @@ fn supervise<S: Spec>(
     // loom aborts the process where it cannot allocate.
     let room = room_of(roles.len());
     has_room_for(room)?;
-    let shared = Arc::new(Region::anonymous(size_of::<explore::Shared>())?);
-    let [counter, answered, spec_steps]: &explore::Shared = shared.get(0)?;
+    let shared = Arc::new(Region::anonymous(size_of::<explore::Counters>())?);
+    let [counter, answered, spec_steps]: &explore::Counters = shared.get(0)?;
     let (mut answers, answer) = Sender::new()?;
     fcntl(&answers, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
         .map_err(|errno| Error::system("set up a pipe", errno, "report this"))?;

@@ -77,14 +77,14 @@ impl Code {
 
 /// The instructions that operations were seen to take, in shared memory. One process at a time adds to them.
 #[repr(C)]
-pub(super) struct Known {
+pub(super) struct KnownCode {
     count: AtomicU32,
     all: [[AtomicU64; 2]; MAX_INSTRUCTIONS],
     /// The number of an instruction, plus one, by the hash of its address; 0: none.
     buckets: [AtomicU32; BUCKETS],
 }
 
-impl Known {
+impl KnownCode {
     /// Adds an instruction, unless it is known. Async-signal-safe.
     pub(super) fn add(&self, instruction: Instruction) {
         let number = self.count.load(Relaxed) as usize;

@@ -54,7 +54,7 @@ pub(super) struct Control {
     /// 1: the batch is over. Stored with Release: the supervisor sees the logs and counts.
     pub(super) over: AtomicU32,
     middle: Seal,
-    pub(super) places: [Line<Place>; MAX_PROCESSES],
+    pub(super) places: [Line<WorkerPosition>; MAX_PROCESSES],
 }
 
 // SAFETY: Resident. 1. and 2. Only atomics. 3. No word is used as an index unchecked. 4. No Drop.
@@ -90,7 +90,7 @@ impl Control {
 
 /// The position of a worker.
 #[repr(C)]
-pub(super) struct Place {
+pub(super) struct WorkerPosition {
     phase: AtomicU32,
     operation: AtomicU32,
     invoked: AtomicU64,
@@ -113,7 +113,7 @@ pub(crate) enum Phase {
     Check,
 }
 
-impl Place {
+impl WorkerPosition {
     pub(super) fn set(&self, phase: Phase) {
         let code = match phase {
             Phase::Idle => 0,

@@ -1,7 +1,7 @@
 //! Knowledge about the operations of a structure, in memory that all its pools share.
 #![allow(unsafe_code, reason = "one `unsafe impl Resident`")]
 
-use super::code::Known;
+use super::code::KnownCode;
 use crate::error::Error;
 use crate::memory::Resident;
 use crate::region::Region;
@@ -9,13 +9,13 @@ use crate::schedule::MAX_PROCESSES;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// The length of an operation in instructions: at least, and at most.
-const SHORTEST: u32 = 8;
-pub(super) const LONGEST: u32 = 4_096;
+const FEWEST_INSTRUCTIONS: u32 = 8;
+pub(super) const MOST_INSTRUCTIONS: u32 = 4_096;
 
 #[repr(C)]
 pub(super) struct Learnt {
     /// The instructions that were taken one by one.
-    pub(super) known: Known,
+    pub(super) known: KnownCode,
     /// The approximate number of instructions in an operation of each process; 0 before one was taken.
     lengths: [AtomicU32; MAX_PROCESSES],
     /// 1: breakpoints cannot be set.
@@ -62,7 +62,10 @@ impl Learnt {
         } else {
             length
         };
-        self.lengths[process].store(length.clamp(SHORTEST, LONGEST), Relaxed);
+        self.lengths[process].store(
+            length.clamp(FEWEST_INSTRUCTIONS, MOST_INSTRUCTIONS),
+            Relaxed,
+        );
     }
 
     /// Notes that breakpoints cannot be set.

@@ -48,7 +48,7 @@ use crate::structure::WithHandles;
 use crate::workers::{MachineTurn, PrivateWait, Stuck};
 use control::Phase;
 use learnt::Learnt;
-use pool::{Batch, Ended, Pool, Tally};
+use pool::{Batch, Pool, PoolCounts, PoolEnd};
 use position::Position;
 use std::marker::PhantomData;
 use std::path::Path;
@@ -173,7 +173,7 @@ fn search<S: WithHandles<Memory = Hardware>>(
     budget: Budget,
 ) -> Result<Answer<S::Spec>, Error> {
     let until = Instant::now() + budget.time;
-    let (mut all, mut judged, mut at_rest) = (Tally::default(), 0, 0);
+    let (mut all, mut judged, mut at_rest) = (PoolCounts::default(), 0, 0);
     let mut run = loop {
         let mut pool = match kept.pool.take() {
             Some((same, pool)) if same == roles => pool,
@@ -193,7 +193,7 @@ fn search<S: WithHandles<Memory = Hardware>>(
             pool.refuse_breakpoints();
             continue;
         }
-        if let Ended::Lost(lost) = ended {
+        if let PoolEnd::Lost(lost) = ended {
             // The counts may be wrong too.
             let covered = Covered {
                 programs: 1,
@@ -206,17 +206,17 @@ fn search<S: WithHandles<Memory = Hardware>>(
         all.add(&tally);
         judged += tally.executions;
         let private_wait = match &ended {
-            Ended::Stuck { process, .. } => pool.private_wait(*process),
+            PoolEnd::Stuck { process, .. } => pool.private_wait(*process),
             _ => None,
         };
-        if matches!(ended, Ended::Done | Ended::Judged(_)) {
+        if matches!(ended, PoolEnd::Done | PoolEnd::Judged(_)) {
             kept.pool = Some((roles.clone(), pool));
-            break told(&case, &roles, ended, budget.read_only, private_wait);
+            break outcome(&case, &roles, ended, budget.read_only, private_wait);
         }
         // The workers did not count the execution in which a process died, got stuck or came to rest.
         all.executions += 1;
         let overlapped = ended.overlapped();
-        let run = told(&case, &roles, ended, budget.read_only, private_wait);
+        let run = outcome(&case, &roles, ended, budget.read_only, private_wait);
         if run.is_some() {
             all.failing += 1;
             break run;
@@ -258,8 +258,11 @@ fn search<S: WithHandles<Memory = Hardware>>(
 
 /// Returns whether a breakpoint may have ended a process: a handler of the code's own, which blocks SIGTRAP and SIGSYS, interrupted the
 /// operation and reached it or made a system call; or a sandbox ends who makes a call that a breakpoint takes.
-fn died_of_breakpoint<S: WithHandles<Memory = Hardware>>(tally: &Tally, ended: &Ended<S>) -> bool {
-    let Ended::Died {
+fn died_of_breakpoint<S: WithHandles<Memory = Hardware>>(
+    tally: &PoolCounts,
+    ended: &PoolEnd<S>,
+) -> bool {
+    let PoolEnd::Died {
         process,
         exit: Exit::Signal(libc::SIGTRAP | libc::SIGSYS),
         ..
@@ -304,16 +307,16 @@ fn waits_in_calls<S: Spec>(case: &Case<S>, history: &History<S>) -> bool {
 }
 
 /// Returns the end of a batch as a run with its verdict; `None` if all went well.
-fn told<S: WithHandles<Memory = Hardware>>(
+fn outcome<S: WithHandles<Memory = Hardware>>(
     case: &Case<S::Spec>,
     roles: &[String],
-    ended: Ended<S>,
+    ended: PoolEnd<S>,
     read_only: u32,
     private_wait: Option<(usize, PrivateWait)>,
 ) -> Option<Run<S::Spec>> {
     let (history, verdict) = match ended {
-        Ended::Done | Ended::AtRest(_) | Ended::Lost(_) => return None,
-        Ended::Judged(history) => {
+        PoolEnd::Done | PoolEnd::AtRest(_) | PoolEnd::Lost(_) => return None,
+        PoolEnd::Judged(history) => {
             let verdict = incomplete(case, &history).unwrap_or_else(|| {
                 check(
                     &case.setup,
@@ -324,7 +327,7 @@ fn told<S: WithHandles<Memory = Hardware>>(
             });
             (history, verdict)
         }
-        Ended::Died {
+        PoolEnd::Died {
             process,
             phase,
             exit,
@@ -334,7 +337,7 @@ fn told<S: WithHandles<Memory = Hardware>>(
             let place = place(case, roles, process, phase);
             (history, died(&place, exit, only_reads))
         }
-        Ended::Stuck {
+        PoolEnd::Stuck {
             process,
             phase,
             stuck,

@@ -13,7 +13,7 @@
 
 use super::clock;
 use super::code::{Code, GOLDEN};
-use super::learnt::{LONGEST, Learnt};
+use super::learnt::{Learnt, MOST_INSTRUCTIONS};
 use super::point::{Others, Part, Pause, Point, Progress, Target, magnitude};
 use super::position::{Position, SharedPosition};
 use crate::schedule::split_mix;
@@ -216,7 +216,7 @@ impl Pauses {
         let target = if steps {
             match learnt.length(process) {
                 // All of it is taken once, so that its instructions are known.
-                None => Target::After(LONGEST),
+                None => Target::After(MOST_INSTRUCTIONS),
                 // A quarter of them lies beyond its supposed end, so that a longer operation is noticed.
                 Some(length) => {
                     Target::After(1 + ((part * (u64::from(length) * 5 / 4)) >> 32) as u32)

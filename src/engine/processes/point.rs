@@ -63,10 +63,10 @@ pub(super) struct Others<'a> {
 
 /// In nanoseconds: a wait may end after this time without an instruction of the process that should
 /// pause, or without a call of the others, since they may wait for each other.
-pub(super) const PATIENCE: u64 = 2_000_000;
+pub(super) const LONGEST_WAIT: u64 = 2_000_000;
 
 /// A wait ends only after it has offered the processor to others that many times: beside other work a process may have none for
-/// longer than [`PATIENCE`].
+/// longer than [`LONGEST_WAIT`].
 const OFFERS: u32 = 16;
 
 /// How long a wait has gone on without progress.
@@ -92,7 +92,7 @@ impl Patience {
     pub(super) fn is_over(&mut self, progress: u64) -> bool {
         if progress != self.seen {
             *self = Self::new(progress);
-        } else if clock::now() > self.since + PATIENCE {
+        } else if clock::now() > self.since + LONGEST_WAIT {
             self.offers += 1;
             std::thread::yield_now();
         }
@@ -163,13 +163,13 @@ mod tests {
         let began = clock::now();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                while clock::now() < began + 3 * PATIENCE {
+                while clock::now() < began + 3 * LONGEST_WAIT {
                     progress.taken.fetch_add(1, Relaxed);
                     std::thread::yield_now();
                 }
             });
             progress.wait(false, 0);
         });
-        assert!(clock::now() >= began + PATIENCE);
+        assert!(clock::now() >= began + LONGEST_WAIT);
     }
 }

@@ -4,7 +4,7 @@
 use super::code::Code;
 use super::control::{Control, Phase};
 use super::position::Position;
-use super::worker::{Shared, work};
+use super::worker::{PoolState, work};
 use crate::case::{Case, History};
 use crate::check::Judge;
 use crate::error::Error;
@@ -47,7 +47,7 @@ pub(crate) struct Batch {
 
 /// The counts of a batch.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct PoolCounts {
     pub(crate) executions: u64,
     pub(crate) overlapping: u64,
     pub(crate) paused: u64,
@@ -62,9 +62,9 @@ pub(crate) struct Tally {
     pub(crate) own_trap: bool,
 }
 
-impl Tally {
+impl PoolCounts {
     /// Adds the counts of a later batch of the same case.
-    pub(crate) fn add(&mut self, later: &Tally) {
+    pub(crate) fn add(&mut self, later: &PoolCounts) {
         self.executions += later.executions;
         self.overlapping += later.overlapping;
         self.paused += later.paused;
@@ -77,7 +77,7 @@ impl Tally {
 }
 
 /// The end of a batch.
-pub(crate) enum Ended<S: WithHandles<Memory = Hardware>> {
+pub(crate) enum PoolEnd<S: WithHandles<Memory = Hardware>> {
     /// All executions ran.
     Done,
     /// This history was not Ok.
@@ -102,7 +102,7 @@ pub(crate) enum Ended<S: WithHandles<Memory = Hardware>> {
     Lost(Lost),
 }
 
-impl<S: WithHandles<Memory = Hardware>> Ended<S> {
+impl<S: WithHandles<Memory = Hardware>> PoolEnd<S> {
     /// Returns whether calls overlapped in the execution that the batch ended in.
     pub(crate) fn overlapped(&self) -> bool {
         match self {
@@ -115,7 +115,7 @@ impl<S: WithHandles<Memory = Hardware>> Ended<S> {
 
 /// Forked workers for one structure and one number of processes.
 pub(crate) struct Pool<S: WithHandles<Memory = Hardware>> {
-    shared: Shared<S>,
+    shared: PoolState<S>,
     workers: Vec<Child<()>>,
     bell: Bell,
     rests: Judge<S::Spec>,
@@ -132,7 +132,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
     ) -> Result<Self, Error> {
         possible(size_of::<S>(), &roles)?;
         let (bell, ring) = Bell::new()?;
-        let shared = Shared {
+        let shared = PoolState {
             control: Region::anonymous(size_of::<Control>())?,
             structure: Region::anonymous(size_of::<UnsafeCell<MaybeUninit<S>>>().max(1))?,
             program: Log::region()?,
@@ -163,12 +163,12 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         })
     }
 
-    /// Runs a case many times. After anything but [`Ended::Done`] and [`Ended::Judged`] the pool can only be dropped.
+    /// Runs a case many times. After anything but [`PoolEnd::Done`] and [`PoolEnd::Judged`] the pool can only be dropped.
     pub(crate) fn run(
         &mut self,
         case: &Case<S::Spec>,
         batch: Batch,
-    ) -> Result<(Tally, Ended<S>), Error> {
+    ) -> Result<(PoolCounts, PoolEnd<S>), Error> {
         let control = self.shared.control();
         let program = self.shared.program();
         program.clear();
@@ -203,8 +203,8 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         control.next_round();
         let ended = self.supervise(case, batch)?;
         let tally = self.tally();
-        let timed_out = matches!(ended, Ended::Done) && tally.executions < batch.executions;
-        Ok((Tally { timed_out, ..tally }, ended))
+        let timed_out = matches!(ended, PoolEnd::Done) && tally.executions < batch.executions;
+        Ok((PoolCounts { timed_out, ..tally }, ended))
     }
 
     /// Ends breakpoints in this pool and in later ones of the same structure.
@@ -223,9 +223,9 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         waits.find_map(|wait| wait)
     }
 
-    fn tally(&self) -> Tally {
+    fn tally(&self) -> PoolCounts {
         let control = self.shared.control();
-        Tally {
+        PoolCounts {
             executions: control.executions.load(Relaxed),
             overlapping: control.overlapping.load(Relaxed),
             paused: control.pauses.count(),
@@ -237,20 +237,20 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         }
     }
 
-    fn supervise(&mut self, case: &Case<S::Spec>, batch: Batch) -> Result<Ended<S>, Error> {
+    fn supervise(&mut self, case: &Case<S::Spec>, batch: Batch) -> Result<PoolEnd<S>, Error> {
         let mut watch = Watch::new(self.workers.len(), batch.watchdog);
         let (mut before, mut quiet) = (u64::MAX, 0);
         loop {
             self.bell.wait(self.workers.iter().map(Child::pidfd))?;
             if !self.shared.is_whole() {
-                return Ok(Ended::Lost(Lost::Overwritten));
+                return Ok(PoolEnd::Lost(Lost::Overwritten));
             }
             // Acquire: pairs with the Release in `Worker::finish`.
             if self.shared.control().over.load(Acquire) != 0 {
                 return match self.shared.control().found.load(Relaxed) {
-                    0 => Ok(Ended::Done),
-                    1 => Ok(Ended::Judged(self.shared.history(case))),
-                    3 => Ok(Ended::Lost(Lost::Unjudged)),
+                    0 => Ok(PoolEnd::Done),
+                    1 => Ok(PoolEnd::Judged(self.shared.history(case))),
+                    3 => Ok(PoolEnd::Lost(Lost::Unjudged)),
                     _ => Err(Error::invalid(
                         format!(
                             "the results of one process in one execution need more than {CAPACITY} bytes"
@@ -266,7 +266,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             for process in 0..self.workers.len() {
                 if let Some(exit) = self.workers[process].wait_timeout(Duration::ZERO)? {
                     let phase = self.shared.control().places[process].get();
-                    return Ok(Ended::Died {
+                    return Ok(PoolEnd::Died {
                         process,
                         phase,
                         exit,
@@ -281,15 +281,15 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
                 let history = self.shared.history(case);
                 let judging = Judging::begin();
                 if (self.rests)(case, &history, &|| judging.goes_on()) {
-                    return Ok(Ended::AtRest(history));
+                    return Ok(PoolEnd::AtRest(history));
                 }
             }
             if let Some((process, stuck)) = self.look(&mut watch) {
                 if stuck == Stuck::Asleep && self.unfinished().is_empty() {
-                    return Ok(Ended::Lost(Lost::Idle));
+                    return Ok(PoolEnd::Lost(Lost::Idle));
                 }
                 let phase = self.shared.control().places[process].get();
-                return Ok(Ended::Stuck {
+                return Ok(PoolEnd::Stuck {
                     process,
                     phase,
                     stuck,

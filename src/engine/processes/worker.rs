@@ -38,7 +38,7 @@ const YIELDS: u32 = 200;
 const REMEMBERED: usize = 1 << 16;
 
 /// The shared state, at the same addresses in every process of the pool, since they are forked.
-pub(super) struct Shared<S: WithHandles<Memory = Hardware>> {
+pub(super) struct PoolState<S: WithHandles<Memory = Hardware>> {
     pub(super) roles: Vec<String>,
     pub(super) control: Region,
     pub(super) structure: Region,
@@ -55,9 +55,9 @@ pub(super) struct Shared<S: WithHandles<Memory = Hardware>> {
 }
 
 /// One call in a log.
-pub(super) type Record<S> = (u64, u64, <S as Spec>::Ret);
+pub(super) type PoolCall<S> = (u64, u64, <S as Spec>::Ret);
 
-impl<S: WithHandles<Memory = Hardware>> Shared<S> {
+impl<S: WithHandles<Memory = Hardware>> PoolState<S> {
     pub(super) fn control(&self) -> &Control {
         self.control.get(0).expect("the region was made for it")
     }
@@ -91,7 +91,7 @@ impl<S: WithHandles<Memory = Hardware>> Shared<S> {
     /// Makes the history of the logs: all calls that returned, and those that began and did not.
     pub(super) fn history(&self, case: &Case<S::Spec>) -> History<S::Spec> {
         let calls = case.program.iter().enumerate().map(|(process, ops)| {
-            let records: Vec<Record<S::Spec>> = self.log(process).records();
+            let records: Vec<PoolCall<S::Spec>> = self.log(process).records();
             let mut ops = ops.iter().cloned();
             let mut calls: Vec<_> = records
                 .into_iter()
@@ -123,7 +123,7 @@ impl<S: WithHandles<Memory = Hardware>> Shared<S> {
 }
 
 /// Runs worker `me` until it is told to stop.
-pub(super) fn work<S: WithHandles<Memory = Hardware>>(shared: &Shared<S>, me: usize) {
+pub(super) fn work<S: WithHandles<Memory = Hardware>>(shared: &PoolState<S>, me: usize) {
     original::mark();
     #[cfg(target_arch = "x86_64")]
     super::disposition::use_alternate_stack();
@@ -136,7 +136,7 @@ pub(super) fn work<S: WithHandles<Memory = Hardware>>(shared: &Shared<S>, me: us
         alone = own;
     }
     let control = shared.control();
-    let mut worker = Worker {
+    let mut worker = PoolWorker {
         shared,
         me,
         alone,
@@ -169,8 +169,8 @@ pub(super) fn work<S: WithHandles<Memory = Hardware>>(shared: &Shared<S>, me: us
     }
 }
 
-struct Worker<'a, S: WithHandles<Memory = Hardware>> {
-    shared: &'a Shared<S>,
+struct PoolWorker<'a, S: WithHandles<Memory = Hardware>> {
+    shared: &'a PoolState<S>,
     me: usize,
     /// Whether it has its processor for itself, so that it may spin.
     alone: bool,
@@ -184,7 +184,7 @@ struct Worker<'a, S: WithHandles<Memory = Hardware>> {
     key: Vec<u8>,
 }
 
-impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
+impl<S: WithHandles<Memory = Hardware>> PoolWorker<'_, S> {
     fn await_round(&self, seen: u32) -> u32 {
         let round = &self.shared.control().round;
         let mut turns = if self.alone { SPINS } else { YIELDS };
@@ -274,7 +274,7 @@ impl<S: WithHandles<Memory = Hardware>> Worker<'_, S> {
         let mut time = 0;
         without_copies(|| {
             case.do_prefix(structure, &self.shared.roles, |process, _, ret| {
-                let record: Record<S::Spec> = (time, time, ret);
+                let record: PoolCall<S::Spec> = (time, time, ret);
                 time += 1;
                 if self.shared.log(process).push(&record).is_err() {
                     self.shared.control().found.store(2, Relaxed);

@@ -25,7 +25,7 @@ const HAS: u32 = 3;
 
 /// The cache line of one worker.
 #[repr(C)]
-struct Turn {
+struct WorkerLine {
     state: AtomicU32,
     /// Steps that it took; they show the supervisor that there is progress.
     steps: AtomicU32,
@@ -43,7 +43,7 @@ pub(super) mod duty {
 
 #[repr(C)]
 pub(super) struct Board {
-    turns: [Line<Turn>; MAX_PROCESSES],
+    turns: [Line<WorkerLine>; MAX_PROCESSES],
     /// The number of cases so far; a change means that there is a new one to decode.
     pub(super) batch: AtomicU32,
     /// See [`duty`].
@@ -110,7 +110,7 @@ impl Board {
 
     /// Returns the worker that has the turn, or was given it.
     pub(super) fn holder(&self) -> Option<usize> {
-        let has = |turn: &Line<Turn>| turn.state.load(Relaxed) >= GOES;
+        let has = |turn: &Line<WorkerLine>| turn.state.load(Relaxed) >= GOES;
         self.turns.iter().position(has)
     }
 

@@ -10,7 +10,7 @@ use super::processor::Processor;
 use super::scheduler::Tally;
 use super::scheduler::decision::Stop;
 use super::scheduler::states::State;
-use super::shared::Shared;
+use super::shared::CrewState;
 use super::structure_type::StructureType;
 use crate::case::{Case, Schedule, Until};
 use crate::check::Judge;
@@ -50,7 +50,7 @@ pub(crate) enum RunAs {
 /// Forked workers for one structure and one number of processes.
 pub(crate) struct Crew<S: Spec> {
     structure: StructureType<S>,
-    pub(super) shared: Arc<Shared<S>>,
+    pub(super) shared: Arc<CrewState<S>>,
     workers: Vec<Option<Child<()>>>,
     bell: Bell,
     kind: RunAs,
@@ -77,7 +77,7 @@ impl<S: Spec> Crew<S> {
         } else {
             Arc::new(Region::anonymous(structure.size_in_region)?)
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(CrewState {
             board: BoardRef::new()?,
             structure: region,
             instrumented: structure.instrumented,

@@ -5,7 +5,7 @@
 )]
 
 use super::scheduler::decision::Stop;
-use super::shared::Shared;
+use super::shared::CrewState;
 use super::stepper::{self, AsProcess};
 use crate::case::{Case, Schedule};
 use crate::check::Watcher;
@@ -29,7 +29,7 @@ const REMEMBERED: usize = 1 << 16;
 
 /// The state with which a process builds and judges executions.
 pub(super) struct Execution<M: Memory, S: WithHandles<Memory = M>> {
-    shared: Arc<Shared<S::Spec>>,
+    shared: Arc<CrewState<S::Spec>>,
     /// The mapping of the structure in this process.
     structure: Arc<Region>,
     /// Number of the worker.
@@ -45,7 +45,11 @@ pub(super) struct Execution<M: Memory, S: WithHandles<Memory = M>> {
 }
 
 impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
-    pub(super) fn new(shared: Arc<Shared<S::Spec>>, structure: Arc<Region>, slot: usize) -> Self {
+    pub(super) fn new(
+        shared: Arc<CrewState<S::Spec>>,
+        structure: Arc<Region>,
+        slot: usize,
+    ) -> Self {
         Self {
             shared,
             structure,
@@ -59,7 +63,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
         }
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared<S::Spec>> {
+    pub(super) fn shared(&self) -> &Arc<CrewState<S::Spec>> {
         &self.shared
     }
 
@@ -244,7 +248,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
     /// Judges an execution, unless an earlier one with the same key was right.
     fn remembered(
         &mut self,
-        judge: impl FnOnce(&Shared<S::Spec>, &Case<S::Spec>, Watcher<'_>) -> bool,
+        judge: impl FnOnce(&CrewState<S::Spec>, &Case<S::Spec>, Watcher<'_>) -> bool,
     ) -> bool {
         self.is_unjudged = false;
         if self.remembered.contains(&*self.key) {
@@ -308,7 +312,7 @@ fn check_invariant<M: Memory, S: WithHandles<Memory = M>>(structure: &Region) {
 /// Runs one incarnation of a process, from its first step to its last. Returns whether its log was
 /// full.
 pub(super) fn live<M: Memory, S: WithHandles<Memory = M>>(
-    shared: &Shared<S::Spec>,
+    shared: &CrewState<S::Spec>,
     structure: &Region,
     case: &Case<S::Spec>,
     me: usize,

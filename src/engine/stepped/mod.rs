@@ -60,7 +60,7 @@ use crew::{Crew, RunAs};
 use ends::Ended;
 pub use memory::SteppedMemory;
 use scheduler::decision::Stop;
-use scheduler::{LONGEST, Outside};
+use scheduler::{MOST_STEPS, Outside};
 use stepper::Note;
 pub(crate) use stepper::alone;
 

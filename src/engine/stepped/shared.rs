@@ -13,7 +13,7 @@ use crate::workers::seal::Seal;
 use std::sync::Arc;
 
 /// The shared state, at the same addresses in every process of the crew, since they are forked.
-pub(super) struct Shared<S: Spec> {
+pub(super) struct CrewState<S: Spec> {
     pub(super) roles: Vec<String>,
     pub(super) board: BoardRef,
     pub(super) structure: Arc<Region>,
@@ -29,9 +29,9 @@ pub(super) struct Shared<S: Spec> {
 }
 
 /// One call in a log: its number, the times of call and return, and its result.
-type Record<S> = (u32, u64, u64, <S as Spec>::Ret);
+type CrewCall<S> = (u32, u64, u64, <S as Spec>::Ret);
 
-impl<S: Spec> Shared<S> {
+impl<S: Spec> CrewState<S> {
     pub(super) fn log(&self, process: usize) -> &Log {
         self.logs[process]
             .get(0)
@@ -69,7 +69,7 @@ impl<S: Spec> Shared<S> {
             };
             let mut calls: Vec<Call<S>> = Vec::with_capacity(ops.len());
             for (number, op) in ops.iter().enumerate() {
-                let of_this = |record: &Record<S>| record.0 as usize == number;
+                let of_this = |record: &CrewCall<S>| record.0 as usize == number;
                 let (invoked, back, ret) = match (returned.next_if(of_this), died(number)) {
                     (Some((_, invoked, back, ret)), _) => (invoked, back, Some(ret)),
                     (None, Some(death)) => (death.invoked, death.died, None),

@@ -2,7 +2,7 @@
 //! compiled once for each specification, and not for each structure.
 
 use super::host::host;
-use super::shared::Shared;
+use super::shared::CrewState;
 use super::worker::work;
 use crate::memory::Hardware;
 use crate::spec::Spec;
@@ -21,9 +21,9 @@ pub(super) struct StructureType<S: Spec> {
     /// Whether it is code that is not written for `Memory`: the instrumentation announces its accesses.
     pub(super) instrumented: bool,
     /// Runs the host of all its processes, with stacks of this size.
-    pub(super) host: fn(&Arc<Shared<S>>, usize),
+    pub(super) host: fn(&Arc<CrewState<S>>, usize),
     /// Runs the worker of this slot.
-    pub(super) work: fn(&Arc<Shared<S>>, usize),
+    pub(super) work: fn(&Arc<CrewState<S>>, usize),
 }
 
 impl<S: Spec> StructureType<S> {

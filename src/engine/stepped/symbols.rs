@@ -8,14 +8,14 @@ use std::sync::{Mutex, PoisonError};
 
 /// A location in the source; all fields are empty where it is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct SourceLine {
     pub(crate) file: String,
     pub(crate) line: u32,
     pub(crate) column: u32,
 }
 
 /// The lines that were looked up, for all coroutines of a process, which have thread-locals of their own.
-static KNOWN: Mutex<BTreeMap<u32, Place>> = Mutex::new(BTreeMap::new());
+static KNOWN: Mutex<BTreeMap<u32, SourceLine>> = Mutex::new(BTreeMap::new());
 
 thread_local! {
     /// The loader; `None` if the program cannot be read.
@@ -24,7 +24,7 @@ thread_local! {
 
 /// Returns the line of an instruction: that of the innermost call outside of the standard library
 /// and this crate.
-pub(crate) fn site(code: u32) -> Place {
+pub(crate) fn site(code: u32) -> SourceLine {
     let mut lines = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = lines.get(&code) {
         return known.clone();
@@ -39,7 +39,7 @@ pub(crate) fn site(code: u32) -> Place {
 /// compiler merged the two.
 const BEFORE: u64 = 64;
 
-fn innermost(loader: &Loader, code: u32) -> Option<Place> {
+fn innermost(loader: &Loader, code: u32) -> Option<SourceLine> {
     // A return address is that of the instruction after the call.
     let address = loader.relative_address_base() + u64::from(code.checked_sub(1)?);
     let found = (0..BEFORE).find_map(|bytes| line(loader, address.checked_sub(bytes)?));
@@ -47,7 +47,7 @@ fn innermost(loader: &Loader, code: u32) -> Option<Place> {
 }
 
 /// Returns a line, and whether it is outside of the standard library and this crate.
-fn line(loader: &Loader, address: u64) -> Option<(Place, bool)> {
+fn line(loader: &Loader, address: u64) -> Option<(SourceLine, bool)> {
     let mut frames = loader.find_frames(address).ok()?;
     let mut innermost = None;
     while let Ok(Some(frame)) = frames.next() {
@@ -56,7 +56,7 @@ fn line(loader: &Loader, address: u64) -> Option<(Place, bool)> {
         let (Some(file), Some(line @ 1..)) = (at.file, at.line) else {
             continue;
         };
-        let place = Place {
+        let place = SourceLine {
             file: relative(file).to_owned(),
             line,
             column: at.column.unwrap_or(0),
@@ -70,7 +70,7 @@ fn line(loader: &Loader, address: u64) -> Option<(Place, bool)> {
 }
 
 /// Returns the line of an instruction, if it is outside of the standard library and this crate.
-pub(super) fn line_of_user(code: u32) -> Option<Place> {
+pub(super) fn line_of_user(code: u32) -> Option<SourceLine> {
     let address = u64::from(code.checked_sub(1)?);
     let found = LOADER.with(|loader| {
         let loader = loader.as_ref()?;

@@ -5,7 +5,7 @@ use crate::case::{Access, Case, History, Kill, Schedule, Step, Turn, Until, name
 use crate::check::Finding;
 use crate::check::{Kind, Verdict};
 use crate::engine::served::bare;
-use crate::engine::stepped::{LONGEST, Note, Outside};
+use crate::engine::stepped::{MOST_STEPS, Note, Outside};
 use crate::engine::{Covered, Run};
 use crate::schedule::MAX_STEPS;
 use crate::spec::Spec;
@@ -255,7 +255,7 @@ impl<S: Spec> Narrator<'_, S> {
             steps => format!("{steps} steps of its own"),
         };
         let bound = match promised {
-            Progress::Any => format!("{}, or {MAX_STEPS} of all", own(LONGEST)),
+            Progress::Any => format!("{}, or {MAX_STEPS} of all", own(MOST_STEPS)),
             Progress::LockFree(steps) => {
                 format!("{}, counted again when another one ended", own(steps))
             }

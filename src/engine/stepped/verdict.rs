@@ -43,7 +43,7 @@ pub(super) fn verdict<S: Spec>(
             explanation: None,
         })
     };
-    let told = trace::Narrator {
+    let trace = trace::Narrator {
         case,
         roles,
         history,
@@ -60,12 +60,12 @@ pub(super) fn verdict<S: Spec>(
                 wrong => return wrong,
             }
             if !outside.is_empty() {
-                let (kind, detail) = told.stuck(outside);
+                let (kind, detail) = trace.stuck(outside);
                 return finding(kind, detail);
             }
             match check_blocked(&case.setup, history, Criterion::RealTime, Limits::default()) {
                 Verdict::Finding(found) => {
-                    let (kind, detail) = told.stuck(&[]);
+                    let (kind, detail) = trace.stuck(&[]);
                     Verdict::Finding(Finding {
                         kind,
                         detail,
@@ -75,15 +75,15 @@ pub(super) fn verdict<S: Spec>(
                 verdict => verdict,
             }
         }
-        Ended::Stopped(Stop::TooLong) if progress == Progress::Any && told.goes_on() => {
+        Ended::Stopped(Stop::TooLong) if progress == Progress::Any && trace.goes_on() => {
             Verdict::Unknown(format!(
                 "{}, most of them on a word of its own: that is more than this engine follows; give it less to do here, such as a smaller payload or fewer items",
-                told.too_long(progress)
+                trace.too_long(progress)
             ))
         }
-        Ended::Stopped(Stop::TooLong) => finding(Kind::StepBound, told.too_long(progress)),
+        Ended::Stopped(Stop::TooLong) => finding(Kind::StepBound, trace.too_long(progress)),
         Ended::Stopped(Stop::Waits) => {
-            let (_, detail) = told.stuck(&[]);
+            let (_, detail) = trace.stuck(&[]);
             finding(
                 Kind::NotLockFree,
                 format!("{detail}, if the others are held up where they are"),
@@ -97,18 +97,18 @@ pub(super) fn verdict<S: Spec>(
         Ended::Stopped(Stop::Thread) => Verdict::Unknown(format!(
             "{}: this engine schedules the processes of a case, and no thread beside them; let a process of the suite do its work, or start \
              it outside of the structure",
-            told.race()
+            trace.race()
         )),
-        Ended::Stopped(Stop::Wrote) => finding(Kind::WriteToReadOnly, told.wrote()),
-        Ended::Stopped(Stop::Race) => finding(Kind::DataRace, told.race()),
-        Ended::Stopped(Stop::Invariant) => finding(Kind::InvariantViolated, told.invariant()),
-        Ended::Stopped(Stop::Freed) => finding(Kind::UseAfterFree, told.race()),
+        Ended::Stopped(Stop::Wrote) => finding(Kind::WriteToReadOnly, trace.wrote()),
+        Ended::Stopped(Stop::Race) => finding(Kind::DataRace, trace.race()),
+        Ended::Stopped(Stop::Invariant) => finding(Kind::InvariantViolated, trace.invariant()),
+        Ended::Stopped(Stop::Freed) => finding(Kind::UseAfterFree, trace.race()),
         Ended::Died { process, exit } => match exit {
             Exit::Panic(panic) => finding(
                 Kind::Panic,
                 format!(
                     "{} panicked at {}: {}",
-                    told.place(*process),
+                    trace.place(*process),
                     panic.location,
                     panic.message
                 ),
@@ -117,16 +117,16 @@ pub(super) fn verdict<S: Spec>(
                 Kind::WriteToReadOnly,
                 format!(
                     "{} was ended by SIGSEGV, where its mapping is read-only: a write that is not of this memory",
-                    told.place(*process)
+                    trace.place(*process)
                 ),
             ),
             Exit::Signal(libc::SIGKILL) => Verdict::Unknown(format!(
                 "{} was killed from outside (SIGKILL: by hand, or for want of memory); run it again",
-                told.place(*process)
+                trace.place(*process)
             )),
             exit => finding(
                 Kind::Died,
-                format!("{} ended its process: {exit}", told.place(*process)),
+                format!("{} ended its process: {exit}", trace.place(*process)),
             ),
         },
         Ended::Lost(lost) => Verdict::Unknown(lost.to_string()),
@@ -137,20 +137,20 @@ pub(super) fn verdict<S: Spec>(
                 Kind::Endless,
                 format!(
                     "{} used {:.1} s of processor time without touching shared memory, and did not return; {IF_SLOW}",
-                    told.place(*process),
+                    trace.place(*process),
                     used.as_secs_f64()
                 ),
             ),
             (Stuck::Stopped, _) => Verdict::Unknown(format!(
                 "{} was stopped by a signal (SIGSTOP, say), and nothing continued it; if no operation sends one, run it again",
-                told.place(*process)
+                trace.place(*process)
             )),
             (Stuck::Asleep, Some(wait)) => {
-                finding(Kind::Deadlock, format!("{} {wait}", told.place(*process)))
+                finding(Kind::Deadlock, format!("{} {wait}", trace.place(*process)))
             }
             (Stuck::Asleep, None) => Verdict::Unknown(format!(
                 "{} sleeps in something that this engine does not know: wait by Memory::wait, or check it with `processes`",
-                told.place(*process)
+                trace.place(*process)
             )),
         },
     }

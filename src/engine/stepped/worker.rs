@@ -5,7 +5,7 @@ use super::board::{BoardRef, duty};
 use super::execution::{Execution, live};
 use super::scheduler::decision::{Decision, Stop};
 use super::scheduler::states::State;
-use super::shared::Shared;
+use super::shared::CrewState;
 use super::stepper::{self, Executor};
 use crate::engine::stepped::instrumented::{self, Globals};
 use crate::memory::Memory;
@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Runs a worker until it is killed.
 pub(super) fn work<M: Memory, S: WithHandles<Memory = M>>(
-    shared: &Arc<Shared<S::Spec>>,
+    shared: &Arc<CrewState<S::Spec>>,
     slot: usize,
 ) {
     original::mark();
@@ -65,7 +65,7 @@ struct Worker<M: Memory, S: WithHandles<Memory = M>> {
 }
 
 impl<M: Memory, S: WithHandles<Memory = M>> Worker<M, S> {
-    fn shared(&self) -> &Shared<S::Spec> {
+    fn shared(&self) -> &CrewState<S::Spec> {
         self.execution.shared()
     }
     fn board(&self) -> &BoardRef {

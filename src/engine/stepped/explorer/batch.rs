@@ -1,7 +1,7 @@
 //! One batch of executions by one strategy, and the check that forked processes do the same as the
 //! coroutines that ran it.
 
-use super::{Batch, Explorer, Left, NO_LIMIT};
+use super::{Batch, Explorer, NO_LIMIT, Remaining};
 use crate::case::{Case, History};
 use crate::engine::Covered;
 use crate::engine::stepped::verdict::rests;
@@ -34,7 +34,7 @@ impl<S: Spec> Explorer<S> {
         &mut self,
         case: &Case<S>,
         strategy: Exploration,
-        left: &mut Left,
+        left: &mut Remaining,
         until: Instant,
         covered: &mut Covered,
     ) -> Result<Batch, Error> {

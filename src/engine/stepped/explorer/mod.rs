@@ -98,12 +98,12 @@ enum Batch {
 }
 
 /// The budget that is left for a program.
-struct Left {
+struct Remaining {
     executions: u64,
     steps: u64,
 }
 
-impl Left {
+impl Remaining {
     fn of(executions: u64) -> Self {
         let executions = executions.max(1);
         Self {
@@ -224,7 +224,7 @@ impl<S: Spec> Explorer<S> {
             _ => budget.executions,
         };
         let bounds = if kills { KILLS } else { PREEMPTIONS };
-        let mut left = Left::of(executions);
+        let mut left = Remaining::of(executions);
         let mut covered = Covered {
             programs: 1,
             by_processes: u64::from(self.differs),
@@ -241,7 +241,7 @@ impl<S: Spec> Explorer<S> {
                 Batch::Exhausted | Batch::Cut => Ok((covered, None)),
             };
         }
-        let mut in_bounds = Left::of(executions - 2 * (executions / BY_CHANCE));
+        let mut in_bounds = Remaining::of(executions - 2 * (executions / BY_CHANCE));
         // All are forked before code of the suite runs in this process: it may take away what a
         // fork needs.
         self.searcher()?;
@@ -297,7 +297,7 @@ impl<S: Spec> Explorer<S> {
             if let Batch::Failed(choices) = self.batch(
                 case,
                 strategy,
-                &mut Left::of(by_chance),
+                &mut Remaining::of(by_chance),
                 until,
                 &mut covered,
             )? {
@@ -345,7 +345,7 @@ impl<S: Spec> Explorer<S> {
         &mut self,
         case: &Case<S>,
         bounds: &[(u32, u32)],
-        left: &mut Left,
+        left: &mut Remaining,
         until: Instant,
         covered: &mut Covered,
     ) -> Result<Reached, Error> {
@@ -391,7 +391,7 @@ impl<S: Spec> Explorer<S> {
         self.searcher()?.take(case)?;
         let bounds = &[(0, 0), (0, 1)];
         let executions = executions.min(REAL_KILLS);
-        let reached = self.rising(case, bounds, &mut Left::of(executions), until, covered)?;
+        let reached = self.rising(case, bounds, &mut Remaining::of(executions), until, covered)?;
         if let Reached::Failed(choices) = reached {
             return Ok(Some(choices));
         }
@@ -438,7 +438,7 @@ impl<S: Spec> Explorer<S> {
             if !at.is_empty() {
                 crew.follow(&undisturbed);
                 crew.kill_instead(&at);
-                let mut all = Left {
+                let mut all = Remaining {
                     executions: at.len() as u64,
                     steps: u64::MAX,
                 };
@@ -463,7 +463,13 @@ impl<S: Spec> Explorer<S> {
         covered: &mut Covered,
     ) -> Result<Batch, Error> {
         self.searcher()?.follow(choices);
-        self.batch(case, Exploration::Follow, &mut Left::of(1), until, covered)
+        self.batch(
+            case,
+            Exploration::Follow,
+            &mut Remaining::of(1),
+            until,
+            covered,
+        )
     }
 }
 

@@ -20,7 +20,7 @@ use super::execution::{Execution, live};
 use super::instrumented;
 use super::novelty::Novelty;
 use super::scheduler::decision::{Decision, Stop};
-use super::shared::Shared;
+use super::shared::CrewState;
 use super::stepper::{self, Executor, Stepper};
 use crate::case::Case;
 use crate::engine::stepped::instrumented::{Block, Globals};
@@ -104,7 +104,7 @@ pub(super) fn stack_size(processes: usize) -> Result<usize, Error> {
 
 /// Runs a host until it is killed.
 pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
-    shared: &Arc<Shared<S::Spec>>,
+    shared: &Arc<CrewState<S::Spec>>,
     stack: usize,
 ) {
     original::mark();
@@ -170,7 +170,7 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
 }
 
 impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
-    fn shared(&self) -> &Shared<S::Spec> {
+    fn shared(&self) -> &CrewState<S::Spec> {
         self.execution.shared()
     }
 

@@ -5,7 +5,7 @@
 use super::arena;
 use super::clocks::Order;
 use super::runtime::{Runtime, with};
-use super::shadow::{Clash, Found, Kind, Marked};
+use super::shadow::{Clash, Found, Marked, Mode};
 use super::uninstrumented::{ACQUIRE_AND_RELEASE, acquire, changed_unseen, value};
 use super::{CHECK, RUNS, UNDER_TEST, callers};
 use crate::case::{Access, Form};
@@ -70,9 +70,9 @@ fn did(me: usize, bytes: (usize, usize), atomic: &Atomic, order: Order, code: u3
     let (address, did) = (bytes.0, atomic.access);
     let writes = matches!(did, Access::Store | Access::Update);
     let kind = if writes {
-        Kind::AtomicWrite
+        Mode::AtomicWrite
     } else {
-        Kind::AtomicRead
+        Mode::AtomicRead
     };
     let reads = did != Access::Store;
     let clash = |runtime: &mut Runtime| {
@@ -103,7 +103,7 @@ fn did(me: usize, bytes: (usize, usize), atomic: &Atomic, order: Order, code: u3
         clash
     };
     if let Some((clash, is_full)) = with(|runtime| (clash(runtime), runtime.is_full())) {
-        tell(me, code, clash, is_full);
+        report(me, code, clash, is_full);
     }
     if reads && atomic.now.is_none() {
         looked(me, address, code);
@@ -138,7 +138,7 @@ pub(super) extern "C" fn plain(address: usize, length: usize, writes: bool, code
 
 /// Notes a plain access within eight bytes.
 fn piece(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
-    let kind = if writes { Kind::Write } else { Kind::Read };
+    let kind = if writes { Mode::Write } else { Mode::Read };
     // It ends at a step: others may move there.
     let before = with(|runtime| {
         if runtime.learns != 0 {
@@ -147,11 +147,11 @@ fn piece(me: usize, (address, length): (usize, usize), writes: bool, code: u32) 
             return None;
         }
         let at = runtime.find(address);
-        let matters = match at {
-            Some(at) => runtime.shadow.matters(at, me, writes),
-            None => runtime.touched.sharers(address).matter(me, writes),
+        let conflicts = match at {
+            Some(at) => runtime.shadow.conflicts(at, me, writes),
+            None => runtime.touched.sharers(address).conflict(me, writes),
         };
-        if matters {
+        if conflicts {
             return None;
         }
         acquire(runtime, me);
@@ -169,7 +169,7 @@ fn piece(me: usize, (address, length): (usize, usize), writes: bool, code: u32) 
     if writes {
         stepper::changed();
     }
-    tell(me, code, clash, is_full);
+    report(me, code, clash, is_full);
 }
 
 fn step(me: usize, (address, length): (usize, usize), writes: bool, code: u32) {
@@ -199,15 +199,15 @@ pub(super) fn volatile(address: usize, length: usize, writes: bool, code: u32) {
     let _ = as_process(|me| {
         step(me, (address, length), writes, code);
         let kind = if writes {
-            Kind::AtomicWrite
+            Mode::AtomicWrite
         } else {
-            Kind::AtomicRead
+            Mode::AtomicRead
         };
         let (clash, is_full) = mark(me, (address, length), kind, code);
         if writes {
             stepper::changed();
         }
-        tell(me, code, clash, is_full);
+        report(me, code, clash, is_full);
     });
 }
 
@@ -228,7 +228,7 @@ fn seen(access: Access, value: u64) -> Done {
 }
 
 /// Notes an access for races. Returns another that it clashes with, and whether the execution goes beyond what is followed.
-fn mark(process: usize, bytes: (usize, usize), kind: Kind, code: u32) -> (Option<Clash>, bool) {
+fn mark(process: usize, bytes: (usize, usize), kind: Mode, code: u32) -> (Option<Clash>, bool) {
     let marked = with(|runtime| {
         let mut clash = None;
         if is_marked(runtime, bytes.0, code) {
@@ -257,7 +257,7 @@ fn mark_found(
     runtime: &mut Runtime,
     at: Found,
     bytes: (usize, usize),
-    (kind, process, code): (Kind, usize, u32),
+    (kind, process, code): (Mode, usize, u32),
 ) -> Option<Clash> {
     runtime.last[process] = code;
     let me = Marked {
@@ -281,24 +281,24 @@ fn at(code: u32) -> String {
 /// Ends the execution for an access that clashes with another one, or that is beyond what the
 /// engine follows.
 #[inline]
-fn tell(me: usize, code: u32, clash: Option<Clash>, is_full: bool) {
+fn report(me: usize, code: u32, clash: Option<Clash>, is_full: bool) {
     match clash {
-        Some(clash) => tell_clash(me, code, clash),
+        Some(clash) => report_clash(me, code, clash),
         None if is_full => stepper::beyond(),
         None => {}
     }
 }
 
 #[cold]
-fn tell_clash(me: usize, code: u32, clash: Clash) {
+fn report_clash(me: usize, code: u32, clash: Clash) {
     let does = |kind, code| {
         let does = match kind {
-            Kind::Write => "writes at",
-            Kind::Read => "reads at",
-            Kind::AtomicWrite => "writes an atomic at",
-            Kind::AtomicRead => "reads an atomic at",
+            Mode::Write => "writes at",
+            Mode::Read => "reads at",
+            Mode::AtomicWrite => "writes an atomic at",
+            Mode::AtomicRead => "reads an atomic at",
             // The call is the standard library's, and the earlier accesses are known.
-            Kind::Free => "frees after",
+            Mode::Free => "frees after",
         };
         format!("{does} {}", at(code))
     };
@@ -310,7 +310,7 @@ fn tell_clash(me: usize, code: u32, clash: Clash) {
         }
         Some((other, kind)) => ((me, mine), Some((other, does(kind, clash.code)))),
     };
-    let freed = clash.mine == Kind::Free || other.is_none();
+    let freed = clash.mine == Mode::Free || other.is_none();
     stepper::clash(mine, other, freed);
 }
 
@@ -322,8 +322,8 @@ pub(super) fn freed(address: usize, length: usize) {
         let end = address + length.max(1);
         for at in (address..end).step_by(8) {
             let bytes = (at, (end - at).min(8));
-            let (clash, is_full) = mark(me, bytes, Kind::Free, code);
-            tell(me, code, clash, is_full);
+            let (clash, is_full) = mark(me, bytes, Mode::Free, code);
+            report(me, code, clash, is_full);
         }
     });
 }

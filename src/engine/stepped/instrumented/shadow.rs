@@ -12,9 +12,9 @@ const GRANULES: usize = 1 << 14;
 /// Slots of the table by address.
 const SLOTS: usize = 2 * GRANULES;
 
-/// A kind of access, as far as races go.
+/// The mode of an access, as far as races go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Mode {
     Write,
     Read,
     AtomicWrite,
@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Free,
 }
 
-impl Kind {
+impl Mode {
     const ALL: [Self; 4] = [Self::Write, Self::Read, Self::AtomicWrite, Self::AtomicRead];
 
     /// Returns whether two accesses of these kinds are a race, if happens-before does not order
@@ -95,9 +95,9 @@ struct Slot {
 /// An access that happens-before does not order with another one, or an access of freed memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Clash {
-    pub(super) mine: Kind,
+    pub(super) mine: Mode,
     /// The other process, and its access; `None`: the memory was freed.
-    pub(super) other: Option<(usize, Kind)>,
+    pub(super) other: Option<(usize, Mode)>,
     pub(super) code: u32,
 }
 
@@ -105,7 +105,7 @@ pub(super) struct Clash {
 #[derive(Clone, Copy)]
 pub(super) struct Marked {
     pub(super) process: usize,
-    pub(super) kind: Kind,
+    pub(super) kind: Mode,
     pub(super) code: u32,
 }
 
@@ -185,8 +185,8 @@ impl Shadow {
 
     /// Returns whether the order of an access to a granule with those of other processes makes a difference.
     #[inline]
-    pub(super) fn matters(&self, Found(at): Found, process: usize, writes: bool) -> bool {
-        self.granules[at].sharers.matter(process, writes)
+    pub(super) fn conflicts(&self, Found(at): Found, process: usize, writes: bool) -> bool {
+        self.granules[at].sharers.conflict(process, writes)
     }
 
     /// Notes an access within one granule, and returns another that it clashes with.
@@ -216,7 +216,7 @@ impl Shadow {
             if past.newest <= clock[process] {
                 continue;
             }
-            for (kind, past) in Kind::ALL.into_iter().zip(&past.each) {
+            for (kind, past) in Mode::ALL.into_iter().zip(&past.each) {
                 if past.epoch > clock[process]
                     && past.bytes & bytes != 0
                     && past.epoch >= known[process].born
@@ -226,7 +226,7 @@ impl Shadow {
                 }
             }
         }
-        if me.kind == Kind::Free {
+        if me.kind == Mode::Free {
             (granule.freed, granule.by) = (1, me.code);
             return None;
         }
@@ -333,7 +333,7 @@ mod tests {
         fn find(&mut self, address: usize) -> Option<Found> {
             self.shadow.find(address, 2, self.touched)
         }
-        fn clashes(&mut self, process: usize, kind: Kind, address: usize, length: usize) -> bool {
+        fn clashes(&mut self, process: usize, kind: Mode, address: usize, length: usize) -> bool {
             let code = process as u32;
             let me = Marked {
                 process,
@@ -376,23 +376,23 @@ mod tests {
     }
 
     #[test]
-    fn an_access_matters_by_what_was_learned_before_the_execution() {
+    fn an_access_conflicts_by_what_was_learned_before_the_execution() {
         let mut two = Two::new();
         let learned: &mut Touched = zeroed().unwrap();
         learned.add(64, 0, true);
         two.touched = learned;
         let at = two.find(68).unwrap();
-        assert!(two.shadow.matters(at, 1, false), "another process writes");
-        assert!(!two.shadow.matters(at, 0, true), "its own");
+        assert!(two.shadow.conflicts(at, 1, false), "another process writes");
+        assert!(!two.shadow.conflicts(at, 0, true), "its own");
         two.touched = zeroed().unwrap();
         two.shadow.begin();
         let at = two.find(68).unwrap();
-        assert!(!two.shadow.matters(at, 1, false), "another program");
+        assert!(!two.shadow.conflicts(at, 1, false), "another program");
     }
 
     #[test]
     fn two_accesses_clash_if_one_writes_and_one_is_plain_and_their_bytes_meet() {
-        use Kind::{AtomicRead, AtomicWrite, Read, Write};
+        use Mode::{AtomicRead, AtomicWrite, Read, Write};
         for (first, second, clash) in [
             (Write, Write, true),
             (Write, Read, true),
@@ -415,17 +415,17 @@ mod tests {
     fn a_release_that_is_acquired_orders_what_came_before_it_and_a_relaxed_store_does_not() {
         for (store, clash) in [(RELEASE, false), (RELAXED, true)] {
             let mut two = Two::new();
-            two.clashes(0, Kind::Write, 8, 8);
+            two.clashes(0, Mode::Write, 8, 8);
             two.synchronise(0, true, store);
             two.synchronise(1, false, ACQUIRE);
-            assert_eq!(two.clashes(1, Kind::Read, 8, 8), clash);
+            assert_eq!(two.clashes(1, Mode::Read, 8, 8), clash);
         }
         let mut two = Two::new();
         two.synchronise(0, true, RELEASE);
-        two.clashes(0, Kind::Write, 8, 8);
+        two.clashes(0, Mode::Write, 8, 8);
         two.synchronise(1, false, ACQUIRE);
         assert!(
-            two.clashes(1, Kind::Read, 8, 8),
+            two.clashes(1, Mode::Read, 8, 8),
             "it came after the release"
         );
     }
@@ -433,7 +433,7 @@ mod tests {
     #[test]
     fn a_word_gives_nothing_of_what_its_neighbour_released() {
         let mut two = Two::new();
-        two.clashes(0, Kind::Write, 8, 8);
+        two.clashes(0, Mode::Write, 8, 8);
         two.synchronise(0, true, RELEASE);
         // Another word of the same eight bytes.
         let (reads, writes) = (true, false);
@@ -441,56 +441,56 @@ mod tests {
         let known = (1, &mut two.known[..]);
         two.shadow
             .synchronise(at, 68, known, (reads, writes), ACQUIRE);
-        assert!(two.clashes(1, Kind::Read, 8, 8));
+        assert!(two.clashes(1, Mode::Read, 8, 8));
     }
 
     #[test]
     fn an_incarnation_that_was_killed_clashes_with_none() {
         let mut two = Two::new();
-        two.clashes(0, Kind::Write, 8, 8);
+        two.clashes(0, Mode::Write, 8, 8);
         two.known[0].end_incarnation(0);
-        assert!(!two.clashes(1, Kind::Read, 8, 8));
+        assert!(!two.clashes(1, Mode::Read, 8, 8));
     }
 
     #[test]
     fn a_free_clashes_with_an_access_that_nothing_orders_before_it() {
         let mut two = Two::new();
-        two.clashes(0, Kind::Read, 8, 1);
-        assert!(two.clashes(1, Kind::Free, 8, 8));
+        two.clashes(0, Mode::Read, 8, 1);
+        assert!(two.clashes(1, Mode::Free, 8, 8));
     }
 
     #[test]
     fn freed_memory_clashes_with_each_access_until_the_next_execution() {
         let mut two = Two::new();
-        assert!(!two.clashes(0, Kind::Free, 8, 8));
-        assert!(two.clashes(0, Kind::Read, 8, 1) && two.clashes(1, Kind::AtomicRead, 8, 8));
+        assert!(!two.clashes(0, Mode::Free, 8, 8));
+        assert!(two.clashes(0, Mode::Read, 8, 1) && two.clashes(1, Mode::AtomicRead, 8, 8));
         two.shadow.begin();
-        assert!(!two.clashes(0, Kind::Read, 8, 1));
+        assert!(!two.clashes(0, Mode::Read, 8, 1));
     }
 
     #[test]
     fn accesses_and_releases_of_an_earlier_execution_are_forgotten() {
         let mut two = Two::new();
-        two.clashes(0, Kind::Write, 8, 8);
+        two.clashes(0, Mode::Write, 8, 8);
         two.synchronise(0, true, RELEASE);
         two.known = (0..2).map(Knowledge::of_first).collect();
         two.shadow.begin();
         // Of all its accesses, this one alone is of this execution.
-        assert!(!two.clashes(0, Kind::Read, 8, 8));
-        assert!(!two.clashes(1, Kind::Read, 8, 8));
+        assert!(!two.clashes(0, Mode::Read, 8, 8));
+        assert!(!two.clashes(1, Mode::Read, 8, 8));
         two.synchronise(1, false, ACQUIRE);
-        two.clashes(0, Kind::Write, 16, 8);
-        assert!(two.clashes(1, Kind::Read, 16, 8), "nothing was released");
+        two.clashes(0, Mode::Write, 16, 8);
+        assert!(two.clashes(1, Mode::Read, 16, 8), "nothing was released");
     }
 
     #[test]
     fn more_granules_than_there_is_room_for_are_said_and_not_followed() {
         let mut two = Two::new();
         for granule in 0..GRANULES + 2 {
-            two.clashes(0, Kind::Write, 8 * granule, 8);
+            two.clashes(0, Mode::Write, 8 * granule, 8);
         }
         assert_eq!(two.shadow.full, 1);
-        assert!(!two.clashes(1, Kind::Write, 8 * GRANULES, 8));
-        assert!(two.clashes(1, Kind::Write, 0, 8));
+        assert!(!two.clashes(1, Mode::Write, 8 * GRANULES, 8));
+        assert!(two.clashes(1, Mode::Write, 0, 8));
     }
 }

@@ -39,7 +39,7 @@ impl Sharers {
 
     /// Returns whether the order of an access with those of other processes makes a difference.
     #[inline]
-    pub(super) fn matter(self, process: usize, writes: bool) -> bool {
+    pub(super) fn conflict(self, process: usize, writes: bool) -> bool {
         let conflicting = match writes {
             true => self.readers | self.writers,
             false => self.writers,
@@ -116,30 +116,30 @@ mod tests {
     use crate::engine::stepped::instrumented::zeroed::zeroed;
 
     #[test]
-    fn an_access_matters_where_another_process_writes_or_reads_what_it_writes() {
+    fn an_access_conflicts_where_another_process_writes_or_reads_what_it_writes() {
         let touched: &mut Touched = zeroed().unwrap();
         touched.add(8, 0, true);
         touched.add(12, 1, false);
-        let matters = |touched: &Touched, address, process, writes| {
-            touched.sharers(address).matter(process, writes)
+        let conflicts = |touched: &Touched, address, process, writes| {
+            touched.sharers(address).conflict(process, writes)
         };
         assert!(
-            matters(touched, 9, 1, false),
+            conflicts(touched, 9, 1, false),
             "another writes these eight bytes"
         );
-        assert!(matters(touched, 8, 0, true), "another reads them");
-        assert!(!matters(touched, 8, 0, false), "its own");
-        assert!(!matters(touched, 16, 1, true), "no other process's");
+        assert!(conflicts(touched, 8, 0, true), "another reads them");
+        assert!(!conflicts(touched, 8, 0, false), "its own");
+        assert!(!conflicts(touched, 16, 1, true), "no other process's");
         touched.clear();
-        assert!(!matters(touched, 9, 1, false));
+        assert!(!conflicts(touched, 9, 1, false));
     }
 
     #[test]
-    fn where_there_is_no_room_for_more_each_access_matters() {
+    fn where_there_is_no_room_for_more_each_access_conflicts() {
         let touched: &mut Touched = zeroed().unwrap();
         for granule in 1..=GRANULES / 2 {
             touched.add(8 * granule, 0, false);
         }
-        assert!(touched.sharers(1 << 40).matter(0, false));
+        assert!(touched.sharers(1 << 40).conflict(0, false));
     }
 }

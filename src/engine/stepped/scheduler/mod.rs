@@ -45,7 +45,7 @@ pub(crate) enum Outside {
 }
 
 /// The most steps of one operation.
-pub(crate) const LONGEST: u32 = 4_000;
+pub(crate) const MOST_STEPS: u32 = 4_000;
 /// The most deaths in one execution.
 const MAX_DEATHS: usize = 16;
 
@@ -129,7 +129,7 @@ impl Plan {
         self.longest = if self.step_bound > 0 {
             self.step_bound
         } else {
-            LONGEST
+            MOST_STEPS
         };
         self.footprint.clear();
         self.points.clear();
@@ -304,7 +304,7 @@ impl Plan {
         }
         at.steps += 1;
         let most = match at.inside {
-            0 => LONGEST,
+            0 => MOST_STEPS,
             _ => self.longest.saturating_add(at.exempt_steps),
         };
         if at.of_operation() > most {
