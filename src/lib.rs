@@ -43,7 +43,7 @@
 //! | know what ran and what did not | [`engine`], [`Report`], [`reached!`], [`sometimes!`] |
 //! | judge a history that was recorded elsewhere | [`recorded`], [`check`] |
 //! | read cases and verdicts as data | [`case`], [`check`], [`report`] |
-//! | write a structure, and ship it | [`memory`]: words, payloads, fences, who is alive; [`publish`]: ready protocols |
+//! | write a structure, and ship it | [`memory`]: words, payloads, fences, which process is alive; [`publish`]: ready protocols |
 //! | share memory between processes | [`region`], [`process`] |
 //!
 //! The last two rows are the core and build alone (`default-features = false`); the rest is the harness. Data flows one way: a

@@ -128,7 +128,7 @@ fn undisturbed(outcome: &Outcome<Seven>) -> bool {
 
 /// Returns the children of this thread, zombies among them.
 fn children() -> String {
-    std::fs::read_to_string("/proc/thread-self/children").expect("Linux says who our children are")
+    std::fs::read_to_string("/proc/thread-self/children").expect("Linux lists our children")
 }
 
 /// Returns the finding of a structure that does `op`, with its report.

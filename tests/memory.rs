@@ -83,7 +83,7 @@ fn a_child_is_alive_until_it_ends_even_while_it_is_not_reaped() {
     assert!(!reaped);
     assert!(
         !reused,
-        "the same pid, born at another time, is somebody else"
+        "the same pid, born at another time, is another process"
     );
 }
 
@@ -221,7 +221,7 @@ fn a_wait_for_a_time_says_what_is_left_of_it() {
     .unwrap();
     assert!(!changed.is_zero(), "the word held another value");
     assert!(up.is_zero());
-    assert!(!woken.is_zero(), "for ever is not over: {woken:?}");
+    assert!(!woken.is_zero(), "an unlimited wait is not over: {woken:?}");
 }
 
 /// Workers sleep for jobs, the parent for their results: none spins, and a missed wake-up is a

@@ -360,7 +360,7 @@ fn a_seqlock_with_a_relaxed_last_store_or_first_load_or_without_a_fence_fails() 
             (SiteKind::Fence, Acquire, None, "torn"),
             (SiteKind::Fence, Release, None, "torn"),
             (SiteKind::Store, Release, Some(Relaxed), ""),
-            // It tells readers that ask whether the owner is dead who that owner is, and no process
+            // It names the owner to readers that ask whether that one is dead, and no process
             // dies in loom.
             (SiteKind::Fence, Release, None, UNSEEN),
         ],

@@ -256,7 +256,7 @@ fn a_corrupt_file_is_an_error_and_stays_as_it_is() {
 #[test]
 fn a_newer_file_is_an_error_that_names_both_versions() {
     refused(
-        b"(forkcheck: 2, what: \"nobody knows yet\")",
+        b"(forkcheck: 2, what: \"not known yet\")",
         &[
             "has version 2",
             "reads version 1",

@@ -268,7 +268,7 @@ pub(super) fn private(owner: u32, mode: u32, what: &str) -> Result<(), Error> {
     if mode & 0o077 != 0 {
         return Err(Error::invalid(
             format!("{what} is open to other users (mode {:03o})", mode & 0o777),
-            "remove it, or take that right away (chmod 600), if you know who wrote to it",
+            "remove it, or take that right away (chmod 600), if you know which user wrote to it",
         ));
     }
     Ok(())

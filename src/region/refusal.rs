@@ -21,7 +21,7 @@ pub(super) fn refused(tried: String, errno: Errno) -> Error {
         }
         Errno::EMFILE | Errno::ENFILE => "close descriptors or raise RLIMIT_NOFILE (ulimit -n)",
         Errno::EACCES | Errno::EPERM => {
-            "see who owns it and with what mode; a file has to be open for what it is mapped for"
+            "see which user owns it and with what mode; a file has to be open for what it is mapped for"
         }
         Errno::EIDRM => {
             "it was removed meanwhile: create it again, and remove no name that is in use"

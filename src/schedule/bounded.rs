@@ -87,20 +87,20 @@ impl Bounded {
     fn options(&self, point: &SchedulePoint) -> u32 {
         let goes_on = point.can(point.current);
         let may_preempt = point.conflicts && self.preempted < self.preemptions;
-        let who = if goes_on && !may_preempt {
+        let next = if goes_on && !may_preempt {
             1 << point.current
         } else {
             point.enabled
         };
         let mut dies = 0;
         if self.killed < self.kills && !point.probes {
-            dies = who;
+            dies = next;
             if !goes_on {
                 dies |= point.asleep;
             }
             dies &= point.killable;
         }
-        (who & STEPS) | (dies & STEPS) << KILLS
+        (next & STEPS) | (dies & STEPS) << KILLS
     }
 
     /// Goes to the next execution; returns `false` if there is none.

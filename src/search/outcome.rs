@@ -12,7 +12,7 @@ use std::time::Duration;
 /// ```
 /// use forkcheck::prelude::*;
 /// use forkcheck::{Outcome, check::Verdict};
-/// /// Asserts that nothing was found, in at least so many executions.
+/// /// Asserts that nothing was found, in at least N executions.
 /// fn passed<S: Spec>(outcome: &Outcome<S>, executions: u64) {
 ///     assert_eq!(outcome.verdict, Verdict::Ok, "{}", outcome.engine);
 ///     assert!(outcome.covered.executions >= executions);

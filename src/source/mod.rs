@@ -163,7 +163,7 @@ pub(super) mod tests {
                 "page.words[0]",
             ),
             ("page.words[at].load(Relaxed);", "load", "words"),
-            ("seat.0.load(Acquire)", "load", "seat.0"),
+            ("handle.0.load(Acquire)", "load", "handle.0"),
             ("self.1.load(Acquire)", "load", "self.1"),
             (
                 "self.slots[Self::slot(tail)].data.store(value)",

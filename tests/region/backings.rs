@@ -1,4 +1,4 @@
-//! One API over every backing: who shares it, its length, its permissions, and the use of a name.
+//! One API over every backing: the processes that share it, its length, its permissions, and the use of a name.
 
 use crate::scratch::{Scratch, clean, is_asleep, mapping, page};
 use forkcheck::publish::{EventCount, Latest, OneShot, Ring, SeqLock};

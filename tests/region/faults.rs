@@ -267,7 +267,7 @@ fn another_users_region_is_refused_both_ways() {
     let (by_them, by_us, removed) = seen;
     for why in by_them {
         assert!(
-            why.contains("EACCES") && why.contains("see who owns it"),
+            why.contains("EACCES") && why.contains("see which user owns it"),
             "{why}"
         );
     }

@@ -26,7 +26,7 @@ fn a_name_is_taken_once_and_gone_with_the_handle_that_made_it() {
         let other = Region::open(&name, 8).unwrap();
         assert_eq!(other.creator(), std::process::id(), "{what}");
         drop(other);
-        assert!(there(&name), "{what}: who opened it removes nothing");
+        assert!(there(&name), "{what}: an opener removes nothing");
         drop(region);
         let error = Region::open(&name, 8).unwrap_err().to_string();
         assert!(

@@ -12,6 +12,7 @@ mod house;
 mod imports;
 mod layers;
 mod source;
+mod vocabulary;
 
 use source::{Repository, Token};
 
@@ -156,7 +157,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "src/engine/stepped/board.rs",
-        "the plan is lent to whoever has the turn",
+        "the plan is lent to the process that has the turn",
     ),
     (
         "src/engine/stepped/coroutine.rs",
@@ -401,7 +402,7 @@ fn holds(rule: impl Fn(&Repository) -> Vec<String>, planted: &[(&str, &str)]) {
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
     assert!(
         !planted.is_empty(),
-        "plant an offence, or nobody knows that this rule can fail"
+        "plant an offence, or this rule may not be able to fail"
     );
     for (path, text) in planted {
         let complaints = rule(&repository.with(path, text));

@@ -79,8 +79,8 @@ fn reader_writes() {
     only.test::<Processes, Marked<_, MENDED>>();
     // Without the promise, the reader may write.
     passes::<Stepped, Marked<_, MARKS>>(&marked);
-    let nobody = marked
+    let no_role = marked
         .read_only("raeder")
         .check::<Stepped, Marked<_, MENDED>>();
-    assert!(nobody.is_err_and(|error| error.to_string().contains("writer, reader")));
+    assert!(no_role.is_err_and(|error| error.to_string().contains("writer, reader")));
 }

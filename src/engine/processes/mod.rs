@@ -257,7 +257,7 @@ fn search<S: WithHandles<Memory = Hardware>>(
 }
 
 /// Returns whether a breakpoint may have ended a process: a handler of the code's own, which blocks SIGTRAP and SIGSYS, interrupted the
-/// operation and reached it or made a system call; or a sandbox ends who makes a call that a breakpoint takes.
+/// operation and reached it or made a system call; or a sandbox ends a process that makes a call that a breakpoint needs.
 fn died_of_breakpoint<S: WithHandles<Memory = Hardware>>(
     tally: &PoolCounts,
     ended: &PoolEnd<S>,

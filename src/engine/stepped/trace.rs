@@ -249,7 +249,7 @@ impl<S: Spec> Narrator<'_, S> {
                 .last()
                 .is_some_and(|call| call.ret.is_none())
         });
-        let who: Vec<String> = unfinished.map(|process| self.place(process)).collect();
+        let names: Vec<String> = unfinished.map(|process| self.place(process)).collect();
         let own = |steps| match steps {
             1 => "1 step of its own".to_owned(),
             steps => format!("{steps} steps of its own"),
@@ -261,10 +261,10 @@ impl<S: Spec> Narrator<'_, S> {
             }
             Progress::WaitFree(steps) => own(steps),
         };
-        if who.is_empty() {
+        if names.is_empty() {
             return format!("the last operation returned, but not within {bound}");
         }
-        format!("{} did not return within {bound}", who.join(" and "))
+        format!("{} did not return within {bound}", names.join(" and "))
     }
 
     /// Returns the accesses that ended the execution, each with its process.
@@ -282,8 +282,8 @@ impl<S: Spec> Narrator<'_, S> {
             Note::Step(step) => Some(step.process),
             _ => None,
         });
-        let who = last.map_or("a process".into(), |process| self.place(process));
-        format!("{who} writes, where its mapping is read-only")
+        let name = last.map_or("a process".into(), |process| self.place(process));
+        format!("{name} writes, where its mapping is read-only")
     }
 
     /// Describes the step after which the invariant does not hold, which is the last one.
