@@ -47,6 +47,7 @@ fn folder(text: &str) -> Repository {
     let names = ["mod", "a", "b"].into_iter().zip(text.split(" | "));
     let empty = Repository {
         files: BTreeMap::new(),
+        executable: Default::default(),
         top_level: BTreeSet::new(),
     };
     names.fold(empty, |repository, (name, text)| {

@@ -118,6 +118,22 @@ fn every_ci_script_is_called_on_a_desk_and_on_the_server() {
     );
 }
 
+/// Git keeps the mode of a script; the workflow of the server, and readers, call it by its path.
+#[test]
+fn every_script_may_be_executed() {
+    let rule = |repository: &Repository| {
+        let scripts = repository.under("").filter(|(path, text)| {
+            path.starts_with("ci/") && path.ends_with(".sh") || text.starts_with("#!")
+        });
+        let barred = scripts.filter(|(path, _)| !repository.executable.contains(*path));
+        barred
+            .map(|(path, _)| format!("{path}: chmod +x it, and add it to git again"))
+            .collect()
+    };
+    let script = Repository::read().text("ci/fmt.sh").to_string();
+    holds(rule, &[("ci/fmt.sh", &script), (".ci/run", &script)]);
+}
+
 #[test]
 fn every_dependency_says_what_it_is_for() {
     let rule = |repository: &Repository| {

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// Every text file of the project by its path from the root, and the names at the top level.
+/// Every text file of the project by its path from the root, those of them that may be executed, and the names at the top level.
 #[derive(Clone)]
 pub(crate) struct Repository {
     pub(crate) files: BTreeMap<String, String>,
+    pub(crate) executable: BTreeSet<String>,
     pub(crate) top_level: BTreeSet<String>,
 }
 
@@ -16,6 +18,7 @@ impl Repository {
     pub(crate) fn read() -> Self {
         let mut repository = Self {
             files: BTreeMap::new(),
+            executable: BTreeSet::new(),
             top_level: BTreeSet::new(),
         };
         repository.walk(Path::new(env!("CARGO_MANIFEST_DIR")), "");
@@ -60,15 +63,20 @@ impl Repository {
                     .any(|end| name.ends_with(end))
             {
                 let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("read {key}: {e}"));
+                let about = fs::metadata(&path).unwrap_or_else(|e| panic!("look at {key}: {e}"));
+                if about.permissions().mode() & 0o111 == 0o111 {
+                    self.executable.insert(key.clone());
+                }
                 self.files.insert(key, text);
             }
         }
     }
 
-    /// Returns the same repository with one file added or replaced.
+    /// Returns the same repository with one file added or replaced, which may not be executed.
     pub(crate) fn with(&self, path: &str, text: &str) -> Self {
         let mut planted = self.clone();
         planted.files.insert(path.into(), text.into());
+        planted.executable.remove(path);
         planted
             .top_level
             .insert(path.split('/').next().expect("split yields one").into());
