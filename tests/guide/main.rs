@@ -1,40 +1,67 @@
 //! The guide's structures: the pages show these files, and the reports that engines print of them.
 
+mod accounts;
 mod bank;
 mod fixed;
+mod full_ring;
+mod indices;
 mod machine;
 mod ported;
+mod queue;
 mod robust;
+mod scenario;
+mod spin_lock;
+mod spsc;
 mod tickets;
+mod word;
 
-/// A page, a file that it shows, and the text of both.
-const SHOWN: [(&str, &str, &str); 5] = [
-    (
-        include_str!("../../docs/src/tutorial.md"),
-        "tickets.rs",
-        include_str!("tickets.rs"),
-    ),
-    (
-        include_str!("../../docs/src/loom.md"),
-        "ported.rs",
-        include_str!("ported.rs"),
-    ),
-    (
-        include_str!("../../docs/src/loom.md"),
-        "robust.rs",
-        include_str!("robust.rs"),
-    ),
-    (
-        include_str!("../../docs/src/state_machines.md"),
-        "machine.rs",
-        include_str!("machine.rs"),
-    ),
-    (
-        include_str!("../../docs/src/recovery.md"),
-        "bank.rs",
-        include_str!("bank.rs"),
-    ),
+use forkcheck::check::{Kind, Verdict};
+use forkcheck::engine::Engine;
+use forkcheck::{Suite, WithHandles};
+
+/// Returns a page, a file that it shows, and the text of both.
+macro_rules! shown {
+    ($page:literal, $file:literal) => {
+        (
+            include_str!(concat!("../../docs/src/", $page)),
+            $file,
+            include_str!($file),
+        )
+    };
+}
+
+const SHOWN: [(&str, &str, &str); 13] = [
+    shown!("tutorial.md", "tickets.rs"),
+    shown!("suites.md", "word.rs"),
+    shown!("suites.md", "queue.rs"),
+    shown!("suites.md", "spin_lock.rs"),
+    shown!("suites.md", "full_ring.rs"),
+    shown!("suites.md", "indices.rs"),
+    shown!("specs.md", "accounts.rs"),
+    shown!("loom.md", "scenario.rs"),
+    shown!("loom.md", "ported.rs"),
+    shown!("loom.md", "robust.rs"),
+    shown!("state_machines.md", "machine.rs"),
+    shown!("recovery.md", "bank.rs"),
+    shown!("foreign.md", "spsc.rs"),
 ];
+
+/// Asserts that an engine finds this in a suite, with these words in its report, which it returns.
+#[track_caller]
+fn assert_finds<E: Engine, T: WithHandles<Memory = E::Memory>>(
+    suite: &Suite<T::Spec>,
+    kind: Kind,
+    words: &str,
+) -> String {
+    let outcome = suite.check::<E, T>().expect("it runs here");
+    let report = suite.report(&outcome);
+    let Verdict::Finding(finding) = &outcome.verdict else {
+        panic!("{report}")
+    };
+    assert_eq!(finding.kind, kind, "{report}");
+    assert!(report.contains(words), "{report}");
+    report
+}
 
 /// Lines before and after each, which mdBook hides. Without them rustdoc compiles each sample as a program of its own, and not all as one.
 const HIDDEN: [&str; 2] = ["# mod tests {\n", "# }\n# fn main() {}\n"];
@@ -60,12 +87,33 @@ fn on_the_page(file: &str) -> String {
 fn the_guide_shows_each_structure_as_it_is_tested() {
     for (page, name, file) in SHOWN {
         let text = on_the_page(file);
-        assert!(text.contains("forkcheck::suite!"), "{name}:\n{text}");
+        let has_tests = text.contains("forkcheck::suite!") || text.contains("forkcheck::scenario!");
+        assert!(has_tests, "{name}:\n{text}");
         assert!(
             blocks(page, "rust,no_run").contains(&&*HIDDEN.join(&text)),
             "no page of the guide has tests/guide/{name}:\n{text}"
         );
     }
+}
+
+/// Returns the lines of the suite that a text shows, without comments and attributes.
+fn suite_of(text: &str) -> Vec<&str> {
+    let lines = text
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or(""));
+    let lines = lines
+        .map(str::trim)
+        .skip_while(|line| !line.starts_with("forkcheck::suite!"));
+    let lines = lines.filter(|line| !line.starts_with("#["));
+    lines.take_while(|line| *line != "}").collect()
+}
+
+#[test]
+fn the_page_on_unmodified_code_has_the_suite_of_the_published_crate() {
+    let page = include_str!("../../docs/src/unmodified.md");
+    let file = on_the_page(include_str!("spsc.rs"));
+    assert!(suite_of(page).len() > 3, "{page}");
+    assert_eq!(suite_of(page), suite_of(&file));
 }
 
 #[test]

@@ -371,6 +371,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "a byte of memory that may not be there",
     ),
     (
+        "tests/guide/spsc.rs",
+        "each half of a split queue is used by one process",
+    ),
+    (
         "tests/zoo/index_not_wrapped.rs",
         "each half of a split queue is used by one process",
     ),
