@@ -1,8 +1,5 @@
 //! The queue of heapless 0.6.1.
-#![allow(
-    unsafe_code,
-    reason = "each half of a split queue is used by one process"
-)] // of the test alone
+#![allow(unsafe_code, reason = "halves of a queue")] // of the test alone
 use forkcheck::prelude::*;
 use forkcheck::spec::{QueueOp, QueueRet, StaleQueue};
 use heapless06::consts::U3;
