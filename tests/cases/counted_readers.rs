@@ -19,37 +19,17 @@ type Broken<M> = Cache<M, false>;
 type Fixed<M> = Cache<M, true>;
 
 impl<M: Memory, const FIXED: bool> Cache<M, FIXED> {
+    /// Waits until the lock can be taken, and leaves what `taken` returns in it.
+    fn take(&self, taken: impl Fn(u64) -> Option<u64>) {
+        let (order, seen) = (Ordering::AcqRel, Ordering::Relaxed);
+        while self.lock.fetch_update(order, seen, &taken).is_err() {
+            M::spin_loop();
+        }
+    }
     /// The fixed lock: one owner for both kinds.
-    fn owned(&self) {
-        loop {
-            let owner = self.lock.load(Ordering::Relaxed);
-            let free = owner == 0 || !M::alive(Incarnation::from_bits(owner));
-            let me = M::me().to_bits();
-            if free && self.exchange(owner, me) {
-                return;
-            }
-            M::spin_loop();
-        }
-    }
-    fn read_lock(&self) {
-        loop {
-            let now = self.lock.load(Ordering::Relaxed);
-            if now & WRITER == 0 && self.exchange(now, now + 1) {
-                return;
-            }
-            M::spin_loop();
-        }
-    }
-    fn write_lock(&self) {
-        while !self.exchange(0, WRITER) {
-            M::spin_loop()
-        }
-    }
-    fn exchange(&self, old: u64, new: u64) -> bool {
-        let exchanged = self
-            .lock
-            .compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed);
-        exchanged.is_ok()
+    fn owned(now: u64) -> Option<u64> {
+        let is_free = now == 0 || !M::alive(Incarnation::from_bits(now));
+        is_free.then(|| M::me().to_bits())
     }
 }
 
@@ -66,11 +46,10 @@ impl<M: Memory, const FIXED: bool> Structure for Cache<M, FIXED> {
     fn apply(&self, op: &RegisterOp<[u64; 2]>) -> RegisterRet<[u64; 2]> {
         match op {
             RegisterOp::Write(value) => {
-                if FIXED {
-                    self.owned()
-                } else {
-                    self.write_lock()
-                }
+                self.take(|now| match FIXED {
+                    true => Self::owned(now),
+                    false => (now == 0).then_some(WRITER),
+                });
                 self.dirty.store(1, Ordering::Relaxed);
                 self.data.store(*value);
                 self.dirty.store(0, Ordering::Relaxed);
@@ -78,22 +57,19 @@ impl<M: Memory, const FIXED: bool> Structure for Cache<M, FIXED> {
                 RegisterRet::Written
             }
             RegisterOp::Read => {
-                if FIXED {
-                    self.owned()
-                } else {
-                    self.read_lock()
-                }
+                self.take(|now| match FIXED {
+                    true => Self::owned(now),
+                    false => (now & WRITER == 0).then_some(now + 1),
+                });
                 let dirty = self.dirty.load(Ordering::Relaxed) == 1;
                 let value = self.data.load();
-                if FIXED {
-                    self.lock.store(0, Ordering::Release)
-                } else {
-                    self.lock.fetch_sub(1, Ordering::AcqRel);
+                match FIXED {
+                    true => self.lock.store(0, Ordering::Release),
+                    false => _ = self.lock.fetch_sub(1, Ordering::AcqRel),
                 }
-                if dirty {
-                    RegisterRet::WriterGone
-                } else {
-                    RegisterRet::Value(value)
+                match dirty {
+                    true => RegisterRet::WriterGone,
+                    false => RegisterRet::Value(value),
                 }
             }
         }

@@ -1,11 +1,13 @@
 //! `loom`: right code that it called wrong or unknown, and broken code that it said was explored to
 //! the end.
 
-use super::{Nothing, caught, passes, suite, unknown};
+use super::{caught, passes, suite, unknown};
 use forkcheck::check::Kind;
 use forkcheck::engine::loom::{Loom, LoomMemory};
 use forkcheck::prelude::*;
+use forkcheck::spec::{self, Assertions, BarrierOp, BarrierRet, Run};
 use forkcheck::spec::{Queue, QueueOp, QueueRet, StaleQueue};
+use forkcheck::suite::run;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -29,6 +31,11 @@ impl Spec for Count {
 /// machine.
 fn two<S: Spec<Setup = (), Op = ()>>(name: &str, ops: std::ops::RangeInclusive<usize>) -> Suite<S> {
     patient(suite(name).role("worker", 2, ops, Just(())))
+}
+
+/// Returns such a suite of a structure whose operations have no result.
+fn bodies(name: &str, ops: std::ops::RangeInclusive<usize>) -> Suite<Assertions> {
+    patient(suite(name).role("worker", 2, ops, run("worker")))
 }
 
 fn patient<S: Spec>(suite: Suite<S>) -> Suite<S> {
@@ -60,28 +67,17 @@ mod locks {
             }
         }
         fn apply(&self, _: &()) -> u32 {
-            let taken = || self.lock.swap(1, Ordering::Acquire) == 1;
-            match HOW {
-                SWAP => {
-                    while taken() {
-                        M::spin_loop();
-                    }
+            let (taken, seen) = (Ordering::Acquire, Ordering::Relaxed);
+            let is_taken = || match HOW {
+                EXCHANGE => self.lock.compare_exchange(0, 1, taken, seen).is_err(),
+                _ => self.lock.swap(1, taken) == 1,
+            };
+            while is_taken() {
+                while HOW == TEST_FIRST && self.lock.load(seen) == 1 {
+                    M::spin_loop();
                 }
-                TEST_FIRST => {
-                    while taken() {
-                        while self.lock.load(Ordering::Relaxed) == 1 {
-                            M::spin_loop();
-                        }
-                    }
-                }
-                _ => {
-                    let try_lock = || {
-                        self.lock
-                            .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
-                    };
-                    while try_lock().is_err() {
-                        M::spin_loop();
-                    }
+                if HOW != TEST_FIRST {
+                    M::spin_loop();
                 }
             }
             let n = self.count.load(Ordering::Relaxed) + 1;
@@ -336,11 +332,11 @@ mod coverage {
     struct Busy<M: Memory>(M::AtomicU32);
     impl<M: Memory> Structure for Busy<M> {
         type Memory = M;
-        type Spec = Nothing;
+        type Spec = Assertions;
         fn new(_: &()) -> Self {
             Busy(Atomic::new(0))
         }
-        fn apply(&self, _: &()) {
+        fn apply(&self, _: &Run) {
             for value in 1..4 {
                 self.0.store(value, Ordering::Relaxed);
                 self.0.load(Ordering::Relaxed);
@@ -350,7 +346,7 @@ mod coverage {
 
     #[test]
     fn a_first_round_that_takes_more_than_ten_times_the_budget_is_unknown() {
-        let suite = two("busy", 1..=1);
+        let suite = bodies("busy", 1..=1);
         let small = suite.clone().executions(1);
         let outcome = small.check::<Loom, Busy<LoomMemory>>().unwrap();
         let report = small.report(&outcome);
@@ -412,7 +408,7 @@ mod handles {
     }
     impl<M: Memory, const WHERE: u8> WithHandles for Waits<M, WHERE> {
         type Memory = M;
-        type Spec = Nothing;
+        type Spec = Assertions;
         type Handle<'a> = Handle<'a, M, WHERE>;
         fn new(_: &()) -> Self {
             Waits {
@@ -433,13 +429,13 @@ mod handles {
             }
             Handle(&self.ready)
         }
-        fn apply(handle: &mut Handle<'_, M, WHERE>, _: &()) {
+        fn apply(handle: &mut Handle<'_, M, WHERE>, _: &Run) {
             handle.0.load(Ordering::Relaxed);
         }
     }
 
     fn waits<const WHERE: u8>(kind: Kind) -> String {
-        caught::<Loom, Waits<LoomMemory, WHERE>>(&two("waits", 1..=2), kind).1
+        caught::<Loom, Waits<LoomMemory, WHERE>>(&bodies("waits", 1..=2), kind).1
     }
 
     #[test]
@@ -466,93 +462,54 @@ mod handles {
 
     #[test]
     fn processes_that_wait_for_each_other_as_they_attach_pass() {
-        passes::<Loom, Waits<LoomMemory, MEET>>(&two("waits", 1..=2));
+        passes::<Loom, Waits<LoomMemory, MEET>>(&bodies("waits", 1..=2));
     }
 }
 
 mod blocking {
     use super::*;
 
-    /// The numbers of arrivals and departures of each process.
-    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-    struct Rounds {
-        arrived: [u32; 2],
-        left: [u32; 2],
-    }
-    impl Spec for Rounds {
-        type Setup = ();
-        type Op = ();
-        type Ret = ();
-        fn start(_: &()) -> Self {
-            Rounds {
-                arrived: [0; 2],
-                left: [0; 2],
-            }
-        }
-        fn step(&mut self, process: usize, _: &()) {
-            if self.arrived[process] == self.left[process] {
-                self.arrived[process] += 1;
-            } else {
-                self.left[process] += 1;
-            }
-        }
-        fn accept(&mut self, process: usize, op: &(), _: &()) -> bool {
-            self.step(process, op);
-            self.arrived[1 - process] >= self.left[process]
-        }
-        fn blocks(&self, process: usize, _: &()) -> bool {
-            self.arrived[process] > self.left[process]
-                && self.arrived[1 - process] < self.arrived[process]
-        }
-    }
     struct Barrier<M: Memory, const FIXED: bool>(M::AtomicU32);
-    struct Handle<'a, M: Memory> {
-        count: &'a M::AtomicU32,
-        arrived: bool,
-        round: u32,
-    }
     impl<M: Memory, const FIXED: bool> WithHandles for Barrier<M, FIXED> {
         type Memory = M;
-        type Spec = Rounds;
-        type Handle<'a> = Handle<'a, M>;
-        fn new(_: &()) -> Self {
+        type Spec = spec::Barrier;
+        /// The barrier, and the rounds that the process has left or is leaving.
+        type Handle<'a> = (&'a M::AtomicU32, u32);
+        fn new(_: &usize) -> Self {
             Barrier(Atomic::new(0))
         }
-        fn attach<'a>(&'a self, _: Role<'_>) -> Handle<'a, M> {
-            Handle {
-                count: &self.0,
-                arrived: false,
-                round: 0,
-            }
+        fn attach<'a>(&'a self, _: Role<'_>) -> (&'a M::AtomicU32, u32) {
+            (&self.0, 0)
         }
-        fn apply(handle: &mut Handle<'_, M>, _: &()) {
-            let count = handle.count;
-            if handle.arrived {
-                handle.round += 1;
-                if FIXED {
-                    // It only counts up.
-                    while count.load(Ordering::Acquire) < 2 * handle.round {
-                        M::spin_loop();
-                    }
-                } else if count.load(Ordering::Acquire) == 2 {
-                    count.store(0, Ordering::Release);
-                } else {
-                    while count.load(Ordering::Acquire) != 0 {
-                        M::spin_loop();
-                    }
-                }
-            } else {
+        fn apply((count, round): &mut (&M::AtomicU32, u32), op: &BarrierOp) -> BarrierRet {
+            if *op == BarrierOp::Arrive {
                 count.fetch_add(1, Ordering::AcqRel);
+                return BarrierRet::Arrived;
             }
-            handle.arrived = !handle.arrived;
+            *round += 1;
+            // The fixed one only counts up. The broken one begins again once a process has seen both.
+            let is_over = |count: u32| match FIXED {
+                true => count >= 2 * *round,
+                false => count == 0,
+            };
+            if !FIXED && count.load(Ordering::Acquire) == 2 {
+                count.store(0, Ordering::Release);
+                return BarrierRet::Left;
+            }
+            while !is_over(count.load(Ordering::Acquire)) {
+                M::spin_loop();
+            }
+            BarrierRet::Left
         }
     }
 
-    fn barrier(first: usize, second: usize) -> Suite<Rounds> {
+    fn barrier(first: usize, second: usize) -> Suite<spec::Barrier> {
+        let ops = |number| Just([BarrierOp::Arrive, BarrierOp::Leave][..number].to_vec());
         patient(
             suite("barrier")
-                .role("first", 1, first..=first, Just(()))
-                .role("second", 1, second..=second, Just(())),
+                .setup(Just(2))
+                .sequence("first", 1, ops(first))
+                .sequence("second", 1, ops(second)),
         )
     }
 

@@ -33,20 +33,6 @@ fn suite<S: Spec>(name: &str) -> Suite<S> {
         .regressions(None)
 }
 
-/// A spec of operations without a result: a check then asks only how they end.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Nothing;
-
-impl Spec for Nothing {
-    type Setup = ();
-    type Op = ();
-    type Ret = ();
-    fn start(_: &()) -> Self {
-        Nothing
-    }
-    fn step(&mut self, _: usize, _: &()) {}
-}
-
 /// Asserts that the verdict is unknown, and returns its reason.
 #[track_caller]
 fn unknown<E: Engine, T: WithHandles<Memory = E::Memory>>(suite: &Suite<T::Spec>) -> String {

@@ -1,11 +1,13 @@
 //! A process that never gets through `attach`, or through the drop of its handle, is a finding on
 //! every engine; so is one that waits there because of a killed process.
 
-use super::{Nothing, caught, passes, suite};
+use super::{caught, passes, suite};
 use forkcheck::check::Kind;
 use forkcheck::engine::{Kills, Processes, Stepped, SteppedMemory};
 use forkcheck::memory::Incarnation;
 use forkcheck::prelude::*;
+use forkcheck::spec::{Assertions, Run};
+use forkcheck::suite::run;
 use std::time::Duration;
 
 /// A structure on which attaching waits for a word that only the other process's attaching sets, or
@@ -16,12 +18,11 @@ struct Entrance<M: Memory, const SET: bool> {
 
 impl<M: Memory, const SET: bool> WithHandles for Entrance<M, SET> {
     type Memory = M;
-    type Spec = Nothing;
+    type Spec = Assertions;
     type Handle<'a> = &'a Self;
     fn new(_: &()) -> Self {
-        Entrance {
-            ready: Atomic::new(0),
-        }
+        let ready = Atomic::new(0);
+        Entrance { ready }
     }
     fn attach<'a>(&'a self, role: Role<'_>) -> &'a Self {
         if SET && role.process == 1 {
@@ -32,7 +33,7 @@ impl<M: Memory, const SET: bool> WithHandles for Entrance<M, SET> {
         }
         self
     }
-    fn apply(entrance: &mut &Self, _: &()) {
+    fn apply(entrance: &mut &Self, _: &Run) {
         entrance.ready.load(Ordering::Relaxed);
     }
 }
@@ -55,30 +56,29 @@ impl<M: Memory, const SET: bool> Drop for Handle<'_, M, SET> {
 
 impl<M: Memory, const SET: bool> WithHandles for Exit<M, SET> {
     type Memory = M;
-    type Spec = Nothing;
+    type Spec = Assertions;
     type Handle<'a> = Handle<'a, M, SET>;
     fn new(_: &()) -> Self {
-        Exit {
-            ready: Atomic::new(0),
-        }
+        let ready = Atomic::new(0);
+        Exit { ready }
     }
     fn attach<'a>(&'a self, _: Role<'_>) -> Handle<'a, M, SET> {
         Handle(self)
     }
-    fn apply(handle: &mut Handle<'_, M, SET>, _: &()) {
+    fn apply(handle: &mut Handle<'_, M, SET>, _: &Run) {
         handle.0.ready.store(u32::from(SET), Ordering::Release);
     }
 }
 
-fn workers(name: &str) -> Suite<Nothing> {
+fn workers(name: &str) -> Suite<Assertions> {
     suite(name)
-        .role("worker", 2, 1..=2, Just(()))
+        .role("worker", 2, 1..=2, run("worker"))
         .executions(1_000)
 }
 
 fn is_found<
-    T: WithHandles<Memory = SteppedMemory, Spec = Nothing>,
-    H: WithHandles<Memory = Hardware, Spec = Nothing>,
+    T: WithHandles<Memory = SteppedMemory, Spec = Assertions>,
+    H: WithHandles<Memory = Hardware, Spec = Assertions>,
 >(
     name: &str,
     place: &str,
@@ -95,7 +95,7 @@ fn is_found<
     }
     // Here a watchdog notices it, and shrinking would wait for the watchdog many times.
     let alone = super::suite(name)
-        .role("worker", 1, 1..=1, Just(()))
+        .role("worker", 1, 1..=1, run("worker"))
         .watchdog(Duration::from_millis(100));
     let (_, report) = caught::<Processes, H>(&alone, Kind::Endless);
     assert!(report.contains("attach"), "{report}");
