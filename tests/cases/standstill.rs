@@ -98,7 +98,7 @@ fn is_found<
         .role("worker", 1, 1..=1, run("worker"))
         .watchdog(Duration::from_millis(100));
     let (_, report) = caught::<Processes, H>(&alone, Kind::Endless);
-    assert!(report.contains("attach"), "{report}");
+    assert!(report.contains(place.trim_matches('`')), "{report}");
 }
 
 #[test]

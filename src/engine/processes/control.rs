@@ -105,8 +105,10 @@ pub(crate) enum Phase {
     Setup,
     /// Dropping the structure, and with it the last assertions of a scenario.
     Drop,
-    /// In `WithHandles::attach`, or dropping the handle.
+    /// In `WithHandles::attach`.
     Attach,
+    /// Dropping the handle.
+    Detach,
     /// In `WithHandles::apply`, for the operation of this number, called at this time.
     Operation { number: usize, invoked: u64 },
     /// Judging a history, in the user's spec.
@@ -120,6 +122,7 @@ impl WorkerPosition {
             Phase::Setup => 1,
             Phase::Drop => 5,
             Phase::Attach => 2,
+            Phase::Detach => 6,
             Phase::Operation { number, invoked } => {
                 self.operation.store(number as u32, Relaxed);
                 self.invoked.store(invoked, Relaxed);
@@ -134,6 +137,7 @@ impl WorkerPosition {
             1 => Phase::Setup,
             5 => Phase::Drop,
             2 => Phase::Attach,
+            6 => Phase::Detach,
             3 => Phase::Operation {
                 number: self.operation.load(Relaxed) as usize,
                 invoked: self.invoked.load(Relaxed),

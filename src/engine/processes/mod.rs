@@ -430,6 +430,7 @@ fn place<S: Spec>(case: &Case<S>, roles: &[String], process: usize, phase: Phase
         Phase::Setup => "building the structure".into(),
         Phase::Drop => "dropping the structure".into(),
         Phase::Attach => "attach".into(),
+        Phase::Detach => "the drop of its handle".into(),
         Phase::Check => "the spec".into(),
         Phase::Idle => "between two executions, it".into(),
         Phase::Operation { number, .. } => match case.program[process].get(number) {

@@ -349,7 +349,7 @@ impl<S: WithHandles<Memory = Hardware>> PoolWorker<'_, S> {
                 break;
             }
         }
-        place.set(Phase::Attach);
+        place.set(Phase::Detach);
         without_copies(|| drop(handle));
         if only_reads {
             self.may_write(true);
