@@ -91,6 +91,11 @@ pub enum Kind {
 impl Kind {
     /// Returns whether a history shows it. The other kinds end the execution in which they are
     /// found.
+    ///
+    /// ```
+    /// use forkcheck::check::Kind;
+    /// assert!(Kind::NotLinearizable.is_of_history() && !Kind::Deadlock.is_of_history());
+    /// ```
     pub fn is_of_history(self) -> bool {
         matches!(
             self,

@@ -90,6 +90,18 @@ pub trait Memory: Sized + Send + Sync + 'static {
 
     /// `std::sync::atomic::fence`.
     ///
+    /// ```
+    /// use forkcheck::prelude::*;
+    /// fn publish<M: Memory>(value: &M::AtomicU64, is_there: &M::AtomicBool) {
+    ///     value.store(7, Ordering::Relaxed);
+    ///     M::fence(Ordering::Release); // pairs with an Acquire load of the flag
+    ///     is_there.store(true, Ordering::Relaxed);
+    /// }
+    /// let (value, is_there) = (Atomic::new(0), Atomic::new(false));
+    /// publish::<Hardware>(&value, &is_there);
+    /// assert!(is_there.load(Ordering::Acquire) && value.load(Ordering::Relaxed) == 7);
+    /// ```
+    ///
     /// # Panics
     /// If `order` is `Relaxed`.
     #[track_caller]
@@ -148,6 +160,27 @@ pub trait Memory: Sized + Send + Sync + 'static {
 /// struct Tickets<M: Memory>(M::AtomicU64);
 /// let tickets = Tickets::<Hardware>(Atomic::new(7));
 /// assert_eq!(tickets.0.fetch_add(1, Ordering::Relaxed), 7);
+/// ```
+/// A lock, and the bits and bounds of a word:
+/// ```
+/// use forkcheck::prelude::*;
+/// use forkcheck::prelude::Ordering::{Acquire, Relaxed, Release};
+/// fn each<M: Memory>(locked: &M::AtomicBool, word: &M::AtomicU64) {
+///     while locked.compare_exchange_weak(false, true, Acquire, Relaxed).is_err() { M::spin_loop() }
+///     assert_eq!(locked.compare_exchange(false, true, Acquire, Relaxed), Err(true)); // the value found
+///     locked.store(false, Release);
+///     assert!(!locked.swap(true, Acquire));
+///
+///     assert_eq!(word.swap(0b1100, Relaxed), 0);
+///     assert_eq!(word.fetch_or(0b0001, Relaxed), 0b1100); // each returns the value before
+///     assert_eq!(word.fetch_and(0b0111, Relaxed), 0b1101);
+///     assert_eq!(word.fetch_xor(0b0011, Relaxed), 0b0101);
+///     assert_eq!(word.fetch_max(9, Relaxed), 0b0110);
+///     assert_eq!(word.fetch_min(2, Relaxed), 9);
+///     assert_eq!(word.fetch_sub(1, Relaxed), 2);
+///     assert_eq!(word.load(Relaxed), 1);
+/// }
+/// each::<Hardware>(&Atomic::new(false), &Atomic::new(0));
 /// ```
 pub trait Atomic<V: Copy + Eq>: Send + Sync + 'static {
     /// Returns a word that holds `value`.
@@ -352,7 +385,8 @@ pub trait Words<T: Payload>: Send + Sync + 'static {
 /// ```
 /// use forkcheck::memory::{Hardware, Memory, MemoryCell};
 /// let cell = <Hardware as Memory>::Cell::<[u64; 2]>::new([1, 2]);
-/// cell.with(|value| assert!(!value.is_null())); // a protocol reads it with `unsafe`, under its lock
+/// let first = cell.with_mut(|value| value.cast::<u64>()); // a protocol writes it with `unsafe`, under its lock
+/// cell.with(|value| assert_eq!(value.cast::<u64>(), first)); // and reads it so
 /// ```
 pub trait MemoryCell<T>: Send + Sync + 'static {
     /// Returns a cell that holds `value`.

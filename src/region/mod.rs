@@ -127,10 +127,13 @@ impl Region {
     ///
     /// ```
     /// use forkcheck::{Region, region::{Layout, View}};
-    /// use std::sync::atomic::AtomicU64;
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
     /// let region = Region::memfd(Layout::of::<[AtomicU64; 4]>())?;
-    /// let fd = region.fd().expect("it is a memfd").try_clone_to_owned()?; // most likely sent to another program
-    /// assert_eq!(View::from_fd(fd, 32)?.len(), 32);
+    /// let fd = || region.fd().expect("it is a memfd").try_clone_to_owned(); // most likely sent to another program
+    /// let there = Region::from_fd(fd()?, Layout::of::<[AtomicU64; 4]>())?;
+    /// there.get::<AtomicU64>(8)?.store(7, Relaxed);
+    /// let view = View::from_fd(fd()?, 32)?;
+    /// assert_eq!((view.len(), view.get::<AtomicU64>(8)?.load(Relaxed)), (32, 7));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -63,6 +63,17 @@ impl View {
     /// Maps a part of a file, as [`Region::file`](super::Region::file) does. The file may be open
     /// for reading alone.
     ///
+    /// ```
+    /// use forkcheck::region::View;
+    /// use std::{fs::File, sync::atomic::{AtomicU32, Ordering::Relaxed}};
+    /// # let path = std::env::temp_dir().join(format!("forkcheck-read-{}", std::process::id()));
+    /// # std::fs::write(&path, "our fork")?;
+    /// let view = View::file(&File::open(&path)?, 4, 4)?; // the file holds "our fork"
+    /// assert_eq!(view.get::<AtomicU32>(0)?.load(Relaxed).to_ne_bytes(), *b"fork");
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The errors of that function.
     pub fn file(file: &File, offset: u64, len: usize) -> Result<Self, Error> {

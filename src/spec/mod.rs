@@ -105,6 +105,15 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
     /// that kill try all four: nothing, [`step`](Spec::step), `crash`, and `step` then `crash`. After the effect, calls of others
     /// may come before the crash. By
     /// default `crash` changes nothing.
+    ///
+    /// ```
+    /// use forkcheck::spec::{Lock, LockOp, LockRet, Spec};
+    /// let mut lock = Lock::start(&());
+    /// assert_eq!(lock.step(0, &LockOp::Lock), LockRet::Acquired);
+    /// assert!(lock.blocks(1, &LockOp::Lock));
+    /// lock.crash(0, &LockOp::Unlock); // process 0 dies, and its lock is free
+    /// assert!(!lock.blocks(1, &LockOp::Lock));
+    /// ```
     fn crash(&mut self, process: usize, pending: &Self::Op) {
         let _ = (process, pending);
     }
@@ -112,6 +121,12 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
     /// Returns whether `op` with the result `ret` leaves the state as it is, in each state in which
     /// that result is allowed: a read, a compare-and-swap that failed. A check of a long history
     /// then tries far fewer orders; short histories do not need it.
+    ///
+    /// ```
+    /// use forkcheck::spec::{Spec, Stack, StackOp, StackRet};
+    /// assert!(Stack::only_reads(&StackOp::Pop, &StackRet::<u32>::Empty)); // it finds nothing, and changes nothing
+    /// assert!(!Stack::only_reads(&StackOp::Pop, &StackRet::Popped(7)));
+    /// ```
     fn only_reads(op: &Self::Op, ret: &Self::Ret) -> bool {
         let _ = (op, ret);
         false
@@ -129,8 +144,15 @@ pub trait Spec: Clone + Debug + Eq + Hash + Send + 'static {
     }
 
     /// Returns a number that operations share if one can influence the other: the key of a map,
-    /// hashed. Histories are judged key by key, which is far cheaper; each begins with
+    /// hashed. Histories are judged key by key, which takes fewer orders; each begins with
     /// [`start`](Spec::start).
+    ///
+    /// ```
+    /// use forkcheck::spec::{Map, MapOp, Spec};
+    /// let key = |op: MapOp<u8, u32>| Map::key(&op);
+    /// assert_eq!(key(MapOp::Put(1, 9)), key(MapOp::Get(1)));
+    /// assert_ne!(key(MapOp::Get(1)), key(MapOp::Get(2)));
+    /// ```
     fn key(op: &Self::Op) -> u64 {
         let _ = op;
         0
