@@ -1026,6 +1026,49 @@ fn of_two_equal_calls_that_never_returned_the_one_that_passes_over_no_other_is_t
     assert!(matches!(verdict(None, 3), Verdict::Finding(_)));
 }
 
+/// A register that the death of a process sets to 9.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Fragile(Register<u8>);
+
+impl Spec for Fragile {
+    type Setup = ();
+    type Op = RegisterOp<u8>;
+    type Ret = RegisterRet<u8>;
+    fn start(_: &()) -> Self {
+        Self(Register::start(&0))
+    }
+    fn step(&mut self, process: usize, op: &Self::Op) -> Self::Ret {
+        self.0.step(process, op)
+    }
+    fn crash(&mut self, _: usize, _: &Self::Op) {
+        self.0 = Register::start(&9);
+    }
+}
+
+#[test]
+fn of_two_equal_calls_that_never_returned_the_one_that_passes_over_no_death_is_tried() {
+    use RegisterOp::{Read, Write};
+    let call = |op, value: Option<u8>, invoked, returned| Call {
+        op,
+        ret: value.map(RegisterRet::Value),
+        invoked,
+        returned,
+    };
+    let never = Call::<Fragile>::NEVER;
+    let reads = [(1, 4), (2, 6), (9, 8)];
+    let reads = reads.map(|(value, invoked)| call(Read, Some(value), invoked, invoked + 1));
+    let history = History::<Fragile> {
+        calls: vec![
+            vec![call(Write(1), None, 0, 1), call(Write(2), None, 2, never)],
+            vec![call(Write(2), None, 3, never)],
+            reads.to_vec(),
+        ],
+    };
+    // The first process writes 1, the second one 2, and then the first one dies in its write of 1.
+    let verdict = explain(&(), &history, Criterion::ProgramOrder, LIMITS);
+    assert_eq!(verdict, Verdict::Ok);
+}
+
 #[test]
 fn a_call_cut_short_by_a_death_took_effect_or_not_or_left_what_a_crash_does() {
     use LockOp::Lock;
