@@ -39,6 +39,20 @@ pub fn columns_of_output() -> Option<usize> {
     crate::suite::columns_of_output()
 }
 
+/// Returns whether the environment asks for reports that leave out and cut nothing.
+///
+/// # Errors
+/// If the environment has a setting that is none.
+pub fn is_verbose() -> Result<bool, crate::Error> {
+    crate::suite::is_verbose()
+}
+
+/// Returns a report as text for the standard output, as wide as it is, with colours where it shows them.
+#[must_use]
+pub fn text_for_output(report: &crate::Report, verbose: bool) -> String {
+    crate::suite::text_for_output(report, verbose)
+}
+
 /// A message of two words that belong together: a value and its check sum. A torn copy shows.
 pub type Pair = [u64; 2];
 

@@ -3,8 +3,7 @@
 use super::standing::CANNOT_SAY;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use forkcheck::Report;
-use forkcheck::builtin::columns_of_output;
-use forkcheck::report::shows_colors;
+use forkcheck::builtin::{columns_of_output, is_verbose, text_for_output};
 use std::fmt::Arguments;
 use std::io::{Write, stderr, stdout};
 
@@ -24,17 +23,9 @@ macro_rules! complain {
 
 pub(super) use {complain, say};
 
-/// Returns the width of a report.
-fn columns() -> usize {
-    columns_of_output().unwrap_or(100)
-}
-
-/// Returns a report as text for the standard output, with colours where it shows them.
+/// Returns a report as text for the standard output. What the environment asks for was read before it was made.
 pub(super) fn report_text(report: &Report) -> String {
-    match shows_colors(&stdout()) {
-        true => report.colored_text(columns()),
-        false => report.text(columns()),
-    }
+    text_for_output(report, is_verbose().unwrap_or_default())
 }
 
 /// Returns an empty table with this header. In a narrow terminal the columns in `wrapped` wrap: each has its number, and the

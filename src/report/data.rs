@@ -129,19 +129,6 @@ pub struct Report {
     pub printed: Vec<String>,
     /// The report of `stepped` on the same program, where a finding of forked processes was checked there too.
     pub cross_check: Option<Box<Report>>,
-    /// Whether its text leaves out and cuts nothing: `FORKCHECK_VERBOSE`.
-    #[serde(skip)]
-    pub(crate) in_full: bool,
-    /// Sentences of a finding with whole values, for a text that cuts nothing.
-    #[serde(skip)]
-    pub(super) uncut: Uncut,
-}
-
-/// The headline and the reason of a finding, in which no value is cut.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Uncut {
-    pub(super) headline: String,
-    pub(super) reason: Option<Reason>,
 }
 
 /// Serializes a number as a text.

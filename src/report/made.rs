@@ -4,8 +4,9 @@ use super::covered::{coverage, not_checked, unscheduled};
 use super::data::{Execution, Linearization, NearMiss, Operation, Process, Reason, Report};
 use super::phrases::counted;
 use super::printed::printed;
+use super::screen::Room;
 use super::sentence::sentence;
-use super::table::{Room, apart, short};
+use super::table::{apart, short};
 use super::words::words;
 use crate::case::{Call, History, Step, named};
 use crate::check::{Explanation, Verdict};
@@ -25,6 +26,8 @@ pub(crate) struct About<'a> {
     pub(crate) unreached: &'a [&'a str],
     /// The directory to which names of files are relative.
     pub(crate) home: &'a str,
+    /// Whether values in its sentences are whole.
+    pub(crate) verbose: bool,
     /// The function that returns the command to replay a token.
     pub(crate) replay: &'a dyn Fn(&str) -> String,
 }
@@ -67,13 +70,11 @@ pub(crate) fn report<S: Spec>(about: &About<'_>, outcome: &Outcome<S>) -> Report
     };
     if let (Verdict::Finding(finding), Some(found)) = (&outcome.verdict, &outcome.found) {
         report.kind = Some(finding.kind.to_string());
-        let sentence = |room| sentence(about.roles, &found.run, finding, room);
-        (report.headline, report.uncut.headline) = (sentence(Room::USUAL), sentence(Room::ALL));
+        let room = Room::of(about.verbose);
+        report.headline = sentence(about.roles, &found.run, finding, room);
         let explanation = finding.explanation.as_ref();
-        let reason = |explanation, room| reason(about.roles, &found.run.history, explanation, room);
-        report.uncut.reason = explanation.map(|explanation| reason(explanation, Room::ALL));
         report.linearization = explanation.map(|explanation| Linearization {
-            reason: reason(explanation, Room::USUAL),
+            reason: reason(about.roles, &found.run.history, explanation, room),
             longest: explanation.longest.clone(),
             blocked: explanation
                 .blocked

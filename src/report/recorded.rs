@@ -3,9 +3,9 @@
 use super::data::{Process, Reason};
 use super::made::{operations, reason};
 use super::rows::rows_of_calls;
-use super::screen::Screen;
+use super::screen::{Room, Screen};
 use super::sentence::accusation;
-use super::table::{Room, WIDTH, render};
+use super::table::{WIDTH, render};
 use super::text::why;
 use crate::case::{History, named};
 use crate::check::{Blocked, Explanation, Finding};
@@ -57,12 +57,7 @@ pub(crate) fn of_history<S: Spec>(
         let _ = writeln!(
             text,
             "\n\n{}\n",
-            render(
-                &heads,
-                &rows_of_calls(&processes, Room::USUAL),
-                Room::USUAL,
-                Screen::plain(WIDTH)
-            )
+            render(&heads, &rows_of_calls(&processes), Screen::plain(WIDTH))
         );
         let mut reason = reason(&names, &shown, &explanation, Room::USUAL);
         if let before @ 1.. = order - explanation.longest.len() {
@@ -70,7 +65,7 @@ pub(crate) fn of_history<S: Spec>(
                 .longest
                 .insert(0, format!("{before} calls, and then"));
         }
-        let _ = why(&mut text, Screen::plain(WIDTH), &reason, Room::USUAL);
+        let _ = why(&mut text, Screen::plain(WIDTH), &reason);
         reason
     });
     Parts {

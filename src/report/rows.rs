@@ -2,7 +2,7 @@
 //! saw them.
 
 use super::data::{Operation, Process, Report};
-use super::table::{Room, Row};
+use super::table::{Piece, Row};
 use crate::case::{Access, Step};
 use std::collections::HashMap;
 
@@ -127,7 +127,7 @@ impl Table {
 pub(super) fn table(report: &Report) -> Table {
     let events = events(report);
     if report.steps.is_empty() {
-        let (rows, of_event) = rows_of(&report.processes, &events, report.room());
+        let (rows, of_event) = rows_of(&report.processes, &events);
         return Table {
             rows,
             of_event,
@@ -162,18 +162,18 @@ fn note_stale(steps: &[Step], table: &mut Table) {
         };
         if let Some((value, at)) = later.and_then(stored) {
             let marked = format!("  stale: {value} was stored in row {}", at + 1);
-            table.rows[row].text.push_str(&marked);
+            table.rows[row].say(marked);
         }
     }
 }
 
 /// Returns the calls and returns in the order of their times; a return right after its own call is on the same row.
-pub(super) fn rows_of_calls(processes: &[Process], room: Room) -> Vec<Row> {
-    rows_of(processes, &events_of_calls(processes), room).0
+pub(super) fn rows_of_calls(processes: &[Process]) -> Vec<Row> {
+    rows_of(processes, &events_of_calls(processes)).0
 }
 
 /// Returns the rows of calls and returns, and the position of the row of each.
-fn rows_of(processes: &[Process], events: &[Event], room: Room) -> (Vec<Row>, Vec<usize>) {
+fn rows_of(processes: &[Process], events: &[Event]) -> (Vec<Row>, Vec<usize>) {
     let mut rows: Vec<Row> = Vec::new();
     let mut of_event = Vec::new();
     let mut open = None;
@@ -185,12 +185,13 @@ fn rows_of(processes: &[Process], events: &[Event], room: Room) -> (Vec<Row>, Ve
         };
         let operation = &processes[process].operations[number];
         let text = match is_call {
-            true => called(operation, room),
-            false => returned(operation, room),
+            true => called(operation),
+            false => returned(operation),
         };
         match rows.last_mut() {
             Some(last) if !is_call && open == Some(process) => {
-                last.text = format!("{} {text}", last.text);
+                last.say(" ".into());
+                last.text.extend(text);
             }
             _ => rows.push(Row::end(process, text)),
         }
@@ -201,45 +202,40 @@ fn rows_of(processes: &[Process], events: &[Event], room: Room) -> (Vec<Row>, Ve
 }
 
 /// Returns an operation as it stands in its row.
-fn called(operation: &Operation, room: Room) -> String {
-    let call = room.cut(&operation.call);
-    match operation.is_of_prefix {
-        true => format!("prefix: {call}"),
-        false => call,
-    }
+fn called(operation: &Operation) -> Vec<Piece> {
+    let prefix = operation.is_of_prefix.then(|| "prefix: ".to_owned());
+    let call = Piece::Value(operation.call.clone());
+    prefix.map(Piece::Words).into_iter().chain([call]).collect()
 }
 
 /// Returns the result of an operation as it stands in its row.
-pub(super) fn returned(operation: &Operation, room: Room) -> String {
-    let result = operation.result.as_ref();
-    result.map_or("…never returned".into(), |result| {
-        format!("-> {}", room.cut(result))
-    })
+fn returned(operation: &Operation) -> Vec<Piece> {
+    match &operation.result {
+        Some(result) => vec![Piece::Words("-> ".into()), Piece::Value(result.clone())],
+        None => vec![Piece::Words("…never returned".into())],
+    }
 }
 
 /// Returns the rows of all events, and the position of the row of each.
 fn rows_of_steps(report: &Report, events: &[Event]) -> (Vec<Row>, Vec<usize>) {
-    let room = report.room();
     let mut rows: Vec<Row> = Vec::new();
     let mut of_event = Vec::new();
     for &event in events {
         match event {
             Event::Call(process, number) => {
                 let operation = &report.processes[process].operations[number];
-                let called = called(operation, room);
-                rows.push(Row::end(
-                    process,
-                    match operation.is_of_prefix {
-                        true => format!("{called} {}", returned(operation, room)),
-                        false => called,
-                    },
-                ));
+                let mut row = Row::end(process, called(operation));
+                if operation.is_of_prefix {
+                    row.say(" ".into());
+                    row.text.extend(returned(operation));
+                }
+                rows.push(row);
             }
             Event::Return(process, number) => {
                 let operation = &report.processes[process].operations[number];
                 // A result of the prefix stands with its call.
                 if !operation.is_of_prefix {
-                    rows.push(Row::end(process, returned(operation, room)));
+                    rows.push(Row::end(process, returned(operation)));
                 }
             }
             Event::Step(number) => {
@@ -251,7 +247,7 @@ fn rows_of_steps(report: &Report, events: &[Event]) -> (Vec<Row>, Vec<usize>) {
                     kept: step.access == Access::Killed,
                     step: Some(number),
                     tone: None,
-                    text: format!("  {}", report.step(step)),
+                    text: vec![Piece::Words(format!("  {}", report.step(step)))],
                     region: now.map_or(String::new(), |now| format!("{name}={now}")),
                 });
             }
@@ -289,7 +285,7 @@ fn folded(rows: Vec<Row>) -> (Vec<Row>, Vec<usize>) {
             } else {
                 String::new()
             };
-            last.text = format!("{}  ({rows}{times} times)", last.text);
+            last.say(format!("  ({rows}{times} times)"));
         }
         at += cycle * times;
     }
@@ -298,16 +294,17 @@ fn folded(rows: Vec<Row>) -> (Vec<Row>, Vec<usize>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::screen::Room;
     use super::*;
 
     fn texts(rows: &[&str]) -> Vec<String> {
         let rows = rows
             .iter()
-            .map(|text| Row::of(0, (*text).to_owned()))
+            .map(|text| Row::of(0, vec![Piece::Words((*text).to_owned())]))
             .collect();
         let (rows, positions) = folded(rows);
         assert!(positions.iter().all(|&row| row < rows.len()));
-        rows.into_iter().map(|row| row.text).collect()
+        rows.iter().map(|row| row.text(Room::USUAL)).collect()
     }
 
     #[test]
@@ -318,5 +315,13 @@ mod tests {
             texts(&["x", "a", "b", "a", "b", "a", "c"]),
             ["x", "a", "b  (these 2 rows 2 times)", "a", "c"]
         );
+    }
+
+    #[test]
+    fn values_that_look_the_same_once_cut_are_two_rows() {
+        let call = |last: &str| vec![Piece::Value("0".repeat(80) + last)];
+        let rows = |calls: [&str; 2]| calls.map(|last| Row::end(0, call(last))).to_vec();
+        assert_eq!(folded(rows(["1", "2"])).0.len(), 2);
+        assert_eq!(folded(rows(["1", "1"])).0.len(), 1);
     }
 }

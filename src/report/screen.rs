@@ -1,4 +1,4 @@
-//! The terminal that a report is rendered for: its width, and whether it shows colours.
+//! The terminal that a report is rendered for: its width, whether it shows colours, and how much of a report it has room for.
 //!
 //! Colours are five escape sequences (ECMA-48, SGR), written here: users of the library compile no crate for them.
 #![allow(unsafe_code, reason = "nix has no call for the size of a terminal")]
@@ -6,13 +6,61 @@
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// The width of a terminal, and whether it shows colours.
+/// The width of a terminal, whether it shows colours, and the room on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Screen {
     pub(super) columns: usize,
     /// Columns of the headline and the line below it.
     pub(super) head: usize,
     pub(super) colors: bool,
+    pub(super) room: Room,
+}
+
+/// The room for a report: the rows of its table, and the characters of an operation, a result or a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    pub(super) rows: usize,
+    cell: usize,
+    /// The lines of a state.
+    pub(super) state: usize,
+}
+
+impl Room {
+    /// The most events that are shown; beyond that, the least informative ones are omitted.
+    pub(super) const ROWS: usize = 60;
+    /// The room that a reader looks through.
+    pub(super) const USUAL: Self = Self {
+        rows: Self::ROWS,
+        cell: 60,
+        state: 2,
+    };
+    /// Room for all.
+    pub(super) const ALL: Self = Self {
+        rows: usize::MAX,
+        cell: usize::MAX,
+        state: usize::MAX,
+    };
+
+    /// Returns the room for a report that leaves out and cuts nothing, or for any other.
+    pub(super) fn of(verbose: bool) -> Self {
+        match verbose {
+            true => Self::ALL,
+            false => Self::USUAL,
+        }
+    }
+
+    /// Returns a text, cut to fit a cell.
+    pub(super) fn cut(self, text: &str) -> String {
+        cut(text, self.cell)
+    }
+}
+
+/// Returns a text of at most this many characters, the last of which says that more were cut.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    format!("{}…", text.chars().take(most - 1).collect::<String>())
 }
 
 /// The meaning of a text that has a colour.
@@ -48,6 +96,7 @@ impl Screen {
             columns,
             head: columns,
             colors: false,
+            room: Room::USUAL,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The sentence of a finding: the error, and why it is one.
 
-use super::table::{Room, apart, short};
+use super::screen::Room;
+use super::table::{apart, short};
 use crate::case::{Call, History, named};
 use crate::check::{Blocked, Finding, Kind, Order, blame, other_result};
 use crate::engine::Run;

@@ -1,57 +1,26 @@
 //! Events in the order in which they happened, in one column per process; one below the other where
 //! the columns would not fit.
 
-use super::screen::{Screen, Tone};
+use super::screen::{Room, Screen, Tone};
 
 /// The default width of a report, and the greatest to which its sentences are wrapped.
 pub(crate) const WIDTH: usize = 100;
-/// The most events that are shown; beyond that, the least informative ones are omitted.
-const ROWS: usize = 60;
 /// The longest cell: more is not read.
 const MOST: usize = 240;
 
-/// The room for a report: the rows of its table, and the characters of an operation, a result or a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room {
-    rows: usize,
-    cell: usize,
-    /// The lines of a state.
-    pub(super) state: usize,
-}
-
-impl Room {
-    /// The room that a reader looks through.
-    pub(super) const USUAL: Self = Self {
-        rows: ROWS,
-        cell: 60,
-        state: 2,
-    };
-    /// Room for all.
-    pub(super) const ALL: Self = Self {
-        rows: usize::MAX,
-        cell: usize::MAX,
-        state: usize::MAX,
-    };
-
-    /// Returns a text, cut to fit a cell.
-    pub(super) fn cut(self, text: &str) -> String {
-        cut(text, self.cell)
-    }
-}
-
-/// Returns a text of at most this many characters, the last of which says that more were cut.
-pub(super) fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    format!("{}…", text.chars().take(most - 1).collect::<String>())
+/// A part of the text of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    Words(String),
+    /// An operation or a result, which is cut where there is no room for it.
+    Value(String),
 }
 
 /// An event: its process, its text, and its effect on the region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) process: usize,
-    pub(super) text: String,
+    pub(super) text: Vec<Piece>,
     pub(super) region: String,
     /// Whether the table needs it to show what happened: a kill, the begin or the end of an
     /// operation.
@@ -64,7 +33,7 @@ pub(super) struct Row {
 
 impl Row {
     /// Returns a row that changes nothing.
-    pub(super) fn of(process: usize, text: String) -> Self {
+    pub(super) fn of(process: usize, text: Vec<Piece>) -> Self {
         Self {
             process,
             text,
@@ -76,11 +45,25 @@ impl Row {
     }
 
     /// Returns the row of the begin or the end of an operation.
-    pub(super) fn end(process: usize, text: String) -> Self {
+    pub(super) fn end(process: usize, text: Vec<Piece>) -> Self {
         Self {
             kept: true,
             ..Self::of(process, text)
         }
+    }
+
+    /// Adds words to its text.
+    pub(super) fn say(&mut self, words: String) {
+        self.text.push(Piece::Words(words));
+    }
+
+    /// Returns its text, with values cut to this room.
+    pub(super) fn text(&self, room: Room) -> String {
+        let pieces = self.text.iter().map(|piece| match piece {
+            Piece::Words(words) => words.clone(),
+            Piece::Value(value) => room.cut(value),
+        });
+        pieces.collect()
     }
 
     /// Returns whether both rows say the same.
@@ -120,21 +103,23 @@ fn shown(rows: &[Row], Room { rows: most, .. }: Room) -> Vec<bool> {
             .collect();
         ends(&mut shown, MOST);
     } else {
-        ends(&mut shown, ROWS.saturating_sub(needed));
+        ends(&mut shown, most.saturating_sub(needed));
     }
     shown
 }
 
 /// Renders the rows, each in the column of its process if that fits the terminal; `heads` are the names of the processes. The
 /// least informative rows are left out where there is no room for them.
-pub(super) fn render(heads: &[&str], rows: &[Row], room: Room, screen: Screen) -> String {
-    let width = screen.columns;
+pub(super) fn render(heads: &[&str], rows: &[Row], screen: Screen) -> String {
+    let (width, room) = (screen.columns, screen.room);
+    let texts: Vec<String> = rows.iter().map(|row| row.text(room)).collect();
     let widths: Vec<usize> = (0..heads.len())
         .map(|process| {
             let of_process = rows
                 .iter()
-                .filter(|row| row.process == process)
-                .map(|row| row.text.chars().count());
+                .zip(&texts)
+                .filter(|(row, _)| row.process == process)
+                .map(|(_, text)| text.chars().count());
             of_process
                 .chain([heads[process].chars().count()])
                 .max()
@@ -172,13 +157,13 @@ pub(super) fn render(heads: &[&str], rows: &[Row], room: Room, screen: Screen) -
             hidden = 0;
         }
         let text = match row.tone {
-            Some(tone) => screen.paint(tone, &row.text),
-            None => row.text.clone(),
+            Some(tone) => screen.paint(tone, &texts[number]),
+            None => texts[number].clone(),
         };
         lines.push(if beside {
             let before: usize = widths[..row.process].iter().map(|wide| wide + 2).sum();
             // Escape sequences take no columns.
-            let behind = processes.saturating_sub(before + 2 + row.text.chars().count());
+            let behind = processes.saturating_sub(before + 2 + texts[number].chars().count());
             let region = region.map_or("", |_| &row.region);
             let line = format!(
                 "{:>5}{:before$}  {text}{:behind$}  {region}",
@@ -243,13 +228,16 @@ mod tests {
     #[test]
     fn of_very_many_events_the_kills_the_ends_of_operations_and_the_switches_stay() {
         let mut many: Vec<Row> = (0..400)
-            .map(|n| Row::of(usize::from((150..250).contains(&n)), format!("event {n}")))
+            .map(|n| row(usize::from((150..250).contains(&n)), &format!("event {n}")))
             .collect();
-        many[100] = Row::end(0, "the end".into());
+        many[100] = Row {
+            kept: true,
+            ..row(0, "the end")
+        };
         many[200].kept = true;
-        many[200].text = "SIGKILL".into();
+        many[200].text = vec![Piece::Words("SIGKILL".into())];
         let roles = ["one", "two"];
-        let table = render(&roles, &many, Room::USUAL, Screen::plain(WIDTH));
+        let table = render(&roles, &many, Screen::plain(WIDTH));
         for kept in [
             "event 0",
             "event 399",
@@ -268,15 +256,26 @@ mod tests {
         let hidden: usize = hidden
             .map(|line| line.trim_end_matches(" more").parse::<usize>().unwrap())
             .sum();
-        assert_eq!(hidden, 400 - ROWS, "{table}");
-        let all = render(&roles, &many, Room::ALL, Screen::plain(WIDTH));
+        assert_eq!(hidden, 400 - Room::ROWS, "{table}");
+        let all = render(
+            &roles,
+            &many,
+            Screen {
+                room: Room::ALL,
+                ..Screen::plain(WIDTH)
+            },
+        );
         assert_eq!(all.lines().count(), 1 + 400, "{all}");
+    }
+
+    fn row(process: usize, text: &str) -> Row {
+        Row::of(process, vec![Piece::Words(text.into())])
     }
 
     fn rows(texts: &[(usize, &str)]) -> Vec<Row> {
         texts
             .iter()
-            .map(|&(process, text)| Row::of(process, text.into()))
+            .map(|&(process, text)| row(process, text))
             .collect()
     }
 
@@ -291,8 +290,8 @@ mod tests {
             ..Screen::plain(WIDTH)
         };
         let (plain, coloured) = (
-            render(&roles, &rows, Room::USUAL, screen(false)),
-            render(&roles, &rows, Room::USUAL, screen(true)),
+            render(&roles, &rows, screen(false)),
+            render(&roles, &rows, screen(true)),
         );
         assert!(coloured.contains("\x1b[1;31mkilled\x1b[0m") && !plain.contains('\x1b'));
         let mut without = coloured.clone();
@@ -308,7 +307,6 @@ mod tests {
         let table = render(
             &roles,
             &rows(&[(0, "Write(7) -> Written"), (1, "Read -> Value(0)")]),
-            Room::USUAL,
             Screen::plain(WIDTH),
         );
         assert_eq!(
@@ -324,7 +322,6 @@ mod tests {
         let table = render(
             &roles,
             &rows(&[(0, &long), (1, &long)]),
-            Room::USUAL,
             Screen::plain(WIDTH),
         );
         assert!(
@@ -333,12 +330,7 @@ mod tests {
         );
         assert!(table.contains("reader 2: x"), "{table}");
         // A wider terminal has room for them.
-        let table = render(
-            &roles,
-            &rows(&[(0, &long), (1, &long)]),
-            Room::USUAL,
-            Screen::plain(160),
-        );
+        let table = render(&roles, &rows(&[(0, &long), (1, &long)]), Screen::plain(160));
         assert!(!table.contains("reader 2: x"), "{table}");
         assert!(
             table.lines().all(|line| line.chars().count() <= 160),
@@ -348,12 +340,12 @@ mod tests {
 
     #[test]
     fn of_very_many_events_the_middle_is_left_out() {
-        let many: Vec<Row> = (0..200).map(|n| Row::of(0, format!("event {n}"))).collect();
-        let table = render(&["only"], &many, Room::USUAL, Screen::plain(WIDTH));
+        let many: Vec<Row> = (0..200).map(|n| row(0, &format!("event {n}"))).collect();
+        let table = render(&["only"], &many, Screen::plain(WIDTH));
         assert!(
             table.contains("event 0") && table.contains("event 199") && table.contains("140 more"),
             "{table}"
         );
-        assert_eq!(table.lines().count(), 1 + ROWS + 1);
+        assert_eq!(table.lines().count(), 1 + Room::ROWS + 1);
     }
 }

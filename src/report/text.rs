@@ -5,8 +5,8 @@ use super::covered::ran;
 use super::data::{Reason, Report};
 use super::phrases::{PASSES_STEPPED, kept};
 use super::rows::{Table, table};
-use super::screen::{Screen, Tone};
-use super::table::{Room, WIDTH, cut, render};
+use super::screen::{Room, Screen, Tone, cut};
+use super::table::{WIDTH, render};
 use super::wrap::{LABEL, headed, wrapped};
 use crate::case::{Access, Schedule};
 use std::fmt::{self, Write};
@@ -24,7 +24,7 @@ impl Report {
     /// assert_eq!(report.text(100), report.to_string());
     /// ```
     pub fn text(&self, columns: usize) -> String {
-        text(self, Screen::plain(columns.max(NARROW)))
+        self.text_of(columns, false, false)
     }
 
     /// Returns the text with colours, as escape sequences of terminals: of the verdict, of kills, and of the accesses that matter.
@@ -36,43 +36,33 @@ impl Report {
     /// assert!(coloured.contains("\x1b[1;32mok\x1b[0m") && !plain.contains('\x1b'));
     /// ```
     pub fn colored_text(&self, columns: usize) -> String {
+        self.text_of(columns, true, false)
+    }
+
+    /// Returns the text, with or without colours; a verbose one leaves out no row of its table, and cuts no value in it.
+    pub(crate) fn text_of(&self, columns: usize, colors: bool, verbose: bool) -> String {
         let screen = Screen {
-            colors: true,
+            colors,
+            room: Room::of(verbose),
             ..Screen::plain(columns.max(NARROW))
         };
         text(self, screen)
     }
-}
 
-impl Report {
     /// Returns the text, with its headline on one line.
-    pub(crate) fn searchable_text(&self, columns: usize) -> String {
+    pub(crate) fn searchable_text(&self, columns: usize, verbose: bool) -> String {
         let screen = Screen {
             head: usize::MAX,
+            room: Room::of(verbose),
             ..Screen::plain(columns.max(NARROW))
         };
         text(self, screen)
-    }
-
-    /// Returns the report with a text that leaves out and cuts nothing, if that is asked for.
-    pub(crate) fn in_full(mut self, asked: bool) -> Self {
-        self.in_full |= asked;
-        let cross_check = self.cross_check.take();
-        self.cross_check = cross_check.map(|report| Box::new(report.in_full(asked)));
-        self
-    }
-
-    pub(super) fn room(&self) -> Room {
-        match self.in_full {
-            true => Room::ALL,
-            false => Room::USUAL,
-        }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.searchable_text(WIDTH))
+        f.write_str(&self.searchable_text(WIDTH, false))
     }
 }
 
@@ -142,16 +132,13 @@ fn headline(
 fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Result {
     let of = |words: &Option<String>| words.clone().unwrap_or_default();
     let kind = of(&report.kind);
-    let sentence = match report.in_full && !report.uncut.headline.is_empty() {
-        true => &report.uncut.headline,
-        false => &report.headline,
-    };
-    headline(to, screen, (Tone::Bad, &kind), &report.test, sentence)?;
+    let verdict = (Tone::Bad, &*kind);
+    headline(to, screen, verdict, &report.test, &report.headline)?;
     let machine = kept(&format!("({})", report.machine));
     let origin = format!("{}; {} {machine}", of(&report.origin), of(&report.rate));
     writeln!(to, "{}", headed(&origin, screen.head))?;
     if let Some(setup) = &report.setup {
-        writeln!(to, "\n  from setup {}", report.room().cut(setup))?;
+        writeln!(to, "\n  from setup {}", screen.room.cut(setup))?;
     }
     let mut table = table(report);
     tone(report, &mut table);
@@ -159,11 +146,7 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
     if table.rows.is_empty() {
         writeln!(to)?;
     } else {
-        writeln!(
-            to,
-            "\n{}\n",
-            render(&report.names(), &table.rows, report.room(), screen)
-        )?;
+        writeln!(to, "\n{}\n", render(&report.names(), &table.rows, screen))?;
     }
     for excerpt in &report.excerpts {
         let row = excerpt.step.and_then(|step| table.of_step(step));
@@ -180,9 +163,7 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
         labelled(to, screen, "words", &wrapped(legend, screen.columns))?;
     }
     if let Some(linearization) = &report.linearization {
-        let uncut = report.uncut.reason.as_ref().filter(|_| report.in_full);
-        let reason = uncut.unwrap_or(&linearization.reason);
-        why(to, screen, reason, report.room())?;
+        why(to, screen, &linearization.reason)?;
     }
     for (number, near_miss) in report.near_misses.iter().enumerate() {
         let label = if number == 0 { "near miss" } else { "" };
@@ -311,13 +292,8 @@ fn printed(to: &mut String, report: &Report) -> std::fmt::Result {
     lines.try_for_each(|line| writeln!(to, "   | {line}"))
 }
 
-pub(super) fn why(
-    to: &mut String,
-    screen: Screen,
-    reason: &Reason,
-    room: Room,
-) -> std::fmt::Result {
-    let state = state(&reason.state, screen.columns, room);
+pub(super) fn why(to: &mut String, screen: Screen, reason: &Reason) -> std::fmt::Result {
+    let state = state(&reason.state, screen);
     if reason.longest.is_empty() {
         labelled(
             to,
@@ -345,10 +321,9 @@ pub(super) fn why(
 }
 
 /// Returns the state in words, cut to the lines that there is room for.
-fn state(state: &str, columns: usize, room: Room) -> String {
-    let line = columns.min(WIDTH) - LABEL - 2;
-    let most = room
-        .state
+fn state(state: &str, screen: Screen) -> String {
+    let line = screen.columns.min(WIDTH) - LABEL - 2;
+    let most = (screen.room.state)
         .saturating_mul(line)
         .saturating_sub("and then the state is ".len());
     format!("the state is {}", cut(state, most))
@@ -401,7 +376,7 @@ mod tests {
             why.take(2).all(|line| line.chars().count() <= WIDTH),
             "{cut}"
         );
-        let whole = long().in_full(true).text(WIDTH);
+        let whole = long().text_of(WIDTH, false, true);
         assert!(last.iter().all(|last| whole.contains(last)), "{whole}");
         assert!(!whole.contains('…'), "{whole}");
     }

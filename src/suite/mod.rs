@@ -13,7 +13,7 @@ mod summary;
 #[cfg(test)]
 mod unjudged;
 
-pub(crate) use reports::columns_of_output;
+pub(crate) use reports::{columns_of_output, is_verbose, text_for_output};
 
 #[doc(hidden)]
 pub use crate::search::NearMiss;

@@ -3,6 +3,7 @@
 use super::{Suite, summary};
 use crate::check::Verdict;
 use crate::engine::{Engine, Processes, SteppedCode};
+use crate::error::Error;
 use crate::report::{self, About, Report};
 use crate::search::Outcome;
 use crate::settings::{self, Settings};
@@ -18,6 +19,17 @@ fn columns(asked: Option<usize>) -> Option<usize> {
 /// Returns the width of the standard output where no suite is: of `COLUMNS`, or else of the terminal, if it is one.
 pub(crate) fn columns_of_output() -> Option<usize> {
     columns(settings::columns(|name| std::env::var(name).ok()))
+}
+
+/// Returns whether the environment asks for reports that leave out and cut nothing, where no suite is.
+pub(crate) fn is_verbose() -> Result<bool, Error> {
+    Ok(Settings::default().overruled_by_environment()?.verbose)
+}
+
+/// Returns a report as text for the standard output, with colours where it shows them.
+pub(crate) fn text_for_output(report: &Report, verbose: bool) -> String {
+    let columns = columns_of_output().unwrap_or(report::COLUMNS);
+    report.text_of(columns, report::shows_colors(&std::io::stdout()), verbose)
 }
 
 impl<S: Spec> Suite<S> {
@@ -50,16 +62,23 @@ impl<S: Spec> Suite<S> {
     /// # Ok::<(), forkcheck::Error>(())
     /// ```
     pub fn report(&self, outcome: &Outcome<S>) -> String {
-        self.report_data(outcome).to_string()
+        let verbose = self.settings.verbose;
+        let report = self.report_in(outcome, verbose);
+        report.searchable_text(report::COLUMNS, verbose)
     }
 
     /// Returns the report of an outcome of this suite as data. See [`Report`] for an example.
     pub fn report_data(&self, outcome: &Outcome<S>) -> Report {
+        self.report_in(outcome, self.settings.verbose)
+    }
+
+    /// Returns the report of an outcome; values in the sentences of a verbose one are whole.
+    fn report_in(&self, outcome: &Outcome<S>, verbose: bool) -> Report {
         let replay = |test: &str, token: &str| {
             let command = self.site.command(test);
             format!("FORKCHECK_REPLAY={token} {command}")
         };
-        let mut report = self.report_of(outcome, self.test_name(outcome.engine), &replay);
+        let mut report = self.report_of(outcome, self.test_name(outcome.engine), verbose, &replay);
         if self.is_unmodified
             && outcome.engine == Processes::NAME
             && report.verdict == "finding"
@@ -70,7 +89,7 @@ impl<S: Spec> Suite<S> {
         }
         if let Some(stepped) = &outcome.stepped {
             let test = format!("{}::{}", self.id, stepped.engine);
-            let stepped = self.report_of(stepped, test, &replay);
+            let stepped = self.report_of(stepped, test, verbose, &replay);
             report.cross_check = Some(Box::new(stepped));
         }
         report
@@ -83,13 +102,11 @@ impl<S: Spec> Suite<S> {
     /// Panics with the report, unless the verdict is Ok, or it is no finding and the environment
     /// allows it.
     pub(super) fn finish(&self, outcome: &Outcome<S>, environment: &Settings, at: &Location<'_>) {
-        let mut report = self.report_data(outcome).in_full(environment.verbose);
+        let verbose = environment.verbose;
+        let mut report = self.report_in(outcome, verbose);
         let columns = columns(environment.columns).unwrap_or(report::COLUMNS);
         let colors = report::tests_show_colors();
-        let shown = |report: &Report| match colors {
-            true => report.colored_text(columns),
-            false => report.text(columns),
-        };
+        let shown = |report: &Report| report.text_of(columns, colors, verbose);
         // One case need not reach all labels.
         let all = environment.require_reached && environment.replay.is_none();
         if all && !report.not_reached.is_empty() {
@@ -122,7 +139,11 @@ impl<S: Spec> Suite<S> {
             eprintln!("{}", report.annotations(at, checkout));
         }
         // `should_panic` looks for its words whatever the width of the terminal: they are on one line.
-        report::fail_showing(&shown(&report), report.searchable_text(columns), at)
+        report::fail_showing(
+            &shown(&report),
+            report.searchable_text(columns, verbose),
+            at,
+        )
     }
 
     /// Returns the directory for the pages of its reports, if pages are wanted.
@@ -148,13 +169,16 @@ impl<S: Spec> Suite<S> {
         replay: impl Fn(&str) -> String,
     ) -> Report {
         let test = self.test_name(outcome.engine);
-        self.report_of(outcome, test, &|_, token| replay(token))
+        self.report_of(outcome, test, self.settings.verbose, &|_, token| {
+            replay(token)
+        })
     }
 
     fn report_of(
         &self,
         outcome: &Outcome<S>,
         test: String,
+        verbose: bool,
         replay: &dyn Fn(&str, &str) -> String,
     ) -> Report {
         let unreached: Vec<&str> = self.unreached.iter().map(|(label, _)| &**label).collect();
@@ -165,8 +189,9 @@ impl<S: Spec> Suite<S> {
             home: self.site.manifest_directory,
             replay: &|token| replay(&test, token),
             test: test.clone(),
+            verbose,
         };
-        report::report(&about, outcome).in_full(self.settings.verbose)
+        report::report(&about, outcome)
     }
 
     /// Returns the path of the test that runs, the crate first. The tests that `suite!` makes are
