@@ -13,14 +13,15 @@
 //! let names = ["a".to_string(), "b".to_string()];
 //! let judged = judge("cache.log", &names, &0, &history, Limits::default());
 //! assert!(matches!(judged.verdict, Verdict::Finding(_)));
-//! assert!(judged.report.starts_with("NOT LINEARIZABLE  cache.log  b: Read returned Value(0), expected Value(7)"));
+//! assert_eq!(judged.report.headline, "b: Read returned Value(0), expected Value(7)");
+//! assert!(judged.report.to_string().starts_with("NOT LINEARIZABLE  cache.log  b: Read returned"));
 //! ```
 
 use crate::case::History;
 use crate::check::{Criterion, Limits, Verdict, blame, check};
-pub use crate::report::Reason;
-use crate::report::of_history;
+use crate::report::{Report, of_history};
 use crate::spec::Spec;
+use std::time::Instant;
 
 /// The result of judging a recorded history.
 #[derive(Clone, Debug)]
@@ -28,13 +29,9 @@ use crate::spec::Spec;
 pub struct Judged<S: Spec> {
     /// The verdict: Ok, a finding, or Unknown if the limits are reached.
     pub verdict: Verdict<S>,
-    /// The verdict as text for a terminal. For a finding: what is wrong in one sentence, the calls
-    /// around it as a table, and the reason why no order explains them.
-    pub report: String,
-    /// For a finding: what is wrong, in one sentence.
-    pub why: Option<String>,
-    /// For a finding: the end of the longest order that works, and the calls that cannot come next.
-    pub reason: Option<Reason>,
+    /// The verdict as a report. For a finding: what is wrong in one sentence, the calls around it, and the reason why no order
+    /// explains them. Its test and its suite are the name of the history, and its engine is `history`.
+    pub report: Report,
     /// For a finding: the call to blame, as (process, number of its call).
     pub blamed: Option<(usize, usize)>,
 }
@@ -49,39 +46,42 @@ pub fn judge<S: Spec>(
     history: &History<S>,
     limits: Limits,
 ) -> Judged<S> {
-    let calls = history.calls.iter().map(Vec::len).sum::<usize>();
-    let verdict = match calls {
-        0 => Verdict::Unknown("the history holds no call, so nothing was checked".into()),
-        _ => check(setup, history, Criterion::RealTime, limits),
+    judge_for_output(what, names, setup, history, limits, false)
+}
+
+/// Judges a recorded history; a verbose report has all of its calls and whole values.
+#[doc(hidden)]
+pub fn judge_for_output<S: Spec>(
+    what: &str,
+    names: &[String],
+    setup: &S::Setup,
+    history: &History<S>,
+    limits: Limits,
+    verbose: bool,
+) -> Judged<S> {
+    let began = Instant::now();
+    let verdict = match history.calls.iter().all(Vec::is_empty) {
+        true => Verdict::Unknown("the history holds no call, so nothing was checked".into()),
+        false => check(setup, history, Criterion::RealTime, limits),
     };
     let name = |process: usize| match names.get(process) {
         Some(name) => name.clone(),
         None => format!("process {process}"),
     };
     let names: Vec<String> = (0..history.calls.len()).map(name).collect();
-    let (mut why, mut reason, mut blamed) = (None, None, None);
-    let report = match &verdict {
-        Verdict::Ok => {
-            let one = if calls == 1 { "call" } else { "calls" };
-            format!("ok  {what}  {calls} {one}")
-        }
-        Verdict::Finding(finding) => {
-            let explanation = finding.explanation.as_ref();
-            let call = explanation
-                .and_then(|explanation| blame(setup, history, Criterion::RealTime, explanation));
-            blamed = call.as_ref().map(|call| (call.process, call.call));
-            let told = of_history(what, &names, history, finding, call.as_ref());
-            (why, reason) = (Some(told.why), told.reason);
-            told.text
-        }
-        Verdict::Unknown(words) => format!("UNKNOWN  {what}  {words}"),
-        Verdict::Unavailable(words) => format!("UNAVAILABLE  {what}  {words}"),
+    let blamed = match &verdict {
+        Verdict::Finding(finding) => finding
+            .explanation
+            .as_ref()
+            .and_then(|explanation| blame(setup, history, Criterion::RealTime, explanation)),
+        _ => None,
     };
+    let took = began.elapsed();
+    let call = blamed.as_ref();
+    let report = of_history(what, &names, history, &verdict, call, took, verbose);
     Judged {
+        blamed: blamed.map(|call| (call.process, call.call)),
         verdict,
         report,
-        why,
-        reason,
-        blamed,
     }
 }

@@ -4,19 +4,21 @@ mod fields;
 mod input;
 mod specs;
 
-use super::print::{complain, say};
+use super::json::in_json;
+use super::print::{complain, report_text, say};
 use super::standing::Standing;
 use clap::ValueEnum;
 use fields::{Fields, Json, OpAndRet};
-use forkcheck::Spec;
-use forkcheck::check::{Limits, Verdict};
-use forkcheck::recorded::{Judged, judge};
+use forkcheck::builtin::is_verbose;
+use forkcheck::check::Limits;
+use forkcheck::recorded::judge_for_output;
 use forkcheck::spec::{
     Barrier, CasRegister, Counter, Event, Lock, Map, Queue, Register, RelaxedQueue, Semaphore, Set,
     Stack,
 };
+use forkcheck::{Report, Spec};
 use input::{Recorded, recorded};
-use serde_json::{Value, json};
+use serde::Serialize;
 use specs::{
     of_barrier, of_cas, of_counter, of_event, of_lock, of_map, of_queue, of_register,
     of_relaxed_queue, of_semaphore, of_set, of_stack,
@@ -53,44 +55,68 @@ pub(super) enum Ready {
     Event,
 }
 
+/// A file with calls, and how they are judged.
+struct File<'a> {
+    path: &'a Path,
+    limits: Limits,
+    verbose: bool,
+}
+
 /// Judges the history in a file, and prints the outcome.
-pub(super) fn history(file: &Path, spec: Ready, limits: Limits, json: bool) -> Standing {
-    let judged = match spec {
-        Ready::Register => {
-            judged::<Register<Json>>(file, &Json("null".into()), of_register, limits)
-        }
-        Ready::Cas => judged::<CasRegister<Json>>(file, &Json("null".into()), of_cas, limits),
-        Ready::Queue => judged::<Queue<Json>>(file, &usize::MAX, of_queue, limits),
-        Ready::RelaxedQueue => {
-            judged::<RelaxedQueue<Json>>(file, &usize::MAX, of_relaxed_queue, limits)
-        }
-        Ready::Stack => judged::<Stack<Json>>(file, &(), of_stack, limits),
-        Ready::Set => judged::<Set<Json>>(file, &(), of_set, limits),
-        Ready::Map => judged::<Map<Json, Json>>(file, &(), of_map, limits),
-        Ready::Counter => judged::<Counter>(file, &0, of_counter, limits),
-        Ready::Lock => judged::<Lock>(file, &(), of_lock, limits),
-        Ready::Semaphore => judged::<Semaphore>(file, &0, of_semaphore, limits),
-        Ready::Barrier => processes(file)
-            .and_then(|parties| judged::<Barrier>(file, &parties, of_barrier, limits)),
-        Ready::Event => judged::<Event>(file, &false, of_event, limits),
-    };
-    match judged {
+pub(super) fn history(path: &Path, spec: Ready, limits: Limits, json: bool) -> Standing {
+    let verbose = match is_verbose() {
+        Ok(verbose) => verbose,
         Err(error) => {
-            complain!("error: {}{error}", file.display());
-            Standing::CannotSay
+            complain!("error: {error}");
+            return Standing::CannotSay;
         }
-        Ok(judged) => {
-            if json {
-                let name = spec.to_possible_value();
-                let mut object = judged.object;
-                object["spec"] = name.map(|name| name.get_name().to_owned()).into();
-                say!("{object}");
-            } else {
-                say!("{}", judged.report);
-            }
-            judged.standing
+    };
+    let file = File {
+        path,
+        limits,
+        verbose,
+    };
+    let file = &file;
+    let null = Json("null".into());
+    let outcome = match spec {
+        Ready::Register => outcome::<Register<Json>>(file, &null, of_register),
+        Ready::Cas => outcome::<CasRegister<Json>>(file, &null, of_cas),
+        Ready::Queue => outcome::<Queue<Json>>(file, &usize::MAX, of_queue),
+        Ready::RelaxedQueue => outcome::<RelaxedQueue<Json>>(file, &usize::MAX, of_relaxed_queue),
+        Ready::Stack => outcome::<Stack<Json>>(file, &(), of_stack),
+        Ready::Set => outcome::<Set<Json>>(file, &(), of_set),
+        Ready::Map => outcome::<Map<Json, Json>>(file, &(), of_map),
+        Ready::Counter => outcome::<Counter>(file, &0, of_counter),
+        Ready::Lock => outcome::<Lock>(file, &(), of_lock),
+        Ready::Semaphore => outcome::<Semaphore>(file, &0, of_semaphore),
+        Ready::Barrier => {
+            processes(path).and_then(|parties| outcome::<Barrier>(file, &parties, of_barrier))
         }
+        Ready::Event => outcome::<Event>(file, &false, of_event),
+    };
+    let mut outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            complain!("error: {}{error}", path.display());
+            return Standing::CannotSay;
+        }
+    };
+    let standing = match outcome.report.verdict {
+        "ok" => Standing::AsExpected,
+        "finding" => Standing::NotAsExpected,
+        _ => Standing::CannotSay,
+    };
+    if json {
+        let name = spec.to_possible_value();
+        outcome.spec = name.map_or(String::new(), |name| name.get_name().to_owned());
+        say!("{}", in_json(&outcome));
+        return standing;
     }
+    say!("{}", report_text(&outcome.report));
+    if let Some(line) = outcome.line {
+        say!(" line:        {line}");
+    }
+    standing
 }
 
 /// Returns the number of processes of a file, which are the parties of its barrier.
@@ -98,71 +124,48 @@ fn processes(file: &Path) -> Result<usize, String> {
     recorded::<Barrier>(file, of_barrier).map(|recorded| recorded.names.len())
 }
 
-/// The outcome to print, as text and as JSON.
-struct Printable {
-    standing: Standing,
-    report: String,
-    object: Value,
+/// The outcome of a history: the fields of its report, and those that only the command knows.
+#[derive(Serialize)]
+struct Outcome {
+    /// The name of the spec.
+    spec: String,
+    /// The calls of the file.
+    calls: usize,
+    /// The number of calls that never returned.
+    pending: usize,
+    /// The line of the call to blame.
+    line: Option<usize>,
+    #[serde(flatten)]
+    report: Report,
 }
 
-fn judged<S: Spec>(
-    file: &Path,
+fn outcome<S: Spec>(
+    File {
+        path,
+        limits,
+        verbose,
+    }: &File<'_>,
     setup: &S::Setup,
     read: fn(&mut Fields<'_>) -> Result<OpAndRet<S>, String>,
-    limits: Limits,
-) -> Result<Printable, String> {
+) -> Result<Outcome, String> {
     let Recorded {
         names,
         history,
         lines,
-    } = recorded::<S>(file, read)?;
-    let name = file.display().to_string();
-    let judged = judge(&name, &names, setup, &history, limits);
-    let Judged {
-        verdict,
-        mut report,
-        why,
-        reason,
-        blamed,
-        ..
-    } = judged;
-    let line = blamed.map(|(process, call)| lines[process][call]);
-    if let Some(line) = line {
-        report += &format!("\n line:        {line}");
+    } = recorded::<S>(path, read)?;
+    let name = path.display().to_string();
+    let judged = judge_for_output(&name, &names, setup, &history, *limits, *verbose);
+    let mut report = judged.report;
+    if report.verdict == "unknown" {
+        // The limits are options here.
+        report.headline = report.headline.replace("Limits::", "--");
     }
-    let (standing, word, kind, unknown) = match verdict {
-        Verdict::Ok => (Standing::AsExpected, "ok", None, None),
-        Verdict::Finding(finding) => (Standing::NotAsExpected, "finding", Some(finding.kind), None),
-        Verdict::Unknown(why) => {
-            // The limits are options here.
-            let why = why.replace("Limits::", "--");
-            report = report.replace("Limits::", "--");
-            (Standing::CannotSay, "unknown", None, Some(why))
-        }
-        Verdict::Unavailable(why) => (Standing::CannotSay, "unavailable", None, Some(why)),
-        other => (
-            Standing::CannotSay,
-            "unknown",
-            None,
-            Some(format!("{other:?}")),
-        ),
-    };
     let calls = || history.calls.iter().flatten();
-    let object = json!({
-        "history": name,
-        "verdict": word,
-        "kind": kind.map(|kind| kind.to_string().to_lowercase()),
-        "reason": unknown,
-        "processes": names.len(),
-        "calls": calls().count(),
-        "pending": calls().filter(|call| call.ret.is_none()).count(),
-        "why": why,
-        "line": line,
-        "explanation": reason,
-    });
-    Ok(Printable {
-        standing,
+    Ok(Outcome {
+        spec: String::new(),
+        calls: calls().count(),
+        pending: calls().filter(|call| call.ret.is_none()).count(),
+        line: judged.blamed.map(|(process, call)| lines[process][call]),
         report,
-        object,
     })
 }

@@ -30,7 +30,12 @@ pub(super) fn outcome(builtin: &Builtin, engine: &str, report: &Result<Report, S
         expected: expected(builtin.is_planted(engine)),
         report,
     };
-    serde_json::to_string(&outcome).expect("a report is plain data, so converting it cannot fail")
+    in_json(&outcome)
+}
+
+/// Returns an outcome as JSON.
+pub(super) fn in_json(outcome: &impl Serialize) -> String {
+    serde_json::to_string(outcome).expect("a report is plain data, so converting it cannot fail")
 }
 
 /// Returns the report of a check that could not be run.

@@ -12,6 +12,9 @@ const WAITED: f64 = 1.0;
 
 /// Returns the coverage, the time and the seed.
 pub(super) fn ran(report: &Report) -> String {
+    if report.is_of_recorded() {
+        return report.coverage.join(", ");
+    }
     let seed = kept(&format!("seed {}", report.seed));
     format!("{}, {seed}", took(report))
 }

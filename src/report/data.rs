@@ -5,7 +5,10 @@ use crate::engine::Covered;
 use serde::{Serialize, Serializer};
 use std::time::Duration;
 
-/// The result of checking a suite on one engine, as data. [`Suite::report_data`](crate::Suite::report_data) makes it.
+/// The name that stands for an engine where there was none.
+pub(super) const RECORDED: &str = "history";
+
+/// The result of checking a suite on one engine, or of judging a recorded history, as data. [`Suite::report_data`](crate::Suite::report_data) makes it.
 ///
 /// Displayed, it is the text of a failing test; [`html`](Report::html) is a page for a browser.
 ///
@@ -48,7 +51,7 @@ pub struct Report {
     pub test: String,
     /// The name of the suite: `crate::module::suite`.
     pub suite: String,
-    /// The engine's name.
+    /// The engine's name; `history` where the calls were recorded without one.
     pub engine: String,
     /// `ok`, `finding`, `unknown` or `unavailable`.
     pub verdict: &'static str,
@@ -211,6 +214,8 @@ pub struct Reason {
 pub struct Linearization {
     /// The order, and the call that breaks it, in words.
     pub reason: Reason,
+    /// The number of operations at the start of the order that are left out: of a long recorded history.
+    pub before: usize,
     /// The operations of the order.
     pub longest: Vec<(usize, usize)>,
     /// The operations none of which can come next.
@@ -311,6 +316,11 @@ impl Report {
     pub(super) fn name(&self, step: &Step) -> &str {
         let word = step.word.and_then(|word| self.words.get(word));
         word.map_or("", |word| &word.name)
+    }
+
+    /// Returns whether its calls were recorded without an engine.
+    pub(super) fn is_of_recorded(&self) -> bool {
+        self.engine == RECORDED
     }
 
     /// Returns the names of the processes.

@@ -75,6 +75,7 @@ pub(crate) fn report<S: Spec>(about: &About<'_>, outcome: &Outcome<S>) -> Report
         let explanation = finding.explanation.as_ref();
         report.linearization = explanation.map(|explanation| Linearization {
             reason: reason(about.roles, &found.run.history, explanation, room),
+            before: 0,
             longest: explanation.longest.clone(),
             blocked: explanation
                 .blocked

@@ -187,6 +187,7 @@ impl ToJson for Linearization {
                 ("words", &self.reason.longest),
                 ("state", &self.reason.state),
                 ("breaks", &self.reason.blocked),
+                ("before", &self.before),
                 ("longest", &self.longest),
                 ("blocked", &self.blocked),
             ],

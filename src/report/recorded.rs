@@ -1,78 +1,93 @@
 //! The report of a history that no engine made; for a long one, the calls around the error.
 
-use super::data::{Process, Reason};
+use super::data::{Linearization, Process, RECORDED, Report};
 use super::made::{operations, reason};
-use super::rows::rows_of_calls;
-use super::screen::{Room, Screen};
+use super::phrases::counted;
+use super::screen::Room;
 use super::sentence::accusation;
-use super::table::{WIDTH, render};
-use super::text::why;
 use crate::case::{History, named};
-use crate::check::{Blocked, Explanation, Finding};
+use crate::check::{Blocked, Explanation, Finding, Verdict};
 use crate::spec::Spec;
-use std::fmt::Write;
+use std::time::Duration;
 
 /// The number of calls shown from the end of the longest order.
 const BEFORE: usize = 12;
 /// The number of calls shown that overlap those that cannot come next.
 const BESIDE: usize = 24;
 
-/// A report and its parts.
-pub(crate) struct Parts {
-    pub(crate) text: String,
-    pub(crate) why: String,
-    pub(crate) reason: Option<Reason>,
-}
-
-/// Describes what is wrong with a history, and which call is to blame.
+/// Returns the report of a history by this name. A verbose one has all calls, and whole values in its sentences.
 pub(crate) fn of_history<S: Spec>(
     what: &str,
     names: &[String],
     history: &History<S>,
+    verdict: &Verdict<S>,
+    blamed: Option<&Blocked<S>>,
+    took: Duration,
+    verbose: bool,
+) -> Report {
+    let calls = history.calls.iter().map(Vec::len).sum::<usize>();
+    let mut report = Report {
+        test: what.to_owned(),
+        suite: what.to_owned(),
+        engine: RECORDED.to_owned(),
+        coverage: vec![counted(calls as u64, "call")],
+        seconds: took.as_secs_f64(),
+        ..Report::default()
+    };
+    match verdict {
+        Verdict::Ok => report.verdict = "ok",
+        Verdict::Unknown(why) => (report.verdict, report.headline) = ("unknown", why.clone()),
+        Verdict::Unavailable(why) => {
+            (report.verdict, report.headline) = ("unavailable", why.clone());
+        }
+        Verdict::Finding(finding) => {
+            let room = Room::of(verbose);
+            report.verdict = "finding";
+            report.kind = Some(finding.kind.to_string());
+            report.headline = match blamed {
+                Some(blamed) => accusation(names, history, blamed, room),
+                None => finding.detail.clone(),
+            };
+            explained(&mut report, names, history, finding, blamed, room);
+        }
+    }
+    report
+}
+
+/// Adds the calls around the error, and the order that ends there.
+fn explained<S: Spec>(
+    report: &mut Report,
+    names: &[String],
+    history: &History<S>,
     finding: &Finding<S>,
     blamed: Option<&Blocked<S>>,
-) -> Parts {
-    let sentence = match blamed {
-        Some(blamed) => accusation(names, history, blamed, Room::USUAL),
-        None => finding.detail.clone(),
+    room: Room,
+) {
+    let Some(explanation) = &finding.explanation else {
+        return;
     };
-    let mut text = format!("{}  {what}  {sentence}", finding.kind);
-    let reason = finding.explanation.as_ref().map(|explanation| {
-        let order = explanation.longest.len();
-        let (names, shown, explanation) = excerpt(names, history, explanation, blamed);
-        let all = history.calls.iter().map(Vec::len).sum::<usize>();
-        let few = shown.calls.iter().map(Vec::len).sum::<usize>();
-        // Writing to a String cannot fail.
-        if few < all {
-            let _ = write!(text, "\n{few} of {all} calls, those around it");
-        }
-        let processes = operations(&shown).into_iter().enumerate();
-        let processes = processes.map(|(process, operations)| Process {
-            name: named(&names, process),
-            role: names[process].clone(),
-            operations,
-        });
-        let processes: Vec<Process> = processes.collect();
-        let heads: Vec<&str> = processes.iter().map(|process| &*process.name).collect();
-        let _ = writeln!(
-            text,
-            "\n\n{}\n",
-            render(&heads, &rows_of_calls(&processes), Screen::plain(WIDTH))
-        );
-        let mut reason = reason(&names, &shown, &explanation, Room::USUAL);
-        if let before @ 1.. = order - explanation.longest.len() {
-            reason
-                .longest
-                .insert(0, format!("{before} calls, and then"));
-        }
-        let _ = why(&mut text, Screen::plain(WIDTH), &reason);
-        reason
+    let order = explanation.longest.len();
+    let (names, shown, explanation) = match room {
+        Room::ALL => (names.to_vec(), history.clone(), explanation.clone()),
+        _ => excerpt(names, history, explanation, blamed),
+    };
+    let count = |history: &History<S>| history.calls.iter().map(Vec::len).sum::<usize>();
+    let (few, all) = (count(&shown), count(history));
+    report.origin = (few < all).then(|| format!("{few} of {all} calls, those around it"));
+    let processes = operations(&shown).into_iter().enumerate();
+    let processes = processes.map(|(process, operations)| Process {
+        name: named(&names, process),
+        role: names[process].clone(),
+        operations,
     });
-    Parts {
-        text: text.trim_end().to_owned(),
-        why: sentence,
-        reason,
-    }
+    report.processes = processes.collect();
+    let blocked = explanation.blocked.iter();
+    report.linearization = Some(Linearization {
+        reason: reason(&names, &shown, &explanation, room),
+        before: order - explanation.longest.len(),
+        blocked: blocked.map(|b| (b.process, b.call)).collect(),
+        longest: explanation.longest,
+    });
 }
 
 /// Returns the end of the longest order, the calls that cannot come next, those that overlap them,

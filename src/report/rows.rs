@@ -167,12 +167,8 @@ fn note_stale(steps: &[Step], table: &mut Table) {
     }
 }
 
-/// Returns the calls and returns in the order of their times; a return right after its own call is on the same row.
-pub(super) fn rows_of_calls(processes: &[Process]) -> Vec<Row> {
-    rows_of(processes, &events_of_calls(processes)).0
-}
-
-/// Returns the rows of calls and returns, and the position of the row of each.
+/// Returns the rows of calls and returns in the order of their times, and the position of the row of each. A return right after its
+/// own call is on its row.
 fn rows_of(processes: &[Process], events: &[Event]) -> (Vec<Row>, Vec<usize>) {
     let mut rows: Vec<Row> = Vec::new();
     let mut of_event = Vec::new();

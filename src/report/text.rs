@@ -2,7 +2,7 @@
 //! reason, and the command that runs it again. The most needed parts come first.
 
 use super::covered::ran;
-use super::data::{Reason, Report};
+use super::data::{Linearization, Report};
 use super::phrases::{PASSES_STEPPED, kept};
 use super::rows::{Table, table};
 use super::screen::{Room, Screen, Tone, cut};
@@ -104,6 +104,9 @@ fn not_green(to: &mut String, what: &str, report: &Report, screen: Screen) -> st
         &report.headline,
     )?;
     page(to, screen, report)?;
+    if report.is_of_recorded() {
+        return Ok(());
+    }
     labelled(to, screen, "ran", &wrapped(&ran(report), screen.columns))?;
     limits(to, report, screen)?;
     let allow = format!(
@@ -134,9 +137,14 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
     let kind = of(&report.kind);
     let verdict = (Tone::Bad, &*kind);
     headline(to, screen, verdict, &report.test, &report.headline)?;
-    let machine = kept(&format!("({})", report.machine));
-    let origin = format!("{}; {} {machine}", of(&report.origin), of(&report.rate));
-    writeln!(to, "{}", headed(&origin, screen.head))?;
+    let mut origin = of(&report.origin);
+    if let Some(rate) = &report.rate {
+        let machine = kept(&format!("({})", report.machine));
+        let _ = write!(origin, "; {rate} {machine}");
+    }
+    if !origin.is_empty() {
+        writeln!(to, "{}", headed(&origin, screen.head))?;
+    }
     if let Some(setup) = &report.setup {
         writeln!(to, "\n  from setup {}", screen.room.cut(setup))?;
     }
@@ -163,7 +171,7 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
         labelled(to, screen, "words", &wrapped(legend, screen.columns))?;
     }
     if let Some(linearization) = &report.linearization {
-        why(to, screen, &linearization.reason)?;
+        why(to, screen, linearization)?;
     }
     for (number, near_miss) in report.near_misses.iter().enumerate() {
         let label = if number == 0 { "near miss" } else { "" };
@@ -202,6 +210,9 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
         labelled(to, screen, "not saved", error)?;
     }
     page(to, screen, report)?;
+    if report.is_of_recorded() {
+        return Ok(());
+    }
     labelled(to, screen, "ran", &wrapped(&ran(report), screen.columns))?;
     limits(to, report, screen)?;
     printed(to, report)
@@ -261,12 +272,11 @@ fn limits(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Result 
             &wrapped(&labels.join(", "), screen.columns),
         )?;
     }
-    labelled(
-        to,
-        screen,
-        "not checked",
-        &wrapped(&report.not_checked.join("; "), screen.columns),
-    )
+    if !report.not_checked.is_empty() {
+        let items = wrapped(&report.not_checked.join("; "), screen.columns);
+        labelled(to, screen, "not checked", &items)?;
+    }
+    Ok(())
 }
 
 /// Writes a line that begins with a label; without one it continues the line before.
@@ -292,7 +302,8 @@ fn printed(to: &mut String, report: &Report) -> std::fmt::Result {
     lines.try_for_each(|line| writeln!(to, "   | {line}"))
 }
 
-pub(super) fn why(to: &mut String, screen: Screen, reason: &Reason) -> std::fmt::Result {
+fn why(to: &mut String, screen: Screen, linearization: &Linearization) -> std::fmt::Result {
+    let Linearization { reason, before, .. } = linearization;
     let state = state(&reason.state, screen);
     if reason.longest.is_empty() {
         labelled(
@@ -303,6 +314,9 @@ pub(super) fn why(to: &mut String, screen: Screen, reason: &Reason) -> std::fmt:
         )?;
     } else {
         labelled(to, screen, "why", "the longest order that works is")?;
+        if *before > 0 {
+            labelled(to, screen, "", &format!("  {before} calls, and then"))?;
+        }
         for call in &reason.longest {
             labelled(to, screen, "", &format!("  {call}"))?;
         }
@@ -332,7 +346,7 @@ fn state(state: &str, screen: Screen) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Linearization, Operation, Process};
+    use crate::report::{Operation, Process, Reason};
 
     /// A report whose operation, result and state are long.
     fn long() -> Report {
@@ -358,6 +372,7 @@ mod tests {
                     state: many("state"),
                     blocked: Vec::new(),
                 },
+                before: 0,
                 longest: Vec::new(),
                 blocked: Vec::new(),
             }),

@@ -125,7 +125,7 @@ fn judged<S: Spec>(
         steps: 10_000,
     };
     let judged = judge("fuzz", &recorded.names, setup, &recorded.history, limits);
-    assert!(!judged.report.is_empty());
+    assert!(!judged.report.to_string().is_empty());
     true
 }
 

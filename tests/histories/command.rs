@@ -7,10 +7,16 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 fn history(file: &Path, arguments: &[&str]) -> Output {
+    history_with(file, arguments, &[])
+}
+
+fn history_with(file: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_forkcheck"))
         .arg("history")
         .arg(file)
         .args(arguments)
+        .env_remove("COLUMNS")
+        .envs(environment.iter().copied())
         .output()
         .unwrap()
 }
@@ -59,9 +65,10 @@ fn told_apart(spec: &str, calls: &[&str], wrong: &str) {
         (1, &"finding".into()),
         "{object}"
     );
-    assert_eq!(object["kind"], "not linearizable", "{object}");
+    assert_eq!(object["kind"], "NOT LINEARIZABLE", "{object}");
     assert_eq!(object["line"], calls.len(), "{object}");
-    assert!(object["explanation"]["state"].is_string(), "{object}");
+    let reason = &object["linearization"]["reason"];
+    assert!(reason["state"].is_string(), "{object}");
 }
 
 #[test]
@@ -167,7 +174,7 @@ fn a_lock() {
     let (code, object) = judged("lock", &sequence(&[r#""op": "lock""#, r#""op": "lock""#]));
     assert_eq!(code, 1, "{object}");
     assert!(
-        object["why"]
+        object["headline"]
             .as_str()
             .unwrap()
             .ends_with("expected that it waits"),
@@ -259,22 +266,110 @@ fn the_report_names_the_key_the_line_and_the_calls_around_it() {
             from + 5
         ));
     }
-    let (_kept, path) = file(lines.join("\n"));
-    let output = history(&path, &["--spec", "map"]);
-    let report = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{report}");
-    let headline = format!(
-        "NOT LINEARIZABLE  {}  client 1: Get(1) returned Value(Some(0)), expected Value(Some(321))",
-        path.display()
+    let text = lines.join("\n");
+    let (code, object) = judged("map", &text);
+    assert_eq!((code, &object["line"]), (1, &644.into()), "{object}");
+    assert_eq!(
+        object["headline"],
+        "client 1: Get(1) returned Value(Some(0)), expected Value(Some(321))"
     );
-    assert_eq!(report.lines().next(), Some(&*headline), "{report}");
-    assert!(report.contains("\n line:        644\n"), "{report}");
-    assert!(report.contains("Put(1, 321) -> Done"), "{report}");
-    assert!(
-        report.contains("and then the state is Map({1: 321})"),
-        "{report}"
+    let linearization = &object["linearization"];
+    assert_eq!(linearization["reason"]["state"], "Map({1: 321})");
+    let longest = linearization["reason"]["longest"].as_array().unwrap();
+    assert_eq!(longest.len(), 12, "{object}");
+    assert_eq!(*longest.last().unwrap(), "client 1 Put(1, 321) -> Done");
+    let shown = |object: &Value| {
+        let processes = object["processes"].as_array().unwrap().iter();
+        let calls = processes.map(|process| process["operations"].as_array().unwrap().len());
+        calls.sum::<usize>()
+    };
+    assert_eq!(object["origin"], "13 of 1000 calls, those around it");
+    assert_eq!((shown(&object), &object["calls"]), (13, &1000.into()));
+    // All of them, where that is asked for.
+    let (_kept, path) = file(&text);
+    let arguments = ["--spec", "map", "--json"];
+    let output = history_with(&path, &arguments, &[("FORKCHECK_VERBOSE", "1")]);
+    let whole: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((shown(&whole), &whole["origin"]), (1000, &Value::Null));
+    assert_eq!(
+        whole["linearization"]["reason"]["longest"]
+            .as_array()
+            .unwrap()
+            .len(),
+        linearization["before"].as_u64().unwrap() as usize + 12
     );
-    assert!(report.lines().count() < 60, "{report}");
+}
+
+/// The fields of an outcome that the command adds to those of a report.
+const OF_HISTORY: [&str; 4] = ["spec", "calls", "pending", "line"];
+const OF_SUITE: [&str; 2] = ["structure", "expected"];
+
+#[test]
+fn the_outcome_of_a_history_has_the_fields_of_that_of_a_suite() {
+    let suite = Command::new(env!("CARGO_BIN_EXE_forkcheck"))
+        .args(["check", "dead_writer", "--engine", "kills", "--json"])
+        .env("FORKCHECK_SEED", "1")
+        .output()
+        .unwrap();
+    let suite: Value = serde_json::from_slice(&suite.stdout).unwrap();
+    let push = r#""op": "push", "value": 2"#;
+    let (_, history) = judged("queue", &sequence(&[push, r#""op": "pop", "result": 3"#]));
+    let fields = |outcome: &Value, but: &[&str]| {
+        let fields = outcome.as_object().unwrap().keys();
+        fields
+            .filter(|field| !but.contains(&&***field))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(fields(&history, &OF_HISTORY), fields(&suite, &OF_SUITE));
+    assert!(fields(&history, &[]).len() > 30, "{history}");
+    assert_eq!(
+        (&history["spec"], &history["engine"], &history["suite"]),
+        (&"queue".into(), &"history".into(), &history["test"])
+    );
+    let operation = |outcome: &Value| fields(&outcome["processes"][0]["operations"][0], &[]);
+    assert_eq!(operation(&history), operation(&suite));
+    let of =
+        |process: usize, field: &str| history["processes"][process]["operations"][0][field].clone();
+    assert_eq!(
+        (of(0, "call"), of(0, "result")),
+        ("Push(2)".into(), "Pushed".into())
+    );
+    assert_eq!(
+        (of(1, "call"), of(1, "result")),
+        ("Pop".into(), "Popped(3)".into())
+    );
+    assert_eq!(
+        (of(1, "invoked"), of(1, "returned")),
+        (10.into(), 15.into())
+    );
+    assert_eq!(
+        history["linearization"]["blocked"],
+        serde_json::json!([[1, 0]])
+    );
+}
+
+#[test]
+fn a_verbose_report_of_a_history_cuts_no_value() {
+    let long = format!("\"{}\"", "v".repeat(200));
+    let write = format!("\"op\": \"write\", \"value\": {long}");
+    let (_kept, path) = file(sequence(&[&write, r#""op": "read", "result": 1"#]));
+    let told = |environment: &[(&str, &str)]| {
+        let output = history_with(&path, &["--spec", "register"], environment);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let whole = told(&[("FORKCHECK_VERBOSE", "1"), ("COLUMNS", "2000")]);
+    assert!(!whole.contains('…'), "{whole}");
+    // It is in the headline, in the table, in the order, in the state, and as what is expected.
+    assert_eq!(whole.matches(&long).count(), 5, "{whole}");
+    let cut = told(&[("COLUMNS", "2000")]);
+    assert!(cut.contains('…') && !cut.contains(&long), "{cut}");
+    let refused = history_with(
+        &path,
+        &["--spec", "register"],
+        &[("FORKCHECK_VERBOSE", "yes")],
+    );
+    assert_eq!(refused.status.code(), Some(2));
 }
 
 /// Calls of a case's prefix also have one time for call and return. Calls of a file are never of a

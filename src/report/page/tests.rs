@@ -66,6 +66,7 @@ pub(super) fn report(steps: usize) -> Report {
                 state: "Register(7)".into(),
                 blocked: vec!["reader Read -> 3 cannot come next".into()],
             },
+            before: 0,
             longest: vec![(0, 0)],
             blocked: vec![(1, 0)],
         }),
