@@ -579,11 +579,11 @@ fn runs(id: &str) -> bool {
 fn gdb_gets_the_process_of_a_row_which_stands_there_and_goes_on_when_gdb_ends() {
     let told = text(&run_test("sum::stepped", &[(BROKEN, "1")]));
     let token = token(&told);
-    let hint = told
-        .split(" step into:   put FORKCHECK_GDB_ROW=")
-        .nth(1)
-        .unwrap();
-    let row = hint.split(' ').next().unwrap();
+    let hint = " step into:   ";
+    let command = told.lines().find_map(|line| line.strip_prefix(hint));
+    let command = command.unwrap();
+    let row = command.strip_prefix("FORKCHECK_GDB_ROW=").unwrap();
+    let row = row.split(' ').next().unwrap();
     let is_row = |line: &&str| line.trim_start().starts_with(&format!("{row}  "));
     let line = told.lines().find(is_row).unwrap().to_owned();
     assert!(line.contains("total.load -> 1  pages.rs:"), "{line}");
@@ -638,6 +638,33 @@ fn gdb_gets_the_process_of_a_row_which_stands_there_and_goes_on_when_gdb_ends() 
     );
     assert!(told.contains(&stands), "{stands}: {told}");
     assert!(!runs(id), "nothing is left of it");
+
+    // The command runs in a shell as it is printed; `cargo` stands for this program.
+    let cargo = directory.path().join("cargo");
+    let this = std::env::current_exe().unwrap();
+    let script = format!(
+        "#!/bin/sh\ntest \"$1 $2 $3 $4 $5\" = 'test -p forkcheck --test pages' && exec {} \"$6\" \"$8\" --nocapture\n",
+        this.display()
+    );
+    std::fs::write(&cargo, script).unwrap();
+    std::fs::set_permissions(
+        &cargo,
+        std::fs::metadata(directory.path().join("gdb"))
+            .unwrap()
+            .permissions(),
+    )
+    .unwrap();
+    let pasted = Command::new("sh")
+        .args(["-c", command])
+        .env(BROKEN, "1")
+        .env("PATH", &path)
+        .output()
+        .unwrap();
+    assert!(
+        text(&pasted).contains(&format!(" stands before row {row}: ")),
+        "{}",
+        text(&pasted)
+    );
 
     // The twin: another row is another line, of another process.
     let other = [("FORKCHECK_GDB_ROW", "1")];

@@ -186,18 +186,9 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
     }
     if let Some(replay) = &report.replay {
         labelled(to, screen, "replay", replay)?;
-        if report
-            .schedule
-            .as_ref()
-            .is_some_and(|s| *s != Schedule::Free)
-            && let Some((row, _)) = report.telling_row()
-        {
-            let how = match replay.starts_with("FORKCHECK_REPLAY=") {
-                true => format!("put FORKCHECK_GDB_ROW={row} before it"),
-                false => format!("add --gdb --to-row {row}"),
-            };
-            labelled(to, screen, "step into", &how)?;
-        }
+    }
+    if let Some(command) = report.step_into() {
+        labelled(to, screen, "step into", &command)?;
     }
     if let Some(command) = &report.steps_by {
         let what = "looks for it step by step, and shows source lines";
@@ -216,6 +207,24 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
     labelled(to, screen, "ran", &wrapped(&ran(report), screen.columns))?;
     limits(to, report, screen)?;
     printed(to, report)
+}
+
+impl Report {
+    /// Returns the command that stops the process of the access that shows the failure under gdb.
+    fn step_into(&self) -> Option<String> {
+        let is_scheduled = self.schedule.as_ref().is_some_and(|s| *s != Schedule::Free);
+        let replay = self.replay.as_ref().filter(|_| is_scheduled)?;
+        let (row, _) = self.telling_row()?;
+        if !replay.starts_with("FORKCHECK_REPLAY=") {
+            return Some(format!("{replay} --gdb --to-row {row}"));
+        }
+        // Tests that nextest captures have no terminal.
+        let terminal = match replay.contains(" nextest run ") {
+            true => " --no-capture",
+            false => "",
+        };
+        Some(format!("FORKCHECK_GDB_ROW={row} {replay}{terminal}"))
+    }
 }
 
 /// Marks the kills, and the accesses that have excerpts.
@@ -346,6 +355,7 @@ fn state(state: &str, screen: Screen) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::Step;
     use crate::report::{Operation, Process, Reason};
 
     /// A report whose operation, result and state are long.
@@ -441,6 +451,36 @@ mod tests {
         assert!(
             narrow.contains("\n    (release, x86_64, 2 cores)\n"),
             "{narrow}"
+        );
+    }
+
+    #[test]
+    fn a_command_that_steps_into_a_row_is_one_line_that_has_all_it_takes() {
+        let token = "fk1:".to_owned() + &"0".repeat(3 * WIDTH);
+        let of = |replay: &str| {
+            let report = Report {
+                verdict: "finding",
+                schedule: Some(Schedule::Turns(Vec::new())),
+                replay: Some(replay.replace("TOKEN", &token)),
+                steps: vec![Step::at(0, Access::Load, ("a.rs", 1, 1))],
+                ..long()
+            };
+            let text = report.text(80).replace(&token, "TOKEN");
+            let mut lines = text.lines();
+            let found = lines.find_map(|line| line.strip_prefix(" step into:   "));
+            found.unwrap().to_owned()
+        };
+        assert_eq!(
+            of("forkcheck replay TOKEN"),
+            "forkcheck replay TOKEN --gdb --to-row 2"
+        );
+        assert_eq!(
+            of("FORKCHECK_REPLAY=TOKEN cargo test -p a b -- --exact"),
+            "FORKCHECK_GDB_ROW=2 FORKCHECK_REPLAY=TOKEN cargo test -p a b -- --exact"
+        );
+        assert_eq!(
+            of("FORKCHECK_REPLAY=TOKEN cargo nextest run -p a -E 'test(=b)'"),
+            "FORKCHECK_GDB_ROW=2 FORKCHECK_REPLAY=TOKEN cargo nextest run -p a -E 'test(=b)' --no-capture"
         );
     }
 }

@@ -50,13 +50,12 @@ fn masked(line: &str) -> String {
 
 /// Returns the rest of a line after the name of the command, which differs.
 fn uncalled(line: &str) -> String {
-    match line.split_once(" replay: ") {
-        Some((_, command)) if !command.trim_start().starts_with("FORKCHECK") => {
-            let token = command.split_once(" replay ").unwrap().1;
-            format!(" replay: forkcheck replay {token}")
-        }
-        _ => masked(line),
+    let labels = [" replay: ", " step into: "];
+    for label in labels.into_iter().filter(|label| line.starts_with(label)) {
+        let (_, token) = line.split_once(" replay fk1:").unwrap();
+        return format!("{label}forkcheck replay fk1:{token}");
     }
+    masked(line)
 }
 
 #[test]

@@ -147,6 +147,11 @@ fn lasting(report: &str) -> Vec<String> {
         }
         // The second line has the time, the profile and the processors.
         if goes_on && number != 1 {
+            // Of a command the token is another one.
+            let line = match line.starts_with(" step into:") {
+                true => line.split(" FORKCHECK_REPLAY=").next().unwrap(),
+                false => line,
+            };
             // A reader's tests are not in a folder.
             kept.push(
                 line.replace("guide::", "")
