@@ -3,10 +3,8 @@
 
 use super::data::{Excerpt, Report};
 use super::rows::{Table, table};
-use super::screen::{Screen, Tone};
 use crate::case::{Access, Step};
 use crate::source;
-use std::fmt::Write;
 
 impl Report {
     /// Returns the excerpts of a report whose other fields are complete, in the order of their steps. An access whose source
@@ -166,90 +164,11 @@ impl Report {
     }
 }
 
-impl Excerpt {
-    /// Writes the line with a mark below the access, as rustc does. `row` is its row in the table, if it has one.
-    pub(super) fn write(
-        &self,
-        to: &mut String,
-        row: Option<usize>,
-        screen: Screen,
-    ) -> std::fmt::Result {
-        let (file, line, column) = (&self.file, self.line, self.column);
-        let gutter = line.to_string().len().max(4);
-        let rule = screen.paint(Tone::Label, "|");
-        writeln!(
-            to,
-            "{:gutter$}{} {file}:{line}:{column}",
-            "",
-            screen.paint(Tone::Label, "-->")
-        )?;
-        let room = screen.columns.saturating_sub(gutter + 3).max(20);
-        let (text, from) = self.fitted(room);
-        writeln!(
-            to,
-            "{} {rule} {text}",
-            screen.paint(Tone::Label, &format!("{line:>gutter$}"))
-        )?;
-        let tone = match self.label.ends_with("is killed before this") {
-            true => Tone::Bad,
-            false => Tone::Telling,
-        };
-        let mark = "^".repeat(self.length.min(room.saturating_sub(from)).max(1));
-        let row = row.map_or(String::new(), |row| format!("row {row}: "));
-        let label = format!("{row}{}", self.label);
-        let words = from + mark.chars().count() + 1 + label.chars().count();
-        let indent = " ".repeat(from);
-        if words <= room {
-            return writeln!(
-                to,
-                "{:gutter$} {rule} {indent}{}",
-                "",
-                screen.paint(tone, &format!("{mark} {label}"))
-            );
-        }
-        writeln!(
-            to,
-            "{:gutter$} {rule} {indent}{}",
-            "",
-            screen.paint(tone, &mark)
-        )?;
-        writeln!(to, "{:gutter$} {rule} {}", "", screen.paint(tone, &label))
-    }
-
-    /// Returns the line without its indentation, cut to this many characters around the access, and the position of the
-    /// access in it.
-    fn fitted(&self, room: usize) -> (String, usize) {
-        let line: Vec<char> = self
-            .text
-            .trim_end()
-            .chars()
-            .map(|c| if c == '\t' { ' ' } else { c })
-            .collect();
-        let indent = line.iter().take_while(|c| **c == ' ').count();
-        let at = (self.column as usize)
-            .saturating_sub(1)
-            .clamp(indent, line.len().max(indent));
-        let line = &line[indent..];
-        let at = at - indent;
-        if line.len() <= room {
-            return (line.iter().collect(), at);
-        }
-        // The access stays in sight.
-        let skipped = (at + self.length + 2).saturating_sub(room).min(at);
-        let mut shown: Vec<char> = line[skipped..].iter().copied().take(room).collect();
-        if skipped > 0 {
-            shown[0] = '…';
-        }
-        if line.len() - skipped > room {
-            shown[room - 1] = '…';
-        }
-        (shown.into_iter().collect(), at - skipped)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::data::{NearMiss, Process};
+    use super::super::marked::write_excerpts;
+    use super::super::screen::Screen;
     use super::*;
     use std::panic::Location;
 
@@ -291,9 +210,12 @@ mod tests {
         let at = word.load();
         let report = report("NOT LINEARIZABLE", vec![step(1, Access::Load, at)]);
         let mut text = String::new();
-        report.excerpts[0]
-            .write(&mut text, Some(7), Screen::plain(100))
-            .unwrap();
+        write_excerpts(
+            &mut text,
+            &[(&report.excerpts[0], Some(7))],
+            Screen::plain(100),
+        )
+        .unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
@@ -314,7 +236,7 @@ mod tests {
             ..report.excerpts[0].clone()
         };
         let mut text = String::new();
-        long.write(&mut text, Some(7), Screen::plain(40)).unwrap();
+        write_excerpts(&mut text, &[(&long, Some(7))], Screen::plain(40)).unwrap();
         assert!(
             text.lines().skip(1).all(|line| line.chars().count() <= 40),
             "{text}"
@@ -390,9 +312,7 @@ mod tests {
             [(Some(0), writer, second.line()), (None, reader, line)]
         );
         let mut text = String::new();
-        excerpts[1]
-            .write(&mut text, None, Screen::plain(100))
-            .unwrap();
+        write_excerpts(&mut text, &[(&excerpts[1], None)], Screen::plain(100)).unwrap();
         assert!(text.contains("let first = one.load();\n"), "{text}");
         assert!(text.contains("^^^ reader in Read reads\n"), "{text}");
         // Of two steps at one place either may be meant.

@@ -8,6 +8,7 @@ mod excerpt;
 mod files;
 mod json;
 mod made;
+mod marked;
 mod page;
 mod phrases;
 mod printed;

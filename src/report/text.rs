@@ -3,6 +3,7 @@
 
 use super::covered::ran;
 use super::data::{Linearization, Report};
+use super::marked::write_excerpts;
 use super::phrases::{PASSES_STEPPED, kept};
 use super::rows::{Table, table};
 use super::screen::{Room, Screen, Tone, cut};
@@ -156,11 +157,11 @@ fn of_finding(to: &mut String, report: &Report, screen: Screen) -> std::fmt::Res
     } else {
         writeln!(to, "\n{}\n", render(&report.names(), &table.rows, screen))?;
     }
-    for excerpt in &report.excerpts {
+    let excerpts = report.excerpts.iter().map(|excerpt| {
         let row = excerpt.step.and_then(|step| table.of_step(step));
-        let row = row.map(|row| row + 1);
-        excerpt.write(to, row, screen)?;
-    }
+        (excerpt, row.map(|row| row + 1))
+    });
+    write_excerpts(to, &excerpts.collect::<Vec<_>>(), screen)?;
     if !report.excerpts.is_empty() {
         writeln!(to)?;
     }
