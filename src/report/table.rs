@@ -126,6 +126,11 @@ pub(super) fn render(heads: &[&str], rows: &[Row], screen: Screen) -> String {
                 .unwrap_or(0)
         })
         .collect();
+    let named = 1 + heads
+        .iter()
+        .map(|head| head.chars().count())
+        .max()
+        .unwrap_or(0);
     let mut lines = Vec::new();
     let processes = widths.iter().map(|wide| wide + 2).sum::<usize>();
     let beside = processes + 5 <= width;
@@ -173,7 +178,8 @@ pub(super) fn render(heads: &[&str], rows: &[Row], screen: Screen) -> String {
             );
             line.trim_end().to_owned()
         } else {
-            format!("{:>5}  {}: {text}", number + 1, heads[row.process])
+            let head = format!("{}:", heads[row.process]);
+            format!("{:>5}  {head:named$} {text}", number + 1)
         });
     }
     lines.join("\n")
@@ -329,6 +335,13 @@ mod tests {
             "{table}"
         );
         assert!(table.contains("reader 2: x"), "{table}");
+        let uneven = render(
+            &["one", "reader 2"],
+            &rows(&[(0, &long), (1, &long)]),
+            Screen::plain(WIDTH),
+        );
+        assert!(uneven.starts_with("    1  one:      x"), "{uneven}");
+        assert!(uneven.contains("    2  reader 2: x"), "{uneven}");
         // A wider terminal has room for them.
         let table = render(&roles, &rows(&[(0, &long), (1, &long)]), Screen::plain(160));
         assert!(!table.contains("reader 2: x"), "{table}");

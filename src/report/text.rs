@@ -114,7 +114,7 @@ fn not_green(to: &mut String, what: &str, report: &Report, screen: Screen) -> st
         "where this has to pass all the same, FORKCHECK_ALLOW_MISSING={}",
         report.engine
     );
-    labelled(to, screen, "allow", &allow)?;
+    labelled(to, screen, "allow", &wrapped(&allow, screen.columns))?;
     printed(to, report)
 }
 

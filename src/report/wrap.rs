@@ -27,7 +27,7 @@ pub(super) fn headed(text: &str, width: usize) -> String {
 fn hanging(text: &str, width: usize, first: usize, others: usize) -> String {
     let length = |text: &str| text.chars().count();
     let mut lines: Vec<String> = Vec::new();
-    let text = whole_code(text.trim());
+    let text = whole_values(&whole_code(text.trim()));
     for word in text.split(|c: char| c.is_whitespace() && c != KEPT) {
         let from = if lines.len() > 1 { others } else { first };
         match lines.last_mut() {
@@ -42,6 +42,33 @@ fn hanging(text: &str, width: usize, first: usize, others: usize) -> String {
     let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
     let break_ = format!("\n{}", " ".repeat(others));
     lines.join(&break_).replace(KEPT, " ")
+}
+
+/// The longest value that stays on one line.
+const VALUE: usize = 40;
+
+/// Joins the words of a short value: what is between brackets that open behind a name or another bracket, as in `Some([1, 2])`.
+fn whole_values(text: &str) -> String {
+    let mut chars: Vec<char> = text.chars().collect();
+    let mut open = Vec::new();
+    for at in 0..chars.len() {
+        match chars[at] {
+            '(' | '[' => {
+                let before = at.checked_sub(1).map_or(' ', |before| chars[before]);
+                let is_of_value = chars[at] == '[' || before.is_alphanumeric() || before == '(';
+                open.push((at, is_of_value));
+            }
+            ')' | ']' => match open.pop() {
+                Some((from, true)) if at - from < VALUE => {
+                    let inside = chars[from..at].iter_mut().filter(|c| **c == ' ');
+                    inside.for_each(|c| *c = KEPT);
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    chars.into_iter().collect()
 }
 
 /// Joins what is copied as a whole: the words between two backquotes, and an option with the word before it.
@@ -108,6 +135,19 @@ mod tests {
         // A backquote without a second one joins nothing, and an arrow is no option.
         let text = format!("`{}", "x -> y ".repeat(30));
         assert!(lines_fit(&headed(&text, 60), 60));
+    }
+
+    #[test]
+    fn a_short_value_stands_on_one_line_and_a_long_one_or_a_remark_does_not() {
+        for filler in 20..60 {
+            let text = |value: &str| format!("{} expects {value}", "x".repeat(filler));
+            let text = headed(&text("Got(Some([1, 145]))"), 60);
+            assert!(text.contains("Got(Some([1, 145]))"), "{text}");
+        }
+        let breaks = |text: &str| hanging(text, 30, 0, 0).lines().count() > 1;
+        assert!(breaks(&format!("Value([{}])", "1, ".repeat(20))));
+        assert!(breaks("it goes on (as it does among all others)"));
+        assert!(breaks("Value([1, 2 and so on, which never ends, it seems"));
     }
 
     #[test]
