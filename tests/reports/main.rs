@@ -6,7 +6,7 @@
 
 use forkcheck::Report;
 use forkcheck::builtin::{
-    CheckedSeqLock, DeadWriter, EarlyFlag, Limits, check, dead_writer, early_flag, seq_lock,
+    CheckedSeqLock, DeadWriter, EarlyFlag, Overrides, check, dead_writer, early_flag, seq_lock,
 };
 use forkcheck::case::{Call, History};
 use forkcheck::engine::loom::{Loom, LoomMemory};
@@ -16,14 +16,14 @@ use forkcheck::spec::{Queue, QueueOp, QueueRet};
 use std::path::Path;
 use std::time::Duration;
 
-/// Returns limits within which a check does the same on each machine.
-fn limits(cases: u32) -> Limits {
-    Limits {
+/// Returns overrides within which a check does the same on each machine.
+fn overrides(cases: u32) -> Overrides {
+    Overrides {
         cases: Some(cases),
         seed: Some(1),
         command: "forkcheck".into(),
         time: Some(Duration::from_secs(300)),
-        ..Limits::default()
+        ..Overrides::default()
     }
 }
 
@@ -78,7 +78,7 @@ fn is_as_kept(name: &str, report: Report) {
 #[test]
 fn a_finding_of_stepped() {
     let suite = early_flag::suite();
-    let report = check::<Stepped, EarlyFlag<SteppedMemory>>(suite, &limits(8)).unwrap();
+    let report = check::<Stepped, EarlyFlag<SteppedMemory>>(suite, &overrides(8)).unwrap();
     assert_eq!(report.verdict, "finding");
     is_as_kept("stepped", report);
 }
@@ -86,7 +86,7 @@ fn a_finding_of_stepped() {
 #[test]
 fn a_finding_of_kills() {
     let suite = dead_writer::suite();
-    let report = check::<Kills, DeadWriter<SteppedMemory>>(suite, &limits(8)).unwrap();
+    let report = check::<Kills, DeadWriter<SteppedMemory>>(suite, &overrides(8)).unwrap();
     assert_eq!(report.verdict, "finding");
     is_as_kept("kills", report);
 }
@@ -94,7 +94,7 @@ fn a_finding_of_kills() {
 #[test]
 fn a_finding_of_loom() {
     let suite = early_flag::suite();
-    let report = check::<Loom, EarlyFlag<LoomMemory>>(suite, &limits(8)).unwrap();
+    let report = check::<Loom, EarlyFlag<LoomMemory>>(suite, &overrides(8)).unwrap();
     assert_eq!(report.verdict, "finding");
     is_as_kept("loom", report);
 }
@@ -123,12 +123,12 @@ fn an_illegal_history() {
 
 #[test]
 fn an_unknown_verdict() {
-    let limits = Limits {
+    let overrides = Overrides {
         time: Some(Duration::from_nanos(1)),
-        ..limits(8)
+        ..overrides(8)
     };
     let suite = seq_lock::suite();
-    let report = check::<Stepped, CheckedSeqLock<SteppedMemory>>(suite, &limits).unwrap();
+    let report = check::<Stepped, CheckedSeqLock<SteppedMemory>>(suite, &overrides).unwrap();
     assert_eq!(report.verdict, "unknown");
     is_as_kept("unknown", report);
 }
@@ -136,7 +136,7 @@ fn an_unknown_verdict() {
 #[test]
 fn an_ok() {
     let suite = seq_lock::suite();
-    let report = check::<Stepped, CheckedSeqLock<SteppedMemory>>(suite, &limits(2)).unwrap();
+    let report = check::<Stepped, CheckedSeqLock<SteppedMemory>>(suite, &overrides(2)).unwrap();
     assert_eq!(report.verdict, "ok");
     is_as_kept("ok", report);
 }
