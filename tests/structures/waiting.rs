@@ -196,15 +196,16 @@ fn a_post_that_wakes_no_process_is_a_deadlock_and_the_report_says_which_call_may
         "{:?}",
         outcome.verdict
     );
-    let report = suite.report(&outcome);
+    let report = suite.report_data(&outcome);
     assert!(
-        report.contains("waiter (process 1): Wait sleeps, and no process is left to wake it"),
+        (report.headline)
+            .contains("waiter (process 1): Wait sleeps, and no process is left to wake it"),
         "{report}"
     );
-    assert!(
-        report
-            .contains("where waiter Wait, which never returned, may not wait: the spec expects ()"),
-        "{report}"
+    let reason = &report.linearization.as_ref().unwrap().reason;
+    assert_eq!(
+        reason.blocked,
+        ["waiter Wait, which never returned, may not wait: the spec expects ()"]
     );
 }
 
