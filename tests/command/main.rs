@@ -51,11 +51,11 @@ fn masked(line: &str) -> String {
 /// Returns the rest of a line after the name of the command, which differs.
 fn uncalled(line: &str) -> String {
     let labels = [" replay: ", " step into: "];
-    for label in labels.into_iter().filter(|label| line.starts_with(label)) {
-        let (_, token) = line.split_once(" replay fk1:").unwrap();
-        return format!("{label}forkcheck replay fk1:{token}");
+    let label = labels.into_iter().find(|label| line.starts_with(label));
+    match (label, line.split_once(" replay fk1:")) {
+        (Some(label), Some((_, token))) => format!("{label}forkcheck replay fk1:{token}"),
+        _ => masked(line),
     }
-    masked(line)
 }
 
 #[test]
