@@ -282,8 +282,8 @@ fn on_one_processor_processes_pauses_more_often_and_finds_what_two_stores_leave_
     assert!(covered.overlapping * 40 > covered.could_overlap, "{report}");
     assert_eq!(covered.by_pauses, covered.programs, "{report}");
     let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
-    let unseen = "; calls on several processors at the same time, in 8 programs";
-    assert!(report.contains(unseen), "{report}");
+    let not_checked = "; calls on several processors at the same time, in 8 programs";
+    assert!(report.contains(not_checked), "{report}");
 }
 
 /// A word with a half for each of two processes. Each writes its own; or, unless it does so at once, it writes back both, and so undoes

@@ -249,10 +249,10 @@ fn the_table_is_as_wide_as_the_environment_says() {
         first_lines.len() > 2 && first_lines.iter().all(|&columns| columns <= 70),
         "{told}"
     );
-    let unseen = told
+    let not_checked = told
         .lines()
         .skip_while(|line| !line.starts_with(" not checked:"));
-    let wrapped = unseen.take_while(|line| line.starts_with(' '));
+    let wrapped = not_checked.take_while(|line| line.starts_with(' '));
     assert!(
         wrapped.map(|line| line.chars().count()).max() <= Some(70),
         "{told}"

@@ -21,7 +21,7 @@ pub(crate) struct Extent {
 impl Extent {
     /// Returns in words why a case is not one of the suite's. `cuts`: it was cut to fit an engine,
     /// which keeps at least one operation of each process.
-    pub(crate) fn excludes<S: Spec>(&self, case: &Case<S>, cuts: bool) -> Option<String> {
+    pub(crate) fn excludes<S: Spec>(&self, case: &Case<S>, truncates: bool) -> Option<String> {
         let (processes, suites) = (case.program.len(), self.operations.len());
         if processes != suites {
             return Some(format!(
@@ -32,7 +32,7 @@ impl Extent {
         let lengths = own.into_iter().zip(&self.operations).enumerate();
         let outside = |(process, (length, range)): (usize, (usize, &RangeInclusive<usize>))| {
             let (least, most) = (*range.start(), *range.end());
-            let needed = if cuts { least.min(1) } else { least };
+            let needed = if truncates { least.min(1) } else { least };
             (length < needed || length > most).then(|| {
                 let role = named(&self.roles, process);
                 format!("{role} has {length} of {least}..={most} operations")
@@ -104,7 +104,7 @@ mod tests {
             sequences: 0,
             killable: 0b110,
         };
-        let words = |lengths: &[usize], cuts| extent.excludes(&case(lengths), cuts);
+        let words = |lengths: &[usize], truncates| extent.excludes(&case(lengths), truncates);
         for inside in [[2, 0, 0], [3, 1, 1], [2, 1, 0]] {
             assert_eq!(words(&inside, false), None);
         }

@@ -74,7 +74,7 @@ pub trait Engine: Default + 'static {
 
     /// Whether [`fit`](Engine::fit) cuts programs: it removes operations at the end of each
     /// process, and leaves at least one.
-    const CUTS: bool = false;
+    const TRUNCATES: bool = false;
 
     /// Returns the largest part of `program` that this engine can explore: by default the whole
     /// program.
@@ -291,8 +291,8 @@ pub struct Covered {
     pub within_one: u64,
     /// Programs too large for the budget, of which only orders without preemptions were explored.
     pub within_none: u64,
-    /// Programs cut down to what the engine can explore.
-    pub cut: u64,
+    /// Programs truncated to what the engine can explore.
+    pub truncated: u64,
     /// Steps that the cases named, as ends of turns or for kills.
     pub requested: u64,
     /// Requested steps that the execution reached.
@@ -367,7 +367,7 @@ impl Covered {
         self.within_two += more.within_two;
         self.within_one += more.within_one;
         self.within_none += more.within_none;
-        self.cut += more.cut;
+        self.truncated += more.truncated;
         self.requested += more.requested;
         self.matched += more.matched;
         self.kill_points += more.kill_points;

@@ -76,14 +76,14 @@ pub(crate) struct Saved<S: Spec> {
     pub(crate) stale: Option<String>,
 }
 
-/// Reads the saved cases that `engine`, one of `engines`, found. `cuts`: it cuts programs to fit. A
+/// Reads the saved cases that `engine`, one of `engines`, found. `truncates`: it truncates programs to fit. A
 /// file that does not exist holds none.
 pub(crate) fn load<S: Spec>(
     file: &Path,
     engine: &str,
     engines: &[&str],
     extent: &Extent,
-    cuts: bool,
+    truncates: bool,
 ) -> Result<Vec<Saved<S>>, Error> {
     let Some(contents) = read(file)? else {
         return Ok(Vec::new());
@@ -120,14 +120,14 @@ pub(crate) fn load<S: Spec>(
                 let remedy = "correct it, or delete the case: nothing in it was changed";
                 return Err(Error::invalid(format!("{name} says {slip}"), remedy));
             }
-            Ok(matched(raw, extent, cuts, &name))
+            Ok(matched(raw, extent, truncates, &name))
         })
         .collect()
 }
 
 /// Returns the part of a saved case that its suite can run: the case without operations that the
 /// suite no longer has, if that is still a case of the suite.
-fn matched<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<S> {
+fn matched<S: Spec>(raw: Raw, extent: &Extent, truncates: bool, name: &str) -> Saved<S> {
     let all: usize = raw.program.iter().map(Vec::len).sum();
     let mut whys: Vec<String> = Vec::new();
     // An operation that does not apply is left out of the prefix too.
@@ -163,7 +163,9 @@ fn matched<S: Spec>(raw: Raw, extent: &Extent, cuts: bool, name: &str) -> Saved<
         kills: raw.kills,
         prefix,
     });
-    let excluded = case.as_ref().and_then(|case| extent.excludes(case, cuts));
+    let excluded = case
+        .as_ref()
+        .and_then(|case| extent.excludes(case, truncates));
     let does = |case: &Case<S>| {
         case.own_operations()
             .iter()

@@ -44,7 +44,7 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
         within_two,
         within_one,
         within_none,
-        cut,
+        truncated,
         kill_points,
         killed,
         later_points,
@@ -99,8 +99,8 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
     if within_none > 0 {
         parts.push(format!("{within_none} without preemptions only"));
     }
-    if cut > 0 {
-        parts.push(format!("{cut} cut down to fit"));
+    if truncated > 0 {
+        parts.push(format!("{truncated} cut down to fit"));
     }
     if kill_points > 0 {
         parts.push(format!(

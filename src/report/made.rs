@@ -179,14 +179,18 @@ fn origin<S: Spec>(origin: Origin, run: &Run<S>) -> String {
             operations,
             candidates,
             took,
-            cut,
+            timed_out,
         } => format!(
             "shrunk from {} to {} in {:.1} s ({}{})",
             counted(operations as u64, "operation"),
             run.case.operations(),
             took.as_secs_f64(),
             counted(candidates, "candidate"),
-            if cut { ", then the time limit" } else { "" }
+            if timed_out {
+                ", then the time limit"
+            } else {
+                ""
+            }
         ),
         Origin::CrossCheck(first) => {
             let operations = counted(run.case.operations() as u64, "operation");

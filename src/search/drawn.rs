@@ -33,7 +33,7 @@ struct Drawn<S: Spec> {
     /// The case that the engine runs, unless an earlier program has the same one.
     case: Option<Case<S>>,
     /// True if the program was cut down to fit.
-    cut: bool,
+    truncated: bool,
 }
 
 /// The programs of a suite, drawn as they are needed.
@@ -63,7 +63,7 @@ impl<S: Spec> Programs<'_, S> {
                     .any(|other| other.case.as_ref() == Some(&case));
             self.drawn.push(Drawn {
                 tree,
-                cut: case != whole,
+                truncated: case != whole,
                 case: (!again).then_some(case),
             });
         }
@@ -108,10 +108,12 @@ impl<S: Spec> Search<'_, S> {
                     self.planned = (round == 0).then_some(cases.into());
                     return Ok(None);
                 }
-                let Drawn { case, cut, .. } = programs.get(number)?;
-                let (case, cut) = (case.clone(), *cut);
+                let Drawn {
+                    case, truncated, ..
+                } = programs.get(number)?;
+                let (case, truncated) = (case.clone(), *truncated);
                 let Some(case) = case else { continue };
-                self.is_cut = cut;
+                self.is_truncated = truncated;
                 let budget = Budget {
                     executions,
                     seed: self.seed.wrapping_add(round as u64),
@@ -147,7 +149,7 @@ impl<S: Spec> Search<'_, S> {
                     self.covered.timed_out = before.timed_out;
                     self.covered.sampled_in_full += u64::from(all);
                 } else {
-                    self.covered.cut += u64::from(cut);
+                    self.covered.truncated += u64::from(truncated);
                 }
                 if let Some(run) = run {
                     // Stops the searches that serve the first programs only.

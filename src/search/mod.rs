@@ -3,13 +3,13 @@
 
 mod ahead;
 mod confirm;
-mod cut;
 mod drawn;
 mod each_kill;
 mod near_miss;
 mod outcome;
 mod runner;
 mod shrink;
+mod truncated;
 mod verdict;
 
 pub use each_kill::KilledBefore;
@@ -87,13 +87,13 @@ fn search_with<S: Spec>(runner: Runner<S>, plan: &Plan<S>) -> Result<Outcome<S>,
     let saved = match &plan.regressions {
         Some(directory) if token.is_none() => {
             let file = regression::file_of(directory, &plan.suite);
-            regression::load(&file, runner.name, &ENGINES, &plan.extent, runner.cuts)?
+            regression::load(&file, runner.name, &ENGINES, &plan.extent, runner.truncates)?
         }
         _ => Vec::new(),
     };
     let mut search = Search::new(runner, plan, plan.settings.time.unwrap_or(runner.time));
     if let Some(token) = token {
-        if let Some(why) = plan.extent.excludes(&token.case, runner.cuts) {
+        if let Some(why) = plan.extent.excludes(&token.case, runner.truncates) {
             let words = "the case of this token is not one of the suite, and was run all the same";
             search.stale.push(format!("{words}: {why}"));
         }
@@ -140,7 +140,7 @@ fn cross_check_with<S: Spec>(
     let mut search = Search::new(runner, plan, limit);
     let whole = free(case);
     let case = runner.fit(whole.clone());
-    search.is_cut = case != whole;
+    search.is_truncated = case != whole;
     let found = match search.run(&case, &search.budget()) {
         Some(run) => {
             let run = search.leave_out(run);
@@ -182,7 +182,7 @@ struct Search<'a, S: Spec> {
     /// Whether programs were drawn, and not only known cases run.
     drew: bool,
     /// Whether the program that is searched was cut to fit the engine.
-    is_cut: bool,
+    is_truncated: bool,
     covered: Covered,
     known: Known,
     seed: u64,
@@ -209,7 +209,7 @@ impl<'a, S: Spec> Search<'a, S> {
             planned: None,
             spent: 0,
             drew: false,
-            is_cut: false,
+            is_truncated: false,
             covered: Covered::default(),
             known: Known::default(),
             seed: plan.settings.seed(),
@@ -298,8 +298,8 @@ impl<'a, S: Spec> Search<'a, S> {
         self.known.locks |= covered.locks > 0;
         let mut run = run?;
         self.known.for_real = covered.for_real > 0;
-        if self.runner.cuts
-            && let Some(why) = self.waits_for_what_was_cut(&run)
+        if self.runner.truncates
+            && let Some(why) = self.waits_for_what_was_truncated(&run)
         {
             run.verdict = Verdict::Unknown(why);
         }

@@ -107,7 +107,7 @@ pub enum Origin {
         /// The time that shrinking took.
         took: Duration,
         /// Whether the time limit ended it: there may be a smaller form.
-        cut: bool,
+        timed_out: bool,
     },
     /// Found by another engine, and searched for on this one.
     CrossCheck(&'static str),

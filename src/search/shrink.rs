@@ -33,7 +33,7 @@ struct Effort {
     executions: u64,
     /// The executions of one candidate.
     each: u64,
-    cut: bool,
+    timed_out: bool,
 }
 
 impl<S: Spec> Search<'_, S> {
@@ -72,7 +72,7 @@ impl<S: Spec> Search<'_, S> {
                 operations,
                 candidates: effort.candidates,
                 took: effort.started.elapsed(),
-                cut: effort.cut,
+                timed_out: effort.timed_out,
             },
         )
     }
@@ -203,7 +203,7 @@ impl<S: Spec> Search<'_, S> {
             candidates: 0,
             executions: 0,
             each: (times * took).clamp(FEWEST.min(most.executions), most.executions),
-            cut: false,
+            timed_out: false,
         }
     }
 
@@ -216,8 +216,8 @@ impl<S: Spec> Search<'_, S> {
         };
         let most = self.budget().executions.saturating_mul(PROGRAMS);
         let more = effort.candidates < candidates && effort.executions < most;
-        effort.cut |= more && self.left().is_zero();
-        more && !effort.cut
+        effort.timed_out |= more && self.left().is_zero();
+        more && !effort.timed_out
     }
 }
 

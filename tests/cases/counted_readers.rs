@@ -123,8 +123,8 @@ fn the_mended_lock_passes_and_the_report_says_which_roles_were_not_killed() {
     assert!(covered.kill_points > 0, "{report}");
     assert_eq!(covered.killed, covered.kill_points, "{report}");
     assert_eq!(outcome.spared, ["writer"]);
-    let unseen: String = report.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(unseen.contains("; kills of writer"), "{report}");
+    let not_checked: String = report.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(not_checked.contains("; kills of writer"), "{report}");
 
     let all = cache().cases(2);
     let both = all.check::<Kills, T>().unwrap();

@@ -152,7 +152,7 @@ pub(super) fn met_seq_cst() -> bool {
 pub(super) fn was_touched() -> bool {
     TOUCHED.get()
 }
-pub(super) fn was_cut() -> bool {
+pub(super) fn reached_the_spin_bound() -> bool {
     CUT.get()
 }
 

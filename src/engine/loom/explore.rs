@@ -72,7 +72,7 @@ pub(super) struct Explored<S: Spec> {
     /// Rounds that are done, of [`BOUNDS`].
     pub(super) rounds: usize,
     /// Whether orders were left out in which a process spins for longer.
-    pub(super) cut: bool,
+    pub(super) spin_bound_reached: bool,
     /// Whether an operation accessed the memory.
     pub(super) touched: bool,
     /// Whether the time limit ended it.
@@ -455,7 +455,7 @@ impl<S: Spec> Model<S> {
         let explored = Explored {
             executions: self.begun.load(Relaxed),
             rounds: self.rounds.load(Relaxed),
-            cut: execution::was_cut(),
+            spin_bound_reached: execution::reached_the_spin_bound(),
             touched: execution::was_touched(),
             timed_out,
             run,

@@ -90,7 +90,7 @@ impl Engine for Loom {
     const LIMITATIONS: &'static str = "more preemptions than are named here; more than two iterations of a spin; kills; the order in real time of \
         calls of different processes; executions that loom 0.7.3 misses (loom issues 166, 392)";
     const EXPLORES: bool = true;
-    const CUTS: bool = true;
+    const TRUNCATES: bool = true;
 
     /// Shortens a program to at most two operations per process. With more than two processes it
     /// keeps one for each and a second for one of them, which differs from program to program.
@@ -144,8 +144,8 @@ fn serve<S: WithHandles<Memory = LoomMemory>>(channel: &mut Channel) {
             accesses: u64::from(explored.touched),
             timed_out: u64::from(explored.timed_out),
             failing: u64::from(failing),
-            exhausted: all * u64::from(!explored.cut),
-            but_for_spins: all * u64::from(explored.cut),
+            exhausted: all * u64::from(!explored.spin_bound_reached),
+            but_for_spins: all * u64::from(explored.spin_bound_reached),
             within_three: within(4),
             within_two: within(3),
             within_one: within(2),
@@ -167,7 +167,7 @@ fn supervise<S: Spec>(
     let ended = |verdict| Explored {
         executions: 0,
         rounds: 0,
-        cut: false,
+        spin_bound_reached: false,
         touched: true,
         timed_out: false,
         run: Some(bare(case.clone(), verdict)),

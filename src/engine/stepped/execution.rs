@@ -106,7 +106,7 @@ impl<M: Memory, S: WithHandles<Memory = M>> Execution<M, S> {
             let bytes = self.structure.fingerprint();
             self.shared
                 .board
-                .plan(|plan| (plan.bytes, plan.unseen) = (bytes, 0));
+                .plan(|plan| (plan.bytes, plan.unscheduled) = (bytes, 0));
         }
     }
 

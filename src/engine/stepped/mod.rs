@@ -266,12 +266,12 @@ impl Seen for Hardware {
     const SCHEDULES: bool = false;
     #[cfg(forkcheck_instrumented)]
     fn job<S: WithHandles<Memory = Self>, const KILLS: bool>() -> Result<&'static Job, Error> {
-        instrumented::unseen().map(|()| Serve::<S, KILLS>::JOB)
+        instrumented::check_instrumented().map(|()| Serve::<S, KILLS>::JOB)
     }
     /// Never names the job: a plain build would compile the search of each structure, and could not run it.
     #[cfg(not(forkcheck_instrumented))]
     fn job<S: WithHandles<Memory = Self>, const KILLS: bool>() -> Result<&'static Job, Error> {
-        Err(instrumented::unseen().expect_err("a plain build sees nothing"))
+        Err(instrumented::check_instrumented().expect_err("a plain build sees nothing"))
     }
     fn not_instrumented() -> Vec<String> {
         instrumented::plain_atomics()

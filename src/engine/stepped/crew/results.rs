@@ -53,8 +53,8 @@ impl<S: Spec> Crew<S> {
         self.shared.board.plan(|plan| plan.points.counted())
     }
     /// Returns whether the structure changed without a step, in the last execution that was traced.
-    pub(crate) fn unseen(&self) -> bool {
-        self.shared.board.plan(|plan| plan.unseen != 0)
+    pub(crate) fn unscheduled(&self) -> bool {
+        self.shared.board.plan(|plan| plan.unscheduled != 0)
     }
     /// Returns the most steps of its own that an operation needed.
     pub(crate) fn worst(&self) -> u32 {

@@ -222,7 +222,7 @@ impl<S: Spec> Explorer<S> {
         }
         let (matched, died) = crew.matched();
         let covered = Covered {
-            unscheduled: crew.unseen().into(),
+            unscheduled: crew.unscheduled().into(),
             ..trace::requested(case, matched, died)
         };
         let private_wait = match &ended {

@@ -134,7 +134,7 @@ pub(crate) fn probe(store: fn(&AtomicU32, &mut u32)) {
 }
 
 /// Returns the reason why accesses of the code under test are not seen, if they are not.
-pub(crate) fn unseen() -> Result<(), Error> {
+pub(crate) fn check_instrumented() -> Result<(), Error> {
     let refuse = |what: &str, remedy: &str| Err(Error::invalid(what, remedy));
     if !cfg!(forkcheck_instrumented) {
         return refuse(
@@ -174,7 +174,7 @@ mod without {
     use std::sync::Arc;
 
     pub(crate) fn start() -> Result<Arc<Region>, Error> {
-        super::unseen()?;
+        super::check_instrumented()?;
         Region::anonymous(1).map(Arc::new)
     }
     /// Statics, which are looked after for instrumented code alone.

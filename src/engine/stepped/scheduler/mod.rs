@@ -98,7 +98,7 @@ pub(super) struct Plan {
     /// A number for the structure's bytes in a traced execution, and whether they changed without a
     /// step.
     pub(super) bytes: u64,
-    pub(super) unseen: u32,
+    pub(super) unscheduled: u32,
     /// Processes that are within a cell, whose data may change without steps.
     pub(super) in_cells: u32,
     /// 1: switch also where no other process touches the word.
@@ -337,7 +337,7 @@ impl Plan {
     /// Compares the structure's bytes before a step with those after the last one.
     pub(super) fn look(&mut self, bytes: u64) {
         if bytes != self.bytes && self.in_cells == 0 {
-            (self.bytes, self.unseen) = (bytes, 1);
+            (self.bytes, self.unscheduled) = (bytes, 1);
         }
     }
 

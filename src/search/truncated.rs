@@ -10,7 +10,7 @@ impl<S: Spec> Search<'_, S> {
     /// Returns in words whether a run stands still only because its program was cut below the range
     /// of a role. The suite's own programs need not stand still there. The results of calls that
     /// returned still count; calls that never returned do not.
-    pub(super) fn waits_for_what_was_cut(&self, run: &Run<S>) -> Option<String> {
+    pub(super) fn waits_for_what_was_truncated(&self, run: &Run<S>) -> Option<String> {
         let waits = matches!(
             kind(run),
             Some(Kind::Deadlock | Kind::Endless | Kind::Livelock | Kind::StepBound)
@@ -18,7 +18,7 @@ impl<S: Spec> Search<'_, S> {
         let extent = &self.plan.extent;
         let short = extent.cut_short(&run.case).or_else(|| {
             let sequence = extent.cut_sequence(&run.case);
-            sequence.filter(|_| self.is_cut)
+            sequence.filter(|_| self.is_truncated)
         });
         let short = short.filter(|_| waits)?;
         Some(format!(
