@@ -452,8 +452,8 @@ fn a_report_says_that_another_suite_kept_the_machine() {
     let suite = register();
     let mut outcome = suite.check::<Stepped, Word<SteppedMemory>>().unwrap();
     assert!(!suite.report(&outcome).contains("another suite"));
-    outcome.turn.shared = true;
-    outcome.turn.waited = Duration::from_secs(120);
+    outcome.machine.shared = true;
+    outcome.machine.waited = Duration::from_secs(120);
     let report = suite.report(&outcome);
     let words = report.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(

@@ -156,8 +156,8 @@ pub(super) fn all() -> Vec<Measured> {
     let tmp_path = c_text(path("careful").to_str().expect("a path in UTF-8"));
 
     let mut all = Vec::new();
-    type Turn = Box<dyn FnMut()>;
-    let mut group = |group: &str, turns: Vec<(&str, Turn)>| {
+    type Round = Box<dyn FnMut()>;
+    let mut group = |group: &str, turns: Vec<(&str, Round)>| {
         for (name, mut turn) in turns {
             all.push(Measured::new(
                 format!("create, map, touch, drop: {group}"),

@@ -64,9 +64,9 @@ pub trait Engine: Default + 'static {
     /// Waits until the engine has the processors for itself, if it needs that; its turn ends by
     /// [`leave_machine`](Engine::leave_machine), or when the engine is dropped. `lock` is the file
     /// that stands for the machine, where it is not the temporary directory.
-    fn take_machine(&mut self, lock: Option<&Path>) -> Turn {
+    fn take_machine(&mut self, lock: Option<&Path>) -> MachineWait {
         let _ = lock;
-        Turn::default()
+        MachineWait::default()
     }
 
     /// Ends the turn before the engine is dropped: what is left to do needs no processor.
@@ -109,17 +109,17 @@ pub type Answer<S> = (Covered, Option<Run<S>>);
 /// Remedy of a finding that an operation does not return.
 const IF_SLOW: &str = "if it only takes long, raise FORKCHECK_WATCHDOG";
 
-/// The way in which an engine got the machine for itself.
+/// The wait of an engine for the machine, which it has for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Turn {
+pub struct MachineWait {
     /// The time that it waited for other suites.
     pub waited: Duration,
     /// Whether it runs beside other suites: it did not get its turn within the longest wait.
     pub shared: bool,
 }
 
-impl Turn {
+impl MachineWait {
     fn of(turn: &MachineTurn) -> Self {
         Self {
             waited: turn.waited,

@@ -153,7 +153,7 @@ pub(super) fn coverage<S: Spec>(outcome: &Outcome<S>) -> Vec<String> {
             counted(outcome.saved_cases as u64, "saved case")
         ));
     }
-    if outcome.turn.shared {
+    if outcome.machine.shared {
         parts.push("beside another suite, which kept the machine".into());
     }
     parts

@@ -56,7 +56,7 @@ pub(crate) fn report<S: Spec>(about: &About<'_>, outcome: &Outcome<S>) -> Report
         covered: outcome.covered,
         coverage: coverage(outcome),
         seconds: outcome.took.as_secs_f64(),
-        waited: outcome.turn.waited.as_secs_f64(),
+        waited: outcome.machine.waited.as_secs_f64(),
         seed: outcome.seed,
         stale: outcome.stale.clone(),
         unscheduled: unscheduled(outcome),

@@ -20,7 +20,7 @@ use runner::{Runner, Runs};
 use crate::case::{Case, Extent};
 use crate::check::Verdict;
 use crate::engine::{
-    Answer, Budget, Covered, Engine, Known, Run, StopAt, Strategy, Turn, WATCHDOG,
+    Answer, Budget, Covered, Engine, Known, MachineWait, Run, StopAt, Strategy, WATCHDOG,
 };
 use crate::error::Error;
 use crate::regression;
@@ -172,7 +172,7 @@ struct Search<'a, S: Spec> {
     plan: &'a Plan<S>,
     runner: Runner<S>,
     engine: Box<dyn Runs<S>>,
-    turn: Turn,
+    machine: MachineWait,
     /// The time at which the search got the machine, and how long it may take from there.
     started: Instant,
     limit: Duration,
@@ -195,15 +195,15 @@ struct Search<'a, S: Spec> {
 impl<'a, S: Spec> Search<'a, S> {
     fn new(runner: Runner<S>, plan: &'a Plan<S>, limit: Duration) -> Self {
         let mut engine = (runner.start)();
-        let turn = match plan.settings.takes_turn {
+        let machine = match plan.settings.takes_turn {
             true => engine.take_machine(plan.settings.lock.as_deref()),
-            false => Turn::default(),
+            false => MachineWait::default(),
         };
         Self {
             plan,
             runner,
             engine,
-            turn,
+            machine,
             started: Instant::now(),
             limit: limit.min(LONGEST_TIME),
             planned: None,
@@ -235,7 +235,7 @@ impl<'a, S: Spec> Search<'a, S> {
             },
             seed: self.seed,
             took: self.started.elapsed(),
-            turn: self.turn,
+            machine: self.machine,
             planned: self.planned,
             found,
             not_instrumented: self.engine.not_instrumented(),

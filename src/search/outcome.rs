@@ -2,7 +2,7 @@
 
 use crate::case::Case;
 use crate::check::Verdict;
-use crate::engine::{Covered, Run, Turn};
+use crate::engine::{Covered, MachineWait, Run};
 use crate::spec::Spec;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub struct Outcome<S: Spec> {
     /// The time that all of it took, without the wait for the machine.
     pub took: Duration,
     /// How the engine got the machine for itself.
-    pub turn: Turn,
+    pub machine: MachineWait,
     /// The programs that were to be drawn, where the time limit came first.
     pub planned: Option<u64>,
     /// The failing execution, where the verdict is a finding.

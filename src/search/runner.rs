@@ -3,7 +3,7 @@
 
 use crate::case::{Case, Program};
 use crate::check::{Kind, Verdict};
-use crate::engine::{Answer, Budget, Engine, Run, Turn};
+use crate::engine::{Answer, Budget, Engine, MachineWait, Run};
 use crate::error::Error;
 use crate::spec::Spec;
 use crate::structure::WithHandles;
@@ -86,7 +86,7 @@ pub(super) fn kind<S: Spec>(run: &Run<S>) -> Option<Kind> {
 
 /// An engine with the structure that it runs. See [`Engine`] for each.
 pub(super) trait Runs<S: Spec> {
-    fn take_machine(&mut self, lock: Option<&Path>) -> Turn;
+    fn take_machine(&mut self, lock: Option<&Path>) -> MachineWait;
     fn leave_machine(&mut self);
     fn search(
         &mut self,
@@ -101,7 +101,7 @@ pub(super) trait Runs<S: Spec> {
 struct On<E, T>(E, PhantomData<fn() -> T>);
 
 impl<E: Engine, T: WithHandles<Memory = E::Memory>> Runs<T::Spec> for On<E, T> {
-    fn take_machine(&mut self, lock: Option<&Path>) -> Turn {
+    fn take_machine(&mut self, lock: Option<&Path>) -> MachineWait {
         self.0.take_machine(lock)
     }
     fn leave_machine(&mut self) {

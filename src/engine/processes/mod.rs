@@ -32,7 +32,7 @@ mod worker;
 
 use super::private::Looks;
 use super::served::{self, Served, bare};
-use super::{Answer, Budget, Covered, Engine, IF_SLOW, Run, Turn, incomplete};
+use super::{Answer, Budget, Covered, Engine, IF_SLOW, MachineWait, Run, incomplete};
 use crate::case::{Case, History, named};
 use crate::check::{
     Criterion, Finding, Kind, Limits, Verdict, Watcher, check, check_blocked,
@@ -102,9 +102,9 @@ impl Engine for Processes {
     const EXPLORES: bool = false;
     const TIME: Duration = Duration::from_secs(30);
 
-    fn take_machine(&mut self, lock: Option<&Path>) -> Turn {
+    fn take_machine(&mut self, lock: Option<&Path>) -> MachineWait {
         let turn = self.turn.insert(MachineTurn::on_this_machine(lock));
-        Turn::of(turn)
+        MachineWait::of(turn)
     }
 
     fn leave_machine(&mut self) {

@@ -73,7 +73,7 @@ pub fn probe(store: fn(&AtomicU32, &mut u32)) {
 
 use super::private::Looks;
 use super::served::{self, Served};
-use super::{Answer, Budget, Engine, Strategy, Turn};
+use super::{Answer, Budget, Engine, MachineWait, Strategy};
 use crate::case::{Case, Schedule};
 use crate::check::Criterion;
 use crate::error::Error;
@@ -182,8 +182,8 @@ macro_rules! engine {
             const CHECKS_INVARIANT: bool = $Memory::SCHEDULES;
             const PROGRAMS: u64 = 16;
 
-            fn take_machine(&mut self, _: Option<&Path>) -> Turn {
-                Turn::of(self.turn.insert(MachineTurn::beside_others()))
+            fn take_machine(&mut self, _: Option<&Path>) -> MachineWait {
+                MachineWait::of(self.turn.insert(MachineTurn::beside_others()))
             }
 
             fn leave_machine(&mut self) {
