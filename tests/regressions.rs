@@ -580,7 +580,8 @@ fn a_directory_that_another_program_keeps_locked_is_reported_and_the_finding_too
         }
         assert!(Instant::now() < until, "it does not wait indefinitely");
     };
-    assert!(checks > 10, "only {checks} ended meanwhile");
+    // At most two are made before it has the machine, if it keeps it.
+    assert!(checks > 3, "only {checks} ended meanwhile");
     let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
     let words = "not saved: lock the directory of";
     for words in [words, "for 10 s; end that program", &token] {
