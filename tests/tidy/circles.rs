@@ -252,9 +252,7 @@ impl<'a> File<'a> {
                     i = end;
                 }
                 "mod" if text(i + 2) == ";" => i += 2,
-                "mod" if text(i + 1) == "tests" && text(i + 2) == "{" => {
-                    i = closing(tokens, i + 2)
-                }
+                "mod" if text(i + 1) == "tests" && text(i + 2) == "{" => i = closing(tokens, i + 2),
                 // A visibility names modules without using them.
                 "(" if i >= 1 && text(i - 1) == "pub" => {
                     while i < tokens.len() && text(i) != ")" {
