@@ -104,6 +104,8 @@ fn what_is_asserted_at_the_end_sees_what_a_killed_process_left() {
     let (kind, report) = found::<Kills, keeps::__Scenario<SteppedMemory>>(&keeps::suite());
     assert_eq!(kind, Some(Kind::Panic), "{report}");
     assert!(report.contains("an addition was lost"), "{report}");
+    // The panic unwinds in the process of the coroutines, which are suspended then.
+    assert!(!report.contains("suspended coroutine"), "{report}");
 }
 
 #[test]

@@ -169,6 +169,16 @@ pub(super) fn host<M: Memory, S: WithHandles<Memory = M>>(
     }
 }
 
+impl<M: Memory, S: WithHandles<Memory = M>> Drop for Host<M, S> {
+    /// A panic of the spec or of a `finally` unwinds here, and ends this process. The stack of a coroutine that is suspended cannot be
+    /// unwound, and a drop of it would abort, with a second panic in the report.
+    fn drop(&mut self) {
+        for place in &mut self.places {
+            std::mem::forget(place.coroutine.take());
+        }
+    }
+}
+
 impl<M: Memory, S: WithHandles<Memory = M>> Host<M, S> {
     fn shared(&self) -> &CrewState<S::Spec> {
         self.execution.shared()
