@@ -158,7 +158,7 @@ fn a_verdict_has_the_colour_that_it_has_in_a_terminal() {
 }
 
 #[test]
-fn a_page_opens_on_the_last_step_of_what_fails_with_its_source() {
+fn a_page_opens_on_what_fails_with_its_source() {
     let script = format!(
         "{SHOWN}
         const here = document.querySelector('.source .here');
@@ -169,6 +169,10 @@ fn a_page_opens_on_the_last_step_of_what_fails_with_its_source() {
         return;
     };
     assert_eq!(told, "row-5|row 6 of 7 23");
+    // An access of the same call that matters goes before its last step.
+    let mut matters = report(6);
+    matters.excerpts = vec![excerpt(Some(2), 22)];
+    assert_eq!(opened(&matters).unwrap(), "row-4|row 5 of 9 22");
     // A race has no attempt: its first access, and not the last step.
     let mut race = report(6);
     race.linearization = None;
