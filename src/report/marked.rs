@@ -45,8 +45,12 @@ fn write_together(
     writeln!(to, "{:gutter$}{arrow} {file}:{line}:{column}", "")?;
     let mut last = None;
     for (excerpt, row) in excerpts {
-        if last.replace(excerpt.line) != Some(excerpt.line) {
+        // A long line is cut around each of its accesses: the mark of one would stand below another part of it.
+        let (text, _) = excerpt.fitted(indent, room(gutter, screen));
+        let shown = Some((excerpt.line, text));
+        if last != shown {
             excerpt.write_line(to, indent, gutter, screen)?;
+            last = shown;
         }
         excerpt.write_mark(to, *row, indent, gutter, screen)?;
     }
@@ -178,6 +182,16 @@ mod tests {
                  |      ^^^^ tail\n     \
                  |           ^^^^ row 3: load\n"
         );
+        // A line that is too long for both is shown twice, each time with its mark below the access.
+        let long = format!("head.load(); {} tail.load();", "x".repeat(70));
+        let twice = written([excerpt(8, 6, &long, "head"), excerpt(8, 90, &long, "tail")]);
+        let lines: Vec<&str> = twice.lines().collect();
+        assert_eq!(lines.len(), 6, "{twice}");
+        for mark in [2, 4] {
+            let at = lines[mark].chars().position(|c| c == '^').unwrap();
+            let marked: String = lines[mark - 1].chars().skip(at).take(4).collect();
+            assert_eq!(marked, "load", "{twice}");
+        }
         // A line between them, or another file, keeps them apart.
         let apart = written([excerpt(7, 12, outer, "one"), excerpt(9, 19, inner, "other")]);
         assert_eq!(apart.matches("-->").count(), 2, "{apart}");
