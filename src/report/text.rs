@@ -4,7 +4,7 @@
 use super::covered::ran;
 use super::data::{Linearization, Report};
 use super::marked::write_excerpts;
-use super::phrases::{PASSES_STEPPED, kept};
+use super::phrases::{PASSES_STEPPED, counted, kept};
 use super::rows::{Table, table};
 use super::screen::{Room, Screen, Tone, cut};
 use super::table::{WIDTH, render};
@@ -325,7 +325,8 @@ fn why(to: &mut String, screen: Screen, linearization: &Linearization) -> std::f
     } else {
         labelled(to, screen, "why", "the longest order that works is")?;
         if *before > 0 {
-            labelled(to, screen, "", &format!("  {before} calls, and then"))?;
+            let calls = counted(*before as u64, "call");
+            labelled(to, screen, "", &format!("  {calls}, and then"))?;
         }
         for call in &reason.longest {
             labelled(to, screen, "", &format!("  {call}"))?;
@@ -405,6 +406,17 @@ mod tests {
         let whole = long().text_of(WIDTH, false, true);
         assert!(last.iter().all(|last| whole.contains(last)), "{whole}");
         assert!(!whole.contains('…'), "{whole}");
+    }
+
+    #[test]
+    fn one_call_that_is_left_out_of_the_order_is_one_call() {
+        for (before, words) in [(1, "  1 call, and then\n"), (2, "  2 calls, and then\n")] {
+            let mut report = long();
+            let linearization = report.linearization.as_mut().unwrap();
+            linearization.before = before;
+            linearization.reason.longest = vec!["one Read -> 7".into()];
+            assert!(report.text(WIDTH).contains(words), "{report}");
+        }
     }
 
     #[test]
