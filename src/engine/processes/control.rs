@@ -80,7 +80,7 @@ impl Control {
     /// set up before.
     pub(super) fn next_round(&self) {
         // SeqCst: a release, and ordered with the count of sleeping workers: see
-        // `Worker::await_round`. A system call that wakes none would cost as much as an execution.
+        // `PoolWorker::await_round`. A system call that wakes none would cost as much as an execution.
         self.round.fetch_add(1, SeqCst);
         if self.asleep.load(SeqCst) > 0 {
             Hardware::wake(&self.round, u32::MAX);

@@ -180,7 +180,6 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         }
         for (word, value) in [
             (&control.remaining, batch.executions.max(1)),
-            (&control.seed, batch.seed),
             (&control.executions, 0),
             (&control.overlapping, 0),
             (&control.failing, 0),
@@ -188,6 +187,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
         ] {
             word.store(value, Relaxed);
         }
+        control.begin_draws(batch.seed);
         self.shared.learnt().begin(batch.seed);
         control.forget_starts(batch.failed);
         control
@@ -245,7 +245,7 @@ impl<S: WithHandles<Memory = Hardware>> Pool<S> {
             if !self.shared.is_whole() {
                 return Ok(PoolEnd::Lost(Lost::Overwritten));
             }
-            // Acquire: pairs with the Release in `Worker::finish`.
+            // Acquire: pairs with the Release in `PoolWorker::finish`.
             if self.shared.control().over.load(Acquire) != 0 {
                 return match self.shared.control().found.load(Relaxed) {
                     0 => Ok(PoolEnd::Done),

@@ -33,6 +33,12 @@ impl Control {
         self.pauses.forget(failed);
     }
 
+    /// Begins the draws of a batch. Seeds of batches follow each other, as the rounds of a pool do: unmixed, the batches of two
+    /// pools would draw the same.
+    pub(super) fn begin_draws(&self, mut seed: u64) {
+        self.seed.store(split_mix(&mut seed), Relaxed);
+    }
+
     /// Returns the seed of the draws for the current execution, in each process.
     pub(super) fn drawn(&self) -> u64 {
         self.seed.load(Relaxed) ^ u64::from(self.round.load(Relaxed))
@@ -97,6 +103,7 @@ impl Control {
 mod tests {
     use super::*;
     use crate::region::Region;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_process_that_is_always_alone_first_is_held_back_more_and_more_up_to_a_bound() {
@@ -116,6 +123,22 @@ mod tests {
             [0, MOST - HOLD_BACK, 0],
             "no process waits in vain"
         );
+    }
+
+    #[test]
+    fn batches_of_two_pools_whose_seeds_follow_each_other_share_no_draw() {
+        let region = Region::anonymous(size_of::<Control>()).unwrap();
+        let control: &Control = region.get(0).unwrap();
+        let draws = |seed| {
+            control.begin_draws(seed);
+            let draw = |round| {
+                control.round.store(round, Relaxed);
+                control.drawn()
+            };
+            (2..1_000).map(draw).collect::<BTreeSet<u64>>()
+        };
+        assert!(draws(6).is_disjoint(&draws(7)));
+        assert_eq!(draws(6), draws(6), "of one seed they are the same");
     }
 
     #[test]
