@@ -143,11 +143,12 @@ impl<S: Spec> Search<'_, S> {
                 let executions = (self.covered.executions - before.executions).min(full);
                 let by_processes = self.covered.by_processes > before.by_processes;
                 self.spent += executions * if by_processes { BY_PROCESSES } else { 1 };
+                if !self.runner.explores {
+                    self.covered.sampled_in_full += u64::from(executions == full);
+                }
                 if round > 0 {
-                    let all = self.covered.timed_out == before.timed_out;
                     self.covered.programs = before.programs;
                     self.covered.timed_out = before.timed_out;
-                    self.covered.sampled_in_full += u64::from(all);
                 } else {
                     self.covered.truncated += u64::from(truncated);
                 }

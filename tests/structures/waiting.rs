@@ -9,7 +9,7 @@ use forkcheck::publish::EventCount;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A counter that is raised and lowered; lowering it waits while it is 0.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -101,6 +101,7 @@ fn an_endless_sleep_that_the_spec_allows_is_no_finding() {
         outcome.covered.executions, 2,
         "all but one call returned, and there each round of the case ended"
     );
+    assert_eq!(outcome.covered.sampled_in_full, 0);
 }
 
 /// A semaphore that may refuse a post.
@@ -158,7 +159,7 @@ impl Structure for Refusing {
 #[test]
 fn a_program_goes_on_after_an_execution_that_ends_where_it_may_wait() {
     Refusing::posts();
-    let executions = |at_most| {
+    let covered = |at_most| {
         let outcome = Suite::<Posted>::new(forkcheck::site!(), "refusing")
             .role("poster", 1, 1..=1, Just(Op::Post))
             .role("waiter", 1, 1..=1, Just(Op::Wait))
@@ -169,14 +170,60 @@ fn a_program_goes_on_after_an_execution_that_ends_where_it_may_wait() {
             .unwrap();
         assert_eq!(outcome.verdict, Verdict::Ok);
         assert_eq!(outcome.covered.could_overlap, outcome.covered.executions);
-        outcome.covered.executions
+        (outcome.covered.executions, outcome.covered.sampled_in_full)
     };
     assert_eq!(
-        executions(90),
-        4 * 5,
+        covered(90),
+        (4 * 5, 0),
         "the fourth that ends where the waiter waits is the last"
     );
-    assert_eq!(executions(12), 12, "two of them end there");
+    assert_eq!(covered(12), (12, 1), "two of them end there");
+}
+
+/// The second post of each process is refused, after more time than the check has.
+struct Late(Semaphore<Hardware, true>);
+
+impl Late {
+    const LIMIT: Duration = Duration::from_millis(500);
+}
+
+impl Structure for Late {
+    type Memory = Hardware;
+    type Spec = Posted;
+    fn new(_: &()) -> Self {
+        Late(Structure::new(&()))
+    }
+    fn apply(&self, op: &Op) -> bool {
+        static POSTS: AtomicU32 = AtomicU32::new(0);
+        let refused = *op == Op::Post && POSTS.fetch_add(1, Ordering::Relaxed) == 1;
+        let until = Instant::now() + 2 * Self::LIMIT;
+        while refused && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        if !refused {
+            self.0.apply(op);
+        }
+        !refused
+    }
+}
+
+#[test]
+fn a_program_whose_time_ends_as_it_waits_is_not_done() {
+    let outcome = Suite::<Posted>::new(forkcheck::site!(), "late")
+        .role("poster", 1, 1..=1, Just(Op::Post))
+        .role("waiter", 1, 1..=1, Just(Op::Wait))
+        .cases(1)
+        .executions(90)
+        .time(Late::LIMIT)
+        .watchdog(Duration::from_secs(60))
+        .regressions(None)
+        .check::<Processes, Late>()
+        .unwrap();
+    let Verdict::Unknown(why) = &outcome.verdict else {
+        panic!("{:?}", outcome.verdict)
+    };
+    let words = "the time limit of 0.5 s ended this after 0 of 1 programs";
+    assert!(why.starts_with(words), "{why}");
 }
 
 #[test]
@@ -184,6 +231,7 @@ fn a_semaphore_that_wakes_passes() {
     let outcome = suite(2, 2).check::<Processes, Right<Hardware>>().unwrap();
     assert_eq!(kind(&outcome), None, "{:?}", outcome.verdict);
     assert_eq!(outcome.covered.executions, 100 + 3_000, "both rounds");
+    assert_eq!(outcome.covered.sampled_in_full, 1);
 }
 
 #[test]

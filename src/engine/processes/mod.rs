@@ -55,8 +55,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The executions of a program that may end where all processes wait for good, as they may: each takes the time that shows it, and
-/// new workers.
+/// A program ends after this many executions that end where processes wait and may: each takes time to be sure of that, and new
+/// workers.
 const RESTS: u64 = 4;
 
 /// The engine of forked processes that run side by side.
@@ -224,12 +224,13 @@ fn search<S: WithHandles<Memory = Hardware>>(
         judged += 1;
         all.overlapping += u64::from(overlapped);
         at_rest += 1;
-        let is_time_left = Instant::now() < until;
-        if tally.executions == 0
-            || at_rest == RESTS
-            || all.executions >= budget.executions
-            || !is_time_left
-        {
+        // A program that waits in the first execution of a pool most likely waits in each.
+        let goes_on = tally.executions > 0 && at_rest < RESTS;
+        if !goes_on || all.executions >= budget.executions {
+            break None;
+        }
+        if Instant::now() >= until {
+            all.timed_out = true;
             break None;
         }
     };
