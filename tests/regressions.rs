@@ -175,7 +175,7 @@ const DIRECTORY: &str = "FORKCHECK_TESTS_DIRECTORY";
 
 /// For the test below: may write so few bytes to a file that it is killed in the middle of saving.
 #[test]
-fn dies_as_it_saves_where_it_is_reported_to() {
+fn dies_as_it_saves_where_the_environment_says() {
     let Some(directory) = std::env::var_os(DIRECTORY) else {
         return;
     };
@@ -195,7 +195,7 @@ fn a_process_killed_in_the_middle_of_saving_leaves_the_old_file_and_nothing_that
     let old = std::fs::read_to_string(file(directory.path())).unwrap();
     for _ in 0..2 {
         let mut dies = std::process::Command::new(std::env::current_exe().unwrap());
-        dies.args(["--exact", "dies_as_it_saves_where_it_is_reported_to"]);
+        dies.args(["--exact", "dies_as_it_saves_where_the_environment_says"]);
         dies.env(DIRECTORY, directory.path());
         let dies = dies.output().unwrap();
         let signal = std::os::unix::process::ExitStatusExt::signal(&dies.status);

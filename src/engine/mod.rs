@@ -109,7 +109,7 @@ pub type Answer<S> = (Covered, Option<Run<S>>);
 /// Remedy of a finding that an operation does not return.
 const IF_SLOW: &str = "if it only takes long, raise FORKCHECK_WATCHDOG";
 
-/// The wait of an engine for the machine, which it has for itself.
+/// The wait of an engine for the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MachineWait {

@@ -47,7 +47,7 @@ pub struct Outcome<S: Spec> {
     pub seed: u64,
     /// The time that all of it took, without the wait for the machine.
     pub took: Duration,
-    /// How the engine got the machine for itself.
+    /// The wait of the engine for the machine.
     pub machine: MachineWait,
     /// The programs that were to be drawn, where the time limit came first.
     pub planned: Option<u64>,
