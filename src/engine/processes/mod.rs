@@ -173,6 +173,8 @@ fn search<S: WithHandles<Memory = Hardware>>(
     budget: Budget,
 ) -> Result<Answer<S::Spec>, Error> {
     let until = Instant::now() + budget.time;
+    let own = case.own_operations();
+    let could_overlap = own.iter().filter(|operations| **operations > 0).count() > 1;
     let (mut all, mut judged, mut at_rest) = (PoolCounts::default(), 0, 0);
     let mut run = loop {
         let mut pool = match kept.pool.take() {
@@ -224,9 +226,9 @@ fn search<S: WithHandles<Memory = Hardware>>(
         judged += 1;
         all.overlapping += u64::from(overlapped);
         at_rest += 1;
-        // A program that waits in the first execution of a pool most likely waits in each.
-        let goes_on = tally.executions > 0 && at_rest < RESTS;
-        if !goes_on || all.executions >= budget.executions {
+        // A program that waits in the first execution of a pool most likely waits in each. Its calls should overlap in one.
+        let is_new = tally.executions > 0 || could_overlap && all.overlapping == 0;
+        if !is_new || at_rest == RESTS || all.executions >= budget.executions {
             break None;
         }
         if Instant::now() >= until {
@@ -241,8 +243,6 @@ fn search<S: WithHandles<Memory = Hardware>>(
     if run.is_some() && all.pause.is_some() {
         kept.failed = all.pause;
     }
-    let own = case.own_operations();
-    let could_overlap = own.iter().filter(|operations| **operations > 0).count() > 1;
     let covered = Covered {
         programs: 1,
         executions: all.executions,
