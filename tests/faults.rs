@@ -416,8 +416,13 @@ fn each_structure_that_is_made_is_dropped_so_that_nothing_it_holds_is_left() {
     let outcome = suite.check::<Processes, Held>().unwrap();
     assert!(undisturbed(&outcome), "{}", suite.report(&outcome));
     let count = |word| outcome.output.lines().filter(|line| *line == word).count();
-    // Each execution makes one, in both rounds, and the search for private pointers makes some
-    // more.
-    assert!(count("made") >= 15, "{}", outcome.output);
+    // Each execution makes one, and the search for private pointers makes some more. On one processor, where calls hardly overlap, one
+    // program is all that runs.
+    let executions = outcome.covered.executions as usize;
+    assert!(
+        executions >= 5 && count("made") >= executions,
+        "{}",
+        outcome.output
+    );
     assert_eq!(count("made"), count("dropped"), "{}", outcome.output);
 }
