@@ -215,7 +215,8 @@ impl<S: Spec> Search<'_, S> {
     fn is_enough(&self, round: usize, full: u64) -> bool {
         matches!(self.unknown, Some(Verdict::Unavailable(_)))
             || self.runner.explores && self.spent >= full.saturating_mul(self.runner.programs)
-            || (round > 0 || is_one_processor()) && self.overlaps_too_seldom().is_some()
+            || (round > 0 || is_one_processor() && self.covered.could_overlap >= FIRST_ROUND)
+                && self.overlaps_too_seldom().is_some()
     }
 
     /// Returns whether the time is up: for the whole search, or, of an engine that samples, for
