@@ -212,6 +212,14 @@ fn where_calls_hardly_overlap_processes_says_so_after_one_short_round_of_one_pro
     assert!(outcome.covered.executions <= 200, "{report}");
 }
 
+#[test]
+fn a_few_executions_without_overlap_are_too_few_to_leave_out_the_other_programs() {
+    let suite = register().cases(3).executions(5);
+    let outcome = on_one_processor(|| suite.check::<Processes, Unpaused>()).unwrap();
+    let report = suite.report(&outcome);
+    assert_eq!(outcome.covered.programs, 3, "{report}");
+}
+
 /// A value with a flag that is raised after it; or, unless it is raised late, before.
 struct Flagged<const LATE: bool> {
     flag: std::sync::atomic::AtomicU32,
